@@ -1,0 +1,291 @@
+//! Checks of arguments: each returns a typed [`Error`] that names the argument.
+
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor, WithDType};
+
+use crate::{Error, Result};
+
+/// Accepts a batch: rank 1 or more and at least one element. Returns the batch size, `x.dim(0)`.
+///
+/// ```
+/// use advect_core::check;
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Tensor::zeros((0, 2), DType::F32, &Device::Cpu)?;
+/// let error = check::batch("x0", &x).unwrap_err();
+/// assert_eq!(error.to_string(), "x0: an empty batch was given, at least one element is accepted");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`] for a scalar, [`Error::Empty`] where any dimension is 0.
+pub fn batch(argument: &'static str, x: &Tensor) -> Result<usize> {
+    if x.rank() == 0 {
+        return Err(Error::shape(argument, x.dims(), "(batch, ...)"));
+    }
+    if x.elem_count() == 0 {
+        return Err(Error::Empty {
+            argument: argument.into(),
+        });
+    }
+    Ok(x.dims()[0])
+}
+
+/// Accepts floating-point tensors.
+///
+/// # Errors
+/// [`Error::DType`] otherwise.
+pub fn float(argument: &'static str, x: &Tensor) -> Result<()> {
+    match x.dtype() {
+        DType::F16 | DType::BF16 | DType::F32 | DType::F64 => Ok(()),
+        other => Err(Error::dtype(argument, other, "f16, bf16, f32 or f64")),
+    }
+}
+
+/// Accepts a tensor with the shape, dtype and device of `reference`.
+///
+/// # Errors
+/// [`Error::Shape`], [`Error::DType`] or [`Error::Device`], naming `argument`.
+pub fn alike(
+    argument: &'static str,
+    x: &Tensor,
+    reference_name: &'static str,
+    reference: &Tensor,
+) -> Result<()> {
+    if x.dims() != reference.dims() {
+        let accepted = format!("the shape {:?} of {reference_name}", reference.dims());
+        return Err(Error::shape(argument, x.dims(), accepted));
+    }
+    same_kind(argument, x, reference_name, reference)
+}
+
+/// Accepts a tensor with the dtype and device of `reference`, of any shape.
+///
+/// # Errors
+/// [`Error::DType`] or [`Error::Device`], naming `argument`.
+pub fn same_kind(
+    argument: &'static str,
+    x: &Tensor,
+    reference_name: &'static str,
+    reference: &Tensor,
+) -> Result<()> {
+    if x.dtype() != reference.dtype() {
+        let accepted = format!("the dtype {:?} of {reference_name}", reference.dtype());
+        return Err(Error::dtype(argument, x.dtype(), accepted));
+    }
+    same_device(argument, x.device(), reference_name, reference.device())
+}
+
+/// Accepts a tensor on the device of `reference`.
+///
+/// # Errors
+/// [`Error::Device`], naming `argument`.
+pub fn same_device(
+    argument: &'static str,
+    device: &Device,
+    reference_name: &'static str,
+    reference: &Device,
+) -> Result<()> {
+    if device.location() != reference.location() {
+        return Err(Error::Device {
+            argument: argument.into(),
+            given: format!("{:?}", device.location()),
+            accepted: format!("{:?}, where {reference_name} is", reference.location()),
+        });
+    }
+    Ok(())
+}
+
+/// Accepts integer labels, one per sample, each in `0..classes`. Returns them on the host.
+///
+/// # Errors
+/// [`Error::DType`] unless u8, u32 or i64; [`Error::Shape`] unless `(batch,)`;
+/// [`Error::Range`] for a label outside `0..classes`.
+pub fn labels(
+    argument: &'static str,
+    labels: &Tensor,
+    batch: usize,
+    classes: usize,
+) -> Result<Vec<usize>> {
+    if !matches!(labels.dtype(), DType::U8 | DType::U32 | DType::I64) {
+        return Err(Error::dtype(argument, labels.dtype(), "u8, u32 or i64"));
+    }
+    if labels.dims() != [batch] {
+        let accepted = format!("({batch},), one label per sample,");
+        return Err(Error::shape(argument, labels.dims(), accepted));
+    }
+    let values = labels.to_dtype(DType::I64)?.to_vec1::<i64>()?;
+    values
+        .into_iter()
+        .map(|label| match usize::try_from(label) {
+            Ok(label) if label < classes => Ok(label),
+            _ => Err(Error::range(
+                argument,
+                label,
+                format!("a label in 0..{classes}"),
+            )),
+        })
+        .collect()
+}
+
+/// Accepts a tensor without NaN and infinities. Integer tensors always pass.
+///
+/// On the CPU this is one read of the memory; elsewhere one reduction, whose answer is awaited.
+///
+/// # Errors
+/// [`Error::NonFinite`] with the first offending element.
+pub fn finite(argument: &'static str, x: &Tensor) -> Result<()> {
+    if is_finite(x)? {
+        return Ok(());
+    }
+    let values = x.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+    match values.iter().position(|v| !v.is_finite()) {
+        Some(index) => Err(Error::NonFinite {
+            argument: argument.into(),
+            index,
+            value: values[index],
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether every element is finite.
+///
+/// # Errors
+/// Those of candle.
+pub fn is_finite(x: &Tensor) -> Result<bool> {
+    fn all<T: WithDType>(values: &[T]) -> bool {
+        // Within a chunk there is no early exit, so that the loop vectorises.
+        values
+            .chunks(1024)
+            .all(|chunk| chunk.iter().fold(true, |ok, v| ok & v.to_f64().is_finite()))
+    }
+    if float("x", x).is_err() {
+        return Ok(true);
+    }
+    if x.device().is_cpu() {
+        let x = x.contiguous()?;
+        let (storage, layout) = x.storage_and_layout();
+        if let (Storage::Cpu(storage), Some((start, end))) =
+            (&*storage, layout.contiguous_offsets())
+        {
+            return Ok(match storage {
+                CpuStorage::F16(v) => all(&v[start..end]),
+                CpuStorage::BF16(v) => all(&v[start..end]),
+                CpuStorage::F32(v) => all(&v[start..end]),
+                CpuStorage::F64(v) => all(&v[start..end]),
+                _ => true,
+            });
+        }
+    }
+    // x * 0 is 0 for finite x and NaN otherwise.
+    let zeros = (x.detach() * 0.0)?.to_dtype(DType::F32)?;
+    Ok(zeros.sum_all()?.to_scalar::<f32>()? == 0.0)
+}
+
+/// Accepts a positive finite number.
+///
+/// # Errors
+/// [`Error::Range`] otherwise.
+pub fn positive(argument: &'static str, value: f64) -> Result<f64> {
+    if value > 0.0 && value.is_finite() {
+        Ok(value)
+    } else {
+        Err(Error::range(argument, value, "a finite number above 0"))
+    }
+}
+
+/// Accepts a finite number that is not negative.
+///
+/// # Errors
+/// [`Error::Range`] otherwise.
+pub fn non_negative(argument: &'static str, value: f64) -> Result<f64> {
+    if value >= 0.0 && value.is_finite() {
+        Ok(value)
+    } else {
+        Err(Error::range(argument, value, "a finite number not below 0"))
+    }
+}
+
+/// Accepts a count of at least one.
+///
+/// # Errors
+/// [`Error::Range`] for 0.
+pub fn at_least_one(argument: &'static str, count: usize) -> Result<usize> {
+    if count == 0 {
+        return Err(Error::range(argument, 0, "a count of at least 1"));
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finite_names_the_first_offender() {
+        let x = Tensor::new(&[[1.0f32, 2.0], [f32::NAN, f32::INFINITY]], &Device::Cpu).unwrap();
+        match finite("x1", &x) {
+            Err(Error::NonFinite {
+                argument,
+                index: 2,
+                value,
+            }) => {
+                assert_eq!(argument, "x1");
+                assert!(value.is_nan());
+            }
+            other => panic!("{other:?}"),
+        }
+        // A transposed view takes the other branch.
+        assert!(finite("x1", &x.t().unwrap()).is_err());
+        assert!(finite("x1", &x.narrow(0, 0, 1).unwrap()).is_ok());
+        let half = x.to_dtype(DType::BF16).unwrap();
+        assert!(finite("x1", &half).is_err());
+    }
+
+    #[test]
+    fn finite_does_not_overflow() {
+        // A sum of such values would overflow, though each is finite.
+        let x = Tensor::full(f64::MAX, (3000,), &Device::Cpu).unwrap();
+        assert!(finite("x", &x).is_ok());
+        let x = x.reshape((2, 1500)).unwrap().t().unwrap();
+        assert!(finite("x", &x.to_dtype(DType::F64).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn labels_are_checked() {
+        let good = Tensor::new(&[0u32, 9, 3], &Device::Cpu).unwrap();
+        assert_eq!(labels("labels", &good, 3, 10).unwrap(), [0, 9, 3]);
+        let bad = Tensor::new(&[0i64, -1, 3], &Device::Cpu).unwrap();
+        let message = labels("labels", &bad, 3, 10).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "labels: -1 was given, a label in 0..10 is accepted"
+        );
+        assert!(matches!(
+            labels("labels", &good, 4, 10),
+            Err(Error::Shape { .. })
+        ));
+        let float = good.to_dtype(DType::F32).unwrap();
+        assert!(matches!(
+            labels("labels", &float, 3, 10),
+            Err(Error::DType { .. })
+        ));
+    }
+
+    #[test]
+    fn alike_names_what_differs() {
+        let a = Tensor::zeros((2, 3), DType::F32, &Device::Cpu).unwrap();
+        let b = Tensor::zeros((2, 4), DType::F32, &Device::Cpu).unwrap();
+        let message = alike("x1", &b, "x0", &a).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "x1: shape [2, 4] was given, the shape [2, 3] of x0 is accepted"
+        );
+        let c = a.to_dtype(DType::F64).unwrap();
+        assert!(matches!(
+            alike("x1", &c, "x0", &a),
+            Err(Error::DType { .. })
+        ));
+    }
+}

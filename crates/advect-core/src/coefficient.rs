@@ -1,0 +1,50 @@
+//! A factor for a batch: one number, or one per sample.
+
+use candle_core::{Device, Tensor};
+
+use crate::{Error, Result, check, shape};
+
+/// A factor for the samples of a batch, in f64: one for all, or one for each.
+///
+/// Made from times by [`Time::coefficient`](crate::Time::coefficient).
+///
+/// ```
+/// use advect_core::Time;
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Tensor::new(&[[1.0f32, 2.0], [3.0, 4.0]], &Device::Cpu)?;
+/// let c = Time::per_sample(&[0.0, 0.5])?.coefficient(|t| 2.0 * t)?;
+/// assert_eq!(c.times(&x)?.to_vec2::<f32>()?, [[0.0, 0.0], [3.0, 4.0]]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub enum Coefficient {
+    /// One factor for the whole batch.
+    Shared(f64),
+    /// One factor per sample.
+    PerSample(Vec<f64>),
+}
+
+impl Coefficient {
+    /// The product `c · x`, sample by sample, in the dtype of `x`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there is not one factor per sample.
+    pub fn times(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Coefficient::Shared(c) => Ok((x * *c)?),
+            Coefficient::PerSample(c) => {
+                let batch = check::batch("x", x)?;
+                if c.len() != batch {
+                    let accepted = format!("({batch},), one factor per sample,");
+                    return Err(Error::shape("coefficient", &[c.len()], accepted));
+                }
+                let c = Tensor::from_slice(c, c.len(), &Device::Cpu)?
+                    .to_dtype(x.dtype())?
+                    .to_device(x.device())?;
+                Ok(x.broadcast_mul(&shape::column(&c, x.rank())?)?)
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Fields that take a condition, such as class labels.
+
+use candle_core::Tensor;
+
+use crate::{Field, Result, Time, check};
+
+/// A field that depends on a condition: class labels `(batch,)`, or a context `(batch, ...)`.
+///
+/// [`Conditional::given`] fixes the condition and leaves a [`Field`]:
+///
+/// ```
+/// use advect_core::{Conditional, Field, Result, Time};
+/// use candle_core::{Device, Tensor};
+///
+/// /// Moves every sample towards its context.
+/// struct Towards;
+///
+/// impl Conditional for Towards {
+///     fn at_given(&self, _: &Time, x: &Tensor, context: &Tensor) -> Result<Tensor> {
+///         Ok((context - x)?)
+///     }
+///     fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
+///         Ok(x.zeros_like()?)
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let x = Tensor::new(&[[1.0f32], [2.0]], &Device::Cpu)?;
+/// let goal = Tensor::new(&[[5.0f32], [5.0]], &Device::Cpu)?;
+/// let velocity = Towards.given(&goal).at(&Time::Shared(0.0), &x)?;
+/// assert_eq!(velocity.to_vec2::<f32>()?, [[4.0], [3.0]]);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Conditional {
+    /// The value at time `t` and state `x`, given one condition per sample.
+    ///
+    /// # Errors
+    /// Whatever the field reports; fields of Advect check all three arguments.
+    fn at_given(&self, t: &Time, x: &Tensor, condition: &Tensor) -> Result<Tensor>;
+
+    /// The condition that means "none", one per sample of `x`: what unconditional evaluation and
+    /// classifier-free guidance use, and what training puts in place of dropped conditions.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn no_condition(&self, x: &Tensor) -> Result<Tensor>;
+
+    /// The field at a fixed condition.
+    fn given<'a>(&'a self, condition: &'a Tensor) -> Given<'a, Self> {
+        Given {
+            field: self,
+            condition,
+        }
+    }
+}
+
+/// A [`Conditional`] field at a fixed condition; made by [`Conditional::given`].
+#[derive(Debug)]
+pub struct Given<'a, F: ?Sized> {
+    field: &'a F,
+    condition: &'a Tensor,
+}
+
+impl<F: Conditional + ?Sized> Field for Given<'_, F> {
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        check::same_device("condition", self.condition.device(), "x", x.device())?;
+        self.field.at_given(t, x, self.condition)
+    }
+}

@@ -1,0 +1,165 @@
+//! The one error type: which argument, what was given, what is accepted.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use candle_core::DType;
+use thiserror::Error;
+
+/// The result of every fallible function of Advect.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, with the argument's name, what was given and what is accepted.
+///
+/// ```
+/// use advect_core::Error;
+/// let e = Error::range("sigma_min", 1.5, "a number in [0, 1)");
+/// assert_eq!(e.to_string(), "sigma_min: 1.5 was given, a number in [0, 1) is accepted");
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A tensor has the wrong rank or the wrong size along some dimension.
+    #[error("{argument}: shape {given:?} was given, {accepted} is accepted")]
+    Shape {
+        /// The argument's name.
+        argument: Cow<'static, str>,
+        /// The shape that came.
+        given: Vec<usize>,
+        /// The shapes that are accepted.
+        accepted: String,
+    },
+    /// A tensor has the wrong element type.
+    #[error("{argument}: dtype {given:?} was given, {accepted} is accepted")]
+    DType {
+        /// The argument's name.
+        argument: Cow<'static, str>,
+        /// The dtype that came.
+        given: DType,
+        /// The dtypes that are accepted.
+        accepted: String,
+    },
+    /// A tensor lives on another device than its companions.
+    #[error("{argument}: a tensor on {given} was given, one on {accepted} is accepted")]
+    Device {
+        /// The argument's name.
+        argument: Cow<'static, str>,
+        /// The device that came.
+        given: String,
+        /// The device that is accepted.
+        accepted: String,
+    },
+    /// A value lies outside what is accepted.
+    #[error("{argument}: {given} was given, {accepted} is accepted")]
+    Range {
+        /// The argument's name.
+        argument: Cow<'static, str>,
+        /// The value that came.
+        given: String,
+        /// The values that are accepted.
+        accepted: String,
+    },
+    /// A tensor holds NaN or an infinity.
+    #[error("{argument}: {value} was found at flat index {index}, finite values are accepted")]
+    NonFinite {
+        /// The argument's name.
+        argument: Cow<'static, str>,
+        /// The position of the first offending element, counted in row-major order.
+        index: usize,
+        /// The offending element.
+        value: f64,
+    },
+    /// A batch without elements.
+    #[error("{argument}: an empty batch was given, at least one element is accepted")]
+    Empty {
+        /// The argument's name.
+        argument: Cow<'static, str>,
+    },
+    /// A computation ended before it reached its goal.
+    #[error("stopped at {at}: {reason}")]
+    Stopped {
+        /// Where it stopped: a time or a step.
+        at: String,
+        /// Why it stopped.
+        reason: String,
+    },
+    /// A file could not be read, written or understood.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An error of the tensor library.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// A [`Error::Shape`] for `argument`.
+    pub fn shape(
+        argument: impl Into<Cow<'static, str>>,
+        given: &[usize],
+        accepted: impl Display,
+    ) -> Self {
+        Error::Shape {
+            argument: argument.into(),
+            given: given.to_vec(),
+            accepted: accepted.to_string(),
+        }
+    }
+
+    /// A [`Error::DType`] for `argument`.
+    pub fn dtype(
+        argument: impl Into<Cow<'static, str>>,
+        given: DType,
+        accepted: impl Display,
+    ) -> Self {
+        Error::DType {
+            argument: argument.into(),
+            given,
+            accepted: accepted.to_string(),
+        }
+    }
+
+    /// A [`Error::Range`] for `argument`.
+    pub fn range(
+        argument: impl Into<Cow<'static, str>>,
+        given: impl Display,
+        accepted: impl Display,
+    ) -> Self {
+        Error::Range {
+            argument: argument.into(),
+            given: given.to_string(),
+            accepted: accepted.to_string(),
+        }
+    }
+
+    /// A [`Error::File`] for `path`.
+    pub fn file(path: impl AsRef<Path>, reason: impl Display) -> Self {
+        Error::File {
+            path: path.as_ref().to_path_buf(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// A [`Error::Stopped`] at a time or step.
+    pub fn stopped(at: impl Display, reason: impl Display) -> Self {
+        Error::Stopped {
+            at: at.to_string(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// For code that implements candle's own traits: our error, carried inside candle's.
+impl From<Error> for candle_core::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Candle(inner) => inner,
+            other => candle_core::Error::wrap(other),
+        }
+    }
+}

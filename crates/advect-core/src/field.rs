@@ -1,0 +1,41 @@
+//! The one trait that everything turns on: a time-dependent field.
+
+use candle_core::Tensor;
+
+use crate::{Result, Time};
+
+/// A time-dependent field: `(t, x) -> a tensor shaped like x`.
+///
+/// Velocity, score, noise prediction and denoiser are all fields; what a field *means* is said
+/// beside it. Networks are fields, and so is every closure of the right type:
+///
+/// ```
+/// use advect_core::{Field, Time};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+/// let x = Tensor::new(&[[1.0f64], [2.0]], &Device::Cpu)?;
+/// assert_eq!(decay.at(&Time::Shared(0.0), &x)?.to_vec2::<f64>()?, [[-1.0], [-2.0]]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Wrappers such as [`Given`](crate::Given) borrow the fields they wrap; a closure that calls
+/// [`Field::at`] owns what it captures.
+pub trait Field {
+    /// The value at time `t` and state `x` of shape `(batch, ...)`: a tensor with the shape, dtype
+    /// and device of `x`.
+    ///
+    /// # Errors
+    /// Whatever the field reports; fields of Advect check `t` and `x`.
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor>;
+}
+
+impl<F> Field for F
+where
+    F: Fn(&Time, &Tensor) -> Result<Tensor> + ?Sized,
+{
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        self(t, x)
+    }
+}

@@ -1,0 +1,39 @@
+//! What every Advect crate shares: the [`Field`] trait, [`Time`], the [`Error`] type, seeded
+//! randomness ([`Key`], [`Generator`]), argument checks, shape helpers, and [`testing`] with
+//! closed-form problems.
+//!
+//! ```
+//! use advect_core::{Field, Generator, Result, Time};
+//! use candle_core::{DType, Device, Tensor};
+//!
+//! # fn main() -> Result<()> {
+//! // A closure is a field: here dx/dt = -t x.
+//! let field = |t: &Time, x: &Tensor| t.coefficient(|t| -t)?.times(x);
+//!
+//! let mut rng = Generator::from_seed(0);
+//! let x = rng.normal((4, 2), DType::F32, &Device::Cpu)?;
+//! assert_eq!(field.at(&Time::Shared(0.5), &x)?.dims(), &[4, 2]);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod check;
+mod coefficient;
+mod conditional;
+mod error;
+mod field;
+mod generator;
+mod guided;
+mod key;
+pub mod shape;
+pub mod testing;
+mod time;
+
+pub use coefficient::Coefficient;
+pub use conditional::{Conditional, Given};
+pub use error::{Error, Result};
+pub use field::Field;
+pub use generator::Generator;
+pub use guided::Guided;
+pub use key::Key;
+pub use time::Time;

@@ -1,0 +1,13 @@
+//! For tests of code built on Advect: problems with known solutions, finite differences, measured
+//! orders of convergence, and comparison of tensors.
+//!
+//! These functions panic where a comparison fails, as test helpers do.
+
+mod close;
+mod finite_difference;
+mod order;
+pub mod problems;
+
+pub use close::assert_close;
+pub use finite_difference::{derivative, gradient};
+pub use order::measured_order;

@@ -1,0 +1,1 @@
+//! Two-dimensional toy data, handwritten digits and shuffled batches

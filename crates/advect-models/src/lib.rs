@@ -1,0 +1,1 @@
+//! Networks and an ordered, seeded parameter store

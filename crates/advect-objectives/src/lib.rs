@@ -1,0 +1,1 @@
+//! Training objectives: flow matching, time samplers and weightings

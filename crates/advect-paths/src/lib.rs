@@ -1,0 +1,1 @@
+//! Schedules, conditional probability paths, couplings and conversions

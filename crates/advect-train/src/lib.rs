@@ -1,0 +1,1 @@
+//! Optimisers, averaging, learning-rate schedules, checkpoints and the training loop

@@ -1,0 +1,96 @@
+//! Pairwise costs between two point clouds.
+
+use advect_core::{Error, Result};
+use candle_core::Tensor;
+
+use crate::Points;
+
+/// A matrix of costs: what it costs to carry point `i` of one cloud to point `j` of another.
+///
+/// ```
+/// use advect_transport::Cost;
+/// # fn main() -> advect_core::Result<()> {
+/// let cost = Cost::new(2, 2, vec![1.0, 2.0, 3.0, 4.0])?;
+/// assert_eq!(cost.row(1), [3.0, 4.0]);
+/// assert_eq!(cost.total(&[1, 0]), 5.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Cost {
+    values: Vec<f64>,
+    rows: usize,
+    columns: usize,
+}
+
+impl Cost {
+    /// A matrix from its values, row by row.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] without rows or columns, [`Error::Shape`] if the number of values is not
+    /// `rows · columns`, [`Error::NonFinite`] for NaN or an infinity, [`Error::Range`] for magnitudes
+    /// above 1e290, whose sums could overflow.
+    pub fn new(rows: usize, columns: usize, values: Vec<f64>) -> Result<Self> {
+        if rows == 0 || columns == 0 {
+            return Err(Error::Empty {
+                argument: "cost".into(),
+            });
+        }
+        if values.len() != rows * columns {
+            let accepted = format!("{rows} × {columns} values");
+            return Err(Error::shape("cost", &[values.len()], accepted));
+        }
+        if let Some(index) = values.iter().position(|c| !c.is_finite()) {
+            return Err(Error::NonFinite {
+                argument: "cost".into(),
+                index,
+                value: values[index],
+            });
+        }
+        if let Some(huge) = values.iter().find(|c| c.abs() > 1e290) {
+            return Err(Error::range("cost", huge, "a magnitude up to 1e290"));
+        }
+        Ok(Cost {
+            values,
+            rows,
+            columns,
+        })
+    }
+
+    /// `c_ij = |x_i − y_j|²` for batches `(n, ...)` and `(m, ...)` of samples of one shape.
+    ///
+    /// # Errors
+    /// As [`Points::pair`].
+    pub fn squared_euclidean(x: &Tensor, y: &Tensor) -> Result<Self> {
+        let (x, y) = Points::pair(x, y)?;
+        let mut values = vec![0.0; x.count() * y.count()];
+        for (i, row) in values.chunks_exact_mut(y.count()).enumerate() {
+            x.squared_distances(&y, i, row);
+        }
+        Cost::new(x.count(), y.count(), values)
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Row `i`.
+    pub fn row(&self, i: usize) -> &[f64] {
+        &self.values[i * self.columns..(i + 1) * self.columns]
+    }
+
+    /// The total cost of an assignment of rows to columns: `Σ_i c[i][columns[i]]`.
+    pub fn total(&self, columns: &[usize]) -> f64 {
+        columns
+            .iter()
+            .enumerate()
+            .map(|(i, &j)| self.row(i)[j])
+            .sum()
+    }
+}

@@ -1,0 +1,23 @@
+//! Optimal transport between point clouds: pairwise [`Cost`]s and the exact [`assignment`].
+//!
+//! Couplings of training pairs and Wasserstein distances both stand on this crate.
+//!
+//! ```
+//! use advect_transport::{Cost, assignment};
+//! use candle_core::{Device, Tensor};
+//! # fn main() -> advect_core::Result<()> {
+//! let x = Tensor::new(&[[0.0f64], [1.0], [2.0]], &Device::Cpu)?;
+//! let y = Tensor::new(&[[2.1f64], [0.1], [1.1]], &Device::Cpu)?;
+//! let cost = Cost::squared_euclidean(&x, &y)?;
+//! assert_eq!(assignment(&cost)?, [1, 2, 0]); // row i goes to column assignment[i]
+//! # Ok(())
+//! # }
+//! ```
+
+mod assignment;
+mod cost;
+mod points;
+
+pub use assignment::assignment;
+pub use cost::Cost;
+pub use points::Points;

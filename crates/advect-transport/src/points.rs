@@ -1,0 +1,86 @@
+//! Point clouds on the host, laid out for distances from one point to all others.
+
+use advect_core::{Error, Result, check};
+use candle_core::{DType, Tensor};
+
+/// `n` points in `d` dimensions, f64, on the host, coordinate by coordinate: all first coordinates,
+/// then all second ones, so that the distances from one point to all others vectorise.
+///
+/// ```
+/// use advect_transport::Points;
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Points::new("x", &Tensor::new(&[[0.0f32, 0.0], [3.0, 4.0]], &Device::Cpu)?)?;
+/// let mut distances = [0.0; 2];
+/// x.squared_distances(&x, 0, &mut distances);
+/// assert_eq!(distances, [0.0, 25.0]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Points {
+    coordinates: Vec<f64>,
+    count: usize,
+    dim: usize,
+}
+
+impl Points {
+    /// The samples of a batch `(n, ...)` as points; trailing dimensions are flattened.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a scalar, [`Error::Empty`] without points, [`Error::NonFinite`] for NaN or
+    /// an infinity, each naming `argument`.
+    pub fn new(argument: &'static str, x: &Tensor) -> Result<Self> {
+        let count = check::batch(argument, x)?;
+        check::float(argument, x)?;
+        check::finite(argument, x)?;
+        let columns = x.detach().reshape((count, ()))?.to_dtype(DType::F64)?.t()?;
+        let dim = columns.dim(0)?;
+        let coordinates = columns.flatten_all()?.to_vec1()?;
+        Ok(Points {
+            coordinates,
+            count,
+            dim,
+        })
+    }
+
+    /// Two clouds, checked to lie in the same space.
+    ///
+    /// # Errors
+    /// As [`Points::new`], and [`Error::Shape`] if the dimensions of a point differ.
+    pub fn pair(x: &Tensor, y: &Tensor) -> Result<(Self, Self)> {
+        let points = (Points::new("x", x)?, Points::new("y", y)?);
+        if points.0.dim != points.1.dim {
+            let accepted = format!("points of {} dimensions, as in x,", points.0.dim);
+            return Err(Error::shape("y", y.dims(), accepted));
+        }
+        Ok(points)
+    }
+
+    /// The number of points.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The dimension of a point.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Writes `|x_i − y_j|²` for all points `y_j` of `others` to `out[j]`, by differences, so that
+    /// near points lose nothing to cancellation.
+    pub fn squared_distances(&self, others: &Points, i: usize, out: &mut [f64]) {
+        out.fill(0.0);
+        let (mine, theirs) = (
+            self.coordinates.chunks_exact(self.count),
+            others.coordinates.chunks_exact(others.count),
+        );
+        for (mine, theirs) in mine.zip(theirs) {
+            let x = mine[i];
+            for (sum, y) in out.iter_mut().zip(theirs) {
+                let difference = x - y;
+                *sum += difference * difference;
+            }
+        }
+    }
+}

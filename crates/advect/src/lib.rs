@@ -1,0 +1,1 @@
+//! Flow matching and its relatives on candle: the whole library in one dependency
