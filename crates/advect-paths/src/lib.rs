@@ -1,1 +1,30 @@
-//! Schedules, conditional probability paths, couplings and conversions
+//! Conditional probability paths from source to target: schedules, paths, couplings, and what a
+//! network may predict about them.
+//!
+//! A [`Path`](path::Path) says where a pair of endpoints is at time t, and how fast it moves; a
+//! [`Schedule`](schedule::Schedule) gives the coefficients of an affine path; a
+//! [`Coupling`](coupling::Coupling) pairs up a batch; a [`Prediction`] is a field's meaning, and
+//! converts to every other.
+//!
+//! ```
+//! use advect_core::{Generator, Time};
+//! use advect_paths::path::{Affine, Path};
+//! use advect_paths::schedule::CondOt;
+//! use candle_core::{Device, Tensor};
+//! # fn main() -> advect_core::Result<()> {
+//! let x0 = Tensor::new(&[[0.0f64], [0.0]], &Device::Cpu)?;
+//! let x1 = Tensor::new(&[[1.0f64], [4.0]], &Device::Cpu)?;
+//! let path = Affine::new(CondOt::new(0.0)?);
+//! let point = path.sample(&Time::Shared(0.25), &x0, &x1, &mut Generator::from_seed(0))?;
+//! assert_eq!(point.x.to_vec2::<f64>()?, [[0.25], [1.0]]);
+//! assert_eq!(point.velocity.to_vec2::<f64>()?, [[1.0], [4.0]]);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod coupling;
+pub mod path;
+mod prediction;
+pub mod schedule;
+
+pub use prediction::{Converted, Prediction};

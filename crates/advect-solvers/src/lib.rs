@@ -1,1 +1,34 @@
-//! Solvers of ordinary differential equations on tensors
+//! Solvers of ordinary differential equations `dx/dt = f(t, x)` for any [`Field`](advect_core::Field)
+//! on tensors. Nothing here knows of diffusion.
+//!
+//! A [`Solver`] is a [`stepper`] (how one step is made) and a [`controller`] (how long the steps are):
+//!
+//! ```
+//! use advect_core::Time;
+//! use advect_solvers::{Solver, controller::{Adaptive, Fixed}, stepper::{Dopri5, Euler}};
+//! use candle_core::{Device, Tensor};
+//! # fn main() -> advect_core::Result<()> {
+//! let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+//! let x0 = Tensor::new(&[[1.0f64], [2.0]], &Device::Cpu)?;
+//!
+//! let solution = Solver::new(Dopri5, Adaptive::new(1e-8, 1e-8)?).solve(&decay, &x0, 0.0, 1.0)?;
+//! let x1 = solution.end()?.to_vec2::<f64>()?;
+//! assert!((x1[1][0] - 2.0 * (-1f64).exp()).abs() < 1e-7);
+//!
+//! let solution = Solver::new(Euler, Fixed::steps(10)?).solve(&decay, &x0, 0.0, 1.0)?;
+//! assert_eq!(solution.statistics.evaluations, 10);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod controller;
+mod save;
+mod solution;
+mod solver;
+pub mod stepper;
+mod tableau;
+
+pub use save::Save;
+pub use solution::{Solution, Statistics, Status};
+pub use solver::Solver;
+pub use tableau::Tableau;

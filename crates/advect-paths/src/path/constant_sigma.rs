@@ -1,0 +1,76 @@
+//! The path of independent conditional flow matching (I-CFM, Tong et al. 2024, eq. 14–15), and of
+//! OT-CFM when the pairs come from an optimal coupling.
+
+use advect_core::{Generator, Result, Time, check};
+use candle_core::Tensor;
+
+use super::{Path, PathPoint, check_ends};
+
+/// `x_t = t x1 + (1 − t) x0 + σ z` with `z ~ N(0, I)`, and velocity `x1 − x0`: a straight line between
+/// any two points, blurred by the same noise at all times.
+///
+/// ```
+/// use advect_core::{Generator, Time};
+/// use advect_paths::path::{ConstantSigma, Path};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let (x0, x1) = (Tensor::new(&[1.0f64], &Device::Cpu)?, Tensor::new(&[5.0f64], &Device::Cpu)?);
+/// let z = Tensor::new(&[2.0f64], &Device::Cpu)?;
+/// let point = ConstantSigma::new(0.1)?.with_noise(&Time::Shared(0.5), &x0, &x1, &z)?;
+/// assert_eq!((point.x.to_vec1::<f64>()?, point.velocity.to_vec1::<f64>()?), (vec![3.2], vec![4.0]));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConstantSigma {
+    sigma: f64,
+}
+
+impl ConstantSigma {
+    /// With noise of standard deviation `sigma` ≥ 0.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for a negative or infinite `sigma`.
+    pub fn new(sigma: f64) -> Result<Self> {
+        let sigma = check::non_negative("sigma", sigma)?;
+        Ok(ConstantSigma { sigma })
+    }
+
+    /// The point with given noise `z`, shaped like the endpoints.
+    ///
+    /// # Errors
+    /// As [`Path::sample`].
+    pub fn with_noise(&self, t: &Time, x0: &Tensor, x1: &Tensor, z: &Tensor) -> Result<PathPoint> {
+        check_ends(t, x0, x1)?;
+        check::alike("z", z, "x0", x0)?;
+        let mean = (t.coefficient(|t| t)?.times(x1)? + t.coefficient(|t| 1.0 - t)?.times(x0)?)?;
+        Ok(PathPoint {
+            x: (mean + (z * self.sigma)?)?,
+            velocity: (x1 - x0)?,
+        })
+    }
+}
+
+impl Path for ConstantSigma {
+    fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<PathPoint> {
+        self.with_noise(t, x0, x1, &rng.normal_like(x0)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::contract;
+
+    #[test]
+    fn keeps_the_contract() {
+        contract::check(&ConstantSigma::new(0.0).unwrap());
+        contract::check(&ConstantSigma::new(0.3).unwrap());
+    }
+
+    #[test]
+    fn negative_noise_is_refused() {
+        assert!(ConstantSigma::new(-0.1).is_err());
+        assert!(ConstantSigma::new(f64::NAN).is_err());
+    }
+}

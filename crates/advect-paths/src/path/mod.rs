@@ -1,0 +1,75 @@
+//! Paths: where a pair (x0, x1) is at time t, and how fast it moves.
+//!
+//! | path | x_t | velocity |
+//! | --- | --- | --- |
+//! | [`Affine`] | `α x1 + σ x0` | `α' x1 + σ' x0` |
+//! | [`ConstantSigma`] | `t x1 + (1 − t) x0 + σ z` | `x1 − x0` |
+
+mod affine;
+mod constant_sigma;
+#[cfg(test)]
+mod contract;
+
+use advect_core::{Error, Generator, Result, Time, check};
+use candle_core::Tensor;
+
+pub use affine::Affine;
+pub use constant_sigma::ConstantSigma;
+
+/// A point of a conditional path.
+#[derive(Debug, Clone)]
+pub struct PathPoint {
+    /// The state x_t, shaped like the endpoints.
+    pub x: Tensor,
+    /// The conditional velocity: the target of flow matching at x_t.
+    pub velocity: Tensor,
+}
+
+/// A conditional probability path p_t(x | x0, x1) with its velocity.
+///
+/// A path of one's own is one impl; paths that need no randomness of their own leave `rng` alone:
+///
+/// ```
+/// use advect_core::{Generator, Result, Time};
+/// use advect_paths::path::{Path, PathPoint};
+/// use candle_core::{Device, Tensor};
+///
+/// /// A detour: `x_t = x0 + t² (x1 − x0)`.
+/// struct Late;
+///
+/// impl Path for Late {
+///     fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, _: &mut Generator) -> Result<PathPoint> {
+///         let way = (x1 - x0)?;
+///         Ok(PathPoint {
+///             x: (x0 + t.coefficient(|t| t * t)?.times(&way)?)?,
+///             velocity: t.coefficient(|t| 2.0 * t)?.times(&way)?,
+///         })
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let (x0, x1) = (Tensor::new(&[0.0f32], &Device::Cpu)?, Tensor::new(&[8.0f32], &Device::Cpu)?);
+/// let point = Late.sample(&Time::Shared(0.5), &x0, &x1, &mut Generator::from_seed(0))?;
+/// assert_eq!((point.x.to_vec1::<f32>()?, point.velocity.to_vec1::<f32>()?), (vec![2.0], vec![8.0]));
+/// # Ok(())
+/// # }
+/// ```
+pub trait Path {
+    /// A point at time `t` (in [0, 1]) of the path between `x0` and `x1`, batches `(batch, ...)` of one
+    /// shape, dtype and device. Noise of the path's own comes from `rng`.
+    ///
+    /// # Errors
+    /// Typed errors for endpoints or times that do not fit.
+    fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<PathPoint>;
+}
+
+/// Checks that two endpoints and their times fit.
+fn check_ends(t: &Time, x0: &Tensor, x1: &Tensor) -> Result<()> {
+    check::float("x0", x0)?;
+    check::alike("x1", x1, "x0", x0)?;
+    t.fits(check::batch("x0", x0)?)?;
+    match t.values()?.iter().find(|t| !(0.0..=1.0).contains(*t)) {
+        Some(outside) => Err(Error::range("t", outside, "a time in [0, 1]")),
+        None => Ok(()),
+    }
+}

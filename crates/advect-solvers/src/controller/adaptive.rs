@@ -1,0 +1,212 @@
+//! Steps as long as the error estimate allows.
+
+use advect_core::{Error, Field, Result, Time, check};
+use candle_core::{DType, Tensor};
+
+use super::{Attempt, Controller, Judgement, Position};
+use crate::stepper::Embedded;
+
+/// The elementary step-size controller (Hairer, Nørsett and Wanner, Solving Ordinary Differential
+/// Equations I, section II.4).
+///
+/// With the scale `s = atol + rtol · max(|x|, |x'|)` and the ratio `e = RMS(error / s)` over all
+/// elements of the batch, a step is accepted if `e ≤ 1`, and the next one is
+/// `0.9 · e^(−1/p)` times as long, within 0.2 and 10, where p is the stepper's order. The first
+/// step follows Hairer's algorithm.
+///
+/// ```
+/// use advect_core::Time;
+/// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let growth = |_: &Time, x: &Tensor| Ok(x.clone());
+/// let x = Tensor::new(&[1.0f64], &Device::Cpu)?;
+/// let end = Solver::new(Dopri5, Adaptive::new(1e-9, 1e-9)?).solve(&growth, &x, 0.0, 1.0)?.end()?;
+/// assert!((end.to_vec1::<f64>()?[0] - 1f64.exp()).abs() < 1e-8);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A stepper without an error estimate does not compile:
+///
+/// ```compile_fail
+/// # use advect_solvers::{Solver, controller::Adaptive, stepper::Euler};
+/// # use candle_core::Tensor;
+/// # fn f(field: &dyn advect_core::Field, x: &Tensor) {
+/// Solver::new(Euler, Adaptive::new(1e-5, 1e-5).unwrap()).solve(field, x, 0.0, 1.0);
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adaptive {
+    rtol: f64,
+    atol: f64,
+    max_steps: usize,
+}
+
+const SAFETY: f64 = 0.9;
+const SHRINK: f64 = 0.2;
+const GROW: f64 = 10.0;
+
+impl Adaptive {
+    /// With relative and absolute tolerance a step, and at most 100,000 steps.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless both are finite and above 0.
+    pub fn new(rtol: f64, atol: f64) -> Result<Self> {
+        Ok(Adaptive {
+            rtol: check::positive("rtol", rtol)?,
+            atol: check::positive("atol", atol)?,
+            max_steps: 100_000,
+        })
+    }
+
+    /// Gives up after this many steps, accepted and rejected.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0.
+    pub fn max_steps(self, max_steps: usize) -> Result<Self> {
+        let max_steps = check::at_least_one("max_steps", max_steps)?;
+        Ok(Adaptive { max_steps, ..self })
+    }
+
+    /// `RMS(value / (atol + rtol · magnitude))` in f64.
+    fn norm(&self, value: &Tensor, magnitude: &Tensor) -> Result<f64> {
+        let scale = magnitude.affine(self.rtol, self.atol)?;
+        let squares = value.detach().div(&scale)?.sqr()?;
+        // In f16 and bf16 a sum of squares would lose or overflow.
+        let squares = match squares.dtype() {
+            DType::F64 => squares,
+            _ => squares.to_dtype(DType::F32)?,
+        };
+        Ok(squares
+            .mean_all()?
+            .to_dtype(DType::F64)?
+            .to_scalar::<f64>()?
+            .sqrt())
+    }
+}
+
+/// The step size to try next.
+#[derive(Debug, Clone, Copy)]
+pub struct AdaptiveMemory {
+    /// Its magnitude.
+    size: f64,
+    /// Whether the last attempt was rejected: then the next step must not be longer.
+    rejected: bool,
+}
+
+impl<S: Embedded + ?Sized> Controller<S> for Adaptive {
+    type Memory = AdaptiveMemory;
+
+    /// Hairer, Nørsett and Wanner I, section II.4, "Starting step size".
+    fn begin(
+        &self,
+        stepper: &S,
+        field: &dyn Field,
+        at: Position<'_>,
+    ) -> Result<(AdaptiveMemory, Option<Tensor>)> {
+        let x = at.x.detach();
+        let span = at.end - at.t;
+        let slope = field.at(&Time::Shared(at.t), at.x)?;
+        check::alike("field", &slope, "x", at.x)?;
+        let magnitude = x.abs()?;
+        let (d0, d1) = (self.norm(&x, &magnitude)?, self.norm(&slope, &magnitude)?);
+        let guess = if d0 < 1e-5 || d1 < 1e-5 {
+            1e-6
+        } else {
+            0.01 * d0 / d1
+        };
+        let guess = guess.min(span.abs());
+        let h = guess.copysign(span);
+        let ahead = (&x + (slope.detach() * h)?)?;
+        let change = (field.at(&Time::Shared(at.t + h), &ahead)?.detach() - slope.detach())?;
+        let d2 = self.norm(&change, &magnitude)? / guess;
+        let largest = d1.max(d2);
+        let size = if largest <= 1e-15 {
+            (guess * 1e-3).max(1e-6)
+        } else {
+            (0.01 / largest).powf(1.0 / stepper.order() as f64)
+        };
+        // A field that is not finite near the start leaves the guess, and the steps will tell.
+        let size = if size.is_finite() {
+            size.min(100.0 * guess)
+        } else {
+            guess
+        };
+        let memory = AdaptiveMemory {
+            size,
+            rejected: false,
+        };
+        Ok((memory, Some(slope)))
+    }
+
+    fn next(&self, memory: &AdaptiveMemory, at: Position<'_>) -> f64 {
+        at.t + memory.size.copysign(at.end - at.t)
+    }
+
+    fn judge(
+        &self,
+        memory: &mut AdaptiveMemory,
+        stepper: &S,
+        attempt: Attempt<'_>,
+    ) -> Result<Judgement> {
+        let Some(error) = &attempt.step.error else {
+            return Err(Error::range(
+                "stepper",
+                "a step without an error estimate",
+                "a stepper that keeps the promise of Embedded",
+            ));
+        };
+        let magnitude = attempt
+            .from
+            .x
+            .detach()
+            .abs()?
+            .maximum(&attempt.step.x.detach().abs()?)?;
+        let ratio = self.norm(error, &magnitude)?;
+        let used = attempt.h.abs();
+        if !(attempt.finite && ratio.is_finite()) {
+            memory.size = used * SHRINK;
+            memory.rejected = true;
+            return Ok(Judgement::Reject);
+        }
+        let factor = (SAFETY * ratio.powf(-1.0 / stepper.order() as f64)).clamp(SHRINK, GROW);
+        if ratio > 1.0 {
+            memory.size = used * factor.min(1.0);
+            memory.rejected = true;
+            return Ok(Judgement::Reject);
+        }
+        let factor = if memory.rejected {
+            factor.min(1.0)
+        } else {
+            factor
+        };
+        // A step cut short to end at a given time says nothing against the size that was planned.
+        memory.size = match attempt.shortened {
+            true => memory.size.max(used * factor),
+            false => used * factor,
+        };
+        memory.rejected = false;
+        Ok(Judgement::Accept)
+    }
+
+    fn step_limit(&self) -> usize {
+        self.max_steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_tolerances_are_refused() {
+        for bad in [0.0, -1e-3, f64::NAN, f64::INFINITY] {
+            let error = Adaptive::new(bad, 1e-3).unwrap_err();
+            assert!(error.to_string().starts_with("rtol: "), "{error}");
+            let error = Adaptive::new(1e-3, bad).unwrap_err();
+            assert!(error.to_string().starts_with("atol: "), "{error}");
+        }
+        assert!(Adaptive::new(1e-3, 1e-3).unwrap().max_steps(0).is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! Steps on a grid that is known beforehand.
+
+use advect_core::{Error, Field, Result, check};
+use candle_core::Tensor;
+
+use super::{Attempt, Controller, Judgement, Position};
+use crate::stepper::Stepper;
+
+/// Steps of fixed size, whatever the error.
+///
+/// ```
+/// use advect_core::Time;
+/// use advect_solvers::{Solver, controller::Fixed, stepper::Euler};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let field = |t: &Time, x: &Tensor| t.coefficient(|t| t)?.times(&x.ones_like()?);
+/// let x = Tensor::new(&[0.0f64], &Device::Cpu)?;
+/// for (steps, count) in [(Fixed::steps(4)?, 4), (Fixed::size(0.3)?, 4), (Fixed::grid(&[0.1, 1.0])?, 2)] {
+///     let solution = Solver::new(Euler, steps).solve(&field, &x, 0.0, 1.0)?;
+///     assert_eq!(solution.statistics.accepted, count);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fixed(Kind);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    Steps(usize),
+    Size(f64),
+    Grid(Vec<f64>),
+}
+
+impl Fixed {
+    /// `count` steps of equal size from start to end.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0.
+    pub fn steps(count: usize) -> Result<Self> {
+        Ok(Fixed(Kind::Steps(check::at_least_one("count", count)?)))
+    }
+
+    /// Steps of size `size` > 0 (forwards or backwards in time alike); the last one is as short as it
+    /// has to be.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless `size` is finite and above 0.
+    pub fn size(size: f64) -> Result<Self> {
+        Ok(Fixed(Kind::Size(check::positive("size", size)?)))
+    }
+
+    /// Steps that end at the given times and at the end of the integration. Times must be strictly
+    /// monotone in the direction of the integration; those not after its start are passed over, as are
+    /// those not before its end.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless the times are finite and strictly monotone, [`Error::Empty`] without any.
+    pub fn grid(times: &[f64]) -> Result<Self> {
+        if times.is_empty() {
+            return Err(Error::Empty {
+                argument: "times".into(),
+            });
+        }
+        let monotone =
+            times.windows(2).all(|w| w[0] < w[1]) || times.windows(2).all(|w| w[0] > w[1]);
+        if !monotone || times.iter().any(|t| !t.is_finite()) {
+            let given = format!("{times:?}");
+            return Err(Error::range(
+                "times",
+                given,
+                "finite, strictly monotone times",
+            ));
+        }
+        Ok(Fixed(Kind::Grid(times.to_vec())))
+    }
+}
+
+/// The grid of one integration and how far it has come.
+#[derive(Debug, Clone)]
+pub struct FixedMemory {
+    start: f64,
+    size: f64,
+    count: usize,
+    inner: Vec<f64>,
+    done: usize,
+}
+
+impl FixedMemory {
+    /// The end of the step under way.
+    fn next(&self, end: f64) -> f64 {
+        let k = self.done + 1;
+        if k >= self.count {
+            end
+        } else if self.inner.is_empty() {
+            self.start + self.size * k as f64
+        } else {
+            self.inner[k - 1]
+        }
+    }
+}
+
+impl<S: Stepper + ?Sized> Controller<S> for Fixed {
+    type Memory = FixedMemory;
+
+    fn begin(
+        &self,
+        _: &S,
+        _: &dyn Field,
+        at: Position<'_>,
+    ) -> Result<(FixedMemory, Option<Tensor>)> {
+        let (start, span) = (at.t, at.end - at.t);
+        let (size, count, inner) = match &self.0 {
+            Kind::Steps(count) => (span / *count as f64, *count, Vec::new()),
+            Kind::Size(size) => {
+                // Where the size divides the span up to rounding, it divides it.
+                let count = (span.abs() / size * (1.0 - 1e-12)).ceil().max(1.0);
+                (size.copysign(span), count as usize, Vec::new())
+            }
+            Kind::Grid(times) => {
+                if times.len() > 1 && (times[1] - times[0]) * span < 0.0 {
+                    let given = format!("{times:?}");
+                    return Err(Error::range(
+                        "times",
+                        given,
+                        "times in the direction of integration",
+                    ));
+                }
+                let inside = |t: &&f64| (**t - start) * span > 0.0 && (at.end - **t) * span > 0.0;
+                let inner: Vec<f64> = times.iter().filter(inside).copied().collect();
+                (span, inner.len() + 1, inner)
+            }
+        };
+        let memory = FixedMemory {
+            start,
+            size,
+            count,
+            inner,
+            done: 0,
+        };
+        Ok((memory, None))
+    }
+
+    fn next(&self, memory: &FixedMemory, at: Position<'_>) -> f64 {
+        memory.next(at.end)
+    }
+
+    fn judge(&self, memory: &mut FixedMemory, _: &S, attempt: Attempt<'_>) -> Result<Judgement> {
+        if !attempt.finite {
+            return Ok(Judgement::Stop);
+        }
+        if !attempt.shortened {
+            memory.done += 1;
+        }
+        Ok(Judgement::Accept)
+    }
+
+    fn step_limit(&self) -> usize {
+        usize::MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_settings_are_refused() {
+        assert!(matches!(Fixed::steps(0), Err(Error::Range { .. })));
+        for size in [0.0, -0.1, f64::NAN, f64::INFINITY] {
+            assert!(Fixed::size(size).is_err(), "{size}");
+        }
+        assert!(Fixed::grid(&[]).is_err());
+        assert!(Fixed::grid(&[0.0, 0.5, 0.5]).is_err());
+        assert!(Fixed::grid(&[0.0, f64::NAN]).is_err());
+    }
+}

@@ -1,0 +1,92 @@
+//! Controllers: how long the steps are.
+//!
+//! | controller | steps |
+//! | --- | --- |
+//! | [`Fixed`] | a number of equal ones, a given size, or a given grid |
+//! | [`Adaptive`] | as long as the error estimate allows |
+
+mod adaptive;
+mod fixed;
+
+use advect_core::{Field, Result};
+use candle_core::Tensor;
+
+use crate::stepper::Step;
+
+pub use adaptive::{Adaptive, AdaptiveMemory};
+pub use fixed::{Fixed, FixedMemory};
+
+/// Where an integration stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Position<'a> {
+    /// The current time.
+    pub t: f64,
+    /// The current state.
+    pub x: &'a Tensor,
+    /// The time at which the integration is to end.
+    pub end: f64,
+}
+
+/// A step that was tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// Where it began.
+    pub from: Position<'a>,
+    /// Its size, negative backwards in time.
+    pub h: f64,
+    /// What it gave.
+    pub step: &'a Step,
+    /// Whether the new state is free of NaN and infinities.
+    pub finite: bool,
+    /// Whether it was shorter than the controller asked for, to end where a state is to be saved.
+    pub shortened: bool,
+}
+
+/// A controller's judgement of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// Go on from the new state.
+    Accept,
+    /// Try again from the old state.
+    Reject,
+    /// Give up: the step is useless and there is no other to try.
+    Stop,
+}
+
+/// Chooses step sizes for steppers of type `S` and judges their steps.
+///
+/// A controller is configuration only; what changes during an integration is its `Memory`.
+pub trait Controller<S: ?Sized> {
+    /// What is remembered from step to step.
+    type Memory;
+
+    /// Begins an integration. It may evaluate the field: the slope f(t, x), if it did, comes back and
+    /// serves the first step.
+    ///
+    /// # Errors
+    /// A typed error for settings that don't fit the span of time; those of the field.
+    fn begin(
+        &self,
+        stepper: &S,
+        field: &dyn Field,
+        at: Position<'_>,
+    ) -> Result<(Self::Memory, Option<Tensor>)>;
+
+    /// The time at which the next step should end. The integration ends it earlier where a state is to
+    /// be saved.
+    fn next(&self, memory: &Self::Memory, at: Position<'_>) -> f64;
+
+    /// Judges a step, and adapts.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn judge(
+        &self,
+        memory: &mut Self::Memory,
+        stepper: &S,
+        attempt: Attempt<'_>,
+    ) -> Result<Judgement>;
+
+    /// The number of steps, accepted and rejected, after which the integration gives up.
+    fn step_limit(&self) -> usize;
+}

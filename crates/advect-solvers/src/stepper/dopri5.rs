@@ -1,0 +1,76 @@
+//! The method of Dormand and Prince, 5(4) (A family of embedded Runge–Kutta formulae, J. Comput. Appl.
+//! Math. 6, 1980, table 2).
+
+use super::{Embedded, RungeKutta};
+use crate::Tableau;
+
+/// Order 5 with an embedded method of order 4; the last of its seven stages is the first one of the
+/// next step, so that an accepted step costs six evaluations. It advances with the weights of order 5.
+///
+/// ```
+/// use advect_solvers::stepper::{Dopri5, RungeKutta, Stepper};
+/// assert_eq!(Dopri5.order(), 5);
+/// assert!(Dopri5::TABLEAU.first_same_as_last());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dopri5;
+
+impl RungeKutta for Dopri5 {
+    const TABLEAU: Tableau = Tableau::new(
+        5,
+        &[0.0, 1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0],
+        &[
+            &[],
+            &[1.0 / 5.0],
+            &[3.0 / 40.0, 9.0 / 40.0],
+            &[44.0 / 45.0, -56.0 / 15.0, 32.0 / 9.0],
+            &[
+                19372.0 / 6561.0,
+                -25360.0 / 2187.0,
+                64448.0 / 6561.0,
+                -212.0 / 729.0,
+            ],
+            &[
+                9017.0 / 3168.0,
+                -355.0 / 33.0,
+                46732.0 / 5247.0,
+                49.0 / 176.0,
+                -5103.0 / 18656.0,
+            ],
+            &[
+                35.0 / 384.0,
+                0.0,
+                500.0 / 1113.0,
+                125.0 / 192.0,
+                -2187.0 / 6784.0,
+                11.0 / 84.0,
+            ],
+        ],
+        &[
+            35.0 / 384.0,
+            0.0,
+            500.0 / 1113.0,
+            125.0 / 192.0,
+            -2187.0 / 6784.0,
+            11.0 / 84.0,
+            0.0,
+        ],
+    )
+    .with_error(
+        4,
+        &[
+            35.0 / 384.0 - 5179.0 / 57600.0,
+            0.0,
+            500.0 / 1113.0 - 7571.0 / 16695.0,
+            125.0 / 192.0 - 393.0 / 640.0,
+            -2187.0 / 6784.0 + 92097.0 / 339200.0,
+            11.0 / 84.0 - 187.0 / 2100.0,
+            -1.0 / 40.0,
+        ],
+    );
+}
+
+impl Embedded for Dopri5 {}
+
+#[cfg(test)]
+crate::stepper::contract::stepper_contract!(Dopri5, order = 5, evaluations = 6);

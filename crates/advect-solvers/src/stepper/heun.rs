@@ -1,0 +1,20 @@
+//! Heun's method of order 2 (Heun 1900), the explicit trapezoidal rule.
+
+use super::RungeKutta;
+use crate::Tableau;
+
+/// `x' = x + h/2 (k1 + f(t + h, x + h k1))` with `k1 = f(t, x)`: order 2, two evaluations a step.
+///
+/// ```
+/// use advect_solvers::stepper::{Heun, Stepper};
+/// assert_eq!(Heun.order(), 2);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Heun;
+
+impl RungeKutta for Heun {
+    const TABLEAU: Tableau = Tableau::new(2, &[0.0, 1.0], &[&[], &[1.0]], &[0.5, 0.5]);
+}
+
+#[cfg(test)]
+crate::stepper::contract::stepper_contract!(Heun, order = 2, evaluations = 2);
