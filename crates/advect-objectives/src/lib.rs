@@ -1,1 +1,31 @@
-//! Training objectives: flow matching, time samplers and weightings
+//! What is minimised: training objectives, and the pieces they are made of.
+//!
+//! An [`Objective`](objective::Objective) turns a field and a batch of pairs into one loss per sample;
+//! a [`TimeSampler`](time_sampler::TimeSampler) draws the times, a [`Weighting`](weighting::Weighting)
+//! weighs them.
+//!
+//! ```
+//! use advect_core::{Generator, Time};
+//! use advect_objectives::objective::{FlowMatching, Objective};
+//! use advect_paths::{path::Affine, schedule::CondOt};
+//! use candle_core::{DType, Device, Tensor};
+//! # fn main() -> advect_core::Result<()> {
+//! let mut rng = Generator::from_seed(0);
+//! let x0 = rng.normal((64, 2), DType::F32, &Device::Cpu)?;
+//! let x1 = (&x0 + 3.0)?;
+//! // A field that knows the answer: everything moves by 3.
+//! let field = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 3.0)?);
+//! let objective = FlowMatching::new(Affine::new(CondOt::default()));
+//! let losses = objective.losses(&field, &x0, &x1, &mut rng)?;
+//! assert_eq!(losses.dims(), [64]);
+//! assert!(losses.max_all()?.to_scalar::<f32>()? < 1e-10);
+//! # Ok(())
+//! # }
+//! ```
+
+mod condition_dropout;
+pub mod objective;
+pub mod time_sampler;
+pub mod weighting;
+
+pub use condition_dropout::ConditionDropout;

@@ -1,0 +1,33 @@
+//! Independent uniform times.
+
+use advect_core::Generator;
+use rand_distr::StandardUniform;
+
+use super::TimeSampler;
+
+/// Independent times, uniform on [0, 1).
+///
+/// ```
+/// use advect_core::Generator;
+/// use advect_objectives::time_sampler::{TimeSampler, Uniform};
+/// assert_eq!(Uniform.sample(3, &mut Generator::from_seed(0)).len(), 3);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Uniform;
+
+impl TimeSampler for Uniform {
+    fn sample(&self, batch: usize, rng: &mut Generator) -> Vec<f64> {
+        rng.values(&StandardUniform, batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time_sampler::contract;
+
+    #[test]
+    fn keeps_the_contract() {
+        contract::check(&Uniform, |t| t);
+    }
+}

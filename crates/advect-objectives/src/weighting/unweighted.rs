@@ -1,0 +1,21 @@
+//! Equal weights.
+
+use super::Weighting;
+
+/// `w(t) = 1`.
+///
+/// ```
+/// use advect_objectives::weighting::{Unweighted, Weighting};
+/// assert!(Unweighted.is_constant_one());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unweighted;
+
+impl Weighting for Unweighted {
+    fn weight(&self, _: f64) -> f64 {
+        1.0
+    }
+    fn is_constant_one(&self) -> bool {
+        true
+    }
+}
