@@ -22,6 +22,7 @@ mod coefficient;
 mod conditional;
 mod error;
 mod field;
+pub mod file;
 mod generator;
 mod guided;
 mod key;

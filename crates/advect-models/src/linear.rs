@@ -1,0 +1,71 @@
+//! A fully connected layer.
+
+use advect_core::Result;
+use candle_core::Tensor;
+use candle_nn::{Init, VarBuilder};
+
+/// `y = x Wᵀ + b` on the last dimension, with PyTorch's initialisation: W and b uniform on
+/// `±1/√inputs`. (candle's own `linear` draws W from a Kaiming normal.)
+///
+/// ```
+/// use advect_core::Key;
+/// use advect_models::{Linear, ParameterStore};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+/// let layer = Linear::new(3, 2, &store.builder().pp("layer"))?;
+/// let y = layer.forward(&Tensor::zeros((7, 3), DType::F32, &Device::Cpu)?)?;
+/// assert_eq!(y.dims(), [7, 2]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    /// A layer from `inputs` to `outputs` numbers, with parameters `weight` (outputs, inputs) and `bias`
+    /// (outputs).
+    ///
+    /// # Errors
+    /// Those of the builder.
+    pub fn new(inputs: usize, outputs: usize, builder: &VarBuilder<'_>) -> Result<Self> {
+        let bound = 1.0 / (inputs as f64).sqrt();
+        let init = Init::Uniform {
+            lo: -bound,
+            up: bound,
+        };
+        Ok(Linear {
+            weight: builder.get_with_hints((outputs, inputs), "weight", init)?,
+            bias: builder.get_with_hints(outputs, "bias", init)?,
+        })
+    }
+
+    /// The layer's value at `x` of shape `(batch, inputs)`.
+    ///
+    /// # Errors
+    /// Those of candle for a shape that does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)?)
+    }
+
+    /// The same layer, sharing storage, outside of any graph.
+    pub fn frozen(&self) -> Self {
+        Linear {
+            weight: self.weight.detach(),
+            bias: self.bias.detach(),
+        }
+    }
+
+    /// The weight, `(outputs, inputs)`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, `(outputs,)`.
+    pub fn bias(&self) -> &Tensor {
+        &self.bias
+    }
+}

@@ -1,0 +1,207 @@
+//! A multilayer perceptron as a field.
+
+use advect_core::{Conditional, Error, Field, Result, Time, check};
+use candle_core::{D, Tensor};
+use candle_nn::{Init, VarBuilder};
+
+use crate::{Activation, Linear, TimeEmbedding};
+
+/// What an [`Mlp`] looks like; made by [`Mlp::config`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct MlpConfig {
+    dim: usize,
+    hidden: Vec<usize>,
+    activation: Activation,
+    time: TimeEmbedding,
+    classes: usize,
+}
+
+/// A multilayer perceptron on `(t, x)`: a [`Field`] on states of `dim` numbers a sample, and, if it was
+/// given classes, a [`Conditional`] one on class labels.
+///
+/// The features of time and class are appended to the state. Label `classes` is the one that means
+/// "none"; evaluation as a plain [`Field`] uses it.
+///
+/// ```
+/// use advect_core::{Conditional, Field, Key, Time};
+/// use advect_models::{Activation, Mlp, ParameterStore};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+/// let net = Mlp::config(64).hidden(&[128, 128]).classes(10).build(&store.builder())?;
+/// let x = Tensor::zeros((3, 1, 8, 8), DType::F32, &Device::Cpu)?; // any shape of 64 numbers a sample
+/// let labels = Tensor::new(&[7u32, 1, 10], &Device::Cpu)?;
+/// let given = net.given(&labels).at(&Time::Shared(0.5), &x)?;
+/// let plain = net.at(&Time::Shared(0.5), &x)?;
+/// assert_eq!(given.dims(), [3, 1, 8, 8]);
+/// let last = |y: &Tensor| Ok::<_, advect_core::Error>(y.get(2)?.flatten_all()?.to_vec1::<f32>()?);
+/// assert_eq!(last(&given)?, last(&plain)?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Mlp {
+    config: MlpConfig,
+    classes: Option<Tensor>,
+    layers: Vec<Linear>,
+}
+
+impl MlpConfig {
+    /// The widths of the hidden layers; three of 256 unless set.
+    pub fn hidden(mut self, widths: &[usize]) -> Self {
+        self.hidden = widths.to_vec();
+        self
+    }
+
+    /// The activation after each hidden layer; SiLU unless set.
+    pub fn activation(mut self, activation: Activation) -> Self {
+        self.activation = activation;
+        self
+    }
+
+    /// How the network is told the time; [`TimeEmbedding::Identity`] unless set.
+    pub fn time(mut self, time: TimeEmbedding) -> Self {
+        self.time = time;
+        self
+    }
+
+    /// Conditions the network on labels in `0..classes`; label `classes` means "none".
+    pub fn classes(mut self, classes: usize) -> Self {
+        self.classes = classes;
+        self
+    }
+
+    /// The width of a class's learned features.
+    fn class_features(&self) -> usize {
+        match self.classes {
+            0 => 0,
+            _ => self.hidden.first().copied().unwrap_or(self.dim).min(64),
+        }
+    }
+
+    /// The network, with its parameters from a builder: `store.builder()` to train it,
+    /// `store.frozen()` for a twin that samples.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a dimension or width of 0; those of the builder.
+    pub fn build(&self, builder: &VarBuilder<'_>) -> Result<Mlp> {
+        check::at_least_one("dim", self.dim)?;
+        check::at_least_one("time features", self.time.dim())?;
+        for &width in &self.hidden {
+            check::at_least_one("hidden", width)?;
+        }
+        let features = self.class_features();
+        let classes = match self.classes {
+            0 => None,
+            classes => {
+                let init = Init::Randn {
+                    mean: 0.0,
+                    stdev: 1.0,
+                };
+                Some(builder.get_with_hints((classes + 1, features), "classes", init)?)
+            }
+        };
+        let mut layers = Vec::with_capacity(self.hidden.len() + 1);
+        let mut inputs = self.dim + self.time.dim() + features;
+        for (i, &outputs) in self.hidden.iter().chain([&self.dim]).enumerate() {
+            layers.push(Linear::new(
+                inputs,
+                outputs,
+                &builder.pp(format!("layers.{i}")),
+            )?);
+            inputs = outputs;
+        }
+        Ok(Mlp {
+            config: self.clone(),
+            classes,
+            layers,
+        })
+    }
+}
+
+impl Mlp {
+    /// A configuration for states of `dim` numbers a sample, to be refined and then built.
+    pub fn config(dim: usize) -> MlpConfig {
+        MlpConfig {
+            dim,
+            hidden: vec![256; 3],
+            activation: Activation::default(),
+            time: TimeEmbedding::Identity,
+            classes: 0,
+        }
+    }
+
+    /// The frozen twin: the same network, sharing storage, so that it sees later updates, but building
+    /// no graph.
+    pub fn frozen(&self) -> Self {
+        Mlp {
+            config: self.config.clone(),
+            classes: self.classes.as_ref().map(Tensor::detach),
+            layers: self.layers.iter().map(Linear::frozen).collect(),
+        }
+    }
+
+    /// The value at `(t, x)` with the features of each sample's class, if the network has classes.
+    fn forward(&self, t: &Time, x: &Tensor, class: Option<Tensor>) -> Result<Tensor> {
+        let rows = self.rows(x)?;
+        let time = self.config.time.embed(t, x)?;
+        let mut h = match class {
+            Some(class) => Tensor::cat(&[&rows, &time, &class], D::Minus1)?,
+            None => Tensor::cat(&[&rows, &time], D::Minus1)?,
+        };
+        for (i, layer) in self.layers.iter().enumerate() {
+            if i > 0 {
+                h = self.config.activation.apply(&h)?;
+            }
+            h = layer.forward(&h)?;
+        }
+        Ok(h.reshape(x.shape())?)
+    }
+
+    /// The state as rows of `dim` numbers.
+    fn rows(&self, x: &Tensor) -> Result<Tensor> {
+        let batch = check::batch("x", x)?;
+        let dim = self.config.dim;
+        if x.rank() < 2 || x.elem_count() != batch * dim {
+            let accepted = format!("(batch, ...) with {dim} numbers a sample");
+            return Err(Error::shape("x", x.dims(), accepted));
+        }
+        check::same_kind("x", x, "the network", self.layers[0].weight())?;
+        Ok(x.reshape((batch, dim))?)
+    }
+}
+
+impl Field for Mlp {
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        let class = match &self.classes {
+            Some(table) => {
+                let none = table.narrow(0, self.config.classes, 1)?;
+                Some(none.broadcast_as((check::batch("x", x)?, none.dim(1)?))?)
+            }
+            None => None,
+        };
+        self.forward(t, x, class)
+    }
+}
+
+impl Conditional for Mlp {
+    /// The value given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`.
+    fn at_given(&self, t: &Time, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        let Some(table) = &self.classes else {
+            return Err(Error::range(
+                "condition",
+                "labels",
+                "none: this network has no classes",
+            ));
+        };
+        let batch = check::batch("x", x)?;
+        check::labels("condition", labels, batch, self.config.classes + 1)?;
+        let class = table.index_select(&labels.contiguous()?, 0)?;
+        self.forward(t, x, Some(class))
+    }
+
+    fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
+        let batch = check::batch("x", x)?;
+        Ok(Tensor::full(self.config.classes as u32, batch, x.device())?)
+    }
+}

@@ -1,0 +1,251 @@
+//! An ordered, seeded store of parameters.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use advect_core::{Error, Key, Result, file};
+use candle_core::safetensors::Load;
+use candle_core::{DType, Device, Shape, Tensor, Var};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
+use safetensors::SafeTensors;
+
+use crate::initialization::initialize;
+use crate::{State, Stateful};
+
+/// The parameters of one or more networks, in the order in which they were made.
+///
+/// It hands out candle's [`VarBuilder`], so that any network written for candle can live in it. A
+/// parameter's initial value hangs on the store's key and the parameter's name only, not on the order
+/// in which parameters are made. Clones share the parameters.
+///
+/// ```
+/// use advect_core::Key;
+/// use advect_models::ParameterStore;
+/// use candle_core::{DType, Device};
+/// # fn main() -> advect_core::Result<()> {
+/// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+/// // Any candle network:
+/// let layer = candle_nn::linear(3, 2, store.builder().pp("layer"))?;
+/// let names: Vec<String> = store.parameters().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["layer.weight", "layer.bias"]);
+///
+/// // Its frozen twin shares the storage and builds no graph.
+/// let twin = candle_nn::linear(3, 2, store.frozen().pp("layer"))?;
+/// assert!(layer.weight().is_variable() && !twin.weight().is_variable());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ParameterStore {
+    parameters: Arc<Mutex<Vec<(String, Var)>>>,
+    key: Key,
+    dtype: DType,
+    device: Device,
+}
+
+impl ParameterStore {
+    /// An empty store whose parameters will have this dtype, on this device, initialised from `key`.
+    pub fn new(key: Key, dtype: DType, device: &Device) -> Self {
+        ParameterStore {
+            parameters: Arc::default(),
+            key,
+            dtype,
+            device: device.clone(),
+        }
+    }
+
+    /// A builder for networks that are to be trained: parameters are made when they are first asked
+    /// for, and shared when they are asked for again.
+    pub fn builder(&self) -> VarBuilder<'static> {
+        let backend = Box::new(Trainable(self.clone()));
+        VarBuilder::from_backend(backend, self.dtype, self.device.clone())
+    }
+
+    /// A builder for frozen twins: networks that share the storage of the parameters, so that they see
+    /// every later update, but build no graph. Asking for a parameter that does not exist is an error.
+    pub fn frozen(&self) -> VarBuilder<'static> {
+        let backend = Box::new(Frozen(self.clone()));
+        VarBuilder::from_backend(backend, self.dtype, self.device.clone())
+    }
+
+    /// The parameters with their names, in the order in which they were made.
+    pub fn parameters(&self) -> Vec<(String, Var)> {
+        self.lock().clone()
+    }
+
+    /// The parameters alone, in the same order: what an optimiser takes.
+    pub fn vars(&self) -> Vec<Var> {
+        self.lock().iter().map(|(_, var)| var.clone()).collect()
+    }
+
+    /// The number of elements of all parameters together.
+    pub fn element_count(&self) -> usize {
+        self.lock().iter().map(|(_, var)| var.elem_count()).sum()
+    }
+
+    /// The dtype of the parameters.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The device of the parameters.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// A store with the same names and copies of the values.
+    ///
+    /// # Errors
+    /// Those of candle.
+    pub fn duplicate(&self) -> Result<Self> {
+        let copies: candle_core::Result<Vec<_>> = (self.lock().iter())
+            .map(|(name, var)| {
+                Ok((
+                    name.clone(),
+                    Var::from_tensor(&var.as_detached_tensor().copy()?)?,
+                ))
+            })
+            .collect();
+        Ok(ParameterStore {
+            parameters: Arc::new(Mutex::new(copies?)),
+            ..self.clone()
+        })
+    }
+
+    /// Writes the parameters as safetensors, atomically.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let state = self.state();
+        let bytes = safetensors::serialize(state.iter(), None).map_err(|e| Error::file(path, e))?;
+        file::write_atomically(path, |f| f.write_all(&bytes))
+    }
+
+    /// Reads the values of all parameters from safetensors. Names, shapes and dtypes must be those of
+    /// the store; nothing changes unless all are.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file can't be read or is of another network.
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|e| Error::file(path, e))?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| Error::file(path, e))?;
+        let mut state = State::new();
+        for (name, view) in tensors.tensors() {
+            state.insert(name, view.load(&self.device)?);
+        }
+        self.restore(&state).map_err(|e| Error::file(path, e))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(String, Var)>> {
+        // The list is never left half-changed, so a panic elsewhere does no harm to it.
+        self.parameters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, name: &str) -> Option<Var> {
+        let parameters = self.lock();
+        let found = parameters.iter().find(|(n, _)| n == name);
+        found.map(|(_, var)| var.clone())
+    }
+
+    /// The parameter of a name, checked against the shape and dtype that a network expects.
+    fn existing(&self, name: &str, shape: &Shape, dtype: DType) -> Result<Option<Var>> {
+        let Some(var) = self.get(name) else {
+            return Ok(None);
+        };
+        if var.shape() != shape {
+            let accepted = format!("{:?}, its shape in the store,", var.dims());
+            return Err(Error::shape(name.to_string(), shape.dims(), accepted));
+        }
+        if var.dtype() != dtype {
+            let accepted = format!("{:?}, its dtype in the store,", var.dtype());
+            return Err(Error::dtype(name.to_string(), dtype, accepted));
+        }
+        Ok(Some(var))
+    }
+}
+
+impl Stateful for ParameterStore {
+    fn variables(&self) -> Vec<(String, Var)> {
+        self.parameters()
+    }
+}
+
+impl std::fmt::Debug for ParameterStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shapes = |(name, var): &(String, Var)| (name.clone(), var.dims().to_vec());
+        f.debug_map()
+            .entries(self.lock().iter().map(shapes))
+            .finish()
+    }
+}
+
+fn missing(name: &str) -> candle_core::Error {
+    Error::range(name.to_string(), "no parameter", "a parameter of the store").into()
+}
+
+/// The backend of [`ParameterStore::builder`].
+struct Trainable(ParameterStore);
+
+impl SimpleBackend for Trainable {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        init: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        if let Some(var) = self.0.existing(name, &shape, dtype)? {
+            return Ok(var.as_tensor().clone());
+        }
+        let values = initialize(self.0.key.named(name), shape, init, dtype, device)?;
+        let var = Var::from_tensor(&values)?;
+        self.0.lock().push((name.to_string(), var.clone()));
+        Ok(var.into_inner())
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        let var = self.0.get(name).ok_or_else(|| missing(name))?;
+        Ok(var.into_inner())
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.0.get(name).is_some()
+    }
+}
+
+/// The backend of [`ParameterStore::frozen`].
+struct Frozen(ParameterStore);
+
+impl SimpleBackend for Frozen {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: Init,
+        dtype: DType,
+        _: &Device,
+    ) -> candle_core::Result<Tensor> {
+        let var = self
+            .0
+            .existing(name, &shape, dtype)?
+            .ok_or_else(|| missing(name))?;
+        Ok(var.as_detached_tensor())
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        let var = self.0.get(name).ok_or_else(|| missing(name))?;
+        Ok(var.as_detached_tensor())
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.0.get(name).is_some()
+    }
+}
