@@ -152,7 +152,11 @@ fn files_of_other_networks_are_refused_and_change_nothing() {
         DType::F32,
         "layers.1.weight: shape [6, 5]",
     );
-    refused(config().hidden(&[5]), DType::F32, "layers.1.weight: shape [3, 5]");
+    refused(
+        config().hidden(&[5]),
+        DType::F32,
+        "layers.1.weight: shape [3, 5]",
+    );
     refused(config().hidden(&[5, 4, 3]), DType::F32, "layers.3.bias");
     refused(config(), DType::F64, "F64");
     std::fs::write(&path, b"not safetensors").unwrap();

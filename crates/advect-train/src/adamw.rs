@@ -1,0 +1,225 @@
+//! AdamW (Loshchilov and Hutter 2019, algorithm 2), as in PyTorch.
+
+use advect_core::{Error, Result, check};
+use advect_models::{ParameterStore, Stateful};
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::Optimizer;
+
+/// The settings of [`AdamW`]; the default is PyTorch's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWConfig {
+    /// The learning rate η, not below 0; 1e-3 by default.
+    pub learning_rate: f64,
+    /// The decay β₁ of the first moment, in [0, 1); 0.9 by default.
+    pub beta1: f64,
+    /// The decay β₂ of the second moment, in [0, 1); 0.999 by default.
+    pub beta2: f64,
+    /// ε, added to the root of the second moment; above 0; 1e-8 by default.
+    pub epsilon: f64,
+    /// The weight decay λ, not below 0; 0.01 by default.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        AdamWConfig {
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+        }
+    }
+}
+
+impl AdamWConfig {
+    fn check(&self) -> Result<()> {
+        check::non_negative("learning_rate", self.learning_rate)?;
+        check::non_negative("weight_decay", self.weight_decay)?;
+        check::positive("epsilon", self.epsilon)?;
+        for (name, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&beta) {
+                return Err(Error::range(name, beta, "a number in [0, 1)"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// AdamW: at step k with gradient g,
+/// `θ ← (1 − ηλ) θ`, `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`,
+/// `θ ← θ − η (m / (1 − β₁ᵏ)) / (√(v / (1 − β₂ᵏ)) + ε)`.
+///
+/// Parameters without a gradient stay as they are. It is a candle_nn [`Optimizer`] too; its state, the
+/// moments and the count of steps, is that of a [`Stateful`].
+///
+/// ```
+/// use advect_train::{AdamW, AdamWConfig};
+/// use candle_core::{Device, Var};
+/// use candle_nn::Optimizer;
+/// # fn main() -> candle_core::Result<()> {
+/// let x = Var::new(1f64, &Device::Cpu)?;
+/// let config = AdamWConfig { learning_rate: 0.1, weight_decay: 0.0, ..AdamWConfig::default() };
+/// let mut optimizer = AdamW::new(vec![x.clone()], config)?;
+/// optimizer.backward_step(&x.sqr()?)?;
+/// assert!((x.to_scalar::<f64>()? - 0.9).abs() < 1e-8); // the first step is η in size
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct AdamW {
+    parameters: Vec<Parameter>,
+    /// The count of steps: a variable, so that it is stored and restored with the moments.
+    steps: Var,
+    config: AdamWConfig,
+}
+
+#[derive(Debug)]
+struct Parameter {
+    name: String,
+    value: Var,
+    first: Var,
+    second: Var,
+}
+
+impl AdamW {
+    /// An optimiser of all parameters of a store, as they are now.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for settings outside their range.
+    pub fn from_store(store: &ParameterStore, config: AdamWConfig) -> Result<Self> {
+        Self::from_named(store.parameters(), config)
+    }
+
+    /// An optimiser of named variables.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for settings outside their range, [`Error::DType`] for integer variables.
+    pub fn from_named(variables: Vec<(String, Var)>, config: AdamWConfig) -> Result<Self> {
+        config.check()?;
+        let parameter = |(name, value): (String, Var)| {
+            if !value.dtype().is_float() {
+                return Err(Error::dtype(name, value.dtype(), "f16, bf16, f32 or f64"));
+            }
+            let (first, second) = (value.zeros_like()?, value.zeros_like()?);
+            Ok(Parameter {
+                name,
+                value,
+                first: Var::from_tensor(&first)?,
+                second: Var::from_tensor(&second)?,
+            })
+        };
+        Ok(AdamW {
+            parameters: variables
+                .into_iter()
+                .map(parameter)
+                .collect::<Result<_>>()?,
+            steps: Var::new(0f64, &Device::Cpu)?,
+            config,
+        })
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &AdamWConfig {
+        &self.config
+    }
+
+    /// The number of steps made.
+    ///
+    /// # Errors
+    /// Those of candle.
+    pub fn steps(&self) -> Result<usize> {
+        Ok(self.steps.to_scalar::<f64>()? as usize)
+    }
+}
+
+impl Parameter {
+    fn update(
+        &self,
+        gradient: &Tensor,
+        config: &AdamWConfig,
+        corrections: (f64, f64),
+    ) -> Result<()> {
+        let g = gradient.detach();
+        let (b1, b2) = (config.beta1, config.beta2);
+        let first = ((self.first.as_detached_tensor() * b1)? + (&g * (1.0 - b1))?)?;
+        let second = ((self.second.as_detached_tensor() * b2)? + (g.sqr()? * (1.0 - b2))?)?;
+        let root = (&second / corrections.1)?.sqrt()?;
+        let direction = (&first / (root + config.epsilon)?)?;
+        let rate = config.learning_rate;
+        let decayed = (self.value.as_detached_tensor() * (1.0 - rate * config.weight_decay))?;
+        self.value
+            .set(&(decayed - (direction * (rate / corrections.0))?)?)?;
+        self.first.set(&first)?;
+        self.second.set(&second)?;
+        Ok(())
+    }
+}
+
+impl Optimizer for AdamW {
+    type Config = AdamWConfig;
+
+    fn new(vars: Vec<Var>, config: AdamWConfig) -> candle_core::Result<Self> {
+        let float = vars.into_iter().filter(|var| var.dtype().is_float());
+        let named = float.enumerate().map(|(i, var)| (i.to_string(), var));
+        Ok(Self::from_named(named.collect(), config)?)
+    }
+
+    fn step(&mut self, grads: &GradStore) -> candle_core::Result<()> {
+        let steps = self.steps.to_scalar::<f64>()? + 1.0;
+        let config = &self.config;
+        let corrections = (
+            1.0 - config.beta1.powf(steps),
+            1.0 - config.beta2.powf(steps),
+        );
+        for parameter in &self.parameters {
+            if let Some(gradient) = grads.get(&parameter.value) {
+                parameter.update(gradient, config, corrections)?;
+            }
+        }
+        self.steps
+            .set(&Tensor::new(steps, &Device::Cpu)?.to_dtype(DType::F64)?)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.config.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.config.learning_rate = learning_rate;
+    }
+}
+
+impl Stateful for AdamW {
+    fn variables(&self) -> Vec<(String, Var)> {
+        let mut variables = vec![("steps".to_string(), self.steps.clone())];
+        for parameter in &self.parameters {
+            let name = &parameter.name;
+            variables.push((format!("first.{name}"), parameter.first.clone()));
+            variables.push((format!("second.{name}"), parameter.second.clone()));
+        }
+        variables
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_settings_are_refused() {
+        let fails = |change: fn(&mut AdamWConfig), name: &str| {
+            let mut config = AdamWConfig::default();
+            change(&mut config);
+            let message = AdamW::from_named(vec![], config).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("{name}: ")), "{message}");
+        };
+        fails(|c| c.learning_rate = -1.0, "learning_rate");
+        fails(|c| c.learning_rate = f64::NAN, "learning_rate");
+        fails(|c| c.beta1 = 1.0, "beta1");
+        fails(|c| c.beta2 = -0.1, "beta2");
+        fails(|c| c.epsilon = 0.0, "epsilon");
+        fails(|c| c.weight_decay = -0.1, "weight_decay");
+    }
+}

@@ -1,0 +1,177 @@
+//! Checkpoints: everything that a run needs to go on, in one safetensors file.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
+
+use advect_core::{Error, Generator, Key, Result, file};
+use advect_models::State;
+use candle_core::Device;
+use candle_core::safetensors::Load;
+use safetensors::{SafeTensors, View};
+
+/// The version of the format that is written, and the only one that is read.
+const VERSION: &str = "1";
+
+/// A step count, a generator, and named parts, each the [`State`] of something
+/// [`Stateful`](advect_models::Stateful).
+///
+/// The file is safetensors, with tensors named `part/name`, readable by any tool for that format. Its
+/// metadata hold the format's version, the step, the generator and a CRC-32 of everything, so that a
+/// damaged file is told from a whole one. It is written atomically: a crash leaves the previous one.
+///
+/// ```
+/// use advect_core::Generator;
+/// use advect_train::Checkpoint;
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let mut checkpoint = Checkpoint::new(7, &Generator::from_seed(0));
+/// let weights = [("w".to_string(), Tensor::new(&[1f32, 2.0], &Device::Cpu)?)];
+/// checkpoint.parts.insert("parameters".into(), weights.into());
+/// let path = std::env::temp_dir().join(format!("advect-doc-{}.ckpt", std::process::id()));
+/// checkpoint.save(&path)?;
+/// let restored = Checkpoint::load(&path, &Device::Cpu)?;
+/// assert_eq!((restored.step, restored.generator), (7, Generator::from_seed(0)));
+/// assert_eq!(restored.parts["parameters"]["w"].to_vec1::<f32>()?, [1.0, 2.0]);
+/// # std::fs::remove_file(path).unwrap();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// The number of steps made.
+    pub step: usize,
+    /// The generator of the run.
+    pub generator: Generator,
+    /// The states of the run's parts. A part's name holds no slash.
+    pub parts: BTreeMap<String, State>,
+}
+
+impl Checkpoint {
+    /// A checkpoint without parts.
+    pub fn new(step: usize, generator: &Generator) -> Self {
+        Checkpoint {
+            step,
+            generator: generator.clone(),
+            parts: BTreeMap::new(),
+        }
+    }
+
+    /// Writes the checkpoint, atomically.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let mut tensors = BTreeMap::new();
+        for (part, state) in &self.parts {
+            if part.contains('/') {
+                return Err(Error::range("part", part, "a name without a slash"));
+            }
+            for (name, tensor) in state {
+                tensors.insert(format!("{part}/{name}"), tensor);
+            }
+        }
+        let header = Header {
+            step: self.step,
+            generator: self.generator.clone(),
+        };
+        let mut crc = header.crc();
+        for (name, tensor) in &tensors {
+            crc.update(name.as_bytes());
+            crc.update(&View::data(*tensor));
+        }
+        let metadata = HashMap::from([("advect".to_string(), header.encode(crc.finalize()))]);
+        let bytes =
+            safetensors::serialize(tensors, Some(metadata)).map_err(|e| Error::file(path, e))?;
+        file::write_atomically(path, |f| f.write_all(&bytes))
+    }
+
+    /// Reads a checkpoint, its tensors to `device`.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file can't be read, is no checkpoint, is damaged or of another version.
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let path = path.as_ref();
+        let wrong = |reason: String| Error::file(path, reason);
+        let bytes = fs::read(path).map_err(|e| wrong(e.to_string()))?;
+        let damaged = |e| wrong(format!("truncated or no safetensors file: {e}"));
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+        let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+        let text = metadata.metadata().as_ref().and_then(|m| m.get("advect"));
+        let text = text.ok_or_else(|| wrong("no checkpoint: it has no entry \"advect\"".into()))?;
+        let (header, checksum) = Header::decode(text).map_err(wrong)?;
+
+        let tensors: BTreeMap<_, _> = file.tensors().into_iter().collect();
+        let mut crc = header.crc();
+        for (name, view) in &tensors {
+            crc.update(name.as_bytes());
+            crc.update(view.data());
+        }
+        if crc.finalize() != checksum {
+            return Err(wrong("damaged: its checksum is wrong".into()));
+        }
+        let mut parts: BTreeMap<String, State> = BTreeMap::new();
+        for (name, view) in tensors {
+            let Some((part, name)) = name.split_once('/') else {
+                return Err(wrong(format!("tensor \"{name}\" belongs to no part")));
+            };
+            let state = parts.entry(part.to_string()).or_default();
+            state.insert(name.to_string(), view.load(device)?);
+        }
+        Ok(Checkpoint {
+            step: header.step,
+            generator: header.generator,
+            parts,
+        })
+    }
+}
+
+/// What the metadata hold beside the checksum.
+struct Header {
+    step: usize,
+    generator: Generator,
+}
+
+impl Header {
+    /// `version step key position`, in this order.
+    fn text(&self) -> String {
+        let (key, position) = (self.generator.key().to_hex(), self.generator.position());
+        format!("{VERSION} {} {key} {position}", self.step)
+    }
+
+    fn crc(&self) -> crc32fast::Hasher {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(self.text().as_bytes());
+        crc
+    }
+
+    fn encode(&self, checksum: u32) -> String {
+        format!("{} {checksum:08x}", self.text())
+    }
+
+    fn decode(text: &str) -> Result<(Self, u32), String> {
+        let fields: Vec<&str> = text.split(' ').collect();
+        match fields.first() {
+            Some(&VERSION) => {}
+            version => {
+                let version = version.unwrap_or(&"");
+                return Err(format!(
+                    "version {version} was given, version {VERSION} is accepted"
+                ));
+            }
+        }
+        let header = || {
+            let [_, step, key, position, checksum] = fields[..] else {
+                return None;
+            };
+            let key = Key::from_hex(key).ok()?;
+            let header = Header {
+                step: step.parse().ok()?,
+                generator: Generator::resume(key, position.parse().ok()?),
+            };
+            Some((header, u32::from_str_radix(checksum, 16).ok()?))
+        };
+        header().ok_or_else(|| format!("damaged: its header is \"{text}\""))
+    }
+}

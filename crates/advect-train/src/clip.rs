@@ -1,0 +1,64 @@
+//! The global norm of gradients, and clipping by it (Pascanu et al. 2013, algorithm 1).
+
+use advect_core::{Error, Result, check};
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Var};
+
+/// The Euclidean norm of all gradients of `vars` together, summed in f64 over parameters.
+///
+/// # Errors
+/// Those of candle.
+pub fn gradient_norm(grads: &GradStore, vars: &[Var]) -> Result<f64> {
+    let mut sum = 0.0;
+    for gradient in vars.iter().filter_map(|var| grads.get(var)) {
+        // f16 and bf16 would overflow or lose.
+        let gradient = match gradient.dtype() {
+            DType::F16 | DType::BF16 => gradient.to_dtype(DType::F32)?,
+            _ => gradient.clone(),
+        };
+        sum += gradient
+            .detach()
+            .sqr()?
+            .sum_all()?
+            .to_dtype(DType::F64)?
+            .to_scalar::<f64>()?;
+    }
+    Ok(sum.sqrt())
+}
+
+/// Scales all gradients of `vars` by `max_norm / norm` if their global norm is above `max_norm`; returns
+/// the norm before that. (PyTorch's `clip_grad_norm_` adds 1e-6 to the norm; this does not.)
+///
+/// ```
+/// use advect_train::{clip_norm, gradient_norm};
+/// use candle_core::{Device, Var};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Var::new(&[3f64, 4.0], &Device::Cpu)?;
+/// let mut grads = (x.sqr()?.sum_all()? / 2.0)?.backward()?;
+/// assert_eq!(clip_norm(&mut grads, &[x.clone()], 1.0)?, 5.0);
+/// assert!((gradient_norm(&grads, &[x])? - 1.0).abs() < 1e-15);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Range`] unless `max_norm` is above 0; [`Error::Stopped`] if the norm is NaN or infinite: the
+/// gradients are then left as they are.
+pub fn clip_norm(grads: &mut GradStore, vars: &[Var], max_norm: f64) -> Result<f64> {
+    check::positive("max_norm", max_norm)?;
+    let norm = gradient_norm(grads, vars)?;
+    if !norm.is_finite() {
+        return Err(Error::stopped(
+            "clip_norm",
+            format!("the gradient's norm is {norm}"),
+        ));
+    }
+    if norm > max_norm {
+        for var in vars {
+            if let Some(gradient) = grads.remove(var) {
+                grads.insert(var, (gradient * (max_norm / norm))?);
+            }
+        }
+    }
+    Ok(norm)
+}

@@ -1,0 +1,194 @@
+//! Stopping and resuming, and what bad checkpoints get.
+
+use std::fs;
+use std::path::Path;
+
+use advect_core::testing::assert_close;
+use advect_core::{Error, Field, Generator, Key, Result, Time};
+use advect_models::{Mlp, ParameterStore, State, Stateful};
+use advect_train::learning_rate::WarmupCosine;
+use advect_train::{AdamW, AdamWConfig, Checkpoint, Ema, Trainer};
+use candle_core::{DType, Device, Tensor};
+
+struct Run {
+    trainer: Trainer,
+    store: ParameterStore,
+    net: Mlp,
+}
+
+fn run_of(width: usize, seed: u64) -> Run {
+    let store = ParameterStore::new(Key::from_seed(seed), DType::F32, &Device::Cpu);
+    let net = Mlp::config(2)
+        .hidden(&[width])
+        .build(&store.builder())
+        .unwrap();
+    let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
+    let trainer = Trainer::new(&store, optimizer, Generator::from_seed(seed))
+        .learning_rate(WarmupCosine::new(1e-2, 5, 100).unwrap())
+        .clip_norm(0.5)
+        .unwrap()
+        .ema(0.9)
+        .unwrap();
+    Run {
+        trainer,
+        store,
+        net,
+    }
+}
+
+impl Run {
+    fn until(&mut self, step: usize) {
+        let net = &self.net;
+        let loss = |_: usize, rng: &mut Generator| -> Result<Tensor> {
+            let x = rng.normal((16, 2), DType::F32, &Device::Cpu)?;
+            Ok((net.at(&Time::Shared(0.5), &x)? - x.sin()?)?
+                .sqr()?
+                .mean_all()?)
+        };
+        self.trainer.run(step, loss, &mut ()).unwrap();
+    }
+
+    fn states(&self) -> [State; 2] {
+        [self.store.state(), self.trainer.averaged().state()]
+    }
+}
+
+fn same_bits(a: &[State; 2], b: &[State; 2]) {
+    for (a, b) in a.iter().zip(b) {
+        for (name, tensor) in a {
+            assert_close(tensor, &b[name], 0.0, 0.0);
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_has_the_bits_of_one_that_never_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.safetensors");
+    let mut whole = run_of(8, 0);
+    whole.until(40);
+    let mut first = run_of(8, 0);
+    first.until(17);
+    first.trainer.save(&path).unwrap();
+    // Another seed: everything must come from the file.
+    let mut second = run_of(8, 1);
+    second.trainer.resume(&path).unwrap();
+    assert_eq!(second.trainer.step(), 17);
+    second.until(40);
+    same_bits(&second.states(), &whole.states());
+    // And the same state writes the same file.
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    second.trainer.save(&a).unwrap();
+    whole.trainer.save(&b).unwrap();
+    assert_eq!(fs::read(a).unwrap(), fs::read(b).unwrap());
+}
+
+#[test]
+fn bad_checkpoints_are_refused_and_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.safetensors");
+    let mut run = run_of(8, 0);
+    run.until(3);
+    let before = [
+        run.store.duplicate().unwrap().state(),
+        run.trainer.averaged().duplicate().unwrap().state(),
+    ];
+    run.trainer.save(&path).unwrap();
+    let good = fs::read(&path).unwrap();
+
+    let mut refused = |bytes: &[u8], word: &str| {
+        fs::write(&path, bytes).unwrap();
+        let error = run.trainer.resume(&path).unwrap_err();
+        assert!(matches!(error, Error::File { .. }));
+        assert!(error.to_string().contains(word), "{error}");
+    };
+    for length in [0, 4, 100, good.len() / 2, good.len() - 1] {
+        refused(&good[..length], "truncated");
+    }
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    refused(&flipped, "checksum");
+    let replaced = |from: &str, to: &str| {
+        let at = good
+            .windows(from.len())
+            .position(|w| w == from.as_bytes())
+            .unwrap();
+        let mut bytes = good.clone();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        bytes
+    };
+    refused(
+        &replaced("\"advect\":\"1 ", "\"advect\":\"2 "),
+        "version 2 was given, version 1 is accepted",
+    );
+    refused(
+        &replaced("\"advect\":\"1 3", "\"advect\":\"1 4"),
+        "checksum",
+    );
+    refused(&replaced("\"advect\":", "\"affect\":"), "no checkpoint");
+
+    let write = |run: &Trainer, path: &Path| {
+        run.save(path).unwrap();
+        fs::read(path).unwrap()
+    };
+    let wider = write(&run_of(9, 0).trainer, &folder.path().join("wider"));
+    refused(
+        &wider,
+        "it is of another run: parameters: layers.0.weight: shape [9, 3]",
+    );
+    let mut partial = Checkpoint::new(0, &Generator::from_seed(0));
+    partial
+        .parts
+        .insert("parameters".into(), run_of(8, 0).store.state());
+    let other = folder.path().join("partial");
+    partial.save(&other).unwrap();
+    refused(&fs::read(&other).unwrap(), "no part \"optimizer\"");
+
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(run.trainer.resume(&path), Err(Error::File { .. })));
+    assert_eq!(run.trainer.step(), 3);
+    same_bits(&run.states(), &before);
+}
+
+#[test]
+fn nan_stops_before_it_does_harm() {
+    let mut run = run_of(4, 0);
+    let before = run.store.duplicate().unwrap().state();
+    let nan = |_: usize, _: &mut Generator| {
+        let (_, var) = &run.store.parameters()[0];
+        Ok((var.as_tensor().sum_all()? * f64::NAN)?)
+    };
+    let error = run.trainer.run(5, nan, &mut ()).unwrap_err();
+    assert_eq!(error.to_string(), "stopped at step 0: the loss is NaN");
+    // A finite loss with an infinite gradient.
+    let (_, var) = run.store.parameters()[0].clone();
+    let zeros = (var.as_tensor() - var.as_detached_tensor()).unwrap();
+    let error = run
+        .trainer
+        .update(&zeros.sqrt().unwrap().sum_all().unwrap())
+        .unwrap_err();
+    assert!(matches!(error, Error::Stopped { .. }), "{error}");
+    assert!(matches!(
+        run.trainer.update(&var.as_tensor().clone()),
+        Err(Error::Shape { .. })
+    ));
+    for (name, tensor) in run.store.state() {
+        assert_close(&tensor, &before[&name], 0.0, 0.0);
+    }
+}
+
+#[test]
+fn the_average_follows_its_formula() {
+    let run = run_of(4, 0);
+    let (name, var) = run.store.parameters()[0].clone();
+    let ema = Ema::new(&run.store, 0.75).unwrap();
+    let start = var.as_detached_tensor().to_dtype(DType::F64).unwrap();
+    var.set(&(var.as_detached_tensor() + 1.0).unwrap()).unwrap();
+    for k in 1..=5 {
+        ema.update().unwrap();
+        let expected = (&start + (1.0 - 0.75f64.powi(k))).unwrap();
+        assert_close(&ema.state()[&name], &expected, 1e-6, 1e-6);
+    }
+    assert!(Ema::new(&run.store, 1.0).is_err());
+    assert!(Ema::new(&run.store, -0.1).is_err());
+}
