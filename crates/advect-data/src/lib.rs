@@ -1,1 +1,24 @@
-//! Two-dimensional toy data, handwritten digits and shuffled batches
+//! Data: two-dimensional [`toy`] distributions, handwritten [`Digits`], and shuffled [`Batches`].
+//!
+//! ```
+//! use advect_core::{Generator, Key};
+//! use advect_data::{Batches, Digits, toy::{Toy, TwoMoons}};
+//! use candle_core::{DType, Device};
+//! # fn main() -> advect_core::Result<()> {
+//! let moons = TwoMoons::default().sample(1000, DType::F32, &Device::Cpu, &mut Generator::from_seed(0))?;
+//! assert_eq!(moons.dims(), [1000, 2]);
+//!
+//! let digits = Digits::load(DType::F32, &Device::Cpu)?;
+//! let batches = Batches::new(digits.len(), 64, Key::from_seed(0))?;
+//! let [images, labels] = batches.at(0, [&digits.images, &digits.labels])?;
+//! assert_eq!((images.dims(), labels.dims()), (&[64, 1, 8, 8][..], &[64][..]));
+//! # Ok(())
+//! # }
+//! ```
+
+mod batches;
+mod digits;
+pub mod toy;
+
+pub use batches::Batches;
+pub use digits::Digits;

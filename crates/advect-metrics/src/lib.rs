@@ -1,1 +1,74 @@
-//! Distances between samples: Wasserstein, energy, MMD, nearest neighbours
+//! Distances between samples, and what else tells good samples from bad ones.
+//!
+//! | metric | compares |
+//! | --- | --- |
+//! | [`wasserstein2`] | two samples, exactly, by optimal assignment |
+//! | [`sliced_wasserstein2`] | two samples, along random directions |
+//! | [`energy_distance`] | two samples |
+//! | [`mmd2`] | two samples, by a Gaussian kernel |
+//! | [`nearest_neighbour_two_sample`] | two samples: can their points be told apart? |
+//! | [`nearest_neighbour_labels`] | labels: does a sample look like its class? |
+//! | [`path_energy`] | trajectories with the cheapest possible ones |
+//!
+//! All compute in f64 on the host, whatever the dtype and device of the samples.
+//!
+//! ```
+//! use candle_core::{Device, Tensor};
+//! # fn main() -> advect_core::Result<()> {
+//! let x = Tensor::new(&[[0.0f32, 0.0], [1.0, 0.0]], &Device::Cpu)?;
+//! let y = Tensor::new(&[[1.0f32, 3.0], [0.0, 3.0]], &Device::Cpu)?;
+//! assert_eq!(advect_metrics::wasserstein2(&x, &y)?, 3.0);
+//! # Ok(())
+//! # }
+//! ```
+
+mod energy;
+mod mmd;
+mod nearest_neighbour;
+mod path_energy;
+mod sliced;
+mod wasserstein;
+
+pub use energy::energy_distance;
+pub use mmd::{median_bandwidth, mmd2};
+pub use nearest_neighbour::{nearest_neighbour_labels, nearest_neighbour_two_sample};
+pub use path_energy::{normalized_path_energy_error, path_energy};
+pub use sliced::sliced_wasserstein2;
+pub use wasserstein::wasserstein2;
+
+use advect_transport::Points;
+
+/// The mean of `f(|x_i − y_j|²)` over all pairs.
+fn mean_between(x: &Points, y: &Points, f: impl Fn(f64) -> f64) -> f64 {
+    sum_of_pairs(x, y, f) / (x.count() as f64 * y.count() as f64)
+}
+
+/// The mean of `f(|x_i − x_j|²)` over all pairs of different points.
+fn mean_within(x: &Points, f: impl Fn(f64) -> f64) -> f64 {
+    let n = x.count() as f64;
+    (sum_of_pairs(x, x, &f) - n * f(0.0)) / (n * (n - 1.0))
+}
+
+fn sum_of_pairs(x: &Points, y: &Points, f: impl Fn(f64) -> f64) -> f64 {
+    let mut row = vec![0.0; y.count()];
+    let mut sum = 0.0;
+    for i in 0..x.count() {
+        x.squared_distances(y, i, &mut row);
+        sum += row.iter().map(|&d| f(d)).sum::<f64>();
+    }
+    sum
+}
+
+/// Accepts clouds of at least two points each: what an average over pairs within a cloud needs.
+fn at_least_two(x: &Points, y: &Points) -> advect_core::Result<()> {
+    for (name, points) in [("x", x), ("y", y)] {
+        if points.count() < 2 {
+            return Err(advect_core::Error::range(
+                name,
+                "one sample",
+                "at least two samples",
+            ));
+        }
+    }
+    Ok(())
+}

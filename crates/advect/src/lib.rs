@@ -1,1 +1,59 @@
-//! Flow matching and its relatives on candle: the whole library in one dependency
+//! Advect: generative models that transport noise to data, on candle. Flow matching and its relatives,
+//! from training pairs to samples.
+//!
+//! This crate holds no code of its own: it re-exports the crates of the library, each under its name,
+//! candle itself, and a [`prelude`] of what most programs use.
+//!
+//! | module | crate | holds |
+//! | --- | --- | --- |
+//! | [`core`] | `advect-core` | fields, time, errors, seeded randomness, test problems |
+//! | [`paths`] | `advect-paths` | schedules, paths, couplings, conversions |
+//! | [`objectives`] | `advect-objectives` | flow matching, time samplers, weightings |
+//! | [`solvers`] | `advect-solvers` | ordinary differential equations |
+//! | [`models`] | `advect-models` | networks, the parameter store |
+//! | [`train`] | `advect-train` | AdamW, averages, checkpoints, the training loop |
+//! | [`metrics`] | `advect-metrics` | Wasserstein, energy, MMD, nearest neighbours |
+//! | [`data`] | `advect-data` | toy data, digits, shuffled batches |
+//! | [`transport`] | `advect-transport` | exact optimal assignment |
+
+pub use advect_core as core;
+pub use advect_data as data;
+pub use advect_metrics as metrics;
+pub use advect_models as models;
+pub use advect_objectives as objectives;
+pub use advect_paths as paths;
+pub use advect_solvers as solvers;
+pub use advect_train as train;
+pub use advect_transport as transport;
+
+pub use candle_core as candle;
+pub use candle_nn;
+
+/// What most programs use: `use advect::prelude::*;`.
+pub mod prelude {
+    pub use advect_core::{
+        Conditional, Error, Field, Generator, Guided, Key, Result, Time, check, shape,
+    };
+    pub use advect_data::{Batches, Digits};
+    pub use advect_models::{Activation, Mlp, ParameterStore, Stateful, TimeEmbedding};
+    pub use advect_objectives::ConditionDropout;
+    pub use advect_objectives::objective::{FlowMatching, Objective};
+    pub use advect_objectives::time_sampler::{LogitNormal, Stratified, TimeSampler, Uniform};
+    pub use advect_objectives::weighting::Weighting;
+    pub use advect_paths::Prediction;
+    pub use advect_paths::coupling::{Coupling, ExactOt, Independent};
+    pub use advect_paths::path::{Affine, ConstantSigma, Path, PathPoint};
+    pub use advect_paths::schedule::{CondOt, Cosine, Schedule, VariancePreserving};
+    pub use advect_solvers::controller::{Adaptive, Fixed};
+    pub use advect_solvers::stepper::{Dopri5, Euler, Heun, Midpoint, Rk4};
+    pub use advect_solvers::{Save, Solution, Solver, Status};
+    pub use advect_train::learning_rate::{LearningRate, WarmupCosine};
+    pub use advect_train::observer::Progress;
+    pub use advect_train::{AdamW, AdamWConfig, Ema, Trainer};
+    pub use candle_core::{DType, Device, Tensor};
+}
+
+/// The code of the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

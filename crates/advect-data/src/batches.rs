@@ -1,0 +1,134 @@
+//! Shuffled minibatches.
+
+use std::sync::{Mutex, PoisonError};
+
+use advect_core::{Error, Generator, Key, Result, check};
+use candle_core::{Device, Tensor};
+
+/// Shuffled batches of `0..count`: each epoch is a new permutation, cut into batches of one size; what is
+/// left over at an epoch's end is passed over.
+///
+/// The batch of a step is a function of the key and the step: a run that resumes at a step sees the
+/// batches that it would have seen.
+///
+/// ```
+/// use advect_core::Key;
+/// use advect_data::Batches;
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let data = Tensor::arange(0f32, 10.0, &Device::Cpu)?;
+/// let batches = Batches::new(10, 3, Key::from_seed(0))?;
+/// assert_eq!(batches.per_epoch(), 3);
+/// let [a] = batches.at(7, [&data])?;
+/// let [b] = batches.at(7, [&data])?;
+/// assert_eq!(a.to_vec1::<f32>()?, b.to_vec1::<f32>()?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Batches {
+    count: usize,
+    size: usize,
+    key: Key,
+    /// The permutation of the epoch last asked for.
+    epoch: Mutex<Option<(usize, Tensor)>>,
+}
+
+impl Batches {
+    /// Batches of `size` from `count` samples.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless `1 ≤ size ≤ count`.
+    pub fn new(count: usize, size: usize, key: Key) -> Result<Self> {
+        if !(1..=count).contains(&size) {
+            return Err(Error::range(
+                "size",
+                size,
+                format!("a batch size in 1..={count}"),
+            ));
+        }
+        Ok(Batches {
+            count,
+            size,
+            key,
+            epoch: Mutex::new(None),
+        })
+    }
+
+    /// The number of batches in an epoch.
+    pub fn per_epoch(&self) -> usize {
+        self.count / self.size
+    }
+
+    /// The indices of the batch of a step: u32, `(size,)`, on the host.
+    ///
+    /// # Errors
+    /// Those of candle.
+    pub fn indices(&self, step: usize) -> Result<Tensor> {
+        let (epoch, place) = (step / self.per_epoch(), step % self.per_epoch());
+        let mut cached = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        let permutation = match &*cached {
+            Some((known, permutation)) if *known == epoch => permutation.clone(),
+            _ => {
+                let mut rng = Generator::from(self.key.child(epoch as u64));
+                let permutation = rng.permutation(self.count, &Device::Cpu)?;
+                *cached = Some((epoch, permutation.clone()));
+                permutation
+            }
+        };
+        Ok(permutation.narrow(0, place * self.size, self.size)?)
+    }
+
+    /// The batch of a step from each of several tensors `(count, ...)`: data, labels, and what else
+    /// belongs together.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a tensor of another number of samples.
+    pub fn at<const N: usize>(&self, step: usize, tensors: [&Tensor; N]) -> Result<[Tensor; N]> {
+        let indices = self.indices(step)?;
+        let mut batch = tensors.map(Tensor::clone);
+        for tensor in &mut batch {
+            if check::batch("tensors", tensor)? != self.count {
+                let accepted = format!("({}, ...)", self.count);
+                return Err(Error::shape("tensors", tensor.dims(), accepted));
+            }
+            *tensor = tensor.index_select(&indices.to_device(tensor.device())?, 0)?;
+        }
+        Ok(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_holds_each_sample_at_most_once_and_epochs_differ() {
+        let batches = Batches::new(10, 3, Key::from_seed(1)).unwrap();
+        let epoch = |e: usize| -> Vec<u32> {
+            (3 * e..3 * e + 3)
+                .flat_map(|step| batches.indices(step).unwrap().to_vec1::<u32>().unwrap())
+                .collect()
+        };
+        let (first, second) = (epoch(0), epoch(1));
+        let mut sorted = first.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted.len(), 9);
+        assert_ne!(first, second);
+        assert_eq!(epoch(0), first, "whatever was asked for in between");
+    }
+
+    #[test]
+    fn bad_sizes_are_refused() {
+        for size in [0, 11] {
+            assert!(matches!(
+                Batches::new(10, size, Key::from_seed(0)),
+                Err(Error::Range { .. })
+            ));
+        }
+        let batches = Batches::new(10, 3, Key::from_seed(0)).unwrap();
+        let short = Tensor::arange(0f32, 9.0, &Device::Cpu).unwrap();
+        assert!(matches!(batches.at(0, [&short]), Err(Error::Shape { .. })));
+    }
+}

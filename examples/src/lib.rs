@@ -1,1 +1,0 @@
-//! Shared drawing for the examples.
