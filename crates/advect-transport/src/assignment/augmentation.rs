@@ -1,0 +1,109 @@
+//! An exact assignment from any prices, along shortest augmenting paths (after R. Jonker and
+//! A. Volgenant, Computing 38, 1987, with all free rows searching at once).
+
+use pulp::Simd;
+
+use super::FREE;
+use super::scan::{Frontier, Scanner};
+use crate::Cost;
+
+/// A partial assignment in which every assigned row has a column that it prefers at the prices.
+struct Matching {
+    column_of: Vec<usize>,
+    row_of: Vec<usize>,
+    price: Vec<f64>,
+}
+
+/// The cheapest assignment, begun at given prices.
+#[inline(always)]
+pub(super) fn assign<S: Simd>(simd: S, cost: &Cost, price: Vec<f64>) -> Vec<usize> {
+    let n = cost.rows();
+    let mut matching = Matching {
+        column_of: vec![FREE; n],
+        row_of: vec![FREE; n],
+        price,
+    };
+    let mut scanner = Scanner::new(n);
+    let mut free = Vec::new();
+    for i in 0..n {
+        let first = scanner.preference(simd, cost.row(i), &matching.price).first;
+        if matching.row_of[first] == FREE {
+            (matching.row_of[first], matching.column_of[i]) = (i, first);
+        } else {
+            free.push(i);
+        }
+    }
+    let mut search = Search {
+        frontier: Frontier::new(n),
+        scanner,
+        root_of: vec![FREE; n],
+        settled: Vec::with_capacity(n),
+    };
+    while !free.is_empty() {
+        search.phase(simd, cost, &mut matching, &free);
+        free.retain(|&i| matching.column_of[i] == FREE);
+    }
+    matching.column_of
+}
+
+/// A search for shortest paths from all free rows at once: a forest with a tree for each free row.
+struct Search {
+    frontier: Frontier,
+    scanner: Scanner,
+    /// The free row in whose tree a row is.
+    root_of: Vec<usize>,
+    /// The columns whose distance is final, with that distance.
+    settled: Vec<(usize, f64)>,
+}
+
+impl Search {
+    /// One phase: grows the forest until every free column is in it, or every tree has one; moves the
+    /// prices so that all its edges are preferred; and flips one path in each tree that reached a free
+    /// column. Trees share nothing, so all of these paths can be flipped.
+    #[inline(always)]
+    fn phase<S: Simd>(&mut self, simd: S, cost: &Cost, matching: &mut Matching, free: &[usize]) {
+        self.frontier.clear();
+        self.settled.clear();
+        for &i in free {
+            let row = cost.row(i);
+            let least = self.scanner.preference(simd, row, &matching.price).least;
+            self.frontier.relax(simd, row, &matching.price, -least, i);
+            self.root_of[i] = i;
+        }
+        let mut ends: Vec<usize> = Vec::new();
+        let mut free_columns = 0;
+        let mut satisfied = vec![false; cost.rows()];
+        let mut reached = 0.0;
+        while free_columns < free.len() && ends.len() < free.len() {
+            let (column, distance) = self.frontier.pop();
+            self.settled.push((column, distance));
+            reached = distance;
+            let root = self.root_of[self.frontier.through(column)];
+            let owner = matching.row_of[column];
+            if owner == FREE {
+                free_columns += 1;
+                if !std::mem::replace(&mut satisfied[root], true) {
+                    ends.push(column);
+                }
+                continue;
+            }
+            self.root_of[owner] = root;
+            let row = cost.row(owner);
+            let offset = distance - (row[column] - matching.price[column]);
+            self.frontier
+                .relax(simd, row, &matching.price, offset, owner);
+        }
+        for &(column, distance) in &self.settled {
+            matching.price[column] += distance - reached;
+        }
+        for end in ends {
+            let mut column = end;
+            // Each row on the path takes the column it was reached from, and passes on its own.
+            while column != FREE {
+                let row = self.frontier.through(column);
+                matching.row_of[column] = row;
+                std::mem::swap(&mut matching.column_of[row], &mut column);
+            }
+        }
+    }
+}

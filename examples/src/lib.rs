@@ -1,0 +1,33 @@
+//! What the examples share: the choice of a device, and pictures with text.
+
+use std::path::Path;
+
+use advect::prelude::{Device, Error, Result};
+use plotters::style::{FontStyle, register_font};
+
+/// The family under which [`prepare_pictures`] registers a font: the same on every machine.
+pub const FONT: &str = "advect";
+
+/// The device of a name: `cpu`, `cuda`, or `cuda:1` for the second card.
+///
+/// # Errors
+/// [`Error::Range`] for another name, and candle's own error for a device that is not there.
+pub fn device(name: &str) -> Result<Device> {
+    let wrong = || Error::range("device", name, "cpu, cuda or cuda:N");
+    match name.split_once(':') {
+        None if name == "cpu" => Ok(Device::Cpu),
+        None if name == "cuda" => Ok(Device::new_cuda(0)?),
+        Some(("cuda", index)) => Ok(Device::new_cuda(index.parse().map_err(|_| wrong())?)?),
+        _ => Err(wrong()),
+    }
+}
+
+/// Makes the folder that a picture goes to, and registers the font of its text.
+///
+/// # Errors
+/// [`Error::File`] if the folder can't be made.
+pub fn prepare_pictures(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
+    register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
+        .map_err(|_| Error::range("font", FONT, "a readable font"))
+}
