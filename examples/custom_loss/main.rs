@@ -1,1 +1,82 @@
-fn main() {}
+//! An objective and a path of one's own, each one trait impl, trained on a Swiss roll.
+//!
+//! `cargo run --release --example custom_loss`
+
+use advect::data::toy::{SwissRoll, Toy};
+use advect::metrics::{energy_distance, sliced_wasserstein2};
+use advect::prelude::*;
+
+/// A path that leaves the source slowly: `x_t = (1 − t²) x0 + t² x1`.
+struct Slow;
+
+impl Path for Slow {
+    fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, _: &mut Generator) -> Result<PathPoint> {
+        let way = (x1 - x0)?;
+        Ok(PathPoint {
+            x: (x0 + t.coefficient(|t| t * t)?.times(&way)?)?,
+            velocity: t.coefficient(|t| 2.0 * t)?.times(&way)?,
+        })
+    }
+}
+
+/// The pseudo-Huber loss of the velocity, `√(|v − u|² + c²) − c`, which outliers move less.
+struct PseudoHuber<P> {
+    path: P,
+    c: f64,
+}
+
+impl<P: Path> Objective for PseudoHuber<P> {
+    fn losses(
+        &self,
+        field: &dyn Field,
+        x0: &Tensor,
+        x1: &Tensor,
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
+        let t = Time::per_sample(&Stratified.sample(x0.dim(0)?, rng))?;
+        let point = self.path.sample(&t, x0, x1, rng)?;
+        let squares = shape::sum_per_sample(&(field.at(&t, &point.x)? - point.velocity)?.sqr()?)?;
+        Ok(((squares + self.c * self.c)?.sqrt()? - self.c)?)
+    }
+}
+
+fn main() -> Result<()> {
+    let (dtype, device) = (DType::F32, Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), dtype, &device);
+    let net = Mlp::config(2).hidden(&[128; 3]).build(&store.builder())?;
+    let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
+    let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(1)).ema(0.995)?;
+    let objective = PseudoHuber { path: Slow, c: 0.1 };
+    let loss = |_: usize, rng: &mut Generator| {
+        let x1 = SwissRoll::default().sample(256, dtype, &device, rng)?;
+        objective.loss(&net, &rng.normal_like(&x1)?, &x1, rng)
+    };
+    trainer.run(4000, loss, &mut Progress::new(4000, "custom loss"))?;
+
+    let twin = Mlp::config(2)
+        .hidden(&[128; 3])
+        .build(&trainer.averaged().frozen())?;
+    let mut rng = Generator::from_seed(2);
+    let noise = rng.normal((2000, 2), dtype, &device)?;
+    let samples = Solver::new(Heun, Fixed::steps(50)?)
+        .solve(&twin, &noise, 0.0, 1.0)?
+        .end()?;
+    let data = SwissRoll::default().sample(2000, dtype, &device, &mut rng)?;
+    let again = SwissRoll::default().sample(2000, dtype, &device, &mut rng)?;
+    let distances = |x: &Tensor, rng: &mut Generator| -> Result<(f64, f64)> {
+        Ok((
+            sliced_wasserstein2(x, &data, 200, rng)?,
+            energy_distance(x, &data)?,
+        ))
+    };
+    println!("             sliced W2   energy distance");
+    for (name, x) in [
+        ("noise", &noise),
+        ("samples", &samples),
+        ("fresh data", &again),
+    ] {
+        let (sliced, energy) = distances(x, &mut rng)?;
+        println!("{name:<12}{sliced:>10.3}{energy:>18.4}");
+    }
+    Ok(())
+}

@@ -7,7 +7,7 @@ use advect_examples::FONT;
 use plotters::prelude::*;
 
 const COLUMNS: usize = 10;
-const PIXEL: i32 = 4;
+const PIXEL: i32 = 5;
 const CELL: i32 = 8 * PIXEL + 6;
 const LEFT: i32 = 40;
 const TOP: i32 = 44;

@@ -1,5 +1,6 @@
 //! The MLP: every parameter has the gradient of finite differences, the frozen twin follows, labels
 //! and shapes are checked, initial values hang on names.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Conditional, Error, Field, Generator, Guided, Key, Time, check};

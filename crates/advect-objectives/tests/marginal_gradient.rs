@@ -1,6 +1,7 @@
 //! The gradient of conditional flow matching equals that of flow matching on the marginal field, in
 //! expectation (Lipman et al. 2023, theorem 2), on a data set of five points, whose marginal field is
 //! known exactly.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Field, Generator, Result, Time, shape};
 use advect_objectives::objective::{FlowMatching, Objective};

@@ -1,4 +1,5 @@
 //! Against torchcfm 1.0.7 (`golden/cfm_torchcfm.json`): the path of I-CFM.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::Time;
 use advect_core::testing::assert_close;

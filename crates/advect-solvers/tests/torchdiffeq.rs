@@ -1,5 +1,6 @@
 //! Against torchdiffeq 0.2.5 (`golden/ode_torchdiffeq.json`; its "rk4" is the 3/8 rule, and its
 //! adaptive methods interpolate where ours end a step).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
 use advect_core::{Field, Result, Time};

@@ -27,9 +27,9 @@ pub fn assert_close(actual: &Tensor, expected: &Tensor, rtol: f64, atol: f64) {
     };
     let (a, b) = (values(actual), values(expected));
     let excess = |i: usize| (a[i] - b[i]).abs() - (atol + rtol * b[i].abs());
-    // A NaN is never close, so the test is for what is within bounds.
+    // A NaN is never close.
     if let Some(i) = (0..a.len())
-        .filter(|&i| !(excess(i) <= 0.0))
+        .filter(|&i| excess(i).is_nan() || excess(i) > 0.0)
         .max_by(|&i, &j| excess(i).total_cmp(&excess(j)))
     {
         panic!(

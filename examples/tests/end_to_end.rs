@@ -1,0 +1,139 @@
+//! The examples, run small: they finish, write what they say, and give the same bits with one thread and
+//! with two.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// An example that `cargo test` has built, two folders above this test.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    profile
+        .join("examples")
+        .join(name)
+        .with_extension(std::env::consts::EXE_EXTENSION)
+}
+
+fn run(name: &str, threads: usize, arguments: &[&str], out: &Path) -> Output {
+    let output = Command::new(example(name))
+        .args(arguments)
+        .arg("--out")
+        .arg(out)
+        .env("RAYON_NUM_THREADS", threads.to_string())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// The printed lines without those that tell times and paths.
+fn figures(output: &Output) -> Vec<String> {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let told = |line: &&str| {
+        !["training", "sampling", "picture", "checkpoint"]
+            .iter()
+            .any(|w| line.starts_with(w))
+    };
+    text.lines().filter(told).map(str::to_string).collect()
+}
+
+#[test]
+fn digits_have_the_same_bits_with_one_and_two_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--steps",
+        "30",
+        "--samples",
+        "40",
+        "--seed",
+        "3",
+        "--guidance",
+        "1.5",
+    ];
+    let mut results = Vec::new();
+    for threads in [1, 2] {
+        let out = folder.path().join(threads.to_string());
+        let output = run("digits", threads, &arguments, &out);
+        assert!(
+            fs::read(out.join("digits.png"))
+                .unwrap()
+                .starts_with(b"\x89PNG")
+        );
+        results.push((
+            figures(&output),
+            fs::read(out.join("digits.safetensors")).unwrap(),
+        ));
+    }
+    assert!(
+        results[0]
+            .0
+            .iter()
+            .any(|line| line.starts_with("recognised"))
+    );
+    assert_eq!(results[0].0, results[1].0);
+    assert!(results[0].1 == results[1].1, "the checkpoints differ");
+}
+
+#[test]
+fn digits_go_on_from_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--steps", "10", "--samples", "20"];
+    run("digits", 2, &arguments, folder.path());
+    // All ten steps are made already: the digits are the same without training.
+    let first = fs::read(folder.path().join("digits.png")).unwrap();
+    run(
+        "digits",
+        2,
+        &["--steps", "10", "--samples", "20", "--resume"],
+        folder.path(),
+    );
+    assert!(fs::read(folder.path().join("digits.png")).unwrap() == first);
+}
+
+#[test]
+fn two_moons_draws_its_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut results = Vec::new();
+    for threads in [1, 2] {
+        let arguments = ["--steps", "20", "--samples", "200", "--source", "normal"];
+        let output = run("two_moons", threads, &arguments, folder.path());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        // All but the times at the end of the lines.
+        let lines: Vec<String> = text
+            .lines()
+            .map(|l| l.split_whitespace().take(4).collect::<Vec<_>>().join(" "))
+            .collect();
+        assert!(
+            lines.iter().any(|line| line.starts_with("optimal")),
+            "{text}"
+        );
+        results.push(lines);
+    }
+    assert_eq!(results[0], results[1]);
+    assert!(
+        fs::read(folder.path().join("two_moons.png"))
+            .unwrap()
+            .starts_with(b"\x89PNG")
+    );
+}
+
+#[test]
+fn bad_devices_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(example("digits"))
+        .args(["--device", "abacus", "--out"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && message.contains("abacus"),
+        "{message}"
+    );
+}
