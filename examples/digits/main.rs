@@ -16,13 +16,13 @@ use clap::Parser;
 #[derive(Parser)]
 struct Args {
     /// Training steps.
-    #[arg(long, default_value_t = 6000)]
+    #[arg(long, default_value_t = 8000)]
     steps: usize,
     /// Width of the three hidden layers.
     #[arg(long, default_value_t = 256)]
     width: usize,
     /// Samples in a training batch.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 128)]
     batch: usize,
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]

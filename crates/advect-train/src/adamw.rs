@@ -47,12 +47,12 @@ impl AdamWConfig {
     }
 }
 
-/// AdamW: at step k with gradient g,
+/// AdamW: at a parameter's k-th step with a gradient g,
 /// `θ ← (1 − ηλ) θ`, `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`,
 /// `θ ← θ − η (m / (1 − β₁ᵏ)) / (√(v / (1 − β₂ᵏ)) + ε)`.
 ///
-/// Parameters without a gradient stay as they are. It is a candle_nn [`Optimizer`] too; its state, the
-/// moments and the count of steps, is that of a [`Stateful`].
+/// Parameters without a gradient stay as they are, and do not count the step. It is a candle_nn [`Optimizer`] too; its state, the
+/// moments and counts of steps, is that of a [`Stateful`].
 ///
 /// ```
 /// use advect_train::{AdamW, AdamWConfig};
@@ -70,8 +70,6 @@ impl AdamWConfig {
 #[derive(Debug)]
 pub struct AdamW {
     parameters: Vec<Parameter>,
-    /// The count of steps: a variable, so that it is stored and restored with the moments.
-    steps: Var,
     config: AdamWConfig,
 }
 
@@ -81,6 +79,8 @@ struct Parameter {
     value: Var,
     first: Var,
     second: Var,
+    /// The count of steps with a gradient: a variable, so that it is stored with the moments.
+    steps: Var,
 }
 
 impl AdamW {
@@ -95,12 +95,14 @@ impl AdamW {
     /// An optimiser of named variables.
     ///
     /// # Errors
-    /// [`Error::Range`] for settings outside their range, [`Error::DType`] for integer variables.
+    /// [`Error::Range`] for settings outside their range, [`Error::DType`] for variables that are not f32 or f64, or
+    /// names that are not all different.
     pub fn from_named(variables: Vec<(String, Var)>, config: AdamWConfig) -> Result<Self> {
         config.check()?;
         let parameter = |(name, value): (String, Var)| {
-            if !value.dtype().is_float() {
-                return Err(Error::dtype(name, value.dtype(), "f16, bf16, f32 or f64"));
+            if !matches!(value.dtype(), DType::F32 | DType::F64) {
+                // In 16 bits ε rounds to 0, and the second moment stands still.
+                return Err(Error::dtype(name, value.dtype(), "f32 or f64"));
             }
             let (first, second) = (value.zeros_like()?, value.zeros_like()?);
             Ok(Parameter {
@@ -108,14 +110,19 @@ impl AdamW {
                 value,
                 first: Var::from_tensor(&first)?,
                 second: Var::from_tensor(&second)?,
+                steps: Var::new(0f64, &Device::Cpu)?,
             })
         };
+        let mut names: Vec<&String> = variables.iter().map(|(name, _)| name).collect();
+        names.sort();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::range("variables", pair[0], "names that all differ"));
+        }
         Ok(AdamW {
             parameters: variables
                 .into_iter()
                 .map(parameter)
                 .collect::<Result<_>>()?,
-            steps: Var::new(0f64, &Device::Cpu)?,
             config,
         })
     }
@@ -124,25 +131,14 @@ impl AdamW {
     pub fn config(&self) -> &AdamWConfig {
         &self.config
     }
-
-    /// The number of steps made.
-    ///
-    /// # Errors
-    /// Those of candle.
-    pub fn steps(&self) -> Result<usize> {
-        Ok(self.steps.to_scalar::<f64>()? as usize)
-    }
 }
 
 impl Parameter {
-    fn update(
-        &self,
-        gradient: &Tensor,
-        config: &AdamWConfig,
-        corrections: (f64, f64),
-    ) -> Result<()> {
+    fn update(&self, gradient: &Tensor, config: &AdamWConfig) -> Result<()> {
         let g = gradient.detach();
         let (b1, b2) = (config.beta1, config.beta2);
+        let steps = self.steps.to_scalar::<f64>()? + 1.0;
+        let corrections = (1.0 - b1.powf(steps), 1.0 - b2.powf(steps));
         let first = ((self.first.as_detached_tensor() * b1)? + (&g * (1.0 - b1))?)?;
         let second = ((self.second.as_detached_tensor() * b2)? + (g.sqr()? * (1.0 - b2))?)?;
         let root = (&second / corrections.1)?.sqrt()?;
@@ -153,6 +149,7 @@ impl Parameter {
             .set(&(decayed - (direction * (rate / corrections.0))?)?)?;
         self.first.set(&first)?;
         self.second.set(&second)?;
+        self.steps.set(&Tensor::new(steps, &Device::Cpu)?)?;
         Ok(())
     }
 }
@@ -167,19 +164,12 @@ impl Optimizer for AdamW {
     }
 
     fn step(&mut self, grads: &GradStore) -> candle_core::Result<()> {
-        let steps = self.steps.to_scalar::<f64>()? + 1.0;
-        let config = &self.config;
-        let corrections = (
-            1.0 - config.beta1.powf(steps),
-            1.0 - config.beta2.powf(steps),
-        );
         for parameter in &self.parameters {
             if let Some(gradient) = grads.get(&parameter.value) {
-                parameter.update(gradient, config, corrections)?;
+                parameter.update(gradient, &self.config)?;
             }
         }
-        self.steps
-            .set(&Tensor::new(steps, &Device::Cpu)?.to_dtype(DType::F64)?)
+        Ok(())
     }
 
     fn learning_rate(&self) -> f64 {
@@ -193,11 +183,12 @@ impl Optimizer for AdamW {
 
 impl Stateful for AdamW {
     fn variables(&self) -> Vec<(String, Var)> {
-        let mut variables = vec![("steps".to_string(), self.steps.clone())];
+        let mut variables = Vec::with_capacity(3 * self.parameters.len());
         for parameter in &self.parameters {
             let name = &parameter.name;
             variables.push((format!("first.{name}"), parameter.first.clone()));
             variables.push((format!("second.{name}"), parameter.second.clone()));
+            variables.push((format!("steps.{name}"), parameter.steps.clone()));
         }
         variables
     }

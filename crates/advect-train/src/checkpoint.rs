@@ -38,6 +38,7 @@ const VERSION: &str = "1";
 /// # }
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Checkpoint {
     /// The number of steps made.
     pub step: usize,
@@ -60,7 +61,7 @@ impl Checkpoint {
     /// Writes the checkpoint, atomically.
     ///
     /// # Errors
-    /// [`Error::File`].
+    /// [`Error::File`]; [`Error::Range`] for a part with a slash in its name.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let mut tensors = BTreeMap::new();
@@ -78,8 +79,7 @@ impl Checkpoint {
         };
         let mut crc = header.crc();
         for (name, tensor) in &tensors {
-            crc.update(name.as_bytes());
-            crc.update(&View::data(*tensor));
+            add_to_checksum(&mut crc, name, tensor);
         }
         let metadata = HashMap::from([("advect".to_string(), header.encode(crc.finalize()))]);
         let bytes =
@@ -105,8 +105,7 @@ impl Checkpoint {
         let tensors: BTreeMap<_, _> = file.tensors().into_iter().collect();
         let mut crc = header.crc();
         for (name, view) in &tensors {
-            crc.update(name.as_bytes());
-            crc.update(view.data());
+            add_to_checksum(&mut crc, name, view);
         }
         if crc.finalize() != checksum {
             return Err(wrong("damaged: its checksum is wrong".into()));
@@ -117,7 +116,10 @@ impl Checkpoint {
                 return Err(wrong(format!("tensor \"{name}\" belongs to no part")));
             };
             let state = parts.entry(part.to_string()).or_default();
-            state.insert(name.to_string(), view.load(device)?);
+            state.insert(
+                name.to_string(),
+                view.load(device).map_err(|e| wrong(e.to_string()))?,
+            );
         }
         Ok(Checkpoint {
             step: header.step,
@@ -125,6 +127,12 @@ impl Checkpoint {
             parts,
         })
     }
+}
+
+/// Adds a tensor with its name, dtype and shape.
+fn add_to_checksum(crc: &mut crc32fast::Hasher, name: &str, tensor: &impl View) {
+    crc.update(format!("{name} {:?} {:?} ", tensor.dtype(), tensor.shape()).as_bytes());
+    crc.update(&tensor.data());
 }
 
 /// What the metadata hold beside the checksum.

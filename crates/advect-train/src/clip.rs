@@ -2,28 +2,23 @@
 
 use advect_core::{Error, Result, check};
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Var};
+use candle_core::{DType, Tensor, Var};
 
-/// The Euclidean norm of all gradients of `vars` together, summed in f64 over parameters.
+/// The Euclidean norm of all gradients of `vars` together, computed in f64.
 ///
 /// # Errors
 /// Those of candle.
 pub fn gradient_norm(grads: &GradStore, vars: &[Var]) -> Result<f64> {
-    let mut sum = 0.0;
+    let mut sum: Option<Tensor> = None;
     for gradient in vars.iter().filter_map(|var| grads.get(var)) {
-        // f16 and bf16 would overflow or lose.
-        let gradient = match gradient.dtype() {
-            DType::F16 | DType::BF16 => gradient.to_dtype(DType::F32)?,
-            _ => gradient.clone(),
-        };
-        sum += gradient
-            .detach()
-            .sqr()?
-            .sum_all()?
-            .to_dtype(DType::F64)?
-            .to_scalar::<f64>()?;
+        // In a narrower dtype squares overflow or vanish long before the gradients do.
+        let squares = gradient.detach().to_dtype(DType::F64)?.sqr()?.sum_all()?;
+        sum = Some(match sum {
+            Some(sum) => (sum + squares)?,
+            None => squares,
+        });
     }
-    Ok(sum.sqrt())
+    Ok(sum.map_or(Ok(0.0), |sum| sum.to_scalar::<f64>())?.sqrt())
 }
 
 /// Scales all gradients of `vars` by `max_norm / norm` if their global norm is above `max_norm`; returns
@@ -54,11 +49,17 @@ pub fn clip_norm(grads: &mut GradStore, vars: &[Var], max_norm: f64) -> Result<f
         ));
     }
     if norm > max_norm {
-        for var in vars {
-            if let Some(gradient) = grads.remove(var) {
-                grads.insert(var, (gradient * (max_norm / norm))?);
-            }
-        }
+        scale_gradients(grads, vars, max_norm / norm)?;
     }
     Ok(norm)
+}
+
+/// Multiplies all gradients of `vars` by a factor.
+pub(crate) fn scale_gradients(grads: &mut GradStore, vars: &[Var], factor: f64) -> Result<()> {
+    for var in vars {
+        if let Some(gradient) = grads.remove(var) {
+            grads.insert(var, (gradient * factor)?);
+        }
+    }
+    Ok(())
 }

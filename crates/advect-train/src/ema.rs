@@ -2,7 +2,7 @@
 
 use advect_core::{Error, Result};
 use advect_models::{ParameterStore, Stateful};
-use candle_core::Var;
+use candle_core::{DType, Var};
 use candle_nn::VarBuilder;
 
 /// The average `θ̄ ← d θ̄ + (1 − d) θ` of a store's parameters, which begins at their values. Samples
@@ -38,10 +38,14 @@ impl Ema {
     /// An average of the store's parameters as they are now, with decay d in [0, 1).
     ///
     /// # Errors
-    /// [`Error::Range`] for a decay outside [0, 1).
+    /// [`Error::Range`] for a decay outside [0, 1), [`Error::DType`] for parameters of 16 bits.
     pub fn new(store: &ParameterStore, decay: f64) -> Result<Self> {
         if !(0.0..1.0).contains(&decay) {
             return Err(Error::range("decay", decay, "a number in [0, 1)"));
+        }
+        if !matches!(store.dtype(), DType::F32 | DType::F64) {
+            // In 16 bits the small steps of the average would round to nothing.
+            return Err(Error::dtype("store", store.dtype(), "f32 or f64"));
         }
         Ok(Ema {
             source: store.clone(),
@@ -53,9 +57,21 @@ impl Ema {
     /// Takes one step of the average.
     ///
     /// # Errors
-    /// Those of candle.
+    /// [`Error::Range`] if the store has more parameters than it had when the average began.
     pub fn update(&self) -> Result<()> {
-        for (average, source) in self.average.vars().iter().zip(self.source.vars()) {
+        let (averages, sources) = (self.average.vars(), self.source.vars());
+        if averages.len() != sources.len() {
+            let accepted = format!(
+                "the {} parameters that the average began with",
+                averages.len()
+            );
+            return Err(Error::range(
+                "store",
+                format!("{} parameters", sources.len()),
+                accepted,
+            ));
+        }
+        for (average, source) in averages.iter().zip(sources) {
             let old = average.as_detached_tensor();
             let step = ((source.as_detached_tensor() - &old)? * (1.0 - self.decay))?;
             average.set(&(old + step)?)?;

@@ -7,9 +7,10 @@ use advect_models::{ParameterStore, State, Stateful};
 use candle_core::{DType, Tensor};
 use candle_nn::Optimizer;
 
+use crate::clip::{gradient_norm, scale_gradients};
 use crate::learning_rate::LearningRate;
 use crate::observer::Observer;
-use crate::{AdamW, Checkpoint, Ema, clip_norm, gradient_norm};
+use crate::{AdamW, Checkpoint, Ema};
 
 /// What a training step did.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,7 +59,7 @@ pub struct Trainer<O = AdamW> {
     optimizer: O,
     rng: Generator,
     step: usize,
-    rate: Option<Box<dyn LearningRate>>,
+    rate: Option<Box<dyn LearningRate + Send>>,
     max_norm: Option<f64>,
     ema: Option<Ema>,
 }
@@ -78,7 +79,7 @@ impl<O: Optimizer + Stateful> Trainer<O> {
     }
 
     /// Sets the learning rate of each step; without this, it is the optimiser's own.
-    pub fn learning_rate(self, rate: impl LearningRate + 'static) -> Self {
+    pub fn learning_rate(self, rate: impl LearningRate + Send + 'static) -> Self {
         Trainer {
             rate: Some(Box::new(rate)),
             ..self
@@ -109,6 +110,11 @@ impl<O: Optimizer + Stateful> Trainer<O> {
         self.ema.as_ref().map_or(&self.store, Ema::parameters)
     }
 
+    /// The optimiser.
+    pub fn optimizer(&self) -> &O {
+        &self.optimizer
+    }
+
     /// The number of steps made.
     pub fn step(&self) -> usize {
         self.step
@@ -122,8 +128,9 @@ impl<O: Optimizer + Stateful> Trainer<O> {
     /// Makes one step down the gradient of a scalar loss.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the loss is a scalar; [`Error::Stopped`] if the loss or its gradient is NaN
-    /// or infinite: the parameters are then those of before the step.
+    /// [`Error::Shape`] unless the loss is a scalar; [`Error::Stopped`] if the loss, its gradient or the
+    /// learning rate is NaN or infinite, or if no parameter has a gradient: the parameters are then those
+    /// of before the step.
     pub fn update(&mut self, loss: &Tensor) -> Result<StepReport> {
         if loss.rank() != 0 {
             return Err(Error::shape("loss", loss.dims(), "a scalar"));
@@ -135,17 +142,22 @@ impl<O: Optimizer + Stateful> Trainer<O> {
         }
         let mut grads = loss.backward()?;
         let vars = self.store.vars();
-        let norm = match self.max_norm {
-            Some(max_norm) => clip_norm(&mut grads, &vars, max_norm)
-                .map_err(|error| stopped(error.to_string()))?,
-            None => gradient_norm(&grads, &vars)?,
-        };
+        let rate =
+            (self.rate.as_ref()).map_or(self.optimizer.learning_rate(), |rate| rate.at(self.step));
+        if !(rate >= 0.0 && rate.is_finite()) {
+            return Err(stopped(format!("the learning rate is {rate}")));
+        }
+        if !vars.iter().any(|var| grads.get(var).is_some()) {
+            return Err(stopped("the loss depends on no parameter".to_string()));
+        }
+        let norm = gradient_norm(&grads, &vars)?;
         if !norm.is_finite() {
             return Err(stopped(format!("the gradient's norm is {norm}")));
         }
-        if let Some(rate) = &self.rate {
-            self.optimizer.set_learning_rate(rate.at(self.step));
+        if let Some(max_norm) = self.max_norm.filter(|&max_norm| norm > max_norm) {
+            scale_gradients(&mut grads, &vars, max_norm / norm)?;
         }
+        self.optimizer.set_learning_rate(rate);
         self.optimizer.step(&grads)?;
         if let Some(ema) = &self.ema {
             ema.update()?;
@@ -155,7 +167,7 @@ impl<O: Optimizer + Stateful> Trainer<O> {
             step: self.step,
             loss: value,
             gradient_norm: norm,
-            learning_rate: self.optimizer.learning_rate(),
+            learning_rate: rate,
         })
     }
 
@@ -202,6 +214,13 @@ impl<O: Optimizer + Stateful> Trainer<O> {
             checkpoint.parts.get(part).ok_or_else(missing)
         };
         let parts = self.parts();
+        let known = |name: &String| parts.iter().any(|(part, _)| part == name);
+        if let Some(part) = checkpoint.parts.keys().find(|name| !known(name)) {
+            return Err(Error::file(
+                path,
+                format!("it holds a part \"{part}\" that this run has not"),
+            ));
+        }
         for (part, stateful) in &parts {
             let other = |e: Error| Error::file(path, format!("it is of another run: {part}: {e}"));
             stateful.validate(state(part)?).map_err(other)?;
@@ -222,5 +241,16 @@ impl<O: Optimizer + Stateful> Trainer<O> {
             parts.push(("ema", ema));
         }
         parts
+    }
+}
+
+impl<O> std::fmt::Debug for Trainer<O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trainer")
+            .field("step", &self.step)
+            .field("rng", &self.rng)
+            .field("max_norm", &self.max_norm)
+            .field("parameters", &self.store)
+            .finish_non_exhaustive()
     }
 }

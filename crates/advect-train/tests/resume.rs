@@ -193,3 +193,58 @@ fn the_average_follows_its_formula() {
     assert!(Ema::new(&run.store, 1.0).is_err());
     assert!(Ema::new(&run.store, -0.1).is_err());
 }
+
+#[test]
+fn useless_steps_are_refused() {
+    let mut run = run_of(4, 0);
+    let twin = run.net.frozen();
+    let x = Tensor::zeros((2, 2), DType::F32, &Device::Cpu).unwrap();
+    let loss = |net: &Mlp| net.at(&Time::Shared(0.0), &x).unwrap().sum_all().unwrap();
+    let error = run.trainer.update(&loss(&twin)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "stopped at step 0: the loss depends on no parameter"
+    );
+    for bad in [f64::NAN, f64::INFINITY, -1e-3] {
+        let mut trainer = run_of(4, 0).trainer.learning_rate(move |_: usize| bad);
+        let error = trainer.update(&loss(&run.net)).unwrap_err().to_string();
+        // The loss is of another run's network: the rate is looked at first.
+        assert_eq!(
+            error,
+            format!("stopped at step 0: the learning rate is {bad}")
+        );
+    }
+}
+
+#[test]
+fn averages_of_another_size_or_of_16_bits_are_refused() {
+    let run = run_of(4, 0);
+    let ema = Ema::new(&run.store, 0.9).unwrap();
+    Mlp::config(3)
+        .build(&run.store.builder().pp("more"))
+        .unwrap();
+    assert!(matches!(ema.update(), Err(Error::Range { .. })));
+    let half = ParameterStore::new(Key::from_seed(0), DType::BF16, &Device::Cpu);
+    assert!(matches!(Ema::new(&half, 0.9), Err(Error::DType { .. })));
+}
+
+#[test]
+fn a_checkpoint_with_more_parts_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let run = run_of(4, 0);
+    run.trainer.save(&path).unwrap();
+    let optimizer = AdamW::from_store(&run.store, AdamWConfig::default()).unwrap();
+    let mut without_average = Trainer::new(&run.store, optimizer, Generator::from_seed(0));
+    let error = without_average.resume(&path).unwrap_err().to_string();
+    assert!(error.contains("\"ema\""), "{error}");
+}
+
+#[test]
+fn runs_move_between_threads() {
+    fn moves<T: Send>(_: &T) {}
+    let run = run_of(4, 0);
+    moves(&run.trainer);
+    moves(&run.store);
+    moves(&run.net);
+}
