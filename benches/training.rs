@@ -1,7 +1,6 @@
 //! Training steps: noise, times, loss, backward, AdamW. `cargo bench --bench training`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use advect::candle_nn::Optimizer;
 use advect::prelude::*;
 use advect_benches::{mlp, points, store};
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -5,7 +5,17 @@
 use advect::data::toy::{SwissRoll, Toy};
 use advect::metrics::{energy_distance, sliced_wasserstein2};
 use advect::prelude::*;
+use clap::Parser;
 
+/// Train with an objective and a path of one's own.
+#[derive(Parser)]
+struct Args {
+    /// Training steps.
+    #[arg(long, default_value_t = 4000)]
+    steps: usize,
+}
+
+// ANCHOR: pieces
 /// A path that leaves the source slowly: `x_t = (1 − t²) x0 + t² x1`.
 struct Slow;
 
@@ -40,7 +50,10 @@ impl<P: Path> Objective for PseudoHuber<P> {
     }
 }
 
+// ANCHOR_END: pieces
+
 fn main() -> Result<()> {
+    let args = Args::parse();
     let (dtype, device) = (DType::F32, Device::Cpu);
     let store = ParameterStore::new(Key::from_seed(0), dtype, &device);
     let net = Mlp::config(2).hidden(&[128; 3]).build(&store.builder())?;
@@ -51,11 +64,13 @@ fn main() -> Result<()> {
         let x1 = SwissRoll::default().sample(256, dtype, &device, rng)?;
         objective.loss(&net, &rng.normal_like(&x1)?, &x1, rng)
     };
-    trainer.run(4000, loss, &mut Progress::new(4000, "custom loss"))?;
+    trainer.run(
+        args.steps,
+        loss,
+        &mut Progress::new(args.steps, "custom loss"),
+    )?;
 
-    let twin = Mlp::config(2)
-        .hidden(&[128; 3])
-        .build(&trainer.averaged().frozen())?;
+    let twin = net.on(&trainer.averaged().frozen())?;
     let mut rng = Generator::from_seed(2);
     let noise = rng.normal((2000, 2), dtype, &device)?;
     let samples = Solver::new(Heun, Fixed::steps(50)?)
@@ -63,19 +78,15 @@ fn main() -> Result<()> {
         .end()?;
     let data = SwissRoll::default().sample(2000, dtype, &device, &mut rng)?;
     let again = SwissRoll::default().sample(2000, dtype, &device, &mut rng)?;
-    let distances = |x: &Tensor, rng: &mut Generator| -> Result<(f64, f64)> {
-        Ok((
-            sliced_wasserstein2(x, &data, 200, rng)?,
-            energy_distance(x, &data)?,
-        ))
-    };
+
     println!("             sliced W2   energy distance");
     for (name, x) in [
         ("noise", &noise),
         ("samples", &samples),
         ("fresh data", &again),
     ] {
-        let (sliced, energy) = distances(x, &mut rng)?;
+        let sliced = sliced_wasserstein2(x, &data, 200, &mut rng)?;
+        let energy = energy_distance(x, &data)?;
         println!("{name:<12}{sliced:>10.3}{energy:>18.4}");
     }
     Ok(())

@@ -46,19 +46,24 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    check::at_least_one("steps", args.steps)?;
+    check::non_negative("guidance", args.guidance)?;
+    if args.samples < 2 {
+        return Err(Error::range("samples", args.samples, "at least 2"));
+    }
     let device = advect_examples::device(&args.device)?;
     advect_examples::prepare_pictures(&args.out)?;
     let checkpoint = args.out.join("digits.safetensors");
     let key = Key::from_seed(args.seed);
     let digits = Digits::load(DType::F32, &device)?;
 
-    // The network, and a frozen twin on the average of its weights.
+    // The network, and what trains it.
     let store = ParameterStore::new(key.named("parameters"), DType::F32, &device);
-    let config = Mlp::config(64)
+    let net = Mlp::config(64)
         .hidden(&[args.width; 3])
         .time(TimeEmbedding::Fourier { frequencies: 8 })
-        .classes(Digits::CLASSES);
-    let net = config.build(&store.builder())?;
+        .classes(Digits::CLASSES)
+        .build(&store.builder())?;
     let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
     let mut trainer = Trainer::new(&store, optimizer, key.named("training").into())
         .learning_rate(WarmupCosine::new(
@@ -74,7 +79,9 @@ fn main() -> Result<()> {
     }
 
     let started = Instant::now();
-    let objective = FlowMatching::new(Affine::new(CondOt::default())).times(Stratified);
+    // Late times matter most to the eye: there the last of the noise goes.
+    let objective =
+        FlowMatching::new(Affine::new(CondOt::default())).times(LogitNormal::new(0.5, 1.0)?);
     let dropout = ConditionDropout::new(0.1)?;
     let batches = Batches::new(digits.len(), args.batch, key.named("batches"))?;
     let loss = |step: usize, rng: &mut Generator| {
@@ -83,13 +90,17 @@ fn main() -> Result<()> {
         let noise = rng.normal_like(&images)?;
         objective.loss(&net.given(&labels), &noise, &images, rng)
     };
-    trainer.run(args.steps, loss, &mut Progress::new(args.steps, "digits"))?;
-    trainer.save(&checkpoint)?;
+    // In stretches, so that little is lost if the run is stopped.
+    let mut progress = Progress::new(args.steps, "digits");
+    while trainer.step() < args.steps {
+        trainer.run(args.steps.min(trainer.step() + 1000), &loss, &mut progress)?;
+        trainer.save(&checkpoint)?;
+    }
     let trained = started.elapsed();
 
-    // From noise to digits, the classes in turn.
+    // From noise to digits, the classes in turn, with the average of the weights.
     let started = Instant::now();
-    let twin = config.build(&trainer.averaged().frozen())?;
+    let twin = net.on(&trainer.averaged().frozen())?;
     let mut rng = Generator::from(key.named("samples"));
     let noise = rng.normal((args.samples, 1, 8, 8), DType::F32, &device)?;
     let labels: Vec<u32> = (0..args.samples as u32).map(|i| i % 10).collect();

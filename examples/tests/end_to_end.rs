@@ -83,17 +83,67 @@ fn digits_have_the_same_bits_with_one_and_two_threads() {
 #[test]
 fn digits_go_on_from_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = ["--steps", "10", "--samples", "20"];
-    run("digits", 2, &arguments, folder.path());
-    // All ten steps are made already: the digits are the same without training.
-    let first = fs::read(folder.path().join("digits.png")).unwrap();
+    let (mine, other) = (folder.path().join("mine"), folder.path().join("other"));
+    let checkpoint = |out: &Path| fs::read(out.join("digits.safetensors")).unwrap();
     run(
         "digits",
         2,
-        &["--steps", "10", "--samples", "20", "--resume"],
-        folder.path(),
+        &["--steps", "10", "--samples", "20", "--seed", "1"],
+        &mine,
     );
-    assert!(fs::read(folder.path().join("digits.png")).unwrap() == first);
+    run(
+        "digits",
+        2,
+        &["--steps", "10", "--samples", "20", "--seed", "0"],
+        &other,
+    );
+    let stored = checkpoint(&mine);
+    assert!(stored != checkpoint(&other));
+    // All ten steps are made: with another seed, the state is still that of the file.
+    run(
+        "digits",
+        2,
+        &[
+            "--steps",
+            "10",
+            "--samples",
+            "20",
+            "--seed",
+            "0",
+            "--resume",
+        ],
+        &mine,
+    );
+    assert!(checkpoint(&mine) == stored);
+    // One more step on from there.
+    run(
+        "digits",
+        2,
+        &[
+            "--steps",
+            "11",
+            "--samples",
+            "20",
+            "--seed",
+            "0",
+            "--resume",
+        ],
+        &mine,
+    );
+    assert!(checkpoint(&mine) != stored);
+}
+
+#[test]
+fn custom_loss_prints_its_table() {
+    let output = Command::new(example("custom_loss"))
+        .args(["--steps", "20"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && text.contains("fresh data"),
+        "{text}"
+    );
 }
 
 #[test]

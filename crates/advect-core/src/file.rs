@@ -4,8 +4,12 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::{Error, Result};
+
+/// Tells the temporary files of this process apart.
+static WRITES: AtomicUsize = AtomicUsize::new(0);
 
 /// Writes a file through a temporary one beside it, which takes its name when it is complete and on
 /// the disk: a crash at any moment leaves the previous file whole.
@@ -31,7 +35,8 @@ pub fn write_atomically(
         return Err(Error::file(path, "this is no file name"));
     };
     let mut temporary: OsString = name.to_os_string();
-    temporary.push(format!(".{}.partial", std::process::id()));
+    let number = WRITES.fetch_add(1, Ordering::Relaxed);
+    temporary.push(format!(".{}.{number}.partial", std::process::id()));
     let temporary = path.with_file_name(temporary);
     let result = (|| {
         let mut writer = BufWriter::new(File::create(&temporary)?);
@@ -69,6 +74,11 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("file");
         write_atomically(&path, |f| f.write_all(b"first")).unwrap();
+        assert_eq!(
+            fs::read_dir(&folder).unwrap().count(),
+            1,
+            "nothing partial is left"
+        );
         let error = write_atomically(&path, |f| {
             f.write_all(b"sec")?;
             Err(std::io::Error::other("power cut"))

@@ -63,7 +63,7 @@ impl<F: Conditional + ?Sized> Field for Guided<'_, F> {
             return self.field.given(self.condition).at(t, x);
         }
         let none = self.field.no_condition(x)?;
-        let conditions = Tensor::cat(&[&none, self.condition], 0)?;
+        let conditions = Tensor::cat(&[&none, &self.condition.to_dtype(none.dtype())?], 0)?;
         let times = match t {
             Time::Shared(t) => Time::Shared(*t),
             Time::PerSample(t) => Time::PerSample(Tensor::cat(&[t, t], 0)?),

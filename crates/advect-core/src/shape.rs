@@ -44,14 +44,3 @@ pub fn mean_per_sample(x: &Tensor) -> Result<Tensor> {
     let batch = check::batch("x", x)?;
     Ok(x.reshape((batch, ()))?.mean(D::Minus1)?)
 }
-
-/// The samples as rows of f64 on the host: `(batch, ...)` to `batch` rows of equal length.
-///
-/// # Errors
-/// As [`sum_per_sample`].
-pub fn rows(argument: &'static str, x: &Tensor) -> Result<Vec<Vec<f64>>> {
-    let batch = check::batch(argument, x)?;
-    Ok(x.reshape((batch, ()))?
-        .to_dtype(candle_core::DType::F64)?
-        .to_vec2()?)
-}

@@ -76,7 +76,10 @@ impl Batches {
                 permutation
             }
         };
-        Ok(permutation.narrow(0, place * self.size, self.size)?)
+        // A copy, so that not the whole permutation moves to a device.
+        Ok(permutation
+            .narrow(0, place * self.size, self.size)?
+            .copy()?)
     }
 
     /// The batch of a step from each of several tensors `(count, ...)`: data, labels, and what else

@@ -21,6 +21,7 @@ use flate2::read::GzDecoder;
 /// # }
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Digits {
     /// The images, `(1797, 1, 8, 8)`, from −1 (paper) to 1 (ink).
     pub images: Tensor,

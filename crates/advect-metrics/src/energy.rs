@@ -4,10 +4,10 @@ use advect_core::Result;
 use advect_transport::Points;
 use candle_core::Tensor;
 
-use crate::{at_least_two, mean_between, mean_within};
+use crate::{at_least_two, finite, mean_between, mean_within};
 
 /// `2 E|X − Y| − E|X − X'| − E|Y − Y'|`, estimated without bias from batches `(n, ...)` and `(m, ...)`: 0
-/// on average, and slightly negative half of the time, for two samples of one distribution.
+/// on average, and often slightly negative, for two samples of one distribution.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -28,9 +28,11 @@ use crate::{at_least_two, mean_between, mean_within};
 pub fn energy_distance(x: &Tensor, y: &Tensor) -> Result<f64> {
     let (x, y) = Points::pair(x, y)?;
     at_least_two(&x, &y)?;
-    Ok(2.0 * mean_between(&x, &y, f64::sqrt)
-        - mean_within(&x, f64::sqrt)
-        - mean_within(&y, f64::sqrt))
+    finite(
+        2.0 * mean_between(&x, &y, f64::sqrt)
+            - mean_within(&x, f64::sqrt)
+            - mean_within(&y, f64::sqrt),
+    )
 }
 
 #[cfg(test)]

@@ -72,3 +72,16 @@ fn at_least_two(x: &Points, y: &Points) -> advect_core::Result<()> {
     }
     Ok(())
 }
+
+/// Accepts a result that did not overflow.
+fn finite(value: f64) -> advect_core::Result<f64> {
+    if value.is_finite() {
+        return Ok(value);
+    }
+    let accepted = "samples whose squared distances do not overflow";
+    Err(advect_core::Error::range(
+        "x, y",
+        format!("a result of {value}"),
+        accepted,
+    ))
+}

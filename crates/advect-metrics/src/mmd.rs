@@ -4,7 +4,7 @@ use advect_core::{Result, check};
 use advect_transport::Points;
 use candle_core::Tensor;
 
-use crate::{at_least_two, mean_between, mean_within};
+use crate::{at_least_two, finite, mean_between, mean_within};
 
 /// `MMD² = E k(X, X') + E k(Y, Y') − 2 E k(X, Y)` with the Gaussian kernel
 /// `k(x, y) = exp(−|x − y|² / (2 bandwidth²))`, estimated without bias (Gretton et al. 2012, eq. 3) from
@@ -32,14 +32,15 @@ pub fn mmd2(x: &Tensor, y: &Tensor, bandwidth: f64) -> Result<f64> {
     check::positive("bandwidth", bandwidth)?;
     let (x, y) = Points::pair(x, y)?;
     at_least_two(&x, &y)?;
-    let kernel = |d2: f64| (-d2 / (2.0 * bandwidth * bandwidth)).exp();
-    Ok(mean_within(&x, kernel) + mean_within(&y, kernel) - 2.0 * mean_between(&x, &y, kernel))
+    let kernel = |d2: f64| (-0.5 * (d2.sqrt() / bandwidth).powi(2)).exp();
+    finite(mean_within(&x, kernel) + mean_within(&y, kernel) - 2.0 * mean_between(&x, &y, kernel))
 }
 
 /// The median distance between points of `x` and points of `y`: a usual bandwidth.
 ///
 /// # Errors
-/// As [`mmd2`].
+/// [`Error::Shape`](advect_core::Error::Shape) for samples of different dimensions; `Empty` and
+/// `NonFinite` errors.
 pub fn median_bandwidth(x: &Tensor, y: &Tensor) -> Result<f64> {
     let (x, y) = Points::pair(x, y)?;
     let mut distances = vec![0.0; x.count() * y.count()];

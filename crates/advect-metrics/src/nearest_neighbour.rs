@@ -71,7 +71,8 @@ pub fn nearest_neighbour_labels(
     labels: &Tensor,
     classes: usize,
 ) -> Result<Vec<usize>> {
-    let (queries, references) = Points::pair(queries, references)?;
+    let (queries, references) =
+        Points::pair_named(("queries", queries), ("references", references))?;
     let labels = check::labels("labels", labels, references.count(), classes)?;
     let mut row = vec![0.0; references.count()];
     let nearest = |i| {

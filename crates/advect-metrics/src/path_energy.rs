@@ -27,7 +27,13 @@ pub fn path_energy(times: &[f64], states: &[Tensor]) -> Result<f64> {
     let mut energy = 0.0;
     for (t, x) in times.windows(2).zip(states.windows(2)) {
         let h = t[1] - t[0];
-        check::positive("a difference of times", h)?;
+        if !(h > 0.0 && h.is_finite()) {
+            return Err(Error::range(
+                "times",
+                format!("{t:?}"),
+                "strictly increasing times",
+            ));
+        }
         check::alike("states", &x[1], "the first one", &x[0])?;
         let way = (x[1].to_dtype(DType::F64)? - x[0].to_dtype(DType::F64)?)?;
         check::finite("states", &way)?;
@@ -45,8 +51,9 @@ pub fn path_energy(times: &[f64], states: &[Tensor]) -> Result<f64> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Range`] unless `wasserstein2` is above 0.
+/// [`Error::Range`] unless `energy` is not below 0 and `wasserstein2` above 0, both finite.
 pub fn normalized_path_energy_error(energy: f64, wasserstein2: f64) -> Result<f64> {
+    check::non_negative("energy", energy)?;
     let best = check::positive("wasserstein2", wasserstein2)?.powi(2);
     Ok((energy - best).abs() / best)
 }

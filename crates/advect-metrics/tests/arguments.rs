@@ -66,6 +66,18 @@ fn bad_samples_are_typed_errors() {
     assert!(path_energy(&[0.0], std::slice::from_ref(&x)).is_err());
     assert!(path_energy(&[0.0, 0.0], &[x.clone(), x.clone()]).is_err());
     assert!(normalized_path_energy_error(1.0, 0.0).is_err());
+    assert!(normalized_path_energy_error(f64::NAN, 1.0).is_err());
+    // What would overflow is an error, not NaN.
+    let huge = (x.to_dtype(DType::F64).unwrap() * 1e200).unwrap();
+    assert!(energy_distance(&huge, &(&huge * 2.0).unwrap()).is_err());
+    assert!(mmd2(&x, &x, 1e-170).unwrap().abs() < 1.0);
+    let labels = Tensor::zeros(6, DType::U32, &Device::Cpu).unwrap();
+    let error = nearest_neighbour_labels(&x, &narrow, &labels, 1).unwrap_err();
+    assert!(matches!(error, Error::Shape { argument, .. } if argument == "references"));
+    let error = nearest_neighbour_labels(&nan, &x, &labels, 1).unwrap_err();
+    assert!(matches!(error, Error::NonFinite { argument, .. } if argument == "queries"));
+    let short = labels.narrow(0, 0, 5).unwrap();
+    assert!(nearest_neighbour_labels(&x, &x, &short, 1).is_err());
 }
 
 #[test]

@@ -89,29 +89,33 @@ mod tests {
     #[test]
     fn values_follow_the_formulas() {
         let x = Tensor::new(&[-1.5f64, 0.7], &Device::Cpu).unwrap();
-        let phi = 0.758_036_347_776_927; // Φ(0.7)
+        // Φ(−1.5) and Φ(0.7).
+        let phi = [0.066_807_201_268_858_1, 0.758_036_347_776_927];
+        let silu = |x: f64| x / (1.0 + (-x).exp());
+        let elu = (-1.5f64).exp_m1();
         for (activation, expected) in [
-            (Activation::Relu, 0.7),
-            (Activation::Silu, 0.7 / (1.0 + (-0.7f64).exp())),
-            (Activation::Gelu, 0.7 * phi),
-            (Activation::Elu, 0.7),
-            (Activation::Selu, 0.7 * SELU_SCALE),
-            (Activation::Tanh, 0.7f64.tanh()),
-            (Activation::Softplus, 0.7f64.exp().ln_1p()),
+            (Activation::Relu, [0.0, 0.7]),
+            (Activation::Silu, [silu(-1.5), silu(0.7)]),
+            (Activation::Gelu, [-1.5 * phi[0], 0.7 * phi[1]]),
+            (Activation::Elu, [elu, 0.7]),
+            (
+                Activation::Selu,
+                [SELU_SCALE * SELU_ALPHA * elu, 0.7 * SELU_SCALE],
+            ),
+            (Activation::Tanh, [(-1.5f64).tanh(), 0.7f64.tanh()]),
+            (
+                Activation::Softplus,
+                [(-1.5f64).exp().ln_1p(), 0.7f64.exp().ln_1p()],
+            ),
         ] {
             let y = activation.apply(&x).unwrap().to_vec1::<f64>().unwrap();
-            assert!(
-                (y[1] - expected).abs() < 1e-12,
-                "{activation:?}: {} {expected}",
-                y[1]
-            );
+            for (y, expected) in y.into_iter().zip(expected) {
+                assert!(
+                    (y - expected).abs() < 1e-12,
+                    "{activation:?}: {y} {expected}"
+                );
+            }
         }
-        let y = Activation::Selu
-            .apply(&x)
-            .unwrap()
-            .to_vec1::<f64>()
-            .unwrap()[0];
-        assert!((y - SELU_SCALE * SELU_ALPHA * (-1.5f64).exp_m1()).abs() < 1e-15);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! A fully connected layer.
 
-use advect_core::Result;
+use advect_core::{Result, check};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
-/// `y = x Wᵀ + b` on the last dimension, with PyTorch's initialisation: W and b uniform on
+/// `y = x Wᵀ + b`, with PyTorch's initialisation: W and b uniform on
 /// `±1/√inputs`. (candle's own `linear` draws W from a Kaiming normal.)
 ///
 /// ```
@@ -30,8 +30,10 @@ impl Linear {
     /// (outputs).
     ///
     /// # Errors
-    /// Those of the builder.
+    /// [`Error::Range`](advect_core::Error::Range) for 0 inputs or outputs; those of the builder.
     pub fn new(inputs: usize, outputs: usize, builder: &VarBuilder<'_>) -> Result<Self> {
+        check::at_least_one("inputs", inputs)?;
+        check::at_least_one("outputs", outputs)?;
         let bound = 1.0 / (inputs as f64).sqrt();
         let init = Init::Uniform {
             lo: -bound,

@@ -131,6 +131,14 @@ impl Mlp {
         }
     }
 
+    /// The same network on other parameters, such as averaged ones: those of a builder.
+    ///
+    /// # Errors
+    /// Those of the builder.
+    pub fn on(&self, builder: &VarBuilder<'_>) -> Result<Self> {
+        self.config.build(builder)
+    }
+
     /// The frozen twin: the same network, sharing storage, so that it sees later updates, but building
     /// no graph.
     pub fn frozen(&self) -> Self {

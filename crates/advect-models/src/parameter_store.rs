@@ -207,7 +207,12 @@ impl SimpleBackend for Trainable {
         }
         let values = initialize(self.0.key.named(name), shape, init, dtype, device)?;
         let var = Var::from_tensor(&values)?;
-        self.0.lock().push((name.to_string(), var.clone()));
+        let mut parameters = self.0.lock();
+        // Another thread may have made it meanwhile, with the same values.
+        if let Some((_, other)) = parameters.iter().find(|(n, _)| n == name) {
+            return Ok(other.as_tensor().clone());
+        }
+        parameters.push((name.to_string(), var.clone()));
         Ok(var.into_inner())
     }
 

@@ -63,7 +63,7 @@ fn every_parameter_has_the_gradient_of_finite_differences() {
 fn frozen_twins_follow_and_build_no_graph() {
     let store = store(DType::F32);
     let net = config().build(&store.builder()).unwrap();
-    let twins = [net.frozen(), config().build(&store.frozen()).unwrap()];
+    let twins = [net.frozen(), net.on(&store.frozen()).unwrap()];
     let (x, t, labels) = batch(DType::F32);
     for (_, var) in store.parameters() {
         var.set(&(var.as_detached_tensor() * 0.5).unwrap()).unwrap();
@@ -180,7 +180,13 @@ fn guidance_mixes_the_conditional_and_the_plain_field() {
         net.at(&t, &x).unwrap(),
         net.given(&labels).at(&t, &x).unwrap(),
     );
-    for weight in [0.0, 1.0, 2.5] {
+    for (weight, dtype) in [
+        (0.0, DType::U32),
+        (1.0, DType::I64),
+        (2.5, DType::I64),
+        (2.5, DType::U8),
+    ] {
+        let labels = labels.to_dtype(dtype).unwrap();
         let guided = Guided::new(&net, &labels, weight)
             .unwrap()
             .at(&t, &x)

@@ -50,8 +50,8 @@ impl ConditionDropout {
     /// The conditions of the batch `x`, some of them dropped.
     ///
     /// # Errors
-    /// [`Error::Shape`] or [`Error::DType`] if `condition` is not shaped like the field's
-    /// [`Conditional::no_condition`].
+    /// [`Error::Shape`] or [`Error::Device`] if `condition` is not shaped like the field's
+    /// [`Conditional::no_condition`]; the result has the dtype of that.
     pub fn apply<F: Conditional + ?Sized>(
         &self,
         field: &F,
@@ -59,7 +59,9 @@ impl ConditionDropout {
         condition: &Tensor,
         rng: &mut Generator,
     ) -> Result<Tensor> {
-        let none = field.no_condition(x)?.to_dtype(condition.dtype())?;
+        let none = field.no_condition(x)?;
+        // Never the other way round: "none" might not fit a narrower dtype.
+        let condition = &condition.to_dtype(none.dtype())?;
         check::alike("condition", condition, "no_condition", &none)?;
         let batch = check::batch("condition", condition)?;
         let draws = rng.uniform(0.0..1.0, batch, DType::F64, &Device::Cpu)?;

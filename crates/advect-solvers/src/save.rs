@@ -23,6 +23,7 @@ use candle_core::Tensor;
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub enum Save {
     /// The last state only.
     #[default]

@@ -49,10 +49,21 @@ impl Points {
     /// # Errors
     /// As [`Points::new`], and [`Error::Shape`] if the dimensions of a point differ.
     pub fn pair(x: &Tensor, y: &Tensor) -> Result<(Self, Self)> {
-        let points = (Points::new("x", x)?, Points::new("y", y)?);
+        Self::pair_named(("x", x), ("y", y))
+    }
+
+    /// [`Points::pair`] of arguments with other names.
+    ///
+    /// # Errors
+    /// As [`Points::pair`].
+    pub fn pair_named(
+        (x_name, x): (&'static str, &Tensor),
+        (y_name, y): (&'static str, &Tensor),
+    ) -> Result<(Self, Self)> {
+        let points = (Points::new(x_name, x)?, Points::new(y_name, y)?);
         if points.0.dim != points.1.dim {
-            let accepted = format!("points of {} dimensions, as in x,", points.0.dim);
-            return Err(Error::shape("y", y.dims(), accepted));
+            let accepted = format!("points of {} dimensions, as in {x_name},", points.0.dim);
+            return Err(Error::shape(y_name, y.dims(), accepted));
         }
         Ok(points)
     }
@@ -65,6 +76,17 @@ impl Points {
     /// The dimension of a point.
     pub fn dim(&self) -> usize {
         self.dim
+    }
+
+    /// The dot products of all points with a direction of as many dimensions.
+    pub fn project(&self, direction: &[f64]) -> Vec<f64> {
+        let mut products = vec![0.0; self.count];
+        for (coordinates, d) in self.coordinates.chunks_exact(self.count).zip(direction) {
+            for (sum, x) in products.iter_mut().zip(coordinates) {
+                *sum += d * x;
+            }
+        }
+        products
     }
 
     /// Writes `|x_i − y_j|²` for all points `y_j` of `others` to `out[j]`, by differences, so that

@@ -51,6 +51,7 @@ pub mod prelude {
     pub use advect_train::observer::Progress;
     pub use advect_train::{AdamW, AdamWConfig, Ema, Trainer};
     pub use candle_core::{DType, Device, Tensor};
+    pub use candle_nn::Optimizer;
 }
 
 /// The code of the README is compiled and run.

@@ -78,7 +78,8 @@ pub trait Toy {
     /// [`Toy::point`].
     ///
     /// # Errors
-    /// [`Error::Range`] for 0 points or bad parameters; [`Error::DType`] unless the dtype is a float.
+    /// [`Error::Range`] for 0 points or bad parameters; [`Error::DType`] unless the dtype is a float;
+    /// [`Error::NonFinite`] where parameters are so extreme that a point overflows.
     fn sample(
         &self,
         count: usize,
@@ -95,9 +96,10 @@ pub trait Toy {
         let points: Vec<f64> = (0..count)
             .flat_map(|i| self.point(i, &mut stream))
             .collect();
-        Ok(Tensor::from_vec(points, (count, 2), &Device::Cpu)?
-            .to_dtype(dtype)?
-            .to_device(device)?)
+        let points = Tensor::from_vec(points, (count, 2), &Device::Cpu)?.to_dtype(dtype)?;
+        // Extreme parameters can overflow, above all in narrow dtypes.
+        check::finite("points", &points)?;
+        Ok(points.to_device(device)?)
     }
 }
 

@@ -2,14 +2,16 @@
 //!
 //! | observer | does |
 //! | --- | --- |
-//! | [`Progress`] | draws a progress bar |
+//! | `Progress` | draws a progress bar (feature `progress`, on by default) |
 //! | `()` | nothing |
 //! | any `FnMut(&StepReport)` | what it likes |
 
+#[cfg(feature = "progress")]
 mod progress;
 
 use crate::StepReport;
 
+#[cfg(feature = "progress")]
 pub use progress::Progress;
 
 /// Something that is told about each training step.
