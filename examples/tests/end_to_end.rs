@@ -136,7 +136,7 @@ fn digits_go_on_from_a_checkpoint() {
 #[test]
 fn custom_loss_prints_its_table() {
     let output = Command::new(example("custom_loss"))
-        .args(["--steps", "20"])
+        .arg("20")
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

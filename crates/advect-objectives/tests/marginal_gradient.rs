@@ -47,7 +47,7 @@ impl Path for Marginal {
         let velocities = (t.coefficient(|t| s.d_alpha(t))?.times(&points)?
             + t.coefficient(|t| s.d_sigma(t))?.times(&noise)?)?;
         let velocity = velocities.broadcast_mul(&weights.unsqueeze(2)?)?.sum(1)?;
-        Ok(PathPoint { x, velocity })
+        Ok(PathPoint::new(x, velocity))
     }
 }
 

@@ -18,11 +18,19 @@ pub use constant_sigma::ConstantSigma;
 
 /// A point of a conditional path.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PathPoint {
     /// The state x_t, shaped like the endpoints.
     pub x: Tensor,
     /// The conditional velocity: the target of flow matching at x_t.
     pub velocity: Tensor,
+}
+
+impl PathPoint {
+    /// A point from its state and velocity.
+    pub fn new(x: Tensor, velocity: Tensor) -> Self {
+        PathPoint { x, velocity }
+    }
 }
 
 /// A conditional probability path p_t(x | x0, x1) with its velocity.
@@ -40,10 +48,8 @@ pub struct PathPoint {
 /// impl Path for Late {
 ///     fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, _: &mut Generator) -> Result<PathPoint> {
 ///         let way = (x1 - x0)?;
-///         Ok(PathPoint {
-///             x: (x0 + t.coefficient(|t| t * t)?.times(&way)?)?,
-///             velocity: t.coefficient(|t| 2.0 * t)?.times(&way)?,
-///         })
+///         let x = (x0 + t.coefficient(|t| t * t)?.times(&way)?)?;
+///         Ok(PathPoint::new(x, t.coefficient(|t| 2.0 * t)?.times(&way)?))
 ///     }
 /// }
 ///

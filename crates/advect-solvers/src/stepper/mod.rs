@@ -32,6 +32,7 @@ pub use runge_kutta::RungeKutta;
 
 /// What a step gives.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Step {
     /// The state at t + h.
     pub x: Tensor,
@@ -41,6 +42,19 @@ pub struct Step {
     pub first_slope: Tensor,
     /// The slope at the end, f(t + h, x'), where the step has computed it: kept for the next step.
     pub last_slope: Option<Tensor>,
+}
+
+impl Step {
+    /// A step to `x` whose slope at the start was `first_slope`, without error estimate or slope at the end;
+    /// those that have them set the fields.
+    pub fn new(x: Tensor, first_slope: Tensor) -> Self {
+        Step {
+            x,
+            error: None,
+            first_slope,
+            last_slope: None,
+        }
+    }
 }
 
 /// A method that advances the state by one step.
