@@ -31,12 +31,20 @@ pub fn batch(argument: &'static str, x: &Tensor) -> Result<usize> {
     Ok(x.dims()[0])
 }
 
-/// Accepts floating-point tensors.
+/// Accepts floating-point tensors of 16 bits or more.
 ///
 /// # Errors
 /// [`Error::DType`] otherwise.
 pub fn float(argument: &'static str, x: &Tensor) -> Result<()> {
-    match x.dtype() {
+    float_dtype(argument, x.dtype())
+}
+
+/// Accepts floating-point dtypes of 16 bits or more.
+///
+/// # Errors
+/// [`Error::DType`] otherwise.
+pub fn float_dtype(argument: &'static str, dtype: DType) -> Result<()> {
+    match dtype {
         DType::F16 | DType::BF16 | DType::F32 | DType::F64 => Ok(()),
         other => Err(Error::dtype(argument, other, "f16, bf16, f32 or f64")),
     }
@@ -128,6 +136,31 @@ pub fn labels(
         .collect()
 }
 
+/// Brings a condition and the one that means "none" to a common dtype: their own if they agree, i64 for
+/// two kinds of integers, that of `none` for two kinds of floats. Returns both.
+///
+/// # Errors
+/// [`Error::DType`] for a float beside an integer, [`Error::Shape`] or [`Error::Device`] if the shapes or
+/// devices differ, naming `argument`.
+pub fn condition(
+    argument: &'static str,
+    condition: &Tensor,
+    none: &Tensor,
+) -> Result<(Tensor, Tensor)> {
+    let dtype = match (condition.dtype(), none.dtype()) {
+        (a, b) if a == b => a,
+        (a, b) if a.is_int() && b.is_int() => DType::I64,
+        (a, b) if a.is_float() && b.is_float() => b,
+        (given, accepted) => {
+            let accepted = format!("{accepted:?}, the dtype of the field's conditions,");
+            return Err(Error::dtype(argument, given, accepted));
+        }
+    };
+    let (condition, none) = (condition.to_dtype(dtype)?, none.to_dtype(dtype)?);
+    alike(argument, &condition, "no condition", &none)?;
+    Ok((condition, none))
+}
+
 /// Accepts a tensor without NaN and infinities. Integer tensors always pass.
 ///
 /// On the CPU this is one read of the memory; elsewhere one reduction, whose answer is awaited.
@@ -178,6 +211,11 @@ pub fn is_finite(x: &Tensor) -> Result<bool> {
             });
         }
     }
+    is_finite_by_reduction(x)
+}
+
+/// The test for devices whose memory can't be read directly.
+fn is_finite_by_reduction(x: &Tensor) -> Result<bool> {
     // x * 0 is 0 for finite x and NaN otherwise.
     let zeros = (x.detach() * 0.0)?.to_dtype(DType::F32)?;
     Ok(zeros.sum_all()?.to_scalar::<f32>()? == 0.0)
@@ -236,8 +274,9 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-        // A transposed view takes the other branch.
         assert!(finite("x1", &x.t().unwrap()).is_err());
+        assert!(!is_finite_by_reduction(&x).unwrap());
+        assert!(is_finite_by_reduction(&x.narrow(0, 0, 1).unwrap()).unwrap());
         assert!(finite("x1", &x.narrow(0, 0, 1).unwrap()).is_ok());
         let half = x.to_dtype(DType::BF16).unwrap();
         assert!(finite("x1", &half).is_err());
@@ -248,8 +287,7 @@ mod tests {
         // A sum of such values would overflow, though each is finite.
         let x = Tensor::full(f64::MAX, (3000,), &Device::Cpu).unwrap();
         assert!(finite("x", &x).is_ok());
-        let x = x.reshape((2, 1500)).unwrap().t().unwrap();
-        assert!(finite("x", &x.to_dtype(DType::F64).unwrap()).is_ok());
+        assert!(is_finite_by_reduction(&x).unwrap());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A factor for a batch: one number, or one per sample.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::{Error, Result, check, shape};
 
@@ -32,6 +32,10 @@ impl Coefficient {
     /// # Errors
     /// [`Error::Shape`] if there is not one factor per sample.
     pub fn times(&self, x: &Tensor) -> Result<Tensor> {
+        if matches!(x.dtype(), DType::F16 | DType::BF16) {
+            // The factor itself might not fit 16 bits.
+            return Ok(self.times(&x.to_dtype(DType::F32)?)?.to_dtype(x.dtype())?);
+        }
         match self {
             Coefficient::Shared(c) => Ok((x * *c)?),
             Coefficient::PerSample(c) => {

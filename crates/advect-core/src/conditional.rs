@@ -56,7 +56,7 @@ pub trait Conditional {
 }
 
 /// A [`Conditional`] field at a fixed condition; made by [`Conditional::given`].
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Given<'a, F: ?Sized> {
     field: &'a F,
     condition: &'a Tensor,

@@ -94,7 +94,7 @@ pub enum Error {
     },
     /// An error of the tensor library.
     #[error(transparent)]
-    Candle(#[from] candle_core::Error),
+    Candle(candle_core::Error),
 }
 
 impl Error {
@@ -159,7 +159,39 @@ impl From<Error> for candle_core::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::Candle(inner) => inner,
-            other => candle_core::Error::wrap(other),
+            other => candle_core::Error::WrappedContext {
+                context: other.to_string(),
+                wrapped: Box::new(other),
+            },
         }
+    }
+}
+
+/// An error of candle, or the error of ours that candle carried.
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        match error {
+            candle_core::Error::WrappedContext { wrapped, context } => match wrapped.downcast() {
+                Ok(ours) => *ours,
+                Err(wrapped) => {
+                    Error::Candle(candle_core::Error::WrappedContext { wrapped, context })
+                }
+            },
+            other => Error::Candle(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_survive_a_way_through_candle() {
+        let through = |e: Error| Error::from(candle_core::Error::from(e));
+        let error = through(Error::range("sigma", -1.0, "a positive number"));
+        assert!(matches!(error, Error::Range { argument, .. } if argument == "sigma"));
+        let error = through(Error::Candle(candle_core::Error::Msg("theirs".into())));
+        assert!(matches!(error, Error::Candle(candle_core::Error::Msg(_))));
     }
 }

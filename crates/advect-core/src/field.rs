@@ -39,3 +39,10 @@ where
         self(t, x)
     }
 }
+
+/// For fields chosen at run time.
+impl Field for Box<dyn Field + '_> {
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        (**self).at(t, x)
+    }
+}

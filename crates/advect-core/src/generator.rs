@@ -7,7 +7,7 @@ use chacha20::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
-use crate::{Error, Key, Result};
+use crate::{Error, Key, Result, check};
 
 /// Elements that share one stretch of random words; each stretch can be filled by its own thread.
 const BLOCK: usize = 4096;
@@ -67,10 +67,10 @@ impl Generator {
         self.position
     }
 
-    /// A fresh key, independent of all other draws. Counts as one draw.
+    /// A fresh key, independent of all other draws and of the key's children. Counts as one draw.
     pub fn split(&mut self) -> Key {
         let position = self.advance();
-        self.key.child(position)
+        self.key.splits().child(position)
     }
 
     /// The numbers of the next draw, as a generator for the `rand` ecosystem.
@@ -145,9 +145,7 @@ impl Generator {
         dtype: DType,
         device: &Device,
     ) -> Result<Tensor> {
-        if !dtype.is_float() {
-            return Err(Error::dtype("dtype", dtype, "f16, bf16, f32 or f64"));
-        }
+        check::float_dtype("dtype", dtype)?;
         let shape = shape.into();
         let values = self.values(distribution, shape.elem_count());
         // Casting before the move halves what travels to a device.
@@ -330,5 +328,8 @@ mod tests {
         let mut b = Generator::resume(a.key(), a.position());
         assert_eq!(a.values(&StandardNormal, 5), b.values(&StandardNormal, 5));
         assert_eq!(a.split(), b.split());
+        // A split is none of the key's own children.
+        let split = Generator::from_seed(6).split();
+        assert!((0..10).all(|i| Key::from_seed(6).child(i) != split));
     }
 }

@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 
-use crate::{Conditional, Error, Field, Result, Time};
+use crate::{Conditional, Error, Field, Result, Time, check};
 
 /// A [`Conditional`] field under classifier-free guidance of weight `w`:
 /// `v(t, x) = v(t, x | none) + w · (v(t, x | condition) − v(t, x | none))`.
@@ -33,7 +33,7 @@ use crate::{Conditional, Error, Field, Result, Time};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Guided<'a, F: ?Sized> {
     field: &'a F,
     condition: &'a Tensor,
@@ -63,7 +63,8 @@ impl<F: Conditional + ?Sized> Field for Guided<'_, F> {
             return self.field.given(self.condition).at(t, x);
         }
         let none = self.field.no_condition(x)?;
-        let conditions = Tensor::cat(&[&none, &self.condition.to_dtype(none.dtype())?], 0)?;
+        let (condition, none) = check::condition("condition", self.condition, &none)?;
+        let conditions = Tensor::cat(&[none, condition], 0)?;
         let times = match t {
             Time::Shared(t) => Time::Shared(*t),
             Time::PerSample(t) => Time::PerSample(Tensor::cat(&[t, t], 0)?),

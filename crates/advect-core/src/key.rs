@@ -9,6 +9,9 @@ use crate::{Error, Result};
 
 /// The upper half of the 2⁶⁴ streams of a key makes its children, the lower half its numbers.
 const CHILDREN: u64 = 1 << 63;
+/// The last children are the roots of named keys and of keys split from generators.
+const NAMES: u64 = CHILDREN - 1;
+const SPLITS: u64 = CHILDREN - 2;
 
 /// A 256-bit key. Every random number of Advect is a function of a key and a position, so it does
 /// not depend on what was drawn before, in which order, or by how many threads.
@@ -32,7 +35,7 @@ impl Key {
         Key(ChaCha8Rng::seed_from_u64(seed).get_seed())
     }
 
-    /// The `index`-th child, below 2⁶³ − 1: a key independent of this one, of its numbers and of its
+    /// The `index`-th child, for an index below 2⁶³ − 2: a key independent of this one, of its numbers and of its
     /// other children.
     pub fn child(&self, index: u64) -> Self {
         let mut bytes = [0; 32];
@@ -45,13 +48,18 @@ impl Key {
     pub fn named(&self, name: &str) -> Self {
         // Names hang below the last child, so that they don't meet the numbered ones. Each chunk of 7
         // bytes and its length make one index: no two names share a chain of indices.
-        let names = self.child(CHILDREN - 1);
+        let names = self.child(NAMES);
         name.as_bytes().chunks(7).fold(names, |key, chunk| {
             let index = chunk
                 .iter()
                 .fold(chunk.len() as u64, |i, &b| (i << 8) | u64::from(b));
             key.child(index & (CHILDREN - 1))
         })
+    }
+
+    /// The root of the keys that a generator splits off.
+    pub(crate) fn splits(&self) -> Self {
+        self.child(SPLITS)
     }
 
     /// The numbers at a position below 2⁶³, as a generator for the `rand` ecosystem.

@@ -1,6 +1,6 @@
 //! Shapes of batches `(batch, ...)`: columns that broadcast over samples, reductions within samples.
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 
 use crate::{Result, check};
 
@@ -15,7 +15,8 @@ pub fn column(values: &Tensor, rank: usize) -> Result<Tensor> {
     Ok(values.reshape(dims)?)
 }
 
-/// Sums each sample: `(batch, ...)` to `(batch,)`.
+/// Sums each sample: `(batch, ...)` to `(batch,)`. Samples of 16 bits are summed, and their sums returned,
+/// in f32: in 16 bits a sum of ones ends at 256 (bf16) or 2,048 (f16).
 ///
 /// ```
 /// use advect_core::shape;
@@ -32,15 +33,43 @@ pub fn column(values: &Tensor, rank: usize) -> Result<Tensor> {
 /// [`Error::Shape`](crate::Error::Shape) for a scalar, [`Error::Empty`](crate::Error::Empty) for an
 /// empty batch.
 pub fn sum_per_sample(x: &Tensor) -> Result<Tensor> {
-    let batch = check::batch("x", x)?;
-    Ok(x.reshape((batch, ()))?.sum(D::Minus1)?)
+    Ok(wide_rows(x)?.sum(D::Minus1)?)
 }
 
-/// Averages each sample: `(batch, ...)` to `(batch,)`.
+/// Averages each sample: `(batch, ...)` to `(batch,)`, samples of 16 bits in f32.
 ///
 /// # Errors
 /// As [`sum_per_sample`].
 pub fn mean_per_sample(x: &Tensor) -> Result<Tensor> {
-    let batch = check::batch("x", x)?;
-    Ok(x.reshape((batch, ()))?.mean(D::Minus1)?)
+    Ok(wide_rows(x)?.mean(D::Minus1)?)
+}
+
+/// The samples as rows, of at least 32 bits.
+fn wide_rows(x: &Tensor) -> Result<Tensor> {
+    let rows = x.reshape((check::batch("x", x)?, ()))?;
+    Ok(match x.dtype() {
+        DType::F16 | DType::BF16 => rows.to_dtype(DType::F32)?,
+        _ => rows,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn sums_of_16_bits_lose_nothing() {
+        for dtype in [DType::BF16, DType::F16] {
+            let x = Tensor::ones((2, 4, 1024), dtype, &Device::Cpu).unwrap();
+            assert_eq!(
+                sum_per_sample(&x).unwrap().to_vec1::<f32>().unwrap(),
+                [4096.0; 2]
+            );
+            assert_eq!(
+                mean_per_sample(&x).unwrap().to_vec1::<f32>().unwrap(),
+                [1.0; 2]
+            );
+        }
+    }
 }

@@ -50,10 +50,12 @@ impl Time {
     /// The times as a tensor of shape `(batch,)` with the batch size, dtype and device of `x`.
     ///
     /// # Errors
-    /// [`Error::Shape`] if there is not one time per sample of `x`.
+    /// [`Error::Shape`] if there is not one time per sample of `x`, [`Error::Range`] for a shared time that is
+    /// NaN or infinite.
     pub fn tensor(&self, x: &Tensor) -> Result<Tensor> {
         let batch = check::batch("x", x)?;
         match self {
+            Time::Shared(t) if !t.is_finite() => Err(Error::range("t", t, "a finite time")),
             // Through f64: the value is rounded once, to the dtype of x.
             Time::Shared(t) => Ok(Tensor::new(*t, &Device::Cpu)?
                 .to_dtype(x.dtype())?

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Tensor};
 use flate2::read::GzDecoder;
 
@@ -47,9 +47,7 @@ impl Digits {
     /// # Errors
     /// [`Error::DType`] unless the dtype is a float; those of candle.
     pub fn load(dtype: DType, device: &Device) -> Result<Self> {
-        if !dtype.is_float() {
-            return Err(Error::dtype("dtype", dtype, "f16, bf16, f32 or f64"));
-        }
+        check::float_dtype("dtype", dtype)?;
         let damaged = |reason: String| Error::file("optdigits.csv.gz", reason);
         let mut text = String::new();
         GzDecoder::new(FILE)

@@ -50,8 +50,8 @@ impl ConditionDropout {
     /// The conditions of the batch `x`, some of them dropped.
     ///
     /// # Errors
-    /// [`Error::Shape`] or [`Error::Device`] if `condition` is not shaped like the field's
-    /// [`Conditional::no_condition`]; the result has the dtype of that.
+    /// [`Error::Shape`], [`Error::DType`] or [`Error::Device`] if `condition` does not go with the field's
+    /// [`Conditional::no_condition`]; see [`check::condition`].
     pub fn apply<F: Conditional + ?Sized>(
         &self,
         field: &F,
@@ -60,13 +60,11 @@ impl ConditionDropout {
         rng: &mut Generator,
     ) -> Result<Tensor> {
         let none = field.no_condition(x)?;
-        // Never the other way round: "none" might not fit a narrower dtype.
-        let condition = &condition.to_dtype(none.dtype())?;
-        check::alike("condition", condition, "no_condition", &none)?;
-        let batch = check::batch("condition", condition)?;
+        let (condition, none) = check::condition("condition", condition, &none)?;
+        let batch = check::batch("condition", &condition)?;
         let draws = rng.uniform(0.0..1.0, batch, DType::F64, &Device::Cpu)?;
         let drop = draws.lt(self.probability)?.to_device(condition.device())?;
         let drop = shape::column(&drop, condition.rank())?.broadcast_as(condition.shape())?;
-        Ok(drop.where_cond(&none, condition)?)
+        Ok(drop.where_cond(&none, &condition)?)
     }
 }

@@ -5,6 +5,9 @@ use candle_core::Tensor;
 
 use crate::schedule::Schedule;
 
+/// How far outside [0, 1] a time may lie by rounding.
+const SLACK: f64 = 1e-12;
+
 /// The meaning of a field on an affine path `x_t = α x1 + σ x0` with x0 ~ N(0, I).
 ///
 /// Given x_t, each of these determines all others, because each is a known mixture `a x1 + b x0`
@@ -17,6 +20,7 @@ use crate::schedule::Schedule;
 /// | noise | 0 | 1 | Ho et al. 2020 |
 /// | data | 1 | 0 | the denoiser |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Prediction {
     /// The velocity `u = E[α' x1 + σ' x0 | x_t]`.
     Velocity,
@@ -50,13 +54,14 @@ impl Prediction {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Range`] at a time where the wanted value does not follow from this one: the score where
-    /// σ = 0, the data from the noise or the score where α = 0, the noise from the data where σ = 0, or
-    /// anything where σ' or α' is infinite. Typed errors for tensors that do not fit.
-    pub fn convert(
+    /// [`Error::Range`] for a time outside [0, 1], or one where the wanted value does not follow from this
+    /// one: where σ = 0, the score from anything, and velocity and noise from the data; where α = 0, data and
+    /// velocity from noise or score; where σ' is infinite, velocities from and to all but the score. Solvers
+    /// of such fields should stop a little short of that end. Typed errors for tensors that do not fit.
+    pub fn convert<S: Schedule + ?Sized>(
         self,
         to: Prediction,
-        schedule: &dyn Schedule,
+        schedule: &S,
         t: &Time,
         x: &Tensor,
         value: &Tensor,
@@ -67,16 +72,26 @@ impl Prediction {
         if self == to {
             return Ok(value.clone());
         }
-        let weights = |t: f64| self.weights(to, schedule, t);
-        let undefined = |_| {
-            Error::range(
-                "t",
-                format!("{:?}", t.values().unwrap_or_default()),
-                format!("a time at which {to:?} follows from {self:?} on this schedule"),
-            )
+        let times = t.values()?;
+        let mut factors = Vec::with_capacity(times.len());
+        for &t in &times {
+            // Stages of solvers may miss the ends by a rounding.
+            if !(-SLACK..=1.0 + SLACK).contains(&t) {
+                return Err(Error::range("t", t, "a time in [0, 1]"));
+            }
+            let (of_x, of_value) = self.weights(to, schedule, t.clamp(0.0, 1.0));
+            if !(of_x.is_finite() && of_value.is_finite()) {
+                let accepted =
+                    format!("a time at which {to:?} follows from {self:?} on this schedule");
+                return Err(Error::range("t", t, accepted));
+            }
+            factors.push((of_x, of_value));
+        }
+        let coefficient = |pick: fn(&(f64, f64)) -> f64| match t {
+            Time::Shared(_) => Coefficient::Shared(pick(&factors[0])),
+            Time::PerSample(_) => Coefficient::PerSample(factors.iter().map(pick).collect()),
         };
-        let of_x = t.coefficient(|t| weights(t).0).map_err(undefined)?;
-        let of_value = t.coefficient(|t| weights(t).1).map_err(undefined)?;
+        let (of_x, of_value) = (coefficient(|f| f.0), coefficient(|f| f.1));
         if of_x == Coefficient::Shared(0.0) {
             return of_value.times(value);
         }
@@ -84,15 +99,20 @@ impl Prediction {
     }
 
     /// The factors of x and of the value.
-    fn weights(self, to: Prediction, schedule: &dyn Schedule, t: f64) -> (f64, f64) {
+    fn weights<S: Schedule + ?Sized>(self, to: Prediction, schedule: &S, t: f64) -> (f64, f64) {
         let (alpha, sigma) = (schedule.alpha(t), schedule.sigma(t));
-        // The score is the noise divided by −σ: as a value that factor is known without dividing, so
-        // that the noise follows from the score even where σ = 0.
+        if (self, to) == (Prediction::Score, Prediction::Velocity) {
+            // With x0 = −σ score, the one product with σ' is σ σ', which may be finite where σ' is not.
+            let rate = schedule.d_alpha(t) / alpha;
+            return (rate, sigma * sigma * rate - schedule.sigma_d_sigma(t));
+        }
         let mixture = |p: Prediction| match p {
             Prediction::Velocity => (schedule.d_alpha(t), schedule.d_sigma(t)),
             Prediction::Score | Prediction::Noise => (0.0, 1.0),
             Prediction::Data => (1.0, 0.0),
         };
+        // The score is the noise divided by −σ. As a value, that is undone without dividing, so that the
+        // noise follows from the score even where σ = 0.
         let ((a, b), (c, d)) = (mixture(self), mixture(to));
         let scale_in = if self == Prediction::Score {
             -sigma
@@ -130,12 +150,12 @@ impl Prediction {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn field<'a>(
+    pub fn field<'a, F: Field + ?Sized, S: Schedule + ?Sized>(
         self,
-        field: &'a dyn Field,
+        field: &'a F,
         to: Prediction,
-        schedule: &'a dyn Schedule,
-    ) -> Converted<'a> {
+        schedule: &'a S,
+    ) -> Converted<'a, F, S> {
         Converted {
             field,
             from: self,
@@ -146,14 +166,15 @@ impl Prediction {
 }
 
 /// A field of one [`Prediction`] seen as another; made by [`Prediction::field`].
-pub struct Converted<'a> {
-    field: &'a dyn Field,
+#[derive(Debug, Clone, Copy)]
+pub struct Converted<'a, F: ?Sized, S: ?Sized> {
+    field: &'a F,
     from: Prediction,
     to: Prediction,
-    schedule: &'a dyn Schedule,
+    schedule: &'a S,
 }
 
-impl Field for Converted<'_> {
+impl<F: Field + ?Sized, S: Schedule + ?Sized> Field for Converted<'_, F, S> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         let value = self.field.at(t, x)?;
         self.from.convert(self.to, self.schedule, t, x, &value)
@@ -234,6 +255,16 @@ mod tests {
             for to in [Prediction::Data, Prediction::Noise] {
                 assert!(defined.contains(&(t, Prediction::Velocity, to)));
             }
+        }
+        // The variance-preserving velocity follows from the score even at t = 1, where σ' is infinite: there
+        // u = α' (x + score).
+        let vp = VariancePreserving::default();
+        let at_end =
+            Prediction::Score.convert(Prediction::Velocity, &vp, &Time::Shared(1.0), &x, &x);
+        assert_close(&at_end.unwrap(), &(&x * 0.1).unwrap(), 1e-12, 0.0);
+        for t in [-0.01, 1.01, f64::NAN] {
+            let error = Prediction::Noise.convert(Prediction::Score, &vp, &Time::Shared(t), &x, &x);
+            assert!(matches!(error, Err(Error::Range { argument, .. }) if argument == "t"));
         }
         // At t = 1 there is no score; at t = 0 the noise is x itself and tells no data.
         assert!(!defined.contains(&(1.0, Prediction::Velocity, Prediction::Score)));

@@ -47,10 +47,12 @@ impl Save {
             )),
             Save::Every(_) => Ok(()),
             Save::At(times) => {
-                let direction = end - start;
-                let inside =
-                    |t: &f64| (t - start) * direction >= 0.0 && (end - t) * direction >= 0.0;
-                let ordered = times.windows(2).all(|w| (w[1] - w[0]) * direction > 0.0);
+                let (low, high) = (start.min(end), start.max(end));
+                let inside = |t: &f64| low <= *t && *t <= high;
+                let ordered = times.windows(2).all(|w| match start < end {
+                    true => w[0] < w[1],
+                    false => w[0] > w[1],
+                });
                 if times.iter().all(inside) && ordered {
                     return Ok(());
                 }

@@ -11,8 +11,8 @@ pub enum Status {
     Reached,
     /// It made as many steps as the controller allows.
     StepLimit,
-    /// The error estimate asks for steps too small to change the time: a singularity, or tolerances
-    /// below what the dtype can resolve.
+    /// The next step is too small to change the time: a singularity, a tolerance below what the dtype can
+    /// resolve, or a grid finer than f64.
     StepUnderflow,
     /// The state became NaN or infinite.
     NonFinite,

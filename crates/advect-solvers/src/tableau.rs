@@ -4,7 +4,7 @@
 /// `k_i = f(t + c_i h, x + h Σ_j a_ij k_j)`, `x' = x + h Σ_i b_i k_i`.
 ///
 /// [`Tableau::new`] is a `const fn` that checks every order condition up to the stated order (at most
-/// 5), so that a wrong digit in a `const` tableau does not compile:
+/// 5), so that a wrong digit in a `const` tableau does not compile where it is used:
 ///
 /// ```compile_fail
 /// use advect_solvers::Tableau;
@@ -22,6 +22,7 @@ pub struct Tableau {
     a: &'static [&'static [f64]],
     b: &'static [f64],
     error: Option<&'static [f64]>,
+    embedded_order: usize,
 }
 
 /// The rounding that a condition on coefficients given to 16 digits may show.
@@ -47,13 +48,17 @@ impl Tableau {
             a,
             b,
             error: None,
+            embedded_order: 0,
         };
         assert!(!b.is_empty(), "at least one stage");
         assert!(
             c.len() == b.len() && a.len() == b.len(),
             "as many rows and nodes as weights"
         );
-        assert!(order >= 1, "the order is at least 1");
+        assert!(
+            order >= 1 && order <= 5,
+            "conditions are known for orders 1 to 5"
+        );
         let mut i = 0;
         while i < a.len() {
             assert!(
@@ -84,6 +89,10 @@ impl Tableau {
             error.len() == self.b.len(),
             "as many error weights as stages"
         );
+        assert!(
+            embedded_order >= 1 && embedded_order <= 5,
+            "conditions are known for orders 1 to 5"
+        );
         let mut embedded = [0.0; 32];
         let mut i = 0;
         while i < error.len() {
@@ -96,12 +105,22 @@ impl Tableau {
             "the embedded order conditions hold"
         );
         self.error = Some(error);
+        self.embedded_order = embedded_order;
         self
     }
 
     /// The order of convergence.
     pub const fn order(&self) -> usize {
         self.order
+    }
+
+    /// The lower of the orders of the method and of the embedded one; 0 without an error estimate.
+    pub const fn error_order(&self) -> usize {
+        if self.embedded_order < self.order {
+            self.embedded_order
+        } else {
+            self.order
+        }
     }
 
     /// The number of stages.

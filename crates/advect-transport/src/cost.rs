@@ -36,7 +36,7 @@ impl Cost {
                 argument: "cost".into(),
             });
         }
-        if values.len() != rows * columns {
+        if rows.checked_mul(columns) != Some(values.len()) {
             let accepted = format!("{rows} × {columns} values");
             return Err(Error::shape("cost", &[values.len()], accepted));
         }
@@ -81,12 +81,19 @@ impl Cost {
     }
 
     /// Row `i`.
+    ///
+    /// # Panics
+    /// Unless `i` is below [`Cost::rows`].
     pub fn row(&self, i: usize) -> &[f64] {
         &self.values[i * self.columns..(i + 1) * self.columns]
     }
 
     /// The total cost of an assignment of rows to columns: `Σ_i c[i][columns[i]]`.
+    ///
+    /// # Panics
+    /// Unless there is a column of the matrix for each row.
     pub fn total(&self, columns: &[usize]) -> f64 {
+        assert_eq!(columns.len(), self.rows);
         columns
             .iter()
             .enumerate()

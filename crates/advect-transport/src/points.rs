@@ -78,8 +78,12 @@ impl Points {
         self.dim
     }
 
-    /// The dot products of all points with a direction of as many dimensions.
+    /// The dot products of all points with a direction.
+    ///
+    /// # Panics
+    /// Unless the direction has [`Points::dim`] numbers.
     pub fn project(&self, direction: &[f64]) -> Vec<f64> {
+        assert_eq!(direction.len(), self.dim);
         let mut products = vec![0.0; self.count];
         for (coordinates, d) in self.coordinates.chunks_exact(self.count).zip(direction) {
             for (sum, x) in products.iter_mut().zip(coordinates) {
@@ -91,7 +95,12 @@ impl Points {
 
     /// Writes `|x_i − y_j|²` for all points `y_j` of `others` to `out[j]`, by differences, so that
     /// near points lose nothing to cancellation.
+    ///
+    /// # Panics
+    /// Unless `i` is below [`Points::count`], the dimensions are equal and `out` holds a number for each of
+    /// `others`.
     pub fn squared_distances(&self, others: &Points, i: usize, out: &mut [f64]) {
+        assert!(i < self.count && self.dim == others.dim && out.len() == others.count);
         out.fill(0.0);
         let (mine, theirs) = (
             self.coordinates.chunks_exact(self.count),

@@ -22,7 +22,7 @@ mod spirals;
 mod swiss_roll;
 mod two_moons;
 
-use advect_core::{Error, Generator, Result, check};
+use advect_core::{Generator, Result, check};
 use candle_core::{DType, Device, Tensor};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
@@ -67,7 +67,7 @@ pub trait Toy {
     /// Checks the parameters.
     ///
     /// # Errors
-    /// [`Error::Range`] for one outside its range.
+    /// [`Error::Range`](advect_core::Error::Range) for one outside its range.
     fn check(&self) -> Result<()>;
 
     /// One point. Distributions of several equal parts take them in turn by `index`, so that a sample
@@ -78,8 +78,8 @@ pub trait Toy {
     /// [`Toy::point`].
     ///
     /// # Errors
-    /// [`Error::Range`] for 0 points or bad parameters; [`Error::DType`] unless the dtype is a float;
-    /// [`Error::NonFinite`] where parameters are so extreme that a point overflows.
+    /// [`Error::Range`](advect_core::Error::Range) for 0 points or bad parameters; [`Error::DType`](advect_core::Error::DType) unless the dtype is a float;
+    /// [`Error::NonFinite`](advect_core::Error::NonFinite) where parameters are so extreme that a point overflows.
     fn sample(
         &self,
         count: usize,
@@ -88,9 +88,7 @@ pub trait Toy {
         rng: &mut Generator,
     ) -> Result<Tensor> {
         check::at_least_one("count", count)?;
-        if !dtype.is_float() {
-            return Err(Error::dtype("dtype", dtype, "f16, bf16, f32 or f64"));
-        }
+        check::float_dtype("dtype", dtype)?;
         self.check()?;
         let mut stream = rng.stream();
         let points: Vec<f64> = (0..count)

@@ -1,6 +1,6 @@
 //! Conditional flow matching (Lipman et al. 2023, eq. 9; Tong et al. 2024, eq. 10).
 
-use advect_core::{Field, Generator, Result, Time, check, shape};
+use advect_core::{Coefficient, Error, Field, Generator, Result, Time, check, shape};
 use advect_paths::path::Path;
 use candle_core::Tensor;
 
@@ -74,24 +74,25 @@ impl<P: Path, T: TimeSampler, W: Weighting> Objective for FlowMatching<P, T, W> 
         rng: &mut Generator,
     ) -> Result<Tensor> {
         let batch = check_pairs(x0, x1)?;
-        let times = self.times.sample(batch, rng);
+        let times = self.times.sample(batch, rng)?;
         check_times(&times, batch)?;
         let t = Time::per_sample(&times)?;
         let point = self.path.sample(&t, x0, x1, rng)?;
         let velocity = field.at(&t, &point.x)?;
         check::alike("field", &velocity, "x0", x0)?;
         let losses = shape::mean_per_sample(&(velocity - point.velocity)?.sqr()?)?;
-        if self.weighting.is_constant_one() {
-            return Ok(losses);
+        let weights: Vec<f64> = times.iter().map(|&t| self.weighting.weight(t)).collect();
+        if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
+            let given = format!("the weight {} at t = {}", weights[i], times[i]);
+            return Err(Error::range("weighting", given, "finite weights"));
         }
-        t.coefficient(|t| self.weighting.weight(t))?.times(&losses)
+        Coefficient::PerSample(weights).times(&losses)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use advect_core::Error;
     use advect_core::testing::assert_close;
     use advect_paths::path::Affine;
     use advect_paths::schedule::{CondOt, VariancePreserving};
@@ -115,7 +116,15 @@ mod tests {
             let (x0, x1, mut rng) = pairs(dtype);
             let losses = objective.losses(&zero, &x0, &x1, &mut rng).unwrap();
             let expected = shape::mean_per_sample(&(x1 - x0).unwrap().sqr().unwrap()).unwrap();
-            assert_eq!(losses.dtype(), dtype);
+            // Losses of 16-bit states are in f32.
+            assert_eq!(
+                losses.dtype(),
+                if dtype == DType::BF16 {
+                    DType::F32
+                } else {
+                    dtype
+                }
+            );
             assert_close(&losses, &expected, 2e-2, 1e-6);
         }
     }
@@ -128,6 +137,11 @@ mod tests {
         let a = plain.losses(&zero, &x0, &x1, &mut rng.clone()).unwrap();
         let b = doubled.losses(&zero, &x0, &x1, &mut rng.clone()).unwrap();
         assert_close(&b, &(a * 2.0).unwrap(), 1e-14, 0.0);
+        let infinite = plain.weighting(|_: f64| f64::INFINITY);
+        let error = infinite
+            .losses(&zero, &x0, &x1, &mut rng.clone())
+            .unwrap_err();
+        assert!(matches!(error, Error::Range { argument, .. } if argument == "weighting"));
     }
 
     #[test]

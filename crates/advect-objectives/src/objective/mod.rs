@@ -39,7 +39,7 @@ pub use flow_matching::FlowMatching;
 /// # }
 /// ```
 pub trait Objective {
-    /// One loss per sample, `(batch,)`, differentiable with respect to the field's parameters.
+    /// One loss per sample, `(batch,)`, f64 for states of f64 and f32 for others, differentiable with respect to the field's parameters.
     ///
     /// `x0` (source) and `x1` (target) are batches `(batch, ...)`, already coupled; conditions are
     /// bound to the field beforehand.
@@ -86,4 +86,28 @@ pub(crate) fn check_times(times: &[f64], batch: usize) -> Result<()> {
         return Err(Error::shape("times", &[times.len()], accepted));
     }
     Ok(())
+}
+
+impl<T: Objective + ?Sized> Objective for &T {
+    fn losses(
+        &self,
+        field: &dyn Field,
+        x0: &Tensor,
+        x1: &Tensor,
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
+        (**self).losses(field, x0, x1, rng)
+    }
+}
+
+impl<T: Objective + ?Sized> Objective for Box<T> {
+    fn losses(
+        &self,
+        field: &dyn Field,
+        x0: &Tensor,
+        x1: &Tensor,
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
+        (**self).losses(field, x0, x1, rng)
+    }
 }

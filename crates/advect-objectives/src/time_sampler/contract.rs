@@ -8,13 +8,16 @@ use super::TimeSampler;
 /// given distribution function.
 pub(crate) fn check(sampler: &impl TimeSampler, distribution: impl Fn(f64) -> f64) {
     for batch in [1, 2, 67] {
-        let times = sampler.sample(batch, &mut Generator::from_seed(0));
+        let times = sampler.sample(batch, &mut Generator::from_seed(0)).unwrap();
         assert_eq!(times.len(), batch);
-        assert_eq!(times, sampler.sample(batch, &mut Generator::from_seed(0)));
+        assert_eq!(
+            times,
+            sampler.sample(batch, &mut Generator::from_seed(0)).unwrap()
+        );
     }
     let mut rng = Generator::from_seed(1);
     let mut times: Vec<f64> = (0..100)
-        .flat_map(|_| sampler.sample(100, &mut rng))
+        .flat_map(|_| sampler.sample(100, &mut rng).unwrap())
         .collect();
     assert!(times.iter().all(|t| (0.0..=1.0).contains(t)));
     times.sort_by(f64::total_cmp);

@@ -14,7 +14,7 @@ use super::TimeSampler;
 /// use advect_core::Generator;
 /// use advect_objectives::time_sampler::{LogitNormal, TimeSampler};
 /// # fn main() -> advect_core::Result<()> {
-/// let times = LogitNormal::new(0.0, 1.0)?.sample(1000, &mut Generator::from_seed(0));
+/// let times = LogitNormal::new(0.0, 1.0)?.sample(1000, &mut Generator::from_seed(0))?;
 /// let middle = times.iter().filter(|t| (0.25..0.75).contains(*t)).count();
 /// assert!(middle > 680); // 73 % on average, against 50 % of uniform times
 /// # Ok(())
@@ -41,11 +41,17 @@ impl LogitNormal {
 }
 
 impl TimeSampler for LogitNormal {
-    fn sample(&self, batch: usize, rng: &mut Generator) -> Vec<f64> {
-        let normals = rng.values(&StandardNormal, batch).into_iter();
-        normals
-            .map(|z: f64| 1.0 / (1.0 + (-(self.mean + self.std * z)).exp()))
-            .collect()
+    fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
+        let time = |z: f64| {
+            let t = 1.0 / (1.0 + (-(self.mean + self.std * z)).exp());
+            // Rounding would reach the ends, where some schedules have no velocity.
+            t.clamp(f64::EPSILON, 1.0 - f64::EPSILON)
+        };
+        Ok(rng
+            .values(&StandardNormal, batch)
+            .into_iter()
+            .map(time)
+            .collect())
     }
 }
 
@@ -72,6 +78,14 @@ mod tests {
                 normal_distribution(((t / (1.0 - t)).ln() - mean) / std)
             });
         }
+    }
+
+    #[test]
+    fn extreme_settings_stay_inside() {
+        let times = LogitNormal::new(0.0, 1e3)
+            .unwrap()
+            .sample(1000, &mut Generator::from_seed(0));
+        assert!(times.unwrap().iter().all(|&t| 0.0 < t && t < 1.0));
     }
 
     #[test]

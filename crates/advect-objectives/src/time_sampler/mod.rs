@@ -12,7 +12,7 @@ mod logit_normal;
 mod stratified;
 mod uniform;
 
-use advect_core::Generator;
+use advect_core::{Generator, Result};
 
 pub use logit_normal::LogitNormal;
 pub use stratified::Stratified;
@@ -23,21 +23,39 @@ pub use uniform::Uniform;
 /// A sampler of one's own is one impl:
 ///
 /// ```
-/// use advect_core::Generator;
+/// use advect_core::{Generator, Result};
 /// use advect_objectives::time_sampler::{TimeSampler, Uniform};
 ///
 /// /// More early times than late ones.
 /// struct Early;
 ///
 /// impl TimeSampler for Early {
-///     fn sample(&self, batch: usize, rng: &mut Generator) -> Vec<f64> {
-///         Uniform.sample(batch, rng).into_iter().map(|u| u * u).collect()
+///     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
+///         Ok(Uniform.sample(batch, rng)?.into_iter().map(|u| u * u).collect())
 ///     }
 /// }
-/// let times = Early.sample(1000, &mut Generator::from_seed(0));
+/// # fn main() -> Result<()> {
+/// let times = Early.sample(1000, &mut Generator::from_seed(0))?;
 /// assert!(times.iter().filter(|&&t| t < 0.25).count() > 450);
+/// # Ok(())
+/// # }
 /// ```
 pub trait TimeSampler {
     /// `batch` times in [0, 1].
-    fn sample(&self, batch: usize, rng: &mut Generator) -> Vec<f64>;
+    ///
+    /// # Errors
+    /// Whatever the sampler reports; those of Advect report none.
+    fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>>;
+}
+
+impl<T: TimeSampler + ?Sized> TimeSampler for &T {
+    fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
+        (**self).sample(batch, rng)
+    }
+}
+
+impl<T: TimeSampler + ?Sized> TimeSampler for Box<T> {
+    fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
+        (**self).sample(batch, rng)
+    }
 }

@@ -1,7 +1,7 @@
 //! Uniform times spread evenly over the batch, which lowers the variance of the loss (the
 //! low-discrepancy sampler of Kingma et al. 2021, appendix I.1, with independent offsets).
 
-use advect_core::Generator;
+use advect_core::{Generator, Result};
 use rand_distr::StandardUniform;
 
 use super::TimeSampler;
@@ -14,22 +14,22 @@ use super::TimeSampler;
 /// ```
 /// use advect_core::Generator;
 /// use advect_objectives::time_sampler::{Stratified, TimeSampler};
-/// let times = Stratified.sample(4, &mut Generator::from_seed(0));
+/// let times = Stratified.sample(4, &mut Generator::from_seed(0))?;
 /// assert!(times.iter().enumerate().all(|(i, t)| (4.0 * t).floor() == i as f64));
+/// # Ok::<(), advect_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stratified;
 
 impl TimeSampler for Stratified {
-    fn sample(&self, batch: usize, rng: &mut Generator) -> Vec<f64> {
-        let offsets = rng.values(&StandardUniform, batch).into_iter();
-        offsets
-            .enumerate()
+    fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
+        let interval = |(i, u): (usize, f64)| {
+            let end = (i + 1) as f64 / batch as f64;
             // Near the upper end rounding could reach the next interval, or 1.
-            .map(|(i, u)| {
-                ((i as f64 + u) / batch as f64).min(((i + 1) as f64 / batch as f64).next_down())
-            })
-            .collect()
+            ((i as f64 + u) / batch as f64).min(end.next_down())
+        };
+        let offsets = rng.values(&StandardUniform, batch).into_iter();
+        Ok(offsets.enumerate().map(interval).collect())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Independent uniform times.
 
-use advect_core::Generator;
+use advect_core::{Generator, Result};
 use rand_distr::StandardUniform;
 
 use super::TimeSampler;
@@ -10,14 +10,15 @@ use super::TimeSampler;
 /// ```
 /// use advect_core::Generator;
 /// use advect_objectives::time_sampler::{TimeSampler, Uniform};
-/// assert_eq!(Uniform.sample(3, &mut Generator::from_seed(0)).len(), 3);
+/// assert_eq!(Uniform.sample(3, &mut Generator::from_seed(0))?.len(), 3);
+/// # Ok::<(), advect_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Uniform;
 
 impl TimeSampler for Uniform {
-    fn sample(&self, batch: usize, rng: &mut Generator) -> Vec<f64> {
-        rng.values(&StandardUniform, batch)
+    fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
+        Ok(rng.values(&StandardUniform, batch))
     }
 }
 

@@ -19,11 +19,6 @@ pub use unweighted::Unweighted;
 pub trait Weighting {
     /// The weight `w(t)`; an objective reports a weight that is not finite as an error.
     fn weight(&self, t: f64) -> f64;
-
-    /// Whether the weight is 1 at all times, so that nothing need be multiplied.
-    fn is_constant_one(&self) -> bool {
-        false
-    }
 }
 
 impl<F: Fn(f64) -> f64> Weighting for F {

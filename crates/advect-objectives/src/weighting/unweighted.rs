@@ -6,7 +6,7 @@ use super::Weighting;
 ///
 /// ```
 /// use advect_objectives::weighting::{Unweighted, Weighting};
-/// assert!(Unweighted.is_constant_one());
+/// assert_eq!(Unweighted.weight(0.9), 1.0);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unweighted;
@@ -14,8 +14,5 @@ pub struct Unweighted;
 impl Weighting for Unweighted {
     fn weight(&self, _: f64) -> f64 {
         1.0
-    }
-    fn is_constant_one(&self) -> bool {
-        true
     }
 }

@@ -29,7 +29,10 @@ pub struct ExactOt;
 impl Coupling for ExactOt {
     fn pair(&self, x0: &Tensor, x1: &Tensor, _: &mut Generator) -> Result<Pairs> {
         let batch = check::batch("x0", x0)?;
+        check::float("x0", x0)?;
         check::alike("x1", x1, "x0", x0)?;
+        check::finite("x0", x0)?;
+        check::finite("x1", x1)?;
         let columns = assignment(&Cost::squared_euclidean(x0, x1)?)?;
         let target: Vec<u32> = columns.into_iter().map(|j| j as u32).collect();
         Pairs::new(
@@ -43,9 +46,51 @@ impl Coupling for ExactOt {
 mod tests {
     use super::*;
     use crate::coupling::contract;
+    use advect_core::Error;
+    use candle_core::{DType, Device};
 
     #[test]
     fn keeps_the_contract() {
         contract::check(&ExactOt);
+    }
+
+    #[test]
+    fn pairs_are_monotone_in_one_dimension() {
+        let mut rng = Generator::from_seed(0);
+        for dtype in [DType::F64, DType::F32, DType::BF16] {
+            let x0 = rng.normal((20, 1, 1), dtype, &Device::Cpu).unwrap();
+            let x1 = rng.normal((20, 1, 1), dtype, &Device::Cpu).unwrap();
+            let pairs = ExactOt.pair(&x0, &x1, &mut rng).unwrap();
+            let values = |x: Tensor| -> Vec<f64> {
+                x.flatten_all()
+                    .unwrap()
+                    .to_dtype(DType::F64)
+                    .unwrap()
+                    .to_vec1()
+                    .unwrap()
+            };
+            let (a, b) = (
+                values(pairs.source(&x0).unwrap()),
+                values(pairs.target(&x1).unwrap()),
+            );
+            for i in 0..20 {
+                assert!((0..20).all(|j| a[i] >= a[j] || b[i] <= b[j]));
+            }
+        }
+    }
+
+    #[test]
+    fn bad_points_are_named() {
+        let x = Tensor::new(&[[0f32], [f32::NAN]], &Device::Cpu).unwrap();
+        let zeros = x.zeros_like().unwrap();
+        let name =
+            |x0: &Tensor, x1: &Tensor| match ExactOt.pair(x0, x1, &mut Generator::from_seed(0)) {
+                Err(Error::NonFinite { argument, .. }) => argument.into_owned(),
+                other => panic!("{other:?}"),
+            };
+        assert_eq!(
+            (name(&x, &zeros), name(&zeros, &x)),
+            ("x0".to_string(), "x1".to_string())
+        );
     }
 }

@@ -90,3 +90,15 @@ pub trait Coupling {
     /// Typed errors for batches that do not fit.
     fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs>;
 }
+
+impl<T: Coupling + ?Sized> Coupling for &T {
+    fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs> {
+        (**self).pair(x0, x1, rng)
+    }
+}
+
+impl<T: Coupling + ?Sized> Coupling for Box<T> {
+    fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs> {
+        (**self).pair(x0, x1, rng)
+    }
+}

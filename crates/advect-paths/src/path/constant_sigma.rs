@@ -53,6 +53,7 @@ impl ConstantSigma {
 
 impl Path for ConstantSigma {
     fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<PathPoint> {
+        check_ends(t, x0, x1)?;
         self.with_noise(t, x0, x1, &rng.normal_like(x0)?)
     }
 }

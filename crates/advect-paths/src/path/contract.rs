@@ -35,10 +35,12 @@ pub(crate) fn check(path: &impl Path) {
         }
     }
 
-    for dtype in [DType::F32, DType::BF16] {
+    for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::F16, 1e-2), (DType::BF16, 5e-2)] {
         let (x0, x1) = (x0.to_dtype(dtype).unwrap(), x1.to_dtype(dtype).unwrap());
-        let point = path.sample(&t, &x0, &x1, &mut rng).unwrap();
+        let point = path.sample(&t, &x0, &x1, &mut rng.clone()).unwrap();
         assert_eq!((point.x.dtype(), point.velocity.dtype()), (dtype, dtype));
+        assert_close(&point.x, &each.x, tolerance, tolerance);
+        assert_close(&point.velocity, &each.velocity, tolerance, tolerance);
     }
 
     let mut fails =

@@ -79,3 +79,15 @@ fn check_ends(t: &Time, x0: &Tensor, x1: &Tensor) -> Result<()> {
         None => Ok(()),
     }
 }
+
+impl<T: Path + ?Sized> Path for &T {
+    fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<PathPoint> {
+        (**self).sample(t, x0, x1, rng)
+    }
+}
+
+impl<T: Path + ?Sized> Path for Box<T> {
+    fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<PathPoint> {
+        (**self).sample(t, x0, x1, rng)
+    }
+}

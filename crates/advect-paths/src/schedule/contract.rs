@@ -22,6 +22,8 @@ pub(crate) fn check(schedule: &impl Schedule) {
             "σ'({t}) = {}, {numeric}",
             schedule.d_sigma(t)
         );
+        let product = schedule.sigma(t) * schedule.d_sigma(t);
+        assert!(close(schedule.sigma_d_sigma(t), product), "σ σ' at {t}");
         assert!(
             schedule.log_snr(t) > schedule.log_snr(t - 0.01),
             "log-SNR at {t}"
@@ -33,6 +35,7 @@ pub(crate) fn check(schedule: &impl Schedule) {
             !schedule.d_alpha(t).is_nan() && !schedule.d_sigma(t).is_nan(),
             "at {t}"
         );
+        assert!(schedule.sigma_d_sigma(t).is_finite(), "σ σ' at {t}");
         assert!(!schedule.log_snr(t).is_nan(), "log-SNR at {t}");
     }
     assert!(

@@ -46,6 +46,11 @@ pub trait Schedule {
     /// The derivative `σ'(t)`.
     fn d_sigma(&self, t: f64) -> f64;
 
+    /// The product `σ σ' = ½ (σ²)'`: schedules whose σ' is infinite where σ = 0 give its limit there.
+    fn sigma_d_sigma(&self, t: f64) -> f64 {
+        self.sigma(t) * self.d_sigma(t)
+    }
+
     /// The logarithm of the signal-to-noise ratio, `ln(α² / σ²)`: −∞ where α = 0, ∞ where σ = 0.
     fn log_snr(&self, t: f64) -> f64 {
         2.0 * (self.alpha(t).ln() - self.sigma(t).ln())
@@ -64,6 +69,30 @@ impl<S: Schedule + ?Sized> Schedule for &S {
     }
     fn d_sigma(&self, t: f64) -> f64 {
         (**self).d_sigma(t)
+    }
+    fn sigma_d_sigma(&self, t: f64) -> f64 {
+        (**self).sigma_d_sigma(t)
+    }
+    fn log_snr(&self, t: f64) -> f64 {
+        (**self).log_snr(t)
+    }
+}
+
+impl<S: Schedule + ?Sized> Schedule for Box<S> {
+    fn alpha(&self, t: f64) -> f64 {
+        (**self).alpha(t)
+    }
+    fn sigma(&self, t: f64) -> f64 {
+        (**self).sigma(t)
+    }
+    fn d_alpha(&self, t: f64) -> f64 {
+        (**self).d_alpha(t)
+    }
+    fn d_sigma(&self, t: f64) -> f64 {
+        (**self).d_sigma(t)
+    }
+    fn sigma_d_sigma(&self, t: f64) -> f64 {
+        (**self).sigma_d_sigma(t)
     }
     fn log_snr(&self, t: f64) -> f64 {
         (**self).log_snr(t)

@@ -77,6 +77,9 @@ impl Schedule for VariancePreserving {
     fn d_sigma(&self, t: f64) -> f64 {
         -self.alpha(t) * self.d_alpha(t) / self.sigma(t)
     }
+    fn sigma_d_sigma(&self, t: f64) -> f64 {
+        -self.alpha(t) * self.d_alpha(t)
+    }
 }
 
 #[cfg(test)]

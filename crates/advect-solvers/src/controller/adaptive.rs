@@ -11,7 +11,7 @@ use crate::stepper::Embedded;
 ///
 /// With the scale `s = atol + rtol · max(|x|, |x'|)` and the ratio `e = RMS(error / s)` over all
 /// elements of the batch, a step is accepted if `e ≤ 1`, and the next one is
-/// `0.9 · e^(−1/p)` times as long, within 0.2 and 10, where p is the stepper's order. The first
+/// `0.9 · e^(−1/(q+1))` times as long, within 0.2 and 10, where q is the order of the error estimate. The first
 /// step follows Hairer's algorithm.
 ///
 /// ```
@@ -71,19 +71,24 @@ impl Adaptive {
 
     /// `RMS(value / (atol + rtol · magnitude))` in f64.
     fn norm(&self, value: &Tensor, magnitude: &Tensor) -> Result<f64> {
-        let scale = magnitude.affine(self.rtol, self.atol)?;
-        let squares = value.detach().div(&scale)?.sqr()?;
-        // In f16 and bf16 a sum of squares would lose or overflow.
-        let squares = match squares.dtype() {
-            DType::F64 => squares,
-            _ => squares.to_dtype(DType::F32)?,
+        // In 16 bits the scale would vanish and the squares overflow.
+        let dtype = match value.dtype() {
+            DType::F64 => DType::F64,
+            _ => DType::F32,
         };
+        let scale = magnitude.to_dtype(dtype)?.affine(self.rtol, self.atol)?;
+        let squares = value.detach().to_dtype(dtype)?.div(&scale)?.sqr()?;
         Ok(squares
             .mean_all()?
             .to_dtype(DType::F64)?
             .to_scalar::<f64>()?
             .sqrt())
     }
+}
+
+/// The error of a step of size h is O(h^(q + 1)), with q the order of the error estimate.
+fn exponent<S: Embedded + ?Sized>(stepper: &S) -> f64 {
+    1.0 / (stepper.error_order() + 1) as f64
 }
 
 /// The step size to try next.
@@ -111,12 +116,10 @@ impl<S: Embedded + ?Sized> Controller<S> for Adaptive {
         check::alike("field", &slope, "x", at.x)?;
         let magnitude = x.abs()?;
         let (d0, d1) = (self.norm(&x, &magnitude)?, self.norm(&slope, &magnitude)?);
-        let guess = if d0 < 1e-5 || d1 < 1e-5 {
-            1e-6
-        } else {
-            0.01 * d0 / d1
-        };
-        let guess = guess.min(span.abs());
+        let ratio = 0.01 * d0 / d1;
+        // Also where a norm overflowed.
+        let small = d0 < 1e-5 || d1 < 1e-5 || !(ratio > 0.0 && ratio.is_finite());
+        let guess = if small { 1e-6 } else { ratio }.min(span.abs());
         let h = guess.copysign(span);
         let ahead = (&x + (slope.detach() * h)?)?;
         let change = (field.at(&Time::Shared(at.t + h), &ahead)?.detach() - slope.detach())?;
@@ -125,10 +128,11 @@ impl<S: Embedded + ?Sized> Controller<S> for Adaptive {
         let size = if largest <= 1e-15 {
             (guess * 1e-3).max(1e-6)
         } else {
-            (0.01 / largest).powf(1.0 / stepper.order() as f64)
+            (0.01 / largest).powf(exponent(stepper))
         };
         // A field that is not finite near the start leaves the guess, and the steps will tell.
-        let size = if size.is_finite() {
+        let usable = size > 0.0 && size.is_finite();
+        let size = if usable {
             size.min(100.0 * guess)
         } else {
             guess
@@ -170,7 +174,7 @@ impl<S: Embedded + ?Sized> Controller<S> for Adaptive {
             memory.rejected = true;
             return Ok(Judgement::Reject);
         }
-        let factor = (SAFETY * ratio.powf(-1.0 / stepper.order() as f64)).clamp(SHRINK, GROW);
+        let factor = (SAFETY * ratio.powf(-exponent(stepper))).clamp(SHRINK, GROW);
         if ratio > 1.0 {
             memory.size = used * factor.min(1.0);
             memory.rejected = true;
@@ -181,8 +185,9 @@ impl<S: Embedded + ?Sized> Controller<S> for Adaptive {
         } else {
             factor
         };
-        // A step cut short to end at a given time says nothing against the size that was planned.
-        memory.size = match attempt.shortened {
+        // A step cut short to end at a given time says nothing against the size that was planned, unless it
+        // was hardly short enough itself.
+        memory.size = match attempt.shortened && factor >= 1.0 {
             true => memory.size.max(used * factor),
             false => used * factor,
         };

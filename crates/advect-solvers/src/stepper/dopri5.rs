@@ -70,7 +70,11 @@ impl RungeKutta for Dopri5 {
     );
 }
 
-impl Embedded for Dopri5 {}
+impl Embedded for Dopri5 {
+    fn error_order(&self) -> usize {
+        Self::TABLEAU.error_order()
+    }
+}
 
 #[cfg(test)]
 crate::stepper::contract::stepper_contract!(Dopri5, order = 5, evaluations = 6);

@@ -87,7 +87,10 @@ pub trait Stepper {
     label = "adaptive step sizes need one",
     note = "use `controller::Fixed` with this stepper, or an embedded one such as `Dopri5`"
 )]
-pub trait Embedded: Stepper {}
+pub trait Embedded: Stepper {
+    /// The lower of the two orders whose difference is the error estimate: 4 for a pair 5(4).
+    fn error_order(&self) -> usize;
+}
 
 /// For methods chosen at run time: `let stepper: &dyn Stepper = if accurate { &Rk4 } else { &Euler };`.
 impl Stepper for &(dyn Stepper + '_) {
@@ -103,5 +106,28 @@ impl Stepper for &(dyn Stepper + '_) {
         slope: Option<&Tensor>,
     ) -> Result<Step> {
         (**self).step(field, t, h, x, slope)
+    }
+}
+
+/// For adaptive methods chosen at run time.
+impl Stepper for &(dyn Embedded + '_) {
+    fn order(&self) -> usize {
+        (**self).order()
+    }
+    fn step(
+        &self,
+        field: &dyn Field,
+        t: f64,
+        h: f64,
+        x: &Tensor,
+        slope: Option<&Tensor>,
+    ) -> Result<Step> {
+        (**self).step(field, t, h, x, slope)
+    }
+}
+
+impl Embedded for &(dyn Embedded + '_) {
+    fn error_order(&self) -> usize {
+        (**self).error_order()
     }
 }

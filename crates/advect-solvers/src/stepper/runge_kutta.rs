@@ -49,12 +49,13 @@ impl<M: RungeKutta> Stepper for M {
     ) -> Result<Step> {
         let tableau = const { &M::TABLEAU };
         let mut slopes: Vec<Tensor> = Vec::with_capacity(tableau.stages());
+        let mut last_stage = x.clone();
         for (i, (&c, row)) in tableau.nodes().iter().zip(tableau.matrix()).enumerate() {
             slopes.push(match slope {
                 Some(slope) if i == 0 => slope.clone(),
                 _ => {
-                    let stage = advance(x, h, row, &slopes)?;
-                    let slope = field.at(&Time::Shared(t + c * h), &stage)?;
+                    last_stage = advance(x, h, row, &slopes)?;
+                    let slope = field.at(&Time::Shared(t + c * h), &last_stage)?;
                     check::alike("field", &slope, "x", x)?;
                     slope
                 }
@@ -66,7 +67,11 @@ impl<M: RungeKutta> Stepper for M {
             None => None,
         };
         Ok(Step {
-            x: advance(x, h, tableau.weights(), &slopes)?,
+            // Where the last stage is the first of the next step, it sits at the new state.
+            x: match reuse {
+                true => last_stage,
+                false => advance(x, h, tableau.weights(), &slopes)?,
+            },
             error,
             first_slope: slopes[0].clone(),
             last_slope: slopes.pop().filter(|_| reuse),
