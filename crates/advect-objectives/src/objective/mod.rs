@@ -88,26 +88,19 @@ pub(crate) fn check_times(times: &[f64], batch: usize) -> Result<()> {
     Ok(())
 }
 
-impl<T: Objective + ?Sized> Objective for &T {
-    fn losses(
-        &self,
-        field: &dyn Field,
-        x0: &Tensor,
-        x1: &Tensor,
-        rng: &mut Generator,
-    ) -> Result<Tensor> {
-        (**self).losses(field, x0, x1, rng)
-    }
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<T: Objective + ?Sized> Objective for $pointer {
+            fn losses(
+                &self,
+                field: &dyn Field,
+                x0: &Tensor,
+                x1: &Tensor,
+                rng: &mut Generator,
+            ) -> Result<Tensor> {
+                (**self).losses(field, x0, x1, rng)
+            }
+        }
+    )*};
 }
-
-impl<T: Objective + ?Sized> Objective for Box<T> {
-    fn losses(
-        &self,
-        field: &dyn Field,
-        x0: &Tensor,
-        x1: &Tensor,
-        rng: &mut Generator,
-    ) -> Result<Tensor> {
-        (**self).losses(field, x0, x1, rng)
-    }
-}
+forward!(&T, Box<T>);

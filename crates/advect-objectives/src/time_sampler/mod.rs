@@ -48,14 +48,13 @@ pub trait TimeSampler {
     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>>;
 }
 
-impl<T: TimeSampler + ?Sized> TimeSampler for &T {
-    fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
-        (**self).sample(batch, rng)
-    }
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<T: TimeSampler + ?Sized> TimeSampler for $pointer {
+            fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
+                (**self).sample(batch, rng)
+            }
+        }
+    )*};
 }
-
-impl<T: TimeSampler + ?Sized> TimeSampler for Box<T> {
-    fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
-        (**self).sample(batch, rng)
-    }
-}
+forward!(&T, Box<T>);

@@ -91,14 +91,13 @@ pub trait Coupling {
     fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs>;
 }
 
-impl<T: Coupling + ?Sized> Coupling for &T {
-    fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs> {
-        (**self).pair(x0, x1, rng)
-    }
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<T: Coupling + ?Sized> Coupling for $pointer {
+            fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs> {
+                (**self).pair(x0, x1, rng)
+            }
+        }
+    )*};
 }
-
-impl<T: Coupling + ?Sized> Coupling for Box<T> {
-    fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs> {
-        (**self).pair(x0, x1, rng)
-    }
-}
+forward!(&T, Box<T>);

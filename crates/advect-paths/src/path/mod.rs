@@ -80,14 +80,19 @@ fn check_ends(t: &Time, x0: &Tensor, x1: &Tensor) -> Result<()> {
     }
 }
 
-impl<T: Path + ?Sized> Path for &T {
-    fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<PathPoint> {
-        (**self).sample(t, x0, x1, rng)
-    }
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<T: Path + ?Sized> Path for $pointer {
+            fn sample(
+                &self,
+                t: &Time,
+                x0: &Tensor,
+                x1: &Tensor,
+                rng: &mut Generator,
+            ) -> Result<PathPoint> {
+                (**self).sample(t, x0, x1, rng)
+            }
+        }
+    )*};
 }
-
-impl<T: Path + ?Sized> Path for Box<T> {
-    fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<PathPoint> {
-        (**self).sample(t, x0, x1, rng)
-    }
-}
+forward!(&T, Box<T>);

@@ -1,4 +1,4 @@
-//! The trigonometric schedule (Albergo and Vanden-Eijnden 2023, eq. 2.8; "GVP" in SiT, Ma et al. 2024).
+//! The trigonometric interpolant (Albergo and Vanden-Eijnden 2023; "GVP" in SiT, Ma et al. 2024).
 
 use std::f64::consts::FRAC_PI_2;
 

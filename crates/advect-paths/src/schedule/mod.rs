@@ -57,44 +57,28 @@ pub trait Schedule {
     }
 }
 
-impl<S: Schedule + ?Sized> Schedule for &S {
-    fn alpha(&self, t: f64) -> f64 {
-        (**self).alpha(t)
-    }
-    fn sigma(&self, t: f64) -> f64 {
-        (**self).sigma(t)
-    }
-    fn d_alpha(&self, t: f64) -> f64 {
-        (**self).d_alpha(t)
-    }
-    fn d_sigma(&self, t: f64) -> f64 {
-        (**self).d_sigma(t)
-    }
-    fn sigma_d_sigma(&self, t: f64) -> f64 {
-        (**self).sigma_d_sigma(t)
-    }
-    fn log_snr(&self, t: f64) -> f64 {
-        (**self).log_snr(t)
-    }
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<S: Schedule + ?Sized> Schedule for $pointer {
+            fn alpha(&self, t: f64) -> f64 {
+                (**self).alpha(t)
+            }
+            fn sigma(&self, t: f64) -> f64 {
+                (**self).sigma(t)
+            }
+            fn d_alpha(&self, t: f64) -> f64 {
+                (**self).d_alpha(t)
+            }
+            fn d_sigma(&self, t: f64) -> f64 {
+                (**self).d_sigma(t)
+            }
+            fn sigma_d_sigma(&self, t: f64) -> f64 {
+                (**self).sigma_d_sigma(t)
+            }
+            fn log_snr(&self, t: f64) -> f64 {
+                (**self).log_snr(t)
+            }
+        }
+    )*};
 }
-
-impl<S: Schedule + ?Sized> Schedule for Box<S> {
-    fn alpha(&self, t: f64) -> f64 {
-        (**self).alpha(t)
-    }
-    fn sigma(&self, t: f64) -> f64 {
-        (**self).sigma(t)
-    }
-    fn d_alpha(&self, t: f64) -> f64 {
-        (**self).d_alpha(t)
-    }
-    fn d_sigma(&self, t: f64) -> f64 {
-        (**self).d_sigma(t)
-    }
-    fn sigma_d_sigma(&self, t: f64) -> f64 {
-        (**self).sigma_d_sigma(t)
-    }
-    fn log_snr(&self, t: f64) -> f64 {
-        (**self).log_snr(t)
-    }
-}
+forward!(&S, Box<S>);

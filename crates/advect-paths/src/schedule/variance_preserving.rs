@@ -1,5 +1,5 @@
 //! The variance-preserving diffusion (Song et al. 2021, eq. 11 and 33; as a path, Lipman et al. 2023,
-//! eq. 19), with diffusion time s = 1 − t.
+//! eq. 18), with diffusion time s = 1 − t.
 
 use advect_core::{Error, Result};
 

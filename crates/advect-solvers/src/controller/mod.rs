@@ -18,6 +18,7 @@ pub use fixed::{Fixed, FixedMemory};
 
 /// Where an integration stands.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Position<'a> {
     /// The current time.
     pub t: f64,
@@ -29,6 +30,7 @@ pub struct Position<'a> {
 
 /// A step that was tried.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Attempt<'a> {
     /// Where it began.
     pub from: Position<'a>,

@@ -92,41 +92,41 @@ pub trait Embedded: Stepper {
     fn error_order(&self) -> usize;
 }
 
-/// For methods chosen at run time: `let stepper: &dyn Stepper = if accurate { &Rk4 } else { &Euler };`.
-impl Stepper for &(dyn Stepper + '_) {
-    fn order(&self) -> usize {
-        (**self).order()
-    }
-    fn step(
-        &self,
-        field: &dyn Field,
-        t: f64,
-        h: f64,
-        x: &Tensor,
-        slope: Option<&Tensor>,
-    ) -> Result<Step> {
-        (**self).step(field, t, h, x, slope)
-    }
+// For methods chosen at run time: `let stepper: &dyn Stepper = if accurate { &Rk4 } else { &Euler };`.
+// A blanket implementation for references would overlap with that for Runge–Kutta methods.
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl Stepper for $pointer {
+            fn order(&self) -> usize {
+                (**self).order()
+            }
+            fn step(
+                &self,
+                field: &dyn Field,
+                t: f64,
+                h: f64,
+                x: &Tensor,
+                slope: Option<&Tensor>,
+            ) -> Result<Step> {
+                (**self).step(field, t, h, x, slope)
+            }
+        }
+    )*};
 }
-
-/// For adaptive methods chosen at run time.
-impl Stepper for &(dyn Embedded + '_) {
-    fn order(&self) -> usize {
-        (**self).order()
-    }
-    fn step(
-        &self,
-        field: &dyn Field,
-        t: f64,
-        h: f64,
-        x: &Tensor,
-        slope: Option<&Tensor>,
-    ) -> Result<Step> {
-        (**self).step(field, t, h, x, slope)
-    }
-}
+forward!(
+    &(dyn Stepper + '_),
+    Box<dyn Stepper + '_>,
+    &(dyn Embedded + '_),
+    Box<dyn Embedded + '_>
+);
 
 impl Embedded for &(dyn Embedded + '_) {
+    fn error_order(&self) -> usize {
+        (**self).error_order()
+    }
+}
+
+impl Embedded for Box<dyn Embedded + '_> {
     fn error_order(&self) -> usize {
         (**self).error_order()
     }
