@@ -3,7 +3,10 @@
 use advect_core::{Error, Result};
 use candle_core::Tensor;
 
-use crate::Points;
+use crate::{Points, points};
+
+/// The dimensions up to which differences are faster than a product of matrices.
+const DIRECT: usize = 16;
 
 /// A matrix of costs: what it costs to carry point `i` of one cloud to point `j` of another.
 ///
@@ -57,17 +60,41 @@ impl Cost {
         })
     }
 
-    /// `c_ij = |x_i − y_j|²` for batches `(n, ...)` and `(m, ...)` of samples of one shape.
+    /// `c_ij = |x_i − y_j|²` for batches `(n, ...)` and `(m, ...)` of samples of one shape, in f64: by
+    /// differences up to 16 dimensions, beyond by a product of matrices, whose error is about 1e-15 of the
+    /// clouds' extent squared.
     ///
     /// # Errors
     /// As [`Points::pair`].
     pub fn squared_euclidean(x: &Tensor, y: &Tensor) -> Result<Self> {
+        let (rows, columns) = (points::rows("x", x)?, points::rows("y", y)?);
+        if rows.dim(1)? != columns.dim(1)? {
+            let accepted = format!("points of {} dimensions, as in x,", rows.dim(1)?);
+            return Err(Error::shape("y", y.dims(), accepted));
+        }
+        if rows.dim(1)? > DIRECT {
+            return Self::by_product(&rows, &columns);
+        }
         let (x, y) = Points::pair(x, y)?;
         let mut values = vec![0.0; x.count() * y.count()];
         for (i, row) in values.chunks_exact_mut(y.count()).enumerate() {
             x.squared_distances(&y, i, row);
         }
         Cost::new(x.count(), y.count(), values)
+    }
+
+    /// `|x|² + |y|² − 2 x·y` with the product of matrices, from the mean of x as origin.
+    fn by_product(x: &Tensor, y: &Tensor) -> Result<Self> {
+        let origin = x.mean_keepdim(0)?;
+        let (x, y) = (x.broadcast_sub(&origin)?, y.broadcast_sub(&origin)?);
+        let norms = (x.sqr()?.sum_keepdim(1)?, y.sqr()?.sum_keepdim(1)?.t()?);
+        let products = x.matmul(&y.t()?)?;
+        let costs = norms
+            .0
+            .broadcast_add(&norms.1)?
+            .sub(&(products * 2.0)?)?
+            .relu()?;
+        Cost::new(x.dim(0)?, y.dim(0)?, costs.flatten_all()?.to_vec1()?)
     }
 
     /// The number of rows.
@@ -99,5 +126,41 @@ impl Cost {
             .enumerate()
             .map(|(i, &j)| self.row(i)[j])
             .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use advect_core::Generator;
+    use candle_core::{DType, Device};
+
+    #[test]
+    fn both_ways_agree() {
+        let mut rng = Generator::from_seed(0);
+        for dim in [1, 16, 17, 300] {
+            let x = (rng.normal((13, dim), DType::F64, &Device::Cpu).unwrap() + 100.0).unwrap();
+            let y = (rng.normal((7, dim), DType::F64, &Device::Cpu).unwrap() + 100.0).unwrap();
+            let (a, b) = Points::pair(&x, &y).unwrap();
+            let cost = Cost::squared_euclidean(&x, &y).unwrap();
+            let mut direct = [0.0; 7];
+            for i in 0..13 {
+                a.squared_distances(&b, i, &mut direct);
+                for (c, d) in cost.row(i).iter().zip(direct) {
+                    assert!((c - d).abs() < 1e-11 * (1.0 + d), "{dim}: {c} {d}");
+                }
+            }
+            // Equal points cost nothing, and never less.
+            let same = Cost::squared_euclidean(&x, &x).unwrap();
+            assert!((0..13).all(|i| (0.0..1e-10).contains(&same.row(i)[i])));
+        }
+    }
+
+    #[test]
+    fn points_of_other_dimensions_are_refused() {
+        let x = Tensor::zeros((2, 20), DType::F32, &Device::Cpu).unwrap();
+        let y = Tensor::zeros((2, 21), DType::F32, &Device::Cpu).unwrap();
+        let error = Cost::squared_euclidean(&x, &y).unwrap_err();
+        assert!(matches!(error, Error::Shape { argument, .. } if argument == "y"));
     }
 }

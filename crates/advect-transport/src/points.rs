@@ -1,7 +1,16 @@
 //! Point clouds on the host, laid out for distances from one point to all others.
 
 use advect_core::{Error, Result, check};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
+
+/// The samples of a batch `(n, ...)` as rows of f64 on the host, `(n, d)`.
+pub(crate) fn rows(argument: &'static str, x: &Tensor) -> Result<Tensor> {
+    let count = check::batch(argument, x)?;
+    check::float(argument, x)?;
+    check::finite(argument, x)?;
+    let rows = x.detach().reshape((count, ()))?.to_dtype(DType::F64)?;
+    Ok(rows.to_device(&Device::Cpu)?)
+}
 
 /// `n` points in `d` dimensions, f64, on the host, coordinate by coordinate: all first coordinates,
 /// then all second ones, so that the distances from one point to all others vectorise.
@@ -31,12 +40,9 @@ impl Points {
     /// [`Error::Shape`] for a scalar, [`Error::Empty`] without points, [`Error::NonFinite`] for NaN or
     /// an infinity, each naming `argument`.
     pub fn new(argument: &'static str, x: &Tensor) -> Result<Self> {
-        let count = check::batch(argument, x)?;
-        check::float(argument, x)?;
-        check::finite(argument, x)?;
-        let columns = x.detach().reshape((count, ()))?.to_dtype(DType::F64)?.t()?;
-        let dim = columns.dim(0)?;
-        let coordinates = columns.flatten_all()?.to_vec1()?;
+        let rows = rows(argument, x)?;
+        let (count, dim) = rows.dims2()?;
+        let coordinates = rows.t()?.flatten_all()?.to_vec1()?;
         Ok(Points {
             coordinates,
             count,
