@@ -67,15 +67,11 @@ impl Cost {
     /// # Errors
     /// As [`Points::pair`].
     pub fn squared_euclidean(x: &Tensor, y: &Tensor) -> Result<Self> {
-        let (rows, columns) = (points::rows("x", x)?, points::rows("y", y)?);
-        if rows.dim(1)? != columns.dim(1)? {
-            let accepted = format!("points of {} dimensions, as in x,", rows.dim(1)?);
-            return Err(Error::shape("y", y.dims(), accepted));
+        let (x, y) = points::row_pair(("x", x), ("y", y))?;
+        if x.dim(1)? > DIRECT {
+            return Self::by_product(&x, &y);
         }
-        if rows.dim(1)? > DIRECT {
-            return Self::by_product(&rows, &columns);
-        }
-        let (x, y) = Points::pair(x, y)?;
+        let (x, y) = (Points::from_rows(&x)?, Points::from_rows(&y)?);
         let mut values = vec![0.0; x.count() * y.count()];
         for (i, row) in values.chunks_exact_mut(y.count()).enumerate() {
             x.squared_distances(&y, i, row);

@@ -3,8 +3,22 @@
 use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Tensor};
 
+/// Two batches of samples as rows, checked to lie in the same space.
+pub(crate) fn row_pair(
+    (x_name, x): (&'static str, &Tensor),
+    (y_name, y): (&'static str, &Tensor),
+) -> Result<(Tensor, Tensor)> {
+    let (x_rows, y_rows) = (rows(x_name, x)?, rows(y_name, y)?);
+    let dim = x_rows.dim(1)?;
+    if y_rows.dim(1)? != dim {
+        let accepted = format!("points of {dim} dimensions, as in {x_name},");
+        return Err(Error::shape(y_name, y.dims(), accepted));
+    }
+    Ok((x_rows, y_rows))
+}
+
 /// The samples of a batch `(n, ...)` as rows of f64 on the host, `(n, d)`.
-pub(crate) fn rows(argument: &'static str, x: &Tensor) -> Result<Tensor> {
+fn rows(argument: &'static str, x: &Tensor) -> Result<Tensor> {
     let count = check::batch(argument, x)?;
     check::float(argument, x)?;
     check::finite(argument, x)?;
@@ -40,7 +54,11 @@ impl Points {
     /// [`Error::Shape`] for a scalar, [`Error::Empty`] without points, [`Error::NonFinite`] for NaN or
     /// an infinity, each naming `argument`.
     pub fn new(argument: &'static str, x: &Tensor) -> Result<Self> {
-        let rows = rows(argument, x)?;
+        Self::from_rows(&rows(argument, x)?)
+    }
+
+    /// The rows of a matrix as points.
+    pub(crate) fn from_rows(rows: &Tensor) -> Result<Self> {
         let (count, dim) = rows.dims2()?;
         let coordinates = rows.t()?.flatten_all()?.to_vec1()?;
         Ok(Points {
@@ -63,15 +81,11 @@ impl Points {
     /// # Errors
     /// As [`Points::pair`].
     pub fn pair_named(
-        (x_name, x): (&'static str, &Tensor),
-        (y_name, y): (&'static str, &Tensor),
+        x: (&'static str, &Tensor),
+        y: (&'static str, &Tensor),
     ) -> Result<(Self, Self)> {
-        let points = (Points::new(x_name, x)?, Points::new(y_name, y)?);
-        if points.0.dim != points.1.dim {
-            let accepted = format!("points of {} dimensions, as in {x_name},", points.0.dim);
-            return Err(Error::shape(y_name, y.dims(), accepted));
-        }
-        Ok(points)
+        let (x, y) = row_pair(x, y)?;
+        Ok((Points::from_rows(&x)?, Points::from_rows(&y)?))
     }
 
     /// The number of points.
