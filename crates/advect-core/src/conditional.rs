@@ -58,8 +58,8 @@ pub trait Conditional {
 /// A [`Conditional`] field at a fixed condition; made by [`Conditional::given`].
 #[derive(Debug, Clone, Copy)]
 pub struct Given<'a, F: ?Sized> {
-    field: &'a F,
-    condition: &'a Tensor,
+    pub(crate) field: &'a F,
+    pub(crate) condition: &'a Tensor,
 }
 
 impl<F: Conditional + ?Sized> Field for Given<'_, F> {

@@ -14,7 +14,6 @@
 //! # }
 //! ```
 
-mod activation;
 mod initialization;
 mod linear;
 mod mlp;
@@ -22,7 +21,8 @@ mod parameter_store;
 mod stateful;
 mod time_embedding;
 
-pub use activation::Activation;
+/// The activation functions of `advect-ops`.
+pub use advect_ops::Activation;
 pub use linear::Linear;
 pub use mlp::{Mlp, MlpConfig};
 pub use parameter_store::ParameterStore;

@@ -1,6 +1,7 @@
 //! A fully connected layer.
 
 use advect_core::{Result, check};
+use advect_ops::{Activation, Value, linear};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
@@ -45,12 +46,20 @@ impl Linear {
         })
     }
 
-    /// The layer's value at `x` of shape `(batch, inputs)`.
+    /// The layer's value at `x` of shape `(..., inputs)`, a tensor or a [`Dual`](advect_ops::Dual).
     ///
     /// # Errors
-    /// Those of candle for a shape that does not fit.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)?)
+    /// Those of [`advect_ops::linear`].
+    pub fn forward<V: Value>(&self, x: &V) -> Result<V> {
+        self.activated(x, Activation::Identity)
+    }
+
+    /// An activation of the layer's value, in one pass.
+    ///
+    /// # Errors
+    /// Those of [`advect_ops::linear`].
+    pub fn activated<V: Value>(&self, x: &V, activation: Activation) -> Result<V> {
+        linear(x, &self.weight, Some(&self.bias), activation)
     }
 
     /// The same layer, sharing storage, outside of any graph.

@@ -1,7 +1,8 @@
 //! A multilayer perceptron as a field.
 
-use advect_core::{Conditional, Error, Field, Result, Time, check};
-use candle_core::{D, Tensor};
+use advect_core::{Conditional, ConditionalJvp, Error, Field, Jvp, Result, Time, check};
+use advect_ops::{Dual, Value, mlp};
+use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
 use crate::{Activation, Linear, TimeEmbedding};
@@ -149,52 +150,27 @@ impl Mlp {
         }
     }
 
-    /// The value at `(t, x)` with the features of each sample's class, if the network has classes.
-    fn forward(&self, t: &Time, x: &Tensor, class: Option<Tensor>) -> Result<Tensor> {
+    /// The value at `(t, x)`, given the features of time and, if the network has classes, of class: `(batch, ...)`,
+    /// or `(1, ...)` for the same in all rows.
+    fn forward<V: Value>(&self, time: &V, x: &V, class: Option<&V>) -> Result<V> {
         let rows = self.rows(x)?;
-        let time = self.config.time.embed(t, x)?;
-        let mut h = match class {
-            Some(class) => Tensor::cat(&[&rows, &time, &class], D::Minus1)?,
-            None => Tensor::cat(&[&rows, &time], D::Minus1)?,
+        let layers: Vec<_> = self.layers.iter().map(|l| (l.weight(), l.bias())).collect();
+        let y = match class {
+            Some(class) => mlp(&[&rows, time, class], &layers, self.config.activation)?,
+            None => mlp(&[&rows, time], &layers, self.config.activation)?,
         };
-        for (i, layer) in self.layers.iter().enumerate() {
-            if i > 0 {
-                h = self.config.activation.apply(&h)?;
-            }
-            h = layer.forward(&h)?;
-        }
-        Ok(h.reshape(x.shape())?)
+        let shape = x.primal().shape();
+        y.map_linear(|y| Ok(y.reshape(shape)?))
     }
 
-    /// The state as rows of `dim` numbers.
-    fn rows(&self, x: &Tensor) -> Result<Tensor> {
-        let batch = check::batch("x", x)?;
-        let dim = self.config.dim;
-        if x.rank() < 2 || x.elem_count() != batch * dim {
-            let accepted = format!("(batch, ...) with {dim} numbers a sample");
-            return Err(Error::shape("x", x.dims(), accepted));
-        }
-        check::same_kind("x", x, "the network", self.layers[0].weight())?;
-        Ok(x.reshape((batch, dim))?)
+    /// The features of the class that stands for none.
+    fn no_class(&self) -> Result<Option<Tensor>> {
+        let none = |table: &Tensor| table.narrow(0, self.config.classes, 1);
+        Ok(self.classes.as_ref().map(none).transpose()?)
     }
-}
 
-impl Field for Mlp {
-    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
-        let class = match &self.classes {
-            Some(table) => {
-                let none = table.narrow(0, self.config.classes, 1)?;
-                Some(none.broadcast_as((check::batch("x", x)?, none.dim(1)?))?)
-            }
-            None => None,
-        };
-        self.forward(t, x, class)
-    }
-}
-
-impl Conditional for Mlp {
-    /// The value given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`.
-    fn at_given(&self, t: &Time, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    /// The features of each label.
+    fn labelled(&self, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
         let Some(table) = &self.classes else {
             return Err(Error::range(
                 "condition",
@@ -204,12 +180,65 @@ impl Conditional for Mlp {
         };
         let batch = check::batch("x", x)?;
         check::labels("condition", labels, batch, self.config.classes + 1)?;
-        let class = table.index_select(&labels.contiguous()?, 0)?;
-        self.forward(t, x, Some(class))
+        Ok(table.index_select(&labels.contiguous()?, 0)?)
+    }
+
+    /// The state as rows of `dim` numbers.
+    fn rows<V: Value>(&self, value: &V) -> Result<V> {
+        let x = value.primal();
+        let batch = check::batch("x", x)?;
+        let dim = self.config.dim;
+        if x.rank() < 2 || x.elem_count() != batch * dim {
+            let accepted = format!("(batch, ...) with {dim} numbers a sample");
+            return Err(Error::shape("x", x.dims(), accepted));
+        }
+        check::same_kind("x", x, "the network", self.layers[0].weight())?;
+        value.map_linear(|x| Ok(x.reshape((batch, dim))?))
+    }
+}
+
+impl Field for Mlp {
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        let time = self.config.time.embed(t, x)?;
+        self.forward(&time, x, self.no_class()?.as_ref())
+    }
+}
+
+impl Jvp for Mlp {
+    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        let time = self.config.time.embed_dual(t, x, dt)?;
+        let class = self.no_class()?.map(Dual::constant);
+        let x = Dual::new(x.clone(), dx.clone())?;
+        self.forward(&time, &x, class.as_ref())?.into_parts()
+    }
+}
+
+impl Conditional for Mlp {
+    /// The value given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`.
+    fn at_given(&self, t: &Time, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        let class = self.labelled(x, labels)?;
+        let time = self.config.time.embed(t, x)?;
+        self.forward(&time, x, Some(&class))
     }
 
     fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
         let batch = check::batch("x", x)?;
         Ok(Tensor::full(self.config.classes as u32, batch, x.device())?)
+    }
+}
+
+impl ConditionalJvp for Mlp {
+    fn jvp_given(
+        &self,
+        t: &Time,
+        x: &Tensor,
+        labels: &Tensor,
+        dt: f64,
+        dx: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        let class = Dual::constant(self.labelled(x, labels)?);
+        let time = self.config.time.embed_dual(t, x, dt)?;
+        let x = Dual::new(x.clone(), dx.clone())?;
+        self.forward(&time, &x, Some(&class))?.into_parts()
     }
 }

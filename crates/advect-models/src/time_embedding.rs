@@ -1,8 +1,7 @@
 //! How a network is told the time.
 
-use std::f64::consts::PI;
-
 use advect_core::{Result, Time, check, shape};
+use advect_ops::{Dual, Value, fourier_frequencies, sinusoids};
 use candle_core::{DType, Device, Tensor};
 
 /// Features of time that a network receives beside its state.
@@ -43,29 +42,45 @@ impl TimeEmbedding {
         }
     }
 
-    /// The features of each sample's time, `(batch, dim)`, with the batch size, dtype and device of `x`.
-    /// Computed in f64; differentiable in times that are tracked.
+    /// The features of each sample's time, `(batch, dim)`, or `(1, dim)` for a shared time, with the dtype and device of
+    /// `x`. Computed in f64; differentiable in times that are tracked.
     ///
     /// # Errors
-    /// [`Error::Shape`](advect_core::Error::Shape) if there is not one time per sample.
+    /// [`Error::Shape`](advect_core::Error::Shape) if there is not one time per sample of `x`.
     pub fn embed(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
-        let batch = check::batch("x", x)?;
-        t.fits(batch)?;
-        let t = match t {
-            Time::Shared(t) => Tensor::new(&[*t], &Device::Cpu)?,
-            Time::PerSample(t) => t.to_dtype(DType::F64)?,
-        };
-        let t = shape::column(&t, 2)?;
+        t.fits(check::batch("x", x)?)?;
+        if let (TimeEmbedding::Identity, &Time::Shared(t), DType::F32) = (self, t, x.dtype()) {
+            return Ok(Tensor::from_vec(vec![t as f32], (1, 1), x.device())?);
+        }
+        self.features(&times(t)?, x)
+    }
+
+    /// The features with their derivative along a change `dt` of all times.
+    ///
+    /// # Errors
+    /// As [`TimeEmbedding::embed`].
+    pub fn embed_dual(&self, t: &Time, x: &Tensor, dt: f64) -> Result<Dual> {
+        t.fits(check::batch("x", x)?)?;
+        let t = times(t)?;
+        let tangent = Tensor::full(dt, t.shape(), t.device())?;
+        self.features(&Dual::new(t, tangent)?, x)
+    }
+
+    fn features<V: Value>(&self, t: &V, x: &Tensor) -> Result<V> {
         let features = match self {
-            TimeEmbedding::Identity => t,
+            TimeEmbedding::Identity => t.map_linear(|t| shape::column(t, 2))?,
             TimeEmbedding::Fourier { frequencies } => {
-                let omega: Vec<f64> = (1..=*frequencies).map(|k| PI * k as f64).collect();
-                let phase =
-                    t.broadcast_mul(&Tensor::from_vec(omega, (1, *frequencies), t.device())?)?;
-                Tensor::cat(&[phase.cos()?, phase.sin()?], 1)?
+                sinusoids(t, &fourier_frequencies(*frequencies))?
             }
         };
-        let features = features.to_dtype(x.dtype())?.to_device(x.device())?;
-        Ok(features.broadcast_as((batch, self.dim()))?)
+        features.map_linear(|y| Ok(y.to_dtype(x.dtype())?.to_device(x.device())?))
     }
+}
+
+/// The times in f64, `(1,)` or `(batch,)`.
+fn times(t: &Time) -> Result<Tensor> {
+    Ok(match t {
+        Time::Shared(t) => Tensor::new(&[*t], &Device::Cpu)?,
+        Time::PerSample(t) => t.to_dtype(DType::F64)?,
+    })
 }

@@ -1,0 +1,48 @@
+//! `x σ(x)`; its slope is `σ (1 + x (1 − σ))`.
+
+use advect_core::Result;
+use candle_core::Tensor;
+use pulp::Simd;
+
+use super::Pointwise;
+use crate::cpu::Float;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Silu;
+
+impl Pointwise for Silu {
+    const COST: usize = 10;
+    const SLOPE_FOLLOWS: bool = false;
+
+    #[inline(always)]
+    fn value<S: Simd, T: Float>(x: T) -> T {
+        x * x.sigmoids::<S>().0
+    }
+
+    #[inline(always)]
+    fn slope<S: Simd, T: Float>(x: T) -> T {
+        let (s, rest) = x.sigmoids::<S>();
+        s * (T::ONE + x * rest)
+    }
+
+    #[inline(always)]
+    fn curvature<S: Simd, T: Float>(x: T) -> T {
+        let (s, rest) = x.sigmoids::<S>();
+        s * rest * (T::of(2.0) + x * (rest - s))
+    }
+
+    #[inline(always)]
+    fn slope_at_value<S: Simd, T: Float>(_: T) -> T {
+        T::ZERO
+    }
+
+    fn compose(x: &Tensor) -> Result<Tensor> {
+        Ok(x.silu()?)
+    }
+
+    fn compose_slope(x: &Tensor) -> Result<Tensor> {
+        let s = super::sigmoid::Sigmoid::compose(x)?;
+        let rest = s.affine(-1.0, 1.0)?;
+        Ok((&s * ((x * rest)? + 1.0)?)?)
+    }
+}

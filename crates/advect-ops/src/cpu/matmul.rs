@@ -1,0 +1,446 @@
+//! Products of matrices: `C = A B`, with what follows (bias, activation) done while C is in the cache.
+//!
+//! B is packed into panels of [`PANEL`] columns, each of which is contiguous; a tile of a few rows of A times two
+//! vectors of columns stays in registers while the inner dimension is run through (Goto and van de Geijn 2008). Each
+//! element of C is summed in the same order whatever the tile, so results depend on neither threads nor other rows.
+
+use pulp::Simd;
+
+use super::Float;
+
+/// Columns in a panel of packed B: full vectors of every instruction set.
+pub(crate) const PANEL: usize = 32;
+/// Inner indices between two visits of C.
+const DEPTH: usize = 512;
+/// Rows of A that a tile takes where there are 32 registers.
+pub(crate) const ROWS: usize = 8;
+
+/// What is done with rows of a product as soon as they are complete. (A trait, as closures are not reliably compiled
+/// for the instruction set of the function that calls them.)
+pub(crate) trait Finish<T> {
+    /// `rows` are those from `first` on.
+    fn rows<S: Simd>(&mut self, first: usize, rows: &mut [T]);
+}
+
+/// Leaves rows as they are.
+pub(crate) struct Nothing;
+
+impl<T> Finish<T> for Nothing {
+    #[inline(always)]
+    fn rows<S: Simd>(&mut self, _: usize, _: &mut [T]) {}
+}
+
+/// What a product is added to.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'a, T> {
+    Zero,
+    /// The same row for all rows.
+    Row(&'a [T]),
+    /// What is there.
+    Present,
+}
+
+/// A view of a matrix with any strides.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a, T> {
+    pub(crate) values: &'a [T],
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) column_stride: usize,
+}
+
+impl<'a, T: Float> Matrix<'a, T> {
+    /// Contiguous rows.
+    pub(crate) fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
+        assert!(values.len() >= rows * columns);
+        Matrix {
+            values,
+            rows,
+            columns,
+            row_stride: columns,
+            column_stride: 1,
+        }
+    }
+
+    pub(crate) fn transposed(self) -> Self {
+        Matrix {
+            values: self.values,
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+
+    /// Rows `start..end`.
+    pub(crate) fn rows(self, start: usize, end: usize) -> Self {
+        self.transposed().columns(start, end).transposed()
+    }
+
+    /// Columns `start..end`.
+    pub(crate) fn columns(self, start: usize, end: usize) -> Self {
+        assert!(start <= end && end <= self.columns);
+        let offset = (start * self.column_stride).min(self.values.len());
+        Matrix {
+            values: &self.values[offset..],
+            columns: end - start,
+            ..self
+        }
+    }
+}
+
+/// A right-hand side, packed.
+#[derive(Default)]
+pub(crate) struct Packed<T> {
+    /// For each block of [`DEPTH`] rows of B and each panel: the rows of the panel, one after another.
+    values: Vec<T>,
+    inner: usize,
+    columns: usize,
+}
+
+impl<T: Float> Packed<T> {
+    pub(crate) fn new(b: Matrix<'_, T>) -> Self {
+        let mut packed = Packed::default();
+        packed.fill(b);
+        packed
+    }
+
+    /// Packs another matrix, into the same memory.
+    pub(crate) fn fill(&mut self, b: Matrix<'_, T>) {
+        (self.inner, self.columns) = (b.rows, b.columns);
+        let width = self.width();
+        self.values.clear();
+        self.values.reserve(b.rows * width);
+        for start in (0..b.rows).step_by(DEPTH) {
+            let end = b.rows.min(start + DEPTH);
+            for first in (0..b.columns).step_by(PANEL) {
+                let last = b.columns.min(first + PANEL);
+                if b.row_stride == 1 {
+                    self.pack_transposed(b, start..end, first..last);
+                } else {
+                    self.pack(b, start..end, first..last);
+                }
+            }
+        }
+    }
+
+    /// The number of columns with those that fill up the last panel.
+    fn width(&self) -> usize {
+        self.columns.next_multiple_of(PANEL)
+    }
+
+    fn pack(
+        &mut self,
+        b: Matrix<'_, T>,
+        rows: std::ops::Range<usize>,
+        columns: std::ops::Range<usize>,
+    ) {
+        for k in rows {
+            let row = &b.values[k * b.row_stride..];
+            if b.column_stride == 1 {
+                self.values.extend_from_slice(&row[columns.clone()]);
+            } else {
+                (self.values).extend(columns.clone().map(|j| row[j * b.column_stride]));
+            }
+            let filler = PANEL - columns.len();
+            self.values.extend(std::iter::repeat_n(T::ZERO, filler));
+        }
+    }
+
+    /// Packs where the columns are contiguous, in squares, so that both sides stay in the cache.
+    fn pack_transposed(
+        &mut self,
+        b: Matrix<'_, T>,
+        rows: std::ops::Range<usize>,
+        columns: std::ops::Range<usize>,
+    ) {
+        const SIDE: usize = 16;
+        let start = self.values.len();
+        self.values.resize(start + rows.len() * PANEL, T::ZERO);
+        let out = &mut self.values[start..];
+        for k0 in (0..rows.len()).step_by(SIDE) {
+            let height = SIDE.min(rows.len() - k0);
+            let block = &mut out[k0 * PANEL..(k0 + height) * PANEL];
+            for (j, column) in columns.clone().enumerate() {
+                let source = &b.values[column * b.column_stride + rows.start + k0..][..height];
+                for (line, &value) in block.chunks_exact_mut(PANEL).zip(source) {
+                    line[j] = value;
+                }
+            }
+        }
+    }
+}
+
+/// `C = A B + start` with B packed, where `start` is what C holds, or a row that is added to all rows; C's rows are `stride` apart. `finish` gets
+/// at most [`ROWS`] rows at a time.
+#[inline(always)]
+pub(crate) fn multiply<S: Simd, T: Float>(
+    simd: S,
+    a: Matrix<'_, T>,
+    b: &Packed<T>,
+    c: &mut [T],
+    stride: usize,
+    from: Start<'_, T>,
+    finish: &mut impl Finish<T>,
+) {
+    assert!(a.columns == b.inner && stride >= b.columns);
+    let width = b.width();
+    if a.rows == 0 || b.columns == 0 {
+        return;
+    }
+    if b.inner == 0 {
+        for (i, row) in c.chunks_mut(stride).take(a.rows).enumerate() {
+            match from {
+                Start::Zero => row[..b.columns].fill(T::ZERO),
+                Start::Row(start) => row[..b.columns].copy_from_slice(start),
+                Start::Present => {}
+            }
+            finish.rows::<S>(i, row);
+        }
+        return;
+    }
+    let mut packed = Vec::new();
+    for start in (0..b.inner).step_by(DEPTH) {
+        let depth = DEPTH.min(b.inner - start);
+        let panels = &b.values[start * width..][..depth * width];
+        let mut i = 0;
+        while i < a.rows {
+            let rows = ROWS.min(a.rows - i);
+            let c = &mut c[i * stride..];
+            let end = c.len().min(rows * stride);
+            let c = &mut c[..end];
+            let offset = i * a.row_stride + start * a.column_stride;
+            let from = if start > 0 { Start::Present } else { from };
+            if a.column_stride == 1 {
+                let a = Rows::<false, T> { values: &a.values[offset..], stride: a.row_stride };
+                block(simd, a, rows, panels, depth, b.columns, c, stride, from);
+            } else {
+                pack_rows(&a, i, rows, start, depth, &mut packed);
+                let a = Rows::<true, T> { values: &packed, stride: ROWS };
+                block(simd, a, rows, panels, depth, b.columns, c, stride, from);
+            }
+            if start + depth == b.inner {
+                finish.rows::<S>(i, c);
+            }
+            i += rows;
+        }
+    }
+}
+
+/// Rows of A side by side, so that a tile reads them in order.
+#[inline(always)]
+fn pack_rows<T: Float>(
+    a: &Matrix<'_, T>,
+    i: usize,
+    rows: usize,
+    start: usize,
+    depth: usize,
+    packed: &mut Vec<T>,
+) {
+    packed.resize(ROWS * depth, T::ZERO);
+    for (k, out) in packed.chunks_exact_mut(ROWS).enumerate() {
+        let source = &a.values[i * a.row_stride + (start + k) * a.column_stride..];
+        if a.row_stride == 1 && rows == ROWS {
+            out.copy_from_slice(&source[..ROWS]);
+        } else {
+            for (r, out) in out.iter_mut().enumerate().take(rows) {
+                *out = source[r * a.row_stride];
+            }
+        }
+    }
+}
+
+/// Some rows of A: contiguous, or side by side.
+#[derive(Clone, Copy)]
+struct Rows<'a, const SIDE_BY_SIDE: bool, T> {
+    values: &'a [T],
+    stride: usize,
+}
+
+impl<const SIDE_BY_SIDE: bool, T> Rows<'_, SIDE_BY_SIDE, T> {
+    #[inline(always)]
+    fn index(&self, i: usize, k: usize) -> usize {
+        if SIDE_BY_SIDE { k * ROWS + i } else { i * self.stride + k }
+    }
+
+    /// The rows from the i-th on.
+    #[inline(always)]
+    fn from(self, i: usize) -> Self {
+        let values = &self.values[self.index(i, 0)..];
+        Rows { values, ..self }
+    }
+}
+
+/// Some rows of C, all panels.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn block<S: Simd, T: Float, const SIDE_BY_SIDE: bool>(
+    simd: S,
+    a: Rows<'_, SIDE_BY_SIDE, T>,
+    rows: usize,
+    panels: &[T],
+    depth: usize,
+    columns: usize,
+    c: &mut [T],
+    stride: usize,
+    from: Start<'_, T>,
+) {
+    let most = if S::REGISTER_COUNT >= 32 { ROWS } else { ROWS / 2 };
+    for (p, panel) in panels.chunks_exact(depth * PANEL).enumerate() {
+        let first = p * PANEL;
+        let width = PANEL.min(columns - first);
+        let mut start = [T::ZERO; PANEL];
+        if let Start::Row(row) = from {
+            start[..width].copy_from_slice(&row[first..first + width]);
+        }
+        let add = matches!(from, Start::Present);
+        let mut i = 0;
+        while i < rows {
+            let (a, c) = (a.from(i), &mut c[i * stride + first..]);
+            // As few tiles as there can be.
+            macro_rules! tile {
+                ($rows:literal) => {{
+                    if width <= T::lanes::<S>() {
+                        tile::<S, T, $rows, 1, SIDE_BY_SIDE>(simd, a, panel, depth, &start, c, stride, width, add);
+                    } else {
+                        tile::<S, T, $rows, 2, SIDE_BY_SIDE>(simd, a, panel, depth, &start, c, stride, width, add);
+                    }
+                    i += $rows;
+                }};
+            }
+            match (rows - i).min(most) {
+                8.. => tile!(8),
+                4..8 => tile!(4),
+                3 => tile!(3),
+                2 => tile!(2),
+                _ => tile!(1),
+            }
+        }
+    }
+}
+
+/// `R` rows of C, one panel, `V` vectors of columns at a time.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn tile<S: Simd, T: Float, const R: usize, const V: usize, const SIDE_BY_SIDE: bool>(
+    simd: S,
+    a: Rows<'_, SIDE_BY_SIDE, T>,
+    panel: &[T],
+    depth: usize,
+    start: &[T; PANEL],
+    c: &mut [T],
+    stride: usize,
+    width: usize,
+    add: bool,
+) {
+    let lanes = T::lanes::<S>();
+    let group = V * lanes;
+    let panel = T::vectors::<S>(panel).0;
+    let per_row = PANEL / lanes;
+    assert!(panel.len() >= depth * per_row && width <= PANEL && PANEL % group == 0);
+    assert!(depth > 0 && a.values.len() > a.index(R - 1, depth - 1));
+    for first in (0..width).step_by(group) {
+        let mut row = [T::splat(simd, T::ZERO); V];
+        for (sum, start) in row.iter_mut().zip(&T::vectors::<S>(start).0[first / lanes..]) {
+            *sum = *start;
+        }
+        let mut sums = [row; R];
+        for k in 0..depth {
+            let at = k * per_row + first / lanes;
+            let mut b = [T::splat(simd, T::ZERO); V];
+            for (j, b) in b.iter_mut().enumerate() {
+                // SAFETY: first / lanes + V ≤ per_row and k < depth; the panel holds depth · per_row vectors.
+                *b = unsafe { *panel.get_unchecked(at + j) };
+            }
+            for (i, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: i < R and k < depth, so the index is at most the one asserted above.
+                let value = unsafe { *a.values.get_unchecked(a.index(i, k)) };
+                let value = T::splat(simd, value);
+                for (sum, b) in sums.iter_mut().zip(b) {
+                    *sum = T::fused(simd, value, b, *sum);
+                }
+            }
+        }
+        let valid = group.min(width - first);
+        for (i, sums) in sums.iter().enumerate() {
+            let row = &mut c[i * stride + first..][..valid];
+            if valid == group {
+                for (out, sum) in T::vectors_mut::<S>(row).0.iter_mut().zip(sums) {
+                    *out = if add { T::plus(simd, *out, *sum) } else { *sum };
+                }
+            } else {
+                let mut whole = [T::ZERO; PANEL];
+                for (out, sum) in T::vectors_mut::<S>(&mut whole).0.iter_mut().zip(sums) {
+                    *out = *sum;
+                }
+                for (out, sum) in row.iter_mut().zip(whole) {
+                    *out = if add { *out + sum } else { sum };
+                }
+            }
+        }
+    }
+}
+
+/// `C = A Bᵀ`, plus a row that is added to all rows, for few rows of A or B, whose rows are contiguous: nothing is packed. `finish` as for [`multiply`].
+#[inline(always)]
+pub(crate) fn multiply_transposed<S: Simd, T: Float>(
+    simd: S,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    start: Option<&[T]>,
+    c: &mut [T],
+    finish: &mut impl Finish<T>,
+) {
+    assert!(a.columns == b.columns && a.column_stride == 1 && b.column_stride == 1);
+    if b.rows == 0 {
+        return;
+    }
+    for (i, c) in c.chunks_exact_mut(b.rows).take(a.rows).enumerate() {
+        let x = &a.values[i * a.row_stride..][..a.columns];
+        let mut j = 0;
+        while j + 4 <= b.rows {
+            let row = |r: usize| &b.values[(j + r) * b.row_stride..][..b.columns];
+            let rows = [row(0), row(1), row(2), row(3)];
+            c[j..j + 4].copy_from_slice(&dots::<S, T, 4>(simd, x, rows));
+            j += 4;
+        }
+        while j < b.rows {
+            let row = &b.values[j * b.row_stride..][..b.columns];
+            c[j..j + 1].copy_from_slice(&dots::<S, T, 1>(simd, x, [row]));
+            j += 1;
+        }
+        if let Some(start) = start {
+            for (c, start) in c.iter_mut().zip(start) {
+                *c += *start;
+            }
+        }
+        finish.rows::<S>(i, c);
+    }
+}
+
+/// The products of x with some rows of its length.
+#[inline(always)]
+fn dots<S: Simd, T: Float, const R: usize>(simd: S, x: &[T], rows: [&[T]; R]) -> [T; R] {
+    let (vectors, tail) = T::vectors::<S>(x);
+    let mut whole: [&[T::Vector<S>]; R] = [&[]; R];
+    let mut rests: [&[T]; R] = [&[]; R];
+    for ((whole, rest), row) in whole.iter_mut().zip(&mut rests).zip(rows) {
+        let (vectors_of_row, rest_of_row) = T::vectors::<S>(row);
+        (*whole, *rest) = (&vectors_of_row[..vectors.len()], rest_of_row);
+    }
+    let mut sums = [T::splat(simd, T::ZERO); R];
+    for (k, x) in vectors.iter().enumerate() {
+        for (sum, row) in sums.iter_mut().zip(whole) {
+            *sum = T::fused(simd, *x, row[k], *sum);
+        }
+    }
+    let mut totals = [T::ZERO; R];
+    for (total, (sum, rest)) in totals.iter_mut().zip(sums.into_iter().zip(rests)) {
+        *total = T::total(simd, sum);
+        for (x, w) in tail.iter().zip(rest) {
+            *total += *x * *w;
+        }
+    }
+    totals
+}

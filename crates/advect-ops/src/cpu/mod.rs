@@ -1,0 +1,19 @@
+//! The CPU's kernels: slices in, slices out, vectorised with run-time dispatch.
+//!
+//! Loops over elements are plain Rust, inlined into functions compiled for the instruction set found at run time
+//! (AVX-512, AVX2 with FMA, NEON, or none), where they become vector instructions. Only the matrix product names its
+//! registers. Nothing depends on the number of threads: sums are cut at fixed places.
+
+pub(crate) mod elementwise;
+mod float;
+mod host;
+pub(crate) mod in_place;
+pub(crate) mod layers;
+pub(crate) mod math;
+pub(crate) mod matmul;
+pub(crate) mod parallel;
+pub(crate) mod sums;
+
+pub(crate) use float::Float;
+pub use host::Output;
+pub(crate) use host::{by_dtype, fits, host, tensor};

@@ -1,0 +1,355 @@
+//! Fully connected layers with fused activations; several at once.
+
+use advect_core::{Error, Result, check};
+use candle_core::Tensor;
+
+use crate::cpu::layers::{self, Layer, Part, Saved};
+use crate::cpu::matmul::Matrix;
+use crate::cpu::{Float, Output, by_dtype, host, tensor};
+use crate::operation::{Operation, Tangent, apply};
+use crate::{Activation, Value};
+
+/// `activation(x Wᵀ + b)` for x of shape `(..., inputs)`, a weight `(outputs, inputs)` and a bias `(outputs,)`;
+/// [`Activation::Identity`] for none.
+///
+/// ```
+/// use advect_ops::{Activation, linear};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Tensor::new(&[[1.0f32, 2.0]], &Device::Cpu)?;
+/// let weight = Tensor::new(&[[3.0f32, 4.0], [-1.0, 0.0]], &Device::Cpu)?;
+/// let bias = Tensor::new(&[0.5f32, 0.0], &Device::Cpu)?;
+/// let y = linear(&x, &weight, Some(&bias), Activation::Relu)?;
+/// assert_eq!(y.to_vec2::<f32>()?, [[11.5, 0.0]]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error`] naming the argument whose shape, dtype or device does not fit.
+pub fn linear<V: Value>(
+    x: &V,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    activation: Activation,
+) -> Result<V> {
+    let primal = x.primal();
+    let inputs = check_weight(weight, bias)?;
+    check::float("x", primal)?;
+    check::same_kind("x", primal, "weight", weight)?;
+    if primal.dims().last() != Some(&inputs) {
+        let accepted = format!("(..., {inputs}), as the weight has it,");
+        return Err(Error::shape("x", primal.dims(), accepted));
+    }
+    let op = Layers {
+        parts: 1,
+        activations: vec![activation],
+        biased: bias.is_some(),
+    };
+    let weight = V::constant(weight.clone());
+    match bias {
+        Some(bias) => V::apply(op, &[x, &weight, &V::constant(bias.clone())]),
+        None => V::apply(op, &[x, &weight]),
+    }
+}
+
+/// A whole multilayer perceptron: linear layers with an activation between them, on columns that may come in several
+/// parts, each `(rows, width)`, or `(1, width)` for columns that are the same in all rows.
+///
+/// `layers` are pairs of a weight `(outputs, inputs)` and a bias `(outputs,)`. On the CPU blocks of rows go through all
+/// layers while they are in the cache, and nothing is stored between layers unless a gradient is to be had.
+///
+/// ```
+/// use advect_ops::{Activation, mlp};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let ones = |shape: &[usize]| Tensor::ones(shape, DType::F64, &Device::Cpu);
+/// let (x, t) = (ones(&[5, 2])?, ones(&[1, 1])?);
+/// let layers = [(ones(&[4, 3])?, ones(&[4])?), (ones(&[2, 4])?, ones(&[2])?)];
+/// let layers: Vec<_> = layers.iter().map(|(w, b)| (w, b)).collect();
+/// let y = mlp(&[&x, &t], &layers, Activation::Relu)?;
+/// assert_eq!(y.to_vec2::<f64>()?, [[17.0, 17.0]; 5]); // 4 · (3 + 1) + 1
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error`] naming the argument whose shape, dtype or device does not fit.
+pub fn mlp<V: Value>(
+    parts: &[&V],
+    layers: &[(&Tensor, &Tensor)],
+    activation: Activation,
+) -> Result<V> {
+    let (Some(first), Some((weight, _))) = (parts.first(), layers.first()) else {
+        return Err(Error::Empty {
+            argument: "parts or layers".into(),
+        });
+    };
+    let first = first.primal();
+    check::float("parts", first)?;
+    let rows = (parts.iter()).map(|part| part.primal().dims().first().copied());
+    let rows = rows.flatten().find(|&rows| rows != 1).unwrap_or(1);
+    let mut width = 0;
+    for part in parts {
+        let part = part.primal();
+        check::same_kind("parts", part, "weight", weight)?;
+        match part.dims() {
+            &[n, columns] if n == rows || n == 1 => width += columns,
+            dims => {
+                let accepted = format!("({rows}, width) or (1, width)");
+                return Err(Error::shape("parts", dims, accepted));
+            }
+        }
+    }
+    for (weight, bias) in layers {
+        if check_weight(weight, Some(bias))? != width {
+            let accepted = format!("(outputs, {width}), as what comes before it is that wide,");
+            return Err(Error::shape("weight", weight.dims(), accepted));
+        }
+        check::same_kind("weight", weight, "parts", first)?;
+        width = weight.dims()[0];
+    }
+    let mut activations = vec![activation; layers.len()];
+    if let Some(last) = activations.last_mut() {
+        *last = Activation::Identity;
+    }
+    let op = Layers {
+        parts: parts.len(),
+        activations,
+        biased: true,
+    };
+    let parameters = layers.iter().flat_map(|(w, b)| [*w, *b]);
+    let parameters: Vec<V> = parameters.map(|p| V::constant(p.clone())).collect();
+    let inputs: Vec<&V> = parts.iter().copied().chain(&parameters).collect();
+    V::apply(op, &inputs)
+}
+
+/// Checks a layer's parameters. Returns the number of inputs.
+fn check_weight(weight: &Tensor, bias: Option<&Tensor>) -> Result<usize> {
+    let &[outputs, inputs] = weight.dims() else {
+        return Err(Error::shape("weight", weight.dims(), "(outputs, inputs)"));
+    };
+    if let Some(bias) = bias {
+        check::same_kind("bias", bias, "weight", weight)?;
+        if bias.dims() != [outputs] {
+            let accepted = format!("({outputs},), as the weight has it,");
+            return Err(Error::shape("bias", bias.dims(), accepted));
+        }
+    }
+    Ok(inputs)
+}
+
+/// Layers; the arguments are the parts of the input, then the weight and the bias of each layer.
+struct Layers {
+    parts: usize,
+    activations: Vec<Activation>,
+    biased: bool,
+}
+
+impl Layers {
+    /// Weights and biases.
+    fn parameters<'a>(
+        &self,
+        inputs: &[&'a Tensor],
+    ) -> impl Iterator<Item = (&'a Tensor, Option<&'a Tensor>, Activation)> {
+        let each = if self.biased { 2 } else { 1 };
+        let parameters: Vec<_> = (inputs[self.parts..].chunks(each))
+            .zip(&self.activations)
+            .map(|(layer, activation)| (layer[0], layer.get(1).copied(), *activation))
+            .collect();
+        parameters.into_iter()
+    }
+
+    /// Calls `f` with the number of rows, the parts and the layers as slices.
+    fn on_host<T: Float, R>(
+        &self,
+        inputs: &[&Tensor],
+        f: impl FnOnce(usize, &[Part<'_, T>], &[Layer<'_, T>]) -> Result<R>,
+    ) -> Result<R> {
+        let hosts: Result<Vec<_>> = inputs.iter().map(|x| host::<T>(x)).collect();
+        let hosts = hosts?;
+        let width = |x: &Tensor| x.dims().last().copied().unwrap_or(1);
+        let rows_of = |x: &Tensor| x.dims()[..x.rank() - 1].iter().product::<usize>();
+        let rows = (inputs[..self.parts].iter().map(|x| rows_of(x)))
+            .find(|&rows| rows != 1)
+            .unwrap_or(1);
+        let parts: Vec<Part<'_, T>> = (inputs[..self.parts].iter().zip(&hosts))
+            .map(|(x, values)| Part {
+                values,
+                width: width(x),
+                shared: rows_of(x) != rows,
+            })
+            .collect();
+        let each = if self.biased { 2 } else { 1 };
+        let layers: Vec<Layer<'_, T>> = (hosts[self.parts..].chunks(each))
+            .zip(inputs[self.parts..].chunks(each))
+            .zip(&self.activations)
+            .map(|((values, shapes), &activation)| Layer {
+                weight: Matrix::new(&values[0], shapes[0].dims()[0], shapes[0].dims()[1]),
+                bias: values.get(1).map(|bias| &**bias),
+                activation,
+            })
+            .collect();
+        f(rows, &parts, &layers)
+    }
+
+    fn output_shape(&self, inputs: &[&Tensor], rows: usize, outputs: usize) -> Vec<usize> {
+        let mut shape = match self.parts {
+            1 => inputs[0].dims().to_vec(),
+            _ => vec![rows, 0],
+        };
+        if let Some(last) = shape.last_mut() {
+            *last = outputs;
+        }
+        shape
+    }
+}
+
+/// `x Wᵀ` by candle, for x of any rank.
+fn product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let mut shape = x.dims().to_vec();
+    let inputs = shape.pop().unwrap_or(1);
+    let rows = shape.iter().product::<usize>();
+    shape.push(weight.dims()[0]);
+    let y = x.reshape((rows, inputs))?.matmul(&weight.t()?)?;
+    Ok(y.reshape(shape)?)
+}
+
+/// The parts side by side.
+fn joined<V: Value>(parts: &[V]) -> Result<V> {
+    if let [part] = parts {
+        return Ok(part.clone());
+    }
+    let rows = parts.iter().map(|part| part.primal().dims()[0]);
+    let rows = rows.clone().find(|&rows| rows != 1).unwrap_or(1);
+    let wide = |part: &V| {
+        let width = part.primal().dims()[1];
+        part.map_linear(|x| Ok(x.broadcast_as((rows, width))?))
+    };
+    let parts: Result<Vec<V>> = parts.iter().map(wide).collect();
+    let parts = parts?;
+    V::concatenate(&parts.iter().collect::<Vec<_>>(), 1)
+}
+
+impl Operation for Layers {
+    type Saved = Box<dyn std::any::Any + Send + Sync>;
+
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let parts: Vec<Tensor> = inputs[..self.parts].iter().map(|&x| x.clone()).collect();
+        let mut x = joined(&parts)?;
+        for (weight, bias, activation) in self.parameters(inputs) {
+            x = product(&x, weight)?;
+            if let Some(bias) = bias {
+                x = x.broadcast_add(bias)?;
+            }
+            x = activation.apply(&x)?;
+        }
+        Ok(x)
+    }
+
+    fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Output, Self::Saved)> {
+        by_dtype!(inputs[0], T => self.on_host::<T, _>(inputs, |rows, parts, layers| {
+            let (values, saved) = layers::forward(rows, parts, layers, save);
+            let outputs = layers.last().map_or(0, Layer::outputs);
+            let shape = self.output_shape(inputs, rows, outputs);
+            Ok((Output::new(values, shape), Box::new(saved) as Self::Saved))
+        }))
+    }
+
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        value: &Tensor,
+        saved: &Self::Saved,
+        gradient: &Tensor,
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let nothing = || Error::range("saved", "another type's", "what forward saved");
+        by_dtype!(inputs[0], T => {
+            let saved = saved.downcast_ref::<Saved<T>>().ok_or_else(nothing)?;
+            let gradients = self.on_host::<T, _>(inputs, |rows, parts, layers| {
+                let input_wanted = wanted[..self.parts].contains(&true);
+                let (value, gradient) = (host::<T>(value)?, host::<T>(gradient)?);
+                let input = parts[0].values;
+                Ok(layers::backward(rows, input, layers, &value, saved, &gradient, input_wanted))
+            })?;
+            let mut out = Vec::with_capacity(inputs.len());
+            self.split_input(inputs, gradients.input, wanted, &mut out)?;
+            let parameters = gradients.weights.into_iter().zip(gradients.biases);
+            let mut shapes = inputs[self.parts..].iter();
+            for (weight, bias) in parameters {
+                if let Some(shape) = shapes.next() {
+                    out.push(Some(tensor(weight, shape.shape())?));
+                }
+                if let (true, Some(shape)) = (self.biased, shapes.next()) {
+                    out.push(Some(tensor(bias, shape.shape())?));
+                }
+            }
+            Ok(out)
+        })
+    }
+}
+
+impl Layers {
+    /// The gradients of the parts from that of all columns.
+    fn split_input<T: Float>(
+        &self,
+        inputs: &[&Tensor],
+        gradient: Vec<T>,
+        wanted: &[bool],
+        out: &mut Vec<Option<Tensor>>,
+    ) -> Result<()> {
+        if self.parts == 1 {
+            let gradient = wanted[0].then(|| tensor(gradient, inputs[0].shape()));
+            out.push(gradient.transpose()?);
+            return Ok(());
+        }
+        let widths = inputs[..self.parts].iter().map(|x| x.dims()[1]);
+        let total: usize = widths.clone().sum();
+        let mut column = 0;
+        for ((x, width), &wanted) in inputs.iter().zip(widths).zip(wanted) {
+            let mut part = vec![T::ZERO; if wanted { x.elem_count() } else { 0 }];
+            if wanted && width > 0 {
+                let rows = gradient.chunks_exact(total.max(1)).enumerate();
+                let count = x.dims()[0];
+                for (i, row) in rows {
+                    // A row for all gets the sum of what each row would.
+                    let row_out = if count == 1 { 0 } else { i };
+                    let target = &mut part[row_out * width..][..width];
+                    for (out, g) in target.iter_mut().zip(&row[column..]) {
+                        *out += *g;
+                    }
+                }
+            }
+            out.push(wanted.then(|| tensor(part, x.shape())).transpose()?);
+            column += width;
+        }
+        Ok(())
+    }
+}
+
+impl Tangent for Layers {
+    fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
+        let mut parts = Vec::with_capacity(self.parts);
+        for (x, tangent) in inputs.iter().zip(tangents).take(self.parts) {
+            parts.push(crate::Dual::from_parts((*x).clone(), tangent.cloned()));
+        }
+        let joined = joined(&parts)?;
+        let (mut x, mut dx) = joined.into_parts()?;
+        for (weight, bias, activation) in self.parameters(inputs) {
+            let plain = |biased| Layers {
+                parts: 1,
+                activations: vec![Activation::Identity],
+                biased,
+            };
+            let z = match bias {
+                Some(bias) => apply(plain(true), &[&x, weight, bias])?,
+                None => apply(plain(false), &[&x, weight])?,
+            };
+            let dz = apply(plain(false), &[&dx, weight])?;
+            let y = activation.apply(&crate::Dual::new(z, dz)?)?;
+            (x, dx) = y.into_parts()?;
+        }
+        Ok((x, dx))
+    }
+}

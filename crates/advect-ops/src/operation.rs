@@ -1,0 +1,262 @@
+//! How a kernel becomes part of candle's graph.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+
+use advect_core::{Error, Result};
+use candle_core::op::BackpropOp;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Storage, Tensor};
+
+use crate::cpu::{self, Output};
+
+/// An operation: its value, and its derivatives backwards and forwards.
+///
+/// Arguments were checked before any method is called.
+pub trait Operation: Send + Sync + 'static {
+    /// What the backward pass needs besides the arguments and the value.
+    type Saved: Send + Sync + 'static;
+
+    /// The value by candle's operations, differentiable, on any device: what the kernels are tested against.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor>;
+
+    /// The value by the CPU's kernel, of contiguous f32 or f64 arguments. `save` tells whether there will be a backward
+    /// pass.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Output, Self::Saved)>;
+
+    /// The gradients of the arguments that are wanted, by the CPU's kernels, given that of the value, contiguous.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        value: &Tensor,
+        saved: &Self::Saved,
+        gradient: &Tensor,
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Tensor>>>;
+}
+
+/// An operation with a derivative forwards.
+pub trait Tangent: Operation {
+    /// The value, and its derivative along tangents of the arguments, `None` for 0; at least one is not `None`. Both
+    /// are differentiable.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)>;
+}
+
+/// The value of an operation, part of the graph if an argument is.
+pub(crate) fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
+    if !cpu::fits(inputs) {
+        return op.compose(inputs);
+    }
+    if inputs.iter().all(|x| x.is_contiguous()) {
+        return apply_contiguous(op, inputs);
+    }
+    let inputs: candle_core::Result<Vec<Tensor>> = inputs.iter().map(|x| x.contiguous()).collect();
+    let inputs = inputs?;
+    apply_contiguous(op, &inputs.iter().collect::<Vec<_>>())
+}
+
+fn apply_contiguous<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
+    let tracked = inputs.iter().any(|x| x.track_op());
+    let (output, saved) = op.forward(inputs, tracked)?;
+    if !tracked {
+        return output.into_tensor();
+    }
+    let wanted: Vec<bool> = inputs.iter().map(|x| x.track_op()).collect();
+    let inputs: Vec<Tensor> = inputs.iter().map(|&x| x.clone()).collect();
+    let tracked: Vec<Tensor> = (inputs.iter().filter(|x| x.track_op()).cloned()).collect();
+    let backward = move |value: &Tensor, gradient: &Tensor| {
+        let inputs: Vec<&Tensor> = inputs.iter().collect();
+        let gradient = gradient.contiguous()?;
+        let gradients = op.backward(&inputs, value, &saved, &gradient, &wanted)?;
+        let chosen = gradients.into_iter().zip(&wanted);
+        Ok(chosen.filter_map(|(g, &w)| g.filter(|_| w)).collect())
+    };
+    attach(output, &tracked, Box::new(backward))
+}
+
+impl Output {
+    pub(crate) fn into_tensor(self) -> Result<Tensor> {
+        let storage = Storage::Cpu(self.storage);
+        Ok(Tensor::from_storage(
+            storage,
+            self.shape,
+            BackpropOp::none(),
+            false,
+        ))
+    }
+}
+
+/// Makes an output depend on any number of tracked tensors; `backward` gets the value and its gradient, and returns
+/// a gradient for each of them.
+pub(crate) fn attach(
+    output: Output,
+    inputs: &[Tensor],
+    backward: Box<Backward>,
+) -> Result<Tensor> {
+    let node = |direct: usize, rest| Node {
+        output: Mutex::new(Some(output)),
+        backward,
+        direct,
+        rest,
+    };
+    Ok(match inputs {
+        [] => return Err(Error::Empty { argument: "inputs".into() }),
+        [a] => a.apply_op1(node(1, None))?,
+        [a, b] => a.apply_op2(b, node(2, None))?,
+        [a, b, c] => a.apply_op3(b, c, node(3, None))?,
+        [a, b, rest @ ..] => {
+            // candle's operations take three arguments at most. The others hang on a scalar that stands for them:
+            // their gradients are handed over beside the graph.
+            let parcel = Arc::new(Parcel::default());
+            let receiver = parcel.clone();
+            let scalar = match a.dtype() {
+                candle_core::DType::F64 => Output::new(vec![0f64], ()),
+                _ => Output::new(vec![0f32], ()),
+            };
+            let stand_in = attach(scalar, rest, Box::new(move |_, _| receiver.take()))?;
+            a.apply_op3(b, &stand_in, node(2, Some(parcel)))?
+        }
+    })
+}
+
+/// Gradients on their way from a node to another, by the thread that walks the graph.
+#[derive(Default)]
+struct Parcel(Mutex<HashMap<ThreadId, Vec<Tensor>>>);
+
+impl Parcel {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ThreadId, Vec<Tensor>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, gradients: Vec<Tensor>) {
+        self.lock().insert(thread::current().id(), gradients);
+    }
+
+    fn take(&self) -> Result<Vec<Tensor>> {
+        (self.lock().remove(&thread::current().id()))
+            .ok_or_else(|| Error::range("backward", "no gradients", "one pass a thread at a time"))
+    }
+}
+
+type Backward = dyn Fn(&Tensor, &Tensor) -> Result<Vec<Tensor>> + Send + Sync;
+
+struct Node {
+    output: Mutex<Option<Output>>,
+    backward: Box<Backward>,
+    /// The number of arguments whose gradients go through candle.
+    direct: usize,
+    rest: Option<Arc<Parcel>>,
+}
+
+impl Node {
+    fn output(&self) -> candle_core::Result<(CpuStorage, Shape)> {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let output = output.take().ok_or_else(|| {
+            candle_core::Error::from(Error::range("operation", "a second use", "one use"))
+        })?;
+        Ok((output.storage, output.shape))
+    }
+
+    fn gradients<const N: usize>(
+        &self,
+        value: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<[Option<Tensor>; N]> {
+        let mut gradients = (self.backward)(value, gradient)?;
+        let mut direct: [Option<Tensor>; N] = std::array::from_fn(|_| None);
+        if let Some(parcel) = &self.rest {
+            parcel.put(gradients.split_off(self.direct.min(gradients.len())));
+            direct[N - 1] = Some(Tensor::zeros((), value.dtype(), value.device())?);
+        }
+        for (slot, gradient) in direct.iter_mut().zip(gradients) {
+            *slot = Some(gradient);
+        }
+        Ok(direct)
+    }
+}
+
+const NAME: &str = "advect";
+
+impl CustomOp1 for Node {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.output()
+    }
+
+    fn bwd(&self, _: &Tensor, value: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let [a] = self.gradients(value, g)?;
+        Ok(a)
+    }
+}
+
+impl CustomOp2 for Node {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.output()
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        value: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let [a, b] = self.gradients(value, g)?;
+        Ok((a, b))
+    }
+}
+
+impl CustomOp3 for Node {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.output()
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        value: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [a, b, c] = self.gradients(value, g)?;
+        Ok((a, b, c))
+    }
+}
