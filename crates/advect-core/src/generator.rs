@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Shape, Tensor};
 use chacha20::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
+use rayon::prelude::*;
 
 use crate::{Error, Key, Result, check};
 
@@ -138,7 +139,7 @@ impl Generator {
     ///
     /// # Errors
     /// [`Error::DType`] unless the dtype is a float.
-    pub fn sample<D: Distribution<f64>>(
+    pub fn sample<D: Distribution<f64> + Sync>(
         &mut self,
         distribution: &D,
         shape: impl Into<Shape>,
@@ -155,13 +156,23 @@ impl Generator {
     }
 
     /// Independent draws of a distribution as a vector on the host.
-    pub fn values<D: Distribution<f64>>(&mut self, distribution: &D, count: usize) -> Vec<f64> {
+    pub fn values<D: Distribution<f64> + Sync>(
+        &mut self,
+        distribution: &D,
+        count: usize,
+    ) -> Vec<f64> {
         let position = self.advance();
         let mut values = vec![0.0; count];
-        for (block, values) in values.chunks_mut(BLOCK).enumerate() {
-            let mut rng = self.key.stream(position);
+        let key = self.key;
+        let fill = |(block, values): (usize, &mut [f64])| {
+            let mut rng = key.stream(position);
             rng.set_word_pos(block as u128 * STRIDE);
             values.fill_with(|| distribution.sample(&mut rng));
+        };
+        if count > 2 * BLOCK {
+            values.par_chunks_mut(BLOCK).enumerate().for_each(fill);
+        } else {
+            values.chunks_mut(BLOCK).enumerate().for_each(fill);
         }
         values
     }

@@ -5,8 +5,8 @@ use candle_core::Tensor;
 
 use crate::cpu::layers::{self, Layer, Part, Saved};
 use crate::cpu::matmul::Matrix;
-use crate::cpu::{Float, Output, by_dtype, host, tensor};
-use crate::operation::{Operation, Tangent, apply};
+use crate::cpu::{Float, by_dtype, host, tensor};
+use crate::operation::{Operation, Output, Tangent, apply};
 use crate::{Activation, Value};
 
 /// `activation(x Wᵀ + b)` for x of shape `(..., inputs)`, a weight `(outputs, inputs)` and a bias `(outputs,)`;

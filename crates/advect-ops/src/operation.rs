@@ -8,7 +8,7 @@ use advect_core::{Error, Result};
 use candle_core::op::BackpropOp;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Storage, Tensor};
 
-use crate::cpu::{self, Output};
+use crate::cpu::{self, Float};
 
 /// An operation: its value, and its derivatives backwards and forwards.
 ///
@@ -86,7 +86,20 @@ fn apply_contiguous<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
     attach(output, &tracked, Box::new(backward))
 }
 
+/// What a kernel computed: values and their shape, not yet a tensor.
+pub struct Output {
+    storage: CpuStorage,
+    shape: Shape,
+}
+
 impl Output {
+    pub(crate) fn new<T: Float>(values: Vec<T>, shape: impl Into<Shape>) -> Self {
+        Output {
+            storage: T::storage(values),
+            shape: shape.into(),
+        }
+    }
+
     pub(crate) fn into_tensor(self) -> Result<Tensor> {
         let storage = Storage::Cpu(self.storage);
         Ok(Tensor::from_storage(
@@ -100,11 +113,7 @@ impl Output {
 
 /// Makes an output depend on any number of tracked tensors; `backward` gets the value and its gradient, and returns
 /// a gradient for each of them.
-pub(crate) fn attach(
-    output: Output,
-    inputs: &[Tensor],
-    backward: Box<Backward>,
-) -> Result<Tensor> {
+pub(crate) fn attach(output: Output, inputs: &[Tensor], backward: Box<Backward>) -> Result<Tensor> {
     let node = |direct: usize, rest| Node {
         output: Mutex::new(Some(output)),
         backward,
@@ -112,7 +121,11 @@ pub(crate) fn attach(
         rest,
     };
     Ok(match inputs {
-        [] => return Err(Error::Empty { argument: "inputs".into() }),
+        [] => {
+            return Err(Error::Empty {
+                argument: "inputs".into(),
+            });
+        }
         [a] => a.apply_op1(node(1, None))?,
         [a, b] => a.apply_op2(b, node(2, None))?,
         [a, b, c] => a.apply_op3(b, c, node(3, None))?,

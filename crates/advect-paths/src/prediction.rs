@@ -1,6 +1,7 @@
 //! What a field on an affine path predicts, and how each prediction follows from any other.
 
 use advect_core::{Coefficient, Error, Field, Result, Time, check};
+use advect_ops::combine;
 use candle_core::Tensor;
 
 use crate::schedule::Schedule;
@@ -95,7 +96,7 @@ impl Prediction {
         if of_x == Coefficient::Shared(0.0) {
             return of_value.times(value);
         }
-        Ok((of_x.times(x)? + of_value.times(value)?)?)
+        combine(&[(of_x, x), (of_value, value)])
     }
 
     /// The factors of x and of the value.

@@ -2,6 +2,7 @@
 
 use advect_core::{Error, Result, check};
 use advect_models::{ParameterStore, Stateful};
+use advect_ops::update::{self, AdamWRates};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::Optimizer;
@@ -135,22 +136,17 @@ impl AdamW {
 
 impl Parameter {
     fn update(&self, gradient: &Tensor, config: &AdamWConfig) -> Result<()> {
-        let g = gradient.detach();
-        let (b1, b2) = (config.beta1, config.beta2);
         let steps = self.steps.to_scalar::<f64>()? + 1.0;
-        let corrections = (1.0 - b1.powf(steps), 1.0 - b2.powf(steps));
-        let first = ((self.first.as_detached_tensor() * b1)? + (&g * (1.0 - b1))?)?;
-        let second = ((self.second.as_detached_tensor() * b2)? + (g.sqr()? * (1.0 - b2))?)?;
-        let root = (&second / corrections.1)?.sqrt()?;
-        let direction = (&first / (root + config.epsilon)?)?;
-        let rate = config.learning_rate;
-        let decayed = (self.value.as_detached_tensor() * (1.0 - rate * config.weight_decay))?;
-        self.value
-            .set(&(decayed - (direction * (rate / corrections.0))?)?)?;
-        self.first.set(&first)?;
-        self.second.set(&second)?;
-        self.steps.set(&Tensor::new(steps, &Device::Cpu)?)?;
-        Ok(())
+        let rates = AdamWRates {
+            decay: 1.0 - config.learning_rate * config.weight_decay,
+            rate: config.learning_rate / (1.0 - config.beta1.powf(steps)),
+            correction: 1.0 - config.beta2.powf(steps),
+            beta1: config.beta1,
+            beta2: config.beta2,
+            epsilon: config.epsilon,
+        };
+        update::adamw(&self.value, &self.first, &self.second, gradient, &rates)?;
+        Ok(self.steps.set(&Tensor::new(steps, &Device::Cpu)?)?)
     }
 }
 

@@ -1,24 +1,17 @@
 //! The global norm of gradients, and clipping by it (Pascanu et al. 2013, algorithm 1).
 
 use advect_core::{Error, Result, check};
+use advect_ops::update;
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 /// The Euclidean norm of all gradients of `vars` together, computed in f64.
 ///
 /// # Errors
 /// Those of candle.
 pub fn gradient_norm(grads: &GradStore, vars: &[Var]) -> Result<f64> {
-    let mut sum: Option<Tensor> = None;
-    for gradient in vars.iter().filter_map(|var| grads.get(var)) {
-        // In a narrower dtype squares overflow or vanish long before the gradients do.
-        let squares = gradient.detach().to_dtype(DType::F64)?.sqr()?.sum_all()?;
-        sum = Some(match sum {
-            Some(sum) => (sum + squares)?,
-            None => squares,
-        });
-    }
-    Ok(sum.map_or(Ok(0.0), |sum| sum.to_scalar::<f64>())?.sqrt())
+    let gradients: Vec<&Tensor> = vars.iter().filter_map(|var| grads.get(var)).collect();
+    update::norm(&gradients)
 }
 
 /// Scales all gradients of `vars` by `max_norm / norm` if their global norm is above `max_norm`; returns
@@ -58,7 +51,7 @@ pub fn clip_norm(grads: &mut GradStore, vars: &[Var], max_norm: f64) -> Result<f
 pub(crate) fn scale_gradients(grads: &mut GradStore, vars: &[Var], factor: f64) -> Result<()> {
     for var in vars {
         if let Some(gradient) = grads.remove(var) {
-            grads.insert(var, (gradient * factor)?);
+            grads.insert(var, update::scale(&gradient, factor)?);
         }
     }
     Ok(())

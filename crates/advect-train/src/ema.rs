@@ -2,6 +2,7 @@
 
 use advect_core::{Error, Result};
 use advect_models::{ParameterStore, Stateful};
+use advect_ops::update;
 use candle_core::{DType, Var};
 use candle_nn::VarBuilder;
 
@@ -72,9 +73,7 @@ impl Ema {
             ));
         }
         for (average, source) in averages.iter().zip(sources) {
-            let old = average.as_detached_tensor();
-            let step = ((source.as_detached_tensor() - &old)? * (1.0 - self.decay))?;
-            average.set(&(old + step)?)?;
+            update::average(average, &source, self.decay)?;
         }
         Ok(())
     }

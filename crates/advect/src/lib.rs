@@ -7,6 +7,7 @@
 //! | module | crate | holds |
 //! | --- | --- | --- |
 //! | [`core`] | `advect-core` | fields, time, errors, seeded randomness, test problems |
+//! | [`ops`] | `advect-ops` | fast differentiable operations, forward mode, updates in place |
 //! | [`paths`] | `advect-paths` | schedules, paths, couplings, conversions |
 //! | [`objectives`] | `advect-objectives` | flow matching, time samplers, weightings |
 //! | [`solvers`] | `advect-solvers` | ordinary differential equations |
@@ -21,6 +22,7 @@ pub use advect_data as data;
 pub use advect_metrics as metrics;
 pub use advect_models as models;
 pub use advect_objectives as objectives;
+pub use advect_ops as ops;
 pub use advect_paths as paths;
 pub use advect_solvers as solvers;
 pub use advect_train as train;
@@ -32,7 +34,7 @@ pub use candle_nn;
 /// What most programs use: `use advect::prelude::*;`.
 pub mod prelude {
     pub use advect_core::{
-        Conditional, Error, Field, Generator, Guided, Key, Result, Time, check, shape,
+        Conditional, Error, Field, Generator, Guided, Jvp, Key, Result, Time, check, shape,
     };
     pub use advect_data::{Batches, Digits};
     pub use advect_models::{Activation, Mlp, ParameterStore, Stateful, TimeEmbedding};

@@ -47,7 +47,9 @@ impl Pointwise for Gelu {
     }
 
     fn compose_slope(x: &Tensor) -> Result<Tensor> {
-        let density = (x.sqr()? * -0.5)?.exp()?.affine(0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2, 0.0)?;
+        let density = (x.sqr()? * -0.5)?
+            .exp()?
+            .affine(0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2, 0.0)?;
         Ok((distribution(x)? + (x * density)?)?)
     }
 }

@@ -17,8 +17,8 @@ use pulp::Simd;
 
 use crate::Value;
 use crate::cpu::elementwise::{Function, map};
-use crate::cpu::{Float, Output, by_dtype, host, tensor};
-use crate::operation::{Operation, Tangent};
+use crate::cpu::{Float, by_dtype, host, tensor};
+use crate::operation::{Operation, Output, Tangent};
 
 /// An elementwise nonlinearity.
 ///
@@ -204,7 +204,9 @@ impl Operation for Apply {
         gradient: &Tensor,
         _: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![Some(along(self.0, inputs[0], gradient)?.into_tensor()?)])
+        Ok(vec![Some(
+            along(self.0, inputs[0], gradient)?.into_tensor()?,
+        )])
     }
 }
 

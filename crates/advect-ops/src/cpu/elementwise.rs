@@ -54,10 +54,7 @@ impl<T: Float, F: Function<T, 1>> WithSimd for InPlace<'_, T, F> {
 }
 
 /// `f` of the elements of slices of one length.
-pub(crate) fn map<T: Float, F: Function<T, N>, const N: usize>(
-    f: F,
-    inputs: [&[T]; N],
-) -> Vec<T> {
+pub(crate) fn map<T: Float, F: Function<T, N>, const N: usize>(f: F, inputs: [&[T]; N]) -> Vec<T> {
     let n = inputs[0].len();
     assert!(inputs.iter().all(|x| x.len() == n));
     let mut out = vec![T::ZERO; n];

@@ -96,12 +96,7 @@ macro_rules! float {
                 simd.$splat(x)
             }
             #[inline(always)]
-            fn fused<S: Simd>(
-                simd: S,
-                a: S::$vector,
-                b: S::$vector,
-                c: S::$vector,
-            ) -> S::$vector {
+            fn fused<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
                 simd.$fused(a, b, c)
             }
             #[inline(always)]
@@ -137,10 +132,26 @@ macro_rules! float {
 }
 
 float!(
-    f32, F32, f32s, F32_LANES, splat_f32s, mul_add_e_f32s, add_f32s, reduce_sum_f32s,
-    as_simd_f32s, as_mut_simd_f32s
+    f32,
+    F32,
+    f32s,
+    F32_LANES,
+    splat_f32s,
+    mul_add_e_f32s,
+    add_f32s,
+    reduce_sum_f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s
 );
 float!(
-    f64, F64, f64s, F64_LANES, splat_f64s, mul_add_e_f64s, add_f64s, reduce_sum_f64s,
-    as_simd_f64s, as_mut_simd_f64s
+    f64,
+    F64,
+    f64s,
+    F64_LANES,
+    splat_f64s,
+    mul_add_e_f64s,
+    add_f64s,
+    reduce_sum_f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s
 );

@@ -7,6 +7,7 @@ use advect_core::{Error, Result};
 use candle_core::{DType, Storage, StorageRef, Tensor};
 
 use super::Float;
+use crate::operation::Output;
 
 /// Whether the kernels know these tensors: f32 or f64, alike, in the CPU's memory.
 pub(crate) fn fits(tensors: &[&Tensor]) -> bool {
@@ -89,19 +90,4 @@ pub(crate) fn tensor<T: Float>(
     shape: impl Into<candle_core::Shape>,
 ) -> Result<Tensor> {
     Output::new(values, shape).into_tensor()
-}
-
-/// What a kernel computed: values and their shape, not yet a tensor.
-pub struct Output {
-    pub(crate) storage: candle_core::CpuStorage,
-    pub(crate) shape: candle_core::Shape,
-}
-
-impl Output {
-    pub(crate) fn new<T: Float>(values: Vec<T>, shape: impl Into<candle_core::Shape>) -> Self {
-        Output {
-            storage: T::storage(values),
-            shape: shape.into(),
-        }
-    }
 }

@@ -75,9 +75,13 @@ pub(crate) fn forward<T: Float>(
         for (i, layer) in layers.iter().enumerate() {
             let size = rows * layer.outputs();
             let last = i + 1 == layers.len();
-            saved.values.push(vec![T::ZERO; if last { 0 } else { size }]);
+            saved
+                .values
+                .push(vec![T::ZERO; if last { 0 } else { size }]);
             let slopes = !layer.activation.slope_follows_from_value();
-            saved.slopes.push(vec![T::ZERO; if slopes { size } else { 0 }]);
+            saved
+                .slopes
+                .push(vec![T::ZERO; if slopes { size } else { 0 }]);
         }
     }
     let packed: Vec<Packed<T>> = match rows {
@@ -101,7 +105,9 @@ pub(crate) fn forward<T: Float>(
             slopes: slopes.iter_mut().map(Rows::next).collect(),
         })
         .collect();
-    parallel::each(tasks, time, |task: Forward<'_, T>| Arch::new().dispatch(task));
+    parallel::each(tasks, time, |task: Forward<'_, T>| {
+        Arch::new().dispatch(task)
+    });
     (out, saved)
 }
 
@@ -169,7 +175,9 @@ impl<T: Float> WithSimd for Forward<'_, T> {
         }
         let rows = self.out.len() / outputs;
         let inputs: usize = self.parts.iter().map(|part| part.width).sum();
-        let widest = (self.layers.iter()).map(Layer::outputs).fold(inputs, usize::max);
+        let widest = (self.layers.iter())
+            .map(Layer::outputs)
+            .fold(inputs, usize::max);
         let scratch = BLOCK.min(rows) * widest;
         let (mut x, mut y) = (vec![T::ZERO; scratch], vec![T::ZERO; scratch]);
         for start in (0..rows).step_by(BLOCK) {
@@ -187,7 +195,11 @@ impl<T: Float> WithSimd for Forward<'_, T> {
                     Some(slopes) if !slopes.is_empty() => &mut slopes[target.clone()],
                     _ => &mut [],
                 };
-                let out = if last { &mut self.out[target.clone()] } else { &mut y[..count * width] };
+                let out = if last {
+                    &mut self.out[target.clone()]
+                } else {
+                    &mut y[..count * width]
+                };
                 let finish = &mut Activate { layer, slopes };
                 let x_rows = Matrix::new(&x, count, layer.inputs());
                 match self.packed.get(l) {
@@ -240,7 +252,11 @@ fn join<T: Float>(parts: &[Part<'_, T>], first: usize, rows: usize, width: usize
     let mut column = 0;
     for part in parts {
         for i in 0..rows {
-            let source = if part.shared { 0 } else { (first + i) * part.width };
+            let source = if part.shared {
+                0
+            } else {
+                (first + i) * part.width
+            };
             out[i * width + column..][..part.width]
                 .copy_from_slice(&part.values[source..][..part.width]);
         }
@@ -271,9 +287,16 @@ pub(crate) fn backward<T: Float>(
     gradient: &[T],
     input_wanted: bool,
 ) -> Gradients<T> {
-    let input = if saved.input.is_empty() { input } else { &saved.input[..] };
+    let input = if saved.input.is_empty() {
+        input
+    } else {
+        &saved.input[..]
+    };
     let inputs = layers.first().map_or(0, Layer::inputs);
-    let mut deltas: Vec<Vec<T>> = layers.iter().map(|l| vec![T::ZERO; rows * l.outputs()]).collect();
+    let mut deltas: Vec<Vec<T>> = layers
+        .iter()
+        .map(|l| vec![T::ZERO; rows * l.outputs()])
+        .collect();
     let mut input_gradient = vec![T::ZERO; if input_wanted { rows * inputs } else { 0 }];
     let packed: Vec<Packed<T>> = (layers.iter().enumerate())
         .map(|(l, layer)| match l > 0 || input_wanted {
@@ -301,7 +324,9 @@ pub(crate) fn backward<T: Float>(
             sums,
         })
         .collect();
-    parallel::each(tasks, time, |task: Backward<'_, T>| Arch::new().dispatch(task));
+    parallel::each(tasks, time, |task: Backward<'_, T>| {
+        Arch::new().dispatch(task)
+    });
 
     let mut sums = vec![T::ZERO; width];
     for partial in partial.chunks_exact(width.max(1)) {
@@ -377,10 +402,26 @@ impl<T: Float> WithSimd for Backward<'_, T> {
                     slopes: self.saved.slopes[l - 1].get(first..).unwrap_or(&[]),
                     width: inputs,
                 };
-                multiply(simd, delta, &self.packed[l], earlier[l - 1], inputs, Start::Zero, finish);
+                multiply(
+                    simd,
+                    delta,
+                    &self.packed[l],
+                    earlier[l - 1],
+                    inputs,
+                    Start::Zero,
+                    finish,
+                );
             } else if !self.input.is_empty() {
                 let finish = &mut Nothing;
-                multiply(simd, delta, &self.packed[0], self.input, inputs, Start::Zero, finish);
+                multiply(
+                    simd,
+                    delta,
+                    &self.packed[0],
+                    self.input,
+                    inputs,
+                    Start::Zero,
+                    finish,
+                );
             }
         }
     }
@@ -400,7 +441,8 @@ impl<T: Float> Finish<T> for ScaleBySlope<'_, T> {
         let first = first * self.width;
         if self.activation.slope_follows_from_value() {
             let values = &self.values[first..][..delta.len()];
-            self.activation.scale_by_slope_at_value::<S, T>(delta, values);
+            self.activation
+                .scale_by_slope_at_value::<S, T>(delta, values);
         } else {
             for (d, s) in delta.iter_mut().zip(&self.slopes[first..]) {
                 *d *= *s;
@@ -426,11 +468,19 @@ fn weight_gradients<T: Float>(
         let pieces = parallel::pieces(inputs, super::matmul::PANEL, time);
         let piece = parallel::piece(inputs, pieces, super::matmul::PANEL);
         let starts = (0..inputs).step_by(piece);
-        blocks.push(starts.map(|s| vec![T::ZERO; outputs * piece.min(inputs - s)]).collect());
+        blocks.push(
+            starts
+                .map(|s| vec![T::ZERO; outputs * piece.min(inputs - s)])
+                .collect(),
+        );
         cuts.push(piece);
     }
     for (l, (layer, blocks)) in layers.iter().zip(&mut blocks).enumerate() {
-        let x = if l == 0 { input } else { &saved.values[l - 1][..] };
+        let x = if l == 0 {
+            input
+        } else {
+            &saved.values[l - 1][..]
+        };
         let x = Matrix::new(x, rows, layer.inputs());
         let delta = Matrix::new(&deltas[l], rows, layer.outputs()).transposed();
         for (i, out) in blocks.iter_mut().enumerate() {
@@ -440,7 +490,9 @@ fn weight_gradients<T: Float>(
             tasks.push(WeightGradient { delta, x, out });
         }
     }
-    parallel::each(tasks, time, |task: WeightGradient<'_, T>| Arch::new().dispatch(task));
+    parallel::each(tasks, time, |task: WeightGradient<'_, T>| {
+        Arch::new().dispatch(task)
+    });
     (blocks.into_iter().zip(layers).zip(cuts))
         .map(|((blocks, layer), cut)| assemble(blocks, layer.outputs(), layer.inputs(), cut))
         .collect()
@@ -466,7 +518,11 @@ impl<T: Float> WithSimd for WeightGradient<'_, T> {
             let end = self.x.rows.min(start + DEEP);
             packed.fill(self.x.rows(start, end));
             let delta = self.delta.columns(start, end);
-            let from = if start > 0 { Start::Present } else { Start::Zero };
+            let from = if start > 0 {
+                Start::Present
+            } else {
+                Start::Zero
+            };
             multiply(simd, delta, &packed, self.out, width, from, &mut Nothing);
         }
     }

@@ -213,11 +213,17 @@ pub(crate) fn multiply<S: Simd, T: Float>(
             let offset = i * a.row_stride + start * a.column_stride;
             let from = if start > 0 { Start::Present } else { from };
             if a.column_stride == 1 {
-                let a = Rows::<false, T> { values: &a.values[offset..], stride: a.row_stride };
+                let a = Rows::<false, T> {
+                    values: &a.values[offset..],
+                    stride: a.row_stride,
+                };
                 block(simd, a, rows, panels, depth, b.columns, c, stride, from);
             } else {
                 pack_rows(&a, i, rows, start, depth, &mut packed);
-                let a = Rows::<true, T> { values: &packed, stride: ROWS };
+                let a = Rows::<true, T> {
+                    values: &packed,
+                    stride: ROWS,
+                };
                 block(simd, a, rows, panels, depth, b.columns, c, stride, from);
             }
             if start + depth == b.inner {
@@ -261,7 +267,11 @@ struct Rows<'a, const SIDE_BY_SIDE: bool, T> {
 impl<const SIDE_BY_SIDE: bool, T> Rows<'_, SIDE_BY_SIDE, T> {
     #[inline(always)]
     fn index(&self, i: usize, k: usize) -> usize {
-        if SIDE_BY_SIDE { k * ROWS + i } else { i * self.stride + k }
+        if SIDE_BY_SIDE {
+            k * ROWS + i
+        } else {
+            i * self.stride + k
+        }
     }
 
     /// The rows from the i-th on.
@@ -286,7 +296,11 @@ fn block<S: Simd, T: Float, const SIDE_BY_SIDE: bool>(
     stride: usize,
     from: Start<'_, T>,
 ) {
-    let most = if S::REGISTER_COUNT >= 32 { ROWS } else { ROWS / 2 };
+    let most = if S::REGISTER_COUNT >= 32 {
+        ROWS
+    } else {
+        ROWS / 2
+    };
     for (p, panel) in panels.chunks_exact(depth * PANEL).enumerate() {
         let first = p * PANEL;
         let width = PANEL.min(columns - first);
@@ -302,9 +316,13 @@ fn block<S: Simd, T: Float, const SIDE_BY_SIDE: bool>(
             macro_rules! tile {
                 ($rows:literal) => {{
                     if width <= T::lanes::<S>() {
-                        tile::<S, T, $rows, 1, SIDE_BY_SIDE>(simd, a, panel, depth, &start, c, stride, width, add);
+                        tile::<S, T, $rows, 1, SIDE_BY_SIDE>(
+                            simd, a, panel, depth, &start, c, stride, width, add,
+                        );
                     } else {
-                        tile::<S, T, $rows, 2, SIDE_BY_SIDE>(simd, a, panel, depth, &start, c, stride, width, add);
+                        tile::<S, T, $rows, 2, SIDE_BY_SIDE>(
+                            simd, a, panel, depth, &start, c, stride, width, add,
+                        );
                     }
                     i += $rows;
                 }};
@@ -342,7 +360,10 @@ fn tile<S: Simd, T: Float, const R: usize, const V: usize, const SIDE_BY_SIDE: b
     assert!(depth > 0 && a.values.len() > a.index(R - 1, depth - 1));
     for first in (0..width).step_by(group) {
         let mut row = [T::splat(simd, T::ZERO); V];
-        for (sum, start) in row.iter_mut().zip(&T::vectors::<S>(start).0[first / lanes..]) {
+        for (sum, start) in row
+            .iter_mut()
+            .zip(&T::vectors::<S>(start).0[first / lanes..])
+        {
             *sum = *start;
         }
         let mut sums = [row; R];

@@ -15,5 +15,4 @@ pub(crate) mod parallel;
 pub(crate) mod sums;
 
 pub(crate) use float::Float;
-pub use host::Output;
 pub(crate) use host::{by_dtype, fits, host, tensor};

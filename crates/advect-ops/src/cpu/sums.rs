@@ -5,10 +5,10 @@ use super::Float;
 /// Partial sums; a multiple of every vector's lanes.
 const LANES: usize = 32;
 
-/// The sum of `f` over the elements of a slice.
+/// The sum of `f` over the elements of a slice, in the type of `f`.
 #[inline(always)]
-pub(crate) fn sum<T: Float>(x: &[T], f: impl Fn(T) -> T) -> T {
-    let mut sums = [T::ZERO; LANES];
+pub(crate) fn sum<T: Float, U: Float>(x: &[T], zero: U, f: impl Fn(T) -> U) -> U {
+    let mut sums = [zero; LANES];
     let chunks = x.chunks_exact(LANES);
     let rest = chunks.remainder();
     for chunk in chunks {

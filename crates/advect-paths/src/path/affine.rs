@@ -1,6 +1,7 @@
 //! The affine path (Lipman et al. 2023, Thm 3 for x0 ~ N(0, I); Albergo et al. 2023 for any source).
 
 use advect_core::{Generator, Result, Time};
+use advect_ops::combine;
 use candle_core::Tensor;
 
 use super::{Path, PathPoint, check_ends};
@@ -41,7 +42,7 @@ impl<S: Schedule> Path for Affine<S> {
         check_ends(t, x0, x1)?;
         let s = &self.schedule;
         let mix = |data: &dyn Fn(f64) -> f64, noise: &dyn Fn(f64) -> f64| -> Result<Tensor> {
-            Ok((t.coefficient(data)?.times(x1)? + t.coefficient(noise)?.times(x0)?)?)
+            combine(&[(t.coefficient(data)?, x1), (t.coefficient(noise)?, x0)])
         };
         Ok(PathPoint {
             x: mix(&|t| s.alpha(t), &|t| s.sigma(t))?,

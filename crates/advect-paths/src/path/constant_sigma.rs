@@ -1,7 +1,9 @@
 //! The path of independent conditional flow matching (I-CFM, Tong et al. 2024, eq. 14–15), and of
 //! OT-CFM when the pairs come from an optimal coupling.
 
+use advect_core::Coefficient::Shared;
 use advect_core::{Generator, Result, Time, check};
+use advect_ops::combine;
 use candle_core::Tensor;
 
 use super::{Path, PathPoint, check_ends};
@@ -43,10 +45,10 @@ impl ConstantSigma {
     pub fn with_noise(&self, t: &Time, x0: &Tensor, x1: &Tensor, z: &Tensor) -> Result<PathPoint> {
         check_ends(t, x0, x1)?;
         check::alike("z", z, "x0", x0)?;
-        let mean = (t.coefficient(|t| t)?.times(x1)? + t.coefficient(|t| 1.0 - t)?.times(x0)?)?;
+        let (data, noise) = (t.coefficient(|t| t)?, t.coefficient(|t| 1.0 - t)?);
         Ok(PathPoint {
-            x: (mean + (z * self.sigma)?)?,
-            velocity: (x1 - x0)?,
+            x: combine(&[(data, x1), (noise, x0), (Shared(self.sigma), z)])?,
+            velocity: combine(&[(Shared(1.0), x1), (Shared(-1.0), x0)])?,
         })
     }
 }

@@ -1,7 +1,8 @@
 //! Steps as long as the error estimate allows.
 
 use advect_core::{Error, Field, Result, Time, check};
-use candle_core::{DType, Tensor};
+use advect_ops::error_norm;
+use candle_core::Tensor;
 
 use super::{Attempt, Controller, Judgement, Position};
 use crate::stepper::Embedded;
@@ -69,20 +70,9 @@ impl Adaptive {
         Ok(Adaptive { max_steps, ..self })
     }
 
-    /// `RMS(value / (atol + rtol · magnitude))` in f64.
-    fn norm(&self, value: &Tensor, magnitude: &Tensor) -> Result<f64> {
-        // In 16 bits the scale would vanish and the squares overflow.
-        let dtype = match value.dtype() {
-            DType::F64 => DType::F64,
-            _ => DType::F32,
-        };
-        let scale = magnitude.to_dtype(dtype)?.affine(self.rtol, self.atol)?;
-        let squares = value.detach().to_dtype(dtype)?.div(&scale)?.sqr()?;
-        Ok(squares
-            .mean_all()?
-            .to_dtype(DType::F64)?
-            .to_scalar::<f64>()?
-            .sqrt())
+    /// `RMS(value / (atol + rtol · max(|x|, |y|)))`.
+    fn norm(&self, value: &Tensor, x: &Tensor, y: &Tensor) -> Result<f64> {
+        error_norm(value, x, y, self.rtol, self.atol)
     }
 }
 
@@ -114,8 +104,7 @@ impl<S: Embedded + ?Sized> Controller<S> for Adaptive {
         let span = at.end - at.t;
         let slope = field.at(&Time::Shared(at.t), at.x)?;
         check::alike("field", &slope, "x", at.x)?;
-        let magnitude = x.abs()?;
-        let (d0, d1) = (self.norm(&x, &magnitude)?, self.norm(&slope, &magnitude)?);
+        let (d0, d1) = (self.norm(&x, &x, &x)?, self.norm(&slope, &x, &x)?);
         let ratio = 0.01 * d0 / d1;
         // Also where a norm overflowed.
         let small = d0 < 1e-5 || d1 < 1e-5 || !(ratio > 0.0 && ratio.is_finite());
@@ -123,7 +112,7 @@ impl<S: Embedded + ?Sized> Controller<S> for Adaptive {
         let h = guess.copysign(span);
         let ahead = (&x + (slope.detach() * h)?)?;
         let change = (field.at(&Time::Shared(at.t + h), &ahead)?.detach() - slope.detach())?;
-        let d2 = self.norm(&change, &magnitude)? / guess;
+        let d2 = self.norm(&change, &x, &x)? / guess;
         let largest = d1.max(d2);
         let size = if largest <= 1e-15 {
             (guess * 1e-3).max(1e-6)
@@ -161,13 +150,7 @@ impl<S: Embedded + ?Sized> Controller<S> for Adaptive {
                 "a stepper that keeps the promise of Embedded",
             ));
         };
-        let magnitude = attempt
-            .from
-            .x
-            .detach()
-            .abs()?
-            .maximum(&attempt.step.x.detach().abs()?)?;
-        let ratio = self.norm(error, &magnitude)?;
+        let ratio = self.norm(error, attempt.from.x, &attempt.step.x)?;
         let used = attempt.h.abs();
         if !(attempt.finite && ratio.is_finite()) {
             memory.size = used * SHRINK;

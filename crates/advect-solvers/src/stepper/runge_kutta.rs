@@ -1,6 +1,7 @@
 //! One step of any explicit Runge–Kutta method.
 
-use advect_core::{Field, Result, Time, check};
+use advect_core::{Coefficient, Field, Result, Time, check};
+use advect_ops::combine;
 use candle_core::Tensor;
 
 use super::{Step, Stepper};
@@ -81,21 +82,27 @@ impl<M: RungeKutta> Stepper for M {
 
 /// `x + h Σ_i w_i k_i`.
 fn advance(x: &Tensor, h: f64, weights: &[f64], slopes: &[Tensor]) -> Result<Tensor> {
-    Ok(match combination(h, weights, slopes)? {
-        Some(change) => (x + change)?,
-        None => x.clone(),
-    })
+    let mut terms = terms(h, weights, slopes);
+    if terms.is_empty() {
+        return Ok(x.clone());
+    }
+    // Last, so that the small terms are summed before they are rounded to the digits of x.
+    terms.push((Coefficient::Shared(1.0), x));
+    combine(&terms)
 }
 
-/// `h Σ_i w_i k_i` over the nonzero weights; none if there is none.
+/// `h Σ_i w_i k_i`; none without a nonzero weight.
 fn combination(h: f64, weights: &[f64], slopes: &[Tensor]) -> Result<Option<Tensor>> {
-    let mut sum: Option<Tensor> = None;
-    for (w, slope) in weights.iter().zip(slopes).filter(|(w, _)| **w != 0.0) {
-        let term = (slope * (h * w))?;
-        sum = Some(match sum {
-            Some(sum) => (sum + term)?,
-            None => term,
-        });
+    let terms = terms(h, weights, slopes);
+    match terms.is_empty() {
+        true => Ok(None),
+        false => combine(&terms).map(Some),
     }
-    Ok(sum)
+}
+
+/// The terms with nonzero weights.
+fn terms<'a>(h: f64, weights: &[f64], slopes: &'a [Tensor]) -> Vec<(Coefficient, &'a Tensor)> {
+    (weights.iter().zip(slopes).filter(|(w, _)| **w != 0.0))
+        .map(|(w, slope)| (Coefficient::Shared(h * w), slope))
+        .collect()
 }

@@ -1,0 +1,178 @@
+//! Linear combinations of tensors in one pass: states of solvers, points of paths.
+
+use advect_core::{Coefficient, Error, Result, check};
+use candle_core::Tensor;
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::Value;
+use crate::cpu::{Float, by_dtype, host, parallel, tensor};
+use crate::operation::{Operation, Output, Tangent, apply};
+
+/// `Σ_k c_k x_k` for tensors of one shape, with a factor for the whole batch or one for each sample.
+///
+/// ```
+/// use advect_core::Coefficient::{PerSample, Shared};
+/// use advect_ops::combine;
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Tensor::new(&[[1.0f32, 2.0], [3.0, 4.0]], &Device::Cpu)?;
+/// let y = combine(&[(Shared(2.0), &x), (PerSample(vec![0.0, -1.0]), &x)])?;
+/// assert_eq!(y.to_vec2::<f32>()?, [[2.0, 4.0], [3.0, 4.0]]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Empty`] without terms, [`Error`] naming `x` where a term is not like the first, [`Error::Shape`] unless
+/// there is one factor per sample.
+pub fn combine<V: Value>(terms: &[(Coefficient, &V)]) -> Result<V> {
+    let Some((_, first)) = terms.first() else {
+        return Err(Error::Empty {
+            argument: "terms".into(),
+        });
+    };
+    let first = first.primal();
+    check::float("x", first)?;
+    for (coefficient, x) in terms {
+        check::alike("x", x.primal(), "the first term", first)?;
+        if let Coefficient::PerSample(c) = coefficient
+            && first.dims().first() != Some(&c.len())
+        {
+            let accepted = format!("one factor per sample of {:?}", first.dims());
+            return Err(Error::shape("coefficient", &[c.len()], accepted));
+        }
+    }
+    let op = Combine(terms.iter().map(|(c, _)| c.clone()).collect());
+    let inputs: Vec<&V> = terms.iter().map(|(_, x)| *x).collect();
+    V::apply(op, &inputs)
+}
+
+struct Combine(Vec<Coefficient>);
+
+/// Elements that stay in the cache while the terms are added up.
+const BLOCK: usize = 2048;
+
+struct Sum<'a, T> {
+    terms: &'a [(&'a Coefficient, &'a [T])],
+    /// Elements of a sample.
+    width: usize,
+    first: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Float> WithSimd for Sum<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let mut start = self.first;
+        for out in self.out.chunks_mut(BLOCK) {
+            for (k, (coefficient, x)) in self.terms.iter().enumerate() {
+                let x = &x[start..start + out.len()];
+                match coefficient {
+                    Coefficient::Shared(c) => accumulate::<S, T>(T::of(*c), x, out, k == 0),
+                    Coefficient::PerSample(c) => {
+                        let mut done = 0;
+                        while done < out.len() {
+                            let sample = (start + done) / self.width;
+                            let end = ((sample + 1) * self.width - start).min(out.len());
+                            let c = T::of(c[sample]);
+                            accumulate::<S, T>(c, &x[done..end], &mut out[done..end], k == 0);
+                            done = end;
+                        }
+                    }
+                }
+            }
+            start += out.len();
+        }
+    }
+}
+
+#[inline(always)]
+fn accumulate<S: Simd, T: Float>(c: T, x: &[T], out: &mut [T], first: bool) {
+    if first {
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = c * *x;
+        }
+    } else {
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = x.madd::<S>(c, *out);
+        }
+    }
+}
+
+fn sum<T: Float>(terms: &[(&Coefficient, &[T])], samples: usize) -> Vec<T> {
+    let n = terms.first().map_or(0, |(_, x)| x.len());
+    let mut out = vec![T::ZERO; n];
+    let time = n * terms.len() / 5;
+    let piece = parallel::piece(n, parallel::pieces(n, BLOCK, time), BLOCK);
+    let width = (n / samples.max(1)).max(1);
+    let tasks = (out.chunks_mut(piece).enumerate())
+        .map(|(i, out)| Sum {
+            terms,
+            width,
+            first: i * piece,
+            out,
+        })
+        .collect();
+    parallel::each(tasks, time, |task: Sum<'_, T>| Arch::new().dispatch(task));
+    out
+}
+
+impl Operation for Combine {
+    type Saved = ();
+
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let mut total: Option<Tensor> = None;
+        for (c, x) in self.0.iter().zip(inputs) {
+            let term = c.times(x)?;
+            total = Some(match total {
+                Some(total) => (total + term)?,
+                None => term,
+            });
+        }
+        total.ok_or_else(|| Error::Empty {
+            argument: "terms".into(),
+        })
+    }
+
+    fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
+        let shape = inputs[0].shape();
+        by_dtype!(inputs[0], T => {
+            let hosts: Result<Vec<_>> = inputs.iter().map(|x| host::<T>(x)).collect();
+            let hosts = hosts?;
+            let terms: Vec<(&Coefficient, &[T])> = self.0.iter().zip(hosts.iter().map(|x| &**x)).collect();
+            let samples = shape.dims().first().copied().unwrap_or(1);
+            Ok((Output::new(sum(&terms, samples), shape), ()))
+        })
+    }
+
+    fn backward(
+        &self,
+        _: &[&Tensor],
+        _: &Tensor,
+        (): &(),
+        gradient: &Tensor,
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let shape = gradient.shape();
+        let samples = shape.dims().first().copied().unwrap_or(1);
+        by_dtype!(gradient, T => {
+            let gradient = host::<T>(gradient)?;
+            let each = |(c, &wanted): (&Coefficient, &bool)| {
+                wanted.then(|| tensor(sum(&[(c, &*gradient)], samples), shape)).transpose()
+            };
+            self.0.iter().zip(wanted).map(each).collect()
+        })
+    }
+}
+
+impl Tangent for Combine {
+    fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
+        let value = apply(Combine(self.0.clone()), inputs)?;
+        let moving = self.0.iter().zip(tangents);
+        let moving = moving.filter_map(|(c, dx)| dx.map(|dx| (c.clone(), dx)));
+        let (coefficients, tangents): (Vec<_>, Vec<_>) = moving.unzip();
+        Ok((value, apply(Combine(coefficients), &tangents)?))
+    }
+}

@@ -1,0 +1,61 @@
+//! A step of an exponential moving average.
+
+use advect_core::{Result, check};
+use candle_core::Var;
+use pulp::{Arch, Simd, WithSimd};
+
+use super::{PIECE, apart, in_place};
+use crate::cpu::in_place::with_slices;
+use crate::cpu::{Float, by_dtype, host, parallel};
+
+/// `average ← average + (1 − decay) (value − average)`, in place.
+///
+/// ```
+/// use advect_ops::update::average;
+/// use candle_core::{Device, Var};
+/// # fn main() -> advect_core::Result<()> {
+/// let (mean, value) = (Var::new(&[1f64], &Device::Cpu)?, Var::new(&[3f64], &Device::Cpu)?);
+/// average(&mean, &value, 0.75)?;
+/// assert_eq!(mean.to_vec1::<f64>()?, [1.5]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error`](advect_core::Error) naming `value` if it is not like the average.
+pub fn average(average: &Var, value: &Var, decay: f64) -> Result<()> {
+    check::alike("value", value, "average", average)?;
+    let source = apart(value.as_detached_tensor(), &[average])?;
+    if !in_place(&[average, value]) {
+        let old = average.as_detached_tensor();
+        let step = ((source - &old)? * (1.0 - decay))?;
+        return Ok(average.set(&(old + step)?)?);
+    }
+    by_dtype!(source, T => {
+        let value = host::<T>(&source)?;
+        with_slices([average.as_tensor()], |[average]: [&mut [T]; 1]| {
+            let tasks = (average.chunks_mut(PIECE).zip(value.chunks(PIECE)))
+                .map(|(average, value)| Step { average, value, weight: T::of(1.0 - decay) })
+                .collect();
+            parallel::each(tasks, value.len() / 2, |task: Step<'_, T>| Arch::new().dispatch(task));
+            Ok(())
+        })
+    })
+}
+
+struct Step<'a, T> {
+    average: &'a mut [T],
+    value: &'a [T],
+    weight: T,
+}
+
+impl<T: Float> WithSimd for Step<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (average, value) in self.average.iter_mut().zip(self.value) {
+            *average += (*value - *average) * self.weight;
+        }
+    }
+}
