@@ -6,9 +6,8 @@ use candle_core::{DType, Device, Shape, Tensor};
 use chacha20::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
-use rayon::prelude::*;
 
-use crate::{Error, Key, Result, check};
+use crate::{Error, Key, Result, check, parallel};
 
 /// Elements that share one stretch of random words; each stretch can be filled by its own thread.
 const BLOCK: usize = 4096;
@@ -164,16 +163,12 @@ impl Generator {
         let position = self.advance();
         let mut values = vec![0.0; count];
         let key = self.key;
-        let fill = |(block, values): (usize, &mut [f64])| {
+        let blocks = values.chunks_mut(BLOCK).enumerate().collect();
+        parallel::each(blocks, 5 * count, |(block, values): (usize, &mut [f64])| {
             let mut rng = key.stream(position);
             rng.set_word_pos(block as u128 * STRIDE);
             values.fill_with(|| distribution.sample(&mut rng));
-        };
-        if count > 2 * BLOCK {
-            values.par_chunks_mut(BLOCK).enumerate().for_each(fill);
-        } else {
-            values.chunks_mut(BLOCK).enumerate().for_each(fill);
-        }
+        });
         values
     }
 

@@ -27,6 +27,7 @@ mod generator;
 mod guided;
 mod jvp;
 mod key;
+pub mod parallel;
 pub mod shape;
 pub mod testing;
 mod time;

@@ -1,11 +1,11 @@
 //! Linear combinations of tensors in one pass: states of solvers, points of paths.
 
-use advect_core::{Coefficient, Error, Result, check};
+use advect_core::{Coefficient, Error, Result, check, parallel};
 use candle_core::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::Value;
-use crate::cpu::{Float, by_dtype, host, parallel, tensor};
+use crate::cpu::{Float, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 
 /// `Σ_k c_k x_k` for tensors of one shape, with a factor for the whole batch or one for each sample.
@@ -105,7 +105,7 @@ fn sum<T: Float>(terms: &[(&Coefficient, &[T])], samples: usize) -> Vec<T> {
     let n = terms.first().map_or(0, |(_, x)| x.len());
     let mut out = vec![T::ZERO; n];
     let time = n * terms.len() / 5;
-    let piece = parallel::piece(n, parallel::pieces(n, BLOCK, time), BLOCK);
+    let piece = parallel::piece(n, BLOCK, time);
     let width = (n / samples.max(1)).max(1);
     let tasks = (out.chunks_mut(piece).enumerate())
         .map(|(i, out)| Sum {

@@ -1,11 +1,10 @@
 //! The size of a step's error, measured against tolerances, in one pass.
 
-use advect_core::{Result, check};
+use advect_core::{Result, check, parallel};
 use candle_core::{DType, Tensor};
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
-use crate::cpu::{self, Float, by_dtype, host, parallel};
+use crate::cpu::{self, Float, by_dtype, host};
 
 /// `RMS(e / (atol + rtol · max(|x|, |y|)))` over all elements, summed in f64 (Hairer, Nørsett and Wanner, Solving
 /// Ordinary Differential Equations I, eq. II.4.11). NaN or infinite if an element of the quotient is.
@@ -39,17 +38,11 @@ pub fn error_norm(error: &Tensor, x: &Tensor, y: &Tensor, rtol: f64, atol: f64) 
     let (error, x, y) = (error.contiguous()?, x.contiguous()?, y.contiguous()?);
     let sum: Result<f64> = by_dtype!(error, T => {
         let (error, x, y) = (host::<T>(&error)?, host::<T>(&x)?, host::<T>(&y)?);
-        let piece = |i: usize| {
-            let range = i * PIECE..count.min((i + 1) * PIECE);
+        // The pieces don't depend on the number of threads, so neither does their sum.
+        Ok(parallel::sum(count, PIECE, count / 2, |range| {
             let (error, x, y) = (&error[range.clone()], &x[range.clone()], &y[range]);
             Arch::new().dispatch(Squares { error, x, y, rtol: T::of(rtol), atol: T::of(atol) })
-        };
-        let pieces = count.div_ceil(PIECE);
-        // The pieces don't depend on the number of threads, so neither does their sum.
-        Ok(match parallel::worthwhile(count / 2) {
-            true => (0..pieces).into_par_iter().map(piece).collect::<Vec<f64>>().iter().sum(),
-            false => (0..pieces).map(piece).sum(),
-        })
+        }))
     });
     Ok((sum? / count as f64).sqrt())
 }

@@ -1,8 +1,9 @@
 //! Functions applied to each element, or to elements of two or three slices together.
 
+use advect_core::parallel;
 use pulp::{Arch, Simd, WithSimd};
 
-use super::{Float, parallel};
+use super::{Float};
 
 /// A function of `N` numbers.
 pub(crate) trait Function<T, const N: usize>: Copy + Send + Sync {

@@ -5,6 +5,7 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType};
 use pulp::Simd;
 
+use super::buffer::Shelf;
 use super::math::Math;
 
 /// f32 or f64, with the vectors of an instruction set.
@@ -38,6 +39,7 @@ pub(crate) trait Float:
     fn magnitude(self) -> Self;
     fn finite(self) -> bool;
 
+    fn shelf() -> &'static Shelf<Self>;
     fn lanes<S: Simd>() -> usize;
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
     /// `a b + c`, rounded once where the machine can.
@@ -86,6 +88,10 @@ macro_rules! float {
             #[inline(always)]
             fn finite(self) -> bool {
                 self.is_finite()
+            }
+            fn shelf() -> &'static Shelf<Self> {
+                static SHELF: Shelf<$type> = Shelf::new();
+                &SHELF
             }
             #[inline(always)]
             fn lanes<S: Simd>() -> usize {

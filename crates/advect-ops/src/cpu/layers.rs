@@ -1,9 +1,10 @@
 //! Fully connected layers, one after another, for a block of rows at a time, so that hidden values stay in the cache.
 
+use advect_core::parallel;
 use pulp::{Arch, Simd, WithSimd};
 
-use super::matmul::{Finish, Matrix, Nothing, Packed, Start, multiply, multiply_transposed};
-use super::{Float, parallel};
+use super::matmul::{Finish, Matrix, Nothing, PANEL, Packed, Start, multiply, multiply_transposed};
+use super::{Buffer, Float};
 use crate::activation::Activation;
 
 /// `y = activation(x Wᵀ + b)`.
@@ -32,14 +33,13 @@ pub(crate) struct Part<'a, T> {
 }
 
 /// What the backward pass needs.
-#[derive(Default)]
-pub(crate) struct Saved<T> {
+pub(crate) struct Saved<T: Float> {
     /// The first layer's input, if it had several parts.
-    input: Vec<T>,
+    input: Buffer<T>,
     /// The values of all layers but the last.
-    values: Vec<Vec<T>>,
+    values: Vec<Buffer<T>>,
     /// The activations' slopes, where they don't follow from the values.
-    slopes: Vec<Vec<T>>,
+    slopes: Vec<Buffer<T>>,
 }
 
 /// Rows that go through all layers together, at most.
@@ -67,29 +67,26 @@ pub(crate) fn forward<T: Float>(
     let inputs: usize = parts.iter().map(|part| part.width).sum();
     let outputs = layers.last().map_or(inputs, Layer::outputs);
     let mut out = vec![T::ZERO; rows * outputs];
-    let mut saved = Saved::default();
-    if save {
-        if parts.len() > 1 {
-            saved.input = vec![T::ZERO; rows * inputs];
-        }
-        for (i, layer) in layers.iter().enumerate() {
-            let size = rows * layer.outputs();
-            let last = i + 1 == layers.len();
-            saved
-                .values
-                .push(vec![T::ZERO; if last { 0 } else { size }]);
-            let slopes = !layer.activation.slope_follows_from_value();
-            saved
-                .slopes
-                .push(vec![T::ZERO; if slopes { size } else { 0 }]);
-        }
-    }
+    let joined = save && parts.len() > 1;
+    let buffer = |wanted: bool, width: usize| Buffer::new(if wanted { rows * width } else { 0 });
+    let hidden = |(i, layer): (usize, &Layer<'_, T>)| {
+        buffer(save && i + 1 < layers.len(), layer.outputs())
+    };
+    let slopes = |layer: &Layer<'_, T>| {
+        let needed = !layer.activation.slope_follows_from_value();
+        buffer(save && needed, layer.outputs())
+    };
+    let mut saved = Saved {
+        input: buffer(joined, inputs),
+        values: layers.iter().enumerate().map(hidden).collect(),
+        slopes: layers.iter().map(slopes).collect(),
+    };
     let packed: Vec<Packed<T>> = match rows {
         ..=FEW => Vec::new(),
         _ => layers.iter().map(|l| pack(l)).collect(),
     };
     let time = time(rows, layers);
-    let piece = parallel::piece(rows, parallel::pieces(rows, 8, time), 8);
+    let piece = parallel::piece(rows, 8, time);
     let mut input = Rows::new(&mut saved.input, inputs, piece);
     let mut values = Rows::all(&mut saved.values, layers, piece);
     let mut slopes = Rows::all(&mut saved.slopes, layers, piece);
@@ -130,7 +127,7 @@ struct Rows<'a, T> {
     piece: usize,
 }
 
-impl<'a, T> Rows<'a, T> {
+impl<'a, T: Float> Rows<'a, T> {
     fn new(values: &'a mut [T], width: usize, rows: usize) -> Self {
         Rows {
             rest: values,
@@ -138,7 +135,7 @@ impl<'a, T> Rows<'a, T> {
         }
     }
 
-    fn all(buffers: &'a mut [Vec<T>], layers: &[Layer<'_, T>], rows: usize) -> Vec<Self> {
+    fn all(buffers: &'a mut [Buffer<T>], layers: &[Layer<'_, T>], rows: usize) -> Vec<Self> {
         (buffers.iter_mut().zip(layers))
             .map(|(buffer, layer)| Rows::new(buffer, layer.outputs(), rows))
             .collect()
@@ -188,20 +185,25 @@ impl<T: Float> WithSimd for Forward<'_, T> {
                     .copy_from_slice(&x[..count * inputs]);
             }
             for (l, layer) in self.layers.iter().enumerate() {
-                let last = l + 1 == self.layers.len();
                 let width = layer.outputs();
                 let target = start * width..(start + count) * width;
-                let slopes = match self.slopes.get_mut(l) {
-                    Some(slopes) if !slopes.is_empty() => &mut slopes[target.clone()],
-                    _ => &mut [],
+                let (below, here) = self.values.split_at_mut(l);
+                // Where values are saved, they are written there at once and read from there.
+                let x_rows = match below.last() {
+                    Some(saved) if !saved.is_empty() => &saved[start * layer.inputs()..],
+                    _ => &x[..],
                 };
-                let out = if last {
-                    &mut self.out[target.clone()]
-                } else {
-                    &mut y[..count * width]
+                let out = match here {
+                    [_] => &mut self.out[target.clone()],
+                    [saved, ..] if !saved.is_empty() => &mut saved[target.clone()],
+                    _ => &mut y[..count * width],
+                };
+                let slopes = match &mut self.slopes[l] {
+                    slopes if slopes.is_empty() => &mut [],
+                    slopes => &mut slopes[target],
                 };
                 let finish = &mut Activate { layer, slopes };
-                let x_rows = Matrix::new(&x, count, layer.inputs());
+                let x_rows = Matrix::new(x_rows, count, layer.inputs());
                 match self.packed.get(l) {
                     Some(packed) if !thin(layer) => {
                         let from = layer.bias.map_or(Start::Zero, Start::Row);
@@ -209,12 +211,7 @@ impl<T: Float> WithSimd for Forward<'_, T> {
                     }
                     _ => multiply_transposed(simd, x_rows, layer.weight, layer.bias, out, finish),
                 }
-                if !last {
-                    if let Some(values) = self.values.get_mut(l) {
-                        values[target].copy_from_slice(out);
-                    }
-                    std::mem::swap(&mut x, &mut y);
-                }
+                std::mem::swap(&mut x, &mut y);
             }
         }
     }
@@ -276,6 +273,8 @@ pub(crate) struct Gradients<T> {
 
 /// Rows whose contributions to the gradients of biases are summed together.
 const SUMMED: usize = 128;
+/// Rows whose gradients at all layers are in the cache together.
+const SLAB: usize = 8 * SUMMED;
 
 /// The gradients, given that of the value.
 pub(crate) fn backward<T: Float>(
@@ -287,16 +286,11 @@ pub(crate) fn backward<T: Float>(
     gradient: &[T],
     input_wanted: bool,
 ) -> Gradients<T> {
-    let input = if saved.input.is_empty() {
-        input
-    } else {
-        &saved.input[..]
+    let input = match saved.input.is_empty() {
+        true => input,
+        false => &saved.input,
     };
     let inputs = layers.first().map_or(0, Layer::inputs);
-    let mut deltas: Vec<Vec<T>> = layers
-        .iter()
-        .map(|l| vec![T::ZERO; rows * l.outputs()])
-        .collect();
     let mut input_gradient = vec![T::ZERO; if input_wanted { rows * inputs } else { 0 }];
     let packed: Vec<Packed<T>> = (layers.iter().enumerate())
         .map(|(l, layer)| match l > 0 || input_wanted {
@@ -304,50 +298,57 @@ pub(crate) fn backward<T: Float>(
             false => Packed::default(),
         })
         .collect();
-    let time = time(rows, layers);
-    let count = rows.div_ceil(SUMMED);
     let width: usize = layers.iter().map(Layer::outputs).sum();
-    let mut partial = vec![T::ZERO; count * width];
-    let mut delta_rows = Rows::all(&mut deltas, layers, SUMMED);
-    let mut input_rows = Rows::new(&mut input_gradient, inputs, SUMMED);
-    let tasks = (partial.chunks_mut(width.max(1)).enumerate())
-        .map(|(i, sums)| Backward {
-            layers,
-            packed: &packed,
-            value,
-            saved,
-            gradient,
-            first: i * SUMMED,
-            rows: SUMMED.min(rows - i * SUMMED),
-            deltas: delta_rows.iter_mut().map(Rows::next).collect(),
-            input: input_rows.next(),
-            sums,
-        })
+    let height = SLAB.min(rows);
+    let mut deltas: Vec<Buffer<T>> = (layers.iter())
+        .map(|layer| Buffer::new(height * layer.outputs()))
         .collect();
-    parallel::each(tasks, time, |task: Backward<'_, T>| {
-        Arch::new().dispatch(task)
-    });
-
     let mut sums = vec![T::ZERO; width];
-    for partial in partial.chunks_exact(width.max(1)) {
-        for (sum, x) in sums.iter_mut().zip(partial) {
-            *sum += *x;
+    let mut weights = WeightGradients::new(layers, time(height, layers));
+    let mut input_rows = Rows::new(&mut input_gradient, inputs, SUMMED);
+    for first in (0..rows).step_by(SLAB) {
+        let height = SLAB.min(rows - first);
+        let time = time(height, layers);
+        let mut partial = vec![T::ZERO; height.div_ceil(SUMMED) * width];
+        let mut delta_rows = Rows::all(&mut deltas, layers, SUMMED);
+        let tasks = (partial.chunks_mut(width.max(1)).enumerate())
+            .map(|(i, sums)| {
+                let rows = SUMMED.min(height - i * SUMMED);
+                Backward {
+                    layers,
+                    packed: &packed,
+                    value,
+                    saved,
+                    gradient,
+                    first: first + i * SUMMED,
+                    rows,
+                    deltas: delta_rows.iter_mut().map(Rows::next).collect(),
+                    input: input_rows.next(),
+                    sums,
+                }
+            })
+            .collect();
+        parallel::each(tasks, time, |task: Backward<'_, T>| Arch::new().dispatch(task));
+        for partial in partial.chunks_exact(width.max(1)) {
+            for (sum, x) in sums.iter_mut().zip(partial) {
+                *sum += *x;
+            }
         }
+        weights.add(first, height, input, layers, saved, &deltas, time);
     }
     let mut biases = Vec::with_capacity(layers.len());
     for layer in layers {
         let rest = sums.split_off(layer.outputs());
         biases.push(std::mem::replace(&mut sums, rest));
     }
-    let weights = weight_gradients(rows, input, layers, saved, &deltas, time);
     Gradients {
         input: input_gradient,
-        weights,
+        weights: weights.assemble(layers),
         biases,
     }
 }
 
-struct Backward<'a, T> {
+struct Backward<'a, T: Float> {
     layers: &'a [Layer<'a, T>],
     packed: &'a [Packed<T>],
     value: &'a [T],
@@ -371,7 +372,7 @@ impl<T: Float> WithSimd for Backward<'_, T> {
             let width = layer.outputs();
             let range = self.first * width..(self.first + self.rows) * width;
             let (earlier, rest) = self.deltas.split_at_mut(l);
-            let delta = &mut *rest[0];
+            let delta = &mut rest[0][..self.rows * width];
             let last = l + 1 == self.layers.len();
             if last {
                 delta.copy_from_slice(&self.gradient[range.clone()]);
@@ -451,51 +452,63 @@ impl<T: Float> Finish<T> for ScaleBySlope<'_, T> {
     }
 }
 
-/// `deltaᵀ x` of each layer: `(outputs, inputs)`.
-fn weight_gradients<T: Float>(
-    rows: usize,
-    input: &[T],
-    layers: &[Layer<'_, T>],
-    saved: &Saved<T>,
-    deltas: &[Vec<T>],
-    time: usize,
-) -> Vec<Vec<T>> {
-    let mut tasks = Vec::new();
-    let mut blocks: Vec<Vec<Vec<T>>> = Vec::with_capacity(layers.len());
-    let mut cuts = Vec::with_capacity(layers.len());
-    for layer in layers {
-        let (inputs, outputs) = (layer.inputs(), layer.outputs());
-        let pieces = parallel::pieces(inputs, super::matmul::PANEL, time);
-        let piece = parallel::piece(inputs, pieces, super::matmul::PANEL);
-        let starts = (0..inputs).step_by(piece);
-        blocks.push(
-            starts
-                .map(|s| vec![T::ZERO; outputs * piece.min(inputs - s)])
-                .collect(),
-        );
-        cuts.push(piece);
-    }
-    for (l, (layer, blocks)) in layers.iter().zip(&mut blocks).enumerate() {
-        let x = if l == 0 {
-            input
-        } else {
-            &saved.values[l - 1][..]
+/// `deltaᵀ x` of each layer, `(outputs, inputs)`, in blocks of columns, each the work of one thread.
+struct WeightGradients<T> {
+    blocks: Vec<Vec<Vec<T>>>,
+    /// Columns of a block.
+    cuts: Vec<usize>,
+}
+
+impl<T: Float> WeightGradients<T> {
+    fn new(layers: &[Layer<'_, T>], time: usize) -> Self {
+        let threads = match parallel::worthwhile(time) {
+            true => parallel::threads(),
+            false => 1,
         };
-        let x = Matrix::new(x, rows, layer.inputs());
-        let delta = Matrix::new(&deltas[l], rows, layer.outputs()).transposed();
-        for (i, out) in blocks.iter_mut().enumerate() {
-            let start = i * cuts[l];
-            let end = layer.inputs().min(start + cuts[l]);
-            let x = x.columns(start, end);
-            tasks.push(WeightGradient { delta, x, out });
+        let cut = |l: &Layer<'_, T>| l.inputs().div_ceil(threads).next_multiple_of(PANEL);
+        let cuts: Vec<usize> = layers.iter().map(cut).collect();
+        let blocks = (layers.iter().zip(&cuts)).map(|(layer, &cut)| {
+            let starts = (0..layer.inputs()).step_by(cut);
+            let width = |start| cut.min(layer.inputs() - start);
+            starts.map(|s| vec![T::ZERO; layer.outputs() * width(s)]).collect()
+        });
+        WeightGradients {
+            blocks: blocks.collect(),
+            cuts,
         }
     }
-    parallel::each(tasks, time, |task: WeightGradient<'_, T>| {
-        Arch::new().dispatch(task)
-    });
-    (blocks.into_iter().zip(layers).zip(cuts))
-        .map(|((blocks, layer), cut)| assemble(blocks, layer.outputs(), layer.inputs(), cut))
-        .collect()
+
+    /// Adds what some rows contribute.
+    #[allow(clippy::too_many_arguments)]
+    fn add(
+        &mut self,
+        first: usize,
+        rows: usize,
+        input: &[T],
+        layers: &[Layer<'_, T>],
+        saved: &Saved<T>,
+        deltas: &[Buffer<T>],
+        time: usize,
+    ) {
+        let mut tasks = Vec::new();
+        for (l, (layer, blocks)) in layers.iter().zip(&mut self.blocks).enumerate() {
+            let x = if l == 0 { input } else { &saved.values[l - 1] };
+            let x = Matrix::new(&x[first * layer.inputs()..], rows, layer.inputs());
+            let delta = Matrix::new(&deltas[l], rows, layer.outputs()).transposed();
+            for (i, out) in blocks.iter_mut().enumerate() {
+                let start = i * self.cuts[l];
+                let x = x.columns(start, x.columns.min(start + self.cuts[l]));
+                tasks.push(WeightGradient { delta, x, out });
+            }
+        }
+        parallel::each(tasks, time, |task: WeightGradient<'_, T>| Arch::new().dispatch(task));
+    }
+
+    fn assemble(self, layers: &[Layer<'_, T>]) -> Vec<Vec<T>> {
+        (self.blocks.into_iter().zip(layers).zip(self.cuts))
+            .map(|((blocks, layer), cut)| assemble(blocks, layer.outputs(), layer.inputs(), cut))
+            .collect()
+    }
 }
 
 struct WeightGradient<'a, T> {

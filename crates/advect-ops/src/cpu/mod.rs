@@ -4,6 +4,7 @@
 //! (AVX-512, AVX2 with FMA, NEON, or none), where they become vector instructions. Only the matrix product names its
 //! registers. Nothing depends on the number of threads: sums are cut at fixed places.
 
+mod buffer;
 pub(crate) mod elementwise;
 mod float;
 mod host;
@@ -11,8 +12,8 @@ pub(crate) mod in_place;
 pub(crate) mod layers;
 pub(crate) mod math;
 pub(crate) mod matmul;
-pub(crate) mod parallel;
 pub(crate) mod sums;
 
+pub(crate) use buffer::Buffer;
 pub(crate) use float::Float;
 pub(crate) use host::{by_dtype, fits, host, tensor};

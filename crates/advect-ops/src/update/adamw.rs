@@ -1,12 +1,12 @@
 //! A step of AdamW (Loshchilov and Hutter 2019, algorithm 2) in one pass.
 
-use advect_core::{Result, check};
+use advect_core::{Result, check, parallel};
 use candle_core::{Tensor, Var};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{PIECE, apart, in_place};
 use crate::cpu::in_place::with_slices;
-use crate::cpu::{Float, by_dtype, host, parallel};
+use crate::cpu::{Float, by_dtype, host};
 
 /// The numbers of one step of [`adamw`].
 #[derive(Debug, Clone, Copy, PartialEq)]

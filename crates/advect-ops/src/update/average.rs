@@ -1,12 +1,12 @@
 //! A step of an exponential moving average.
 
-use advect_core::{Result, check};
+use advect_core::{Result, check, parallel};
 use candle_core::Var;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{PIECE, apart, in_place};
 use crate::cpu::in_place::with_slices;
-use crate::cpu::{Float, by_dtype, host, parallel};
+use crate::cpu::{Float, by_dtype, host};
 
 /// `average ← average + (1 − decay) (value − average)`, in place.
 ///

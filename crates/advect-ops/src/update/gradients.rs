@@ -1,12 +1,11 @@
 //! The global norm of gradients, and their scaling.
 
-use advect_core::Result;
+use advect_core::{Result, parallel};
 use candle_core::{DType, Tensor};
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::PIECE;
-use crate::cpu::{self, Float, by_dtype, host, parallel, sums};
+use crate::cpu::{self, Float, by_dtype, host, sums};
 
 /// The Euclidean norm of all elements of all tensors together. Squares are summed in f64: in a narrower dtype they
 /// overflow or vanish long before the elements do.
@@ -40,11 +39,9 @@ fn squares(x: &Tensor) -> Result<f64> {
     let x = x.contiguous()?;
     by_dtype!(x, T => {
         let x = host::<T>(&x)?;
-        let each = |x: &[T]| Arch::new().dispatch(Squares(x));
-        Ok(match parallel::worthwhile(x.len() / 4) {
-            true => x.par_chunks(PIECE).map(each).collect::<Vec<f64>>().iter().sum(),
-            false => x.chunks(PIECE).map(each).sum(),
-        })
+        Ok(parallel::sum(x.len(), PIECE, x.len() / 4, |range| {
+            Arch::new().dispatch(Squares(&x[range]))
+        }))
     })
 }
 

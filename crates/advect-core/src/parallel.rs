@@ -1,0 +1,118 @@
+//! Threads, where the work repays waking them: those of candle's own pool, so that no two pools compete for the cores.
+//!
+//! Their number is that of the physical cores, or that in the environment variable `CANDLE_NUM_THREADS` or
+//! `RAYON_NUM_THREADS`.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::utils::barrier_pool;
+
+/// Nanoseconds of work on one thread from which a second one helps.
+const WORTHWHILE: usize = 30_000;
+
+/// The number of threads that share long work.
+pub fn threads() -> usize {
+    barrier_pool().n_workers() + 1
+}
+
+/// Whether work of about so many nanoseconds on one thread should be divided.
+pub fn worthwhile(nanoseconds: usize) -> bool {
+    nanoseconds > WORTHWHILE && threads() > 1
+}
+
+/// The length of the pieces into which `count` items are best cut, a multiple of `unit`: all of them if the work is
+/// short, else one to four pieces a thread.
+pub fn piece(count: usize, unit: usize, nanoseconds: usize) -> usize {
+    // More for long work, so that threads that come late find something left.
+    let pieces = match nanoseconds {
+        short if !worthwhile(short) => 1,
+        long if long > 20 * WORTHWHILE => 4 * threads(),
+        _ => threads(),
+    };
+    count.div_ceil(pieces).next_multiple_of(unit.max(1)).max(1)
+}
+
+/// Calls `f` on each item, on several threads if all of it takes about as long on one as is [`worthwhile`]. Within a
+/// call, or beside one on another thread, items are worked on by the caller alone.
+///
+/// ```
+/// use advect_core::parallel;
+/// let mut squares = vec![0; 1000];
+/// let items = squares.iter_mut().enumerate().collect();
+/// parallel::each(items, 1_000_000, |(i, square)| *square = i * i);
+/// assert_eq!(squares[999], 998_001);
+/// ```
+///
+/// # Panics
+/// Where `f` does.
+pub fn each<I: Send>(items: Vec<I>, nanoseconds: usize, f: impl Fn(I) + Sync) {
+    static BUSY: AtomicBool = AtomicBool::new(false);
+    struct Release;
+    impl Drop for Release {
+        fn drop(&mut self) {
+            BUSY.store(false, Ordering::Release);
+        }
+    }
+    // The pool waits for its threads, so a call from within one would wait for itself.
+    if items.len() < 2 || !worthwhile(nanoseconds) || BUSY.swap(true, Ordering::Acquire) {
+        items.into_iter().for_each(f);
+        return;
+    }
+    let _release = Release;
+    let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|i| Mutex::new(Some(i))).collect();
+    barrier_pool().execute_chunked(items.len(), |range| {
+        for item in &items[range] {
+            let item = item.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(item) = item {
+                f(item);
+            }
+        }
+    });
+}
+
+/// The sum of `f` over pieces of `0..count` of a fixed length, in their order, so that it does not depend on the
+/// number of threads.
+pub fn sum(
+    count: usize,
+    piece: usize,
+    nanoseconds: usize,
+    f: impl Fn(std::ops::Range<usize>) -> f64 + Sync,
+) -> f64 {
+    let mut sums = vec![0.0; count.div_ceil(piece.max(1))];
+    let items = sums.iter_mut().enumerate().collect();
+    each(items, nanoseconds, |(i, sum): (usize, &mut f64)| {
+        *sum = f(i * piece..count.min((i + 1) * piece));
+    });
+    sums.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_item_is_visited_once_even_from_within() {
+        for count in [0, 1, 2, 67, 1000] {
+            let mut visits = vec![0; count];
+            each(visits.iter_mut().collect(), usize::MAX, |visits| {
+                let mut inner = [0; 3];
+                each(inner.iter_mut().collect(), usize::MAX, |x| *x += 1);
+                *visits += inner.iter().sum::<i32>();
+            });
+            assert!(visits.iter().all(|&v| v == 3));
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_does_no_lasting_harm() {
+        for _ in 0..2 {
+            let result = std::panic::catch_unwind(|| {
+                each((0..10).collect(), usize::MAX, |i| assert!(i != 7));
+            });
+            assert!(result.is_err());
+        }
+        let total = sum(1000, 10, usize::MAX, |range| range.len() as f64);
+        assert_eq!(total, 1000.0);
+    }
+}
