@@ -3,8 +3,9 @@
 //! Their number is that of the physical cores, or that in the environment variable `CANDLE_NUM_THREADS` or
 //! `RAYON_NUM_THREADS`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::utils::barrier_pool;
 
@@ -60,15 +61,31 @@ pub fn each<I: Send>(items: Vec<I>, nanoseconds: usize, f: impl Fn(I) + Sync) {
         return;
     }
     let _release = Release;
+    let (count, threads) = (items.len(), threads());
     let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|i| Mutex::new(Some(i))).collect();
-    barrier_pool().execute_chunked(items.len(), |range| {
-        for item in &items[range] {
-            let item = item.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(item) = item {
-                f(item);
+    let panic = Mutex::new(None);
+    barrier_pool().execute(|thread| {
+        // The same thread begins with the same share of the items in every call, as its cache holds what it worked on;
+        // then it helps the others.
+        let shares = (0..threads).map(|k| (thread + k) % threads);
+        let shares = shares.map(|share| share * count / threads..(share + 1) * count / threads);
+        for item in shares.flat_map(|share| &items[share]) {
+            let item = lock(item).take();
+            let Some(item) = item else { continue };
+            // A panic must not go through the pool, which would be poisoned.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| f(item))) {
+                lock(&panic).get_or_insert(payload);
             }
         }
     });
+    let payload = lock(&panic).take();
+    if let Some(payload) = payload {
+        resume_unwind(payload);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The sum of `f` over pieces of `0..count` of a fixed length, in their order, so that it does not depend on the

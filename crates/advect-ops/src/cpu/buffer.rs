@@ -28,7 +28,11 @@ impl<T> Shelf<T> {
 
 impl<T: Float> Buffer<T> {
     pub(crate) fn new(len: usize) -> Self {
-        let mut values = if len < LARGE { Vec::new() } else { Self::find(len) };
+        let mut values = if len < LARGE {
+            Vec::new()
+        } else {
+            Self::find(len)
+        };
         values.truncate(len);
         if values.is_empty() {
             values = vec![T::ZERO; len];
@@ -42,7 +46,9 @@ impl<T: Float> Buffer<T> {
         let mut shelf = T::shelf().lock();
         let fits = |(_, values): &(usize, &Vec<T>)| (len..=2 * len).contains(&values.capacity());
         let found = shelf.iter().enumerate().filter(fits);
-        let found = found.min_by_key(|(_, values)| values.capacity()).map(|(i, _)| i);
+        let found = found
+            .min_by_key(|(_, values)| values.capacity())
+            .map(|(i, _)| i);
         found.map_or_else(Vec::new, |i| shelf.swap_remove(i))
     }
 }

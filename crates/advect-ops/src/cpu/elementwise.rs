@@ -3,7 +3,7 @@
 use advect_core::parallel;
 use pulp::{Arch, Simd, WithSimd};
 
-use super::{Float};
+use super::Float;
 
 /// A function of `N` numbers.
 pub(crate) trait Function<T, const N: usize>: Copy + Send + Sync {

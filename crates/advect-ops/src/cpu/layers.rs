@@ -3,7 +3,9 @@
 use advect_core::parallel;
 use pulp::{Arch, Simd, WithSimd};
 
-use super::matmul::{Finish, Matrix, Nothing, PANEL, Packed, Start, multiply, multiply_transposed};
+use super::matmul::{
+    Finish, Matrix, Nothing, PANEL, Packed, Right, Start, multiply, multiply_transposed,
+};
 use super::{Buffer, Float};
 use crate::activation::Activation;
 
@@ -69,9 +71,8 @@ pub(crate) fn forward<T: Float>(
     let mut out = vec![T::ZERO; rows * outputs];
     let joined = save && parts.len() > 1;
     let buffer = |wanted: bool, width: usize| Buffer::new(if wanted { rows * width } else { 0 });
-    let hidden = |(i, layer): (usize, &Layer<'_, T>)| {
-        buffer(save && i + 1 < layers.len(), layer.outputs())
-    };
+    let hidden =
+        |(i, layer): (usize, &Layer<'_, T>)| buffer(save && i + 1 < layers.len(), layer.outputs());
     let slopes = |layer: &Layer<'_, T>| {
         let needed = !layer.activation.slope_follows_from_value();
         buffer(save && needed, layer.outputs())
@@ -207,7 +208,15 @@ impl<T: Float> WithSimd for Forward<'_, T> {
                 match self.packed.get(l) {
                     Some(packed) if !thin(layer) => {
                         let from = layer.bias.map_or(Start::Zero, Start::Row);
-                        multiply(simd, x_rows, packed, out, width, from, finish);
+                        multiply(
+                            simd,
+                            x_rows,
+                            Right::Packed(packed),
+                            out,
+                            width,
+                            from,
+                            finish,
+                        );
                     }
                     _ => multiply_transposed(simd, x_rows, layer.weight, layer.bias, out, finish),
                 }
@@ -328,7 +337,9 @@ pub(crate) fn backward<T: Float>(
                 }
             })
             .collect();
-        parallel::each(tasks, time, |task: Backward<'_, T>| Arch::new().dispatch(task));
+        parallel::each(tasks, time, |task: Backward<'_, T>| {
+            Arch::new().dispatch(task)
+        });
         for partial in partial.chunks_exact(width.max(1)) {
             for (sum, x) in sums.iter_mut().zip(partial) {
                 *sum += *x;
@@ -395,6 +406,7 @@ impl<T: Float> WithSimd for Backward<'_, T> {
             }
             let delta = Matrix::new(delta, self.rows, width);
             let inputs = layer.inputs();
+            let right = Right::rows::<S>(layer.weight).unwrap_or(Right::Packed(&self.packed[l]));
             if l > 0 {
                 let first = self.first * inputs;
                 let finish = &mut ScaleBySlope {
@@ -406,7 +418,7 @@ impl<T: Float> WithSimd for Backward<'_, T> {
                 multiply(
                     simd,
                     delta,
-                    &self.packed[l],
+                    right,
                     earlier[l - 1],
                     inputs,
                     Start::Zero,
@@ -414,15 +426,7 @@ impl<T: Float> WithSimd for Backward<'_, T> {
                 );
             } else if !self.input.is_empty() {
                 let finish = &mut Nothing;
-                multiply(
-                    simd,
-                    delta,
-                    &self.packed[0],
-                    self.input,
-                    inputs,
-                    Start::Zero,
-                    finish,
-                );
+                multiply(simd, delta, right, self.input, inputs, Start::Zero, finish);
             }
         }
     }
@@ -470,7 +474,9 @@ impl<T: Float> WeightGradients<T> {
         let blocks = (layers.iter().zip(&cuts)).map(|(layer, &cut)| {
             let starts = (0..layer.inputs()).step_by(cut);
             let width = |start| cut.min(layer.inputs() - start);
-            starts.map(|s| vec![T::ZERO; layer.outputs() * width(s)]).collect()
+            starts
+                .map(|s| vec![T::ZERO; layer.outputs() * width(s)])
+                .collect()
         });
         WeightGradients {
             blocks: blocks.collect(),
@@ -501,7 +507,9 @@ impl<T: Float> WeightGradients<T> {
                 tasks.push(WeightGradient { delta, x, out });
             }
         }
-        parallel::each(tasks, time, |task: WeightGradient<'_, T>| Arch::new().dispatch(task));
+        parallel::each(tasks, time, |task: WeightGradient<'_, T>| {
+            Arch::new().dispatch(task)
+        });
     }
 
     fn assemble(self, layers: &[Layer<'_, T>]) -> Vec<Vec<T>> {
@@ -526,17 +534,32 @@ impl<T: Float> WithSimd for WeightGradient<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let width = self.x.columns;
+        if let Some(right) = Right::rows::<S>(self.x) {
+            multiply(
+                simd,
+                self.delta,
+                right,
+                self.out,
+                width,
+                Start::Present,
+                &mut Nothing,
+            );
+            return;
+        }
         let mut packed = Packed::default();
         for start in (0..self.x.rows).step_by(DEEP) {
             let end = self.x.rows.min(start + DEEP);
             packed.fill(self.x.rows(start, end));
             let delta = self.delta.columns(start, end);
-            let from = if start > 0 {
-                Start::Present
-            } else {
-                Start::Zero
-            };
-            multiply(simd, delta, &packed, self.out, width, from, &mut Nothing);
+            multiply(
+                simd,
+                delta,
+                Right::Packed(&packed),
+                self.out,
+                width,
+                Start::Present,
+                &mut Nothing,
+            );
         }
     }
 }

@@ -172,28 +172,73 @@ impl<T: Float> Packed<T> {
     }
 }
 
-/// `C = A B + start` with B packed, where `start` is what C holds, or a row that is added to all rows; C's rows are `stride` apart. `finish` gets
+/// The right-hand side of a product.
+#[derive(Clone, Copy)]
+pub(crate) enum Right<'a, T> {
+    Packed(&'a Packed<T>),
+    /// As it lies in memory; see [`Right::rows`].
+    Rows(Matrix<'a, T>),
+}
+
+impl<'a, T: Float> Right<'a, T> {
+    /// A matrix as it lies in memory, if that is nearly as good as packed: full vectors, rows that are close.
+    pub(crate) fn rows<S: Simd>(b: Matrix<'a, T>) -> Option<Self> {
+        let near = b.column_stride == 1 && b.row_stride * size_of::<T>() <= NEAR;
+        (near && b.columns.is_multiple_of(2 * T::lanes::<S>())).then_some(Right::Rows(b))
+    }
+
+    fn inner(&self) -> usize {
+        match self {
+            Right::Packed(b) => b.inner,
+            Right::Rows(b) => b.rows,
+        }
+    }
+
+    fn columns(&self) -> usize {
+        match self {
+            Right::Packed(b) => b.columns,
+            Right::Rows(b) => b.columns,
+        }
+    }
+
+    /// The rows from `start` on in the panel that begins with column `first`, and the distance of its rows.
+    #[inline(always)]
+    fn panel(&self, start: usize, depth: usize, first: usize) -> (&'a [T], usize) {
+        match *self {
+            Right::Packed(b) => {
+                let offset = start * b.width() + first * depth;
+                (&b.values[offset..offset + depth * PANEL], PANEL)
+            }
+            Right::Rows(b) => (&b.values[start * b.row_stride + first..], b.row_stride),
+        }
+    }
+}
+
+/// Bytes between rows up to which they are read in place: more, and they would compete for few places of the cache.
+const NEAR: usize = 512;
+
+/// `C = A B + start`, where `start` is what C holds, or a row that is added to all rows; C's rows are `stride` apart. `finish` gets
 /// at most [`ROWS`] rows at a time.
 #[inline(always)]
 pub(crate) fn multiply<S: Simd, T: Float>(
     simd: S,
     a: Matrix<'_, T>,
-    b: &Packed<T>,
+    b: Right<'_, T>,
     c: &mut [T],
     stride: usize,
     from: Start<'_, T>,
     finish: &mut impl Finish<T>,
 ) {
-    assert!(a.columns == b.inner && stride >= b.columns);
-    let width = b.width();
-    if a.rows == 0 || b.columns == 0 {
+    let (inner, columns) = (b.inner(), b.columns());
+    assert!(a.columns == inner && stride >= columns);
+    if a.rows == 0 || columns == 0 {
         return;
     }
-    if b.inner == 0 {
+    if inner == 0 {
         for (i, row) in c.chunks_mut(stride).take(a.rows).enumerate() {
             match from {
-                Start::Zero => row[..b.columns].fill(T::ZERO),
-                Start::Row(start) => row[..b.columns].copy_from_slice(start),
+                Start::Zero => row[..columns].fill(T::ZERO),
+                Start::Row(start) => row[..columns].copy_from_slice(start),
                 Start::Present => {}
             }
             finish.rows::<S>(i, row);
@@ -201,9 +246,8 @@ pub(crate) fn multiply<S: Simd, T: Float>(
         return;
     }
     let mut packed = Vec::new();
-    for start in (0..b.inner).step_by(DEPTH) {
-        let depth = DEPTH.min(b.inner - start);
-        let panels = &b.values[start * width..][..depth * width];
+    for start in (0..inner).step_by(DEPTH) {
+        let depth = DEPTH.min(inner - start);
         let mut i = 0;
         while i < a.rows {
             let rows = ROWS.min(a.rows - i);
@@ -217,16 +261,22 @@ pub(crate) fn multiply<S: Simd, T: Float>(
                     values: &a.values[offset..],
                     stride: a.row_stride,
                 };
-                block(simd, a, rows, panels, depth, b.columns, c, stride, from);
+                block(simd, a, rows, b, start..start + depth, c, stride, from);
+            } else if a.row_stride == 1 && a.column_stride * size_of::<T>() <= NEAR {
+                let a = Rows::<true, T> {
+                    values: &a.values[offset..],
+                    stride: a.column_stride,
+                };
+                block(simd, a, rows, b, start..start + depth, c, stride, from);
             } else {
                 pack_rows(&a, i, rows, start, depth, &mut packed);
                 let a = Rows::<true, T> {
                     values: &packed,
                     stride: ROWS,
                 };
-                block(simd, a, rows, panels, depth, b.columns, c, stride, from);
+                block(simd, a, rows, b, start..start + depth, c, stride, from);
             }
-            if start + depth == b.inner {
+            if start + depth == inner {
                 finish.rows::<S>(i, c);
             }
             i += rows;
@@ -257,7 +307,7 @@ fn pack_rows<T: Float>(
     }
 }
 
-/// Some rows of A: contiguous, or side by side.
+/// Some rows of A: contiguous, or side by side. `stride` is the distance of rows, or of the sides.
 #[derive(Clone, Copy)]
 struct Rows<'a, const SIDE_BY_SIDE: bool, T> {
     values: &'a [T],
@@ -268,7 +318,7 @@ impl<const SIDE_BY_SIDE: bool, T> Rows<'_, SIDE_BY_SIDE, T> {
     #[inline(always)]
     fn index(&self, i: usize, k: usize) -> usize {
         if SIDE_BY_SIDE {
-            k * ROWS + i
+            k * self.stride + i
         } else {
             i * self.stride + k
         }
@@ -289,9 +339,8 @@ fn block<S: Simd, T: Float, const SIDE_BY_SIDE: bool>(
     simd: S,
     a: Rows<'_, SIDE_BY_SIDE, T>,
     rows: usize,
-    panels: &[T],
-    depth: usize,
-    columns: usize,
+    b: Right<'_, T>,
+    inner: std::ops::Range<usize>,
     c: &mut [T],
     stride: usize,
     from: Start<'_, T>,
@@ -301,9 +350,10 @@ fn block<S: Simd, T: Float, const SIDE_BY_SIDE: bool>(
     } else {
         ROWS / 2
     };
-    for (p, panel) in panels.chunks_exact(depth * PANEL).enumerate() {
-        let first = p * PANEL;
-        let width = PANEL.min(columns - first);
+    let depth = inner.len();
+    for first in (0..b.columns()).step_by(PANEL) {
+        let panel = b.panel(inner.start, depth, first);
+        let width = PANEL.min(b.columns() - first);
         let mut start = [T::ZERO; PANEL];
         if let Start::Row(row) = from {
             start[..width].copy_from_slice(&row[first..first + width]);
@@ -338,13 +388,27 @@ fn block<S: Simd, T: Float, const SIDE_BY_SIDE: bool>(
     }
 }
 
+/// A block for each constant below a bound of at most 8. (A loop may be unrolled too late for an array to become
+/// registers.)
+macro_rules! unrolled {
+    ($i:ident < $count:ident => $body:block) => {
+        unrolled!($i < $count => $body; 0 1 2 3 4 5 6 7)
+    };
+    ($i:ident < $count:ident => $body:block; $($n:literal)*) => {
+        $(if $n < $count {
+            const $i: usize = $n;
+            $body
+        })*
+    };
+}
+
 /// `R` rows of C, one panel, `V` vectors of columns at a time.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 fn tile<S: Simd, T: Float, const R: usize, const V: usize, const SIDE_BY_SIDE: bool>(
     simd: S,
     a: Rows<'_, SIDE_BY_SIDE, T>,
-    panel: &[T],
+    (panel, panel_stride): (&[T], usize),
     depth: usize,
     start: &[T; PANEL],
     c: &mut [T],
@@ -354,52 +418,64 @@ fn tile<S: Simd, T: Float, const R: usize, const V: usize, const SIDE_BY_SIDE: b
 ) {
     let lanes = T::lanes::<S>();
     let group = V * lanes;
-    let panel = T::vectors::<S>(panel).0;
-    let per_row = PANEL / lanes;
-    assert!(panel.len() >= depth * per_row && width <= PANEL && PANEL % group == 0);
-    assert!(depth > 0 && a.values.len() > a.index(R - 1, depth - 1));
+    let widest = width.next_multiple_of(group);
+    assert!(width <= PANEL && PANEL.is_multiple_of(group));
+    assert!(depth > 0 && panel.len() >= (depth - 1) * panel_stride + widest);
+    assert!(a.values.len() > a.index(R - 1, depth - 1));
     for first in (0..width).step_by(group) {
-        let mut row = [T::splat(simd, T::ZERO); V];
-        for (sum, start) in row
-            .iter_mut()
-            .zip(&T::vectors::<S>(start).0[first / lanes..])
-        {
-            *sum = *start;
-        }
-        let mut sums = [row; R];
-        for k in 0..depth {
-            let at = k * per_row + first / lanes;
-            let mut b = [T::splat(simd, T::ZERO); V];
-            for (j, b) in b.iter_mut().enumerate() {
-                // SAFETY: first / lanes + V ≤ per_row and k < depth; the panel holds depth · per_row vectors.
-                *b = unsafe { *panel.get_unchecked(at + j) };
+        let starts = &T::vectors::<S>(start).0[first / lanes..][..V];
+        let mut sums = [[T::splat(simd, T::ZERO); V]; R];
+        unrolled!(I < R => {
+            sums[I][0] = starts[0];
+            if V > 1 {
+                sums[I][1] = starts[1];
             }
-            for (i, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: i < R and k < depth, so the index is at most the one asserted above.
-                let value = unsafe { *a.values.get_unchecked(a.index(i, k)) };
-                let value = T::splat(simd, value);
-                for (sum, b) in sums.iter_mut().zip(b) {
-                    *sum = T::fused(simd, value, b, *sum);
+        });
+        for k in 0..depth {
+            let at = k * panel_stride + first;
+            // SAFETY: k < depth and first + group ≤ widest, so the end is at most the one asserted above.
+            let line = unsafe { panel.get_unchecked(at..at + group) };
+            let line = T::vectors::<S>(line).0;
+            let mut b = [T::splat(simd, T::ZERO); V];
+            // SAFETY: the line is V vectors long.
+            unsafe {
+                b[0] = *line.get_unchecked(0);
+                if V > 1 {
+                    b[1] = *line.get_unchecked(1);
                 }
             }
+            unrolled!(I < R => {
+                // SAFETY: I < R and k < depth, so the index is at most the one asserted above.
+                let value = unsafe { *a.values.get_unchecked(a.index(I, k)) };
+                let value = T::splat(simd, value);
+                sums[I][0] = T::fused(simd, value, b[0], sums[I][0]);
+                if V > 1 {
+                    sums[I][1] = T::fused(simd, value, b[1], sums[I][1]);
+                }
+            });
         }
         let valid = group.min(width - first);
-        for (i, sums) in sums.iter().enumerate() {
-            let row = &mut c[i * stride + first..][..valid];
+        unrolled!(I < R => {
+            let row = &mut c[I * stride + first..][..valid];
             if valid == group {
-                for (out, sum) in T::vectors_mut::<S>(row).0.iter_mut().zip(sums) {
-                    *out = if add { T::plus(simd, *out, *sum) } else { *sum };
+                let row = T::vectors_mut::<S>(row).0;
+                let add_to = |out, sum| if add { T::plus(simd, out, sum) } else { sum };
+                row[0] = add_to(row[0], sums[I][0]);
+                if V > 1 {
+                    row[1] = add_to(row[1], sums[I][1]);
                 }
             } else {
                 let mut whole = [T::ZERO; PANEL];
-                for (out, sum) in T::vectors_mut::<S>(&mut whole).0.iter_mut().zip(sums) {
-                    *out = *sum;
+                let vectors = T::vectors_mut::<S>(&mut whole).0;
+                vectors[0] = sums[I][0];
+                if V > 1 {
+                    vectors[1] = sums[I][1];
                 }
                 for (out, sum) in row.iter_mut().zip(whole) {
                     *out = if add { *out + sum } else { sum };
                 }
             }
-        }
+        });
     }
 }
 
