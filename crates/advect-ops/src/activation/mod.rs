@@ -13,7 +13,7 @@ mod tanh;
 
 use advect_core::Result;
 use candle_core::Tensor;
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use crate::Value;
 use crate::cpu::elementwise::{Function, map};
@@ -137,29 +137,66 @@ impl Activation {
 
     /// Replaces each element by its value.
     #[inline(always)]
-    pub(crate) fn values<S: Simd, T: Float>(self, x: &mut [T]) {
-        by_activation!(self, A => {
-            for x in x {
-                *x = A::value::<S, T>(*x);
-            }
-        });
+    pub(crate) fn values<S: Simd, T: Float>(self, simd: S, x: &mut [T]) {
+        simd.vectorize(ToValues(self, x));
     }
 
     /// Replaces each element by the slope at it.
     #[inline(always)]
-    pub(crate) fn slopes<S: Simd, T: Float>(self, x: &mut [T]) {
-        by_activation!(self, A => {
-            for x in x {
-                *x = A::slope::<S, T>(*x);
-            }
-        });
+    pub(crate) fn slopes<S: Simd, T: Float>(self, simd: S, x: &mut [T]) {
+        simd.vectorize(ToSlopes(self, x));
     }
 
     /// Multiplies by the slope where the value is `y`.
     #[inline(always)]
-    pub(crate) fn scale_by_slope_at_value<S: Simd, T: Float>(self, delta: &mut [T], y: &[T]) {
-        by_activation!(self, A => {
-            for (d, y) in delta.iter_mut().zip(y) {
+    pub(crate) fn scale_by_slope_at_value<S: Simd, T: Float>(
+        self,
+        simd: S,
+        delta: &mut [T],
+        y: &[T],
+    ) {
+        simd.vectorize(TimesSlope(self, delta, y));
+    }
+}
+
+// Functions of their own for each instruction set, so that they are compiled once, not wherever they are called.
+struct ToValues<'a, T>(Activation, &'a mut [T]);
+struct ToSlopes<'a, T>(Activation, &'a mut [T]);
+struct TimesSlope<'a, T>(Activation, &'a mut [T], &'a [T]);
+
+impl<T: Float> WithSimd for ToValues<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        by_activation!(self.0, A => {
+            for x in self.1 {
+                *x = A::value::<S, T>(*x);
+            }
+        });
+    }
+}
+
+impl<T: Float> WithSimd for ToSlopes<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        by_activation!(self.0, A => {
+            for x in self.1 {
+                *x = A::slope::<S, T>(*x);
+            }
+        });
+    }
+}
+
+impl<T: Float> WithSimd for TimesSlope<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        by_activation!(self.0, A => {
+            for (d, y) in self.1.iter_mut().zip(self.2) {
                 *d *= A::slope_at_value::<S, T>(*y);
             }
         });

@@ -234,15 +234,15 @@ struct Activate<'a, T> {
 
 impl<T: Float> Finish<T> for Activate<'_, T> {
     #[inline(always)]
-    fn rows<S: Simd>(&mut self, first: usize, y: &mut [T]) {
+    fn rows<S: Simd>(&mut self, simd: S, first: usize, y: &mut [T]) {
         let width = self.layer.outputs();
         let activation = self.layer.activation;
         if !self.slopes.is_empty() {
             let slopes = &mut self.slopes[first * width..][..y.len()];
             slopes.copy_from_slice(y);
-            activation.slopes::<S, T>(slopes);
+            activation.slopes(simd, slopes);
         }
-        activation.values::<S, T>(y);
+        activation.values(simd, y);
     }
 }
 
@@ -393,7 +393,7 @@ impl<T: Float> WithSimd for Backward<'_, T> {
                     slopes: self.saved.slopes[l].get(range.start..).unwrap_or(&[]),
                     width,
                 };
-                finish.rows::<S>(0, delta);
+                finish.rows(simd, 0, delta);
             }
             let (others, mine) = sums.split_at_mut(sums.len() - width);
             sums = others;
@@ -442,12 +442,11 @@ struct ScaleBySlope<'a, T> {
 
 impl<T: Float> Finish<T> for ScaleBySlope<'_, T> {
     #[inline(always)]
-    fn rows<S: Simd>(&mut self, first: usize, delta: &mut [T]) {
+    fn rows<S: Simd>(&mut self, simd: S, first: usize, delta: &mut [T]) {
         let first = first * self.width;
         if self.activation.slope_follows_from_value() {
             let values = &self.values[first..][..delta.len()];
-            self.activation
-                .scale_by_slope_at_value::<S, T>(delta, values);
+            self.activation.scale_by_slope_at_value(simd, delta, values);
         } else {
             for (d, s) in delta.iter_mut().zip(&self.slopes[first..]) {
                 *d *= *s;

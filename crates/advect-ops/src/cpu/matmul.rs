@@ -4,7 +4,7 @@
 //! vectors of columns stays in registers while the inner dimension is run through (Goto and van de Geijn 2008). Each
 //! element of C is summed in the same order whatever the tile, so results depend on neither threads nor other rows.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::Float;
 
@@ -19,7 +19,7 @@ pub(crate) const ROWS: usize = 8;
 /// for the instruction set of the function that calls them.)
 pub(crate) trait Finish<T> {
     /// `rows` are those from `first` on.
-    fn rows<S: Simd>(&mut self, first: usize, rows: &mut [T]);
+    fn rows<S: Simd>(&mut self, simd: S, first: usize, rows: &mut [T]);
 }
 
 /// Leaves rows as they are.
@@ -27,7 +27,7 @@ pub(crate) struct Nothing;
 
 impl<T> Finish<T> for Nothing {
     #[inline(always)]
-    fn rows<S: Simd>(&mut self, _: usize, _: &mut [T]) {}
+    fn rows<S: Simd>(&mut self, _: S, _: usize, _: &mut [T]) {}
 }
 
 /// What a product is added to.
@@ -241,7 +241,7 @@ pub(crate) fn multiply<S: Simd, T: Float>(
                 Start::Row(start) => row[..columns].copy_from_slice(start),
                 Start::Present => {}
             }
-            finish.rows::<S>(i, row);
+            finish.rows(simd, i, row);
         }
         return;
     }
@@ -256,28 +256,41 @@ pub(crate) fn multiply<S: Simd, T: Float>(
             let c = &mut c[..end];
             let offset = i * a.row_stride + start * a.column_stride;
             let from = if start > 0 { Start::Present } else { from };
+            let range = start..start + depth;
             if a.column_stride == 1 {
-                let a = Rows::<false, T> {
-                    values: &a.values[offset..],
-                    stride: a.row_stride,
-                };
-                block(simd, a, rows, b, start..start + depth, c, stride, from);
-            } else if a.row_stride == 1 && a.column_stride * size_of::<T>() <= NEAR {
-                let a = Rows::<true, T> {
-                    values: &a.values[offset..],
-                    stride: a.column_stride,
-                };
-                block(simd, a, rows, b, start..start + depth, c, stride, from);
+                let (values, stride_of_a) = (&a.values[offset..], a.row_stride);
+                let a = Rows::<false, T>::new(values, stride_of_a);
+                simd.vectorize(Block {
+                    a,
+                    rows,
+                    b,
+                    inner: range,
+                    c,
+                    stride,
+                    from,
+                });
             } else {
-                pack_rows(&a, i, rows, start, depth, &mut packed);
-                let a = Rows::<true, T> {
-                    values: &packed,
-                    stride: ROWS,
+                let near = a.row_stride == 1 && a.column_stride * size_of::<T>() <= NEAR;
+                let (values, stride_of_a) = match near {
+                    true => (&a.values[offset..], a.column_stride),
+                    false => {
+                        pack_rows(&a, i, rows, start, depth, &mut packed);
+                        (&packed[..], ROWS)
+                    }
                 };
-                block(simd, a, rows, b, start..start + depth, c, stride, from);
+                let a = Rows::<true, T>::new(values, stride_of_a);
+                simd.vectorize(Block {
+                    a,
+                    rows,
+                    b,
+                    inner: range,
+                    c,
+                    stride,
+                    from,
+                });
             }
             if start + depth == inner {
-                finish.rows::<S>(i, c);
+                finish.rows(simd, i, c);
             }
             i += rows;
         }
@@ -285,7 +298,6 @@ pub(crate) fn multiply<S: Simd, T: Float>(
 }
 
 /// Rows of A side by side, so that a tile reads them in order.
-#[inline(always)]
 fn pack_rows<T: Float>(
     a: &Matrix<'_, T>,
     i: usize,
@@ -314,7 +326,12 @@ struct Rows<'a, const SIDE_BY_SIDE: bool, T> {
     stride: usize,
 }
 
-impl<const SIDE_BY_SIDE: bool, T> Rows<'_, SIDE_BY_SIDE, T> {
+impl<'a, const SIDE_BY_SIDE: bool, T> Rows<'a, SIDE_BY_SIDE, T> {
+    #[inline(always)]
+    fn new(values: &'a [T], stride: usize) -> Self {
+        Rows { values, stride }
+    }
+
     #[inline(always)]
     fn index(&self, i: usize, k: usize) -> usize {
         if SIDE_BY_SIDE {
@@ -332,57 +349,71 @@ impl<const SIDE_BY_SIDE: bool, T> Rows<'_, SIDE_BY_SIDE, T> {
     }
 }
 
-/// Some rows of C, all panels.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-fn block<S: Simd, T: Float, const SIDE_BY_SIDE: bool>(
-    simd: S,
-    a: Rows<'_, SIDE_BY_SIDE, T>,
+/// Some rows of C, all panels. A function of its own for each instruction set, so that its many loops are compiled
+/// once, not wherever there is a product.
+struct Block<'a, 'b, const SIDE_BY_SIDE: bool, T> {
+    a: Rows<'a, SIDE_BY_SIDE, T>,
     rows: usize,
-    b: Right<'_, T>,
+    b: Right<'a, T>,
     inner: std::ops::Range<usize>,
-    c: &mut [T],
+    c: &'b mut [T],
     stride: usize,
-    from: Start<'_, T>,
-) {
-    let most = if S::REGISTER_COUNT >= 32 {
-        ROWS
-    } else {
-        ROWS / 2
-    };
-    let depth = inner.len();
-    for first in (0..b.columns()).step_by(PANEL) {
-        let panel = b.panel(inner.start, depth, first);
-        let width = PANEL.min(b.columns() - first);
-        let mut start = [T::ZERO; PANEL];
-        if let Start::Row(row) = from {
-            start[..width].copy_from_slice(&row[first..first + width]);
-        }
-        let add = matches!(from, Start::Present);
-        let mut i = 0;
-        while i < rows {
-            let (a, c) = (a.from(i), &mut c[i * stride + first..]);
-            // As few tiles as there can be.
-            macro_rules! tile {
-                ($rows:literal) => {{
-                    if width <= T::lanes::<S>() {
-                        tile::<S, T, $rows, 1, SIDE_BY_SIDE>(
-                            simd, a, panel, depth, &start, c, stride, width, add,
-                        );
-                    } else {
-                        tile::<S, T, $rows, 2, SIDE_BY_SIDE>(
-                            simd, a, panel, depth, &start, c, stride, width, add,
-                        );
-                    }
-                    i += $rows;
-                }};
+    from: Start<'a, T>,
+}
+
+impl<const SIDE_BY_SIDE: bool, T: Float> WithSimd for Block<'_, '_, SIDE_BY_SIDE, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Block {
+            a,
+            rows,
+            b,
+            inner,
+            c,
+            stride,
+            from,
+        } = self;
+        let most = if S::REGISTER_COUNT >= 32 {
+            ROWS
+        } else {
+            ROWS / 2
+        };
+        let depth = inner.len();
+        for first in (0..b.columns()).step_by(PANEL) {
+            let panel = b.panel(inner.start, depth, first);
+            let width = PANEL.min(b.columns() - first);
+            let mut start = [T::ZERO; PANEL];
+            if let Start::Row(row) = from {
+                start[..width].copy_from_slice(&row[first..first + width]);
             }
-            match (rows - i).min(most) {
-                8.. => tile!(8),
-                4..8 => tile!(4),
-                3 => tile!(3),
-                2 => tile!(2),
-                _ => tile!(1),
+            let add = matches!(from, Start::Present);
+            let mut i = 0;
+            while i < rows {
+                let (a, c) = (a.from(i), &mut c[i * stride + first..]);
+                // As few tiles as there can be.
+                macro_rules! tile {
+                    ($rows:literal) => {{
+                        if width <= T::lanes::<S>() {
+                            tile::<S, T, $rows, 1, SIDE_BY_SIDE>(
+                                simd, a, panel, depth, &start, c, stride, width, add,
+                            );
+                        } else {
+                            tile::<S, T, $rows, 2, SIDE_BY_SIDE>(
+                                simd, a, panel, depth, &start, c, stride, width, add,
+                            );
+                        }
+                        i += $rows;
+                    }};
+                }
+                match (rows - i).min(most) {
+                    8.. => tile!(8),
+                    4..8 => tile!(4),
+                    3 => tile!(3),
+                    2 => tile!(2),
+                    _ => tile!(1),
+                }
             }
         }
     }
@@ -512,7 +543,7 @@ pub(crate) fn multiply_transposed<S: Simd, T: Float>(
                 *c += *start;
             }
         }
-        finish.rows::<S>(i, c);
+        finish.rows(simd, i, c);
     }
 }
 

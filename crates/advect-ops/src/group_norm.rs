@@ -1,0 +1,366 @@
+//! Group normalisation (Wu and He 2018, eq. 1–6), with an activation in the same pass.
+
+use advect_core::{Error, Result, check, parallel};
+use candle_core::{D, DType, Tensor};
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::cpu::{Float, by_dtype, host, sums, tensor};
+use crate::layer_norm::moments;
+use crate::operation::{Operation, Output, Tangent};
+use crate::{Activation, Dual, Value};
+
+/// `activation((x − mean) / √(variance + ε) · scale + shift)` for x of shape `(batch, channels, ...)`, with mean and
+/// variance over each sample's groups of `channels / groups` channels.
+///
+/// `scale` and `shift` are `(channels,)`, or `(batch, channels)` for adaptive normalisation (Dhariwal and Nichol 2021,
+/// section 4.3: scale = 1 + γ, shift = β).
+///
+/// ```
+/// use advect_ops::{Activation, group_norm};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Tensor::new(&[[[1f64, 3.0], [10.0, 30.0]]], &Device::Cpu)?;
+/// let (scale, shift) = (Tensor::ones(2, DType::F64, &Device::Cpu)?, Tensor::zeros(2, DType::F64, &Device::Cpu)?);
+/// let y = group_norm(&x, 2, &scale, &shift, 0.0, Activation::Relu)?;
+/// assert_eq!(y.to_vec3::<f64>()?, [[[0.0, 1.0], [0.0, 1.0]]]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Range`] unless the groups divide the channels or for a negative ε, [`Error`] naming the argument that does
+/// not fit.
+pub fn group_norm<V: Value>(
+    x: &V,
+    groups: usize,
+    scale: &V,
+    shift: &V,
+    epsilon: f64,
+    activation: Activation,
+) -> Result<V> {
+    let epsilon = check::non_negative("epsilon", epsilon)?;
+    let op = GroupNorm {
+        groups,
+        epsilon,
+        activation,
+    };
+    op.check(x.primal(), scale.primal(), shift.primal())?;
+    V::apply(op, &[x, scale, shift])
+}
+
+/// The gradients of x, scale and shift of [`group_norm`], given that of its value: for those who walk backwards
+/// themselves.
+///
+/// # Errors
+/// As [`group_norm`], and [`Error::DType`] or [`Error::Device`] unless all are f32 or f64 in the CPU's memory.
+#[allow(clippy::too_many_arguments)]
+pub fn group_norm_gradients(
+    x: &Tensor,
+    groups: usize,
+    scale: &Tensor,
+    shift: &Tensor,
+    epsilon: f64,
+    activation: Activation,
+    gradient: &Tensor,
+) -> Result<[Tensor; 3]> {
+    let epsilon = check::non_negative("epsilon", epsilon)?;
+    let op = GroupNorm {
+        groups,
+        epsilon,
+        activation,
+    };
+    op.check(x, scale, shift)?;
+    check::alike("gradient", gradient, "x", x)?;
+    let (x, scale) = (x.contiguous()?, scale.contiguous()?);
+    let (shift, gradient) = (shift.contiguous()?, gradient.contiguous()?);
+    op.gradients(&x, &scale, &shift, &gradient)
+}
+
+#[derive(Clone, Copy)]
+struct GroupNorm {
+    groups: usize,
+    epsilon: f64,
+    activation: Activation,
+}
+
+impl GroupNorm {
+    fn check(&self, x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<()> {
+        check::float("x", x)?;
+        let dims = x.dims();
+        let &[batch, channels, ..] = dims else {
+            return Err(Error::shape("x", dims, "(batch, channels, ...)"));
+        };
+        if self.groups == 0 || channels == 0 || !channels.is_multiple_of(self.groups) {
+            let accepted = format!("a divisor of the number of channels, {channels},");
+            return Err(Error::range("groups", self.groups, accepted));
+        }
+        for (name, affine) in [("scale", scale), ("shift", shift)] {
+            check::same_kind(name, affine, "x", x)?;
+            if affine.dims() != [channels] && affine.dims() != [batch, channels] {
+                let accepted = format!("({channels},) or ({batch}, {channels})");
+                return Err(Error::shape(name, affine.dims(), accepted));
+            }
+        }
+        check::alike("shift", shift, "scale", scale)
+    }
+
+    /// By candle's operations, in at least 32 bits.
+    fn composed<V: Value>(&self, x: &V, scale: &V, shift: &V) -> Result<V> {
+        let primal = x.primal();
+        let (dtype, shape) = (primal.dtype(), primal.shape());
+        let (batch, channels) = (primal.dims()[0], primal.dims()[1]);
+        let wide = |x: &Tensor| match dtype {
+            DType::F16 | DType::BF16 => x.to_dtype(DType::F32),
+            _ => Ok(x.clone()),
+        };
+        if primal.elem_count() == 0 {
+            return Ok(x.clone());
+        }
+        let rows = x.map_linear(|x| Ok(wide(x)?.reshape((batch * self.groups, ()))?))?;
+        let mean = rows.map_linear(|x| Ok(x.mean_keepdim(D::Minus1)?.neg()?))?;
+        let centred = rows.plus(&mean)?;
+        let variance = centred
+            .times(&centred)?
+            .map_linear(|x| Ok(x.mean_keepdim(D::Minus1)?))?;
+        let root = |v: &Tensor| -> Result<Tensor> { Ok((v + self.epsilon)?.sqrt()?.recip()?) };
+        let slope = |v: &Tensor| Ok((root(v)? * (v + self.epsilon)?.recip()?)?.affine(-0.5, 0.0)?);
+        let normal = centred.times(&variance.map_elements(root, slope)?)?;
+        let planes = normal.map_linear(|x| Ok(x.reshape((batch, channels, ()))?))?;
+        let column = |affine: &Tensor| -> Result<Tensor> {
+            Ok(wide(affine)?.reshape((affine.elem_count() / channels, channels, 1))?)
+        };
+        let y = planes
+            .times(&scale.map_linear(column)?)?
+            .plus(&shift.map_linear(column)?)?;
+        let y = y.map_linear(|y| Ok(y.reshape(shape)?.to_dtype(dtype)?))?;
+        self.activation.apply(&y)
+    }
+
+    fn sizes(&self, x: &Tensor, scale: &Tensor) -> Sizes {
+        let (batch, channels) = (x.dims()[0], x.dims()[1]);
+        Sizes {
+            groups: self.groups,
+            channels: channels / self.groups,
+            area: x.elem_count() / (batch * channels).max(1),
+            adaptive: scale.rank() > 1,
+        }
+    }
+
+    fn gradients(
+        &self,
+        x: &Tensor,
+        scale: &Tensor,
+        shift: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<[Tensor; 3]> {
+        let sizes = self.sizes(x, scale);
+        let channels = x.dims()[1];
+        by_dtype!(x, T => {
+            let (values, g) = (host::<T>(x)?, host::<T>(gradient)?);
+            let (scales, shifts) = (host::<T>(scale)?, host::<T>(shift)?);
+            let mut dx = vec![T::ZERO; values.len()];
+            // Of each sample: the sums for scale, and for shift.
+            let samples = x.dims()[0];
+            let mut scale_sums = vec![T::ZERO; samples * channels];
+            let mut shift_sums = vec![T::ZERO; samples * channels];
+            let length = sizes.length().max(1);
+            let sums = scale_sums.chunks_mut(sizes.channels).zip(shift_sums.chunks_mut(sizes.channels));
+            let tasks = (dx.chunks_mut(length).zip(sums).enumerate()).map(|(i, (dx, sums))| {
+                let affine = sizes.affine(i);
+                Backward {
+                    activation: self.activation,
+                    epsilon: T::of(self.epsilon),
+                    x: &values[i * length..][..length],
+                    g: &g[i * length..][..length],
+                    scale: &scales[affine.clone()],
+                    shift: &shifts[affine],
+                    dx,
+                    sums,
+                    area: sizes.area,
+                }
+            }).collect();
+            parallel::each(tasks, 2 * values.len(), |task: Backward<'_, T>| Arch::new().dispatch(task));
+            let reduce = |sums: Vec<T>| match sizes.adaptive {
+                true => sums,
+                false => {
+                    let mut total = vec![T::ZERO; channels];
+                    for sums in sums.chunks_exact(channels.max(1)) {
+                        for (total, x) in total.iter_mut().zip(sums) {
+                            *total += *x;
+                        }
+                    }
+                    total
+                }
+            };
+            Ok([
+                tensor(dx, x.shape())?,
+                tensor(reduce(scale_sums), scale.shape())?,
+                tensor(reduce(shift_sums), shift.shape())?,
+            ])
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sizes {
+    groups: usize,
+    /// Channels of a group.
+    channels: usize,
+    /// Elements of a channel.
+    area: usize,
+    adaptive: bool,
+}
+
+impl Sizes {
+    /// Elements of a group.
+    fn length(&self) -> usize {
+        self.channels * self.area
+    }
+
+    /// Where scale and shift of the i-th group of the batch are.
+    fn affine(&self, i: usize) -> std::ops::Range<usize> {
+        let group = if self.adaptive { i } else { i % self.groups };
+        group * self.channels..(group + 1) * self.channels
+    }
+}
+
+impl Operation for GroupNorm {
+    type Saved = ();
+
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        self.composed(inputs[0], inputs[1], inputs[2])
+    }
+
+    fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
+        let (x, scale, shift) = (inputs[0], inputs[1], inputs[2]);
+        let sizes = self.sizes(x, scale);
+        by_dtype!(x, T => {
+            let (values, scales, shifts) = (host::<T>(x)?, host::<T>(scale)?, host::<T>(shift)?);
+            let mut y = vec![T::ZERO; values.len()];
+            let length = sizes.length().max(1);
+            let tasks = (y.chunks_mut(length).enumerate()).map(|(i, y)| {
+                let affine = sizes.affine(i);
+                Forward {
+                    activation: self.activation,
+                    epsilon: T::of(self.epsilon),
+                    x: &values[i * length..][..length],
+                    scale: &scales[affine.clone()],
+                    shift: &shifts[affine],
+                    y,
+                    area: sizes.area,
+                }
+            }).collect();
+            parallel::each(tasks, values.len(), |task: Forward<'_, T>| Arch::new().dispatch(task));
+            Ok((Output::new(y, x.shape()), ()))
+        })
+    }
+
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        _: &Tensor,
+        (): &(),
+        gradient: &Tensor,
+        _: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let gradients = self.gradients(inputs[0], inputs[1], inputs[2], gradient)?;
+        Ok(gradients.map(Some).into())
+    }
+}
+
+impl Tangent for GroupNorm {
+    fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
+        let dual = |i: usize| Dual::from_parts(inputs[i].clone(), tangents[i].cloned());
+        self.composed(&dual(0), &dual(1), &dual(2))?.into_parts()
+    }
+}
+
+/// One group.
+struct Forward<'a, T> {
+    activation: Activation,
+    epsilon: T,
+    x: &'a [T],
+    scale: &'a [T],
+    shift: &'a [T],
+    y: &'a mut [T],
+    area: usize,
+}
+
+impl<T: Float> WithSimd for Forward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (mean, inverse) = moments(self.x, true, self.epsilon);
+        let planes = self
+            .y
+            .chunks_exact_mut(self.area)
+            .zip(self.x.chunks_exact(self.area));
+        for ((y, x), (scale, shift)) in planes.zip(self.scale.iter().zip(self.shift)) {
+            let factor = *scale * inverse;
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = (*x - mean).madd::<S>(factor, *shift);
+            }
+            self.activation.values(simd, y);
+        }
+    }
+}
+
+/// One group: as for layers, with the activation's slope first.
+struct Backward<'a, T> {
+    activation: Activation,
+    epsilon: T,
+    x: &'a [T],
+    g: &'a [T],
+    scale: &'a [T],
+    shift: &'a [T],
+    dx: &'a mut [T],
+    sums: (&'a mut [T], &'a mut [T]),
+    area: usize,
+}
+
+impl<T: Float> WithSimd for Backward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (mean, inverse) = moments(self.x, true, self.epsilon);
+        let count = T::of(self.x.len() as f64);
+        let (mut of_h, mut of_product) = (T::ZERO, T::ZERO);
+        let planes = self
+            .x
+            .chunks_exact(self.area)
+            .zip(self.g.chunks_exact(self.area));
+        let affine = self.scale.iter().zip(self.shift);
+        let sums = self.sums.0.iter_mut().zip(self.sums.1.iter_mut());
+        for (((dx, (x, g)), (scale, shift)), (scale_sum, shift_sum)) in
+            (self.dx.chunks_exact_mut(self.area).zip(planes))
+                .zip(affine)
+                .zip(sums)
+        {
+            let factor = *scale * inverse;
+            for (dx, x) in dx.iter_mut().zip(x) {
+                *dx = (*x - mean).madd::<S>(factor, *shift);
+            }
+            self.activation.slopes(simd, dx);
+            for (dx, g) in dx.iter_mut().zip(g) {
+                *dx *= *g;
+            }
+            let [sum, product] = sums::sum_pairs(dx, x, |h, x| [h, h * (x - mean)]);
+            (*scale_sum, *shift_sum) = (product * inverse, sum);
+            of_h += *scale * sum;
+            of_product += *scale * product * inverse;
+        }
+        let (of_h, of_product) = (of_h / count, of_product / count);
+        let planes = self
+            .dx
+            .chunks_exact_mut(self.area)
+            .zip(self.x.chunks_exact(self.area));
+        for ((dx, x), scale) in planes.zip(self.scale) {
+            for (dx, x) in dx.iter_mut().zip(x) {
+                let normal = (*x - mean) * inverse;
+                *dx = (*scale * *dx - of_h - normal * of_product) * inverse;
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What holds for every operation; each test calls it with a case.
+#![allow(dead_code)]
+
+use advect_core::testing::{assert_close, gradient};
+use advect_core::{Generator, Result};
+use advect_ops::{Dual, Value};
+use candle_core::{DType, Device, Tensor, Var};
+
+/// An operation with fixed options, and what it should be.
+pub(crate) trait Case {
+    /// The operation.
+    fn run<V: Value>(&self, inputs: &[V]) -> Result<V>;
+
+    /// The same by plain operations of candle.
+    fn plain(&self, inputs: &[Tensor]) -> Result<Tensor>;
+}
+
+pub(crate) fn normal(seed: u64, shape: &[usize]) -> Tensor {
+    Generator::from_seed(seed)
+        .normal(shape, DType::F64, &Device::Cpu)
+        .unwrap()
+}
+
+pub(crate) fn inputs(shapes: &[&[usize]]) -> Vec<Tensor> {
+    (1..)
+        .zip(shapes)
+        .map(|(seed, shape)| normal(seed, shape))
+        .collect()
+}
+
+/// The same elements elsewhere: an offset, and strides that are not those of a contiguous tensor.
+pub(crate) fn views(x: &Tensor) -> Vec<Tensor> {
+    let mut views = Vec::new();
+    if x.elem_count() == 0 {
+        return views;
+    }
+    for dim in 0..x.rank() {
+        let one = x.narrow(dim, 0, 1).unwrap();
+        let wide = Tensor::cat(&[&one, x, &one, &one], dim).unwrap();
+        views.push(wide.narrow(dim, 1, x.dims()[dim]).unwrap());
+    }
+    if x.rank() > 1 {
+        let swapped = x.transpose(0, x.rank() - 1).unwrap();
+        let swapped = swapped.force_contiguous().unwrap();
+        views.push(swapped.transpose(0, x.rank() - 1).unwrap());
+    }
+    views
+}
+
+/// Values in f64 and f32, and from views, against the plain composition. The bounds are relative to the largest
+/// element: `1e-13` and `2e-6` times `slack`.
+pub(crate) fn check_values(case: &impl Case, inputs: &[Tensor], slack: f64) {
+    let expected = case.plain(inputs).unwrap();
+    let ours = case.run(inputs).unwrap();
+    assert_eq!(ours.dims(), expected.dims());
+    if expected.elem_count() == 0 {
+        return;
+    }
+    let size = expected
+        .abs()
+        .unwrap()
+        .max_all()
+        .unwrap()
+        .to_scalar::<f64>()
+        .unwrap();
+    assert_close(&ours, &expected, 0.0, 1e-13 * slack * size.max(1e-3));
+    let single: Vec<Tensor> = inputs
+        .iter()
+        .map(|x| x.to_dtype(DType::F32).unwrap())
+        .collect();
+    let rounded: Vec<Tensor> = single
+        .iter()
+        .map(|x| x.to_dtype(DType::F64).unwrap())
+        .collect();
+    let expected = case.plain(&rounded).unwrap();
+    let ours_single = case.run(&single).unwrap();
+    assert_eq!(ours_single.dtype(), DType::F32);
+    assert_close(&ours_single, &expected, 0.0, 2e-6 * slack * size.max(1e-3));
+    for (i, x) in inputs.iter().enumerate() {
+        for view in views(x) {
+            let mut inputs = inputs.to_vec();
+            inputs[i] = view;
+            assert_close(&case.run(&inputs).unwrap(), &ours, 0.0, 0.0);
+        }
+    }
+}
+
+/// A number that depends on all elements.
+fn weighted(y: &Tensor) -> Result<Tensor> {
+    Ok((y * normal(99, y.dims()))?.sum_all()?)
+}
+
+/// Gradients, derivatives along a direction, and gradients of those, against finite differences.
+pub(crate) fn check_derivatives(case: &impl Case, inputs: &[Tensor]) {
+    let vars: Vec<Var> = inputs
+        .iter()
+        .map(|x| Var::from_tensor(x).unwrap())
+        .collect();
+    let tracked: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
+    let replaced = |i: usize, x: &Tensor| {
+        let mut inputs = inputs.to_vec();
+        inputs[i] = x.clone();
+        inputs
+    };
+
+    // Backwards, for all arguments at once and for each alone.
+    let grads = weighted(&case.run(&tracked).unwrap())
+        .unwrap()
+        .backward()
+        .unwrap();
+    for (i, (x, var)) in inputs.iter().zip(&vars).enumerate() {
+        let value = |x: &Tensor| Ok(weighted(&case.run(&replaced(i, x))?)?.to_scalar::<f64>()?);
+        let numeric = gradient(value, x, 1e-3).unwrap();
+        let ours = grads
+            .get(var)
+            .unwrap_or_else(|| panic!("no gradient of argument {i}"));
+        assert_close(ours, &numeric, 1e-6, 1e-7);
+        let alone = case.run(&replaced(i, var.as_tensor())).unwrap();
+        let alone = weighted(&alone).unwrap().backward().unwrap();
+        assert_close(alone.get(var).unwrap(), ours, 0.0, 1e-14);
+    }
+
+    // Forwards, along all arguments.
+    let directions: Vec<Tensor> = (20..)
+        .zip(inputs)
+        .map(|(seed, x)| normal(seed, x.dims()))
+        .collect();
+    let along = |inputs: &[Tensor]| -> Result<(Tensor, Tensor)> {
+        let duals = inputs.iter().zip(&directions);
+        let duals: Result<Vec<Dual>> = duals
+            .map(|(x, dx)| Dual::new(x.clone(), dx.clone()))
+            .collect();
+        case.run(&duals?)?.into_parts()
+    };
+    let (value, tangent) = along(inputs).unwrap();
+    assert_close(&value, &case.run(inputs).unwrap(), 1e-12, 1e-12);
+    let at = |h: f64| {
+        let moved = inputs.iter().zip(&directions);
+        let moved: Vec<Tensor> = moved
+            .map(|(x, dx)| (x + (dx * h).unwrap()).unwrap())
+            .collect();
+        case.run(&moved).unwrap()
+    };
+    let central = |h: f64| ((at(h) - at(-h)).unwrap() / (2.0 * h)).unwrap();
+    let h = 1e-3;
+    let numeric = (((central(h / 2.0) * 4.0).unwrap() - central(h)).unwrap() / 3.0).unwrap();
+    assert_close(&tangent, &numeric, 1e-6, 1e-7);
+
+    // The derivative's own gradient.
+    let grads = weighted(&along(&tracked).unwrap().1)
+        .unwrap()
+        .backward()
+        .unwrap();
+    for (i, (x, var)) in inputs.iter().zip(&vars).enumerate() {
+        let value = |x: &Tensor| Ok(weighted(&along(&replaced(i, x))?.1)?.to_scalar::<f64>()?);
+        let numeric = gradient(value, x, 1e-3).unwrap();
+        match grads.get(var) {
+            Some(ours) => assert_close(ours, &numeric, 1e-6, 1e-6),
+            None => assert_close(&numeric, &numeric.zeros_like().unwrap(), 0.0, 1e-9),
+        }
+    }
+}

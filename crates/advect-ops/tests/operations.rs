@@ -1,0 +1,662 @@
+//! Every operation against plain compositions in f64, finite differences, views and both dtypes, over shapes from
+//! empty to odd.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod contract;
+
+use advect_core::Coefficient::{PerSample, Shared};
+use advect_core::Result;
+use advect_ops::{
+    Activation, Value, attention, avg_pool, combine, group_norm, layer_norm, linear, mlp, rms_norm,
+    scale_samples, sinusoids, softmax, upsample_nearest,
+};
+use candle_core::{D, Device, Tensor};
+use contract::{Case, check_derivatives, check_values, inputs, normal};
+use proptest::prelude::*;
+
+struct Activate(Activation);
+
+impl Case for Activate {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        self.0.apply(&x[0])
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let x = &x[0];
+        let sigmoid = |x: &Tensor| -> Result<Tensor> { Ok((x.neg()?.exp()? + 1.0)?.recip()?) };
+        let elu = |x: &Tensor, alpha: f64| -> Result<Tensor> {
+            let below = ((x.minimum(0.0)?.exp()? - 1.0)? * alpha)?;
+            Ok((x.relu()? + below)?)
+        };
+        Ok(match self.0 {
+            Activation::Identity => x.clone(),
+            Activation::Relu => x.maximum(0.0)?,
+            Activation::Silu => (x * sigmoid(x)?)?,
+            Activation::Gelu => ((x * ((x / 2f64.sqrt())?.erf()? + 1.0)?)? * 0.5)?,
+            Activation::GeluTanh => {
+                let u = ((x + (x.powf(3.0)? * 0.044715)?)? * (2.0 / std::f64::consts::PI).sqrt())?;
+                ((x * (u.tanh()? + 1.0)?)? * 0.5)?
+            }
+            Activation::Elu => elu(x, 1.0)?,
+            Activation::Selu => (elu(x, 1.673_263_242_354_377_2)? * 1.050_700_987_355_480_5)?,
+            Activation::Tanh => x.tanh()?,
+            Activation::Sigmoid => sigmoid(x)?,
+            Activation::Softplus => (x.exp()? + 1.0)?.log()?,
+            other => panic!("{other:?} has no test"),
+        })
+    }
+}
+
+#[test]
+fn activations() {
+    for activation in Activation::ALL {
+        let case = Activate(activation);
+        let x = Tensor::new(&[-3.0f64, -0.8, -0.01, 0.02, 0.9, 4.0], &Device::Cpu).unwrap();
+        check_derivatives(&case, &[x]);
+        check_values(&case, &[(normal(0, &[7, 67, 3]) * 3.0).unwrap()], 1.0);
+        check_values(&case, &inputs(&[&[0, 3]]), 1.0);
+    }
+}
+
+#[test]
+fn activations_at_the_ends() {
+    let ends = [
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        1e30,
+        -1e30,
+        0.0,
+        -0.0,
+    ];
+    let x = Tensor::new(&ends, &Device::Cpu).unwrap();
+    for activation in Activation::ALL {
+        let y = activation.apply(&x).unwrap().to_vec1::<f64>().unwrap();
+        let single = activation
+            .apply(&x.to_dtype(candle_core::DType::F32).unwrap())
+            .unwrap();
+        let single = single.to_vec1::<f32>().unwrap();
+        assert!(y[0].is_nan() && single[0].is_nan(), "{activation:?}");
+        // From 1e30 on the functions are the limits: x, 1 or a constant.
+        assert!(!y[3].is_nan() && !y[4].is_nan(), "{activation:?}");
+        assert!(!single[3].is_nan() && !single[4].is_nan(), "{activation:?}");
+        assert_eq!(y[5], y[6], "{activation:?}");
+    }
+}
+
+struct Linear(Activation);
+
+impl Case for Linear {
+    // The parameters are constants along directions, so they are no arguments of the case.
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        linear(&x[0], x[1].primal(), Some(x[2].primal()), self.0)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let z = x[0].broadcast_matmul(&x[1].t()?)?.broadcast_add(&x[2])?;
+        Activate(self.0).plain(&[z])
+    }
+}
+
+struct Perceptron {
+    parts: usize,
+    activation: Activation,
+}
+
+impl Case for Perceptron {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        let (parts, parameters) = x.split_at(self.parts);
+        let layers: Vec<_> = parameters
+            .chunks(2)
+            .map(|l| (l[0].primal(), l[1].primal()))
+            .collect();
+        mlp(&parts.iter().collect::<Vec<_>>(), &layers, self.activation)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let (parts, parameters) = x.split_at(self.parts);
+        let rows = parts[0].dim(0)?;
+        let wide: Vec<Tensor> = (parts.iter())
+            .map(|x| {
+                x.broadcast_as((rows, x.dims()[1]))
+                    .unwrap()
+                    .contiguous()
+                    .unwrap()
+            })
+            .collect();
+        let mut h = Tensor::cat(&wide, 1)?;
+        for (i, layer) in parameters.chunks(2).enumerate() {
+            if i > 0 {
+                h = Activate(self.activation).plain(&[h])?;
+            }
+            h = h.matmul(&layer[0].t()?)?.broadcast_add(&layer[1])?;
+        }
+        Ok(h)
+    }
+}
+
+/// Gradients of parameters too, which are constants along directions: backwards only.
+fn check_gradients(case: &impl Case, inputs: &[Tensor]) {
+    use advect_core::testing::{assert_close, gradient};
+    let vars: Vec<_> = inputs
+        .iter()
+        .map(|x| candle_core::Var::from_tensor(x).unwrap())
+        .collect();
+    let tracked: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+    let loss = |y: Tensor| (y.sqr()? * 0.5)?.sum_all();
+    let grads = loss(case.run(&tracked).unwrap())
+        .unwrap()
+        .backward()
+        .unwrap();
+    for (i, (x, var)) in inputs.iter().zip(&vars).enumerate() {
+        let value = |x: &Tensor| {
+            let mut inputs = inputs.to_vec();
+            inputs[i] = x.clone();
+            Ok(loss(case.run(&inputs)?)?.to_scalar::<f64>()?)
+        };
+        let numeric = gradient(value, x, 1e-3).unwrap();
+        assert_close(grads.get(var).unwrap(), &numeric, 1e-6, 1e-6);
+    }
+}
+
+/// Derivatives in the first argument alone.
+struct First<'a, C>(&'a C, Vec<Tensor>);
+
+impl<C: Case> Case for First<'_, C> {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        let others = self.1.iter().map(|x| V::constant(x.clone()));
+        self.0
+            .run(&[x[0].clone()].into_iter().chain(others).collect::<Vec<V>>())
+    }
+
+    fn plain(&self, _: &[Tensor]) -> Result<Tensor> {
+        panic!("not compared")
+    }
+}
+
+#[test]
+fn linear_layers() {
+    for activation in Activation::ALL {
+        let case = Linear(activation);
+        let x = inputs(&[&[2, 3, 4], &[5, 4], &[5]]);
+        check_gradients(&case, &x);
+        check_derivatives(&First(&case, x[1..].to_vec()), &x[..1]);
+        check_values(&case, &inputs(&[&[67, 5], &[33, 5], &[33]]), 4.0);
+    }
+}
+
+#[test]
+fn perceptrons() {
+    for activation in Activation::ALL {
+        let case = Perceptron {
+            parts: 3,
+            activation,
+        };
+        let x = inputs(&[
+            &[9, 2],
+            &[1, 3],
+            &[9, 1],
+            &[7, 6],
+            &[7],
+            &[4, 7],
+            &[4],
+            &[2, 4],
+            &[2],
+        ]);
+        check_gradients(&case, &x);
+        check_derivatives(&First(&case, x[1..].to_vec()), &x[..1]);
+    }
+    // More rows than one slab, and threads.
+    let case = Perceptron {
+        parts: 2,
+        activation: Activation::Silu,
+    };
+    let x = inputs(&[
+        &[2500, 2],
+        &[1, 1],
+        &[64, 3],
+        &[64],
+        &[96, 64],
+        &[96],
+        &[2, 96],
+        &[2],
+    ]);
+    check_values(&case, &x, 30.0);
+    big_gradients(&case, &x);
+}
+
+/// Gradients against those of candle's own graph of the plain composition.
+fn big_gradients(case: &impl Case, inputs: &[Tensor]) {
+    let vars: Vec<_> = inputs
+        .iter()
+        .map(|x| candle_core::Var::from_tensor(x).unwrap())
+        .collect();
+    let tracked: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+    let loss = |y: Tensor| (y * 0.01).unwrap().sqr().unwrap().sum_all().unwrap();
+    let ours = loss(case.run(&tracked).unwrap()).backward().unwrap();
+    let plain = loss(case.plain(&tracked).unwrap()).backward().unwrap();
+    for var in &vars {
+        let (ours, plain) = (ours.get(var).unwrap(), plain.get(var).unwrap());
+        let size = plain
+            .abs()
+            .unwrap()
+            .max_all()
+            .unwrap()
+            .to_scalar::<f64>()
+            .unwrap();
+        advect_core::testing::assert_close(ours, plain, 0.0, 1e-11 * size.max(1e-3));
+    }
+}
+
+struct Combine(Vec<advect_core::Coefficient>);
+
+impl Case for Combine {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        let terms: Vec<_> = self.0.iter().cloned().zip(x).collect();
+        combine(&terms)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let mut sum = x[0].zeros_like()?;
+        for (c, x) in self.0.iter().zip(x) {
+            sum = (sum + c.times(x)?)?;
+        }
+        Ok(sum)
+    }
+}
+
+struct ScaleSamples;
+
+impl Case for ScaleSamples {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        scale_samples(&x[0], &x[1])
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let mut shape = vec![1; x[0].rank()];
+        shape[0] = x[1].dim(0)?;
+        Ok(x[0].broadcast_mul(&x[1].reshape(shape)?)?)
+    }
+}
+
+#[test]
+fn combinations() {
+    let case = Combine(vec![
+        Shared(0.3),
+        PerSample(vec![1.0, -2.0, 0.5]),
+        Shared(-1.0),
+    ]);
+    check_derivatives(&case, &inputs(&[&[3, 2], &[3, 2], &[3, 2]]));
+    let five = Combine((0..5).map(|i| Shared(f64::from(i) - 1.5)).collect());
+    check_derivatives(&five, &inputs(&[&[4], &[4], &[4], &[4], &[4]]));
+    check_values(
+        &five,
+        &inputs(&[&[0, 2], &[0, 2], &[0, 2], &[0, 2], &[0, 2]]),
+        1.0,
+    );
+    check_derivatives(&ScaleSamples, &inputs(&[&[3, 2, 2], &[3]]));
+    check_values(&ScaleSamples, &inputs(&[&[3, 5], &[3]]), 1.0);
+}
+
+struct Sinusoids(Vec<f64>);
+
+impl Case for Sinusoids {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        sinusoids(&x[0], &self.0)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let times = x[0].to_vec1::<f64>()?;
+        let row = |t: f64| {
+            let cos = self.0.iter().map(move |w| (w * t).cos());
+            cos.chain(self.0.iter().map(move |w| (w * t).sin()))
+                .collect::<Vec<f64>>()
+        };
+        let rows: Vec<f64> = times.iter().flat_map(|&t| row(t)).collect();
+        Ok(Tensor::from_vec(
+            rows,
+            (times.len(), 2 * self.0.len()),
+            &Device::Cpu,
+        )?)
+    }
+}
+
+#[test]
+fn sines_and_cosines() {
+    check_derivatives(&Sinusoids(vec![1.0, 2.5, 0.1]), &inputs(&[&[4]]));
+    let case = Sinusoids(advect_ops::sinusoidal_frequencies(5, 1e4));
+    let ours = case.run(&inputs(&[&[67]])).unwrap();
+    let plain = case.plain(&inputs(&[&[67]])).unwrap();
+    advect_core::testing::assert_close(&ours, &plain, 0.0, 1e-14);
+}
+
+struct Softmax;
+
+impl Case for Softmax {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        softmax(&x[0])
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        if x[0].elem_count() == 0 {
+            return Ok(x[0].clone());
+        }
+        let e = x[0].exp()?;
+        Ok(e.broadcast_div(&e.sum_keepdim(D::Minus1)?)?)
+    }
+}
+
+struct LayerNorm;
+struct RmsNorm;
+
+fn affine(x: &Tensor, rank: usize) -> Result<Tensor> {
+    let mut shape = vec![1; rank];
+    shape[rank - 1] = x.dims()[x.rank() - 1];
+    if x.rank() > 1 {
+        shape[0] = x.dims()[0];
+    }
+    Ok(x.reshape(shape)?)
+}
+
+impl Case for LayerNorm {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        layer_norm(&x[0], &x[1], &x[2], 1e-3)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        if x[0].elem_count() == 0 {
+            return Ok(x[0].clone());
+        }
+        let rank = x[0].rank();
+        let centred = x[0].broadcast_sub(&x[0].mean_keepdim(D::Minus1)?)?;
+        let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
+        let normal = centred.broadcast_div(&(variance + 1e-3)?.sqrt()?)?;
+        Ok(normal
+            .broadcast_mul(&affine(&x[1], rank)?)?
+            .broadcast_add(&affine(&x[2], rank)?)?)
+    }
+}
+
+impl Case for RmsNorm {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        rms_norm(&x[0], &x[1], 1e-3)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        if x[0].elem_count() == 0 {
+            return Ok(x[0].clone());
+        }
+        let root = (x[0].sqr()?.mean_keepdim(D::Minus1)? + 1e-3)?.sqrt()?;
+        Ok(x[0]
+            .broadcast_div(&root)?
+            .broadcast_mul(&affine(&x[1], x[0].rank())?)?)
+    }
+}
+
+struct GroupNorm {
+    groups: usize,
+    activation: Activation,
+}
+
+impl Case for GroupNorm {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        group_norm(&x[0], self.groups, &x[1], &x[2], 1e-3, self.activation)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let (b, c) = (x[0].dim(0)?, x[0].dim(1)?);
+        if x[0].elem_count() == 0 {
+            return Ok(x[0].clone());
+        }
+        let groups = x[0].reshape((b, self.groups, ()))?;
+        let centred = groups.broadcast_sub(&groups.mean_keepdim(2)?)?;
+        let variance = centred.sqr()?.mean_keepdim(2)?;
+        let normal = centred.broadcast_div(&(variance + 1e-3)?.sqrt()?)?;
+        let column = |x: &Tensor| x.reshape((x.elem_count() / c, c, 1));
+        let y = normal.reshape((b, c, ()))?.broadcast_mul(&column(&x[1])?)?;
+        let y = y.broadcast_add(&column(&x[2])?)?.reshape(x[0].shape())?;
+        Activate(self.activation).plain(&[y])
+    }
+}
+
+#[test]
+fn norms_and_softmax() {
+    check_derivatives(&Softmax, &inputs(&[&[2, 3, 4]]));
+    check_derivatives(&LayerNorm, &inputs(&[&[2, 3, 4], &[4], &[4]]));
+    check_derivatives(&LayerNorm, &inputs(&[&[2, 3, 4], &[2, 4], &[2, 4]]));
+    check_derivatives(&RmsNorm, &inputs(&[&[3, 5], &[5]]));
+    check_derivatives(&RmsNorm, &inputs(&[&[2, 2, 3], &[2, 3]]));
+    for activation in [Activation::Identity, Activation::Silu, Activation::Tanh] {
+        let case = GroupNorm {
+            groups: 2,
+            activation,
+        };
+        check_derivatives(&case, &inputs(&[&[2, 4, 3], &[4], &[4]]));
+        check_derivatives(&case, &inputs(&[&[2, 4, 2, 2], &[2, 4], &[2, 4]]));
+    }
+    // Several pieces of rows, and threads.
+    big_gradients(&LayerNorm, &inputs(&[&[3, 300, 67], &[67], &[67]]));
+    big_gradients(&LayerNorm, &inputs(&[&[3, 300, 67], &[3, 67], &[3, 67]]));
+    big_gradients(
+        &GroupNorm {
+            groups: 8,
+            activation: Activation::Silu,
+        },
+        &inputs(&[&[5, 32, 13, 11], &[32], &[32]]),
+    );
+}
+
+#[test]
+fn gradients_of_group_norm_without_a_graph() {
+    let case = GroupNorm {
+        groups: 2,
+        activation: Activation::Silu,
+    };
+    let x = inputs(&[&[3, 4, 5], &[4], &[4]]);
+    let g = normal(9, &[3, 4, 5]);
+    let vars: Vec<_> = x
+        .iter()
+        .map(|x| candle_core::Var::from_tensor(x).unwrap())
+        .collect();
+    let tracked: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+    let loss = (case.plain(&tracked).unwrap() * &g)
+        .unwrap()
+        .sum_all()
+        .unwrap();
+    let grads = loss.backward().unwrap();
+    let ours = advect_ops::group_norm_gradients(&x[0], 2, &x[1], &x[2], 1e-3, Activation::Silu, &g);
+    for (ours, var) in ours.unwrap().iter().zip(&vars) {
+        advect_core::testing::assert_close(ours, grads.get(var).unwrap(), 1e-11, 1e-12);
+    }
+}
+
+struct Attention {
+    mask: Option<Tensor>,
+}
+
+impl Case for Attention {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        let mask = self
+            .mask
+            .as_ref()
+            .map(|m| m.to_dtype(x[0].primal().dtype()))
+            .transpose()?;
+        attention(&x[0], &x[1], &x[2], mask.as_ref())
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let (b, h, n, d) = x[0].dims4()?;
+        if x[0].elem_count() == 0 || x[2].elem_count() == 0 {
+            return Ok(Tensor::zeros(
+                (b, h, n, x[2].dim(3)?),
+                x[0].dtype(),
+                x[0].device(),
+            )?);
+        }
+        let mut scores = (x[0]
+            .contiguous()?
+            .matmul(&x[1].transpose(2, 3)?.contiguous()?)?
+            / (d as f64).sqrt())?;
+        if let Some(mask) = &self.mask {
+            scores = scores.broadcast_add(mask)?;
+        }
+        Ok(Softmax.plain(&[scores])?.matmul(&x[2].contiguous()?)?)
+    }
+}
+
+#[test]
+fn attention_with_and_without_masks() {
+    let x = inputs(&[&[2, 2, 3, 4], &[2, 2, 5, 4], &[2, 2, 5, 3]]);
+    check_derivatives(&Attention { mask: None }, &x);
+    for shape in [
+        &[3usize, 5][..],
+        &[2, 2, 3, 5],
+        &[2, 1, 1, 5],
+        &[1, 2, 3, 1],
+    ] {
+        let case = Attention {
+            mask: Some(normal(7, shape)),
+        };
+        check_derivatives(&case, &x);
+        check_values(&case, &x, 10.0);
+    }
+    let long = inputs(&[&[1, 2, 100, 33], &[1, 2, 67, 33], &[1, 2, 67, 64]]);
+    check_values(&Attention { mask: None }, &long, 10.0);
+    big_gradients(&Attention { mask: None }, &long);
+    // Only the past is seen.
+    let causal: Vec<f64> = (0..9)
+        .map(|i| {
+            if i % 3 > i / 3 {
+                f64::NEG_INFINITY
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    let mask = Tensor::from_vec(causal, (3, 3), &Device::Cpu).unwrap();
+    let x = inputs(&[&[1, 1, 3, 2], &[1, 1, 3, 2], &[1, 1, 3, 2]]);
+    let case = Attention { mask: Some(mask) };
+    check_values(&case, &x, 10.0);
+    check_derivatives(&case, &x);
+}
+
+struct Upsample(usize);
+struct AvgPool(usize);
+
+impl Case for Upsample {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        upsample_nearest(&x[0], self.0)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let (b, c, h, w) = x[0].dims4()?;
+        let index = |n: usize| {
+            Tensor::from_vec(
+                (0..n).map(|i| (i / self.0) as u32).collect::<Vec<_>>(),
+                n,
+                &Device::Cpu,
+            )
+        };
+        if x[0].elem_count() == 0 {
+            return Ok(x[0].reshape((b, c, h * self.0, w * self.0))?);
+        }
+        Ok(x[0]
+            .contiguous()?
+            .index_select(&index(h * self.0)?, 2)?
+            .index_select(&index(w * self.0)?, 3)?)
+    }
+}
+
+impl Case for AvgPool {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        avg_pool(&x[0], self.0)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let (b, c, h, w) = x[0].dims4()?;
+        let f = self.0;
+        let mut out = Vec::new();
+        let values = x[0].flatten_all()?.to_vec1::<f64>()?;
+        for plane in 0..b * c {
+            for (i, j) in (0..h / f).flat_map(|i| (0..w / f).map(move |j| (i, j))) {
+                let square =
+                    (0..f * f).map(|k| values[(plane * h + i * f + k / f) * w + j * f + k % f]);
+                out.push(square.sum::<f64>() / (f * f) as f64);
+            }
+        }
+        Ok(Tensor::from_vec(out, (b, c, h / f, w / f), &Device::Cpu)?)
+    }
+}
+
+#[test]
+fn resizing() {
+    for factor in [1, 2, 3] {
+        check_derivatives(&Upsample(factor), &inputs(&[&[1, 2, 3, 2]]));
+        check_derivatives(&AvgPool(factor), &inputs(&[&[1, 2, 6, 6]]));
+        check_values(&Upsample(factor), &inputs(&[&[2, 3, 7, 5]]), 1.0);
+        check_values(&AvgPool(factor), &inputs(&[&[2, 3, 12, 6]]), 1.0);
+        check_values(&Upsample(factor), &inputs(&[&[0, 3, 7, 5]]), 1.0);
+        check_values(&AvgPool(factor), &inputs(&[&[2, 0, 6, 6]]), 1.0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn linear_of_any_shape(rows in 0usize..68, inputs_ in 0usize..68, outputs in 0usize..68) {
+        let x = inputs(&[&[rows, inputs_], &[outputs, inputs_], &[outputs]]);
+        if inputs_ > 0 {
+            check_values(&Linear(Activation::Selu), &x, 20.0);
+        } else {
+            let y = linear(&x[0], &x[1], Some(&x[2]), Activation::Identity).unwrap();
+            let expected = x[2].broadcast_as((rows, outputs)).unwrap();
+            advect_core::testing::assert_close(&y, &expected, 0.0, 0.0);
+        }
+    }
+
+    #[test]
+    fn perceptrons_of_any_shape(rows in 1usize..68, d in 1usize..68, a in 1usize..68, b in 1usize..68) {
+        let x = inputs(&[&[rows, d], &[1, 2], &[a, d + 2], &[a], &[b, a], &[b], &[d, b], &[d]]);
+        let case = Perceptron { parts: 2, activation: Activation::Silu };
+        check_values(&case, &x, 100.0);
+        big_gradients(&case, &x);
+    }
+
+    #[test]
+    fn norms_of_any_shape(batch in 0usize..6, rows in 0usize..68, width in 1usize..68, adaptive: bool) {
+        let affine = if adaptive { vec![batch, width] } else { vec![width] };
+        let x = inputs(&[&[batch, rows, width], &affine, &affine]);
+        check_values(&LayerNorm, &x, 100.0);
+        check_values(&RmsNorm, &x[..2], 100.0);
+        check_values(&Softmax, &x[..1], 10.0);
+    }
+
+    #[test]
+    fn group_norms_of_any_shape(batch in 0usize..6, groups in 1usize..6, each in 1usize..6, h in 0usize..12, w in 0usize..12) {
+        let c = groups * each;
+        let x = inputs(&[&[batch, c, h, w], &[c], &[c]]);
+        check_values(&GroupNorm { groups, activation: Activation::Silu }, &x, 200.0);
+    }
+
+    #[test]
+    fn attention_of_any_shape(b in 1usize..3, h in 1usize..3, n in 0usize..68, m in 1usize..68, d in 1usize..68, e in 0usize..68) {
+        let x = inputs(&[&[b, h, n, d], &[b, h, m, d], &[b, h, m, e]]);
+        check_values(&Attention { mask: None }, &x, 100.0);
+        if n * e > 0 {
+            big_gradients(&Attention { mask: None }, &x);
+        }
+    }
+
+    #[test]
+    fn combinations_of_any_shape(batch in 0usize..68, width in 0usize..68, k in 1usize..6) {
+        let coefficients = (0..k).map(|i| match i % 2 {
+            0 => Shared(i as f64 - 0.7),
+            _ => PerSample((0..batch).map(|j| j as f64 * 0.1 - 1.0).collect()),
+        });
+        let case = Combine(coefficients.collect());
+        let shape = [batch, width];
+        let shapes = vec![&shape[..]; k];
+        check_values(&case, &inputs(&shapes), 10.0);
+    }
+}
