@@ -258,6 +258,9 @@ impl Case for Combine {
 
     fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
         let mut sum = x[0].zeros_like()?;
+        if sum.elem_count() == 0 {
+            return Ok(sum);
+        }
         for (c, x) in self.0.iter().zip(x) {
             sum = (sum + c.times(x)?)?;
         }

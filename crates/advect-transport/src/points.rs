@@ -17,13 +17,12 @@ pub(crate) fn row_pair(
     Ok((x_rows, y_rows))
 }
 
-/// The samples of a batch `(n, ...)` as rows of f64 on the host, `(n, d)`.
+/// The samples of a batch `(n, ...)` as rows on the host, `(n, d)`.
 fn rows(argument: &'static str, x: &Tensor) -> Result<Tensor> {
     let count = check::batch(argument, x)?;
     check::float(argument, x)?;
     check::finite(argument, x)?;
-    let rows = x.detach().reshape((count, ()))?.to_dtype(DType::F64)?;
-    Ok(rows.to_device(&Device::Cpu)?)
+    Ok(x.detach().reshape((count, ()))?.to_device(&Device::Cpu)?)
 }
 
 /// `n` points in `d` dimensions, f64, on the host, coordinate by coordinate: all first coordinates,
@@ -60,7 +59,7 @@ impl Points {
     /// The rows of a matrix as points.
     pub(crate) fn from_rows(rows: &Tensor) -> Result<Self> {
         let (count, dim) = rows.dims2()?;
-        let coordinates = rows.t()?.flatten_all()?.to_vec1()?;
+        let coordinates = rows.to_dtype(DType::F64)?.t()?.flatten_all()?.to_vec1()?;
         Ok(Points {
             coordinates,
             count,

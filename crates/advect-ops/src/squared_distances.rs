@@ -1,0 +1,172 @@
+//! Squared distances between all points of two clouds, by a product of matrices.
+
+use advect_core::{Error, Result, check, parallel};
+use candle_core::{DType, Device, Tensor};
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::cpu::matmul::{Matrix, Nothing, Packed, Right, Start, multiply};
+use crate::cpu::{Buffer, Float, by_dtype, host, sums};
+
+/// `|x_i − y_j|²` for points x of shape `(n, d)` and y `(m, d)`: n rows of m numbers in f64, on the host, never
+/// negative.
+///
+/// `|x|² + |y|² − 2 x·y`, with the mean of x as origin. The product is made in the points' dtype, so that the error is
+/// about 1e-6 of the clouds' extent squared for f32 (16 bits are widened to that), 1e-15 for f64. Where the squares
+/// overflow f32, all is done in f64.
+///
+/// ```
+/// use advect_ops::squared_distances;
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Tensor::new(&[[0f64, 0.0], [3.0, 4.0]], &Device::Cpu)?;
+/// assert_eq!(squared_distances(&x, &x)?, [0.0, 25.0, 25.0, 0.0]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error`] naming the argument that is not `(n, d)`, of another d, dtype or device, or empty.
+pub fn squared_distances(x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
+    for (name, points) in [("x", x), ("y", y)] {
+        check::batch(name, points)?;
+        check::float(name, points)?;
+        if points.rank() != 2 {
+            return Err(Error::shape(name, points.dims(), "(n, d)"));
+        }
+    }
+    check::same_kind("y", y, "x", x)?;
+    let d = x.dims()[1];
+    if y.dims()[1] != d {
+        return Err(Error::shape(
+            "y",
+            y.dims(),
+            format!("(m, {d}), as x has it,"),
+        ));
+    }
+    let dtype = match x.dtype() {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
+    };
+    let on_host = |x: &Tensor, dtype| {
+        let x = x.detach().to_device(&Device::Cpu)?.to_dtype(dtype)?;
+        x.contiguous()
+    };
+    let distances = by_dtype_of(&on_host(x, dtype)?, &on_host(y, dtype)?)?;
+    if dtype == DType::F32 && !distances.iter().all(|c| c.is_finite()) {
+        return by_dtype_of(&on_host(x, DType::F64)?, &on_host(y, DType::F64)?);
+    }
+    Ok(distances)
+}
+
+fn by_dtype_of(x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
+    let (n, m, d) = (x.dims()[0], y.dims()[0], x.dims()[1]);
+    by_dtype!(x, T => Ok(distances(&host::<T>(x)?, &host::<T>(y)?, n, m, d)))
+}
+
+fn distances<T: Float>(x: &[T], y: &[T], n: usize, m: usize, d: usize) -> Vec<f64> {
+    let mut origin = vec![T::ZERO; d];
+    let weight = T::of(1.0 / n as f64);
+    for row in x.chunks_exact(d) {
+        for (o, x) in origin.iter_mut().zip(row) {
+            *o += *x * weight;
+        }
+    }
+    let (x, x_norms) = centred(x, &origin);
+    let (y, y_norms) = centred(y, &origin);
+    let packed = Packed::new(Matrix::new(&y, m, d).transposed());
+    let mut out = vec![0.0; n * m];
+    let time = n * m * d * size_of::<T>() / 200;
+    let piece = parallel::piece(n, 8, time);
+    let tasks = (out.chunks_mut(piece * m).enumerate())
+        .map(|(i, out)| Product {
+            x: Matrix::new(&x[i * piece * d..], out.len() / m, d),
+            y: &packed,
+            norms: (&x_norms[i * piece..], &y_norms),
+            out,
+        })
+        .collect();
+    parallel::each(tasks, time, |task: Product<'_, T>| {
+        Arch::new().dispatch(task)
+    });
+    out
+}
+
+/// Points seen from an origin, and their squared norms.
+fn centred<T: Float>(x: &[T], origin: &[T]) -> (Buffer<T>, Vec<f64>) {
+    let d = origin.len();
+    let mut out = Buffer::new(x.len());
+    let mut norms = vec![0.0; x.len() / d];
+    let rows = (out.chunks_exact_mut(d).zip(x.chunks_exact(d))).zip(&mut norms);
+    let tasks = rows
+        .map(|((out, x), norm)| Centre {
+            x,
+            origin,
+            out,
+            norm,
+        })
+        .collect();
+    parallel::each(tasks, x.len(), |task: Centre<'_, T>| {
+        Arch::new().dispatch(task)
+    });
+    (out, norms)
+}
+
+struct Centre<'a, T> {
+    x: &'a [T],
+    origin: &'a [T],
+    out: &'a mut [T],
+    norm: &'a mut f64,
+}
+
+impl<T: Float> WithSimd for Centre<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for ((out, x), o) in self.out.iter_mut().zip(self.x).zip(self.origin) {
+            *out = *x - *o;
+        }
+        *self.norm = sums::sum(self.out, 0f64, |x| {
+            let x = x.to_f64();
+            x * x
+        });
+    }
+}
+
+struct Product<'a, T> {
+    x: Matrix<'a, T>,
+    y: &'a Packed<T>,
+    norms: (&'a [f64], &'a [f64]),
+    out: &'a mut [f64],
+}
+
+impl<T: Float> WithSimd for Product<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (rows, columns) = (self.x.rows, self.norms.1.len());
+        let mut products = vec![T::ZERO; rows * columns];
+        let right = Right::Packed(self.y);
+        multiply(
+            simd,
+            self.x,
+            right,
+            &mut products,
+            columns,
+            Start::Zero,
+            &mut Nothing,
+        );
+        let lines = self
+            .out
+            .chunks_exact_mut(columns)
+            .zip(products.chunks_exact(columns));
+        for ((out, products), x) in lines.zip(self.norms.0) {
+            for ((out, p), y) in out.iter_mut().zip(products).zip(self.norms.1) {
+                let c = x + y - 2.0 * p.to_f64();
+                // NaN stays.
+                *out = if c < 0.0 { 0.0 } else { c };
+            }
+        }
+    }
+}
