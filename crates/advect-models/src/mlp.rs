@@ -160,6 +160,9 @@ impl Mlp {
             None => mlp(&[&rows, time], &layers, self.config.activation)?,
         };
         let shape = x.primal().shape();
+        if shape.rank() == 2 {
+            return Ok(y);
+        }
         y.map_linear(|y| Ok(y.reshape(shape)?))
     }
 
@@ -193,6 +196,9 @@ impl Mlp {
             return Err(Error::shape("x", x.dims(), accepted));
         }
         check::same_kind("x", x, "the network", self.layers[0].weight())?;
+        if x.rank() == 2 {
+            return Ok(value.clone());
+        }
         value.map_linear(|x| Ok(x.reshape((batch, dim))?))
     }
 }

@@ -46,8 +46,8 @@ pub fn attention<V: Value>(q: &V, k: &V, v: &V, mask: Option<&Tensor>) -> Result
         return compose(q, k, v, constant.as_ref());
     }
     match &constant {
-        Some(mask) => V::apply(op, &[q, k, v, mask]),
-        None => V::apply(op, &[q, k, v]),
+        Some(mask) => V::apply(op, &[q, k, v, mask], &[]),
+        None => V::apply(op, &[q, k, v], &[]),
     }
 }
 

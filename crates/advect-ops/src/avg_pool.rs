@@ -31,7 +31,7 @@ pub fn avg_pool<V: Value>(x: &V, factor: usize) -> Result<V> {
         let accepted = format!("a height and a width that {factor} divides");
         return Err(Error::shape("x", x.primal().dims(), accepted));
     }
-    V::apply(Average { factor }, &[x])
+    V::apply(Average { factor }, &[x], &[])
 }
 
 struct Average {

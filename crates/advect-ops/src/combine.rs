@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::Value;
-use crate::cpu::{Float, by_dtype, host, tensor};
+use crate::cpu::{Float, by_dtype, fill, host, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 
 /// `Σ_k c_k x_k` for tensors of one shape, with a factor for the whole batch or one for each sample.
@@ -44,7 +44,7 @@ pub fn combine<V: Value>(terms: &[(Coefficient, &V)]) -> Result<V> {
     }
     let op = Combine(terms.iter().map(|(c, _)| c.clone()).collect());
     let inputs: Vec<&V> = terms.iter().map(|(_, x)| *x).collect();
-    V::apply(op, &inputs)
+    V::apply(op, &inputs, &[])
 }
 
 struct Combine(Vec<Coefficient>);
@@ -103,20 +103,19 @@ fn accumulate<S: Simd, T: Float>(c: T, x: &[T], out: &mut [T], first: bool) {
 
 fn sum<T: Float>(terms: &[(&Coefficient, &[T])], samples: usize) -> Vec<T> {
     let n = terms.first().map_or(0, |(_, x)| x.len());
-    let mut out = vec![T::ZERO; n];
     let time = n * terms.len() / 5;
     let piece = parallel::piece(n, BLOCK, time);
     let width = (n / samples.max(1)).max(1);
-    let tasks = (out.chunks_mut(piece).enumerate())
-        .map(|(i, out)| Sum {
+    let pieces = std::iter::repeat_n((), n.div_ceil(piece));
+    fill(n, piece, pieces, time, |i, out, ()| {
+        let first = i * piece;
+        Arch::new().dispatch(Sum {
             terms,
             width,
-            first: i * piece,
+            first,
             out,
-        })
-        .collect();
-    parallel::each(tasks, time, |task: Sum<'_, T>| Arch::new().dispatch(task));
-    out
+        });
+    })
 }
 
 impl Operation for Combine {

@@ -1,10 +1,10 @@
 //! Group normalisation (Wu and He 2018, eq. 1–6), with an activation in the same pass.
 
-use advect_core::{Error, Result, check, parallel};
+use advect_core::{Error, Result, check};
 use candle_core::{D, DType, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::cpu::{Float, by_dtype, host, sums, tensor};
+use crate::cpu::{Float, by_dtype, fill, host, sums, tensor};
 use crate::layer_norm::moments;
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Activation, Dual, Value};
@@ -45,7 +45,7 @@ pub fn group_norm<V: Value>(
         activation,
     };
     op.check(x.primal(), scale.primal(), shift.primal())?;
-    V::apply(op, &[x, scale, shift])
+    V::apply(op, &[x, scale, shift], &[])
 }
 
 /// The gradients of x, scale and shift of [`group_norm`], given that of its value: for those who walk backwards
@@ -158,16 +158,16 @@ impl GroupNorm {
         by_dtype!(x, T => {
             let (values, g) = (host::<T>(x)?, host::<T>(gradient)?);
             let (scales, shifts) = (host::<T>(scale)?, host::<T>(shift)?);
-            let mut dx = vec![T::ZERO; values.len()];
             // Of each sample: the sums for scale, and for shift.
             let samples = x.dims()[0];
             let mut scale_sums = vec![T::ZERO; samples * channels];
             let mut shift_sums = vec![T::ZERO; samples * channels];
             let length = sizes.length().max(1);
             let sums = scale_sums.chunks_mut(sizes.channels).zip(shift_sums.chunks_mut(sizes.channels));
-            let tasks = (dx.chunks_mut(length).zip(sums).enumerate()).map(|(i, (dx, sums))| {
+            let time = 2 * values.len();
+            let dx = fill(values.len(), length, sums, time, |i, dx, sums| {
                 let affine = sizes.affine(i);
-                Backward {
+                Arch::new().dispatch(Backward {
                     activation: self.activation,
                     epsilon: T::of(self.epsilon),
                     x: &values[i * length..][..length],
@@ -177,9 +177,8 @@ impl GroupNorm {
                     dx,
                     sums,
                     area: sizes.area,
-                }
-            }).collect();
-            parallel::each(tasks, 2 * values.len(), |task: Backward<'_, T>| Arch::new().dispatch(task));
+                });
+            });
             let reduce = |sums: Vec<T>| match sizes.adaptive {
                 true => sums,
                 false => {
@@ -236,11 +235,11 @@ impl Operation for GroupNorm {
         let sizes = self.sizes(x, scale);
         by_dtype!(x, T => {
             let (values, scales, shifts) = (host::<T>(x)?, host::<T>(scale)?, host::<T>(shift)?);
-            let mut y = vec![T::ZERO; values.len()];
             let length = sizes.length().max(1);
-            let tasks = (y.chunks_mut(length).enumerate()).map(|(i, y)| {
+            let groups = std::iter::repeat_n((), values.len() / length);
+            let y = fill(values.len(), length, groups, values.len(), |i, y, ()| {
                 let affine = sizes.affine(i);
-                Forward {
+                Arch::new().dispatch(Forward {
                     activation: self.activation,
                     epsilon: T::of(self.epsilon),
                     x: &values[i * length..][..length],
@@ -248,9 +247,8 @@ impl Operation for GroupNorm {
                     shift: &shifts[affine],
                     y,
                     area: sizes.area,
-                }
-            }).collect();
-            parallel::each(tasks, values.len(), |task: Forward<'_, T>| Arch::new().dispatch(task));
+                });
+            });
             Ok((Output::new(y, x.shape()), ()))
         })
     }

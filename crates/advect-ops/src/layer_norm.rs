@@ -38,6 +38,7 @@ pub fn layer_norm<V: Value>(x: &V, scale: &V, shift: &V, epsilon: f64) -> Result
             epsilon,
         },
         &[x, scale, shift],
+        &[],
     )
 }
 
@@ -65,6 +66,7 @@ pub fn rms_norm<V: Value>(x: &V, scale: &V, epsilon: f64) -> Result<V> {
             epsilon,
         },
         &[x, scale],
+        &[],
     )
 }
 

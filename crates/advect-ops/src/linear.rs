@@ -46,10 +46,9 @@ pub fn linear<V: Value>(
         activations: vec![activation],
         biased: bias.is_some(),
     };
-    let weight = V::constant(weight.clone());
     match bias {
-        Some(bias) => V::apply(op, &[x, &weight, &V::constant(bias.clone())]),
-        None => V::apply(op, &[x, &weight]),
+        Some(bias) => V::apply(op, &[x], &[weight, bias]),
+        None => V::apply(op, &[x], &[weight]),
     }
 }
 
@@ -118,10 +117,8 @@ pub fn mlp<V: Value>(
         activations,
         biased: true,
     };
-    let parameters = layers.iter().flat_map(|(w, b)| [*w, *b]);
-    let parameters: Vec<V> = parameters.map(|p| V::constant(p.clone())).collect();
-    let inputs: Vec<&V> = parts.iter().copied().chain(&parameters).collect();
-    V::apply(op, &inputs)
+    let parameters: Vec<&Tensor> = layers.iter().flat_map(|(w, b)| [*w, *b]).collect();
+    V::apply(op, parts, &parameters)
 }
 
 /// Checks a layer's parameters. Returns the number of inputs.

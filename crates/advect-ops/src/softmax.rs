@@ -28,7 +28,7 @@ pub fn softmax<V: Value>(x: &V) -> Result<V> {
     if x.primal().rank() == 0 {
         return Err(Error::shape("x", &[], "(..., n)"));
     }
-    V::apply(Softmax, &[x])
+    V::apply(Softmax, &[x], &[])
 }
 
 /// By candle's operations.

@@ -26,7 +26,7 @@ use crate::operation::{Operation, Output, Tangent, apply};
 pub fn upsample_nearest<V: Value>(x: &V, factor: usize) -> Result<V> {
     check_images(x.primal())?;
     check::at_least_one("factor", factor)?;
-    V::apply(Repeat { factor }, &[x])
+    V::apply(Repeat { factor }, &[x], &[])
 }
 
 /// Checks images. Returns their four sizes.

@@ -49,14 +49,16 @@ pub trait Value: Clone + sealed::Sealed {
         Self::from_parts(primal, None)
     }
 
-    /// An operation of values.
+    /// An operation of values, and of tensors that don't change along the direction.
     #[doc(hidden)]
-    fn apply<O: Tangent>(op: O, inputs: &[&Self]) -> Result<Self> {
-        let primals: Vec<&Tensor> = inputs.iter().map(|x| x.primal()).collect();
+    fn apply<O: Tangent>(op: O, inputs: &[&Self], constants: &[&Tensor]) -> Result<Self> {
+        let primals = inputs.iter().map(|x| x.primal());
+        let primals: Vec<&Tensor> = primals.chain(constants.iter().copied()).collect();
         if inputs.iter().all(|x| x.tangent().is_none()) {
             return Ok(Self::constant(operation::apply(op, &primals)?));
         }
-        let tangents: Vec<Option<&Tensor>> = inputs.iter().map(|x| x.tangent()).collect();
+        let mut tangents: Vec<Option<&Tensor>> = inputs.iter().map(|x| x.tangent()).collect();
+        tangents.resize(primals.len(), None);
         let (primal, tangent) = op.jvp(&primals, &tangents)?;
         Ok(Self::from_parts(primal, Some(tangent)))
     }

@@ -127,7 +127,7 @@ impl Activation {
     /// # Errors
     /// Those of candle.
     pub fn apply<V: Value>(self, x: &V) -> Result<V> {
-        V::apply(Apply(self), &[x])
+        V::apply(Apply(self), &[x], &[])
     }
 
     /// Whether the slope is a function of the value alone.

@@ -3,6 +3,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use advect_core::parallel;
+
 use super::Float;
 
 /// Buffers of fewer elements are left to the allocator.
@@ -79,4 +81,33 @@ impl<T: Float> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.0
     }
+}
+
+/// A vector of `len` numbers that `f` writes, piece by piece on several threads; `extras` has an item for each piece.
+/// A piece begins as zeros, made where it is written and not in a pass of their own.
+pub(crate) fn fill<T: Float, E: Send>(
+    len: usize,
+    piece: usize,
+    extras: impl Iterator<Item = E>,
+    nanoseconds: usize,
+    f: impl Fn(usize, &mut [T], E) + Sync,
+) -> Vec<T> {
+    let mut values: Vec<T> = Vec::with_capacity(len);
+    let pieces = values.spare_capacity_mut()[..len].chunks_mut(piece.max(1));
+    let items: Vec<_> = pieces.zip(extras).enumerate().collect();
+    assert!(
+        items.len() == len.div_ceil(piece.max(1)),
+        "an extra for each piece"
+    );
+    parallel::each(items, nanoseconds, |(i, (piece, extra))| {
+        for x in piece.iter_mut() {
+            x.write(T::ZERO);
+        }
+        // SAFETY: all elements of the piece were written just now, and it is borrowed by nobody else.
+        let piece = unsafe { &mut *(std::ptr::from_mut(piece) as *mut [T]) };
+        f(i, piece, extra);
+    });
+    // SAFETY: the pieces are all of the first `len` elements, and each was written; a panic would not come here.
+    unsafe { values.set_len(len) };
+    values
 }

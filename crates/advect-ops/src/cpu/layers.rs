@@ -70,17 +70,17 @@ pub(crate) fn forward<T: Float>(
     let outputs = layers.last().map_or(inputs, Layer::outputs);
     let mut out = vec![T::ZERO; rows * outputs];
     let joined = save && parts.len() > 1;
+    let saving = if save { layers } else { &[] };
     let buffer = |wanted: bool, width: usize| Buffer::new(if wanted { rows * width } else { 0 });
-    let hidden =
-        |(i, layer): (usize, &Layer<'_, T>)| buffer(save && i + 1 < layers.len(), layer.outputs());
+    let hidden = |(i, layer): (usize, &Layer<'_, T>)| buffer(i + 1 < layers.len(), layer.outputs());
     let slopes = |layer: &Layer<'_, T>| {
         let needed = !layer.activation.slope_follows_from_value();
-        buffer(save && needed, layer.outputs())
+        buffer(needed, layer.outputs())
     };
     let mut saved = Saved {
         input: buffer(joined, inputs),
-        values: layers.iter().enumerate().map(hidden).collect(),
-        slopes: layers.iter().map(slopes).collect(),
+        values: saving.iter().enumerate().map(hidden).collect(),
+        slopes: saving.iter().map(slopes).collect(),
     };
     let packed: Vec<Packed<T>> = match rows {
         ..=FEW => Vec::new(),
@@ -188,20 +188,21 @@ impl<T: Float> WithSimd for Forward<'_, T> {
             for (l, layer) in self.layers.iter().enumerate() {
                 let width = layer.outputs();
                 let target = start * width..(start + count) * width;
-                let (below, here) = self.values.split_at_mut(l);
+                let kept = l.min(self.values.len());
+                let (below, here) = self.values.split_at_mut(kept);
                 // Where values are saved, they are written there at once and read from there.
                 let x_rows = match below.last() {
                     Some(saved) if !saved.is_empty() => &saved[start * layer.inputs()..],
                     _ => &x[..],
                 };
                 let out = match here {
-                    [_] => &mut self.out[target.clone()],
-                    [saved, ..] if !saved.is_empty() => &mut saved[target.clone()],
-                    _ => &mut y[..count * width],
+                    _ if l + 1 == self.layers.len() => &mut self.out[target.clone()],
+                    [saved, ..] => &mut saved[target.clone()],
+                    [] => &mut y[..count * width],
                 };
-                let slopes = match &mut self.slopes[l] {
-                    slopes if slopes.is_empty() => &mut [],
-                    slopes => &mut slopes[target],
+                let slopes = match self.slopes.get_mut(l) {
+                    Some(slopes) if !slopes.is_empty() => &mut slopes[target],
+                    _ => &mut [],
                 };
                 let finish = &mut Activate { layer, slopes };
                 let x_rows = Matrix::new(x_rows, count, layer.inputs());

@@ -14,6 +14,6 @@ pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod sums;
 
-pub(crate) use buffer::Buffer;
+pub(crate) use buffer::{Buffer, fill};
 pub(crate) use float::Float;
 pub(crate) use host::{by_dtype, fits, host, tensor};
