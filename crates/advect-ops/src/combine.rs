@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::Value;
-use crate::cpu::{Float, by_dtype, fill, host, tensor};
+use crate::cpu::{Float, by_dtype, fill, host, hosts, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 
 /// `Σ_k c_k x_k` for tensors of one shape, with a factor for the whole batch or one for each sample.
@@ -138,8 +138,7 @@ impl Operation for Combine {
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
         let shape = inputs[0].shape();
         by_dtype!(inputs[0], T => {
-            let hosts: Result<Vec<_>> = inputs.iter().map(|x| host::<T>(x)).collect();
-            let hosts = hosts?;
+            let hosts = hosts::<T>(inputs)?;
             let terms: Vec<(&Coefficient, &[T])> = self.0.iter().zip(hosts.iter().map(|x| &**x)).collect();
             let samples = shape.dims().first().copied().unwrap_or(1);
             Ok((Output::new(sum(&terms, samples), shape), ()))

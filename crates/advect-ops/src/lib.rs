@@ -1,5 +1,38 @@
-//! Tensor operations that candle lacks, detaches, gets wrong or does slowly.
-#![allow(dead_code)]
+//! Tensor operations that candle lacks, detaches, gets wrong or does slowly; every network, solver and optimiser of
+//! Advect stands on them.
+//!
+//! | operation | formula |
+//! | --- | --- |
+//! | [`Activation`] | ten nonlinearities, with two derivatives each |
+//! | [`linear`], [`mlp`] | `activation(x Wᵀ + b)`, and a whole perceptron in one go |
+//! | [`layer_norm`], [`rms_norm`], [`group_norm`] | normalisation, plain or adaptive; the last with an activation |
+//! | [`softmax`], [`attention`] | `softmax(q kᵀ / √d + mask) v`, by blocks of rows |
+//! | [`upsample_nearest`], [`avg_pool`] | images larger and smaller |
+//! | [`sinusoids`] | features of time |
+//! | [`combine`], [`scale_samples`] | `Σ c_k x_k`, shared or per-sample factors |
+//! | [`error_norm`], [`squared_distances`] | numbers on the host |
+//! | [`update`] | AdamW, averages, norms: in place |
+//!
+//! On the CPU f32 and f64 run on kernels that choose AVX-512, AVX2 with FMA, NEON or plain code at run time, and share
+//! candle's own threads where the work repays it; no `target-cpu` flag is needed. Everything else (16 bits, other
+//! devices) is composed of candle's operations. Any strides and offsets are taken, and empty batches.
+//!
+//! All differentiable operations take a [`Value`]: a tensor, or a [`Dual`] that carries its derivative along a
+//! direction. A network written once for any `V: Value` has both; see there. Gradients go through candle's `backward`
+//! as ever:
+//!
+//! ```
+//! use advect_ops::{Activation, linear};
+//! use candle_core::{Device, Tensor, Var};
+//! # fn main() -> advect_core::Result<()> {
+//! let weight = Var::new(&[[2f64, 0.0]], &Device::Cpu)?;
+//! let x = Tensor::new(&[[3f64, 4.0]], &Device::Cpu)?;
+//! let y = linear(&x, &weight, None, Activation::Relu)?;
+//! let grads = y.sum_all()?.backward()?;
+//! assert_eq!(grads.get(&weight).unwrap().to_vec2::<f64>()?, [[3.0, 4.0]]);
+//! # Ok(())
+//! # }
+//! ```
 
 mod activation;
 mod attention;

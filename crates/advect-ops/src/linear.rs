@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use crate::cpu::layers::{self, Layer, Part, Saved};
 use crate::cpu::matmul::Matrix;
-use crate::cpu::{Float, by_dtype, host, tensor};
+use crate::cpu::{Float, by_dtype, host, hosts, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 use crate::{Activation, Value};
 
@@ -43,7 +43,9 @@ pub fn linear<V: Value>(
     }
     let op = Layers {
         parts: 1,
-        activations: vec![activation],
+        depth: 1,
+        between: Activation::Identity,
+        last: activation,
         biased: bias.is_some(),
     };
     match bias {
@@ -108,13 +110,11 @@ pub fn mlp<V: Value>(
         check::same_kind("weight", weight, "parts", first)?;
         width = weight.dims()[0];
     }
-    let mut activations = vec![activation; layers.len()];
-    if let Some(last) = activations.last_mut() {
-        *last = Activation::Identity;
-    }
     let op = Layers {
         parts: parts.len(),
-        activations,
+        depth: layers.len(),
+        between: activation,
+        last: Activation::Identity,
         biased: true,
     };
     let parameters: Vec<&Tensor> = layers.iter().flat_map(|(w, b)| [*w, *b]).collect();
@@ -139,11 +139,23 @@ fn check_weight(weight: &Tensor, bias: Option<&Tensor>) -> Result<usize> {
 /// Layers; the arguments are the parts of the input, then the weight and the bias of each layer.
 struct Layers {
     parts: usize,
-    activations: Vec<Activation>,
+    /// The number of layers.
+    depth: usize,
+    /// The activation after all layers but the last.
+    between: Activation,
+    /// That after the last layer.
+    last: Activation,
     biased: bool,
 }
 
 impl Layers {
+    fn activation(&self, layer: usize) -> Activation {
+        match layer + 1 == self.depth {
+            true => self.last,
+            false => self.between,
+        }
+    }
+
     /// Weights and biases.
     fn parameters<'a>(
         &self,
@@ -151,8 +163,8 @@ impl Layers {
     ) -> impl Iterator<Item = (&'a Tensor, Option<&'a Tensor>, Activation)> {
         let each = if self.biased { 2 } else { 1 };
         let parameters: Vec<_> = (inputs[self.parts..].chunks(each))
-            .zip(&self.activations)
-            .map(|(layer, activation)| (layer[0], layer.get(1).copied(), *activation))
+            .enumerate()
+            .map(|(i, layer)| (layer[0], layer.get(1).copied(), self.activation(i)))
             .collect();
         parameters.into_iter()
     }
@@ -163,8 +175,7 @@ impl Layers {
         inputs: &[&Tensor],
         f: impl FnOnce(usize, &[Part<'_, T>], &[Layer<'_, T>]) -> Result<R>,
     ) -> Result<R> {
-        let hosts: Result<Vec<_>> = inputs.iter().map(|x| host::<T>(x)).collect();
-        let hosts = hosts?;
+        let hosts = hosts::<T>(inputs)?;
         let width = |x: &Tensor| x.dims().last().copied().unwrap_or(1);
         let rows_of = |x: &Tensor| x.dims()[..x.rank() - 1].iter().product::<usize>();
         let rows = (inputs[..self.parts].iter().map(|x| rows_of(x)))
@@ -180,11 +191,11 @@ impl Layers {
         let each = if self.biased { 2 } else { 1 };
         let layers: Vec<Layer<'_, T>> = (hosts[self.parts..].chunks(each))
             .zip(inputs[self.parts..].chunks(each))
-            .zip(&self.activations)
-            .map(|((values, shapes), &activation)| Layer {
+            .enumerate()
+            .map(|(i, (values, shapes))| Layer {
                 weight: Matrix::new(&values[0], shapes[0].dims()[0], shapes[0].dims()[1]),
                 bias: values.get(1).map(|bias| &**bias),
-                activation,
+                activation: self.activation(i),
             })
             .collect();
         f(rows, &parts, &layers)
@@ -249,7 +260,8 @@ impl Operation for Layers {
             let (values, saved) = layers::forward(rows, parts, layers, save);
             let outputs = layers.last().map_or(0, Layer::outputs);
             let shape = self.output_shape(inputs, rows, outputs);
-            Ok((Output::new(values, shape), Box::new(saved) as Self::Saved))
+            let saved: Self::Saved = if save { Box::new(saved) } else { Box::new(()) };
+            Ok((Output::new(values, shape), saved))
         }))
     }
 
@@ -336,7 +348,9 @@ impl Tangent for Layers {
         for (weight, bias, activation) in self.parameters(inputs) {
             let plain = |biased| Layers {
                 parts: 1,
-                activations: vec![Activation::Identity],
+                depth: 1,
+                between: Activation::Identity,
+                last: Activation::Identity,
                 biased,
             };
             let z = match bias {

@@ -92,6 +92,14 @@ pub(crate) fn fill<T: Float, E: Send>(
     nanoseconds: usize,
     f: impl Fn(usize, &mut [T], E) + Sync,
 ) -> Vec<T> {
+    let mut extras = extras;
+    if (1..=piece).contains(&len)
+        && let Some(extra) = extras.next()
+    {
+        let mut values = vec![T::ZERO; len];
+        f(0, &mut values, extra);
+        return values;
+    }
     let mut values: Vec<T> = Vec::with_capacity(len);
     let pieces = values.spare_capacity_mut()[..len].chunks_mut(piece.max(1));
     let items: Vec<_> = pieces.zip(extras).enumerate().collect();

@@ -37,7 +37,6 @@ pub(crate) trait Float:
     fn to_f64(self) -> f64;
     fn root(self) -> Self;
     fn magnitude(self) -> Self;
-    fn finite(self) -> bool;
 
     fn shelf() -> &'static Shelf<Self>;
     fn lanes<S: Simd>() -> usize;
@@ -84,10 +83,6 @@ macro_rules! float {
             #[inline(always)]
             fn magnitude(self) -> Self {
                 self.abs()
-            }
-            #[inline(always)]
-            fn finite(self) -> bool {
-                self.is_finite()
             }
             fn shelf() -> &'static Shelf<Self> {
                 static SHELF: Shelf<$type> = Shelf::new();

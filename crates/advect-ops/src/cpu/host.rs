@@ -70,6 +70,18 @@ pub(crate) fn host<T: Float>(x: &Tensor) -> Result<Host<'_, T>> {
     })
 }
 
+/// Locks several tensors for reading.
+///
+/// # Errors
+/// As [`host`].
+pub(crate) fn hosts<'a, T: Float>(tensors: &[&'a Tensor]) -> Result<Vec<Host<'a, T>>> {
+    let mut hosts = Vec::with_capacity(tensors.len());
+    for x in tensors {
+        hosts.push(host(x)?);
+    }
+    Ok(hosts)
+}
+
 impl<T: Float> Deref for Host<'_, T> {
     type Target = [T];
 

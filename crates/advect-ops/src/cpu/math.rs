@@ -140,6 +140,8 @@ macro_rules! math {
     };
 }
 
+// One digit more than needed, so that the digits don't hang on how they were rounded.
+#[allow(clippy::excessive_precision)]
 mod single {
     use super::*;
     math!(f32, u32, mantissa: 23, bias: 127, magic: 12582912.0, ln2: (0.693359375, -2.121_944_4e-4), exp: (-104.0, 89.0),
@@ -151,6 +153,7 @@ mod single {
             -0.005_002_140_8, -0.000_299_918_76, 0.000_690_844_86, -6.673_718_5e-5, -7.437_454_4e-5]);
 }
 
+#[allow(clippy::excessive_precision)]
 mod double {
     use super::*;
     math!(f64, u64, mantissa: 52, bias: 1023, magic: 6755399441055744.0,

@@ -527,11 +527,20 @@ pub(crate) fn multiply_transposed<S: Simd, T: Float>(
     for (i, c) in c.chunks_exact_mut(b.rows).take(a.rows).enumerate() {
         let x = &a.values[i * a.row_stride..][..a.columns];
         let mut j = 0;
-        while j + 4 <= b.rows {
+        while j + 8 <= b.rows {
             let row = |r: usize| &b.values[(j + r) * b.row_stride..][..b.columns];
-            let rows = [row(0), row(1), row(2), row(3)];
-            c[j..j + 4].copy_from_slice(&dots::<S, T, 4>(simd, x, rows));
-            j += 4;
+            let rows = [
+                row(0),
+                row(1),
+                row(2),
+                row(3),
+                row(4),
+                row(5),
+                row(6),
+                row(7),
+            ];
+            c[j..j + 8].copy_from_slice(&dots::<S, T, 8>(simd, x, rows));
+            j += 8;
         }
         while j < b.rows {
             let row = &b.values[j * b.row_stride..][..b.columns];

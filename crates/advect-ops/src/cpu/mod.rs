@@ -16,4 +16,4 @@ pub(crate) mod sums;
 
 pub(crate) use buffer::{Buffer, fill};
 pub(crate) use float::Float;
-pub(crate) use host::{by_dtype, fits, host, tensor};
+pub(crate) use host::{by_dtype, fits, host, hosts, tensor};
