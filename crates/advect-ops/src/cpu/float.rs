@@ -116,8 +116,12 @@ macro_rules! float {
             fn vectors_mut<S: Simd>(values: &mut [Self]) -> (&mut [S::$vector], &mut [Self]) {
                 S::$cast_mut(values)
             }
+            #[inline]
             fn slice(storage: &CpuStorage) -> Result<&[Self]> {
-                Ok(storage.as_slice::<$type>()?)
+                match storage {
+                    CpuStorage::$variant(values) => Ok(values),
+                    other => Err(Error::dtype("x", other.dtype(), stringify!($type))),
+                }
             }
             fn slice_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
                 match storage {

@@ -574,7 +574,9 @@ fn dots<S: Simd, T: Float, const R: usize>(simd: S, x: &[T], rows: [&[T]; R]) ->
     }
     let mut totals = [T::ZERO; R];
     for (total, (sum, rest)) in totals.iter_mut().zip(sums.into_iter().zip(rests)) {
-        *total = T::total(simd, sum);
+        if !vectors.is_empty() {
+            *total = T::total(simd, sum);
+        }
         for (x, w) in tail.iter().zip(rest) {
             *total += *x * *w;
         }
