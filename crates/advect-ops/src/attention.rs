@@ -4,7 +4,8 @@ use advect_core::{Error, Result, check, parallel};
 use candle_core::{DType, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::cpu::matmul::{Finish, Matrix, Nothing, Packed, Right, Start, multiply};
+use crate::cpu::matmul::{Finish, Nothing, Right, Start, multiply};
+use crate::cpu::matrix::{Matrix, Packed};
 use crate::cpu::{Float, by_dtype, host, sums, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::softmax::{self, exponentials};

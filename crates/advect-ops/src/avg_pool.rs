@@ -5,7 +5,7 @@ use candle_core::{DType, Tensor};
 
 use crate::Value;
 use crate::cpu::{Float, by_dtype, host, tensor};
-use crate::operation::{Operation, Output, Tangent, apply};
+use crate::operation::{Operation, Output, apply};
 use crate::upsample::{check_images, gather, spread};
 
 /// The means of squares of `factor × factor` pixels of images `(batch, channels, height, width)`. (The gradient of
@@ -31,7 +31,7 @@ pub fn avg_pool<V: Value>(x: &V, factor: usize) -> Result<V> {
         let accepted = format!("a height and a width that {factor} divides");
         return Err(Error::shape("x", x.primal().dims(), accepted));
     }
-    V::apply(Average { factor }, &[x], &[])
+    x.map_linear(|x| apply(Average { factor }, &[x]))
 }
 
 struct Average {
@@ -84,23 +84,5 @@ impl Operation for Average {
             let x = spread(&host::<T>(gradient)?, width, self.factor, T::of(self.weight()));
             Ok(vec![Some(tensor(x, inputs[0].shape())?)])
         })
-    }
-}
-
-impl Tangent for Average {
-    fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
-        let each = |x: &Tensor| {
-            apply(
-                Average {
-                    factor: self.factor,
-                },
-                &[x],
-            )
-        };
-        let value = each(inputs[0])?;
-        let tangent = tangents[0]
-            .map(each)
-            .unwrap_or_else(|| Ok(value.zeros_like()?))?;
-        Ok((value, tangent))
     }
 }

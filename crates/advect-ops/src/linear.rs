@@ -4,7 +4,7 @@ use advect_core::{Error, Result, check};
 use candle_core::Tensor;
 
 use crate::cpu::layers::{self, Layer, Part, Saved};
-use crate::cpu::matmul::Matrix;
+use crate::cpu::matrix::Matrix;
 use crate::cpu::{Float, by_dtype, host, hosts, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 use crate::{Activation, Value};

@@ -4,7 +4,8 @@ use advect_core::{Error, Result, check, parallel};
 use candle_core::{DType, Device, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::cpu::matmul::{Matrix, Nothing, Packed, Right, Start, multiply};
+use crate::cpu::matmul::{Nothing, Right, Start, multiply};
+use crate::cpu::matrix::{Matrix, Packed};
 use crate::cpu::{Buffer, Float, by_dtype, host, sums};
 
 /// `|x_i − y_j|²` for points x of shape `(n, d)` and y `(m, d)`: n rows of m numbers in f64, on the host, never

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use crate::Value;
 use crate::cpu::{Float, by_dtype, host, tensor};
-use crate::operation::{Operation, Output, Tangent, apply};
+use crate::operation::{Operation, Output, apply};
 
 /// Repeats each pixel of images `(batch, channels, height, width)` `factor` times in both directions. (candle's own
 /// `upsample_nearest2d` overwrites gradients where its argument is used twice.)
@@ -26,7 +26,7 @@ use crate::operation::{Operation, Output, Tangent, apply};
 pub fn upsample_nearest<V: Value>(x: &V, factor: usize) -> Result<V> {
     check_images(x.primal())?;
     check::at_least_one("factor", factor)?;
-    V::apply(Repeat { factor }, &[x], &[])
+    x.map_linear(|x| apply(Repeat { factor }, &[x]))
 }
 
 /// Checks images. Returns their four sizes.
@@ -127,23 +127,5 @@ impl Operation for Repeat {
             let x = gather(&host::<T>(gradient)?, width, self.factor, T::ONE);
             Ok(vec![Some(tensor(x, inputs[0].shape())?)])
         })
-    }
-}
-
-impl Tangent for Repeat {
-    fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
-        let each = |x: &Tensor| {
-            apply(
-                Repeat {
-                    factor: self.factor,
-                },
-                &[x],
-            )
-        };
-        let value = each(inputs[0])?;
-        let tangent = tangents[0]
-            .map(each)
-            .unwrap_or_else(|| Ok(value.zeros_like()?))?;
-        Ok((value, tangent))
     }
 }

@@ -7,11 +7,8 @@
 use pulp::{Simd, WithSimd};
 
 use super::Float;
+use super::matrix::{DEPTH, Matrix, PANEL, Packed};
 
-/// Columns in a panel of packed B: full vectors of every instruction set.
-pub(crate) const PANEL: usize = 32;
-/// Inner indices between two visits of C.
-const DEPTH: usize = 512;
 /// Rows of A that a tile takes where there are 32 registers.
 pub(crate) const ROWS: usize = 8;
 
@@ -40,138 +37,6 @@ pub(crate) enum Start<'a, T> {
     Present,
 }
 
-/// A view of a matrix with any strides.
-#[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a, T> {
-    pub(crate) values: &'a [T],
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
-    pub(crate) row_stride: usize,
-    pub(crate) column_stride: usize,
-}
-
-impl<'a, T: Float> Matrix<'a, T> {
-    /// Contiguous rows.
-    pub(crate) fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
-        assert!(values.len() >= rows * columns);
-        Matrix {
-            values,
-            rows,
-            columns,
-            row_stride: columns,
-            column_stride: 1,
-        }
-    }
-
-    pub(crate) fn transposed(self) -> Self {
-        Matrix {
-            values: self.values,
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-        }
-    }
-
-    /// Rows `start..end`.
-    pub(crate) fn rows(self, start: usize, end: usize) -> Self {
-        self.transposed().columns(start, end).transposed()
-    }
-
-    /// Columns `start..end`.
-    pub(crate) fn columns(self, start: usize, end: usize) -> Self {
-        assert!(start <= end && end <= self.columns);
-        let offset = (start * self.column_stride).min(self.values.len());
-        Matrix {
-            values: &self.values[offset..],
-            columns: end - start,
-            ..self
-        }
-    }
-}
-
-/// A right-hand side, packed.
-#[derive(Default)]
-pub(crate) struct Packed<T> {
-    /// For each block of [`DEPTH`] rows of B and each panel: the rows of the panel, one after another.
-    values: Vec<T>,
-    inner: usize,
-    columns: usize,
-}
-
-impl<T: Float> Packed<T> {
-    pub(crate) fn new(b: Matrix<'_, T>) -> Self {
-        let mut packed = Packed::default();
-        packed.fill(b);
-        packed
-    }
-
-    /// Packs another matrix, into the same memory.
-    pub(crate) fn fill(&mut self, b: Matrix<'_, T>) {
-        (self.inner, self.columns) = (b.rows, b.columns);
-        let width = self.width();
-        self.values.clear();
-        self.values.reserve(b.rows * width);
-        for start in (0..b.rows).step_by(DEPTH) {
-            let end = b.rows.min(start + DEPTH);
-            for first in (0..b.columns).step_by(PANEL) {
-                let last = b.columns.min(first + PANEL);
-                if b.row_stride == 1 {
-                    self.pack_transposed(b, start..end, first..last);
-                } else {
-                    self.pack(b, start..end, first..last);
-                }
-            }
-        }
-    }
-
-    /// The number of columns with those that fill up the last panel.
-    fn width(&self) -> usize {
-        self.columns.next_multiple_of(PANEL)
-    }
-
-    fn pack(
-        &mut self,
-        b: Matrix<'_, T>,
-        rows: std::ops::Range<usize>,
-        columns: std::ops::Range<usize>,
-    ) {
-        for k in rows {
-            let row = &b.values[k * b.row_stride..];
-            if b.column_stride == 1 {
-                self.values.extend_from_slice(&row[columns.clone()]);
-            } else {
-                (self.values).extend(columns.clone().map(|j| row[j * b.column_stride]));
-            }
-            let filler = PANEL - columns.len();
-            self.values.extend(std::iter::repeat_n(T::ZERO, filler));
-        }
-    }
-
-    /// Packs where the columns are contiguous, in squares, so that both sides stay in the cache.
-    fn pack_transposed(
-        &mut self,
-        b: Matrix<'_, T>,
-        rows: std::ops::Range<usize>,
-        columns: std::ops::Range<usize>,
-    ) {
-        const SIDE: usize = 16;
-        let start = self.values.len();
-        self.values.resize(start + rows.len() * PANEL, T::ZERO);
-        let out = &mut self.values[start..];
-        for k0 in (0..rows.len()).step_by(SIDE) {
-            let height = SIDE.min(rows.len() - k0);
-            let block = &mut out[k0 * PANEL..(k0 + height) * PANEL];
-            for (j, column) in columns.clone().enumerate() {
-                let source = &b.values[column * b.column_stride + rows.start + k0..][..height];
-                for (line, &value) in block.chunks_exact_mut(PANEL).zip(source) {
-                    line[j] = value;
-                }
-            }
-        }
-    }
-}
-
 /// The right-hand side of a product.
 #[derive(Clone, Copy)]
 pub(crate) enum Right<'a, T> {
@@ -189,14 +54,14 @@ impl<'a, T: Float> Right<'a, T> {
 
     fn inner(&self) -> usize {
         match self {
-            Right::Packed(b) => b.inner,
+            Right::Packed(b) => b.inner(),
             Right::Rows(b) => b.rows,
         }
     }
 
     fn columns(&self) -> usize {
         match self {
-            Right::Packed(b) => b.columns,
+            Right::Packed(b) => b.columns(),
             Right::Rows(b) => b.columns,
         }
     }
@@ -205,10 +70,7 @@ impl<'a, T: Float> Right<'a, T> {
     #[inline(always)]
     fn panel(&self, start: usize, depth: usize, first: usize) -> (&'a [T], usize) {
         match *self {
-            Right::Packed(b) => {
-                let offset = start * b.width() + first * depth;
-                (&b.values[offset..offset + depth * PANEL], PANEL)
-            }
+            Right::Packed(b) => (b.panel(start, depth, first), PANEL),
             Right::Rows(b) => (&b.values[start * b.row_stride + first..], b.row_stride),
         }
     }
@@ -508,78 +370,4 @@ fn tile<S: Simd, T: Float, const R: usize, const V: usize, const SIDE_BY_SIDE: b
             }
         });
     }
-}
-
-/// `C = A Bᵀ`, plus a row that is added to all rows, for few rows of A or B, whose rows are contiguous: nothing is packed. `finish` as for [`multiply`].
-#[inline(always)]
-pub(crate) fn multiply_transposed<S: Simd, T: Float>(
-    simd: S,
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    start: Option<&[T]>,
-    c: &mut [T],
-    finish: &mut impl Finish<T>,
-) {
-    assert!(a.columns == b.columns && a.column_stride == 1 && b.column_stride == 1);
-    if b.rows == 0 {
-        return;
-    }
-    for (i, c) in c.chunks_exact_mut(b.rows).take(a.rows).enumerate() {
-        let x = &a.values[i * a.row_stride..][..a.columns];
-        let mut j = 0;
-        while j + 8 <= b.rows {
-            let row = |r: usize| &b.values[(j + r) * b.row_stride..][..b.columns];
-            let rows = [
-                row(0),
-                row(1),
-                row(2),
-                row(3),
-                row(4),
-                row(5),
-                row(6),
-                row(7),
-            ];
-            c[j..j + 8].copy_from_slice(&dots::<S, T, 8>(simd, x, rows));
-            j += 8;
-        }
-        while j < b.rows {
-            let row = &b.values[j * b.row_stride..][..b.columns];
-            c[j..j + 1].copy_from_slice(&dots::<S, T, 1>(simd, x, [row]));
-            j += 1;
-        }
-        if let Some(start) = start {
-            for (c, start) in c.iter_mut().zip(start) {
-                *c += *start;
-            }
-        }
-        finish.rows(simd, i, c);
-    }
-}
-
-/// The products of x with some rows of its length.
-#[inline(always)]
-fn dots<S: Simd, T: Float, const R: usize>(simd: S, x: &[T], rows: [&[T]; R]) -> [T; R] {
-    let (vectors, tail) = T::vectors::<S>(x);
-    let mut whole: [&[T::Vector<S>]; R] = [&[]; R];
-    let mut rests: [&[T]; R] = [&[]; R];
-    for ((whole, rest), row) in whole.iter_mut().zip(&mut rests).zip(rows) {
-        let (vectors_of_row, rest_of_row) = T::vectors::<S>(row);
-        (*whole, *rest) = (&vectors_of_row[..vectors.len()], rest_of_row);
-    }
-    let mut sums = [T::splat(simd, T::ZERO); R];
-    for (k, x) in vectors.iter().enumerate() {
-        for (sum, row) in sums.iter_mut().zip(whole) {
-            *sum = T::fused(simd, *x, row[k], *sum);
-        }
-    }
-    let mut totals = [T::ZERO; R];
-    for (total, (sum, rest)) in totals.iter_mut().zip(sums.into_iter().zip(rests)) {
-        if !vectors.is_empty() {
-            *total = T::total(simd, sum);
-        }
-        for (x, w) in tail.iter().zip(rest) {
-            *total += *x * *w;
-        }
-    }
-    totals
 }

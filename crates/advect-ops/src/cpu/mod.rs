@@ -5,6 +5,7 @@
 //! registers. Nothing depends on the number of threads: sums are cut at fixed places.
 
 mod buffer;
+mod dots;
 pub(crate) mod elementwise;
 mod float;
 mod host;
@@ -12,6 +13,7 @@ pub(crate) mod in_place;
 pub(crate) mod layers;
 pub(crate) mod math;
 pub(crate) mod matmul;
+pub(crate) mod matrix;
 pub(crate) mod sums;
 
 pub(crate) use buffer::{Buffer, fill};

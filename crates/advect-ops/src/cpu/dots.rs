@@ -1,0 +1,82 @@
+//! Products of few rows, by dot products: nothing is packed.
+
+use pulp::Simd;
+
+use super::Float;
+use super::matmul::Finish;
+use super::matrix::Matrix;
+
+/// `C = A Bᵀ`, plus a row that is added to all rows, for few rows of A or B, whose rows are contiguous.
+/// `finish` as for [`multiply`](super::matmul::multiply).
+#[inline(always)]
+pub(crate) fn multiply_transposed<S: Simd, T: Float>(
+    simd: S,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    start: Option<&[T]>,
+    c: &mut [T],
+    finish: &mut impl Finish<T>,
+) {
+    assert!(a.columns == b.columns && a.column_stride == 1 && b.column_stride == 1);
+    if b.rows == 0 {
+        return;
+    }
+    for (i, c) in c.chunks_exact_mut(b.rows).take(a.rows).enumerate() {
+        let x = &a.values[i * a.row_stride..][..a.columns];
+        let mut j = 0;
+        while j + 8 <= b.rows {
+            let row = |r: usize| &b.values[(j + r) * b.row_stride..][..b.columns];
+            let rows = [
+                row(0),
+                row(1),
+                row(2),
+                row(3),
+                row(4),
+                row(5),
+                row(6),
+                row(7),
+            ];
+            c[j..j + 8].copy_from_slice(&dots::<S, T, 8>(simd, x, rows));
+            j += 8;
+        }
+        while j < b.rows {
+            let row = &b.values[j * b.row_stride..][..b.columns];
+            c[j..j + 1].copy_from_slice(&dots::<S, T, 1>(simd, x, [row]));
+            j += 1;
+        }
+        if let Some(start) = start {
+            for (c, start) in c.iter_mut().zip(start) {
+                *c += *start;
+            }
+        }
+        finish.rows(simd, i, c);
+    }
+}
+
+/// The products of x with some rows of its length.
+#[inline(always)]
+fn dots<S: Simd, T: Float, const R: usize>(simd: S, x: &[T], rows: [&[T]; R]) -> [T; R] {
+    let (vectors, tail) = T::vectors::<S>(x);
+    let mut whole: [&[T::Vector<S>]; R] = [&[]; R];
+    let mut rests: [&[T]; R] = [&[]; R];
+    for ((whole, rest), row) in whole.iter_mut().zip(&mut rests).zip(rows) {
+        let (vectors_of_row, rest_of_row) = T::vectors::<S>(row);
+        (*whole, *rest) = (&vectors_of_row[..vectors.len()], rest_of_row);
+    }
+    let mut sums = [T::splat(simd, T::ZERO); R];
+    for (k, x) in vectors.iter().enumerate() {
+        for (sum, row) in sums.iter_mut().zip(whole) {
+            *sum = T::fused(simd, *x, row[k], *sum);
+        }
+    }
+    let mut totals = [T::ZERO; R];
+    for (total, (sum, rest)) in totals.iter_mut().zip(sums.into_iter().zip(rests)) {
+        if !vectors.is_empty() {
+            *total = T::total(simd, sum);
+        }
+        for (x, w) in tail.iter().zip(rest) {
+            *total += *x * *w;
+        }
+    }
+    totals
+}

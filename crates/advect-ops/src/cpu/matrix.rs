@@ -1,0 +1,157 @@
+//! Matrices as views with strides, and packed for products.
+
+use super::Float;
+
+/// Columns in a panel of a packed matrix: full vectors of every instruction set.
+pub(crate) const PANEL: usize = 32;
+/// Rows packed together: inner indices of a product between two visits of its value.
+pub(super) const DEPTH: usize = 512;
+
+/// A view of a matrix with any strides.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a, T> {
+    pub(crate) values: &'a [T],
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) column_stride: usize,
+}
+
+impl<'a, T: Float> Matrix<'a, T> {
+    /// Contiguous rows.
+    pub(crate) fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
+        assert!(values.len() >= rows * columns);
+        Matrix {
+            values,
+            rows,
+            columns,
+            row_stride: columns,
+            column_stride: 1,
+        }
+    }
+
+    pub(crate) fn transposed(self) -> Self {
+        Matrix {
+            values: self.values,
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+
+    /// Rows `start..end`.
+    pub(crate) fn rows(self, start: usize, end: usize) -> Self {
+        self.transposed().columns(start, end).transposed()
+    }
+
+    /// Columns `start..end`.
+    pub(crate) fn columns(self, start: usize, end: usize) -> Self {
+        assert!(start <= end && end <= self.columns);
+        let offset = (start * self.column_stride).min(self.values.len());
+        Matrix {
+            values: &self.values[offset..],
+            columns: end - start,
+            ..self
+        }
+    }
+}
+
+/// A right-hand side, packed.
+#[derive(Default)]
+pub(crate) struct Packed<T> {
+    /// For each block of [`DEPTH`] rows of B and each panel: the rows of the panel, one after another.
+    values: Vec<T>,
+    inner: usize,
+    columns: usize,
+}
+
+impl<T: Float> Packed<T> {
+    pub(crate) fn new(b: Matrix<'_, T>) -> Self {
+        let mut packed = Packed::default();
+        packed.fill(b);
+        packed
+    }
+
+    /// Packs another matrix, into the same memory.
+    pub(crate) fn fill(&mut self, b: Matrix<'_, T>) {
+        (self.inner, self.columns) = (b.rows, b.columns);
+        let width = self.width();
+        self.values.clear();
+        self.values.reserve(b.rows * width);
+        for start in (0..b.rows).step_by(DEPTH) {
+            let end = b.rows.min(start + DEPTH);
+            for first in (0..b.columns).step_by(PANEL) {
+                let last = b.columns.min(first + PANEL);
+                if b.row_stride == 1 {
+                    self.pack_transposed(b, start..end, first..last);
+                } else {
+                    self.pack(b, start..end, first..last);
+                }
+            }
+        }
+    }
+
+    /// The number of rows of B.
+    pub(super) fn inner(&self) -> usize {
+        self.inner
+    }
+
+    /// The number of columns of B.
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The panel that begins with column `first`, of the block of `depth` rows that begins with row `start`.
+    #[inline(always)]
+    pub(super) fn panel(&self, start: usize, depth: usize, first: usize) -> &[T] {
+        let offset = start * self.width() + first * depth;
+        &self.values[offset..offset + depth * PANEL]
+    }
+
+    /// The number of columns with those that fill up the last panel.
+    fn width(&self) -> usize {
+        self.columns.next_multiple_of(PANEL)
+    }
+
+    fn pack(
+        &mut self,
+        b: Matrix<'_, T>,
+        rows: std::ops::Range<usize>,
+        columns: std::ops::Range<usize>,
+    ) {
+        for k in rows {
+            let row = &b.values[k * b.row_stride..];
+            if b.column_stride == 1 {
+                self.values.extend_from_slice(&row[columns.clone()]);
+            } else {
+                (self.values).extend(columns.clone().map(|j| row[j * b.column_stride]));
+            }
+            let filler = PANEL - columns.len();
+            self.values.extend(std::iter::repeat_n(T::ZERO, filler));
+        }
+    }
+
+    /// Packs where the columns are contiguous, in squares, so that both sides stay in the cache.
+    fn pack_transposed(
+        &mut self,
+        b: Matrix<'_, T>,
+        rows: std::ops::Range<usize>,
+        columns: std::ops::Range<usize>,
+    ) {
+        const SIDE: usize = 16;
+        let start = self.values.len();
+        self.values.resize(start + rows.len() * PANEL, T::ZERO);
+        let out = &mut self.values[start..];
+        for k0 in (0..rows.len()).step_by(SIDE) {
+            let height = SIDE.min(rows.len() - k0);
+            let block = &mut out[k0 * PANEL..(k0 + height) * PANEL];
+            for (j, column) in columns.clone().enumerate() {
+                let source = &b.values[column * b.column_stride + rows.start + k0..][..height];
+                for (line, &value) in block.chunks_exact_mut(PANEL).zip(source) {
+                    line[j] = value;
+                }
+            }
+        }
+    }
+}
