@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::Value;
-use crate::cpu::{Float, by_dtype, fill, host, hosts, tensor};
+use crate::cpu::{Float, Unwritten, by_dtype, fill, host, hosts, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 
 /// `Σ_k c_k x_k` for tensors of one shape, with a factor for the whole batch or one for each sample.
@@ -52,52 +52,70 @@ struct Combine(Vec<Coefficient>);
 /// Elements that stay in the cache while the terms are added up.
 const BLOCK: usize = 2048;
 
-struct Sum<'a, T> {
+struct Sum<'a, 'b, T> {
     terms: &'a [(&'a Coefficient, &'a [T])],
     /// Elements of a sample.
     width: usize,
     first: usize,
-    out: &'a mut [T],
+    out: Unwritten<'b, T>,
 }
 
-impl<T: Float> WithSimd for Sum<'_, T> {
-    type Output = ();
+impl<'b, T: Float> WithSimd for Sum<'_, 'b, T> {
+    type Output = &'b mut [T];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let mut start = self.first;
-        for out in self.out.chunks_mut(BLOCK) {
-            for (k, (coefficient, x)) in self.terms.iter().enumerate() {
-                let x = &x[start..start + out.len()];
-                match coefficient {
-                    Coefficient::Shared(c) => accumulate::<S, T>(T::of(*c), x, out, k == 0),
+    fn with_simd<S: Simd>(self, _: S) -> &'b mut [T] {
+        self.out.write_runs(BLOCK, |i, out| {
+            let start = self.first + i * BLOCK;
+            let range = start..start + out.len();
+            let mut terms = self.terms.iter();
+            let out = match terms.next() {
+                Some((c, x)) => write(c, &x[range.clone()], start, self.width, out),
+                None => out.zeroed(),
+            };
+            for (c, x) in terms {
+                let x = &x[range.clone()];
+                match c {
+                    Coefficient::Shared(c) => add::<S, T>(T::of(*c), x, out),
                     Coefficient::PerSample(c) => {
                         let mut done = 0;
                         while done < out.len() {
                             let sample = (start + done) / self.width;
                             let end = ((sample + 1) * self.width - start).min(out.len());
-                            let c = T::of(c[sample]);
-                            accumulate::<S, T>(c, &x[done..end], &mut out[done..end], k == 0);
+                            add::<S, T>(T::of(c[sample]), &x[done..end], &mut out[done..end]);
                             done = end;
                         }
                     }
                 }
             }
-            start += out.len();
+            out
+        })
+    }
+}
+
+/// The first term, of elements from `start` on.
+#[inline(always)]
+fn write<'a, T: Float>(
+    c: &Coefficient,
+    x: &[T],
+    start: usize,
+    width: usize,
+    out: Unwritten<'a, T>,
+) -> &'a mut [T] {
+    let x = &x[..out.len()];
+    match c {
+        Coefficient::Shared(c) => {
+            let c = T::of(*c);
+            out.write(|i| c * x[i])
         }
+        Coefficient::PerSample(c) => out.write(|i| T::of(c[(start + i) / width]) * x[i]),
     }
 }
 
 #[inline(always)]
-fn accumulate<S: Simd, T: Float>(c: T, x: &[T], out: &mut [T], first: bool) {
-    if first {
-        for (out, x) in out.iter_mut().zip(x) {
-            *out = c * *x;
-        }
-    } else {
-        for (out, x) in out.iter_mut().zip(x) {
-            *out = x.madd::<S>(c, *out);
-        }
+fn add<S: Simd, T: Float>(c: T, x: &[T], out: &mut [T]) {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = x.madd::<S>(c, *out);
     }
 }
 
@@ -114,7 +132,7 @@ fn sum<T: Float>(terms: &[(&Coefficient, &[T])], samples: usize) -> Vec<T> {
             width,
             first,
             out,
-        });
+        })
     })
 }
 

@@ -4,7 +4,7 @@ use advect_core::{Error, Result, check};
 use candle_core::{D, DType, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::cpu::{Float, by_dtype, fill, host, sums, tensor};
+use crate::cpu::{Float, Unwritten, by_dtype, fill, host, sums, tensor};
 use crate::layer_norm::moments;
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Activation, Dual, Value};
@@ -177,7 +177,7 @@ impl GroupNorm {
                     dx,
                     sums,
                     area: sizes.area,
-                });
+                })
             });
             let reduce = |sums: Vec<T>| match sizes.adaptive {
                 true => sums,
@@ -247,7 +247,7 @@ impl Operation for GroupNorm {
                     shift: &shifts[affine],
                     y,
                     area: sizes.area,
-                });
+                })
             });
             Ok((Output::new(y, x.shape()), ()))
         })
@@ -274,91 +274,78 @@ impl Tangent for GroupNorm {
 }
 
 /// One group.
-struct Forward<'a, T> {
+struct Forward<'a, 'b, T> {
     activation: Activation,
     epsilon: T,
     x: &'a [T],
     scale: &'a [T],
     shift: &'a [T],
-    y: &'a mut [T],
+    y: Unwritten<'b, T>,
     area: usize,
 }
 
-impl<T: Float> WithSimd for Forward<'_, T> {
-    type Output = ();
+impl<'b, T: Float> WithSimd for Forward<'_, 'b, T> {
+    type Output = &'b mut [T];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> &'b mut [T] {
         let (mean, inverse) = moments(self.x, true, self.epsilon);
-        let planes = self
-            .y
-            .chunks_exact_mut(self.area)
-            .zip(self.x.chunks_exact(self.area));
-        for ((y, x), (scale, shift)) in planes.zip(self.scale.iter().zip(self.shift)) {
-            let factor = *scale * inverse;
-            for (y, x) in y.iter_mut().zip(x) {
-                *y = (*x - mean).madd::<S>(factor, *shift);
-            }
+        self.y.write_runs(self.area, |channel, y| {
+            let x = &self.x[channel * self.area..][..y.len()];
+            let (factor, shift) = (self.scale[channel] * inverse, self.shift[channel]);
+            let y = y.write(|i| (x[i] - mean).madd::<S>(factor, shift));
             self.activation.values(simd, y);
-        }
+            y
+        })
     }
 }
 
 /// One group: as for layers, with the activation's slope first.
-struct Backward<'a, T> {
+struct Backward<'a, 'b, T> {
     activation: Activation,
     epsilon: T,
     x: &'a [T],
     g: &'a [T],
     scale: &'a [T],
     shift: &'a [T],
-    dx: &'a mut [T],
+    dx: Unwritten<'b, T>,
     sums: (&'a mut [T], &'a mut [T]),
     area: usize,
 }
 
-impl<T: Float> WithSimd for Backward<'_, T> {
-    type Output = ();
+impl<'b, T: Float> WithSimd for Backward<'_, 'b, T> {
+    type Output = &'b mut [T];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> &'b mut [T] {
         let (mean, inverse) = moments(self.x, true, self.epsilon);
         let count = T::of(self.x.len() as f64);
         let (mut of_h, mut of_product) = (T::ZERO, T::ZERO);
-        let planes = self
-            .x
-            .chunks_exact(self.area)
-            .zip(self.g.chunks_exact(self.area));
-        let affine = self.scale.iter().zip(self.shift);
-        let sums = self.sums.0.iter_mut().zip(self.sums.1.iter_mut());
-        for (((dx, (x, g)), (scale, shift)), (scale_sum, shift_sum)) in
-            (self.dx.chunks_exact_mut(self.area).zip(planes))
-                .zip(affine)
-                .zip(sums)
-        {
-            let factor = *scale * inverse;
-            for (dx, x) in dx.iter_mut().zip(x) {
-                *dx = (*x - mean).madd::<S>(factor, *shift);
-            }
+        let (scale_sums, shift_sums) = self.sums;
+        let dx = self.dx.write_runs(self.area, |channel, dx| {
+            let plane = channel * self.area..channel * self.area + dx.len();
+            let (x, g) = (&self.x[plane.clone()], &self.g[plane]);
+            let (scale, shift) = (self.scale[channel], self.shift[channel]);
+            let factor = scale * inverse;
+            let dx = dx.write(|i| (x[i] - mean).madd::<S>(factor, shift));
             self.activation.slopes(simd, dx);
             for (dx, g) in dx.iter_mut().zip(g) {
                 *dx *= *g;
             }
             let [sum, product] = sums::sum_pairs(dx, x, |h, x| [h, h * (x - mean)]);
-            (*scale_sum, *shift_sum) = (product * inverse, sum);
-            of_h += *scale * sum;
-            of_product += *scale * product * inverse;
-        }
+            (scale_sums[channel], shift_sums[channel]) = (product * inverse, sum);
+            of_h += scale * sum;
+            of_product += scale * product * inverse;
+            dx
+        });
         let (of_h, of_product) = (of_h / count, of_product / count);
-        let planes = self
-            .dx
-            .chunks_exact_mut(self.area)
-            .zip(self.x.chunks_exact(self.area));
+        let planes = (dx.chunks_exact_mut(self.area)).zip(self.x.chunks_exact(self.area));
         for ((dx, x), scale) in planes.zip(self.scale) {
             for (dx, x) in dx.iter_mut().zip(x) {
                 let normal = (*x - mean) * inverse;
                 *dx = (*scale * *dx - of_h - normal * of_product) * inverse;
             }
         }
+        dx
     }
 }

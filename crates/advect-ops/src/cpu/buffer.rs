@@ -1,5 +1,6 @@
 //! Large scratch memory, kept for the next call: fresh pages cost more than what is computed in them.
 
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -83,39 +84,93 @@ impl<T: Float> DerefMut for Buffer<T> {
     }
 }
 
+/// A piece of a vector that nobody has written yet.
+pub(crate) struct Unwritten<'a, T>(&'a mut [MaybeUninit<T>]);
+
+impl<'a, T: Float> Unwritten<'a, T> {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Writes zeros.
+    pub(crate) fn zeroed(self) -> &'a mut [T] {
+        self.write(|_| T::ZERO)
+    }
+
+    /// Writes a function of each index.
+    #[inline(always)]
+    pub(crate) fn write(self, mut f: impl FnMut(usize) -> T) -> &'a mut [T] {
+        for (i, x) in self.0.iter_mut().enumerate() {
+            x.write(f(i));
+        }
+        // SAFETY: every element was written just now.
+        unsafe { written(self.0) }
+    }
+
+    /// Has `f` write runs of `size` elements, the last one shorter if need be, one after the other.
+    #[inline(always)]
+    pub(crate) fn write_runs(
+        self,
+        size: usize,
+        mut f: impl for<'b> FnMut(usize, Unwritten<'b, T>) -> &'b mut [T],
+    ) -> &'a mut [T] {
+        for (i, run) in self.0.chunks_mut(size).enumerate() {
+            let (start, len) = (run.as_ptr().cast::<T>(), run.len());
+            let done = f(i, Unwritten(run));
+            assert!(
+                std::ptr::eq(done.as_ptr(), start) && done.len() == len,
+                "a run comes back as it was handed out"
+            );
+        }
+        // SAFETY: the runs are all elements, and each came back as initialised memory.
+        unsafe { written(self.0) }
+    }
+}
+
+/// # Safety
+/// Every element was written.
+#[inline(always)]
+unsafe fn written<T>(x: &mut [MaybeUninit<T>]) -> &mut [T] {
+    // SAFETY: as the caller promises; a `MaybeUninit<T>` lies in memory as a `T` does.
+    unsafe { &mut *(std::ptr::from_mut(x) as *mut [T]) }
+}
+
 /// A vector of `len` numbers that `f` writes, piece by piece on several threads; `extras` has an item for each piece.
-/// A piece begins as zeros, made where it is written and not in a pass of their own.
 pub(crate) fn fill<T: Float, E: Send>(
     len: usize,
     piece: usize,
     extras: impl Iterator<Item = E>,
     nanoseconds: usize,
-    f: impl Fn(usize, &mut [T], E) + Sync,
+    f: impl for<'a> Fn(usize, Unwritten<'a, T>, E) -> &'a mut [T] + Sync,
 ) -> Vec<T> {
     let mut extras = extras;
+    let mut values: Vec<T> = Vec::with_capacity(len);
+    let all = Unwritten(&mut values.spare_capacity_mut()[..len]);
+    let run = |i: usize, piece: Unwritten<'_, T>, extra| {
+        let (start, len) = (piece.0.as_ptr().cast::<T>(), piece.len());
+        let done = f(i, piece, extra);
+        assert!(
+            std::ptr::eq(done.as_ptr(), start) && done.len() == len,
+            "a piece comes back as it was handed out"
+        );
+    };
     if (1..=piece).contains(&len)
         && let Some(extra) = extras.next()
     {
-        let mut values = vec![T::ZERO; len];
-        f(0, &mut values, extra);
-        return values;
+        run(0, all, extra);
+    } else {
+        let pieces = all.0.chunks_mut(piece.max(1)).map(Unwritten);
+        let items: Vec<_> = pieces.zip(extras).enumerate().collect();
+        assert!(
+            items.len() == len.div_ceil(piece.max(1)),
+            "an extra for each piece"
+        );
+        parallel::each(items, nanoseconds, |(i, (piece, extra))| {
+            run(i, piece, extra);
+        });
     }
-    let mut values: Vec<T> = Vec::with_capacity(len);
-    let pieces = values.spare_capacity_mut()[..len].chunks_mut(piece.max(1));
-    let items: Vec<_> = pieces.zip(extras).enumerate().collect();
-    assert!(
-        items.len() == len.div_ceil(piece.max(1)),
-        "an extra for each piece"
-    );
-    parallel::each(items, nanoseconds, |(i, (piece, extra))| {
-        for x in piece.iter_mut() {
-            x.write(T::ZERO);
-        }
-        // SAFETY: all elements of the piece were written just now, and it is borrowed by nobody else.
-        let piece = unsafe { &mut *(std::ptr::from_mut(piece) as *mut [T]) };
-        f(i, piece, extra);
-    });
-    // SAFETY: the pieces are all of the first `len` elements, and each was written; a panic would not come here.
+    // SAFETY: the pieces are all of the first `len` elements, and each came back as initialised memory; a panic would
+    // not come here.
     unsafe { values.set_len(len) };
     values
 }

@@ -2,7 +2,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::{Float, fill};
+use super::{Float, Unwritten, fill};
 
 /// A function of `N` numbers.
 pub(crate) trait Function<T, const N: usize>: Copy + Send + Sync {
@@ -14,26 +14,26 @@ pub(crate) trait Function<T, const N: usize>: Copy + Send + Sync {
 /// Elements in a piece of work.
 const PIECE: usize = 4096;
 
-struct Loop<'a, T, F, const N: usize> {
+struct Loop<'a, 'b, T, F, const N: usize> {
     f: F,
     inputs: [&'a [T]; N],
-    out: &'a mut [T],
+    out: Unwritten<'b, T>,
 }
 
-impl<T: Float, F: Function<T, N>, const N: usize> WithSimd for Loop<'_, T, F, N> {
-    type Output = ();
+impl<'b, T: Float, F: Function<T, N>, const N: usize> WithSimd for Loop<'_, 'b, T, F, N> {
+    type Output = &'b mut [T];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, _: S) -> &'b mut [T] {
         let n = self.out.len();
         let inputs = self.inputs.map(|x| &x[..n]);
-        for (i, out) in self.out.iter_mut().enumerate() {
+        self.out.write(|i| {
             let mut x = [T::ZERO; N];
             for (x, input) in x.iter_mut().zip(inputs) {
                 *x = input[i];
             }
-            *out = self.f.call::<S>(x);
-        }
+            self.f.call::<S>(x)
+        })
     }
 }
 
@@ -42,14 +42,8 @@ pub(crate) fn map<T: Float, F: Function<T, N>, const N: usize>(f: F, inputs: [&[
     let n = inputs[0].len();
     assert!(inputs.iter().all(|x| x.len() == n));
     let pieces = std::iter::repeat_n((), n.div_ceil(PIECE));
-    fill(
-        n,
-        PIECE,
-        pieces,
-        n * F::COST / 10,
-        |i, out: &mut [T], ()| {
-            let inputs = inputs.map(|x| &x[i * PIECE..][..out.len()]);
-            Arch::new().dispatch(Loop { f, inputs, out });
-        },
-    )
+    fill(n, PIECE, pieces, n * F::COST / 10, |i, out, ()| {
+        let inputs = inputs.map(|x| &x[i * PIECE..][..out.len()]);
+        Arch::new().dispatch(Loop { f, inputs, out })
+    })
 }

@@ -16,6 +16,6 @@ pub(crate) mod matmul;
 pub(crate) mod matrix;
 pub(crate) mod sums;
 
-pub(crate) use buffer::{Buffer, fill};
+pub(crate) use buffer::{Buffer, Unwritten, fill};
 pub(crate) use float::Float;
 pub(crate) use host::{by_dtype, fits, host, hosts, tensor};
