@@ -22,27 +22,30 @@ use crate::{Result, Time};
 ///
 /// Wrappers such as [`Given`](crate::Given) borrow the fields they wrap; a closure that calls
 /// [`Field::at`] owns what it captures.
-pub trait Field {
+///
+/// A state is a tensor unless said otherwise. Differential equations of several tensors at once, such as a sample and
+/// its log-density, are fields of another `X`, a pair for instance.
+pub trait Field<X = Tensor> {
     /// The value at time `t` and state `x` of shape `(batch, ...)`: a tensor with the shape, dtype
     /// and device of `x`.
     ///
     /// # Errors
     /// Whatever the field reports; fields of Advect check `t` and `x`.
-    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor>;
+    fn at(&self, t: &Time, x: &X) -> Result<X>;
 }
 
-impl<F> Field for F
+impl<F, X> Field<X> for F
 where
-    F: Fn(&Time, &Tensor) -> Result<Tensor> + ?Sized,
+    F: Fn(&Time, &X) -> Result<X> + ?Sized,
 {
-    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+    fn at(&self, t: &Time, x: &X) -> Result<X> {
         self(t, x)
     }
 }
 
 /// For fields chosen at run time.
-impl Field for Box<dyn Field + '_> {
-    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+impl<X> Field<X> for Box<dyn Field<X> + '_> {
+    fn at(&self, t: &Time, x: &X) -> Result<X> {
         (**self).at(t, x)
     }
 }

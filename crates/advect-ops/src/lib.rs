@@ -10,7 +10,7 @@
 //! | [`upsample_nearest`], [`avg_pool`] | images larger and smaller |
 //! | [`sinusoids`] | features of time |
 //! | [`combine`], [`scale_samples`] | `Σ c_k x_k`, shared or per-sample factors |
-//! | [`error_norm`], [`squared_distances`] | numbers on the host |
+//! | [`scaled_error`], [`scaled_errors`], [`squared_distances`] | numbers on the host |
 //! | [`update`] | AdamW, averages, norms: in place |
 //!
 //! On the CPU f32 and f64 run on kernels that choose AVX-512, AVX2 with FMA, NEON or plain code at run time, and share
@@ -39,12 +39,12 @@ mod attention;
 mod avg_pool;
 mod combine;
 mod cpu;
-mod error_norm;
 mod group_norm;
 mod layer_norm;
 mod linear;
 mod operation;
 mod scale_samples;
+mod scaled_error;
 mod sinusoids;
 mod softmax;
 mod squared_distances;
@@ -56,11 +56,11 @@ pub use activation::Activation;
 pub use attention::attention;
 pub use avg_pool::avg_pool;
 pub use combine::combine;
-pub use error_norm::error_norm;
 pub use group_norm::{group_norm, group_norm_gradients};
 pub use layer_norm::{layer_norm, rms_norm};
 pub use linear::{linear, mlp};
 pub use scale_samples::scale_samples;
+pub use scaled_error::{ScaledError, scaled_error, scaled_errors};
 pub use sinusoids::{fourier_frequencies, sinusoidal_frequencies, sinusoids};
 pub use softmax::softmax;
 pub use squared_distances::squared_distances;

@@ -75,9 +75,9 @@ fn shapes_and_dtypes() {
     refuses(scale_samples(&x, &s3), "factors");
     refuses(sinusoids(&x, &[1.0]), "t");
     refuses(sinusoids(&s3, &[]), "frequencies");
-    refuses(error_norm(&x, &w, &x, 1.0, 1.0), "x");
+    refuses(scaled_error(&x, &w, &x, 1.0, 1.0), "x");
     refuses(
-        error_norm(&zeros(&[0]), &zeros(&[0]), &zeros(&[0]), 1.0, 1.0),
+        scaled_error(&zeros(&[0]), &zeros(&[0]), &zeros(&[0]), 1.0, 1.0),
         "error",
     );
     refuses(squared_distances(&x, &zeros(&[5, 2])), "y");
@@ -167,7 +167,7 @@ fn nan_goes_through_and_infinities_do_no_harm() {
         .unwrap(),
         0
     ));
-    assert!(error_norm(&x, &x, &x, 1.0, 1.0).unwrap().is_nan());
+    assert!(scaled_error(&x, &x, &x, 1.0, 1.0).unwrap().rms().is_nan());
     let large = Tensor::full(1e30f32, (2, 3), &Device::Cpu).unwrap();
     let far = squared_distances(&large, &(&large * 2.0).unwrap()).unwrap();
     assert!(far.iter().all(|c| (c / 3e60 - 1.0).abs() < 1e-6));

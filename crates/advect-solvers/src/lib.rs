@@ -22,13 +22,26 @@
 //! ```
 
 pub mod controller;
+mod event;
+mod interpolant;
+mod interval;
+mod order_conditions;
+mod per_sample;
+mod piece;
 mod save;
 mod solution;
 mod solver;
+mod state;
 pub mod stepper;
 mod tableau;
 
+pub use event::{Crossing, Event};
+pub use interpolant::Interpolant;
+pub use interval::Interval;
+pub use per_sample::SampleSolutions;
+pub use piece::Piece;
 pub use save::Save;
 pub use solution::{Solution, Statistics, Status};
 pub use solver::Solver;
+pub use state::{Samples, State};
 pub use tableau::Tableau;

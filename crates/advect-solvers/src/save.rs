@@ -1,7 +1,8 @@
 //! Which states of an integration are kept.
 
 use advect_core::{Error, Result};
-use candle_core::Tensor;
+
+use crate::{Piece, State};
 
 /// Which states a [`Solution`](crate::Solution) holds.
 ///
@@ -18,7 +19,12 @@ use candle_core::Tensor;
 /// );
 /// assert_eq!(count(Save::End)?, 1);
 /// assert_eq!(count(Save::At(vec![0.0, 0.33, 1.0]))?, 3);
+/// assert_eq!(count(Save::Interpolated(vec![0.0, 0.33, 1.0]))?, 3);
 /// assert_eq!(count(Save::Every(5))?, 3); // steps 0, 5 and 10
+///
+/// let solution = solver.clone().save(Save::Dense).solve(&decay, &x, 0.0, 1.0)?;
+/// let between = solution.at(0.123)?.to_vec1::<f64>()?[0]; // any time
+/// assert!((between - (-0.123f64).exp()).abs() < 1e-6);
 /// # Ok(())
 /// # }
 /// ```
@@ -31,22 +37,27 @@ pub enum Save {
     /// The states at these times, strictly monotone from start to end. Steps are cut to end exactly
     /// there, so that no interpolation error is added.
     At(Vec<f64>),
+    /// The states at these times, interpolated within the steps, whose sizes don't depend on the times.
+    Interpolated(Vec<f64>),
     /// The first state, the state after every n-th accepted step, and the last one.
     Every(usize),
+    /// All steps with what is needed to interpolate them: [`Solution::at`](crate::Solution::at) gives the state at any
+    /// time. The states saved are the first and the last one.
+    Dense,
 }
 
 impl Save {
     /// Checks the settings against a span of time.
     pub(crate) fn check(&self, start: f64, end: f64) -> Result<()> {
         match self {
-            Save::End => Ok(()),
+            Save::End | Save::Dense => Ok(()),
             Save::Every(0) => Err(Error::range(
                 "save",
                 "every 0 steps",
                 "a count of at least 1",
             )),
             Save::Every(_) => Ok(()),
-            Save::At(times) => {
+            Save::At(times) | Save::Interpolated(times) => {
                 let (low, high) = (start.min(end), start.max(end));
                 let inside = |t: &f64| low <= *t && *t <= high;
                 let ordered = times.windows(2).all(|w| match start < end {
@@ -65,26 +76,30 @@ impl Save {
 
 /// The states that an integration has saved so far.
 #[derive(Debug)]
-pub(crate) struct Recorder<'a> {
+pub(crate) struct Recorder<'a, X> {
     save: &'a Save,
     steps: usize,
     pub(crate) times: Vec<f64>,
-    pub(crate) states: Vec<Tensor>,
+    pub(crate) states: Vec<X>,
+    pub(crate) pieces: Vec<Piece<X>>,
 }
 
-impl<'a> Recorder<'a> {
+impl<'a, X: State> Recorder<'a, X> {
     /// Begins with the initial state.
-    pub(crate) fn new(save: &'a Save, start: f64, x0: &Tensor) -> Self {
+    pub(crate) fn new(save: &'a Save, start: f64, x0: &X) -> Self {
         let mut recorder = Recorder {
             save,
             steps: 0,
             times: Vec::new(),
             states: Vec::new(),
+            pieces: Vec::new(),
         };
         match save {
-            Save::Every(_) => recorder.push(start, x0),
-            Save::At(times) if times.first() == Some(&start) => recorder.push(start, x0),
-            Save::At(_) | Save::End => {}
+            Save::Every(_) | Save::Dense => recorder.push(start, x0.clone()),
+            Save::At(times) | Save::Interpolated(times) if times.first() == Some(&start) => {
+                recorder.push(start, x0.clone());
+            }
+            _ => {}
         }
         recorder
     }
@@ -93,29 +108,64 @@ impl<'a> Recorder<'a> {
     pub(crate) fn next_stop(&self, end: f64) -> f64 {
         match self.save {
             Save::At(times) => times.get(self.times.len()).copied().unwrap_or(end),
-            Save::End | Save::Every(_) => end,
+            _ => end,
         }
     }
 
-    /// Takes note of an accepted step.
-    pub(crate) fn step(&mut self, t: f64, x: &Tensor) {
-        self.steps += 1;
+    /// Whether a step to `t` is to be interpolated.
+    pub(crate) fn wants_piece(&self, from: f64, t: f64) -> bool {
         match self.save {
-            Save::Every(n) if self.steps.is_multiple_of(*n) => self.push(t, x),
-            Save::At(times) if times.get(self.times.len()) == Some(&t) => self.push(t, x),
+            Save::Dense => true,
+            Save::Interpolated(times) => (times.get(self.times.len()))
+                .is_some_and(|&next| (t - next) * (t - from).signum() >= 0.0),
+            _ => false,
+        }
+    }
+
+    /// Takes note of an accepted step to `t`, up to `limit`, which is where the integration ends if the step goes
+    /// beyond it.
+    pub(crate) fn step(
+        &mut self,
+        t: f64,
+        x: &X,
+        piece: Option<&Piece<X>>,
+        limit: f64,
+    ) -> Result<()> {
+        self.steps += 1;
+        match (self.save, piece) {
+            (Save::Every(n), _) if self.steps.is_multiple_of(*n) => self.push(t, x.clone()),
+            (Save::At(times), _) if times.get(self.times.len()) == Some(&t) => {
+                self.push(t, x.clone());
+            }
+            (Save::Dense, Some(piece)) => self.pieces.push(piece.clone()),
+            (Save::Interpolated(times), Some(piece)) => {
+                while let Some(&next) = times.get(self.times.len())
+                    && piece.contains(next)
+                    && (limit - next) * (piece.end - piece.start) >= 0.0
+                {
+                    let state = piece.at(next)?;
+                    self.push(next, state);
+                }
+            }
             _ => {}
         }
+        Ok(())
     }
 
     /// Takes note of the last state that was reached.
-    pub(crate) fn finish(&mut self, t: f64, x: &Tensor) {
-        if !matches!(self.save, Save::At(_)) && self.times.last() != Some(&t) {
-            self.push(t, x);
+    pub(crate) fn finish(&mut self, t: f64, x: &X) {
+        let wanted = match self.save {
+            Save::At(times) => times.get(self.times.len()) == Some(&t),
+            Save::Interpolated(_) => false,
+            _ => self.times.last() != Some(&t),
+        };
+        if wanted {
+            self.push(t, x.clone());
         }
     }
 
-    fn push(&mut self, t: f64, x: &Tensor) {
+    fn push(&mut self, t: f64, x: X) {
         self.times.push(t);
-        self.states.push(x.clone());
+        self.states.push(x);
     }
 }

@@ -3,12 +3,18 @@
 use advect_core::{Error, Result};
 use candle_core::Tensor;
 
+use crate::{Piece, State};
+
 /// How an integration ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
     /// It reached the end.
     Reached,
+    /// It reached an [`Event`](crate::Event).
+    Event,
+    /// Who watched it said that it was enough.
+    Halted,
     /// It made as many steps as the controller allows.
     StepLimit,
     /// The next step is too small to change the time: a singularity, a tolerance below what the dtype can
@@ -18,12 +24,34 @@ pub enum Status {
     NonFinite,
 }
 
+impl Status {
+    /// Why the end was not reached, and what to try; `None` if it was.
+    pub(crate) fn reason(self) -> Option<&'static str> {
+        match self {
+            Status::Reached => None,
+            Status::Event => Some("an event came before the end"),
+            Status::Halted => Some("who watched the integration halted it"),
+            Status::StepLimit => Some(
+                "the limit of steps was reached; allow more, or larger errors, or a stiff problem needs smaller times",
+            ),
+            Status::StepUnderflow => Some(
+                "the step size underflowed; allow larger errors, or take a wider dtype, or the solution is singular here",
+            ),
+            Status::NonFinite => Some(
+                "the state became NaN or infinite; check the field there, or take smaller steps",
+            ),
+        }
+    }
+}
+
 /// What an integration cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Statistics {
     /// Evaluations of the field.
     pub evaluations: usize,
+    /// Vector–Jacobian products of the field.
+    pub vjps: usize,
     /// Steps accepted.
     pub accepted: usize,
     /// Steps rejected.
@@ -50,34 +78,83 @@ pub struct Statistics {
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Solution {
+pub struct Solution<X = Tensor> {
     /// The times of the saved states.
     pub times: Vec<f64>,
     /// The saved states, each shaped like the initial state.
-    pub states: Vec<Tensor>,
+    pub states: Vec<X>,
     /// The last time that was reached.
     pub last_time: f64,
     /// The state at the last time.
-    pub last_state: Tensor,
+    pub last_state: X,
     /// How the integration ended.
     pub status: Status,
     /// What it cost.
     pub statistics: Statistics,
+    /// The first sample that was NaN or infinite in the last step that was tried.
+    pub failed_sample: Option<usize>,
+    /// The steps, with [`Save::Dense`](crate::Save::Dense).
+    pub pieces: Vec<Piece<X>>,
 }
 
-impl Solution {
+impl<X: State> Solution<X> {
     /// The state at the end.
     ///
     /// # Errors
-    /// [`Error::Stopped`] if the integration did not reach the end; the solution's fields tell what it
-    /// did reach.
-    pub fn end(&self) -> Result<Tensor> {
-        let reason = match self.status {
-            Status::Reached => return Ok(self.last_state.clone()),
-            Status::StepLimit => "the limit of steps was reached",
-            Status::StepUnderflow => "the step size underflowed",
-            Status::NonFinite => "the state became NaN or infinite",
+    /// [`Error::Stopped`] if the integration did not reach the end; it says where, why and what to try, and the
+    /// solution's fields hold what was reached.
+    pub fn end(&self) -> Result<X> {
+        match self.stopped() {
+            None => Ok(self.last_state.clone()),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// The error that says where and why the integration stopped, if it did before the end.
+    pub(crate) fn stopped(&self) -> Option<Error> {
+        let reason = self.status.reason()?;
+        let Statistics {
+            accepted, rejected, ..
+        } = self.statistics;
+        let mut at = format!(
+            "t = {}, after {accepted} steps accepted and {rejected} rejected",
+            self.last_time
+        );
+        if let Some(sample) = self.failed_sample {
+            at += &format!(", sample {sample}");
+        }
+        Some(Error::stopped(at, reason))
+    }
+
+    /// The state at any time that was reached, if the integration was saved by [`Save::Dense`](crate::Save::Dense).
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a time outside of what was reached, or without dense output.
+    pub fn at(&self, t: f64) -> Result<X> {
+        if let (Some(&first), Some(x)) = (self.times.first(), self.states.first())
+            && first == t
+        {
+            return Ok(x.clone());
+        }
+        let (Some(first), Some(last)) = (self.pieces.first(), self.pieces.last()) else {
+            return Err(Error::range(
+                "t",
+                t,
+                "a time of an integration with Save::Dense",
+            ));
         };
-        Err(Error::stopped(format!("t = {}", self.last_time), reason))
+        let forwards = last.end >= first.start;
+        let before = |piece: &Piece<X>| match forwards {
+            true => piece.end < t,
+            false => piece.end > t,
+        };
+        let index = self.pieces.partition_point(before);
+        match self.pieces.get(index) {
+            Some(piece) if piece.contains(t) => piece.at(t),
+            _ => {
+                let accepted = format!("a time from {} to {}", first.start, last.end);
+                Err(Error::range("t", t, accepted))
+            }
+        }
     }
 }

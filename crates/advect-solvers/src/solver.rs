@@ -1,14 +1,14 @@
 //! The one integration loop.
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 
-use advect_core::{Error, Field, Result, Time, check};
-use candle_core::Tensor;
+use advect_core::{Error, Field, Result, Time};
 
 use crate::controller::{Attempt, Controller, Judgement, Position};
 use crate::save::Recorder;
-use crate::stepper::Stepper;
-use crate::{Save, Solution, Statistics, Status};
+use crate::stepper::{Step, Stepper};
+use crate::{Event, Interpolant, Interval, Piece, Save, Solution, State, Statistics, Status};
 
 /// A [stepper](crate::stepper), a [controller](crate::controller) of its steps, and what to
 /// [`Save`].
@@ -31,12 +31,15 @@ use crate::{Save, Solution, Statistics, Status};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Solver<S, C> {
-    stepper: S,
-    controller: C,
-    save: Save,
+    pub(crate) stepper: S,
+    pub(crate) controller: C,
+    pub(crate) save: Save,
 }
 
-impl<S: Stepper, C: Controller<S>> Solver<S, C> {
+/// Who sees each accepted step.
+type Watcher<'a, X> = dyn FnMut(&Piece<X>) -> Result<ControlFlow<()>> + 'a;
+
+impl<S, C> Solver<S, C> {
     /// A solver that saves the last state.
     pub fn new(stepper: S, controller: C) -> Self {
         Solver {
@@ -54,8 +57,8 @@ impl<S: Stepper, C: Controller<S>> Solver<S, C> {
     /// Integrates `dx/dt = field(t, x)` from `x0` of shape `(batch, ...)` at `start` to `end`, forwards
     /// or backwards in time.
     ///
-    /// Each step rounds the state to its dtype: in f16 and bf16 many small steps lose more by rounding than
-    /// they gain, so keep the state in f32 and cast inside the field.
+    /// The state may be any [`State`], such as a pair of tensors. Each step rounds it to its dtype: in f16 and bf16
+    /// many small steps lose more by rounding than they gain, so keep the state in f32 and cast inside the field.
     ///
     /// An integration that cannot reach the end is no error here: the [`Solution`] holds what was
     /// reached and says why it stopped; [`Solution::end`] turns that into an error.
@@ -64,33 +67,113 @@ impl<S: Stepper, C: Controller<S>> Solver<S, C> {
     /// Typed errors for times that are not finite, an initial state that is empty, no float or not
     /// finite, saves outside the span, a field whose value is not shaped like its state; those of the
     /// field itself.
-    pub fn solve(&self, field: &dyn Field, x0: &Tensor, start: f64, end: f64) -> Result<Solution> {
-        for (name, t) in [("start", start), ("end", end)] {
-            if !t.is_finite() {
-                return Err(Error::range(name, t, "a finite time"));
-            }
-        }
-        check::batch("x0", x0)?;
-        check::float("x0", x0)?;
-        check::finite("x0", x0)?;
+    pub fn solve<X: State>(
+        &self,
+        field: &dyn Field<X>,
+        x0: &X,
+        start: f64,
+        end: f64,
+    ) -> Result<Solution<X>>
+    where
+        S: Stepper<X>,
+        C: Controller<S, X>,
+    {
+        self.integrate(field, x0, start, end, None, None)
+    }
+
+    /// As [`Solver::solve`], but stops where an event happens, with [`Status::Event`].
+    ///
+    /// # Errors
+    /// As [`Solver::solve`], and those of the event's function.
+    pub fn solve_until<X: State>(
+        &self,
+        field: &dyn Field<X>,
+        x0: &X,
+        start: f64,
+        end: f64,
+        event: &Event<'_, X>,
+    ) -> Result<Solution<X>>
+    where
+        S: Stepper<X>,
+        C: Controller<S, X>,
+    {
+        self.integrate(field, x0, start, end, Some(event), None)
+    }
+
+    /// As [`Solver::solve`], with a function that sees each accepted step, can look within it by [`Piece::at`], and
+    /// halts the integration by [`ControlFlow::Break`].
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use advect_core::Time;
+    /// use advect_solvers::{Solver, Status, controller::Fixed, stepper::Rk4};
+    /// use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+    /// let x = Tensor::new(&[1f64], &Device::Cpu)?;
+    /// let mut middles = Vec::new();
+    /// let solution = Solver::new(Rk4, Fixed::steps(10)?).solve_watched(&decay, &x, 0.0, 1.0, &mut |step| {
+    ///     middles.push(step.at(0.5 * (step.start + step.end))?.to_vec1::<f64>()?[0]);
+    ///     Ok(if middles.len() < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    /// })?;
+    /// assert_eq!((solution.status, solution.last_time), (Status::Halted, 0.30000000000000004));
+    /// assert!((middles[1] - (-0.15f64).exp()).abs() < 1e-6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Solver::solve`], and those of the function.
+    pub fn solve_watched<X: State>(
+        &self,
+        field: &dyn Field<X>,
+        x0: &X,
+        start: f64,
+        end: f64,
+        watcher: &mut Watcher<'_, X>,
+    ) -> Result<Solution<X>>
+    where
+        S: Stepper<X>,
+        C: Controller<S, X>,
+    {
+        self.integrate(field, x0, start, end, None, Some(watcher))
+    }
+
+    fn integrate<X: State>(
+        &self,
+        field: &dyn Field<X>,
+        x0: &X,
+        start: f64,
+        end: f64,
+        event: Option<&Event<'_, X>>,
+        mut watcher: Option<&mut Watcher<'_, X>>,
+    ) -> Result<Solution<X>>
+    where
+        S: Stepper<X>,
+        C: Controller<S, X>,
+    {
+        check_times(start, end)?;
+        x0.check("x0")?;
         self.save.check(start, end)?;
 
         let evaluations = Cell::new(0);
-        let counted = |t: &Time, x: &Tensor| {
+        let counted = |t: &Time, x: &X| {
             evaluations.set(evaluations.get() + 1);
             field.at(t, x)
         };
         let mut statistics = Statistics::default();
         let mut recorder = Recorder::new(&self.save, start, x0);
         let (mut t, mut x) = (start, x0.clone());
+        let mut failed_sample = None;
+        let direction = (end - start).signum();
+        let oversteps = self.controller.oversteps();
 
         let status = if start == end {
             Status::Reached
         } else {
             let at = Position { t, x: &x, end };
             let (mut memory, mut slope) = self.controller.begin(&self.stepper, &counted, at)?;
-            // What made the steps small: the cause of the last rejection.
-            let mut rejected_finite = true;
+            let mut event_value = event.map(|event| event.value(t, &x)).transpose()?;
             loop {
                 if statistics.accepted + statistics.rejected >= self.controller.step_limit() {
                     break Status::StepLimit;
@@ -100,39 +183,83 @@ impl<S: Stepper, C: Controller<S>> Solver<S, C> {
                 let stop = recorder.next_stop(end);
                 // A step that would end just short of the stop is stretched to it.
                 let slack = 1e-10 * (wanted - t).abs();
-                let stops = (stop - wanted) * (end - start).signum() <= slack;
+                let beyond = oversteps && stop == end;
+                let stops = !beyond && (stop - wanted) * direction <= slack;
                 if wanted == t && !stops {
-                    break match rejected_finite {
-                        true => Status::StepUnderflow,
-                        false => Status::NonFinite,
+                    // What made the steps small: the cause of the last rejection.
+                    break match failed_sample {
+                        None => Status::StepUnderflow,
+                        Some(_) => Status::NonFinite,
                     };
                 }
                 let next = if stops { stop } else { wanted };
                 let h = next - t;
-                let step = self.stepper.step(&counted, t, h, &x, slope.as_ref())?;
-                let finite = check::is_finite(&step.x)?;
+                let interval = Interval::Shared { t, h };
+                let step = self.stepper.step(&counted, &interval, &x, slope.as_ref())?;
+                failed_sample = step.x.not_finite()?;
                 let attempt = Attempt {
                     from,
                     h,
                     step: &step,
-                    finite,
+                    finite: failed_sample.is_none(),
                     shortened: h.abs() + slack < (wanted - t).abs(),
                 };
                 match self.controller.judge(&mut memory, &self.stepper, attempt)? {
-                    Judgement::Accept => {
-                        statistics.accepted += 1;
-                        (t, x, slope) = (next, step.x, step.last_slope);
-                        recorder.step(t, &x);
-                        if t == end {
-                            break Status::Reached;
-                        }
-                    }
+                    Judgement::Accept => {}
                     Judgement::Reject => {
                         statistics.rejected += 1;
-                        rejected_finite = finite;
-                        slope = Some(step.first_slope);
+                        slope = step.slopes.into_iter().next();
+                        continue;
                     }
                     Judgement::Stop => break Status::NonFinite,
+                }
+                statistics.accepted += 1;
+
+                let (mut next, mut step, mut happened) = (next, step, false);
+                if let (Some(event), Some(before)) = (event, &mut event_value) {
+                    let after = event.value(next, &step.x)?;
+                    happened = event.crossed(*before, after);
+                    if happened {
+                        let first = step.slopes[0].clone();
+                        let attempt = |fraction: f64| {
+                            let interval = Interval::Shared { t, h: fraction * h };
+                            let step = self.stepper.step(&counted, &interval, &x, Some(&first))?;
+                            Ok((event.value(t + fraction * h, &step.x)?, step))
+                        };
+                        let (fraction, found) = event.locate(*before, (after, step), attempt)?;
+                        step = found;
+                        if fraction < 1.0 {
+                            next = t + fraction * h;
+                        }
+                    }
+                    *before = after;
+                }
+
+                let ends = (next - end) * direction >= 0.0;
+                let beyond = ends && next != end;
+                let seen = watcher.is_some() || beyond || recorder.wants_piece(t, next);
+                let piece = match seen {
+                    true => Some(self.piece(&counted, (t, next), &x, &step)?),
+                    false => None,
+                };
+                recorder.step(next, &step.x, piece.as_ref(), end)?;
+                (t, x) = match &piece {
+                    Some(piece) if beyond => (end, piece.at(end)?),
+                    _ => (next, step.x),
+                };
+                let enough = match (&mut watcher, &piece) {
+                    (Some(watcher), Some(piece)) => watcher(piece)?.is_break(),
+                    _ => false,
+                };
+                slope = (step.last_slope).or(piece.and_then(|piece| piece.end_slope));
+                if happened {
+                    break Status::Event;
+                }
+                if ends {
+                    break Status::Reached;
+                }
+                if enough {
+                    break Status::Halted;
                 }
             }
         };
@@ -143,8 +270,48 @@ impl<S: Stepper, C: Controller<S>> Solver<S, C> {
             states: recorder.states,
             last_time: t,
             last_state: x,
+            failed_sample: failed_sample.filter(|_| status == Status::NonFinite),
             status,
             statistics,
+            pieces: recorder.pieces,
         })
     }
+
+    /// A step with what is needed to interpolate it. The slope at its end serves the next step too.
+    fn piece<X: State>(
+        &self,
+        field: &dyn Field<X>,
+        (start, end): (f64, f64),
+        x: &X,
+        step: &Step<X>,
+    ) -> Result<Piece<X>>
+    where
+        S: Stepper<X>,
+    {
+        let tableau = self.stepper.tableau();
+        let cubic = tableau.is_some_and(|tableau| tableau.interpolant() == Interpolant::Hermite);
+        let end_slope = match &step.last_slope {
+            None if cubic => Some(field.at(&Time::Shared(end), &step.x)?),
+            known => known.clone(),
+        };
+        Ok(Piece {
+            start,
+            end,
+            x: x.clone(),
+            end_x: step.x.clone(),
+            slopes: step.slopes.clone(),
+            end_slope,
+            tableau,
+        })
+    }
+}
+
+/// Checks that times are finite.
+pub(crate) fn check_times(start: f64, end: f64) -> Result<()> {
+    for (name, t) in [("start", start), ("end", end)] {
+        if !t.is_finite() {
+            return Err(Error::range(name, t, "a finite time"));
+        }
+    }
+    Ok(())
 }

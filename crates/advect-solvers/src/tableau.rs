@@ -1,10 +1,13 @@
 //! Butcher tableaus: Runge–Kutta methods as data, checked where they are written.
 
+use crate::Interpolant;
+use crate::order_conditions::{MAX_ORDER, MAX_STAGES, near, satisfied};
+
 /// The coefficients of an explicit Runge–Kutta method of `s` stages,
 /// `k_i = f(t + c_i h, x + h Σ_j a_ij k_j)`, `x' = x + h Σ_i b_i k_i`.
 ///
 /// [`Tableau::new`] is a `const fn` that checks every order condition up to the stated order (at most
-/// 5), so that a wrong digit in a `const` tableau does not compile where it is used:
+/// 8: 200 rooted trees), so that a wrong digit in a `const` tableau does not compile where it is used:
 ///
 /// ```compile_fail
 /// use advect_solvers::Tableau;
@@ -14,7 +17,7 @@
 /// ```
 ///
 /// Source of the conditions: Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations I,
-/// 2nd ed., table II.2.1.
+/// 2nd ed., theorem II.2.13.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tableau {
     order: usize,
@@ -23,18 +26,16 @@ pub struct Tableau {
     b: &'static [f64],
     error: Option<&'static [f64]>,
     embedded_order: usize,
+    interpolant: Interpolant,
 }
-
-/// The rounding that a condition on coefficients given to 16 digits may show.
-const TOLERANCE: f64 = 1e-12;
 
 impl Tableau {
     /// A method of the given order with nodes `c`, stage weights `a` (row i holds i numbers) and
-    /// weights `b`.
+    /// weights `b`; between the ends of a step it is interpolated by [`Interpolant::Hermite`].
     ///
     /// # Panics
-    /// Where the numbers do not make a consistent explicit method of that order. In a `const`, as all
-    /// tableaus should be, that is a compile error.
+    /// Where the numbers do not make a consistent explicit method of that order, or there are more than 16 stages. In
+    /// a `const`, as all tableaus should be, that is a compile error.
     #[allow(clippy::panic)]
     pub const fn new(
         order: usize,
@@ -42,22 +43,17 @@ impl Tableau {
         a: &'static [&'static [f64]],
         b: &'static [f64],
     ) -> Self {
-        let tableau = Tableau {
-            order,
-            c,
-            a,
-            b,
-            error: None,
-            embedded_order: 0,
-        };
-        assert!(!b.is_empty(), "at least one stage");
+        assert!(
+            !b.is_empty() && b.len() <= MAX_STAGES,
+            "between one and 16 stages"
+        );
         assert!(
             c.len() == b.len() && a.len() == b.len(),
             "as many rows and nodes as weights"
         );
         assert!(
-            order >= 1 && order <= 5,
-            "conditions are known for orders 1 to 5"
+            order >= 1 && order <= MAX_ORDER,
+            "conditions are known for orders 1 to 8"
         );
         let mut i = 0;
         while i < a.len() {
@@ -74,8 +70,16 @@ impl Tableau {
             assert!(near(sum, c[i]), "the nodes are the row sums");
             i += 1;
         }
-        assert!(tableau.satisfies(b, order), "the order conditions hold");
-        tableau
+        assert!(satisfied(a, b, 1.0, order), "the order conditions hold");
+        Tableau {
+            order,
+            c,
+            a,
+            b,
+            error: None,
+            embedded_order: 0,
+            interpolant: Interpolant::Hermite,
+        }
     }
 
     /// Adds an error estimate `h Σ_i e_i k_i`, where `e = b − b̂` for embedded weights `b̂` of order
@@ -90,10 +94,10 @@ impl Tableau {
             "as many error weights as stages"
         );
         assert!(
-            embedded_order >= 1 && embedded_order <= 5,
-            "conditions are known for orders 1 to 5"
+            embedded_order >= 1 && embedded_order <= MAX_ORDER,
+            "conditions are known for orders 1 to 8"
         );
-        let mut embedded = [0.0; 32];
+        let mut embedded = [0.0; MAX_STAGES];
         let mut i = 0;
         while i < error.len() {
             embedded[i] = self.b[i] - error[i];
@@ -101,12 +105,48 @@ impl Tableau {
         }
         let (embedded, _) = embedded.split_at(error.len());
         assert!(
-            self.satisfies(embedded, embedded_order),
+            satisfied(self.a, embedded, 1.0, embedded_order),
             "the embedded order conditions hold"
         );
         self.error = Some(error);
         self.embedded_order = embedded_order;
         self
+    }
+
+    /// Interpolates steps by weights of the stages that depend on the place, exact to `order`.
+    ///
+    /// # Panics
+    /// Where there is not a polynomial for each stage, or the weights don't satisfy the conditions of that order within
+    /// the step, or are not b at its end.
+    #[allow(clippy::panic)]
+    pub const fn with_interpolant(mut self, order: usize, interpolant: Interpolant) -> Self {
+        assert!(
+            order >= 1 && order <= self.order,
+            "no more exact than the method"
+        );
+        let mut eighth = 1;
+        while eighth <= 8 {
+            let theta = eighth as f64 / 8.0;
+            let weights = interpolant.weights(self.b, theta);
+            let (weights, _) = weights.split_at(self.b.len());
+            assert!(
+                satisfied(self.a, weights, theta, order),
+                "the order conditions hold within the step"
+            );
+            let mut i = 0;
+            while eighth == 8 && i < weights.len() {
+                assert!(near(weights[i], self.b[i]), "a step ends where it ends");
+                i += 1;
+            }
+            eighth += 1;
+        }
+        self.interpolant = interpolant;
+        self
+    }
+
+    /// How a step is interpolated.
+    pub const fn interpolant(&self) -> Interpolant {
+        self.interpolant
     }
 
     /// The order of convergence.
@@ -163,95 +203,6 @@ impl Tableau {
         }
         true
     }
-
-    /// Whether weights `b` satisfy the conditions of all rooted trees up to `order` (at most 5).
-    const fn satisfies(&self, b: &[f64], order: usize) -> bool {
-        let s = b.len();
-        // Sums over stages: per tree, Σ_i b_i Φ_i against 1/γ. Stage vectors of the smaller trees:
-        // c, (ac), (ac²), (a(ac)) at stage i.
-        let mut sums = [0.0; 17];
-        let mut i = 0;
-        while i < s {
-            let c = self.c[i];
-            let (mut ac, mut ac2, mut ac3, mut acac, mut aac, mut aac2, mut aaac) =
-                (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
-            let mut j = 0;
-            while j < i {
-                let (w, cj) = (self.a[i][j], self.c[j]);
-                let (mut ac_j, mut ac2_j, mut aac_j) = (0.0, 0.0, 0.0);
-                let mut k = 0;
-                while k < j {
-                    let (v, ck) = (self.a[j][k], self.c[k]);
-                    let mut ac_k = 0.0;
-                    let mut l = 0;
-                    while l < k {
-                        ac_k += self.a[k][l] * self.c[l];
-                        l += 1;
-                    }
-                    ac_j += v * ck;
-                    ac2_j += v * ck * ck;
-                    aac_j += v * ac_k;
-                    k += 1;
-                }
-                ac += w * cj;
-                ac2 += w * cj * cj;
-                ac3 += w * cj * cj * cj;
-                acac += w * cj * ac_j;
-                aac += w * ac_j;
-                aac2 += w * ac2_j;
-                aaac += w * aac_j;
-                j += 1;
-            }
-            let terms = [
-                1.0,
-                c,
-                c * c,
-                ac,
-                c * c * c,
-                c * ac,
-                ac2,
-                aac,
-                c * c * c * c,
-                c * c * ac,
-                ac * ac,
-                c * ac2,
-                ac3,
-                c * aac,
-                acac,
-                aac2,
-                aaac,
-            ];
-            let mut n = 0;
-            while n < terms.len() {
-                sums[n] += b[i] * terms[n];
-                n += 1;
-            }
-            i += 1;
-        }
-        const DENSITIES: [f64; 17] = [
-            1.0, 2.0, 3.0, 6.0, 4.0, 8.0, 12.0, 24.0, 5.0, 10.0, 20.0, 15.0, 20.0, 30.0, 40.0,
-            60.0, 120.0,
-        ];
-        let trees = match order {
-            1 => 1,
-            2 => 2,
-            3 => 4,
-            4 => 8,
-            _ => 17,
-        };
-        let mut n = 0;
-        while n < trees {
-            if !near(sums[n], 1.0 / DENSITIES[n]) {
-                return false;
-            }
-            n += 1;
-        }
-        true
-    }
-}
-
-const fn near(a: f64, b: f64) -> bool {
-    (a - b).abs() < TOLERANCE
 }
 
 #[cfg(test)]
@@ -266,7 +217,7 @@ mod tests {
         for stage in 0..good.stages() {
             let mut b = good.b.to_vec();
             b[stage] += 1e-6;
-            assert!(!good.satisfies(&b, 5), "b[{stage}]");
+            assert!(!satisfied(good.a, &b, 1.0, 5), "b[{stage}]");
         }
         // The last row is used by the embedded method only.
         for i in 1..good.stages() - 1 {
@@ -280,15 +231,18 @@ mod tests {
                     ..good
                 };
                 // The first column counts in the row sums only, which `new` checks.
-                assert!(j == 0 || !bad.satisfies(bad.b, 5), "a[{i}][{j}]");
+                assert!(j == 0 || !satisfied(bad.a, bad.b, 1.0, 5), "a[{i}][{j}]");
             }
         }
     }
 
     #[test]
     fn stated_orders_are_not_understated() {
-        assert!(!crate::stepper::Euler::TABLEAU.satisfies(&[1.0], 2));
-        assert!(!crate::stepper::Heun::TABLEAU.satisfies(&[0.5, 0.5], 3));
-        assert!(!crate::stepper::Rk4::TABLEAU.satisfies(crate::stepper::Rk4::TABLEAU.b, 5));
+        let exceeds = |tableau: Tableau| satisfied(tableau.a, tableau.b, 1.0, tableau.order + 1);
+        assert!(!exceeds(crate::stepper::Euler::TABLEAU));
+        assert!(!exceeds(crate::stepper::Heun::TABLEAU));
+        assert!(!exceeds(crate::stepper::Rk4::TABLEAU));
+        assert!(!exceeds(crate::stepper::Bosh3::TABLEAU));
+        assert!(!exceeds(crate::stepper::Tsit5::TABLEAU));
     }
 }

@@ -1,9 +1,9 @@
 //! Steps on a grid that is known beforehand.
 
 use advect_core::{Error, Field, Result, check};
-use candle_core::Tensor;
 
 use super::{Attempt, Controller, Judgement, Position};
+use crate::State;
 use crate::stepper::Stepper;
 
 /// Steps of fixed size, whatever the error.
@@ -100,15 +100,15 @@ impl FixedMemory {
     }
 }
 
-impl<S: Stepper + ?Sized> Controller<S> for Fixed {
+impl<X: State, S: Stepper<X> + ?Sized> Controller<S, X> for Fixed {
     type Memory = FixedMemory;
 
     fn begin(
         &self,
         _: &S,
-        _: &dyn Field,
-        at: Position<'_>,
-    ) -> Result<(FixedMemory, Option<Tensor>)> {
+        _: &dyn Field<X>,
+        at: Position<'_, X>,
+    ) -> Result<(FixedMemory, Option<X>)> {
         let (start, span) = (at.t, at.end - at.t);
         let (size, count, inner) = match &self.0 {
             Kind::Steps(count) => (span / *count as f64, *count, Vec::new()),
@@ -141,11 +141,11 @@ impl<S: Stepper + ?Sized> Controller<S> for Fixed {
         Ok((memory, None))
     }
 
-    fn next(&self, memory: &FixedMemory, at: Position<'_>) -> f64 {
+    fn next(&self, memory: &FixedMemory, at: Position<'_, X>) -> f64 {
         memory.next(at.end)
     }
 
-    fn judge(&self, memory: &mut FixedMemory, _: &S, attempt: Attempt<'_>) -> Result<Judgement> {
+    fn judge(&self, memory: &mut FixedMemory, _: &S, attempt: Attempt<'_, X>) -> Result<Judgement> {
         if !attempt.finite {
             return Ok(Judgement::Stop);
         }

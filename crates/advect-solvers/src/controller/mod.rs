@@ -7,37 +7,48 @@
 
 mod adaptive;
 mod fixed;
+mod initial_step;
 
 use advect_core::{Field, Result};
 use candle_core::Tensor;
 
+use crate::State;
 use crate::stepper::Step;
 
-pub use adaptive::{Adaptive, AdaptiveMemory};
+pub(crate) use adaptive::exponent;
+pub use adaptive::{Adaptive, AdaptiveMemory, Norm};
 pub use fixed::{Fixed, FixedMemory};
 
 /// Where an integration stands.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 #[non_exhaustive]
-pub struct Position<'a> {
+pub struct Position<'a, X = Tensor> {
     /// The current time.
     pub t: f64,
     /// The current state.
-    pub x: &'a Tensor,
+    pub x: &'a X,
     /// The time at which the integration is to end.
     pub end: f64,
 }
 
+impl<X> Clone for Position<'_, X> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<X> Copy for Position<'_, X> {}
+
 /// A step that was tried.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 #[non_exhaustive]
-pub struct Attempt<'a> {
+pub struct Attempt<'a, X = Tensor> {
     /// Where it began.
-    pub from: Position<'a>,
+    pub from: Position<'a, X>,
     /// Its size, negative backwards in time.
     pub h: f64,
     /// What it gave.
-    pub step: &'a Step,
+    pub step: &'a Step<X>,
     /// Whether the new state is free of NaN and infinities.
     pub finite: bool,
     /// Whether it was shorter than the controller asked for, to end where a state is to be saved.
@@ -58,7 +69,7 @@ pub enum Judgement {
 /// Chooses step sizes for steppers of type `S` and judges their steps.
 ///
 /// A controller is configuration only; what changes during an integration is its `Memory`.
-pub trait Controller<S: ?Sized> {
+pub trait Controller<S: ?Sized, X: State = Tensor> {
     /// What is remembered from step to step.
     type Memory;
 
@@ -70,13 +81,13 @@ pub trait Controller<S: ?Sized> {
     fn begin(
         &self,
         stepper: &S,
-        field: &dyn Field,
-        at: Position<'_>,
-    ) -> Result<(Self::Memory, Option<Tensor>)>;
+        field: &dyn Field<X>,
+        at: Position<'_, X>,
+    ) -> Result<(Self::Memory, Option<X>)>;
 
     /// The time at which the next step should end. The integration ends it earlier where a state is to
     /// be saved.
-    fn next(&self, memory: &Self::Memory, at: Position<'_>) -> f64;
+    fn next(&self, memory: &Self::Memory, at: Position<'_, X>) -> f64;
 
     /// Judges a step, and adapts.
     ///
@@ -86,9 +97,14 @@ pub trait Controller<S: ?Sized> {
         &self,
         memory: &mut Self::Memory,
         stepper: &S,
-        attempt: Attempt<'_>,
+        attempt: Attempt<'_, X>,
     ) -> Result<Judgement>;
 
     /// The number of steps, accepted and rejected, after which the integration gives up.
     fn step_limit(&self) -> usize;
+
+    /// Whether the last step may go beyond the end, whose state is then interpolated.
+    fn oversteps(&self) -> bool {
+        false
+    }
 }

@@ -1,15 +1,15 @@
 //! The method of Dormand and Prince, 5(4) (A family of embedded Runge–Kutta formulae, J. Comput. Appl.
 //! Math. 6, 1980, table 2).
 
-use super::{Embedded, RungeKutta};
-use crate::Tableau;
+use super::{RungeKutta, embedded};
+use crate::{Interpolant, Tableau};
 
 /// Order 5 with an embedded method of order 4; the last of its seven stages is the first one of the
 /// next step, so that an accepted step costs six evaluations. It advances with the weights of order 5.
 ///
 /// ```
-/// use advect_solvers::stepper::{Dopri5, RungeKutta, Stepper};
-/// assert_eq!(Dopri5.order(), 5);
+/// use advect_solvers::stepper::{Dopri5, Method, RungeKutta};
+/// assert_eq!(Dopri5.order(), 5.0);
 /// assert!(Dopri5::TABLEAU.first_same_as_last());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,14 +67,23 @@ impl RungeKutta for Dopri5 {
             11.0 / 84.0 - 187.0 / 2100.0,
             -1.0 / 40.0,
         ],
-    );
+    )
+    .with_interpolant(4, Interpolant::Quartic(&MIDDLE));
 }
 
-impl Embedded for Dopri5 {
-    fn error_order(&self) -> usize {
-        Self::TABLEAU.error_order()
-    }
-}
+/// The weights of the state in the middle of a step (Shampine, Some practical Runge–Kutta formulas, Math. Comp. 46,
+/// 1986); the interpolant is the one of Hairer, Nørsett and Wanner's DOPRI5.
+const MIDDLE: [f64; 7] = [
+    6025192743.0 / 30085553152.0 / 2.0,
+    0.0,
+    51252292925.0 / 65400821598.0 / 2.0,
+    -2691868925.0 / 45128329728.0 / 2.0,
+    187940372067.0 / 1594534317056.0 / 2.0,
+    -1776094331.0 / 19743644256.0 / 2.0,
+    11237099.0 / 235043384.0 / 2.0,
+];
+
+embedded!(Dopri5);
 
 #[cfg(test)]
-crate::stepper::contract::stepper_contract!(Dopri5, order = 5, evaluations = 6);
+crate::stepper::contract::stepper_contract!(Dopri5, order = 5, evaluations = 6, within = 5);

@@ -6,8 +6,8 @@ use crate::Tableau;
 /// `x' = x + h f(t, x)`: order 1, one evaluation a step.
 ///
 /// ```
-/// use advect_solvers::stepper::{Euler, Stepper};
-/// assert_eq!(Euler.order(), 1);
+/// use advect_solvers::stepper::{Euler, Method};
+/// assert_eq!(Euler.order(), 1.0);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Euler;
@@ -17,4 +17,4 @@ impl RungeKutta for Euler {
 }
 
 #[cfg(test)]
-crate::stepper::contract::stepper_contract!(Euler, order = 1, evaluations = 1);
+crate::stepper::contract::stepper_contract!(Euler, order = 1, evaluations = 1, within = 1);

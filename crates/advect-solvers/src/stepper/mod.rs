@@ -1,59 +1,84 @@
 //! Steppers: how one step is made.
 //!
-//! | stepper | order | stages | error estimate |
-//! | --- | --- | --- | --- |
-//! | [`Euler`] | 1 | 1 | |
-//! | [`Midpoint`] | 2 | 2 | |
-//! | [`Heun`] | 2 | 2 | |
-//! | [`Rk4`] | 4 | 4 | |
-//! | [`Rk4ThreeEighths`] | 4 | 4 | |
-//! | [`Dopri5`] | 5 | 7, the last one reused | order 4 |
+//! | stepper | order | stages | error estimate | order within a step |
+//! | --- | --- | --- | --- | --- |
+//! | [`Euler`] | 1 | 1 | | 1 |
+//! | [`Midpoint`], [`Heun`], [`Ralston`] | 2 | 2 | order 1 | 2 |
+//! | [`Rk4`], [`Rk4ThreeEighths`] | 4 | 4 | | 4 |
+//! | [`Bosh3`] | 3 | 4, the last one reused | order 2 | 3 |
+//! | [`Dopri5`], [`Dopri5Shampine`], [`Tsit5`] | 5 | 7, the last one reused | order 4 | 5 |
+//! | [`Dopri8`] | 8 | 14, the last one reused | order 7 | 6 |
+//!
+//! The last column is the order with which the error of dense output vanishes, at the worst place within a step.
 
+mod bosh3;
 #[cfg(test)]
 mod contract;
 mod dopri5;
+mod dopri5_shampine;
+mod dopri8;
 mod euler;
 mod heun;
 mod midpoint;
+mod ralston;
 mod rk4;
 mod rk4_three_eighths;
 mod runge_kutta;
+mod tsit5;
 
 use advect_core::{Field, Result};
 use candle_core::Tensor;
 
+use crate::{Interval, State, Tableau};
+
+pub use bosh3::Bosh3;
 pub use dopri5::Dopri5;
+pub use dopri5_shampine::Dopri5Shampine;
+pub use dopri8::Dopri8;
 pub use euler::Euler;
 pub use heun::Heun;
 pub use midpoint::Midpoint;
+pub use ralston::Ralston;
 pub use rk4::Rk4;
 pub use rk4_three_eighths::Rk4ThreeEighths;
 pub use runge_kutta::RungeKutta;
+pub use tsit5::Tsit5;
 
 /// What a step gives.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Step {
+pub struct Step<X = Tensor> {
     /// The state at t + h.
-    pub x: Tensor,
+    pub x: X,
     /// An estimate of the step's error, shaped like the state, from [`Embedded`] steppers.
-    pub error: Option<Tensor>,
-    /// The slope at the start, f(t, x): kept for another try from there.
-    pub first_slope: Tensor,
+    pub error: Option<X>,
+    /// The slopes of the stages. The first, f(t, x), is kept for another try from there.
+    pub slopes: Vec<X>,
     /// The slope at the end, f(t + h, x'), where the step has computed it: kept for the next step.
-    pub last_slope: Option<Tensor>,
+    pub last_slope: Option<X>,
 }
 
-impl Step {
+impl<X> Step<X> {
     /// A step to `x` whose slope at the start was `first_slope`, without error estimate or slope at the end;
     /// those that have them set the fields.
-    pub fn new(x: Tensor, first_slope: Tensor) -> Self {
+    pub fn new(x: X, first_slope: X) -> Self {
         Step {
             x,
             error: None,
-            first_slope,
+            slopes: vec![first_slope],
             last_slope: None,
         }
+    }
+}
+
+/// What is to be known of a method, whatever it is applied to.
+pub trait Method {
+    /// The order of convergence; for stochastic methods the strong order.
+    fn order(&self) -> f64;
+
+    /// The coefficients, of a Runge–Kutta method.
+    fn tableau(&self) -> Option<&'static Tableau> {
+        None
     }
 }
 
@@ -61,23 +86,26 @@ impl Step {
 ///
 /// Runge–Kutta methods implement [`RungeKutta`] and get this trait; other methods implement it
 /// themselves.
-pub trait Stepper {
-    /// The order of convergence.
-    fn order(&self) -> usize;
-
-    /// One step from state `x` at time `t` to `t + h`; `h` is negative backwards in time. `slope` is
-    /// f(t, x) where it is known, and is evaluated otherwise.
+pub trait Stepper<X: State = Tensor>: Method {
+    /// One step from state `x`, over an interval. `slope` is f(t, x) where it is known, and is evaluated otherwise.
     ///
     /// # Errors
     /// Those of the field.
     fn step(
         &self,
-        field: &dyn Field,
-        t: f64,
-        h: f64,
-        x: &Tensor,
-        slope: Option<&Tensor>,
-    ) -> Result<Step>;
+        field: &dyn Field<X>,
+        interval: &Interval,
+        x: &X,
+        slope: Option<&X>,
+    ) -> Result<Step<X>>;
+
+    /// The state after a step, at the least cost: what recomputing a step needs.
+    ///
+    /// # Errors
+    /// Those of the field.
+    fn advance(&self, field: &dyn Field<X>, interval: &Interval, x: &X) -> Result<X> {
+        Ok(self.step(field, interval, x, None)?.x)
+    }
 }
 
 /// A [`Stepper`] whose steps carry an error estimate, so that [`Adaptive`](crate::controller::Adaptive)
@@ -87,47 +115,75 @@ pub trait Stepper {
     label = "adaptive step sizes need one",
     note = "use `controller::Fixed` with this stepper, or an embedded one such as `Dopri5`"
 )]
-pub trait Embedded: Stepper {
+pub trait Embedded<X: State = Tensor>: Stepper<X> {
     /// The lower of the two orders whose difference is the error estimate: 4 for a pair 5(4).
-    fn error_order(&self) -> usize;
+    fn error_order(&self) -> f64;
 }
+
+/// Says that a Runge–Kutta method's tableau has an error estimate.
+macro_rules! embedded {
+    ($method:ty) => {
+        const _: () = assert!(
+            <$method as crate::stepper::RungeKutta>::TABLEAU
+                .error_weights()
+                .is_some()
+        );
+
+        impl<X: crate::State> crate::stepper::Embedded<X> for $method {
+            fn error_order(&self) -> f64 {
+                <$method as crate::stepper::RungeKutta>::TABLEAU.error_order() as f64
+            }
+        }
+    };
+}
+use embedded;
 
 // For methods chosen at run time: `let stepper: &dyn Stepper = if accurate { &Rk4 } else { &Euler };`.
 // A blanket implementation for references would overlap with that for Runge–Kutta methods.
 macro_rules! forward {
     ($($pointer:ty),*) => {$(
-        impl Stepper for $pointer {
-            fn order(&self) -> usize {
+        impl<X: State> Method for $pointer {
+            fn order(&self) -> f64 {
                 (**self).order()
             }
+
+            fn tableau(&self) -> Option<&'static Tableau> {
+                (**self).tableau()
+            }
+        }
+
+        impl<X: State> Stepper<X> for $pointer {
             fn step(
                 &self,
-                field: &dyn Field,
-                t: f64,
-                h: f64,
-                x: &Tensor,
-                slope: Option<&Tensor>,
-            ) -> Result<Step> {
-                (**self).step(field, t, h, x, slope)
+                field: &dyn Field<X>,
+                interval: &Interval,
+                x: &X,
+                slope: Option<&X>,
+            ) -> Result<Step<X>> {
+                (**self).step(field, interval, x, slope)
+            }
+
+            fn advance(&self, field: &dyn Field<X>, interval: &Interval, x: &X) -> Result<X> {
+                (**self).advance(field, interval, x)
             }
         }
     )*};
 }
 forward!(
-    &(dyn Stepper + '_),
-    Box<dyn Stepper + '_>,
-    &(dyn Embedded + '_),
-    Box<dyn Embedded + '_>
+    &(dyn Stepper<X> + '_),
+    Box<dyn Stepper<X> + '_>,
+    &(dyn Embedded<X> + '_),
+    Box<dyn Embedded<X> + '_>
 );
 
-impl Embedded for &(dyn Embedded + '_) {
-    fn error_order(&self) -> usize {
+impl<X: State> Embedded<X> for &(dyn Embedded<X> + '_) {
+    fn error_order(&self) -> f64 {
         (**self).error_order()
     }
 }
 
-impl Embedded for Box<dyn Embedded + '_> {
-    fn error_order(&self) -> usize {
+impl<X: State> Embedded<X> for Box<dyn Embedded<X> + '_> {
+    fn error_order(&self) -> f64 {
         (**self).error_order()
     }
 }

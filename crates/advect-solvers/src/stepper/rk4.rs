@@ -9,8 +9,8 @@ use crate::Tableau;
 /// the midpoint.
 ///
 /// ```
-/// use advect_solvers::stepper::{Rk4, Stepper};
-/// assert_eq!(Rk4.order(), 4);
+/// use advect_solvers::stepper::{Method, Rk4};
+/// assert_eq!(Rk4.order(), 4.0);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rk4;
@@ -25,4 +25,4 @@ impl RungeKutta for Rk4 {
 }
 
 #[cfg(test)]
-crate::stepper::contract::stepper_contract!(Rk4, order = 4, evaluations = 4);
+crate::stepper::contract::stepper_contract!(Rk4, order = 4, evaluations = 4, within = 4);

@@ -7,8 +7,8 @@ use crate::Tableau;
 /// [classical method](super::Rk4).
 ///
 /// ```
-/// use advect_solvers::stepper::{Rk4ThreeEighths, Stepper};
-/// assert_eq!(Rk4ThreeEighths.order(), 4);
+/// use advect_solvers::stepper::{Method, Rk4ThreeEighths};
+/// assert_eq!(Rk4ThreeEighths.order(), 4.0);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rk4ThreeEighths;
@@ -23,4 +23,9 @@ impl RungeKutta for Rk4ThreeEighths {
 }
 
 #[cfg(test)]
-crate::stepper::contract::stepper_contract!(Rk4ThreeEighths, order = 4, evaluations = 4);
+crate::stepper::contract::stepper_contract!(
+    Rk4ThreeEighths,
+    order = 4,
+    evaluations = 4,
+    within = 4
+);

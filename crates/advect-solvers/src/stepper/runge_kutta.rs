@@ -1,11 +1,9 @@
 //! One step of any explicit Runge–Kutta method.
 
-use advect_core::{Coefficient, Field, Result, Time, check};
-use advect_ops::combine;
-use candle_core::Tensor;
+use advect_core::{Coefficient, Field, Result};
 
-use super::{Step, Stepper};
-use crate::Tableau;
+use super::{Method, Step, Stepper};
+use crate::{Interval, State, Tableau};
 
 /// An explicit Runge–Kutta method: a type with a [`Tableau`]. That is all a new one needs to be a
 /// [`Stepper`]:
@@ -15,18 +13,22 @@ use crate::Tableau;
 /// use advect_core::Time;
 /// use candle_core::{Device, Tensor};
 ///
-/// /// Ralston's method of order 2.
-/// struct Ralston;
-/// impl RungeKutta for Ralston {
-///     const TABLEAU: Tableau =
-///         Tableau::new(2, &[0.0, 2.0 / 3.0], &[&[], &[2.0 / 3.0]], &[0.25, 0.75]);
+/// /// Kutta's method of order 3.
+/// struct Kutta3;
+/// impl RungeKutta for Kutta3 {
+///     const TABLEAU: Tableau = Tableau::new(
+///         3,
+///         &[0.0, 0.5, 1.0],
+///         &[&[], &[0.5], &[-1.0, 2.0]],
+///         &[1.0 / 6.0, 2.0 / 3.0, 1.0 / 6.0],
+///     );
 /// }
 ///
 /// # fn main() -> advect_core::Result<()> {
 /// let growth = |_: &Time, x: &Tensor| Ok(x.clone());
 /// let x = Tensor::new(&[1.0f64], &Device::Cpu)?;
-/// let end = Solver::new(Ralston, Fixed::steps(1)?).solve(&growth, &x, 0.0, 1.0)?.end()?;
-/// assert!((end.to_vec1::<f64>()?[0] - 2.5).abs() < 1e-15); // 1 + h + h²/2
+/// let end = Solver::new(Kutta3, Fixed::steps(1)?).solve(&growth, &x, 0.0, 1.0)?.end()?;
+/// assert!((end.to_vec1::<f64>()?[0] - 8.0 / 3.0).abs() < 1e-15); // 1 + h + h²/2 + h³/6
 /// # Ok(())
 /// # }
 /// ```
@@ -35,74 +37,105 @@ pub trait RungeKutta {
     const TABLEAU: Tableau;
 }
 
-impl<M: RungeKutta> Stepper for M {
-    fn order(&self) -> usize {
-        M::TABLEAU.order()
+impl<M: RungeKutta> Method for M {
+    fn order(&self) -> f64 {
+        M::TABLEAU.order() as f64
     }
 
+    fn tableau(&self) -> Option<&'static Tableau> {
+        Some(const { &M::TABLEAU })
+    }
+}
+
+impl<M: RungeKutta, X: State> Stepper<X> for M {
     fn step(
         &self,
-        field: &dyn Field,
-        t: f64,
-        h: f64,
-        x: &Tensor,
-        slope: Option<&Tensor>,
-    ) -> Result<Step> {
+        field: &dyn Field<X>,
+        interval: &Interval,
+        x: &X,
+        slope: Option<&X>,
+    ) -> Result<Step<X>> {
         let tableau = const { &M::TABLEAU };
-        let mut slopes: Vec<Tensor> = Vec::with_capacity(tableau.stages());
-        let mut last_stage = x.clone();
-        for (i, (&c, row)) in tableau.nodes().iter().zip(tableau.matrix()).enumerate() {
-            slopes.push(match slope {
-                Some(slope) if i == 0 => slope.clone(),
-                _ => {
-                    last_stage = advance(x, h, row, &slopes)?;
-                    let slope = field.at(&Time::Shared(t + c * h), &last_stage)?;
-                    check::alike("field", &slope, "x", x)?;
-                    slope
-                }
-            });
-        }
+        let (slopes, last_stage) = stages(tableau, tableau.stages(), field, interval, x, slope)?;
         let reuse = tableau.first_same_as_last();
         let error = match tableau.error_weights() {
-            Some(weights) => combination(h, weights, &slopes)?,
+            Some(weights) => combination(interval, weights, &slopes)?,
             None => None,
         };
         Ok(Step {
             // Where the last stage is the first of the next step, it sits at the new state.
             x: match reuse {
                 true => last_stage,
-                false => advance(x, h, tableau.weights(), &slopes)?,
+                false => weighted(interval, tableau.weights(), &slopes, x)?,
             },
             error,
-            first_slope: slopes[0].clone(),
-            last_slope: slopes.pop().filter(|_| reuse),
+            last_slope: slopes.last().filter(|_| reuse).cloned(),
+            slopes,
         })
+    }
+
+    fn advance(&self, field: &dyn Field<X>, interval: &Interval, x: &X) -> Result<X> {
+        let tableau = const { &M::TABLEAU };
+        let count = tableau.stages() - usize::from(tableau.first_same_as_last());
+        let (slopes, _) = stages(tableau, count, field, interval, x, None)?;
+        weighted(interval, tableau.weights(), &slopes, x)
     }
 }
 
+/// The slopes of the first stages, and the state of the last one of them.
+fn stages<X: State>(
+    tableau: &Tableau,
+    count: usize,
+    field: &dyn Field<X>,
+    interval: &Interval,
+    x: &X,
+    slope: Option<&X>,
+) -> Result<(Vec<X>, X)> {
+    let mut slopes: Vec<X> = Vec::with_capacity(count);
+    let mut state = x.clone();
+    let rows = tableau.nodes().iter().zip(tableau.matrix()).take(count);
+    for (i, (&c, row)) in rows.enumerate() {
+        slopes.push(match slope {
+            Some(slope) if i == 0 => slope.clone(),
+            _ => {
+                state = weighted(interval, row, &slopes, x)?;
+                let slope = field.at(&interval.time(c)?, &state)?;
+                slope.alike("field", "x", x)?;
+                slope
+            }
+        });
+    }
+    Ok((slopes, state))
+}
+
 /// `x + h Σ_i w_i k_i`.
-fn advance(x: &Tensor, h: f64, weights: &[f64], slopes: &[Tensor]) -> Result<Tensor> {
-    let mut terms = terms(h, weights, slopes);
+fn weighted<X: State>(interval: &Interval, weights: &[f64], slopes: &[X], x: &X) -> Result<X> {
+    let mut terms = terms(interval, weights, slopes);
     if terms.is_empty() {
         return Ok(x.clone());
     }
     // Last, so that the small terms are summed before they are rounded to the digits of x.
     terms.push((Coefficient::Shared(1.0), x));
-    combine(&terms)
+    X::combine(&terms)
 }
 
 /// `h Σ_i w_i k_i`; none without a nonzero weight.
-fn combination(h: f64, weights: &[f64], slopes: &[Tensor]) -> Result<Option<Tensor>> {
-    let terms = terms(h, weights, slopes);
+fn combination<X: State>(interval: &Interval, weights: &[f64], slopes: &[X]) -> Result<Option<X>> {
+    let terms = terms(interval, weights, slopes);
     match terms.is_empty() {
         true => Ok(None),
-        false => combine(&terms).map(Some),
+        false => X::combine(&terms).map(Some),
     }
 }
 
 /// The terms with nonzero weights.
-fn terms<'a>(h: f64, weights: &[f64], slopes: &'a [Tensor]) -> Vec<(Coefficient, &'a Tensor)> {
-    (weights.iter().zip(slopes).filter(|(w, _)| **w != 0.0))
-        .map(|(w, slope)| (Coefficient::Shared(h * w), slope))
-        .collect()
+fn terms<'a, X>(
+    interval: &Interval,
+    weights: &[f64],
+    slopes: &'a [X],
+) -> Vec<(Coefficient, &'a X)> {
+    let used = weights.iter().zip(slopes).filter(|(w, _)| **w != 0.0);
+    let mut terms = Vec::with_capacity(slopes.len() + 1);
+    terms.extend(used.map(|(w, slope)| (interval.factor(*w), slope)));
+    terms
 }

@@ -1,0 +1,75 @@
+//! One step of a solution, with all that lies between its ends.
+
+use advect_core::{Coefficient, Error, Result};
+use candle_core::Tensor;
+
+use crate::interpolant::hermite;
+use crate::{Interpolant, State, Tableau};
+
+/// One accepted step, and the solution within it.
+///
+/// Given to who watches an integration ([`Solver::solve_watched`](crate::Solver::solve_watched)), and kept by
+/// [`Save::Dense`](crate::Save::Dense).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Piece<X = Tensor> {
+    /// Where the step starts.
+    pub start: f64,
+    /// Where it ends; before `start` backwards in time.
+    pub end: f64,
+    /// The state at its start.
+    pub x: X,
+    /// The state at its end.
+    pub end_x: X,
+    pub(crate) slopes: Vec<X>,
+    pub(crate) end_slope: Option<X>,
+    pub(crate) tableau: Option<&'static Tableau>,
+}
+
+impl<X: State> Piece<X> {
+    /// Whether `t` is within the step, its ends included.
+    pub fn contains(&self, t: f64) -> bool {
+        (self.start <= t && t <= self.end) || (self.end <= t && t <= self.start)
+    }
+
+    /// The state at time `t` within the step, by the method's own interpolant, of the order that its documentation
+    /// states.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a time outside of the step.
+    pub fn at(&self, t: f64) -> Result<X> {
+        if !self.contains(t) {
+            let accepted = format!("a time from {} to {}", self.start, self.end);
+            return Err(Error::range("t", t, accepted));
+        }
+        if t == self.end {
+            return Ok(self.end_x.clone());
+        }
+        let h = self.end - self.start;
+        let theta = (t - self.start) / h;
+        let shared = Coefficient::Shared;
+        let mut terms = Vec::with_capacity(self.slopes.len() + 2);
+        match (self.tableau, &self.end_slope) {
+            (Some(tableau), _) if tableau.interpolant() != Interpolant::Hermite => {
+                let weights = tableau.interpolant().weights(tableau.weights(), theta);
+                let weights = weights.iter().zip(&self.slopes);
+                let used = weights.filter(|(w, _)| **w != 0.0);
+                terms.extend(used.map(|(w, k)| (shared(h * w), k)));
+                terms.push((shared(1.0), &self.x));
+            }
+            (_, Some(end_slope)) => {
+                let [start, end, whole, _] = hermite(theta);
+                terms.push((shared(h * start), &self.slopes[0]));
+                terms.push((shared(h * end), end_slope));
+                terms.push((shared(1.0 - whole), &self.x));
+                terms.push((shared(whole), &self.end_x));
+            }
+            // A step of stochastic methods: a straight line.
+            (_, None) => {
+                terms.push((shared(1.0 - theta), &self.x));
+                terms.push((shared(theta), &self.end_x));
+            }
+        }
+        X::combine(&terms)
+    }
+}

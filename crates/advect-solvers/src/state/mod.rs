@@ -1,0 +1,96 @@
+//! States: what a differential equation moves.
+//!
+//! | state | for |
+//! | --- | --- |
+//! | [`Tensor`](candle_core::Tensor) | almost everything |
+//! | `(A, B)`, `(A, B, C)` | several states at once: a sample and its log-density, say |
+//! | `Vec<S>` | any number of states alike |
+
+mod list;
+mod tensor;
+mod tuple;
+
+use std::fmt::Debug;
+
+use advect_core::{Coefficient, Result};
+use advect_ops::ScaledError;
+
+/// What a [`Solver`](crate::Solver) can integrate: an element of a vector space whose size can be measured.
+///
+/// A pair is a state if both parts are, so that several tensors are one problem with one step size:
+///
+/// ```
+/// use advect_core::Time;
+/// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// // A point on a circle, and the length of its way.
+/// let field = |_: &Time, (x, _): &(Tensor, Tensor)| {
+///     let v = Tensor::cat(&[x.narrow(1, 1, 1)?.neg()?, x.narrow(1, 0, 1)?], 1)?;
+///     let speed = v.sqr()?.sum(1)?.sqrt()?;
+///     Ok((v, speed))
+/// };
+/// let x = Tensor::new(&[[1f64, 0.0], [0.0, 3.0]], &Device::Cpu)?;
+/// let start = (x, Tensor::new(&[0f64, 0.0], &Device::Cpu)?);
+/// let solver = Solver::new(Dopri5, Adaptive::new(1e-9, 1e-9)?);
+/// let (_, length) = solver.solve(&field, &start, 0.0, 1.0)?.end()?;
+/// let length = length.to_vec1::<f64>()?;
+/// assert!((length[0] - 1.0).abs() < 1e-8 && (length[1] - 3.0).abs() < 1e-8);
+/// # Ok(())
+/// # }
+/// ```
+pub trait State: Clone + Debug {
+    /// `Σ_k c_k x_k`; the factors may differ from sample to sample.
+    ///
+    /// # Errors
+    /// [`Error::Empty`](advect_core::Error::Empty) without terms; a typed error if their shapes differ.
+    fn combine(terms: &[(Coefficient, &Self)]) -> Result<Self>;
+
+    /// Checks that this can be where an integration begins: floats, not empty, finite.
+    ///
+    /// # Errors
+    /// A typed error naming `argument`.
+    fn check(&self, argument: &'static str) -> Result<()>;
+
+    /// Checks that this has the shape, dtype and device of another state.
+    ///
+    /// # Errors
+    /// A typed error naming `argument`.
+    fn alike(&self, argument: &'static str, name: &'static str, reference: &Self) -> Result<()>;
+
+    /// The sample, counted along the first dimension, of the first element that is NaN or infinite.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn not_finite(&self) -> Result<Option<usize>>;
+
+    /// The same state outside of any graph.
+    fn detach(&self) -> Self;
+
+    /// This, the error of a step from x to y, against tolerances.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn scaled_error(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<ScaledError>;
+}
+
+/// A [`State`] made of samples along the first dimension, which can be integrated each at its own pace.
+pub trait Samples: State {
+    /// The number of samples.
+    ///
+    /// # Errors
+    /// A typed error naming `argument` if parts don't agree.
+    fn samples(&self, argument: &'static str) -> Result<usize>;
+
+    /// The samples at these positions of several states put one after the other.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn gather(parts: &[&Self], positions: &[u32]) -> Result<Self>;
+
+    /// As [`State::scaled_error`], sample by sample.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn scaled_errors(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<Vec<ScaledError>>;
+}

@@ -1,0 +1,36 @@
+//! Dormand and Prince's method with the error estimate of Shampine (Some practical Runge–Kutta formulas, Math. Comp. 46,
+//! 1986, p. 149).
+
+use super::{Dopri5, RungeKutta, embedded};
+use crate::Tableau;
+
+/// [`Dopri5`] with another embedded method of order 4, whose estimates are smaller: at the same tolerance steps are
+/// longer. It is what torchdiffeq and diffrax call dopri5; SciPy, MATLAB and Hairer's DOPRI5 use [`Dopri5`].
+///
+/// ```
+/// use advect_solvers::stepper::{Dopri5, Dopri5Shampine, RungeKutta};
+/// assert_eq!(Dopri5Shampine::TABLEAU.weights(), Dopri5::TABLEAU.weights());
+/// assert_ne!(Dopri5Shampine::TABLEAU.error_weights(), Dopri5::TABLEAU.error_weights());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dopri5Shampine;
+
+impl RungeKutta for Dopri5Shampine {
+    const TABLEAU: Tableau = Dopri5::TABLEAU.with_error(
+        4,
+        &[
+            35.0 / 384.0 - 1951.0 / 21600.0,
+            0.0,
+            500.0 / 1113.0 - 22642.0 / 50085.0,
+            125.0 / 192.0 - 451.0 / 720.0,
+            -2187.0 / 6784.0 + 12231.0 / 42400.0,
+            11.0 / 84.0 - 649.0 / 6300.0,
+            -1.0 / 60.0,
+        ],
+    );
+}
+
+embedded!(Dopri5Shampine);
+
+#[cfg(test)]
+crate::stepper::contract::stepper_contract!(Dopri5Shampine, order = 5, evaluations = 6, within = 5);

@@ -1,0 +1,25 @@
+//! Ralston's method of order 2 (Ralston, Runge–Kutta methods with minimum error bounds, Math. Comp. 16, 1962).
+
+use super::{RungeKutta, embedded};
+use crate::Tableau;
+
+/// `x' = x + h (k1 + 3 k2)/4` with `k2 = f(t + 2h/3, x + 2h/3 k1)`: of the methods of order 2 with two evaluations the
+/// one with the smallest bound of its error; the difference to Euler's method estimates the error.
+///
+/// ```
+/// use advect_solvers::stepper::{Method, Ralston};
+/// assert_eq!(Ralston.order(), 2.0);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ralston;
+
+impl RungeKutta for Ralston {
+    const TABLEAU: Tableau =
+        Tableau::new(2, &[0.0, 2.0 / 3.0], &[&[], &[2.0 / 3.0]], &[0.25, 0.75])
+            .with_error(1, &[-0.75, 0.75]);
+}
+
+embedded!(Ralston);
+
+#[cfg(test)]
+crate::stepper::contract::stepper_contract!(Ralston, order = 2, evaluations = 2, within = 2);
