@@ -11,6 +11,7 @@
 //! | [`sinusoids`] | features of time |
 //! | [`combine`], [`scale_samples`] | `Σ c_k x_k`, shared or per-sample factors |
 //! | [`scaled_error`], [`scaled_errors`], [`squared_distances`] | numbers on the host |
+//! | [`with_gradient`], [`without_graph`] | values with gradients of your own |
 //! | [`update`] | AdamW, averages, norms: in place |
 //!
 //! On the CPU f32 and f64 run on kernels that choose AVX-512, AVX2 with FMA, NEON or plain code at run time, and share
@@ -59,6 +60,7 @@ pub use combine::combine;
 pub use group_norm::{group_norm, group_norm_gradients};
 pub use layer_norm::{layer_norm, rms_norm};
 pub use linear::{linear, mlp};
+pub use operation::{with_gradient, without_graph};
 pub use scale_samples::scale_samples;
 pub use scaled_error::{ScaledError, scaled_error, scaled_errors};
 pub use sinusoids::{fourier_frequencies, sinusoidal_frequencies, sinusoids};

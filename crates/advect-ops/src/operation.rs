@@ -1,12 +1,15 @@
 //! How a kernel becomes part of candle's graph.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use advect_core::{Error, Result};
 use candle_core::op::BackpropOp;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Storage, Tensor};
+use candle_core::{
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Storage, Tensor,
+};
 
 use crate::cpu::{self, Float};
 
@@ -68,7 +71,7 @@ pub(crate) fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
 }
 
 fn apply_contiguous<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
-    let tracked = inputs.iter().any(|x| x.track_op());
+    let tracked = !UNTRACKED.get() && inputs.iter().any(|x| x.track_op());
     let (output, saved) = op.forward(inputs, tracked)?;
     if !tracked {
         return output.into_tensor();
@@ -86,24 +89,121 @@ fn apply_contiguous<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
     attach(output, &tracked, Box::new(backward))
 }
 
+thread_local! {
+    static UNTRACKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls `f` with the operations of this crate building no graph on this thread, as if no argument were tracked: for
+/// values whose gradients are obtained otherwise. candle's own operations build theirs still.
+///
+/// ```
+/// use advect_ops::{Activation, without_graph};
+/// use candle_core::{Device, Var};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Var::new(&[1f64], &Device::Cpu)?;
+/// assert!(Activation::Tanh.apply(x.as_tensor())?.track_op());
+/// assert!(!without_graph(|| Activation::Tanh.apply(x.as_tensor()))?.track_op());
+/// # Ok(())
+/// # }
+/// ```
+pub fn without_graph<R>(f: impl FnOnce() -> R) -> R {
+    /// Puts back what was, also after a panic.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            UNTRACKED.set(self.0);
+        }
+    }
+    let _restore = Restore(UNTRACKED.replace(true));
+    f()
+}
+
+/// Gives a value computed in any way its place in the graph: it depends on `inputs`, and `backward` turns the gradient
+/// of the value into a gradient for each of them.
+///
+/// Inputs that are not tracked are passed over; without a tracked one the value comes back as it is.
+///
+/// ```
+/// use advect_ops::with_gradient;
+/// use candle_core::{Device, Var};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Var::new(&[3f64], &Device::Cpu)?;
+/// // The value of |x|, with the gradient of x² / 2.
+/// let y = with_gradient(&x.abs()?, &[x.as_tensor().clone()], |g, inputs| Ok(vec![(g * &inputs[0])?]))?;
+/// let gradients = y.sum_all()?.backward()?;
+/// assert_eq!(gradients.get(&x).unwrap().to_vec1::<f64>()?, [3.0]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Those of candle. The backward pass fails if `backward` does, or does not return one gradient for each input.
+pub fn with_gradient(
+    value: &Tensor,
+    inputs: &[Tensor],
+    backward: impl Fn(&Tensor, &[Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static,
+) -> Result<Tensor> {
+    let wanted: Vec<bool> = inputs.iter().map(Tensor::track_op).collect();
+    let tracked: Vec<Tensor> = (inputs.iter().filter(|x| x.track_op()).cloned()).collect();
+    if tracked.is_empty() {
+        return Ok(value.detach());
+    }
+    let inputs: Vec<Tensor> = inputs.iter().map(Tensor::detach).collect();
+    let run = move |_: &Tensor, gradient: &Tensor| {
+        let gradients = backward(gradient, &inputs)?;
+        if gradients.len() != inputs.len() {
+            let accepted = format!("{}, one for each input", inputs.len());
+            return Err(Error::range("backward", gradients.len(), accepted));
+        }
+        let chosen = gradients.into_iter().zip(&wanted);
+        Ok(chosen
+            .filter_map(|(g, &wanted)| wanted.then_some(g))
+            .collect())
+    };
+    attach(Output::copy(value)?, &tracked, Box::new(run))
+}
+
 /// What a kernel computed: values and their shape, not yet a tensor.
 pub struct Output {
-    storage: CpuStorage,
+    storage: Storage,
     shape: Shape,
 }
 
 impl Output {
     pub(crate) fn new<T: Float>(values: Vec<T>, shape: impl Into<Shape>) -> Self {
         Output {
-            storage: T::storage(values),
+            storage: Storage::Cpu(T::storage(values)),
             shape: shape.into(),
         }
     }
 
+    /// A copy of a tensor's values.
+    fn copy(value: &Tensor) -> Result<Self> {
+        // A part of a larger tensor gets a storage of its own.
+        let value = value.force_contiguous()?;
+        let (storage, layout) = value.storage_and_layout();
+        Ok(Output {
+            storage: storage.try_clone(layout)?,
+            shape: layout.shape().clone(),
+        })
+    }
+
+    /// The error of a value that is not where its inputs are.
+    fn misplaced(&self, accepted: &str) -> candle_core::Error {
+        let given = format!("{:?}", self.storage.device().location());
+        let accepted = accepted.into();
+        let argument = "value".into();
+        Error::Device {
+            argument,
+            given,
+            accepted,
+        }
+        .into()
+    }
+
     pub(crate) fn into_tensor(self) -> Result<Tensor> {
-        let storage = Storage::Cpu(self.storage);
         Ok(Tensor::from_storage(
-            storage,
+            self.storage,
             self.shape,
             BackpropOp::none(),
             false,
@@ -134,10 +234,7 @@ pub(crate) fn attach(output: Output, inputs: &[Tensor], backward: Box<Backward>)
             // their gradients are handed over beside the graph.
             let parcel = Arc::new(Parcel::default());
             let receiver = parcel.clone();
-            let scalar = match a.dtype() {
-                candle_core::DType::F64 => Output::new(vec![0f64], ()),
-                _ => Output::new(vec![0f32], ()),
-            };
+            let scalar = Output::copy(&Tensor::zeros((), a.dtype(), a.device())?)?;
             let stand_in = attach(scalar, rest, Box::new(move |_, _| receiver.take()))?;
             a.apply_op3(b, &stand_in, node(2, Some(parcel)))?
         }
@@ -174,12 +271,31 @@ struct Node {
 }
 
 impl Node {
-    fn output(&self) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn output(&self) -> candle_core::Result<Output> {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        let output = output.take().ok_or_else(|| {
-            candle_core::Error::from(Error::range("operation", "a second use", "one use"))
-        })?;
-        Ok((output.storage, output.shape))
+        output
+            .take()
+            .ok_or_else(|| Error::range("operation", "a second use", "one use").into())
+    }
+
+    fn cpu(&self) -> candle_core::Result<(CpuStorage, Shape)> {
+        match self.output()? {
+            Output {
+                storage: Storage::Cpu(storage),
+                shape,
+            } => Ok((storage, shape)),
+            other => Err(other.misplaced("the CPU")),
+        }
+    }
+
+    fn cuda(&self) -> candle_core::Result<(CudaStorage, Shape)> {
+        match self.output()? {
+            Output {
+                storage: Storage::Cuda(storage),
+                shape,
+            } => Ok((storage, shape)),
+            other => Err(other.misplaced("a CUDA device")),
+        }
     }
 
     fn gradients<const N: usize>(
@@ -208,7 +324,11 @@ impl CustomOp1 for Node {
     }
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.output()
+        self.cpu()
+    }
+
+    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> candle_core::Result<(CudaStorage, Shape)> {
+        self.cuda()
     }
 
     fn bwd(&self, _: &Tensor, value: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
@@ -229,7 +349,17 @@ impl CustomOp2 for Node {
         _: &CpuStorage,
         _: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.output()
+        self.cpu()
+    }
+
+    fn cuda_fwd(
+        &self,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        self.cuda()
     }
 
     fn bwd(
@@ -258,7 +388,19 @@ impl CustomOp3 for Node {
         _: &CpuStorage,
         _: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.output()
+        self.cpu()
+    }
+
+    fn cuda_fwd(
+        &self,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        self.cuda()
     }
 
     fn bwd(

@@ -23,6 +23,7 @@
 
 pub mod controller;
 mod event;
+pub mod gradient;
 mod interpolant;
 mod interval;
 mod order_conditions;

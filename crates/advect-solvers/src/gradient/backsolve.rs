@@ -1,0 +1,256 @@
+//! The continuous adjoint, integrated backwards.
+
+use std::sync::Arc;
+
+use advect_core::{Coefficient, Field, Result, Time};
+use advect_ops::{ScaledError, with_gradient, without_graph};
+use candle_core::Tensor;
+
+use super::vjp::pull_back;
+use super::{Gradient, Record, check_times};
+use crate::controller::Controller;
+use crate::stepper::Stepper;
+use crate::{Save, Solution, Solver, State, Statistics};
+
+/// The continuous adjoint (Chen et al., Neural ordinary differential equations, 2018, algorithm 1): with
+/// `a = ∂L/∂x(t)`, the equations `dx/dt = f`, `da/dt = −aᵀ ∂f/∂x` and `dg/dt = −aᵀ ∂f/∂θ` are integrated from the end
+/// to the start, where a and g are the gradients.
+///
+/// Memory is that of one evaluation, whatever the number of steps. The state is integrated backwards too, from each
+/// state saved, and does not come back exactly: the gradient is that of the true solution, to about the tolerance, and
+/// not that of the numerical one. Where the equation contracts strongly forwards it explodes backwards; use
+/// [`Checkpointed`](super::Checkpointed) there.
+///
+/// The gradients of the parameters are no part of the errors that choose the steps (Kidger, Chen and Lyons, "Hey, that's
+/// not an ODE", 2021): they don't act back on anything, and steps are longer without them. [`Backsolve::measure_all`]
+/// counts them in, as torchdiffeq does.
+#[derive(Debug, Clone)]
+pub struct Backsolve<S, C, SB = S, CB = C> {
+    solver: Solver<S, C>,
+    backward: Solver<SB, CB>,
+    measured: bool,
+    record: Record,
+}
+
+impl<S: Clone, C: Clone> Backsolve<S, C> {
+    /// With the same solver forwards and backwards; what it saves is not used.
+    pub fn new(solver: Solver<S, C>) -> Self {
+        let backward = solver.clone();
+        Backsolve {
+            solver,
+            backward,
+            measured: false,
+            record: Record::default(),
+        }
+    }
+}
+
+impl<S, C, SB, CB> Backsolve<S, C, SB, CB> {
+    /// With another solver backwards.
+    pub fn backward<S2, C2>(self, backward: Solver<S2, C2>) -> Backsolve<S, C, S2, C2> {
+        Backsolve {
+            solver: self.solver,
+            backward,
+            measured: self.measured,
+            record: self.record,
+        }
+    }
+
+    /// Lets the gradients of the parameters count in the errors that choose the steps.
+    pub fn measure_all(self) -> Self {
+        Backsolve {
+            measured: true,
+            ..self
+        }
+    }
+
+    /// What the last backward pass cost.
+    pub fn backward_statistics(&self) -> Statistics {
+        self.record.get()
+    }
+}
+
+impl<S, C, SB, CB> Gradient for Backsolve<S, C, SB, CB>
+where
+    S: Stepper + Clone,
+    C: Controller<S> + Clone,
+    SB: Stepper<Augmented> + Clone + Send + Sync + 'static,
+    CB: Controller<SB, Augmented> + Clone + Send + Sync + 'static,
+{
+    fn solve<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        x0: &Tensor,
+        times: &[f64],
+    ) -> Result<Solution> {
+        check_times(times)?;
+        let plain = |t: &Time, x: &Tensor| Ok(without_graph(|| field.at(t, x))?.detach());
+        let solver = self.solver.clone().save(Save::At(times.to_vec()));
+        let (start, end) = (times[0], times[times.len() - 1]);
+        let mut solution = solver.solve(&plain, &x0.detach(), start, end)?;
+        let mut saved = solution.states.clone();
+        let mut saved_times = solution.times.clone();
+        saved.push(solution.last_state.clone());
+        saved_times.push(solution.last_time);
+        let states = Tensor::stack(&saved, 0)?;
+
+        let mut inputs = vec![x0.clone()];
+        inputs.extend_from_slice(parameters);
+        let walk = Walk {
+            field: field.clone(),
+            solver: self.backward.clone().save(Save::End),
+            parameters: parameters.to_vec(),
+            times: saved_times,
+            states: saved,
+            measured: self.measured,
+            record: self.record.clone(),
+        };
+        let states = with_gradient(&states, &inputs, move |g, _| walk.backwards(g))?;
+        for (i, state) in solution.states.iter_mut().enumerate() {
+            *state = states.get(i)?;
+        }
+        solution.last_state = states.get(solution.states.len())?;
+        Ok(solution)
+    }
+}
+
+/// What the backward pass knows of the way.
+struct Walk<F: ?Sized, S, C> {
+    field: Arc<F>,
+    solver: Solver<S, C>,
+    parameters: Vec<Tensor>,
+    times: Vec<f64>,
+    states: Vec<Tensor>,
+    measured: bool,
+    record: Record,
+}
+
+impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk<F, S, C> {
+    fn backwards(&self, gradients: &Tensor) -> Result<Vec<Tensor>> {
+        let mut sums = Vec::with_capacity(self.parameters.len());
+        for parameter in &self.parameters {
+            sums.push(parameter.detach().zeros_like()?);
+        }
+        let mut adjoint = gradients.get(0)?.zeros_like()?;
+        let mut statistics = Statistics::default();
+        let field = |t: &Time, state: &Augmented| {
+            let value = |x: &Tensor| self.field.at(t, x);
+            let pulled = pull_back(value, &state.x, &state.adjoint, &self.parameters)?;
+            let minus = |gradient: Option<Tensor>, like: &Tensor| match gradient {
+                Some(gradient) => gradient.neg(),
+                None => like.zeros_like(),
+            };
+            let of_parameters = pulled.parameters.into_iter().zip(&state.gradients);
+            let of_parameters: candle_core::Result<Vec<Tensor>> =
+                of_parameters.map(|(g, like)| minus(g, like)).collect();
+            Ok(Augmented {
+                x: pulled.value,
+                adjoint: minus(pulled.state, &state.adjoint)?,
+                gradients: of_parameters?,
+                measured: state.measured,
+            })
+        };
+        for k in (0..self.times.len()).rev() {
+            adjoint = (adjoint + gradients.get(k)?)?;
+            let Some(before) = k.checked_sub(1) else {
+                break;
+            };
+            if self.times[before] == self.times[k] {
+                continue;
+            }
+            let start = Augmented {
+                x: self.states[k].clone(),
+                adjoint,
+                gradients: sums,
+                measured: self.measured,
+            };
+            let (from, to) = (self.times[k], self.times[before]);
+            let solution = self.solver.solve(&field, &start, from, to)?;
+            statistics.evaluations += solution.statistics.evaluations;
+            statistics.vjps += solution.statistics.evaluations;
+            statistics.accepted += solution.statistics.accepted;
+            statistics.rejected += solution.statistics.rejected;
+            let end = solution.end()?;
+            (adjoint, sums) = (end.adjoint, end.gradients);
+        }
+        self.record.set(statistics);
+        let mut all = vec![adjoint];
+        all.extend(sums);
+        Ok(all)
+    }
+}
+
+/// The state of the integration backwards.
+#[derive(Debug, Clone)]
+pub struct Augmented {
+    x: Tensor,
+    /// ∂L/∂x.
+    adjoint: Tensor,
+    /// ∂L/∂θ, so far.
+    gradients: Vec<Tensor>,
+    /// Whether they count in the error.
+    measured: bool,
+}
+
+impl State for Augmented {
+    fn combine(terms: &[(Coefficient, &Self)]) -> Result<Self> {
+        let part = |of: &dyn Fn(&Self) -> &Tensor| {
+            let terms: Vec<_> = terms.iter().map(|(c, s)| (c.clone(), of(s))).collect();
+            Tensor::combine(&terms)
+        };
+        let (count, measured) =
+            (terms.first()).map_or((0, false), |(_, s)| (s.gradients.len(), s.measured));
+        let gradients: Result<Vec<Tensor>> =
+            (0..count).map(|i| part(&|s| &s.gradients[i])).collect();
+        Ok(Augmented {
+            x: part(&|s| &s.x)?,
+            adjoint: part(&|s| &s.adjoint)?,
+            gradients: gradients?,
+            measured,
+        })
+    }
+
+    fn check(&self, argument: &'static str) -> Result<()> {
+        self.x.check(argument)?;
+        self.adjoint.check("gradient")
+    }
+
+    fn alike(&self, argument: &'static str, name: &'static str, reference: &Self) -> Result<()> {
+        self.x.alike(argument, name, &reference.x)?;
+        self.adjoint.alike(argument, name, &reference.adjoint)?;
+        self.gradients.alike(argument, name, &reference.gradients)
+    }
+
+    fn not_finite(&self) -> Result<Option<usize>> {
+        if let Some(sample) = self.x.not_finite()? {
+            return Ok(Some(sample));
+        }
+        if let Some(sample) = self.adjoint.not_finite()? {
+            return Ok(Some(sample));
+        }
+        self.gradients.not_finite()
+    }
+
+    fn detach(&self) -> Self {
+        Augmented {
+            x: self.x.detach(),
+            adjoint: self.adjoint.detach(),
+            gradients: self.gradients.detach(),
+            measured: self.measured,
+        }
+    }
+
+    fn scaled_error(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<ScaledError> {
+        let error = self.x.scaled_error(&x.x, &y.x, rtol, atol)?;
+        let adjoint = self
+            .adjoint
+            .scaled_error(&x.adjoint, &y.adjoint, rtol, atol)?;
+        let error = error.and(adjoint);
+        if !self.measured {
+            return Ok(error);
+        }
+        let (a, b) = (&x.gradients, &y.gradients);
+        Ok(error.and(self.gradients.scaled_error(a, b, rtol, atol)?))
+    }
+}

@@ -1,0 +1,152 @@
+//! Gradients of solutions with respect to the initial state, the parameters of the field, and the times.
+//!
+//! | | gradient | memory | evaluations backwards |
+//! | --- | --- | --- | --- |
+//! | [`Unrolled`] | of the numerical solution, exact | all steps | none |
+//! | [`Checkpointed`] | of the numerical solution, exact | one step and so many states as are asked for | once more, and again what lies between checkpoints |
+//! | [`Backsolve`] | of the true solution, to tolerance | one evaluation | of a second integration, backwards |
+//!
+//! In all of them the steps themselves are constants: what the error control would have done elsewhere is not
+//! differentiated.
+//!
+//! The field is shared with the graph, so it comes in an [`Arc`]; the tensors that it is to be differentiated by are
+//! listed. Tracked tensors that are not listed get no gradient from [`Checkpointed`] and [`Backsolve`].
+//!
+//! ```
+//! use std::sync::Arc;
+//! use advect_core::Time;
+//! use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
+//! use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
+//! use candle_core::{Device, Tensor, Var};
+//! # fn main() -> advect_core::Result<()> {
+//! // dx/dt = −rate · x, whose x(1) = x(0) exp(−rate).
+//! let rate = Var::new(&[0.5f64], &Device::Cpu)?;
+//! let parameters = [rate.as_tensor().clone()];
+//! let x0 = Var::new(&[[2f64]], &Device::Cpu)?;
+//! let field = {
+//!     let rate = rate.as_tensor().clone();
+//!     Arc::new(move |_: &Time, x: &Tensor| Ok(x.broadcast_mul(&rate)?.neg()?))
+//! };
+//!
+//! let solver = Solver::new(Dopri5, Adaptive::new(1e-10, 1e-10)?);
+//! let solve = |gradient: &dyn Fn() -> advect_core::Result<Tensor>| -> advect_core::Result<[f64; 2]> {
+//!     let gradients = gradient()?.sum_all()?.backward()?;
+//!     let number = |v: &Var| Ok::<f64, advect_core::Error>(gradients.get(v).unwrap().sum_all()?.to_scalar()?);
+//!     Ok([number(&rate)?, number(&x0)?])
+//! };
+//! let end = (-0.5f64).exp();
+//! for [by_rate, by_start] in [
+//!     solve(&|| Unrolled::new(solver.clone()).solve(&field, &parameters, &x0, &[0.0, 1.0])?.end())?,
+//!     solve(&|| Checkpointed::new(solver.clone(), 5)?.solve(&field, &parameters, &x0, &[0.0, 1.0])?.end())?,
+//!     solve(&|| Backsolve::new(solver.clone()).solve(&field, &parameters, &x0, &[0.0, 1.0])?.end())?,
+//! ] {
+//!     assert!((by_rate + 2.0 * end).abs() < 1e-8 && (by_start - end).abs() < 1e-8);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod backsolve;
+mod checkpointed;
+mod checkpoints;
+mod unrolled;
+mod vjp;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use advect_core::{Error, Field, Result, Time, check};
+use advect_ops::without_graph;
+use candle_core::{DType, Tensor};
+
+use crate::{Solution, Statistics};
+
+pub use backsolve::Backsolve;
+pub use checkpointed::Checkpointed;
+pub use unrolled::Unrolled;
+
+/// A way to solve a differential equation so that a loss of the solution can be differentiated.
+pub trait Gradient {
+    /// Integrates `dx/dt = field(t, x)` from `x0` at the first of `times` to the last, and saves the states at all of
+    /// them, part of the graph of `x0` and `parameters`.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless there are two times or more, strictly monotone; those of
+    /// [`Solver::solve`](crate::Solver::solve).
+    fn solve<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        x0: &Tensor,
+        times: &[f64],
+    ) -> Result<Solution>;
+
+    /// The same, differentiable in the times too, which are a tensor of rank 1: `∂x(t)/∂t = f(t, x(t))`, and what moves
+    /// the start moves all that follows.
+    ///
+    /// # Errors
+    /// As [`Gradient::solve`].
+    fn solve_at<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        x0: &Tensor,
+        times: &Tensor,
+    ) -> Result<Solution> {
+        if times.rank() != 1 {
+            return Err(Error::shape("times", times.dims(), "(times,)"));
+        }
+        let values = times.detach().to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        if !times.track_op() {
+            return self.solve(field, parameters, x0, &values);
+        }
+        // The i-th time less its own value: 0, with a gradient.
+        let change = |i: usize| -> Result<Tensor> {
+            let t = times.get(i)?.to_dtype(x0.dtype())?.to_device(x0.device())?;
+            Ok((&t - t.detach())?)
+        };
+        let moved = |x: &Tensor, i: usize, sign: f64| -> Result<Tensor> {
+            let at = Time::Shared(values[i]);
+            let slope = without_graph(|| field.at(&at, &x.detach()))?.detach();
+            Ok((x + (slope * sign)?.broadcast_mul(&change(i)?)?)?)
+        };
+        check_times(&values)?;
+        check::batch("x0", x0)?;
+        let mut solution = self.solve(field, parameters, &moved(x0, 0, -1.0)?, &values)?;
+        for (i, state) in solution.states.iter_mut().enumerate() {
+            // The first state is where the solution starts, whenever that is.
+            *state = match i {
+                0 => x0.clone(),
+                _ => moved(state, i, 1.0)?,
+            };
+        }
+        if let (true, Some(last)) = (solution.stopped().is_none(), solution.states.last()) {
+            solution.last_state = last.clone();
+        }
+        Ok(solution)
+    }
+}
+
+fn check_times(times: &[f64]) -> Result<()> {
+    let rising = times.windows(2).all(|w| w[0] < w[1]);
+    let falling = times.windows(2).all(|w| w[0] > w[1]);
+    if times.len() >= 2 && (rising || falling) && times.iter().all(|t| t.is_finite()) {
+        return Ok(());
+    }
+    let given = format!("{times:?}");
+    let accepted = "two finite times or more, strictly monotone";
+    Err(Error::range("times", given, accepted))
+}
+
+/// The cost of the last backward pass.
+#[derive(Debug, Clone, Default)]
+struct Record(Arc<Mutex<Statistics>>);
+
+impl Record {
+    fn set(&self, statistics: Statistics) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = statistics;
+    }
+
+    fn get(&self) -> Statistics {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

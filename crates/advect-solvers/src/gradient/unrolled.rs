@@ -1,0 +1,71 @@
+//! Gradients through the steps themselves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use advect_core::{Error, Field, Result, Time, check};
+use candle_core::Tensor;
+
+use super::{Gradient, check_times};
+use crate::controller::Controller;
+use crate::stepper::Stepper;
+use crate::{Save, Solution, Solver};
+
+/// Gradients through the unrolled steps: every operation of every step is in the graph. The fastest for short
+/// integrations; the memory grows with the number of steps.
+///
+/// candle walks and drops graphs by recursion, so that a long one overflows the stack. Therefore an integration is
+/// refused once it has evaluated the field more often than [`Unrolled::max_evaluations`] allows: 1,000 times, unless set.
+#[derive(Debug, Clone)]
+pub struct Unrolled<S, C> {
+    solver: Solver<S, C>,
+    max_evaluations: usize,
+}
+
+impl<S, C> Unrolled<S, C> {
+    /// With the steps of a solver; what it saves is not used.
+    pub fn new(solver: Solver<S, C>) -> Self {
+        Unrolled {
+            solver,
+            max_evaluations: 1000,
+        }
+    }
+
+    /// Allows more evaluations: about 8,000 operations in a chain are safe on a stack of 2 MiB, and an evaluation adds
+    /// as many as the field has layers.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0.
+    pub fn max_evaluations(self, count: usize) -> Result<Self> {
+        let max_evaluations = check::at_least_one("count", count)?;
+        Ok(Unrolled {
+            max_evaluations,
+            ..self
+        })
+    }
+}
+
+impl<S: Stepper + Clone, C: Controller<S> + Clone> Gradient for Unrolled<S, C> {
+    fn solve<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        _: &[Tensor],
+        x0: &Tensor,
+        times: &[f64],
+    ) -> Result<Solution> {
+        check_times(times)?;
+        let count = AtomicUsize::new(0);
+        let limited = |t: &Time, x: &Tensor| {
+            if count.fetch_add(1, Ordering::Relaxed) >= self.max_evaluations {
+                let accepted = format!(
+                    "at most {} in one graph; use Checkpointed for more",
+                    self.max_evaluations
+                );
+                return Err(Error::range("evaluations", "more", accepted));
+            }
+            field.at(t, x)
+        };
+        let solver = self.solver.clone().save(Save::At(times.to_vec()));
+        solver.solve(&limited, x0, times[0], times[times.len() - 1])
+    }
+}

@@ -1,0 +1,62 @@
+//! Vector–Jacobian products by candle's backward pass.
+
+use advect_core::{Result, check};
+use advect_ops::with_gradient;
+use candle_core::{Tensor, Var};
+
+/// A value, and the gradients of `cotangent · value`.
+pub(super) struct Pullback {
+    pub(super) value: Tensor,
+    /// With respect to the state; `None` for 0.
+    pub(super) state: Option<Tensor>,
+    /// With respect to each parameter; `None` for 0.
+    pub(super) parameters: Vec<Option<Tensor>>,
+}
+
+/// The value of `f` at `x`, and its derivatives against a cotangent.
+pub(super) fn pull_back(
+    f: impl FnOnce(&Tensor) -> Result<Tensor>,
+    x: &Tensor,
+    cotangent: &Tensor,
+    parameters: &[Tensor],
+) -> Result<Pullback> {
+    let x = Var::from_tensor(&x.detach())?;
+    let value = f(x.as_tensor())?;
+    check::alike("field", &value, "x", x.as_tensor())?;
+    if !value.track_op() {
+        return Ok(Pullback {
+            value,
+            state: None,
+            parameters: vec![None; parameters.len()],
+        });
+    }
+    let cotangent = cotangent.detach();
+    let zero = Tensor::zeros((), value.dtype(), value.device())?;
+    let seed = with_gradient(&zero, std::slice::from_ref(&value), move |_, _| {
+        Ok(vec![cotangent.clone()])
+    })?;
+    let mut gradients = seed.backward()?;
+    Ok(Pullback {
+        value: value.detach(),
+        state: gradients.remove(x.as_tensor()),
+        parameters: parameters.iter().map(|p| gradients.remove(p)).collect(),
+    })
+}
+
+/// Adds a gradient to a sum.
+pub(super) fn add(sum: &mut Option<Tensor>, gradient: Option<Tensor>) -> Result<()> {
+    *sum = match (sum.take(), gradient) {
+        (Some(a), Some(b)) => Some((a + b)?),
+        (a, b) => a.or(b),
+    };
+    Ok(())
+}
+
+/// Gradients without a `None`: zeros like the parameters.
+pub(super) fn filled(sums: Vec<Option<Tensor>>, like: &[Tensor]) -> Result<Vec<Tensor>> {
+    let fill = |(sum, like): (Option<Tensor>, &Tensor)| match sum {
+        Some(sum) => Ok(sum),
+        None => Ok(like.zeros_like()?),
+    };
+    sums.into_iter().zip(like).map(fill).collect()
+}

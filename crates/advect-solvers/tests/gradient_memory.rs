@@ -1,0 +1,95 @@
+//! The memory that gradients take, measured by an allocator that counts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use advect_core::{Result, Time};
+use advect_ops::{Activation, linear};
+use advect_solvers::Solver;
+use advect_solvers::controller::Fixed;
+use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
+use advect_solvers::stepper::Rk4;
+use candle_core::{DType, Device, Tensor, Var};
+
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: the system's allocator does all the work.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
+        PEAK.fetch_max(now, Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const BATCH: usize = 256;
+const DIM: usize = 32;
+
+/// The peak of a gradient through so many steps, in states of the integration.
+fn peak(gradient: &impl Gradient) -> usize {
+    let weight = (Tensor::eye(DIM, DType::F32, &Device::Cpu).unwrap() * 0.1).unwrap();
+    let weight = Var::from_tensor(&weight).unwrap();
+    let parameters = [weight.as_tensor().clone()];
+    let shared = weight.as_tensor().clone();
+    let field = Arc::new(move |_: &Time, x: &Tensor| -> Result<Tensor> {
+        linear(x, &shared, None, Activation::Tanh)
+    });
+    let x0 = Tensor::ones((BATCH, DIM), DType::F32, &Device::Cpu).unwrap();
+    let x0 = Var::from_tensor(&x0).unwrap();
+    let before = NOW.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let solution = gradient
+        .solve(&field, &parameters, &x0, &[0.0, 1.0])
+        .unwrap();
+    let loss = solution.end().unwrap().sqr().unwrap().sum_all().unwrap();
+    let gradients = loss.backward().unwrap();
+    assert!(gradients.get(&weight).is_some());
+    (PEAK.load(Relaxed) - before) / (BATCH * DIM * 4)
+}
+
+/// One test alone: others would allocate beside it.
+#[test]
+fn memory_is_that_of_a_step_and_of_the_checkpoints() {
+    let solver = |steps: usize| Solver::new(Rk4, Fixed::steps(steps).unwrap());
+    let unrolled = |steps: usize| {
+        let unrolled = Unrolled::new(solver(steps));
+        // On a stack that is large enough for the graph.
+        let run = move || peak(&unrolled.max_evaluations(10_000).unwrap());
+        let large = std::thread::Builder::new().stack_size(256 << 20);
+        large.spawn(run).unwrap().join().unwrap()
+    };
+    let checkpointed =
+        |steps: usize, count: usize| peak(&Checkpointed::new(solver(steps), count).unwrap());
+    let backsolve = |steps: usize| peak(&Backsolve::new(solver(steps)));
+    let table = [
+        ("unrolled, 100 steps", unrolled(100)),
+        ("unrolled, 1,000 steps", unrolled(1000)),
+        ("10 checkpoints, 100 steps", checkpointed(100, 10)),
+        ("10 checkpoints, 1,000 steps", checkpointed(1000, 10)),
+        ("50 checkpoints, 1,000 steps", checkpointed(1000, 50)),
+        ("backsolve, 100 steps", backsolve(100)),
+        ("backsolve, 1,000 steps", backsolve(1000)),
+    ];
+    for (name, states) in table {
+        eprintln!("{name}: {states} states");
+    }
+    let [_, unrolled, few, ten, fifty, short, long] = table.map(|(_, states)| states);
+    assert!(unrolled > 5000);
+    assert!(ten < 60 && ten <= few + 5 && (35..=45).contains(&(fifty - ten)));
+    assert!(long < 60 && long <= short + 2);
+}
