@@ -30,6 +30,7 @@ mod order_conditions;
 mod per_sample;
 mod piece;
 mod save;
+pub mod sde;
 mod solution;
 mod solver;
 mod state;

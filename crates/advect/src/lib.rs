@@ -47,8 +47,9 @@ pub mod prelude {
     pub use advect_paths::path::{Affine, ConstantSigma, Path, PathPoint};
     pub use advect_paths::schedule::{CondOt, Cosine, Schedule, VariancePreserving};
     pub use advect_solvers::controller::{Adaptive, Fixed};
-    pub use advect_solvers::stepper::{Dopri5, Euler, Heun, Midpoint, Rk4};
-    pub use advect_solvers::{Save, Solution, Solver, Status};
+    pub use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
+    pub use advect_solvers::stepper::{Dopri5, Dopri8, Euler, Heun, Midpoint, Rk4, Tsit5};
+    pub use advect_solvers::{Event, Save, Solution, Solver, Status};
     pub use advect_train::learning_rate::{LearningRate, WarmupCosine};
     pub use advect_train::observer::Progress;
     pub use advect_train::{AdamW, AdamWConfig, Ema, Trainer};

@@ -1,0 +1,451 @@
+//! Brownian motion as a function of a key.
+
+use std::sync::{Mutex, PoisonError};
+
+use advect_core::{Error, Generator, Key, Result, check};
+use candle_core::{DType, Device, Shape, Tensor};
+
+use super::sum;
+
+/// A Brownian path: increments of independent Brownian motions, as many as a tensor has elements, over any part of a
+/// span of time.
+///
+/// The span is cut into cells, one unless set. The increment of each cell is drawn at the cell's place under the key;
+/// within a cell the path is refined by halving, each middle drawn given the ends (Lévy's construction; as a tree that is
+/// never stored, Li et al., Scalable gradients for stochastic differential equations, 2020). So the path depends on the
+/// key, the span and the number of cells, and not on what was asked before, in which order, or by which step sizes. The
+/// memory is that of one way through the tree; what the last query met is kept, so that queries in order are fast.
+///
+/// Steps that end on cells cost one draw each: set [`BrownianPath::cells`] to the number of steps where they are equal.
+///
+/// Halving ends at a part of the cell given by [`BrownianPath::tolerance`]. Below that, single values still have their
+/// exact law, but are not independent enough: don't make steps so small.
+///
+/// ```
+/// use advect_core::Key;
+/// use advect_solvers::sde::BrownianPath;
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Tensor::zeros(4, DType::F64, &Device::Cpu)?;
+/// let path = BrownianPath::new(Key::from_seed(1), &x, 0.0, 1.0)?;
+/// let whole = path.increment(0.2, 0.7)?.to_vec1::<f64>()?;
+/// let (a, b) = (path.increment(0.2, 0.3)?.to_vec1::<f64>()?, path.increment(0.3, 0.7)?.to_vec1::<f64>()?);
+/// assert!((whole[2] - (a[2] + b[2])).abs() < 1e-14);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct BrownianPath {
+    key: Key,
+    shape: Shape,
+    dtype: DType,
+    device: Device,
+    start: f64,
+    end: f64,
+    cells: usize,
+    depth: usize,
+    areas: bool,
+    memory: Mutex<Memory>,
+}
+
+/// The increment of a path from s to t, and its time integral.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Increment {
+    /// `W(t) − W(s)`.
+    pub value: Tensor,
+    /// `∫ (W(u) − W(s)) du` over u from s to t: the iterated integral `I_(1,0)`.
+    pub integral: Tensor,
+}
+
+/// A path over an interval: its increment, and its space–time Lévy area `H = ∫ (W(u) − W(s)) du / h − W/2`, where h
+/// is the interval's length, if areas are drawn.
+#[derive(Debug, Clone)]
+struct Known {
+    value: Tensor,
+    area: Option<Tensor>,
+}
+
+/// What the last query met.
+#[derive(Debug, Default)]
+struct Memory {
+    cell: Option<(usize, Known)>,
+    /// The halves of each interval on the way down, by the node's number.
+    halves: Vec<(u64, Known, Known)>,
+    /// The path from the start of a cell to a place in it.
+    prefix: Option<(usize, f64, Part)>,
+}
+
+/// A path over the first part of an interval: its length, increment and integral.
+#[derive(Debug, Clone)]
+struct Part {
+    length: f64,
+    value: Tensor,
+    integral: Option<Tensor>,
+}
+
+impl Clone for BrownianPath {
+    /// The same path, which remembers nothing yet.
+    fn clone(&self) -> Self {
+        BrownianPath {
+            shape: self.shape.clone(),
+            device: self.device.clone(),
+            memory: Mutex::default(),
+            ..*self
+        }
+    }
+}
+
+/// Halvings of a cell, unless set.
+const DEPTH: usize = 24;
+
+impl BrownianPath {
+    /// A path for states (or a noise) shaped like `x`, between two times in either order.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless the times are finite and differ, [`Error::DType`] unless `x` is a float.
+    pub fn new(key: Key, x: &Tensor, start: f64, end: f64) -> Result<Self> {
+        check::float("x", x)?;
+        if !(start.is_finite() && end.is_finite() && start != end) {
+            let given = format!("{start} to {end}");
+            return Err(Error::range("start, end", given, "two finite times"));
+        }
+        Ok(BrownianPath {
+            key,
+            shape: x.shape().clone(),
+            dtype: x.dtype(),
+            device: x.device().clone(),
+            start: start.min(end),
+            end: start.max(end),
+            cells: 1,
+            depth: DEPTH,
+            areas: false,
+            memory: Mutex::default(),
+        })
+    }
+
+    /// Another path, made of this many cells: the number of steps, where those are equal.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0.
+    pub fn cells(self, count: usize) -> Result<Self> {
+        let cells = check::at_least_one("count", count)?;
+        Ok(BrownianPath {
+            cells,
+            memory: Mutex::default(),
+            ..self
+        })
+    }
+
+    /// Another path, refined to this part of a cell: 2⁻²⁴ unless set, and not below 2⁻⁵⁰.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless above 0 and below 1.
+    pub fn tolerance(self, part: f64) -> Result<Self> {
+        if !(part > 0.0 && part < 1.0) {
+            return Err(Error::range("part", part, "a number above 0 and below 1"));
+        }
+        let depth = (-part.log2()).ceil().clamp(1.0, 50.0) as usize;
+        Ok(BrownianPath {
+            depth,
+            memory: Mutex::default(),
+            ..self
+        })
+    }
+
+    /// Another path, whose time integrals are drawn with it: what methods of order 1.5 need.
+    pub fn areas(self) -> Self {
+        BrownianPath {
+            areas: true,
+            memory: Mutex::default(),
+            ..self
+        }
+    }
+
+    /// The shape of the path's values.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// `W(t) − W(s)`: normal with variance `|t − s|`, independent over disjoint intervals.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for times outside of the span.
+    pub fn increment(&self, s: f64, t: f64) -> Result<Tensor> {
+        Ok(self.between(s, t)?.value)
+    }
+
+    /// `W(t) − W(s)` and its integral over time.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for times outside of the span, or for a path without [`BrownianPath::areas`].
+    pub fn increment_with_integral(&self, s: f64, t: f64) -> Result<Increment> {
+        let part = self.between(s, t)?;
+        match part.integral {
+            Some(integral) => Ok(Increment {
+                value: part.value,
+                integral,
+            }),
+            None => Err(Error::range("path", "one without areas", "one with areas")),
+        }
+    }
+
+    fn between(&self, s: f64, t: f64) -> Result<Part> {
+        if t < s {
+            // ∫ from s down to t of W(u) − W(s).
+            let forwards = self.between(t, s)?;
+            let length = forwards.length;
+            let integral = (forwards.integral)
+                .map(|integral| sum(&[(length, &forwards.value), (-1.0, &integral)]))
+                .transpose()?;
+            return Ok(Part {
+                length: -length,
+                value: forwards.value.neg()?,
+                integral,
+            });
+        }
+        let (first, from) = self.place("s", s)?;
+        let (last, to) = self.place("t", t)?;
+        if first == last {
+            return self.prefix(last, to)?.less(self.prefix(first, from)?);
+        }
+        let mut part = self
+            .prefix(first, self.width())?
+            .less(self.prefix(first, from)?)?;
+        for cell in first + 1..last {
+            part = part.then(&self.prefix(cell, self.width())?)?;
+        }
+        match to > 0.0 {
+            true => part.then(&self.prefix(last, to)?),
+            false => Ok(part),
+        }
+    }
+
+    fn width(&self) -> f64 {
+        (self.end - self.start) / self.cells as f64
+    }
+
+    /// The cell of a time, and the time since the cell's start; the last cell contains its end.
+    fn place(&self, name: &'static str, t: f64) -> Result<(usize, f64)> {
+        // What rounding leaves of times that were to be on the grid.
+        let slack = 1e-9 * self.width();
+        if !(t >= self.start - slack && t <= self.end + slack) {
+            let accepted = format!("a time from {} to {}", self.start, self.end);
+            return Err(Error::range(name, t, accepted));
+        }
+        let position = (t - self.start) / self.width();
+        let nearest = position.round();
+        if (position - nearest).abs() < 1e-9 {
+            let cell = nearest as usize;
+            return Ok(match cell == self.cells {
+                true => (cell - 1, self.width()),
+                false => (cell, 0.0),
+            });
+        }
+        let cell = (position.floor().max(0.0) as usize).min(self.cells - 1);
+        Ok((cell, t - self.start - cell as f64 * self.width()))
+    }
+
+    /// Standard normal numbers at a place under the key.
+    fn draw(&self, cell: usize, node: u64, which: u64) -> Result<Tensor> {
+        let key = self.key.child(cell as u64);
+        // Nodes of the tree are numbered from 1; 0 is the whole cell.
+        let mut generator = Generator::resume(key, 2 * node + which);
+        generator.normal(self.shape.clone(), self.dtype, &self.device)
+    }
+
+    /// The path over a whole cell.
+    fn cell(&self, memory: &mut Memory, cell: usize) -> Result<Known> {
+        if let Some((known, path)) = &memory.cell
+            && *known == cell
+        {
+            return Ok(path.clone());
+        }
+        let width = self.width();
+        let value = (self.draw(cell, 0, 0)? * width.sqrt())?;
+        let area = match self.areas {
+            true => Some((self.draw(cell, 0, 1)? * (width / 12.0).sqrt())?),
+            false => None,
+        };
+        let known = Known { value, area };
+        *memory = Memory {
+            cell: Some((cell, known.clone())),
+            ..Memory::default()
+        };
+        Ok(known)
+    }
+
+    /// The halves of an interval of a known path.
+    fn halve(
+        &self,
+        memory: &mut Memory,
+        (cell, node, level): (usize, u64, usize),
+        known: &Known,
+        length: f64,
+    ) -> Result<(Known, Known)> {
+        if let Some((number, left, right)) = memory.halves.get(level)
+            && *number == node
+        {
+            return Ok((left.clone(), right.clone()));
+        }
+        let z = self.draw(cell, node, 0)?;
+        let halves = match &known.area {
+            None => {
+                let left = sum(&[(0.5, &known.value), (0.5 * length.sqrt(), &z)])?;
+                let right = (&known.value - &left)?;
+                let plain = |value| Known { value, area: None };
+                (plain(left), plain(right))
+            }
+            // Foster, Oberhauser and Lyons, An optimal polynomial approximation of Brownian motion, 2020: with the
+            // area the path in the middle deviates less, and the areas of the halves follow.
+            Some(area) => {
+                let n = self.draw(cell, node, 1)?;
+                let (z_scale, n_scale) = ((length / 16.0).sqrt(), (length / 12.0).sqrt());
+                let left = sum(&[(0.5, &known.value), (1.5, area), (z_scale, &z)])?;
+                let right = (&known.value - &left)?;
+                let of = |sign: f64| {
+                    sum(&[
+                        (0.25, area),
+                        (-0.5 * z_scale, &z),
+                        (0.5 * sign * n_scale, &n),
+                    ])
+                };
+                let with = |value, area| Known {
+                    value,
+                    area: Some(area),
+                };
+                (with(left, of(1.0)?), with(right, of(-1.0)?))
+            }
+        };
+        memory.halves.truncate(level);
+        memory
+            .halves
+            .push((node, halves.0.clone(), halves.1.clone()));
+        Ok(halves)
+    }
+
+    /// The path from the start of a cell to `to` in it.
+    fn prefix(&self, cell: usize, to: f64) -> Result<Part> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = &mut *memory;
+        if let Some((of, at, part)) = &memory.prefix
+            && (*of, *at) == (cell, to)
+        {
+            return Ok(part.clone());
+        }
+        let known = self.cell(memory, cell)?;
+        let part = self.descend(memory, cell, known, to)?;
+        memory.prefix = Some((cell, to, part.clone()));
+        Ok(part)
+    }
+
+    fn descend(&self, memory: &mut Memory, cell: usize, whole: Known, to: f64) -> Result<Part> {
+        let mut part = Part::empty(&whole)?;
+        let (mut known, mut node, mut length) = (whole, 1, self.width());
+        let slack = 1e-12 * self.width();
+        for level in 0..=self.depth {
+            let rest = to - part.length;
+            if rest <= slack {
+                return Ok(part);
+            }
+            if rest >= length - slack {
+                return part.then(&known.part(length)?);
+            }
+            if level == self.depth {
+                let z = self.draw(cell, node, 0)?;
+                return part.then(&known.inside(rest, length, &z)?);
+            }
+            let (left, right) = self.halve(memory, (cell, node, level), &known, length)?;
+            length *= 0.5;
+            (node, known) = match rest < length - slack {
+                true => (2 * node, left),
+                false => {
+                    part = part.then(&left.part(length)?)?;
+                    (2 * node + 1, right)
+                }
+            };
+        }
+        Ok(part)
+    }
+}
+
+impl Known {
+    /// All of an interval of this length.
+    fn part(&self, length: f64) -> Result<Part> {
+        let integral = |area: &Tensor| sum(&[(length, area), (0.5 * length, &self.value)]);
+        Ok(Part {
+            length,
+            value: self.value.clone(),
+            integral: self.area.as_ref().map(integral).transpose()?,
+        })
+    }
+
+    /// A place within an interval that is not halved further: its exact law, given what is known of the interval.
+    fn inside(&self, to: f64, length: f64, z: &Tensor) -> Result<Part> {
+        let theta = to / length;
+        let bridge = theta * (1.0 - theta);
+        let (value, integral) = match &self.area {
+            None => {
+                let deviation = (length * bridge).sqrt();
+                (sum(&[(theta, &self.value), (deviation, z)])?, None)
+            }
+            Some(area) => {
+                let deviation = (length * (bridge - 3.0 * bridge * bridge)).max(0.0).sqrt();
+                let value = sum(&[(theta, &self.value), (6.0 * bridge, area), (deviation, z)])?;
+                let cubic = theta * theta * (3.0 - 2.0 * theta);
+                let expected = [
+                    (length * theta * theta / 2.0, &self.value),
+                    (length * cubic, area),
+                ];
+                (value, Some(sum(&expected)?))
+            }
+        };
+        Ok(Part {
+            length: to,
+            value,
+            integral,
+        })
+    }
+}
+
+impl Part {
+    /// Nothing, of a path like this.
+    fn empty(like: &Known) -> Result<Self> {
+        let zero = like.value.zeros_like()?;
+        Ok(Part {
+            length: 0.0,
+            integral: like.area.as_ref().map(|_| zero.clone()),
+            value: zero,
+        })
+    }
+
+    /// This and what follows it.
+    fn then(&self, next: &Part) -> Result<Part> {
+        let integral = match (&self.integral, &next.integral) {
+            (Some(a), Some(b)) => Some(sum(&[(1.0, a), (next.length, &self.value), (1.0, b)])?),
+            _ => None,
+        };
+        Ok(Part {
+            length: self.length + next.length,
+            value: (&self.value + &next.value)?,
+            integral,
+        })
+    }
+
+    /// What follows `first` in this, which begins with it.
+    fn less(&self, first: Part) -> Result<Part> {
+        if first.length == 0.0 {
+            return Ok(self.clone());
+        }
+        let length = self.length - first.length;
+        let integral = match (&self.integral, &first.integral) {
+            (Some(a), Some(b)) => Some(sum(&[(1.0, a), (-1.0, b), (-length, &first.value)])?),
+            _ => None,
+        };
+        Ok(Part {
+            length,
+            value: (&self.value - &first.value)?,
+            integral,
+        })
+    }
+}

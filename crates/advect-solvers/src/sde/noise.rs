@@ -1,0 +1,141 @@
+//! How noise enters: `g(t, x) dW`.
+
+use advect_core::{Coefficient, Error, Field, Jvp, Result, Time, check, shape};
+use candle_core::Tensor;
+
+/// A diffusion g, applied to increments of Brownian motion.
+pub trait Noise {
+    /// `g(t, x) dw`, shaped like x, for a `dw` shaped like the Brownian path.
+    ///
+    /// # Errors
+    /// A typed error if the shapes don't fit; those of g.
+    fn apply(&self, t: f64, x: &Tensor, dw: &Tensor) -> Result<Tensor>;
+}
+
+/// Noise whose g is a field shaped like the state, and whose Brownian motion is one number for each element, or one
+/// for each sample: what Milstein's method can be had for without Lévy areas.
+pub trait Pointwise: Noise {
+    /// The field g.
+    type Field: Field;
+
+    /// The field g.
+    fn field(&self) -> &Self::Field;
+
+    /// A number of the Brownian motion for each element of x.
+    ///
+    /// # Errors
+    /// A typed error if the shapes don't fit.
+    fn spread(&self, dw: &Tensor, x: &Tensor) -> Result<Tensor>;
+}
+
+/// `g(t, x) ∘ dW`: a Brownian motion for each element of the state. g is a field. For orders above 0.5 each element of g
+/// may depend on the same element of x only.
+#[derive(Debug, Clone, Copy)]
+pub struct Diagonal<G>(pub G);
+
+/// `g(t, x) dW` with one Brownian motion for each sample, `(batch,)`. g is a field.
+#[derive(Debug, Clone, Copy)]
+pub struct Scalar<G>(pub G);
+
+/// `g(t) dW` with a number g that does not depend on the state, and a Brownian motion for each element of it: what
+/// diffusion models have. g is a function `Fn(f64) -> f64`.
+#[derive(Debug, Clone, Copy)]
+pub struct Additive<G>(pub G);
+
+/// `g(t, x) dW` with a matrix for each sample, `(batch, dim, m)`, for states `(batch, dim)` and m Brownian motions for
+/// each sample, `(batch, m)`. g is a function `Fn(&Time, &Tensor) -> Result<Tensor>`.
+#[derive(Debug, Clone, Copy)]
+pub struct General<G>(pub G);
+
+fn times<G: Field>(
+    noise: &impl Pointwise<Field = G>,
+    t: f64,
+    x: &Tensor,
+    dw: &Tensor,
+) -> Result<Tensor> {
+    let g = noise.field().at(&Time::Shared(t), x)?;
+    check::alike("g", &g, "x", x)?;
+    Ok((g * noise.spread(dw, x)?)?)
+}
+
+impl<G: Field> Noise for Diagonal<G> {
+    fn apply(&self, t: f64, x: &Tensor, dw: &Tensor) -> Result<Tensor> {
+        times(self, t, x, dw)
+    }
+}
+
+impl<G: Field> Pointwise for Diagonal<G> {
+    type Field = G;
+
+    fn field(&self) -> &G {
+        &self.0
+    }
+
+    fn spread(&self, dw: &Tensor, x: &Tensor) -> Result<Tensor> {
+        check::alike("path", dw, "x", x)?;
+        Ok(dw.clone())
+    }
+}
+
+impl<G: Field> Noise for Scalar<G> {
+    fn apply(&self, t: f64, x: &Tensor, dw: &Tensor) -> Result<Tensor> {
+        times(self, t, x, dw)
+    }
+}
+
+impl<G: Field> Pointwise for Scalar<G> {
+    type Field = G;
+
+    fn field(&self) -> &G {
+        &self.0
+    }
+
+    fn spread(&self, dw: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let batch = check::batch("x", x)?;
+        if dw.dims() != [batch] {
+            let accepted = format!("({batch},), one motion per sample,");
+            return Err(Error::shape("path", dw.dims(), accepted));
+        }
+        Ok(shape::column(dw, x.rank())?
+            .broadcast_as(x.shape())?
+            .contiguous()?)
+    }
+}
+
+impl<G: Fn(f64) -> f64> Noise for Additive<G> {
+    fn apply(&self, t: f64, x: &Tensor, dw: &Tensor) -> Result<Tensor> {
+        check::alike("path", dw, "x", x)?;
+        let g = (self.0)(t);
+        if !g.is_finite() {
+            return Err(Error::range("t", t, "a time at which g is finite"));
+        }
+        Coefficient::Shared(g).times(dw)
+    }
+}
+
+impl<G: Fn(&Time, &Tensor) -> Result<Tensor>> Noise for General<G> {
+    fn apply(&self, t: f64, x: &Tensor, dw: &Tensor) -> Result<Tensor> {
+        let (&[batch, dim], &[of_w, count]) = (x.dims(), dw.dims()) else {
+            return Err(Error::shape(
+                "x",
+                x.dims(),
+                "(batch, dim) with a path (batch, m)",
+            ));
+        };
+        let g = (self.0)(&Time::Shared(t), x)?;
+        if g.dims() != [batch, dim, count] || of_w != batch {
+            let accepted = format!("({batch}, {dim}, {count}), with a path ({batch}, {count}),");
+            return Err(Error::shape("g", g.dims(), accepted));
+        }
+        check::same_kind("g", &g, "x", x)?;
+        Ok(g.matmul(&dw.unsqueeze(2)?)?.squeeze(2)?)
+    }
+}
+
+/// g and its derivative along itself, for fields that have one.
+pub(super) fn along_itself<G: Jvp>(g: &G, t: f64, x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let t = Time::Shared(t);
+    let direction = g.at(&t, x)?;
+    check::alike("g", &direction, "x", x)?;
+    g.jvp(&t, x, 0.0, &direction)
+}

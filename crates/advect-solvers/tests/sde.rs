@@ -1,0 +1,343 @@
+//! Stochastic methods against closed solutions driven by the same path.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::Arc;
+
+use advect_core::testing::measured_order;
+use advect_core::{Error, Field, Jvp, Key, Result, Time};
+use advect_solvers::controller::Fixed;
+use advect_solvers::gradient::{Checkpointed, Gradient, Unrolled};
+use advect_solvers::sde::{
+    Additive, BrownianPath, Diagonal, EulerMaruyama, General, Milstein, MilsteinDerivativeFree,
+    Scalar, Sense, Sra1, StratonovichHeun,
+};
+use advect_solvers::stepper::Stepper;
+use advect_solvers::{Save, Solver, Status};
+use candle_core::{DType, Device, Tensor, Var};
+
+const MU: f64 = 0.6;
+const SIGMA: f64 = 0.8;
+
+fn ones(shape: &[usize]) -> Tensor {
+    Tensor::ones(shape, DType::F64, &Device::Cpu).unwrap()
+}
+
+fn mean(x: &Tensor) -> f64 {
+    x.mean_all().unwrap().to_scalar().unwrap()
+}
+
+/// `x` times a number: the drift and the noise of geometric Brownian motion.
+#[derive(Debug, Clone, Copy)]
+struct Times(f64);
+
+impl Field for Times {
+    fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
+        Ok((x * self.0)?)
+    }
+}
+
+impl Jvp for Times {
+    fn jvp(&self, t: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        Ok((self.at(t, x)?, (dx * self.0)?))
+    }
+}
+
+/// The order of `E |x − exact|` at t = 1 in the number of steps.
+fn strong_order(
+    counts: &[usize],
+    stepper: &dyn Stepper,
+    drift: &dyn Field,
+    x0: &Tensor,
+    exact: &Tensor,
+) -> f64 {
+    measured_order(counts, |n| {
+        let solver = Solver::new(stepper, Fixed::steps(n).unwrap());
+        let end = solver.solve(drift, x0, 0.0, 1.0).unwrap().end().unwrap();
+        mean(&(end - exact).unwrap().abs().unwrap())
+    })
+}
+
+fn assert_order(measured: f64, expected: f64, what: &str) {
+    eprintln!("{what}: strong order {measured:.3}");
+    assert!(
+        (measured - expected).abs() < 0.2,
+        "{what}: {measured}, not {expected}"
+    );
+}
+
+/// dx = μ x dt + σ x dW: x(1) = exp((μ − σ²/2) + σ W(1)) in Itô's sense, exp(μ + σ W(1)) in Stratonovich's.
+#[test]
+fn strong_orders_of_multiplicative_noise() {
+    let x0 = ones(&[4000, 1]);
+    let path = BrownianPath::new(Key::from_seed(3), &x0, 0.0, 1.0).unwrap();
+    let w = path.increment(0.0, 1.0).unwrap();
+    let ito = (w.affine(SIGMA, MU - 0.5 * SIGMA * SIGMA))
+        .unwrap()
+        .exp()
+        .unwrap();
+    let stratonovich = w.affine(SIGMA, MU).unwrap().exp().unwrap();
+    let (drift, noise) = (Times(MU), Diagonal(Times(SIGMA)));
+    let counts = [16, 32, 64, 128, 256];
+    let order = |stepper: &dyn Stepper, exact| strong_order(&counts, stepper, &drift, &x0, exact);
+    let p = || path.clone();
+    assert_order(
+        order(&EulerMaruyama::new(noise, p()), &ito),
+        0.5,
+        "Euler-Maruyama",
+    );
+    for (sense, exact) in [(Sense::Ito, &ito), (Sense::Stratonovich, &stratonovich)] {
+        assert_order(
+            order(&Milstein::new(noise, p(), sense), exact),
+            1.0,
+            "Milstein",
+        );
+        let free = MilsteinDerivativeFree::new(noise, p(), sense);
+        assert_order(order(&free, exact), 1.0, "Milstein without derivatives");
+    }
+    assert_order(
+        order(&StratonovichHeun::new(noise, p()), &stratonovich),
+        1.0,
+        "Heun",
+    );
+}
+
+/// One motion for both coordinates: x' = a matrix times x, with commuting matrices for drift and noise.
+#[test]
+fn strong_orders_of_scalar_and_general_noise() {
+    let x0 = ones(&[3000, 2]);
+    let turn = |t: &Time, x: &Tensor| -> Result<Tensor> {
+        let _ = t;
+        Ok(Tensor::cat(
+            &[x.narrow(1, 1, 1)?.neg()?, x.narrow(1, 0, 1)?],
+            1,
+        )?)
+    };
+    // In Stratonovich's sense dx = J x ∘ dW turns by W(1).
+    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let motions = Tensor::zeros(3000, DType::F64, &Device::Cpu).unwrap();
+    let path = BrownianPath::new(Key::from_seed(5), &motions, 0.0, 1.0).unwrap();
+    let w = path.increment(0.0, 1.0).unwrap();
+    let (cos, sin) = (w.cos().unwrap(), w.sin().unwrap());
+    let exact = Tensor::stack(&[(&cos - &sin).unwrap(), (&cos + &sin).unwrap()], 1).unwrap();
+    let counts = [16, 32, 64, 128];
+    let heun = StratonovichHeun::new(Scalar(turn), path.clone());
+    assert_order(
+        strong_order(&counts, &heun, &still, &x0, &exact),
+        1.0,
+        "Heun, scalar",
+    );
+    let milstein = MilsteinDerivativeFree::new(Scalar(turn), path.clone(), Sense::Stratonovich);
+    assert_order(
+        strong_order(&counts, &milstein, &still, &x0, &exact),
+        1.0,
+        "Milstein, scalar",
+    );
+    // The same as a matrix with one column, in Itô's sense: the drift is −x/2 more.
+    let ito = |_: &Time, x: &Tensor| Ok((x * -0.5)?);
+    let matrix = General(move |t: &Time, x: &Tensor| Ok(turn(t, x)?.unsqueeze(2)?));
+    let column = motions.unsqueeze(1).unwrap();
+    let same = BrownianPath::new(Key::from_seed(5), &column, 0.0, 1.0).unwrap();
+    let euler = EulerMaruyama::new(matrix, same);
+    assert_order(
+        strong_order(&counts, &euler, &ito, &x0, &exact),
+        0.5,
+        "Euler-Maruyama, general",
+    );
+}
+
+/// dx = (b/√(1+t) − x/(2(1+t))) dt + a b/√(1+t) dW, with x(t) = (x(0) + b (t + a W(t)))/√(1+t) (Rößler 2010, section 7).
+#[test]
+fn strong_orders_of_additive_noise() {
+    let (a, b) = (0.7, 0.5);
+    let x0 = ones(&[2000, 1]);
+    let drift = move |t: &Time, x: &Tensor| -> Result<Tensor> {
+        let Time::Shared(t) = t else {
+            panic!("one clock")
+        };
+        Ok(x.affine(-0.5 / (1.0 + t), b / (1.0 + t).sqrt())?)
+    };
+    let noise = Additive(move |t: f64| a * b / (1.0 + t).sqrt());
+    let path = BrownianPath::new(Key::from_seed(8), &x0, 0.0, 1.0).unwrap();
+    let exact = |path: &BrownianPath| {
+        let w = path.increment(0.0, 1.0).unwrap();
+        w.affine(a * b / 2f64.sqrt(), (1.0 + b) / 2f64.sqrt())
+            .unwrap()
+    };
+    let counts = [8, 16, 32, 64];
+    let euler = EulerMaruyama::new(noise, path.clone());
+    assert_order(
+        strong_order(&counts, &euler, &drift, &x0, &exact(&path)),
+        1.0,
+        "Euler-Maruyama, additive",
+    );
+    let heun = StratonovichHeun::new(noise, path.clone());
+    let order = strong_order(&counts, &heun, &drift, &x0, &exact(&path));
+    assert!(order > 0.8, "{order}");
+    let sra = Sra1::new(noise, path.clone());
+    let exact = exact(&path.areas());
+    let order = strong_order(&counts, &sra, &drift, &x0, &exact);
+    eprintln!("SRA1, linear drift: strong order {order:.3}");
+    assert!(order > 1.3, "{order}");
+}
+
+/// A noise with curvature: dx = √(1 + x²) ∘ dW has x(t) = sinh(asinh x(0) + W(t)).
+#[test]
+fn strong_orders_of_nonlinear_noise() {
+    let x0 = (ones(&[3000, 1]) * 0.5).unwrap();
+    let path = BrownianPath::new(Key::from_seed(4), &x0, 0.0, 1.0).unwrap();
+    let w = path.increment(0.0, 1.0).unwrap();
+    let e = (w + 0.5f64.asinh()).unwrap().exp().unwrap();
+    let exact = ((&e - e.recip().unwrap()).unwrap() * 0.5).unwrap();
+    let noise = Diagonal(|_: &Time, x: &Tensor| Ok((x.sqr()? + 1.0)?.sqrt()?));
+    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    // In Itô's sense the drift is half of g g' = x more.
+    let ito = |_: &Time, x: &Tensor| Ok((x * 0.5)?);
+    let counts = [32, 64, 128, 256];
+    let free = MilsteinDerivativeFree::new(noise, path.clone(), Sense::Stratonovich);
+    assert_order(
+        strong_order(&counts, &free, &still, &x0, &exact),
+        1.0,
+        "Milstein, Stratonovich",
+    );
+    let free = MilsteinDerivativeFree::new(noise, path.clone(), Sense::Ito);
+    assert_order(
+        strong_order(&counts, &free, &ito, &x0, &exact),
+        1.0,
+        "Milstein, Ito",
+    );
+    let heun = StratonovichHeun::new(noise, path);
+    assert_order(
+        strong_order(&counts, &heun, &still, &x0, &exact),
+        1.0,
+        "Heun",
+    );
+}
+
+/// A nonlinear drift, against very small steps on the same path.
+#[test]
+fn strong_order_of_sra1_with_a_nonlinear_drift() {
+    let x0 = (ones(&[1500, 1]) * 0.3).unwrap();
+    let drift = |_: &Time, x: &Tensor| -> Result<Tensor> { Ok((x.sin()? * 2.0)?) };
+    let path = BrownianPath::new(Key::from_seed(9), &x0, 0.0, 1.0).unwrap();
+    let sra = Sra1::new(Additive(|t: f64| 0.8 + 0.5 * t), path);
+    let fine = Solver::new(&sra as &dyn Stepper, Fixed::steps(2048).unwrap());
+    let exact = fine.solve(&drift, &x0, 0.0, 1.0).unwrap().end().unwrap();
+    let order = strong_order(&[16, 32, 64, 128], &sra, &drift, &x0, &exact);
+    assert_order(order, 1.5, "SRA1");
+}
+
+/// E x(1) = exp(μ) for geometric Brownian motion in Itô's sense.
+#[test]
+fn weak_order_of_euler_maruyama() {
+    let x0 = ones(&[200_000, 1]);
+    let noise = Diagonal(Times(0.1));
+    let order = measured_order(&[4, 8, 16, 32], |n| {
+        let path = BrownianPath::new(Key::from_seed(n as u64), &x0, 0.0, 1.0).unwrap();
+        let stepper = EulerMaruyama::new(noise, path.cells(n).unwrap());
+        let solver = Solver::new(stepper, Fixed::steps(n).unwrap());
+        let end = solver
+            .solve(&Times(1.0), &x0, 0.0, 1.0)
+            .unwrap()
+            .end()
+            .unwrap();
+        (mean(&end) - 1f64.exp()).abs()
+    });
+    eprintln!("Euler-Maruyama: weak order {order:.3}");
+    assert!((order - 1.0).abs() < 0.2, "{order}");
+}
+
+/// Halved steps see the same path, forwards and backwards in time; unequal steps too.
+#[test]
+fn the_path_is_the_same_whatever_the_steps() {
+    let x0 = ones(&[5, 2]);
+    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let noise = Additive(|_| 1.0);
+    let path = BrownianPath::new(Key::from_seed(1), &x0, 0.0, 2.0).unwrap();
+    let end = |steps: Fixed, path: &BrownianPath, from: f64, to: f64| {
+        let solver = Solver::new(EulerMaruyama::new(noise, path.clone()), steps);
+        solver.solve(&still, &x0, from, to).unwrap().end().unwrap()
+    };
+    let close = |a: &Tensor, b: &Tensor| {
+        let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(difference.to_scalar::<f64>().unwrap() < 1e-12);
+    };
+    for path in [path.clone(), path.clone().areas(), path.cells(6).unwrap()] {
+        let reference = end(Fixed::steps(1).unwrap(), &path, 0.0, 2.0);
+        for steps in [
+            Fixed::steps(2).unwrap(),
+            Fixed::steps(6).unwrap(),
+            Fixed::steps(100).unwrap(),
+            Fixed::grid(&[0.1, 0.77, 1.999]).unwrap(),
+        ] {
+            close(&end(steps.clone(), &path, 0.0, 2.0), &reference);
+            let back = end(Fixed::steps(7).unwrap(), &path, 2.0, 0.0);
+            close(&(back + &reference).unwrap(), &(&x0 * 2.0).unwrap());
+        }
+    }
+}
+
+#[test]
+fn saves_gradients_and_failures_work_as_for_ordinary_equations() {
+    let x0 = Var::from_tensor(&ones(&[3, 1])).unwrap();
+    let path = BrownianPath::new(Key::from_seed(2), &x0, 0.0, 1.0)
+        .unwrap()
+        .cells(20)
+        .unwrap();
+    let stepper = EulerMaruyama::new(Diagonal(Times(SIGMA)), path.clone());
+    let solver = Solver::new(stepper, Fixed::steps(20).unwrap());
+    let saved = solver
+        .clone()
+        .save(Save::Every(5))
+        .solve(&Times(MU), &x0, 0.0, 1.0)
+        .unwrap();
+    assert_eq!((saved.states.len(), saved.statistics.evaluations), (5, 20));
+    // The noise belongs to the step, so the discrete adjoint is exact.
+    let field = Arc::new(Times(MU));
+    let gradient = |solution: advect_solvers::Solution| {
+        let gradients = solution
+            .end()
+            .unwrap()
+            .sqr()
+            .unwrap()
+            .sum_all()
+            .unwrap()
+            .backward()
+            .unwrap();
+        gradients
+            .get(&x0)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f64>()
+            .unwrap()
+    };
+    let unrolled = gradient(
+        Unrolled::new(solver.clone())
+            .solve(&field, &[], &x0, &[0.0, 1.0])
+            .unwrap(),
+    );
+    let discrete = Checkpointed::new(solver, 4).unwrap();
+    let discrete = gradient(discrete.solve(&field, &[], &x0, &[0.0, 1.0]).unwrap());
+    for (a, b) in unrolled.iter().zip(&discrete) {
+        assert!((a - b).abs() < 1e-12 * a.abs());
+    }
+    // Beyond the path's span.
+    let late = Solver::new(
+        EulerMaruyama::new(Diagonal(Times(1.0)), path.clone()),
+        Fixed::steps(2).unwrap(),
+    );
+    let result = late.solve(&Times(1.0), &x0, 0.5, 1.5);
+    assert!(matches!(result, Err(Error::Range { argument, .. }) if argument == "t"));
+    let wide = ones(&[3, 2]);
+    let result = late.solve(&Times(1.0), &wide, 0.0, 1.0);
+    assert!(matches!(result, Err(Error::Shape { argument, .. }) if argument == "path"));
+    let nan = |_: &Time, x: &Tensor| Ok((x * f64::NAN)?);
+    let solver = Solver::new(
+        EulerMaruyama::new(Diagonal(Times(1.0)), path),
+        Fixed::steps(2).unwrap(),
+    );
+    assert_eq!(
+        solver.solve(&nan, &x0, 0.0, 1.0).unwrap().status,
+        Status::NonFinite
+    );
+}
