@@ -44,6 +44,30 @@ pub trait Jvp: Field {
     /// # Errors
     /// As [`Field::at`], and [`Error`](crate::Error) naming the tangent if `dx` is not like `x`.
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)>;
+
+    /// The value at `(t, x)`, and its derivatives along several directions of the state, each shaped like `x`: what
+    /// divergences need. Networks that can share the value's price among the directions override this.
+    ///
+    /// # Errors
+    /// As [`Jvp::jvp`].
+    fn jvp_each(&self, t: &Time, x: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+        each(|| self.at(t, x), |dx| self.jvp(t, x, 0.0, dx), dx)
+    }
+}
+
+/// The value, and its derivatives one by one.
+fn each(
+    value: impl FnOnce() -> Result<Tensor>,
+    jvp: impl Fn(&Tensor) -> Result<(Tensor, Tensor)>,
+    dx: &[Tensor],
+) -> Result<(Tensor, Vec<Tensor>)> {
+    let pairs: Result<Vec<(Tensor, Tensor)>> = dx.iter().map(jvp).collect();
+    let (values, along): (Vec<Tensor>, Vec<Tensor>) = pairs?.into_iter().unzip();
+    let value = match values.into_iter().next() {
+        Some(first) => first,
+        None => value()?,
+    };
+    Ok((value, along))
 }
 
 /// A conditional field with its derivative along a direction; the condition does not change along it.
@@ -62,11 +86,31 @@ pub trait ConditionalJvp: Conditional {
         dt: f64,
         dx: &Tensor,
     ) -> Result<(Tensor, Tensor)>;
+
+    /// As [`Jvp::jvp_each`], given a condition.
+    ///
+    /// # Errors
+    /// As [`ConditionalJvp::jvp_given`].
+    fn jvp_each_given(
+        &self,
+        t: &Time,
+        x: &Tensor,
+        condition: &Tensor,
+        dx: &[Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        let value = || self.at_given(t, x, condition);
+        each(value, |dx| self.jvp_given(t, x, condition, 0.0, dx), dx)
+    }
 }
 
 impl<F: ConditionalJvp + ?Sized> Jvp for Given<'_, F> {
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         check::same_device("condition", self.condition.device(), "x", x.device())?;
         self.field.jvp_given(t, x, self.condition, dt, dx)
+    }
+
+    fn jvp_each(&self, t: &Time, x: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+        check::same_device("condition", self.condition.device(), "x", x.device())?;
+        self.field.jvp_each_given(t, x, self.condition, dx)
     }
 }

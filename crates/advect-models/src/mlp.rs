@@ -1,7 +1,7 @@
 //! A multilayer perceptron as a field.
 
 use advect_core::{Conditional, ConditionalJvp, Error, Field, Jvp, Result, Time, check};
-use advect_ops::{Dual, Value, mlp};
+use advect_ops::{Dual, Value, mlp, mlp_tangents};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
@@ -166,6 +166,28 @@ impl Mlp {
         y.map_linear(|y| Ok(y.reshape(shape)?))
     }
 
+    /// The value and its derivatives along several directions of the state.
+    fn forward_each(
+        &self,
+        time: &Tensor,
+        x: &Tensor,
+        class: Option<&Tensor>,
+        dx: &[Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        for dx in dx {
+            check::alike("dx", dx, "x", x)?;
+        }
+        let rows = self.rows(x)?;
+        let directions: Result<Vec<Tensor>> = dx.iter().map(|dx| self.rows(dx)).collect();
+        let layers: Vec<_> = self.layers.iter().map(|l| (l.weight(), l.bias())).collect();
+        let mut parts = vec![&rows, time];
+        parts.extend(class);
+        let (y, along) = mlp_tangents(&parts, &directions?, &layers, self.config.activation)?;
+        let shaped = |y: Tensor| Ok(y.reshape(x.shape())?);
+        let along: Result<Vec<Tensor>> = along.into_iter().map(shaped).collect();
+        Ok((shaped(y)?, along?))
+    }
+
     /// The features of the class that stands for none.
     fn no_class(&self) -> Result<Option<Tensor>> {
         let none = |table: &Tensor| table.narrow(0, self.config.classes, 1);
@@ -217,6 +239,11 @@ impl Jvp for Mlp {
         let x = Dual::new(x.clone(), dx.clone())?;
         self.forward(&time, &x, class.as_ref())?.into_parts()
     }
+
+    fn jvp_each(&self, t: &Time, x: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+        let time = self.config.time.embed(t, x)?;
+        self.forward_each(&time, x, self.no_class()?.as_ref(), dx)
+    }
 }
 
 impl Conditional for Mlp {
@@ -246,5 +273,17 @@ impl ConditionalJvp for Mlp {
         let time = self.config.time.embed_dual(t, x, dt)?;
         let x = Dual::new(x.clone(), dx.clone())?;
         self.forward(&time, &x, Some(&class))?.into_parts()
+    }
+
+    fn jvp_each_given(
+        &self,
+        t: &Time,
+        x: &Tensor,
+        labels: &Tensor,
+        dx: &[Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        let class = self.labelled(x, labels)?;
+        let time = self.config.time.embed(t, x)?;
+        self.forward_each(&time, x, Some(&class), dx)
     }
 }

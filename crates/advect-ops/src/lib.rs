@@ -59,7 +59,7 @@ pub use avg_pool::avg_pool;
 pub use combine::combine;
 pub use group_norm::{group_norm, group_norm_gradients};
 pub use layer_norm::{layer_norm, rms_norm};
-pub use linear::{linear, mlp};
+pub use linear::{linear, mlp, mlp_tangents};
 pub use operation::{with_gradient, without_graph};
 pub use scale_samples::scale_samples;
 pub use scaled_error::{ScaledError, scaled_error, scaled_errors};

@@ -71,7 +71,7 @@ pub(crate) fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
 }
 
 fn apply_contiguous<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
-    let tracked = !UNTRACKED.get() && inputs.iter().any(|x| x.track_op());
+    let tracked = tracks(inputs);
     let (output, saved) = op.forward(inputs, tracked)?;
     if !tracked {
         return output.into_tensor();
@@ -87,6 +87,11 @@ fn apply_contiguous<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
         Ok(chosen.filter_map(|(g, &w)| g.filter(|_| w)).collect())
     };
     attach(output, &tracked, Box::new(backward))
+}
+
+/// Whether an operation of these arguments becomes part of the graph.
+pub(crate) fn tracks(inputs: &[&Tensor]) -> bool {
+    !UNTRACKED.get() && inputs.iter().any(|x| x.track_op())
 }
 
 thread_local! {

@@ -22,6 +22,7 @@
 //! ```
 
 pub mod controller;
+pub mod divergence;
 mod event;
 pub mod gradient;
 mod interpolant;

@@ -130,6 +130,11 @@ impl Activation {
         V::apply(Apply(self), &[x], &[])
     }
 
+    /// The derivative at `x` along `dx`; differentiable.
+    pub(crate) fn along(self, x: &Tensor, dx: &Tensor) -> Result<Tensor> {
+        crate::operation::apply(Along(self), &[x, dx])
+    }
+
     /// Whether the slope is a function of the value alone.
     pub(crate) fn slope_follows_from_value(self) -> bool {
         by_activation!(self, A => A::SLOPE_FOLLOWS)
@@ -252,7 +257,7 @@ impl Tangent for Apply {
         let x = inputs[0];
         let value = self.0.apply(x)?;
         let tangent = match tangents[0] {
-            Some(tangent) => crate::operation::apply(Along(self.0), &[x, tangent])?,
+            Some(tangent) => self.0.along(x, tangent)?,
             None => x.zeros_like()?,
         };
         Ok((value, tangent))

@@ -18,4 +18,4 @@ pub(crate) mod sums;
 
 pub(crate) use buffer::{Buffer, Unwritten, fill};
 pub(crate) use float::Float;
-pub(crate) use host::{by_dtype, fits, host, hosts, tensor};
+pub(crate) use host::{Host, by_dtype, fits, host, hosts, tensor};

@@ -12,7 +12,7 @@ use crate::cpu::{Buffer, Float};
 /// Rows that go through all layers together, at most.
 const BLOCK: usize = 32;
 /// Up to so many rows, packing the weights costs more than it saves.
-const FEW: usize = 6;
+pub(super) const FEW: usize = 6;
 
 /// The last layer's values, `(rows, outputs)`, and what was saved if `save`.
 pub(crate) fn forward<T: Float>(
@@ -39,7 +39,7 @@ pub(crate) fn forward<T: Float>(
     };
     let packed: Vec<Packed<T>> = match rows {
         ..=FEW => Vec::new(),
-        _ => layers.iter().map(|l| pack(l)).collect(),
+        _ => layers.iter().map(pack).collect(),
     };
     let time = time(rows, layers);
     let piece = parallel::piece(rows, 8, time);
@@ -65,7 +65,7 @@ pub(crate) fn forward<T: Float>(
 }
 
 /// The packed weight, if the layer's product profits from it.
-fn pack<T: Float>(layer: &Layer<'_, T>) -> Packed<T> {
+pub(super) fn pack<T: Float>(layer: &Layer<'_, T>) -> Packed<T> {
     match thin(layer) {
         true => Packed::default(),
         false => Packed::new(layer.weight.transposed()),
@@ -73,7 +73,7 @@ fn pack<T: Float>(layer: &Layer<'_, T>) -> Packed<T> {
 }
 
 /// Whether a layer has so few outputs that they are best made one by one.
-fn thin<T>(layer: &Layer<'_, T>) -> bool {
+pub(super) fn thin<T>(layer: &Layer<'_, T>) -> bool {
     layer.outputs() <= 4 && layer.inputs() >= 16
 }
 
@@ -176,7 +176,13 @@ impl<T: Float> Finish<T> for Activate<'_, T> {
 
 /// Writes the parts' columns side by side.
 #[inline(always)]
-fn join<T: Float>(parts: &[Part<'_, T>], first: usize, rows: usize, width: usize, out: &mut [T]) {
+pub(super) fn join<T: Float>(
+    parts: &[Part<'_, T>],
+    first: usize,
+    rows: usize,
+    width: usize,
+    out: &mut [T],
+) {
     if let [part] = parts
         && !part.shared
     {

@@ -2,9 +2,11 @@
 
 mod backward;
 mod forward;
+mod tangents;
 
 pub(crate) use backward::backward;
 pub(crate) use forward::forward;
+pub(crate) use tangents::tangents;
 
 use super::matrix::Matrix;
 use super::{Buffer, Float};

@@ -1,0 +1,79 @@
+//! The divergence itself.
+
+use advect_core::{Jvp, Result, Time, check};
+use candle_core::Tensor;
+
+use super::{Divergence, WithDivergence};
+
+/// `Σ_i e_i · ∂f/∂x e_i` over all d elements of a sample: d Jacobian–vector products.
+///
+/// ```
+/// use advect_core::{Field, Jvp, Result, Time};
+/// use advect_solvers::divergence::{Divergence, Exact};
+/// use candle_core::{Device, Tensor};
+///
+/// /// `f(x) = x²`, elementwise: the divergence is `2 Σ x`.
+/// struct Square;
+/// impl Field for Square {
+///     fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
+///         Ok(x.sqr()?)
+///     }
+/// }
+/// impl Jvp for Square {
+///     fn jvp(&self, t: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+///         Ok((self.at(t, x)?, ((x * dx)? * 2.0)?))
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let x = Tensor::new(&[[1f64, 2.0], [3.0, 4.0]], &Device::Cpu)?;
+/// let divergence = Exact.at(&Square, &Time::Shared(0.0), &x)?.divergence;
+/// assert_eq!(divergence.to_vec1::<f64>()?, [6.0, 14.0]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Exact;
+
+/// Directions that are differentiated together.
+const TOGETHER: usize = 16;
+
+impl Divergence for Exact {
+    fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence> {
+        let batch = check::batch("x", x)?;
+        let dim = x.elem_count() / batch;
+        let mut value = None;
+        let mut sum: Option<Tensor> = None;
+        for first in (0..dim).step_by(TOGETHER) {
+            let range = first..dim.min(first + TOGETHER);
+            let units: Result<Vec<Tensor>> = range.clone().map(|i| unit(x, dim, i)).collect();
+            let (y, along) = field.jvp_each(t, x, &units?)?;
+            for (i, along) in range.zip(along) {
+                let element = along.reshape((batch, dim))?.narrow(1, i, 1)?.squeeze(1)?;
+                sum = Some(match sum {
+                    Some(sum) => (sum + element)?,
+                    None => element,
+                });
+            }
+            value.get_or_insert(y);
+        }
+        match (value, sum) {
+            (Some(value), Some(sum)) => Ok(WithDivergence::new(value, sum)),
+            _ => Err(advect_core::Error::Empty {
+                argument: "x".into(),
+            }),
+        }
+    }
+}
+
+/// The i-th unit vector for each sample.
+fn unit(x: &Tensor, dim: usize, i: usize) -> Result<Tensor> {
+    let batch = x.dims()[0];
+    let mut row = vec![0f32; dim];
+    row[i] = 1.0;
+    let row = Tensor::from_vec(row, (1, dim), x.device())?.to_dtype(x.dtype())?;
+    Ok(row
+        .broadcast_as((batch, dim))?
+        .contiguous()?
+        .reshape(x.shape())?)
+}

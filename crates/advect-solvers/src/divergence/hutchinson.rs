@@ -1,0 +1,98 @@
+//! Hutchinson's estimate (A stochastic estimator of the trace of the influence matrix for Laplacian smoothing splines,
+//! Commun. Stat. Simul. Comput. 19, 1990).
+
+use advect_core::{Error, Generator, Jvp, Result, Time, check};
+use candle_core::{DType, Device, Tensor};
+
+use super::{Divergence, WithDivergence, dot};
+
+/// The law of a probe: independent elements of mean 0 and variance 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Probe {
+    /// 1 or −1 with equal chances: the smallest variance, `2 Σ_(i≠j) ((J_ij + J_ji)/2)²`.
+    #[default]
+    Rademacher,
+    /// Standard normal: the variance is `2 ‖(J + Jᵀ)/2‖²`, the diagonal included.
+    Gaussian,
+}
+
+impl Probe {
+    /// A probe for each sample of x.
+    pub(super) fn draw(self, x: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        match self {
+            Probe::Gaussian => rng.normal_like(x),
+            Probe::Rademacher => {
+                let uniform = rng.uniform(-1.0..1.0, x.shape(), DType::F64, &Device::Cpu)?;
+                let signs = uniform.ge(0.0)?.to_dtype(DType::F64)?.affine(2.0, -1.0)?;
+                Ok(signs.to_dtype(x.dtype())?.to_device(x.device())?)
+            }
+        }
+    }
+}
+
+/// The mean of `v · ∂f/∂x v` over probes v: unbiased, at one Jacobian–vector product a probe.
+///
+/// The probes are drawn once and stay the same: a differential equation must not change while it is solved (Grathwohl et
+/// al., FFJORD, 2019, section 3.1). Draw new ones for each solve.
+#[derive(Debug, Clone)]
+pub struct Hutchinson {
+    /// Each shaped like the state.
+    probes: Vec<Tensor>,
+}
+
+impl Hutchinson {
+    /// Draws `count` probes for states like `x`.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0 probes, [`Error::DType`] unless `x` is a float.
+    pub fn new(probe: Probe, count: usize, x: &Tensor, rng: &mut Generator) -> Result<Self> {
+        check::at_least_one("count", count)?;
+        check::float("x", x)?;
+        let probes: Result<Vec<Tensor>> = (0..count).map(|_| probe.draw(x, rng)).collect();
+        Ok(Hutchinson { probes: probes? })
+    }
+
+    /// With probes of one's own, each shaped like the state.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] without any.
+    pub fn with_probes(probes: Vec<Tensor>) -> Result<Self> {
+        if probes.is_empty() {
+            return Err(Error::Empty {
+                argument: "probes".into(),
+            });
+        }
+        Ok(Hutchinson { probes })
+    }
+}
+
+impl Divergence for Hutchinson {
+    fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence> {
+        check::batch("x", x)?;
+        for probe in &self.probes {
+            check::alike("probe", probe, "x", x)?;
+        }
+        let (value, along) = field.jvp_each(t, x, &self.probes)?;
+        let pairs = along.iter().zip(&self.probes);
+        let estimates: Result<Vec<Tensor>> = pairs.map(|(jv, v)| dot(jv, v)).collect();
+        let (divergence, standard_error) = mean(&estimates?)?;
+        Ok(WithDivergence {
+            value,
+            divergence,
+            standard_error,
+        })
+    }
+}
+
+/// The mean of estimates, and its standard error if there are two or more.
+pub(super) fn mean(estimates: &[Tensor]) -> Result<(Tensor, Option<Tensor>)> {
+    if let [one] = estimates {
+        return Ok((one.clone(), None));
+    }
+    let count = estimates.len() as f64;
+    let all = Tensor::stack(estimates, 0)?;
+    let mean = all.mean(0)?;
+    let deviations = all.detach().broadcast_sub(&mean.detach())?;
+    let variance = (deviations.sqr()?.sum(0)? / (count * (count - 1.0)))?;
+    Ok((mean, Some(variance.sqrt()?)))
+}

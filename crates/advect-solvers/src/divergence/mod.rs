@@ -1,0 +1,61 @@
+//! Divergences of fields, and how densities change along them.
+//!
+//! | | exact for | cost in evaluations |
+//! | --- | --- | --- |
+//! | [`Exact`] | every field | 1 + d |
+//! | [`Hutchinson`] | the mean over probes | 1 + probes |
+//! | [`HutchPlusPlus`] | Jacobians of low rank, and the mean over probes | 1 + probes, twice over |
+//!
+//! All are made of [`Jvp`]s, so they are differentiable: a loss that contains them is trained by one backward pass.
+//! [`Flow`] integrates a state together with its log-density.
+
+mod exact;
+mod flow;
+mod hutch_plus_plus;
+mod hutchinson;
+
+use advect_core::{Jvp, Result, Time};
+use candle_core::Tensor;
+
+pub use exact::Exact;
+pub use flow::{Flow, Transported, pack, unpack};
+pub use hutch_plus_plus::HutchPlusPlus;
+pub use hutchinson::{Hutchinson, Probe};
+
+/// A field's value, and its divergence `∇·f = Σ_i ∂f_i/∂x_i` for each sample.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WithDivergence {
+    /// The value, shaped like the state.
+    pub value: Tensor,
+    /// The divergence or its estimate, `(batch,)`.
+    pub divergence: Tensor,
+    /// The standard error of the estimate, `(batch,)`, if there are two probes or more to tell it from.
+    pub standard_error: Option<Tensor>,
+}
+
+impl WithDivergence {
+    /// A value and a divergence without error.
+    pub fn new(value: Tensor, divergence: Tensor) -> Self {
+        WithDivergence {
+            value,
+            divergence,
+            standard_error: None,
+        }
+    }
+}
+
+/// A way to find a field's divergence.
+pub trait Divergence {
+    /// The value and the divergence at `(t, x)`.
+    ///
+    /// # Errors
+    /// Those of the field; a typed error if probes don't fit the state.
+    fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence>;
+}
+
+/// `Σ a b` over each sample.
+fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let batch = a.dims()[0];
+    Ok((a * b)?.reshape((batch, ()))?.sum(1)?)
+}
