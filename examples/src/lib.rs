@@ -1,5 +1,7 @@
 //! What the examples share: the choice of a device, and pictures with text.
 
+pub mod plot;
+
 use std::path::Path;
 
 use advect::prelude::{Device, Error, Result};

@@ -1,9 +1,7 @@
 //! The memory that gradients take, measured by an allocator that counts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use advect_core::{Result, Time};
 use advect_ops::{Activation, linear};
@@ -12,30 +10,10 @@ use advect_solvers::controller::Fixed;
 use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
 use advect_solvers::stepper::Rk4;
 use candle_core::{DType, Device, Tensor, Var};
-
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: the system's allocator does all the work.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(now, Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use peak_alloc::PeakAlloc;
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static MEMORY: PeakAlloc = PeakAlloc;
 
 const BATCH: usize = 256;
 const DIM: usize = 32;
@@ -51,15 +29,15 @@ fn peak(gradient: &impl Gradient) -> usize {
     });
     let x0 = Tensor::ones((BATCH, DIM), DType::F32, &Device::Cpu).unwrap();
     let x0 = Var::from_tensor(&x0).unwrap();
-    let before = NOW.load(Relaxed);
-    PEAK.store(before, Relaxed);
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
     let solution = gradient
         .solve(&field, &parameters, &x0, &[0.0, 1.0])
         .unwrap();
     let loss = solution.end().unwrap().sqr().unwrap().sum_all().unwrap();
     let gradients = loss.backward().unwrap();
     assert!(gradients.get(&weight).is_some());
-    (PEAK.load(Relaxed) - before) / (BATCH * DIM * 4)
+    (MEMORY.peak_usage() - before) / (BATCH * DIM * 4)
 }
 
 /// One test alone: others would allocate beside it.

@@ -4,6 +4,7 @@
 //! These functions panic where a comparison fails, as test helpers do.
 
 mod close;
+pub mod detest;
 mod finite_difference;
 mod order;
 pub mod problems;

@@ -54,6 +54,13 @@ pub trait Divergence {
     fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence>;
 }
 
+/// For ways chosen at run time.
+impl<D: Divergence + ?Sized> Divergence for Box<D> {
+    fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence> {
+        (**self).at(field, t, x)
+    }
+}
+
 /// `Σ a b` over each sample.
 fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let batch = a.dims()[0];

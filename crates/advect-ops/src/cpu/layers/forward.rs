@@ -12,7 +12,7 @@ use crate::cpu::{Buffer, Float};
 /// Rows that go through all layers together, at most.
 const BLOCK: usize = 32;
 /// Up to so many rows, packing the weights costs more than it saves.
-pub(super) const FEW: usize = 6;
+const FEW: usize = 6;
 
 /// The last layer's values, `(rows, outputs)`, and what was saved if `save`.
 pub(crate) fn forward<T: Float>(
@@ -37,10 +37,7 @@ pub(crate) fn forward<T: Float>(
         values: saving.iter().enumerate().map(hidden).collect(),
         slopes: saving.iter().map(slopes).collect(),
     };
-    let packed: Vec<Packed<T>> = match rows {
-        ..=FEW => Vec::new(),
-        _ => layers.iter().map(pack).collect(),
-    };
+    let packed = pack(rows, layers);
     let time = time(rows, layers);
     let piece = parallel::piece(rows, 8, time);
     let mut input = Rows::new(&mut saved.input, inputs, piece);
@@ -64,12 +61,19 @@ pub(crate) fn forward<T: Float>(
     (out, saved)
 }
 
-/// The packed weight, if the layer's product profits from it.
-pub(super) fn pack<T: Float>(layer: &Layer<'_, T>) -> Packed<T> {
-    match thin(layer) {
-        true => Packed::default(),
-        false => Packed::new(layer.weight.transposed()),
+/// The packed weights, where there are so many rows that it pays; empty for layers whose product does not profit.
+pub(super) fn pack<T: Float>(rows: usize, layers: &[Layer<'_, T>]) -> Vec<Packed<T>> {
+    if rows <= FEW {
+        return Vec::new();
     }
+    let mut packed: Vec<Packed<T>> = layers.iter().map(|_| Packed::default()).collect();
+    let wide = packed.iter_mut().zip(layers).filter(|(_, l)| !thin(l));
+    let items: Vec<_> = wide.collect();
+    let elements: usize = items.iter().map(|(_, l)| l.inputs() * l.outputs()).sum();
+    parallel::each(items, elements / 2, |(packed, layer)| {
+        *packed = Packed::new(layer.weight.transposed());
+    });
+    packed
 }
 
 /// Whether a layer has so few outputs that they are best made one by one.

@@ -3,7 +3,7 @@
 use advect_core::parallel;
 use pulp::{Arch, Simd, WithSimd};
 
-use super::forward::{FEW, join, pack, thin};
+use super::forward::{join, pack, thin};
 use super::{Layer, Part, time};
 use crate::cpu::Float;
 use crate::cpu::dots::multiply_transposed;
@@ -11,7 +11,7 @@ use crate::cpu::matmul::{Nothing, Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
 
 /// Rows of values and derivatives that go through all layers together, about.
-const BLOCK: usize = 96;
+const BLOCK: usize = 192;
 
 /// The last layer's values, `(rows, outputs)`, and their derivatives along each direction. A direction has a tangent for
 /// each part, or `None` for 0.
@@ -24,10 +24,7 @@ pub(crate) fn tangents<T: Float>(
     let outputs = layers.last().map_or(0, Layer::outputs);
     let mut out = vec![T::ZERO; rows * outputs];
     let mut along = vec![vec![T::ZERO; rows * outputs]; directions.len()];
-    let packed: Vec<Packed<T>> = match rows {
-        ..=FEW => Vec::new(),
-        _ => layers.iter().map(pack).collect(),
-    };
+    let packed = pack(rows, layers);
     let time = time(rows, layers) * (1 + directions.len());
     let piece = parallel::piece(rows, 8, time);
     let size = piece * outputs.max(1);
