@@ -187,3 +187,44 @@ fn bad_devices_are_named() {
         "{message}"
     );
 }
+
+#[test]
+fn neural_odes_are_fitted_by_each_gradient() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run("neural_ode", 2, &["--steps", "40"], folder.path());
+    assert!(folder.path().join("neural_ode.png").exists());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors: Vec<&str> = (text.lines().skip(1).take(3))
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .collect();
+    // The same steps, the same gradients: unrolled and checkpointed agree to the last digit printed.
+    assert_eq!(errors.len(), 3);
+    assert_eq!(errors[0], errors[1]);
+}
+
+#[test]
+fn densities_are_fitted_by_maximum_likelihood() {
+    let folder = tempfile::tempdir().unwrap();
+    for more in [&[][..], &["--hutchinson"]] {
+        let arguments = [
+            &["--steps", "20", "--batch", "64", "--samples", "100"],
+            more,
+        ]
+        .concat();
+        let output = run("cnf", 2, &arguments, folder.path());
+        assert!(folder.path().join("cnf.png").exists());
+        let told = figures(&output);
+        let likelihood = told
+            .iter()
+            .find(|line| line.starts_with("likelihood"))
+            .unwrap();
+        let nats: f64 = likelihood
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
+        // A normal law of the data's spread has 2.2.
+        assert!(nats < 3.0, "{likelihood}");
+    }
+}

@@ -1,5 +1,15 @@
-//! Solvers of ordinary differential equations `dx/dt = f(t, x)` for any [`Field`](advect_core::Field)
+//! Solvers of differential equations `dx/dt = f(t, x)`, and stochastic ones, for any [`Field`](advect_core::Field)
 //! on tensors. Nothing here knows of diffusion.
+//!
+//! | to | see |
+//! | --- | --- |
+//! | integrate, save, stop at events, watch | [`Solver`], [`Save`], [`Event`], [`Piece`] |
+//! | choose a method, or add one | [`stepper`], [`Tableau`] |
+//! | choose steps | [`controller`]; [`Solver::solve_each`] for a clock per sample |
+//! | integrate several tensors at once | [`State`] |
+//! | differentiate a solution | [`gradient`] |
+//! | add noise | [`sde`] |
+//! | find divergences and densities | [`divergence`] |
 //!
 //! A [`Solver`] is a [`stepper`] (how one step is made) and a [`controller`] (how long the steps are):
 //!

@@ -10,7 +10,7 @@
 //! | [`ops`] | `advect-ops` | fast differentiable operations, forward mode, updates in place |
 //! | [`paths`] | `advect-paths` | schedules, paths, couplings, conversions |
 //! | [`objectives`] | `advect-objectives` | flow matching, time samplers, weightings |
-//! | [`solvers`] | `advect-solvers` | ordinary differential equations |
+//! | [`solvers`] | `advect-solvers` | ordinary and stochastic differential equations, gradients, divergences |
 //! | [`models`] | `advect-models` | networks, the parameter store |
 //! | [`train`] | `advect-train` | AdamW, averages, checkpoints, the training loop |
 //! | [`metrics`] | `advect-metrics` | Wasserstein, energy, MMD, nearest neighbours |
