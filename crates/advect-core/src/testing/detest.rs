@@ -166,10 +166,10 @@ fn planets(_: f64, y: &[f64]) -> Vec<f64> {
     let position = |j: usize| [y[3 * j], y[3 * j + 1], y[3 * j + 2]];
     let cubed = |r: [f64; 3]| (r[0] * r[0] + r[1] * r[1] + r[2] * r[2]).powf(1.5);
     let mut slope = y[15..].to_vec();
-    for j in 0..5 {
+    for (j, mass) in MASSES.iter().enumerate() {
         let own = position(j);
         for i in 0..3 {
-            let mut pull = -(SUN + MASSES[j]) * own[i] / cubed(own);
+            let mut pull = -(SUN + mass) * own[i] / cubed(own);
             for k in (0..5).filter(|&k| k != j) {
                 let other = position(k);
                 let apart = std::array::from_fn(|i| other[i] - own[i]);
