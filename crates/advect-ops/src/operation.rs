@@ -60,6 +60,10 @@ pub trait Tangent: Operation {
 /// The value of an operation, part of the graph if an argument is.
 pub(crate) fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
     if !cpu::fits(inputs) {
+        if UNTRACKED.get() && inputs.iter().any(|x| x.track_op()) {
+            let inputs: Vec<Tensor> = inputs.iter().map(|x| x.detach()).collect();
+            return op.compose(&inputs.iter().collect::<Vec<_>>());
+        }
         return op.compose(inputs);
     }
     if inputs.iter().all(|x| x.is_contiguous()) {
@@ -150,7 +154,7 @@ pub fn with_gradient(
 ) -> Result<Tensor> {
     let wanted: Vec<bool> = inputs.iter().map(Tensor::track_op).collect();
     let tracked: Vec<Tensor> = (inputs.iter().filter(|x| x.track_op()).cloned()).collect();
-    if tracked.is_empty() {
+    if tracked.is_empty() || UNTRACKED.get() {
         return Ok(value.detach());
     }
     let inputs: Vec<Tensor> = inputs.iter().map(Tensor::detach).collect();

@@ -67,6 +67,7 @@ pub fn scaled_error(
     atol: f64,
 ) -> Result<ScaledError> {
     check(error, x, y)?;
+    let atol = representable(atol, error.dtype());
     let count = error.elem_count();
     if !cpu::fits(&[error]) {
         let ratios = ratios(error, x, y, rtol, atol)?.flatten_all()?;
@@ -107,6 +108,7 @@ pub fn scaled_errors(
     atol: f64,
 ) -> Result<Vec<ScaledError>> {
     check(error, x, y)?;
+    let atol = representable(atol, error.dtype());
     let samples = check::batch("error", error)?;
     let width = error.elem_count() / samples;
     if !cpu::fits(&[error]) {
@@ -146,6 +148,15 @@ fn check(error: &Tensor, x: &Tensor, y: &Tensor) -> Result<()> {
             argument: "error".into(),
         }),
         _ => Ok(()),
+    }
+}
+
+/// A tolerance that does not vanish in the dtype that errors are divided in, so that 0 over 0 does not happen.
+fn representable(atol: f64, dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => atol,
+        _ if atol > 0.0 => atol.max(f64::from(f32::MIN_POSITIVE)),
+        _ => atol,
     }
 }
 

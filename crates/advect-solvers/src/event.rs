@@ -112,14 +112,18 @@ impl<'a, X> Event<'a, X> {
                 break;
             }
             let (f, found) = attempt(middle)?;
-            let crossed = f == 0.0 || (f > 0.0) == (after > 0.0);
+            // A step that fails is none that has crossed.
+            let crossed = f == 0.0 || (!f.is_nan() && (f > 0.0) == (after > 0.0));
             if crossed {
                 (high, f_high, best) = (middle, f, found);
                 if moved_high == Some(true) {
                     f_low *= 0.5;
                 }
             } else {
-                (low, f_low) = (middle, f);
+                low = middle;
+                if !f.is_nan() {
+                    f_low = f;
+                }
                 if moved_high == Some(false) {
                     f_high *= 0.5;
                 }

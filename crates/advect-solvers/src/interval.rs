@@ -2,36 +2,47 @@
 
 use advect_core::{Coefficient, Result, Time};
 
-/// From t to t + h: the same for all samples, or each its own. h is negative backwards in time.
+/// From a start to an end: the same for all samples, or each its own. The end is before the start backwards in time.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Interval {
     /// One step for the whole batch.
     Shared {
         /// Where it starts.
-        t: f64,
-        /// Its size.
-        h: f64,
+        start: f64,
+        /// Where it ends.
+        end: f64,
     },
     /// One for each sample.
     PerSample {
         /// Where they start.
-        t: Vec<f64>,
-        /// Their sizes.
-        h: Vec<f64>,
+        start: Vec<f64>,
+        /// Where they end.
+        end: Vec<f64>,
     },
 }
 
+/// The place c of an interval; its ends exactly, which a sum would miss by its rounding.
+fn place(start: f64, end: f64, c: f64) -> f64 {
+    match c {
+        1.0 => end,
+        c => start + c * (end - start),
+    }
+}
+
 impl Interval {
-    /// The time `t + c h`.
+    /// The time `start + c h`, with h the size of the step; the end itself for c = 1.
     ///
     /// # Errors
     /// [`Error`](advect_core::Error) for times that are not finite.
     pub fn time(&self, c: f64) -> Result<Time> {
         match self {
-            Interval::Shared { t, h } => Ok(Time::Shared(t + c * h)),
-            Interval::PerSample { t, h } => {
-                let times: Vec<f64> = t.iter().zip(h).map(|(t, h)| t + c * h).collect();
-                Time::per_sample(&times)
+            Interval::Shared { start, end } => Ok(Time::Shared(place(*start, *end, c))),
+            Interval::PerSample { start, end } => {
+                let times = start
+                    .iter()
+                    .zip(end)
+                    .map(|(start, end)| place(*start, *end, c));
+                Time::per_sample(&times.collect::<Vec<f64>>())
             }
         }
     }
@@ -39,9 +50,10 @@ impl Interval {
     /// The factor `w h`.
     pub fn factor(&self, w: f64) -> Coefficient {
         match self {
-            Interval::Shared { h, .. } => Coefficient::Shared(w * h),
-            Interval::PerSample { h, .. } => {
-                Coefficient::PerSample(h.iter().map(|h| w * h).collect())
+            Interval::Shared { start, end } => Coefficient::Shared(w * (end - start)),
+            Interval::PerSample { start, end } => {
+                let factors = start.iter().zip(end).map(|(start, end)| w * (end - start));
+                Coefficient::PerSample(factors.collect())
             }
         }
     }

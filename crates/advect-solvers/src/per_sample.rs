@@ -273,12 +273,8 @@ impl<S> Solver<S, Adaptive> {
 
             let before = calls.get();
             let interval = Interval::PerSample {
-                t: active.iter().map(|a| a.t).collect(),
-                h: active
-                    .iter()
-                    .zip(&goals)
-                    .map(|(a, goal)| goal.end - a.t)
-                    .collect(),
+                start: active.iter().map(|a| a.t).collect(),
+                end: goals.iter().map(|goal| goal.end).collect(),
             };
             let step = self.stepper.step(&counted, &interval, &x, slope.as_ref())?;
             let Some(error) = &step.error else {
@@ -306,7 +302,7 @@ impl<S> Solver<S, Adaptive> {
                     controller.respond(&mut a.memory, exponent, ratio, used, goal.shortened);
                 if !accepted[i] {
                     statistics.rejected += 1;
-                    a.broken = ratio.is_nan();
+                    a.broken = !ratio.is_finite();
                     continue;
                 }
                 statistics.accepted += 1;

@@ -79,6 +79,8 @@ impl Save {
 pub(crate) struct Recorder<'a, X> {
     save: &'a Save,
     steps: usize,
+    /// 1 forwards in time, −1 backwards.
+    direction: f64,
     pub(crate) times: Vec<f64>,
     pub(crate) states: Vec<X>,
     pub(crate) pieces: Vec<Piece<X>>,
@@ -86,10 +88,11 @@ pub(crate) struct Recorder<'a, X> {
 
 impl<'a, X: State> Recorder<'a, X> {
     /// Begins with the initial state.
-    pub(crate) fn new(save: &'a Save, start: f64, x0: &X) -> Self {
+    pub(crate) fn new(save: &'a Save, (start, end): (f64, f64), x0: &X) -> Self {
         let mut recorder = Recorder {
             save,
             steps: 0,
+            direction: (end - start).signum(),
             times: Vec::new(),
             states: Vec::new(),
             pieces: Vec::new(),
@@ -133,7 +136,11 @@ impl<'a, X: State> Recorder<'a, X> {
     ) -> Result<()> {
         self.steps += 1;
         match (self.save, piece) {
-            (Save::Every(n), _) if self.steps.is_multiple_of(*n) => self.push(t, x.clone()),
+            (Save::Every(n), _)
+                if self.steps.is_multiple_of(*n) && (limit - t) * self.direction >= 0.0 =>
+            {
+                self.push(t, x.clone());
+            }
             (Save::At(times), _) if times.get(self.times.len()) == Some(&t) => {
                 self.push(t, x.clone());
             }
@@ -141,7 +148,7 @@ impl<'a, X: State> Recorder<'a, X> {
             (Save::Interpolated(times), Some(piece)) => {
                 while let Some(&next) = times.get(self.times.len())
                     && piece.contains(next)
-                    && (limit - next) * (piece.end - piece.start) >= 0.0
+                    && (limit - next) * self.direction >= 0.0
                 {
                     let state = piece.at(next)?;
                     self.push(next, state);

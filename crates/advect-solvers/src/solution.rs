@@ -149,10 +149,15 @@ impl<X: State> Solution<X> {
             false => piece.end > t,
         };
         let index = self.pieces.partition_point(before);
+        // The last step may go beyond the end.
+        let reached = match forwards {
+            true => t <= self.last_time,
+            false => t >= self.last_time,
+        };
         match self.pieces.get(index) {
-            Some(piece) if piece.contains(t) => piece.at(t),
+            Some(piece) if piece.contains(t) && reached => piece.at(t),
             _ => {
-                let accepted = format!("a time from {} to {}", first.start, last.end);
+                let accepted = format!("a time from {} to {}", first.start, self.last_time);
                 Err(Error::range("t", t, accepted))
             }
         }

@@ -39,6 +39,24 @@ pub struct Solver<S, C> {
 /// Who sees each accepted step.
 type Watcher<'a, X> = dyn FnMut(&Piece<X>) -> Result<ControlFlow<()>> + 'a;
 
+/// What takes part in an integration besides the field.
+pub(crate) struct Hooks<'a, 'b, X> {
+    pub(crate) event: Option<&'a Event<'b, X>>,
+    pub(crate) watcher: Option<&'a mut Watcher<'b, X>>,
+    /// Whether each step is taken out of the graph.
+    pub(crate) detached: bool,
+}
+
+impl<X> Default for Hooks<'_, '_, X> {
+    fn default() -> Self {
+        Hooks {
+            event: None,
+            watcher: None,
+            detached: false,
+        }
+    }
+}
+
 impl<S, C> Solver<S, C> {
     /// A solver that saves the last state.
     pub fn new(stepper: S, controller: C) -> Self {
@@ -78,7 +96,7 @@ impl<S, C> Solver<S, C> {
         S: Stepper<X>,
         C: Controller<S, X>,
     {
-        self.integrate(field, x0, start, end, None, None)
+        self.integrate(field, x0, start, end, Hooks::default())
     }
 
     /// As [`Solver::solve`], but stops where an event happens, with [`Status::Event`].
@@ -97,7 +115,11 @@ impl<S, C> Solver<S, C> {
         S: Stepper<X>,
         C: Controller<S, X>,
     {
-        self.integrate(field, x0, start, end, Some(event), None)
+        let hooks = Hooks {
+            event: Some(event),
+            ..Hooks::default()
+        };
+        self.integrate(field, x0, start, end, hooks)
     }
 
     /// As [`Solver::solve`], with a function that sees each accepted step, can look within it by [`Piece::at`], and
@@ -136,17 +158,20 @@ impl<S, C> Solver<S, C> {
         S: Stepper<X>,
         C: Controller<S, X>,
     {
-        self.integrate(field, x0, start, end, None, Some(watcher))
+        let hooks = Hooks {
+            watcher: Some(watcher),
+            ..Hooks::default()
+        };
+        self.integrate(field, x0, start, end, hooks)
     }
 
-    fn integrate<X: State>(
+    pub(crate) fn integrate<X: State>(
         &self,
         field: &dyn Field<X>,
         x0: &X,
         start: f64,
         end: f64,
-        event: Option<&Event<'_, X>>,
-        mut watcher: Option<&mut Watcher<'_, X>>,
+        mut hooks: Hooks<'_, '_, X>,
     ) -> Result<Solution<X>>
     where
         S: Stepper<X>,
@@ -162,7 +187,7 @@ impl<S, C> Solver<S, C> {
             field.at(t, x)
         };
         let mut statistics = Statistics::default();
-        let mut recorder = Recorder::new(&self.save, start, x0);
+        let mut recorder = Recorder::new(&self.save, (start, end), x0);
         let (mut t, mut x) = (start, x0.clone());
         let mut failed_sample = None;
         let direction = (end - start).signum();
@@ -173,7 +198,7 @@ impl<S, C> Solver<S, C> {
         } else {
             let at = Position { t, x: &x, end };
             let (mut memory, mut slope) = self.controller.begin(&self.stepper, &counted, at)?;
-            let mut event_value = event.map(|event| event.value(t, &x)).transpose()?;
+            let mut event_value = (hooks.event).map(|event| event.value(t, &x)).transpose()?;
             loop {
                 if statistics.accepted + statistics.rejected >= self.controller.step_limit() {
                     break Status::StepLimit;
@@ -194,8 +219,14 @@ impl<S, C> Solver<S, C> {
                 }
                 let next = if stops { stop } else { wanted };
                 let h = next - t;
-                let interval = Interval::Shared { t, h };
-                let step = self.stepper.step(&counted, &interval, &x, slope.as_ref())?;
+                let interval = Interval::Shared {
+                    start: t,
+                    end: next,
+                };
+                let mut step = self.stepper.step(&counted, &interval, &x, slope.as_ref())?;
+                if hooks.detached {
+                    step = step.detach();
+                }
                 failed_sample = step.x.not_finite()?;
                 let attempt = Attempt {
                     from,
@@ -208,6 +239,9 @@ impl<S, C> Solver<S, C> {
                     Judgement::Accept => {}
                     Judgement::Reject => {
                         statistics.rejected += 1;
+                        if let (None, Some(error)) = (failed_sample, &step.error) {
+                            failed_sample = error.not_finite()?;
+                        }
                         slope = step.slopes.into_iter().next();
                         continue;
                     }
@@ -216,28 +250,37 @@ impl<S, C> Solver<S, C> {
                 statistics.accepted += 1;
 
                 let (mut next, mut step, mut happened) = (next, step, false);
-                if let (Some(event), Some(before)) = (event, &mut event_value) {
+                if let (Some(event), Some(before)) = (hooks.event, &mut event_value) {
                     let after = event.value(next, &step.x)?;
-                    happened = event.crossed(*before, after);
-                    if happened {
-                        let first = step.slopes[0].clone();
+                    if event.crossed(*before, after) {
+                        let first = step.slopes.first();
                         let attempt = |fraction: f64| {
-                            let interval = Interval::Shared { t, h: fraction * h };
-                            let step = self.stepper.step(&counted, &interval, &x, Some(&first))?;
-                            Ok((event.value(t + fraction * h, &step.x)?, step))
+                            let end = t + fraction * h;
+                            let interval = Interval::Shared { start: t, end };
+                            let step = self.stepper.step(&counted, &interval, &x, first)?;
+                            Ok((event.value(end, &step.x)?, step))
                         };
-                        let (fraction, found) = event.locate(*before, (after, step), attempt)?;
-                        step = found;
-                        if fraction < 1.0 {
-                            next = t + fraction * h;
+                        let (fraction, found) =
+                            event.locate(*before, (after, step.clone()), attempt)?;
+                        let at = if fraction < 1.0 {
+                            t + fraction * h
+                        } else {
+                            next
+                        };
+                        // One that comes after the end does not count.
+                        happened = (at - end) * direction <= 0.0;
+                        if happened {
+                            (next, step) = (at, found);
                         }
                     }
-                    *before = after;
+                    if !after.is_nan() {
+                        *before = after;
+                    }
                 }
 
                 let ends = (next - end) * direction >= 0.0;
                 let beyond = ends && next != end;
-                let seen = watcher.is_some() || beyond || recorder.wants_piece(t, next);
+                let seen = hooks.watcher.is_some() || beyond || recorder.wants_piece(t, next);
                 let piece = match seen {
                     true => Some(self.piece(&counted, (t, next), &x, &step)?),
                     false => None,
@@ -247,7 +290,7 @@ impl<S, C> Solver<S, C> {
                     Some(piece) if beyond => (end, piece.at(end)?),
                     _ => (next, step.x),
                 };
-                let enough = match (&mut watcher, &piece) {
+                let enough = match (&mut hooks.watcher, &piece) {
                     (Some(watcher), Some(piece)) => watcher(piece)?.is_break(),
                     _ => false,
                 };

@@ -383,4 +383,6 @@ fn probes_that_don_t_fit_are_refused() {
     let flow = Flow::new(net, Exact);
     let result = Field::at(&flow, &Time::Shared(0.0), &normal(&[4], 1));
     assert!(matches!(result, Err(Error::Shape { .. })));
+    let result = unpack(&normal(&[4], 1), &[4]);
+    assert!(matches!(result, Err(Error::Shape { argument, .. }) if argument == "state"));
 }

@@ -303,3 +303,33 @@ fn failures_are_reported() {
     assert!(matches!(result, Err(Error::Shape { .. })));
     assert!(Checkpointed::new(solver, 0).is_err());
 }
+
+#[test]
+fn what_cannot_be_differentiated_is_refused() {
+    let field = Arc::new(|_: &Time, x: &Tensor| Ok(x.neg()?));
+    let x0 = Var::new(&[1f64], &Device::Cpu).unwrap();
+    let computed = [x0.as_tensor().exp().unwrap()];
+    let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6).unwrap());
+    let discrete = Checkpointed::new(solver.clone(), 3).unwrap();
+    let continuous = Backsolve::new(solver);
+    for result in [
+        discrete.solve(&field, &computed, &x0, &[0.0, 1.0]),
+        continuous.solve(&field, &computed, &x0, &[0.0, 1.0]),
+    ] {
+        assert!(matches!(result, Err(Error::Range { argument, .. }) if argument == "parameters"));
+    }
+    let beyond = Adaptive::new(1e-6, 1e-6).unwrap().overstep();
+    let beyond = Solver::new(Dopri5, beyond);
+    let discrete = Checkpointed::new(beyond.clone(), 3).unwrap();
+    let result = discrete.solve(&field, &[], &x0, &[0.0, 1.0]);
+    assert!(matches!(result, Err(Error::Range { argument, .. }) if argument == "controller"));
+    // The other two can.
+    for solution in [
+        Unrolled::new(beyond.clone()).solve(&field, &[], &x0, &[0.0, 1.0]),
+        Backsolve::new(beyond).solve(&field, &[], &x0, &[0.0, 1.0]),
+    ] {
+        let gradients = solution.unwrap().end().unwrap().backward().unwrap();
+        let gradient = gradients.get(&x0).unwrap().to_vec1::<f64>().unwrap()[0];
+        assert!((gradient - (-1f64).exp()).abs() < 1e-4, "{gradient}");
+    }
+}

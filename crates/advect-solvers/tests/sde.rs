@@ -341,3 +341,80 @@ fn saves_gradients_and_failures_work_as_for_ordinary_equations() {
         Status::NonFinite
     );
 }
+
+/// Backwards in time Itô's methods take the noise where each step starts: they agree with each other, in their orders.
+#[test]
+fn backwards_in_time_the_sense_is_that_of_the_direction() {
+    let x1 = (ones(&[3000, 1]) * 0.7).unwrap();
+    let path = BrownianPath::new(Key::from_seed(6), &x1, 0.0, 1.0).unwrap();
+    let w = path.increment(1.0, 0.0).unwrap();
+    // dx = σ x dW from 1 down to 0, which is a Brownian motion of its own: x = x(1) exp(σ W − σ²/2).
+    let exact = (w
+        .affine(SIGMA, -0.5 * SIGMA * SIGMA)
+        .unwrap()
+        .exp()
+        .unwrap()
+        * 0.7)
+        .unwrap();
+    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let order = |stepper: &dyn Stepper| {
+        measured_order(&[16, 32, 64, 128], |n| {
+            let solver = Solver::new(stepper, Fixed::steps(n).unwrap());
+            let end = solver.solve(&still, &x1, 1.0, 0.0).unwrap().end().unwrap();
+            mean(&(end - &exact).unwrap().abs().unwrap())
+        })
+    };
+    let noise = Diagonal(Times(SIGMA));
+    let p = || path.clone();
+    assert_order(
+        order(&EulerMaruyama::new(noise, p())),
+        0.5,
+        "Euler-Maruyama, backwards",
+    );
+    assert_order(
+        order(&Milstein::new(noise, p(), Sense::Ito)),
+        1.0,
+        "Milstein, backwards",
+    );
+    let free = MilsteinDerivativeFree::new(noise, p(), Sense::Ito);
+    assert_order(order(&free), 1.0, "Milstein without derivatives, backwards");
+}
+
+/// Learned noise: the steps leave no graph behind forwards, and its parameters get their gradients.
+#[test]
+fn learned_noise_has_gradients() {
+    let scale = Var::new(&[0.4f64], &Device::Cpu).unwrap();
+    let shared = scale.as_tensor().clone();
+    let noise = Diagonal(move |_: &Time, x: &Tensor| Ok(x.broadcast_mul(&shared)?));
+    let x0 = ones(&[3, 1]);
+    let path = BrownianPath::new(Key::from_seed(2), &x0, 0.0, 1.0)
+        .unwrap()
+        .cells(20)
+        .unwrap();
+    let solver = Solver::new(EulerMaruyama::new(noise, path), Fixed::steps(20).unwrap());
+    let field = Arc::new(Times(MU));
+    let parameters = [scale.as_tensor().clone()];
+    let gradient = |solution: advect_solvers::Solution| -> f64 {
+        let gradients = solution
+            .end()
+            .unwrap()
+            .sum_all()
+            .unwrap()
+            .backward()
+            .unwrap();
+        gradients.get(&scale).unwrap().to_vec1::<f64>().unwrap()[0]
+    };
+    let unrolled = Unrolled::new(solver.clone());
+    let a = gradient(
+        unrolled
+            .solve(&field, &parameters, &x0, &[0.0, 1.0])
+            .unwrap(),
+    );
+    let discrete = Checkpointed::new(solver, 4).unwrap();
+    let b = gradient(
+        discrete
+            .solve(&field, &parameters, &x0, &[0.0, 1.0])
+            .unwrap(),
+    );
+    assert!(a != 0.0 && (a - b).abs() < 1e-12 * a.abs(), "{a}, {b}");
+}

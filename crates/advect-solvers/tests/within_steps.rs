@@ -82,7 +82,87 @@ fn oversteps_come_back() {
         let end = Forced.solution(1.0).unwrap();
         assert_close(&solution.end().unwrap(), &end, 1e-7, 0.0);
         assert_eq!(solution.times.last(), Some(&1.0));
+        assert!(solution.times.windows(2).all(|w| w[0] < w[1]));
+        assert!(solution.at(1.01).is_err());
     }
+    // An event beyond the end is none.
+    let solver = Solver::new(Dopri5, adaptive(1e-3).overstep());
+    let beyond = Event::new(|t, _: &Tensor| Ok(1.0001 - t));
+    let solution = solver.solve_until(&Forced, &x0, 0.0, 1.0, &beyond).unwrap();
+    assert_eq!(
+        (solution.status, solution.last_time),
+        (Status::Reached, 1.0)
+    );
+}
+
+/// The field is never asked for a time beyond the end, not by a rounding.
+#[test]
+fn the_field_is_not_asked_beyond_the_end() {
+    let x0 = Tensor::new(&[1f64], &Device::Cpu).unwrap();
+    for (start, end) in [(0.0, 0.999), (0.1, 0.7), (1.0, 1e-5), (0.3, -0.6)] {
+        let within = |t: &Time, x: &Tensor| -> Result<Tensor> {
+            let Time::Shared(t) = t else {
+                panic!("one clock")
+            };
+            assert!(
+                (f64::min(start, end)..=f64::max(start, end)).contains(t),
+                "{t}"
+            );
+            Ok(x.neg()?)
+        };
+        for steps in [1, 3, 7, 49] {
+            let solver = Solver::new(Rk4, Fixed::steps(steps).unwrap());
+            solver.solve(&within, &x0, start, end).unwrap();
+        }
+        Solver::new(Tsit5, adaptive(1e-9))
+            .solve(&within, &x0, start, end)
+            .unwrap();
+    }
+}
+
+#[test]
+fn events_that_are_nan_for_a_while_are_not_lost() {
+    let x0 = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+    let clock = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
+    let gap = Event::new(|t, _: &Tensor| {
+        Ok(if (0.4..0.6).contains(&t) {
+            f64::NAN
+        } else {
+            0.7 - t
+        })
+    });
+    let solver = Solver::new(Euler, Fixed::steps(20).unwrap());
+    let solution = solver.solve_until(&clock, &x0, 0.0, 1.0, &gap).unwrap();
+    assert_eq!(solution.status, Status::Event);
+    assert!((solution.last_time - 0.7).abs() < 1e-9);
+}
+
+/// An estimate that is not finite says so, and tolerances that vanish in f32 do no harm.
+#[test]
+fn causes_are_told_apart() {
+    let x0 = Tensor::new(&[0f32, 1.0], &Device::Cpu).unwrap();
+    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let solver = Solver::new(Dopri5, Adaptive::new(1e-5, 1e-50).unwrap());
+    assert_eq!(
+        solver.solve(&still, &x0, 0.0, 1.0).unwrap().status,
+        Status::Reached
+    );
+    let x0 = Tensor::new(&[1f64], &Device::Cpu).unwrap();
+    let late = |t: &Time, x: &Tensor| -> Result<Tensor> {
+        let bad = matches!(t, Time::Shared(t) if *t >= 0.5);
+        Ok(if bad {
+            (x * f64::NAN)?
+        } else {
+            x.zeros_like()?
+        })
+    };
+    let solution = Solver::new(Dopri5, adaptive(1e-6))
+        .solve(&late, &x0, 0.0, 1.0)
+        .unwrap();
+    assert_eq!(
+        (solution.status, solution.failed_sample),
+        (Status::NonFinite, Some(0))
+    );
 }
 
 #[test]

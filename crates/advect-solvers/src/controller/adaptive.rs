@@ -187,8 +187,8 @@ impl Adaptive {
             return Ok((vec![self.memory(size); count], None));
         }
         let interval = |h: &[f64]| Interval::PerSample {
-            t: vec![at.t; count],
-            h: h.to_vec(),
+            start: vec![at.t; count],
+            end: h.iter().map(|h| at.t + h).collect(),
         };
         let x = at.x.detach();
         let norms = |value: &X| self.norms(value, &x, &x);
@@ -270,7 +270,10 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
         if let Some(size) = self.first_step {
             return Ok((self.memory(size), None));
         }
-        let interval = |h: &[f64]| Interval::Shared { t: at.t, h: h[0] };
+        let interval = |h: &[f64]| Interval::Shared {
+            start: at.t,
+            end: at.t + h[0],
+        };
         let x = at.x.detach();
         let norms = |value: &X| Ok(vec![self.norm(value, &x, &x)?]);
         let (span, exponent) = (at.end - at.t, exponent::<X, S>(stepper));

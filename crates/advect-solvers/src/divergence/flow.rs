@@ -167,9 +167,12 @@ pub fn pack(x: &Tensor) -> Result<Tensor> {
 /// The states in the shape that they had, and the change of the log-density.
 ///
 /// # Errors
-/// Those of candle, if the shape does not fit.
+/// [`Error::Shape`] unless the states are `(batch, d + 1)`; those of candle, if `dims` has another number of elements.
 pub fn unpack(state: &Tensor, dims: &[usize]) -> Result<(Tensor, Tensor)> {
-    let width = state.dims()[1] - 1;
+    let width = match state.dims() {
+        &[_, width] if width > 1 => width - 1,
+        given => return Err(Error::shape("state", given, "(batch, d + 1)")),
+    };
     let x = state.narrow(1, 0, width)?.reshape(dims)?;
     Ok((x, state.narrow(1, width, 1)?.squeeze(1)?))
 }

@@ -1,7 +1,7 @@
 //! Hutch++ (Meyer, Musco, Musco and Woodruff, Hutch++: optimal stochastic trace estimation, 2021, algorithm 1).
 
 use advect_core::{Error, Generator, Jvp, Result, Time, check};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::hutchinson::mean;
 use super::{Divergence, Probe, WithDivergence, dot};
@@ -81,7 +81,11 @@ impl Divergence for HutchPlusPlus {
 fn orthonormal(vectors: &[Tensor]) -> Result<Vec<Tensor>> {
     let mut basis: Vec<Tensor> = Vec::with_capacity(vectors.len());
     for vector in vectors {
-        let vector = vector.detach();
+        // In 16 bits the smallest length would be 0.
+        let vector = match vector.dtype() {
+            DType::F16 | DType::BF16 => vector.detach().to_dtype(DType::F32)?,
+            _ => vector.detach(),
+        };
         let size = dot(&vector, &vector)?.sqrt()?;
         let rest = without(&without(&vector, &basis)?, &basis)?;
         let length = dot(&rest, &rest)?.sqrt()?;
@@ -90,7 +94,10 @@ fn orthonormal(vectors: &[Tensor]) -> Result<Vec<Tensor>> {
         let inverse = (real / length.maximum(f64::from(f32::MIN_POSITIVE))?)?;
         basis.push(scaled(&rest, &inverse)?);
     }
-    Ok(basis)
+    let dtype = vectors.first().map_or(DType::F32, Tensor::dtype);
+    let narrow: candle_core::Result<Vec<Tensor>> =
+        basis.iter().map(|v| v.to_dtype(dtype)).collect();
+    Ok(narrow?)
 }
 
 /// A vector less its parts along a basis.

@@ -7,8 +7,9 @@ use advect_ops::{ScaledError, with_gradient, without_graph};
 use candle_core::Tensor;
 
 use super::vjp::pull_back;
-use super::{Gradient, Record, check_times};
+use super::{Gradient, Record, check_parameters, check_times};
 use crate::controller::Controller;
+use crate::solver::Hooks;
 use crate::stepper::Stepper;
 use crate::{Save, Solution, Solver, State, Statistics};
 
@@ -85,10 +86,17 @@ where
         times: &[f64],
     ) -> Result<Solution> {
         check_times(times)?;
-        let plain = |t: &Time, x: &Tensor| Ok(without_graph(|| field.at(t, x))?.detach());
+        check_parameters(parameters)?;
+        let plain = |t: &Time, x: &Tensor| Ok(field.at(t, x)?.detach());
         let solver = self.solver.clone().save(Save::At(times.to_vec()));
         let (start, end) = (times[0], times[times.len() - 1]);
-        let mut solution = solver.solve(&plain, &x0.detach(), start, end)?;
+        let x0_alone = x0.detach();
+        let hooks = Hooks {
+            detached: true,
+            ..Hooks::default()
+        };
+        let mut solution =
+            without_graph(|| solver.integrate(&plain, &x0_alone, start, end, hooks))?;
         let mut saved = solution.states.clone();
         let mut saved_times = solution.times.clone();
         saved.push(solution.last_state.clone());

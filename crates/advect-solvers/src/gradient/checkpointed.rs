@@ -3,16 +3,17 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use advect_core::{Field, Result, Time, check};
+use advect_core::{Error, Field, Result, Time, check};
 use advect_ops::{with_gradient, without_graph};
 use candle_core::Tensor;
 
 use super::checkpoints::Checkpoints;
 use super::vjp::{add, filled, pull_back};
-use super::{Gradient, Record, check_times};
+use super::{Gradient, Record, check_parameters, check_times};
 use crate::controller::Controller;
+use crate::solver::Hooks;
 use crate::stepper::Stepper;
-use crate::{Interval, Save, Solution, Solver, Statistics};
+use crate::{Interval, Piece, Save, Solution, Solver, Statistics};
 
 /// The discrete adjoint: the exact gradient of the numerical solution, step by step backwards.
 ///
@@ -60,22 +61,28 @@ where
         times: &[f64],
     ) -> Result<Solution> {
         check_times(times)?;
-        let plain = |t: &Time, x: &Tensor| Ok(without_graph(|| field.at(t, x))?.detach());
+        check_parameters(parameters)?;
+        let plain = |t: &Time, x: &Tensor| Ok(field.at(t, x)?.detach());
+        if self.solver.controller.oversteps() {
+            let accepted = "one whose steps end at the end";
+            return Err(Error::range("controller", "one that oversteps", accepted));
+        }
         let start = x0.detach();
         let mut checkpoints = Checkpoints::new(self.checkpoints, &start);
         let mut steps = Vec::new();
         let solver = self.solver.clone().save(Save::At(times.to_vec()));
-        let mut solution = solver.solve_watched(
-            &plain,
-            &start,
-            times[0],
-            times[times.len() - 1],
-            &mut |piece| {
-                checkpoints.offer(steps.len(), &piece.x);
-                steps.push((piece.start, piece.end));
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
+        let mut watcher = |piece: &Piece| {
+            checkpoints.offer(steps.len(), &piece.x);
+            steps.push((piece.start, piece.end));
+            Ok(ControlFlow::Continue(()))
+        };
+        let hooks = Hooks {
+            event: None,
+            watcher: Some(&mut watcher),
+            detached: true,
+        };
+        let (from, to) = (times[0], times[times.len() - 1]);
+        let mut solution = without_graph(|| solver.integrate(&plain, &start, from, to, hooks))?;
 
         let ends = |t: &f64| steps.iter().position(|(_, end)| end == t).map(|i| i + 1);
         // How many steps lie before each saved state; the last that was reached may not be one.
@@ -140,17 +147,13 @@ impl<F: Field + ?Sized, S: Stepper> Walk<F, S> {
             let x = checkpoints.state(i, |at, x| {
                 statistics.accepted += 1;
                 let (start, end) = self.steps[at];
-                let interval = Interval::Shared {
-                    t: start,
-                    h: end - start,
-                };
-                without_graph(|| self.stepper.advance(&self.plain(), &interval, x))
+                let interval = Interval::Shared { start, end };
+                let field = |t: &Time, x: &Tensor| Ok(self.field.at(t, x)?.detach());
+                let next = without_graph(|| self.stepper.advance(&field, &interval, x))?;
+                Ok(next.detach())
             })?;
             statistics.vjps += 1;
-            let interval = Interval::Shared {
-                t: start,
-                h: end - start,
-            };
+            let interval = Interval::Shared { start, end };
             let field = |t: &Time, x: &Tensor| self.field.at(t, x);
             let step = |x: &Tensor| self.stepper.advance(&field, &interval, x);
             let pulled = pull_back(step, &x, &cotangent, &self.parameters)?;
@@ -167,10 +170,5 @@ impl<F: Field + ?Sized, S: Stepper> Walk<F, S> {
         }];
         all.extend(filled(sums, &self.parameters)?);
         Ok(all)
-    }
-
-    /// The field without a graph.
-    fn plain(&self) -> impl Fn(&Time, &Tensor) -> Result<Tensor> + '_ {
-        |t, x| Ok(self.field.at(t, x)?.detach())
     }
 }

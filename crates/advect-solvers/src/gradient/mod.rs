@@ -10,7 +10,11 @@
 //! differentiated.
 //!
 //! The field is shared with the graph, so it comes in an [`Arc`]; the tensors that it is to be differentiated by are
-//! listed. Tracked tensors that are not listed get no gradient from [`Checkpointed`] and [`Backsolve`].
+//! listed. They are variables, as a parameter store hands them out; tracked tensors that are not listed get no gradient
+//! from [`Checkpointed`] and [`Backsolve`], so that what is computed from variables belongs inside the field.
+//!
+//! Forward passes of these two run [without a graph](advect_ops::without_graph): a field that takes gradients itself, such
+//! as that of an energy, makes them of candle's own operations, or of a [`Jvp`](advect_core::Jvp).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -123,6 +127,18 @@ pub trait Gradient {
             solution.last_state = last.clone();
         }
         Ok(solution)
+    }
+}
+
+/// Checks that parameters are variables: candle keeps gradients of no others.
+fn check_parameters(parameters: &[Tensor]) -> Result<()> {
+    match parameters.iter().any(|p| p.track_op() && !p.is_variable()) {
+        true => Err(Error::range(
+            "parameters",
+            "a tensor computed from others",
+            "variables; compute from them inside the field",
+        )),
+        false => Ok(()),
     }
 }
 

@@ -15,7 +15,8 @@ use crate::{Save, Solution, Solver};
 /// integrations; the memory grows with the number of steps.
 ///
 /// candle walks and drops graphs by recursion, so that a long one overflows the stack. Therefore an integration is
-/// refused once it has evaluated the field more often than [`Unrolled::max_evaluations`] allows: 1,000 times, unless set.
+/// refused once it has evaluated the field more often than [`Unrolled::max_evaluations`] allows: 400 times, unless set,
+/// those of rejected steps included.
 #[derive(Debug, Clone)]
 pub struct Unrolled<S, C> {
     solver: Solver<S, C>,
@@ -27,12 +28,12 @@ impl<S, C> Unrolled<S, C> {
     pub fn new(solver: Solver<S, C>) -> Self {
         Unrolled {
             solver,
-            max_evaluations: 1000,
+            max_evaluations: 400,
         }
     }
 
-    /// Allows more evaluations: about 8,000 operations in a chain are safe on a stack of 2 MiB, and an evaluation adds
-    /// as many as the field has layers.
+    /// Allows more evaluations: about 8,000 operations in a chain are safe on a stack of 2 MiB. An evaluation adds as many
+    /// as the field has one after the other, and one more: a perceptron of ours two, one of candle's operations a dozen.
     ///
     /// # Errors
     /// [`Error::Range`] for 0.

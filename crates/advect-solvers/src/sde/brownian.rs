@@ -19,7 +19,8 @@ use super::sum;
 /// Steps that end on cells cost one draw each: set [`BrownianPath::cells`] to the number of steps where they are equal.
 ///
 /// Halving ends at a part of the cell given by [`BrownianPath::tolerance`]. Below that, single values still have their
-/// exact law, but are not independent enough: don't make steps so small.
+/// exact law, but are not independent enough, and integrals are their means: don't make steps so small. Times that
+/// differ by a few roundings are the same.
 ///
 /// ```
 /// use advect_core::Key;
@@ -225,17 +226,22 @@ impl BrownianPath {
         (self.end - self.start) / self.cells as f64
     }
 
+    /// What rounding leaves of times that were to be on the grid.
+    fn slack(&self) -> f64 {
+        let largest = self.start.abs().max(self.end.abs());
+        16.0 * f64::EPSILON * largest.max(self.end - self.start)
+    }
+
     /// The cell of a time, and the time since the cell's start; the last cell contains its end.
     fn place(&self, name: &'static str, t: f64) -> Result<(usize, f64)> {
-        // What rounding leaves of times that were to be on the grid.
-        let slack = 1e-9 * self.width();
+        let slack = self.slack();
         if !(t >= self.start - slack && t <= self.end + slack) {
             let accepted = format!("a time from {} to {}", self.start, self.end);
             return Err(Error::range(name, t, accepted));
         }
         let position = (t - self.start) / self.width();
         let nearest = position.round();
-        if (position - nearest).abs() < 1e-9 {
+        if (position - nearest).abs() * self.width() <= slack {
             let cell = nearest as usize;
             return Ok(match cell == self.cells {
                 true => (cell - 1, self.width()),
@@ -342,7 +348,7 @@ impl BrownianPath {
     fn descend(&self, memory: &mut Memory, cell: usize, whole: Known, to: f64) -> Result<Part> {
         let mut part = Part::empty(&whole)?;
         let (mut known, mut node, mut length) = (whole, 1, self.width());
-        let slack = 1e-12 * self.width();
+        let slack = self.slack();
         for level in 0..=self.depth {
             let rest = to - part.length;
             if rest <= slack {
@@ -380,7 +386,8 @@ impl Known {
         })
     }
 
-    /// A place within an interval that is not halved further: its exact law, given what is known of the interval.
+    /// A place within an interval that is not halved further: the exact law of the value, and the mean of the integral,
+    /// given what is known of the interval.
     fn inside(&self, to: f64, length: f64, z: &Tensor) -> Result<Part> {
         let theta = to / length;
         let bridge = theta * (1.0 - theta);

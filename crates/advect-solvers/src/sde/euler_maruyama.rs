@@ -36,9 +36,10 @@ impl<N: Noise> Stepper for EulerMaruyama<N> {
         x: &Tensor,
         slope: Option<&Tensor>,
     ) -> Result<Step> {
-        let (t, h) = shared(interval)?;
+        let (t, end) = shared(interval)?;
+        let h = end - t;
         let f = drift(field, t, x, slope)?;
-        let noise = self.noise.apply(t, x, &self.path.increment(t, t + h)?)?;
+        let noise = self.noise.apply(t, x, &self.path.increment(t, end)?)?;
         let x = sum(&[(h, &f), (1.0, &noise), (1.0, x)])?;
         Ok(Step::new(x, f))
     }

@@ -19,17 +19,17 @@ pub enum Sense {
 }
 
 impl Sense {
-    /// `ΔW² − h` or `ΔW²`, for each element, halved.
+    /// `ΔW² − |h|` or `ΔW²`, for each element, halved.
     fn half_square(self, dw: &Tensor, h: f64) -> Result<Tensor> {
         let shift = match self {
-            Sense::Ito => -0.5 * h,
+            Sense::Ito => -0.5 * h.abs(),
             Sense::Stratonovich => 0.0,
         };
         Ok(dw.sqr()?.affine(0.5, shift)?)
     }
 }
 
-/// `x' = x + h f + g ΔW + ½ (∂g/∂x g) (ΔW² − h)`, without the last `h` in Stratonovich's sense: strong order 1. The
+/// `x' = x + h f + g ΔW + ½ (∂g/∂x g) (ΔW² − |h|)`, without the `|h|` in Stratonovich's sense: strong order 1. The
 /// derivative of g along itself is a [`Jvp`].
 #[derive(Debug, Clone)]
 pub struct Milstein<N> {
@@ -59,9 +59,10 @@ impl<N: Pointwise<Field: Jvp>> Stepper for Milstein<N> {
         x: &Tensor,
         slope: Option<&Tensor>,
     ) -> Result<Step> {
-        let (t, h) = shared(interval)?;
+        let (t, end) = shared(interval)?;
+        let h = end - t;
         let f = drift(field, t, x, slope)?;
-        let dw = self.noise.spread(&self.path.increment(t, t + h)?, x)?;
+        let dw = self.noise.spread(&self.path.increment(t, end)?, x)?;
         let (g, along) = along_itself(self.noise.field(), t, x)?;
         let noise = (g * &dw)?;
         let correction = (along * self.sense.half_square(&dw, h)?)?;
@@ -73,7 +74,7 @@ impl<N: Pointwise<Field: Jvp>> Stepper for Milstein<N> {
 /// As [`Milstein`], with differences for the derivative of g along itself, for any g.
 ///
 /// In Itô's sense it is `(g(t, x + h f + √|h| g) − g(t, x)) / √|h|` (Platen 1984; Kloeden and Platen, eq. 11.1.3): one
-/// more evaluation of g. What is wrong with it is of mean 0 there, as `ΔW² − h` is. In Stratonovich's sense `ΔW²` is not,
+/// more evaluation of g. What is wrong with it is of mean 0 there, as `ΔW² − |h|` is. In Stratonovich's sense `ΔW²` is not,
 /// and the difference is a central one, of two more evaluations.
 #[derive(Debug, Clone)]
 pub struct MilsteinDerivativeFree<N> {
@@ -103,9 +104,10 @@ impl<N: Pointwise> Stepper for MilsteinDerivativeFree<N> {
         x: &Tensor,
         slope: Option<&Tensor>,
     ) -> Result<Step> {
-        let (t, h) = shared(interval)?;
+        let (t, end) = shared(interval)?;
+        let h = end - t;
         let f = drift(field, t, x, slope)?;
-        let dw = self.noise.spread(&self.path.increment(t, t + h)?, x)?;
+        let dw = self.noise.spread(&self.path.increment(t, end)?, x)?;
         let at = Time::Shared(t);
         let g = self.noise.field().at(&at, x)?;
         let root = h.abs().sqrt();

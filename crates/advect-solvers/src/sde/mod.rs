@@ -8,8 +8,10 @@
 //! | --- | --- | --- | --- |
 //! | [`EulerMaruyama`] | Itô | any | 0.5, 1 for additive noise |
 //! | [`Milstein`], [`MilsteinDerivativeFree`] | Itô or Stratonovich | [`Diagonal`], [`Scalar`] | 1 |
-//! | [`StratonovichHeun`] | Stratonovich | any | 1 for [`Diagonal`] and [`Scalar`], else 0.5 |
+//! | [`StratonovichHeun`] | Stratonovich | any | 1 for [`Diagonal`], [`Scalar`] and [`Additive`], else 0.5 |
 //! | [`Sra1`] | either | [`Additive`] | 1.5 |
+//!
+//! Backwards in time Itô's sense is that of the direction of integration: the noise is taken where each step starts.
 //!
 //! ```
 //! use advect_core::{Key, Time};
@@ -49,10 +51,10 @@ pub use noise::{Additive, Diagonal, General, Noise, Pointwise, Scalar};
 pub use sra1::Sra1;
 pub use stratonovich_heun::StratonovichHeun;
 
-/// The time and the size of a step that all samples share.
+/// The start and the end of a step that all samples share.
 fn shared(interval: &Interval) -> Result<(f64, f64)> {
     match interval {
-        Interval::Shared { t, h } => Ok((*t, *h)),
+        Interval::Shared { start, end } => Ok((*start, *end)),
         Interval::PerSample { .. } => Err(Error::range(
             "interval",
             "a clock for each sample",

@@ -39,14 +39,15 @@ impl<G: Fn(f64) -> f64> Stepper for Sra1<G> {
         x: &Tensor,
         slope: Option<&Tensor>,
     ) -> Result<Step> {
-        let (t, h) = shared(interval)?;
-        let motion = self.path.increment_with_integral(t, t + h)?;
+        let (t, end) = shared(interval)?;
+        let h = end - t;
+        let motion = self.path.increment_with_integral(t, end)?;
         let mean = (motion.integral / h)?;
-        let late = self.noise.apply(t + h, x, &mean)?;
+        let late = self.noise.apply(end, x, &mean)?;
         let f = drift(field, t, x, slope)?;
         let inner = sum(&[(0.75 * h, &f), (1.5, &late), (1.0, x)])?;
         let f_inner = drift(field, t + 0.75 * h, &inner, None)?;
-        let whole = self.noise.apply(t + h, x, &motion.value)?;
+        let whole = self.noise.apply(end, x, &motion.value)?;
         let early = self.noise.apply(t, x, &mean)?;
         let x = sum(&[
             (h / 3.0, &f),

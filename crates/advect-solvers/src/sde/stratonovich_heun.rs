@@ -37,13 +37,14 @@ impl<N: Noise> Stepper for StratonovichHeun<N> {
         x: &Tensor,
         slope: Option<&Tensor>,
     ) -> Result<Step> {
-        let (t, h) = shared(interval)?;
-        let dw = self.path.increment(t, t + h)?;
+        let (t, end) = shared(interval)?;
+        let h = end - t;
+        let dw = self.path.increment(t, end)?;
         let f = drift(field, t, x, slope)?;
         let noise = self.noise.apply(t, x, &dw)?;
         let ahead = sum(&[(h, &f), (1.0, &noise), (1.0, x)])?;
-        let f_ahead = drift(field, t + h, &ahead, None)?;
-        let noise_ahead = self.noise.apply(t + h, &ahead, &dw)?;
+        let f_ahead = drift(field, end, &ahead, None)?;
+        let noise_ahead = self.noise.apply(end, &ahead, &dw)?;
         let x = sum(&[
             (0.5 * h, &f),
             (0.5 * h, &f_ahead),

@@ -71,6 +71,18 @@ impl<X> Step<X> {
     }
 }
 
+impl<X: State> Step<X> {
+    /// The same step outside of any graph.
+    pub(crate) fn detach(&self) -> Self {
+        Step {
+            x: self.x.detach(),
+            error: self.error.as_ref().map(X::detach),
+            slopes: self.slopes.iter().map(X::detach).collect(),
+            last_slope: self.last_slope.as_ref().map(X::detach),
+        }
+    }
+}
+
 /// What is to be known of a method, whatever it is applied to.
 pub trait Method {
     /// The order of convergence; for stochastic methods the strong order.
