@@ -1,11 +1,14 @@
 //! Brownian motion as a function of a key.
 
+mod part;
+
 use std::sync::{Mutex, PoisonError};
 
 use advect_core::{Error, Generator, Key, Result, check};
 use candle_core::{DType, Device, Shape, Tensor};
 
 use super::sum;
+use part::{Known, Part};
 
 /// A Brownian path: increments of independent Brownian motions, as many as a tensor has elements, over any part of a
 /// span of time.
@@ -59,14 +62,6 @@ pub struct Increment {
     pub integral: Tensor,
 }
 
-/// A path over an interval: its increment, and its space–time Lévy area `H = ∫ (W(u) − W(s)) du / h − W/2`, where h
-/// is the interval's length, if areas are drawn.
-#[derive(Debug, Clone)]
-struct Known {
-    value: Tensor,
-    area: Option<Tensor>,
-}
-
 /// What the last query met.
 #[derive(Debug, Default)]
 struct Memory {
@@ -75,14 +70,6 @@ struct Memory {
     halves: Vec<(u64, Known, Known)>,
     /// The path from the start of a cell to a place in it.
     prefix: Option<(usize, f64, Part)>,
-}
-
-/// A path over the first part of an interval: its length, increment and integral.
-#[derive(Debug, Clone)]
-struct Part {
-    length: f64,
-    value: Tensor,
-    integral: Option<Tensor>,
 }
 
 impl Clone for BrownianPath {
@@ -372,87 +359,5 @@ impl BrownianPath {
             };
         }
         Ok(part)
-    }
-}
-
-impl Known {
-    /// All of an interval of this length.
-    fn part(&self, length: f64) -> Result<Part> {
-        let integral = |area: &Tensor| sum(&[(length, area), (0.5 * length, &self.value)]);
-        Ok(Part {
-            length,
-            value: self.value.clone(),
-            integral: self.area.as_ref().map(integral).transpose()?,
-        })
-    }
-
-    /// A place within an interval that is not halved further: the exact law of the value, and the mean of the integral,
-    /// given what is known of the interval.
-    fn inside(&self, to: f64, length: f64, z: &Tensor) -> Result<Part> {
-        let theta = to / length;
-        let bridge = theta * (1.0 - theta);
-        let (value, integral) = match &self.area {
-            None => {
-                let deviation = (length * bridge).sqrt();
-                (sum(&[(theta, &self.value), (deviation, z)])?, None)
-            }
-            Some(area) => {
-                let deviation = (length * (bridge - 3.0 * bridge * bridge)).max(0.0).sqrt();
-                let value = sum(&[(theta, &self.value), (6.0 * bridge, area), (deviation, z)])?;
-                let cubic = theta * theta * (3.0 - 2.0 * theta);
-                let expected = [
-                    (length * theta * theta / 2.0, &self.value),
-                    (length * cubic, area),
-                ];
-                (value, Some(sum(&expected)?))
-            }
-        };
-        Ok(Part {
-            length: to,
-            value,
-            integral,
-        })
-    }
-}
-
-impl Part {
-    /// Nothing, of a path like this.
-    fn empty(like: &Known) -> Result<Self> {
-        let zero = like.value.zeros_like()?;
-        Ok(Part {
-            length: 0.0,
-            integral: like.area.as_ref().map(|_| zero.clone()),
-            value: zero,
-        })
-    }
-
-    /// This and what follows it.
-    fn then(&self, next: &Part) -> Result<Part> {
-        let integral = match (&self.integral, &next.integral) {
-            (Some(a), Some(b)) => Some(sum(&[(1.0, a), (next.length, &self.value), (1.0, b)])?),
-            _ => None,
-        };
-        Ok(Part {
-            length: self.length + next.length,
-            value: (&self.value + &next.value)?,
-            integral,
-        })
-    }
-
-    /// What follows `first` in this, which begins with it.
-    fn less(&self, first: Part) -> Result<Part> {
-        if first.length == 0.0 {
-            return Ok(self.clone());
-        }
-        let length = self.length - first.length;
-        let integral = match (&self.integral, &first.integral) {
-            (Some(a), Some(b)) => Some(sum(&[(1.0, a), (-1.0, b), (-length, &first.value)])?),
-            _ => None,
-        };
-        Ok(Part {
-            length,
-            value: (&self.value - &first.value)?,
-            integral,
-        })
     }
 }
