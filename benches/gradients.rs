@@ -12,7 +12,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 fn gradients(c: &mut Criterion, name: &str, gradient: &impl Gradient) {
     let store = store();
     let field = Arc::new(mlp(&store, 2, 64).unwrap());
-    let parameters: Vec<Tensor> = store.vars().iter().map(|v| v.as_tensor().clone()).collect();
+    let parameters = store.tensors();
     let x = points(3, 512, 2).unwrap();
     c.bench_function(name, |b| {
         b.iter(|| {

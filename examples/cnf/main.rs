@@ -93,7 +93,7 @@ fn fit(moons: &TwoMoons, args: &Args, key: &Key, device: &Device) -> Result<Mlp>
         .hidden(&[64; 3])
         .activation(Activation::Tanh)
         .build(&store.builder())?;
-    let parameters: Vec<Tensor> = store.vars().iter().map(|v| v.as_tensor().clone()).collect();
+    let parameters = store.tensors();
     let config = AdamWConfig {
         weight_decay: 0.0,
         ..AdamWConfig::default()

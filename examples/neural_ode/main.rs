@@ -132,7 +132,7 @@ fn fit(
     // The same slope at all times.
     let slope = |net: Mlp| move |_: &Time, x: &Tensor| net.at(&Time::Shared(0.0), x);
     let field = Arc::new(slope(net.clone()));
-    let parameters: Vec<Tensor> = store.vars().iter().map(|v| v.as_tensor().clone()).collect();
+    let parameters = store.tensors();
     let config = AdamWConfig {
         weight_decay: 0.0,
         ..AdamWConfig::default()

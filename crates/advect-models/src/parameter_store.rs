@@ -80,6 +80,13 @@ impl ParameterStore {
         self.lock().iter().map(|(_, var)| var.clone()).collect()
     }
 
+    /// The parameters as tensors, in the same order: what a function that differentiates by them is given.
+    pub fn tensors(&self) -> Vec<Tensor> {
+        (self.vars().iter())
+            .map(|var| var.as_tensor().clone())
+            .collect()
+    }
+
     /// The number of elements of all parameters together.
     pub fn element_count(&self) -> usize {
         self.lock().iter().map(|(_, var)| var.elem_count()).sum()

@@ -296,7 +296,7 @@ fn likelihoods_are_differentiable() {
     let mut rng = Generator::from_seed(13);
     let hutchinson = Hutchinson::new(Probe::Gaussian, 1, &x, &mut rng).unwrap();
     let solver = Solver::new(Rk4, Fixed::steps(6).unwrap());
-    let parameters: Vec<Tensor> = store.vars().iter().map(|v| v.as_tensor().clone()).collect();
+    let parameters = store.tensors();
     macro_rules! check {
         ($divergence:expr) => {
             let flow = Arc::new(Flow::new(net.clone(), $divergence));
