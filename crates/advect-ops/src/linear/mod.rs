@@ -85,15 +85,14 @@ pub fn mlp<V: Value>(
     layers: &[(&Tensor, &Tensor)],
     activation: Activation,
 ) -> Result<V> {
-    let primals: Vec<&Tensor> = parts.iter().map(|part| part.primal()).collect();
-    let op = perceptron(&primals, layers, activation)?;
+    let op = perceptron(parts, layers, activation)?;
     let parameters: Vec<&Tensor> = layers.iter().flat_map(|(w, b)| [*w, *b]).collect();
     V::apply(op, parts, &parameters)
 }
 
 /// Checks a perceptron's arguments.
-fn perceptron(
-    parts: &[&Tensor],
+fn perceptron<V: Value>(
+    parts: &[&V],
     layers: &[(&Tensor, &Tensor)],
     activation: Activation,
 ) -> Result<Layers> {
@@ -102,11 +101,13 @@ fn perceptron(
             argument: "parts or layers".into(),
         });
     };
+    let first = first.primal();
     check::float("parts", first)?;
-    let rows = (parts.iter()).map(|part| part.dims().first().copied());
+    let rows = (parts.iter()).map(|part| part.primal().dims().first().copied());
     let rows = rows.flatten().find(|&rows| rows != 1).unwrap_or(1);
     let mut width = 0;
     for part in parts {
+        let part = part.primal();
         check::same_kind("parts", part, "weight", weight)?;
         match part.dims() {
             &[n, columns] if n == rows || n == 1 => width += columns,

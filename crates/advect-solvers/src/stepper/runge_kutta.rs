@@ -110,10 +110,10 @@ fn stages<X: State>(
 
 /// `x + h Σ_i w_i k_i`.
 fn weighted<X: State>(interval: &Interval, weights: &[f64], slopes: &[X], x: &X) -> Result<X> {
-    let mut terms = terms(interval, weights, slopes);
-    if terms.is_empty() {
+    if slopes.is_empty() {
         return Ok(x.clone());
     }
+    let mut terms = terms(interval, weights, slopes);
     // Last, so that the small terms are summed before they are rounded to the digits of x.
     terms.push((Coefficient::Shared(1.0), x));
     X::combine(&terms)
