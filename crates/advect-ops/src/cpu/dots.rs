@@ -23,7 +23,16 @@ pub(crate) fn multiply_transposed<S: Simd, T: Float>(
     }
     for (i, c) in c.chunks_exact_mut(b.rows).take(a.rows).enumerate() {
         let x = &a.values[i * a.row_stride..][..a.columns];
-        let mut j = 0;
+        // Fewer columns than a vector has lanes: vectors of outputs instead.
+        let near = b.row_stride == b.columns;
+        let mut j = match (near, b.columns) {
+            (true, 1) => narrow::<S, T, 1>(x, b.values, c),
+            (true, 2) => narrow::<S, T, 2>(x, b.values, c),
+            (true, 3) => narrow::<S, T, 3>(x, b.values, c),
+            (true, 4) => narrow::<S, T, 4>(x, b.values, c),
+            (true, 5) => narrow::<S, T, 5>(x, b.values, c),
+            _ => 0,
+        };
         while j + 8 <= b.rows {
             let row = |r: usize| &b.values[(j + r) * b.row_stride..][..b.columns];
             let rows = [
@@ -51,6 +60,22 @@ pub(crate) fn multiply_transposed<S: Simd, T: Float>(
         }
         finish.rows(simd, i, c);
     }
+}
+
+/// The products of x with all rows, of K columns, that lie one after the other. Returns their number.
+#[inline(always)]
+fn narrow<S: Simd, T: Float, const K: usize>(x: &[T], rows: &[T], c: &mut [T]) -> usize {
+    let mut fixed = [T::ZERO; K];
+    fixed.copy_from_slice(x);
+    let (rows, _) = rows.as_chunks::<K>();
+    for (c, row) in c.iter_mut().zip(rows) {
+        let mut sum = T::ZERO;
+        for (x, w) in fixed.iter().zip(row) {
+            sum = x.madd::<S>(*w, sum);
+        }
+        *c = sum;
+    }
+    c.len()
 }
 
 /// The products of x with some rows of its length.

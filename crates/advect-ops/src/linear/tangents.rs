@@ -10,7 +10,7 @@ use crate::graph::tracks;
 use crate::operation::{Tangent, apply};
 use crate::{Activation, Dual, Value};
 
-/// The value of [`mlp`] and its derivatives along several directions of the first part; the other parts don't change.
+/// The value of [`mlp`](crate::mlp) and its derivatives along several directions of the first part; the other parts don't change.
 ///
 /// The value is computed once for all directions, so that k of them cost about k + 1 evaluations. All results are
 /// differentiable if an argument is tracked; otherwise nothing is stored between layers.
@@ -30,7 +30,7 @@ use crate::{Activation, Dual, Value};
 /// ```
 ///
 /// # Errors
-/// As [`mlp`], and [`Error`] naming `directions` where one is not like the first part.
+/// As [`mlp`](crate::mlp), and [`Error`] naming `directions` where one is not like the first part.
 pub fn mlp_tangents(
     parts: &[&Tensor],
     directions: &[Tensor],
