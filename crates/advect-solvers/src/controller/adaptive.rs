@@ -188,7 +188,7 @@ impl Adaptive {
         }
         let interval = |h: &[f64]| Interval::PerSample {
             start: vec![at.t; count],
-            end: h.iter().map(|h| at.t + h).collect(),
+            end: h.iter().map(|h| at.after(*h)).collect(),
         };
         let x = at.x.detach();
         let norms = |value: &X| self.norms(value, &x, &x);
@@ -272,7 +272,7 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
         }
         let interval = |h: &[f64]| Interval::Shared {
             start: at.t,
-            end: at.t + h[0],
+            end: at.after(h[0]),
         };
         let x = at.x.detach();
         let norms = |value: &X| Ok(vec![self.norm(value, &x, &x)?]);

@@ -39,6 +39,14 @@ impl<X> Clone for Position<'_, X> {
 
 impl<X> Copy for Position<'_, X> {}
 
+impl<X> Position<'_, X> {
+    /// The time after a step of this size, not beyond the end by a rounding.
+    pub(crate) fn after(&self, h: f64) -> f64 {
+        let (low, high) = (self.t.min(self.end), self.t.max(self.end));
+        (self.t + h).clamp(low, high)
+    }
+}
+
 /// A step that was tried.
 #[derive(Debug)]
 #[non_exhaustive]

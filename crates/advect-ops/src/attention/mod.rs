@@ -1,15 +1,20 @@
 //! Scaled dot-product attention (Vaswani et al. 2017, eq. 1).
 
+mod backward;
+mod forward;
+mod head;
+
 use advect_core::{Error, Result, check, parallel};
 use candle_core::{DType, Tensor};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::Arch;
 
-use crate::cpu::matmul::{Finish, Nothing, Right, Start, multiply};
-use crate::cpu::matrix::{Matrix, Packed};
-use crate::cpu::{Float, by_dtype, host, sums, tensor};
+use crate::cpu::{Float, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
-use crate::softmax::{self, exponentials};
+use crate::softmax;
 use crate::{Dual, Value};
+use backward::Backward;
+use forward::Forward;
+use head::Head;
 
 /// `softmax(q kᵀ / √d + mask) v` for q of shape `(batch, heads, n, d)`, k `(batch, heads, m, d)` and v
 /// `(batch, heads, m, e)`; the value is `(batch, heads, n, e)`.
@@ -152,9 +157,6 @@ struct Attention {
     sizes: Sizes,
 }
 
-/// Queries whose scores are in the cache together.
-const BLOCK: usize = 32;
-
 impl Operation for Attention {
     type Saved = ();
 
@@ -230,281 +232,5 @@ impl Tangent for Attention {
         let dual = |i: usize| Dual::from_parts(inputs[i].clone(), tangents[i].cloned());
         let mask = (inputs.len() > 3).then(|| dual(3));
         compose(&dual(0), &dual(1), &dual(2), mask.as_ref())?.into_parts()
-    }
-}
-
-/// What one head of one sample sees.
-#[derive(Clone, Copy)]
-struct Head<'a, T> {
-    sizes: Sizes,
-    q: Matrix<'a, T>,
-    k: Matrix<'a, T>,
-    v: Matrix<'a, T>,
-    /// The mask with the distances of its rows and columns.
-    mask: Option<(&'a [T], usize, usize)>,
-}
-
-impl<'a, T: Float> Head<'a, T> {
-    fn new(
-        s: Sizes,
-        i: usize,
-        q: &'a [T],
-        k: &'a [T],
-        v: &'a [T],
-        mask: Option<(&'a [T], &Tensor)>,
-    ) -> Self {
-        let mask = mask.map(|(values, shape)| {
-            let dims = shape.dims();
-            let step = |dim: usize| match dims[dim] {
-                1 => 0,
-                _ => dims[dim + 1..].iter().product(),
-            };
-            let offset = i / s.heads * step(0) + i % s.heads * step(1);
-            (&values[offset..], step(2), step(3))
-        });
-        Head {
-            sizes: s,
-            q: Matrix::new(&q[i * s.n * s.d..], s.n, s.d),
-            k: Matrix::new(&k[i * s.m * s.d..], s.m, s.d),
-            v: Matrix::new(&v[i * s.m * s.e..], s.m, s.e),
-            mask,
-        }
-    }
-}
-
-/// Turns rows of products into weights before they are divided by their sums, which are kept.
-struct Weigh<'a, T> {
-    head: &'a Head<'a, T>,
-    /// The first query of the block.
-    first: usize,
-    sums: &'a mut [T],
-}
-
-impl<T: Float> Finish<T> for Weigh<'_, T> {
-    #[inline(always)]
-    fn rows<S: Simd>(&mut self, _: S, first: usize, rows: &mut [T]) {
-        let s = self.head.sizes;
-        for (i, row) in rows.chunks_exact_mut(s.m).enumerate() {
-            let mut scale = s.scale::<T>();
-            if let Some((mask, row_step, column_step)) = self.head.mask {
-                let mask = &mask[(self.first + first + i) * row_step..];
-                for (j, x) in row.iter_mut().enumerate() {
-                    *x = x.madd::<S>(scale, mask[j * column_step]);
-                }
-                scale = T::ONE;
-            }
-            let largest = sums::maximum(row) * scale;
-            self.sums[first + i] = exponentials::<S, T>(row, scale, largest);
-        }
-    }
-}
-
-/// Divides rows by their sums.
-struct Divide<'a, T> {
-    width: usize,
-    sums: &'a [T],
-}
-
-impl<T: Float> Finish<T> for Divide<'_, T> {
-    #[inline(always)]
-    fn rows<S: Simd>(&mut self, _: S, first: usize, rows: &mut [T]) {
-        for (row, sum) in rows.chunks_exact_mut(self.width).zip(&self.sums[first..]) {
-            let inverse = T::ONE / *sum;
-            for x in row {
-                *x *= inverse;
-            }
-        }
-    }
-}
-
-struct Forward<'a, T> {
-    head: Head<'a, T>,
-    out: &'a mut [T],
-}
-
-impl<T: Float> WithSimd for Forward<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let head = &self.head;
-        let Sizes { n, m, e, .. } = head.sizes;
-        let keys = Packed::new(head.k.transposed());
-        let packed;
-        let v = match Right::rows::<S>(head.v) {
-            Some(right) => right,
-            None => {
-                packed = Packed::new(head.v);
-                Right::Packed(&packed)
-            }
-        };
-        let mut weights = vec![T::ZERO; BLOCK * m];
-        let mut sums = [T::ZERO; BLOCK];
-        for first in (0..n).step_by(BLOCK) {
-            let count = BLOCK.min(n - first);
-            let q = head.q.rows(first, first + count);
-            let weigh = &mut Weigh {
-                head,
-                first,
-                sums: &mut sums,
-            };
-            multiply(
-                simd,
-                q,
-                Right::Packed(&keys),
-                &mut weights,
-                m,
-                Start::Zero,
-                weigh,
-            );
-            let out = &mut self.out[first * e..(first + count) * e];
-            let divide = &mut Divide {
-                width: e,
-                sums: &sums,
-            };
-            multiply(
-                simd,
-                Matrix::new(&weights, count, m),
-                v,
-                out,
-                e,
-                Start::Zero,
-                divide,
-            );
-        }
-    }
-}
-
-/// With the weights P, which are made again: `dV = Pᵀ dO`, `dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O))`, `dQ = dS K / √d`,
-/// `dK = dSᵀ Q / √d` (Dao et al. 2022, appendix B.2).
-struct Backward<'a, T> {
-    head: Head<'a, T>,
-    value: &'a [T],
-    gradient: &'a [T],
-    dq: &'a mut [T],
-    dk: &'a mut [T],
-    dv: &'a mut [T],
-}
-
-/// `P ∘ (dP − D) / √d`, in place of dP.
-struct ScoreGradient<'a, T> {
-    weights: &'a [T],
-    means: &'a [T],
-    width: usize,
-    scale: T,
-}
-
-impl<T: Float> Finish<T> for ScoreGradient<'_, T> {
-    #[inline(always)]
-    fn rows<S: Simd>(&mut self, _: S, first: usize, rows: &mut [T]) {
-        let weights = self.weights[first * self.width..].chunks_exact(self.width);
-        for ((row, weights), mean) in rows
-            .chunks_exact_mut(self.width)
-            .zip(weights)
-            .zip(&self.means[first..])
-        {
-            for (x, p) in row.iter_mut().zip(weights) {
-                *x = *p * (*x - *mean) * self.scale;
-            }
-        }
-    }
-}
-
-impl<T: Float> WithSimd for Backward<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let head = &self.head;
-        let Sizes { n, m, d, e, .. } = head.sizes;
-        let (keys, values) = (
-            Packed::new(head.k.transposed()),
-            Packed::new(head.v.transposed()),
-        );
-        let k_rows = Packed::new(head.k);
-        let mut block = Packed::default();
-        let (mut weights, mut scores) = (vec![T::ZERO; BLOCK * m], vec![T::ZERO; BLOCK * m]);
-        let (mut sums, mut means) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
-        for first in (0..n).step_by(BLOCK) {
-            let count = BLOCK.min(n - first);
-            let q = head.q.rows(first, first + count);
-            let weigh = &mut Weigh {
-                head,
-                first,
-                sums: &mut sums,
-            };
-            multiply(
-                simd,
-                q,
-                Right::Packed(&keys),
-                &mut weights,
-                m,
-                Start::Zero,
-                weigh,
-            );
-            let divide = &mut Divide {
-                width: m,
-                sums: &sums,
-            };
-            divide.rows(simd, 0, &mut weights[..count * m]);
-            let gradient = &self.gradient[first * e..(first + count) * e];
-            let value = &self.value[first * e..(first + count) * e];
-            for (i, mean) in means[..count].iter_mut().enumerate() {
-                let range = i * e..(i + 1) * e;
-                *mean = sums::sum_pairs(&gradient[range.clone()], &value[range], |g, o| {
-                    [g * o, T::ZERO]
-                })[0];
-            }
-            let gradient = Matrix::new(gradient, count, e);
-            let p = Matrix::new(&weights, count, m);
-            // dV += Pᵀ dO
-            block.fill(gradient);
-            multiply(
-                simd,
-                p.transposed(),
-                Right::Packed(&block),
-                self.dv,
-                e,
-                Start::Present,
-                &mut Nothing,
-            );
-            let finish = &mut ScoreGradient {
-                weights: &weights,
-                means: &means,
-                width: m,
-                scale: head.sizes.scale(),
-            };
-            multiply(
-                simd,
-                gradient,
-                Right::Packed(&values),
-                &mut scores,
-                m,
-                Start::Zero,
-                finish,
-            );
-            let ds = Matrix::new(&scores, count, m);
-            let dq = &mut self.dq[first * d..(first + count) * d];
-            multiply(
-                simd,
-                ds,
-                Right::Packed(&k_rows),
-                dq,
-                d,
-                Start::Zero,
-                &mut Nothing,
-            );
-            // dK += dSᵀ Q
-            block.fill(q);
-            multiply(
-                simd,
-                ds.transposed(),
-                Right::Packed(&block),
-                self.dk,
-                d,
-                Start::Present,
-                &mut Nothing,
-            );
-        }
     }
 }
