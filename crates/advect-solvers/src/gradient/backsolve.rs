@@ -189,7 +189,8 @@ impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk
     }
 }
 
-/// The state of the integration backwards.
+/// The state of the integration backwards: what steppers and controllers of [`Backsolve::backward`] are to take, as all
+/// of this crate that are not stochastic do.
 #[derive(Debug, Clone)]
 pub struct Augmented {
     x: Tensor,

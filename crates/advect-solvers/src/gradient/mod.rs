@@ -64,7 +64,7 @@ use candle_core::{DType, Tensor};
 
 use crate::{Solution, Statistics};
 
-pub use backsolve::Backsolve;
+pub use backsolve::{Augmented, Backsolve};
 pub use checkpointed::Checkpointed;
 pub use unrolled::Unrolled;
 
