@@ -35,7 +35,7 @@ impl<P: Path> Objective for PseudoHuber<P> {
     ) -> Result<Tensor> {
         let t = Time::per_sample(&Stratified.sample(x0.dim(0)?, rng)?)?;
         let point = self.path.sample(&t, x0, x1, rng)?;
-        let squares = shape::sum_per_sample(&(v.at(&t, &point.x)? - point.velocity)?.sqr()?)?;
+        let squares = shape::sum_per_sample(&(v.at(&t, &point.x)? - point.velocity()?)?.sqr()?)?;
         Ok(((squares + self.c * self.c)?.sqrt()? - self.c)?)
     }
 }

@@ -26,6 +26,12 @@ pub enum Coefficient {
     PerSample(Vec<f64>),
 }
 
+impl From<f64> for Coefficient {
+    fn from(factor: f64) -> Self {
+        Coefficient::Shared(factor)
+    }
+}
+
 impl Coefficient {
     /// The product `c · x`, sample by sample, in the dtype of `x`.
     ///

@@ -10,7 +10,7 @@
 //! | [`upsample_nearest`], [`avg_pool`] | images larger and smaller |
 //! | [`sinusoids`] | features of time |
 //! | [`combine`], [`scale_samples`] | `Σ c_k x_k`, shared or per-sample factors |
-//! | [`scaled_error`], [`scaled_errors`], [`squared_distances`] | numbers on the host |
+//! | [`scaled_error`], [`scaled_errors`], [`squared_distances`], [`exponentiate`] | numbers on the host |
 //! | [`with_gradient`], [`without_graph`] | values with gradients of your own |
 //! | [`update`] | AdamW, averages, norms: in place |
 //!
@@ -40,6 +40,7 @@ mod attention;
 mod avg_pool;
 mod combine;
 mod cpu;
+mod exponential;
 mod graph;
 mod group_norm;
 mod layer_norm;
@@ -58,6 +59,7 @@ pub use activation::Activation;
 pub use attention::attention;
 pub use avg_pool::avg_pool;
 pub use combine::combine;
+pub use exponential::exponentiate;
 pub use graph::{with_gradient, without_graph};
 pub use group_norm::{group_norm, group_norm_gradients};
 pub use layer_norm::{layer_norm, rms_norm};

@@ -17,14 +17,19 @@
 //! let path = Affine::new(CondOt::new(0.0)?);
 //! let point = path.sample(&Time::Shared(0.25), &x0, &x1, &mut Generator::from_seed(0))?;
 //! assert_eq!(point.x.to_vec2::<f64>()?, [[0.25], [1.0]]);
-//! assert_eq!(point.velocity.to_vec2::<f64>()?, [[1.0], [4.0]]);
+//! assert_eq!(point.velocity()?.to_vec2::<f64>()?, [[1.0], [4.0]]);
 //! # Ok(())
 //! # }
 //! ```
 
+pub mod closed_form;
 pub mod coupling;
 pub mod path;
+pub mod preconditioner;
 mod prediction;
+mod reparametrized;
+mod rescheduled;
 pub mod schedule;
 
 pub use prediction::{Converted, Prediction};
+pub use rescheduled::Rescheduled;

@@ -1,9 +1,11 @@
 //! What a field on an affine path predicts, and how each prediction follows from any other.
 
-use advect_core::{Coefficient, Error, Field, Result, Time, check};
+use advect_core::{Coefficient, Error, Field, Jvp, Result, Time, check};
 use advect_ops::combine;
 use candle_core::Tensor;
 
+use crate::Rescheduled;
+use crate::reparametrized::{Factors, Reparametrized, factors};
 use crate::schedule::Schedule;
 
 /// How far outside [0, 1] a time may lie by rounding.
@@ -20,6 +22,7 @@ const SLACK: f64 = 1e-12;
 /// | score | 0 | `−1/σ` | `∇ log p_t`, by Tweedie's formula |
 /// | noise | 0 | 1 | Ho et al. 2020 |
 /// | data | 1 | 0 | the denoiser |
+/// | v | `−σ` | `α` | Salimans and Ho 2022, section 4 |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Prediction {
@@ -31,6 +34,9 @@ pub enum Prediction {
     Noise,
     /// The data `E[x1 | x_t]`.
     Data,
+    /// `E[α x0 − σ x1 | x_t]`: the "v" of diffusion models; with `α = sin(πt/2)`, `σ = cos(πt/2)` it is
+    /// `−2/π` times the velocity.
+    V,
 }
 
 impl Prediction {
@@ -57,7 +63,7 @@ impl Prediction {
     /// # Errors
     /// [`Error::Range`] for a time outside [0, 1], or one where the wanted value does not follow from this
     /// one: where σ = 0, the score from anything, and velocity and noise from the data; where α = 0, data and
-    /// velocity from noise or score; where σ' is infinite, velocities from and to all but the score. Solvers
+    /// velocity from noise or score (v only there from σ = 1 on); where σ' is infinite, velocities from and to all but the score. Solvers
     /// of such fields should stop a little short of that end. Typed errors for tensors that do not fit.
     pub fn convert<S: Schedule + ?Sized>(
         self,
@@ -73,66 +79,64 @@ impl Prediction {
         if self == to {
             return Ok(value.clone());
         }
-        let times = t.values()?;
-        let mut factors = Vec::with_capacity(times.len());
-        for &t in &times {
-            // Stages of solvers may miss the ends by a rounding.
-            if !(-SLACK..=1.0 + SLACK).contains(&t) {
-                return Err(Error::range("t", t, "a time in [0, 1]"));
-            }
-            let (of_x, of_value) = self.weights(to, schedule, t.clamp(0.0, 1.0));
-            if !(of_x.is_finite() && of_value.is_finite()) {
-                let accepted =
-                    format!("a time at which {to:?} follows from {self:?} on this schedule");
-                return Err(Error::range("t", t, accepted));
-            }
-            factors.push((of_x, of_value));
-        }
-        let coefficient = |pick: fn(&(f64, f64)) -> f64| match t {
-            Time::Shared(_) => Coefficient::Shared(pick(&factors[0])),
-            Time::PerSample(_) => Coefficient::PerSample(factors.iter().map(pick).collect()),
-        };
-        let (of_x, of_value) = (coefficient(|f| f.0), coefficient(|f| f.1));
+        let [of_x, of_value] = factors(t, |t| {
+            let t = unit(t)?;
+            finite(self.weights(to, schedule, t), t, || {
+                format!("a time at which {to:?} follows from {self:?} on this schedule")
+            })
+        })?;
         if of_x == Coefficient::Shared(0.0) {
             return of_value.times(value);
         }
         combine(&[(of_x, x), (of_value, value)])
     }
 
+    /// How much an error of this prediction is multiplied by when it is seen as another one: the square of
+    /// this is the weight that turns a loss of one into that of the other.
+    ///
+    /// ```
+    /// use advect_paths::{Prediction, schedule::{Cosine, Schedule}};
+    /// // The noise is −σ times the score.
+    /// let scale = Prediction::Score.error_scale(Prediction::Noise, &Cosine, 0.25);
+    /// assert!((scale + Cosine.sigma(0.25)).abs() < 1e-15);
+    /// ```
+    pub fn error_scale<S: Schedule + ?Sized>(self, to: Prediction, schedule: &S, t: f64) -> f64 {
+        if self == to {
+            return 1.0;
+        }
+        self.weights(to, schedule, t)[1]
+    }
+
     /// The factors of x and of the value.
-    fn weights<S: Schedule + ?Sized>(self, to: Prediction, schedule: &S, t: f64) -> (f64, f64) {
+    fn weights<S: Schedule + ?Sized>(self, to: Prediction, schedule: &S, t: f64) -> [f64; 2] {
         let (alpha, sigma) = (schedule.alpha(t), schedule.sigma(t));
         if (self, to) == (Prediction::Score, Prediction::Velocity) {
             // With x0 = −σ score, the one product with σ' is σ σ', which may be finite where σ' is not.
             let rate = schedule.d_alpha(t) / alpha;
-            return (rate, sigma * sigma * rate - schedule.sigma_d_sigma(t));
+            return [rate, sigma * sigma * rate - schedule.sigma_d_sigma(t)];
         }
-        let mixture = |p: Prediction| match p {
+        let from = self.mixture(schedule, t);
+        solve((alpha, sigma), from, to.mixture(schedule, t))
+    }
+
+    /// What the prediction is made of.
+    pub(crate) fn mixture<S: Schedule + ?Sized>(self, schedule: &S, t: f64) -> Mixture {
+        let (data, noise) = match self {
             Prediction::Velocity => (schedule.d_alpha(t), schedule.d_sigma(t)),
             Prediction::Score | Prediction::Noise => (0.0, 1.0),
             Prediction::Data => (1.0, 0.0),
+            Prediction::V => (-schedule.sigma(t), schedule.alpha(t)),
         };
-        // The score is the noise divided by −σ. As a value, that is undone without dividing, so that the
-        // noise follows from the score even where σ = 0.
-        let ((a, b), (c, d)) = (mixture(self), mixture(to));
-        let scale_in = if self == Prediction::Score {
-            -sigma
-        } else {
-            1.0
+        // The score is the noise divided by −σ: kept apart, so that the noise follows from the score even where σ = 0.
+        let divisor = match self {
+            Prediction::Score => -schedule.sigma(t),
+            _ => 1.0,
         };
-        let scale_out = if to == Prediction::Score {
-            -1.0 / sigma
-        } else {
-            1.0
-        };
-        if (a, b) == (c, d) {
-            return (0.0, scale_in * scale_out);
+        Mixture {
+            data,
+            noise,
+            divisor,
         }
-        let determinant = alpha * b - sigma * a;
-        (
-            scale_out * (c * b - a * d) / determinant,
-            scale_out * scale_in * (alpha * d - sigma * c) / determinant,
-        )
     }
 
     /// A field of this prediction, seen as another one.
@@ -164,9 +168,64 @@ impl Prediction {
             schedule,
         }
     }
+
+    /// A field of this prediction that was trained on one schedule, as one of the same prediction on another: what a
+    /// change of schedule after training needs. See [`Rescheduled`].
+    pub fn reschedule<'a, F: Field + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized>(
+        self,
+        field: &'a F,
+        trained: &'a S,
+        wanted: &'a R,
+    ) -> Rescheduled<'a, F, S, R> {
+        Rescheduled::new(field, self, trained, wanted)
+    }
+}
+
+/// `(data · x1 + noise · x0) / divisor`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Mixture {
+    data: f64,
+    noise: f64,
+    divisor: f64,
+}
+
+/// The factors of x and of a value of one mixture that give another one, where `x = α x1 + σ x0`.
+pub(crate) fn solve((alpha, sigma): (f64, f64), from: Mixture, to: Mixture) -> [f64; 2] {
+    let (a, b, c, d) = (from.data, from.noise, to.data, to.noise);
+    let scale = from.divisor / to.divisor;
+    if (a, b) == (c, d) {
+        return [0.0, scale];
+    }
+    let determinant = alpha * b - sigma * a;
+    [
+        (c * b - a * d) / (determinant * to.divisor),
+        scale * (alpha * d - sigma * c) / determinant,
+    ]
+}
+
+/// A time of a path: stages of solvers may miss the ends by a rounding.
+pub(crate) fn unit(t: f64) -> Result<f64> {
+    match (-SLACK..=1.0 + SLACK).contains(&t) {
+        true => Ok(t.clamp(0.0, 1.0)),
+        false => Err(Error::range("t", t, "a time in [0, 1]")),
+    }
+}
+
+/// Factors that are finite, or an error that names the time.
+pub(crate) fn finite<const N: usize>(
+    factors: [f64; N],
+    t: f64,
+    accepted: impl Fn() -> String,
+) -> Result<[f64; N]> {
+    match factors.iter().all(|f| f.is_finite()) {
+        true => Ok(factors),
+        false => Err(Error::range("t", t, accepted())),
+    }
 }
 
 /// A field of one [`Prediction`] seen as another; made by [`Prediction::field`].
+///
+/// Where the field has derivatives along directions of the state, so has this; not along time.
 #[derive(Debug, Clone, Copy)]
 pub struct Converted<'a, F: ?Sized, S: ?Sized> {
     field: &'a F,
@@ -175,10 +234,47 @@ pub struct Converted<'a, F: ?Sized, S: ?Sized> {
     schedule: &'a S,
 }
 
+impl<F: Field + ?Sized, S: Schedule + ?Sized> Reparametrized for Converted<'_, F, S> {
+    type Field = F;
+
+    fn inner(&self) -> &F {
+        self.field
+    }
+
+    fn factors(&self, t: &Time) -> Result<Factors> {
+        let (from, to) = (self.from, self.to);
+        let [of_x, of_value] = factors(t, |t| {
+            let t = unit(t)?;
+            let weights = match from == to {
+                true => [0.0, 1.0],
+                false => from.weights(to, self.schedule, t),
+            };
+            finite(weights, t, || {
+                format!("a time at which {to:?} follows from {from:?} on this schedule")
+            })
+        })?;
+        Ok(Factors {
+            time: t.clone(),
+            input: Coefficient::Shared(1.0),
+            of_x,
+            of_value,
+        })
+    }
+}
+
 impl<F: Field + ?Sized, S: Schedule + ?Sized> Field for Converted<'_, F, S> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
-        let value = self.field.at(t, x)?;
-        self.from.convert(self.to, self.schedule, t, x, &value)
+        self.value(t, x)
+    }
+}
+
+impl<F: Jvp + ?Sized, S: Schedule + ?Sized> Jvp for Converted<'_, F, S> {
+    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.tangent(t, x, dt, dx)
+    }
+
+    fn jvp_each(&self, t: &Time, x: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+        self.tangents(t, x, dx)
     }
 }
 
@@ -190,11 +286,12 @@ mod tests {
     use advect_core::testing::assert_close;
     use candle_core::{DType, Device};
 
-    const ALL: [Prediction; 4] = [
+    const ALL: [Prediction; 5] = [
         Prediction::Velocity,
         Prediction::Score,
         Prediction::Noise,
         Prediction::Data,
+        Prediction::V,
     ];
 
     /// What each prediction is, straight from its definition.
@@ -205,6 +302,7 @@ mod tests {
             Prediction::Score => mix(0.0, -1.0 / s.sigma(t)),
             Prediction::Noise => mix(0.0, 1.0),
             Prediction::Data => mix(1.0, 0.0),
+            Prediction::V => mix(-s.sigma(t), s.alpha(t)),
         }
     }
 

@@ -85,6 +85,54 @@ impl Cost {
         Cost::new(x.count(), y.count(), values)
     }
 
+    /// `c_ij = 1` where the labels of i and j differ, 0 where they are the same; labels `(n,)` and `(m,)` of u8, u32 or
+    /// i64.
+    ///
+    /// # Errors
+    /// [`Error::DType`] for other dtypes, [`Error::Shape`] unless of rank 1, [`Error::Empty`] without labels.
+    pub fn label_mismatch(x: &Tensor, y: &Tensor) -> Result<Self> {
+        let values = |argument: &'static str, labels: &Tensor| -> Result<Vec<i64>> {
+            if !matches!(labels.dtype(), DType::U8 | DType::U32 | DType::I64) {
+                return Err(Error::dtype(argument, labels.dtype(), "u8, u32 or i64"));
+            }
+            match labels.rank() {
+                1 => Ok(labels.to_dtype(DType::I64)?.to_vec1()?),
+                _ => Err(Error::shape(argument, labels.dims(), "(batch,)")),
+            }
+        };
+        let (x, y) = (values("x", x)?, values("y", y)?);
+        let differ = |a: &i64| y.iter().map(|b| f64::from(u8::from(a != b))).collect();
+        let rows: Vec<Vec<f64>> = x.iter().map(differ).collect();
+        Cost::new(x.len(), y.len(), rows.concat())
+    }
+
+    /// `c_ij + weight · other_ij`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the matrices are not of one shape; as [`Cost::new`], if a sum is too large.
+    pub fn plus(mut self, weight: f64, other: &Cost) -> Result<Self> {
+        if (other.rows, other.columns) != (self.rows, self.columns) {
+            let accepted = format!("({}, {})", self.rows, self.columns);
+            return Err(Error::shape(
+                "other",
+                &[other.rows, other.columns],
+                accepted,
+            ));
+        }
+        for (c, o) in self.values.iter_mut().zip(&other.values) {
+            *c += weight * o;
+        }
+        Cost::new(self.rows, self.columns, self.values)
+    }
+
+    /// The difference between the largest and the smallest cost.
+    pub fn spread(&self) -> f64 {
+        let (low, high) = (self.values.iter()).fold((f64::MAX, f64::MIN), |(low, high), &c| {
+            (low.min(c), high.max(c))
+        });
+        high - low
+    }
+
     /// The number of rows.
     pub fn rows(&self) -> usize {
         self.rows

@@ -1,4 +1,5 @@
-//! Optimal transport between point clouds: pairwise [`Cost`]s and the exact [`assignment`].
+//! Optimal transport between point clouds: pairwise [`Cost`]s, the exact [`assignment`], and entropic plans by
+//! [`Sinkhorn`]'s iterations.
 //!
 //! Couplings of training pairs and Wasserstein distances both stand on this crate.
 //!
@@ -17,7 +18,9 @@
 mod assignment;
 mod cost;
 mod points;
+mod sinkhorn;
 
 pub use assignment::assignment;
 pub use cost::Cost;
 pub use points::Points;
+pub use sinkhorn::{Plan, Sinkhorn};

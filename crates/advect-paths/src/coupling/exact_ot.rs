@@ -28,18 +28,20 @@ pub struct ExactOt;
 
 impl Coupling for ExactOt {
     fn pair(&self, x0: &Tensor, x1: &Tensor, _: &mut Generator) -> Result<Pairs> {
-        let batch = check::batch("x0", x0)?;
-        check::float("x0", x0)?;
-        check::alike("x1", x1, "x0", x0)?;
-        check::finite("x0", x0)?;
-        check::finite("x1", x1)?;
+        check_points(x0, x1)?;
         let columns = assignment(&Cost::squared_euclidean(x0, x1)?)?;
-        let target: Vec<u32> = columns.into_iter().map(|j| j as u32).collect();
-        Pairs::new(
-            Tensor::arange(0u32, batch as u32, x0.device())?,
-            Tensor::from_vec(target, batch, x0.device())?,
-        )
+        Pairs::permutation(columns, x0.device())
     }
+}
+
+/// Checks two batches of points of one size. Returns it.
+pub(super) fn check_points(x0: &Tensor, x1: &Tensor) -> Result<usize> {
+    let batch = check::batch("x0", x0)?;
+    check::float("x0", x0)?;
+    check::alike("x1", x1, "x0", x0)?;
+    check::finite("x0", x0)?;
+    check::finite("x1", x1)?;
+    Ok(batch)
 }
 
 #[cfg(test)]

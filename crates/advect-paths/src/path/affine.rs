@@ -4,10 +4,19 @@ use advect_core::{Generator, Result, Time};
 use advect_ops::combine;
 use candle_core::Tensor;
 
-use super::{Path, PathPoint, check_ends};
+use super::{Path, PathPoint, check_ends, factor};
 use crate::schedule::Schedule;
 
 /// `x_t = α(t) x1 + σ(t) x0` with velocity `α'(t) x1 + σ'(t) x0`, for any [`Schedule`].
+///
+/// Where x0 is standard normal noise, it is the noise of the path, and its score is `−x0/σ`.
+///
+/// | with | it is the path of |
+/// | --- | --- |
+/// | [`CondOt`](crate::schedule::CondOt), σ_min > 0, and noise for x0 | target CFM (Lipman et al. 2023) |
+/// | [`CondOt`](crate::schedule::CondOt), σ_min = 0 | rectified flow (Liu et al. 2023) |
+/// | [`Cosine`](crate::schedule::Cosine) | VP-CFM (Albergo and Vanden-Eijnden 2023) |
+/// | the diffusions' schedules, and noise for x0 | score matching and diffusion |
 ///
 /// ```
 /// use advect_core::{Generator, Time};
@@ -15,8 +24,9 @@ use crate::schedule::Schedule;
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let (x0, x1) = (Tensor::new(&[3.0f64], &Device::Cpu)?, Tensor::new(&[1.0f64], &Device::Cpu)?);
-/// let point = Affine::new(Cosine).sample(&1.0.into(), &x0, &x1, &mut Generator::from_seed(0))?;
-/// assert_eq!(point.x.to_vec1::<f64>()?, [1.0]);
+/// let point = Affine::new(Cosine).sample(&0.0.into(), &x0, &x1, &mut Generator::from_seed(0))?;
+/// assert_eq!(point.x.to_vec1::<f64>()?, [3.0]);
+/// assert_eq!(point.score()?.to_vec1::<f64>()?, [-3.0]);
 /// # Ok(())
 /// # }
 /// ```
@@ -39,15 +49,23 @@ impl<S: Schedule> Affine<S> {
 
 impl<S: Schedule> Path for Affine<S> {
     fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, _: &mut Generator) -> Result<PathPoint> {
-        check_ends(t, x0, x1)?;
+        let times = check_ends(t, x0, x1)?;
         let s = &self.schedule;
-        let mix = |data: &dyn Fn(f64) -> f64, noise: &dyn Fn(f64) -> f64| -> Result<Tensor> {
-            combine(&[(t.coefficient(data)?, x1), (t.coefficient(noise)?, x0)])
-        };
-        Ok(PathPoint {
-            x: mix(&|t| s.alpha(t), &|t| s.sigma(t))?,
-            velocity: mix(&|t| s.d_alpha(t), &|t| s.d_sigma(t))?,
-        })
+        let of = |f: &dyn Fn(f64) -> f64| factor(t, &times, f);
+        let (alpha, sigma) = (of(&|t| s.alpha(t)), of(&|t| s.sigma(t)));
+        let velocity = vec![
+            (of(&|t| s.d_alpha(t)), x1.clone()),
+            (of(&|t| s.d_sigma(t)), x0.clone()),
+        ];
+        let v = vec![
+            (alpha.clone(), x0.clone()),
+            (of(&|t| -s.sigma(t)), x1.clone()),
+        ];
+        let x = combine(&[(alpha, x1), (sigma.clone(), x0)])?;
+        Ok(PathPoint::linear(x, velocity)
+            .with_data(x1.clone())
+            .with_noise(x0.clone(), sigma)
+            .with_v(v))
     }
 }
 
@@ -55,12 +73,19 @@ impl<S: Schedule> Path for Affine<S> {
 mod tests {
     use super::*;
     use crate::path::contract;
-    use crate::schedule::{CondOt, Cosine, VariancePreserving};
+    use crate::schedule::{
+        CondOt, Cosine, Edm, LinearVariancePreserving, SubVariancePreserving, VarianceExploding,
+        VariancePreserving,
+    };
 
     #[test]
     fn keeps_the_contract() {
         contract::check(&Affine::new(CondOt::new(0.1).unwrap()));
         contract::check(&Affine::new(Cosine));
         contract::check(&Affine::new(VariancePreserving::default()));
+        contract::check(&Affine::new(SubVariancePreserving::default()));
+        contract::check(&Affine::new(LinearVariancePreserving));
+        contract::check(&Affine::new(VarianceExploding::new(0.01, 3.0).unwrap()));
+        contract::check(&Affine::new(Edm::new(0.01, 3.0, 2.0).unwrap()));
     }
 }

@@ -1,12 +1,12 @@
 //! The path of independent conditional flow matching (I-CFM, Tong et al. 2024, eq. 14–15), and of
 //! OT-CFM when the pairs come from an optimal coupling.
 
-use advect_core::Coefficient::Shared;
-use advect_core::{Generator, Result, Time, check};
-use advect_ops::combine;
+use advect_core::{Generator, Result, Time};
 use candle_core::Tensor;
 
-use super::{Path, PathPoint, check_ends};
+use super::gamma::Constant;
+use super::{Interpolant, Path, PathPoint};
+use crate::schedule::CondOt;
 
 /// `x_t = t x1 + (1 − t) x0 + σ z` with `z ~ N(0, I)`, and velocity `x1 − x0`: a straight line between
 /// any two points, blurred by the same noise at all times.
@@ -18,14 +18,14 @@ use super::{Path, PathPoint, check_ends};
 /// # fn main() -> advect_core::Result<()> {
 /// let (x0, x1) = (Tensor::new(&[1.0f64], &Device::Cpu)?, Tensor::new(&[5.0f64], &Device::Cpu)?);
 /// let z = Tensor::new(&[2.0f64], &Device::Cpu)?;
-/// let point = ConstantSigma::new(0.1)?.with_noise(&Time::Shared(0.5), &x0, &x1, &z)?;
-/// assert_eq!((point.x.to_vec1::<f64>()?, point.velocity.to_vec1::<f64>()?), (vec![3.2], vec![4.0]));
+/// let point = ConstantSigma::new(0.1)?.at_noise(&Time::Shared(0.5), &x0, &x1, &z)?;
+/// assert_eq!((point.x.to_vec1::<f64>()?, point.velocity()?.to_vec1::<f64>()?), (vec![3.2], vec![4.0]));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConstantSigma {
-    sigma: f64,
+    interpolant: Interpolant<CondOt, Constant>,
 }
 
 impl ConstantSigma {
@@ -34,29 +34,22 @@ impl ConstantSigma {
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for a negative or infinite `sigma`.
     pub fn new(sigma: f64) -> Result<Self> {
-        let sigma = check::non_negative("sigma", sigma)?;
-        Ok(ConstantSigma { sigma })
+        let interpolant = Interpolant::new(CondOt::default(), Constant::new(sigma)?);
+        Ok(ConstantSigma { interpolant })
     }
 
     /// The point with given noise `z`, shaped like the endpoints.
     ///
     /// # Errors
     /// As [`Path::sample`].
-    pub fn with_noise(&self, t: &Time, x0: &Tensor, x1: &Tensor, z: &Tensor) -> Result<PathPoint> {
-        check_ends(t, x0, x1)?;
-        check::alike("z", z, "x0", x0)?;
-        let (data, noise) = (t.coefficient(|t| t)?, t.coefficient(|t| 1.0 - t)?);
-        Ok(PathPoint {
-            x: combine(&[(data, x1), (noise, x0), (Shared(self.sigma), z)])?,
-            velocity: combine(&[(Shared(1.0), x1), (Shared(-1.0), x0)])?,
-        })
+    pub fn at_noise(&self, t: &Time, x0: &Tensor, x1: &Tensor, z: &Tensor) -> Result<PathPoint> {
+        self.interpolant.at_noise(t, x0, x1, z)
     }
 }
 
 impl Path for ConstantSigma {
     fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<PathPoint> {
-        check_ends(t, x0, x1)?;
-        self.with_noise(t, x0, x1, &rng.normal_like(x0)?)
+        self.interpolant.sample(t, x0, x1, rng)
     }
 }
 

@@ -1,37 +1,32 @@
-//! Paths: where a pair (x0, x1) is at time t, and how fast it moves.
+//! Paths: where a pair (x0, x1) is at time t, how fast it moves, and what else a field may predict there.
 //!
 //! | path | x_t | velocity |
 //! | --- | --- | --- |
 //! | [`Affine`] | `α x1 + σ x0` | `α' x1 + σ' x0` |
 //! | [`ConstantSigma`] | `t x1 + (1 − t) x0 + σ z` | `x1 − x0` |
+//! | [`SchrodingerBridge`] | `t x1 + (1 − t) x0 + σ √(t(1 − t)) z` | `x1 − x0 + σ (1 − 2t)/(2√(t(1 − t))) z` |
+//! | [`Interpolant`] | `α x1 + σ x0 + γ z` | `α' x1 + σ' x0 + γ' z` |
+//! | [`Marginal`] | those of another path | any field, at x_t |
 
 mod affine;
 mod constant_sigma;
 #[cfg(test)]
 mod contract;
+pub mod gamma;
+mod interpolant;
+mod marginal;
+mod point;
+mod schrodinger_bridge;
 
-use advect_core::{Error, Generator, Result, Time, check};
+use advect_core::{Coefficient, Error, Generator, Result, Time, check};
 use candle_core::Tensor;
 
 pub use affine::Affine;
 pub use constant_sigma::ConstantSigma;
-
-/// A point of a conditional path.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct PathPoint {
-    /// The state x_t, shaped like the endpoints.
-    pub x: Tensor,
-    /// The conditional velocity: the target of flow matching at x_t.
-    pub velocity: Tensor,
-}
-
-impl PathPoint {
-    /// A point from its state and velocity.
-    pub fn new(x: Tensor, velocity: Tensor) -> Self {
-        PathPoint { x, velocity }
-    }
-}
+pub use interpolant::Interpolant;
+pub use marginal::Marginal;
+pub use point::PathPoint;
+pub use schrodinger_bridge::SchrodingerBridge;
 
 /// A conditional probability path p_t(x | x0, x1) with its velocity.
 ///
@@ -56,7 +51,7 @@ impl PathPoint {
 /// # fn main() -> Result<()> {
 /// let (x0, x1) = (Tensor::new(&[0.0f32], &Device::Cpu)?, Tensor::new(&[8.0f32], &Device::Cpu)?);
 /// let point = Late.sample(&Time::Shared(0.5), &x0, &x1, &mut Generator::from_seed(0))?;
-/// assert_eq!((point.x.to_vec1::<f32>()?, point.velocity.to_vec1::<f32>()?), (vec![2.0], vec![8.0]));
+/// assert_eq!((point.x.to_vec1::<f32>()?, point.velocity()?.to_vec1::<f32>()?), (vec![2.0], vec![8.0]));
 /// # Ok(())
 /// # }
 /// ```
@@ -69,14 +64,23 @@ pub trait Path {
     fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<PathPoint>;
 }
 
-/// Checks that two endpoints and their times fit.
-fn check_ends(t: &Time, x0: &Tensor, x1: &Tensor) -> Result<()> {
+/// Checks that two endpoints and their times fit. Returns the times.
+fn check_ends(t: &Time, x0: &Tensor, x1: &Tensor) -> Result<Vec<f64>> {
     check::float("x0", x0)?;
     check::alike("x1", x1, "x0", x0)?;
     t.fits(check::batch("x0", x0)?)?;
-    match t.values()?.iter().find(|t| !(0.0..=1.0).contains(*t)) {
+    let times = t.values()?;
+    match times.iter().find(|t| !(0.0..=1.0).contains(*t)) {
         Some(outside) => Err(Error::range("t", outside, "a time in [0, 1]")),
-        None => Ok(()),
+        None => Ok(times),
+    }
+}
+
+/// A function of the times of `t`, which may be infinite at some.
+fn factor(t: &Time, times: &[f64], f: &dyn Fn(f64) -> f64) -> Coefficient {
+    match t {
+        Time::Shared(_) => Coefficient::Shared(f(times[0])),
+        Time::PerSample(_) => Coefficient::PerSample(times.iter().map(|&t| f(t)).collect()),
     }
 }
 

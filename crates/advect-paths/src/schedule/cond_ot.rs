@@ -48,6 +48,11 @@ impl Schedule for CondOt {
     fn d_sigma(&self, _: f64) -> f64 {
         self.sigma_min - 1.0
     }
+    fn time_at_log_snr(&self, log_snr: f64) -> f64 {
+        // σ/α = (1 − (1 − σ_min) t) / t.
+        let ratio = (-0.5 * log_snr).exp();
+        (1.0 / (ratio + (1.0 - self.sigma_min))).min(1.0)
+    }
 }
 
 #[cfg(test)]

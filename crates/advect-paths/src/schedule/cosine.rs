@@ -28,6 +28,9 @@ impl Schedule for Cosine {
     fn d_sigma(&self, t: f64) -> f64 {
         -FRAC_PI_2 * self.alpha(t)
     }
+    fn time_at_log_snr(&self, log_snr: f64) -> f64 {
+        (0.5 * log_snr).exp().atan() / FRAC_PI_2
+    }
 }
 
 #[cfg(test)]

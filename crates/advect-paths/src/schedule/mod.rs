@@ -4,23 +4,54 @@
 //! | --- | --- | --- |
 //! | [`CondOt`] | `t` | `1 − (1 − σ_min) t` |
 //! | [`VariancePreserving`] | `exp(−½ B(1 − t))` | `√(1 − α²)` |
+//! | [`SubVariancePreserving`] | as above | `1 − α²` |
+//! | [`VarianceExploding`] | 1 | `σ_min (σ_max/σ_min)^(1−t)` |
+//! | [`VarianceExplodingSde`] | 1 | `σ_min √((σ_max/σ_min)^(2−2t) − 1)` |
 //! | [`Cosine`] | `sin(πt/2)` | `cos(πt/2)` |
+//! | [`LinearVariancePreserving`] | `t` | `√(1 − t²)` |
+//! | [`Polynomial`] | `tⁿ` | `1 − tⁿ` |
+//! | [`Edm`] | 1 | `(σ_max^(1/ρ) + t (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ` |
+//! | [`DiscreteDiffusion`] | `√ᾱ` | `√(1 − ᾱ)` of DDPM's steps |
+//! | [`EncodingDecoding`] | `cos²(πt)` in the second half | `cos²(πt)` in the first half |
+//! | [`Retimed`] | `α(w(t))` | `σ(w(t))` of another schedule |
+//!
+//! [`Rescheduled`](crate::Rescheduled) moves a trained field from one schedule to another.
 
 mod cond_ot;
 #[cfg(test)]
 mod contract;
 mod cosine;
+mod discrete_diffusion;
+mod edm;
+mod encoding_decoding;
+mod linear_variance_preserving;
+mod polynomial;
+mod retimed;
+mod sub_variance_preserving;
+mod variance_exploding;
+mod variance_exploding_sde;
 mod variance_preserving;
 
 pub use cond_ot::CondOt;
 pub use cosine::Cosine;
+pub use discrete_diffusion::DiscreteDiffusion;
+pub use edm::Edm;
+pub use encoding_decoding::EncodingDecoding;
+pub use linear_variance_preserving::LinearVariancePreserving;
+pub use polynomial::Polynomial;
+pub use retimed::Retimed;
+pub use sub_variance_preserving::SubVariancePreserving;
+pub use variance_exploding::VarianceExploding;
+pub use variance_exploding_sde::VarianceExplodingSde;
 pub use variance_preserving::VariancePreserving;
 
 /// The coefficients of `x_t = α(t) x1 + σ(t) x0` and their derivatives, for t in [0, 1], where t = 0
 /// is the source (noise, x0) and t = 1 the target (data, x1).
 ///
-/// All four are in f64 and, at both ends, are limits: possibly infinite, never NaN. A schedule of
-/// one's own is one impl:
+/// All are in f64 and, at both ends, are limits: possibly infinite, never NaN. For one time per sample, hand them to
+/// [`Time::coefficient`](advect_core::Time::coefficient). The signal-to-noise ratio `α²/σ²` does not fall with t.
+///
+/// A schedule of one's own is one impl:
 ///
 /// ```
 /// use advect_paths::schedule::Schedule;
@@ -34,7 +65,9 @@ pub use variance_preserving::VariancePreserving;
 ///     fn d_alpha(&self, t: f64) -> f64 { 2.0 * t }
 ///     fn d_sigma(&self, t: f64) -> f64 { -2.0 * t }
 /// }
-/// assert!((Quadratic.log_snr(0.5) - 2.0 * (0.25f64 / 0.75).ln()).abs() < 1e-15);
+/// let log_snr = Quadratic.log_snr(0.5);
+/// assert!((log_snr - 2.0 * (0.25f64 / 0.75).ln()).abs() < 1e-15);
+/// assert!((Quadratic.time_at_log_snr(log_snr) - 0.5).abs() < 1e-15);
 /// ```
 pub trait Schedule {
     /// The factor of the data, `α(t)`.
@@ -51,9 +84,43 @@ pub trait Schedule {
         self.sigma(t) * self.d_sigma(t)
     }
 
-    /// The logarithm of the signal-to-noise ratio, `ln(α² / σ²)`: −∞ where α = 0, ∞ where σ = 0.
+    /// The logarithm of the signal-to-noise ratio, `λ = ln(α² / σ²)`: −∞ where α = 0, ∞ where σ = 0.
     fn log_snr(&self, t: f64) -> f64 {
         2.0 * (self.alpha(t).ln() - self.sigma(t).ln())
+    }
+
+    /// The time at which the logarithm of the signal-to-noise ratio is `log_snr`: the inverse of
+    /// [`Schedule::log_snr`], and the nearer end where it is never reached.
+    ///
+    /// Found by bisection unless the schedule knows its inverse, as all of Advect's do that have one.
+    fn time_at_log_snr(&self, log_snr: f64) -> f64 {
+        let (mut low, mut high) = (0.0, 1.0);
+        loop {
+            let middle = 0.5 * (low + high);
+            if middle <= low || middle >= high || high < f64::MIN_POSITIVE {
+                return if log_snr > self.log_snr(low) {
+                    high
+                } else {
+                    low
+                };
+            }
+            if self.log_snr(middle) < log_snr {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+    }
+
+    /// The square of the diffusion coefficient of the linear stochastic equation that has these marginals (Song et al.
+    /// 2021; Kingma et al. 2021, eq. 28): with diffusion time s = 1 − t, `dx = −(α'/α) x ds + g dw` and
+    /// `g² = 2 (σ² α'/α − σ σ') = σ² dλ/dt`. Infinite where α = 0.
+    fn diffusion_squared(&self, t: f64) -> f64 {
+        let (alpha, sigma) = (self.alpha(t), self.sigma(t));
+        if alpha == 0.0 {
+            return f64::INFINITY;
+        }
+        2.0 * (sigma * sigma * self.d_alpha(t) / alpha - self.sigma_d_sigma(t))
     }
 }
 
@@ -77,6 +144,12 @@ macro_rules! forward {
             }
             fn log_snr(&self, t: f64) -> f64 {
                 (**self).log_snr(t)
+            }
+            fn time_at_log_snr(&self, log_snr: f64) -> f64 {
+                (**self).time_at_log_snr(log_snr)
+            }
+            fn diffusion_squared(&self, t: f64) -> f64 {
+                (**self).diffusion_squared(t)
             }
         }
     )*};

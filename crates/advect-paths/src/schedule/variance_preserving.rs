@@ -52,14 +52,22 @@ impl VariancePreserving {
     }
 
     /// `β(s) = β_min + (β_max − β_min) s` at diffusion time s = 1 − t.
-    fn rate(&self, t: f64) -> f64 {
+    pub(super) fn rate(&self, t: f64) -> f64 {
         self.beta_min + (self.beta_max - self.beta_min) * (1.0 - t)
     }
 
     /// `B(s)`, the integral of β from 0 to s = 1 − t.
-    fn integral(&self, t: f64) -> f64 {
+    pub(super) fn integral(&self, t: f64) -> f64 {
         let s = 1.0 - t;
         s * (self.beta_min + 0.5 * (self.beta_max - self.beta_min) * s)
+    }
+
+    /// The time at which `B` has this value.
+    pub(super) fn time_at_integral(&self, b: f64) -> f64 {
+        let root = (self.beta_min.powi(2) + 2.0 * (self.beta_max - self.beta_min) * b).sqrt();
+        // From b = ∞ on, s = 1.
+        let s = (2.0 * b.min(f64::MAX) / (self.beta_min + root)).min(1.0);
+        1.0 - s
     }
 }
 
@@ -79,6 +87,23 @@ impl Schedule for VariancePreserving {
     }
     fn sigma_d_sigma(&self, t: f64) -> f64 {
         -self.alpha(t) * self.d_alpha(t)
+    }
+    fn log_snr(&self, t: f64) -> f64 {
+        // 1/SNR = exp(B) − 1.
+        -self.integral(t).exp_m1().ln()
+    }
+    fn time_at_log_snr(&self, log_snr: f64) -> f64 {
+        let inverse = (-log_snr).exp();
+        // ln(1 + exp(−λ)) is −λ where the exponential overflows.
+        let b = if inverse.is_finite() {
+            inverse.ln_1p()
+        } else {
+            -log_snr
+        };
+        self.time_at_integral(b)
+    }
+    fn diffusion_squared(&self, t: f64) -> f64 {
+        self.rate(t)
     }
 }
 

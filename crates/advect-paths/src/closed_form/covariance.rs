@@ -1,0 +1,218 @@
+//! The covariance of a Gaussian, in its own axes.
+
+use advect_core::{Error, Result};
+
+/// A symmetric matrix without negative eigenvalues.
+///
+/// ```
+/// use advect_paths::closed_form::Covariance;
+/// # fn main() -> advect_core::Result<()> {
+/// let round = Covariance::isotropic(0.25)?;
+/// let full = Covariance::full(vec![2.0, 1.0, 1.0, 2.0])?;
+/// assert!(Covariance::full(vec![1.0, 2.0, 2.0, 1.0]).is_err()); // one eigenvalue is −1
+/// # let _ = (round, full);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Covariance(pub(super) Kind);
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Kind {
+    Isotropic(f64),
+    Diagonal(Vec<f64>),
+    /// Variances along the rows of an orthogonal matrix.
+    Axes {
+        variances: Vec<f64>,
+        axes: Vec<f64>,
+    },
+}
+
+impl Covariance {
+    /// The same variance in all directions; 0 for a single point.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a negative or infinite variance.
+    pub fn isotropic(variance: f64) -> Result<Self> {
+        check_variance(variance)?;
+        Ok(Covariance(Kind::Isotropic(variance)))
+    }
+
+    /// A variance for each coordinate.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a negative or infinite variance.
+    pub fn diagonal(variances: Vec<f64>) -> Result<Self> {
+        variances.iter().try_for_each(|&v| check_variance(v))?;
+        Ok(Covariance(Kind::Diagonal(variances)))
+    }
+
+    /// A full matrix, row by row.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the number of elements is a square, [`Error::Range`] unless the matrix is finite,
+    /// symmetric and has no negative eigenvalue (both to 1e-12 of its largest element).
+    pub fn full(elements: Vec<f64>) -> Result<Self> {
+        let d = elements.len().isqrt();
+        if d * d != elements.len() || d == 0 {
+            return Err(Error::shape(
+                "covariance",
+                &[elements.len()],
+                "d · d elements",
+            ));
+        }
+        if let Some(bad) = elements.iter().find(|e| !e.is_finite()) {
+            return Err(Error::range("covariance", bad, "finite elements"));
+        }
+        let size = elements.iter().fold(0.0f64, |m, e| m.max(e.abs()));
+        let symmetric =
+            |i: usize, j: usize| (elements[i * d + j] - elements[j * d + i]).abs() <= 1e-12 * size;
+        if !(0..d).all(|i| (0..i).all(|j| symmetric(i, j))) {
+            let given = "a matrix that is not its transpose";
+            return Err(Error::range("covariance", given, "a symmetric matrix"));
+        }
+        let (mut variances, axes) = eigen(elements, d);
+        for v in &mut variances {
+            if *v < -1e-12 * size {
+                let given = format!("a matrix with the eigenvalue {v}");
+                return Err(Error::range(
+                    "covariance",
+                    given,
+                    "one without negative ones",
+                ));
+            }
+            *v = v.max(0.0);
+        }
+        Ok(Covariance(Kind::Axes { variances, axes }))
+    }
+
+    /// The dimension, if the covariance says it.
+    pub(super) fn dim(&self) -> Option<usize> {
+        match &self.0 {
+            Kind::Isotropic(_) => None,
+            Kind::Diagonal(v) | Kind::Axes { variances: v, .. } => Some(v.len()),
+        }
+    }
+
+    /// The variance along the i-th axis.
+    #[inline(always)]
+    pub(super) fn variance(&self, i: usize) -> f64 {
+        match &self.0 {
+            Kind::Isotropic(v) => *v,
+            Kind::Diagonal(v) | Kind::Axes { variances: v, .. } => v[i],
+        }
+    }
+
+    /// Turns a vector into the axes' coordinates, in place.
+    pub(super) fn turn(&self, x: &mut [f64], scratch: &mut [f64]) {
+        if let Kind::Axes { axes, .. } = &self.0 {
+            scratch.copy_from_slice(x);
+            for (x, axis) in x.iter_mut().zip(axes.chunks_exact(scratch.len())) {
+                *x = axis.iter().zip(&*scratch).map(|(a, s)| a * s).sum();
+            }
+        }
+    }
+
+    /// Turns it back.
+    pub(super) fn turn_back(&self, x: &mut [f64], scratch: &mut [f64]) {
+        if let Kind::Axes { axes, .. } = &self.0 {
+            scratch.copy_from_slice(x);
+            x.fill(0.0);
+            for (s, axis) in scratch.iter().zip(axes.chunks_exact(x.len())) {
+                for (x, a) in x.iter_mut().zip(axis) {
+                    *x += s * a;
+                }
+            }
+        }
+    }
+}
+
+fn check_variance(variance: f64) -> Result<()> {
+    advect_core::check::non_negative("variance", variance)?;
+    Ok(())
+}
+
+/// Eigenvalues and eigenvectors (as rows) of a symmetric matrix, by Jacobi's rotations.
+fn eigen(mut a: Vec<f64>, d: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut v = vec![0.0; d * d];
+    (0..d).for_each(|i| v[i * d + i] = 1.0);
+    // Convergence is quadratic: ten sweeps are many.
+    for _ in 0..50 {
+        let off: f64 = (0..d)
+            .flat_map(|i| (0..i).map(move |j| (i, j)))
+            .map(|(i, j)| a[i * d + j].powi(2))
+            .sum();
+        let total: f64 = a.iter().map(|x| x * x).sum();
+        if off <= 1e-32 * total {
+            break;
+        }
+        for p in 0..d {
+            for q in p + 1..d {
+                rotate(&mut a, &mut v, d, p, q);
+            }
+        }
+    }
+    ((0..d).map(|i| a[i * d + i]).collect(), v)
+}
+
+/// Makes the element (p, q) zero (Golub and Van Loan, Matrix Computations, section 8.5).
+fn rotate(a: &mut [f64], v: &mut [f64], d: usize, p: usize, q: usize) {
+    let off = a[p * d + q];
+    if off == 0.0 {
+        return;
+    }
+    let tau = (a[q * d + q] - a[p * d + p]) / (2.0 * off);
+    let t = tau.signum() / (tau.abs() + tau.hypot(1.0));
+    let c = 1.0 / t.hypot(1.0);
+    let s = t * c;
+    for k in 0..d {
+        let (x, y) = (a[k * d + p], a[k * d + q]);
+        (a[k * d + p], a[k * d + q]) = (c * x - s * y, s * x + c * y);
+    }
+    for k in 0..d {
+        let (x, y) = (a[p * d + k], a[q * d + k]);
+        (a[p * d + k], a[q * d + k]) = (c * x - s * y, s * x + c * y);
+        let (x, y) = (v[p * d + k], v[q * d + k]);
+        (v[p * d + k], v[q * d + k]) = (c * x - s * y, s * x + c * y);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use advect_core::Generator;
+    use rand_distr::StandardNormal;
+
+    #[test]
+    fn axes_give_the_matrix_back() {
+        let mut rng = Generator::from_seed(0);
+        for d in [1, 2, 5, 17] {
+            let b = rng.values(&StandardNormal, d * d);
+            let dot = |i: usize, j: usize| (0..d).map(|k| b[i * d + k] * b[j * d + k]).sum::<f64>();
+            let matrix: Vec<f64> = (0..d * d).map(|e| dot(e / d, e % d)).collect();
+            let covariance = Covariance::full(matrix.clone()).unwrap();
+            let mut scratch = vec![0.0; d];
+            for j in 0..d {
+                let mut unit = vec![0.0; d];
+                unit[j] = 1.0;
+                covariance.turn(&mut unit, &mut scratch);
+                for (i, u) in unit.iter_mut().enumerate() {
+                    *u *= covariance.variance(i);
+                }
+                covariance.turn_back(&mut unit, &mut scratch);
+                for i in 0..d {
+                    assert!((unit[i] - matrix[i * d + j]).abs() < 1e-12 * d as f64 * 10.0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bad_matrices_are_refused() {
+        assert!(Covariance::isotropic(-1.0).is_err());
+        assert!(Covariance::diagonal(vec![1.0, f64::NAN]).is_err());
+        assert!(Covariance::full(vec![1.0, 0.0, 0.5, 1.0]).is_err());
+        assert!(Covariance::full(vec![1.0, 0.0, 0.5]).is_err());
+        assert!(Covariance::full(vec![f64::INFINITY]).is_err());
+    }
+}

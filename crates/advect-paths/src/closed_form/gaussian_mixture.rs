@@ -1,0 +1,56 @@
+//! A mixture of Gaussians.
+
+use advect_core::{Error, Result};
+use candle_core::Tensor;
+
+use super::finite_data::rows;
+use super::{Components, Covariance, Law};
+
+/// `Σ_k w_k N(m_k, Σ_k)`.
+///
+/// ```
+/// use advect_core::{Generator, Time};
+/// use advect_paths::closed_form::{Covariance, GaussianMixture, Law};
+/// use advect_paths::schedule::CondOt;
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let means = Tensor::new(&[[-2.0f64], [2.0]], &Device::Cpu)?;
+/// let narrow = Covariance::isotropic(0.01)?;
+/// let data = GaussianMixture::new(&[0.25, 0.75], &means, vec![narrow])?;
+/// let samples = data.sample(1000, DType::F64, &Device::Cpu, &mut Generator::from_seed(0))?;
+/// let right = samples.gt(0.0)?.to_dtype(DType::F64)?.mean_all()?.to_scalar::<f64>()?;
+/// assert!((right - 0.75).abs() < 0.05);
+/// let log_density = data.score(&CondOt::default()).log_density(&Time::Shared(1.0), &means)?;
+/// let peak = -0.5 * (2.0 * std::f64::consts::PI * 0.01).ln();
+/// assert!((log_density.to_vec1::<f64>()?[1] - (peak + 0.75f64.ln())).abs() < 1e-12);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct GaussianMixture {
+    components: Components,
+}
+
+impl GaussianMixture {
+    /// With K weights, means `(K, ...)`, and a covariance for each or one for all.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless the weights are not negative and sum to 1; [`Error::Shape`] unless there is a weight for
+    /// each mean, K covariances or one, all of the means' dimension; [`Error::NonFinite`] for bad means.
+    pub fn new(weights: &[f64], means: &Tensor, covariances: Vec<Covariance>) -> Result<Self> {
+        let count = weights.len();
+        let (means, dim) = rows("means", means, weights)?;
+        if covariances.len() != count && covariances.len() != 1 {
+            let accepted = format!("{count}, one for each mean, or 1");
+            return Err(Error::shape("covariances", &[covariances.len()], accepted));
+        }
+        let components = Components::new(weights, means, covariances, dim)?;
+        Ok(GaussianMixture { components })
+    }
+}
+
+impl Law for GaussianMixture {
+    fn components(&self) -> &Components {
+        &self.components
+    }
+}

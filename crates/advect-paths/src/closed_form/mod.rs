@@ -1,0 +1,92 @@
+//! Laws of data for which everything that a network can learn on an affine path is known in closed form.
+//!
+//! With noise x0 ~ N(0, I), the state `x_t = α x1 + σ x0` of data x1 from a mixture of Gaussians is itself a mixture of
+//! Gaussians. [`Law`] gives the marginal velocity, score, denoiser, noise and v as fields, with derivatives, divergence
+//! and log-density: oracles for tests, and samplers of data sets without training.
+//!
+//! | law | of |
+//! | --- | --- |
+//! | [`FiniteData`] | the points of a data set, with equal or other weights |
+//! | [`Gaussian`] | one Gaussian with any covariance |
+//! | [`GaussianMixture`] | several |
+
+mod blending;
+mod covariance;
+mod finite_data;
+mod gaussian;
+mod gaussian_mixture;
+mod marginal_field;
+mod posterior;
+
+use advect_core::{Generator, Result};
+use candle_core::{DType, Device, Tensor};
+
+use crate::Prediction;
+use crate::schedule::Schedule;
+
+pub use blending::blend;
+pub use covariance::Covariance;
+pub use finite_data::FiniteData;
+pub use gaussian::Gaussian;
+pub use gaussian_mixture::GaussianMixture;
+pub use marginal_field::MarginalField;
+pub use posterior::Components;
+
+/// A law of data whose marginals on every affine path are known: a mixture of Gaussians, of width 0 perhaps.
+///
+/// ```
+/// use advect_core::{Field, Time};
+/// use advect_paths::closed_form::{FiniteData, Law};
+/// use advect_paths::schedule::CondOt;
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let data = FiniteData::new(&Tensor::new(&[[1.0f64, 0.0], [-1.0, 0.0]], &Device::Cpu)?)?;
+/// let x = Tensor::new(&[[0.3f64, 2.0]], &Device::Cpu)?;
+/// // E[x1 | x_t = x] is tanh(α x / σ²), here with α = σ = 1/2.
+/// let denoised = data.denoiser(&CondOt::default()).at(&Time::Shared(0.5), &x)?.to_vec2::<f64>()?;
+/// assert!((denoised[0][0] - (2.0 * 0.3f64).tanh()).abs() < 1e-14 && denoised[0][1] == 0.0);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Law {
+    /// The mixture.
+    fn components(&self) -> &Components;
+
+    /// The marginal field of some [`Prediction`] on the affine path of a schedule.
+    fn field<'a, S: Schedule + ?Sized>(
+        &'a self,
+        prediction: Prediction,
+        schedule: &'a S,
+    ) -> MarginalField<'a, S> {
+        MarginalField::new(self.components(), schedule, prediction)
+    }
+
+    /// The marginal velocity `u_t(x) = E[α' x1 + σ' x0 | x_t = x]`.
+    fn velocity<'a, S: Schedule + ?Sized>(&'a self, schedule: &'a S) -> MarginalField<'a, S> {
+        self.field(Prediction::Velocity, schedule)
+    }
+
+    /// The score `∇ log p_t(x)`.
+    fn score<'a, S: Schedule + ?Sized>(&'a self, schedule: &'a S) -> MarginalField<'a, S> {
+        self.field(Prediction::Score, schedule)
+    }
+
+    /// The denoiser `E[x1 | x_t = x]`.
+    fn denoiser<'a, S: Schedule + ?Sized>(&'a self, schedule: &'a S) -> MarginalField<'a, S> {
+        self.field(Prediction::Data, schedule)
+    }
+
+    /// Draws samples of the law, `(count, d)`.
+    ///
+    /// # Errors
+    /// [`Error::DType`](advect_core::Error::DType) unless the dtype is a float.
+    fn sample(
+        &self,
+        count: usize,
+        dtype: DType,
+        device: &Device,
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
+        self.components().sample(count, dtype, device, rng)
+    }
+}

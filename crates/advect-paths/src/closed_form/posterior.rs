@@ -1,0 +1,372 @@
+//! What a state says about its data and its noise, when the data is a mixture of Gaussians.
+
+use advect_core::{Error, Generator, Result, check};
+use candle_core::{DType, Device, Tensor};
+use rand_distr::{StandardNormal, StandardUniform};
+
+use super::Covariance;
+
+/// A mixture of Gaussians in d dimensions: weights, means and covariances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Components {
+    log_weights: Vec<f64>,
+    /// One after the other.
+    means: Vec<f64>,
+    /// One for each, or one for all.
+    covariances: Vec<Covariance>,
+    dim: usize,
+}
+
+impl Components {
+    pub(super) fn new(
+        weights: &[f64],
+        means: Vec<f64>,
+        covariances: Vec<Covariance>,
+        dim: usize,
+    ) -> Result<Self> {
+        check_weights(weights)?;
+        for covariance in &covariances {
+            if covariance.dim().is_some_and(|d| d != dim) {
+                let given = [covariance.dim().unwrap_or(0)];
+                let accepted = format!("{dim} dimensions, as the means have,");
+                return Err(Error::shape("covariances", &given, accepted));
+            }
+        }
+        Ok(Components {
+            log_weights: weights.iter().map(|w| w.ln()).collect(),
+            means,
+            covariances,
+            dim,
+        })
+    }
+
+    /// The dimension of the data.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The number of components.
+    pub fn count(&self) -> usize {
+        self.log_weights.len()
+    }
+
+    fn mean(&self, k: usize) -> &[f64] {
+        &self.means[k * self.dim..(k + 1) * self.dim]
+    }
+
+    fn covariance(&self, k: usize) -> &Covariance {
+        // One for all stands at every index.
+        &self.covariances[k.min(self.covariances.len() - 1)]
+    }
+
+    pub(super) fn sample(
+        &self,
+        count: usize,
+        dtype: DType,
+        device: &Device,
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
+        let d = self.dim;
+        let choices = rng.values(&StandardUniform, count);
+        let mut samples = rng.values(&StandardNormal, count * d);
+        let shares: Vec<f64> = self.log_weights.iter().map(|w| w.exp()).collect();
+        let mut scratch = vec![0.0; d];
+        for (sample, u) in samples.chunks_exact_mut(d).zip(choices) {
+            let k = pick(&shares, u);
+            let covariance = self.covariance(k);
+            for (i, x) in sample.iter_mut().enumerate() {
+                *x *= covariance.variance(i).sqrt();
+            }
+            covariance.turn_back(sample, &mut scratch);
+            for (x, m) in sample.iter_mut().zip(self.mean(k)) {
+                *x += m;
+            }
+        }
+        check::float_dtype("dtype", dtype)?;
+        Ok(Tensor::from_vec(samples, (count, d), &Device::Cpu)?
+            .to_dtype(dtype)?
+            .to_device(device)?)
+    }
+}
+
+/// Checks weights: none negative, their sum 1.
+fn check_weights(weights: &[f64]) -> Result<()> {
+    if let Some(bad) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
+        return Err(Error::range("weights", bad, "numbers not below 0"));
+    }
+    let sum: f64 = weights.iter().sum();
+    if (sum - 1.0).abs() > 1e-9 {
+        let given = format!("weights that sum to {sum}");
+        return Err(Error::range("weights", given, "weights that sum to 1"));
+    }
+    Ok(())
+}
+
+/// The component at which the sum of shares passes u of their total.
+fn pick(shares: &[f64], u: f64) -> usize {
+    let mut left = u * shares.iter().sum::<f64>();
+    let mut last = 0;
+    for (k, &share) in shares.iter().enumerate().filter(|(_, s)| **s > 0.0) {
+        last = k;
+        left -= share;
+        if left < 0.0 {
+            break;
+        }
+    }
+    last
+}
+
+/// A mixture seen through `x = α x1 + σ x0`, at one pair of coefficients after another.
+///
+/// In the axes of component k, with variances `c_i = α² v_i + σ²` and `y = x − α m_k`:
+/// the score is `s_k = −y/c`, the denoiser `D_k = m_k + α v y/c`, and the share `r_k ∝ w_k N(x; α m_k, c)`.
+pub(super) struct Posterior<'a> {
+    components: &'a Components,
+    shares: Vec<f64>,
+    /// Those of one component.
+    score: Vec<f64>,
+    data: Vec<f64>,
+    scratch: Vec<f64>,
+}
+
+/// What [`Posterior::at`] finds: means given x, in the original axes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    /// `log p_t(x)`.
+    pub(super) log_density: f64,
+    /// `∇ log p_t(x) = −E[x0 | x]/σ`; infinite where there is neither noise nor width.
+    pub(super) score: Vec<f64>,
+    /// `E[x1 | x]`.
+    pub(super) data: Vec<f64>,
+    /// The traces of the Jacobians of both.
+    pub(super) score_divergence: f64,
+    pub(super) data_divergence: f64,
+}
+
+impl<'a> Posterior<'a> {
+    pub(super) fn new(components: &'a Components) -> Self {
+        let d = components.dim;
+        Posterior {
+            components,
+            shares: vec![0.0; components.count()],
+            score: vec![0.0; d],
+            data: vec![0.0; d],
+            scratch: vec![0.0; d],
+        }
+    }
+
+    /// Finds the shares of the components; returns the log-density of x.
+    fn shares(&mut self, alpha: f64, sigma: f64, x: &[f64]) -> f64 {
+        let c = self.components;
+        let (d, noise) = (c.dim as f64, sigma * sigma);
+        let mut largest = f64::NEG_INFINITY;
+        for k in 0..c.count() {
+            let covariance = c.covariance(k);
+            let (squares, log_volume) = match covariance.0 {
+                super::covariance::Kind::Isotropic(v) => {
+                    let variance = alpha * alpha * v + noise;
+                    let squares = squared_distance(x, c.mean(k), alpha);
+                    (squares / variance, d * variance.ln())
+                }
+                _ => {
+                    self.offset(k, alpha, x);
+                    let (mut squares, mut log_volume) = (0.0, 0.0);
+                    for (i, y) in self.score.iter().enumerate() {
+                        let variance = alpha * alpha * covariance.variance(i) + noise;
+                        squares += y * y / variance;
+                        log_volume += variance.ln();
+                    }
+                    (squares, log_volume)
+                }
+            };
+            self.shares[k] = c.log_weights[k] - 0.5 * (squares + log_volume);
+            largest = largest.max(self.shares[k]);
+        }
+        if !largest.is_finite() {
+            self.nearest(alpha, x);
+            return largest;
+        }
+        let mut sum = 0.0;
+        for share in &mut self.shares {
+            *share = (*share - largest).exp();
+            sum += *share;
+        }
+        self.shares.iter_mut().for_each(|share| *share /= sum);
+        largest + sum.ln() - 0.5 * d * (2.0 * std::f64::consts::PI).ln()
+    }
+
+    /// The limit without noise of the shares of components without width: the nearest has all.
+    fn nearest(&mut self, alpha: f64, x: &[f64]) {
+        let c = self.components;
+        let distance = |k: usize| squared_distance(x, c.mean(k), alpha);
+        let possible = (0..c.count()).filter(|&k| c.log_weights[k] > f64::NEG_INFINITY);
+        let nearest = possible.min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
+        self.shares.fill(0.0);
+        if let Some(k) = nearest {
+            self.shares[k] = 1.0;
+        }
+    }
+
+    /// Writes `x − α m_k`, in the axes of component k, to `score`.
+    fn offset(&mut self, k: usize, alpha: f64, x: &[f64]) {
+        let mean = self.components.mean(k);
+        for ((y, x), m) in self.score.iter_mut().zip(x).zip(mean) {
+            *y = x - alpha * m;
+        }
+        let covariance = self.components.covariance(k);
+        covariance.turn(&mut self.score, &mut self.scratch);
+    }
+
+    /// Score and denoiser of component k, in its axes without its mean; and the traces of their Jacobians.
+    fn component(&mut self, k: usize, alpha: f64, sigma: f64, x: &[f64]) -> (f64, f64) {
+        self.offset(k, alpha, x);
+        let covariance = self.components.covariance(k);
+        let (mut score_trace, mut data_trace) = (0.0, 0.0);
+        for (i, (score, data)) in self.score.iter_mut().zip(&mut self.data).enumerate() {
+            let v = covariance.variance(i);
+            let variance = alpha * alpha * v + sigma * sigma;
+            *data = gain(alpha, v, variance) * *score;
+            *score = -*score / variance;
+            score_trace -= 1.0 / variance;
+            data_trace += gain(alpha, v, variance);
+        }
+        (score_trace, data_trace)
+    }
+
+    /// Turns what [`Posterior::component`] found to the original axes, and adds the mean.
+    fn turn_back(&mut self, k: usize) {
+        let covariance = self.components.covariance(k);
+        covariance.turn_back(&mut self.score, &mut self.scratch);
+        covariance.turn_back(&mut self.data, &mut self.scratch);
+        for (data, m) in self.data.iter_mut().zip(self.components.mean(k)) {
+            *data += m;
+        }
+    }
+
+    /// Everything that x says.
+    pub(super) fn at(&mut self, alpha: f64, sigma: f64, x: &[f64]) -> Found {
+        let d = self.components.dim;
+        let log_density = self.shares(alpha, sigma, x);
+        let mut found = Found {
+            log_density,
+            score: vec![0.0; d],
+            data: vec![0.0; d],
+            ..Found::default()
+        };
+        for k in 0..self.components.count() {
+            let share = self.shares[k];
+            if share < 1e-300 {
+                continue;
+            }
+            let (score_trace, data_trace) = self.component(k, alpha, sigma, x);
+            self.turn_back(k);
+            add(&mut found.score, share, &self.score);
+            add(&mut found.data, share, &self.data);
+            // ∂r_k = r_k (s_k − s), so that tr ∂(Σ r_k s_k) = Σ r_k (tr ∂s_k + s_k·s_k) − s·s.
+            found.score_divergence += share * (score_trace + dot(&self.score, &self.score));
+            found.data_divergence += share * (data_trace + dot(&self.data, &self.score));
+        }
+        found.score_divergence -= dot(&found.score, &found.score);
+        found.data_divergence -= dot(&found.data, &found.score);
+        found
+    }
+
+    /// The derivatives of score and denoiser along `dx`, at the place that `found` tells of, which is where this was
+    /// last asked.
+    pub(super) fn along(
+        &mut self,
+        (alpha, sigma): (f64, f64),
+        x: &[f64],
+        dx: &[f64],
+        found: &Found,
+    ) -> (Vec<f64>, Vec<f64>) {
+        let d = self.components.dim;
+        let (mut d_score, mut d_data) = (vec![0.0; d], vec![0.0; d]);
+        let mean_slope = dot(&found.score, dx);
+        let mut turned = vec![0.0; d];
+        let mut d_data_k = vec![0.0; d];
+        for k in 0..self.components.count() {
+            let share = self.shares[k];
+            if share < 1e-300 {
+                continue;
+            }
+            self.component(k, alpha, sigma, x);
+            self.turn_back(k);
+            // The shares' derivatives: r_k (s_k − s)·dx.
+            let change = share * (dot(&self.score, dx) - mean_slope);
+            add(&mut d_score, change, &self.score);
+            add(&mut d_data, change, &self.data);
+            // The components' own: diagonal in their axes.
+            let covariance = self.components.covariance(k);
+            turned.copy_from_slice(dx);
+            covariance.turn(&mut turned, &mut self.scratch);
+            for (i, (along, d_data)) in turned.iter_mut().zip(&mut d_data_k).enumerate() {
+                let v = covariance.variance(i);
+                let variance = alpha * alpha * v + sigma * sigma;
+                *d_data = gain(alpha, v, variance) * *along;
+                *along = -*along / variance;
+            }
+            covariance.turn_back(&mut turned, &mut self.scratch);
+            covariance.turn_back(&mut d_data_k, &mut self.scratch);
+            add(&mut d_score, share, &turned);
+            add(&mut d_data, share, &d_data_k);
+        }
+        (d_score, d_data)
+    }
+
+    /// A draw of x1 given x: of a component by its share, then of its Gaussian, whose variances given x are
+    /// `v σ²/c`. `normal` holds d standard normal numbers, and the draw afterwards.
+    pub(super) fn draw(
+        &mut self,
+        (alpha, sigma): (f64, f64),
+        x: &[f64],
+        uniform: f64,
+        normal: &mut [f64],
+    ) {
+        self.shares(alpha, sigma, x);
+        let k = pick(&self.shares, uniform);
+        self.component(k, alpha, sigma, x);
+        let covariance = self.components.covariance(k);
+        for (i, (data, z)) in self.data.iter_mut().zip(&*normal).enumerate() {
+            let v = covariance.variance(i);
+            let variance = alpha * alpha * v + sigma * sigma;
+            *data += divide(v * sigma * sigma, variance).sqrt() * z;
+        }
+        self.turn_back(k);
+        normal.copy_from_slice(&self.data);
+    }
+}
+
+/// `α v / c`: what of a deviation of x is the data's.
+fn gain(alpha: f64, v: f64, variance: f64) -> f64 {
+    divide(alpha * v, variance)
+}
+
+/// 0 over 0 is 0: where nothing varies, nothing deviates.
+fn divide(a: f64, b: f64) -> f64 {
+    if a == 0.0 { 0.0 } else { a / b }
+}
+
+fn add(sum: &mut [f64], factor: f64, x: &[f64]) {
+    for (sum, x) in sum.iter_mut().zip(x) {
+        *sum += factor * x;
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// `|x − α m|²`, in eight sums that vectorise.
+fn squared_distance(x: &[f64], mean: &[f64], alpha: f64) -> f64 {
+    let mut sums = [0.0; 8];
+    let (xs, ms) = (x.chunks_exact(8), mean.chunks_exact(8));
+    let rest = xs.remainder().iter().zip(ms.remainder());
+    let rest: f64 = rest.map(|(x, m)| (x - alpha * m).powi(2)).sum();
+    for (x, m) in xs.zip(ms) {
+        for ((sum, x), m) in sums.iter_mut().zip(x).zip(m) {
+            *sum += (x - alpha * m).powi(2);
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}

@@ -1,0 +1,40 @@
+//! How much noise a stochastic interpolant has: the factor γ of z (Albergo, Boffi and Vanden-Eijnden 2023, section 4).
+//!
+//! | noise | γ(t) |
+//! | --- | --- |
+//! | [`BrownianBridge`] | `√(a t (1 − t))` |
+//! | [`Parabola`] | `t (1 − t)` |
+//! | [`SineSquared`] | `sin²(πt)` |
+//! | [`Constant`] | σ |
+
+mod brownian_bridge;
+mod constant;
+#[cfg(test)]
+mod contract;
+mod parabola;
+mod sine_squared;
+
+pub use brownian_bridge::BrownianBridge;
+pub use constant::Constant;
+pub use parabola::Parabola;
+pub use sine_squared::SineSquared;
+
+/// The factor of the noise and its derivative, for t in [0, 1]; at the ends, limits that may be infinite.
+///
+/// ```
+/// use advect_paths::path::gamma::Gamma;
+///
+/// /// `γ = t (1 − t)²`: the noise is early.
+/// struct Early;
+/// impl Gamma for Early {
+///     fn gamma(&self, t: f64) -> f64 { t * (1.0 - t).powi(2) }
+///     fn d_gamma(&self, t: f64) -> f64 { (1.0 - t) * (1.0 - 3.0 * t) }
+/// }
+/// assert_eq!(Early.gamma(0.5), 0.125);
+/// ```
+pub trait Gamma {
+    /// `γ(t)`, not negative.
+    fn gamma(&self, t: f64) -> f64;
+    /// The derivative `γ'(t)`.
+    fn d_gamma(&self, t: f64) -> f64;
+}

@@ -1,0 +1,196 @@
+//! A point of a conditional path, and what a field may be asked to predict there.
+
+use advect_core::{Coefficient, Error, Result};
+use advect_ops::combine;
+use candle_core::Tensor;
+
+use crate::Prediction;
+
+/// A point of a conditional path: the state, and whatever a field can be trained to predict from it.
+///
+/// Targets are computed when they are asked for. Those that the path does not have, or that are infinite at some of the
+/// times, are errors.
+#[derive(Debug, Clone)]
+pub struct PathPoint {
+    /// The state x_t, shaped like the endpoints.
+    pub x: Tensor,
+    velocity: Combination,
+    data: Option<Tensor>,
+    noise: Option<Noise>,
+    v: Option<Combination>,
+}
+
+/// `Σ c_k x_k`, not yet evaluated.
+type Combination = Vec<(Coefficient, Tensor)>;
+
+/// Standard normal noise in the state, and its factor there.
+#[derive(Debug, Clone)]
+struct Noise {
+    z: Tensor,
+    scale: Coefficient,
+}
+
+impl PathPoint {
+    /// A point from its state and velocity: all that flow matching needs.
+    pub fn new(x: Tensor, velocity: Tensor) -> Self {
+        Self::linear(x, vec![(Coefficient::Shared(1.0), velocity)])
+    }
+
+    /// A point whose velocity is a combination of other tensors; factors may be infinite as long as nobody asks.
+    pub(super) fn linear(x: Tensor, velocity: Combination) -> Self {
+        PathPoint {
+            x,
+            velocity,
+            data: None,
+            noise: None,
+            v: None,
+        }
+    }
+
+    /// With the end of the path, x1.
+    pub fn with_data(self, x1: Tensor) -> Self {
+        PathPoint {
+            data: Some(x1),
+            ..self
+        }
+    }
+
+    /// With the standard normal noise `z` whose multiple `scale · z` is the Gaussian part of the state.
+    pub fn with_noise(self, z: Tensor, scale: Coefficient) -> Self {
+        PathPoint {
+            noise: Some(Noise { z, scale }),
+            ..self
+        }
+    }
+
+    pub(super) fn with_velocity(self, velocity: Combination) -> Self {
+        PathPoint { velocity, ..self }
+    }
+
+    pub(super) fn with_v(self, v: Combination) -> Self {
+        PathPoint { v: Some(v), ..self }
+    }
+
+    /// The conditional velocity, the target of flow matching.
+    ///
+    /// # Errors
+    /// [`Error::Range`] where it is infinite.
+    pub fn velocity(&self) -> Result<Tensor> {
+        evaluate(&self.velocity)
+    }
+
+    /// The score of the path's Gaussian part, `∇ log p_t(x | x0, x1) = −z / scale`, whose mean given x_t is the marginal
+    /// score.
+    ///
+    /// # Errors
+    /// [`Error::Range`] without noise: on a path that has none, or at a time where its factor is 0.
+    pub fn score(&self) -> Result<Tensor> {
+        let noise = self.gaussian("a score")?;
+        let inverse = |scale: &f64| -1.0 / scale;
+        let factor = match &noise.scale {
+            Coefficient::Shared(scale) => Coefficient::Shared(inverse(scale)),
+            Coefficient::PerSample(scales) => {
+                Coefficient::PerSample(scales.iter().map(inverse).collect())
+            }
+        };
+        evaluate(&[(factor, noise.z.clone())])
+    }
+
+    /// The noise z, standard normal given the ends.
+    ///
+    /// # Errors
+    /// [`Error::Range`] on a path without noise.
+    pub fn noise(&self) -> Result<Tensor> {
+        Ok(self.gaussian("a noise")?.z.clone())
+    }
+
+    /// The factor of the noise in the state.
+    ///
+    /// # Errors
+    /// [`Error::Range`] on a path without noise.
+    pub fn noise_scale(&self) -> Result<Coefficient> {
+        Ok(self.gaussian("a noise")?.scale.clone())
+    }
+
+    /// The end of the path, x1.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a point that was made without it.
+    pub fn data(&self) -> Result<Tensor> {
+        self.data.clone().ok_or_else(|| missing("data"))
+    }
+
+    /// What a field of some [`Prediction`] is trained to say at this point.
+    ///
+    /// # Errors
+    /// Those of the method of the same name; [`Error::Range`] for [`Prediction::V`] on a path that is not affine.
+    pub fn target(&self, prediction: Prediction) -> Result<Tensor> {
+        match prediction {
+            Prediction::Velocity => self.velocity(),
+            Prediction::Score => self.score(),
+            Prediction::Noise => self.noise(),
+            Prediction::Data => self.data(),
+            Prediction::V => match &self.v {
+                Some(v) => evaluate(v),
+                None => Err(missing("α x0 − σ x1")),
+            },
+        }
+    }
+
+    fn gaussian(&self, what: &str) -> Result<&Noise> {
+        self.noise.as_ref().ok_or_else(|| missing(what))
+    }
+}
+
+fn missing(what: &str) -> Error {
+    Error::range(
+        "prediction",
+        what,
+        "one that this path has: it has no such target, and of those",
+    )
+}
+
+/// The sum, if all factors are finite.
+fn evaluate(terms: &[(Coefficient, Tensor)]) -> Result<Tensor> {
+    for (factor, _) in terms {
+        let infinite = |c: &f64| !c.is_finite();
+        let bad = match factor {
+            Coefficient::Shared(c) => Some(c).filter(|c| infinite(c)),
+            Coefficient::PerSample(c) => c.iter().find(|c| infinite(c)),
+        };
+        if let Some(bad) = bad {
+            let given = format!("a time where a factor of the target is {bad}");
+            return Err(Error::range("t", given, "a time at which it is finite"));
+        }
+    }
+    if let [(Coefficient::Shared(1.0), x)] = terms {
+        return Ok(x.clone());
+    }
+    let terms: Vec<(Coefficient, &Tensor)> = terms.iter().map(|(c, x)| (c.clone(), x)).collect();
+    combine(&terms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn what_a_path_has_not_is_an_error() {
+        let x = Tensor::new(&[1f64, 2.0], &Device::Cpu).unwrap();
+        let point = PathPoint::new(x.clone(), x.clone());
+        for prediction in [
+            Prediction::Score,
+            Prediction::Noise,
+            Prediction::Data,
+            Prediction::V,
+        ] {
+            let error = point.target(prediction).unwrap_err();
+            assert!(matches!(error, Error::Range { argument, .. } if argument == "prediction"));
+        }
+        let noisy = point.with_noise(x.clone(), Coefficient::PerSample(vec![0.5, 0.0]));
+        assert!(noisy.noise().is_ok());
+        let error = noisy.score().unwrap_err();
+        assert!(matches!(error, Error::Range { argument, .. } if argument == "t"));
+    }
+}

@@ -1,0 +1,132 @@
+//! Preconditioners: a denoiser made of a network whose inputs and outputs have unit size at every level of noise
+//! (Karras et al. 2022, section 5 and table 1).
+//!
+//! On any affine path, `y = x_t / α` is the data with noise of `ρ = σ/α`, and the denoiser is
+//! `D = c_skip(ρ) y + c_out(ρ) F(c_noise(ρ), c_in(ρ) y)`.
+//!
+//! | preconditioner | c_skip | c_out | c_in | c_noise |
+//! | --- | --- | --- | --- | --- |
+//! | [`EdmPreconditioner`] | `σ_d²/(ρ² + σ_d²)` | `ρ σ_d/√(ρ² + σ_d²)` | `1/√(ρ² + σ_d²)` | `¼ ln ρ` |
+//! | [`VpPreconditioner`] | 1 | `−ρ` | `1/√(ρ² + 1)` | `(M − 1) s(ρ)` |
+//! | [`VePreconditioner`] | 1 | `ρ` | 1 | `ln(ρ/2)` |
+
+mod edm;
+mod variance_exploding;
+mod variance_preserving;
+
+use advect_core::{Field, Jvp, Result, Time};
+use candle_core::Tensor;
+
+use crate::prediction::{finite, unit};
+use crate::reparametrized::{Factors, Reparametrized, factors, times};
+use crate::schedule::Schedule;
+
+pub use edm::EdmPreconditioner;
+pub use variance_exploding::VePreconditioner;
+pub use variance_preserving::VpPreconditioner;
+
+/// The coefficients of a preconditioned denoiser, at noise of standard deviation `noise` beside data of factor 1.
+pub trait Preconditioner {
+    /// The factor of the state in the answer, `c_skip`.
+    fn skip(&self, noise: f64) -> f64;
+    /// The factor of the network's output, `c_out`.
+    fn output(&self, noise: f64) -> f64;
+    /// The factor of the network's input, `c_in`.
+    fn input(&self, noise: f64) -> f64;
+    /// What the network is told as its time, `c_noise`.
+    fn label(&self, noise: f64) -> f64;
+}
+
+/// A network under a [`Preconditioner`]: the denoiser `E[x1 | x_t]` of an affine path, a field of
+/// [`Prediction::Data`](crate::Prediction::Data).
+///
+/// Where the network has derivatives along directions of the state, so has this; not along time.
+///
+/// ```
+/// use advect_core::{Field, Time};
+/// use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned};
+/// use advect_paths::schedule::Edm;
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// // A network that knows nothing: what is left is the best linear denoiser of data of this size.
+/// let network = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+/// let (schedule, preconditioner) = (Edm::default(), EdmPreconditioner::new(0.5)?);
+/// let denoiser = Preconditioned::new(&network, &preconditioner, &schedule);
+/// let x = Tensor::new(&[3f64], &Device::Cpu)?;
+/// let at = denoiser.at(&Time::Shared(0.0), &x)?.to_vec1::<f64>()?; // σ = 80
+/// assert!((at[0] - 3.0 * 0.25 / (6400.0 + 0.25)).abs() < 1e-15);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Preconditioned<'a, F: ?Sized, P: ?Sized, S: ?Sized> {
+    network: &'a F,
+    preconditioner: &'a P,
+    schedule: &'a S,
+}
+
+impl<'a, F: Field + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized>
+    Preconditioned<'a, F, P, S>
+{
+    /// A network, which is asked at times that the preconditioner makes of the path's.
+    pub fn new(network: &'a F, preconditioner: &'a P, schedule: &'a S) -> Self {
+        Preconditioned {
+            network,
+            preconditioner,
+            schedule,
+        }
+    }
+}
+
+impl<F: Field + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized> Reparametrized
+    for Preconditioned<'_, F, P, S>
+{
+    type Field = F;
+
+    fn inner(&self) -> &F {
+        self.network
+    }
+
+    fn factors(&self, t: &Time) -> Result<Factors> {
+        let [label, input, of_x, of_value] = factors(t, |t| {
+            let t = unit(t)?;
+            let (alpha, sigma) = (self.schedule.alpha(t), self.schedule.sigma(t));
+            let (p, noise) = (self.preconditioner, sigma / alpha);
+            let factors = [
+                p.label(noise),
+                p.input(noise) / alpha,
+                p.skip(noise) / alpha,
+                p.output(noise),
+            ];
+            finite(factors, t, || {
+                "a time with some signal and some noise".to_string()
+            })
+        })?;
+        Ok(Factors {
+            time: times(&label)?,
+            input,
+            of_x,
+            of_value,
+        })
+    }
+}
+
+impl<F: Field + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized> Field
+    for Preconditioned<'_, F, P, S>
+{
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        self.value(t, x)
+    }
+}
+
+impl<F: Jvp + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized> Jvp
+    for Preconditioned<'_, F, P, S>
+{
+    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.tangent(t, x, dt, dx)
+    }
+
+    fn jvp_each(&self, t: &Time, x: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+        self.tangents(t, x, dx)
+    }
+}

@@ -1,0 +1,246 @@
+//! The steps of DDPM (Ho et al. 2020, eq. 2–7; the cosine schedule of Nichol and Dhariwal 2021, eq. 17).
+
+use std::f64::consts::FRAC_PI_2;
+
+use advect_core::{Error, Result, check};
+
+use super::Schedule;
+
+/// T noise rates β_1 … β_T, and `ᾱ_k = Π_(i ≤ k) (1 − β_i)`; step k stands at time `t = 1 − k/T`, the data at k = 0.
+///
+/// At the steps, `α = √ᾱ_k` and `σ = √(1 − ᾱ_k)`. Between them ln ᾱ is linear in t: a variance-preserving diffusion
+/// with a constant rate a step, so that the steps of DDPM are exact at any subset of times. At a step, derivatives are
+/// those of its own interval, towards the data.
+///
+/// ```
+/// use advect_paths::schedule::{DiscreteDiffusion, Schedule};
+/// let ddpm = DiscreteDiffusion::default(); // 1,000 steps, β from 1e-4 to 0.02
+/// assert!((ddpm.alpha_bar(1) - (1.0 - 1e-4)).abs() < 1e-15);
+/// assert!((ddpm.alpha(ddpm.time(250)).powi(2) - ddpm.alpha_bar(250)).abs() < 1e-12);
+/// assert_eq!(ddpm.posterior_variance(1), 0.0);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct DiscreteDiffusion {
+    /// β_1 … β_T.
+    betas: Vec<f64>,
+    /// ln ᾱ_0 … ln ᾱ_T.
+    log_alpha_bars: Vec<f64>,
+}
+
+impl Default for DiscreteDiffusion {
+    /// 1,000 steps with β from 1e-4 to 0.02, as in Ho et al. 2020.
+    fn default() -> Self {
+        Self::from_rates(linear(1000, 1e-4, 0.02).collect())
+    }
+}
+
+fn linear(steps: usize, start: f64, end: f64) -> impl Iterator<Item = f64> {
+    let last = (steps.max(2) - 1) as f64;
+    (0..steps).map(move |i| start + (end - start) * i as f64 / last)
+}
+
+impl DiscreteDiffusion {
+    /// With rates that rise linearly from `beta_start` to `beta_end`.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0 steps or rates outside (0, 1).
+    pub fn linear(steps: usize, beta_start: f64, beta_end: f64) -> Result<Self> {
+        check::at_least_one("steps", steps)?;
+        let rate = |name, beta: f64| match beta > 0.0 && beta < 1.0 {
+            true => Ok(()),
+            false => Err(Error::range(name, beta, "a number in (0, 1)")),
+        };
+        rate("beta_start", beta_start)?;
+        rate("beta_end", beta_end)?;
+        Ok(Self::from_rates(
+            linear(steps, beta_start, beta_end).collect(),
+        ))
+    }
+
+    /// With `ᾱ(k) ∝ cos²(π/2 · (k/T + 0.008) / 1.008)` and rates of at most 0.999.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0 steps.
+    pub fn cosine(steps: usize) -> Result<Self> {
+        check::at_least_one("steps", steps)?;
+        let offset = 0.008;
+        let curve = |k: usize| {
+            let s = k as f64 / steps as f64;
+            (FRAC_PI_2 * (s + offset) / (1.0 + offset)).cos().powi(2)
+        };
+        let rates = (0..steps).map(|k| (1.0 - curve(k + 1) / curve(k)).min(0.999));
+        Ok(Self::from_rates(rates.collect()))
+    }
+
+    /// With rates β_1 … β_T of one's own.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] without rates, [`Error::Range`] for one outside (0, 1).
+    pub fn from_betas(betas: &[f64]) -> Result<Self> {
+        if betas.is_empty() {
+            return Err(Error::Empty {
+                argument: "betas".into(),
+            });
+        }
+        match betas.iter().find(|&&b| !(b > 0.0 && b < 1.0)) {
+            Some(bad) => Err(Error::range("betas", bad, "numbers in (0, 1)")),
+            None => Ok(Self::from_rates(betas.to_vec())),
+        }
+    }
+
+    fn from_rates(betas: Vec<f64>) -> Self {
+        let mut log_alpha_bars = vec![0.0];
+        let mut sum = 0.0;
+        for beta in &betas {
+            sum += (-beta).ln_1p();
+            log_alpha_bars.push(sum);
+        }
+        DiscreteDiffusion {
+            betas,
+            log_alpha_bars,
+        }
+    }
+
+    /// The number of steps, T.
+    pub fn steps(&self) -> usize {
+        self.betas.len()
+    }
+
+    /// The time of step k, `1 − k/T`.
+    pub fn time(&self, k: usize) -> f64 {
+        1.0 - k as f64 / self.steps() as f64
+    }
+
+    /// The times of all steps, k = 1 … T.
+    pub fn times(&self) -> Vec<f64> {
+        (1..=self.steps()).map(|k| self.time(k)).collect()
+    }
+
+    /// The rate β_k.
+    ///
+    /// # Panics
+    /// Unless `1 ≤ k ≤ T`.
+    pub fn beta(&self, k: usize) -> f64 {
+        self.betas[k - 1]
+    }
+
+    /// `ᾱ_k`, which is 1 for k = 0.
+    ///
+    /// # Panics
+    /// Unless `k ≤ T`.
+    pub fn alpha_bar(&self, k: usize) -> f64 {
+        self.log_alpha_bars[k].exp()
+    }
+
+    /// `1 − ᾱ_k`, without cancellation.
+    ///
+    /// # Panics
+    /// Unless `k ≤ T`.
+    pub fn noise_variance(&self, k: usize) -> f64 {
+        -self.log_alpha_bars[k].exp_m1()
+    }
+
+    /// The variance of `q(x_(k−1) | x_k, x_0)`, `β̃_k = β_k (1 − ᾱ_(k−1)) / (1 − ᾱ_k)` (Ho et al. 2020, eq. 7).
+    ///
+    /// # Panics
+    /// Unless `1 ≤ k ≤ T`.
+    pub fn posterior_variance(&self, k: usize) -> f64 {
+        self.beta(k) * self.noise_variance(k - 1) / self.noise_variance(k)
+    }
+
+    /// ln ᾱ, and its slope in t.
+    fn log_alpha_bar(&self, t: f64) -> (f64, f64) {
+        let steps = self.steps();
+        let position = ((1.0 - t) * steps as f64).clamp(0.0, steps as f64);
+        let k = (position.ceil() as usize).clamp(1, steps);
+        let (from, to) = (self.log_alpha_bars[k - 1], self.log_alpha_bars[k]);
+        let value = from + (position - (k - 1) as f64) * (to - from);
+        (value, (from - to) * steps as f64)
+    }
+}
+
+impl Schedule for DiscreteDiffusion {
+    fn alpha(&self, t: f64) -> f64 {
+        (0.5 * self.log_alpha_bar(t).0).exp()
+    }
+    fn sigma(&self, t: f64) -> f64 {
+        (-self.log_alpha_bar(t).0.exp_m1()).sqrt()
+    }
+    fn d_alpha(&self, t: f64) -> f64 {
+        let (value, slope) = self.log_alpha_bar(t);
+        0.5 * slope * (0.5 * value).exp()
+    }
+    fn d_sigma(&self, t: f64) -> f64 {
+        self.sigma_d_sigma(t) / self.sigma(t)
+    }
+    fn sigma_d_sigma(&self, t: f64) -> f64 {
+        let (value, slope) = self.log_alpha_bar(t);
+        -0.5 * slope * value.exp()
+    }
+    fn log_snr(&self, t: f64) -> f64 {
+        -(-self.log_alpha_bar(t).0).exp_m1().ln()
+    }
+    fn time_at_log_snr(&self, log_snr: f64) -> f64 {
+        let inverse = (-log_snr).exp();
+        let value = if inverse.is_finite() {
+            -inverse.ln_1p()
+        } else {
+            log_snr
+        };
+        // The first step at or below it; the table falls.
+        let k = self.log_alpha_bars.partition_point(|&l| l > value);
+        if k == 0 {
+            return 1.0;
+        }
+        if k > self.steps() {
+            return 0.0;
+        }
+        let (from, to) = (self.log_alpha_bars[k - 1], self.log_alpha_bars[k]);
+        let position = (k - 1) as f64 + (value - from) / (to - from);
+        (1.0 - position / self.steps() as f64).clamp(0.0, 1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::contract;
+
+    #[test]
+    fn keeps_the_contract() {
+        // Between the steps, where derivatives are continuous.
+        let between = |steps: usize| {
+            (0..100).map(move |i| (i as f64 * (steps / 100) as f64 + 0.5) / steps as f64)
+        };
+        let schedule = DiscreteDiffusion::default();
+        contract::check_at(&schedule, between(1000), 4e-4);
+        contract::check_at(
+            &DiscreteDiffusion::cosine(1000).unwrap(),
+            between(1000),
+            4e-4,
+        );
+        contract::check_at(
+            &DiscreteDiffusion::linear(100, 0.01, 0.2).unwrap(),
+            between(100),
+            4e-3,
+        );
+    }
+
+    #[test]
+    fn rates_are_constant_within_steps() {
+        let schedule = DiscreteDiffusion::from_betas(&[0.1, 0.5]).unwrap();
+        assert!((schedule.alpha_bar(2) - 0.45).abs() < 1e-15);
+        assert!((schedule.diffusion_squared(0.2) + 2.0 * 0.5f64.ln()).abs() < 1e-14);
+        assert!((schedule.diffusion_squared(0.9) + 2.0 * 0.9f64.ln()).abs() < 1e-14);
+        assert_eq!((schedule.time(0), schedule.time(2)), (1.0, 0.0));
+    }
+
+    #[test]
+    fn bad_rates_are_refused() {
+        assert!(DiscreteDiffusion::linear(0, 0.1, 0.2).is_err());
+        assert!(DiscreteDiffusion::linear(10, 0.0, 0.2).is_err());
+        assert!(DiscreteDiffusion::from_betas(&[]).is_err());
+        assert!(DiscreteDiffusion::from_betas(&[0.1, 1.0]).is_err());
+        assert!(DiscreteDiffusion::cosine(0).is_err());
+    }
+}

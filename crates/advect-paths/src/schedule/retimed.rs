@@ -1,0 +1,107 @@
+//! A schedule at another pace.
+
+use advect_core::{Error, Result};
+
+use super::Schedule;
+
+/// `α(w(t))`, `σ(w(t))` for a warp w of [0, 1]: the same states, reached at other times.
+///
+/// A field trained on the schedule follows the new one through [`Rescheduled`](crate::Rescheduled), exactly.
+///
+/// ```
+/// use advect_paths::schedule::{CondOt, Retimed, Schedule};
+/// # fn main() -> advect_core::Result<()> {
+/// // The shift of Esser et al. 2024, eq. 23, by a factor of 3, in our direction of time: more time at the noise.
+/// let shift = |t: f64| t / (t + 3.0 * (1.0 - t));
+/// let d_shift = |t: f64| 3.0 / (t + 3.0 * (1.0 - t)).powi(2);
+/// let shifted = Retimed::new(CondOt::default(), shift, d_shift)?;
+/// assert_eq!(shifted.alpha(0.5), 0.25);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retimed<S, W, D> {
+    schedule: S,
+    warp: W,
+    d_warp: D,
+}
+
+impl<S: Schedule, W: Fn(f64) -> f64, D: Fn(f64) -> f64> Retimed<S, W, D> {
+    /// With a warp and its derivative.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless the warp leads from 0 to 1 (to 1e-12) and rises between them, at 64 places that are
+    /// looked at.
+    pub fn new(schedule: S, warp: W, d_warp: D) -> Result<Self> {
+        for (t, w) in [(0.0, warp(0.0)), (1.0, warp(1.0))] {
+            // NaN is not near either.
+            if (w - t).abs() > 1e-12 || w.is_nan() {
+                let given = format!("w({t}) = {w}");
+                return Err(Error::range("warp", given, "a warp from 0 to 1"));
+            }
+        }
+        let places = (1..=64).map(|i| f64::from(i) / 64.0);
+        for t in places {
+            let (before, now, slope) = (warp(t - 1.0 / 64.0), warp(t), d_warp(t - 1.0 / 128.0));
+            if !(now > before && slope >= 0.0) {
+                let given = format!("w(t) = {now} and w'(t) = {slope} near t = {t}");
+                return Err(Error::range("warp", given, "a warp that rises"));
+            }
+        }
+        Ok(Retimed {
+            schedule,
+            warp,
+            d_warp,
+        })
+    }
+
+    fn at(&self, t: f64) -> f64 {
+        (self.warp)(t).clamp(0.0, 1.0)
+    }
+}
+
+impl<S: Schedule, W: Fn(f64) -> f64, D: Fn(f64) -> f64> Schedule for Retimed<S, W, D> {
+    fn alpha(&self, t: f64) -> f64 {
+        self.schedule.alpha(self.at(t))
+    }
+    fn sigma(&self, t: f64) -> f64 {
+        self.schedule.sigma(self.at(t))
+    }
+    fn d_alpha(&self, t: f64) -> f64 {
+        self.schedule.d_alpha(self.at(t)) * (self.d_warp)(t)
+    }
+    fn d_sigma(&self, t: f64) -> f64 {
+        self.schedule.d_sigma(self.at(t)) * (self.d_warp)(t)
+    }
+    fn sigma_d_sigma(&self, t: f64) -> f64 {
+        self.schedule.sigma_d_sigma(self.at(t)) * (self.d_warp)(t)
+    }
+    fn log_snr(&self, t: f64) -> f64 {
+        self.schedule.log_snr(self.at(t))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{CondOt, Cosine, VariancePreserving, contract};
+
+    #[test]
+    fn keeps_the_contract() {
+        let square = |t: f64| 0.5 * (t + t * t);
+        let d_square = |t: f64| 0.5 + t;
+        contract::check(&Retimed::new(CondOt::default(), square, d_square).unwrap());
+        contract::check(&Retimed::new(Cosine, square, d_square).unwrap());
+        contract::check(&Retimed::new(VariancePreserving::default(), square, d_square).unwrap());
+    }
+
+    #[test]
+    fn bad_warps_are_refused() {
+        let reject = |warp: fn(f64) -> f64| Retimed::new(Cosine, warp, |_| 1.0).is_err();
+        assert!(reject(|t| 1.0 - t));
+        assert!(reject(|t| t + 0.1));
+        assert!(reject(|_| f64::NAN));
+        assert!(reject(|t| (3.5 * std::f64::consts::PI * t).sin().powi(2)));
+        assert!(!reject(|t| t));
+    }
+}
