@@ -10,7 +10,7 @@ fn cfm_mlp(c: &mut Criterion) {
         let store = store();
         let net = mlp(&store, dim, width).unwrap();
         let mut optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
-        let objective = FlowMatching::new(Affine::new(CondOt::default()));
+        let objective = flow_matching(Affine::new(CondOt::default()));
         let data = points(0, batch, dim).unwrap();
         let mut rng = Generator::from_seed(1);
         c.bench_function(&format!("train/cfm_mlp/w{width}_b{batch}_d{dim}"), |b| {

@@ -81,7 +81,7 @@ fn main() -> Result<()> {
     let started = Instant::now();
     // Late times matter most to the eye: there the last of the noise goes.
     let objective =
-        FlowMatching::new(Affine::new(CondOt::default())).times(LogitNormal::new(0.5, 1.0)?);
+        flow_matching(Affine::new(CondOt::default())).times(LogitNormal::new(0.5, 1.0)?);
     let dropout = ConditionDropout::new(0.1)?;
     let batches = Batches::new(digits.len(), args.batch, key.named("batches"))?;
     let loss = |step: usize, rng: &mut Generator| {

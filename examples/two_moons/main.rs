@@ -131,7 +131,7 @@ fn fit(data: &[Tensor; 2], coupling: &dyn Coupling, args: &Args, key: &Key) -> R
     let optimizer = AdamW::from_store(&store, config)?;
     let mut trainer =
         Trainer::new(&store, optimizer, key.named("training").into()).ema(args.ema)?;
-    let objective = FlowMatching::new(ConstantSigma::new(0.1)?);
+    let objective = flow_matching(ConstantSigma::new(0.1)?);
     let sources = Batches::new(TRAINING_POINTS, BATCH, key.named("sources"))?;
     let targets = Batches::new(TRAINING_POINTS, BATCH, key.named("targets"))?;
     let loss = |step: usize, rng: &mut Generator| {

@@ -2,11 +2,11 @@
 //!
 //! An [`Objective`](objective::Objective) turns a field and a batch of pairs into one loss per sample;
 //! a [`TimeSampler`](time_sampler::TimeSampler) draws the times, a [`Weighting`](weighting::Weighting)
-//! weighs them.
+//! weighs them, a [`Distance`](distance::Distance) compares, a [`Decoder`](decoder::Decoder) ends a bound.
 //!
 //! ```
 //! use advect_core::{Generator, Time};
-//! use advect_objectives::objective::{FlowMatching, Objective};
+//! use advect_objectives::objective::{Objective, flow_matching};
 //! use advect_paths::{path::Affine, schedule::CondOt};
 //! use candle_core::{DType, Device, Tensor};
 //! # fn main() -> advect_core::Result<()> {
@@ -15,7 +15,7 @@
 //! let x1 = (&x0 + 3.0)?;
 //! // A field that knows the answer: everything moves by 3.
 //! let field = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 3.0)?);
-//! let objective = FlowMatching::new(Affine::new(CondOt::default()));
+//! let objective = flow_matching(Affine::new(CondOt::default()));
 //! let losses = objective.losses(&field, &x0, &x1, &mut rng)?;
 //! assert_eq!(losses.dims(), [64]);
 //! assert!(losses.max_all()?.to_scalar::<f32>()? < 1e-10);
@@ -24,6 +24,8 @@
 //! ```
 
 mod condition_dropout;
+pub mod decoder;
+pub mod distance;
 pub mod objective;
 pub mod time_sampler;
 pub mod weighting;

@@ -8,14 +8,14 @@
 //! | --- | --- | --- |
 //! | [`core`] | `advect-core` | fields, time, errors, seeded randomness, test problems |
 //! | [`ops`] | `advect-ops` | fast differentiable operations, forward mode, updates in place |
-//! | [`paths`] | `advect-paths` | schedules, paths, couplings, conversions |
-//! | [`objectives`] | `advect-objectives` | flow matching, time samplers, weightings |
+//! | [`paths`] | `advect-paths` | schedules, paths, couplings, closed forms, conversions |
+//! | [`objectives`] | `advect-objectives` | flow and score matching, diffusion, likelihood |
 //! | [`solvers`] | `advect-solvers` | ordinary and stochastic differential equations, gradients, divergences |
 //! | [`models`] | `advect-models` | networks, the parameter store |
 //! | [`train`] | `advect-train` | AdamW, averages, checkpoints, the training loop |
 //! | [`metrics`] | `advect-metrics` | Wasserstein, energy, MMD, nearest neighbours |
 //! | [`data`] | `advect-data` | toy data, digits, shuffled batches |
-//! | [`transport`] | `advect-transport` | exact optimal assignment |
+//! | [`transport`] | `advect-transport` | exact optimal assignment, Sinkhorn |
 
 pub use advect_core as core;
 pub use advect_data as data;
@@ -39,13 +39,25 @@ pub mod prelude {
     pub use advect_data::{Batches, Digits};
     pub use advect_models::{Activation, Mlp, ParameterStore, Stateful, TimeEmbedding};
     pub use advect_objectives::ConditionDropout;
-    pub use advect_objectives::objective::{FlowMatching, Objective};
-    pub use advect_objectives::time_sampler::{LogitNormal, Stratified, TimeSampler, Uniform};
+    pub use advect_objectives::distance::{Distance, PseudoHuber, SquaredError};
+    pub use advect_objectives::objective::{
+        Coupled, MaximumLikelihood, Objective, Regression, flow_matching, rectified_flow,
+        score_matching,
+    };
+    pub use advect_objectives::time_sampler::{
+        LogitNormal, Stratified, TimeSampler, Uniform, UniformWithin,
+    };
     pub use advect_objectives::weighting::Weighting;
     pub use advect_paths::Prediction;
-    pub use advect_paths::coupling::{Coupling, ExactOt, Independent};
-    pub use advect_paths::path::{Affine, ConstantSigma, Path, PathPoint};
-    pub use advect_paths::schedule::{CondOt, Cosine, Schedule, VariancePreserving};
+    pub use advect_paths::closed_form::{FiniteData, GaussianMixture, Law};
+    pub use advect_paths::coupling::{Coupling, EntropicOt, ExactOt, Independent};
+    pub use advect_paths::path::{
+        Affine, ConstantSigma, Interpolant, Path, PathPoint, SchrodingerBridge,
+    };
+    pub use advect_paths::schedule::{
+        CondOt, Cosine, DiscreteDiffusion, Edm, Schedule, SubVariancePreserving, VarianceExploding,
+        VariancePreserving,
+    };
     pub use advect_solvers::controller::{Adaptive, Fixed};
     pub use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
     pub use advect_solvers::stepper::{Dopri5, Dopri8, Euler, Heun, Midpoint, Rk4, Tsit5};

@@ -1,15 +1,64 @@
 //! Objectives: from a field and a batch of pairs to one loss per sample.
 //!
-//! | objective | loss of a sample |
-//! | --- | --- |
-//! | [`FlowMatching`] | `w(t) |v(t, x_t) − u_t|² / d`, u the path's conditional velocity |
+//! Nearly all are a [`Regression`]: of what a field predicts on what a path says, at times of some law, with a weighting
+//! and a distance. These compositions have names:
+//!
+//! | objective | path | prediction | times | weights |
+//! | --- | --- | --- | --- | --- |
+//! | [`flow_matching`] | any | velocity | uniform | 1 |
+//! | [`rectified_flow`], [`iadb`] | straight lines | velocity | uniform | 1 |
+//! | [`one_step_distillation`] | straight lines | velocity | 0 | 1 |
+//! | [`stable_diffusion_3`] | straight lines | velocity | logit-normal | 1 |
+//! | [`interpolant_velocity`] | any | velocity | uniform | 1, quadratic |
+//! | [`interpolant_denoiser`] | any with noise | noise | uniform | 1, quadratic |
+//! | [`score_matching`] | affine | score | uniform | `σ²` |
+//! | [`ncsn`] | exploding variance | score | levels | `σ²` |
+//! | [`score_flow`] | affine | score | uniform in log-SNR | `g²/p` |
+//! | [`ddpm`] | DDPM's steps | noise | steps | 1 |
+//! | [`edm`] | EDM's levels | data | log-normal σ | EDM's |
+//!
+//! Others are no regression, or need more than a field:
+//!
+//! | objective | of | loss |
+//! | --- | --- | --- |
+//! | [`Coupled`] | another objective | on pairs that a coupling makes |
+//! | [`VariationalBound`] | a noise | DDPM's bound of the likelihood, in nats |
+//! | [`ScoreAndFlow`] | a velocity and a score | both regressions: [SF]²M |
+//! | [`ImplicitScoreMatching`], [`SlicedScoreMatching`] | a score with derivatives | `½ |s|² + ∇·s` |
+//! | [`MaximumLikelihood`] | a velocity with derivatives | `−log p₁`, with regularisers |
 
+mod coupled;
+mod ddpm;
+mod edm;
 mod flow_matching;
+mod iadb;
+mod implicit_score_matching;
+mod maximum_likelihood;
+mod rectified_flow;
+mod regression;
+mod score_and_flow;
+mod score_matching;
+mod stable_diffusion_3;
+mod stochastic_interpolant;
+mod variational_bound;
 
 use advect_core::{Error, Field, Generator, Result, check};
 use candle_core::Tensor;
 
-pub use flow_matching::FlowMatching;
+pub use coupled::Coupled;
+pub use ddpm::ddpm;
+pub use edm::edm;
+pub use flow_matching::flow_matching;
+pub use iadb::iadb;
+pub use implicit_score_matching::{ImplicitScoreMatching, SlicedScoreMatching};
+pub use maximum_likelihood::{MaximumLikelihood, log_standard_normal};
+pub use rectified_flow::{one_step_distillation, rectified_flow, reflow};
+pub use regression::Regression;
+pub use score_and_flow::{ScoreAndFlow, ScoreAndFlowLosses};
+pub use score_matching::{ncsn, score_flow, score_matching};
+pub use stable_diffusion_3::stable_diffusion_3;
+pub use stochastic_interpolant::{interpolant_denoiser, interpolant_velocity};
+pub use variational_bound::{BoundTerms, ReverseVariance, VariationalBound};
 
 /// A training objective on pairs of source and target samples.
 ///

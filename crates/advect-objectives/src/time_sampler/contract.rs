@@ -2,7 +2,33 @@
 
 use advect_core::Generator;
 
-use super::TimeSampler;
+use super::{TimeDensity, TimeSampler};
+
+/// [`check`], and that the density is the derivative of the distribution function.
+pub(crate) fn check_density(sampler: &impl TimeDensity, distribution: impl Fn(f64) -> f64) {
+    check(sampler, &distribution);
+    for k in 1..50 {
+        let t = f64::from(k) / 50.0;
+        let h = 1e-3 * t.min(1.0 - t);
+        let slope = advect_core::testing::derivative(&distribution, t, h);
+        let density = sampler.density(t);
+        assert!(
+            (density - slope).abs() < 1e-6 * (1.0 + slope),
+            "p({t}) = {density}, {slope}"
+        );
+    }
+}
+
+/// `Φ(z)`, by its series: to 1e-10 for |z| < 6.
+pub(crate) fn normal_distribution(z: f64) -> f64 {
+    let (mut term, mut sum, mut k) = (z, z, 1.0);
+    while term.abs() > 1e-16 * sum.abs() {
+        k += 2.0;
+        term *= z * z / k;
+        sum += term;
+    }
+    0.5 + sum * super::normal_density(z)
+}
 
 /// Checks the count, the range, reproducibility, and the law by the Kolmogorov–Smirnov distance to a
 /// given distribution function.

@@ -3,20 +3,37 @@
 //! | sampler | law of t |
 //! | --- | --- |
 //! | [`Uniform`] | uniform on [0, 1) |
+//! | [`UniformWithin`] | uniform between two times |
 //! | [`Stratified`] | uniform, one in each of `batch` equal intervals |
+//! | [`Levels`] | one of finitely many times |
 //! | [`LogitNormal`] | `logit(t) ~ N(mean, std²)` |
+//! | [`Mode`], [`CosMap`] | the other densities of Stable Diffusion 3 |
+//! | [`LogNormalNoise`] | `ln(σ/α) ~ N(mean, std²)`, as EDM has it |
+//! | [`UniformLogSnr`] | uniform in the logarithm of the signal-to-noise ratio |
 
 #[cfg(test)]
 mod contract;
+mod cos_map;
+mod levels;
+mod log_normal_noise;
 mod logit_normal;
+mod mode;
 mod stratified;
 mod uniform;
+mod uniform_log_snr;
+mod uniform_within;
 
 use advect_core::{Generator, Result};
 
+pub use cos_map::CosMap;
+pub use levels::Levels;
+pub use log_normal_noise::LogNormalNoise;
 pub use logit_normal::LogitNormal;
+pub use mode::Mode;
 pub use stratified::Stratified;
 pub use uniform::Uniform;
+pub use uniform_log_snr::UniformLogSnr;
+pub use uniform_within::UniformWithin;
 
 /// A law of training times in [0, 1].
 ///
@@ -48,6 +65,12 @@ pub trait TimeSampler {
     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>>;
 }
 
+/// A law of times with a density.
+pub trait TimeDensity: TimeSampler {
+    /// The density at t, which integrates to 1 over [0, 1].
+    fn density(&self, t: f64) -> f64;
+}
+
 macro_rules! forward {
     ($($pointer:ty),*) => {$(
         impl<T: TimeSampler + ?Sized> TimeSampler for $pointer {
@@ -58,3 +81,26 @@ macro_rules! forward {
     )*};
 }
 forward!(&T, Box<T>);
+
+/// `φ(z)`, the standard normal density.
+fn normal_density(z: f64) -> f64 {
+    (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt()
+}
+
+/// The integral of a smooth function by Simpson's rule.
+fn integral(f: impl Fn(f64) -> f64, low: f64, high: f64) -> f64 {
+    let panels = 4000;
+    let h = (high - low) / f64::from(panels);
+    let sum: f64 = (0..=panels)
+        .map(|i| {
+            let weight = match i {
+                0 => 1.0,
+                i if i == panels => 1.0,
+                i if i % 2 == 1 => 4.0,
+                _ => 2.0,
+            };
+            weight * f(low + h * f64::from(i))
+        })
+        .sum();
+    sum * h / 3.0
+}

@@ -4,7 +4,7 @@
 use advect_core::{Generator, Result};
 use rand_distr::StandardUniform;
 
-use super::TimeSampler;
+use super::{TimeDensity, TimeSampler};
 
 /// One time in each of `batch` equal intervals: `t_i = (i + u_i) / batch` with `u_i` uniform on [0, 1).
 ///
@@ -33,6 +33,12 @@ impl TimeSampler for Stratified {
     }
 }
 
+impl TimeDensity for Stratified {
+    fn density(&self, _: f64) -> f64 {
+        1.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +46,6 @@ mod tests {
 
     #[test]
     fn keeps_the_contract() {
-        contract::check(&Stratified, |t| t);
+        contract::check_density(&Stratified, |t| t);
     }
 }

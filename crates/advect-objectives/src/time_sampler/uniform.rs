@@ -3,7 +3,7 @@
 use advect_core::{Generator, Result};
 use rand_distr::StandardUniform;
 
-use super::TimeSampler;
+use super::{TimeDensity, TimeSampler};
 
 /// Independent times, uniform on [0, 1).
 ///
@@ -22,6 +22,12 @@ impl TimeSampler for Uniform {
     }
 }
 
+impl TimeDensity for Uniform {
+    fn density(&self, _: f64) -> f64 {
+        1.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +35,6 @@ mod tests {
 
     #[test]
     fn keeps_the_contract() {
-        contract::check(&Uniform, |t| t);
+        contract::check_density(&Uniform, |t| t);
     }
 }

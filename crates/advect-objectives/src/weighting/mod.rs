@@ -1,12 +1,30 @@
 //! Weightings: how much a time counts.
 //!
-//! | weighting | w(t) |
-//! | --- | --- |
-//! | [`Unweighted`] | 1 |
-//! | any `Fn(f64) -> f64` | itself |
+//! | weighting | w(t) | for |
+//! | --- | --- | --- |
+//! | [`Unweighted`] | 1 | |
+//! | any `Fn(f64) -> f64` | itself | |
+//! | [`NoiseVariance`] | `σ²` | the score: NCSN, score SDE |
+//! | [`Diffusion`] | `g²` | the score: the likelihood |
+//! | [`MinSnr`] | `min(SNR, γ)`, in terms of the data | any prediction |
+//! | [`AsPrediction`] | what turns a loss of one prediction into that of another | any prediction |
+//! | [`EdmWeight`] | `(σ² + σ_d²)/(σ σ_d)²` | the data |
+//! | [`Importance`] | another weighting over the density of times | times that are not uniform |
 
+mod as_prediction;
+mod diffusion;
+mod edm_weight;
+mod importance;
+mod min_snr;
+mod noise_variance;
 mod unweighted;
 
+pub use as_prediction::AsPrediction;
+pub use diffusion::Diffusion;
+pub use edm_weight::EdmWeight;
+pub use importance::Importance;
+pub use min_snr::MinSnr;
+pub use noise_variance::NoiseVariance;
 pub use unweighted::Unweighted;
 
 /// The weight of a time in an objective; any function of time is one.
@@ -17,7 +35,7 @@ pub use unweighted::Unweighted;
 /// assert_eq!((|t: f64| t * t).weight(0.5), 0.25);
 /// ```
 pub trait Weighting {
-    /// The weight `w(t)`; an objective reports a weight that is not finite as an error.
+    /// The weight `w(t)`; an objective reports one that is negative or not finite as an error.
     fn weight(&self, t: f64) -> f64;
 }
 

@@ -17,8 +17,11 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// A probe for each sample of x.
-    pub(super) fn draw(self, x: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+    /// A probe for each sample of x, shaped like x.
+    ///
+    /// # Errors
+    /// [`Error::DType`] unless x is a float.
+    pub fn draw(self, x: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         match self {
             Probe::Gaussian => rng.normal_like(x),
             Probe::Rademacher => {

@@ -1,0 +1,35 @@
+//! Decoders: the last step of a diffusion's bound, from the least noisy state to the data.
+//!
+//! | decoder | of data |
+//! | --- | --- |
+//! | [`Gaussian`] | of any value: a density |
+//! | [`Discretized`] | on a grid of levels in [−1, 1], such as the 256 of images: a probability |
+
+mod discretized;
+mod gaussian;
+
+use advect_core::{Result, check, shape};
+use candle_core::Tensor;
+
+pub use discretized::Discretized;
+pub use gaussian::Gaussian;
+
+/// The likelihood of data given a Gaussian around it.
+pub trait Decoder {
+    /// `log p(x1)`, in nats, `(batch,)`, of data `(batch, ...)` under a Gaussian of a mean of the same shape and one
+    /// variance.
+    ///
+    /// # Errors
+    /// Typed errors for tensors that are not alike, and data that the decoder is not for.
+    fn log_likelihood(&self, x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor>;
+}
+
+/// Sums logarithms of densities over each sample: `Σ −½ (x − μ)²/v − ½ ln 2πv`.
+fn log_density(x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor> {
+    check::alike("mean", mean, "x1", x1)?;
+    check::positive("variance", variance)?;
+    let dim = (x1.elem_count() / check::batch("x1", x1)?) as f64;
+    let squares = shape::sum_per_sample(&(x1 - mean)?.sqr()?)?;
+    let constant = -0.5 * dim * (2.0 * std::f64::consts::PI * variance).ln();
+    Ok(squares.affine(-0.5 / variance, constant)?)
+}

@@ -1,0 +1,357 @@
+//! Objectives that are the same by different names, sample by sample.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use advect_core::testing::assert_close;
+use advect_core::{Field, Generator, Result, Time};
+use advect_objectives::distance::{Quadratic, SquaredNorm};
+use advect_objectives::objective::*;
+use advect_objectives::time_sampler::{Levels, TimeDensity, UniformLogSnr, UniformWithin};
+use advect_objectives::weighting::{AsPrediction, EdmWeight, MinSnr, NoiseVariance, Weighting};
+use advect_paths::Prediction;
+use advect_paths::closed_form::{Covariance, FiniteData, Gaussian, Law};
+use advect_paths::coupling::{ConditionalOt, Coupling, EntropicOt, ExactOt};
+use advect_paths::path::{Affine, ConstantSigma, Path};
+use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned, Preconditioner};
+use advect_paths::schedule::*;
+use advect_solvers::divergence::{Exact, Probe};
+use advect_solvers::stepper::Dopri5;
+use advect_solvers::{Solver, controller::Adaptive};
+use candle_core::{DType, Device, Tensor};
+use common::{mean, mixture, pairs};
+
+/// Any field will do.
+fn field(t: &Time, x: &Tensor) -> Result<Tensor> {
+    t.coefficient(|t| 1.0 + t)?.times(&x.sin()?)
+}
+
+/// Losses with the same pairs and the same random numbers.
+fn losses(objective: &dyn Objective, field: &dyn Field) -> Tensor {
+    let mut rng = Generator::from_seed(11);
+    let (x0, x1) = pairs(50, &mut rng);
+    objective.losses(field, &x0, &x1, &mut rng).unwrap()
+}
+
+#[test]
+fn ddpm_is_denoising_score_matching_weighed_by_the_variance() {
+    let steps = DiscreteDiffusion::default();
+    let as_score = Prediction::Noise.field(&field, Prediction::Score, &steps);
+    let score = score_matching(steps.clone()).times(Levels::of_steps(&steps));
+    let (a, b) = (
+        losses(&ddpm(steps.clone()), &field),
+        losses(&score, &as_score),
+    );
+    assert_close(&a, &b, 1e-10, 1e-12);
+}
+
+#[test]
+fn every_prediction_has_the_loss_of_every_other() {
+    let vp = VariancePreserving::default();
+    let times = UniformWithin::new(0.01, 0.99).unwrap();
+    let all = [
+        Prediction::Velocity,
+        Prediction::Score,
+        Prediction::Noise,
+        Prediction::Data,
+        Prediction::V,
+    ];
+    for from in all {
+        for to in all {
+            let weighting = AsPrediction::new(vp, from, to);
+            let here = Regression::new(Affine::new(vp), from)
+                .times(times)
+                .weighting(weighting);
+            let there = Regression::new(Affine::new(vp), to).times(times);
+            let seen = from.field(&field, to, &vp);
+            assert_close(&losses(&here, &field), &losses(&there, &seen), 1e-8, 1e-10);
+        }
+    }
+}
+
+#[test]
+fn straight_lines_by_three_names() {
+    let rectified = losses(&rectified_flow(), &field);
+    assert_close(&losses(&iadb(), &field), &rectified, 0.0, 0.0);
+    let cond_ot = flow_matching(Affine::new(CondOt::new(0.0).unwrap()));
+    assert_close(&losses(&cond_ot, &field), &rectified, 0.0, 0.0);
+    // Without noise, I-CFM has the same points, too.
+    let (x0, x1) = pairs(9, &mut Generator::from_seed(0));
+    let t = Time::Shared(0.3);
+    let path = ConstantSigma::new(0.0).unwrap();
+    let a = path
+        .sample(&t, &x0, &x1, &mut Generator::from_seed(1))
+        .unwrap();
+    let b = Affine::new(CondOt::default()).sample(&t, &x0, &x1, &mut Generator::from_seed(1));
+    let b = b.unwrap();
+    assert_close(&a.x, &b.x, 1e-15, 1e-15);
+    assert_close(&a.velocity().unwrap(), &b.velocity().unwrap(), 1e-15, 0.0);
+}
+
+#[test]
+fn score_flow_is_the_loss_of_the_noise_at_uniform_log_snr() {
+    let vp = VariancePreserving::default();
+    let (start, end) = (0.0, 0.999);
+    let objective = score_flow(vp, start, end).unwrap();
+    let times = UniformLogSnr::new(vp, start, end).unwrap();
+    let width = vp.log_snr(end) - vp.log_snr(start);
+    let noise = Regression::new(Affine::new(vp), Prediction::Noise)
+        .times(times)
+        .weighting(move |_: f64| width);
+    let as_noise = Prediction::Score.field(&field, Prediction::Noise, &vp);
+    assert_close(
+        &losses(&objective, &field),
+        &losses(&noise, &as_noise),
+        1e-9,
+        1e-12,
+    );
+    // The density integrates to one.
+    let sum: f64 = (0..100_000)
+        .map(|i| times.density((f64::from(i) + 0.5) / 1e5 * 0.999) * 0.999e-5)
+        .sum();
+    assert!((sum - 1.0).abs() < 1e-3, "{sum}");
+}
+
+#[test]
+fn the_quadratic_loss_is_half_the_squared_norm_less_a_constant() {
+    let path = Affine::new(Cosine);
+    let quadratic = losses(&flow_matching(path).distance(Quadratic), &field);
+    let square = losses(&flow_matching(path).distance(SquaredNorm), &field);
+    let nothing = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let constant = losses(&flow_matching(path).distance(SquaredNorm), &nothing);
+    let expected = ((square - constant).unwrap() * 0.5).unwrap();
+    assert_close(&quadratic, &expected, 1e-12, 1e-12);
+}
+
+#[test]
+fn edm_counts_the_same_at_all_levels() {
+    // w(σ) c_out(σ)² = 1: the loss is that of the network's own target, of unit variance.
+    let (edm, preconditioner) = (Edm::default(), EdmPreconditioner::new(0.7).unwrap());
+    let weighting = EdmWeight::new(edm, 0.7).unwrap();
+    for t in [0.0, 0.2, 0.5, 0.9, 1.0] {
+        let output = preconditioner.output(edm.sigma(t));
+        assert!((weighting.weight(t) * output * output - 1.0).abs() < 1e-12);
+    }
+    let nothing = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let denoiser = Preconditioned::new(&nothing, &preconditioner, &edm);
+    let mut rng = Generator::from_seed(5);
+    let x1 = (rng.normal((20_000, 1), DType::F64, &Device::Cpu).unwrap() * 0.7).unwrap();
+    let x0 = rng.normal_like(&x1).unwrap();
+    let loss = super_edm(edm).loss(&denoiser, &x0, &x1, &mut rng).unwrap();
+    assert!((mean(&loss) - 1.0).abs() < 0.03, "{}", mean(&loss));
+}
+
+fn super_edm(edm: Edm) -> impl Objective {
+    advect_objectives::objective::edm(edm, 0.7).unwrap()
+}
+
+#[test]
+fn min_snr_weights_of_the_paper() {
+    let vp = VariancePreserving::default();
+    for t in [0.0, 0.1, 0.5, 0.8, 0.95, 0.999] {
+        let snr = (vp.alpha(t) / vp.sigma(t)).powi(2);
+        let weight = |p| MinSnr::new(vp, 5.0, p).unwrap().weight(t);
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9 * b, "{a} {b} at {t}");
+        close(weight(Prediction::Data), snr.min(5.0));
+        close(weight(Prediction::Noise), snr.min(5.0) / snr);
+        close(weight(Prediction::V), snr.min(5.0) / (snr + 1.0));
+    }
+    // Where there is no signal, the limit: min(SNR, γ)/SNR = 1.
+    let weight = MinSnr::new(Cosine, 5.0, Prediction::Noise)
+        .unwrap()
+        .weight(0.0);
+    assert!((weight - 1.0).abs() < 1e-6, "{weight}");
+}
+
+#[test]
+fn the_simple_objective_is_the_bound_without_its_weights() {
+    let steps = DiscreteDiffusion::linear(30, 0.01, 0.2).unwrap();
+    let mut rng = Generator::from_seed(4);
+    let (x0, x1) = pairs(20_000, &mut rng);
+    let bound = VariationalBound::new(steps.clone());
+    // The estimate from one step each is that of all steps on average.
+    let terms = bound.terms(&field, &x1, &mut rng).unwrap();
+    let all = mean(&terms.total().unwrap());
+    let one = bound.losses(&field, &x0, &x1, &mut rng).unwrap();
+    let error = {
+        let m = mean(&one);
+        let variance = mean(&(&one - m).unwrap().sqr().unwrap());
+        (variance / 20_000.0).sqrt()
+    };
+    assert!(
+        (mean(&one) - all).abs() < 4.0 * error,
+        "{} {all} ± {error}",
+        mean(&one)
+    );
+    assert_eq!(terms.steps.len(), 29);
+    // Each term is that of the simple objective times β²/(2σ²α(1 − ᾱ)), with σ² = β and a constant of the variances.
+    let noise = Regression::new(Affine::new(steps.clone()), Prediction::Noise);
+    for k in [2, 10, 30] {
+        let times = Levels::new(vec![steps.time(k)]).unwrap();
+        let simple = noise.clone().times(times).distance(SquaredNorm);
+        let simple = mean(&simple.losses(&field, &x0, &x1, &mut rng).unwrap());
+        let (beta, left) = (steps.beta(k), steps.noise_variance(k));
+        let ratio = steps.posterior_variance(k) / beta;
+        let constant = ratio - 1.0 - ratio.ln();
+        let expected = simple * beta / (2.0 * (1.0 - beta) * left) + constant;
+        let ours = mean(&terms.steps[k - 2]);
+        assert!(
+            (ours / expected - 1.0).abs() < 0.05,
+            "{k}: {ours} {expected}"
+        );
+    }
+}
+
+/// `E L_(k−1)`, for N(m, s²) data and the exact noise: both Gaussians of each step are known.
+#[test]
+fn the_bound_of_a_gaussian_in_closed_form() {
+    let (m, v) = (0.4, 0.6f64);
+    let mean_tensor = Tensor::new(&[m], &Device::Cpu).unwrap();
+    let law = Gaussian::new(&mean_tensor, Covariance::isotropic(v).unwrap()).unwrap();
+    let mut rng = Generator::from_seed(8);
+    let x1 = law
+        .sample(20_000, DType::F64, &Device::Cpu, &mut rng)
+        .unwrap();
+    let entropy = 0.5 * (2.0 * std::f64::consts::PI * std::f64::consts::E * v).ln();
+    let mut gaps = Vec::new();
+    for count in [10, 40, 160] {
+        let scale = 10.0 / count as f64;
+        let steps = DiscreteDiffusion::linear(count, 0.02 * scale, 0.9 * scale).unwrap();
+        let noise = law.field(Prediction::Noise, &steps);
+        for variance in [ReverseVariance::Beta, ReverseVariance::Posterior] {
+            let bound = VariationalBound::new(steps.clone()).variance(variance);
+            let terms = bound.terms(&noise, &x1, &mut rng).unwrap();
+            let mut sum = 0.0;
+            for k in 1..=count {
+                let (beta, left) = (steps.beta(k), steps.noise_variance(k));
+                let ours = match variance {
+                    ReverseVariance::Beta => beta,
+                    ReverseVariance::Posterior => steps.posterior_variance(k.max(2)),
+                };
+                // Var(ε | x_k) for Gaussian data.
+                let unknown = steps.alpha_bar(k) * v / (steps.alpha_bar(k) * v + left);
+                let error = beta * beta * unknown / (2.0 * ours * (1.0 - beta) * left);
+                let ratio = steps.posterior_variance(k) / ours;
+                let (expected, found) = match k {
+                    1 => {
+                        let constant = 0.5 * (2.0 * std::f64::consts::PI * ours).ln();
+                        (constant + error, mean(&terms.decoder))
+                    }
+                    k => {
+                        let constant = 0.5 * (ratio - 1.0 - ratio.ln());
+                        (constant + error, mean(&terms.steps[k - 2]))
+                    }
+                };
+                assert!(
+                    (found - expected).abs() < 0.05 * expected.abs(),
+                    "{k}: {found} {expected}"
+                );
+                sum += expected;
+            }
+            let (last, left) = (steps.alpha_bar(count), steps.noise_variance(count));
+            let expected = 0.5 * (last * (v + m * m) + left - 1.0 - left.ln());
+            assert!((mean(&terms.prior) - expected).abs() < 0.02 * expected);
+            sum += expected;
+            assert!((mean(&terms.total().unwrap()) - sum).abs() < 0.1);
+            assert!(sum > entropy, "a bound: {sum} against {entropy}");
+            if variance == ReverseVariance::Beta {
+                gaps.push(sum - entropy);
+            }
+        }
+    }
+    // With more steps the bound becomes tight.
+    assert!(
+        gaps[0] > 2.0 * gaps[1] && gaps[1] > 2.0 * gaps[2] && gaps[2] < 0.05,
+        "{gaps:?}"
+    );
+}
+
+#[test]
+fn sliced_score_matching_is_implicit_score_matching_on_average() {
+    let law = mixture();
+    let schedule = CondOt::new(0.3).unwrap();
+    let score = law.score(&schedule);
+    let mut rng = Generator::from_seed(6);
+    let (_, x) = pairs(2000, &mut rng);
+    let t = Time::Shared(0.9);
+    let exact = ImplicitScoreMatching::new(Exact)
+        .losses(&score, &t, &x)
+        .unwrap();
+    for probe in [Probe::Rademacher, Probe::Gaussian] {
+        let sliced = SlicedScoreMatching::new(probe, 200).unwrap();
+        let sliced = sliced.losses(&score, &t, &x, &mut rng).unwrap();
+        assert!((mean(&sliced) - mean(&exact)).abs() < 0.02 * (1.0 + mean(&exact).abs()));
+    }
+}
+
+#[test]
+fn noise_variance_weights_make_scores_noises() {
+    let ve = VarianceExploding::default();
+    assert_eq!(NoiseVariance::new(ve).weight(0.3), ve.sigma(0.3).powi(2));
+}
+
+#[test]
+fn coupled_pairs_leave_the_targets_in_place() {
+    let mut rng = Generator::from_seed(2);
+    let (x0, x1) = pairs(40, &mut rng);
+    // A field that knows which target each sample has: its loss tells whether they kept their places.
+    let knows = |t: &Time, x: &Tensor| {
+        let rest = t.coefficient(|t| 1.0 / (1.0 - t))?;
+        rest.times(&(&x1 - x)?)
+    };
+    let objective = Coupled::new(ExactOt, rectified_flow());
+    let loss = objective.loss(&knows, &x0, &x1, &mut rng).unwrap();
+    assert!(mean(&loss) < 1e-20);
+    let labels = Tensor::zeros(40, DType::U32, &Device::Cpu).unwrap();
+    let conditional = ConditionalOt::new(&labels, &labels, 1.0).unwrap();
+    assert!(
+        mean(
+            &Coupled::new(conditional, rectified_flow())
+                .loss(&knows, &x0, &x1, &mut rng)
+                .unwrap()
+        ) < 1e-20
+    );
+    // Its ways are shorter than those of independent pairs.
+    let nothing = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let coupled = mean(&objective.loss(&nothing, &x0, &x1, &mut rng).unwrap());
+    let independent = mean(&rectified_flow().loss(&nothing, &x0, &x1, &mut rng).unwrap());
+    assert!(coupled < 0.7 * independent, "{coupled} {independent}");
+    let repeated = EntropicOt::new(1.0).unwrap().with_replacement();
+    assert!(repeated.pair(&x0, &x1, &mut rng).is_ok());
+    assert!(
+        Coupled::new(repeated, rectified_flow())
+            .loss(&nothing, &x0, &x1, &mut rng)
+            .is_err()
+    );
+}
+
+#[test]
+fn reflow_straightens_and_distillation_takes_one_step() {
+    // The exact flow to two points: its pairs are (z0, the point on z0's side), whose lines hardly cross.
+    let data = Tensor::new(&[[2f64, 0.0], [-2.0, 0.0]], &Device::Cpu).unwrap();
+    let data = FiniteData::new(&data).unwrap();
+    let schedule = CondOt::new(1e-3).unwrap();
+    let velocity = data.velocity(&schedule);
+    let mut rng = Generator::from_seed(9);
+    let z0 = rng.normal((300, 2), DType::F64, &Device::Cpu).unwrap();
+    let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6).unwrap());
+    let (z0, z1) = reflow(&velocity, &solver, &z0, 128).unwrap();
+    let (z0_rows, z1_rows) = (z0.to_vec2::<f64>().unwrap(), z1.to_vec2::<f64>().unwrap());
+    for (a, b) in z0_rows.iter().zip(&z1_rows) {
+        assert!(
+            (b[0].abs() - 2.0).abs() < 0.01 && b[1].abs() < 0.01,
+            "{b:?}"
+        );
+        assert!(a[0] * b[0] > 0.0, "{a:?} goes to {b:?}");
+    }
+    // The map is known: the one-step field that makes it has no loss.
+    let map = |t: &Time, x: &Tensor| {
+        assert_eq!(t.values()?.iter().copied().fold(0.0, f64::max), 0.0);
+        Ok((&z1 - x)?)
+    };
+    let loss = one_step_distillation()
+        .loss(&map, &z0, &z1, &mut rng)
+        .unwrap();
+    assert!(mean(&loss) < 1e-28);
+    assert!(reflow(&velocity, &solver, &z0, 0).is_err());
+}

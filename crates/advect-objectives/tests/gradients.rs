@@ -1,0 +1,143 @@
+//! Objectives that contain derivatives, trained through: gradients of all parameters of a network are those of finite
+//! differences.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::sync::Arc;
+
+use advect_core::testing::{assert_close, gradient};
+use advect_core::{Generator, Key, Time};
+use advect_models::{Activation, Mlp, ParameterStore};
+use advect_objectives::decoder::Discretized;
+use advect_objectives::objective::*;
+use advect_paths::path::SchrodingerBridge;
+use advect_paths::schedule::DiscreteDiffusion;
+use advect_solvers::Solver;
+use advect_solvers::controller::Fixed;
+use advect_solvers::divergence::{Exact, Hutchinson, Probe};
+use advect_solvers::gradient::{Checkpointed, Gradient, Unrolled};
+use advect_solvers::stepper::Rk4;
+use candle_core::{DType, Device, Tensor};
+use common::pairs;
+
+fn network(seed: u64) -> (ParameterStore, Mlp) {
+    let store = ParameterStore::new(Key::from_seed(seed), DType::F64, &Device::Cpu);
+    let net = Mlp::config(2)
+        .hidden(&[7, 5])
+        .activation(Activation::Tanh)
+        .build(&store.builder())
+        .unwrap();
+    (store, net)
+}
+
+/// Compares the gradients of a loss with finite differences, for every parameter of the store.
+fn check(store: &ParameterStore, loss: impl Fn() -> Tensor) {
+    let grads = loss().backward().unwrap();
+    let vars = store.parameters();
+    assert!(!vars.is_empty());
+    for (name, var) in &vars {
+        let start = var.as_detached_tensor().copy().unwrap();
+        let numeric = gradient(
+            |value| {
+                var.set(value)?;
+                Ok(loss().to_scalar::<f64>()?)
+            },
+            &start,
+            1e-4,
+        )
+        .unwrap();
+        var.set(&start).unwrap();
+        let ours = match grads.get(var) {
+            Some(gradient) => gradient.clone(),
+            // A field's own offset says nothing of its divergence.
+            None => start.zeros_like().unwrap(),
+        };
+        println!("{name}");
+        assert_close(&ours, &numeric, 1e-6, 1e-8);
+    }
+}
+
+#[test]
+fn implicit_score_matching() {
+    let (store, net) = network(0);
+    let (_, x) = pairs(6, &mut Generator::from_seed(1));
+    let t = Time::Shared(0.7);
+    let mean = |losses: advect_core::Result<Tensor>| losses.unwrap().mean_all().unwrap();
+    check(&store, || {
+        mean(ImplicitScoreMatching::new(Exact).losses(&net, &t, &x))
+    });
+    let probes = Hutchinson::new(Probe::Rademacher, 2, &x, &mut Generator::from_seed(2)).unwrap();
+    let objective = ImplicitScoreMatching::new(probes);
+    check(&store, || mean(objective.losses(&net, &t, &x)));
+    let sliced = SlicedScoreMatching::new(Probe::Gaussian, 2).unwrap();
+    check(&store, || {
+        mean(sliced.losses(&net, &t, &x, &mut Generator::from_seed(3)))
+    });
+}
+
+#[test]
+fn maximum_likelihood_with_regularisers() {
+    let (store, net) = network(4);
+    let (net, parameters) = (Arc::new(net), store.tensors());
+    let (_, x1) = pairs(3, &mut Generator::from_seed(5));
+    let solver = || Solver::new(Rk4, Fixed::steps(4).unwrap());
+    fn each<G: Gradient>(
+        gradient: G,
+        probe: Option<Probe>,
+        (store, net, parameters): (&ParameterStore, &Arc<Mlp>, &[Tensor]),
+        x1: &Tensor,
+    ) {
+        let objective = MaximumLikelihood::new(gradient);
+        let objective = objective.kinetic(0.3).unwrap().jacobian(0.2).unwrap();
+        let objective = match probe {
+            Some(probe) => objective.hutchinson(probe),
+            None => objective,
+        };
+        check(store, || {
+            let rng = &mut Generator::from_seed(6);
+            let losses = objective.losses(net, parameters, x1, log_standard_normal, rng);
+            losses.unwrap().mean_all().unwrap()
+        });
+    }
+    let all = (&store, &net, &parameters[..]);
+    each(Unrolled::new(solver()), None, all, &x1);
+    each(Checkpointed::new(solver(), 3).unwrap(), None, all, &x1);
+    each(Unrolled::new(solver()), Some(Probe::Gaussian), all, &x1);
+}
+
+#[test]
+fn regressions_of_two_fields() {
+    let (store, net) = network(7);
+    let (_, other) = network(8);
+    let (x0, x1) = pairs(5, &mut Generator::from_seed(9));
+    let objective = ScoreAndFlow::new(SchrodingerBridge::new(0.7).unwrap());
+    for score in [false, true] {
+        check(&store, || {
+            let rng = &mut Generator::from_seed(10);
+            let losses = match score {
+                true => objective.losses(&other, &net, &x0, &x1, rng),
+                false => objective.losses(&net, &other, &x0, &x1, rng),
+            };
+            losses.unwrap().total().unwrap()
+        });
+    }
+}
+
+#[test]
+fn the_variational_bound_with_either_decoder() {
+    let (store, net) = network(11);
+    let (x0, x1) = pairs(8, &mut Generator::from_seed(12));
+    let steps = DiscreteDiffusion::linear(3, 0.1, 0.4).unwrap();
+    let bound = VariationalBound::new(steps);
+    let loss = |objective: &dyn Objective, x1: &Tensor| {
+        let rng = &mut Generator::from_seed(13);
+        objective.loss(&net, &x0, x1, rng).unwrap()
+    };
+    check(&store, || loss(&bound, &x1));
+    // On a grid of levels in [−1, 1].
+    let grid = x1.clamp(-1.0, 1.0).unwrap().affine(2.0, 0.0).unwrap();
+    let grid = (grid.round().unwrap() / 2.0).unwrap();
+    let discrete = bound.clone().decoder(Discretized::new(5).unwrap());
+    check(&store, || loss(&discrete, &grid));
+}
