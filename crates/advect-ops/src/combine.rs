@@ -68,12 +68,15 @@ impl<'b, T: Float> WithSimd for Sum<'_, 'b, T> {
         self.out.write_runs(BLOCK, |i, out| {
             let start = self.first + i * BLOCK;
             let range = start..start + out.len();
-            let mut terms = self.terms.iter();
-            let out = match terms.next() {
-                Some((c, x)) => write(c, &x[range.clone()], start, self.width, out),
-                None => out.zeroed(),
+            let (out, rest) = match self.terms.split_first() {
+                Some(((Coefficient::Shared(c), x), rest)) => {
+                    let (c, x) = (T::of(*c), &x[range.clone()]);
+                    (out.write(|i| c * x[i]), rest)
+                }
+                // To find the factor of each element would take longer than to write zeros first.
+                _ => (out.zeroed(), self.terms),
             };
-            for (c, x) in terms {
+            for (c, x) in rest {
                 let x = &x[range.clone()];
                 match c {
                     Coefficient::Shared(c) => add::<S, T>(T::of(*c), x, out),
@@ -90,25 +93,6 @@ impl<'b, T: Float> WithSimd for Sum<'_, 'b, T> {
             }
             out
         })
-    }
-}
-
-/// The first term, of elements from `start` on.
-#[inline(always)]
-fn write<'a, T: Float>(
-    c: &Coefficient,
-    x: &[T],
-    start: usize,
-    width: usize,
-    out: Unwritten<'a, T>,
-) -> &'a mut [T] {
-    let x = &x[..out.len()];
-    match c {
-        Coefficient::Shared(c) => {
-            let c = T::of(*c);
-            out.write(|i| c * x[i])
-        }
-        Coefficient::PerSample(c) => out.write(|i| T::of(c[(start + i) / width]) * x[i]),
     }
 }
 

@@ -10,6 +10,7 @@
 //! | [`upsample_nearest`], [`avg_pool`] | images larger and smaller |
 //! | [`sinusoids`] | features of time |
 //! | [`combine`], [`scale_samples`] | `Σ c_k x_k`, shared or per-sample factors |
+//! | [`squared_errors`] | `Σ (x − y)²` of each sample |
 //! | [`scaled_error`], [`scaled_errors`], [`squared_distances`], [`exponentiate`] | numbers on the host |
 //! | [`with_gradient`], [`without_graph`] | values with gradients of your own |
 //! | [`update`] | AdamW, averages, norms: in place |
@@ -51,6 +52,7 @@ mod scaled_error;
 mod sinusoids;
 mod softmax;
 mod squared_distances;
+mod squared_errors;
 pub mod update;
 mod upsample;
 mod value;
@@ -69,5 +71,6 @@ pub use scaled_error::{ScaledError, scaled_error, scaled_errors};
 pub use sinusoids::{fourier_frequencies, sinusoidal_frequencies, sinusoids};
 pub use softmax::softmax;
 pub use squared_distances::squared_distances;
+pub use squared_errors::squared_errors;
 pub use upsample::upsample_nearest;
 pub use value::{Dual, Value};

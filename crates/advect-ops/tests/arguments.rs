@@ -73,6 +73,8 @@ fn shapes_and_dtypes() {
     refuses(combine(&[(Shared(1.0), &x), (Shared(1.0), &w)]), "x");
     refuses(combine(&[(PerSample(vec![1.0; 4]), &x)]), "coefficient");
     refuses(scale_samples(&x, &s3), "factors");
+    refuses(squared_errors(&x, &w), "y");
+    refuses(squared_errors(&zeros(&[0, 2]), &zeros(&[0, 2])), "x");
     refuses(sinusoids(&x, &[1.0]), "t");
     refuses(sinusoids(&s3, &[]), "frequencies");
     refuses(scaled_error(&x, &w, &x, 1.0, 1.0), "x");

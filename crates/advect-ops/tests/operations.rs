@@ -8,7 +8,7 @@ use advect_core::Coefficient::{PerSample, Shared};
 use advect_core::Result;
 use advect_ops::{
     Activation, Value, attention, avg_pool, combine, group_norm, layer_norm, linear, mlp, rms_norm,
-    scale_samples, sinusoids, softmax, upsample_nearest,
+    scale_samples, sinusoids, softmax, squared_errors, upsample_nearest,
 };
 use candle_core::{D, Device, Tensor};
 use contract::{Case, check_derivatives, check_values, inputs, normal};
@@ -280,6 +280,35 @@ impl Case for ScaleSamples {
         shape[0] = x[1].dim(0)?;
         Ok(x[0].broadcast_mul(&x[1].reshape(shape)?)?)
     }
+}
+
+struct SquaredErrors;
+
+impl Case for SquaredErrors {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        squared_errors(&x[0], &x[1])
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let batch = x[0].dim(0)?;
+        let squares = (&x[0] - &x[1])?.sqr()?.reshape((batch, ()))?;
+        Ok(squares.sum(1)?)
+    }
+}
+
+#[test]
+fn squared_errors_of_samples() {
+    check_derivatives(&SquaredErrors, &inputs(&[&[3, 2, 2], &[3, 2, 2]]));
+    check_derivatives(&SquaredErrors, &inputs(&[&[4], &[4]]));
+    for width in [1, 7, 31, 32, 33, 67] {
+        let inputs = inputs(&[&[5, width], &[5, width]]);
+        check_values(&SquaredErrors, &inputs, width as f64);
+        big_gradients(&SquaredErrors, &inputs);
+    }
+    // Enough for several threads.
+    let large = inputs(&[&[300, 1001], &[300, 1001]]);
+    check_values(&SquaredErrors, &large, 1001.0);
+    big_gradients(&SquaredErrors, &large);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The mean squared error.
 
-use advect_core::Result;
-use candle_core::{D, Tensor};
+use advect_core::{Result, check};
+use advect_ops::squared_errors;
+use candle_core::Tensor;
 
-use super::{Distance, errors};
+use super::Distance;
 
 /// `Σ e²/d` over the d elements of a sample.
 ///
@@ -21,7 +22,11 @@ pub struct SquaredError;
 
 impl Distance for SquaredError {
     fn losses(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
-        Ok(errors(prediction, target)?.sqr()?.mean(D::Minus1)?)
+        check::alike("target", target, "prediction", prediction)?;
+        let sums = squared_errors(prediction, target)?;
+        // A sample without elements has no error.
+        let dim = (prediction.elem_count() / check::batch("prediction", prediction)?).max(1);
+        Ok((sums / dim as f64)?)
     }
 }
 

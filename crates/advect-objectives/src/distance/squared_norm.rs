@@ -1,9 +1,10 @@
 //! The squared Euclidean norm: what bounds of the likelihood are made of.
 
-use advect_core::Result;
-use candle_core::{D, Tensor};
+use advect_core::{Result, check};
+use advect_ops::squared_errors;
+use candle_core::Tensor;
 
-use super::{Distance, errors};
+use super::Distance;
 
 /// `Σ e²` over the elements of a sample.
 ///
@@ -21,7 +22,8 @@ pub struct SquaredNorm;
 
 impl Distance for SquaredNorm {
     fn losses(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
-        Ok(errors(prediction, target)?.sqr()?.sum(D::Minus1)?)
+        check::alike("target", target, "prediction", prediction)?;
+        squared_errors(prediction, target)
     }
 }
 
