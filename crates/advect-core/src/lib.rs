@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod borrowed;
 pub mod check;
 mod coefficient;
 mod conditional;
@@ -32,6 +33,7 @@ pub mod shape;
 pub mod testing;
 mod time;
 
+pub use borrowed::Borrowed;
 pub use coefficient::Coefficient;
 pub use conditional::{Conditional, Given};
 pub use error::{Error, Result};

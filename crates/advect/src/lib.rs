@@ -34,7 +34,8 @@ pub use candle_nn;
 /// What most programs use: `use advect::prelude::*;`.
 pub mod prelude {
     pub use advect_core::{
-        Conditional, Error, Field, Generator, Guided, Jvp, Key, Result, Time, check, shape,
+        Borrowed, Conditional, Error, Field, Generator, Guided, Jvp, Key, Result, Time, check,
+        shape,
     };
     pub use advect_data::{Batches, Digits};
     pub use advect_models::{Activation, Mlp, ParameterStore, Stateful, TimeEmbedding};

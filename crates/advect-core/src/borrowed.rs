@@ -1,0 +1,38 @@
+//! Fields by reference, where one is taken by value.
+
+use candle_core::Tensor;
+
+use crate::{Field, Jvp, Result, Time};
+
+/// A reference to a field, as a field: closures are fields, so references to fields can't be of themselves.
+///
+/// ```
+/// use advect_core::{Borrowed, Field, Time};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// fn by_value(field: impl Field) -> advect_core::Result<Tensor> {
+///     field.at(&Time::Shared(0.0), &Tensor::new(&[2f64], &Device::Cpu)?)
+/// }
+/// let field: Box<dyn Field> = Box::new(|_: &Time, x: &Tensor| Ok((x * 3.0)?));
+/// assert_eq!(by_value(Borrowed(&*field))?.to_vec1::<f64>()?, [6.0]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Borrowed<'a, F: ?Sized>(pub &'a F);
+
+impl<X, F: Field<X> + ?Sized> Field<X> for Borrowed<'_, F> {
+    fn at(&self, t: &Time, x: &X) -> Result<X> {
+        self.0.at(t, x)
+    }
+}
+
+impl<F: Jvp + ?Sized> Jvp for Borrowed<'_, F> {
+    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.0.jvp(t, x, dt, dx)
+    }
+
+    fn jvp_each(&self, t: &Time, x: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+        self.0.jvp_each(t, x, dx)
+    }
+}
