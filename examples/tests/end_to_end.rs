@@ -228,3 +228,23 @@ fn densities_are_fitted_by_maximum_likelihood() {
         assert!(nats < 3.0, "{likelihood}");
     }
 }
+
+#[test]
+fn objectives_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--steps", "20", "--batch", "32", "--samples", "50"];
+    let output = run("compare_objectives", 2, &arguments, folder.path());
+    let lines = figures(&output);
+    // A title, seventeen objectives, and the truth.
+    assert_eq!(lines.len(), 19, "{lines:?}");
+    for line in &lines[1..18] {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let numbers = columns.iter().rev().skip(1);
+        let finite = numbers
+            .filter_map(|c| c.parse::<f64>().ok())
+            .filter(|x| x.is_finite());
+        assert!(finite.count() >= 4, "{line}");
+    }
+    let picture = fs::metadata(folder.path().join("compare_objectives.png")).unwrap();
+    assert!(picture.len() > 10_000);
+}

@@ -23,7 +23,7 @@
 //! | --- | --- | --- |
 //! | [`Coupled`] | another objective | on pairs that a coupling makes |
 //! | [`VariationalBound`] | a noise | DDPM's bound of the likelihood, in nats |
-//! | [`ScoreAndFlow`] | a velocity and a score | both regressions: [SF]²M |
+//! | [`ScoreAndFlow`] | a velocity and a score | both regressions: \[SF\]²M |
 //! | [`ImplicitScoreMatching`], [`SlicedScoreMatching`] | a score with derivatives | `½ |s|² + ∇·s` |
 //! | [`MaximumLikelihood`] | a velocity with derivatives | `−log p₁`, with regularisers |
 

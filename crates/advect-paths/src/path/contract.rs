@@ -32,6 +32,8 @@ pub(crate) fn check(path: &impl Path) {
         assert_close(&point.data().unwrap(), &x1, 0.0, 0.0);
     }
 
+    gaussian_given_the_ends(path);
+
     let times = [0.2, 0.7, 0.4];
     let t = Time::per_sample(&times).unwrap();
     let each = path.sample(&t, &x0, &x1, &mut rng.clone()).unwrap();
@@ -67,5 +69,46 @@ pub(crate) fn check(path: &impl Path) {
     for outside in [-0.1, 1.1, f64::NAN] {
         let error = fails(&Time::Shared(outside), &x0, &x1);
         assert!(matches!(error, Error::Range { argument, .. } if argument == "t"));
+    }
+}
+
+/// The law of x_t between two fixed ends: one point, or a Gaussian around it of the standard deviation that the point
+/// tells.
+fn gaussian_given_the_ends(path: &impl Path) {
+    let n = 20_000;
+    let mut rng = Generator::from_seed(4);
+    let fixed = |x: f64| (Tensor::ones((n, 1), DType::F64, &Device::Cpu).unwrap() * x).unwrap();
+    let (x0, x1) = (fixed(0.7), fixed(-1.3));
+    let moments = |x: &Tensor| {
+        let mean = x.mean_all().unwrap().to_scalar::<f64>().unwrap();
+        let deviations = (x - mean).unwrap();
+        let power = |k: f64| {
+            let mean = deviations.powf(k).unwrap().mean_all().unwrap();
+            mean.to_scalar::<f64>().unwrap()
+        };
+        (mean, power(2.0).sqrt(), power(4.0))
+    };
+    for t in [0.15, 0.6] {
+        let point = path.sample(&Time::Shared(t), &x0, &x1, &mut rng).unwrap();
+        let (middle, spread, fourth) = moments(&point.x);
+        let Ok(advect_core::Coefficient::Shared(scale)) = point.noise_scale() else {
+            panic!("a shared time has one factor");
+        };
+        let (z_mean, z_spread, _) = moments(&point.noise().unwrap());
+        let random = z_spread > 1e-12;
+        let rest = (&point.x - (point.noise().unwrap() * scale).unwrap()).unwrap();
+        assert!(moments(&rest).1 < 1e-12, "what is not noise is fixed");
+        if random {
+            let error = 4.0 / (n as f64).sqrt();
+            assert!(z_mean.abs() < error && (z_spread - 1.0).abs() < error);
+            assert!(
+                (spread - scale).abs() <= error * scale + 1e-9,
+                "{spread} {scale}"
+            );
+            assert!((middle - moments(&rest).0).abs() <= error * scale + 1e-9);
+            assert!((fourth - 3.0 * scale.powi(4)).abs() <= 10.0 * error * scale.powi(4) + 1e-9);
+        } else {
+            assert!(spread < 1e-12);
+        }
     }
 }
