@@ -1,7 +1,7 @@
 //! A multilayer perceptron as a field.
 
 use advect_core::{Conditional, ConditionalJvp, Error, Field, Jvp, Result, Time, check};
-use advect_ops::{Dual, Value, mlp, mlp_tangents};
+use advect_ops::{Dual, Perceptron, Value, mlp_tangents};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
@@ -44,7 +44,7 @@ pub struct MlpConfig {
 pub struct Mlp {
     config: MlpConfig,
     classes: Option<Tensor>,
-    layers: Vec<Linear>,
+    perceptron: Perceptron,
 }
 
 impl MlpConfig {
@@ -112,10 +112,13 @@ impl MlpConfig {
             )?);
             inputs = outputs;
         }
+        let pairs = layers
+            .iter()
+            .map(|l: &Linear| (l.weight().clone(), l.bias().clone()));
         Ok(Mlp {
+            perceptron: Perceptron::new(pairs.collect(), self.activation)?,
             config: self.clone(),
             classes,
-            layers,
         })
     }
 }
@@ -146,7 +149,7 @@ impl Mlp {
         Mlp {
             config: self.config.clone(),
             classes: self.classes.as_ref().map(Tensor::detach),
-            layers: self.layers.iter().map(Linear::frozen).collect(),
+            perceptron: self.perceptron.frozen(),
         }
     }
 
@@ -154,10 +157,9 @@ impl Mlp {
     /// or `(1, ...)` for the same in all rows.
     fn forward<V: Value>(&self, time: &V, x: &V, class: Option<&V>) -> Result<V> {
         let rows = self.rows(x)?;
-        let layers: Vec<_> = self.layers.iter().map(|l| (l.weight(), l.bias())).collect();
         let y = match class {
-            Some(class) => mlp(&[&rows, time, class], &layers, self.config.activation)?,
-            None => mlp(&[&rows, time], &layers, self.config.activation)?,
+            Some(class) => self.perceptron.apply(&[&rows, time, class])?,
+            None => self.perceptron.apply(&[&rows, time])?,
         };
         let shape = x.primal().shape();
         if shape.rank() == 2 {
@@ -179,7 +181,7 @@ impl Mlp {
         }
         let rows = self.rows(x)?;
         let directions: Result<Vec<Tensor>> = dx.iter().map(|dx| self.rows(dx)).collect();
-        let layers: Vec<_> = self.layers.iter().map(|l| (l.weight(), l.bias())).collect();
+        let layers = self.perceptron.layers();
         let mut parts = vec![&rows, time];
         parts.extend(class);
         let (y, along) = mlp_tangents(&parts, &directions?, &layers, self.config.activation)?;
@@ -217,7 +219,7 @@ impl Mlp {
             let accepted = format!("(batch, ...) with {dim} numbers a sample");
             return Err(Error::shape("x", x.dims(), accepted));
         }
-        check::same_kind("x", x, "the network", self.layers[0].weight())?;
+        check::same_kind("x", x, "the network", self.perceptron.weight())?;
         if x.rank() == 2 {
             return Ok(value.clone());
         }

@@ -4,7 +4,7 @@
 //! | operation | formula |
 //! | --- | --- |
 //! | [`Activation`] | ten nonlinearities, with two derivatives each |
-//! | [`linear`], [`mlp`] | `activation(x Wᵀ + b)`, and a whole perceptron in one go |
+//! | [`linear`], [`mlp`], [`Perceptron`] | `activation(x Wᵀ + b)`, and a whole perceptron in one go |
 //! | [`layer_norm`], [`rms_norm`], [`group_norm`] | normalisation, plain or adaptive; the last with an activation |
 //! | [`softmax`], [`attention`] | `softmax(q kᵀ / √d + mask) v`, by blocks of rows |
 //! | [`upsample_nearest`], [`avg_pool`] | images larger and smaller |
@@ -65,7 +65,7 @@ pub use exponential::exponentiate;
 pub use graph::{with_gradient, without_graph};
 pub use group_norm::{group_norm, group_norm_gradients};
 pub use layer_norm::{layer_norm, rms_norm};
-pub use linear::{linear, mlp, mlp_tangents};
+pub use linear::{Perceptron, linear, mlp, mlp_tangents};
 pub use scale_samples::scale_samples;
 pub use scaled_error::{ScaledError, scaled_error, scaled_errors};
 pub use sinusoids::{fourier_frequencies, sinusoidal_frequencies, sinusoids};

@@ -1,5 +1,6 @@
 //! Fully connected layers with fused activations; several at once.
 
+mod perceptron;
 mod tangents;
 
 use advect_core::{Error, Result, check};
@@ -11,6 +12,7 @@ use crate::cpu::{Float, by_dtype, host, hosts, tensor};
 use crate::operation::{Operation, Output};
 use crate::{Activation, Value};
 
+pub use perceptron::Perceptron;
 pub use tangents::mlp_tangents;
 
 /// `activation(x Wᵀ + b)` for x of shape `(..., inputs)`, a weight `(outputs, inputs)` and a bias `(outputs,)`;
