@@ -11,7 +11,8 @@ use crate::schedule::Schedule;
 /// How far outside [0, 1] a time may lie by rounding.
 const SLACK: f64 = 1e-12;
 
-/// The meaning of a field on an affine path `x_t = α x1 + σ x0` with x0 ~ N(0, I).
+/// The meaning of a field on an affine path `x_t = α x1 + σ x0` with x0 ~ N(0, I), independent of x1. (On pairs of a
+/// coupling all but the score keep their meaning.)
 ///
 /// Given x_t, each of these determines all others, because each is a known mixture `a x1 + b x0`
 /// (in expectation given x_t):
@@ -92,7 +93,8 @@ impl Prediction {
     }
 
     /// How much an error of this prediction is multiplied by when it is seen as another one: the square of
-    /// this is the weight that turns a loss of one into that of the other.
+    /// this is the weight that turns a loss of one into that of the other. Infinite, or NaN, at times where the other does
+    /// not follow from this one.
     ///
     /// ```
     /// use advect_paths::{Prediction, schedule::{Cosine, Schedule}};

@@ -12,8 +12,8 @@ use crate::schedule::Schedule;
 ///
 /// Under any schedule, x_t is a multiple of the x_s that has the same signal-to-noise ratio under another: with
 /// `s` such that `λ_trained(s) = λ_wanted(t)` and `c = α_trained(s)/α_wanted(t) = σ_trained(s)/σ_wanted(t)`, the state
-/// `c x` at time s says the same about x1 and x0 as `x` at time t. The change is exact (Karras et al. 2022, appendix B.3;
-/// Lipman et al. 2024, section 4.6.2), where the trained schedule reaches the ratio. Beyond its ends, which do not quite
+/// `c x` at time s says the same about x1 and x0 as `x` at time t. The change is exact (Karras et al. 2022, appendix B.2;
+/// Lipman et al. 2024, section 4.8.2), where the trained schedule reaches the ratio. Beyond its ends, which do not quite
 /// reach 0 or ∞ for some schedules, the nearest ratio that it knows is used.
 ///
 /// ```

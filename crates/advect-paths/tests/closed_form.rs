@@ -357,6 +357,41 @@ fn ends_are_limits_or_errors() {
 }
 
 #[test]
+fn data_of_lower_dimension_has_the_limit_of_little_noise() {
+    let at = |law: &GaussianMixture, sigma: f64, x: &Tensor| {
+        let schedule = CondOt::new(sigma).unwrap();
+        let denoised = law.denoiser(&schedule).at(&Time::Shared(1.0), x).unwrap();
+        denoised.flatten_all().unwrap().to_vec1::<f64>().unwrap()
+    };
+    // Two lines, and x on one of them.
+    let means = Tensor::new(&[[0.0f64, 0.0], [20.0, 5.0]], &Device::Cpu).unwrap();
+    let flat = Covariance::diagonal(vec![100.0, 0.0]).unwrap();
+    let lines = GaussianMixture::new(&[0.5, 0.5], &means, vec![flat]).unwrap();
+    let x = Tensor::new(&[[5.0f64, 5.0]], &Device::Cpu).unwrap();
+    assert_eq!(at(&lines, 0.0, &x), [5.0, 5.0]);
+    assert!((at(&lines, 1e-3, &x)[1] - 5.0).abs() < 1e-5);
+    // A point beside a wide Gaussian: it has all where it is, and nothing elsewhere.
+    let means = Tensor::new(&[[0.0f64], [0.0]], &Device::Cpu).unwrap();
+    let widths = [0.0, 1.0]
+        .map(|v| Covariance::isotropic(v).unwrap())
+        .to_vec();
+    let spike = GaussianMixture::new(&[0.5, 0.5], &means, widths).unwrap();
+    let x = Tensor::new(&[[0.7f64]], &Device::Cpu).unwrap();
+    assert_eq!(at(&spike, 0.0, &x), [0.7]);
+    assert_eq!(at(&spike, 0.0, &x.zeros_like().unwrap()), [0.0]);
+    // Far out at little noise nothing is lost: one point has the divergence −d/σ² wherever it is seen from.
+    let point = FiniteData::new(&Tensor::new(&[[0.0f64]], &Device::Cpu).unwrap()).unwrap();
+    for sigma in [1e-4, 1e-8] {
+        let schedule = CondOt::new(sigma).unwrap();
+        let divergence = point
+            .score(&schedule)
+            .divergence(&Time::Shared(1.0), &x)
+            .unwrap();
+        assert!((scalar(&divergence) * sigma * sigma + 1.0).abs() < 1e-9);
+    }
+}
+
+#[test]
 fn bad_laws_are_refused() {
     let means = Tensor::new(&[[0.0f64, 1.0], [1.0, 0.0]], &Device::Cpu).unwrap();
     let round = || vec![Covariance::isotropic(1.0).unwrap()];

@@ -163,6 +163,24 @@ fn unbalanced_transport_leaves_outliers_out() {
 }
 
 #[test]
+fn mild_imbalance_converges_as_fast_as_none() {
+    let cost = clouds(5, 64, 64, 0.5);
+    for penalty in [1.0, 10.0, 1e2, 1e4] {
+        let solver = Sinkhorn::new(0.5).unwrap().unbalanced(penalty).unwrap();
+        let plan = solver.max_iterations(1000).unwrap().solve(&cost).unwrap();
+        assert!(plan.converged(), "{penalty}: {}", plan.error());
+    }
+    // In the limit the plan is the balanced one.
+    let solver = Sinkhorn::new(0.5).unwrap();
+    let (loose, tight) = (solver.unbalanced(1e9).unwrap(), solver);
+    let (loose, tight) = (loose.solve(&cost).unwrap(), tight.solve(&cost).unwrap());
+    assert!((loose.mass() - 1.0).abs() < 1e-6);
+    for (a, b) in loose.values().iter().zip(tight.values()) {
+        assert!((a - b).abs() < 1e-7, "{a} {b}");
+    }
+}
+
+#[test]
 fn bad_arguments_are_typed_errors() {
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(matches!(Sinkhorn::new(bad), Err(Error::Range { .. })));

@@ -71,7 +71,10 @@ impl Covariance {
             let given = "a matrix that is not its transpose";
             return Err(Error::range("covariance", given, "a symmetric matrix"));
         }
-        let (mut variances, axes) = eigen(elements, d);
+        // Of the size of 1, so that squares neither overflow nor vanish.
+        let scale = if size > 0.0 { size } else { 1.0 };
+        let (mut variances, axes) = eigen(elements.iter().map(|e| e / scale).collect(), d);
+        variances.iter_mut().for_each(|v| *v *= scale);
         for v in &mut variances {
             if *v < -1e-12 * size {
                 let given = format!("a matrix with the eigenvalue {v}");
@@ -204,6 +207,17 @@ mod tests {
                     assert!((unit[i] - matrix[i * d + j]).abs() < 1e-12 * d as f64 * 10.0);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn extreme_sizes_are_turned_too() {
+        for size in [1e-200, 1e200] {
+            let covariance = Covariance::full(vec![2.0 * size, size, size, 2.0 * size]).unwrap();
+            let mut variances = [covariance.variance(0), covariance.variance(1)];
+            variances.sort_by(f64::total_cmp);
+            assert!((variances[0] / size - 1.0).abs() < 1e-12);
+            assert!((variances[1] / size - 3.0).abs() < 1e-12);
         }
     }
 

@@ -57,7 +57,8 @@ impl<'a, S: Schedule + ?Sized> MarginalField<'a, S> {
     pub fn divergence(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.each(t, x, 1, |posterior, at, x, out| {
             let found = posterior.at(at.alpha, at.sigma, x);
-            out[0] = at.mix(found.score_divergence, found.data_divergence);
+            let (score, data) = posterior.divergences((at.alpha, at.sigma), x, &found);
+            out[0] = at.mix(score, data);
         })?
         .finish(x, &[x.dims()[0]])
     }
@@ -65,7 +66,7 @@ impl<'a, S: Schedule + ?Sized> MarginalField<'a, S> {
     /// The log-density of the marginal, `log p_t(x)`, `(batch,)`.
     ///
     /// # Errors
-    /// As [`Field::at`]; [`Error::NonFinite`] where the density is infinite.
+    /// As [`Field::at`]; [`Error::Range`] where the density is 0 or infinite: without noise, at data without width.
     pub fn log_density(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.each(t, x, 1, |posterior, at, x, out| {
             out[0] = posterior.at(at.alpha, at.sigma, x).log_density;
@@ -101,6 +102,7 @@ impl<'a, S: Schedule + ?Sized> MarginalField<'a, S> {
     fn prepare(&self, t: &Time, x: &Tensor) -> Result<(Vec<f64>, Vec<At>)> {
         let batch = check::batch("x", x)?;
         check::float("x", x)?;
+        check::finite("x", x)?;
         let d = self.components.dim();
         if x.elem_count() != batch * d {
             let accepted = format!("(batch, {d}), or another shape of samples of {d} elements,");
@@ -175,23 +177,19 @@ struct Values(Vec<f64>);
 impl Values {
     /// As a tensor like `x`.
     fn finish(self, x: &Tensor, dims: &[usize]) -> Result<Tensor> {
-        if let Some(bad) = self.0.iter().find(|v| !v.is_finite()) {
-            let given = format!("a time without noise, where a value is {bad}");
-            return Err(Error::range(
-                "t",
-                given,
-                "a time at which the law has a density",
-            ));
+        let values = Tensor::from_vec(self.0, dims, &Device::Cpu)?.to_dtype(x.dtype())?;
+        // Without noise at data without width, or beyond what 16 bits hold.
+        if !check::is_finite(&values)? {
+            let given = format!("a time at which a value is infinite in {:?}", x.dtype());
+            let accepted = "a time at which the law has a density";
+            return Err(Error::range("t", given, accepted));
         }
-        Ok(Tensor::from_vec(self.0, dims, &Device::Cpu)?
-            .to_dtype(x.dtype())?
-            .to_device(x.device())?)
+        Ok(values.to_device(x.device())?)
     }
 }
 
 impl<S: Schedule + ?Sized> Field for MarginalField<'_, S> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
-        check::finite("x", x)?;
         self.each(t, x, self.components.dim(), |posterior, at, x, out| {
             Self::mix(at, &posterior.at(at.alpha, at.sigma, x), out);
         })?
@@ -214,6 +212,7 @@ impl<S: Schedule + ?Sized> Jvp for MarginalField<'_, S> {
         let (batch, mut directions) = (check::batch("x", x)?, Vec::with_capacity(dx.len()));
         for dx in dx {
             check::alike("dx", dx, "x", x)?;
+            check::finite("dx", dx)?;
             let rows = dx.detach().flatten_all()?.to_device(&Device::Cpu)?;
             directions.push(rows.to_dtype(DType::F64)?.to_vec1::<f64>()?);
         }

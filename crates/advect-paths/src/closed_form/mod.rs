@@ -57,22 +57,34 @@ pub trait Law {
         &'a self,
         prediction: Prediction,
         schedule: &'a S,
-    ) -> MarginalField<'a, S> {
+    ) -> MarginalField<'a, S>
+    where
+        Self: Sized,
+    {
         MarginalField::new(self.components(), schedule, prediction)
     }
 
     /// The marginal velocity `u_t(x) = E[α' x1 + σ' x0 | x_t = x]`.
-    fn velocity<'a, S: Schedule + ?Sized>(&'a self, schedule: &'a S) -> MarginalField<'a, S> {
+    fn velocity<'a, S: Schedule + ?Sized>(&'a self, schedule: &'a S) -> MarginalField<'a, S>
+    where
+        Self: Sized,
+    {
         self.field(Prediction::Velocity, schedule)
     }
 
     /// The score `∇ log p_t(x)`.
-    fn score<'a, S: Schedule + ?Sized>(&'a self, schedule: &'a S) -> MarginalField<'a, S> {
+    fn score<'a, S: Schedule + ?Sized>(&'a self, schedule: &'a S) -> MarginalField<'a, S>
+    where
+        Self: Sized,
+    {
         self.field(Prediction::Score, schedule)
     }
 
     /// The denoiser `E[x1 | x_t = x]`.
-    fn denoiser<'a, S: Schedule + ?Sized>(&'a self, schedule: &'a S) -> MarginalField<'a, S> {
+    fn denoiser<'a, S: Schedule + ?Sized>(&'a self, schedule: &'a S) -> MarginalField<'a, S>
+    where
+        Self: Sized,
+    {
         self.field(Prediction::Data, schedule)
     }
 
@@ -90,3 +102,14 @@ pub trait Law {
         self.components().sample(count, dtype, device, rng)
     }
 }
+
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<L: Law + ?Sized> Law for $pointer {
+            fn components(&self) -> &Components {
+                (**self).components()
+            }
+        }
+    )*};
+}
+forward!(&L, Box<L>);

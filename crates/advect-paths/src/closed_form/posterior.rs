@@ -138,9 +138,6 @@ pub(super) struct Found {
     pub(super) score: Vec<f64>,
     /// `E[x1 | x]`.
     pub(super) data: Vec<f64>,
-    /// The traces of the Jacobians of both.
-    pub(super) score_divergence: f64,
-    pub(super) data_divergence: f64,
 }
 
 impl<'a> Posterior<'a> {
@@ -157,22 +154,23 @@ impl<'a> Posterior<'a> {
 
     /// Finds the shares of the components; returns the log-density of x.
     fn shares(&mut self, alpha: f64, sigma: f64, x: &[f64]) -> f64 {
+        if sigma == 0.0 {
+            return self.shares_without_noise(alpha, x);
+        }
         let c = self.components;
-        let (d, noise) = (c.dim as f64, sigma * sigma);
-        let mut largest = f64::NEG_INFINITY;
         for k in 0..c.count() {
             let covariance = c.covariance(k);
             let (squares, log_volume) = match covariance.0 {
                 super::covariance::Kind::Isotropic(v) => {
-                    let variance = alpha * alpha * v + noise;
+                    let variance = alpha * alpha * v + sigma * sigma;
                     let squares = squared_distance(x, c.mean(k), alpha);
-                    (squares / variance, d * variance.ln())
+                    (squares / variance, c.dim as f64 * variance.ln())
                 }
                 _ => {
                     self.offset(k, alpha, x);
                     let (mut squares, mut log_volume) = (0.0, 0.0);
                     for (i, y) in self.score.iter().enumerate() {
-                        let variance = alpha * alpha * covariance.variance(i) + noise;
+                        let variance = alpha * alpha * covariance.variance(i) + sigma * sigma;
                         squares += y * y / variance;
                         log_volume += variance.ln();
                     }
@@ -180,31 +178,63 @@ impl<'a> Posterior<'a> {
                 }
             };
             self.shares[k] = c.log_weights[k] - 0.5 * (squares + log_volume);
-            largest = largest.max(self.shares[k]);
         }
-        if !largest.is_finite() {
-            self.nearest(alpha, x);
-            return largest;
+        self.normalize() - 0.5 * c.dim as f64 * (2.0 * std::f64::consts::PI).ln()
+    }
+
+    /// The limit of the shares as the noise vanishes. In directions in which a component has no width only the distance
+    /// counts: the nearest component has all, among those the one with most such directions, and among those shares are
+    /// by the density in the other directions.
+    fn shares_without_noise(&mut self, alpha: f64, x: &[f64]) -> f64 {
+        let c = self.components;
+        let mut best = (f64::INFINITY, 0);
+        for k in 0..c.count() {
+            self.offset(k, alpha, x);
+            let covariance = c.covariance(k);
+            let (mut away, mut flat, mut squares, mut log_volume) = (0.0, 0, 0.0, 0.0);
+            for (i, y) in self.score.iter().enumerate() {
+                let variance = alpha * alpha * covariance.variance(i);
+                if variance > 0.0 {
+                    squares += y * y / variance;
+                    log_volume += variance.ln();
+                } else {
+                    away += y * y;
+                    flat += 1;
+                }
+            }
+            let possible = c.log_weights[k] > f64::NEG_INFINITY;
+            let nearer = away < best.0 || away == best.0 && flat > best.1;
+            if possible && nearer {
+                best = (away, flat);
+                self.shares[..k].fill(f64::NEG_INFINITY);
+            }
+            self.shares[k] = match possible && (away, flat) == best {
+                true => c.log_weights[k] - 0.5 * (squares + log_volume),
+                false => f64::NEG_INFINITY,
+            };
         }
+        let log_density = self.normalize() - 0.5 * c.dim as f64 * (2.0 * std::f64::consts::PI).ln();
+        match best {
+            (away, _) if away > 0.0 => f64::NEG_INFINITY,
+            (_, 0) => log_density,
+            _ => f64::INFINITY,
+        }
+    }
+
+    /// Turns logarithms of shares into shares; returns the logarithm of their sum.
+    fn normalize(&mut self) -> f64 {
+        let largest = self
+            .shares
+            .iter()
+            .copied()
+            .fold(f64::NEG_INFINITY, f64::max);
         let mut sum = 0.0;
         for share in &mut self.shares {
             *share = (*share - largest).exp();
             sum += *share;
         }
         self.shares.iter_mut().for_each(|share| *share /= sum);
-        largest + sum.ln() - 0.5 * d * (2.0 * std::f64::consts::PI).ln()
-    }
-
-    /// The limit without noise of the shares of components without width: the nearest has all.
-    fn nearest(&mut self, alpha: f64, x: &[f64]) {
-        let c = self.components;
-        let distance = |k: usize| squared_distance(x, c.mean(k), alpha);
-        let possible = (0..c.count()).filter(|&k| c.log_weights[k] > f64::NEG_INFINITY);
-        let nearest = possible.min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
-        self.shares.fill(0.0);
-        if let Some(k) = nearest {
-            self.shares[k] = 1.0;
-        }
+        largest + sum.ln()
     }
 
     /// Writes `x − α m_k`, in the axes of component k, to `score`.
@@ -251,8 +281,29 @@ impl<'a> Posterior<'a> {
             log_density,
             score: vec![0.0; d],
             data: vec![0.0; d],
-            ..Found::default()
         };
+        for k in 0..self.components.count() {
+            let share = self.shares[k];
+            if share < 1e-300 {
+                continue;
+            }
+            self.component(k, alpha, sigma, x);
+            self.turn_back(k);
+            add(&mut found.score, share, &self.score);
+            add(&mut found.data, share, &self.data);
+        }
+        found
+    }
+
+    /// The traces of the Jacobians of score and denoiser, at the place that `found` tells of, which is where this was last
+    /// asked. With `∂r_k = r_k (s_k − s)`, that of the score is `Σ r_k (tr ∂s_k + |s_k − s|²)`.
+    pub(super) fn divergences(
+        &mut self,
+        (alpha, sigma): (f64, f64),
+        x: &[f64],
+        found: &Found,
+    ) -> (f64, f64) {
+        let (mut score, mut data) = (0.0, 0.0);
         for k in 0..self.components.count() {
             let share = self.shares[k];
             if share < 1e-300 {
@@ -260,15 +311,14 @@ impl<'a> Posterior<'a> {
             }
             let (score_trace, data_trace) = self.component(k, alpha, sigma, x);
             self.turn_back(k);
-            add(&mut found.score, share, &self.score);
-            add(&mut found.data, share, &self.data);
-            // ∂r_k = r_k (s_k − s), so that tr ∂(Σ r_k s_k) = Σ r_k (tr ∂s_k + s_k·s_k) − s·s.
-            found.score_divergence += share * (score_trace + dot(&self.score, &self.score));
-            found.data_divergence += share * (data_trace + dot(&self.data, &self.score));
+            let apart = self.score.iter().zip(&found.score).map(|(a, b)| a - b);
+            let squares: f64 = apart.clone().map(|d| d * d).sum();
+            let data_apart = self.data.iter().zip(&found.data).map(|(a, b)| a - b);
+            let products: f64 = apart.zip(data_apart).map(|(a, b)| a * b).sum();
+            score += share * (score_trace + squares);
+            data += share * (data_trace + products);
         }
-        found.score_divergence -= dot(&found.score, &found.score);
-        found.data_divergence -= dot(&found.data, &found.score);
-        found
+        (score, data)
     }
 
     /// The derivatives of score and denoiser along `dx`, at the place that `found` tells of, which is where this was
@@ -282,7 +332,6 @@ impl<'a> Posterior<'a> {
     ) -> (Vec<f64>, Vec<f64>) {
         let d = self.components.dim;
         let (mut d_score, mut d_data) = (vec![0.0; d], vec![0.0; d]);
-        let mean_slope = dot(&found.score, dx);
         let mut turned = vec![0.0; d];
         let mut d_data_k = vec![0.0; d];
         for k in 0..self.components.count() {
@@ -293,7 +342,13 @@ impl<'a> Posterior<'a> {
             self.component(k, alpha, sigma, x);
             self.turn_back(k);
             // The shares' derivatives: r_k (s_k − s)·dx.
-            let change = share * (dot(&self.score, dx) - mean_slope);
+            for (score, mean) in self.score.iter_mut().zip(&found.score) {
+                *score -= mean;
+            }
+            for (data, mean) in self.data.iter_mut().zip(&found.data) {
+                *data -= mean;
+            }
+            let change = share * dot(&self.score, dx);
             add(&mut d_score, change, &self.score);
             add(&mut d_data, change, &self.data);
             // The components' own: diagonal in their axes.

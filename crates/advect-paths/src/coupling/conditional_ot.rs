@@ -1,7 +1,7 @@
 //! Optimal transport that keeps conditions (Chemseddine et al. 2024; Kerrigan et al. 2024): what goes with x0 and what
 //! goes with x1 should agree, too.
 
-use advect_core::{Generator, Result, check};
+use advect_core::{Error, Generator, Result, check};
 use advect_transport::{Cost, assignment};
 use candle_core::{DType, Tensor};
 
@@ -45,6 +45,12 @@ impl<'a> ConditionalOt<'a> {
     pub fn new(of_x0: &'a Tensor, of_x1: &'a Tensor, weight: f64) -> Result<Self> {
         check::alike("of_x1", of_x1, "of_x0", of_x0)?;
         check::batch("of_x0", of_x0)?;
+        check::finite("of_x0", of_x0)?;
+        check::finite("of_x1", of_x1)?;
+        if of_x0.dtype().is_int() && of_x0.rank() != 1 {
+            let accepted = "(batch,) for labels";
+            return Err(Error::shape("of_x0", of_x0.dims(), accepted));
+        }
         let weight = check::non_negative("weight", weight)?;
         Ok(ConditionalOt {
             of_x0,
@@ -56,14 +62,14 @@ impl<'a> ConditionalOt<'a> {
 
 impl Coupling for ConditionalOt<'_> {
     /// # Errors
-    /// [`Error::Shape`](advect_core::Error::Shape) unless there is a condition for each sample; as
+    /// [`Error::Shape`] unless there is a condition for each sample; as
     /// [`ExactOt`](super::ExactOt).
     fn pair(&self, x0: &Tensor, x1: &Tensor, _: &mut Generator) -> Result<Pairs> {
         let batch = check_points(x0, x1)?;
         if self.of_x0.dims()[0] != batch {
             let accepted = format!("({batch}, ...), a condition for each sample,");
             let given = self.of_x0.dims();
-            return Err(advect_core::Error::shape("of_x0", given, accepted));
+            return Err(Error::shape("of_x0", given, accepted));
         }
         let differences = match self.of_x0.dtype() {
             DType::U8 | DType::U32 | DType::I64 => Cost::label_mismatch(self.of_x0, self.of_x1)?,
@@ -78,7 +84,6 @@ impl Coupling for ConditionalOt<'_> {
 mod tests {
     use super::*;
     use crate::coupling::ExactOt;
-    use advect_core::Error;
     use candle_core::Device;
 
     #[test]

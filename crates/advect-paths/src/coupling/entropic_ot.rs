@@ -35,11 +35,12 @@ pub struct EntropicOt {
 }
 
 impl From<Sinkhorn> for EntropicOt {
-    /// With another tolerance or limit of iterations, or unbalanced.
+    /// With another tolerance or limit of iterations. Where it is unbalanced, pairs are drawn with replacement: samples
+    /// that the plan leaves out are not drawn.
     fn from(solver: Sinkhorn) -> Self {
         EntropicOt {
             solver,
-            replacement: false,
+            replacement: solver.is_unbalanced(),
         }
     }
 }
@@ -76,7 +77,7 @@ impl EntropicOt {
 
 impl Coupling for EntropicOt {
     /// # Errors
-    /// [`Error::Stopped`] if the plan does not converge, [`Error::Shape`] for batches of different sizes without
+    /// [`Error::Stopped`] if the plan does not converge, or carries nothing, being unbalanced; [`Error::Shape`] for batches of different sizes without
     /// replacement, and as [`EntropicOt::plan`].
     fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs> {
         check::batch("x0", x0)?;
@@ -91,6 +92,13 @@ impl Coupling for EntropicOt {
                  would help",
                 plan.error()
             );
+            return Err(Error::stopped(
+                format!("iteration {}", plan.iterations()),
+                reason,
+            ));
+        }
+        if plan.mass() < 1e-100 {
+            let reason = "the plan carries nothing: a larger penalty or regularization would help";
             return Err(Error::stopped(
                 format!("iteration {}", plan.iterations()),
                 reason,
@@ -242,6 +250,18 @@ mod tests {
             .pair(&x0, &x1, &mut rng)
             .unwrap();
         assert_eq!(pairs.len(), 30);
+        // Unbalanced plans leave out what is far, or everything.
+        let mild = Sinkhorn::new(0.5).unwrap().unbalanced(10.0).unwrap();
+        let far = Tensor::cat(&[&x0, &(&x1 + 1e3).unwrap()], 0).unwrap();
+        let pairs = EntropicOt::from(mild).pair(&far, &x1, &mut rng).unwrap();
+        let sources = pairs.source_indices().to_vec1::<u32>().unwrap();
+        assert!(sources.iter().all(|i| *i < 30), "{sources:?}");
+        let strict = Sinkhorn::new(0.5).unwrap().unbalanced(0.1).unwrap();
+        let away = (&x1 + 1e3).unwrap();
+        let error = EntropicOt::from(strict)
+            .pair(&x0, &away, &mut rng)
+            .unwrap_err();
+        assert!(matches!(error, Error::Stopped { .. }), "{error}");
         let hasty = Sinkhorn::new(1e-3).unwrap().max_iterations(3).unwrap();
         let error = EntropicOt::from(hasty)
             .pair(&x0, &x0, &mut rng)

@@ -18,7 +18,7 @@ mod exact_ot;
 mod independent;
 
 use advect_core::{Error, Generator, Result, check};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 pub use conditional_ot::ConditionalOt;
 pub use entropic_ot::EntropicOt;
@@ -52,8 +52,13 @@ impl Pairs {
     /// Pairs from indices, u32 tensors of shape `(pairs,)`.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless both are of rank 1 and of one length.
+    /// [`Error::Shape`] unless both are of rank 1 and of one length, [`Error::DType`] unless u32, [`Error::Device`] unless on
+    /// one device.
     pub fn new(source: Tensor, target: Tensor) -> Result<Self> {
+        if source.dtype() != DType::U32 {
+            return Err(Error::dtype("source", source.dtype(), "u32"));
+        }
+        check::same_kind("target", &target, "source", &source)?;
         if source.rank() != 1 {
             return Err(Error::shape("source", source.dims(), "(pairs,)"));
         }
@@ -217,7 +222,6 @@ forward!(&T, Box<T>);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::DType;
 
     #[test]
     fn pairs_that_are_no_permutation_have_no_order_of_targets() {

@@ -9,7 +9,10 @@ use crate::schedule::Schedule;
 
 /// `x_t = α(t) x1 + σ(t) x0` with velocity `α'(t) x1 + σ'(t) x0`, for any [`Schedule`].
 ///
-/// Where x0 is standard normal noise, it is the noise of the path, and its score is `−x0/σ`.
+/// Where x0 is standard normal noise, independent of x1, it is the noise of the path, and its score is `−x0/σ`. Pairs that
+/// a coupling made are not independent: on them the score means nothing, though the velocity does; paths with noise of
+/// their own, such as [`ConstantSigma`](super::ConstantSigma) and [`SchrodingerBridge`](super::SchrodingerBridge), have a
+/// score for any pairs.
 ///
 /// | with | it is the path of |
 /// | --- | --- |

@@ -79,8 +79,8 @@ impl PathPoint {
         evaluate(&self.velocity)
     }
 
-    /// The score of the path's Gaussian part, `∇ log p_t(x | x0, x1) = −z / scale`, whose mean given x_t is the marginal
-    /// score.
+    /// The score of the path's Gaussian part, `−z / scale`, whose mean given x_t is the marginal score, if z is
+    /// independent of all else in the state.
     ///
     /// # Errors
     /// [`Error::Range`] without noise: on a path that has none, or at a time where its factor is 0.

@@ -63,7 +63,7 @@ impl SchrodingerBridge {
     /// The weight `λ(t) = 2 √(t (1 − t)) / σ` of Tong et al. 2024b, eq. 23: with `g = ½ σ² s`, the score's part of the drift,
     /// `λ g` has the target −z, of unit size at all times.
     pub fn score_weight(&self, t: f64) -> f64 {
-        2.0 * (t * (1.0 - t)).sqrt() / self.sigma
+        2.0 * (t * (1.0 - t)).max(0.0).sqrt() / self.sigma
     }
 
     /// The point with given noise `z`, shaped like the endpoints.

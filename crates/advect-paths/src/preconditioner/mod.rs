@@ -37,6 +37,26 @@ pub trait Preconditioner {
     fn label(&self, noise: f64) -> f64;
 }
 
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<P: Preconditioner + ?Sized> Preconditioner for $pointer {
+            fn skip(&self, noise: f64) -> f64 {
+                (**self).skip(noise)
+            }
+            fn output(&self, noise: f64) -> f64 {
+                (**self).output(noise)
+            }
+            fn input(&self, noise: f64) -> f64 {
+                (**self).input(noise)
+            }
+            fn label(&self, noise: f64) -> f64 {
+                (**self).label(noise)
+            }
+        }
+    )*};
+}
+forward!(&P, Box<P>);
+
 /// A network under a [`Preconditioner`]: the denoiser `E[x1 | x_t]` of an affine path, a field of
 /// [`Prediction::Data`](crate::Prediction::Data).
 ///

@@ -5,6 +5,7 @@ use std::f64::consts::FRAC_PI_2;
 use advect_core::{Error, Result, check};
 
 use super::Schedule;
+use super::variance_preserving::log_snr_of;
 
 /// T noise rates β_1 … β_T, and `ᾱ_k = Π_(i ≤ k) (1 − β_i)`; step k stands at time `t = 1 − k/T`, the data at k = 0.
 ///
@@ -152,7 +153,11 @@ impl DiscreteDiffusion {
     fn log_alpha_bar(&self, t: f64) -> (f64, f64) {
         let steps = self.steps();
         let position = ((1.0 - t) * steps as f64).clamp(0.0, steps as f64);
-        let k = (position.ceil() as usize).clamp(1, steps);
+        // The time of a step is that step's, whatever 1 − t was rounded to.
+        let nearest = position.round();
+        let on_step = (position - nearest).abs() < 1e-9 * (1.0 + nearest);
+        let k = if on_step { nearest } else { position.ceil() };
+        let k = (k as usize).clamp(1, steps);
         let (from, to) = (self.log_alpha_bars[k - 1], self.log_alpha_bars[k]);
         let value = from + (position - (k - 1) as f64) * (to - from);
         (value, (from - to) * steps as f64)
@@ -178,7 +183,10 @@ impl Schedule for DiscreteDiffusion {
         -0.5 * slope * value.exp()
     }
     fn log_snr(&self, t: f64) -> f64 {
-        -(-self.log_alpha_bar(t).0).exp_m1().ln()
+        log_snr_of(-self.log_alpha_bar(t).0)
+    }
+    fn diffusion_squared(&self, t: f64) -> f64 {
+        self.log_alpha_bar(t).1
     }
     fn time_at_log_snr(&self, log_snr: f64) -> f64 {
         let inverse = (-log_snr).exp();
@@ -233,6 +241,18 @@ mod tests {
         assert!((schedule.diffusion_squared(0.2) + 2.0 * 0.5f64.ln()).abs() < 1e-14);
         assert!((schedule.diffusion_squared(0.9) + 2.0 * 0.9f64.ln()).abs() < 1e-14);
         assert_eq!((schedule.time(0), schedule.time(2)), (1.0, 0.0));
+    }
+
+    #[test]
+    fn steps_have_the_rates_of_their_own() {
+        for count in [7, 50, 250, 1000] {
+            let schedule = DiscreteDiffusion::linear(count, 1e-3, 0.3).unwrap();
+            for k in 1..=count {
+                let expected = -(count as f64) * (-schedule.beta(k)).ln_1p();
+                let rate = schedule.diffusion_squared(schedule.time(k));
+                assert!((rate - expected).abs() < 1e-12 * expected, "{k} of {count}");
+            }
+        }
     }
 
     #[test]

@@ -113,7 +113,7 @@ pub trait Schedule {
     }
 
     /// The square of the diffusion coefficient of the linear stochastic equation that has these marginals (Song et al.
-    /// 2021; Kingma et al. 2021, eq. 28): with diffusion time s = 1 − t, `dx = −(α'/α) x ds + g dw` and
+    /// 2021a; Kingma et al. 2021): with diffusion time s = 1 − t, `dx = −(α'/α) x ds + g dw` and
     /// `g² = 2 (σ² α'/α − σ σ') = σ² dλ/dt`. Infinite where α = 0.
     fn diffusion_squared(&self, t: f64) -> f64 {
         let (alpha, sigma) = (self.alpha(t), self.sigma(t));

@@ -89,8 +89,7 @@ impl Schedule for VariancePreserving {
         -self.alpha(t) * self.d_alpha(t)
     }
     fn log_snr(&self, t: f64) -> f64 {
-        // 1/SNR = exp(B) − 1.
-        -self.integral(t).exp_m1().ln()
+        log_snr_of(self.integral(t))
     }
     fn time_at_log_snr(&self, log_snr: f64) -> f64 {
         let inverse = (-log_snr).exp();
@@ -105,6 +104,12 @@ impl Schedule for VariancePreserving {
     fn diffusion_squared(&self, t: f64) -> f64 {
         self.rate(t)
     }
+}
+
+/// `−ln(exp(B) − 1)`, where α² = exp(−B).
+pub(super) fn log_snr_of(b: f64) -> f64 {
+    // The exponential of large B overflows, and the 1 no longer counts.
+    if b > 40.0 { -b } else { -b.exp_m1().ln() }
 }
 
 #[cfg(test)]

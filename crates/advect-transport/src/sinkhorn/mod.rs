@@ -95,6 +95,11 @@ impl Sinkhorn {
         Ok(Sinkhorn { penalty, ..self })
     }
 
+    /// Whether marginals may differ from those asked for.
+    pub fn is_unbalanced(&self) -> bool {
+        self.penalty < f64::INFINITY
+    }
+
     /// The plan between equal weights, `1/rows` and `1/columns`.
     ///
     /// A plan that has not converged after the last iteration is returned as it is: [`Plan::converged`] tells.
@@ -131,7 +136,8 @@ impl Sinkhorn {
                 let error = kernel.iterate(factor)?;
                 let (near, spent) = (error <= tolerance, iterations >= self.max_iterations);
                 if last && (spent || near && factor == 1.0) {
-                    return Ok(kernel.finish(iterations, error, near));
+                    let converged = near && factor == 1.0;
+                    return Ok(kernel.finish(iterations, error, converged));
                 }
                 if spent {
                     // The plan is still that of the regularisation that was asked for.

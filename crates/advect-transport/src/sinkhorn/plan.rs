@@ -54,13 +54,19 @@ impl Plan {
         rows.sum()
     }
 
+    /// How much is carried in all: 1, unless the plan is unbalanced. 0 says that carrying costs so much more than leaving
+    /// everything where it is that nothing is left in 64 bits.
+    pub fn mass(&self) -> f64 {
+        self.values.iter().sum()
+    }
+
     /// The iterations that it took.
     pub fn iterations(&self) -> usize {
         self.iterations
     }
 
     /// A bound of how far the rows are from their goal, `Σ_i |Σ_j π_ij − a_i|`. The columns of a plan that has converged
-    /// are exact; of an unbalanced one, this is what the last iteration changed.
+    /// are exact; of an unbalanced one, this is what the last iteration changed, relative to its mass.
     pub fn error(&self) -> f64 {
         self.error
     }

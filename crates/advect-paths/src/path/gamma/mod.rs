@@ -38,3 +38,17 @@ pub trait Gamma {
     /// The derivative `γ'(t)`.
     fn d_gamma(&self, t: f64) -> f64;
 }
+
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<G: Gamma + ?Sized> Gamma for $pointer {
+            fn gamma(&self, t: f64) -> f64 {
+                (**self).gamma(t)
+            }
+            fn d_gamma(&self, t: f64) -> f64 {
+                (**self).d_gamma(t)
+            }
+        }
+    )*};
+}
+forward!(&G, Box<G>);
