@@ -3,7 +3,7 @@
 //! `cargo run --release --example compare_objectives`
 //!
 //! Eight Gaussians on a circle, whose density is known. Each objective trains the same network from the same start on the
-//! same stream of data; whatever it learns to predict is turned into the velocity of its probability-flow equation, which
+//! same pairs of noise and data; whatever it learns to predict is turned into the velocity of its probability-flow equation, which
 //! Dopri5 integrates.
 
 mod learned;

@@ -1,4 +1,5 @@
-//! The objectives that are compared: each trains a network of the same size for the same number of steps.
+//! The objectives that are compared: each trains a network of the same size, for the same number of steps but for the
+//! likelihood, whose steps integrate.
 
 use std::sync::Arc;
 
@@ -43,9 +44,12 @@ impl Workshop<'_> {
         let mut trainer = Trainer::new(&store, optimizer, self.key.named("training").into())
             .learning_rate(rate)
             .ema(0.99)?;
-        let loss = |_: usize, rng: &mut Generator| {
-            let x1 = self.law.sample(self.batch, DType::F32, self.device, rng)?;
-            let x0 = rng.normal_like(&x1)?;
+        // Whatever an objective draws for itself, each step has the same pairs for all of them.
+        let data = self.key.named("data");
+        let loss = |step: usize, rng: &mut Generator| {
+            let pairs = &mut Generator::from(data.child(step as u64));
+            let x1 = (self.law).sample(self.batch, DType::F32, self.device, pairs)?;
+            let x0 = pairs.normal_like(&x1)?;
             loss(&net, &parameters, &x0, &x1, rng)
         };
         trainer.run(steps, loss, &mut Progress::new(steps, name))?;
@@ -155,9 +159,13 @@ impl Workshop<'_> {
 
     /// Rectified flow on the pairs of a rectified flow.
     fn reflowed(&self, name: &str, before: &[(&str, Learned)]) -> Result<Learned> {
-        let first = before.iter().find(|(n, _)| *n == "rectified flow");
-        let (_, first) =
-            first.ok_or_else(|| Error::range("objective", name, "after rectified flow"))?;
+        let known = before.iter().find(|(n, _)| *n == "rectified flow");
+        let fresh = match known {
+            Some(_) => None,
+            None => Some(self.learn("rectified flow", &[])?),
+        };
+        let first = known.map(|(_, first)| first).or(fresh.as_ref());
+        let first = first.ok_or_else(|| Error::range("objective", name, "a rectified flow"))?;
         let mut rng = Generator::from(self.key.named("reflow"));
         let noise = rng.normal((20_000, 2), DType::F32, self.device)?;
         let solver = Solver::new(Heun, Fixed::steps(25)?);

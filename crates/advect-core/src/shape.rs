@@ -44,6 +44,25 @@ pub fn mean_per_sample(x: &Tensor) -> Result<Tensor> {
     Ok(wide_rows(x)?.mean(D::Minus1)?)
 }
 
+/// Sums the squares of each sample: `(batch, ...)` to `(batch,)`. Samples of 16 bits are widened to f32 before they are
+/// squared.
+///
+/// ```
+/// use advect_core::shape;
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Tensor::new(&[[300f32, 400.0]], &Device::Cpu)?.to_dtype(DType::F16)?;
+/// assert_eq!(shape::sum_squares_per_sample(&x)?.to_vec1::<f32>()?, [250_000.0]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// As [`sum_per_sample`].
+pub fn sum_squares_per_sample(x: &Tensor) -> Result<Tensor> {
+    Ok(wide_rows(x)?.sqr()?.sum(D::Minus1)?)
+}
+
 /// The samples as rows, of at least 32 bits.
 fn wide_rows(x: &Tensor) -> Result<Tensor> {
     let rows = x.reshape((check::batch("x", x)?, ()))?;

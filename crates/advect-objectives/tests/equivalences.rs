@@ -97,7 +97,8 @@ fn score_flow_is_the_loss_of_the_noise_at_uniform_log_snr() {
     let width = vp.log_snr(end) - vp.log_snr(start);
     let noise = Regression::new(Affine::new(vp), Prediction::Noise)
         .times(times)
-        .weighting(move |_: f64| width);
+        .weighting(move |_: f64| width)
+        .distance(SquaredNorm);
     let as_noise = Prediction::Score.field(&field, Prediction::Noise, &vp);
     assert_close(
         &losses(&objective, &field),
@@ -326,7 +327,7 @@ fn coupled_pairs_leave_the_targets_in_place() {
 }
 
 #[test]
-fn reflow_straightens_and_distillation_takes_one_step() {
+fn reflow_keeps_sides_and_distillation_takes_one_step() {
     // The exact flow to two points: its pairs are (z0, the point on z0's side), whose lines hardly cross.
     let data = Tensor::new(&[[2f64, 0.0], [-2.0, 0.0]], &Device::Cpu).unwrap();
     let data = FiniteData::new(&data).unwrap();

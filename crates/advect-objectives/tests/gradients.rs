@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 
 use advect_core::testing::{assert_close, gradient};
-use advect_core::{Generator, Key, Time};
+use advect_core::{Error, Field, Generator, Jvp, Key, Time};
 use advect_models::{Activation, Mlp, ParameterStore};
 use advect_objectives::decoder::Discretized;
 use advect_objectives::objective::*;
@@ -104,6 +104,111 @@ fn maximum_likelihood_with_regularisers() {
     each(Unrolled::new(solver()), None, all, &x1);
     each(Checkpointed::new(solver(), 3).unwrap(), None, all, &x1);
     each(Unrolled::new(solver()), Some(Probe::Gaussian), all, &x1);
+}
+
+/// `v(x) = A x` on samples of any shape.
+struct Matrix(Tensor);
+
+impl Field for Matrix {
+    fn at(&self, _: &Time, x: &Tensor) -> advect_core::Result<Tensor> {
+        let rows = x.reshape((x.dims()[0], ()))?.matmul(&self.0.t()?)?;
+        Ok(rows.reshape(x.shape())?)
+    }
+}
+
+impl Jvp for Matrix {
+    fn jvp(
+        &self,
+        t: &Time,
+        x: &Tensor,
+        _: f64,
+        dx: &Tensor,
+    ) -> advect_core::Result<(Tensor, Tensor)> {
+        Ok((self.at(t, x)?, self.at(t, dx)?))
+    }
+}
+
+#[test]
+fn regularisers_have_their_values() {
+    // A is nilpotent but for its trace: exp(−A) x = e^(−a) (x − b y, y) with A = [[a, b], [0, a]].
+    let (a, b) = (0.3f64, -0.7);
+    let matrix = Tensor::new(&[[a, b], [0.0, a]], &Device::Cpu).unwrap();
+    let net = Arc::new(Matrix(matrix));
+    let x1 = Tensor::new(&[[[[0.5f64], [1.2]]], [[[-0.8], [0.3]]]], &Device::Cpu).unwrap();
+    assert_eq!(x1.dims(), [2, 1, 2, 1]);
+    let rows = [[0.5, 1.2], [-0.8, 0.3]];
+    let solver = || Solver::new(Rk4, Fixed::steps(40).unwrap());
+    let mut rng = Generator::from_seed(0);
+    let (kinetic, jacobian) = (0.3, 0.2);
+    let objective = MaximumLikelihood::new(Unrolled::new(solver()));
+    let objective = objective
+        .kinetic(kinetic)
+        .unwrap()
+        .jacobian(jacobian)
+        .unwrap();
+    let losses = objective
+        .losses(&net, &[], &x1, log_standard_normal, &mut rng)
+        .unwrap();
+    let frobenius = 2.0 * a * a + b * b;
+    let at = |s: f64, [x, y]: [f64; 2]| {
+        // The state s before the end.
+        let shrink = (-a * s).exp();
+        [shrink * (x - b * s * y), shrink * y]
+    };
+    for (row, loss) in rows.into_iter().zip(losses.to_vec1::<f64>().unwrap()) {
+        let [x, y] = at(1.0, row);
+        let log_density = -0.5 * (x * x + y * y) - (2.0 * std::f64::consts::PI).ln() - 2.0 * a;
+        let speed = |s: f64| {
+            let [x, y] = at(s, row);
+            (a * x + b * y).powi(2) + (a * y).powi(2)
+        };
+        // Simpson's rule.
+        let n = 400;
+        let energy: f64 = (0..=n)
+            .map(|i| {
+                let weight = [1.0, 4.0, 2.0][if i == 0 || i == n { 0 } else { 2 - i % 2 }];
+                weight * speed(i as f64 / n as f64) / (3.0 * n as f64)
+            })
+            .sum();
+        let expected = -log_density + kinetic * energy + jacobian * frobenius;
+        assert!((loss - expected).abs() < 1e-7, "{loss} {expected}");
+    }
+    // Probes give the same on average.
+    let estimate = objective.hutchinson(Probe::Gaussian);
+    let rounds = 400;
+    let mut sum = 0.0;
+    for _ in 0..rounds {
+        let losses_here = estimate
+            .losses(&net, &[], &x1, log_standard_normal, &mut rng)
+            .unwrap();
+        sum += common::mean(&losses_here) / f64::from(rounds);
+    }
+    assert!(
+        (sum - common::mean(&losses)).abs() < 0.15,
+        "{sum} {}",
+        common::mean(&losses)
+    );
+}
+
+#[test]
+fn likelihoods_that_do_not_fit_are_refused() {
+    let net = Arc::new(Matrix(
+        Tensor::zeros((2, 2), DType::F64, &Device::Cpu).unwrap(),
+    ));
+    let objective =
+        MaximumLikelihood::new(Unrolled::new(Solver::new(Rk4, Fixed::steps(2).unwrap())));
+    let mut rng = Generator::from_seed(0);
+    let x1 = Tensor::zeros((3, 2), DType::F64, &Device::Cpu).unwrap();
+    let half = x1.to_dtype(DType::BF16).unwrap();
+    let error = objective
+        .losses(&net, &[], &half, log_standard_normal, &mut rng)
+        .unwrap_err();
+    assert!(matches!(error, Error::DType { argument, .. } if argument == "x1"));
+    let column = |x: &Tensor| Ok(x.narrow(1, 0, 1)?);
+    let error = objective
+        .losses(&net, &[], &x1, column, &mut rng)
+        .unwrap_err();
+    assert!(matches!(error, Error::Shape { argument, .. } if argument == "base"));
 }
 
 #[test]

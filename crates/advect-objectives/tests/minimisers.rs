@@ -97,7 +97,7 @@ fn vanishes(name: &str, loss: impl Fn(&Var, &mut Generator) -> Tensor) {
     let (nearby, _) = gradients(4, &mut rng, &weights, |rng| loss(&weights, rng));
     let sharpness = norm(&errors) / norm(&nearby);
     assert!(
-        sharpness < 0.2,
+        sharpness < 0.1,
         "{name}: errors of {sharpness} of the gradient nearby"
     );
 }

@@ -1,7 +1,7 @@
 //! Squared errors of samples, in one pass each way: what most losses are made of.
 
 use advect_core::{Result, check, parallel, shape};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::Value;
@@ -87,7 +87,12 @@ impl Operation for SquaredErrors {
     type Saved = ();
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        shape::sum_per_sample(&(inputs[0] - inputs[1])?.sqr()?)
+        // Widened first: squares, and gradients of means, are beyond what f16 holds.
+        let wide = |x: &Tensor| match x.dtype() {
+            DType::F16 | DType::BF16 => x.to_dtype(DType::F32),
+            _ => Ok(x.clone()),
+        };
+        shape::sum_squares_per_sample(&(wide(inputs[0])? - wide(inputs[1])?)?)
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {

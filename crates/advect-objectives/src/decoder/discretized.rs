@@ -1,15 +1,16 @@
 //! The decoder of images (Ho, Jain and Abbeel 2020, eq. 13).
 
 use advect_core::{Error, Result, check, shape};
-use candle_core::{DType, Tensor};
+use advect_ops::with_gradient;
+use candle_core::{DType, Device, Tensor};
 
 use super::Decoder;
 
 /// The probability that a Gaussian has in the bin of each element: data stands on `levels` equally spaced values from −1 to
 /// 1, and the bins of the first and the last reach to infinity.
 ///
-/// Bins of less than 1e-5 are taken as density times width, where the difference of distribution functions would lose its
-/// digits.
+/// Computed on the host in f64 from logarithms of the distribution function, so that nothing is lost far from the mean;
+/// differentiable in the mean.
 ///
 /// ```
 /// use advect_objectives::decoder::{Decoder, Discretized};
@@ -27,9 +28,6 @@ pub struct Discretized {
     levels: usize,
 }
 
-/// Bins of less than this are approximated.
-const SMALL: f64 = 1e-5;
-
 impl Discretized {
     /// With a number of levels: 256 for images of 8 bits.
     ///
@@ -45,54 +43,115 @@ impl Discretized {
 
 impl Decoder for Discretized {
     /// # Errors
-    /// [`Error::Range`] for data outside [−1, 1].
+    /// [`Error::Range`] for data that is not on the grid, to a tenth of its spacing.
     fn log_likelihood(&self, x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor> {
+        let batch = check::batch("x1", x1)?;
+        check::float("x1", x1)?;
         check::alike("mean", mean, "x1", x1)?;
         check::positive("variance", variance)?;
-        let wide = |x: &Tensor| match x.dtype() {
-            DType::F16 | DType::BF16 => x.to_dtype(DType::F32),
-            _ => Ok(x.clone()),
+        let host = |x: &Tensor| -> Result<Vec<f64>> {
+            let x = x.detach().flatten_all()?.to_device(&Device::Cpu)?;
+            Ok(x.to_dtype(DType::F64)?.to_vec1()?)
         };
-        let (x1, mean) = (wide(x1)?, wide(mean)?);
-        let largest = x1
-            .abs()?
-            .max_all()?
-            .to_dtype(DType::F64)?
-            .to_scalar::<f64>()?;
-        if largest > 1.0 + 1e-6 {
-            let accepted = "data in [−1, 1]";
-            return Err(Error::range("x1", largest, accepted));
+        let (data, means) = (host(x1)?, host(mean)?);
+        let (half, std) = (1.0 / (self.levels - 1) as f64, variance.sqrt());
+        let mut logs = Vec::with_capacity(data.len());
+        let mut slopes = Vec::with_capacity(data.len());
+        for (x, mean) in data.iter().zip(means) {
+            let index = 0.5 * (x + 1.0) / half;
+            let level = index.round();
+            let last = (self.levels - 1) as f64;
+            if !((index - level).abs() <= 0.1 && (0.0..=last).contains(&level)) {
+                let accepted = format!("data on a grid of {} levels in [−1, 1]", self.levels);
+                return Err(Error::range("x1", x, accepted));
+            }
+            let low = match level == 0.0 {
+                true => f64::NEG_INFINITY,
+                false => (x - mean - half) / std,
+            };
+            let high = match level == last {
+                true => f64::INFINITY,
+                false => (x - mean + half) / std,
+            };
+            let log = log_mass(low, high);
+            logs.push(log);
+            // d/dμ ln(Φ(b) − Φ(a)) = −(φ(b) − φ(a))/(σ mass).
+            let part = |z: f64| (log_normal_density(z) - log).exp();
+            slopes.push((part(low) - part(high)) / std);
         }
-        let half = 1.0 / (self.levels - 1) as f64;
-        let std = variance.sqrt();
-        let offset = (&x1 - mean)?;
-        // Φ(z) = ½ (1 + erf(z/√2)), at both sides of the bin.
-        let below = |shift: f64| -> Result<Tensor> {
-            let z = ((&offset + shift)? / (std * std::f64::consts::SQRT_2))?;
-            Ok(z.erf()?.affine(0.5, 0.5)?)
+        let dtype = match mean.dtype() {
+            DType::F64 => DType::F64,
+            _ => DType::F32,
         };
-        let (upper, lower) = (below(half)?, below(-half)?);
-        let (one, zero) = (upper.ones_like()?, upper.zeros_like()?);
-        let upper = x1.gt(1.0 - half)?.where_cond(&one, &upper)?;
-        let lower = x1.lt(half - 1.0)?.where_cond(&zero, &lower)?;
-        let mass = (upper - lower)?;
-        let resolved = mass.gt(SMALL)?;
-        let exact = mass.maximum(SMALL)?.log()?;
-        let width = (2.0 * half).ln() - 0.5 * (2.0 * std::f64::consts::PI * variance).ln();
-        let density = offset.sqr()?.affine(-0.5 / variance, width)?;
-        shape::sum_per_sample(&resolved.where_cond(&exact, &density)?)
+        let tensor = |values: Vec<f64>| -> Result<Tensor> {
+            let x = Tensor::from_vec(values, x1.shape(), &Device::Cpu)?.to_dtype(dtype)?;
+            Ok(x.to_device(x1.device())?)
+        };
+        let sums = shape::sum_per_sample(&tensor(logs)?)?;
+        let (slopes, kind) = (tensor(slopes)?, mean.dtype());
+        with_gradient(&sums, std::slice::from_ref(mean), move |gradient, _| {
+            let each = shape::column(&gradient.reshape(batch)?, slopes.rank())?;
+            Ok(vec![slopes.broadcast_mul(&each)?.to_dtype(kind)?])
+        })
     }
+}
+
+/// `ln φ(z)`.
+fn log_normal_density(z: f64) -> f64 {
+    -0.5 * z * z - 0.5 * (2.0 * std::f64::consts::PI).ln()
+}
+
+/// `ln(Φ(b) − Φ(a))` for a below b, of which either may be infinite.
+fn log_mass(a: f64, b: f64) -> f64 {
+    // On the side of the lower tail, where Φ has all its digits.
+    let (a, b) = if a + b > 0.0 { (-b, -a) } else { (a, b) };
+    let (log_a, log_b) = (log_normal(a), log_normal(b));
+    log_b + (-(log_a - log_b).exp_m1()).ln()
+}
+
+/// `ln Φ(z)`.
+fn log_normal(z: f64) -> f64 {
+    if z.is_infinite() {
+        return z.min(0.0);
+    }
+    let x = z.abs();
+    if x > 2.5 {
+        // Laplace's continued fraction, Φ(−x) = φ(x)/(x + 1/(x + 2/(x + …))).
+        let fraction = (1..=80).rev().fold(x, |below, k| x + f64::from(k) / below);
+        let tail = log_normal_density(x) - fraction.ln();
+        return if z < 0.0 { tail } else { (-tail.exp()).ln_1p() };
+    }
+    let (mut term, mut sum, mut k) = (z, z, 1.0);
+    while term.abs() > 1e-17 * sum.abs() {
+        k += 2.0;
+        term *= z * z / k;
+        sum += term;
+    }
+    (0.5 + sum * log_normal_density(z).exp()).ln()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use advect_core::testing::{assert_close, gradient};
-    use candle_core::{Device, Var};
+    use candle_core::Var;
+
+    #[test]
+    fn the_distribution_function_is_known() {
+        // Abramowitz and Stegun, table 26.1 and 26.2: Φ(1), Φ(−5), −log10 of the tails at 10 and 50.
+        assert!((log_normal(1.0).exp() - 0.841_344_746_068_542_9).abs() < 1e-15);
+        assert!((log_normal(-5.0).exp() / 2.866_515_718_791_94e-7 - 1.0).abs() < 1e-13);
+        assert!((log_normal(-10.0) / 10f64.ln() + 23.118_05).abs() < 1e-5);
+        assert!((log_normal(-50.0) / 10f64.ln() + 544.966_34).abs() < 1e-5);
+        for z in [-2.5, 2.5] {
+            let jump = log_normal(z + 1e-12) - log_normal(z - 1e-12);
+            assert!(jump.abs() < 1e-11, "{jump}");
+        }
+    }
 
     #[test]
     fn probabilities_sum_to_one() {
-        for (levels, variance) in [(2, 0.5), (5, 0.01), (256, 1e-3), (256, 0.5)] {
+        for (levels, variance) in [(2, 0.5), (5, 0.01), (256, 1e-5), (256, 1e-3), (256, 0.5)] {
             let decoder = Discretized::new(levels).unwrap();
             let values: Vec<f64> = (0..levels)
                 .map(|i| 2.0 * i as f64 / (levels - 1) as f64 - 1.0)
@@ -101,50 +160,54 @@ mod tests {
             for mean in [0.1, -0.95, 1.3] {
                 let mean = (x1.zeros_like().unwrap() + mean).unwrap();
                 let log_p = decoder.log_likelihood(&x1, &mean, variance).unwrap();
-                let sum = log_p
-                    .exp()
-                    .unwrap()
-                    .sum_all()
-                    .unwrap()
-                    .to_scalar::<f64>()
-                    .unwrap();
-                // The approximated bins are those that don't matter.
-                assert!((sum - 1.0).abs() < 1e-4, "{levels} {variance}: {sum}");
+                let p = log_p.exp().unwrap();
+                let sum = p.sum_all().unwrap().to_scalar::<f64>().unwrap();
+                assert!((sum - 1.0).abs() < 1e-12, "{levels} {variance}: {sum}");
             }
         }
+    }
+
+    #[test]
+    fn far_bins_are_those_of_the_tail() {
+        // Half a bin is 1.26 deviations: 6 deviations off, ln(Φ(−4.74) − Φ(−7.26)).
+        let decoder = Discretized::new(256).unwrap();
+        let std = 1.0 / 255.0 / 1.26;
+        let x1 = Tensor::new(&[[1.0f64 / 255.0]], &Device::Cpu).unwrap();
+        let mean = (&x1 - 6.0 * std).unwrap();
+        let log_p = decoder.log_likelihood(&x1, &mean, std * std).unwrap();
+        let expected = log_normal(-4.74);
+        assert!((log_p.to_vec1::<f64>().unwrap()[0] - expected).abs() < 1e-6);
     }
 
     #[test]
     fn gradients_are_those_of_finite_differences() {
         let decoder = Discretized::new(11).unwrap();
         let x1 = Tensor::new(&[[1f64, -1.0, 0.2, 0.8]], &Device::Cpu).unwrap();
-        // The last one is far away: its bin is approximated.
+        // The last one is far away.
         let mean = Tensor::new(&[[0.7f64, -0.4, 0.1, -0.8]], &Device::Cpu).unwrap();
         let loss = |mean: &Tensor| {
-            Ok(decoder
-                .log_likelihood(&x1, mean, 0.03)?
-                .sum_all()?
-                .to_scalar::<f64>()?)
+            let log = decoder.log_likelihood(&x1, mean, 0.03)?;
+            Ok(log.sum_all()?.to_scalar::<f64>()?)
         };
         let var = Var::from_tensor(&mean).unwrap();
-        let sum = decoder
-            .log_likelihood(&x1, &var, 0.03)
-            .unwrap()
-            .sum_all()
-            .unwrap();
-        let grads = sum.backward().unwrap();
+        let log = decoder.log_likelihood(&x1, &var, 0.03).unwrap();
+        let grads = log.sum_all().unwrap().backward().unwrap();
         let numeric = gradient(loss, &mean, 1e-4).unwrap();
-        assert_close(grads.get(&var).unwrap(), &numeric, 1e-6, 1e-7);
+        assert_close(grads.get(&var).unwrap(), &numeric, 1e-8, 1e-9);
     }
 
     #[test]
     fn bad_data_is_refused() {
         assert!(Discretized::new(1).is_err());
-        let x1 = Tensor::new(&[[1.5f64]], &Device::Cpu).unwrap();
+        for bad in [1.5, 0.1, f64::NAN] {
+            let x1 = Tensor::new(&[[bad]], &Device::Cpu).unwrap();
+            let error = Discretized::new(4).unwrap().log_likelihood(&x1, &x1, 1.0);
+            assert!(matches!(error, Err(Error::Range { argument, .. }) if argument == "x1"));
+        }
+        let labels = Tensor::new(&[[1u32]], &Device::Cpu).unwrap();
         let error = Discretized::new(4)
             .unwrap()
-            .log_likelihood(&x1, &x1, 1.0)
-            .unwrap_err();
-        assert!(matches!(error, Error::Range { argument, .. } if argument == "x1"));
+            .log_likelihood(&labels, &labels, 1.0);
+        assert!(matches!(error, Err(Error::DType { .. })));
     }
 }

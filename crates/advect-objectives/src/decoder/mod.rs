@@ -8,7 +8,8 @@
 mod discretized;
 mod gaussian;
 
-use advect_core::{Result, check, shape};
+use advect_core::{Result, check};
+use advect_ops::squared_errors;
 use candle_core::Tensor;
 
 pub use discretized::Discretized;
@@ -24,12 +25,23 @@ pub trait Decoder {
     fn log_likelihood(&self, x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor>;
 }
 
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<D: Decoder + ?Sized> Decoder for $pointer {
+            fn log_likelihood(&self, x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor> {
+                (**self).log_likelihood(x1, mean, variance)
+            }
+        }
+    )*};
+}
+forward!(&D, Box<D>);
+
 /// Sums logarithms of densities over each sample: `Σ −½ (x − μ)²/v − ½ ln 2πv`.
 fn log_density(x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor> {
-    check::alike("mean", mean, "x1", x1)?;
+    check::float("x1", x1)?;
     check::positive("variance", variance)?;
     let dim = (x1.elem_count() / check::batch("x1", x1)?) as f64;
-    let squares = shape::sum_per_sample(&(x1 - mean)?.sqr()?)?;
+    let squares = squared_errors(mean, x1)?;
     let constant = -0.5 * dim * (2.0 * std::f64::consts::PI * variance).ln();
     Ok(squares.affine(-0.5 / variance, constant)?)
 }

@@ -51,6 +51,17 @@ pub trait Distance {
     fn losses(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor>;
 }
 
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<D: Distance + ?Sized> Distance for $pointer {
+            fn losses(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
+                (**self).losses(prediction, target)
+            }
+        }
+    )*};
+}
+forward!(&D, Box<D>);
+
 /// Prediction and target as rows of one sample each, of at least 32 bits.
 fn rows(prediction: &Tensor, target: &Tensor) -> Result<(Tensor, Tensor)> {
     check::float("prediction", prediction)?;

@@ -16,6 +16,10 @@ use super::Regression;
 /// | [`Affine`](advect_paths::path::Affine) of a diffusion's schedule | independent | its probability flow |
 /// | [`Marginal`](advect_paths::path::Marginal) | any | flow matching itself (Lipman et al. 2023, eq. 5) |
 ///
+/// The velocities of Schrödinger bridges and of variance-preserving diffusions grow without bound at an end, so much that
+/// the expected loss is infinite: times should end before, as
+/// [`UniformWithin`](crate::time_sampler::UniformWithin) has it.
+///
 /// ```
 /// use advect_core::{Generator, Time};
 /// use advect_objectives::objective::{Objective, flow_matching};

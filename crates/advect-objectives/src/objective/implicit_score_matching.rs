@@ -2,7 +2,7 @@
 
 use advect_core::{Error, Generator, Jvp, Result, Time, check, shape};
 use advect_solvers::divergence::{Divergence, Probe};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 /// `½ |s(x)|² + ∇·s(x)` at samples x of the law whose score is learned (Hyvärinen 2005, eq. 4): with the divergence exact,
 /// or estimated by probes, which leaves the gradient unbiased.
@@ -51,7 +51,7 @@ impl<D: Divergence> ImplicitScoreMatching<D> {
     pub fn losses(&self, score: &dyn Jvp, t: &Time, x: &Tensor) -> Result<Tensor> {
         check_samples(x)?;
         let found = self.divergence.at(score, t, x)?;
-        let norms = shape::sum_per_sample(&found.value.sqr()?)?;
+        let norms = shape::sum_squares_per_sample(&found.value)?;
         let divergence = found.divergence.to_dtype(norms.dtype())?;
         Ok(((norms * 0.5)? + divergence)?)
     }
@@ -102,9 +102,15 @@ impl SlicedScoreMatching {
         let probes: Vec<Tensor> = draws.collect::<Result<_>>()?;
         let (value, along) = score.jvp_each(t, x, &probes)?;
         let mut sum: Option<Tensor> = None;
+        let wide = |x: &Tensor| match x.dtype() {
+            DType::F16 | DType::BF16 => x.to_dtype(DType::F32),
+            _ => Ok(x.clone()),
+        };
+        let value = wide(&value)?;
         for (v, slope) in probes.iter().zip(&along) {
-            let curvature = shape::sum_per_sample(&(v * slope)?)?;
-            let slice = shape::sum_per_sample(&(v * &value)?)?;
+            let v = wide(v)?;
+            let curvature = shape::sum_per_sample(&(&v * wide(slope)?)?)?;
+            let slice = shape::sum_per_sample(&(&v * &value)?)?;
             let loss = (curvature + (slice.sqr()? * 0.5)?)?;
             sum = Some(match sum {
                 Some(sum) => (sum + loss)?,

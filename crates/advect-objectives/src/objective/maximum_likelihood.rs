@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use advect_core::{Field, Generator, Jvp, Result, Time, check, shape};
+use advect_core::{Error, Field, Generator, Jvp, Result, Time, check, shape};
 use advect_solvers::divergence::Probe;
 use advect_solvers::gradient::Gradient;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 /// `−log p₁(x1) + λ_K ∫ |v|² dt + λ_J ∫ ‖∂v/∂x‖² dt` along the way of each sample from the data at t = 1 to the base law at
 /// t = 0, in nats.
@@ -71,7 +71,7 @@ impl<G: Gradient> MaximumLikelihood<G> {
     /// The same objective with the kinetic energy's weight λ_K.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for a negative or infinite weight.
+    /// [`Error::Range`] for a negative or infinite weight.
     pub fn kinetic(self, weight: f64) -> Result<Self> {
         let kinetic = check::non_negative("weight", weight)?;
         Ok(MaximumLikelihood { kinetic, ..self })
@@ -80,7 +80,7 @@ impl<G: Gradient> MaximumLikelihood<G> {
     /// The same objective with the Jacobian norm's weight λ_J.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for a negative or infinite weight.
+    /// [`Error::Range`] for a negative or infinite weight.
     pub fn jacobian(self, weight: f64) -> Result<Self> {
         let jacobian = check::non_negative("weight", weight)?;
         Ok(MaximumLikelihood { jacobian, ..self })
@@ -90,7 +90,8 @@ impl<G: Gradient> MaximumLikelihood<G> {
     /// samples at t = 0: see [`log_standard_normal`].
     ///
     /// # Errors
-    /// Typed errors for samples that are empty or not finite; those of the field, of `base` and of the integration.
+    /// Typed errors for samples that are empty, not finite or of 16 bits, and for a `base` whose answer is not `(batch,)` in
+    /// the samples' dtype; those of the field and of the integration.
     pub fn losses<F: Jvp + Send + Sync + 'static>(
         &self,
         field: &Arc<F>,
@@ -100,7 +101,9 @@ impl<G: Gradient> MaximumLikelihood<G> {
         rng: &mut Generator,
     ) -> Result<Tensor> {
         let batch = check::batch("x1", x1)?;
-        check::float("x1", x1)?;
+        if !matches!(x1.dtype(), DType::F32 | DType::F64) {
+            return Err(Error::dtype("x1", x1.dtype(), "f32 or f64"));
+        }
         check::finite("x1", x1)?;
         let dim = x1.elem_count() / batch;
         let probes = match self.probe {
@@ -111,8 +114,10 @@ impl<G: Gradient> MaximumLikelihood<G> {
             field: Arc::clone(field),
             probes,
             dims: x1.dims().to_vec(),
+            kinetic: self.kinetic != 0.0,
+            jacobian: self.jacobian != 0.0,
         });
-        let zeros = Tensor::zeros((batch, 3), x1.dtype(), x1.device())?;
+        let zeros = Tensor::zeros((batch, flow.columns()), x1.dtype(), x1.device())?;
         let start = Tensor::cat(&[&x1.reshape((batch, dim))?, &zeros], 1)?;
         let solution = self
             .gradient
@@ -120,13 +125,13 @@ impl<G: Gradient> MaximumLikelihood<G> {
         let end = solution.end()?;
         let x0 = end.narrow(1, 0, dim)?.reshape(x1.dims())?;
         let column = |i: usize| -> Result<Tensor> { Ok(end.narrow(1, dim + i, 1)?.squeeze(1)?) };
+        let base = base(&x0)?;
+        check::alike("base", &base, "a number a sample", &column(0)?)?;
         // From 1 to 0: the integrals have the other sign.
-        let log_density = (base(&x0)? + column(0)?)?;
-        let mut losses = log_density.neg()?;
-        for (weight, i) in [(self.kinetic, 1), (self.jacobian, 2)] {
-            if weight != 0.0 {
-                losses = (losses - (column(i)? * weight)?)?;
-            }
+        let mut losses = (base + column(0)?)?.neg()?;
+        let weights = [self.kinetic, self.jacobian].into_iter();
+        for (i, weight) in weights.filter(|w| *w != 0.0).enumerate() {
+            losses = (losses - (column(1 + i)? * weight)?)?;
         }
         Ok(losses)
     }
@@ -146,11 +151,12 @@ impl<G: Gradient> MaximumLikelihood<G> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`](advect_core::Error::Shape) for a scalar, [`Error::Empty`](advect_core::Error::Empty) for an empty batch.
+/// [`Error::Shape`] for a scalar, [`Error::Empty`] for an empty batch, [`Error::DType`] unless x is a float.
 pub fn log_standard_normal(x: &Tensor) -> Result<Tensor> {
+    check::float("x", x)?;
     let dim = (x.elem_count() / check::batch("x", x)?) as f64;
     let constant = -0.5 * dim * (2.0 * std::f64::consts::PI).ln();
-    Ok(shape::sum_per_sample(&x.sqr()?)?.affine(-0.5, constant)?)
+    Ok(shape::sum_squares_per_sample(x)?.affine(-0.5, constant)?)
 }
 
 /// All unit vectors, shaped like x.
@@ -165,32 +171,55 @@ fn units(x: &Tensor, dim: usize) -> Result<Vec<Tensor>> {
     (0..dim).map(unit).collect()
 }
 
-/// A field on rows of a sample, and the integrals of its divergence, energy and Jacobian norm: all of them forwards.
+/// A field on rows of a sample, beside the integral of its divergence, and those of its energy and of its Jacobian's norm
+/// where they are wanted: all of them forwards.
 struct Regularized<F> {
     field: Arc<F>,
     probes: Vec<Tensor>,
     dims: Vec<usize>,
+    kinetic: bool,
+    jacobian: bool,
+}
+
+/// Directions that are differentiated together.
+const TOGETHER: usize = 16;
+
+impl<F> Regularized<F> {
+    /// The number of integrals.
+    fn columns(&self) -> usize {
+        1 + usize::from(self.kinetic) + usize::from(self.jacobian)
+    }
 }
 
 impl<F: Jvp> Field for Regularized<F> {
     fn at(&self, t: &Time, state: &Tensor) -> Result<Tensor> {
         let (batch, width) = state.dims2()?;
-        let x = state
-            .narrow(1, 0, width - 3)?
-            .reshape(self.dims.as_slice())?;
-        let (value, along) = self.field.jvp_each(t, &x, &self.probes)?;
-        let energy = shape::sum_per_sample(&value.sqr()?)?;
-        let zeros = Tensor::zeros(batch, energy.dtype(), x.device())?;
+        let x = state.narrow(1, 0, width - self.columns())?;
+        let x = x.reshape(self.dims.as_slice())?;
+        let zeros = Tensor::zeros(batch, state.dtype(), x.device())?;
         let (mut divergence, mut norm) = (zeros.clone(), zeros);
-        for (v, slope) in self.probes.iter().zip(&along) {
-            divergence = (divergence + shape::sum_per_sample(&(v * slope)?)?)?;
-            norm = (norm + shape::sum_per_sample(&slope.sqr()?)?)?;
+        let mut value = None;
+        for probes in self.probes.chunks(TOGETHER) {
+            let (here, along) = self.field.jvp_each(t, &x, probes)?;
+            value.get_or_insert(here);
+            for (v, slope) in probes.iter().zip(&along) {
+                divergence = (divergence + shape::sum_per_sample(&(v * slope)?)?)?;
+                if self.jacobian {
+                    norm = (norm + shape::sum_squares_per_sample(slope)?)?;
+                }
+            }
         }
-        let row = value.reshape((batch, ()))?;
-        let column =
-            |x: Tensor| -> Result<Tensor> { Ok(x.to_dtype(state.dtype())?.reshape((batch, 1))?) };
-        let columns = [column(divergence)?, column(energy)?, column(norm)?];
-        let [divergence, energy, norm] = &columns;
-        Ok(Tensor::cat(&[&row, divergence, energy, norm], 1)?)
+        let value = value.ok_or_else(|| Error::Empty {
+            argument: "x1".into(),
+        })?;
+        let mut parts = vec![value.reshape((batch, ()))?, divergence.reshape((batch, 1))?];
+        if self.kinetic {
+            let energy = shape::sum_squares_per_sample(&value)?;
+            parts.push(energy.reshape((batch, 1))?);
+        }
+        if self.jacobian {
+            parts.push(norm.reshape((batch, 1))?);
+        }
+        Ok(Tensor::cat(&parts, 1)?)
     }
 }

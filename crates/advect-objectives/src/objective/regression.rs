@@ -89,6 +89,43 @@ impl<P: Path, T: TimeSampler, W: Weighting, D: Distance> Regression<P, T, W, D> 
         }
     }
 
+    /// The losses at given times, one a sample, in place of those that the law draws: to log losses by noise level, or to
+    /// learn where to look.
+    ///
+    /// ```
+    /// use advect_core::{Generator, Time};
+    /// use advect_objectives::objective::rectified_flow;
+    /// use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let (x0, x1) = (Tensor::new(&[[0f64], [0.0]], &Device::Cpu)?, Tensor::new(&[[2f64], [2.0]], &Device::Cpu)?);
+    /// let itself = |_: &Time, x: &Tensor| Ok(x.clone());
+    /// let losses = rectified_flow().losses_at(&itself, &x0, &x1, &[0.0, 0.5], &mut Generator::from_seed(0))?;
+    /// assert_eq!(losses.to_vec1::<f64>()?, [4.0, 1.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Objective::losses`]; [`Error::Shape`] unless there is a time for each sample.
+    pub fn losses_at(
+        &self,
+        field: &dyn Field,
+        x0: &Tensor,
+        x1: &Tensor,
+        times: &[f64],
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
+        let batch = check_pairs(x0, x1)?;
+        check_times(times, batch)?;
+        let t = Time::per_sample(times)?;
+        let point = self.path.sample(&t, x0, x1, rng)?;
+        let target = point.target(self.prediction)?;
+        let predicted = field.at(&t, &point.x)?;
+        check::alike("field", &predicted, "x0", x0)?;
+        let losses = self.distance.losses(&predicted, &target)?;
+        weighted(&losses, times, &self.weighting)
+    }
+
     /// What the field predicts.
     pub fn prediction(&self) -> Prediction {
         self.prediction
@@ -108,16 +145,8 @@ impl<P: Path, T: TimeSampler, W: Weighting, D: Distance> Objective for Regressio
         x1: &Tensor,
         rng: &mut Generator,
     ) -> Result<Tensor> {
-        let batch = check_pairs(x0, x1)?;
-        let times = self.times.sample(batch, rng)?;
-        check_times(&times, batch)?;
-        let t = Time::per_sample(&times)?;
-        let point = self.path.sample(&t, x0, x1, rng)?;
-        let target = point.target(self.prediction)?;
-        let predicted = field.at(&t, &point.x)?;
-        check::alike("field", &predicted, "x0", x0)?;
-        let losses = self.distance.losses(&predicted, &target)?;
-        weighted(&losses, &times, &self.weighting)
+        let times = self.times.sample(check_pairs(x0, x1)?, rng)?;
+        self.losses_at(field, x0, x1, &times, rng)
     }
 }
 

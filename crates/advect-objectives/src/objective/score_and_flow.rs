@@ -12,12 +12,16 @@ use crate::time_sampler::{TimeSampler, Uniform};
 /// A velocity and a score of one path, learned together: `(|v − u_t|² + |γ s + z|²) / d`, where `γ z` is the path's noise.
 ///
 /// The second term is `λ² |½σ² s + ½σ² z/γ|²` with the paper's `λ = 2γ/σ²`: the network of the paper predicts `½σ² s`, this
-/// one the score itself. On a [`SchrodingerBridge`](advect_paths::path::SchrodingerBridge) with entropic pairs the two make
-/// the drift `v + ½ σ² s` of the Schrödinger bridge.
+/// one the score itself. On a [`SchrodingerBridge`](advect_paths::path::SchrodingerBridge), with pairs drawn from the
+/// entropic plan ([`EntropicOt::with_replacement`](advect_paths::coupling::EntropicOt::with_replacement)) of batches that are
+/// large, the two make the drift `v + ½ σ² s` of the Schrödinger bridge. A bridge's velocity is infinite at both ends, and
+/// its expected loss, too, unless times stay away from them.
 ///
 /// ```
 /// use advect_core::{Generator, Time};
 /// use advect_objectives::objective::ScoreAndFlow;
+/// use advect_objectives::time_sampler::UniformWithin;
+/// use advect_paths::coupling::{Coupling, EntropicOt};
 /// use advect_paths::path::SchrodingerBridge;
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
@@ -25,7 +29,10 @@ use crate::time_sampler::{TimeSampler, Uniform};
 /// let x0 = rng.normal((64, 2), DType::F32, &Device::Cpu)?;
 /// let x1 = rng.normal((64, 2), DType::F32, &Device::Cpu)?;
 /// let field = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
-/// let objective = ScoreAndFlow::new(SchrodingerBridge::new(1.0)?);
+/// let bridge = SchrodingerBridge::new(1.0)?;
+/// let pairs = EntropicOt::new(bridge.entropy())?.with_replacement().pair(&x0, &x1, &mut rng)?;
+/// let (x0, x1) = (pairs.source(&x0)?, pairs.target(&x1)?);
+/// let objective = ScoreAndFlow::new(bridge).times(UniformWithin::new(1e-3, 1.0 - 1e-3)?);
 /// let losses = objective.losses(&field, &field, &x0, &x1, &mut rng)?;
 /// assert_eq!((losses.flow.dims(), losses.score.dims()), (&[64][..], &[64][..]));
 /// let loss = losses.total()?; // to call backward on

@@ -6,6 +6,7 @@ use advect_paths::path::Affine;
 use advect_paths::schedule::{Schedule, VarianceExploding};
 
 use super::Regression;
+use crate::distance::SquaredNorm;
 use crate::time_sampler::{Levels, Uniform, UniformLogSnr};
 use crate::weighting::{Diffusion, Importance, NoiseVariance};
 
@@ -58,8 +59,12 @@ pub fn ncsn(
     Ok(score_matching(schedule).times(Levels::evenly_spaced(levels)?))
 }
 
-/// Score matching whose sum bounds the likelihood (Song et al. 2021b, "ScoreFlow", eq. 8): weights `g²`, with times drawn
-/// where they count, from `start` to `end`. In effect it is the loss of the noise with times uniform in log-SNR.
+/// Score matching that bounds the likelihood (Song et al. 2021b, "ScoreFlow", eq. 8): `g² |s(t, x_t) + x0/σ|²`, the squared
+/// norm, with times drawn where they count, from `start` to `end`. In effect it is the loss of the noise with times uniform
+/// in log-SNR.
+///
+/// Half of its mean, over a time of length 1, is the part of the bound of `−log p`, in nats a sample, that depends on the
+/// field; the prior's divergence and the entropy of the noise are not in it.
 ///
 /// ```
 /// use advect_objectives::objective::score_flow;
@@ -79,10 +84,18 @@ pub fn score_flow<S: Schedule + Clone>(
     schedule: S,
     start: f64,
     end: f64,
-) -> Result<Regression<Affine<S>, UniformLogSnr<S>, Importance<Diffusion<S>, UniformLogSnr<S>>>> {
+) -> Result<
+    Regression<
+        Affine<S>,
+        UniformLogSnr<S>,
+        Importance<Diffusion<S>, UniformLogSnr<S>>,
+        SquaredNorm,
+    >,
+> {
     let times = UniformLogSnr::new(schedule.clone(), start, end)?;
     let weighting = Importance::new(Diffusion::new(schedule.clone()), times.clone());
     Ok(Regression::new(Affine::new(schedule), Prediction::Score)
         .times(times)
-        .weighting(weighting))
+        .weighting(weighting)
+        .distance(SquaredNorm))
 }

@@ -1,7 +1,7 @@
 //! DDPM's variational bound (Ho, Jain and Abbeel 2020, eq. 5, 8 and 12–13).
 
 use advect_core::{Coefficient, Field, Generator, Result, Time, check, shape};
-use advect_ops::combine;
+use advect_ops::{combine, squared_errors};
 use advect_paths::schedule::DiscreteDiffusion;
 use candle_core::{Device, Tensor};
 use rand_distr::StandardUniform;
@@ -12,7 +12,7 @@ use crate::decoder::{Decoder, Gaussian};
 /// The variance of a reverse step `p(x_(k−1) | x_k)`: the two that Ho et al. 2020, section 3.2, name as extremes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum ReverseVariance {
-    /// `β_k`, the best for data of unit variance.
+    /// `β_k`, the best for data of unit variance. (Implementations of DDPM often take `β̃_2` for the last step here, too.)
     #[default]
     Beta,
     /// `β̃_k`, that of `q(x_(k−1) | x_k, x_0)`, the best for data that is one point; at the last step, where it is 0, `β̃_2`.
@@ -144,7 +144,7 @@ impl<D: Decoder> VariationalBound<D> {
             self.schedule.noise_variance(last),
         );
         let dim = (x1.elem_count() / check::batch("x1", x1)?) as f64;
-        let squares = shape::sum_per_sample(&x1.sqr()?)?;
+        let squares = shape::sum_squares_per_sample(x1)?;
         let constant = -0.5 * dim * (alpha_bar + variance.ln());
         Ok(squares.affine(0.5 * alpha_bar, constant)?)
     }
@@ -172,7 +172,7 @@ impl<D: Decoder> VariationalBound<D> {
     fn step_terms(&self, steps: &[usize], predicted: &Tensor, z: &Tensor) -> Result<Tensor> {
         let batch = check::batch("x1", z)?;
         let dim = (z.elem_count() / batch) as f64;
-        let squares = shape::sum_per_sample(&(predicted - z)?.sqr()?)?;
+        let squares = squared_errors(predicted, z)?;
         let (mut factors, mut constants) = (Vec::new(), Vec::new());
         for &k in steps {
             let (beta, ours) = (self.schedule.beta(k), self.variance_at(k));

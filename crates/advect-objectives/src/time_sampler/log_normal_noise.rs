@@ -48,7 +48,8 @@ impl<S: Schedule> LogNormalNoise<S> {
         let standard = |t: f64| ((-0.5 * schedule.log_snr(t) - mean) / std).clamp(-10.0, 10.0);
         let range = (standard(1.0), standard(0.0));
         let mass = integral(normal_density, range.0, range.1);
-        if mass < 0.01 {
+        // NaN is of no use either.
+        if mass.is_nan() || mass < 0.01 {
             let given = format!("{mean} ± {std}");
             let accepted = "a law of levels that the schedule reaches";
             return Err(Error::range("mean", given, accepted));

@@ -82,6 +82,17 @@ macro_rules! forward {
 }
 forward!(&T, Box<T>);
 
+macro_rules! forward_density {
+    ($($pointer:ty),*) => {$(
+        impl<T: TimeDensity + ?Sized> TimeDensity for $pointer {
+            fn density(&self, t: f64) -> f64 {
+                (**self).density(t)
+            }
+        }
+    )*};
+}
+forward_density!(&T, Box<T>);
+
 /// `φ(z)`, the standard normal density.
 fn normal_density(z: f64) -> f64 {
     (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt()

@@ -27,7 +27,8 @@ pub use min_snr::MinSnr;
 pub use noise_variance::NoiseVariance;
 pub use unweighted::Unweighted;
 
-/// The weight of a time in an objective; any function of time is one.
+/// The weight of a time in an objective; any function of time is one, and so is a `Box<dyn Fn(f64) -> f64>` that is chosen
+/// at run time.
 ///
 /// ```
 /// use advect_objectives::weighting::{Unweighted, Weighting};

@@ -94,6 +94,9 @@ pub trait Schedule {
     ///
     /// Found by bisection unless the schedule knows its inverse, as all of Advect's do that have one.
     fn time_at_log_snr(&self, log_snr: f64) -> f64 {
+        if log_snr >= self.log_snr(1.0) {
+            return 1.0;
+        }
         let (mut low, mut high) = (0.0, 1.0);
         loop {
             let middle = 0.5 * (low + high);

@@ -3,7 +3,7 @@
 use advect_core::{Jvp, Result, Time, check};
 use candle_core::Tensor;
 
-use super::{Divergence, WithDivergence};
+use super::{Divergence, WithDivergence, wide};
 
 /// `Σ_i e_i · ∂f/∂x e_i` over all d elements of a sample: d Jacobian–vector products.
 ///
@@ -50,6 +50,7 @@ impl Divergence for Exact {
             let (y, along) = field.jvp_each(t, x, &units?)?;
             for (i, along) in range.zip(along) {
                 let element = along.reshape((batch, dim))?.narrow(1, i, 1)?.squeeze(1)?;
+                let element = wide(&element)?;
                 sum = Some(match sum {
                     Some(sum) => (sum + element)?,
                     None => element,

@@ -14,8 +14,8 @@ mod flow;
 mod hutch_plus_plus;
 mod hutchinson;
 
-use advect_core::{Jvp, Result, Time};
-use candle_core::Tensor;
+use advect_core::{Jvp, Result, Time, shape};
+use candle_core::{DType, Tensor};
 
 pub use exact::Exact;
 pub use flow::{Flow, Transported, pack, unpack};
@@ -28,7 +28,7 @@ pub use hutchinson::{Hutchinson, Probe};
 pub struct WithDivergence {
     /// The value, shaped like the state.
     pub value: Tensor,
-    /// The divergence or its estimate, `(batch,)`.
+    /// The divergence or its estimate, `(batch,)`; in f32 for states of 16 bits.
     pub divergence: Tensor,
     /// The standard error of the estimate, `(batch,)`, if there are two probes or more to tell it from.
     pub standard_error: Option<Tensor>,
@@ -61,8 +61,15 @@ impl<D: Divergence + ?Sized> Divergence for Box<D> {
     }
 }
 
-/// `Σ a b` over each sample.
+/// `Σ a b` over each sample, of 16 bits in f32.
 fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let batch = a.dims()[0];
-    Ok((a * b)?.reshape((batch, ()))?.sum(1)?)
+    shape::sum_per_sample(&(wide(a)? * wide(b)?)?)
+}
+
+/// At least 32 bits: sums of many elements are lost on fewer.
+fn wide(x: &Tensor) -> Result<Tensor> {
+    Ok(match x.dtype() {
+        DType::F16 | DType::BF16 => x.to_dtype(DType::F32)?,
+        _ => x.clone(),
+    })
 }
