@@ -1,7 +1,7 @@
 //! Linear combinations of tensors in one pass: states of solvers, points of paths.
 
 use advect_core::{Coefficient, Error, Result, check, parallel};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::Value;
@@ -42,9 +42,33 @@ pub fn combine<V: Value>(terms: &[(Coefficient, &V)]) -> Result<V> {
             return Err(Error::shape("coefficient", &[c.len()], accepted));
         }
     }
+    // Nothing to differentiate, nothing to copy: what solvers do at every step.
+    let plain = |x: &V| {
+        let primal = x.primal();
+        x.tangent().is_none() && !primal.track_op() && primal.is_contiguous()
+    };
+    if matches!(first.dtype(), DType::F32 | DType::F64)
+        && first.device().is_cpu()
+        && terms.iter().all(|(_, x)| plain(x))
+    {
+        return by_dtype!(first, T => at_once::<T, V>(terms, first));
+    }
     let op = Combine(terms.iter().map(|(c, _)| c.clone()).collect());
     let inputs: Vec<&V> = terms.iter().map(|(_, x)| *x).collect();
     V::apply(op, &inputs, &[])
+}
+
+/// The sum of contiguous tensors in the CPU's memory.
+fn at_once<T: Float, V: Value>(terms: &[(Coefficient, &V)], first: &Tensor) -> Result<V> {
+    let mut locked = Vec::with_capacity(terms.len());
+    for (_, x) in terms {
+        locked.push(host::<T>(x.primal())?);
+    }
+    let slices = terms.iter().zip(&locked).map(|((c, _), x)| (c, &**x));
+    let slices: Vec<(&Coefficient, &[T])> = slices.collect();
+    let samples = first.dims().first().copied().unwrap_or(1);
+    let values = sum(&slices, samples);
+    Ok(V::constant(tensor(values, first.shape())?))
 }
 
 struct Combine(Vec<Coefficient>);

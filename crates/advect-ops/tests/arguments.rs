@@ -73,7 +73,18 @@ fn shapes_and_dtypes() {
     refuses(combine(&[(Shared(1.0), &x), (Shared(1.0), &w)]), "x");
     refuses(combine(&[(PerSample(vec![1.0; 4]), &x)]), "coefficient");
     refuses(scale_samples(&x, &s3), "factors");
-    refuses(squared_errors(&x, &w), "y");
+    let (w, b, b3) = (zeros(&[4, 2]), zeros(&[4]), zeros(&[3]));
+    let net = |layers| Perceptron::new(layers, Activation::Relu);
+    refuses(net(vec![]), "layers");
+    refuses(net(vec![(w.clone(), b3)]), "bias");
+    refuses(
+        net(vec![(w.clone(), b.clone()), (w.clone(), b.clone())]),
+        "weight",
+    );
+    let two = net(vec![(w.clone(), b)]).unwrap();
+    refuses(two.apply(&[&zeros(&[5, 3])]), "weight");
+    refuses(two.apply(&[&zeros(&[5, 1]), &zeros(&[4, 1])]), "parts");
+    refuses(squared_errors(&x, &zeros(&[4, 2])), "y");
     refuses(squared_errors(&zeros(&[0, 2]), &zeros(&[0, 2])), "x");
     refuses(sinusoids(&x, &[1.0]), "t");
     refuses(sinusoids(&s3, &[]), "frequencies");

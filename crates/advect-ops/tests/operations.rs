@@ -282,6 +282,44 @@ impl Case for ScaleSamples {
     }
 }
 
+#[test]
+fn perceptrons_are_the_same_checked_once() {
+    let layers: Vec<(Tensor, Tensor)> = (inputs(&[&[7, 5], &[7], &[3, 7], &[3]]).chunks(2))
+        .map(|pair| (pair[0].clone(), pair[1].clone()))
+        .collect();
+    let net = advect_ops::Perceptron::new(layers.clone(), Activation::Silu).unwrap();
+    for rows in [0, 1, 2, 6, 7, 33, 200] {
+        let wide = inputs(&[&[rows, 8], &[1, 1], &[rows, 2]]);
+        // A part that is a view, and one for all rows.
+        let (view, shared) = (wide[0].narrow(1, 3, 2).unwrap(), &wide[1]);
+        for parts in [[&wide[2], shared, &wide[2]], [&view, shared, &wide[2]]] {
+            let ours = net.apply(&parts).unwrap();
+            let plain = mlp(&parts, &net.layers(), Activation::Silu).unwrap();
+            advect_core::testing::assert_close(&ours, &plain, 0.0, 0.0);
+        }
+    }
+    // Frozen twins see what is written to the variables; the variables get gradients.
+    let vars: Vec<_> = (layers.iter())
+        .map(|(w, b)| [w, b].map(|x| candle_core::Var::from_tensor(x).unwrap()))
+        .collect();
+    let tracked = vars
+        .iter()
+        .map(|[w, b]| (w.as_tensor().clone(), b.as_tensor().clone()));
+    let net = advect_ops::Perceptron::new(tracked.collect(), Activation::Silu).unwrap();
+    let x = &inputs(&[&[4, 5]])[0];
+    let loss = net.apply(&[x]).unwrap().sum_all().unwrap();
+    let grads = loss.backward().unwrap();
+    assert!(vars.iter().flatten().all(|var| grads.get(var).is_some()));
+    let frozen = net.frozen();
+    let before = frozen.apply(&[x]).unwrap();
+    assert!(!before.track_op());
+    vars[1][1]
+        .set(&(vars[1][1].as_tensor() + 1.0).unwrap())
+        .unwrap();
+    let after = frozen.apply(&[x]).unwrap();
+    advect_core::testing::assert_close(&after, &(before + 1.0).unwrap(), 1e-12, 1e-12);
+}
+
 struct SquaredErrors;
 
 impl Case for SquaredErrors {

@@ -65,7 +65,8 @@ pub(crate) fn host<T: Float>(x: &Tensor) -> Result<Host<'_, T>> {
     };
     Ok(Host {
         storage,
-        range: start..end,
+        // A view without elements may begin beyond the end of its storage.
+        range: if start == end { 0..0 } else { start..end },
         dtype: PhantomData,
     })
 }

@@ -57,7 +57,9 @@ impl<T: Float, F: FnOnce(&mut [T]) -> Result<()>> InplaceOp1 for Locked<F, T> {
             let accepted = "a contiguous tensor";
             return Err(Error::shape("x", layout.dims(), accepted).into());
         };
-        let values = &mut T::slice_mut(storage)?[start..end];
+        // A view without elements may begin beyond the end of its storage.
+        let range = if start == end { 0..0 } else { start..end };
+        let values = &mut T::slice_mut(storage)?[range];
         match self.0.take() {
             Some(f) => Ok(f(values)?),
             None => Ok(()),
