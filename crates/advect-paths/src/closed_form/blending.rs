@@ -53,3 +53,42 @@ pub fn blend(law: &impl Law, x: &Tensor, times: &[f64], rng: &mut Generator) -> 
     }
     Ok(x)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::closed_form::{Covariance, Gaussian};
+    use candle_core::{DType, Device};
+
+    #[test]
+    fn states_on_the_way_have_the_law_of_the_path() {
+        let mut rng = Generator::from_seed(0);
+        let mean = Tensor::new(&[2f64], &Device::Cpu).unwrap();
+        let law = Gaussian::new(&mean, Covariance::isotropic(0.25).unwrap()).unwrap();
+        let n = 20_000;
+        let noise = rng.normal((n, 1), DType::F64, &Device::Cpu).unwrap();
+        let x = blend(&law, &noise, &[0.0, 0.3, 0.5, 0.7], &mut rng).unwrap();
+        // 0.7 x1 + 0.3 x0.
+        let mean = x.mean_all().unwrap().to_scalar::<f64>().unwrap();
+        let deviations = (x - mean).unwrap().sqr().unwrap();
+        let variance = deviations.mean_all().unwrap().to_scalar::<f64>().unwrap();
+        let expected: f64 = 0.49 * 0.25 + 0.09;
+        let error = 4.0 / (n as f64).sqrt();
+        assert!((mean - 1.4).abs() < error * expected.sqrt(), "{mean}");
+        assert!(
+            (variance / expected - 1.0).abs() < error * 2f64.sqrt(),
+            "{variance}"
+        );
+    }
+
+    #[test]
+    fn times_that_do_not_rise_are_refused() {
+        let mut rng = Generator::from_seed(0);
+        let x = Tensor::zeros((1, 1), DType::F64, &Device::Cpu).unwrap();
+        let mean = Tensor::new(&[2f64], &Device::Cpu).unwrap();
+        let law = Gaussian::new(&mean, Covariance::isotropic(0.25).unwrap()).unwrap();
+        for times in [[0.5, 0.2], [0.0, 1.5], [f64::NAN, 1.0]] {
+            assert!(blend(&law, &x, &times, &mut rng).is_err());
+        }
+    }
+}
