@@ -379,6 +379,12 @@ fn data_of_lower_dimension_has_the_limit_of_little_noise() {
     let x = Tensor::new(&[[0.7f64]], &Device::Cpu).unwrap();
     assert_eq!(at(&spike, 0.0, &x), [0.7]);
     assert_eq!(at(&spike, 0.0, &x.zeros_like().unwrap()), [0.0]);
+    // There its density is infinite, and elsewhere that of the Gaussian.
+    let (schedule, end) = (CondOt::default(), Time::Shared(1.0));
+    let log_density = |x: &Tensor| spike.score(&schedule).log_density(&end, x);
+    assert!(log_density(&x.zeros_like().unwrap()).is_err());
+    let expected = 0.5f64.ln() - 0.5 * (0.49 + (2.0 * std::f64::consts::PI).ln());
+    assert!((scalar(&log_density(&x).unwrap()) - expected).abs() < 1e-13);
     // Far out at little noise nothing is lost: one point has the divergence −d/σ² wherever it is seen from.
     let point = FiniteData::new(&Tensor::new(&[[0.0f64]], &Device::Cpu).unwrap()).unwrap();
     for sigma in [1e-4, 1e-8] {
