@@ -4,16 +4,23 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use advect_core::{Field, Generator, Key, Time};
 use advect_models::{Activation, Mlp, ParameterStore};
 use advect_objectives::objective::*;
-use advect_objectives::time_sampler::UniformWithin;
+use advect_objectives::time_sampler::{TimeSampler, UniformWithin};
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
-use advect_paths::path::gamma::Parabola;
-use advect_paths::path::{Affine, Interpolant};
+use advect_paths::path::gamma::{BrownianBridge, Parabola};
+use advect_paths::path::{Affine, Interpolant, Path, SchrodingerBridge};
 use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned};
 use advect_paths::schedule::*;
+use advect_solvers::Solver;
+use advect_solvers::controller::Fixed;
+use advect_solvers::divergence::Exact;
+use advect_solvers::gradient::Unrolled;
+use advect_solvers::stepper::Rk4;
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::{AdamW, AdamWConfig, Trainer};
 use candle_core::{DType, Device, Tensor};
@@ -153,4 +160,115 @@ fn preconditioned_denoisers() {
     );
     println!("EDM: {error:.3}");
     assert!(error < 0.05, "{error}");
+}
+
+#[test]
+fn levels_and_bounds_of_the_likelihood() {
+    // Scores of networks over −σ, so that their targets have one size.
+    let (low, high) = (0.05, 5.0);
+    let ve = VarianceExploding::new(low, high).unwrap();
+    let vp = VariancePreserving::default();
+    let score = |objective: &dyn Objective, schedule: &dyn Schedule| {
+        error_after(
+            |net, x0, x1, rng| {
+                let score = Prediction::Noise.field(net, Prediction::Score, schedule);
+                objective.loss(&score, x0, x1, rng).unwrap()
+            },
+            |net, t, x| {
+                let score = Prediction::Noise.field(net, Prediction::Score, schedule);
+                score.at(t, x).unwrap()
+            },
+            Prediction::Score,
+            schedule,
+        )
+    };
+    let ncsn_error = score(&ncsn(low, high, 40).unwrap(), &ve);
+    let flow_error = score(&score_flow(vp, 0.0, 0.99).unwrap(), &vp);
+    let steps = DiscreteDiffusion::linear(100, 1e-3, 0.15).unwrap();
+    let bound = VariationalBound::new(steps.clone());
+    let bound_error = error_after(
+        |net, x0, x1, rng| bound.loss(net, x0, x1, rng).unwrap(),
+        |net, t, x| net.at(t, x).unwrap(),
+        Prediction::Noise,
+        &steps,
+    );
+    println!("NCSN {ncsn_error:.3}, ScoreFlow {flow_error:.3}, bound {bound_error:.3}");
+    assert!(
+        ncsn_error < TOLERANCES[0] && flow_error < TOLERANCES[1] && bound_error < TOLERANCES[2]
+    );
+}
+
+#[test]
+fn scores_of_bridges_and_without_targets() {
+    let blurred = Blurred(CondOt::default(), BrownianBridge::new(1.0).unwrap());
+    let objective = ScoreAndFlow::new(SchrodingerBridge::new(1.0).unwrap())
+        .times(UniformWithin::new(0.02, 0.98).unwrap());
+    let both = error_after(
+        |net, x0, x1, rng| {
+            let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+            let losses = objective.losses(&still, net, x0, x1, rng).unwrap();
+            losses.score.mean_all().unwrap()
+        },
+        |net, t, x| net.at(t, x).unwrap(),
+        Prediction::Score,
+        &blurred,
+    );
+    let path = Affine::new(Cosine);
+    let times = UniformWithin::new(0.05, 0.95).unwrap();
+    let implicit = error_after(
+        |net, x0, x1, rng| {
+            let t = Time::per_sample(&times.sample(x0.dims()[0], rng).unwrap()).unwrap();
+            let x = path.sample(&t, x0, x1, rng).unwrap().x;
+            let score = Prediction::Noise.field(net, Prediction::Score, &Cosine);
+            let losses = ImplicitScoreMatching::new(Exact)
+                .losses(&score, &t, &x)
+                .unwrap();
+            let weights = t.coefficient(|t| Cosine.sigma(t).powi(2)).unwrap();
+            weights.times(&losses).unwrap().mean_all().unwrap()
+        },
+        |net, t, x| net.at(t, x).unwrap(),
+        Prediction::Noise,
+        &Cosine,
+    );
+    println!("[SF]²M {both:.3}, implicit {implicit:.3}");
+    assert!(both < TOLERANCES[3] && implicit < TOLERANCES[4]);
+}
+
+/// Of NCSN, ScoreFlow, the bound, [SF]²M's score, and implicit score matching.
+const TOLERANCES: [f64; 5] = [0.15, 0.25, 0.16, 0.15, 0.11];
+
+#[test]
+fn maximum_likelihood_comes_near_the_entropy() {
+    let store = ParameterStore::new(Key::from_seed(3), DType::F32, &Device::Cpu);
+    let net = Mlp::config(2)
+        .hidden(&[32; 2])
+        .activation(Activation::Tanh)
+        .build(&store.builder())
+        .unwrap();
+    let (net, parameters) = (Arc::new(net), store.tensors());
+    let gradient = || Unrolled::new(Solver::new(Rk4, Fixed::steps(5).unwrap()));
+    let objective = MaximumLikelihood::new(gradient());
+    let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
+    let steps = 400;
+    let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(4))
+        .learning_rate(WarmupCosine::new(1e-2, 20, steps).unwrap());
+    let loss = |_: usize, rng: &mut Generator| {
+        let (_, x1) = samples(256, rng);
+        let losses = objective.losses(&net, &parameters, &x1, log_standard_normal, rng)?;
+        Ok(losses.mean_all()?)
+    };
+    trainer.run(steps, loss, &mut ()).unwrap();
+
+    let mut rng = Generator::from_seed(5);
+    let (_, x1) = samples(4000, &mut rng);
+    let losses = objective.losses(&net, &parameters, &x1, log_standard_normal, &mut rng);
+    let law = mixture();
+    let truth = law
+        .score(&Cosine)
+        .log_density(&Time::Shared(1.0), &x1)
+        .unwrap();
+    // The Kullback–Leibler divergence of the flow's law from the data's, on the same samples.
+    let divergence = mean(&losses.unwrap()) + mean(&truth);
+    println!("likelihood {divergence:.3}");
+    assert!((0.0..0.05).contains(&divergence), "{divergence}");
 }
