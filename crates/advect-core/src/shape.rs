@@ -63,13 +63,20 @@ pub fn sum_squares_per_sample(x: &Tensor) -> Result<Tensor> {
     Ok(wide_rows(x)?.sqr()?.sum(D::Minus1)?)
 }
 
+/// A tensor of 16 bits as f32, others as they are: what to do before squares and sums.
+///
+/// # Errors
+/// Those of candle.
+pub fn wide(x: &Tensor) -> Result<Tensor> {
+    Ok(match x.dtype() {
+        DType::F16 | DType::BF16 => x.to_dtype(DType::F32)?,
+        _ => x.clone(),
+    })
+}
+
 /// The samples as rows, of at least 32 bits.
 fn wide_rows(x: &Tensor) -> Result<Tensor> {
-    let rows = x.reshape((check::batch("x", x)?, ()))?;
-    Ok(match x.dtype() {
-        DType::F16 | DType::BF16 => rows.to_dtype(DType::F32)?,
-        _ => rows,
-    })
+    wide(&x.reshape((check::batch("x", x)?, ()))?)
 }
 
 #[cfg(test)]

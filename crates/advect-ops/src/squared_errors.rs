@@ -1,7 +1,7 @@
 //! Squared errors of samples, in one pass each way: what most losses are made of.
 
 use advect_core::{Result, check, parallel, shape};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::Value;
@@ -88,11 +88,7 @@ impl Operation for SquaredErrors {
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
         // Widened first: squares, and gradients of means, are beyond what f16 holds.
-        let wide = |x: &Tensor| match x.dtype() {
-            DType::F16 | DType::BF16 => x.to_dtype(DType::F32),
-            _ => Ok(x.clone()),
-        };
-        shape::sum_squares_per_sample(&(wide(inputs[0])? - wide(inputs[1])?)?)
+        shape::sum_squares_per_sample(&(shape::wide(inputs[0])? - shape::wide(inputs[1])?)?)
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {

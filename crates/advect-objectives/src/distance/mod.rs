@@ -32,8 +32,8 @@ mod quadratic;
 mod squared_error;
 mod squared_norm;
 
-use advect_core::{Result, check};
-use candle_core::{DType, Tensor};
+use advect_core::{Result, check, shape};
+use candle_core::Tensor;
 
 pub use absolute_error::AbsoluteError;
 pub use huber::Huber;
@@ -67,14 +67,8 @@ fn rows(prediction: &Tensor, target: &Tensor) -> Result<(Tensor, Tensor)> {
     check::float("prediction", prediction)?;
     check::alike("target", target, "prediction", prediction)?;
     let batch = check::batch("prediction", prediction)?;
-    let wide = |x: &Tensor| -> Result<Tensor> {
-        let x = x.reshape((batch, ()))?;
-        Ok(match x.dtype() {
-            DType::F16 | DType::BF16 => x.to_dtype(DType::F32)?,
-            _ => x,
-        })
-    };
-    Ok((wide(prediction)?, wide(target)?))
+    let rows = |x: &Tensor| shape::wide(&x.reshape((batch, ()))?);
+    Ok((rows(prediction)?, rows(target)?))
 }
 
 /// `prediction − target`, as rows.

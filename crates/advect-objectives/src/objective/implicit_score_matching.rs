@@ -2,7 +2,7 @@
 
 use advect_core::{Error, Generator, Jvp, Result, Time, check, shape};
 use advect_solvers::divergence::{Divergence, Probe};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 /// `½ |s(x)|² + ∇·s(x)` at samples x of the law whose score is learned (Hyvärinen 2005, eq. 4): with the divergence exact,
 /// or estimated by probes, which leaves the gradient unbiased.
@@ -102,14 +102,10 @@ impl SlicedScoreMatching {
         let probes: Vec<Tensor> = draws.collect::<Result<_>>()?;
         let (value, along) = score.jvp_each(t, x, &probes)?;
         let mut sum: Option<Tensor> = None;
-        let wide = |x: &Tensor| match x.dtype() {
-            DType::F16 | DType::BF16 => x.to_dtype(DType::F32),
-            _ => Ok(x.clone()),
-        };
-        let value = wide(&value)?;
+        let value = shape::wide(&value)?;
         for (v, slope) in probes.iter().zip(&along) {
-            let v = wide(v)?;
-            let curvature = shape::sum_per_sample(&(&v * wide(slope)?)?)?;
+            let v = shape::wide(v)?;
+            let curvature = shape::sum_per_sample(&(&v * shape::wide(slope)?)?)?;
             let slice = shape::sum_per_sample(&(&v * &value)?)?;
             let loss = (curvature + (slice.sqr()? * 0.5)?)?;
             sum = Some(match sum {

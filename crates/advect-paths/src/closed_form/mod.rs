@@ -11,6 +11,7 @@
 //! | [`GaussianMixture`] | several |
 
 mod blending;
+mod components;
 mod covariance;
 mod finite_data;
 mod gaussian;
@@ -25,12 +26,12 @@ use crate::Prediction;
 use crate::schedule::Schedule;
 
 pub use blending::blend;
+pub use components::Components;
 pub use covariance::Covariance;
 pub use finite_data::FiniteData;
 pub use gaussian::Gaussian;
 pub use gaussian_mixture::GaussianMixture;
 pub use marginal_field::MarginalField;
-pub use posterior::Components;
 
 /// A law of data whose marginals on every affine path are known: a mixture of Gaussians, of width 0 perhaps.
 ///

@@ -1,120 +1,7 @@
 //! What a state says about its data and its noise, when the data is a mixture of Gaussians.
 
-use advect_core::{Error, Generator, Result, check};
-use candle_core::{DType, Device, Tensor};
-use rand_distr::{StandardNormal, StandardUniform};
-
-use super::Covariance;
-
-/// A mixture of Gaussians in d dimensions: weights, means and covariances.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Components {
-    log_weights: Vec<f64>,
-    /// One after the other.
-    means: Vec<f64>,
-    /// One for each, or one for all.
-    covariances: Vec<Covariance>,
-    dim: usize,
-}
-
-impl Components {
-    pub(super) fn new(
-        weights: &[f64],
-        means: Vec<f64>,
-        covariances: Vec<Covariance>,
-        dim: usize,
-    ) -> Result<Self> {
-        check_weights(weights)?;
-        for covariance in &covariances {
-            if covariance.dim().is_some_and(|d| d != dim) {
-                let given = [covariance.dim().unwrap_or(0)];
-                let accepted = format!("{dim} dimensions, as the means have,");
-                return Err(Error::shape("covariances", &given, accepted));
-            }
-        }
-        Ok(Components {
-            log_weights: weights.iter().map(|w| w.ln()).collect(),
-            means,
-            covariances,
-            dim,
-        })
-    }
-
-    /// The dimension of the data.
-    pub fn dim(&self) -> usize {
-        self.dim
-    }
-
-    /// The number of components.
-    pub fn count(&self) -> usize {
-        self.log_weights.len()
-    }
-
-    fn mean(&self, k: usize) -> &[f64] {
-        &self.means[k * self.dim..(k + 1) * self.dim]
-    }
-
-    fn covariance(&self, k: usize) -> &Covariance {
-        // One for all stands at every index.
-        &self.covariances[k.min(self.covariances.len() - 1)]
-    }
-
-    pub(super) fn sample(
-        &self,
-        count: usize,
-        dtype: DType,
-        device: &Device,
-        rng: &mut Generator,
-    ) -> Result<Tensor> {
-        let d = self.dim;
-        let choices = rng.values(&StandardUniform, count);
-        let mut samples = rng.values(&StandardNormal, count * d);
-        let shares: Vec<f64> = self.log_weights.iter().map(|w| w.exp()).collect();
-        let mut scratch = vec![0.0; d];
-        for (sample, u) in samples.chunks_exact_mut(d).zip(choices) {
-            let k = pick(&shares, u);
-            let covariance = self.covariance(k);
-            for (i, x) in sample.iter_mut().enumerate() {
-                *x *= covariance.variance(i).sqrt();
-            }
-            covariance.turn_back(sample, &mut scratch);
-            for (x, m) in sample.iter_mut().zip(self.mean(k)) {
-                *x += m;
-            }
-        }
-        check::float_dtype("dtype", dtype)?;
-        Ok(Tensor::from_vec(samples, (count, d), &Device::Cpu)?
-            .to_dtype(dtype)?
-            .to_device(device)?)
-    }
-}
-
-/// Checks weights: none negative, their sum 1.
-fn check_weights(weights: &[f64]) -> Result<()> {
-    if let Some(bad) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
-        return Err(Error::range("weights", bad, "numbers not below 0"));
-    }
-    let sum: f64 = weights.iter().sum();
-    if (sum - 1.0).abs() > 1e-9 {
-        let given = format!("weights that sum to {sum}");
-        return Err(Error::range("weights", given, "weights that sum to 1"));
-    }
-    Ok(())
-}
-
-/// The component at which the sum of shares passes u of their total.
-fn pick(shares: &[f64], u: f64) -> usize {
-    let mut left = u * shares.iter().sum::<f64>();
-    let mut last = 0;
-    for (k, &share) in shares.iter().enumerate().filter(|(_, s)| **s > 0.0) {
-        last = k;
-        left -= share;
-        if left < 0.0 {
-            break;
-        }
-    }
-    last
-}
+use super::components::{Components, pick};
+use super::covariance::Kind;
 
 /// A mixture seen through `x = α x1 + σ x0`, at one pair of coefficients after another.
 ///
@@ -142,7 +29,7 @@ pub(super) struct Found {
 
 impl<'a> Posterior<'a> {
     pub(super) fn new(components: &'a Components) -> Self {
-        let d = components.dim;
+        let d = components.dim();
         Posterior {
             components,
             shares: vec![0.0; components.count()],
@@ -161,10 +48,10 @@ impl<'a> Posterior<'a> {
         for k in 0..c.count() {
             let covariance = c.covariance(k);
             let (squares, log_volume) = match covariance.0 {
-                super::covariance::Kind::Isotropic(v) => {
+                Kind::Isotropic(v) => {
                     let variance = alpha * alpha * v + sigma * sigma;
                     let squares = squared_distance(x, c.mean(k), alpha);
-                    (squares / variance, c.dim as f64 * variance.ln())
+                    (squares / variance, c.dim() as f64 * variance.ln())
                 }
                 _ => {
                     self.offset(k, alpha, x);
@@ -177,9 +64,9 @@ impl<'a> Posterior<'a> {
                     (squares, log_volume)
                 }
             };
-            self.shares[k] = c.log_weights[k] - 0.5 * (squares + log_volume);
+            self.shares[k] = c.log_weights()[k] - 0.5 * (squares + log_volume);
         }
-        self.normalize() - 0.5 * c.dim as f64 * (2.0 * std::f64::consts::PI).ln()
+        self.normalize() - 0.5 * c.dim() as f64 * (2.0 * std::f64::consts::PI).ln()
     }
 
     /// The limit of the shares as the noise vanishes. In directions in which a component has no width only the distance
@@ -202,18 +89,19 @@ impl<'a> Posterior<'a> {
                     flat += 1;
                 }
             }
-            let possible = c.log_weights[k] > f64::NEG_INFINITY;
+            let possible = c.log_weights()[k] > f64::NEG_INFINITY;
             let nearer = away < best.0 || away == best.0 && flat > best.1;
             if possible && nearer {
                 best = (away, flat);
                 self.shares[..k].fill(f64::NEG_INFINITY);
             }
             self.shares[k] = match possible && (away, flat) == best {
-                true => c.log_weights[k] - 0.5 * (squares + log_volume),
+                true => c.log_weights()[k] - 0.5 * (squares + log_volume),
                 false => f64::NEG_INFINITY,
             };
         }
-        let log_density = self.normalize() - 0.5 * c.dim as f64 * (2.0 * std::f64::consts::PI).ln();
+        let log_density =
+            self.normalize() - 0.5 * c.dim() as f64 * (2.0 * std::f64::consts::PI).ln();
         match best {
             (away, _) if away > 0.0 => f64::NEG_INFINITY,
             (_, 0) => log_density,
@@ -275,7 +163,7 @@ impl<'a> Posterior<'a> {
 
     /// Everything that x says.
     pub(super) fn at(&mut self, alpha: f64, sigma: f64, x: &[f64]) -> Found {
-        let d = self.components.dim;
+        let d = self.components.dim();
         let log_density = self.shares(alpha, sigma, x);
         let mut found = Found {
             log_density,
@@ -330,7 +218,7 @@ impl<'a> Posterior<'a> {
         dx: &[f64],
         found: &Found,
     ) -> (Vec<f64>, Vec<f64>) {
-        let d = self.components.dim;
+        let d = self.components.dim();
         let (mut d_score, mut d_data) = (vec![0.0; d], vec![0.0; d]);
         let mut turned = vec![0.0; d];
         let mut d_data_k = vec![0.0; d];

@@ -1,9 +1,9 @@
 //! The divergence itself.
 
-use advect_core::{Jvp, Result, Time, check};
+use advect_core::{Jvp, Result, Time, check, shape};
 use candle_core::Tensor;
 
-use super::{Divergence, WithDivergence, wide};
+use super::{Divergence, WithDivergence};
 
 /// `Σ_i e_i · ∂f/∂x e_i` over all d elements of a sample: d Jacobian–vector products.
 ///
@@ -50,7 +50,7 @@ impl Divergence for Exact {
             let (y, along) = field.jvp_each(t, x, &units?)?;
             for (i, along) in range.zip(along) {
                 let element = along.reshape((batch, dim))?.narrow(1, i, 1)?.squeeze(1)?;
-                let element = wide(&element)?;
+                let element = shape::wide(&element)?;
                 sum = Some(match sum {
                     Some(sum) => (sum + element)?,
                     None => element,

@@ -15,7 +15,7 @@ mod hutch_plus_plus;
 mod hutchinson;
 
 use advect_core::{Jvp, Result, Time, shape};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 pub use exact::Exact;
 pub use flow::{Flow, Transported, pack, unpack};
@@ -63,13 +63,5 @@ impl<D: Divergence + ?Sized> Divergence for Box<D> {
 
 /// `Σ a b` over each sample, of 16 bits in f32.
 fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    shape::sum_per_sample(&(wide(a)? * wide(b)?)?)
-}
-
-/// At least 32 bits: sums of many elements are lost on fewer.
-fn wide(x: &Tensor) -> Result<Tensor> {
-    Ok(match x.dtype() {
-        DType::F16 | DType::BF16 => x.to_dtype(DType::F32)?,
-        _ => x.clone(),
-    })
+    shape::sum_per_sample(&(shape::wide(a)? * shape::wide(b)?)?)
 }

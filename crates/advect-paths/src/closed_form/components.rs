@@ -1,0 +1,122 @@
+//! The components of a mixture of Gaussians.
+
+use advect_core::{Error, Generator, Result, check};
+use candle_core::{DType, Device, Tensor};
+use rand_distr::{StandardNormal, StandardUniform};
+
+use super::Covariance;
+
+/// A mixture of Gaussians in d dimensions: weights, means and covariances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Components {
+    log_weights: Vec<f64>,
+    /// One after the other.
+    means: Vec<f64>,
+    /// One for each, or one for all.
+    covariances: Vec<Covariance>,
+    dim: usize,
+}
+
+impl Components {
+    pub(super) fn new(
+        weights: &[f64],
+        means: Vec<f64>,
+        covariances: Vec<Covariance>,
+        dim: usize,
+    ) -> Result<Self> {
+        check_weights(weights)?;
+        for covariance in &covariances {
+            if covariance.dim().is_some_and(|d| d != dim) {
+                let given = [covariance.dim().unwrap_or(0)];
+                let accepted = format!("{dim} dimensions, as the means have,");
+                return Err(Error::shape("covariances", &given, accepted));
+            }
+        }
+        Ok(Components {
+            log_weights: weights.iter().map(|w| w.ln()).collect(),
+            means,
+            covariances,
+            dim,
+        })
+    }
+
+    /// The dimension of the data.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The number of components.
+    pub fn count(&self) -> usize {
+        self.log_weights.len()
+    }
+
+    /// `−∞` for a component of weight 0.
+    pub(super) fn log_weights(&self) -> &[f64] {
+        &self.log_weights
+    }
+
+    pub(super) fn mean(&self, k: usize) -> &[f64] {
+        &self.means[k * self.dim..(k + 1) * self.dim]
+    }
+
+    pub(super) fn covariance(&self, k: usize) -> &Covariance {
+        // One for all stands at every index.
+        &self.covariances[k.min(self.covariances.len() - 1)]
+    }
+
+    pub(super) fn sample(
+        &self,
+        count: usize,
+        dtype: DType,
+        device: &Device,
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
+        let d = self.dim;
+        let choices = rng.values(&StandardUniform, count);
+        let mut samples = rng.values(&StandardNormal, count * d);
+        let shares: Vec<f64> = self.log_weights.iter().map(|w| w.exp()).collect();
+        let mut scratch = vec![0.0; d];
+        for (sample, u) in samples.chunks_exact_mut(d).zip(choices) {
+            let k = pick(&shares, u);
+            let covariance = self.covariance(k);
+            for (i, x) in sample.iter_mut().enumerate() {
+                *x *= covariance.variance(i).sqrt();
+            }
+            covariance.turn_back(sample, &mut scratch);
+            for (x, m) in sample.iter_mut().zip(self.mean(k)) {
+                *x += m;
+            }
+        }
+        check::float_dtype("dtype", dtype)?;
+        Ok(Tensor::from_vec(samples, (count, d), &Device::Cpu)?
+            .to_dtype(dtype)?
+            .to_device(device)?)
+    }
+}
+
+/// Checks weights: none negative, their sum 1.
+fn check_weights(weights: &[f64]) -> Result<()> {
+    if let Some(bad) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
+        return Err(Error::range("weights", bad, "numbers not below 0"));
+    }
+    let sum: f64 = weights.iter().sum();
+    if (sum - 1.0).abs() > 1e-9 {
+        let given = format!("weights that sum to {sum}");
+        return Err(Error::range("weights", given, "weights that sum to 1"));
+    }
+    Ok(())
+}
+
+/// The component at which the sum of shares passes u of their total.
+pub(super) fn pick(shares: &[f64], u: f64) -> usize {
+    let mut left = u * shares.iter().sum::<f64>();
+    let mut last = 0;
+    for (k, &share) in shares.iter().enumerate().filter(|(_, s)| **s > 0.0) {
+        last = k;
+        left -= share;
+        if left < 0.0 {
+            break;
+        }
+    }
+    last
+}
