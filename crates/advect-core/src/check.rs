@@ -246,6 +246,17 @@ pub fn non_negative(argument: &'static str, value: f64) -> Result<f64> {
     }
 }
 
+/// Accepts a finite number.
+///
+/// # Errors
+/// [`Error::Range`] otherwise.
+pub fn finite_number(argument: &'static str, value: f64) -> Result<f64> {
+    match value.is_finite() {
+        true => Ok(value),
+        false => Err(Error::range(argument, value, "a finite number")),
+    }
+}
+
 /// Accepts a count of at least one.
 ///
 /// # Errors

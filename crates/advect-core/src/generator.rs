@@ -172,6 +172,66 @@ impl Generator {
         values
     }
 
+    /// Standard normal numbers with the shape, dtype and device of `x`, whose samples, along the first dimension, are
+    /// those numbered `first`, `first + 1`, …: the numbers of a sample depend on its number, not on the others that are
+    /// drawn with it.
+    ///
+    /// ```
+    /// use advect_core::Generator;
+    /// use candle_core::{DType, Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let x = Tensor::zeros((4, 3), DType::F64, &Device::Cpu)?;
+    /// let all = Generator::from_seed(0).normal_by_sample(0, &x)?;
+    /// let some = Generator::from_seed(0).normal_by_sample(2, &x.narrow(0, 2, 2)?)?;
+    /// assert_eq!(all.narrow(0, 2, 2)?.to_vec2::<f64>()?, some.to_vec2::<f64>()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::DType`] unless x is a float, [`Error::Empty`] without samples.
+    pub fn normal_by_sample(&mut self, first: u64, x: &Tensor) -> Result<Tensor> {
+        check::float("x", x)?;
+        let samples = check::batch("x", x)?;
+        let width = x.elem_count() / samples;
+        let values = self.values_by_sample(&StandardNormal, first, samples, width);
+        Ok(Tensor::from_vec(values, x.dims(), &Device::Cpu)?
+            .to_dtype(x.dtype())?
+            .to_device(x.device())?)
+    }
+
+    /// Independent draws of a distribution, `width` for each of the samples numbered `first` to
+    /// `first + samples − 1`, in their order; see [`Generator::normal_by_sample`].
+    pub fn values_by_sample<D: Distribution<f64> + Sync>(
+        &mut self,
+        distribution: &D,
+        first: u64,
+        samples: usize,
+        width: usize,
+    ) -> Vec<f64> {
+        let position = self.advance();
+        let mut values = vec![0.0; samples * width];
+        // Far more words than draws by rejection ever need; a function of the width alone.
+        let stride = (64 * width as u128).next_power_of_two();
+        let key = self.key;
+        let nanoseconds = 5 * values.len() + 200 * samples;
+        let piece = parallel::piece(samples, 1, nanoseconds);
+        let pieces = values.chunks_mut((piece * width).max(1)).enumerate();
+        parallel::each(
+            pieces.collect(),
+            nanoseconds,
+            |(i, values): (usize, &mut [f64])| {
+                let mut rng = key.stream(position);
+                for (row, values) in values.chunks_mut(width).enumerate() {
+                    let sample = first + (i * piece + row) as u64;
+                    rng.set_word_pos(u128::from(sample) * stride);
+                    values.fill_with(|| distribution.sample(&mut rng));
+                }
+            },
+        );
+        values
+    }
+
     /// Independent uniform integers in `range`, as u32.
     ///
     /// # Errors
@@ -235,6 +295,24 @@ mod tests {
         let long = Generator::from_seed(5).values(&StandardNormal, 10_000);
         let short = Generator::from_seed(5).values(&StandardNormal, 5_000);
         assert_eq!(long[..5_000], short);
+    }
+
+    #[test]
+    fn samples_have_numbers_of_their_own() {
+        for width in [1, 3, 700] {
+            let draw = |first, samples| {
+                let mut rng = Generator::from_seed(5);
+                rng.values_by_sample(&StandardNormal, first, samples, width)
+            };
+            let all = draw(10, 100);
+            assert_eq!(all[37 * width..60 * width], draw(47, 23));
+            let mut sorted = all.clone();
+            sorted.sort_by(f64::total_cmp);
+            assert!(sorted.windows(2).all(|w| w[0] < w[1]), "{width}");
+        }
+        // Written down once, as those above.
+        let x = Generator::from_seed(0).values_by_sample(&StandardNormal, 7, 1, 2);
+        assert_eq!(x, [-0.6074671740119914, -1.3763072043250877]);
     }
 
     #[test]
