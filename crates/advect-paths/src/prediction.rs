@@ -80,16 +80,42 @@ impl Prediction {
         if self == to {
             return Ok(value.clone());
         }
-        let [of_x, of_value] = factors(t, |t| {
-            let t = unit(t)?;
-            finite(self.weights(to, schedule, t), t, || {
-                format!("a time at which {to:?} follows from {self:?} on this schedule")
-            })
-        })?;
+        let [of_x, of_value] = factors(t, |t| self.factors(to, schedule, t))?;
         if of_x == Coefficient::Shared(0.0) {
             return of_value.times(value);
         }
         combine(&[(of_x, x), (of_value, value)])
+    }
+
+    /// The factors a and b of `a x + b value`, which [`Prediction::convert`] computes: what steps of samplers, which are
+    /// linear in both, are made of.
+    ///
+    /// ```
+    /// use advect_paths::{Prediction, schedule::CondOt};
+    /// # fn main() -> advect_core::Result<()> {
+    /// // E[x1 | x] = x + (1 − t) u.
+    /// let factors = Prediction::Velocity.factors(Prediction::Data, &CondOt::default(), 0.75)?;
+    /// assert_eq!(factors, [1.0, 0.25]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Range`] as [`Prediction::convert`].
+    pub fn factors<S: Schedule + ?Sized>(
+        self,
+        to: Prediction,
+        schedule: &S,
+        t: f64,
+    ) -> Result<[f64; 2]> {
+        let t = unit(t)?;
+        let weights = match self == to {
+            true => [0.0, 1.0],
+            false => self.weights(to, schedule, t),
+        };
+        finite(weights, t, || {
+            format!("a time at which {to:?} follows from {self:?} on this schedule")
+        })
     }
 
     /// How much an error of this prediction is multiplied by when it is seen as another one: the square of
@@ -244,17 +270,7 @@ impl<F: Field + ?Sized, S: Schedule + ?Sized> Reparametrized for Converted<'_, F
     }
 
     fn factors(&self, t: &Time) -> Result<Factors> {
-        let (from, to) = (self.from, self.to);
-        let [of_x, of_value] = factors(t, |t| {
-            let t = unit(t)?;
-            let weights = match from == to {
-                true => [0.0, 1.0],
-                false => from.weights(to, self.schedule, t),
-            };
-            finite(weights, t, || {
-                format!("a time at which {to:?} follows from {from:?} on this schedule")
-            })
-        })?;
+        let [of_x, of_value] = factors(t, |t| self.from.factors(self.to, self.schedule, t))?;
         Ok(Factors {
             time: t.clone(),
             input: Coefficient::Shared(1.0),

@@ -39,10 +39,14 @@ pub struct Solver<S, C> {
 /// Who sees each accepted step.
 type Watcher<'a, X> = dyn FnMut(&Piece<X>) -> Result<ControlFlow<()>> + 'a;
 
+/// Who sees the state after each accepted step.
+type Observer<'a, X> = dyn FnMut(f64, &X) -> Result<ControlFlow<()>> + 'a;
+
 /// What takes part in an integration besides the field.
 pub(crate) struct Hooks<'a, 'b, X> {
     pub(crate) event: Option<&'a Event<'b, X>>,
     pub(crate) watcher: Option<&'a mut Watcher<'b, X>>,
+    pub(crate) observer: Option<&'a mut Observer<'b, X>>,
     /// Whether each step is taken out of the graph.
     pub(crate) detached: bool,
 }
@@ -52,6 +56,7 @@ impl<X> Default for Hooks<'_, '_, X> {
         Hooks {
             event: None,
             watcher: None,
+            observer: None,
             detached: false,
         }
     }
@@ -160,6 +165,30 @@ impl<S, C> Solver<S, C> {
     {
         let hooks = Hooks {
             watcher: Some(watcher),
+            ..Hooks::default()
+        };
+        self.integrate(field, x0, start, end, hooks)
+    }
+
+    /// As [`Solver::solve_watched`], with a function that sees no more than the time and the state after each accepted
+    /// step: it costs no evaluation, where looking within steps costs one at the end of the last.
+    ///
+    /// # Errors
+    /// As [`Solver::solve`], and those of the function.
+    pub fn solve_observed<X: State>(
+        &self,
+        field: &dyn Field<X>,
+        x0: &X,
+        start: f64,
+        end: f64,
+        observer: &mut Observer<'_, X>,
+    ) -> Result<Solution<X>>
+    where
+        S: Stepper<X>,
+        C: Controller<S, X>,
+    {
+        let hooks = Hooks {
+            observer: Some(observer),
             ..Hooks::default()
         };
         self.integrate(field, x0, start, end, hooks)
@@ -290,10 +319,13 @@ impl<S, C> Solver<S, C> {
                     Some(piece) if beyond => (end, piece.at(end)?),
                     _ => (next, step.x),
                 };
-                let enough = match (&mut hooks.watcher, &piece) {
+                let mut enough = match (&mut hooks.watcher, &piece) {
                     (Some(watcher), Some(piece)) => watcher(piece)?.is_break(),
                     _ => false,
                 };
+                if let Some(observer) = &mut hooks.observer {
+                    enough |= observer(t, &x)?.is_break();
+                }
                 slope = (step.last_slope).or(piece.and_then(|piece| piece.end_slope));
                 if happened {
                     break Status::Event;

@@ -77,9 +77,9 @@ where
             Ok(ControlFlow::Continue(()))
         };
         let hooks = Hooks {
-            event: None,
             watcher: Some(&mut watcher),
             detached: true,
+            ..Hooks::default()
         };
         let (from, to) = (times[0], times[times.len() - 1]);
         let mut solution = without_graph(|| solver.integrate(&plain, &start, from, to, hooks))?;

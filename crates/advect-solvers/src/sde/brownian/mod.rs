@@ -49,6 +49,8 @@ pub struct BrownianPath {
     cells: usize,
     depth: usize,
     areas: bool,
+    /// The number of the first sample, where samples have numbers of their own.
+    first_sample: Option<u64>,
     memory: Mutex<Memory>,
 }
 
@@ -108,6 +110,7 @@ impl BrownianPath {
             cells: 1,
             depth: DEPTH,
             areas: false,
+            first_sample: None,
             memory: Mutex::default(),
         })
     }
@@ -145,6 +148,16 @@ impl BrownianPath {
     pub fn areas(self) -> Self {
         BrownianPath {
             areas: true,
+            memory: Mutex::default(),
+            ..self
+        }
+    }
+
+    /// Another path, whose samples along the first dimension are those numbered `first`, `first + 1`, …: the path of a
+    /// sample depends on its number, not on the others beside it.
+    pub fn by_sample(self, first: u64) -> Self {
+        BrownianPath {
+            first_sample: Some(first),
             memory: Mutex::default(),
             ..self
         }
@@ -244,7 +257,14 @@ impl BrownianPath {
         let key = self.key.child(cell as u64);
         // Nodes of the tree are numbered from 1; 0 is the whole cell.
         let mut generator = Generator::resume(key, 2 * node + which);
-        generator.normal(self.shape.clone(), self.dtype, &self.device)
+        match self.first_sample {
+            None => generator.normal(self.shape.clone(), self.dtype, &self.device),
+            Some(first) => {
+                let like =
+                    Tensor::zeros((), self.dtype, &self.device)?.broadcast_as(&self.shape)?;
+                generator.normal_by_sample(first, &like)
+            }
+        }
     }
 
     /// The path over a whole cell.
