@@ -11,6 +11,7 @@
 //! | [`paths`] | `advect-paths` | schedules, paths, couplings, closed forms, conversions |
 //! | [`objectives`] | `advect-objectives` | flow and score matching, diffusion, likelihood |
 //! | [`solvers`] | `advect-solvers` | ordinary and stochastic differential equations, gradients, divergences |
+//! | [`samplers`] | `advect-samplers` | from fields to samples and likelihoods |
 //! | [`models`] | `advect-models` | networks, the parameter store |
 //! | [`train`] | `advect-train` | AdamW, averages, checkpoints, the training loop |
 //! | [`metrics`] | `advect-metrics` | Wasserstein, energy, MMD, nearest neighbours |
@@ -24,6 +25,7 @@ pub use advect_models as models;
 pub use advect_objectives as objectives;
 pub use advect_ops as ops;
 pub use advect_paths as paths;
+pub use advect_samplers as samplers;
 pub use advect_solvers as solvers;
 pub use advect_train as train;
 pub use advect_transport as transport;
@@ -34,8 +36,8 @@ pub use candle_nn;
 /// What most programs use: `use advect::prelude::*;`.
 pub mod prelude {
     pub use advect_core::{
-        Borrowed, Conditional, Error, Field, Generator, Guided, Jvp, Key, Result, Time, check,
-        shape,
+        Borrowed, Conditional, Error, Field, Generator, GuidanceInterval, Guided, Jvp, Key, Result,
+        Time, check, shape,
     };
     pub use advect_data::{Batches, Digits};
     pub use advect_models::{Activation, Mlp, ParameterStore, Stateful, TimeEmbedding};
@@ -59,6 +61,16 @@ pub mod prelude {
         CondOt, Cosine, DiscreteDiffusion, Edm, Schedule, SubVariancePreserving, VarianceExploding,
         VariancePreserving,
     };
+    pub use advect_samplers::grid::{
+        GivenTimes, Karras, Respaced, Shifted, UniformLogSnr, UniformTime,
+    };
+    pub use advect_samplers::likelihood::{Likelihood, UniformDequantization};
+    pub use advect_samplers::observer::SamplingProgress;
+    pub use advect_samplers::rule::{
+        Ancestral, Ddim, DpmSolver, EdmRule, PredictorCorrector, ReverseSde, Rule, UniPc,
+    };
+    pub use advect_samplers::strength::{ForwardDiffusion, NoiseLevel};
+    pub use advect_samplers::{LastStep, Model, ProbabilityFlow, Run, Sampler, Source};
     pub use advect_solvers::controller::{Adaptive, Fixed};
     pub use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
     pub use advect_solvers::stepper::{Dopri5, Dopri8, Euler, Heun, Midpoint, Rk4, Tsit5};

@@ -1,0 +1,46 @@
+//! Noise levels of one's own.
+
+use advect_core::{Error, Result};
+use advect_paths::schedule::Schedule;
+
+use super::{Grid, checked};
+use crate::Level;
+
+/// Ratios `σ/α` that fall, to 0 perhaps: what k-diffusion and diffusers call sigmas.
+///
+/// ```
+/// use advect_paths::schedule::CondOt;
+/// use advect_samplers::grid::{GivenSigmas, Grid};
+/// # fn main() -> advect_core::Result<()> {
+/// let levels = GivenSigmas::new(&[3.0, 1.0, 0.0])?.levels(&CondOt::default())?;
+/// assert_eq!(levels.iter().map(|l| l.time).collect::<Vec<_>>(), [0.25, 0.5, 1.0]); // (1 − t)/t
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct GivenSigmas(Vec<f64>);
+
+impl GivenSigmas {
+    /// These ratios.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless there are two or more, finite, not negative, and they fall strictly.
+    pub fn new(sigmas: &[f64]) -> Result<Self> {
+        let inside = sigmas.iter().all(|s| s.is_finite() && *s >= 0.0);
+        if sigmas.len() < 2 || !inside || !sigmas.windows(2).all(|w| w[0] > w[1]) {
+            let accepted = "two numbers or more that fall, finite and not negative,";
+            return Err(Error::range("sigmas", format!("{sigmas:?}"), accepted));
+        }
+        Ok(GivenSigmas(sigmas.to_vec()))
+    }
+}
+
+impl Grid for GivenSigmas {
+    fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>> {
+        let level = |&sigma: &f64| match sigma == 0.0 {
+            true => Ok(Level::clean()),
+            false => Level::at_ratio(schedule, sigma),
+        };
+        checked(self.0.iter().map(level).collect::<Result<_>>()?)
+    }
+}

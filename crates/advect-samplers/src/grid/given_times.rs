@@ -1,0 +1,53 @@
+//! Times of one's own.
+
+use advect_core::{Error, Result};
+use advect_paths::schedule::Schedule;
+
+use super::{Grid, checked};
+use crate::Level;
+
+/// Times that rise within \[0, 1\].
+///
+/// ```
+/// use advect_samplers::grid::GivenTimes;
+/// assert!(GivenTimes::new(&[0.0, 0.5, 0.9, 1.0]).is_ok());
+/// let error = GivenTimes::new(&[0.0, 0.9, 0.5]).unwrap_err().to_string();
+/// assert_eq!(error, "times: [0.0, 0.9, 0.5] was given, two times or more that rise within [0, 1] is accepted");
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct GivenTimes(Vec<f64>);
+
+impl GivenTimes {
+    /// These times.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless there are two or more, and they rise strictly within \[0, 1\].
+    pub fn new(times: &[f64]) -> Result<Self> {
+        let inside = times.iter().all(|t| (0.0..=1.0).contains(t));
+        if times.len() < 2 || !inside || !times.windows(2).all(|w| w[0] < w[1]) {
+            let accepted = "two times or more that rise within [0, 1]";
+            return Err(Error::range("times", format!("{times:?}"), accepted));
+        }
+        Ok(GivenTimes(times.to_vec()))
+    }
+}
+
+impl Grid for GivenTimes {
+    fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>> {
+        let levels = self.0.iter().map(|&t| Level::at(schedule, t));
+        checked(levels.collect())
+    }
+}
+
+/// A start and an end within \[0, 1\].
+pub(crate) fn span(start: f64, end: f64) -> Result<(f64, f64)> {
+    if 0.0 <= start && start < end && end <= 1.0 {
+        return Ok((start, end));
+    }
+    let accepted = "times 0 ≤ start < end ≤ 1";
+    Err(Error::range(
+        "start, end",
+        format!("{start} to {end}"),
+        accepted,
+    ))
+}

@@ -1,0 +1,81 @@
+//! The levels of Karras et al. (Elucidating the design space of diffusion-based generative models, 2022, eq. 5).
+
+use advect_core::{Result, check};
+use advect_paths::schedule::Schedule;
+
+use super::{Grid, at_ratios, check_range, usual_range};
+use crate::Level;
+
+/// `σ_i = (σ_max^(1/ρ) + i/(n − 1) (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ` for i < n, and then 0, with σ standing for `σ/α`: n
+/// steps on any schedule. (One step goes from σ_max to the data.)
+///
+/// ```
+/// use advect_paths::schedule::Edm;
+/// use advect_samplers::grid::{Grid, Karras};
+/// # fn main() -> advect_core::Result<()> {
+/// let levels = Karras::new(18)?.levels(&Edm::default())?;
+/// assert_eq!(levels.len(), 19);
+/// assert!((levels[0].sigma - 80.0).abs() < 1e-9 && (levels[17].sigma - 0.002).abs() < 1e-12);
+/// assert!(levels[18].is_clean());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Karras {
+    steps: usize,
+    rho: f64,
+    range: Option<(f64, f64)>,
+}
+
+impl Karras {
+    /// n steps with ρ = 7, from σ = 80 to 0.002, or what the schedule has of that.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for 0 steps.
+    pub fn new(steps: usize) -> Result<Self> {
+        Ok(Karras {
+            steps: check::at_least_one("steps", steps)?,
+            rho: 7.0,
+            range: None,
+        })
+    }
+
+    /// The same with another ρ: 1 makes equal steps of σ, larger ones more steps where there is little noise.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) unless ρ is above 0.
+    pub fn rho(self, rho: f64) -> Result<Self> {
+        Ok(Karras {
+            rho: check::positive("rho", rho)?,
+            ..self
+        })
+    }
+
+    /// The same between other levels.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) unless `0 < sigma_min < sigma_max`.
+    pub fn range(self, sigma_min: f64, sigma_max: f64) -> Result<Self> {
+        Ok(Karras {
+            range: Some(check_range(sigma_min, sigma_max)?),
+            ..self
+        })
+    }
+}
+
+impl Grid for Karras {
+    fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>> {
+        let (low, high) = self.range.unwrap_or_else(|| usual_range(schedule));
+        let (low_root, high_root) = (low.powf(1.0 / self.rho), high.powf(1.0 / self.rho));
+        let last = (self.steps.max(2) - 1) as f64;
+        at_ratios(
+            schedule,
+            (0..self.steps).map(|i| match i {
+                // The ends as they are, without a rounding that the schedule would not have.
+                0 => high,
+                i if i as f64 == last => low,
+                i => (high_root + i as f64 / last * (low_root - high_root)).powf(self.rho),
+            }),
+        )
+    }
+}

@@ -1,0 +1,89 @@
+//! Grids: the levels that a sampler visits, from noise to data, as values of their own.
+//!
+//! | grid | levels |
+//! | --- | --- |
+//! | [`UniformTime`] | equal steps of t |
+//! | [`UniformLogSnr`] | equal steps of the logarithm of the signal-to-noise ratio |
+//! | [`Karras`] | equal steps of `(σ/α)^(1/ρ)` |
+//! | [`Shifted`] | steps of t moved towards the noise, as for large images (SD3, Flux) |
+//! | [`Respaced`] | a subset of DDPM's steps: linear, quadratic, leading, trailing, or any |
+//! | [`GivenTimes`], [`GivenSigmas`] | of one's own |
+//!
+//! n steps are n evaluations for rules that make one in a step.
+
+mod given_sigmas;
+mod given_times;
+mod karras;
+mod respaced;
+mod shifted;
+mod uniform_log_snr;
+mod uniform_time;
+
+use advect_core::{Error, Result};
+use advect_paths::schedule::Schedule;
+
+use crate::Level;
+
+pub use given_sigmas::GivenSigmas;
+pub use given_times::GivenTimes;
+pub(crate) use given_times::span;
+pub use karras::Karras;
+pub use respaced::Respaced;
+pub use shifted::Shifted;
+pub use uniform_log_snr::UniformLogSnr;
+pub use uniform_time::UniformTime;
+
+/// The levels that a sampler visits.
+pub trait Grid {
+    /// The levels on a schedule, from noise to data, two or more: noise falls from each to the next.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for levels that the schedule does not have.
+    fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>>;
+}
+
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<G: Grid + ?Sized> Grid for $pointer {
+            fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>> {
+                (**self).levels(schedule)
+            }
+        }
+    )*};
+}
+forward!(&G, Box<G>);
+
+/// Levels from noise to data, as they have to be.
+fn checked(levels: Vec<Level>) -> Result<Vec<Level>> {
+    let falls = |pair: &[Level]| pair[0].log_snr < pair[1].log_snr;
+    if levels.len() < 2 || !levels.windows(2).all(falls) {
+        let given = format!("{:?}", levels.iter().map(|l| l.time).collect::<Vec<_>>());
+        let accepted = "two times or more along which the noise falls on this schedule";
+        return Err(Error::range("grid", given, accepted));
+    }
+    Ok(levels)
+}
+
+/// The part of a schedule that is used unless one says otherwise, in `σ/α`: EDM's 0.002 to 80, where the schedule has it.
+fn usual_range(schedule: &dyn Schedule) -> (f64, f64) {
+    let ratio = |t| Level::at(schedule, t).ratio();
+    (ratio(1.0).max(0.002), ratio(0.0).min(80.0))
+}
+
+/// A range of `σ/α`.
+fn check_range(sigma_min: f64, sigma_max: f64) -> Result<(f64, f64)> {
+    if 0.0 < sigma_min && sigma_min < sigma_max && sigma_max.is_finite() {
+        return Ok((sigma_min, sigma_max));
+    }
+    let given = format!("{sigma_min} to {sigma_max}");
+    let accepted = "0 < sigma_min < sigma_max, finite,";
+    Err(Error::range("sigma_min, sigma_max", given, accepted))
+}
+
+/// Levels at ratios `σ/α`, and then clean data.
+fn at_ratios(schedule: &dyn Schedule, ratios: impl IntoIterator<Item = f64>) -> Result<Vec<Level>> {
+    let levels = ratios.into_iter().map(|r| Level::at_ratio(schedule, r));
+    let mut levels: Vec<Level> = levels.collect::<Result<_>>()?;
+    levels.push(Level::clean());
+    checked(levels)
+}

@@ -1,0 +1,171 @@
+//! Subsets of DDPM's steps (Song, Meng and Ermon, Denoising diffusion implicit models, 2021, section 4.2 and appendix D.2; Lin et
+//! al., Common diffusion noise schedules and sample steps are flawed, 2024, table 2).
+
+use advect_core::{Error, Result, check};
+use advect_paths::schedule::Schedule;
+
+use super::{Grid, checked};
+use crate::Level;
+
+/// Some of the T steps that a model was trained on, at times `1 − k/T`, and then the data at k = 0. (Implementations that
+/// count from 0 call step k "timestep k − 1".)
+///
+/// ```
+/// use advect_samplers::grid::Respaced;
+/// # fn main() -> advect_core::Result<()> {
+/// assert_eq!(Respaced::leading(1000, 4)?.steps(), [751, 501, 251, 1, 0]);
+/// assert_eq!(Respaced::trailing(1000, 4)?.steps(), [1000, 750, 500, 250, 0]);
+/// assert_eq!(Respaced::linear(1000, 4)?.steps(), [1000, 667, 334, 1, 0]);
+/// assert_eq!(Respaced::quadratic(1000, 4)?.steps(), [801, 356, 89, 1, 0]);
+/// let error = Respaced::leading(10, 11).unwrap_err().to_string();
+/// assert_eq!(error, "steps: 11 was given, a number from 1 to 10, those of training, is accepted");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Respaced {
+    trained: usize,
+    steps: Vec<usize>,
+}
+
+impl Respaced {
+    /// All T steps: DDPM's own sampling.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0 steps.
+    pub fn all(trained: usize) -> Result<Self> {
+        Respaced::spread(trained, trained, |i| i + 1)
+    }
+
+    /// `k = 1 + i ⌊T/n⌋`: begins at the least noise, and does not reach the most. DDIM's "linear" selection.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0 steps, or more than T.
+    pub fn leading(trained: usize, steps: usize) -> Result<Self> {
+        let stride = trained / steps.max(1);
+        Respaced::spread(trained, steps, |i| 1 + i * stride)
+    }
+
+    /// `k = T − i T/n`, rounded: begins at the most noise, and leaves out the least.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0 steps, or more than T.
+    pub fn trailing(trained: usize, steps: usize) -> Result<Self> {
+        let stride = trained as f64 / steps.max(1) as f64;
+        Respaced::spread(trained, steps, |i| {
+            (trained as f64 - (steps - 1 - i) as f64 * stride).round() as usize
+        })
+    }
+
+    /// From 1 to T in equal steps, rounded.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0 steps, or more than T.
+    pub fn linear(trained: usize, steps: usize) -> Result<Self> {
+        let stride = (trained.max(1) - 1) as f64 / (steps.max(2) - 1) as f64;
+        // One step has to be from where the noise is.
+        let first = if steps == 1 { trained.max(1) - 1 } else { 0 };
+        Respaced::spread(trained, steps, |i| {
+            1 + first + (i as f64 * stride).round() as usize
+        })
+    }
+
+    /// `k = 1 + ⌊(i/(n − 1) √(0.8 T))²⌋`, each at least one step from the one before: more steps where there is little noise.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0 steps, or more than T.
+    pub fn quadratic(trained: usize, steps: usize) -> Result<Self> {
+        let root = (0.8 * trained as f64).sqrt() / (steps.max(2) - 1) as f64;
+        let place = |i: usize| match steps {
+            1 => 1 + (0.8 * trained as f64) as usize,
+            // What rounding takes from a square of a root is put back.
+            _ => 1 + ((i as f64 * root).powi(2) + 1e-9) as usize,
+        };
+        Respaced::spread(trained, steps, place)
+    }
+
+    /// These steps, from noise to data. 0, the data itself, may be the last.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless there are two or more, not above T, and they fall strictly.
+    pub fn given(trained: usize, steps: &[usize]) -> Result<Self> {
+        check::at_least_one("trained", trained)?;
+        let inside = steps.iter().all(|&k| k <= trained);
+        if steps.len() < 2 || !inside || !steps.windows(2).all(|w| w[0] > w[1]) {
+            let accepted = format!("two steps or more that fall, from {trained} or below,");
+            return Err(Error::range("steps", format!("{steps:?}"), accepted));
+        }
+        Ok(Respaced {
+            trained,
+            steps: steps.to_vec(),
+        })
+    }
+
+    /// n steps that rise with i = 0 … n − 1, kept apart from each other and below T.
+    fn spread(trained: usize, steps: usize, place: impl Fn(usize) -> usize) -> Result<Self> {
+        check::at_least_one("trained", trained)?;
+        if steps == 0 || steps > trained {
+            let accepted = format!("a number from 1 to {trained}, those of training,");
+            return Err(Error::range("steps", steps, accepted));
+        }
+        let mut rising = Vec::with_capacity(steps);
+        let mut last = 0;
+        for i in 0..steps {
+            // Room for those that come after.
+            last = place(i).max(last + 1).min(trained - (steps - 1 - i));
+            rising.push(last);
+        }
+        rising.reverse();
+        rising.push(0);
+        Respaced::given(trained, &rising)
+    }
+
+    /// The steps, from noise to data.
+    pub fn steps(&self) -> &[usize] {
+        &self.steps
+    }
+}
+
+impl Grid for Respaced {
+    fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>> {
+        let time = |&k: &usize| 1.0 - k as f64 / self.trained as f64;
+        let levels = (self.steps.iter()).map(|k| Level::at(schedule, time(k)));
+        checked(levels.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_steps_is_possible() {
+        let kinds = [
+            Respaced::leading,
+            Respaced::trailing,
+            Respaced::linear,
+            Respaced::quadratic,
+        ];
+        for trained in [1, 2, 10, 1000] {
+            for steps in (1..=trained).step_by(1.max(trained / 37)) {
+                for kind in kinds {
+                    let grid = kind(trained, steps).unwrap();
+                    assert_eq!(grid.steps().len(), steps + 1);
+                    assert!(grid.steps()[0] <= trained && grid.steps()[steps] == 0);
+                }
+            }
+            assert_eq!(
+                Respaced::quadratic(trained, trained).unwrap().steps(),
+                Respaced::all(trained).unwrap().steps()
+            );
+        }
+    }
+
+    #[test]
+    fn bad_steps_are_refused() {
+        for steps in [&[][..], &[5], &[5, 5], &[1, 2], &[11, 1]] {
+            assert!(Respaced::given(10, steps).is_err(), "{steps:?}");
+        }
+        assert!(Respaced::all(0).is_err() && Respaced::trailing(10, 0).is_err());
+    }
+}

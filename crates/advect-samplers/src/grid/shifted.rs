@@ -1,0 +1,63 @@
+//! Steps moved towards the noise, for large images (Esser et al., Scaling rectified flow transformers for high-resolution
+//! image synthesis, 2024, eq. 23).
+
+use advect_core::{Result, check};
+use advect_paths::schedule::Schedule;
+
+use super::{Grid, checked};
+use crate::Level;
+
+/// `1 − t_i = m s_i / (1 + (m − 1) s_i)` with `s_i = 1 − i/n`, for i = 0 … n.
+///
+/// The more pixels an image has, the more noise it takes to hide it: an image of m² as many pixels at the moved time is as
+/// uncertain as the smaller one was before. m = 3 for SD3 at 1024², and m = 1 does nothing.
+///
+/// ```
+/// use advect_paths::schedule::CondOt;
+/// use advect_samplers::grid::{Grid, Shifted};
+/// # fn main() -> advect_core::Result<()> {
+/// let levels = Shifted::new(2, 3.0)?.levels(&CondOt::default())?;
+/// assert_eq!(levels.iter().map(|l| l.time).collect::<Vec<_>>(), [0.0, 0.25, 1.0]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shifted {
+    steps: usize,
+    shift: f64,
+}
+
+impl Shifted {
+    /// n steps, shifted by m.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for 0 steps, or unless the shift is above 0.
+    pub fn new(steps: usize, shift: f64) -> Result<Self> {
+        Ok(Shifted {
+            steps: check::at_least_one("steps", steps)?,
+            shift: check::positive("shift", shift)?,
+        })
+    }
+
+    /// n steps for images of so many tokens, as Flux has it: `ln m` is linear in their number, 0.5 for 256 and 1.15 for
+    /// 4,096.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for 0 steps or tokens.
+    pub fn for_tokens(steps: usize, tokens: usize) -> Result<Self> {
+        let tokens = check::at_least_one("tokens", tokens)? as f64;
+        let log = 0.5 + (1.15 - 0.5) * (tokens - 256.0) / (4096.0 - 256.0);
+        Shifted::new(steps, log.exp())
+    }
+}
+
+impl Grid for Shifted {
+    fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>> {
+        let time = |i: usize| {
+            let s = 1.0 - i as f64 / self.steps as f64;
+            1.0 - self.shift * s / (1.0 + (self.shift - 1.0) * s)
+        };
+        let levels = (0..=self.steps).map(|i| Level::at(schedule, time(i)));
+        checked(levels.collect())
+    }
+}

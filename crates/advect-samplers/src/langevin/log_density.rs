@@ -1,0 +1,74 @@
+//! Densities up to a factor, with their scores.
+
+use advect_core::{Error, Field, Result, Time, check};
+use advect_paths::closed_form::{Law, MarginalField};
+use advect_paths::schedule::Schedule;
+use candle_core::{Tensor, Var};
+
+/// A log-density up to a constant, with its gradient.
+pub trait LogDensity {
+    /// `log p(x) + c`, `(batch,)`, and `∇ log p(x)`, shaped like x `(batch, ...)`.
+    ///
+    /// # Errors
+    /// Those of the density.
+    fn with_score(&self, x: &Tensor) -> Result<(Tensor, Tensor)>;
+}
+
+/// A log-density `(batch, ...) → (batch,)` made of operations that candle differentiates: an energy-based network, say.
+///
+/// ```
+/// use advect_samplers::langevin::{Differentiated, LogDensity};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let normal = Differentiated(|x: &Tensor| Ok((x.sqr()?.sum(1)? * -0.5)?));
+/// let (log_density, score) = normal.with_score(&Tensor::new(&[[1f64, 2.0]], &Device::Cpu)?)?;
+/// assert_eq!(log_density.to_vec1::<f64>()?, [-2.5]);
+/// assert_eq!(score.to_vec2::<f64>()?, [[-1.0, -2.0]]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Differentiated<F>(pub F);
+
+impl<F: Fn(&Tensor) -> Result<Tensor>> LogDensity for Differentiated<F> {
+    fn with_score(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let batch = check::batch("x", x)?;
+        let x = Var::from_tensor(&x.detach())?;
+        let value = (self.0)(x.as_tensor())?;
+        if value.dims() != [batch] {
+            let accepted = format!("({batch},), one number per sample,");
+            return Err(Error::shape("log_density", value.dims(), accepted));
+        }
+        let mut gradients = value.sum_all()?.backward()?;
+        let score = match gradients.remove(x.as_tensor()) {
+            Some(score) => score.detach(),
+            // A density that does not depend on x.
+            None => x.as_tensor().zeros_like()?.detach(),
+        };
+        Ok((value.detach(), score))
+    }
+}
+
+/// The marginal at a time, of a [`Law`] on a schedule.
+#[derive(Debug, Clone, Copy)]
+pub struct MarginalAt<'a, S: ?Sized> {
+    score: MarginalField<'a, S>,
+    time: f64,
+}
+
+impl<'a, S: Schedule + ?Sized> MarginalAt<'a, S> {
+    /// The marginal `p_t` of a law.
+    pub fn new(law: &'a impl Law, schedule: &'a S, time: f64) -> Self {
+        MarginalAt {
+            score: law.score(schedule),
+            time,
+        }
+    }
+}
+
+impl<S: Schedule + ?Sized> LogDensity for MarginalAt<'_, S> {
+    fn with_score(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let t = Time::Shared(self.time);
+        Ok((self.score.log_density(&t, x)?, self.score.at(&t, x)?))
+    }
+}

@@ -1,0 +1,138 @@
+//! The Metropolis-adjusted Langevin algorithm (Roberts and Tweedie 1996; Roberts and Rosenthal, Optimal scaling of
+//! discrete approximations to Langevin diffusions, 1998).
+
+use advect_core::{Generator, Result, check, shape};
+use advect_ops::combine;
+use candle_core::{DType, Device, Tensor};
+use rand_distr::StandardUniform;
+
+use super::LogDensity;
+
+/// Proposals `y = x + ½ h s(x) + √h z`, accepted with probability `min(1, p(y) q(x | y) / (p(x) q(y | x)))`,
+/// `q(y | x) = N(y; x + ½ h s(x), h I)`: p is the law of the chain for every h. Steps that accept 57 % of the proposals are about
+/// the best in many dimensions.
+///
+/// ```
+/// use advect_core::Generator;
+/// use advect_samplers::langevin::{Differentiated, MetropolisAdjusted};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let normal = Differentiated(|x: &Tensor| Ok((x.sqr()?.sum(1)? * -0.5)?));
+/// let mut rng = Generator::from_seed(0);
+/// let x = Tensor::zeros((4000, 1), DType::F64, &Device::Cpu)?;
+/// let chain = MetropolisAdjusted::new(1.0)?.run(&normal, &x, 30, &mut rng)?;
+/// let variance = chain.x.sqr()?.mean_all()?.to_scalar::<f64>()?;
+/// assert!((variance - 1.0).abs() < 0.08);
+/// assert!(chain.accepted > 0.8 && chain.accepted < 1.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MetropolisAdjusted {
+    step: f64,
+}
+
+/// Where chains have come.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Chain {
+    /// The states, one chain for each sample.
+    pub x: Tensor,
+    /// Their log-density, up to its constant, `(batch,)`.
+    pub log_density: Tensor,
+    /// The part of the proposals that were accepted.
+    pub accepted: f64,
+}
+
+impl MetropolisAdjusted {
+    /// With a step size h.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) unless h is above 0.
+    pub fn new(step: f64) -> Result<Self> {
+        Ok(MetropolisAdjusted {
+            step: check::positive("step", step)?,
+        })
+    }
+
+    /// Makes `count` steps of each sample of a batch.
+    ///
+    /// A proposal whose density is 0 or not a number is not accepted.
+    ///
+    /// # Errors
+    /// Typed errors for a start that is empty, no float, not finite, or of density 0; those of the density.
+    pub fn run(
+        &self,
+        density: &dyn LogDensity,
+        x: &Tensor,
+        count: usize,
+        rng: &mut Generator,
+    ) -> Result<Chain> {
+        let batch = check::batch("x", x)?;
+        check::finite("x", x)?;
+        let mut x = x.detach();
+        let (mut log_density, mut score) = evaluate(density, &x)?;
+        check::finite("log_density", &log_density)?;
+        check::finite("score", &score)?;
+        let mut accepted = 0;
+        for _ in 0..count {
+            let z = rng.normal_like(&x)?;
+            let proposal = combine(&[
+                (1.0.into(), &x),
+                ((0.5 * self.step).into(), &score),
+                (self.step.sqrt().into(), &z),
+            ])?;
+            let (its_density, its_score) = evaluate(density, &proposal)?;
+            // log q(x | y) − log q(y | x), with y − x − ½ h s(x) = √h z.
+            let back = combine(&[
+                (1.0.into(), &x),
+                ((-1.0).into(), &proposal),
+                ((-0.5 * self.step).into(), &its_score),
+            ])?;
+            let squares = |x: &Tensor| host(&shape::sum_squares_per_sample(x)?);
+            let (forth, back) = (squares(&z)?, squares(&back)?);
+            let (before, after) = (host(&log_density)?, host(&its_density)?);
+            let uniform = rng.values(&StandardUniform, batch);
+            let take: Vec<u8> = (0..batch)
+                .map(|i| {
+                    let transition = 0.5 * (forth[i] - back[i] / self.step);
+                    let ratio = after[i] - before[i] + transition;
+                    u8::from(uniform[i].ln() < ratio && ratio.is_finite())
+                })
+                .collect();
+            accepted += take.iter().filter(|&&t| t == 1).count();
+            let take = Tensor::from_vec(take, batch, &Device::Cpu)?.to_device(x.device())?;
+            let choose = |yes: &Tensor, no: &Tensor| -> Result<Tensor> {
+                let take = shape::column(&take, yes.rank())?.broadcast_as(yes.shape())?;
+                Ok(take.where_cond(yes, no)?)
+            };
+            x = choose(&proposal, &x)?;
+            score = choose(&its_score, &score)?;
+            log_density = choose(&its_density, &log_density)?;
+        }
+        Ok(Chain {
+            x,
+            log_density,
+            accepted: accepted as f64 / (batch * count.max(1)) as f64,
+        })
+    }
+}
+
+/// The density and the score, checked.
+fn evaluate(density: &dyn LogDensity, x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (value, score) = density.with_score(x)?;
+    check::alike("score", &score, "x", x)?;
+    if value.dims() != [x.dims()[0]] {
+        let accepted = format!("({},), one number per sample,", x.dims()[0]);
+        return Err(advect_core::Error::shape(
+            "log_density",
+            value.dims(),
+            accepted,
+        ));
+    }
+    Ok((value.detach(), score.detach()))
+}
+
+fn host(values: &Tensor) -> Result<Vec<f64>> {
+    Ok(values.to_dtype(DType::F64)?.to_vec1()?)
+}

@@ -1,0 +1,17 @@
+//! Langevin dynamics for a density that does not change: `dx = ½ ∇ log p(x) dt + dW`.
+//!
+//! | chain | |
+//! | --- | --- |
+//! | [`Unadjusted`] | Euler and Maruyama's steps: their law is p up to the step size |
+//! | [`MetropolisAdjusted`] | the same steps, accepted or not: their law is p |
+//!
+//! Along noise levels see [`AnnealedLangevin`](crate::rule::AnnealedLangevin) and
+//! [`PredictorCorrector`](crate::rule::PredictorCorrector).
+
+mod log_density;
+mod metropolis_adjusted;
+mod unadjusted;
+
+pub use log_density::{Differentiated, LogDensity, MarginalAt};
+pub use metropolis_adjusted::{Chain, MetropolisAdjusted};
+pub use unadjusted::Unadjusted;

@@ -1,0 +1,96 @@
+//! Noise levels: the places that samplers visit.
+
+use advect_core::{Error, Result};
+use advect_paths::schedule::Schedule;
+
+/// A place on an affine path: a time, and the α and σ there. The last of a [`Grid`](crate::grid::Grid) may be clean data.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Level {
+    /// The time, at which a network can be asked unless the level is clean.
+    pub time: f64,
+    /// The factor of the data.
+    pub alpha: f64,
+    /// The factor of the noise.
+    pub sigma: f64,
+    /// `ln(α²/σ²)`.
+    pub log_snr: f64,
+}
+
+impl Level {
+    /// The level of a schedule at a time.
+    pub fn at(schedule: &dyn Schedule, time: f64) -> Self {
+        Level {
+            time,
+            alpha: schedule.alpha(time),
+            sigma: schedule.sigma(time),
+            log_snr: schedule.log_snr(time),
+        }
+    }
+
+    /// The level of a schedule at which `σ/α` is this.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a ratio that the schedule does not have.
+    pub fn at_ratio(schedule: &dyn Schedule, ratio: f64) -> Result<Self> {
+        let log_snr = -2.0 * ratio.ln();
+        let level = Level::at(schedule, schedule.time_at_log_snr(log_snr));
+        let misses = (level.log_snr - log_snr).abs() > 1e-6 * (1.0 + log_snr.abs());
+        if misses || log_snr.is_nan() {
+            let (most, least) = (Level::at(schedule, 0.0), Level::at(schedule, 1.0));
+            let accepted = format!("a ratio σ/α from {} to {}", least.ratio(), most.ratio());
+            return Err(Error::range("sigma", ratio, accepted));
+        }
+        Ok(level)
+    }
+
+    /// Clean data, beyond the least noise of any schedule: α = 1, σ = 0, at time 1.
+    pub fn clean() -> Self {
+        Level {
+            time: 1.0,
+            alpha: 1.0,
+            sigma: 0.0,
+            log_snr: f64::INFINITY,
+        }
+    }
+
+    /// Whether there is no noise.
+    pub fn is_clean(&self) -> bool {
+        self.sigma == 0.0
+    }
+
+    /// `σ/α`, the standard deviation of the noise beside data of factor 1: infinite where α = 0.
+    pub fn ratio(&self) -> f64 {
+        self.sigma / self.alpha
+    }
+}
+
+/// From one level to the next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Leg {
+    /// How many legs were before.
+    pub index: usize,
+    /// The number of legs.
+    pub count: usize,
+    /// Where it starts.
+    pub from: Level,
+    /// Where it ends.
+    pub to: Level,
+    /// Where the last leg ends.
+    pub end: Level,
+    /// The least noise on the way, the end excluded if it is clean.
+    pub least: Level,
+}
+
+impl Leg {
+    /// `λ_to − λ_from` with `λ = ln(α/σ)`: infinite from pure noise and to clean data.
+    pub fn log_ratio(&self) -> f64 {
+        0.5 * (self.to.log_snr - self.from.log_snr)
+    }
+
+    /// Whether it is the last one.
+    pub fn is_last(&self) -> bool {
+        self.index + 1 == self.count
+    }
+}

@@ -1,0 +1,60 @@
+//! From a trained field to samples and likelihoods.
+//!
+//! A [`Model`] says what a field predicts, and on which schedule; a [`Sampler`] takes noise to samples with it. Most samplers are a
+//! [`rule`] (how one step is made) on a [`grid`] (where the steps go); [`ProbabilityFlow`] takes any solver instead.
+//!
+//! | to | see |
+//! | --- | --- |
+//! | sample: DDPM, DDIM, EDM, DPM-Solver++, UniPC, reverse SDEs, predictor–corrector | [`rule`] |
+//! | choose the levels: uniform, Karras, log-SNR, shifted, DDPM's subsets | [`grid`] |
+//! | sample by any ODE solver, invert | [`ProbabilityFlow`] |
+//! | draw many samples in pieces, reproducibly | [`Source`] |
+//! | show progress, keep states on the way, halt | [`observer`] |
+//! | bound the expected data | [`threshold`] |
+//! | find likelihoods and bits per dimension | [`likelihood`] |
+//! | sample a density by Langevin dynamics | [`langevin`] |
+//!
+//! ```
+//! use advect_core::Key;
+//! use advect_paths::closed_form::{GaussianMixture, Covariance, Law};
+//! use advect_paths::{Prediction, schedule::Cosine};
+//! use advect_samplers::grid::UniformLogSnr;
+//! use advect_samplers::rule::{DpmSolver, Rule};
+//! use advect_samplers::{Model, Source};
+//! use candle_core::{DType, Device, Tensor};
+//! # fn main() -> advect_core::Result<()> {
+//! // A field that is known; in practice a network.
+//! let means = Tensor::new(&[[-1f64], [1.0]], &Device::Cpu)?;
+//! let law = GaussianMixture::new(&[0.5, 0.5], &means, vec![Covariance::isotropic(0.01)?])?;
+//! let noise = law.field(Prediction::Noise, &Cosine);
+//!
+//! let model = Model::new(&noise, Prediction::Noise, &Cosine);
+//! let sampler = DpmSolver::order(2)?.on(UniformLogSnr::new(20)?);
+//! let source = Source::new(Key::from_seed(0), &[1], DType::F64, &Device::Cpu)?;
+//! let samples = source.sample(&sampler, &model, 0..1000)?;
+//! let distance = (samples.abs()? - 1.0)?.abs()?.mean_all()?.to_scalar::<f64>()?;
+//! assert!(distance < 0.1); // E|0.1 z| = 0.08
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod grid;
+pub mod langevin;
+mod level;
+pub mod likelihood;
+mod model;
+pub mod observer;
+mod probability_flow;
+pub mod rule;
+mod run;
+mod sampler;
+mod source;
+pub mod strength;
+pub mod threshold;
+
+pub use level::{Leg, Level};
+pub use model::Model;
+pub use probability_flow::{ProbabilityFlow, iadb};
+pub use run::{Estimate, Run};
+pub use sampler::{GridSampler, LastStep, Sampler};
+pub use source::Source;

@@ -1,0 +1,96 @@
+//! Bits per dimension.
+
+use std::f64::consts::LN_2;
+use std::fmt;
+
+use advect_core::{Result, check};
+use candle_core::Tensor;
+
+use super::{UniformDequantization, numbers};
+
+/// How likelihoods of data with levels were counted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Convention {
+    /// By a density of data with uniform noise: an upper bound of the bits of the levels, on average over the noise (Theis,
+    /// van den Oord and Bethge 2016, eq. 7).
+    UniformDequantization(UniformDequantization),
+    /// By probabilities of the levels themselves, or a bound of them.
+    Levels,
+}
+
+/// Bits per dimension of samples, with the convention they were counted by. Fewer are better.
+///
+/// ```
+/// use advect_samplers::likelihood::{BitsPerDimension, Convention};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// // Two samples of 10 dimensions, each level with probability 1/4 and 1/16.
+/// let nats = Tensor::new(&[10.0 * 4f64.ln(), 10.0 * 16f64.ln()], &Device::Cpu)?;
+/// let bits = BitsPerDimension::of_levels(&nats, 10)?;
+/// assert!((bits.mean - 3.0).abs() < 1e-14 && (bits.standard_error - 1.0).abs() < 1e-14);
+/// assert_eq!(bits.to_string(), "3.0000 ± 1.0000 bits per dimension (of levels)");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct BitsPerDimension {
+    /// Of each sample.
+    pub bits: Vec<f64>,
+    /// Their mean.
+    pub mean: f64,
+    /// The standard error of the mean, by the spread of the samples; NaN for one sample.
+    pub standard_error: f64,
+    /// How they were counted.
+    pub convention: Convention,
+}
+
+impl BitsPerDimension {
+    /// From negative log-probabilities of levels in nats a sample, `(batch,)`, such as DDPM's bound with a discretized decoder.
+    ///
+    /// # Errors
+    /// Typed errors unless there is a finite number for each sample; [`Error::Range`](advect_core::Error::Range) for 0
+    /// dimensions.
+    pub fn of_levels(negative_log_probability: &Tensor, dimensions: usize) -> Result<Self> {
+        let nats = numbers("negative_log_probability", negative_log_probability)?;
+        let scale = LN_2 * check::at_least_one("dimensions", dimensions)? as f64;
+        let bits = nats.into_iter().map(|nats| nats / scale).collect();
+        Ok(BitsPerDimension::new(bits, Convention::Levels))
+    }
+
+    pub(super) fn new(bits: Vec<f64>, convention: Convention) -> Self {
+        let count = bits.len() as f64;
+        let mean = bits.iter().sum::<f64>() / count;
+        let squares: f64 = bits.iter().map(|b| (b - mean).powi(2)).sum();
+        BitsPerDimension {
+            standard_error: (squares / (count * (count - 1.0))).sqrt(),
+            mean,
+            bits,
+            convention,
+        }
+    }
+}
+
+impl fmt::Display for Convention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Convention::UniformDequantization(dequantization) => {
+                let width = dequantization.width();
+                write!(f, "uniform dequantization of levels {width} apart")
+            }
+            Convention::Levels => write!(f, "of levels"),
+        }
+    }
+}
+
+impl fmt::Display for BitsPerDimension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mean, error) = (self.mean, self.standard_error);
+        write!(
+            f,
+            "{mean:.4} ± {error:.4} bits per dimension ({})",
+            self.convention
+        )
+    }
+}

@@ -1,0 +1,270 @@
+//! Likelihoods by the probability-flow ODE, and bits per dimension (Song et al. 2021a, section 4.3 and appendix D.2;
+//! Grathwohl et al. 2019).
+//!
+//! [`Likelihood`] gives log-densities, for data or while sampling; [`UniformDequantization`] makes data of levels continuous, and
+//! turns log-densities into [`BitsPerDimension`], which say by what convention they were counted. DDPM's variational bound
+//! is an objective, `VariationalBound::terms` of advect-objectives; [`BitsPerDimension::of_levels`] counts its bits.
+
+mod bits_per_dimension;
+mod uniform_dequantization;
+
+use std::f64::consts::PI;
+
+use advect_core::{Error, Generator, Jvp, Key, Result, Time, check, shape};
+use advect_paths::schedule::Schedule;
+use advect_paths::{Converted, Prediction};
+use advect_solvers::Solver;
+use advect_solvers::controller::Controller;
+use advect_solvers::divergence::{Divergence, Exact, Probe};
+use advect_solvers::stepper::Stepper;
+use candle_core::{DType, Tensor};
+
+use crate::grid::span;
+
+pub use bits_per_dimension::{BitsPerDimension, Convention};
+pub use uniform_dequantization::UniformDequantization;
+
+/// The log-density of data under a model: `log p(x1) = log N(x(start); 0, σ² I) − ∫ ∇·u dt`, along the probability flow from the data
+/// back to the start, where σ is the schedule's.
+///
+/// The divergence is exact, at one directional derivative a dimension, or [estimated](Likelihood::hutchinson). The field has to have
+/// derivatives along its state ([`Jvp`]), as all networks and closed forms of Advect do.
+///
+/// ```
+/// use advect_core::Key;
+/// use advect_paths::closed_form::{Covariance, Gaussian, Law};
+/// use advect_paths::{Prediction, schedule::CondOt};
+/// use advect_samplers::likelihood::Likelihood;
+/// use advect_solvers::divergence::Probe;
+/// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let law = Gaussian::new(&Tensor::new(&[2f64, 0.0], &Device::Cpu)?, Covariance::isotropic(0.25)?)?;
+/// let schedule = CondOt::default();
+/// let field = law.velocity(&schedule);
+/// let likelihood = Likelihood::new(&field, Prediction::Velocity, &schedule);
+/// let solver = Solver::new(Dopri5, Adaptive::new(1e-8, 1e-8)?);
+///
+/// let x = Tensor::new(&[[2f64, 0.5]], &Device::Cpu)?;
+/// let found = likelihood.log_density(&solver, &x)?;
+/// // −½ (0.5/0.5)² − ln(2π 0.25)
+/// let expected = -0.5 - (0.5 * std::f64::consts::PI).ln();
+/// assert!((found.nats.to_vec1::<f64>()?[0] - expected).abs() < 1e-6);
+///
+/// // The Jacobian is a multiple of 1, which every probe of signs knows.
+/// let estimate = likelihood.hutchinson(Probe::Rademacher, 4, Key::from_seed(0))?.log_density(&solver, &x)?;
+/// assert!((estimate.nats.to_vec1::<f64>()?[0] - expected).abs() < 1e-6);
+/// assert!(estimate.standard_error.unwrap().to_vec1::<f64>()?[0] < 1e-6);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Likelihood<'a, F: ?Sized, S: ?Sized> {
+    velocity: Converted<'a, F, S>,
+    schedule: &'a S,
+    start: f64,
+    end: f64,
+    deviation: Option<f64>,
+    trace: Trace,
+}
+
+/// How the divergence is found.
+#[derive(Debug, Clone, Copy)]
+enum Trace {
+    Exact,
+    Hutchinson {
+        probe: Probe,
+        count: usize,
+        key: Key,
+    },
+}
+
+/// Log-densities, how sure they are, and where the samples came from or went.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LogLikelihood {
+    /// The log-density of each sample at the end, in nats, `(batch,)`, f64.
+    pub nats: Tensor,
+    /// The standard error of each by its probes, where there are two or more.
+    pub standard_error: Option<Tensor>,
+    /// The states at the other end of the way: latents of data, or samples.
+    pub x: Tensor,
+    /// Elements of a sample.
+    pub dimensions: usize,
+    /// Evaluations of the field, each with all of its derivatives.
+    pub evaluations: usize,
+}
+
+impl<'a, F: Jvp + ?Sized, S: Schedule + ?Sized> Likelihood<'a, F, S> {
+    /// Of a field that predicts this on this schedule, from time 0 to 1, with the exact divergence.
+    pub fn new(field: &'a F, prediction: Prediction, schedule: &'a S) -> Self {
+        Likelihood {
+            velocity: prediction.field(field, Prediction::Velocity, schedule),
+            schedule,
+            start: 0.0,
+            end: 1.0,
+            deviation: None,
+            trace: Trace::Exact,
+        }
+    }
+
+    /// Between other times. Where the velocity is infinite at 1, end shortly before (score SDEs take 1 − 1e-5): the density is then that of data with
+    /// the little noise that is left there.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless `0 ≤ start < end ≤ 1`.
+    pub fn within(self, start: f64, end: f64) -> Result<Self> {
+        let (start, end) = span(start, end)?;
+        Ok(Likelihood { start, end, ..self })
+    }
+
+    /// With another standard deviation of the source than σ at the start.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless it is above 0.
+    pub fn source_deviation(self, deviation: f64) -> Result<Self> {
+        Ok(Likelihood {
+            deviation: Some(check::positive("deviation", deviation)?),
+            ..self
+        })
+    }
+
+    /// With Hutchinson's estimate of the divergence from so many probes for each sample, drawn once by the key and fixed on the whole
+    /// way: unbiased, at one directional derivative a probe. Two probes or more tell a standard error.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0 probes.
+    pub fn hutchinson(self, probe: Probe, count: usize, key: Key) -> Result<Self> {
+        check::at_least_one("count", count)?;
+        Ok(Likelihood {
+            trace: Trace::Hutchinson { probe, count, key },
+            ..self
+        })
+    }
+
+    /// The log-density of data `(batch, ...)`, with its latents.
+    ///
+    /// # Errors
+    /// Typed errors for data that is empty, no float or not finite; those of the field; [`Error::Stopped`] if the solver does
+    /// not reach the start.
+    pub fn log_density<St, C>(&self, solver: &Solver<St, C>, x1: &Tensor) -> Result<LogLikelihood>
+    where
+        St: Stepper<(Tensor, Tensor)>,
+        C: Controller<St, (Tensor, Tensor)>,
+    {
+        self.transport(solver, x1, self.end, self.start)
+    }
+
+    /// Takes noise at the start, `(batch, ...)`, to samples at the end, with their log-density.
+    ///
+    /// # Errors
+    /// As [`Likelihood::log_density`].
+    pub fn sample<St, C>(&self, solver: &Solver<St, C>, x0: &Tensor) -> Result<LogLikelihood>
+    where
+        St: Stepper<(Tensor, Tensor)>,
+        C: Controller<St, (Tensor, Tensor)>,
+    {
+        self.transport(solver, x0, self.start, self.end)
+    }
+
+    fn transport<St, C>(
+        &self,
+        solver: &Solver<St, C>,
+        x: &Tensor,
+        from: f64,
+        to: f64,
+    ) -> Result<LogLikelihood>
+    where
+        St: Stepper<(Tensor, Tensor)>,
+        C: Controller<St, (Tensor, Tensor)>,
+    {
+        let batch = check::batch("x", x)?;
+        check::float("x", x)?;
+        check::finite("x", x)?;
+        let deviation = match self.deviation {
+            Some(deviation) => deviation,
+            None => check::positive(
+                "σ of the schedule at the start",
+                self.schedule.sigma(self.start),
+            )?,
+        };
+        let probes = self.probes(x)?;
+        let field = |t: &Time, (x, _): &(Tensor, Tensor)| self.slopes(t, x, &probes);
+        let columns = probes.len().max(1);
+        let zeros = Tensor::zeros((batch, columns), shape::wide(x)?.dtype(), x.device())?;
+        let solution = solver.solve(&field, &(x.detach(), zeros), from, to)?;
+        let (moved, integrals) = solution.end()?;
+        // ∫ ∇·u dt from the start to the end, whichever way it was taken.
+        let integrals = (integrals.to_dtype(DType::F64)? * (to - from).signum())?;
+        let at_start = if from < to { x } else { &moved };
+        let nats = (log_normal(at_start, deviation)? - integrals.mean(1)?)?;
+        let standard_error = match columns {
+            1 => None,
+            n => {
+                let mean = integrals.mean_keepdim(1)?;
+                let squares = integrals.broadcast_sub(&mean)?.sqr()?.sum(1)?;
+                Some((squares / (n * (n - 1)) as f64)?.sqrt()?)
+            }
+        };
+        Ok(LogLikelihood {
+            nats,
+            standard_error,
+            dimensions: x.elem_count() / batch,
+            x: moved,
+            evaluations: solution.statistics.evaluations,
+        })
+    }
+
+    /// Probes for each sample by its number in the batch; none for the exact divergence.
+    fn probes(&self, x: &Tensor) -> Result<Vec<Tensor>> {
+        let Trace::Hutchinson { probe, count, key } = self.trace else {
+            return Ok(Vec::new());
+        };
+        let mut rng = Generator::from(key);
+        let draw = |_| {
+            let z = rng.normal_by_sample(0, x)?;
+            match probe {
+                Probe::Gaussian => Ok(z),
+                // The sign of a normal number is 1 or −1 with equal chances.
+                Probe::Rademacher => Ok(z.ge(0.0)?.to_dtype(x.dtype())?.affine(2.0, -1.0)?),
+            }
+        };
+        (0..count).map(draw).collect()
+    }
+
+    /// The velocity, and its divergence by each probe, `(batch, probes)`.
+    fn slopes(&self, t: &Time, x: &Tensor, probes: &[Tensor]) -> Result<(Tensor, Tensor)> {
+        if probes.is_empty() {
+            let found = Exact.at(&self.velocity, t, x)?;
+            return Ok((
+                found.value.detach(),
+                found.divergence.detach().unsqueeze(1)?,
+            ));
+        }
+        let (value, along) = self.velocity.jvp_each(t, x, probes)?;
+        let dots = along.iter().zip(probes).map(|(jv, v)| {
+            let product = (shape::wide(&jv.detach())? * shape::wide(v)?)?;
+            shape::sum_per_sample(&product)
+        });
+        let columns = Tensor::stack(&dots.collect::<Result<Vec<_>>>()?, 1)?;
+        Ok((value.detach(), columns))
+    }
+}
+
+/// `log N(x; 0, s² I)` of each sample, in f64.
+fn log_normal(x: &Tensor, deviation: f64) -> Result<Tensor> {
+    let dimensions = (x.elem_count() / check::batch("x", x)?) as f64;
+    let squares = shape::sum_squares_per_sample(&x.to_dtype(DType::F64)?)?;
+    let constant = -0.5 * dimensions * (2.0 * PI * deviation * deviation).ln();
+    Ok(squares.affine(-0.5 / (deviation * deviation), constant)?)
+}
+
+/// One number for each sample, on the host.
+fn numbers(argument: &'static str, values: &Tensor) -> Result<Vec<f64>> {
+    if values.rank() != 1 {
+        return Err(Error::shape(argument, values.dims(), "(batch,)"));
+    }
+    check::batch(argument, values)?;
+    check::finite(argument, values)?;
+    Ok(values.to_dtype(DType::F64)?.to_vec1()?)
+}

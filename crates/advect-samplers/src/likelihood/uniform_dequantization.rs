@@ -1,0 +1,99 @@
+//! Noise that makes levels continuous (Uria, Murray and Larochelle, RNADE, 2013; Theis, van den Oord and Bethge, A note on the
+//! evaluation of generative models, 2016, section 3.1).
+
+use std::f64::consts::LN_2;
+
+use advect_core::{Generator, Result, check};
+use candle_core::{DType, Device, Tensor};
+
+use super::{BitsPerDimension, Convention, LogLikelihood, numbers};
+
+/// Data on levels that are `width` apart, each spread evenly over a bin of that width: `x + width (u − ½)` with u uniform in
+/// [0, 1). The bits of a density p of such data are `−log₂ p(x)/d − log₂ width`.
+///
+/// Images of 256 levels from −1 to 1 are 2/255 apart. Train on data with this noise, too: a density of the levels
+/// themselves may be as high as it likes.
+///
+/// ```
+/// use advect_core::Generator;
+/// use advect_samplers::likelihood::UniformDequantization;
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let dequantization = UniformDequantization::of_levels(256, -1.0, 1.0)?;
+/// assert_eq!(dequantization.width(), 2.0 / 255.0);
+/// let x = Tensor::new(&[[-1f64, 1.0]], &Device::Cpu)?;
+/// let noisy = dequantization.apply(&x, &mut Generator::from_seed(0))?;
+/// assert!((noisy - x)?.abs()?.max_all()?.to_scalar::<f64>()? <= 1.0 / 255.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UniformDequantization {
+    width: f64,
+}
+
+impl UniformDequantization {
+    /// Of levels so far apart.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) unless the width is above 0.
+    pub fn new(width: f64) -> Result<Self> {
+        Ok(UniformDequantization {
+            width: check::positive("width", width)?,
+        })
+    }
+
+    /// Of so many levels, the first and the last of which are these.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for fewer than two levels, or unless `first < last`.
+    pub fn of_levels(count: usize, first: f64, last: f64) -> Result<Self> {
+        if count < 2 {
+            let accepted = "two levels or more";
+            return Err(advect_core::Error::range("count", count, accepted));
+        }
+        UniformDequantization::new((last - first) / (count - 1) as f64)
+    }
+
+    /// The distance of levels.
+    pub fn width(&self) -> f64 {
+        self.width
+    }
+
+    /// Data on levels, with noise.
+    ///
+    /// # Errors
+    /// [`Error::DType`](advect_core::Error::DType) unless the data is a float.
+    pub fn apply(&self, x: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        check::float("x", x)?;
+        let half = 0.5 * self.width;
+        let noise = rng.uniform(-half..half, x.shape(), DType::F64, &Device::Cpu)?;
+        Ok((x + noise.to_dtype(x.dtype())?.to_device(x.device())?)?)
+    }
+
+    /// The bits of log-densities that were found for data with this noise.
+    ///
+    /// # Errors
+    /// Typed errors unless the log-densities are finite.
+    pub fn bits_per_dimension(&self, found: &LogLikelihood) -> Result<BitsPerDimension> {
+        let nats = numbers("nats", &found.nats)?;
+        let scale = LN_2 * found.dimensions as f64;
+        let bits = nats
+            .into_iter()
+            .map(|nats| -nats / scale - self.width.log2());
+        let convention = Convention::UniformDequantization(*self);
+        Ok(BitsPerDimension::new(bits.collect(), convention))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_settings_are_refused() {
+        assert!(UniformDequantization::new(0.0).is_err());
+        assert!(UniformDequantization::of_levels(1, 0.0, 1.0).is_err());
+        assert!(UniformDequantization::of_levels(4, 1.0, 0.0).is_err());
+    }
+}

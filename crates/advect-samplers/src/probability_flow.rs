@@ -1,0 +1,143 @@
+//! The probability-flow ODE (Song et al. 2021a, eq. 13; the flow of flow matching), with any solver.
+
+use std::cell::{Cell, RefCell};
+
+use advect_core::{Error, Result, Time, check};
+use advect_paths::Prediction;
+use advect_paths::schedule::Schedule;
+use advect_solvers::Solver;
+use advect_solvers::controller::{Controller, Fixed};
+use advect_solvers::stepper::{Euler, Stepper};
+use candle_core::Tensor;
+
+use crate::{Level, Run, Sampler};
+
+/// `dx/dt = u(t, x)` with the velocity u of the model, integrated by a [`Solver`].
+///
+/// With an adaptive solver the batch has one clock: steps, and so the last bits of a sample, depend on the others.
+///
+/// ```
+/// use advect_core::{Generator, Key};
+/// use advect_paths::closed_form::{Covariance, Gaussian, Law};
+/// use advect_paths::{Prediction, schedule::CondOt};
+/// use advect_samplers::{Model, ProbabilityFlow, Run, Sampler};
+/// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let law = Gaussian::new(&Tensor::new(&[2f64], &Device::Cpu)?, Covariance::isotropic(0.25)?)?;
+/// let schedule = CondOt::default();
+/// let field = law.velocity(&schedule);
+/// let model = Model::new(&field, Prediction::Velocity, &schedule);
+/// let sampler = ProbabilityFlow::new(Solver::new(Dopri5, Adaptive::new(1e-9, 1e-9)?));
+///
+/// // The flow from N(0, 1) to N(2, ¼) is x ↦ 2 + x/2.
+/// let noise = Tensor::new(&[[1f64], [-3.0]], &Device::Cpu)?;
+/// let x = sampler.sample(&model, &noise, &mut Generator::from_seed(0))?;
+/// assert!((x.to_vec2::<f64>()?[1][0] - 0.5).abs() < 1e-7);
+/// // And back.
+/// let back = sampler.invert(&mut Run::new(model, Key::from_seed(0)), &x)?;
+/// assert!((back.to_vec2::<f64>()?[1][0] + 3.0).abs() < 1e-7);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct ProbabilityFlow<S, C> {
+    solver: Solver<S, C>,
+    start: f64,
+    end: f64,
+    denoises: bool,
+}
+
+impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
+    /// From time 0 to 1, by a solver.
+    pub fn new(solver: Solver<S, C>) -> Self {
+        ProbabilityFlow {
+            solver,
+            start: 0.0,
+            end: 1.0,
+            denoises: false,
+        }
+    }
+
+    /// Between other times: to an end before 1 where the velocity is infinite there.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless `0 ≤ start < end ≤ 1`.
+    pub fn within(self, start: f64, end: f64) -> Result<Self> {
+        let (start, end) = crate::grid::span(start, end)?;
+        Ok(ProbabilityFlow { start, end, ..self })
+    }
+
+    /// With one more evaluation at the end, to the expected data `E[x1 | x]` there.
+    pub fn denoise(self) -> Self {
+        ProbabilityFlow {
+            denoises: true,
+            ..self
+        }
+    }
+
+    /// From data at the end to the state at the start: the latent.
+    ///
+    /// # Errors
+    /// As [`Sampler::run`].
+    pub fn invert(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
+        self.integrate(run, x, self.end, self.start)
+    }
+
+    fn integrate(&self, run: &mut Run<'_>, x: &Tensor, start: f64, end: f64) -> Result<Tensor> {
+        let model = run.model();
+        let (steps, halted) = (Cell::new(0), Cell::new(false));
+        let shared = RefCell::new(run);
+        let velocity = |t: &Time, x: &Tensor| {
+            let Time::Shared(at) = *t else {
+                return Err(Error::range("t", "one per sample", "one for all"));
+            };
+            let run = shared.borrow();
+            run.evaluate(at, x)?.to(Prediction::Velocity)
+        };
+        let mut observe = |t: f64, x: &Tensor| {
+            steps.set(steps.get() + 1);
+            let mut run = shared.borrow_mut();
+            let level = Level::at(model.schedule(), t);
+            run.reached(steps.get(), None, &level, x)?;
+            halted.set(run.halted());
+            Ok(match run.halted() {
+                true => std::ops::ControlFlow::Break(()),
+                false => std::ops::ControlFlow::Continue(()),
+            })
+        };
+        let solution =
+            (self.solver).solve_observed(&velocity, &x.detach(), start, end, &mut observe)?;
+        match halted.get() {
+            true => Ok(solution.last_state),
+            false => solution.end(),
+        }
+    }
+}
+
+impl<S: Stepper, C: Controller<S>> Sampler for ProbabilityFlow<S, C> {
+    fn start(&self, schedule: &dyn Schedule) -> Result<Level> {
+        Ok(Level::at(schedule, self.start))
+    }
+
+    fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
+        check::finite("x", x)?;
+        let x = self.integrate(run, x, self.start, self.end)?;
+        match self.denoises && !run.halted() {
+            true => run.evaluate(self.end, &x)?.data(),
+            false => Ok(x),
+        }
+    }
+}
+
+/// Iterative α-(de)blending, `x ← x + (α_(i+1) − α_i) D_θ(x, α_i)`, in n equal steps (Heitz, Belcour and Chambon, Iterative α-(de)blending, 2023,
+/// algorithm 4): Euler's method for the velocity of the linear schedule, which is [`Ddim`](crate::rule::Ddim) there.
+///
+/// # Errors
+/// [`Error::Range`] for 0 steps.
+pub fn iadb(steps: usize) -> Result<ProbabilityFlow<Euler, Fixed>> {
+    Ok(ProbabilityFlow::new(Solver::new(
+        Euler,
+        Fixed::steps(steps)?,
+    )))
+}

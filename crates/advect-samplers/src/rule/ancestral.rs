@@ -1,0 +1,91 @@
+//! Ancestral sampling: the reverse steps of DDPM (Ho, Jain and Abbeel 2020, eq. 6–7 and algorithm 2).
+
+use advect_core::Result;
+use candle_core::Tensor;
+
+use super::{Rule, removed};
+use crate::{Leg, Run};
+
+/// The variance of a reverse step, with `r = α σ' / (α' σ)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Variance {
+    /// `σ'² (1 − r²)`, that of `q(x' | x, x1)`: β̃ of DDPM, the smaller.
+    #[default]
+    Posterior,
+    /// `σ² (1 − r²)`, that of `q(x | x')`: β of DDPM, the larger.
+    Forward,
+    /// Between the two, `exp(f ln β + (1 − f) ln β̃)` with `f = (v + 1)/2` for a v that the network gives (Nichol and
+    /// Dhariwal 2021, eq. 15): of a [model with variances](crate::Model::with_variances).
+    Learned,
+}
+
+/// `x' = α' D + σ' r ε + s z`: the mean of `q(x' | x, x1)` at the expected data, and noise of a [`Variance`] s². The step to
+/// clean data is without noise.
+///
+/// On DDPM's schedule and all of its steps this is algorithm 2 of Ho et al.; on any other it is the same for a coarser or a
+/// continuous process.
+///
+/// ```
+/// use advect_core::Generator;
+/// use advect_paths::closed_form::{Covariance, Gaussian, Law};
+/// use advect_paths::schedule::DiscreteDiffusion;
+/// use advect_paths::Prediction;
+/// use advect_samplers::grid::Respaced;
+/// use advect_samplers::rule::{Ancestral, Rule};
+/// use advect_samplers::{Model, Sampler};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let law = Gaussian::new(&Tensor::new(&[2f64], &Device::Cpu)?, Covariance::isotropic(0.25)?)?;
+/// let schedule = DiscreteDiffusion::default();
+/// let field = law.field(Prediction::Noise, &schedule);
+/// let mut rng = Generator::from_seed(0);
+/// let noise = rng.normal((2000, 1), DType::F64, &Device::Cpu)?;
+/// let sampler = Ancestral::new().on(Respaced::all(1000)?);
+/// let x = sampler.sample(&Model::new(&field, Prediction::Noise, &schedule), &noise, &mut rng)?;
+/// assert!((x.mean_all()?.to_scalar::<f64>()? - 2.0).abs() < 0.05);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ancestral {
+    variance: Variance,
+}
+
+impl Ancestral {
+    /// With the posterior's variance.
+    pub fn new() -> Self {
+        Ancestral::default()
+    }
+
+    /// With another variance.
+    pub fn variance(self, variance: Variance) -> Self {
+        Ancestral { variance }
+    }
+}
+
+impl Rule for Ancestral {
+    type Memory = ();
+
+    fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
+        let (from, to) = (leg.from, leg.to);
+        let ratio = (-leg.log_ratio()).exp();
+        let estimate = run.evaluate(from.time, x)?;
+        let noise = to.sigma * ratio;
+        if to.is_clean() {
+            return estimate.mix(to.alpha, noise, &[]);
+        }
+        let z = run.normal_like(x)?;
+        let removed = removed(leg).sqrt();
+        match self.variance {
+            Variance::Posterior => estimate.mix(to.alpha, noise, &[(to.sigma * removed, &z)]),
+            Variance::Forward => estimate.mix(to.alpha, noise, &[(from.sigma * removed, &z)]),
+            Variance::Learned => {
+                let (small, large) = ((to.sigma * removed).ln(), (from.sigma * removed).ln());
+                // The logarithm of the deviation, linear in v.
+                let (slope, middle) = (0.5 * (large - small), 0.5 * (large + small));
+                let deviation = estimate.variance()?.affine(slope, middle)?.exp()?;
+                estimate.mix(to.alpha, noise, &[(1.0, &(deviation * z)?)])
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Annealed Langevin dynamics (Song and Ermon, Generative modeling by estimating gradients of the data distribution, 2019,
+//! algorithm 1).
+
+use advect_core::{Result, check};
+use advect_ops::combine;
+use candle_core::Tensor;
+
+use super::Rule;
+use crate::{Leg, Level, Run};
+
+/// At each level, `count` Langevin steps `x ← x + ½ δ s + √δ z` with `δ = ε σ²/σ_last²`, where s is the score and σ_last the
+/// least noise of the grid; then on to the next level, with `x/α` as it is.
+///
+/// A grid that ends with clean data has no steps there; [`LastStep::Denoise`](crate::LastStep::Denoise) adds the last denoising
+/// (Jolicoeur-Martineau et al., 2021), without which samples keep the least noise. NCSN's constants are ten levels from 1 to 0.01 that
+/// fall geometrically, 100 steps each, ε = 2e-5.
+///
+/// ```
+/// use advect_paths::schedule::VarianceExploding;
+/// use advect_samplers::grid::UniformLogSnr;
+/// use advect_samplers::rule::{AnnealedLangevin, Rule};
+/// use advect_samplers::LastStep;
+/// # fn main() -> advect_core::Result<()> {
+/// let schedule = VarianceExploding::new(0.01, 1.0)?;
+/// let levels = UniformLogSnr::new(10)?.range(0.01, 1.0)?;
+/// let sampler = AnnealedLangevin::new(100, 2e-5)?.on(levels).last_step(LastStep::Denoise);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AnnealedLangevin {
+    count: usize,
+    epsilon: f64,
+}
+
+impl AnnealedLangevin {
+    /// With so many steps at each level, of size ε at the last one.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for 0 steps, or unless ε is above 0.
+    pub fn new(count: usize, epsilon: f64) -> Result<Self> {
+        Ok(AnnealedLangevin {
+            count: check::at_least_one("count", count)?,
+            epsilon: check::positive("epsilon", epsilon)?,
+        })
+    }
+
+    fn dwell(&self, run: &mut Run<'_>, level: &Level, least: f64, x: Tensor) -> Result<Tensor> {
+        let mut x = x;
+        let delta = self.epsilon * (level.sigma / least).powi(2);
+        for _ in 0..self.count {
+            x = langevin(run, level, delta, &x)?;
+        }
+        Ok(x)
+    }
+}
+
+/// `x + ½ δ s + √δ z`.
+pub(super) fn langevin(run: &mut Run<'_>, level: &Level, delta: f64, x: &Tensor) -> Result<Tensor> {
+    let z = run.normal_like(x)?;
+    let estimate = run.evaluate(level.time, x)?;
+    let of_noise = -0.5 * delta / level.sigma;
+    estimate.mix(0.0, of_noise, &[(delta.sqrt(), &z), (1.0, x)])
+}
+
+impl Rule for AnnealedLangevin {
+    type Memory = ();
+
+    fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
+        let least = leg.least.sigma;
+        let mut x = x.clone();
+        if leg.index == 0 {
+            x = self.dwell(run, &leg.from, least, x)?;
+        }
+        if leg.to.is_clean() {
+            return Ok((x / leg.from.alpha)?);
+        }
+        let moved = combine(&[((leg.to.alpha / leg.from.alpha).into(), &x)])?;
+        self.dwell(run, &leg.to, least, moved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_settings_are_refused() {
+        assert!(AnnealedLangevin::new(0, 1e-5).is_err());
+        assert!(AnnealedLangevin::new(10, 0.0).is_err());
+    }
+}

@@ -1,0 +1,100 @@
+//! Denoising diffusion implicit models (Song, Meng and Ermon 2021, eq. 12 and 16).
+
+use advect_core::{Error, Result};
+use candle_core::Tensor;
+
+use super::{Rule, removed};
+use crate::{Leg, Run};
+
+/// `x' = α' D + √(σ'² − s²) ε + s z` with the expected data D and noise ε, and `s² = η² σ'² (1 − r²)`,
+/// `r = α σ' / (α' σ)`.
+///
+/// s² for η = 1 is the variance of `q(x' | x, x1)`: then this is [`Ancestral`](super::Ancestral) sampling. For η = 0 it is
+/// Euler's method on `d(x/α) = ε d(σ/α)`, of order 1: the exact flow of a noise that does not change.
+///
+/// ```
+/// use advect_core::{Generator, Time};
+/// use advect_paths::{Prediction, schedule::DiscreteDiffusion};
+/// use advect_samplers::grid::Respaced;
+/// use advect_samplers::rule::{Ddim, Rule};
+/// use advect_samplers::{Model, Sampler};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// // A network that always sees the same noise: one step is as good as many.
+/// let net = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 0.5)?);
+/// let schedule = DiscreteDiffusion::default();
+/// let model = Model::new(&net, Prediction::Noise, &schedule);
+/// let x = Tensor::new(&[[0.7f64]], &Device::Cpu)?;
+/// let mut end = Vec::new();
+/// for steps in [1, 50] {
+///     let sampler = Ddim::new().on(Respaced::trailing(1000, steps)?);
+///     end.push(sampler.sample(&model, &x, &mut Generator::from_seed(0))?.to_vec2::<f64>()?[0][0]);
+/// }
+/// assert!((end[0] - end[1]).abs() < 1e-10);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Ddim {
+    eta: f64,
+}
+
+impl Ddim {
+    /// Without noise, η = 0.
+    pub fn new() -> Self {
+        Ddim::default()
+    }
+
+    /// With another η, from 0 to 1.
+    ///
+    /// # Errors
+    /// [`Error::Range`] otherwise.
+    pub fn eta(self, eta: f64) -> Result<Self> {
+        match (0.0..=1.0).contains(&eta) {
+            true => Ok(Ddim { eta }),
+            false => Err(Error::range("eta", eta, "a number in [0, 1]")),
+        }
+    }
+}
+
+impl Rule for Ddim {
+    type Memory = ();
+
+    fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
+        let to = leg.to;
+        let share = self.eta * self.eta * removed(leg);
+        let noise = to.sigma * (1.0 - share).sqrt();
+        let deviation = to.sigma * share.sqrt();
+        let estimate = run.evaluate(leg.from.time, x)?;
+        if deviation == 0.0 {
+            return estimate.mix(to.alpha, noise, &[]);
+        }
+        let z = run.normal_like(x)?;
+        estimate.mix(to.alpha, noise, &[(deviation, &z)])
+    }
+
+    fn invert(&self, run: &mut Run<'_>, leg: &Leg, x: &Tensor) -> Result<Tensor> {
+        if self.eta != 0.0 {
+            return Err(Error::range("eta", self.eta, "0: noise can't be inverted"));
+        }
+        let to = leg.to;
+        if leg.from.is_clean() {
+            // No field is asked without noise: the noise of the next level stands for it.
+            let estimate = run.evaluate(to.time, x)?;
+            return estimate.mix(0.0, to.sigma, &[(to.alpha, x)]);
+        }
+        run.evaluate(leg.from.time, x)?.mix(to.alpha, to.sigma, &[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_settings_are_refused() {
+        for eta in [-0.1, 1.1, f64::NAN] {
+            assert!(Ddim::new().eta(eta).is_err(), "{eta}");
+        }
+    }
+}

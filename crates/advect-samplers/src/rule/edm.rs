@@ -1,0 +1,147 @@
+//! The samplers of EDM (Karras et al. 2022, algorithms 1 and 2).
+
+use std::f64::consts::SQRT_2;
+
+use advect_core::{Error, Result, check};
+use candle_core::Tensor;
+
+use super::Rule;
+use crate::{Leg, Level, Run};
+
+/// Steps of `d(x/α) = ε d(σ/α)`, whose slope is the expected noise ε: Euler's method, or Heun's, of order 2, which corrects
+/// every step but one to clean data; with churn, fresh noise before each step.
+///
+/// With churn, a step at σ within `[S_min, S_max]` (σ stands for `σ/α`) first raises the noise to
+/// `σ̂ = σ (1 + min(S_churn/n, √2 − 1))` with n the number of steps, and noise of deviation S_noise; but not beyond the most noise
+/// of the schedule. Every path has these variables, so on any of them this is EDM's sampler; levels have to have α > 0.
+///
+/// ```
+/// use advect_samplers::grid::Karras;
+/// use advect_samplers::rule::{EdmRule, Rule};
+/// # fn main() -> advect_core::Result<()> {
+/// let deterministic = EdmRule::heun().on(Karras::new(18)?);
+/// let stochastic = EdmRule::heun().churn(40.0)?.churn_range(0.05, 50.0)?.noise(1.003)?.on(Karras::new(256)?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EdmRule {
+    corrects: bool,
+    churn: f64,
+    range: (f64, f64),
+    noise: f64,
+}
+
+impl EdmRule {
+    fn new(corrects: bool) -> Self {
+        EdmRule {
+            corrects,
+            churn: 0.0,
+            range: (0.0, f64::INFINITY),
+            noise: 1.0,
+        }
+    }
+
+    /// Euler's method, without churn: [`Ddim`](super::Ddim).
+    pub fn euler() -> Self {
+        EdmRule::new(false)
+    }
+
+    /// Heun's method, without churn.
+    pub fn heun() -> Self {
+        EdmRule::new(true)
+    }
+
+    /// With an amount of churn, S_churn: 0 is none.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a negative or infinite number.
+    pub fn churn(self, churn: f64) -> Result<Self> {
+        Ok(EdmRule {
+            churn: check::non_negative("churn", churn)?,
+            ..self
+        })
+    }
+
+    /// With churn only for `S_min ≤ σ/α ≤ S_max`.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless `0 ≤ min ≤ max`.
+    pub fn churn_range(self, min: f64, max: f64) -> Result<Self> {
+        if !(0.0 <= min && min <= max) {
+            let given = format!("{min} to {max}");
+            return Err(Error::range("min, max", given, "numbers 0 ≤ min ≤ max"));
+        }
+        Ok(EdmRule {
+            range: (min, max),
+            ..self
+        })
+    }
+
+    /// With churn of another deviation S_noise than 1, slightly above perhaps.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless it is above 0.
+    pub fn noise(self, deviation: f64) -> Result<Self> {
+        Ok(EdmRule {
+            noise: check::positive("deviation", deviation)?,
+            ..self
+        })
+    }
+
+    /// The level and the state after churn.
+    fn stir(&self, run: &mut Run<'_>, leg: &Leg, x: &Tensor) -> Result<(Level, Tensor)> {
+        let (from, ratio) = (leg.from, leg.from.ratio());
+        let gamma = (self.churn / leg.count as f64).min(SQRT_2 - 1.0);
+        if gamma == 0.0 || ratio < self.range.0 || ratio > self.range.1 {
+            return Ok((from, x.clone()));
+        }
+        let schedule = run.model().schedule();
+        let most = Level::at(schedule, 0.0).ratio();
+        let raised = (ratio * (1.0 + gamma)).min(most);
+        if raised <= ratio {
+            return Ok((from, x.clone()));
+        }
+        let to = Level::at_ratio(schedule, raised)?;
+        let added = to.alpha * self.noise * (raised * raised - ratio * ratio).sqrt();
+        let z = run.normal_like(x)?;
+        let terms = [((to.alpha / from.alpha).into(), x), (added.into(), &z)];
+        Ok((to, advect_ops::combine(&terms)?))
+    }
+}
+
+impl Rule for EdmRule {
+    type Memory = ();
+
+    fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
+        let to = leg.to;
+        if leg.from.alpha == 0.0 {
+            let accepted = "levels with data in them, such as those of Karras";
+            return Err(Error::range("grid", "a level with α = 0", accepted));
+        }
+        let (from, x) = self.stir(run, leg, x)?;
+        let estimate = run.evaluate(from.time, &x)?;
+        let ahead = estimate.mix(to.alpha, to.sigma, &[])?;
+        if !self.corrects || to.is_clean() {
+            return Ok(ahead);
+        }
+        // The mean of both slopes in place of the first.
+        let half = 0.5 * to.alpha * (to.ratio() - from.ratio());
+        let first = estimate.noise()?;
+        run.evaluate(to.time, &ahead)?
+            .mix(0.0, half, &[(-half, &first), (1.0, &ahead)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_settings_are_refused() {
+        assert!(EdmRule::heun().churn(-1.0).is_err());
+        assert!(EdmRule::heun().churn_range(2.0, 1.0).is_err());
+        assert!(EdmRule::heun().churn_range(f64::NAN, 1.0).is_err());
+        assert!(EdmRule::heun().noise(0.0).is_err());
+    }
+}

@@ -1,0 +1,112 @@
+//! Rules: how one step from a noise level to the next is made.
+//!
+//! | rule | what | evaluations a step |
+//! | --- | --- | --- |
+//! | [`Ancestral`] | DDPM's reverse step | 1 |
+//! | [`Ddim`] | DDIM with any η, invertible for η = 0 | 1 |
+//! | [`EdmRule`] | Euler or Heun in `σ/α`, with churn | 1, or 2 but in the last step |
+//! | [`DpmSolver`] | DPM-Solver++ multistep of order 1, 2 or 3, or its SDE | 1 |
+//! | [`UniPc`] | UniPC of order 1, 2 or 3 | 1 |
+//! | [`Plms`] | pseudo linear multistep (PNDM) | 1, and 2 in the first step |
+//! | [`ReverseSde`] | the reverse-time SDE with any diffusion strength | 1 or 2 |
+//! | [`AnnealedLangevin`] | Langevin steps at each level (NCSN) | as many |
+//! | [`PredictorCorrector`] | another rule, and Langevin steps after it | 1 and as many |
+//!
+//! A rule and a [`Grid`] make a sampler: `Ddim::new().on(UniformTime::new(50)?)`. All work on any affine path, as they see no
+//! more of it than α and σ at both ends of a step, and the expected data and noise.
+
+mod ancestral;
+mod annealed_langevin;
+mod ddim;
+mod dpm_solver;
+mod edm;
+mod plms;
+mod predictor_corrector;
+mod reverse_sde;
+mod uni_pc;
+
+use advect_core::{Error, Result};
+use candle_core::Tensor;
+
+use crate::grid::Grid;
+use crate::{GridSampler, Leg, Run};
+
+pub use ancestral::{Ancestral, Variance};
+pub use annealed_langevin::AnnealedLangevin;
+pub use ddim::Ddim;
+pub use dpm_solver::DpmSolver;
+pub use edm::EdmRule;
+pub use plms::Plms;
+pub use predictor_corrector::PredictorCorrector;
+pub use reverse_sde::{ReverseSde, SdeMethod};
+pub use uni_pc::UniPc;
+
+/// How one step is made. A rule of one's own is one impl:
+///
+/// ```
+/// use advect_core::{Generator, Result, Time};
+/// use advect_paths::{Prediction, schedule::CondOt};
+/// use advect_samplers::grid::UniformTime;
+/// use advect_samplers::rule::Rule;
+/// use advect_samplers::{Leg, Model, Run, Sampler};
+/// use candle_core::{Device, Tensor};
+///
+/// /// Noise anew at every level: `α E[x1 | x] + σ z`, as consistency models are sampled.
+/// struct Renoise;
+///
+/// impl Rule for Renoise {
+///     type Memory = ();
+///     fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
+///         let z = run.normal_like(x)?;
+///         run.evaluate(leg.from.time, x)?.mix(leg.to.alpha, 0.0, &[(leg.to.sigma, &z)])
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let net = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 2.0)?);
+/// let schedule = CondOt::default();
+/// let model = Model::new(&net, Prediction::Data, &schedule);
+/// let noise = Tensor::new(&[[0.3f64]], &Device::Cpu)?;
+/// let x = Renoise.on(UniformTime::new(3)?).sample(&model, &noise, &mut Generator::from_seed(0))?;
+/// assert_eq!(x.to_vec2::<f64>()?, [[2.0]]);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Rule {
+    /// What is kept from one step for the next ones: values of the field, for multistep rules.
+    type Memory: Default;
+
+    /// The state at the end of a leg, from the state at its start.
+    ///
+    /// # Errors
+    /// Those of the field; [`Error::Range`] for a leg that the rule can't make.
+    fn step(
+        &self,
+        run: &mut Run<'_>,
+        memory: &mut Self::Memory,
+        leg: &Leg,
+        x: &Tensor,
+    ) -> Result<Tensor>;
+
+    /// A step in the other direction, along a leg on which the noise grows: for rules that follow the probability flow.
+    ///
+    /// # Errors
+    /// As [`Rule::step`]; [`Error::Range`] unless the rule has one.
+    fn invert(&self, _: &mut Run<'_>, _: &Leg, _: &Tensor) -> Result<Tensor> {
+        let accepted = "one that can be inverted: Ddim with η = 0, or a ProbabilityFlow";
+        Err(Error::range("rule", "one without an inverse", accepted))
+    }
+
+    /// This rule on a grid: a sampler.
+    fn on<G: Grid>(self, grid: G) -> GridSampler<Self, G>
+    where
+        Self: Sized,
+    {
+        GridSampler::new(self, grid)
+    }
+}
+
+/// The part `1 − r²` of the variance that a step takes away, where `r = α_from σ_to / (α_to σ_from)`.
+fn removed(leg: &Leg) -> f64 {
+    -(-2.0 * leg.log_ratio()).exp_m1()
+}

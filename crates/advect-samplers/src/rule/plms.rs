@@ -1,0 +1,64 @@
+//! Pseudo linear multistep (Liu et al., Pseudo numerical methods for diffusion models on manifolds, 2022, eq. 11–12 and
+//! algorithm 2, with the start that Stable Diffusion made usual).
+
+use advect_core::{Error, Result};
+use candle_core::Tensor;
+
+use super::Rule;
+use crate::{Leg, Run};
+
+/// DDIM's step, `x' = (α'/α) x + (σ' − α' σ/α) e`, with the noise e extrapolated from up to four levels by the weights of
+/// Adams and Bashforth for equal steps; Heun's method in the first step. For grids of equal steps; known as PNDM without its Runge–Kutta steps.
+///
+/// ```
+/// use advect_samplers::grid::Respaced;
+/// use advect_samplers::rule::{Plms, Rule};
+/// # fn main() -> advect_core::Result<()> {
+/// let sampler = Plms.on(Respaced::leading(1000, 50)?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Plms;
+
+/// Weights of the last noise, the one before, ….
+const WEIGHTS: [&[f64]; 4] = [
+    &[1.0],
+    &[1.5, -0.5],
+    &[23.0 / 12.0, -16.0 / 12.0, 5.0 / 12.0],
+    &[55.0 / 24.0, -59.0 / 24.0, 37.0 / 24.0, -9.0 / 24.0],
+];
+
+impl Rule for Plms {
+    /// The noise of earlier levels, the latest first.
+    type Memory = Vec<Tensor>;
+
+    fn step(
+        &self,
+        run: &mut Run<'_>,
+        memory: &mut Vec<Tensor>,
+        leg: &Leg,
+        x: &Tensor,
+    ) -> Result<Tensor> {
+        let (from, to) = (leg.from, leg.to);
+        if from.alpha == 0.0 {
+            let accepted = "levels with data in them, such as those of Respaced";
+            return Err(Error::range("grid", "a level with α = 0", accepted));
+        }
+        let of_x = to.alpha / from.alpha;
+        let of_noise = to.sigma - of_x * from.sigma;
+        let estimate = run.evaluate(from.time, x)?;
+        memory.insert(0, estimate.noise()?);
+        memory.truncate(WEIGHTS.len());
+        if memory.len() == 1 && !to.is_clean() {
+            let ahead = estimate.mix(0.0, of_noise, &[(of_x, x)])?;
+            let second = run.evaluate(to.time, &ahead)?;
+            let half = 0.5 * of_noise;
+            return second.mix(0.0, half, &[(half, &memory[0]), (of_x, x)]);
+        }
+        let weights = WEIGHTS[memory.len() - 1].iter().zip(&*memory);
+        let mut terms: Vec<_> = weights.map(|(w, e)| ((w * of_noise).into(), e)).collect();
+        terms.push((of_x.into(), x));
+        advect_ops::combine(&terms)
+    }
+}

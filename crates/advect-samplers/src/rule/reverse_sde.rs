@@ -1,0 +1,135 @@
+//! The reverse-time SDE with any diffusion strength (Song et al. 2021a, eq. 6; Albergo, Boffi and Vanden-Eijnden 2023,
+//! corollary 18; Ma et al., SiT, 2024, eq. 4).
+
+use advect_core::{Error, Field, Result, Time};
+use advect_ops::combine;
+use advect_paths::Prediction;
+use advect_solvers::sde::{Additive, BrownianPath, EulerMaruyama, Sra1, StratonovichHeun};
+use advect_solvers::{Interval, stepper::Stepper};
+use candle_core::Tensor;
+
+use super::Rule;
+use crate::strength::{ForwardDiffusion, Strength};
+use crate::{Leg, Run};
+
+/// The method of a step of an SDE with additive noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum SdeMethod {
+    /// Euler and Maruyama's: one evaluation, at the start of the step.
+    #[default]
+    EulerMaruyama,
+    /// Heun's: two evaluations, one at the end of the step.
+    Heun,
+    /// SRA1, of strong order 1.5: two evaluations, within the step.
+    Sra1,
+}
+
+/// `dx = [u + ½ w² s] dt + w dW` with the velocity u, the score s and any w(t): its marginals are those of the path whatever
+/// w is. w = 0 is the probability-flow ODE; the forward process's g is the reverse SDE of score models.
+///
+/// Where the score is infinite, at σ = 0, the SDE can't be asked: end a step short of it with
+/// [`LastStep`](crate::LastStep), or take a grid that ends before. A step to clean data is without noise.
+///
+/// ```
+/// use advect_core::Generator;
+/// use advect_paths::closed_form::{Covariance, Gaussian, Law};
+/// use advect_paths::{Prediction, schedule::CondOt};
+/// use advect_samplers::grid::UniformTime;
+/// use advect_samplers::rule::{ReverseSde, Rule};
+/// use advect_samplers::strength::NoiseLevel;
+/// use advect_samplers::{LastStep, Model, Sampler};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let law = Gaussian::new(&Tensor::new(&[2f64], &Device::Cpu)?, Covariance::isotropic(0.25)?)?;
+/// let schedule = CondOt::default();
+/// let field = law.velocity(&schedule);
+/// let mut rng = Generator::from_seed(0);
+/// let noise = rng.normal((2000, 1), DType::F64, &Device::Cpu)?;
+/// let sampler = ReverseSde::new(NoiseLevel::new(1.0)?).on(UniformTime::new(100)?).last_step(LastStep::Mean);
+/// let x = sampler.sample(&Model::new(&field, Prediction::Velocity, &schedule), &noise, &mut rng)?;
+/// assert!((x.mean_all()?.to_scalar::<f64>()? - 2.0).abs() < 0.05);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReverseSde<W = ForwardDiffusion> {
+    strength: W,
+    method: SdeMethod,
+}
+
+impl<W: Strength> ReverseSde<W> {
+    /// With a diffusion strength, and Euler and Maruyama's method.
+    pub fn new(strength: W) -> Self {
+        ReverseSde {
+            strength,
+            method: SdeMethod::default(),
+        }
+    }
+
+    /// With another method.
+    pub fn method(self, method: SdeMethod) -> Self {
+        ReverseSde { method, ..self }
+    }
+
+    /// w², checked.
+    fn squared(&self, run: &Run<'_>, t: f64) -> Result<f64> {
+        let squared = self.strength.squared(run.model().schedule(), t);
+        match squared >= 0.0 && squared.is_finite() {
+            true => Ok(squared),
+            false => {
+                let accepted = "one that is finite and not negative at every step";
+                let given = format!("w² = {squared} at t = {t}");
+                Err(Error::range("strength", given, accepted))
+            }
+        }
+    }
+
+    /// `u + ½ w² s`, from one evaluation.
+    fn drift(&self, run: &Run<'_>, t: f64, x: &Tensor) -> Result<Tensor> {
+        let model = run.model();
+        let squared = self.squared(run, t)?;
+        let estimate = run.evaluate(t, x)?;
+        let factors = |to| model.prediction.factors(to, model.schedule, t);
+        let [mut of_x, mut of_value] = factors(Prediction::Velocity)?;
+        if squared != 0.0 {
+            let score = factors(Prediction::Score)?;
+            of_x += 0.5 * squared * score[0];
+            of_value += 0.5 * squared * score[1];
+        }
+        combine(&[(of_x.into(), x), (of_value.into(), estimate.value())])
+    }
+}
+
+impl<W: Strength> Rule for ReverseSde<W> {
+    type Memory = ();
+
+    fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
+        let (start, end) = (leg.from.time, leg.to.time);
+        if start == end {
+            // From the least noise of a schedule to clean data: no time passes.
+            return run.evaluate(start, x)?.data();
+        }
+        let silent = run.is_quiet() || leg.to.is_clean();
+        let (key, first) = run.noise_key();
+        let path = BrownianPath::new(key, x, start, end)?.by_sample(first);
+        let run = &*run;
+        let drift = |t: &Time, x: &Tensor| match t {
+            Time::Shared(t) => self.drift(run, *t, x),
+            Time::PerSample(_) => Err(Error::range("t", "one per sample", "one for all")),
+        };
+        let noise = Additive(|t: f64| match silent {
+            true => 0.0,
+            false => (self.strength.squared(run.model().schedule(), t)).sqrt(),
+        });
+        let interval = Interval::Shared { start, end };
+        let field: &dyn Field = &drift;
+        let step = match self.method {
+            SdeMethod::EulerMaruyama => {
+                EulerMaruyama::new(noise, path).step(field, &interval, x, None)
+            }
+            SdeMethod::Heun => StratonovichHeun::new(noise, path).step(field, &interval, x, None),
+            SdeMethod::Sra1 => Sra1::new(noise, path).step(field, &interval, x, None),
+        };
+        Ok(step?.x)
+    }
+}

@@ -1,0 +1,196 @@
+//! UniPC (Zhao et al., UniPC: a unified predictor-corrector framework for fast sampling of diffusion models, 2023,
+//! algorithms 5–8, for the expected data, with B(h) = e^h − 1).
+
+use std::collections::VecDeque;
+
+use advect_core::{Error, Result};
+use candle_core::Tensor;
+
+use super::Rule;
+use crate::{Leg, Run};
+
+/// Exponential integrators as [`DpmSolver`](super::DpmSolver), each step of which is corrected when the field is evaluated
+/// where it led to: no more evaluations, one order more. A UniPC of order p predicts with order p and corrects to p + 1.
+///
+/// Steps begin with order 1 and rise; towards clean data they fall again, to 1 in the last step.
+///
+/// ```
+/// use advect_samplers::grid::UniformLogSnr;
+/// use advect_samplers::rule::{Rule, UniPc};
+/// # fn main() -> advect_core::Result<()> {
+/// let sampler = UniPc::order(2)?.on(UniformLogSnr::new(10)?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UniPc {
+    order: usize,
+}
+
+impl UniPc {
+    /// Of order 1, 2 or 3.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for another order.
+    pub fn order(order: usize) -> Result<Self> {
+        match order {
+            1..=3 => Ok(UniPc { order }),
+            _ => Err(Error::range("order", order, "1, 2 or 3")),
+        }
+    }
+}
+
+/// What UniPC keeps.
+#[derive(Debug, Default)]
+pub struct UniPcMemory {
+    /// λ and the expected data at earlier levels, the latest first.
+    values: VecDeque<(f64, Tensor)>,
+    /// The last step: its leg, where it started, and its order.
+    last: Option<(Leg, Tensor, usize)>,
+}
+
+/// `x' = (σ'/σ) x + α' (1 − e^(−h)) (D₀ + Σ_k ρ_k (D_k − D₀)/r_k)`, the D_k at places λ + r_k h: places before, at which values
+/// are known, and perhaps the end, r = 1.
+fn step(
+    leg: &Leg,
+    x: &Tensor,
+    first: &Tensor,
+    others: &[(f64, &Tensor)],
+    rho: &[f64],
+) -> Result<Tensor> {
+    let (from, to) = (leg.from, leg.to);
+    let moved = -to.alpha * (-leg.log_ratio()).exp_m1();
+    let weights: Vec<f64> = (others.iter().zip(rho))
+        .map(|((r, _), rho)| rho / r)
+        .collect();
+    let rest = 1.0 - weights.iter().sum::<f64>();
+    let mut terms = Vec::with_capacity(others.len() + 2);
+    terms.push(((to.sigma / from.sigma).into(), x));
+    terms.push(((moved * rest).into(), first));
+    for ((_, value), weight) in others.iter().zip(weights) {
+        terms.push(((moved * weight).into(), *value));
+    }
+    advect_ops::combine(&terms)
+}
+
+/// The ρ for which a step is exact for polynomials: `Σ_k ρ_k r_k^(i−1) = i! φ_(i+1)(−h) / φ_1(−h)`, for i = 1 … n places.
+fn weights(places: &[f64], h: f64) -> Vec<f64> {
+    let hh = -h;
+    let phi_1 = hh.exp_m1();
+    let (mut phi, mut factorial) = (phi_1 / hh - 1.0, 1.0);
+    let mut right = Vec::with_capacity(places.len());
+    for i in 1..=places.len() {
+        right.push(phi * factorial / phi_1);
+        factorial *= (i + 1) as f64;
+        phi = phi / hh - 1.0 / factorial;
+    }
+    vandermonde(places, right)
+}
+
+/// Solves `Σ_k w_k r_k^i = b_i` for i = 0 … n − 1 by elimination; the places differ.
+fn vandermonde(places: &[f64], mut b: Vec<f64>) -> Vec<f64> {
+    let n = places.len();
+    // Björck and Pereyra, Solution of Vandermonde systems of equations, 1970.
+    for (k, place) in places.iter().enumerate() {
+        for i in (k + 1..n).rev() {
+            b[i] -= place * b[i - 1];
+        }
+    }
+    for k in (0..n.saturating_sub(1)).rev() {
+        for i in k + 1..n {
+            b[i] /= places[i] - places[i - k - 1];
+        }
+        for i in k..n - 1 {
+            b[i] -= b[i + 1];
+        }
+    }
+    b
+}
+
+impl UniPc {
+    fn order_of(&self, leg: &Leg, known: usize) -> usize {
+        let order = self.order.min(known);
+        match leg.end.is_clean() {
+            true => order.min(leg.count - leg.index),
+            false => order,
+        }
+    }
+}
+
+/// The places of earlier levels, as parts of a step behind its start.
+fn places<'a>(
+    values: &'a VecDeque<(f64, Tensor)>,
+    leg: &Leg,
+    order: usize,
+) -> Vec<(f64, &'a Tensor)> {
+    let (start, h) = (0.5 * leg.from.log_snr, leg.log_ratio());
+    let earlier = values.iter().skip(1).take(order - 1);
+    earlier.map(|(l, value)| ((l - start) / h, value)).collect()
+}
+
+impl Rule for UniPc {
+    type Memory = UniPcMemory;
+
+    fn step(
+        &self,
+        run: &mut Run<'_>,
+        memory: &mut UniPcMemory,
+        leg: &Leg,
+        x: &Tensor,
+    ) -> Result<Tensor> {
+        let data = run.evaluate(leg.from.time, x)?.data()?;
+        let values = &mut memory.values;
+        let mut x = x.clone();
+        // A step from pure noise is infinitely long: it is left as it is.
+        if let Some((before, start, order)) = &memory.last
+            && before.log_ratio().is_finite()
+        {
+            let mut others = places(values, before, *order);
+            others.push((1.0, &data));
+            let rho = match order {
+                1 => vec![0.5],
+                _ => {
+                    let at: Vec<f64> = others.iter().map(|(r, _)| *r).collect();
+                    weights(&at, before.log_ratio())
+                }
+            };
+            x = step(before, start, &values[0].1, &others, &rho)?;
+        }
+        values.push_front((0.5 * leg.from.log_snr, data));
+        values.truncate(3);
+        let known = values.iter().filter(|(l, _)| l.is_finite()).count().max(1);
+        let order = self.order_of(leg, known);
+        let others = places(values, leg, order);
+        let rho = match order {
+            1 => Vec::new(),
+            2 => vec![0.5],
+            _ => {
+                let at: Vec<f64> = others.iter().map(|(r, _)| *r).collect();
+                weights(&at, leg.log_ratio())
+            }
+        };
+        let next = step(leg, &x, &values[0].1, &others, &rho)?;
+        memory.last = Some((*leg, x, order));
+        Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systems_are_solved() {
+        for places in [vec![1.0], vec![-0.7, 1.0], vec![-0.7, -1.9, 1.0]] {
+            let b: Vec<f64> = (0..places.len()).map(|i| 1.0 + 0.3 * i as f64).collect();
+            let w = vandermonde(&places, b.clone());
+            for (i, b) in b.iter().enumerate() {
+                let sum: f64 = (places.iter().zip(&w))
+                    .map(|(r, w)| w * r.powi(i as i32))
+                    .sum();
+                assert!((sum - b).abs() < 1e-13);
+            }
+        }
+        assert!(UniPc::order(4).is_err());
+    }
+}

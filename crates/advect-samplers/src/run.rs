@@ -1,0 +1,349 @@
+//! One pass of a sampler: what it may ask for, and who is told.
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+
+use advect_core::{Coefficient, Error, Generator, Key, Result, Time, check};
+use advect_ops::combine;
+use advect_paths::Prediction;
+use candle_core::Tensor;
+use rand_distr::StandardUniform;
+
+use crate::observer::{Observer, Reached};
+use crate::{Leg, Level, Model};
+
+/// What a sampler works with: a [`Model`], noise for each sample by its number, a count of evaluations, and an observer.
+///
+/// ```
+/// use advect_core::{Key, Time};
+/// use advect_paths::{Prediction, schedule::Cosine};
+/// use advect_samplers::grid::UniformTime;
+/// use advect_samplers::rule::{Ddim, Rule};
+/// use advect_samplers::{Model, Run, Sampler};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let net = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+/// let mut times = Vec::new();
+/// let mut watch = |reached: &advect_samplers::observer::Reached<'_>| times.push(reached.level.time);
+/// let mut run = Run::new(Model::new(&net, Prediction::Data, &Cosine), Key::from_seed(0)).observer(&mut watch);
+/// let x0 = Tensor::new(&[[1f64]], &Device::Cpu)?;
+/// Ddim::new().on(UniformTime::new(4)?).run(&mut run, &x0)?;
+/// assert_eq!(run.evaluations(), 4);
+/// assert_eq!(times, [0.25, 0.5, 0.75, 1.0]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Run<'a> {
+    model: Model<'a>,
+    rng: Generator,
+    first_sample: u64,
+    evaluations: Cell<usize>,
+    observer: Option<&'a mut dyn Observer>,
+    /// Whether noise is 0.
+    quiet: bool,
+    halted: bool,
+}
+
+impl<'a> Run<'a> {
+    /// A run with a model, whose noise hangs on a key.
+    pub fn new(model: Model<'a>, key: Key) -> Self {
+        Run {
+            model,
+            rng: key.into(),
+            first_sample: 0,
+            evaluations: Cell::new(0),
+            observer: None,
+            quiet: false,
+            halted: false,
+        }
+    }
+
+    /// The same run for samples numbered from `first` on: their noise is what it would be beside all others.
+    pub fn first_sample(self, first: u64) -> Self {
+        Run {
+            first_sample: first,
+            ..self
+        }
+    }
+
+    /// The same run, with somebody who is told of each level that is reached, and may halt it.
+    pub fn observer(self, observer: &'a mut dyn Observer) -> Self {
+        Run {
+            observer: Some(observer),
+            ..self
+        }
+    }
+
+    /// The model.
+    pub fn model(&self) -> Model<'a> {
+        self.model
+    }
+
+    /// How often the field was evaluated so far.
+    pub fn evaluations(&self) -> usize {
+        self.evaluations.get()
+    }
+
+    /// Whether the observer halted the run: the state is then that of the last level reached.
+    pub fn halted(&self) -> bool {
+        self.halted
+    }
+
+    /// Standard normal noise like `x`, or 0 where a step is to be without.
+    ///
+    /// # Errors
+    /// As [`Generator::normal_by_sample`].
+    pub fn normal_like(&mut self, x: &Tensor) -> Result<Tensor> {
+        match self.quiet {
+            true => Ok(x.zeros_like()?),
+            false => self.rng.normal_by_sample(self.first_sample, x),
+        }
+    }
+
+    /// A uniform number in [0, 1) for each sample.
+    pub fn uniform(&mut self, samples: usize) -> Vec<f64> {
+        (self.rng).values_by_sample(&StandardUniform, self.first_sample, samples, 1)
+    }
+
+    /// A key, and the number of the first sample: for noise that is a function of them.
+    pub fn noise_key(&mut self) -> (Key, u64) {
+        (self.rng.split(), self.first_sample)
+    }
+
+    /// Whether noise is 0, as it is in the last step of [`LastStep::Mean`](crate::LastStep::Mean).
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Calls `f` with noise that is 0.
+    pub(crate) fn quietly<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let before = std::mem::replace(&mut self.quiet, true);
+        let result = f(self);
+        self.quiet = before;
+        result
+    }
+
+    /// Evaluates the field, once.
+    ///
+    /// # Errors
+    /// Those of the field; [`Error::Shape`] for a value that is not as the model says.
+    pub fn evaluate<'x>(&self, time: f64, x: &'x Tensor) -> Result<Estimate<'a, 'x>> {
+        let raw = self.value(&Time::Shared(time), x)?;
+        let (value, variance) = match self.model.variances {
+            false => (raw, None),
+            true => {
+                let channels = x.dims().get(1).copied().unwrap_or(0);
+                let mut accepted = x.dims().to_vec();
+                if let Some(count) = accepted.get_mut(1) {
+                    *count *= 2;
+                }
+                if channels == 0 || raw.dims() != accepted {
+                    let accepted = format!("{accepted:?}, twice the channels of x,");
+                    return Err(Error::shape("field", raw.dims(), accepted));
+                }
+                let half = |k| Ok::<_, Error>(raw.narrow(1, k * channels, channels)?.contiguous()?);
+                (half(0)?, Some(half(1)?))
+            }
+        };
+        check::alike("field", &value, "x", x)?;
+        Ok(Estimate {
+            model: self.model,
+            time,
+            x,
+            value,
+            variance,
+        })
+    }
+
+    /// The field's value as it is, counted.
+    pub(crate) fn value(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        self.evaluations.set(self.evaluations.get() + 1);
+        self.model.field.at(t, x)
+    }
+
+    /// Takes a state along levels, by a step from each to the next, until the end or until the observer halts.
+    ///
+    /// States are taken out of any graph after each step.
+    ///
+    /// # Errors
+    /// Typed errors for a state that is empty, no float or not finite; those of the step; [`Error::Stopped`], with the level
+    /// and the sample, where a state becomes NaN or infinite.
+    pub fn along(
+        &mut self,
+        levels: &[Level],
+        x: &Tensor,
+        mut step: impl FnMut(&mut Self, &Leg, &Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        check::batch("x", x)?;
+        check::float("x", x)?;
+        check::finite("x", x)?;
+        let mut x = x.detach();
+        let count = levels.len().saturating_sub(1);
+        let end = levels.last().copied().unwrap_or_else(Level::clean);
+        let noisy = levels.iter().rev().find(|level| !level.is_clean());
+        let least = noisy.copied().unwrap_or(end);
+        for (index, pair) in levels.windows(2).enumerate() {
+            let leg = Leg {
+                index,
+                count,
+                from: pair[0],
+                to: pair[1],
+                end,
+                least,
+            };
+            let next = step(self, &leg, &x)?.detach();
+            check::alike("the state after a step", &next, "x", &x)?;
+            check_finite(&next, &leg)?;
+            x = next;
+            self.reached(index + 1, Some(count), &leg.to, &x)?;
+            if self.halted {
+                break;
+            }
+        }
+        Ok(x)
+    }
+
+    /// Tells the observer.
+    ///
+    /// # Errors
+    /// Those of the observer.
+    pub fn reached(
+        &mut self,
+        step: usize,
+        steps: Option<usize>,
+        level: &Level,
+        x: &Tensor,
+    ) -> Result<()> {
+        if let Some(observer) = &mut self.observer {
+            let reached = Reached {
+                step,
+                steps,
+                level: *level,
+                x,
+                evaluations: self.evaluations.get(),
+            };
+            self.halted = observer.observe(&reached)? == ControlFlow::Break(());
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Run<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (f.debug_struct("Run"))
+            .field("model", &self.model)
+            .field("evaluations", &self.evaluations)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which sample broke, and where.
+fn check_finite(x: &Tensor, leg: &Leg) -> Result<()> {
+    if check::is_finite(x)? {
+        return Ok(());
+    }
+    let mut sample = 0;
+    while sample + 1 < x.dim(0)? && check::is_finite(&x.narrow(0, sample, 1)?)? {
+        sample += 1;
+    }
+    let (step, count, t) = (leg.index + 1, leg.count, leg.to.time);
+    let at = format!("t = {t}, step {step} of {count}, sample {sample}");
+    let reason = "the state became NaN or infinite; check the field there, or take smaller steps";
+    Err(Error::stopped(at, reason))
+}
+
+/// What one evaluation tells of a state: with `x = α x1 + σ x0`, everything that is linear in the expected data and noise.
+#[derive(Debug)]
+pub struct Estimate<'a, 'x> {
+    model: Model<'a>,
+    time: f64,
+    x: &'x Tensor,
+    value: Tensor,
+    variance: Option<Tensor>,
+}
+
+impl Estimate<'_, '_> {
+    /// The factors of x and of the value in `data E[x1 | x] + noise E[x0 | x]`.
+    fn factors(&self, data: f64, noise: f64) -> Result<[f64; 2]> {
+        let mut factors = [0.0; 2];
+        for (weight, to) in [(data, Prediction::Data), (noise, Prediction::Noise)] {
+            // A part that is not asked for need not exist.
+            if weight != 0.0 {
+                let Model {
+                    prediction,
+                    schedule,
+                    ..
+                } = self.model;
+                let [of_x, of_value] = prediction.factors(to, schedule, self.time)?;
+                factors[0] += weight * of_x;
+                factors[1] += weight * of_value;
+            }
+        }
+        Ok(factors)
+    }
+
+    /// `data E[x1 | x] + noise E[x0 | x] + Σ_k c_k y_k`, in one pass.
+    ///
+    /// # Errors
+    /// [`Error::Range`] where a part that is asked for does not follow from the prediction at this time.
+    pub fn mix(&self, data: f64, noise: f64, more: &[(f64, &Tensor)]) -> Result<Tensor> {
+        let [of_x, of_value] = self.factors(data, noise)?;
+        let mut terms: Vec<(Coefficient, &Tensor)> = Vec::with_capacity(more.len() + 2);
+        terms.push((of_value.into(), &self.value));
+        if of_x != 0.0 {
+            terms.push((of_x.into(), self.x));
+        }
+        let more = more.iter().filter(|(c, _)| *c != 0.0);
+        terms.extend(more.map(|(c, y)| (Coefficient::from(*c), *y)));
+        combine(&terms)
+    }
+
+    /// The field's value itself.
+    pub fn value(&self) -> &Tensor {
+        &self.value
+    }
+
+    /// What another prediction would be.
+    ///
+    /// # Errors
+    /// [`Error::Range`] where it does not follow from the model's at this time.
+    pub fn to(&self, prediction: Prediction) -> Result<Tensor> {
+        let Model {
+            prediction: from,
+            schedule,
+            ..
+        } = self.model;
+        match from.factors(prediction, schedule, self.time)? {
+            [0.0, 1.0] => Ok(self.value.clone()),
+            [0.0, of_value] => combine(&[(of_value.into(), &self.value)]),
+            [of_x, of_value] => combine(&[(of_x.into(), self.x), (of_value.into(), &self.value)]),
+        }
+    }
+
+    /// The expected data `E[x1 | x]`.
+    ///
+    /// # Errors
+    /// As [`Estimate::mix`].
+    pub fn data(&self) -> Result<Tensor> {
+        self.mix(1.0, 0.0, &[])
+    }
+
+    /// The expected noise `E[x0 | x]`.
+    ///
+    /// # Errors
+    /// As [`Estimate::mix`].
+    pub fn noise(&self) -> Result<Tensor> {
+        self.mix(0.0, 1.0, &[])
+    }
+
+    /// What interpolates the variances of a reverse step, in \[−1, 1\].
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a model without.
+    pub fn variance(&self) -> Result<&Tensor> {
+        self.variance.as_ref().ok_or_else(|| {
+            let accepted = "one with variances (Model::with_variances)";
+            Error::range("model", "one without learned variances", accepted)
+        })
+    }
+}

@@ -1,0 +1,134 @@
+//! Where samples come from: noise by number.
+
+use std::ops::Range;
+
+use advect_core::{Error, Generator, Key, Result, check};
+use candle_core::{DType, Device, Tensor};
+
+use crate::observer::{Observer, Reached};
+use crate::{Model, Run, Sampler};
+
+/// The noise of samples that have numbers: sample n begins with the same noise, and meets the same noise on its way, whatever
+/// other samples are drawn beside it. So a set of samples can be drawn in pieces, on several machines, or in part, and
+/// is the same set; to the last bit where the field's values don't depend on the batch.
+///
+/// The start is `σ z` with standard normal z and σ of the sampler's first level: N(0, I) on paths from pure noise, and on
+/// variance-preserving ones as far as they reach it.
+///
+/// ```
+/// use advect_core::{Key, Time};
+/// use advect_paths::{Prediction, schedule::Cosine};
+/// use advect_samplers::grid::UniformTime;
+/// use advect_samplers::rule::{Ancestral, Rule};
+/// use advect_samplers::{Model, Source};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let net = |_: &Time, x: &Tensor| Ok((x * 0.5)?);
+/// let model = Model::new(&net, Prediction::Data, &Cosine);
+/// let sampler = Ancestral::new().on(UniformTime::new(10)?);
+/// let source = Source::new(Key::from_seed(1), &[3, 2], DType::F32, &Device::Cpu)?;
+///
+/// let all = source.sample(&sampler, &model, 0..10)?;
+/// assert_eq!(all.dims(), [10, 3, 2]);
+/// let pieces: Result<Vec<Tensor>, _> = source.pieces(&sampler, &model, 0..10, 4)?.collect();
+/// let pieces = Tensor::cat(&pieces?, 0)?; // 4, 4 and 2 samples
+/// assert_eq!(all.flatten_all()?.to_vec1::<f32>()?, pieces.flatten_all()?.to_vec1::<f32>()?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Source {
+    key: Key,
+    shape: Vec<usize>,
+    dtype: DType,
+    device: Device,
+}
+
+impl Source {
+    /// Of samples of a shape, the batch excluded.
+    ///
+    /// # Errors
+    /// [`Error::DType`] unless the dtype is a float, [`Error::Empty`] for samples without elements.
+    pub fn new(key: Key, shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
+        check::float_dtype("dtype", dtype)?;
+        if shape.contains(&0) {
+            return Err(Error::Empty {
+                argument: "shape".into(),
+            });
+        }
+        Ok(Source {
+            key,
+            shape: shape.to_vec(),
+            dtype,
+            device: device.clone(),
+        })
+    }
+
+    /// Standard normal noise of the samples with these numbers.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] without samples.
+    pub fn noise(&self, samples: Range<u64>) -> Result<Tensor> {
+        let count = samples.end.saturating_sub(samples.start);
+        if count == 0 {
+            return Err(Error::Empty {
+                argument: "samples".into(),
+            });
+        }
+        let dims = [&[count as usize], &self.shape[..]].concat();
+        let like = Tensor::zeros((), self.dtype, &self.device)?.broadcast_as(dims)?;
+        Generator::from(self.key.child(0)).normal_by_sample(samples.start, &like)
+    }
+
+    /// Draws the samples with these numbers.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] without samples; as [`Sampler::run`].
+    pub fn sample(
+        &self,
+        sampler: &dyn Sampler,
+        model: &Model<'_>,
+        samples: Range<u64>,
+    ) -> Result<Tensor> {
+        self.sample_observed(sampler, model, samples, &mut |_: &Reached<'_>| ())
+    }
+
+    /// As [`Source::sample`], with an observer.
+    ///
+    /// # Errors
+    /// As [`Source::sample`], and those of the observer.
+    pub fn sample_observed(
+        &self,
+        sampler: &dyn Sampler,
+        model: &Model<'_>,
+        samples: Range<u64>,
+        observer: &mut dyn Observer,
+    ) -> Result<Tensor> {
+        let level = sampler.start(model.schedule())?;
+        let noise = (self.noise(samples.clone())? * level.sigma)?;
+        let run = Run::new(*model, self.key.child(1));
+        sampler.run(
+            &mut run.first_sample(samples.start).observer(observer),
+            &noise,
+        )
+    }
+
+    /// Draws the samples with these numbers in pieces of at most `size`, one after the other, as the iterator is asked.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for pieces of size 0.
+    pub fn pieces<'a>(
+        &'a self,
+        sampler: &'a dyn Sampler,
+        model: &'a Model<'a>,
+        samples: Range<u64>,
+        size: usize,
+    ) -> Result<impl Iterator<Item = Result<Tensor>> + 'a> {
+        let size = check::at_least_one("size", size)?;
+        let starts = samples.clone().step_by(size);
+        Ok(starts.map(move |start| {
+            let end = samples.end.min(start + size as u64);
+            self.sample(sampler, model, start..end)
+        }))
+    }
+}

@@ -1,0 +1,75 @@
+//! How much noise a reverse SDE has: its diffusion coefficient squared, w²(t).
+//!
+//! | strength | w²(t) |
+//! | --- | --- |
+//! | [`ForwardDiffusion`] | `c g²`, of the forward process: the reverse SDE of score models for c = 1, the flow for c = 0 |
+//! | [`NoiseLevel`] | `c σ`: finite everywhere on paths from pure noise (SiT's choice) |
+//! | any `Fn(f64) -> f64` | of one's own |
+
+use advect_core::{Result, check};
+use advect_paths::schedule::Schedule;
+
+/// The square of a reverse SDE's diffusion coefficient.
+pub trait Strength {
+    /// w²(t), not negative.
+    fn squared(&self, schedule: &dyn Schedule, t: f64) -> f64;
+}
+
+impl<F: Fn(f64) -> f64> Strength for F {
+    fn squared(&self, _: &dyn Schedule, t: f64) -> f64 {
+        self(t)
+    }
+}
+
+/// `c g²`, a multiple of the forward process's own (Song et al. 2021a, eq. 6). Infinite where α = 0.
+///
+/// ```
+/// use advect_paths::schedule::{Schedule, VariancePreserving};
+/// use advect_samplers::strength::{ForwardDiffusion, Strength};
+/// # fn main() -> advect_core::Result<()> {
+/// let vp = VariancePreserving::default();
+/// assert_eq!(ForwardDiffusion::new(1.0)?.squared(&vp, 1.0), 0.1); // g² = β
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ForwardDiffusion(f64);
+
+impl ForwardDiffusion {
+    /// With a factor c.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) unless it is finite and not negative.
+    pub fn new(factor: f64) -> Result<Self> {
+        Ok(ForwardDiffusion(check::non_negative("factor", factor)?))
+    }
+}
+
+impl Strength for ForwardDiffusion {
+    fn squared(&self, schedule: &dyn Schedule, t: f64) -> f64 {
+        match self.0 == 0.0 {
+            true => 0.0,
+            false => self.0 * schedule.diffusion_squared(t),
+        }
+    }
+}
+
+/// `c σ(t)` (Ma et al., SiT, 2024, section 3.4).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NoiseLevel(f64);
+
+impl NoiseLevel {
+    /// With a factor c.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) unless it is finite and not negative.
+    pub fn new(factor: f64) -> Result<Self> {
+        Ok(NoiseLevel(check::non_negative("factor", factor)?))
+    }
+}
+
+impl Strength for NoiseLevel {
+    fn squared(&self, schedule: &dyn Schedule, t: f64) -> f64 {
+        self.0 * schedule.sigma(t)
+    }
+}

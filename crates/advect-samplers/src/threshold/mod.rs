@@ -1,0 +1,71 @@
+//! Thresholds: bounds on the expected data, which guidance may drive out of the data's range.
+//!
+//! | threshold | |
+//! | --- | --- |
+//! | [`StaticThreshold`] | to \[−c, c\] |
+//! | [`DynamicThreshold`] | to a percentile of each sample, which is then brought back to \[−c, c\] |
+
+mod dynamic_threshold;
+mod static_threshold;
+
+use advect_core::{Field, Result, Time, check};
+use candle_core::Tensor;
+
+pub use dynamic_threshold::DynamicThreshold;
+pub use static_threshold::StaticThreshold;
+
+/// A bound on data.
+pub trait Threshold {
+    /// The data, bounded, in the same shape.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn apply(&self, data: &Tensor) -> Result<Tensor>;
+}
+
+/// A field of [`Prediction::Data`](advect_paths::Prediction::Data) under a [`Threshold`]: of the same prediction. Noise and
+/// velocity then follow from the bounded data.
+///
+/// ```
+/// use advect_core::{Field, Generator, Time};
+/// use advect_paths::{Prediction, schedule::Cosine};
+/// use advect_samplers::grid::UniformTime;
+/// use advect_samplers::rule::{Ddim, Rule};
+/// use advect_samplers::threshold::{StaticThreshold, Thresholded};
+/// use advect_samplers::{Model, Sampler};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// // A network that predicts v, and goes too far.
+/// let net = |t: &Time, x: &Tensor| Ok((x - 9.0)?);
+/// let denoiser = Prediction::V.field(&net, Prediction::Data, &Cosine);
+/// let bounded = Thresholded::new(&denoiser, StaticThreshold::new(1.0)?);
+/// let model = Model::new(&bounded, Prediction::Data, &Cosine);
+/// let x0 = Tensor::new(&[[0.5f64, -2.0]], &Device::Cpu)?;
+/// let x = Ddim::new().on(UniformTime::new(8)?).sample(&model, &x0, &mut Generator::from_seed(0))?;
+/// assert_eq!(x.to_vec2::<f64>()?, [[1.0, 1.0]]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Thresholded<'a, F: ?Sized, T> {
+    denoiser: &'a F,
+    threshold: T,
+}
+
+impl<'a, F: Field + ?Sized, T: Threshold> Thresholded<'a, F, T> {
+    /// A denoiser under a threshold.
+    pub fn new(denoiser: &'a F, threshold: T) -> Self {
+        Thresholded {
+            denoiser,
+            threshold,
+        }
+    }
+}
+
+impl<F: Field + ?Sized, T: Threshold> Field for Thresholded<'_, F, T> {
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        let data = self.denoiser.at(t, x)?;
+        check::alike("field", &data, "x", x)?;
+        self.threshold.apply(&data)
+    }
+}

@@ -1,0 +1,30 @@
+//! A fixed bound (Ho et al. 2020; Saharia et al., Photorealistic text-to-image diffusion models, 2022, section 2.3).
+
+use advect_core::{Result, check};
+use candle_core::Tensor;
+
+use super::Threshold;
+
+/// Each element brought to \[−c, c\].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StaticThreshold {
+    limit: f64,
+}
+
+impl StaticThreshold {
+    /// With a limit c: 1 for images from −1 to 1.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) unless it is above 0.
+    pub fn new(limit: f64) -> Result<Self> {
+        Ok(StaticThreshold {
+            limit: check::positive("limit", limit)?,
+        })
+    }
+}
+
+impl Threshold for StaticThreshold {
+    fn apply(&self, data: &Tensor) -> Result<Tensor> {
+        Ok(data.clamp(-self.limit, self.limit)?)
+    }
+}

@@ -1,0 +1,478 @@
+//! What samplers do with batches, dtypes, observers, conditions and bad input.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::ops::ControlFlow;
+
+use advect_core::{Conditional, Error, Generator, Guided, Key, Result, Time};
+use advect_models::{Mlp, ParameterStore};
+use advect_paths::Prediction;
+use advect_paths::closed_form::Law;
+use advect_paths::schedule::{
+    CondOt, Cosine, DiscreteDiffusion, Edm, Schedule, VariancePreserving,
+};
+use advect_samplers::grid::*;
+use advect_samplers::observer::{Reached, Snapshots};
+use advect_samplers::rule::*;
+use advect_samplers::strength::{ForwardDiffusion, NoiseLevel};
+use advect_samplers::{LastStep, Model, ProbabilityFlow, Run, Sampler, Source, iadb};
+use advect_solvers::Solver;
+use advect_solvers::controller::{Adaptive, Fixed};
+use advect_solvers::stepper::{Dopri5, Heun};
+use candle_core::{DType, Tensor};
+use common::{CPU, mixture};
+
+/// One of each, in 6 steps.
+fn samplers() -> Vec<(&'static str, Box<dyn Sampler>)> {
+    let grid = || UniformLogSnr::new(6).unwrap();
+    let open = || UniformTime::within(6, 0.1, 0.95).unwrap();
+    let g = ForwardDiffusion::new(1.0).unwrap();
+    let sde = DpmSolver::order(3).and_then(|s| s.stochastic(1.0)).unwrap();
+    let heun = Solver::new(Heun, Fixed::steps(6).unwrap());
+    vec![
+        ("DDPM", Box::new(Ancestral::new().on(grid()))),
+        (
+            "DDPM β",
+            Box::new(Ancestral::new().variance(Variance::Forward).on(grid())),
+        ),
+        ("DDIM", Box::new(Ddim::new().eta(0.5).unwrap().on(grid()))),
+        (
+            "EDM",
+            Box::new(
+                EdmRule::heun()
+                    .churn(3.0)
+                    .unwrap()
+                    .on(Karras::new(6).unwrap()),
+            ),
+        ),
+        ("DPM", Box::new(sde.on(grid()))),
+        ("UniPC", Box::new(UniPc::order(3).unwrap().on(grid()))),
+        ("PLMS", Box::new(Plms.on(grid()))),
+        (
+            "SDE",
+            Box::new(ReverseSde::new(g).on(open()).last_step(LastStep::Denoise)),
+        ),
+        (
+            "SRA1",
+            Box::new(
+                ReverseSde::new(g)
+                    .method(SdeMethod::Sra1)
+                    .on(open())
+                    .last_step(LastStep::Mean),
+            ),
+        ),
+        (
+            "NCSN",
+            Box::new(AnnealedLangevin::new(3, 1e-5).unwrap().on(grid())),
+        ),
+        (
+            "PC",
+            Box::new(
+                PredictorCorrector::new(ReverseSde::new(g), 1, 0.1)
+                    .unwrap()
+                    .on(open()),
+            ),
+        ),
+        (
+            "flow",
+            Box::new(
+                ProbabilityFlow::new(heun)
+                    .within(0.05, 0.95)
+                    .unwrap()
+                    .denoise(),
+            ),
+        ),
+    ]
+}
+
+fn elements(x: &Tensor) -> Vec<f64> {
+    x.flatten_all()
+        .unwrap()
+        .to_dtype(DType::F64)
+        .unwrap()
+        .to_vec1()
+        .unwrap()
+}
+
+#[test]
+fn pieces_have_the_bits_of_the_whole() {
+    let law = mixture();
+    let field = law.field(Prediction::V, &Cosine);
+    let model = Model::new(&field, Prediction::V, &Cosine);
+    let source = Source::new(Key::from_seed(1), &[2], DType::F32, &CPU).unwrap();
+    for (name, sampler) in samplers() {
+        let all = source.sample(&sampler, &model, 3..40).unwrap();
+        let pieces = source.pieces(&sampler, &model, 3..40, 11).unwrap();
+        let pieces: Vec<Tensor> = pieces.collect::<Result<_>>().unwrap();
+        assert_eq!(pieces.len(), 4);
+        let pieces = Tensor::cat(&pieces, 0).unwrap();
+        assert_eq!(elements(&all), elements(&pieces), "{name}");
+        // Other samples differ.
+        let other = source.sample(&sampler, &model, 0..1).unwrap();
+        assert_ne!(elements(&other), elements(&all)[..2], "{name}");
+    }
+}
+
+#[test]
+fn pieces_of_a_network_have_the_bits_of_the_whole() {
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &CPU);
+    let net = Mlp::config(5)
+        .hidden(&[64, 64])
+        .build(&store.builder())
+        .unwrap();
+    let net = net.on(&store.frozen()).unwrap();
+    let schedule = CondOt::default();
+    let model = Model::new(&net, Prediction::Velocity, &schedule);
+    let source = Source::new(Key::from_seed(1), &[5], DType::F32, &CPU).unwrap();
+    let sampler = ReverseSde::new(NoiseLevel::new(1.0).unwrap());
+    let sampler = sampler
+        .on(UniformTime::new(8).unwrap())
+        .last_step(LastStep::Mean);
+    let all = source.sample(&sampler, &model, 0..200).unwrap();
+    for size in [64, 100] {
+        let pieces = source.pieces(&sampler, &model, 0..200, size).unwrap();
+        let pieces: Vec<Tensor> = pieces.collect::<Result<_>>().unwrap();
+        let pieces = Tensor::cat(&pieces, 0).unwrap();
+        assert_eq!(elements(&all), elements(&pieces), "{size}");
+    }
+}
+
+/// The denoiser of data that is all 0.5, for states of any shape.
+fn constant(_: &Time, x: &Tensor) -> Result<Tensor> {
+    Ok(x.affine(0.0, 0.5)?)
+}
+
+#[test]
+fn every_shape_and_dtype_is_sampled() {
+    let model = Model::new(&constant, Prediction::Data, &Cosine);
+    for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
+        for shape in [&[][..], &[3], &[1, 4, 2]] {
+            let source = Source::new(Key::from_seed(1), shape, dtype, &CPU).unwrap();
+            for (name, sampler) in samplers() {
+                let x = source.sample(&sampler, &model, 0..2).unwrap();
+                assert_eq!(x.dims(), [&[2], shape].concat(), "{name}");
+                assert_eq!(x.dtype(), dtype, "{name}");
+                // All but what ends at a noisy level, or keeps its least noise, ends at the data.
+                let far = elements(&x)
+                    .iter()
+                    .fold(0f64, |d, v| d.max((v - 0.5).abs()));
+                let noisy = ["SRA1", "PC", "NCSN"].contains(&name);
+                // PLMS knows the data only by differences of large numbers, which 16 bits don't have.
+                let short = matches!(dtype, DType::BF16 | DType::F16) && name == "PLMS";
+                assert!(noisy || short || far < 0.02, "{name}, {dtype:?}: {far}");
+            }
+        }
+    }
+}
+
+#[test]
+fn evaluations_are_counted() {
+    let model = Model::new(&constant, Prediction::Data, &Cosine);
+    // PLMS corrects its first step, EDM all but the last; NCSN makes 3 steps at each of 6 levels; a corrector, one.
+    let expected = [6, 6, 6, 11, 6, 6, 7, 6, 12, 18, 12, 13];
+    let x = Tensor::zeros((2, 2), DType::F64, &CPU).unwrap();
+    for ((name, sampler), expected) in samplers().iter().zip(expected) {
+        let mut run = Run::new(model, Key::from_seed(0));
+        sampler.run(&mut run, &x).unwrap();
+        assert_eq!(run.evaluations(), expected, "{name}");
+    }
+}
+
+#[test]
+fn observers_see_every_step_and_may_halt() {
+    let model = Model::new(&constant, Prediction::Data, &Cosine);
+    let source = Source::new(Key::from_seed(1), &[2], DType::F64, &CPU).unwrap();
+    for (name, sampler) in samplers() {
+        let mut snapshots = Snapshots::every(2).unwrap();
+        let watched = source
+            .sample_observed(&sampler, &model, 0..3, &mut snapshots)
+            .unwrap();
+        assert_eq!(
+            elements(&watched),
+            elements(&source.sample(&sampler, &model, 0..3).unwrap())
+        );
+        assert_eq!(snapshots.states.len(), 3, "{name}");
+
+        let mut seen = 0;
+        let mut halt = |reached: &Reached<'_>| -> Result<ControlFlow<()>> {
+            seen = reached.step;
+            Ok(if seen == 2 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        };
+        let x = source
+            .sample_observed(&sampler, &model, 0..3, &mut halt)
+            .unwrap();
+        assert_eq!(seen, 2, "{name}");
+        assert_eq!(elements(&x), elements(&snapshots.states[0]), "{name}");
+    }
+    let mut fail =
+        |_: &Reached<'_>| -> Result<ControlFlow<()>> { Err(Error::stopped("here", "enough")) };
+    let ddim = Ddim::new().on(UniformTime::new(3).unwrap());
+    let error = source
+        .sample_observed(&ddim, &model, 0..3, &mut fail)
+        .unwrap_err();
+    assert!(matches!(error, Error::Stopped { .. }));
+}
+
+#[test]
+fn every_prediction_gives_the_same_samples() {
+    let law = mixture();
+    let schedule = VariancePreserving::default();
+    let source = Source::new(Key::from_seed(1), &[2], DType::F64, &CPU).unwrap();
+    for (name, sampler) in samplers() {
+        let run = |prediction| {
+            let field = law.field(prediction, &schedule);
+            let model = Model::new(&field, prediction, &schedule);
+            elements(&source.sample(&sampler, &model, 0..5).unwrap())
+        };
+        let expected = run(Prediction::Velocity);
+        for prediction in [
+            Prediction::Score,
+            Prediction::Noise,
+            Prediction::Data,
+            Prediction::V,
+        ] {
+            let other = run(prediction);
+            let far = other
+                .iter()
+                .zip(&expected)
+                .fold(0f64, |d, (a, b)| d.max((a - b).abs()));
+            assert!(far < 1e-9, "{name}, {prediction:?}: {far}");
+        }
+    }
+}
+
+fn refused(result: Result<Tensor>, argument: &str) {
+    match result {
+        Err(Error::Range {
+            argument: given, ..
+        }) => assert_eq!(given, argument),
+        other => panic!("{argument}: {other:?}"),
+    }
+}
+
+#[test]
+fn what_does_not_follow_is_a_typed_error() {
+    let x = Tensor::zeros((2, 2), DType::F64, &CPU).unwrap();
+    let schedule = CondOt::default();
+    let run = |prediction, sampler: &dyn Sampler| {
+        let model = Model::new(&constant, prediction, &schedule);
+        sampler.sample(&model, &x, &mut Generator::from_seed(0))
+    };
+    let whole = || UniformTime::new(4).unwrap();
+    // At t = 0 noise tells nothing of the data.
+    refused(run(Prediction::Noise, &Ddim::new().on(whole())), "t");
+    // g² is infinite there, and σ/α.
+    let reverse = ReverseSde::new(ForwardDiffusion::new(1.0).unwrap());
+    refused(run(Prediction::Velocity, &reverse.on(whole())), "strength");
+    refused(
+        run(Prediction::Velocity, &EdmRule::heun().on(whole())),
+        "grid",
+    );
+    refused(run(Prediction::Velocity, &Plms.on(whole())), "grid");
+    // At t = 1 there is no score.
+    let late = ReverseSde::new(|_: f64| 1.0).method(SdeMethod::Heun);
+    let field = |_: &Time, x: &Tensor| Ok(x.clone());
+    let edm = Edm::default();
+    let model = Model::new(&field, Prediction::Noise, &edm);
+    let on = late.on(UniformTime::new(4).unwrap());
+    assert!(on.sample(&model, &x, &mut Generator::from_seed(0)).is_ok());
+    let late = late.on(UniformTime::within(4, 0.5, 1.0).unwrap());
+    refused(run(Prediction::Velocity, &late), "t");
+    refused(
+        run(
+            Prediction::Velocity,
+            &ReverseSde::new(|_: f64| -1.0).on(whole()),
+        ),
+        "strength",
+    );
+    // Variances that the model does not have.
+    let learned = Ancestral::new().variance(Variance::Learned);
+    refused(run(Prediction::Velocity, &learned.on(whole())), "model");
+    // A level that the schedule does not have, and one without noise between others.
+    let far = Karras::new(5).and_then(|k| k.range(1e-3, 1e5)).unwrap();
+    let vp = VariancePreserving::default();
+    let model = Model::new(&constant, Prediction::Data, &vp);
+    let far = Ddim::new()
+        .on(far)
+        .sample(&model, &x, &mut Generator::from_seed(0));
+    refused(far, "sigma");
+    // More steps than training had.
+    assert!(Respaced::trailing(1000, 1001).is_err());
+    // No inverse.
+    let error = Plms
+        .on(whole())
+        .invert(&mut Run::new(model, Key::from_seed(0)), &x);
+    refused(error, "rule");
+    // A schedule on which the noise does not fall.
+    struct Flat;
+    impl Schedule for Flat {
+        fn alpha(&self, _: f64) -> f64 {
+            0.5
+        }
+        fn sigma(&self, _: f64) -> f64 {
+            0.5
+        }
+        fn d_alpha(&self, _: f64) -> f64 {
+            0.0
+        }
+        fn d_sigma(&self, _: f64) -> f64 {
+            0.0
+        }
+    }
+    let model = Model::new(&constant, Prediction::Data, &Flat);
+    refused(
+        Ddim::new()
+            .on(whole())
+            .sample(&model, &x, &mut Generator::from_seed(0)),
+        "grid",
+    );
+    assert!(iadb(0).is_err());
+}
+
+#[test]
+fn bad_fields_and_states_are_typed_errors() {
+    let good = Tensor::zeros((3, 2), DType::F64, &CPU).unwrap();
+    let narrow = |_: &Time, x: &Tensor| Ok(x.narrow(1, 0, 1)?);
+    let mut odd = 0;
+    // NaN in the second sample.
+    let broken = |_: &Time, x: &Tensor| {
+        let bad = Tensor::new(&[[0.0], [f64::NAN], [0.0]], &CPU)?;
+        Ok(x.broadcast_add(&bad)?)
+    };
+    for (name, sampler) in samplers() {
+        let run = |field: &dyn advect_core::Field, x: &Tensor| {
+            let model = Model::new(field, Prediction::Data, &Cosine);
+            sampler.sample(&model, x, &mut Generator::from_seed(0))
+        };
+        let error = run(&narrow, &good).unwrap_err();
+        assert!(matches!(error, Error::Shape { .. }), "{name}: {error}");
+        match run(&broken, &good).unwrap_err() {
+            Error::Stopped { at, .. } => assert!(at.contains("sample 1"), "{name}: {at}"),
+            other => panic!("{name}: {other}"),
+        }
+        let empty = Tensor::zeros((0, 2), DType::F64, &CPU).unwrap();
+        assert!(
+            matches!(run(&constant, &empty), Err(Error::Empty { .. })),
+            "{name}"
+        );
+        let nan = Tensor::new(&[[0.0, f64::NAN]], &CPU).unwrap();
+        assert!(
+            matches!(run(&constant, &nan), Err(Error::NonFinite { .. })),
+            "{name}"
+        );
+        let integers = Tensor::zeros((3, 2), DType::U32, &CPU).unwrap();
+        assert!(
+            matches!(run(&constant, &integers), Err(Error::DType { .. })),
+            "{name}"
+        );
+        odd += 1;
+    }
+    assert_eq!(odd, 12);
+    let model = Model::with_variances(&constant, Prediction::Data, &Cosine);
+    let ddim = Ddim::new().on(UniformTime::new(3).unwrap());
+    let error = ddim
+        .sample(&model, &good, &mut Generator::from_seed(0))
+        .unwrap_err();
+    let text = error.to_string();
+    assert_eq!(
+        text,
+        "field: shape [3, 2] was given, [3, 4], twice the channels of x, is accepted"
+    );
+    let source = Source::new(Key::from_seed(0), &[2], DType::F64, &CPU).unwrap();
+    assert!(matches!(source.noise(4..4), Err(Error::Empty { .. })));
+    assert!(source.pieces(&ddim, &model, 0..4, 0).is_err());
+    assert!(Source::new(Key::from_seed(0), &[0], DType::F64, &CPU).is_err());
+    assert!(Source::new(Key::from_seed(0), &[2], DType::U8, &CPU).is_err());
+}
+
+#[test]
+fn guidance_needs_labels() {
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &CPU);
+    let plain = Mlp::config(2).hidden(&[8]).build(&store.builder()).unwrap();
+    let labels = Tensor::new(&[0u32, 1], &CPU).unwrap();
+    let guided = Guided::new(&plain, &labels, 3.0).unwrap();
+    let schedule = CondOt::default();
+    let model = Model::new(&guided, Prediction::Velocity, &schedule);
+    let x = Tensor::zeros((2, 2), DType::F32, &CPU).unwrap();
+    let sampler = Ddim::new().on(UniformTime::new(3).unwrap());
+    let error = sampler
+        .sample(&model, &x, &mut Generator::from_seed(0))
+        .unwrap_err();
+    println!("{error}");
+    assert!(!matches!(error, Error::Candle(_)), "{error}");
+
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &CPU);
+    let net = Mlp::config(2)
+        .hidden(&[8])
+        .classes(3)
+        .build(&store.builder())
+        .unwrap();
+    let guided = Guided::new(&net, &labels, 3.0).unwrap();
+    let model = Model::new(&guided, Prediction::Velocity, &schedule);
+    assert!(
+        sampler
+            .sample(&model, &x, &mut Generator::from_seed(0))
+            .is_ok()
+    );
+    // One label for two samples.
+    let one = Tensor::new(&[0u32], &CPU).unwrap();
+    let guided = Guided::new(&net, &one, 3.0).unwrap();
+    let model = Model::new(&guided, Prediction::Velocity, &schedule);
+    let error = sampler
+        .sample(&model, &x, &mut Generator::from_seed(0))
+        .unwrap_err();
+    assert!(matches!(error, Error::Shape { .. }), "{error}");
+    let _ = net.no_condition(&x);
+}
+
+#[test]
+fn an_adaptive_flow_reports_where_it_stops() {
+    // dx/dt = x² from 2 is infinite at t = 1/2.
+    let field = |_: &Time, x: &Tensor| Ok(x.sqr()?);
+    let schedule = CondOt::default();
+    let model = Model::new(&field, Prediction::Velocity, &schedule);
+    let flow = ProbabilityFlow::new(Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6).unwrap()));
+    let x = Tensor::new(&[[2f64]], &CPU).unwrap();
+    let error = flow
+        .sample(&model, &x, &mut Generator::from_seed(0))
+        .unwrap_err();
+    assert!(matches!(error, Error::Stopped { .. }), "{error}");
+}
+
+#[test]
+fn full_sampling_of_ddpm_is_its_algorithm() {
+    // x_(k−1) = (x − β/√(1 − ᾱ) ε)/√(1 − β) + σ z, step by step.
+    let schedule = DiscreteDiffusion::linear(20, 1e-3, 0.3).unwrap();
+    let noise = |t: &Time, x: &Tensor| Ok((x.tanh()? + t.values()?[0])?);
+    let model = Model::new(&noise, Prediction::Noise, &schedule);
+    let x = Tensor::new(&[[0.3f64, -1.2]], &CPU).unwrap();
+    for variance in [Variance::Posterior, Variance::Forward] {
+        let sampler = Ancestral::new()
+            .variance(variance)
+            .on(Respaced::all(20).unwrap());
+        let mut run = Run::new(model, Key::from_seed(7));
+        let ours = sampler.run(&mut run, &x).unwrap();
+        let mut rng = Generator::from(Key::from_seed(7));
+        let mut y = x.clone();
+        for k in (1..=20).rev() {
+            let (beta, left) = (schedule.beta(k), schedule.noise_variance(k));
+            let e = noise(&Time::Shared(schedule.time(k)), &y).unwrap();
+            let mean = (&y - (e * (beta / left.sqrt())).unwrap()).unwrap();
+            y = (mean / (1.0 - beta).sqrt()).unwrap();
+            if k > 1 {
+                let s2 = match variance {
+                    Variance::Posterior => schedule.posterior_variance(k),
+                    _ => beta,
+                };
+                let z = rng.normal_by_sample(0, &y).unwrap();
+                y = (y + (z * s2.sqrt()).unwrap()).unwrap();
+            }
+        }
+        advect_core::testing::assert_close(&ours, &y, 1e-9, 1e-9);
+    }
+}

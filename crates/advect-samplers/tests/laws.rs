@@ -1,0 +1,273 @@
+//! Stochastic samplers have the law of the path at their end: mean, covariance, and the distribution of each coordinate, on every path.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use advect_core::{Generator, Time};
+use advect_paths::Prediction;
+use advect_paths::closed_form::Law;
+use advect_paths::schedule::Cosine;
+use advect_samplers::grid::GivenTimes;
+use advect_samplers::langevin::{MarginalAt, MetropolisAdjusted, Unadjusted};
+use advect_samplers::rule::*;
+use advect_samplers::strength::{ForwardDiffusion, NoiseLevel};
+use advect_samplers::{LastStep, Level, Model, Sampler};
+use candle_core::{DType, Tensor};
+use common::{CPU, log_snr_times, mixture, paths, states};
+
+const COUNT: usize = 2000;
+
+type OnTimes = Box<dyn Fn(&[f64]) -> Box<dyn Sampler>>;
+
+fn rule<R: Rule + Copy + 'static>(rule: R) -> OnTimes {
+    Box::new(move |times| Box::new(rule.on(GivenTimes::new(times).unwrap())))
+}
+
+/// Samplers, and the steps they need for errors well below what can be told of so many samples.
+fn rules() -> Vec<(&'static str, usize, OnTimes)> {
+    let sde = |order| {
+        DpmSolver::order(order)
+            .and_then(|s| s.stochastic(1.0))
+            .unwrap()
+    };
+    let reverse = ReverseSde::new(ForwardDiffusion::new(1.0).unwrap());
+    let wild = ReverseSde::new(ForwardDiffusion::new(2.0).unwrap());
+    let level = ReverseSde::new(NoiseLevel::new(1.0).unwrap());
+    let corrected = |rule| PredictorCorrector::new(rule, 2, 0.1).unwrap();
+    vec![
+        ("DDPM", 200, rule(Ancestral::new())),
+        (
+            "DDPM, large variance",
+            400,
+            rule(Ancestral::new().variance(Variance::Forward)),
+        ),
+        ("DDIM, η = 1/2", 200, rule(Ddim::new().eta(0.5).unwrap())),
+        (
+            "EDM with churn",
+            100,
+            rule(EdmRule::heun().churn(20.0).unwrap()),
+        ),
+        ("SDE-DPM-Solver++ 1", 200, rule(sde(1))),
+        ("SDE-DPM-Solver++ 2", 60, rule(sde(2))),
+        ("SDE-DPM-Solver++ 3", 60, rule(sde(3))),
+        (
+            "half SDE-DPM-Solver++ 2",
+            60,
+            rule(DpmSolver::order(2).and_then(|s| s.stochastic(0.5)).unwrap()),
+        ),
+        ("reverse SDE", 400, rule(reverse)),
+        (
+            "reverse SDE, Heun",
+            150,
+            rule(reverse.method(SdeMethod::Heun)),
+        ),
+        (
+            "reverse SDE, SRA1",
+            150,
+            rule(reverse.method(SdeMethod::Sra1)),
+        ),
+        (
+            "twice the diffusion",
+            150,
+            rule(wild.method(SdeMethod::Sra1)),
+        ),
+        ("w² = σ", 400, rule(level)),
+        (
+            "predictor–corrector",
+            100,
+            rule(corrected(Ddim::new()).by_level()),
+        ),
+        (
+            "annealed Langevin",
+            40,
+            rule(AnnealedLangevin::new(10, 0.1 * 0.01).unwrap()),
+        ),
+    ]
+}
+
+/// The standard normal distribution function, by Simpson's rule.
+fn phi(x: f64) -> f64 {
+    let n = 400;
+    let h = (x.abs().min(9.0)) / n as f64;
+    let f = |t: f64| (-0.5 * t * t).exp();
+    let inner: f64 = (1..n)
+        .map(|i| (2.0 + 2.0 * (i % 2) as f64) * f(i as f64 * h))
+        .sum();
+    let integral = h / 3.0 * (f(0.0) + inner + f(n as f64 * h));
+    0.5 + x.signum() * integral / (2.0 * std::f64::consts::PI).sqrt()
+}
+
+/// The weights and means of the mixture, and its variance.
+const WEIGHTS: [f64; 3] = [0.3, 0.5, 0.2];
+const MEANS: [[f64; 2]; 3] = [[-1.0, 0.3], [0.8, -0.6], [0.4, 1.0]];
+const VARIANCE: f64 = 0.09;
+
+/// What is wrong with samples of the mixture at a level, if anything.
+fn fault(x: &Tensor, alpha: f64, sigma: f64) -> Option<String> {
+    let x: Vec<Vec<f64>> = x.to_vec2().unwrap();
+    let n = x.len() as f64;
+    let deviation = (alpha * alpha * VARIANCE + sigma * sigma).sqrt();
+    for k in 0..2 {
+        let mut values: Vec<f64> = x.iter().map(|row| row[k]).collect();
+        values.sort_by(f64::total_cmp);
+        let cdf = |v: f64| -> f64 {
+            let parts = WEIGHTS.iter().zip(MEANS);
+            parts
+                .map(|(w, m)| w * phi((v - alpha * m[k]) / deviation))
+                .sum()
+        };
+        let distance = values.iter().enumerate().fold(0f64, |d, (i, v)| {
+            let p = cdf(*v);
+            d.max((p - i as f64 / n).abs())
+                .max((p - (i + 1) as f64 / n).abs())
+        });
+        // A true sample is beyond this once in a thousand times.
+        if distance > 1.95 / n.sqrt() {
+            return Some(format!("coordinate {k}: Kolmogorov–Smirnov {distance:.3}"));
+        }
+    }
+    let mean = |f: &dyn Fn(&[f64]) -> f64| x.iter().map(|row| f(row)).sum::<f64>() / n;
+    let expected = |f: &dyn Fn([f64; 2]) -> f64| -> f64 {
+        let parts = WEIGHTS.iter().zip(MEANS);
+        parts.map(|(w, m)| w * f(m.map(|m| alpha * m))).sum()
+    };
+    for (i, j) in [(0, 0), (0, 1), (1, 1)] {
+        let own = if i == j { deviation * deviation } else { 0.0 };
+        let second = mean(&|row| row[i] * row[j]);
+        let wanted = expected(&|m| m[i] * m[j]) + own;
+        if (second - wanted).abs() > 0.07 * alpha * alpha {
+            return Some(format!("moment {i}{j}: {second:.3} for {wanted:.3}"));
+        }
+    }
+    for k in 0..2 {
+        let (first, wanted) = (mean(&|row| row[k]), expected(&|m| m[k]));
+        if (first - wanted).abs() > 0.07 * alpha {
+            return Some(format!("mean {k}: {first:.3} for {wanted:.3}"));
+        }
+    }
+    None
+}
+
+#[test]
+fn stochastic_rules_have_the_law_of_every_path() {
+    let law = mixture();
+    for (path, schedule) in paths() {
+        let field = law.field(Prediction::Noise, &schedule);
+        let model = Model::new(&field, Prediction::Noise, &schedule);
+        let (from, to) = (20.0, 0.1);
+        let ends = log_snr_times(&schedule, 1, from, to);
+        let end = Level::at(&schedule, ends[1]);
+        let x = states(&law, &Level::at(&schedule, ends[0]), COUNT, 7).unwrap();
+        for (name, steps, on) in rules() {
+            let times = log_snr_times(&schedule, steps, from, to);
+            let started = std::time::Instant::now();
+            let x = on(&times)
+                .sample(&model, &x, &mut Generator::from_seed(3))
+                .unwrap();
+            let fault = fault(&x, end.alpha, end.sigma);
+            println!("{path:15} {name:28} {:.2?} {fault:?}", started.elapsed());
+            assert!(fault.is_none(), "{path}, {name}: {fault:?}");
+        }
+    }
+}
+
+/// A level of the cosine path with modes that chains can leave.
+fn mixed_level() -> Level {
+    let times = log_snr_times(&Cosine, 1, 20.0, 0.7);
+    Level::at(&Cosine, times[1])
+}
+
+#[test]
+fn chains_have_the_law_of_their_density() {
+    let (law, level) = (mixture(), mixed_level());
+    let density = MarginalAt::new(&law, &Cosine, level.time);
+    let mut rng = Generator::from_seed(5);
+    // From far away.
+    let x = (rng.normal((COUNT, 2), DType::F64, &CPU).unwrap() + 3.0).unwrap();
+    let chain = MetropolisAdjusted::new(0.8).and_then(|m| m.run(&density, &x, 60, &mut rng));
+    let chain = chain.unwrap();
+    assert_eq!(fault(&chain.x, level.alpha, level.sigma), None);
+    assert!((0.5..0.95).contains(&chain.accepted), "{}", chain.accepted);
+
+    let score = law.score(&Cosine);
+    let t = Time::Shared(level.time);
+    let unadjusted = |step, count, rng: &mut Generator| {
+        let chain = Unadjusted::new(step).unwrap();
+        chain.run(&score, &t, &x, count, rng).unwrap()
+    };
+    let fine = unadjusted(0.02, 1200, &mut rng);
+    assert_eq!(fault(&fine, level.alpha, level.sigma), None);
+    // Without the correction, long steps show.
+    let coarse = unadjusted(0.8, 60, &mut rng);
+    assert!(fault(&coarse, level.alpha, level.sigma).is_some());
+}
+
+/// Gaussian data of variance s² knows the best variance of a reverse step: the smaller one and the data's own.
+#[test]
+fn learned_variances_give_the_law_with_few_steps() {
+    use advect_paths::closed_form::{Covariance, Gaussian};
+    use advect_paths::schedule::DiscreteDiffusion;
+    use advect_samplers::grid::{Grid, Respaced};
+    let variance = 0.3f64;
+    let mean = Tensor::zeros(1, DType::F64, &CPU).unwrap();
+    let law = Gaussian::new(&mean, Covariance::isotropic(variance).unwrap()).unwrap();
+    let schedule = DiscreteDiffusion::default();
+    let grid = Respaced::trailing(1000, 12).unwrap();
+    let levels = grid.levels(&schedule).unwrap();
+    let noise = law.field(Prediction::Noise, &schedule);
+    // v such that exp(f ln β + (1 − f) ln β̃) is the variance of x' given x.
+    let fraction = |t: f64| {
+        let i = levels.iter().position(|l| l.time == t).unwrap();
+        let (from, to) = (levels[i], levels[i + 1]);
+        if to.is_clean() {
+            return 0.0;
+        }
+        let ratio = from.alpha * to.sigma / (to.alpha * from.sigma);
+        let small = to.sigma.powi(2) * (1.0 - ratio * ratio);
+        let large = from.sigma.powi(2) * (1.0 - ratio * ratio);
+        let whole = from.alpha.powi(2) * variance + from.sigma.powi(2);
+        // Of x1 given x, carried to x' by the posterior mean's factor of x1.
+        let of_data = variance * from.sigma.powi(2) / whole;
+        let factor = to.alpha - to.sigma * ratio * from.alpha / from.sigma;
+        let best = small + factor * factor * of_data;
+        2.0 * (best / small).ln() / (large / small).ln() - 1.0
+    };
+    let heads = |t: &Time, x: &Tensor| {
+        use advect_core::Field;
+        let Time::Shared(at) = *t else { unreachable!() };
+        let second = x.affine(0.0, fraction(at))?;
+        Ok(Tensor::cat(
+            &[noise.at(t, &x.flatten_from(1)?)?, second.flatten_from(1)?],
+            1,
+        )?)
+    };
+    let model = Model::with_variances(&heads, Prediction::Noise, &schedule);
+    let mut rng = Generator::from_seed(2);
+    let x = rng.normal((40_000, 1), DType::F64, &CPU).unwrap();
+    let mut variance_of = |rule: Ancestral| {
+        let sampler = rule.on(grid.clone()).last_step(LastStep::Plain);
+        let x = sampler.sample(&model, &x, &mut rng).unwrap();
+        x.sqr()
+            .unwrap()
+            .mean_all()
+            .unwrap()
+            .to_scalar::<f64>()
+            .unwrap()
+    };
+    let last = levels[11];
+    // The last step takes away what is left of the noise, and a little of the data.
+    let kept = variance * last.alpha.powi(2) / (last.alpha.powi(2) * variance + last.sigma.powi(2));
+    let learned = variance_of(Ancestral::new().variance(Variance::Learned));
+    assert!(
+        (learned / (variance * kept) - 1.0).abs() < 0.03,
+        "{learned}"
+    );
+    let others =
+        [Variance::Posterior, Variance::Forward].map(|v| variance_of(Ancestral::new().variance(v)));
+    assert!(
+        others
+            .iter()
+            .all(|v| (v / (variance * kept) - 1.0).abs() > 0.03),
+        "{others:?}"
+    );
+}

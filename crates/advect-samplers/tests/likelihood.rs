@@ -1,0 +1,229 @@
+//! Likelihoods against closed forms, and bits per dimension by hand.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use advect_core::testing::assert_close;
+use advect_core::{Error, Generator, Key, Time};
+use advect_paths::Prediction;
+use advect_paths::closed_form::{Covariance, FiniteData, Gaussian, GaussianMixture, Law};
+use advect_paths::schedule::{
+    CondOt, Cosine, Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
+};
+use advect_samplers::likelihood::{Convention, Likelihood, UniformDequantization};
+use advect_samplers::rule::{Ddim, Rule};
+use advect_samplers::{Level, Model, ProbabilityFlow, Run, Sampler};
+use advect_solvers::Solver;
+use advect_solvers::controller::Adaptive;
+use advect_solvers::divergence::Probe;
+use advect_solvers::stepper::Dopri5;
+use candle_core::{DType, Tensor};
+use common::{CPU, log_snr_times, mixture, paths, states};
+
+fn solver(tolerance: f64) -> Solver<Dopri5, Adaptive> {
+    Solver::new(Dopri5, Adaptive::new(tolerance, tolerance).unwrap())
+}
+
+/// A mixture with covariances that are not multiples of 1.
+fn skewed() -> GaussianMixture {
+    let means = Tensor::new(&[[-1.0f64, 0.3], [0.8, -0.6]], &CPU).unwrap();
+    let full = |a: f64, b: f64, c: f64| Covariance::full(vec![a, b, b, c]).unwrap();
+    let covariances = vec![full(0.2, 0.1, 0.15), full(0.1, -0.05, 0.3)];
+    GaussianMixture::new(&[0.4, 0.6], &means, covariances).unwrap()
+}
+
+#[test]
+fn densities_of_a_mixture_are_exact_on_every_path() {
+    let law = skewed();
+    let x = states(&law, &Level::clean(), 40, 3).unwrap();
+    // Paths that begin with their source, up to less than is asked for here.
+    let paths: [(&str, Box<dyn Schedule>); 5] = [
+        ("VP", Box::new(VariancePreserving::new(0.1, 50.0).unwrap())),
+        ("VE", Box::new(VarianceExploding::new(0.01, 1e5).unwrap())),
+        (
+            "sub-VP",
+            Box::new(SubVariancePreserving::new(0.1, 50.0).unwrap()),
+        ),
+        ("conditional OT", Box::new(CondOt::default())),
+        ("cosine", Box::new(Cosine)),
+    ];
+    for (path, schedule) in paths {
+        // Of the marginal at an end where every field is finite.
+        let end = 0.999;
+        let field = law.field(Prediction::Data, &schedule);
+        let likelihood = Likelihood::new(&field, Prediction::Data, &schedule);
+        let likelihood = likelihood.within(0.0, end).unwrap();
+        let found = likelihood.log_density(&solver(1e-8), &x).unwrap();
+        let marginal = law.score(&schedule);
+        let expected = marginal.log_density(&Time::Shared(end), &x).unwrap();
+        let error = (found.nats - expected).unwrap().abs().unwrap();
+        let error = error.max_all().unwrap().to_scalar::<f64>().unwrap();
+        println!("{path} {error:.1e} {}", found.evaluations);
+        assert!(error < 1e-4, "{path}: {error}");
+    }
+}
+
+#[test]
+fn sampling_tells_the_density_of_what_it_draws() {
+    let law = skewed();
+    let schedule = CondOt::default();
+    let field = law.velocity(&schedule);
+    let likelihood = Likelihood::new(&field, Prediction::Velocity, &schedule);
+    let x0 = Generator::from_seed(1)
+        .normal((40, 2), DType::F64, &CPU)
+        .unwrap();
+    let drawn = likelihood.sample(&solver(1e-9), &x0).unwrap();
+    let expected = law
+        .score(&schedule)
+        .log_density(&Time::Shared(1.0), &drawn.x)
+        .unwrap();
+    assert_close(&drawn.nats, &expected, 1e-5, 0.0);
+    let back = likelihood.log_density(&solver(1e-9), &drawn.x).unwrap();
+    assert_close(&back.nats, &drawn.nats, 1e-5, 0.0);
+    assert_close(&back.x, &x0, 1e-5, 0.0);
+}
+
+#[test]
+fn estimates_are_unbiased_and_know_their_error() {
+    let law = skewed();
+    let field = law.velocity(&Cosine);
+    let exact = Likelihood::new(&field, Prediction::Velocity, &Cosine);
+    let x = states(&law, &Level::clean(), 200, 3).unwrap();
+    let truth = exact.log_density(&solver(1e-7), &x).unwrap();
+    assert!(truth.standard_error.is_none());
+    for probe in [Probe::Rademacher, Probe::Gaussian] {
+        let estimate = exact.hutchinson(probe, 20, Key::from_seed(1)).unwrap();
+        let found = estimate.log_density(&solver(1e-7), &x).unwrap();
+        let again = estimate.log_density(&solver(1e-7), &x).unwrap();
+        assert_eq!(
+            found.nats.to_vec1::<f64>().unwrap(),
+            again.nats.to_vec1::<f64>().unwrap()
+        );
+        let errors = (found.nats - &truth.nats)
+            .unwrap()
+            .to_vec1::<f64>()
+            .unwrap();
+        let deviations = found.standard_error.unwrap().to_vec1::<f64>().unwrap();
+        let scores = errors.iter().zip(&deviations).map(|(e, s)| e / s);
+        let squares = scores.map(|z| z * z).sum::<f64>() / 200.0;
+        // Student's t with 19 degrees of freedom has variance 19/17.
+        assert!((squares - 19.0 / 17.0).abs() < 0.5, "{probe:?} {squares}");
+        assert!(deviations.iter().sum::<f64>() / 200.0 > 0.01);
+    }
+}
+
+#[test]
+fn bits_of_a_factorized_law_are_those_by_hand() {
+    // Levels 0.5 apart, under a normal density of deviation 2 in each of 3 dimensions.
+    let law = Gaussian::new(
+        &Tensor::zeros(3, DType::F64, &CPU).unwrap(),
+        Covariance::isotropic(4.0).unwrap(),
+    )
+    .unwrap();
+    let schedule = CondOt::default();
+    let field = law.velocity(&schedule);
+    let likelihood = Likelihood::new(&field, Prediction::Velocity, &schedule);
+    let x = Tensor::new(&[[0.5f64, -1.0, 0.0], [3.0, 1.5, -2.5]], &CPU).unwrap();
+    let dequantization = UniformDequantization::new(0.5).unwrap();
+    let noisy = dequantization
+        .apply(&x, &mut Generator::from_seed(0))
+        .unwrap();
+    let found = likelihood.log_density(&solver(1e-9), &noisy).unwrap();
+    let bits = dequantization.bits_per_dimension(&found).unwrap();
+    for (row, bits) in noisy.to_vec2::<f64>().unwrap().iter().zip(&bits.bits) {
+        let density = |v: &f64| (-v * v / 8.0).exp() / (8.0 * std::f64::consts::PI).sqrt();
+        // −log₂ of the probability of a bin, averaged over dimensions.
+        let by_hand = row.iter().map(|v| -(0.5 * density(v)).log2()).sum::<f64>() / 3.0;
+        assert!((bits - by_hand).abs() < 1e-6, "{bits} {by_hand}");
+    }
+    assert_eq!(
+        bits.convention,
+        Convention::UniformDequantization(dequantization)
+    );
+    let text = bits.to_string();
+    assert!(
+        text.ends_with("bits per dimension (uniform dequantization of levels 0.5 apart)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn data_goes_to_its_latent_and_back() {
+    let law = mixture();
+    for (path, schedule) in paths() {
+        let field = law.field(Prediction::Data, &schedule);
+        let model = Model::new(&field, Prediction::Data, &schedule);
+        let times = log_snr_times(&schedule, 1, 30.0, 0.05);
+        let x = states(&law, &Level::at(&schedule, times[1]), 20, 4).unwrap();
+        let flow = ProbabilityFlow::new(solver(1e-9))
+            .within(times[0], times[1])
+            .unwrap();
+        let mut run = Run::new(model, Key::from_seed(0));
+        let latent = flow.invert(&mut run, &x).unwrap();
+        let back = flow.run(&mut run, &latent).unwrap();
+        println!("{path}");
+        assert_close(&back, &x, 1e-6, 0.0);
+    }
+}
+
+#[test]
+fn ddim_inverts_to_its_order() {
+    let law = mixture();
+    let schedule = VariancePreserving::default();
+    let field = law.field(Prediction::Noise, &schedule);
+    let model = Model::new(&field, Prediction::Noise, &schedule);
+    let x = states(&law, &Level::clean(), 20, 4).unwrap();
+    let error = |steps: usize| {
+        let sigmas = advect_samplers::grid::UniformLogSnr::new(steps).unwrap();
+        let sampler = Ddim::new().on(sigmas.range(0.02, 50.0).unwrap());
+        let mut run = Run::new(model, Key::from_seed(0));
+        let latent = sampler.invert(&mut run, &x).unwrap();
+        let back = sampler.run(&mut run, &latent).unwrap();
+        let error = (back - &x).unwrap().sqr().unwrap().mean_all().unwrap();
+        error.to_scalar::<f64>().unwrap().sqrt()
+    };
+    let errors = [100, 400].map(error);
+    println!("{errors:?}");
+    assert!(
+        errors[1] < 0.03 && errors[1] < 0.4 * errors[0],
+        "{errors:?}"
+    );
+
+    let noisy = Ddim::new()
+        .eta(1.0)
+        .unwrap()
+        .on(advect_samplers::grid::UniformLogSnr::new(4).unwrap());
+    let error = noisy
+        .invert(&mut Run::new(model, Key::from_seed(0)), &x)
+        .unwrap_err();
+    assert!(matches!(error, Error::Range { argument, .. } if argument == "eta"));
+}
+
+#[test]
+fn bad_input_is_a_typed_error() {
+    let law = mixture();
+    let schedule = CondOt::default();
+    let field = law.velocity(&schedule);
+    let likelihood = Likelihood::new(&field, Prediction::Velocity, &schedule);
+    assert!(likelihood.within(0.5, 0.5).is_err());
+    assert!(likelihood.source_deviation(0.0).is_err());
+    assert!(
+        likelihood
+            .hutchinson(Probe::Gaussian, 0, Key::from_seed(0))
+            .is_err()
+    );
+    let bad = Tensor::new(&[[f64::NAN, 0.0]], &CPU).unwrap();
+    let error = likelihood.log_density(&solver(1e-5), &bad).unwrap_err();
+    assert!(matches!(error, Error::NonFinite { argument, .. } if argument == "x"));
+    let wide = Tensor::zeros((2, 3), DType::F64, &CPU).unwrap();
+    assert!(matches!(
+        likelihood.log_density(&solver(1e-5), &wide),
+        Err(Error::Shape { .. })
+    ));
+    // Points have no density; their velocity is infinite at the end, or the integral diverges.
+    let points = FiniteData::new(&Tensor::zeros((1, 2), DType::F64, &CPU).unwrap()).unwrap();
+    let field = points.velocity(&schedule);
+    let likelihood = Likelihood::new(&field, Prediction::Velocity, &schedule);
+    let x = Tensor::zeros((1, 2), DType::F64, &CPU).unwrap();
+    assert!(likelihood.log_density(&solver(1e-5), &x).is_err());
+}
