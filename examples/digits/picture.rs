@@ -4,6 +4,7 @@ use std::path::Path;
 
 use advect::prelude::*;
 use advect_examples::FONT;
+use advect_examples::image::draw_image;
 use plotters::prelude::*;
 
 const COLUMNS: usize = 10;
@@ -47,17 +48,8 @@ pub(crate) fn draw(path: &Path, real: &Digits, generated: &Tensor) -> Result<()>
             ),
         ] {
             for (column, index) in indices.into_iter().enumerate() {
-                let pixels = images.get(index)?.flatten_all()?.to_vec1::<f32>()?;
-                for (i, ink) in pixels.into_iter().enumerate() {
-                    let grey = (127.5 * (1.0 - ink.clamp(-1.0, 1.0))) as u8;
-                    let x = left + column as i32 * CELL + (i % 8) as i32 * PIXEL;
-                    let y = top + (i / 8) as i32 * PIXEL;
-                    let square = Rectangle::new(
-                        [(x, y), (x + PIXEL, y + PIXEL)],
-                        RGBColor(grey, grey, grey).filled(),
-                    );
-                    root.draw(&square).map_err(|e| failed(&e))?;
-                }
+                let corner = (left + column as i32 * CELL, top);
+                draw_image(&root, &images.get(index)?, PIXEL, corner)?;
             }
         }
     }

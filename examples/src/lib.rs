@@ -1,5 +1,6 @@
 //! What the examples share: the choice of a device, and pictures with text.
 
+pub mod image;
 pub mod plot;
 
 use std::path::Path;

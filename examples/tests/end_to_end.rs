@@ -174,6 +174,27 @@ fn two_moons_draws_its_picture() {
 }
 
 #[test]
+fn samplers_have_the_same_bits_with_one_and_two_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--steps",
+        "20",
+        "--width",
+        "32",
+        "--samples",
+        "30",
+        "--held-out",
+        "12",
+    ];
+    let run = |threads| figures(&run("samplers", threads, &arguments, folder.path()));
+    let (one, two) = (run(1), run(2));
+    assert!(one.iter().any(|line| line.starts_with("UniPC")), "{one:?}");
+    assert_eq!(one, two);
+    let picture = fs::read(folder.path().join("samplers.png")).unwrap();
+    assert!(picture.starts_with(b"\x89PNG"));
+}
+
+#[test]
 fn bad_devices_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(example("digits"))

@@ -18,8 +18,17 @@ use crate::{Field, Jvp, Result, Time};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Borrowed<'a, F: ?Sized>(pub &'a F);
+
+// A reference, whatever it refers to.
+impl<F: ?Sized> Clone for Borrowed<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: ?Sized> Copy for Borrowed<'_, F> {}
 
 impl<X, F: Field<X> + ?Sized> Field<X> for Borrowed<'_, F> {
     fn at(&self, t: &Time, x: &X) -> Result<X> {

@@ -56,11 +56,20 @@ pub trait Conditional {
 }
 
 /// A [`Conditional`] field at a fixed condition; made by [`Conditional::given`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Given<'a, F: ?Sized> {
     pub(crate) field: &'a F,
     pub(crate) condition: &'a Tensor,
 }
+
+// A reference, whatever it refers to.
+impl<F: ?Sized> Clone for Given<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: ?Sized> Copy for Given<'_, F> {}
 
 impl<F: Conditional + ?Sized> Field for Given<'_, F> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {

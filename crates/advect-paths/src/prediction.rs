@@ -254,13 +254,22 @@ pub(crate) fn finite<const N: usize>(
 /// A field of one [`Prediction`] seen as another; made by [`Prediction::field`].
 ///
 /// Where the field has derivatives along directions of the state, so has this; not along time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Converted<'a, F: ?Sized, S: ?Sized> {
     field: &'a F,
     from: Prediction,
     to: Prediction,
     schedule: &'a S,
 }
+
+// A reference, whatever it refers to.
+impl<F: ?Sized, S: ?Sized> Clone for Converted<'_, F, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: ?Sized, S: ?Sized> Copy for Converted<'_, F, S> {}
 
 impl<F: Field + ?Sized, S: Schedule + ?Sized> Reparametrized for Converted<'_, F, S> {
     type Field = F;

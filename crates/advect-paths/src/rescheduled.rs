@@ -34,13 +34,22 @@ use crate::schedule::Schedule;
 /// ```
 ///
 /// Where the field has derivatives along directions of the state, so has this; not along time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Rescheduled<'a, F: ?Sized, S: ?Sized, R: ?Sized> {
     field: &'a F,
     prediction: Prediction,
     trained: &'a S,
     wanted: &'a R,
 }
+
+// A reference, whatever it refers to.
+impl<F: ?Sized, S: ?Sized, R: ?Sized> Clone for Rescheduled<'_, F, S, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: ?Sized, S: ?Sized, R: ?Sized> Copy for Rescheduled<'_, F, S, R> {}
 
 impl<'a, F: Field + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized> Rescheduled<'a, F, S, R> {
     pub(crate) fn new(field: &'a F, prediction: Prediction, trained: &'a S, wanted: &'a R) -> Self {

@@ -10,7 +10,8 @@ use crate::{Model, Run, Sampler};
 
 /// The noise of samples that have numbers: sample n begins with the same noise, and meets the same noise on its way, whatever
 /// other samples are drawn beside it. So a set of samples can be drawn in pieces, on several machines, or in part, and
-/// is the same set; to the last bit where the field's values don't depend on the batch.
+/// is the same set; to the last bit where the field's values don't depend on the batch, as those of Advect's MLP don't in batches of seven or
+/// more.
 ///
 /// The start is `σ z` with standard normal z and σ of the sampler's first level: N(0, I) on paths from pure noise, and on
 /// variance-preserving ones as far as they reach it.
@@ -31,7 +32,7 @@ use crate::{Model, Run, Sampler};
 /// let all = source.sample(&sampler, &model, 0..10)?;
 /// assert_eq!(all.dims(), [10, 3, 2]);
 /// let pieces: Result<Vec<Tensor>, _> = source.pieces(&sampler, &model, 0..10, 4)?.collect();
-/// let pieces = Tensor::cat(&pieces?, 0)?; // 4, 4 and 2 samples
+/// let pieces = Tensor::cat(&pieces?, 0)?; // 3, 3 and 4 samples
 /// assert_eq!(all.flatten_all()?.to_vec1::<f32>()?, pieces.flatten_all()?.to_vec1::<f32>()?);
 /// # Ok(())
 /// # }
@@ -113,7 +114,8 @@ impl Source {
         )
     }
 
-    /// Draws the samples with these numbers in pieces of at most `size`, one after the other, as the iterator is asked.
+    /// Draws the samples with these numbers in pieces of at most `size`, and about equal sizes, one after the other, as the
+    /// iterator is asked.
     ///
     /// # Errors
     /// [`Error::Range`] for pieces of size 0.
@@ -124,11 +126,14 @@ impl Source {
         samples: Range<u64>,
         size: usize,
     ) -> Result<impl Iterator<Item = Result<Tensor>> + 'a> {
-        let size = check::at_least_one("size", size)?;
-        let starts = samples.clone().step_by(size);
-        Ok(starts.map(move |start| {
-            let end = samples.end.min(start + size as u64);
-            self.sample(sampler, model, start..end)
-        }))
+        let size = check::at_least_one("size", size)? as u64;
+        let count = samples.end.saturating_sub(samples.start);
+        let pieces = count.div_ceil(size);
+        // In 128 bits, as the product may not fit 64.
+        let place = move |piece: u64| {
+            let offset = u128::from(piece) * u128::from(count) / u128::from(pieces.max(1));
+            samples.start + offset as u64
+        };
+        Ok((0..pieces).map(move |i| self.sample(sampler, model, place(i)..place(i + 1))))
     }
 }

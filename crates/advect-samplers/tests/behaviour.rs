@@ -130,7 +130,7 @@ fn pieces_of_a_network_have_the_bits_of_the_whole() {
         .on(UniformTime::new(8).unwrap())
         .last_step(LastStep::Mean);
     let all = source.sample(&sampler, &model, 0..200).unwrap();
-    for size in [64, 100] {
+    for size in [8, 64, 99] {
         let pieces = source.pieces(&sampler, &model, 0..200, size).unwrap();
         let pieces: Vec<Tensor> = pieces.collect::<Result<_>>().unwrap();
         let pieces = Tensor::cat(&pieces, 0).unwrap();

@@ -18,12 +18,21 @@ use crate::schedule::Schedule;
 ///
 /// At the ends it gives limits where they are finite. Where there is no noise and the data has no width, the score is
 /// not defined, nor is what follows from it alone: [`Error::Range`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct MarginalField<'a, S: ?Sized> {
     components: &'a Components,
     schedule: &'a S,
     prediction: Prediction,
 }
+
+// A reference, whatever it refers to.
+impl<S: ?Sized> Clone for MarginalField<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: ?Sized> Copy for MarginalField<'_, S> {}
 
 /// The coefficients of score and denoiser, at one time.
 #[derive(Clone, Copy)]

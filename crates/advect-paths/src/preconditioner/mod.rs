@@ -78,12 +78,21 @@ forward!(&P, Box<P>);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Preconditioned<'a, F: ?Sized, P: ?Sized, S: ?Sized> {
     network: &'a F,
     preconditioner: &'a P,
     schedule: &'a S,
 }
+
+// A reference, whatever it refers to.
+impl<F: ?Sized, P: ?Sized, S: ?Sized> Clone for Preconditioned<'_, F, P, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: ?Sized, P: ?Sized, S: ?Sized> Copy for Preconditioned<'_, F, P, S> {}
 
 impl<'a, F: Field + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized>
     Preconditioned<'a, F, P, S>

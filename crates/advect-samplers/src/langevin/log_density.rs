@@ -50,11 +50,20 @@ impl<F: Fn(&Tensor) -> Result<Tensor>> LogDensity for Differentiated<F> {
 }
 
 /// The marginal at a time, of a [`Law`] on a schedule.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct MarginalAt<'a, S: ?Sized> {
     score: MarginalField<'a, S>,
     time: f64,
 }
+
+// A reference, whatever it refers to.
+impl<S: ?Sized> Clone for MarginalAt<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: ?Sized> Copy for MarginalAt<'_, S> {}
 
 impl<'a, S: Schedule + ?Sized> MarginalAt<'a, S> {
     /// The marginal `p_t` of a law.

@@ -58,7 +58,7 @@ pub use uniform_dequantization::UniformDequantization;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Likelihood<'a, F: ?Sized, S: ?Sized> {
     velocity: Converted<'a, F, S>,
     schedule: &'a S,
@@ -67,6 +67,15 @@ pub struct Likelihood<'a, F: ?Sized, S: ?Sized> {
     deviation: Option<f64>,
     trace: Trace,
 }
+
+// A reference, whatever it refers to.
+impl<F: ?Sized, S: ?Sized> Clone for Likelihood<'_, F, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: ?Sized, S: ?Sized> Copy for Likelihood<'_, F, S> {}
 
 /// How the divergence is found.
 #[derive(Debug, Clone, Copy)]
