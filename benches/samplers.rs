@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use advect::prelude::*;
-use advect::samplers::rule::{AnnealedLangevin, Plms};
 use advect_benches::{mlp, points, store};
 use criterion::{Criterion, criterion_group, criterion_main};
 

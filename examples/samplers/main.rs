@@ -1,5 +1,5 @@
-//! One network, eight samplers: the same noise drawn with 5, 10, 20 and 50 evaluations, and the likelihood of digits that were not
-//! trained on.
+//! One network, eight samplers: the same noise drawn with at most 5, 10, 20 and 50 evaluations, and the likelihood of digits that
+//! were not trained on.
 //!
 //! `cargo run --release --example samplers`
 
@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use advect::metrics::energy_distance;
 use advect::prelude::*;
-use advect::samplers::iadb;
 use advect::solvers::divergence::Probe;
 use clap::Parser;
 
@@ -97,7 +96,7 @@ fn main() -> Result<()> {
     let schedule = CondOt::default();
     let model = Model::new(&net, Prediction::Velocity, &schedule);
 
-    println!("energy distance to the held-out digits, by evaluations");
+    println!("energy distance to the held-out digits, with at most so many evaluations");
     println!(
         "{:<18}{:>9}{:>9}{:>9}{:>9}",
         "", BUDGETS[0], BUDGETS[1], BUDGETS[2], BUDGETS[3]
@@ -186,7 +185,7 @@ fn report_likelihood(
         println!("likelihood   {bits}");
         let (count, evaluations) = (images.dim(0)?, found.evaluations);
         print!(
-            "sampling     {name}: {count} held-out digits, {evaluations} evaluations, {seconds:.1} s"
+            "cost         {name}: {count} held-out digits, {evaluations} evaluations, {seconds:.1} s"
         );
         match &found.standard_error {
             Some(error) => {

@@ -30,7 +30,10 @@ pub(crate) fn draw(path: &Path, rows: &[(&str, Vec<Tensor>)], budgets: &[usize])
             .map_err(|e| failed(&e))
     };
     for (k, budget) in (0..).zip(budgets) {
-        text(format!("{budget} evaluations"), (LEFT + k * block, 10))?;
+        text(
+            format!("at most {budget} evaluations"),
+            (LEFT + k * block, 10),
+        )?;
     }
     for (i, (name, images)) in (0..).zip(rows) {
         let top = TOP + i * CELL;

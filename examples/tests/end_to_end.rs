@@ -36,7 +36,7 @@ fn run(name: &str, threads: usize, arguments: &[&str], out: &Path) -> Output {
 fn figures(output: &Output) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let told = |line: &&str| {
-        !["training", "sampling", "picture", "checkpoint"]
+        !["training", "sampling", "cost", "picture", "checkpoint"]
             .iter()
             .any(|w| line.starts_with(w))
     };

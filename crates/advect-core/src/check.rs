@@ -257,6 +257,17 @@ pub fn finite_number(argument: &'static str, value: f64) -> Result<f64> {
     }
 }
 
+/// Accepts a number from 0 to 1, both included.
+///
+/// # Errors
+/// [`Error::Range`] otherwise.
+pub fn fraction(argument: &'static str, value: f64) -> Result<f64> {
+    match (0.0..=1.0).contains(&value) {
+        true => Ok(value),
+        false => Err(Error::range(argument, value, "a number in [0, 1]")),
+    }
+}
+
 /// Accepts a count of at least one.
 ///
 /// # Errors

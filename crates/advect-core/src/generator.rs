@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Shape, Tensor};
 use chacha20::ChaCha8Rng;
+use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
@@ -13,6 +14,19 @@ use crate::{Error, Key, Result, check, parallel};
 const BLOCK: usize = 4096;
 /// Words between the starts of two stretches: far more than 4096 draws by rejection ever need.
 const STRIDE: u128 = 1 << 24;
+/// Words of a stream.
+const WORDS: u128 = 1 << 68;
+
+/// Goes to a place in a stream: word by word where it is near, as a jump makes a whole buffer anew.
+fn seek(rng: &mut ChaCha8Rng, place: u128) {
+    let here = rng.get_word_pos();
+    match place.checked_sub(here) {
+        Some(gap) if gap < 32 => (0..gap).for_each(|_| {
+            rng.next_u32();
+        }),
+        _ => rng.set_word_pos(place),
+    }
+}
 
 /// A seeded generator of random tensors. Every random function of Advect takes one from its caller.
 ///
@@ -189,12 +203,13 @@ impl Generator {
     /// ```
     ///
     /// # Errors
-    /// [`Error::DType`] unless x is a float, [`Error::Empty`] without samples.
+    /// [`Error::DType`] unless x is a float, [`Error::Empty`] without samples, [`Error::Range`] as
+    /// [`Generator::values_by_sample`].
     pub fn normal_by_sample(&mut self, first: u64, x: &Tensor) -> Result<Tensor> {
         check::float("x", x)?;
         let samples = check::batch("x", x)?;
         let width = x.elem_count() / samples;
-        let values = self.values_by_sample(&StandardNormal, first, samples, width);
+        let values = self.values_by_sample(&StandardNormal, first, samples, width)?;
         Ok(Tensor::from_vec(values, x.dims(), &Device::Cpu)?
             .to_dtype(x.dtype())?
             .to_device(x.device())?)
@@ -202,19 +217,29 @@ impl Generator {
 
     /// Independent draws of a distribution, `width` for each of the samples numbered `first` to
     /// `first + samples − 1`, in their order; see [`Generator::normal_by_sample`].
+    ///
+    /// # Errors
+    /// [`Error::Range`] for numbers beyond those that have noise of their own: 2⁶⁸ over 4 to 8 times the width, which is 2⁵⁴
+    /// for images of 3 × 32 × 32.
     pub fn values_by_sample<D: Distribution<f64> + Sync>(
         &mut self,
         distribution: &D,
         first: u64,
         samples: usize,
         width: usize,
-    ) -> Vec<f64> {
-        let position = self.advance();
-        let mut values = vec![0.0; samples * width];
-        // Far more words than draws by rejection ever need; a function of the width alone.
-        let stride = (64 * width as u128).next_power_of_two();
-        let key = self.key;
-        let nanoseconds = 5 * values.len() + 200 * samples;
+    ) -> Result<Vec<f64>> {
+        // More words than draws by rejection need; a function of the width alone.
+        let stride = (4 * width as u128 + 16).next_power_of_two();
+        let (end, numbers) = (u128::from(first) + samples as u128, WORDS / stride);
+        if end > numbers {
+            let accepted = format!("a number of at most {}", numbers - samples as u128);
+            return Err(Error::range("first", first, accepted));
+        }
+        let count = samples.checked_mul(width);
+        let count = count.ok_or_else(|| Error::range("samples", samples, "fewer samples"))?;
+        let (position, key) = (self.advance(), self.key);
+        let mut values = vec![0.0; count];
+        let nanoseconds = 5 * values.len() + 50 * samples;
         let piece = parallel::piece(samples, 1, nanoseconds);
         let pieces = values.chunks_mut((piece * width).max(1)).enumerate();
         parallel::each(
@@ -224,12 +249,12 @@ impl Generator {
                 let mut rng = key.stream(position);
                 for (row, values) in values.chunks_mut(width).enumerate() {
                     let sample = first + (i * piece + row) as u64;
-                    rng.set_word_pos(u128::from(sample) * stride);
+                    seek(&mut rng, u128::from(sample) * stride);
                     values.fill_with(|| distribution.sample(&mut rng));
                 }
             },
         );
-        values
+        Ok(values)
     }
 
     /// Independent uniform integers in `range`, as u32.
@@ -274,7 +299,6 @@ impl Generator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::Rng;
 
     const CPU: Device = Device::Cpu;
 
@@ -302,7 +326,8 @@ mod tests {
         for width in [1, 3, 700] {
             let draw = |first, samples| {
                 let mut rng = Generator::from_seed(5);
-                rng.values_by_sample(&StandardNormal, first, samples, width)
+                let values = rng.values_by_sample(&StandardNormal, first, samples, width);
+                values.unwrap()
             };
             let all = draw(10, 100);
             assert_eq!(all[37 * width..60 * width], draw(47, 23));
@@ -312,7 +337,21 @@ mod tests {
         }
         // Written down once, as those above.
         let x = Generator::from_seed(0).values_by_sample(&StandardNormal, 7, 1, 2);
-        assert_eq!(x, [-0.6074671740119914, -1.3763072043250877]);
+        let x = x.unwrap();
+        assert_eq!(x, [0.20774741988070136, -0.6630793168306853]);
+    }
+
+    #[test]
+    fn samples_without_noise_of_their_own_are_refused() {
+        let draw = |first| {
+            let mut rng = Generator::from_seed(0);
+            rng.values_by_sample(&StandardNormal, first, 2, 3072)
+        };
+        let last = (1u64 << 54) - 2;
+        assert!(draw(last).is_ok() && draw(0).unwrap() != draw(last).unwrap());
+        for first in [last + 1, u64::MAX] {
+            assert!(matches!(draw(first), Err(Error::Range { .. })), "{first}");
+        }
     }
 
     #[test]

@@ -35,8 +35,8 @@ impl Level {
     pub fn at_ratio(schedule: &dyn Schedule, ratio: f64) -> Result<Self> {
         let log_snr = -2.0 * ratio.ln();
         let level = Level::at(schedule, schedule.time_at_log_snr(log_snr));
-        let misses = (level.log_snr - log_snr).abs() > 1e-6 * (1.0 + log_snr.abs());
-        if misses || log_snr.is_nan() {
+        let near = (level.log_snr - log_snr).abs() <= 1e-6 * (1.0 + log_snr.abs());
+        if !(near && log_snr.is_finite()) {
             let (most, least) = (Level::at(schedule, 0.0), Level::at(schedule, 1.0));
             let accepted = format!("a ratio σ/α from {} to {}", least.ratio(), most.ratio());
             return Err(Error::range("sigma", ratio, accepted));
@@ -84,6 +84,18 @@ pub struct Leg {
 }
 
 impl Leg {
+    /// A leg by itself, the only one of a way.
+    pub fn new(from: Level, to: Level) -> Self {
+        Leg {
+            index: 0,
+            count: 1,
+            from,
+            to,
+            end: to,
+            least: if to.is_clean() { from } else { to },
+        }
+    }
+
     /// `λ_to − λ_from` with `λ = ln(α/σ)`: infinite from pure noise and to clean data.
     pub fn log_ratio(&self) -> f64 {
         0.5 * (self.to.log_snr - self.from.log_snr)

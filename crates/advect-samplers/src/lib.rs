@@ -38,6 +38,7 @@
 //! # }
 //! ```
 
+mod estimate;
 pub mod grid;
 pub mod langevin;
 mod level;
@@ -52,9 +53,10 @@ mod source;
 pub mod strength;
 pub mod threshold;
 
+pub use estimate::Estimate;
 pub use level::{Leg, Level};
 pub use model::Model;
 pub use probability_flow::{ProbabilityFlow, iadb};
-pub use run::{Estimate, Run};
+pub use run::Run;
 pub use sampler::{GridSampler, LastStep, Sampler};
-pub use source::Source;
+pub use source::{Source, pieces};

@@ -5,11 +5,12 @@ use std::cell::{Cell, RefCell};
 use advect_core::{Error, Result, Time, check};
 use advect_paths::Prediction;
 use advect_paths::schedule::Schedule;
-use advect_solvers::Solver;
 use advect_solvers::controller::{Controller, Fixed};
 use advect_solvers::stepper::{Euler, Stepper};
+use advect_solvers::{Save, Solver};
 use candle_core::Tensor;
 
+use crate::run::check_finite;
 use crate::{Level, Run, Sampler};
 
 /// `dx/dt = u(t, x)` with the velocity u of the model, integrated by a [`Solver`].
@@ -52,7 +53,8 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
     /// From time 0 to 1, by a solver.
     pub fn new(solver: Solver<S, C>) -> Self {
         ProbabilityFlow {
-            solver,
+            // Nobody would see other states.
+            solver: solver.save(Save::End),
             start: 0.0,
             end: 1.0,
             denoises: false,
@@ -81,10 +83,20 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
     /// # Errors
     /// As [`Sampler::run`].
     pub fn invert(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
-        self.integrate(run, x, self.end, self.start)
+        Ok(self.integrate(run, x, self.end, self.start)?.0)
     }
 
-    fn integrate(&self, run: &mut Run<'_>, x: &Tensor, start: f64, end: f64) -> Result<Tensor> {
+    /// The state at the end, and the number of steps.
+    fn integrate(
+        &self,
+        run: &mut Run<'_>,
+        x: &Tensor,
+        start: f64,
+        end: f64,
+    ) -> Result<(Tensor, usize)> {
+        check::float("x", x)?;
+        check::finite("x", x)?;
+        run.begin();
         let model = run.model();
         let (steps, halted) = (Cell::new(0), Cell::new(false));
         let shared = RefCell::new(run);
@@ -108,10 +120,11 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
         };
         let solution =
             (self.solver).solve_observed(&velocity, &x.detach(), start, end, &mut observe)?;
-        match halted.get() {
-            true => Ok(solution.last_state),
-            false => solution.end(),
-        }
+        let x = match halted.get() {
+            true => solution.last_state,
+            false => solution.end()?,
+        };
+        Ok((x, steps.get()))
     }
 }
 
@@ -121,12 +134,14 @@ impl<S: Stepper, C: Controller<S>> Sampler for ProbabilityFlow<S, C> {
     }
 
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
-        check::finite("x", x)?;
-        let x = self.integrate(run, x, self.start, self.end)?;
-        match self.denoises && !run.halted() {
-            true => run.evaluate(self.end, &x)?.data(),
-            false => Ok(x),
+        let (x, steps) = self.integrate(run, x, self.start, self.end)?;
+        if !self.denoises || run.halted() {
+            return Ok(x);
         }
+        let data = run.evaluate(self.end, &x)?.data()?;
+        check_finite(&data, || format!("t = {}, denoising", self.end))?;
+        run.reached(steps + 1, None, &Level::clean(), &data)?;
+        Ok(data)
     }
 }
 

@@ -3,14 +3,12 @@
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
-use advect_core::{Coefficient, Error, Generator, Key, Result, Time, check};
-use advect_ops::combine;
-use advect_paths::Prediction;
+use advect_core::{Error, Generator, Key, Result, Time, check};
+use advect_ops::without_graph;
 use candle_core::Tensor;
-use rand_distr::StandardUniform;
 
 use crate::observer::{Observer, Reached};
-use crate::{Leg, Level, Model};
+use crate::{Estimate, Leg, Level, Model};
 
 /// What a sampler works with: a [`Model`], noise for each sample by its number, a count of evaluations, and an observer.
 ///
@@ -100,11 +98,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A uniform number in [0, 1) for each sample.
-    pub fn uniform(&mut self, samples: usize) -> Vec<f64> {
-        (self.rng).values_by_sample(&StandardUniform, self.first_sample, samples, 1)
-    }
-
     /// A key, and the number of the first sample: for noise that is a function of them.
     pub fn noise_key(&mut self) -> (Key, u64) {
         (self.rng.split(), self.first_sample)
@@ -113,6 +106,11 @@ impl<'a> Run<'a> {
     /// Whether noise is 0, as it is in the last step of [`LastStep::Mean`](crate::LastStep::Mean).
     pub fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// Begins a pass: nobody has halted it.
+    pub(crate) fn begin(&mut self) {
+        self.halted = false;
     }
 
     /// Calls `f` with noise that is 0.
@@ -146,27 +144,22 @@ impl<'a> Run<'a> {
             }
         };
         check::alike("field", &value, "x", x)?;
-        Ok(Estimate {
-            model: self.model,
-            time,
-            x,
-            value,
-            variance,
-        })
+        Ok(Estimate::new(self.model, (time, x), value, variance))
     }
 
     /// The field's value as it is, counted.
     pub(crate) fn value(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.evaluations.set(self.evaluations.get() + 1);
-        self.model.field.at(t, x)
+        // No step is differentiated: a graph would hold all that came before.
+        Ok(without_graph(|| self.model.field.at(t, x))?.detach())
     }
 
     /// Takes a state along levels, by a step from each to the next, until the end or until the observer halts.
     ///
-    /// States are taken out of any graph after each step.
+    /// Values of the field and states are outside of any graph.
     ///
     /// # Errors
-    /// Typed errors for a state that is empty, no float or not finite; those of the step; [`Error::Stopped`], with the level
+    /// [`Error::Range`] for fewer than two levels; typed errors for a state that is empty, no float or not finite; those of the step; [`Error::Stopped`], with the level
     /// and the sample, where a state becomes NaN or infinite.
     pub fn along(
         &mut self,
@@ -177,23 +170,30 @@ impl<'a> Run<'a> {
         check::batch("x", x)?;
         check::float("x", x)?;
         check::finite("x", x)?;
+        let [first, .., end] = levels else {
+            return Err(Error::range("levels", levels.len(), "two levels or more"));
+        };
+        self.begin();
         let mut x = x.detach();
-        let count = levels.len().saturating_sub(1);
-        let end = levels.last().copied().unwrap_or_else(Level::clean);
-        let noisy = levels.iter().rev().find(|level| !level.is_clean());
-        let least = noisy.copied().unwrap_or(end);
+        let count = levels.len() - 1;
+        let noisy = levels.iter().filter(|level| !level.is_clean());
+        let least = noisy.fold(first, |least, level| match level.log_snr > least.log_snr {
+            true => level,
+            false => least,
+        });
         for (index, pair) in levels.windows(2).enumerate() {
             let leg = Leg {
                 index,
                 count,
                 from: pair[0],
                 to: pair[1],
-                end,
-                least,
+                end: *end,
+                least: *least,
             };
             let next = step(self, &leg, &x)?.detach();
             check::alike("the state after a step", &next, "x", &x)?;
-            check_finite(&next, &leg)?;
+            let at = || format!("t = {}, step {} of {count}", leg.to.time, index + 1);
+            check_finite(&next, at)?;
             x = next;
             self.reached(index + 1, Some(count), &leg.to, &x)?;
             if self.halted {
@@ -238,7 +238,7 @@ impl std::fmt::Debug for Run<'_> {
 }
 
 /// Which sample broke, and where.
-fn check_finite(x: &Tensor, leg: &Leg) -> Result<()> {
+pub(crate) fn check_finite(x: &Tensor, at: impl Fn() -> String) -> Result<()> {
     if check::is_finite(x)? {
         return Ok(());
     }
@@ -246,104 +246,6 @@ fn check_finite(x: &Tensor, leg: &Leg) -> Result<()> {
     while sample + 1 < x.dim(0)? && check::is_finite(&x.narrow(0, sample, 1)?)? {
         sample += 1;
     }
-    let (step, count, t) = (leg.index + 1, leg.count, leg.to.time);
-    let at = format!("t = {t}, step {step} of {count}, sample {sample}");
     let reason = "the state became NaN or infinite; check the field there, or take smaller steps";
-    Err(Error::stopped(at, reason))
-}
-
-/// What one evaluation tells of a state: with `x = α x1 + σ x0`, everything that is linear in the expected data and noise.
-#[derive(Debug)]
-pub struct Estimate<'a, 'x> {
-    model: Model<'a>,
-    time: f64,
-    x: &'x Tensor,
-    value: Tensor,
-    variance: Option<Tensor>,
-}
-
-impl Estimate<'_, '_> {
-    /// The factors of x and of the value in `data E[x1 | x] + noise E[x0 | x]`.
-    fn factors(&self, data: f64, noise: f64) -> Result<[f64; 2]> {
-        let mut factors = [0.0; 2];
-        for (weight, to) in [(data, Prediction::Data), (noise, Prediction::Noise)] {
-            // A part that is not asked for need not exist.
-            if weight != 0.0 {
-                let Model {
-                    prediction,
-                    schedule,
-                    ..
-                } = self.model;
-                let [of_x, of_value] = prediction.factors(to, schedule, self.time)?;
-                factors[0] += weight * of_x;
-                factors[1] += weight * of_value;
-            }
-        }
-        Ok(factors)
-    }
-
-    /// `data E[x1 | x] + noise E[x0 | x] + Σ_k c_k y_k`, in one pass.
-    ///
-    /// # Errors
-    /// [`Error::Range`] where a part that is asked for does not follow from the prediction at this time.
-    pub fn mix(&self, data: f64, noise: f64, more: &[(f64, &Tensor)]) -> Result<Tensor> {
-        let [of_x, of_value] = self.factors(data, noise)?;
-        let mut terms: Vec<(Coefficient, &Tensor)> = Vec::with_capacity(more.len() + 2);
-        terms.push((of_value.into(), &self.value));
-        if of_x != 0.0 {
-            terms.push((of_x.into(), self.x));
-        }
-        let more = more.iter().filter(|(c, _)| *c != 0.0);
-        terms.extend(more.map(|(c, y)| (Coefficient::from(*c), *y)));
-        combine(&terms)
-    }
-
-    /// The field's value itself.
-    pub fn value(&self) -> &Tensor {
-        &self.value
-    }
-
-    /// What another prediction would be.
-    ///
-    /// # Errors
-    /// [`Error::Range`] where it does not follow from the model's at this time.
-    pub fn to(&self, prediction: Prediction) -> Result<Tensor> {
-        let Model {
-            prediction: from,
-            schedule,
-            ..
-        } = self.model;
-        match from.factors(prediction, schedule, self.time)? {
-            [0.0, 1.0] => Ok(self.value.clone()),
-            [0.0, of_value] => combine(&[(of_value.into(), &self.value)]),
-            [of_x, of_value] => combine(&[(of_x.into(), self.x), (of_value.into(), &self.value)]),
-        }
-    }
-
-    /// The expected data `E[x1 | x]`.
-    ///
-    /// # Errors
-    /// As [`Estimate::mix`].
-    pub fn data(&self) -> Result<Tensor> {
-        self.mix(1.0, 0.0, &[])
-    }
-
-    /// The expected noise `E[x0 | x]`.
-    ///
-    /// # Errors
-    /// As [`Estimate::mix`].
-    pub fn noise(&self) -> Result<Tensor> {
-        self.mix(0.0, 1.0, &[])
-    }
-
-    /// What interpolates the variances of a reverse step, in \[−1, 1\].
-    ///
-    /// # Errors
-    /// [`Error::Range`] for a model without.
-    pub fn variance(&self) -> Result<&Tensor> {
-        self.variance.as_ref().ok_or_else(|| {
-            let accepted = "one with variances (Model::with_variances)";
-            Error::range("model", "one without learned variances", accepted)
-        })
-    }
+    Err(Error::stopped(format!("{}, sample {sample}", at()), reason))
 }

@@ -1,10 +1,10 @@
 //! From noise to samples.
 
-use advect_core::{Error, Generator, Result};
+use advect_core::{Generator, Result};
 use advect_paths::schedule::Schedule;
 use candle_core::Tensor;
 
-use crate::grid::Grid;
+use crate::grid::{Grid, checked};
 use crate::rule::Rule;
 use crate::{Level, Model, Run};
 
@@ -21,10 +21,13 @@ pub trait Sampler {
     ///
     /// # Errors
     /// Typed errors for a state that is empty, no float or not finite, and for a grid that does not fit the schedule; those
-    /// of the field; [`Error::Stopped`] where a state becomes NaN or infinite.
+    /// of the field; [`Error::Stopped`](advect_core::Error::Stopped) where a state becomes NaN or infinite.
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor>;
 
     /// Takes a state from the start to the end, with the generator's next noise.
+    ///
+    /// The state is on the scale of the path: for schedules with much noise, standard normal numbers have to be multiplied by
+    /// σ of [`Sampler::start`], as [`Source`](crate::Source) does.
     ///
     /// # Errors
     /// As [`Sampler::run`].
@@ -55,7 +58,7 @@ pub enum LastStep {
     Plain,
     /// By the same rule without noise, to the mean.
     Mean,
-    /// To the expected data `E[x1 | x]`, by Tweedie's formula, wherever the grid ends.
+    /// To the expected data `E[x1 | x]`, by Tweedie's formula, in place of the rule's step, wherever the grid ends.
     Denoise,
 }
 
@@ -84,7 +87,7 @@ pub enum LastStep {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GridSampler<R, G> {
     rule: R,
     grid: G,
@@ -105,12 +108,17 @@ impl<R: Rule, G: Grid> GridSampler<R, G> {
         GridSampler { last, ..self }
     }
 
+    /// The levels, checked.
+    fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>> {
+        checked(self.grid.levels(schedule)?)
+    }
+
     /// From data back to the state at the start, along the same levels: see [`Rule::invert`].
     ///
     /// # Errors
-    /// As [`Sampler::run`]; [`Error::Range`] for a rule that can't be inverted.
+    /// As [`Sampler::run`]; [`Error::Range`](advect_core::Error::Range) for a rule that can't be inverted.
     pub fn invert(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
-        let mut levels = self.grid.levels(run.model().schedule)?;
+        let mut levels = self.levels(run.model().schedule)?;
         levels.reverse();
         run.along(&levels, x, |run, leg, x| self.rule.invert(run, leg, x))
     }
@@ -118,14 +126,11 @@ impl<R: Rule, G: Grid> GridSampler<R, G> {
 
 impl<R: Rule, G: Grid> Sampler for GridSampler<R, G> {
     fn start(&self, schedule: &dyn Schedule) -> Result<Level> {
-        let levels = self.grid.levels(schedule)?;
-        (levels.first().copied()).ok_or_else(|| Error::Empty {
-            argument: "grid".into(),
-        })
+        Ok(self.levels(schedule)?[0])
     }
 
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
-        let levels = self.grid.levels(run.model().schedule)?;
+        let levels = self.levels(run.model().schedule)?;
         let mut memory = R::Memory::default();
         run.along(&levels, x, |run, leg, x| match self.last {
             LastStep::Mean if leg.is_last() => {

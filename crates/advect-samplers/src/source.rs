@@ -21,7 +21,7 @@ use crate::{Model, Run, Sampler};
 /// use advect_paths::{Prediction, schedule::Cosine};
 /// use advect_samplers::grid::UniformTime;
 /// use advect_samplers::rule::{Ancestral, Rule};
-/// use advect_samplers::{Model, Source};
+/// use advect_samplers::{Model, Source, pieces};
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let net = |_: &Time, x: &Tensor| Ok((x * 0.5)?);
@@ -31,8 +31,12 @@ use crate::{Model, Run, Sampler};
 ///
 /// let all = source.sample(&sampler, &model, 0..10)?;
 /// assert_eq!(all.dims(), [10, 3, 2]);
-/// let pieces: Result<Vec<Tensor>, _> = source.pieces(&sampler, &model, 0..10, 4)?.collect();
-/// let pieces = Tensor::cat(&pieces?, 0)?; // 3, 3 and 4 samples
+/// let mut drawn = Vec::new();
+/// for piece in pieces(0..10, 4)? {
+///     // With labels, the model of these samples would be made here.
+///     drawn.push(source.sample(&sampler, &model, piece)?);
+/// }
+/// let pieces = Tensor::cat(&drawn, 0)?;
 /// assert_eq!(all.flatten_all()?.to_vec1::<f32>()?, pieces.flatten_all()?.to_vec1::<f32>()?);
 /// # Ok(())
 /// # }
@@ -76,9 +80,25 @@ impl Source {
                 argument: "samples".into(),
             });
         }
+        let width: usize = self.shape.iter().product();
+        let total = usize::try_from(count)
+            .ok()
+            .and_then(|n| n.checked_mul(width));
+        if total.is_none_or(|total| total > isize::MAX as usize / 8) {
+            return Err(Error::range(
+                "samples",
+                format!("{samples:?}"),
+                "samples that fit the memory",
+            ));
+        }
         let dims = [&[count as usize], &self.shape[..]].concat();
         let like = Tensor::zeros((), self.dtype, &self.device)?.broadcast_as(dims)?;
         Generator::from(self.key.child(0)).normal_by_sample(samples.start, &like)
+    }
+
+    /// The run of samples numbered from `first` on: to count evaluations, say, or for a start of one's own.
+    pub fn run<'a>(&self, model: &Model<'a>, first: u64) -> Run<'a> {
+        Run::new(*model, self.key.child(1)).first_sample(first)
     }
 
     /// Draws the samples with these numbers.
@@ -107,33 +127,36 @@ impl Source {
     ) -> Result<Tensor> {
         let level = sampler.start(model.schedule())?;
         let noise = (self.noise(samples.clone())? * level.sigma)?;
-        let run = Run::new(*model, self.key.child(1));
-        sampler.run(
-            &mut run.first_sample(samples.start).observer(observer),
-            &noise,
-        )
+        let mut run = self.run(model, samples.start).observer(observer);
+        sampler.run(&mut run, &noise)
     }
+}
 
-    /// Draws the samples with these numbers in pieces of at most `size`, and about equal sizes, one after the other, as the
-    /// iterator is asked.
-    ///
-    /// # Errors
-    /// [`Error::Range`] for pieces of size 0.
-    pub fn pieces<'a>(
-        &'a self,
-        sampler: &'a dyn Sampler,
-        model: &'a Model<'a>,
-        samples: Range<u64>,
-        size: usize,
-    ) -> Result<impl Iterator<Item = Result<Tensor>> + 'a> {
-        let size = check::at_least_one("size", size)? as u64;
-        let count = samples.end.saturating_sub(samples.start);
-        let pieces = count.div_ceil(size);
-        // In 128 bits, as the product may not fit 64.
-        let place = move |piece: u64| {
-            let offset = u128::from(piece) * u128::from(count) / u128::from(pieces.max(1));
-            samples.start + offset as u64
-        };
-        Ok((0..pieces).map(move |i| self.sample(sampler, model, place(i)..place(i + 1))))
+/// Cuts a range of sample numbers into pieces of at most `size`, and about equal sizes.
+///
+/// ```
+/// use advect_samplers::pieces;
+/// # fn main() -> advect_core::Result<()> {
+/// assert_eq!(pieces(5..15, 4)?.collect::<Vec<_>>(), [5..8, 8..11, 11..15]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Range`] for pieces of size 0, [`Error::Empty`] without samples.
+pub fn pieces(samples: Range<u64>, size: usize) -> Result<impl Iterator<Item = Range<u64>>> {
+    let size = check::at_least_one("size", size)? as u64;
+    let count = samples.end.saturating_sub(samples.start);
+    if count == 0 {
+        return Err(Error::Empty {
+            argument: "samples".into(),
+        });
     }
+    let pieces = count.div_ceil(size);
+    // In 128 bits, as the product may not fit 64.
+    let place = move |piece: u64| {
+        let offset = u128::from(piece) * u128::from(count) / u128::from(pieces);
+        samples.start + offset as u64
+    };
+    Ok((0..pieces).map(move |i| place(i)..place(i + 1)))
 }

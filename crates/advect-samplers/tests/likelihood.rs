@@ -4,19 +4,20 @@
 mod common;
 
 use advect_core::testing::assert_close;
-use advect_core::{Error, Generator, Key, Time};
+use advect_core::{Error, Field, Generator, Key, Time};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, FiniteData, Gaussian, GaussianMixture, Law};
 use advect_paths::schedule::{
     CondOt, Cosine, Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
 };
+use advect_samplers::grid::{GivenTimes, UniformLogSnr};
 use advect_samplers::likelihood::{Convention, Likelihood, UniformDequantization};
 use advect_samplers::rule::{Ddim, Rule};
 use advect_samplers::{Level, Model, ProbabilityFlow, Run, Sampler};
 use advect_solvers::Solver;
-use advect_solvers::controller::Adaptive;
+use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::divergence::Probe;
-use advect_solvers::stepper::Dopri5;
+use advect_solvers::stepper::{Dopri5, Heun};
 use candle_core::{DType, Tensor};
 use common::{CPU, log_snr_times, mixture, paths, states};
 
@@ -112,6 +113,38 @@ fn estimates_are_unbiased_and_know_their_error() {
     }
 }
 
+/// Estimates of a batch in pieces are those of the whole, with as little correlation.
+#[test]
+fn pieces_have_their_own_probes_and_noise() {
+    let law = skewed();
+    let field = law.velocity(&Cosine);
+    let likelihood = Likelihood::new(&field, Prediction::Velocity, &Cosine);
+    let likelihood = likelihood
+        .hutchinson(Probe::Rademacher, 3, Key::from_seed(1))
+        .unwrap();
+    let x = states(&law, &Level::clean(), 10, 3).unwrap();
+    let dequantization = UniformDequantization::new(0.1).unwrap();
+    let noisy = |first: u64, x: &Tensor| {
+        let mut rng = Generator::from_seed(4);
+        dequantization.apply_by_sample(first, x, &mut rng).unwrap()
+    };
+    let fixed = Solver::new(Heun, Fixed::steps(20).unwrap());
+    let find = |first: u64, x: &Tensor| {
+        let likelihood = likelihood.first_sample(first);
+        likelihood
+            .log_density(&fixed, x)
+            .unwrap()
+            .nats
+            .to_vec1::<f64>()
+            .unwrap()
+    };
+    let part = x.narrow(0, 6, 4).unwrap();
+    let (all, some) = (noisy(0, &x), noisy(6, &part));
+    assert_close(&all.narrow(0, 6, 4).unwrap(), &some, 0.0, 0.0);
+    assert_eq!(find(0, &all)[6..], find(6, &some));
+    assert_ne!(find(0, &some), find(6, &some));
+}
+
 #[test]
 fn bits_of_a_factorized_law_are_those_by_hand() {
     // Levels 0.5 apart, under a normal density of deviation 2 in each of 3 dimensions.
@@ -169,30 +202,50 @@ fn data_goes_to_its_latent_and_back() {
 #[test]
 fn ddim_inverts_to_its_order() {
     let law = mixture();
-    let schedule = VariancePreserving::default();
+    let x = states(&law, &Level::clean(), 20, 4).unwrap();
+    for (path, schedule) in paths() {
+        let field = law.field(Prediction::Noise, &schedule);
+        let model = Model::new(&field, Prediction::Noise, &schedule);
+        let error = |steps: usize| {
+            let sigmas = UniformLogSnr::new(steps).unwrap();
+            let sampler = Ddim::new().on(sigmas.range(0.02, 45.0).unwrap());
+            let mut run = Run::new(model, Key::from_seed(0));
+            let latent = sampler.invert(&mut run, &x).unwrap();
+            let back = sampler.run(&mut run, &latent).unwrap();
+            let error = (back - &x).unwrap().sqr().unwrap().mean_all().unwrap();
+            error.to_scalar::<f64>().unwrap().sqrt()
+        };
+        let errors = [100, 400].map(error);
+        println!("{path} {errors:?}");
+        assert!(
+            errors[1] < 0.03 && errors[1] < 0.4 * errors[0],
+            "{path} {errors:?}"
+        );
+    }
+    // Even in few steps the latent has the size of the path's states.
+    let schedule = CondOt::default();
     let field = law.field(Prediction::Noise, &schedule);
     let model = Model::new(&field, Prediction::Noise, &schedule);
-    let x = states(&law, &Level::clean(), 20, 4).unwrap();
-    let error = |steps: usize| {
-        let sigmas = advect_samplers::grid::UniformLogSnr::new(steps).unwrap();
-        let sampler = Ddim::new().on(sigmas.range(0.02, 50.0).unwrap());
-        let mut run = Run::new(model, Key::from_seed(0));
-        let latent = sampler.invert(&mut run, &x).unwrap();
-        let back = sampler.run(&mut run, &latent).unwrap();
-        let error = (back - &x).unwrap().sqr().unwrap().mean_all().unwrap();
-        error.to_scalar::<f64>().unwrap().sqrt()
-    };
-    let errors = [100, 400].map(error);
-    println!("{errors:?}");
-    assert!(
-        errors[1] < 0.03 && errors[1] < 0.4 * errors[0],
-        "{errors:?}"
+    let sampler = Ddim::new().on(GivenTimes::new(&[0.8, 1.0]).unwrap());
+    let near = sampler
+        .invert(&mut Run::new(model, Key::from_seed(0)), &x)
+        .unwrap();
+    let scaled = (&x * 0.8).unwrap();
+    let noise = law
+        .field(Prediction::Noise, &schedule)
+        .at(&Time::Shared(0.8), &scaled)
+        .unwrap();
+    assert_close(
+        &near,
+        &(scaled + (noise * schedule.sigma(0.8)).unwrap()).unwrap(),
+        1e-12,
+        0.0,
     );
 
     let noisy = Ddim::new()
         .eta(1.0)
         .unwrap()
-        .on(advect_samplers::grid::UniformLogSnr::new(4).unwrap());
+        .on(UniformLogSnr::new(4).unwrap());
     let error = noisy
         .invert(&mut Run::new(model, Key::from_seed(0)), &x)
         .unwrap_err();

@@ -173,6 +173,23 @@ impl<S, C> Solver<S, C> {
     /// As [`Solver::solve_watched`], with a function that sees no more than the time and the state after each accepted
     /// step: it costs no evaluation, where looking within steps costs one at the end of the last.
     ///
+    /// ```
+    /// # use std::ops::ControlFlow;
+    /// # use advect_core::Time;
+    /// # use advect_solvers::{Solver, controller::Fixed, stepper::Euler};
+    /// # use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let (decay, x) = (|_: &Time, x: &Tensor| Ok(x.neg()?), Tensor::new(&[1f64], &Device::Cpu)?);
+    /// let mut seen = Vec::new();
+    /// let solution = Solver::new(Euler, Fixed::steps(2)?).solve_observed(&decay, &x, 0.0, 1.0, &mut |t, x| {
+    ///     seen.push((t, x.to_vec1::<f64>()?[0]));
+    ///     Ok(ControlFlow::Continue(()))
+    /// })?;
+    /// assert_eq!((seen, solution.statistics.evaluations), (vec![(0.5, 0.5), (1.0, 0.25)], 2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Solver::solve`], and those of the function.
     pub fn solve_observed<X: State>(

@@ -62,15 +62,19 @@ pub mod prelude {
         VariancePreserving,
     };
     pub use advect_samplers::grid::{
-        GivenTimes, Karras, Respaced, Shifted, UniformLogSnr, UniformTime,
+        GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, UniformLogSnr, UniformTime,
     };
-    pub use advect_samplers::likelihood::{Likelihood, UniformDequantization};
-    pub use advect_samplers::observer::SamplingProgress;
+    pub use advect_samplers::likelihood::{BitsPerDimension, Likelihood, UniformDequantization};
+    pub use advect_samplers::observer::{SamplingProgress, Snapshots};
     pub use advect_samplers::rule::{
-        Ancestral, Ddim, DpmSolver, EdmRule, PredictorCorrector, ReverseSde, Rule, UniPc,
+        Ancestral, AnnealedLangevin, Ddim, DpmSolver, EdmRule, Plms, PredictorCorrector,
+        ReverseSde, Rule, SdeMethod, UniPc, Variance,
     };
     pub use advect_samplers::strength::{ForwardDiffusion, NoiseLevel};
-    pub use advect_samplers::{LastStep, Model, ProbabilityFlow, Run, Sampler, Source};
+    pub use advect_samplers::threshold::{DynamicThreshold, StaticThreshold, Thresholded};
+    pub use advect_samplers::{
+        LastStep, Model, ProbabilityFlow, Run, Sampler, Source, iadb, pieces,
+    };
     pub use advect_solvers::controller::{Adaptive, Fixed};
     pub use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
     pub use advect_solvers::stepper::{Dopri5, Dopri8, Euler, Heun, Midpoint, Rk4, Tsit5};

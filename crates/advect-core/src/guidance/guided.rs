@@ -11,7 +11,8 @@ use crate::{Conditional, Error, Field, Result, Time, check, shape};
 ///
 /// `w = 0` is the unconditional field, `w = 1` the conditional one, `w > 1` exaggerates the
 /// condition. The weight may depend on time ([`GuidanceWeight`]). Both parts are evaluated in one batch of twice the
-/// size; where `w = 1` one part is enough.
+/// size; where `w` is 1 or 0, one part is enough. Where a field's values have twice the channels of x, the second half,
+/// variances of reverse steps, is that of the conditional part.
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Guided, Result, Time};
@@ -66,11 +67,8 @@ impl<'a, F: Conditional + ?Sized, W: GuidanceWeight> Guided<'a, F, W> {
     /// # Errors
     /// [`Error::Range`] unless φ is in \[0, 1\].
     pub fn rescaled(self, part: f64) -> Result<Self> {
-        if !(0.0..=1.0).contains(&part) {
-            return Err(Error::range("part", part, "a number in [0, 1]"));
-        }
         Ok(Guided {
-            rescale: part,
+            rescale: check::fraction("part", part)?,
             ..self
         })
     }
@@ -78,12 +76,17 @@ impl<'a, F: Conditional + ?Sized, W: GuidanceWeight> Guided<'a, F, W> {
 
 impl<F: Conditional + ?Sized, W: GuidanceWeight> Field for Guided<'_, F, W> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
-        let times = t.values()?;
-        if times.iter().all(|&t| self.weight.at(t) == 1.0) {
+        let weights: Vec<f64> = (t.values()?.into_iter())
+            .map(|t| check::finite_number("weight", self.weight.at(t)))
+            .collect::<Result<_>>()?;
+        if weights.iter().all(|&w| w == 1.0) {
             return self.field.given(self.condition).at(t, x);
         }
         let none = self.field.no_condition(x)?;
         let (condition, none) = check::condition("condition", self.condition, &none)?;
+        if weights.iter().all(|&w| w == 0.0) && self.rescale == 0.0 {
+            return self.field.given(&none).at(t, x);
+        }
         let conditions = Tensor::cat(&[none, condition], 0)?;
         let doubled = match t {
             Time::Shared(t) => Time::Shared(*t),
@@ -91,14 +94,35 @@ impl<F: Conditional + ?Sized, W: GuidanceWeight> Field for Guided<'_, F, W> {
         };
         let both = Tensor::cat(&[x, x], 0)?;
         let values = self.field.given(&conditions).at(&doubled, &both)?;
-        check::alike("field", &values, "x, twice", &both)?;
+        let batch = check::batch("x", x)?;
+        if values.dims().first() != Some(&(2 * batch)) {
+            let accepted = format!("{:?}, the shape of x, twice,", both.dims());
+            return Err(Error::shape("field", values.dims(), accepted));
+        }
         let parts = values.chunk(2, 0)?;
-        let (none, conditioned) = (&parts[0], &parts[1]);
         let weight = t.coefficient(|t| self.weight.at(t))?;
-        let guided = (none + weight.times(&(conditioned - none)?)?)?;
-        match self.rescale == 0.0 {
-            true => Ok(guided),
-            false => rescale(&guided, conditioned, self.rescale),
+        let guide = |none: &Tensor, conditioned: &Tensor| -> Result<Tensor> {
+            let guided = (none + weight.times(&(conditioned - none)?)?)?;
+            match self.rescale == 0.0 {
+                true => Ok(guided),
+                false => rescale(&guided, conditioned, self.rescale),
+            }
+        };
+        let (none, conditioned) = (&parts[0], &parts[1]);
+        match x.dims().get(1) {
+            // Variances behind the prediction are those of the conditional part.
+            Some(&count) if conditioned.dims().get(1) == Some(&(2 * count)) => {
+                let prediction = |x: &Tensor| x.narrow(1, 0, count);
+                let guided = guide(&prediction(none)?, &prediction(conditioned)?)?;
+                Ok(Tensor::cat(
+                    &[guided, conditioned.narrow(1, count, count)?],
+                    1,
+                )?)
+            }
+            _ => {
+                check::alike("field", conditioned, "x", x)?;
+                guide(none, conditioned)
+            }
         }
     }
 }
@@ -185,6 +209,26 @@ mod tests {
         let flat = Guided::new(&field, &constant, 4.0).unwrap();
         let flat = flat.rescaled(0.7).unwrap().at(&Time::Shared(0.0), &x);
         assert_close(&flat.unwrap(), &row(&[8.0; 4]), 1e-14, 0.0);
+    }
+
+    #[test]
+    fn variances_are_not_guided() {
+        struct Heads;
+        impl Conditional for Heads {
+            fn at_given(&self, _: &Time, _: &Tensor, context: &Tensor) -> Result<Tensor> {
+                Ok(Tensor::cat(&[context, &(context + 10.0)?], 1)?)
+            }
+            fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
+                Ok(x.zeros_like()?)
+            }
+        }
+        let (x, condition) = (row(&[0.0, 0.0]), row(&[1.0, 2.0]));
+        let at = |weight| {
+            let guided = Guided::new(&Heads, &condition, weight).unwrap();
+            guided.at(&Time::Shared(0.0), &x).unwrap()
+        };
+        assert_close(&at(3.0), &row(&[3.0, 6.0, 11.0, 12.0]), 1e-15, 0.0);
+        assert_close(&at(0.0), &row(&[0.0, 0.0, 10.0, 10.0]), 1e-15, 0.0);
     }
 
     #[test]

@@ -185,6 +185,9 @@ impl Schedule for DiscreteDiffusion {
     fn log_snr(&self, t: f64) -> f64 {
         log_snr_of(-self.log_alpha_bar(t).0)
     }
+    fn trained_steps(&self) -> Option<usize> {
+        Some(self.steps())
+    }
     fn diffusion_squared(&self, t: f64) -> f64 {
         self.log_alpha_bar(t).1
     }

@@ -115,6 +115,12 @@ pub trait Schedule {
         }
     }
 
+    /// The number of steps T of a schedule in discrete time, at `1 − k/T`: the only times at which a network was trained.
+    /// `None` in continuous time.
+    fn trained_steps(&self) -> Option<usize> {
+        None
+    }
+
     /// The square of the diffusion coefficient of the linear stochastic equation that has these marginals (Song et al.
     /// 2021a; Kingma et al. 2021): with diffusion time s = 1 − t, `dx = −(α'/α) x ds + g dw` and
     /// `g² = 2 (σ² α'/α − σ σ') = σ² dλ/dt`. Infinite where α = 0.
@@ -150,6 +156,9 @@ macro_rules! forward {
             }
             fn time_at_log_snr(&self, log_snr: f64) -> f64 {
                 (**self).time_at_log_snr(log_snr)
+            }
+            fn trained_steps(&self) -> Option<usize> {
+                (**self).trained_steps()
             }
             fn diffusion_squared(&self, t: f64) -> f64 {
                 (**self).diffusion_squared(t)

@@ -3,7 +3,7 @@
 use advect_core::{Error, Result};
 use advect_paths::schedule::Schedule;
 
-use super::{Grid, checked};
+use super::Grid;
 use crate::Level;
 
 /// Ratios `σ/α` that fall, to 0 perhaps: what k-diffusion and diffusers call sigmas.
@@ -41,6 +41,6 @@ impl Grid for GivenSigmas {
             true => Ok(Level::clean()),
             false => Level::at_ratio(schedule, sigma),
         };
-        checked(self.0.iter().map(level).collect::<Result<_>>()?)
+        self.0.iter().map(level).collect()
     }
 }

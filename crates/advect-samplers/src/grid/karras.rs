@@ -3,7 +3,7 @@
 use advect_core::{Result, check};
 use advect_paths::schedule::Schedule;
 
-use super::{Grid, at_ratios, check_range, usual_range};
+use super::{Grid, between, check_range, check_steps, usual_range};
 use crate::Level;
 
 /// `σ_i = (σ_max^(1/ρ) + i/(n − 1) (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ` for i < n, and then 0, with σ standing for `σ/α`: n
@@ -28,13 +28,14 @@ pub struct Karras {
 }
 
 impl Karras {
-    /// n steps with ρ = 7, from σ = 80 to 0.002, or what the schedule has of that.
+    /// n steps with ρ = 7, from σ = 80 to 0.002, or what the schedule has of that; in discrete time, from the
+    /// most to the least noise that was trained.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps.
     pub fn new(steps: usize) -> Result<Self> {
         Ok(Karras {
-            steps: check::at_least_one("steps", steps)?,
+            steps: check_steps(steps)?,
             rho: 7.0,
             range: None,
         })
@@ -67,15 +68,8 @@ impl Grid for Karras {
     fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>> {
         let (low, high) = self.range.unwrap_or_else(|| usual_range(schedule));
         let (low_root, high_root) = (low.powf(1.0 / self.rho), high.powf(1.0 / self.rho));
-        let last = (self.steps.max(2) - 1) as f64;
-        at_ratios(
-            schedule,
-            (0..self.steps).map(|i| match i {
-                // The ends as they are, without a rounding that the schedule would not have.
-                0 => high,
-                i if i as f64 == last => low,
-                i => (high_root + i as f64 / last * (low_root - high_root)).powf(self.rho),
-            }),
-        )
+        between(schedule, self.steps, (low, high), |part| {
+            (high_root + part * (low_root - high_root)).powf(self.rho)
+        })
     }
 }

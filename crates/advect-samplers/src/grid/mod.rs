@@ -35,7 +35,7 @@ pub use uniform_time::UniformTime;
 
 /// The levels that a sampler visits.
 pub trait Grid {
-    /// The levels on a schedule, from noise to data, two or more: noise falls from each to the next.
+    /// The levels on a schedule, from noise to data, two or more: noise falls from each to the next, which samplers check.
     ///
     /// # Errors
     /// [`Error::Range`] for levels that the schedule does not have.
@@ -54,7 +54,7 @@ macro_rules! forward {
 forward!(&G, Box<G>);
 
 /// Levels from noise to data, as they have to be.
-fn checked(levels: Vec<Level>) -> Result<Vec<Level>> {
+pub(crate) fn checked(levels: Vec<Level>) -> Result<Vec<Level>> {
     let falls = |pair: &[Level]| pair[0].log_snr < pair[1].log_snr;
     if levels.len() < 2 || !levels.windows(2).all(falls) {
         let given = format!("{:?}", levels.iter().map(|l| l.time).collect::<Vec<_>>());
@@ -64,10 +64,14 @@ fn checked(levels: Vec<Level>) -> Result<Vec<Level>> {
     Ok(levels)
 }
 
-/// The part of a schedule that is used unless one says otherwise, in `σ/α`: EDM's 0.002 to 80, where the schedule has it.
+/// The part of a schedule that is used unless one says otherwise, in `σ/α`: the levels that were trained, in discrete time; else EDM's
+/// 0.002 to 80, where the schedule has it.
 fn usual_range(schedule: &dyn Schedule) -> (f64, f64) {
     let ratio = |t| Level::at(schedule, t).ratio();
-    (ratio(1.0).max(0.002), ratio(0.0).min(80.0))
+    match schedule.trained_steps() {
+        Some(steps) => (ratio(1.0 - 1.0 / steps as f64), ratio(0.0)),
+        None => (ratio(1.0).max(0.002), ratio(0.0).min(80.0)),
+    }
 }
 
 /// A range of `σ/α`.
@@ -80,10 +84,36 @@ fn check_range(sigma_min: f64, sigma_max: f64) -> Result<(f64, f64)> {
     Err(Error::range("sigma_min, sigma_max", given, accepted))
 }
 
-/// Levels at ratios `σ/α`, and then clean data.
-fn at_ratios(schedule: &dyn Schedule, ratios: impl IntoIterator<Item = f64>) -> Result<Vec<Level>> {
-    let levels = ratios.into_iter().map(|r| Level::at_ratio(schedule, r));
+/// n levels at ratios `σ/α` from the largest to the least, and then clean data; between the ends they are `f(part)`.
+fn between(
+    schedule: &dyn Schedule,
+    steps: usize,
+    (low, high): (f64, f64),
+    f: impl Fn(f64) -> f64,
+) -> Result<Vec<Level>> {
+    let last = steps.max(2) - 1;
+    let levels = (0..steps).map(|i| {
+        // The ends as they are, without a rounding that the schedule would not have.
+        let ratio = match i {
+            0 => high,
+            i if i == last => low,
+            i => f(i as f64 / last as f64),
+        };
+        Level::at_ratio(schedule, ratio)
+    });
     let mut levels: Vec<Level> = levels.collect::<Result<_>>()?;
     levels.push(Level::clean());
-    checked(levels)
+    Ok(levels)
+}
+
+/// The number of steps of a grid, whose levels are to fit the memory.
+fn check_steps(steps: usize) -> Result<usize> {
+    const MOST: usize = 10_000_000;
+    match (1..=MOST).contains(&steps) {
+        true => Ok(steps),
+        false => {
+            let accepted = format!("a number from 1 to {MOST}");
+            Err(Error::range("steps", steps, accepted))
+        }
+    }
 }

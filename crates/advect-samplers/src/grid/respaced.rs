@@ -4,7 +4,7 @@
 use advect_core::{Error, Result, check};
 use advect_paths::schedule::Schedule;
 
-use super::{Grid, checked};
+use super::{Grid, check_steps};
 use crate::Level;
 
 /// Some of the T steps that a model was trained on, at times `1 − k/T`, and then the data at k = 0. (Implementations that
@@ -53,7 +53,7 @@ impl Respaced {
     pub fn trailing(trained: usize, steps: usize) -> Result<Self> {
         let stride = trained as f64 / steps.max(1) as f64;
         Respaced::spread(trained, steps, |i| {
-            (trained as f64 - (steps - 1 - i) as f64 * stride).round() as usize
+            (trained as f64 - (steps - 1 - i) as f64 * stride).round_ties_even() as usize
         })
     }
 
@@ -66,7 +66,7 @@ impl Respaced {
         // One step has to be from where the noise is.
         let first = if steps == 1 { trained.max(1) - 1 } else { 0 };
         Respaced::spread(trained, steps, |i| {
-            1 + first + (i as f64 * stride).round() as usize
+            1 + first + (i as f64 * stride).round_ties_even() as usize
         })
     }
 
@@ -103,7 +103,7 @@ impl Respaced {
 
     /// n steps that rise with i = 0 … n − 1, kept apart from each other and below T.
     fn spread(trained: usize, steps: usize, place: impl Fn(usize) -> usize) -> Result<Self> {
-        check::at_least_one("trained", trained)?;
+        check_steps(trained)?;
         if steps == 0 || steps > trained {
             let accepted = format!("a number from 1 to {trained}, those of training,");
             return Err(Error::range("steps", steps, accepted));
@@ -128,9 +128,15 @@ impl Respaced {
 
 impl Grid for Respaced {
     fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>> {
+        if let Some(steps) = schedule.trained_steps()
+            && steps != self.trained
+        {
+            let accepted = format!("{steps}, the steps of the schedule,");
+            return Err(Error::range("trained", self.trained, accepted));
+        }
         let time = |&k: &usize| 1.0 - k as f64 / self.trained as f64;
         let levels = (self.steps.iter()).map(|k| Level::at(schedule, time(k)));
-        checked(levels.collect())
+        Ok(levels.collect())
     }
 }
 

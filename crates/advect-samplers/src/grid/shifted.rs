@@ -4,7 +4,7 @@
 use advect_core::{Result, check};
 use advect_paths::schedule::Schedule;
 
-use super::{Grid, checked};
+use super::{Grid, check_steps};
 use crate::Level;
 
 /// `1 − t_i = m s_i / (1 + (m − 1) s_i)` with `s_i = 1 − i/n`, for i = 0 … n.
@@ -34,7 +34,7 @@ impl Shifted {
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps, or unless the shift is above 0.
     pub fn new(steps: usize, shift: f64) -> Result<Self> {
         Ok(Shifted {
-            steps: check::at_least_one("steps", steps)?,
+            steps: check_steps(steps)?,
             shift: check::positive("shift", shift)?,
         })
     }
@@ -54,10 +54,11 @@ impl Shifted {
 impl Grid for Shifted {
     fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>> {
         let time = |i: usize| {
-            let s = 1.0 - i as f64 / self.steps as f64;
-            1.0 - self.shift * s / (1.0 + (self.shift - 1.0) * s)
+            // The same for t, exact at both ends.
+            let u = i as f64 / self.steps as f64;
+            u / (u + self.shift * (1.0 - u))
         };
         let levels = (0..=self.steps).map(|i| Level::at(schedule, time(i)));
-        checked(levels.collect())
+        Ok(levels.collect())
     }
 }

@@ -1,9 +1,9 @@
 //! Equal steps of the logarithm of the signal-to-noise ratio (Lu et al., DPM-Solver, 2022, section 3.3).
 
-use advect_core::{Result, check};
+use advect_core::Result;
 use advect_paths::schedule::Schedule;
 
-use super::{Grid, at_ratios, check_range, usual_range};
+use super::{Grid, between, check_range, check_steps, usual_range};
 use crate::Level;
 
 /// `ln σ_i` falls in equal steps from σ_max to σ_min, for i < n, and then 0, with σ standing for `σ/α`: n steps.
@@ -25,13 +25,14 @@ pub struct UniformLogSnr {
 }
 
 impl UniformLogSnr {
-    /// n steps from σ = 80 to 0.002, or what the schedule has of that.
+    /// n steps from σ = 80 to 0.002, or what the schedule has of that; in discrete time, from the
+    /// most to the least noise that was trained.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps.
     pub fn new(steps: usize) -> Result<Self> {
         Ok(UniformLogSnr {
-            steps: check::at_least_one("steps", steps)?,
+            steps: check_steps(steps)?,
             range: None,
         })
     }
@@ -51,14 +52,7 @@ impl UniformLogSnr {
 impl Grid for UniformLogSnr {
     fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>> {
         let (low, high) = self.range.unwrap_or_else(|| usual_range(schedule));
-        let last = (self.steps.max(2) - 1) as f64;
-        at_ratios(
-            schedule,
-            (0..self.steps).map(|i| match i {
-                0 => high,
-                i if i as f64 == last => low,
-                i => high * (low / high).powf(i as f64 / last),
-            }),
-        )
+        let f = |part| high * (low / high).powf(part);
+        between(schedule, self.steps, (low, high), f)
     }
 }

@@ -1,10 +1,10 @@
 //! Equal steps of time.
 
-use advect_core::{Result, check};
+use advect_core::Result;
 use advect_paths::schedule::Schedule;
 
 use super::given_times::span;
-use super::{Grid, checked};
+use super::{Grid, check_steps};
 use crate::Level;
 
 /// `t_i = start + i/n (end − start)`, for i = 0 … n.
@@ -39,7 +39,7 @@ impl UniformTime {
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps, or unless `0 ≤ start < end ≤ 1`.
     pub fn within(steps: usize, start: f64, end: f64) -> Result<Self> {
-        check::at_least_one("steps", steps)?;
+        check_steps(steps)?;
         let (start, end) = span(start, end)?;
         Ok(UniformTime { steps, start, end })
     }
@@ -52,6 +52,6 @@ impl Grid for UniformTime {
             false => self.start + (self.end - self.start) * i as f64 / self.steps as f64,
         };
         let levels = (0..=self.steps).map(|i| Level::at(schedule, time(i)));
-        checked(levels.collect())
+        Ok(levels.collect())
     }
 }

@@ -57,7 +57,7 @@ impl MetropolisAdjusted {
 
     /// Makes `count` steps of each sample of a batch.
     ///
-    /// A proposal whose density is 0 or not a number is not accepted.
+    /// A proposal whose density is 0 or not a number is not accepted; a density that returns an error ends the run with it.
     ///
     /// # Errors
     /// Typed errors for a start that is empty, no float, not finite, or of density 0; those of the density.
@@ -69,6 +69,7 @@ impl MetropolisAdjusted {
         rng: &mut Generator,
     ) -> Result<Chain> {
         let batch = check::batch("x", x)?;
+        check::float("x", x)?;
         check::finite("x", x)?;
         let mut x = x.detach();
         let (mut log_density, mut score) = evaluate(density, &x)?;
@@ -83,19 +84,22 @@ impl MetropolisAdjusted {
                 (self.step.sqrt().into(), &z),
             ])?;
             let (its_density, its_score) = evaluate(density, &proposal)?;
-            // log q(x | y) − log q(y | x), with y − x − ½ h s(x) = √h z.
-            let back = combine(&[
-                (1.0.into(), &x),
-                ((-1.0).into(), &proposal),
-                ((-0.5 * self.step).into(), &its_score),
-            ])?;
-            let squares = |x: &Tensor| host(&shape::sum_squares_per_sample(x)?);
-            let (forth, back) = (squares(&z)?, squares(&back)?);
+            // ‖y − x − ½ h s(x)‖² of the step as it was rounded, and of the one back.
+            let distances = |to: &Tensor, from: &Tensor, score: &Tensor| {
+                let miss = combine(&[
+                    (1.0.into(), to),
+                    ((-1.0).into(), from),
+                    ((-0.5 * self.step).into(), score),
+                ])?;
+                host(&shape::sum_squares_per_sample(&miss)?)
+            };
+            let forth = distances(&proposal, &x, &score)?;
+            let back = distances(&x, &proposal, &its_score)?;
             let (before, after) = (host(&log_density)?, host(&its_density)?);
             let uniform = rng.values(&StandardUniform, batch);
             let take: Vec<u8> = (0..batch)
                 .map(|i| {
-                    let transition = 0.5 * (forth[i] - back[i] / self.step);
+                    let transition = 0.5 * (forth[i] - back[i]) / self.step;
                     let ratio = after[i] - before[i] + transition;
                     u8::from(uniform[i].ln() < ratio && ratio.is_finite())
                 })

@@ -52,6 +52,7 @@ impl Unadjusted {
         rng: &mut Generator,
     ) -> Result<Tensor> {
         check::batch("x", x)?;
+        check::float("x", x)?;
         check::finite("x", x)?;
         let mut x = x.detach();
         for _ in 0..count {

@@ -13,7 +13,7 @@ use super::{UniformDequantization, numbers};
 #[non_exhaustive]
 pub enum Convention {
     /// By a density of data with uniform noise: an upper bound of the bits of the levels, on average over the noise (Theis,
-    /// van den Oord and Bethge 2016, eq. 7).
+    /// van den Oord and Bethge 2016, section 3.1).
     UniformDequantization(UniformDequantization),
     /// By probabilities of the levels themselves, or a bound of them.
     Levels,
@@ -28,7 +28,7 @@ pub enum Convention {
 /// // Two samples of 10 dimensions, each level with probability 1/4 and 1/16.
 /// let nats = Tensor::new(&[10.0 * 4f64.ln(), 10.0 * 16f64.ln()], &Device::Cpu)?;
 /// let bits = BitsPerDimension::of_levels(&nats, 10)?;
-/// assert!((bits.mean - 3.0).abs() < 1e-14 && (bits.standard_error - 1.0).abs() < 1e-14);
+/// assert!((bits.mean - 3.0).abs() < 1e-14 && (bits.standard_error.unwrap() - 1.0).abs() < 1e-14);
 /// assert_eq!(bits.to_string(), "3.0000 ± 1.0000 bits per dimension (of levels)");
 /// # Ok(())
 /// # }
@@ -40,8 +40,8 @@ pub struct BitsPerDimension {
     pub bits: Vec<f64>,
     /// Their mean.
     pub mean: f64,
-    /// The standard error of the mean, by the spread of the samples; NaN for one sample.
-    pub standard_error: f64,
+    /// The standard error of the mean, by the spread of two samples or more.
+    pub standard_error: Option<f64>,
     /// How they were counted.
     pub convention: Convention,
 }
@@ -64,7 +64,7 @@ impl BitsPerDimension {
         let mean = bits.iter().sum::<f64>() / count;
         let squares: f64 = bits.iter().map(|b| (b - mean).powi(2)).sum();
         BitsPerDimension {
-            standard_error: (squares / (count * (count - 1.0))).sqrt(),
+            standard_error: (bits.len() > 1).then(|| (squares / (count * (count - 1.0))).sqrt()),
             mean,
             bits,
             convention,
@@ -86,11 +86,10 @@ impl fmt::Display for Convention {
 
 impl fmt::Display for BitsPerDimension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mean, error) = (self.mean, self.standard_error);
-        write!(
-            f,
-            "{mean:.4} ± {error:.4} bits per dimension ({})",
-            self.convention
-        )
+        write!(f, "{:.4}", self.mean)?;
+        if let Some(error) = self.standard_error {
+            write!(f, " ± {error:.4}")?;
+        }
+        write!(f, " bits per dimension ({})", self.convention)
     }
 }

@@ -66,6 +66,7 @@ pub struct Likelihood<'a, F: ?Sized, S: ?Sized> {
     end: f64,
     deviation: Option<f64>,
     trace: Trace,
+    first_sample: u64,
 }
 
 // A reference, whatever it refers to.
@@ -114,11 +115,20 @@ impl<'a, F: Jvp + ?Sized, S: Schedule + ?Sized> Likelihood<'a, F, S> {
             end: 1.0,
             deviation: None,
             trace: Trace::Exact,
+            first_sample: 0,
         }
     }
 
-    /// Between other times. Where the velocity is infinite at 1, end shortly before (score SDEs take 1 − 1e-5): the density is then that of data with
-    /// the little noise that is left there.
+    /// For samples numbered from `first` on: their probes are what they would be beside all others, and differ from those of other numbers.
+    pub fn first_sample(self, first: u64) -> Self {
+        Likelihood {
+            first_sample: first,
+            ..self
+        }
+    }
+
+    /// Between other times. Where the velocity is infinite at 1, end shortly before (score SDEs take 1 − 1e-5): the density is then that of
+    /// the state `α x1 + σ x0` there, with the little noise that is left.
     ///
     /// # Errors
     /// [`Error::Range`] unless `0 ≤ start < end ≤ 1`.
@@ -197,11 +207,12 @@ impl<'a, F: Jvp + ?Sized, S: Schedule + ?Sized> Likelihood<'a, F, S> {
                 self.schedule.sigma(self.start),
             )?,
         };
+        let x = &x.detach();
         let probes = self.probes(x)?;
         let field = |t: &Time, (x, _): &(Tensor, Tensor)| self.slopes(t, x, &probes);
         let columns = probes.len().max(1);
         let zeros = Tensor::zeros((batch, columns), shape::wide(x)?.dtype(), x.device())?;
-        let solution = solver.solve(&field, &(x.detach(), zeros), from, to)?;
+        let solution = solver.solve(&field, &(x.clone(), zeros), from, to)?;
         let (moved, integrals) = solution.end()?;
         // ∫ ∇·u dt from the start to the end, whichever way it was taken.
         let integrals = (integrals.to_dtype(DType::F64)? * (to - from).signum())?;
@@ -224,20 +235,13 @@ impl<'a, F: Jvp + ?Sized, S: Schedule + ?Sized> Likelihood<'a, F, S> {
         })
     }
 
-    /// Probes for each sample by its number in the batch; none for the exact divergence.
+    /// Probes for each sample by its number; none for the exact divergence.
     fn probes(&self, x: &Tensor) -> Result<Vec<Tensor>> {
         let Trace::Hutchinson { probe, count, key } = self.trace else {
             return Ok(Vec::new());
         };
         let mut rng = Generator::from(key);
-        let draw = |_| {
-            let z = rng.normal_by_sample(0, x)?;
-            match probe {
-                Probe::Gaussian => Ok(z),
-                // The sign of a normal number is 1 or −1 with equal chances.
-                Probe::Rademacher => Ok(z.ge(0.0)?.to_dtype(x.dtype())?.affine(2.0, -1.0)?),
-            }
-        };
+        let draw = |_| probe.draw_by_sample(self.first_sample, x, &mut rng);
         (0..count).map(draw).collect()
     }
 

@@ -3,8 +3,9 @@
 
 use std::f64::consts::LN_2;
 
-use advect_core::{Generator, Result, check};
+use advect_core::{Error, Generator, Result, check};
 use candle_core::{DType, Device, Tensor};
+use rand_distr::StandardUniform;
 
 use super::{BitsPerDimension, Convention, LogLikelihood, numbers};
 
@@ -36,7 +37,7 @@ impl UniformDequantization {
     /// Of levels so far apart.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) unless the width is above 0.
+    /// [`Error::Range`] unless the width is above 0.
     pub fn new(width: f64) -> Result<Self> {
         Ok(UniformDequantization {
             width: check::positive("width", width)?,
@@ -46,11 +47,11 @@ impl UniformDequantization {
     /// Of so many levels, the first and the last of which are these.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for fewer than two levels, or unless `first < last`.
+    /// [`Error::Range`] for fewer than two levels, or unless `first < last`.
     pub fn of_levels(count: usize, first: f64, last: f64) -> Result<Self> {
         if count < 2 {
             let accepted = "two levels or more";
-            return Err(advect_core::Error::range("count", count, accepted));
+            return Err(Error::range("count", count, accepted));
         }
         UniformDequantization::new((last - first) / (count - 1) as f64)
     }
@@ -60,15 +61,36 @@ impl UniformDequantization {
         self.width
     }
 
-    /// Data on levels, with noise.
+    /// Data on levels, with the generator's next noise.
     ///
     /// # Errors
-    /// [`Error::DType`](advect_core::Error::DType) unless the data is a float.
+    /// [`Error::DType`] unless the data is f16, f32 or f64 (the noise would be less than the spacing of bf16 numbers), `NonFinite` for NaN and
+    /// infinities.
     pub fn apply(&self, x: &Tensor, rng: &mut Generator) -> Result<Tensor> {
-        check::float("x", x)?;
-        let half = 0.5 * self.width;
-        let noise = rng.uniform(-half..half, x.shape(), DType::F64, &Device::Cpu)?;
-        Ok((x + noise.to_dtype(x.dtype())?.to_device(x.device())?)?)
+        let noise = rng.uniform(-0.5..0.5, x.shape(), DType::F64, &Device::Cpu)?;
+        self.add(x, noise)
+    }
+
+    /// The same for samples numbered from `first` on: the noise of a sample depends on its number, not on the others beside it.
+    ///
+    /// # Errors
+    /// As [`UniformDequantization::apply`], and for numbers as [`Generator::values_by_sample`].
+    pub fn apply_by_sample(&self, first: u64, x: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        let samples = check::batch("x", x)?;
+        let width = x.elem_count() / samples;
+        let noise = rng.values_by_sample(&StandardUniform, first, samples, width)?;
+        let noise = Tensor::from_vec(noise, x.dims(), &Device::Cpu)?;
+        self.add(x, (noise - 0.5)?)
+    }
+
+    /// Adds noise within half a unit, times the width.
+    fn add(&self, x: &Tensor, noise: Tensor) -> Result<Tensor> {
+        if !matches!(x.dtype(), DType::F16 | DType::F32 | DType::F64) {
+            return Err(Error::dtype("x", x.dtype(), "f16, f32 or f64"));
+        }
+        check::finite("x", x)?;
+        let noise = (noise * self.width)?.to_dtype(x.dtype())?;
+        Ok((x + noise.to_device(x.device())?)?)
     }
 
     /// The bits of log-densities that were found for data with this noise.

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `SamplingProgress` | draws a progress bar (feature `progress`, on by default) |
 //! | [`Snapshots`] | keeps states on the way |
+//! | [`Both`] | tells two others |
 //! | any `FnMut(&Reached)` | what it likes; it may return nothing, or a `Result<ControlFlow<()>>` to halt |
 
 #[cfg(feature = "progress")]
@@ -61,9 +62,50 @@ impl Verdict for () {
     }
 }
 
+impl Verdict for ControlFlow<()> {
+    fn control(self) -> Result<ControlFlow<()>> {
+        Ok(self)
+    }
+}
+
+impl Verdict for Result<()> {
+    fn control(self) -> Result<ControlFlow<()>> {
+        self.map(ControlFlow::Continue)
+    }
+}
+
 impl Verdict for Result<ControlFlow<()>> {
     fn control(self) -> Result<ControlFlow<()>> {
         self
+    }
+}
+
+/// Two observers: the run goes on if both say so.
+///
+/// ```
+/// use advect_samplers::observer::{Both, Snapshots};
+/// # fn main() -> advect_core::Result<()> {
+/// let (mut few, mut many) = (Snapshots::every(10)?, Snapshots::every(1)?);
+/// let mut both = Both(&mut few, &mut many);
+/// # let _ = &mut both;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Both<'a>(pub &'a mut dyn Observer, pub &'a mut dyn Observer);
+
+impl Observer for Both<'_> {
+    fn observe(&mut self, reached: &Reached<'_>) -> Result<ControlFlow<()>> {
+        let verdicts = [self.0.observe(reached)?, self.1.observe(reached)?];
+        Ok(match verdicts.contains(&ControlFlow::Break(())) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
+    }
+}
+
+impl std::fmt::Debug for Both<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Both")
     }
 }
 

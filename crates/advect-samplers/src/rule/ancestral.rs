@@ -12,7 +12,7 @@ pub enum Variance {
     /// `σ'² (1 − r²)`, that of `q(x' | x, x1)`: β̃ of DDPM, the smaller.
     #[default]
     Posterior,
-    /// `σ² (1 − r²)`, that of `q(x | x')`: β of DDPM, the larger.
+    /// `σ² (1 − r²) (α'² + σ'²)/(α² + σ²)`, the true one for data N(0, I): β of DDPM on variance-preserving paths, the larger.
     Forward,
     /// Between the two, `exp(f ln β + (1 − f) ln β̃)` with `f = (v + 1)/2` for a v that the network gives (Nichol and
     /// Dhariwal 2021, eq. 15): of a [model with variances](crate::Model::with_variances).
@@ -76,14 +76,16 @@ impl Rule for Ancestral {
         }
         let z = run.normal_like(x)?;
         let removed = removed(leg).sqrt();
+        let (small, large) = (to.sigma * removed, from.sigma * removed);
+        let large = large * to.alpha.hypot(to.sigma) / from.alpha.hypot(from.sigma);
         match self.variance {
-            Variance::Posterior => estimate.mix(to.alpha, noise, &[(to.sigma * removed, &z)]),
-            Variance::Forward => estimate.mix(to.alpha, noise, &[(from.sigma * removed, &z)]),
+            Variance::Posterior => estimate.mix(to.alpha, noise, &[(small, &z)]),
+            Variance::Forward => estimate.mix(to.alpha, noise, &[(large, &z)]),
             Variance::Learned => {
-                let (small, large) = ((to.sigma * removed).ln(), (from.sigma * removed).ln());
+                let (small, large) = (small.ln(), large.ln());
                 // The logarithm of the deviation, linear in v.
                 let (slope, middle) = (0.5 * (large - small), 0.5 * (large + small));
-                let deviation = estimate.variance()?.affine(slope, middle)?.exp()?;
+                let deviation = estimate.variance_fraction()?.affine(slope, middle)?.exp()?;
                 estimate.mix(to.alpha, noise, &[(1.0, &(deviation * z)?)])
             }
         }

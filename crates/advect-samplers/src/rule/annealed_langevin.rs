@@ -5,14 +5,15 @@ use advect_core::{Result, check};
 use advect_ops::combine;
 use candle_core::Tensor;
 
-use super::Rule;
+use super::{Rule, with_data};
 use crate::{Leg, Level, Run};
 
 /// At each level, `count` Langevin steps `x ← x + ½ δ s + √δ z` with `δ = ε σ²/σ_last²`, where s is the score and σ_last the
 /// least noise of the grid; then on to the next level, with `x/α` as it is.
 ///
-/// A grid that ends with clean data has no steps there; [`LastStep::Denoise`](crate::LastStep::Denoise) adds the last denoising
-/// (Jolicoeur-Martineau et al., 2021), without which samples keep the least noise. NCSN's constants are ten levels from 1 to 0.01 that
+/// Take a grid that ends with clean data: there are no steps there, and [`LastStep::Denoise`](crate::LastStep::Denoise) makes the last leg
+/// a denoising (Jolicoeur-Martineau et al., 2021), without which samples keep the least noise. (On a grid that ends noisy, another last step
+/// than the plain one takes the place of the last level's steps.) NCSN's constants are ten levels from 1 to 0.01 that
 /// fall geometrically, 100 steps each, ε = 2e-5.
 ///
 /// ```
@@ -67,6 +68,7 @@ impl Rule for AnnealedLangevin {
     type Memory = ();
 
     fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
+        with_data(leg)?;
         let least = leg.least.sigma;
         let mut x = x.clone();
         if leg.index == 0 {

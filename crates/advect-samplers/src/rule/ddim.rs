@@ -1,6 +1,6 @@
 //! Denoising diffusion implicit models (Song, Meng and Ermon 2021, eq. 12 and 16).
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, check};
 use candle_core::Tensor;
 
 use super::{Rule, removed};
@@ -50,10 +50,9 @@ impl Ddim {
     /// # Errors
     /// [`Error::Range`] otherwise.
     pub fn eta(self, eta: f64) -> Result<Self> {
-        match (0.0..=1.0).contains(&eta) {
-            true => Ok(Ddim { eta }),
-            false => Err(Error::range("eta", eta, "a number in [0, 1]")),
-        }
+        Ok(Ddim {
+            eta: check::fraction("eta", eta)?,
+        })
     }
 }
 
@@ -79,9 +78,9 @@ impl Rule for Ddim {
         }
         let to = leg.to;
         if leg.from.is_clean() {
-            // No field is asked without noise: the noise of the next level stands for it.
-            let estimate = run.evaluate(to.time, x)?;
-            return estimate.mix(0.0, to.sigma, &[(to.alpha, x)]);
+            // No field is asked without noise: what it sees at the next level, where the data is `α x1`, stands for it.
+            let scaled = (x * (to.alpha / leg.from.alpha))?;
+            return (run.evaluate(to.time, &scaled)?).mix(0.0, to.sigma, &[(1.0, &scaled)]);
         }
         run.evaluate(leg.from.time, x)?.mix(to.alpha, to.sigma, &[])
     }

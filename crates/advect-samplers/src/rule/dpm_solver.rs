@@ -1,9 +1,9 @@
-//! DPM-Solver++ (Lu et al., DPM-Solver++: fast solver for guided sampling of diffusion probabilistic models, 2022,
-//! algorithm 2 and appendix; its SDE as in their section 6).
+//! DPM-Solver++ (Lu et al., DPM-Solver++: fast solver for guided sampling of diffusion probabilistic models, 2022: "2M" is
+//! their algorithm 2; "3M" is in their code).
 
 use std::collections::VecDeque;
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, check};
 use candle_core::Tensor;
 
 use super::Rule;
@@ -19,8 +19,8 @@ use crate::{Leg, Run};
 /// Steps begin with order 1 and rise; the step to clean data, for which h is infinite, is of order 1, and before it, on
 /// grids of fewer than 15 steps, one of at most 2, which the authors found more stable.
 ///
-/// The order 3 here has the full second derivative. The published "3M" takes half of it, which makes it converge with order
-/// 2 (and a smaller constant than 2M): [`DpmSolver::published_third_order`].
+/// The order 3 here has the full second derivative. The "3M" of the authors' code, k-diffusion and diffusers takes half of it, which makes
+/// it converge with order 2 (and a smaller constant than 2M): [`DpmSolver::customary_third_order`].
 ///
 /// ```
 /// use advect_samplers::grid::UniformLogSnr;
@@ -55,8 +55,8 @@ impl DpmSolver {
         }
     }
 
-    /// "3M" as it was published and is in use elsewhere, with half of the second derivative.
-    pub fn published_third_order() -> Self {
+    /// "3M" as it is in use elsewhere, with half of the second derivative.
+    pub fn customary_third_order() -> Self {
         DpmSolver {
             order: 3,
             eta: 0.0,
@@ -69,10 +69,10 @@ impl DpmSolver {
     /// # Errors
     /// [`Error::Range`] otherwise.
     pub fn stochastic(self, eta: f64) -> Result<Self> {
-        match (0.0..=1.0).contains(&eta) {
-            true => Ok(DpmSolver { eta, ..self }),
-            false => Err(Error::range("eta", eta, "a number in [0, 1]")),
-        }
+        Ok(DpmSolver {
+            eta: check::fraction("eta", eta)?,
+            ..self
+        })
     }
 
     /// The order of a step, with so many values in memory.
@@ -168,6 +168,7 @@ impl Rule for DpmSolver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Level;
 
     #[test]
     fn derivatives_of_a_parabola_are_exact() {
@@ -177,6 +178,37 @@ mod tests {
         let (slope, curvature) = derivatives(&[0.7, 0.4]);
         let sum = |w: [f64; 3]| w.iter().zip(values).map(|(w, v)| w * v).sum::<f64>();
         assert!((sum(slope) + 3.0).abs() < 1e-13 && (sum(curvature) - 10.0).abs() < 1e-13);
+    }
+
+    #[test]
+    fn orders_rise_and_fall() {
+        let orders = |count: usize, clean: bool| -> Vec<usize> {
+            let rule = DpmSolver::order(3).unwrap();
+            let noisy = |index: usize| Level {
+                log_snr: index as f64,
+                sigma: 1.0,
+                ..Level::clean()
+            };
+            let end = if clean { Level::clean() } else { noisy(count) };
+            let order = |index| {
+                let to = if index + 1 == count {
+                    end
+                } else {
+                    noisy(index + 1)
+                };
+                let leg = Leg {
+                    index,
+                    count,
+                    end,
+                    ..Leg::new(noisy(index), to)
+                };
+                rule.order_of(&leg, index + 1)
+            };
+            (0..count).map(order).collect()
+        };
+        assert_eq!(orders(6, true), [1, 2, 3, 3, 2, 1]);
+        assert_eq!(orders(6, false), [1, 2, 3, 3, 3, 3]);
+        assert_eq!(orders(16, true)[12..], [3, 3, 3, 1]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::f64::consts::SQRT_2;
 use advect_core::{Error, Result, check};
 use candle_core::Tensor;
 
-use super::Rule;
+use super::{Rule, with_data};
 use crate::{Leg, Level, Run};
 
 /// Steps of `d(x/α) = ε d(σ/α)`, whose slope is the expected noise ε: Euler's method, or Heun's, of order 2, which corrects
@@ -93,7 +93,7 @@ impl EdmRule {
     fn stir(&self, run: &mut Run<'_>, leg: &Leg, x: &Tensor) -> Result<(Level, Tensor)> {
         let (from, ratio) = (leg.from, leg.from.ratio());
         let gamma = (self.churn / leg.count as f64).min(SQRT_2 - 1.0);
-        if gamma == 0.0 || ratio < self.range.0 || ratio > self.range.1 {
+        if gamma == 0.0 || run.is_quiet() || ratio < self.range.0 || ratio > self.range.1 {
             return Ok((from, x.clone()));
         }
         let schedule = run.model().schedule();
@@ -115,10 +115,7 @@ impl Rule for EdmRule {
 
     fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
         let to = leg.to;
-        if leg.from.alpha == 0.0 {
-            let accepted = "levels with data in them, such as those of Karras";
-            return Err(Error::range("grid", "a level with α = 0", accepted));
-        }
+        with_data(leg)?;
         let (from, x) = self.stir(run, leg, x)?;
         let estimate = run.evaluate(from.time, &x)?;
         let ahead = estimate.mix(to.alpha, to.sigma, &[])?;

@@ -4,16 +4,16 @@
 //! | --- | --- | --- |
 //! | [`Ancestral`] | DDPM's reverse step | 1 |
 //! | [`Ddim`] | DDIM with any η, invertible for η = 0 | 1 |
-//! | [`EdmRule`] | Euler or Heun in `σ/α`, with churn | 1, or 2 but in the last step |
+//! | [`EdmRule`] | Euler or Heun in `σ/α`, with churn | 1, or 2 but in a step to clean data |
 //! | [`DpmSolver`] | DPM-Solver++ multistep of order 1, 2 or 3, or its SDE | 1 |
 //! | [`UniPc`] | UniPC of order 1, 2 or 3 | 1 |
 //! | [`Plms`] | pseudo linear multistep (PNDM) | 1, and 2 in the first step |
 //! | [`ReverseSde`] | the reverse-time SDE with any diffusion strength | 1 or 2 |
 //! | [`AnnealedLangevin`] | Langevin steps at each level (NCSN) | as many |
-//! | [`PredictorCorrector`] | another rule, and Langevin steps after it | 1 and as many |
+//! | [`PredictorCorrector`] | another rule, and Langevin steps after it | the rule's, and as many |
 //!
-//! A rule and a [`Grid`] make a sampler: `Ddim::new().on(UniformTime::new(50)?)`. All work on any affine path, as they see no
-//! more of it than α and σ at both ends of a step, and the expected data and noise.
+//! A rule and a [`Grid`] make a sampler: `Ddim::new().on(UniformTime::new(50)?)`. All work on any affine path, for any prediction.
+//! [`EdmRule`], [`Plms`] and [`AnnealedLangevin`] need levels with some data in them, α > 0.
 
 mod ancestral;
 mod annealed_langevin;
@@ -39,7 +39,7 @@ pub use edm::EdmRule;
 pub use plms::Plms;
 pub use predictor_corrector::PredictorCorrector;
 pub use reverse_sde::{ReverseSde, SdeMethod};
-pub use uni_pc::UniPc;
+pub use uni_pc::{UniPc, UniPcMemory};
 
 /// How one step is made. A rule of one's own is one impl:
 ///
@@ -104,6 +104,15 @@ pub trait Rule {
     {
         GridSampler::new(self, grid)
     }
+}
+
+/// Refuses a leg that begins with pure noise, for rules that know of the data by `x/α`.
+fn with_data(leg: &Leg) -> Result<()> {
+    if leg.from.alpha == 0.0 {
+        let accepted = "levels with data in them, such as those of Karras or Respaced";
+        return Err(Error::range("grid", "a level with α = 0", accepted));
+    }
+    Ok(())
 }
 
 /// The part `1 − r²` of the variance that a step takes away, where `r = α_from σ_to / (α_to σ_from)`.

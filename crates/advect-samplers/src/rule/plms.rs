@@ -1,14 +1,15 @@
-//! Pseudo linear multistep (Liu et al., Pseudo numerical methods for diffusion models on manifolds, 2022, eq. 11–12 and
-//! algorithm 2, with the start that Stable Diffusion made usual).
+//! Pseudo linear multistep (Liu et al., Pseudo numerical methods for diffusion models on manifolds, 2022, with the start that
+//! Stable Diffusion made usual).
 
-use advect_core::{Error, Result};
+use advect_core::Result;
 use candle_core::Tensor;
 
-use super::Rule;
+use super::{Rule, with_data};
 use crate::{Leg, Run};
 
 /// DDIM's step, `x' = (α'/α) x + (σ' − α' σ/α) e`, with the noise e extrapolated from up to four levels by the weights of
-/// Adams and Bashforth for equal steps; Heun's method in the first step. For grids of equal steps; known as PNDM without its Runge–Kutta steps.
+/// Adams and Bashforth for equal steps; Heun's method in the first step. Of order 2, and for grids of equal steps; known as PNDM without
+/// its Runge–Kutta steps. The data is the small difference of large numbers here, which 16 bits don't have.
 ///
 /// ```
 /// use advect_samplers::grid::Respaced;
@@ -41,10 +42,7 @@ impl Rule for Plms {
         x: &Tensor,
     ) -> Result<Tensor> {
         let (from, to) = (leg.from, leg.to);
-        if from.alpha == 0.0 {
-            let accepted = "levels with data in them, such as those of Respaced";
-            return Err(Error::range("grid", "a level with α = 0", accepted));
-        }
+        with_data(leg)?;
         let of_x = to.alpha / from.alpha;
         let of_noise = to.sigma - of_x * from.sigma;
         let estimate = run.evaluate(from.time, x)?;

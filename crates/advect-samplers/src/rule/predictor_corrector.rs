@@ -1,4 +1,5 @@
-//! Predictor–corrector sampling (Song et al. 2021a, algorithm 1, with the corrector of algorithms 4 and 5).
+//! Predictor–corrector sampling (Song et al. 2021a, algorithm 1, with the corrector of algorithm 4; that of algorithm 5 has a factor
+//! 1 − β_i more, which is near 1).
 
 use advect_core::{Result, check, shape};
 use advect_ops::combine;

@@ -1,5 +1,5 @@
-//! The reverse-time SDE with any diffusion strength (Song et al. 2021a, eq. 6; Albergo, Boffi and Vanden-Eijnden 2023,
-//! corollary 18; Ma et al., SiT, 2024, eq. 4).
+//! The reverse-time SDE with any diffusion strength (Song et al. 2021a, eq. 6; Albergo, Boffi and Vanden-Eijnden 2023; Ma et
+//! al., SiT, 2024).
 
 use advect_core::{Error, Field, Result, Time};
 use advect_ops::combine;
@@ -27,8 +27,8 @@ pub enum SdeMethod {
 /// `dx = [u + ½ w² s] dt + w dW` with the velocity u, the score s and any w(t): its marginals are those of the path whatever
 /// w is. w = 0 is the probability-flow ODE; the forward process's g is the reverse SDE of score models.
 ///
-/// Where the score is infinite, at σ = 0, the SDE can't be asked: end a step short of it with
-/// [`LastStep`](crate::LastStep), or take a grid that ends before. A step to clean data is without noise.
+/// At clean data the score is infinite, and the SDE can't be asked: a step there goes to the expected data. On a grid that ends
+/// before, [`LastStep`](crate::LastStep) says how the last step is made; without noise it is Euler's.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -105,11 +105,18 @@ impl<W: Strength> Rule for ReverseSde<W> {
 
     fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
         let (start, end) = (leg.from.time, leg.to.time);
-        if start == end {
-            // From the least noise of a schedule to clean data: no time passes.
+        if leg.to.is_clean() {
             return run.evaluate(start, x)?.data();
         }
-        let silent = run.is_quiet() || leg.to.is_clean();
+        if run.is_quiet() {
+            let drift = self.drift(run, start, x)?;
+            return combine(&[(1.0.into(), x), ((end - start).into(), &drift)]);
+        }
+        // Where the noise is asked; the drift checks the rest.
+        self.squared(run, start)?;
+        if self.method != SdeMethod::EulerMaruyama {
+            self.squared(run, end)?;
+        }
         let (key, first) = run.noise_key();
         let path = BrownianPath::new(key, x, start, end)?.by_sample(first);
         let run = &*run;
@@ -117,10 +124,8 @@ impl<W: Strength> Rule for ReverseSde<W> {
             Time::Shared(t) => self.drift(run, *t, x),
             Time::PerSample(_) => Err(Error::range("t", "one per sample", "one for all")),
         };
-        let noise = Additive(|t: f64| match silent {
-            true => 0.0,
-            false => (self.strength.squared(run.model().schedule(), t)).sqrt(),
-        });
+        let schedule = run.model().schedule();
+        let noise = Additive(|t: f64| self.strength.squared(schedule, t).sqrt());
         let interval = Interval::Shared { start, end };
         let field: &dyn Field = &drift;
         let step = match self.method {

@@ -1,5 +1,5 @@
-//! UniPC (Zhao et al., UniPC: a unified predictor-corrector framework for fast sampling of diffusion models, 2023,
-//! algorithms 5–8, for the expected data, with B(h) = e^h − 1).
+//! UniPC (Zhao et al., UniPC: a unified predictor-corrector framework for fast sampling of diffusion models, 2023; for the
+//! expected data, with B(h) = e^h − 1).
 
 use std::collections::VecDeque;
 
@@ -45,8 +45,18 @@ impl UniPc {
 pub struct UniPcMemory {
     /// λ and the expected data at earlier levels, the latest first.
     values: VecDeque<(f64, Tensor)>,
-    /// The last step: its leg, where it started, and its order.
-    last: Option<(Leg, Tensor, usize)>,
+    last: Option<Last>,
+}
+
+/// The last step.
+#[derive(Debug)]
+struct Last {
+    leg: Leg,
+    order: usize,
+    /// The state at its start.
+    start: Tensor,
+    /// The state that it led to.
+    predicted: Tensor,
 }
 
 /// `x' = (σ'/σ) x + α' (1 − e^(−h)) (D₀ + Σ_k ρ_k (D_k − D₀)/r_k)`, the D_k at places λ + r_k h: places before, at which values
@@ -142,19 +152,26 @@ impl Rule for UniPc {
         let values = &mut memory.values;
         let mut x = x.clone();
         // A step from pure noise is infinitely long: it is left as it is.
-        if let Some((before, start, order)) = &memory.last
-            && before.log_ratio().is_finite()
+        if let Some(last) = &memory.last
+            && last.leg.log_ratio().is_finite()
         {
-            let mut others = places(values, before, *order);
+            let mut others = places(values, &last.leg, last.order);
             others.push((1.0, &data));
-            let rho = match order {
+            let rho = match last.order {
                 1 => vec![0.5],
                 _ => {
                     let at: Vec<f64> = others.iter().map(|(r, _)| *r).collect();
-                    weights(&at, before.log_ratio())
+                    weights(&at, last.leg.log_ratio())
                 }
             };
-            x = step(before, start, &values[0].1, &others, &rho)?;
+            let corrected = step(&last.leg, &last.start, &values[0].1, &others, &rho)?;
+            // What else was done to the state since, a corrector's noise say, stays.
+            let terms = [
+                (1.0.into(), &x),
+                (1.0.into(), &corrected),
+                ((-1.0).into(), &last.predicted),
+            ];
+            x = advect_ops::combine(&terms)?;
         }
         values.push_front((0.5 * leg.from.log_snr, data));
         values.truncate(3);
@@ -170,7 +187,12 @@ impl Rule for UniPc {
             }
         };
         let next = step(leg, &x, &values[0].1, &others, &rho)?;
-        memory.last = Some((*leg, x, order));
+        memory.last = Some(Last {
+            leg: *leg,
+            order,
+            start: x,
+            predicted: next.clone(),
+        });
         Ok(next)
     }
 }

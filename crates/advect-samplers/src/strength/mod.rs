@@ -3,7 +3,7 @@
 //! | strength | w²(t) |
 //! | --- | --- |
 //! | [`ForwardDiffusion`] | `c g²`, of the forward process: the reverse SDE of score models for c = 1, the flow for c = 0 |
-//! | [`NoiseLevel`] | `c σ`: finite everywhere on paths from pure noise (SiT's choice) |
+//! | [`NoiseLevel`] | `c σ`: finite everywhere on paths from pure noise (a choice of SiT's) |
 //! | any `Fn(f64) -> f64` | of one's own |
 
 use advect_core::{Result, check};
@@ -54,7 +54,7 @@ impl Strength for ForwardDiffusion {
     }
 }
 
-/// `c σ(t)` (Ma et al., SiT, 2024, section 3.4).
+/// `c σ(t)` (Ma et al., SiT, 2024). Their code, whose noise is `√(2 D)`, has c = 2 by its form "sigma".
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NoiseLevel(f64);
 

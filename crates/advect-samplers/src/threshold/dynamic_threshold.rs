@@ -1,8 +1,8 @@
 //! A bound that each sample sets for itself (Saharia et al., Photorealistic text-to-image diffusion models with deep language
 //! understanding, 2022, section 2.3).
 
-use advect_core::{Error, Result, check, shape};
-use candle_core::{DType, Device, Tensor};
+use advect_core::{Coefficient, Error, Result, check};
+use candle_core::{DType, Tensor};
 
 use super::Threshold;
 
@@ -71,16 +71,9 @@ impl Threshold for DynamicThreshold {
         let batch = check::batch("data", data)?;
         let rows = data.detach().abs()?.reshape((batch, ()))?;
         let mut rows = rows.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-        let bounds = rows
-            .iter_mut()
-            .map(|row| self.quantile(row).max(self.limit));
-        let bounds = Tensor::from_vec(bounds.collect::<Vec<f64>>(), batch, &Device::Cpu)?;
-        let wide = shape::wide(data)?;
-        let bounds = (bounds.to_dtype(wide.dtype())?).to_device(data.device())?;
-        let bounds = shape::column(&bounds, data.rank())?;
-        let scaled = wide.broadcast_mul(&(bounds.recip()? * self.limit)?)?;
-        let bounded = scaled.clamp(-self.limit, self.limit)?;
-        Ok(bounded.to_dtype(data.dtype())?)
+        let factor = |row: &mut Vec<f64>| self.limit / self.quantile(row).max(self.limit);
+        let factors = Coefficient::PerSample(rows.iter_mut().map(factor).collect());
+        Ok(factors.times(data)?.clamp(-self.limit, self.limit)?)
     }
 }
 

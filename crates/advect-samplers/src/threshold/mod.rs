@@ -23,6 +23,18 @@ pub trait Threshold {
     fn apply(&self, data: &Tensor) -> Result<Tensor>;
 }
 
+impl<T: Threshold + ?Sized> Threshold for &T {
+    fn apply(&self, data: &Tensor) -> Result<Tensor> {
+        (**self).apply(data)
+    }
+}
+
+impl<T: Threshold + ?Sized> Threshold for Box<T> {
+    fn apply(&self, data: &Tensor) -> Result<Tensor> {
+        (**self).apply(data)
+    }
+}
+
 /// A field of [`Prediction::Data`](advect_paths::Prediction::Data) under a [`Threshold`]: of the same prediction. Noise and
 /// velocity then follow from the bounded data.
 ///
@@ -66,6 +78,8 @@ impl<F: Field + ?Sized, T: Threshold> Field for Thresholded<'_, F, T> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         let data = self.denoiser.at(t, x)?;
         check::alike("field", &data, "x", x)?;
+        // A bound would hide what is not finite.
+        check::finite("field", &data)?;
         self.threshold.apply(&data)
     }
 }

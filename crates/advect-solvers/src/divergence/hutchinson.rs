@@ -31,6 +31,20 @@ impl Probe {
             }
         }
     }
+
+    /// A probe for each sample of x, numbered from `first` on: the probe of a sample depends on its number, not on the
+    /// others beside it.
+    ///
+    /// # Errors
+    /// As [`Generator::normal_by_sample`].
+    pub fn draw_by_sample(self, first: u64, x: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        let z = rng.normal_by_sample(first, x)?;
+        match self {
+            Probe::Gaussian => Ok(z),
+            // The sign of a normal number is 1 or −1 with equal chances.
+            Probe::Rademacher => Ok(z.ge(0.0)?.to_dtype(x.dtype())?.affine(2.0, -1.0)?),
+        }
+    }
 }
 
 /// The mean of `v · ∂f/∂x v` over probes v: unbiased, at one Jacobian–vector product a probe.

@@ -1,0 +1,119 @@
+//! What one evaluation of a field tells.
+
+use advect_core::{Coefficient, Error, Result};
+use advect_ops::combine;
+use advect_paths::Prediction;
+use candle_core::Tensor;
+
+use crate::Model;
+
+/// What one evaluation tells of a state: with `x = α x1 + σ x0`, everything that is linear in the expected data and noise.
+#[derive(Debug)]
+pub struct Estimate<'a, 'x> {
+    model: Model<'a>,
+    time: f64,
+    x: &'x Tensor,
+    value: Tensor,
+    variance: Option<Tensor>,
+}
+
+impl<'a, 'x> Estimate<'a, 'x> {
+    pub(crate) fn new(
+        model: Model<'a>,
+        (time, x): (f64, &'x Tensor),
+        value: Tensor,
+        variance: Option<Tensor>,
+    ) -> Self {
+        Estimate {
+            model,
+            time,
+            x,
+            value,
+            variance,
+        }
+    }
+
+    /// The factors of x and of the value in `data E[x1 | x] + noise E[x0 | x]`.
+    fn factors(&self, data: f64, noise: f64) -> Result<[f64; 2]> {
+        let mut factors = [0.0; 2];
+        for (weight, to) in [(data, Prediction::Data), (noise, Prediction::Noise)] {
+            // A part that is not asked for need not exist.
+            if weight != 0.0 {
+                let Model {
+                    prediction,
+                    schedule,
+                    ..
+                } = self.model;
+                let [of_x, of_value] = prediction.factors(to, schedule, self.time)?;
+                factors[0] += weight * of_x;
+                factors[1] += weight * of_value;
+            }
+        }
+        Ok(factors)
+    }
+
+    /// `data E[x1 | x] + noise E[x0 | x] + Σ_k c_k y_k`, in one pass.
+    ///
+    /// # Errors
+    /// [`Error::Range`] where a part that is asked for does not follow from the prediction at this time.
+    pub fn mix(&self, data: f64, noise: f64, more: &[(f64, &Tensor)]) -> Result<Tensor> {
+        let [of_x, of_value] = self.factors(data, noise)?;
+        let mut terms: Vec<(Coefficient, &Tensor)> = Vec::with_capacity(more.len() + 2);
+        terms.push((of_value.into(), &self.value));
+        if of_x != 0.0 {
+            terms.push((of_x.into(), self.x));
+        }
+        let more = more.iter().filter(|(c, _)| *c != 0.0);
+        terms.extend(more.map(|(c, y)| (Coefficient::from(*c), *y)));
+        combine(&terms)
+    }
+
+    /// The field's value itself.
+    pub fn value(&self) -> &Tensor {
+        &self.value
+    }
+
+    /// What another prediction would be.
+    ///
+    /// # Errors
+    /// [`Error::Range`] where it does not follow from the model's at this time.
+    pub fn to(&self, prediction: Prediction) -> Result<Tensor> {
+        let Model {
+            prediction: from,
+            schedule,
+            ..
+        } = self.model;
+        match from.factors(prediction, schedule, self.time)? {
+            [0.0, 1.0] => Ok(self.value.clone()),
+            [0.0, of_value] => combine(&[(of_value.into(), &self.value)]),
+            [of_x, of_value] => combine(&[(of_x.into(), self.x), (of_value.into(), &self.value)]),
+        }
+    }
+
+    /// The expected data `E[x1 | x]`.
+    ///
+    /// # Errors
+    /// As [`Estimate::mix`].
+    pub fn data(&self) -> Result<Tensor> {
+        self.mix(1.0, 0.0, &[])
+    }
+
+    /// The expected noise `E[x0 | x]`.
+    ///
+    /// # Errors
+    /// As [`Estimate::mix`].
+    pub fn noise(&self) -> Result<Tensor> {
+        self.mix(0.0, 1.0, &[])
+    }
+
+    /// What interpolates the variances of a reverse step, in \[−1, 1\].
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a model without.
+    pub fn variance_fraction(&self) -> Result<&Tensor> {
+        self.variance.as_ref().ok_or_else(|| {
+            let accepted = "one with variances (Model::with_variances)";
+            Error::range("model", "one without learned variances", accepted)
+        })
+    }
+}
