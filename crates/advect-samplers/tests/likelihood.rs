@@ -8,10 +8,13 @@ use advect_core::{Error, Field, Generator, Key, Time};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, FiniteData, Gaussian, GaussianMixture, Law};
 use advect_paths::schedule::{
-    CondOt, Cosine, Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
+    CondOt, Cosine, DiscreteDiffusion, Schedule, SubVariancePreserving, VarianceExploding,
+    VariancePreserving,
 };
 use advect_samplers::grid::{GivenTimes, UniformLogSnr};
-use advect_samplers::likelihood::{Convention, Likelihood, UniformDequantization};
+use advect_samplers::likelihood::{
+    BitsPerDimension, Convention, Likelihood, UniformDequantization,
+};
 use advect_samplers::rule::{Ddim, Rule};
 use advect_samplers::{Level, Model, ProbabilityFlow, Run, Sampler};
 use advect_solvers::Solver;
@@ -178,6 +181,31 @@ fn bits_of_a_factorized_law_are_those_by_hand() {
         text.ends_with("bits per dimension (uniform dequantization of levels 0.5 apart)"),
         "{text}"
     );
+}
+
+/// Two levels with equal chances are one bit: the bound of the best network comes near it, from above.
+#[test]
+fn bits_of_the_variational_bound_are_those_of_the_data() {
+    use advect_objectives::decoder::Discretized;
+    use advect_objectives::objective::{ReverseVariance, VariationalBound};
+    let schedule = DiscreteDiffusion::linear(300, 1e-3, 0.06).unwrap();
+    let corners =
+        Tensor::new(&[[-1f64, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]], &CPU).unwrap();
+    let law = FiniteData::new(&corners).unwrap();
+    let x1 = law
+        .sample(1000, DType::F64, &CPU, &mut Generator::from_seed(1))
+        .unwrap();
+    let bound = VariationalBound::new(schedule.clone()).variance(ReverseVariance::Posterior);
+    let bound = bound.decoder(Discretized::new(2).unwrap());
+    let field = law.field(Prediction::Noise, &schedule);
+    let terms = bound
+        .terms(&field, &x1, &mut Generator::from_seed(2))
+        .unwrap();
+    assert_eq!(terms.steps.len(), 299);
+    let bits = BitsPerDimension::of_levels(&terms.total().unwrap(), 2).unwrap();
+    println!("{bits}");
+    let error = bits.standard_error.unwrap();
+    assert!(bits.mean > 1.0 - 3.0 * error && bits.mean < 1.1, "{bits}");
 }
 
 #[test]
