@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::cpu::matmul::{Nothing, Right, Start, multiply};
-use crate::cpu::matrix::{Matrix, Packed};
+use crate::cpu::matrix::{Matrix, PANEL, Packed};
 use crate::cpu::{Buffer, Float, by_dtype, host, sums};
 
 /// `|x_i − y_j|²` for points x of shape `(n, d)` and y `(m, d)`: n rows of m numbers in f64, on the host, never
@@ -65,16 +65,10 @@ fn by_dtype_of(x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
 }
 
 fn distances<T: Float>(x: &[T], y: &[T], n: usize, m: usize, d: usize) -> Vec<f64> {
-    let mut origin = vec![T::ZERO; d];
-    let weight = T::of(1.0 / n as f64);
-    for row in x.chunks_exact(d) {
-        for (o, x) in origin.iter_mut().zip(row) {
-            *o += *x * weight;
-        }
-    }
+    let origin = mean(x, n, d);
     let (x, x_norms) = centred(x, &origin);
     let (y, y_norms) = centred(y, &origin);
-    let packed = Packed::new(Matrix::new(&y, m, d).transposed());
+    let packed = pack(Matrix::new(&y, m, d));
     let mut out = vec![0.0; n * m];
     let time = n * m * d * size_of::<T>() / 200;
     let piece = parallel::piece(n, 8, time);
@@ -90,6 +84,58 @@ fn distances<T: Float>(x: &[T], y: &[T], n: usize, m: usize, d: usize) -> Vec<f6
         Arch::new().dispatch(task)
     });
     out
+}
+
+/// The mean of n points of d coordinates.
+fn mean<T: Float>(x: &[T], n: usize, d: usize) -> Vec<T> {
+    let mut mean = vec![T::ZERO; d];
+    let time = n * d * size_of::<T>() / 16;
+    let piece = parallel::piece(d, 64, time);
+    let tasks = (mean.chunks_mut(piece).enumerate())
+        .map(|(i, out)| Mean {
+            x,
+            d,
+            first: i * piece,
+            out,
+        })
+        .collect();
+    parallel::each(tasks, time, |task: Mean<'_, T>| Arch::new().dispatch(task));
+    mean
+}
+
+/// The means of some coordinates.
+struct Mean<'a, T> {
+    x: &'a [T],
+    d: usize,
+    first: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Float> WithSimd for Mean<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let weight = T::of(self.d as f64 / self.x.len() as f64);
+        for row in self.x.chunks_exact(self.d) {
+            for (out, x) in self.out.iter_mut().zip(&row[self.first..]) {
+                *out += *x * weight;
+            }
+        }
+    }
+}
+
+/// Points as columns, packed in parts, and where each part begins.
+fn pack<T: Float>(y: Matrix<'_, T>) -> Vec<(usize, Packed<T>)> {
+    let time = y.rows * y.columns / 2;
+    let piece = parallel::piece(y.rows, PANEL, time);
+    let starts = (0..y.rows).step_by(piece);
+    let mut parts: Vec<_> = starts.map(|first| (first, Packed::default())).collect();
+    parallel::each(parts.iter_mut().collect(), time, |(first, packed)| {
+        let end = y.rows.min(*first + piece);
+        *packed = Packed::new(y.rows(*first, end).transposed());
+    });
+    parts
 }
 
 /// Points seen from an origin, and their squared norms.
@@ -136,7 +182,7 @@ impl<T: Float> WithSimd for Centre<'_, T> {
 
 struct Product<'a, T> {
     x: Matrix<'a, T>,
-    y: &'a Packed<T>,
+    y: &'a [(usize, Packed<T>)],
     norms: (&'a [f64], &'a [f64]),
     out: &'a mut [f64],
 }
@@ -148,16 +194,11 @@ impl<T: Float> WithSimd for Product<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let (rows, columns) = (self.x.rows, self.norms.1.len());
         let mut products = vec![T::ZERO; rows * columns];
-        let right = Right::Packed(self.y);
-        multiply(
-            simd,
-            self.x,
-            right,
-            &mut products,
-            columns,
-            Start::Zero,
-            &mut Nothing,
-        );
+        for (first, part) in self.y {
+            let out = &mut products[*first..];
+            let right = Right::Packed(part);
+            multiply(simd, self.x, right, out, columns, Start::Zero, &mut Nothing);
+        }
         let lines = self
             .out
             .chunks_exact_mut(columns)

@@ -185,6 +185,17 @@ fn linear_layers() {
     }
 }
 
+/// Inputs of whole vectors, which few rows are multiplied with in registers.
+#[test]
+fn few_rows_of_whole_vectors() {
+    for width in [4, 8, 16, 32, 64, 128] {
+        for rows in [1, 3] {
+            let x = inputs(&[&[rows, width], &[13, width], &[13]]);
+            check_values(&Linear(Activation::Silu), &x, 20.0);
+        }
+    }
+}
+
 #[test]
 fn perceptrons() {
     for activation in Activation::ALL {

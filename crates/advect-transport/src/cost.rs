@@ -1,6 +1,6 @@
 //! Pairwise costs between two point clouds.
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, check};
 use advect_ops::squared_distances;
 use candle_core::{DType, Tensor};
 
@@ -68,15 +68,22 @@ impl Cost {
     /// # Errors
     /// As [`Points::pair`].
     pub fn squared_euclidean(x: &Tensor, y: &Tensor) -> Result<Self> {
-        let (x, y) = points::row_pair(("x", x), ("y", y))?;
+        let (x, y) = points::shaped_pair(("x", x), ("y", y))?;
         if x.dim(1)? > DIRECT {
             let (rows, columns) = (x.dim(0)?, y.dim(0)?);
-            if x.dtype() != y.dtype() {
-                let (x, y) = (x.to_dtype(DType::F64)?, y.to_dtype(DType::F64)?);
-                return Cost::new(rows, columns, squared_distances(&x, &y)?);
+            let values = match x.dtype() == y.dtype() {
+                true => squared_distances(&x, &y)?,
+                false => squared_distances(&x.to_dtype(DType::F64)?, &y.to_dtype(DType::F64)?)?,
+            };
+            // The distances tell whether the points are finite: a reading of them all is saved.
+            if !values.iter().all(|c| c.is_finite()) {
+                check::finite("x", &x)?;
+                check::finite("y", &y)?;
             }
-            return Cost::new(rows, columns, squared_distances(&x, &y)?);
+            return Cost::new(rows, columns, values);
         }
+        check::finite("x", &x)?;
+        check::finite("y", &y)?;
         let (x, y) = (Points::from_rows(&x)?, Points::from_rows(&y)?);
         let mut values = vec![0.0; x.count() * y.count()];
         for (i, row) in values.chunks_exact_mut(y.count()).enumerate() {

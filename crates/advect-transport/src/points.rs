@@ -3,8 +3,19 @@
 use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Tensor};
 
-/// Two batches of samples as rows, checked to lie in the same space.
+/// Two batches of samples as rows, checked to lie in the same space, and to be finite.
 pub(crate) fn row_pair(
+    x: (&'static str, &Tensor),
+    y: (&'static str, &Tensor),
+) -> Result<(Tensor, Tensor)> {
+    let rows = shaped_pair(x, y)?;
+    check::finite(x.0, &rows.0)?;
+    check::finite(y.0, &rows.1)?;
+    Ok(rows)
+}
+
+/// Two batches of samples as rows, checked to lie in the same space; not finite perhaps.
+pub(crate) fn shaped_pair(
     (x_name, x): (&'static str, &Tensor),
     (y_name, y): (&'static str, &Tensor),
 ) -> Result<(Tensor, Tensor)> {
@@ -21,7 +32,6 @@ pub(crate) fn row_pair(
 fn rows(argument: &'static str, x: &Tensor) -> Result<Tensor> {
     let count = check::batch(argument, x)?;
     check::float(argument, x)?;
-    check::finite(argument, x)?;
     Ok(x.detach().reshape((count, ()))?.to_device(&Device::Cpu)?)
 }
 
@@ -53,7 +63,9 @@ impl Points {
     /// [`Error::Shape`] for a scalar, [`Error::Empty`] without points, [`Error::NonFinite`] for NaN or
     /// an infinity, each naming `argument`.
     pub fn new(argument: &'static str, x: &Tensor) -> Result<Self> {
-        Self::from_rows(&rows(argument, x)?)
+        let rows = rows(argument, x)?;
+        check::finite(argument, &rows)?;
+        Self::from_rows(&rows)
     }
 
     /// The rows of a matrix as points.

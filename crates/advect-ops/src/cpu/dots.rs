@@ -31,6 +31,13 @@ pub(crate) fn multiply_transposed<S: Simd, T: Float>(
             (true, 3) => narrow::<S, T, 3>(x, b.values, c),
             (true, 4) => narrow::<S, T, 4>(x, b.values, c),
             (true, 5) => narrow::<S, T, 5>(x, b.values, c),
+            (true, columns) => match (columns / T::lanes::<S>(), columns % T::lanes::<S>()) {
+                (1, 0) => short::<S, T, 1>(simd, x, b.values, c),
+                (2, 0) => short::<S, T, 2>(simd, x, b.values, c),
+                (4, 0) => short::<S, T, 4>(simd, x, b.values, c),
+                (8, 0) => short::<S, T, 8>(simd, x, b.values, c),
+                _ => 0,
+            },
             _ => 0,
         };
         while j + 8 <= b.rows {
@@ -74,6 +81,23 @@ fn narrow<S: Simd, T: Float, const K: usize>(x: &[T], rows: &[T], c: &mut [T]) -
             sum = x.madd::<S>(*w, sum);
         }
         *c = sum;
+    }
+    c.len()
+}
+
+/// The products of x, N vectors that stay in registers, with all rows, that lie one after the other. Returns their number.
+#[inline(always)]
+fn short<S: Simd, T: Float, const N: usize>(simd: S, x: &[T], rows: &[T], c: &mut [T]) -> usize {
+    let mut fixed = [T::splat(simd, T::ZERO); N];
+    fixed.copy_from_slice(T::vectors::<S>(x).0);
+    let (rows, _) = T::vectors::<S>(rows).0.as_chunks::<N>();
+    for (c, row) in c.iter_mut().zip(rows) {
+        // Two sums, as each waits for itself.
+        let mut sums = [T::splat(simd, T::ZERO); 2];
+        for (k, (x, w)) in fixed.iter().zip(row).enumerate() {
+            sums[k % 2] = T::fused(simd, *x, *w, sums[k % 2]);
+        }
+        *c = T::total(simd, T::plus(simd, sums[0], sums[1]));
     }
     c.len()
 }

@@ -5,7 +5,8 @@ use advect_core::{Error, Generator, Result, check};
 use advect_transport::{Cost, assignment};
 use candle_core::{DType, Tensor};
 
-use super::{Coupling, Pairs, exact_ot::check_points};
+use super::exact_ot::{check_points, squared_distances};
+use super::{Coupling, Pairs};
 
 /// The permutation of least `Σ_i |x0_i − x1_j|² + weight · d(c0_i, c1_j)`, `j = π(i)`, where d is 1 for labels that differ,
 /// and the squared distance of contexts that are floats.
@@ -75,7 +76,7 @@ impl Coupling for ConditionalOt<'_> {
             DType::U8 | DType::U32 | DType::I64 => Cost::label_mismatch(self.of_x0, self.of_x1)?,
             _ => Cost::squared_euclidean(self.of_x0, self.of_x1)?,
         };
-        let cost = Cost::squared_euclidean(x0, x1)?.plus(self.weight, &differences)?;
+        let cost = squared_distances(x0, x1)?.plus(self.weight, &differences)?;
         Pairs::permutation(assignment(&cost)?, x0.device())
     }
 }

@@ -29,18 +29,25 @@ pub struct ExactOt;
 impl Coupling for ExactOt {
     fn pair(&self, x0: &Tensor, x1: &Tensor, _: &mut Generator) -> Result<Pairs> {
         check_points(x0, x1)?;
-        let columns = assignment(&Cost::squared_euclidean(x0, x1)?)?;
+        let columns = assignment(&squared_distances(x0, x1)?)?;
         Pairs::permutation(columns, x0.device())
     }
 }
 
-/// Checks two batches of points of one size. Returns it.
+/// The costs of two batches. They tell of points that are not finite, which are then looked for.
+pub(super) fn squared_distances(x0: &Tensor, x1: &Tensor) -> Result<Cost> {
+    Cost::squared_euclidean(x0, x1).or_else(|error| {
+        check::finite("x0", x0)?;
+        check::finite("x1", x1)?;
+        Err(error)
+    })
+}
+
+/// Checks two batches of points of one size, finite or not. Returns it.
 pub(super) fn check_points(x0: &Tensor, x1: &Tensor) -> Result<usize> {
     let batch = check::batch("x0", x0)?;
     check::float("x0", x0)?;
     check::alike("x1", x1, "x0", x0)?;
-    check::finite("x0", x0)?;
-    check::finite("x1", x1)?;
     Ok(batch)
 }
 
@@ -94,5 +101,23 @@ mod tests {
             (name(&x, &zeros), name(&zeros, &x)),
             ("x0".to_string(), "x1".to_string())
         );
+    }
+
+    #[test]
+    fn points_that_are_not_finite_are_named_in_any_dimension() {
+        for dim in [2, 40] {
+            let good = Tensor::zeros((3, dim), DType::F32, &Device::Cpu).unwrap();
+            for bad in [f32::NAN, f32::INFINITY] {
+                let bad = (&good + f64::from(bad)).unwrap();
+                for (x0, x1, name) in [(&bad, &good, "x0"), (&good, &bad, "x1")] {
+                    let error = ExactOt
+                        .pair(x0, x1, &mut Generator::from_seed(0))
+                        .unwrap_err();
+                    let named =
+                        matches!(&error, Error::NonFinite { argument, .. } if argument == name);
+                    assert!(named, "{error}");
+                }
+            }
+        }
     }
 }

@@ -46,6 +46,8 @@ pub use independent::Independent;
 pub struct Pairs {
     source: Tensor,
     target: Tensor,
+    /// Whether the sources are all of a batch, in their order.
+    in_order: bool,
 }
 
 impl Pairs {
@@ -66,17 +68,22 @@ impl Pairs {
             let accepted = format!("{:?}, as source,", source.dims());
             return Err(Error::shape("target", target.dims(), accepted));
         }
-        Ok(Pairs { source, target })
+        Ok(Pairs {
+            source,
+            target,
+            in_order: false,
+        })
     }
 
     /// Each source in its order, with the target that a permutation names.
     fn permutation(targets: Vec<usize>, device: &Device) -> Result<Self> {
         let count = targets.len();
         let targets: Vec<u32> = targets.into_iter().map(|j| j as u32).collect();
-        Pairs::new(
-            Tensor::arange(0u32, count as u32, device)?,
-            Tensor::from_vec(targets, count, device)?,
-        )
+        let source = Tensor::arange(0u32, count as u32, device)?;
+        Ok(Pairs {
+            in_order: true,
+            ..Pairs::new(source, Tensor::from_vec(targets, count, device)?)?
+        })
     }
 
     /// The number of pairs.
@@ -177,6 +184,11 @@ impl Pairs {
     /// # Errors
     /// Those of candle.
     pub fn source(&self, x0: &Tensor) -> Result<Tensor> {
+        // A batch that stays as it is need not be copied.
+        if self.in_order && x0.dims().first() == Some(&self.len()) {
+            check::same_device("x0", x0.device(), "the indices", self.source.device())?;
+            return Ok(x0.clone());
+        }
         Ok(x0.index_select(&self.source, 0)?)
     }
 

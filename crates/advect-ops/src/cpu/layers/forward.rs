@@ -11,6 +11,8 @@ use crate::cpu::{Buffer, Float};
 
 /// Rows that go through all layers together, at most.
 const BLOCK: usize = 32;
+/// Values of a layer that fit the stack.
+const SMALL: usize = 256;
 /// Up to so many rows, packing the weights costs more than it saves.
 const FEW: usize = 6;
 
@@ -43,21 +45,31 @@ pub(crate) fn forward<T: Float>(
     let mut input = Rows::new(&mut saved.input, inputs, piece);
     let mut values = Rows::all(&mut saved.values, layers, piece);
     let mut slopes = Rows::all(&mut saved.slopes, layers, piece);
-    let tasks = (out.chunks_mut(piece * outputs.max(1)).enumerate())
-        .map(|(i, out)| Forward {
+    let mut rest = &mut out[..];
+    let mut next = |first: usize| {
+        let (here, after) =
+            std::mem::take(&mut rest).split_at_mut(piece.min(rows - first) * outputs);
+        rest = after;
+        Forward {
             parts,
             layers,
             packed: &packed,
-            first: i * piece,
-            out,
+            first,
+            out: here,
             input: input.next(),
             values: values.iter_mut().map(Rows::next).collect(),
             slopes: slopes.iter_mut().map(Rows::next).collect(),
-        })
-        .collect();
-    parallel::each(tasks, time, |task: Forward<'_, T>| {
-        Arch::new().dispatch(task)
-    });
+        }
+    };
+    if rows <= piece {
+        // All at once, without a list.
+        Arch::new().dispatch(next(0));
+    } else {
+        let tasks = (0..rows).step_by(piece).map(next).collect();
+        parallel::each(tasks, time, |task: Forward<'_, T>| {
+            Arch::new().dispatch(task)
+        });
+    }
     (out, saved)
 }
 
@@ -108,10 +120,19 @@ impl<T: Float> WithSimd for Forward<'_, T> {
             .map(Layer::outputs)
             .fold(inputs, usize::max);
         let scratch = BLOCK.min(rows) * widest;
-        let (mut x, mut y) = (vec![T::ZERO; scratch], vec![T::ZERO; scratch]);
+        // Few values stay on the stack.
+        let (mut on_stack, mut on_heap) = ([T::ZERO; 2 * SMALL], Vec::new());
+        let both = match scratch <= SMALL {
+            true => &mut on_stack[..2 * scratch],
+            false => {
+                on_heap.resize(2 * scratch, T::ZERO);
+                &mut on_heap[..]
+            }
+        };
+        let (mut x, mut y) = both.split_at_mut(scratch);
         for start in (0..rows).step_by(BLOCK) {
             let count = BLOCK.min(rows - start);
-            join(self.parts, self.first + start, count, inputs, &mut x);
+            join(self.parts, self.first + start, count, inputs, x);
             if !self.input.is_empty() {
                 self.input[start * inputs..][..count * inputs]
                     .copy_from_slice(&x[..count * inputs]);
