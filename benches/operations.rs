@@ -1,7 +1,9 @@
 //! Single operations: `cargo bench --bench operations`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use advect::ops::{attention, group_norm, group_norm_gradients};
+use advect::ops::{
+    Convolution, attention, conv2d, conv2d_gradients, group_norm, group_norm_gradients,
+};
 use advect::prelude::*;
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -33,5 +35,24 @@ fn attention_forward(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, group_norm_silu, attention_forward);
+fn conv3x3(c: &mut Criterion) {
+    for (batch, channels, size) in [(32, 64, 32), (32, 128, 16), (32, 32, 28)] {
+        let shape = [batch, channels, size, size];
+        let (x, g) = (normal(0, &shape), normal(1, &shape));
+        let weight = normal(2, &[channels, channels, 3, 3]);
+        let same = Convolution::padded(1);
+        let name = format!("b{batch}_c{channels}_s{size}");
+        c.bench_function(&format!("op/conv3x3_fwd/{name}"), |b| {
+            b.iter(|| conv2d(&x, &weight, None, &same).unwrap());
+        });
+        c.bench_function(&format!("op/conv3x3_fwd_bwd/{name}"), |b| {
+            b.iter(|| {
+                let y = conv2d(&x, &weight, None, &same).unwrap();
+                (y, conv2d_gradients(&x, &weight, &same, &g).unwrap())
+            });
+        });
+    }
+}
+
+criterion_group!(benches, group_norm_silu, attention_forward, conv3x3);
 criterion_main!(benches);

@@ -7,6 +7,7 @@
 //! | [`linear`], [`mlp`], [`Perceptron`] | `activation(x Wᵀ + b)`, and a whole perceptron in one go |
 //! | [`layer_norm`], [`rms_norm`], [`group_norm`] | normalisation, plain or adaptive; the last with an activation |
 //! | [`softmax`], [`attention`] | `softmax(q kᵀ / √d + mask) v`, by blocks of rows |
+//! | [`conv2d`], [`conv1d`] | cross-correlation with strides, padding, dilation, groups |
 //! | [`upsample_nearest`], [`avg_pool`] | images larger and smaller |
 //! | [`sinusoids`] | features of time |
 //! | [`combine`], [`scale_samples`] | `Σ c_k x_k`, shared or per-sample factors |
@@ -40,6 +41,7 @@ mod activation;
 mod attention;
 mod avg_pool;
 mod combine;
+mod convolution;
 mod cpu;
 mod exponential;
 mod graph;
@@ -61,6 +63,7 @@ pub use activation::Activation;
 pub use attention::attention;
 pub use avg_pool::avg_pool;
 pub use combine::combine;
+pub use convolution::{Convolution, conv1d, conv2d, conv2d_gradients};
 pub use exponential::exponentiate;
 pub use graph::{with_gradient, without_graph};
 pub use group_norm::{group_norm, group_norm_gradients};

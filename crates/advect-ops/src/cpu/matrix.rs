@@ -92,6 +92,31 @@ impl<T: Float> Packed<T> {
         }
     }
 
+    /// Packs a matrix whose parts `fill(row, columns, out)` writes, into the same memory.
+    #[inline(always)]
+    pub(crate) fn fill_by(
+        &mut self,
+        inner: usize,
+        columns: usize,
+        mut fill: impl FnMut(usize, std::ops::Range<usize>, &mut [T]),
+    ) {
+        (self.inner, self.columns) = (inner, columns);
+        self.values.resize(inner * self.width(), T::ZERO);
+        let mut rest = &mut self.values[..];
+        for start in (0..inner).step_by(DEPTH) {
+            let end = inner.min(start + DEPTH);
+            for first in (0..columns).step_by(PANEL) {
+                let last = columns.min(first + PANEL);
+                for k in start..end {
+                    let (line, after) = rest.split_at_mut(PANEL);
+                    fill(k, first..last, &mut line[..last - first]);
+                    line[last - first..].fill(T::ZERO);
+                    rest = after;
+                }
+            }
+        }
+    }
+
     /// The number of rows of B.
     pub(super) fn inner(&self) -> usize {
         self.inner

@@ -5,6 +5,7 @@
 //! registers. Nothing depends on the number of threads: sums are cut at fixed places.
 
 mod buffer;
+pub(crate) mod convolution;
 mod dots;
 pub(crate) mod elementwise;
 mod float;

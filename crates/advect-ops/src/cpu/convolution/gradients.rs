@@ -1,0 +1,178 @@
+//! The gradients of images, weights and biases.
+
+use advect_core::parallel;
+use pulp::{Arch, Simd, WithSimd};
+
+use super::Geometry;
+use crate::cpu::matmul::{Nothing, Right, Start, multiply};
+use crate::cpu::matrix::{Matrix, Packed};
+use crate::cpu::{Float, sums};
+
+/// The gradient of the images, given that of the value.
+pub(crate) fn input_gradient<T: Float>(g: &Geometry, weight: &[T], gradient: &[T]) -> Vec<T> {
+    let (positions, depth) = (g.positions(), g.depth());
+    let mut dx = vec![T::ZERO; g.batch * g.groups * g.inputs * g.area()];
+    if dx.is_empty() || positions == 0 {
+        return dx;
+    }
+    let time = g.time::<T>();
+    let parts = match parallel::worthwhile(time) {
+        true => (2 * parallel::threads()).div_ceil(g.batch * g.groups),
+        false => 1,
+    };
+    let channels = g.inputs.div_ceil(parts);
+    let kernel = g.kernel[0] * g.kernel[1];
+    let mut tasks = Vec::new();
+    for (image, dx) in dx.chunks_exact_mut(g.inputs * g.area()).enumerate() {
+        let group = image % g.groups;
+        let weight = Matrix::new(&weight[group * g.outputs * depth..], g.outputs, depth);
+        for (part, dx) in dx.chunks_mut(channels * g.area()).enumerate() {
+            let first = part * channels * kernel;
+            let count = dx.len() / g.area() * kernel;
+            tasks.push(Back {
+                geometry: g,
+                weight: weight.columns(first, first + count).transposed(),
+                gradient: &gradient[image * g.outputs * positions..],
+                dx,
+            });
+        }
+    }
+    parallel::each(tasks, time, |task: Back<'_, T>| Arch::new().dispatch(task));
+    dx
+}
+
+/// Some channels of an image's gradient.
+struct Back<'a, T> {
+    geometry: &'a Geometry,
+    /// The weights of these channels, (what is seen, outputs).
+    weight: Matrix<'a, T>,
+    gradient: &'a [T],
+    dx: &'a mut [T],
+}
+
+impl<T: Float> WithSimd for Back<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (g, positions) = (self.geometry, self.geometry.positions());
+        let gradient = Matrix::new(self.gradient, g.outputs, positions);
+        let (mut packed, mut sent) = (Packed::default(), Vec::new());
+        for first in (0..positions).step_by(g.columns()) {
+            let count = g.columns().min(positions - first);
+            packed.fill(gradient.columns(first, first + count));
+            sent.resize(self.weight.rows * count, T::ZERO);
+            let right = Right::Packed(&packed);
+            multiply(
+                simd,
+                self.weight,
+                right,
+                &mut sent,
+                count,
+                Start::Zero,
+                &mut Nothing,
+            );
+            for (k, sent) in sent.chunks_exact(count).enumerate() {
+                g.send(self.dx, k, first..first + count, sent);
+            }
+        }
+    }
+}
+
+/// The gradient of the weights, given that of the value.
+pub(crate) fn weight_gradient<T: Float>(g: &Geometry, x: &[T], gradient: &[T]) -> Vec<T> {
+    let depth = g.depth();
+    // Transposed: (groups, what is seen, outputs).
+    let mut across = vec![T::ZERO; g.groups * depth * g.outputs];
+    let time = g.time::<T>();
+    let rows = match parallel::worthwhile(time) {
+        true => depth.div_ceil((2 * parallel::threads()).div_ceil(g.groups)),
+        false => depth,
+    };
+    let mut tasks = Vec::new();
+    for (group, across) in across.chunks_exact_mut(depth * g.outputs).enumerate() {
+        for (part, across) in across.chunks_mut(rows * g.outputs).enumerate() {
+            tasks.push(Weights {
+                geometry: g,
+                group,
+                first: part * rows,
+                x,
+                gradient,
+                across,
+            });
+        }
+    }
+    parallel::each(tasks, time, |task: Weights<'_, T>| {
+        Arch::new().dispatch(task)
+    });
+    let mut out = vec![T::ZERO; across.len()];
+    let groups = out.chunks_exact_mut(depth * g.outputs);
+    for (out, across) in groups.zip(across.chunks_exact(depth * g.outputs)) {
+        for (o, out) in out.chunks_exact_mut(depth).enumerate() {
+            for (k, out) in out.iter_mut().enumerate() {
+                *out = across[k * g.outputs + o];
+            }
+        }
+    }
+    out
+}
+
+/// Some weights of all outputs of a group.
+struct Weights<'a, T> {
+    geometry: &'a Geometry,
+    group: usize,
+    /// The first weight.
+    first: usize,
+    x: &'a [T],
+    gradient: &'a [T],
+    across: &'a mut [T],
+}
+
+impl<T: Float> WithSimd for Weights<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (g, positions) = (self.geometry, self.geometry.positions());
+        let count = self.across.len() / g.outputs;
+        let (mut seen, mut packed) = (Vec::new(), Packed::default());
+        // In the order of the images, whoever computes them.
+        for image in 0..g.batch {
+            let place = image * g.groups + self.group;
+            let x = &self.x[place * g.inputs * g.area()..][..g.inputs * g.area()];
+            let gradient = &self.gradient[place * g.outputs * positions..];
+            let gradient = Matrix::new(gradient, g.outputs, positions);
+            for start in (0..positions).step_by(g.columns()) {
+                let width = g.columns().min(positions - start);
+                seen.resize(count * width, T::ZERO);
+                for (k, seen) in seen.chunks_exact_mut(width).enumerate() {
+                    g.see(x, self.first + k, start..start + width, seen);
+                }
+                packed.fill(gradient.columns(start, start + width).transposed());
+                multiply(
+                    simd,
+                    Matrix::new(&seen, count, width),
+                    Right::Packed(&packed),
+                    self.across,
+                    g.outputs,
+                    Start::Present,
+                    &mut Nothing,
+                );
+            }
+        }
+    }
+}
+
+/// The gradient of the bias, given that of the value.
+pub(crate) fn bias_gradient<T: Float>(g: &Geometry, gradient: &[T]) -> Vec<T> {
+    let (channels, positions) = (g.groups * g.outputs, g.positions());
+    let mut out = vec![T::ZERO; channels];
+    if positions > 0 {
+        for image in gradient.chunks_exact(channels * positions) {
+            for (out, plane) in out.iter_mut().zip(image.chunks_exact(positions)) {
+                *out += sums::sum(plane, T::ZERO, |y| y);
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,123 @@
+//! Convolutions as products of matrices: the pixels that each output sees are the columns of a matrix, which is made in blocks, as
+//! panels of a packed right-hand side, and never stored (Chellapilla, Puri and Simard 2006, by parts).
+
+mod forward;
+mod gradients;
+
+pub(crate) use forward::forward;
+pub(crate) use gradients::{bias_gradient, input_gradient, weight_gradient};
+
+use std::ops::Range;
+
+use super::Float;
+
+/// The sizes of a convolution, height before width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) batch: usize,
+    pub(crate) groups: usize,
+    /// Channels of a group.
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    pub(crate) size: [usize; 2],
+    pub(crate) out: [usize; 2],
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: [usize; 2],
+    pub(crate) padding: [usize; 2],
+    pub(crate) dilation: [usize; 2],
+}
+
+/// Elements of a block of columns, which stay in the second-level cache.
+const BLOCK: usize = 1 << 16;
+
+impl Geometry {
+    /// Pixels of an image of the input, and of the output.
+    fn area(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    fn positions(&self) -> usize {
+        self.out[0] * self.out[1]
+    }
+
+    /// Weights of an output channel: rows of the matrix of what it sees.
+    fn depth(&self) -> usize {
+        self.inputs * self.kernel[0] * self.kernel[1]
+    }
+
+    /// Nanoseconds on one thread.
+    fn time<T>(&self) -> usize {
+        let products = self.batch * self.groups * self.outputs * self.depth() * self.positions();
+        products * size_of::<T>() / 200
+    }
+
+    /// Columns of a block.
+    fn columns(&self) -> usize {
+        let fits = BLOCK / self.depth().max(self.outputs).max(1);
+        fits.clamp(64, 1024).next_multiple_of(32)
+    }
+
+    /// Calls `f(inside, first, count, source)` for the runs of positions, of one line of the output each, that the k-th weight sees
+    /// within the image, with the place of the first one's pixel; `inside` counts from the start of `positions`.
+    #[inline(always)]
+    fn runs(&self, k: usize, positions: Range<usize>, mut f: impl FnMut(Range<usize>, usize)) {
+        let [kh, kw] = self.kernel;
+        let (channel, i, j) = (k / (kh * kw), k / kw % kh, k % kw);
+        let width = self.out[1];
+        let mut p = positions.start;
+        while p < positions.end {
+            let (oy, ox) = (p / width, p % width);
+            let end = positions.end.min(p + width - ox);
+            let y = (oy * self.stride[0] + i * self.dilation[0]).wrapping_sub(self.padding[0]);
+            if y < self.size[0] {
+                // The first and the last place of the line whose pixel is inside.
+                let offset = j * self.dilation[1];
+                let (stride, padding) = (self.stride[1], self.padding[1]);
+                let first = padding.saturating_sub(offset).div_ceil(stride).max(ox);
+                let beyond = (self.size[1] + padding).saturating_sub(offset);
+                let last = beyond.div_ceil(stride).min(ox + end - p);
+                if first < last {
+                    let x = first * stride + offset - padding;
+                    let source = (channel * self.size[0] + y) * self.size[1] + x;
+                    let from = p + first - ox - positions.start;
+                    f(from..from + last - first, source);
+                }
+            }
+            p = end;
+        }
+    }
+
+    /// What the k-th weight sees at some positions of an image, 0 beyond its edges.
+    #[inline(always)]
+    fn see<T: Float>(&self, image: &[T], k: usize, positions: Range<usize>, out: &mut [T]) {
+        if self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0] {
+            let start = k * self.area();
+            out.copy_from_slice(&image[start + positions.start..start + positions.end]);
+            return;
+        }
+        out.fill(T::ZERO);
+        let stride = self.stride[1];
+        self.runs(k, positions, |inside, source| {
+            let out = &mut out[inside];
+            if stride == 1 {
+                out.copy_from_slice(&image[source..source + out.len()]);
+            } else {
+                for (out, x) in out.iter_mut().zip(image[source..].iter().step_by(stride)) {
+                    *out = *x;
+                }
+            }
+        });
+    }
+
+    /// Adds what the k-th weight sends back from some positions to an image.
+    #[inline(always)]
+    fn send<T: Float>(&self, image: &mut [T], k: usize, positions: Range<usize>, values: &[T]) {
+        let stride = self.stride[1];
+        self.runs(k, positions, |inside, source| {
+            let values = &values[inside];
+            for (x, value) in image[source..].iter_mut().step_by(stride).zip(values) {
+                *x += *value;
+            }
+        });
+    }
+}

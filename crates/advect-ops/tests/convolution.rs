@@ -1,0 +1,312 @@
+//! Convolutions against plain loops in f64, finite differences, and the identity of adjoints, over shapes, strides, paddings,
+//! dilations and groups.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod contract;
+
+use advect_core::testing::{assert_close, gradient};
+use advect_core::{Error, Result};
+use advect_ops::{Convolution, Dual, Value, conv1d, conv2d, conv2d_gradients};
+use candle_core::{DType, Device, Tensor, Var};
+use contract::normal;
+use proptest::prelude::*;
+
+const CPU: Device = Device::Cpu;
+
+fn elements(x: &Tensor) -> Vec<f64> {
+    let x = x.flatten_all().unwrap().to_dtype(DType::F64).unwrap();
+    x.to_vec1().unwrap()
+}
+
+/// Sum by sum.
+fn naive(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, c: &Convolution) -> Tensor {
+    let (&[b, channels, h, w], &[outputs, inputs, kh, kw]) = (x.dims(), weight.dims()) else {
+        panic!()
+    };
+    let out = |side: usize, size: usize, kernel: usize| {
+        (size + 2 * c.padding[side] - c.dilation[side] * (kernel - 1) - 1) / c.stride[side] + 1
+    };
+    let (oh, ow) = (out(0, h, kh), out(1, w, kw));
+    let (x, weight) = (elements(x), elements(weight));
+    let bias = bias.map_or(vec![0.0; outputs], elements);
+    let mut y = Vec::new();
+    for b in 0..b {
+        for o in 0..outputs {
+            let group = o / (outputs / c.groups);
+            for oy in 0..oh {
+                for ox in 0..ow {
+                    let mut sum = bias[o];
+                    for ci in 0..inputs {
+                        for i in 0..kh {
+                            for j in 0..kw {
+                                let iy = (oy * c.stride[0] + i * c.dilation[0])
+                                    .checked_sub(c.padding[0]);
+                                let ix = (ox * c.stride[1] + j * c.dilation[1])
+                                    .checked_sub(c.padding[1]);
+                                if let (Some(iy), Some(ix)) = (iy, ix)
+                                    && iy < h
+                                    && ix < w
+                                {
+                                    let channel = group * inputs + ci;
+                                    sum += weight[((o * inputs + ci) * kh + i) * kw + j]
+                                        * x[((b * channels + channel) * h + iy) * w + ix];
+                                }
+                            }
+                        }
+                    }
+                    y.push(sum);
+                }
+            }
+        }
+    }
+    Tensor::from_vec(y, (b, outputs, oh, ow), &CPU).unwrap()
+}
+
+fn dot(a: &Tensor, b: &Tensor) -> f64 {
+    elements(a)
+        .iter()
+        .zip(elements(b))
+        .map(|(a, b)| a * b)
+        .sum()
+}
+
+/// Values in both dtypes and as a composition, gradients by `⟨dx, u⟩ = ⟨dy, conv(u, w)⟩` and its like for the weight, the derivative forwards.
+fn check(x: &Tensor, weight: &Tensor, c: &Convolution) {
+    let bias = normal(9, &[weight.dims()[0]]);
+    let expected = naive(x, weight, Some(&bias), c);
+    let ours = conv2d(x, weight, Some(&bias), c).unwrap();
+    let size = elements(&expected).iter().fold(1f64, |m, v| m.max(v.abs()));
+    assert_close(&ours, &expected, 0.0, 1e-12 * size);
+    let single = |x: &Tensor| x.to_dtype(DType::F32).unwrap();
+    let ours = conv2d(&single(x), &single(weight), Some(&single(&bias)), c).unwrap();
+    assert_close(
+        &ours.to_dtype(DType::F64).unwrap(),
+        &expected,
+        0.0,
+        1e-5 * size,
+    );
+    let half = |x: &Tensor| x.to_dtype(DType::BF16).unwrap();
+    let ours = conv2d(&half(x), &half(weight), Some(&half(&bias)), c).unwrap();
+    assert_close(
+        &ours.to_dtype(DType::F64).unwrap(),
+        &expected,
+        0.0,
+        0.05 * size,
+    );
+
+    let vars = [x, weight, &bias].map(|x| Var::from_tensor(x).unwrap());
+    let [vx, vw, vb] = &vars;
+    let y = conv2d(vx.as_tensor(), vw, Some(vb), c).unwrap();
+    let dy = normal(5, y.dims());
+    let grads = (&y * &dy).unwrap().sum_all().unwrap().backward().unwrap();
+    let (u, v) = (normal(6, x.dims()), normal(7, weight.dims()));
+    let scale = 1e-11 * size * (dy.elem_count() as f64).max(1.0);
+    let close = |a: f64, b: f64| assert!((a - b).abs() <= scale, "{a} {b} {c:?}");
+    if x.elem_count() > 0 {
+        close(
+            dot(grads.get(vx).unwrap(), &u),
+            dot(&dy, &naive(&u, weight, None, c)),
+        );
+    }
+    close(
+        dot(grads.get(vw).unwrap(), &v),
+        dot(&dy, &naive(x, &v, None, c)),
+    );
+    let sums = dy.sum(3).unwrap().sum(2).unwrap().sum(0).unwrap();
+    assert_close(
+        grads.get(vb).unwrap(),
+        &sums,
+        1e-12,
+        1e-12 * dy.elem_count() as f64,
+    );
+
+    let dual = conv2d(
+        &Dual::new(x.clone(), u.clone()).unwrap(),
+        weight,
+        Some(&bias),
+        c,
+    )
+    .unwrap();
+    assert_close(
+        dual.tangent().unwrap(),
+        &naive(&u, weight, None, c),
+        0.0,
+        1e-12 * size,
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn any_shape(
+        batch in 0usize..4,
+        (inputs, outputs, groups) in (1usize..5, 1usize..5, 1usize..4),
+        (h, w) in (1usize..20, 1usize..20),
+        (kh, kw) in (1usize..5, 1usize..5),
+        (sh, sw) in (1usize..4, 1usize..4),
+        (ph, pw) in (0usize..4, 0usize..4),
+        (dh, dw) in (1usize..3, 1usize..3),
+    ) {
+        prop_assume!(h + 2 * ph > (kh - 1) * dh && w + 2 * pw > (kw - 1) * dw);
+        let c = Convolution { stride: [sh, sw], padding: [ph, pw], dilation: [dh, dw], groups };
+        let x = normal(1, &[batch, inputs * groups, h, w]);
+        let weight = normal(2, &[outputs * groups, inputs, kh, kw]);
+        if batch > 0 {
+            check(&x, &weight, &c);
+        } else {
+            let y = conv2d(&x, &weight, None, &c).unwrap();
+            prop_assert_eq!(y.dims()[0], 0);
+        }
+    }
+}
+
+/// Shapes large enough for several blocks, threads and parts of channels.
+#[test]
+fn large_shapes() {
+    let strided = Convolution {
+        stride: [2, 2],
+        ..Convolution::padded(1)
+    };
+    for (shape, kernel, c) in [
+        ([1, 3, 33, 31], [40, 3, 3, 3], Convolution::padded(1)),
+        ([3, 70, 17, 19], [33, 70, 3, 3], Convolution::padded(1)),
+        ([2, 48, 20, 21], [32, 48, 3, 3], strided),
+        ([5, 64, 9, 11], [67, 64, 1, 1], Convolution::default()),
+    ] {
+        let weight = (normal(2, &kernel) * 0.1).unwrap();
+        check(&normal(1, &shape), &weight, &c);
+    }
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let c = Convolution {
+        stride: [2, 1],
+        padding: [1, 2],
+        dilation: [1, 2],
+        groups: 2,
+    };
+    let (x, weight, bias) = (
+        normal(1, &[2, 4, 5, 6]),
+        normal(2, &[6, 2, 3, 2]),
+        normal(3, &[6]),
+    );
+    let loss = |x: &Tensor, weight: &Tensor, bias: &Tensor| -> Result<Tensor> {
+        Ok(conv2d(x, weight, Some(bias), &c)?.sqr()?.sum_all()?)
+    };
+    let vars = [&x, &weight, &bias].map(|x| Var::from_tensor(x).unwrap());
+    let grads = loss(&vars[0], &vars[1], &vars[2])
+        .unwrap()
+        .backward()
+        .unwrap();
+    let number = |y: Result<Tensor>| Ok(y?.to_scalar::<f64>()?);
+    let numeric = [
+        gradient(|x| number(loss(x, &weight, &bias)), &x, 1e-3).unwrap(),
+        gradient(|weight| number(loss(&x, weight, &bias)), &weight, 1e-3).unwrap(),
+        gradient(|bias| number(loss(&x, &weight, bias)), &bias, 1e-3).unwrap(),
+    ];
+    let y = conv2d(&x, &weight, Some(&bias), &c).unwrap();
+    let walked = conv2d_gradients(&x, &weight, &c, &(y * 2.0).unwrap()).unwrap();
+    for ((var, numeric), walked) in vars.iter().zip(&numeric).zip(&walked) {
+        assert_close(grads.get(var).unwrap(), numeric, 1e-6, 1e-6);
+        assert_close(walked, grads.get(var).unwrap(), 0.0, 1e-12);
+    }
+    assert!(conv2d_gradients(&x, &weight, &c, &x).is_err());
+}
+
+#[test]
+fn sequences_are_lines() {
+    let (x, weight) = (normal(1, &[3, 4, 11]), normal(2, &[6, 2, 3]));
+    let c = Convolution {
+        stride: [9, 2],
+        padding: [9, 1],
+        dilation: [9, 2],
+        groups: 2,
+    };
+    let y = conv1d(&x, &weight, None, &c).unwrap();
+    let flat = Convolution {
+        stride: [1, 2],
+        padding: [0, 1],
+        dilation: [1, 2],
+        groups: 2,
+    };
+    let expected = naive(
+        &x.unsqueeze(2).unwrap(),
+        &weight.unsqueeze(2).unwrap(),
+        None,
+        &flat,
+    );
+    assert_close(&y, &expected.squeeze(2).unwrap(), 0.0, 1e-12);
+}
+
+#[test]
+fn views_and_thread_counts_change_nothing() {
+    let (x, weight) = (normal(1, &[2, 8, 16, 16]), normal(2, &[16, 8, 3, 3]));
+    let c = Convolution::padded(1);
+    let y = conv2d(&x, &weight, None, &c).unwrap();
+    for view in contract::views(&x) {
+        assert_close(&conv2d(&view, &weight, None, &c).unwrap(), &y, 0.0, 0.0);
+    }
+    // A sample does not depend on the others.
+    let alone = conv2d(&x.narrow(0, 1, 1).unwrap(), &weight, None, &c).unwrap();
+    assert_close(&alone, &y.narrow(0, 1, 1).unwrap(), 0.0, 0.0);
+    let without = conv2d(
+        &normal(1, &[2, 8, 0, 3]),
+        &weight,
+        Some(&normal(3, &[16])),
+        &c,
+    )
+    .unwrap_err();
+    assert!(matches!(without, Error::Shape { .. }), "{without}");
+}
+
+#[test]
+fn bad_input_is_a_typed_error() {
+    let (x, weight) = (normal(1, &[2, 4, 5, 5]), normal(2, &[6, 4, 3, 3]));
+    let shape = |r: Result<Tensor>, name: &str| match r {
+        Err(Error::Shape { argument, .. }) => assert_eq!(argument, name),
+        other => panic!("{other:?}"),
+    };
+    let plain = Convolution::default();
+    shape(
+        conv2d(&x.narrow(1, 0, 3).unwrap(), &weight, None, &plain),
+        "weight",
+    );
+    shape(conv2d(&x.get(0).unwrap(), &weight, None, &plain), "x");
+    shape(
+        conv2d(&x.narrow(2, 0, 2).unwrap(), &weight, None, &plain),
+        "x",
+    );
+    shape(conv2d(&x, &weight, Some(&normal(3, &[5])), &plain), "bias");
+    shape(
+        conv2d(&x, &weight, None, &Convolution { groups: 3, ..plain }),
+        "weight",
+    );
+    shape(conv1d(&x, &weight, None, &plain), "x");
+    let huge = Convolution {
+        dilation: [usize::MAX, 1],
+        ..plain
+    };
+    shape(conv2d(&x, &weight, None, &huge), "x");
+    for bad in [
+        Convolution {
+            stride: [0, 1],
+            ..plain
+        },
+        Convolution {
+            dilation: [1, 0],
+            ..plain
+        },
+        Convolution { groups: 0, ..plain },
+    ] {
+        assert!(matches!(
+            conv2d(&x, &weight, None, &bad),
+            Err(Error::Range { .. })
+        ));
+    }
+    let single = weight.to_dtype(DType::F32).unwrap();
+    assert!(matches!(
+        conv2d(&x, &single, None, &plain),
+        Err(Error::DType { .. })
+    ));
+}
