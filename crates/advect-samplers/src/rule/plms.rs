@@ -60,3 +60,23 @@ impl Rule for Plms {
         advect_ops::combine(&terms)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Exact for polynomials through the last places: `Σ_k w_k (−k)^i = ∫₀¹ s^i ds`.
+    #[test]
+    fn weights_integrate_polynomials() {
+        for weights in WEIGHTS {
+            for i in 0..weights.len() as i32 {
+                let places = weights.iter().zip(0..);
+                let sum: f64 = places.map(|(w, k)| w * f64::from(-k).powi(i)).sum();
+                assert!(
+                    (sum - 1.0 / f64::from(i + 1)).abs() < 1e-14,
+                    "{weights:?} {i}"
+                );
+            }
+        }
+    }
+}
