@@ -232,7 +232,10 @@ impl Generator {
         let stride = (4 * width as u128 + 16).next_power_of_two();
         let (end, numbers) = (u128::from(first) + samples as u128, WORDS / stride);
         if end > numbers {
-            let accepted = format!("a number of at most {}", numbers - samples as u128);
+            let accepted = format!(
+                "a number of at most {}",
+                numbers.saturating_sub(samples as u128)
+            );
             return Err(Error::range("first", first, accepted));
         }
         let count = samples.checked_mul(width);

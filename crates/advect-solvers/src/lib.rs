@@ -35,6 +35,7 @@ pub mod controller;
 pub mod divergence;
 mod event;
 pub mod gradient;
+mod hooks;
 mod interpolant;
 mod interval;
 mod order_conditions;

@@ -1,11 +1,11 @@
 //! The one integration loop.
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
 
 use advect_core::{Error, Field, Result, Time};
 
 use crate::controller::{Attempt, Controller, Judgement, Position};
+use crate::hooks::{Hooks, Observer, Watcher};
 use crate::save::Recorder;
 use crate::stepper::{Step, Stepper};
 use crate::{Event, Interpolant, Interval, Piece, Save, Solution, State, Statistics, Status};
@@ -34,32 +34,6 @@ pub struct Solver<S, C> {
     pub(crate) stepper: S,
     pub(crate) controller: C,
     pub(crate) save: Save,
-}
-
-/// Who sees each accepted step.
-type Watcher<'a, X> = dyn FnMut(&Piece<X>) -> Result<ControlFlow<()>> + 'a;
-
-/// Who sees the state after each accepted step.
-type Observer<'a, X> = dyn FnMut(f64, &X) -> Result<ControlFlow<()>> + 'a;
-
-/// What takes part in an integration besides the field.
-pub(crate) struct Hooks<'a, 'b, X> {
-    pub(crate) event: Option<&'a Event<'b, X>>,
-    pub(crate) watcher: Option<&'a mut Watcher<'b, X>>,
-    pub(crate) observer: Option<&'a mut Observer<'b, X>>,
-    /// Whether each step is taken out of the graph.
-    pub(crate) detached: bool,
-}
-
-impl<X> Default for Hooks<'_, '_, X> {
-    fn default() -> Self {
-        Hooks {
-            event: None,
-            watcher: None,
-            observer: None,
-            detached: false,
-        }
-    }
 }
 
 impl<S, C> Solver<S, C> {
@@ -128,7 +102,7 @@ impl<S, C> Solver<S, C> {
     }
 
     /// As [`Solver::solve`], with a function that sees each accepted step, can look within it by [`Piece::at`], and
-    /// halts the integration by [`ControlFlow::Break`].
+    /// halts the integration by [`ControlFlow::Break`](std::ops::ControlFlow::Break).
     ///
     /// ```
     /// use std::ops::ControlFlow;

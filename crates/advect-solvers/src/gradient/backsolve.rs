@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use super::vjp::pull_back;
 use super::{Gradient, Record, check_parameters, check_times};
 use crate::controller::Controller;
-use crate::solver::Hooks;
+use crate::hooks::Hooks;
 use crate::stepper::Stepper;
 use crate::{Save, Solution, Solver, State, Statistics};
 

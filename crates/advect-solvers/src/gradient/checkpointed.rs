@@ -11,7 +11,7 @@ use super::checkpoints::Checkpoints;
 use super::vjp::{add, filled, pull_back};
 use super::{Gradient, Record, check_parameters, check_times};
 use crate::controller::Controller;
-use crate::solver::Hooks;
+use crate::hooks::Hooks;
 use crate::stepper::Stepper;
 use crate::{Interval, Piece, Save, Solution, Solver, Statistics};
 
