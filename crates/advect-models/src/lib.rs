@@ -14,17 +14,23 @@
 //! # }
 //! ```
 
+mod convolution;
+mod group_norm;
 mod initialization;
 mod linear;
 mod mlp;
 mod parameter_store;
 mod stateful;
 mod time_embedding;
+mod unet;
 
 /// The activation functions of `advect-ops`.
 pub use advect_ops::Activation;
+pub use convolution::ConvolutionLayer;
+pub use group_norm::GroupNorm;
 pub use linear::Linear;
 pub use mlp::{Mlp, MlpConfig};
 pub use parameter_store::ParameterStore;
 pub use stateful::{State, Stateful};
 pub use time_embedding::TimeEmbedding;
+pub use unet::{UNet, UNetConfig};

@@ -1,7 +1,7 @@
 //! How a network is told the time.
 
 use advect_core::{Result, Time, check, shape};
-use advect_ops::{Dual, Value, fourier_frequencies, sinusoids};
+use advect_ops::{Dual, Value, fourier_frequencies, sinusoidal_frequencies, sinusoids};
 use candle_core::{DType, Device, Tensor};
 
 /// Features of time that a network receives beside its state.
@@ -31,6 +31,12 @@ pub enum TimeEmbedding {
         /// The number of frequencies, half the number of features.
         frequencies: usize,
     },
+    /// `cos(ω_k t)`, then `sin(ω_k t)`, for `ω_k = 10000^(−k / n)`, k = 0 … n − 1, n half the number of features; a last
+    /// one, if that is odd, is 0 (Vaswani et al. 2017, section 3.5, in the order of Ho et al. 2020).
+    Sinusoidal {
+        /// The number of features, at least 2.
+        features: usize,
+    },
 }
 
 impl TimeEmbedding {
@@ -39,6 +45,7 @@ impl TimeEmbedding {
         match self {
             TimeEmbedding::Identity => 1,
             TimeEmbedding::Fourier { frequencies } => 2 * frequencies,
+            TimeEmbedding::Sinusoidal { features } => *features,
         }
     }
 
@@ -71,6 +78,11 @@ impl TimeEmbedding {
             TimeEmbedding::Identity => t.map_linear(|t| shape::column(t, 2))?,
             TimeEmbedding::Fourier { frequencies } => {
                 sinusoids(t, &fourier_frequencies(*frequencies))?
+            }
+            TimeEmbedding::Sinusoidal { features } => {
+                let pairs = sinusoids(t, &sinusoidal_frequencies(features / 2, 10_000.0))?;
+                let odd = features % 2;
+                pairs.map_linear(|y| Ok(y.pad_with_zeros(1, 0, odd)?))?
             }
         };
         features.map_linear(|y| Ok(y.to_dtype(x.dtype())?.to_device(x.device())?))

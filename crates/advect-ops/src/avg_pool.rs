@@ -1,15 +1,15 @@
 //! Shrinking images by averaging squares of pixels.
 
-use advect_core::{Error, Result, check};
-use candle_core::{DType, Tensor};
+use advect_core::{Error, Result, check, shape};
+use candle_core::Tensor;
 
 use crate::Value;
 use crate::cpu::{Float, by_dtype, host, tensor};
-use crate::operation::{Operation, Output, apply};
-use crate::upsample::{check_images, gather, spread};
+use crate::operation::{Operation, Output, Tangent, linear_jvp};
+use crate::upsample::{Planes, gather, spread};
 
-/// The means of squares of `factor × factor` pixels of images `(batch, channels, height, width)`. (The gradient of
-/// candle's own `avg_pool2d` is scaled wrongly.)
+/// The means of squares of `factor × factor` pixels of images `(batch, channels, height, width)`, or of `factor` elements of
+/// sequences `(batch, channels, length)`. (The gradient of candle's own `avg_pool2d` is scaled wrongly.)
 ///
 /// ```
 /// use advect_ops::avg_pool;
@@ -22,25 +22,33 @@ use crate::upsample::{check_images, gather, spread};
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] unless x has four dimensions and the factor divides the last two, [`Error::DType`] unless it is a
+/// [`Error::Shape`] unless x has three or four dimensions and the factor divides those after the second, [`Error::DType`] unless it is a
 /// float, [`Error::Range`] for a factor of 0.
 pub fn avg_pool<V: Value>(x: &V, factor: usize) -> Result<V> {
-    let [_, _, h, w] = check_images(x.primal())?;
     check::at_least_one("factor", factor)?;
-    if !h.is_multiple_of(factor) || !w.is_multiple_of(factor) {
+    let planes = Planes::of(x.primal(), factor)?;
+    if (planes.size.iter().zip(planes.factors)).any(|(&size, factor)| !size.is_multiple_of(factor))
+    {
         let accepted = format!("a height and a width that {factor} divides");
         return Err(Error::shape("x", x.primal().dims(), accepted));
     }
-    x.map_linear(|x| apply(Average { factor }, &[x]))
+    V::apply(Average { planes }, &[x], &[])
 }
 
+#[derive(Clone, Copy)]
 struct Average {
-    factor: usize,
+    planes: Planes,
 }
 
 impl Average {
+    /// The size of the value.
+    fn size(&self) -> [usize; 2] {
+        let Planes { size, factors } = self.planes;
+        [size[0] / factors[0], size[1] / factors[1]]
+    }
+
     fn weight(&self) -> f64 {
-        1.0 / (self.factor * self.factor) as f64
+        1.0 / (self.planes.factors[0] * self.planes.factors[1]) as f64
     }
 }
 
@@ -49,25 +57,26 @@ impl Operation for Average {
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
         let x = inputs[0];
-        let [b, c, h, w] = check_images(x)?;
-        let f = self.factor;
+        let Planes { size, factors } = self.planes;
+        let [h, w] = self.size();
+        let out = Planes::shape(x, self.size());
         if x.elem_count() == 0 {
-            return Ok(x.reshape((b, c, h / f, w / f))?);
+            return Ok(x.reshape(out)?);
         }
-        let wide = match x.dtype() {
-            DType::F16 | DType::BF16 => x.to_dtype(DType::F32)?,
-            _ => x.clone(),
-        };
-        let squares = wide.reshape((b, c, h / f, f, w / f, f))?;
-        Ok(squares.mean(5)?.mean(3)?.to_dtype(x.dtype())?)
+        let lines = x.elem_count() / (size[0] * size[1]);
+        let squares = shape::wide(x)?.reshape((lines, h, factors[0], w, factors[1]))?;
+        Ok(squares
+            .mean(4)?
+            .mean(2)?
+            .to_dtype(x.dtype())?
+            .reshape(out)?)
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
-        let [b, c, h, w] = check_images(inputs[0])?;
-        let f = self.factor;
+        let [_, width] = self.size();
         by_dtype!(inputs[0], T => {
-            let y = gather(&host::<T>(inputs[0])?, w / f, f, T::of(self.weight()));
-            Ok((Output::new(y, (b, c, h / f, w / f)), ()))
+            let y = gather(&host::<T>(inputs[0])?, width, self.planes.factors, T::of(self.weight()));
+            Ok((Output::new(y, Planes::shape(inputs[0], self.size())), ()))
         })
     }
 
@@ -79,10 +88,16 @@ impl Operation for Average {
         gradient: &Tensor,
         _: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        let width = inputs[0].dims()[3] / self.factor;
+        let [_, width] = self.size();
         by_dtype!(gradient, T => {
-            let x = spread(&host::<T>(gradient)?, width, self.factor, T::of(self.weight()));
+            let x = spread(&host::<T>(gradient)?, width, self.planes.factors, T::of(self.weight()));
             Ok(vec![Some(tensor(x, inputs[0].shape())?)])
         })
+    }
+}
+
+impl Tangent for Average {
+    fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
+        linear_jvp(*self, inputs, tangents)
     }
 }

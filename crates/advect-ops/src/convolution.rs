@@ -4,7 +4,9 @@ use advect_core::{Error, Result, check, shape};
 use candle_core::{DType, Tensor};
 
 use crate::Value;
-use crate::cpu::convolution::{Geometry, bias_gradient, forward, input_gradient, weight_gradient};
+use crate::cpu::convolution::{
+    Begin, Geometry, bias_gradient, channel_sums, forward, input_gradient, weight_gradient,
+};
 use crate::cpu::{by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 
@@ -138,18 +140,35 @@ pub fn conv2d<V: Value>(
     bias: Option<&Tensor>,
     convolution: &Convolution,
 ) -> Result<V> {
-    let geometry = convolution.geometry(x.primal(), weight)?;
-    if let Some(bias) = bias {
-        check::same_kind("bias", bias, "weight", weight)?;
-        if bias.dims() != [weight.dims()[0]] {
-            let accepted = format!("({},), as the weight has it,", weight.dims()[0]);
-            return Err(Error::shape("bias", bias.dims(), accepted));
-        }
-    }
-    match bias {
-        Some(bias) => V::apply(Convolve(geometry), &[x], &[weight, bias]),
-        None => V::apply(Convolve(geometry), &[x], &[weight]),
-    }
+    Convolve::new(x, weight, bias, None, convolution)?.apply(x, weight, bias, None)
+}
+
+/// [`conv2d`], added to `onto`, which is `(batch, outputs)` for all pixels alike, or shaped like the value: the
+/// feature of a time, or the other branch of a residual block, without a pass of its own.
+///
+/// ```
+/// use advect_ops::{Convolution, conv2d_onto};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Tensor::new(&[[[[1f32, 2.0]]]], &Device::Cpu)?;
+/// let double = Tensor::full(2f32, (1, 1, 1, 1), &Device::Cpu)?;
+/// let y = conv2d_onto(&x, &double, None, &Convolution::padded(0), &x)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [3.0, 6.0]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// As [`conv2d`], and [`Error::Shape`] if `onto` fits neither way.
+pub fn conv2d_onto<V: Value>(
+    x: &V,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    convolution: &Convolution,
+    onto: &V,
+) -> Result<V> {
+    let op = Convolve::new(x, weight, bias, Some(onto), convolution)?;
+    op.apply(x, weight, bias, Some(onto))
 }
 
 /// [`conv2d`] of sequences `(batch, channels, length)` with weights `(outputs, channels / groups, kernel length)`; of the settings, those of the
@@ -163,6 +182,37 @@ pub fn conv1d<V: Value>(
     bias: Option<&Tensor>,
     convolution: &Convolution,
 ) -> Result<V> {
+    let (lines, weight, convolution) = as_images(x, weight, convolution)?;
+    let y = conv2d(&lines, &weight, bias, &convolution)?;
+    y.map_linear(|y| Ok(y.squeeze(2)?))
+}
+
+/// [`conv1d`], added to `onto`: see [`conv2d_onto`].
+///
+/// # Errors
+/// As [`conv2d_onto`].
+pub fn conv1d_onto<V: Value>(
+    x: &V,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    convolution: &Convolution,
+    onto: &V,
+) -> Result<V> {
+    let (lines, weight, convolution) = as_images(x, weight, convolution)?;
+    let onto = match onto.primal().rank() {
+        3 => onto.map_linear(|x| Ok(x.unsqueeze(2)?))?,
+        _ => onto.clone(),
+    };
+    let y = conv2d_onto(&lines, &weight, bias, &convolution, &onto)?;
+    y.map_linear(|y| Ok(y.squeeze(2)?))
+}
+
+/// Sequences as images of one line.
+fn as_images<V: Value>(
+    x: &V,
+    weight: &Tensor,
+    convolution: &Convolution,
+) -> Result<(V, Tensor, Convolution)> {
     for (name, x) in [("x", x.primal()), ("weight", weight)] {
         if x.rank() != 3 {
             let accepted = "(batch, channels, length), a weight (outputs, inputs, kernel length)";
@@ -177,8 +227,7 @@ pub fn conv1d<V: Value>(
         dilation: flat(convolution.dilation, 1),
         ..*convolution
     };
-    let y = conv2d(&lines, &weight.unsqueeze(2)?, bias, &convolution)?;
-    y.map_linear(|y| Ok(y.squeeze(2)?))
+    Ok((lines, weight.unsqueeze(2)?, convolution))
 }
 
 /// The gradients of x, the weight and the bias of [`conv2d`], given that of its value: for those who walk backwards themselves.
@@ -191,7 +240,12 @@ pub fn conv2d_gradients(
     convolution: &Convolution,
     gradient: &Tensor,
 ) -> Result<[Tensor; 3]> {
-    let op = Convolve(convolution.geometry(x, weight)?);
+    let op = Convolve {
+        geometry: convolution.geometry(x, weight)?,
+        onto: None,
+        bias: false,
+    };
+    let g = &op.geometry;
     check::same_kind("gradient", gradient, "x", x)?;
     if gradient.dims() != op.output_shape() {
         let accepted = format!("{:?}, the shape of the value,", op.output_shape());
@@ -202,26 +256,107 @@ pub fn conv2d_gradients(
     by_dtype!(x, T => {
         let (hx, hw, dy) = (host::<T>(&x)?, host::<T>(&weight)?, host::<T>(&gradient)?);
         Ok([
-            tensor(input_gradient(&op.0, &hw, &dy), x.shape())?,
-            tensor(weight_gradient(&op.0, &hx, &dy), weight.shape())?,
-            tensor(bias_gradient(&op.0, &dy), weight.dims()[0])?,
+            tensor(input_gradient(g, &hw, &dy), x.shape())?,
+            tensor(weight_gradient(g, &hx, &dy), weight.shape())?,
+            tensor(bias_gradient(g, &channel_sums(g, &dy)), weight.dims()[0])?,
         ])
     })
 }
 
-/// The arguments are x, the weight and perhaps the bias.
+/// The arguments are x, perhaps what it is added to, the weight, and perhaps the bias.
 #[derive(Clone, Copy)]
-struct Convolve(Geometry);
+struct Convolve {
+    geometry: Geometry,
+    onto: Option<Onto>,
+    bias: bool,
+}
+
+/// What the value is added to.
+#[derive(Clone, Copy, PartialEq)]
+enum Onto {
+    /// `(batch, outputs)`.
+    Channels,
+    /// Shaped like the value.
+    Whole,
+}
+
+/// The arguments by name.
+struct Arguments<'a> {
+    x: &'a Tensor,
+    onto: Option<&'a Tensor>,
+    weight: &'a Tensor,
+    bias: Option<&'a Tensor>,
+}
 
 impl Convolve {
+    fn new<V: Value>(
+        x: &V,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        onto: Option<&V>,
+        convolution: &Convolution,
+    ) -> Result<Self> {
+        let mut op = Convolve {
+            geometry: convolution.geometry(x.primal(), weight)?,
+            onto: None,
+            bias: bias.is_some(),
+        };
+        if let Some(bias) = bias {
+            check::same_kind("bias", bias, "weight", weight)?;
+            if bias.dims() != [weight.dims()[0]] {
+                let accepted = format!("({},), as the weight has it,", weight.dims()[0]);
+                return Err(Error::shape("bias", bias.dims(), accepted));
+            }
+        }
+        if let Some(onto) = onto {
+            let onto = onto.primal();
+            check::same_kind("onto", onto, "x", x.primal())?;
+            let whole = op.output_shape();
+            op.onto = Some(match onto.dims() {
+                dims if dims == whole => Onto::Whole,
+                dims if dims == &whole[..2] => Onto::Channels,
+                dims => {
+                    let accepted =
+                        format!("{whole:?}, the shape of the value, or {:?}", &whole[..2]);
+                    return Err(Error::shape("onto", dims, accepted));
+                }
+            });
+        }
+        Ok(op)
+    }
+
+    fn apply<V: Value>(
+        self,
+        x: &V,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        onto: Option<&V>,
+    ) -> Result<V> {
+        let mut values = vec![x];
+        values.extend(onto);
+        let mut constants = vec![weight];
+        constants.extend(bias);
+        V::apply(self, &values, &constants)
+    }
+
+    fn arguments<'a>(&self, inputs: &[&'a Tensor]) -> Arguments<'a> {
+        let after = usize::from(self.onto.is_some());
+        Arguments {
+            x: inputs[0],
+            onto: self.onto.map(|_| inputs[1]),
+            weight: inputs[1 + after],
+            bias: self.bias.then(|| inputs[2 + after]),
+        }
+    }
+
     fn output_shape(&self) -> [usize; 4] {
-        let g = &self.0;
+        let g = &self.geometry;
         [g.batch, g.groups * g.outputs, g.out[0], g.out[1]]
     }
 
     /// What a place (i, j) of the kernel sees, `(batch, channels, out height, out width)`, of padded images.
     fn seen(&self, padded: &Tensor, place: [usize; 2]) -> Result<Tensor> {
-        let g = &self.0;
+        let g = &self.geometry;
         let mut seen = padded.clone();
         for (side, place) in place.into_iter().enumerate() {
             let (first, count) = (place * g.dilation[side], g.out[side]);
@@ -241,19 +376,23 @@ impl Operation for Convolve {
     type Saved = ();
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let g = &self.0;
-        let (x, dtype) = (inputs[0], inputs[0].dtype());
+        let g = &self.geometry;
+        let Arguments {
+            x,
+            onto,
+            weight,
+            bias,
+        } = self.arguments(inputs);
+        let dtype = x.dtype();
         let [batch, outputs, height, width] = self.output_shape();
-        if x.elem_count() == 0 {
-            let zeros = Tensor::zeros(self.output_shape().to_vec(), dtype, x.device())?;
-            return match inputs.get(2) {
-                Some(bias) if batch > 0 => {
-                    Ok(zeros.broadcast_add(&bias.reshape((1, outputs, 1, 1))?)?)
-                }
-                _ => Ok(zeros),
-            };
+        let (x, weight) = (shape::wide(x)?, shape::wide(weight)?);
+        if batch * height * width == 0 {
+            return Ok(Tensor::zeros(
+                self.output_shape().to_vec(),
+                dtype,
+                x.device(),
+            )?);
         }
-        let (x, weight) = (shape::wide(x)?, shape::wide(inputs[1])?);
         let padded = x.pad_with_zeros(2, g.padding[0], g.padding[0])?;
         let padded = padded.pad_with_zeros(3, g.padding[1], g.padding[1])?;
         let mut sum: Option<Tensor> = None;
@@ -273,9 +412,16 @@ impl Operation for Convolve {
         }
         let y = sum.ok_or_else(|| Error::range("kernel", 0, "a kernel with weights"))?;
         let mut y = y.reshape((batch, outputs, height, width))?;
-        if let Some(bias) = inputs.get(2) {
+        if let Some(bias) = bias {
             y = y.broadcast_add(&shape::wide(bias)?.reshape((1, outputs, 1, 1))?)?;
         }
+        y = match (onto, self.onto) {
+            (Some(onto), Some(Onto::Whole)) => (y + shape::wide(onto)?)?,
+            (Some(onto), _) => {
+                y.broadcast_add(&shape::wide(onto)?.reshape((batch, outputs, 1, 1))?)?
+            }
+            (None, _) => y,
+        };
         match dtype {
             DType::F16 | DType::BF16 => Ok(y.to_dtype(dtype)?),
             _ => Ok(y),
@@ -283,10 +429,23 @@ impl Operation for Convolve {
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
-        by_dtype!(inputs[0], T => {
-            let bias = inputs.get(2).map(|bias| host::<T>(bias)).transpose()?;
-            let (x, weight) = (host::<T>(inputs[0])?, host::<T>(inputs[1])?);
-            let y = forward(&self.0, &x, &weight, bias.as_deref());
+        let Arguments {
+            x,
+            onto,
+            weight,
+            bias,
+        } = self.arguments(inputs);
+        by_dtype!(x, T => {
+            let (x, weight) = (host::<T>(x)?, host::<T>(weight)?);
+            let bias = bias.map(|bias| host::<T>(bias)).transpose()?;
+            let onto = onto.map(|onto| host::<T>(onto)).transpose()?;
+            let whole = self.onto == Some(Onto::Whole);
+            let start = Begin {
+                bias: bias.as_deref(),
+                channels: onto.as_deref().filter(|_| !whole),
+                whole: onto.as_deref().filter(|_| whole),
+            };
+            let y = forward(&self.geometry, &x, &weight, start);
             Ok((Output::new(y, self.output_shape().to_vec()), ()))
         })
     }
@@ -299,19 +458,40 @@ impl Operation for Convolve {
         gradient: &Tensor,
         wanted: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        let g = &self.0;
+        let g = &self.geometry;
+        let Arguments {
+            x,
+            onto,
+            weight,
+            bias,
+        } = self.arguments(inputs);
+        let mut wanted = wanted.iter().copied();
+        let mut wanted = || wanted.next().unwrap_or(false);
         by_dtype!(gradient, T => {
-            let (x, weight) = (host::<T>(inputs[0])?, host::<T>(inputs[1])?);
+            let (hx, hw) = (host::<T>(x)?, host::<T>(weight)?);
             let dy = host::<T>(gradient)?;
             let mut gradients = Vec::with_capacity(inputs.len());
-            for (k, input) in inputs.iter().enumerate() {
-                let values = match (wanted[k], k) {
+            gradients.push(match wanted() {
+                true => Some(tensor(input_gradient(g, &hw, &dy), x.shape())?),
+                false => None,
+            });
+            let channels = channel_sums(g, &dy);
+            if let Some(onto) = onto {
+                gradients.push(match (wanted(), self.onto) {
                     (false, _) => None,
-                    (true, 0) => Some(input_gradient(g, &weight, &dy)),
-                    (true, 1) => Some(weight_gradient(g, &x, &dy)),
-                    (true, _) => Some(bias_gradient(g, &dy)),
-                };
-                gradients.push(values.map(|v| tensor(v, input.shape())).transpose()?);
+                    (true, Some(Onto::Whole)) => Some(gradient.clone()),
+                    (true, _) => Some(tensor(channels.clone(), onto.shape())?),
+                });
+            }
+            gradients.push(match wanted() {
+                true => Some(tensor(weight_gradient(g, &hx, &dy), weight.shape())?),
+                false => None,
+            });
+            if let Some(bias) = bias {
+                gradients.push(match wanted() {
+                    true => Some(tensor(bias_gradient(g, &channels), bias.shape())?),
+                    false => None,
+                });
             }
             Ok(gradients)
         })
@@ -319,12 +499,31 @@ impl Operation for Convolve {
 }
 
 impl Tangent for Convolve {
+    /// Linear in x and what it is added to, but for the bias.
     fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
         let value = apply(*self, inputs)?;
-        let slope = match tangents[0] {
-            // Linear in x, but for the bias.
-            Some(dx) => apply(*self, &[dx, inputs[1]])?,
-            None => value.zeros_like()?,
+        let weight = self.arguments(inputs).weight;
+        let onto = self.onto.and(tangents[1]);
+        let plain = Convolve {
+            onto: None,
+            bias: false,
+            ..*self
+        };
+        let slope = match (tangents[0], onto) {
+            (Some(dx), None) => apply(plain, &[dx, weight])?,
+            (Some(dx), Some(onto)) => {
+                let op = Convolve {
+                    onto: self.onto,
+                    ..plain
+                };
+                apply(op, &[dx, onto, weight])?
+            }
+            (None, Some(onto)) if self.onto == Some(Onto::Whole) => onto.clone(),
+            (None, Some(onto)) => {
+                let column = onto.reshape((onto.dims()[0], onto.dims()[1], 1, 1))?;
+                column.broadcast_as(value.shape())?.contiguous()?
+            }
+            (None, None) => value.zeros_like()?,
         };
         Ok((value, slope))
     }

@@ -6,7 +6,7 @@
 //! | [`Activation`] | ten nonlinearities, with two derivatives each |
 //! | [`linear`], [`mlp`], [`Perceptron`] | `activation(x Wᵀ + b)`, and a whole perceptron in one go |
 //! | [`layer_norm`], [`rms_norm`], [`group_norm`] | normalisation, plain or adaptive; the last with an activation |
-//! | [`softmax`], [`attention`] | `softmax(q kᵀ / √d + mask) v`, by blocks of rows |
+//! | [`softmax`], [`attention`], [`self_attention`] | `softmax(q kᵀ / √d + mask) v`, by blocks of rows |
 //! | [`conv2d`], [`conv1d`] | cross-correlation with strides, padding, dilation, groups |
 //! | [`upsample_nearest`], [`avg_pool`] | images larger and smaller |
 //! | [`sinusoids`] | features of time |
@@ -60,10 +60,10 @@ mod upsample;
 mod value;
 
 pub use activation::Activation;
-pub use attention::attention;
+pub use attention::{HeadOrder, attention, self_attention};
 pub use avg_pool::avg_pool;
 pub use combine::combine;
-pub use convolution::{Convolution, conv1d, conv2d, conv2d_gradients};
+pub use convolution::{Convolution, conv1d, conv1d_onto, conv2d, conv2d_gradients, conv2d_onto};
 pub use exponential::exponentiate;
 pub use graph::{with_gradient, without_graph};
 pub use group_norm::{group_norm, group_norm_gradients};

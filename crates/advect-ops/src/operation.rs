@@ -51,6 +51,20 @@ pub trait Tangent: Operation {
     fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)>;
 }
 
+/// The value and the derivative of an operation that is linear in its one argument.
+pub(crate) fn linear_jvp<O: Operation + Copy>(
+    op: O,
+    inputs: &[&Tensor],
+    tangents: &[Option<&Tensor>],
+) -> Result<(Tensor, Tensor)> {
+    let value = apply(op, inputs)?;
+    let slope = match tangents[0] {
+        Some(dx) => apply(op, &[dx])?,
+        None => value.zeros_like()?,
+    };
+    Ok((value, slope))
+}
+
 /// The value of an operation, part of the graph if an argument is.
 pub(crate) fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
     if !cpu::fits(inputs) {

@@ -5,10 +5,11 @@ use candle_core::Tensor;
 
 use crate::Value;
 use crate::cpu::{Float, by_dtype, host, tensor};
-use crate::operation::{Operation, Output, apply};
+use crate::operation::{Operation, Output, Tangent, linear_jvp};
 
-/// Repeats each pixel of images `(batch, channels, height, width)` `factor` times in both directions. (candle's own
-/// `upsample_nearest2d` overwrites gradients where its argument is used twice.)
+/// Repeats each pixel of images `(batch, channels, height, width)` `factor` times in both directions, or each element of
+/// sequences `(batch, channels, length)`. (candle's own `upsample_nearest2d` overwrites gradients where its argument is used
+/// twice.)
 ///
 /// ```
 /// use advect_ops::upsample_nearest;
@@ -22,44 +23,85 @@ use crate::operation::{Operation, Output, apply};
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] unless x has four dimensions, [`Error::DType`] unless it is a float, [`Error::Range`] for a factor of 0.
+/// [`Error::Shape`] unless x has three or four dimensions, [`Error::DType`] unless it is a float, [`Error::Range`] for a factor of 0.
 pub fn upsample_nearest<V: Value>(x: &V, factor: usize) -> Result<V> {
-    check_images(x.primal())?;
     check::at_least_one("factor", factor)?;
-    x.map_linear(|x| apply(Repeat { factor }, &[x]))
+    let planes = Planes::of(x.primal(), factor)?;
+    V::apply(Repeat { planes }, &[x], &[])
 }
 
-/// Checks images. Returns their four sizes.
-pub(crate) fn check_images(x: &Tensor) -> Result<[usize; 4]> {
-    check::float("x", x)?;
-    match *x.dims() {
-        [b, c, h, w] => Ok([b, c, h, w]),
-        _ => {
-            let accepted = "(batch, channels, height, width)";
-            Err(Error::shape("x", x.dims(), accepted))
+/// Planes of pixels, and the factors by which they grow or shrink.
+#[derive(Clone, Copy)]
+pub(crate) struct Planes {
+    /// Height and width; the height of sequences is 1.
+    pub(crate) size: [usize; 2],
+    pub(crate) factors: [usize; 2],
+}
+
+impl Planes {
+    /// Checks images or sequences.
+    pub(crate) fn of(x: &Tensor, factor: usize) -> Result<Self> {
+        check::float("x", x)?;
+        match *x.dims() {
+            [_, _, h, w] => Ok(Planes {
+                size: [h, w],
+                factors: [factor, factor],
+            }),
+            [_, _, length] => Ok(Planes {
+                size: [1, length],
+                factors: [1, factor],
+            }),
+            _ => {
+                let accepted = "(batch, channels, height, width) or (batch, channels, length)";
+                Err(Error::shape("x", x.dims(), accepted))
+            }
         }
+    }
+
+    /// The shape of images or sequences like x, with another size.
+    pub(crate) fn shape(x: &Tensor, [height, width]: [usize; 2]) -> Vec<usize> {
+        let mut dims = x.dims()[..2].to_vec();
+        if x.rank() == 4 {
+            dims.push(height);
+        }
+        dims.push(width);
+        dims
     }
 }
 
 /// Repeats pixels.
+#[derive(Clone, Copy)]
 struct Repeat {
-    factor: usize,
+    planes: Planes,
 }
 
-/// Copies each pixel to a square, `scale` times itself.
-pub(crate) fn spread<T: Float>(x: &[T], width: usize, factor: usize, scale: T) -> Vec<T> {
-    let mut y = vec![T::ZERO; x.len() * factor * factor];
+impl Repeat {
+    /// The size of the value.
+    fn size(&self) -> [usize; 2] {
+        let Planes { size, factors } = self.planes;
+        [size[0] * factors[0], size[1] * factors[1]]
+    }
+}
+
+/// Copies each pixel to a rectangle, `scale` times itself.
+pub(crate) fn spread<T: Float>(
+    x: &[T],
+    width: usize,
+    [high, wide]: [usize; 2],
+    scale: T,
+) -> Vec<T> {
+    let mut y = vec![T::ZERO; x.len() * high * wide];
     if x.is_empty() {
         return y;
     }
-    let out = width * factor;
-    let lines = y.chunks_mut(out * factor).zip(x.chunks(width)).collect();
+    let out = width * wide;
+    let lines = y.chunks_mut(out * high).zip(x.chunks(width)).collect();
     parallel::each(
         lines,
-        x.len() * factor * factor / 4,
+        x.len() * high * wide / 4,
         |(y, x): (&mut [T], &[T])| {
             let (first, rest) = y.split_at_mut(out);
-            for (y, x) in first.chunks_exact_mut(factor).zip(x) {
+            for (y, x) in first.chunks_exact_mut(wide).zip(x) {
                 y.fill(*x * scale);
             }
             for y in rest.chunks_exact_mut(out) {
@@ -70,17 +112,22 @@ pub(crate) fn spread<T: Float>(x: &[T], width: usize, factor: usize, scale: T) -
     y
 }
 
-/// Sums squares of pixels, and multiplies by `scale`.
-pub(crate) fn gather<T: Float>(y: &[T], width: usize, factor: usize, scale: T) -> Vec<T> {
-    let mut x = vec![T::ZERO; y.len() / (factor * factor)];
+/// Sums rectangles of pixels, and multiplies by `scale`.
+pub(crate) fn gather<T: Float>(
+    y: &[T],
+    width: usize,
+    [high, wide]: [usize; 2],
+    scale: T,
+) -> Vec<T> {
+    let mut x = vec![T::ZERO; y.len() / (high * wide)];
     if x.is_empty() {
         return x;
     }
-    let wide = width * factor;
-    let lines = x.chunks_mut(width).zip(y.chunks(wide * factor)).collect();
+    let line = width * wide;
+    let lines = x.chunks_mut(width).zip(y.chunks(line * high)).collect();
     parallel::each(lines, y.len() / 2, |(x, y): (&mut [T], &[T])| {
-        for y in y.chunks_exact(wide) {
-            for (x, y) in x.iter_mut().zip(y.chunks_exact(factor)) {
+        for y in y.chunks_exact(line) {
+            for (x, y) in x.iter_mut().zip(y.chunks_exact(wide)) {
                 for y in y {
                     *x += *y;
                 }
@@ -97,20 +144,21 @@ impl Operation for Repeat {
     type Saved = ();
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let [b, c, h, w] = check_images(inputs[0])?;
-        let f = self.factor;
-        let wide = inputs[0]
-            .reshape((b, c, h, 1, w, 1))?
-            .broadcast_as((b, c, h, f, w, f))?;
-        Ok(wide.reshape((b, c, h * f, w * f))?)
+        let Planes {
+            size: [h, w],
+            factors: [high, wide],
+        } = self.planes;
+        let lines = inputs[0].elem_count() / (h * w).max(1);
+        let pixels = inputs[0].reshape((lines, h, 1, w, 1))?;
+        let pixels = pixels.broadcast_as((lines, h, high, w, wide))?;
+        Ok(pixels.reshape(Planes::shape(inputs[0], self.size()))?)
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
-        let [b, c, h, w] = check_images(inputs[0])?;
-        let f = self.factor;
+        let Planes { size, factors } = self.planes;
         by_dtype!(inputs[0], T => {
-            let y = spread(&host::<T>(inputs[0])?, w, f, T::ONE);
-            Ok((Output::new(y, (b, c, h * f, w * f)), ()))
+            let y = spread(&host::<T>(inputs[0])?, size[1], factors, T::ONE);
+            Ok((Output::new(y, Planes::shape(inputs[0], self.size())), ()))
         })
     }
 
@@ -122,10 +170,16 @@ impl Operation for Repeat {
         gradient: &Tensor,
         _: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        let width = inputs[0].dims()[3];
+        let Planes { size, factors } = self.planes;
         by_dtype!(gradient, T => {
-            let x = gather(&host::<T>(gradient)?, width, self.factor, T::ONE);
+            let x = gather(&host::<T>(gradient)?, size[1], factors, T::ONE);
             Ok(vec![Some(tensor(x, inputs[0].shape())?)])
         })
+    }
+}
+
+impl Tangent for Repeat {
+    fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
+        linear_jvp(*self, inputs, tangents)
     }
 }

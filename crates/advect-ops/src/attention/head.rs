@@ -24,6 +24,17 @@ pub(super) struct Head<'a, T> {
 }
 
 impl<'a, T: Float> Head<'a, T> {
+    /// A head whose queries, keys and values are columns: the channels of feature maps.
+    pub(super) fn of_channels(s: Sizes, [q, k, v]: [&'a [T]; 3]) -> Self {
+        Head {
+            sizes: s,
+            q: Matrix::new(q, s.d, s.n).transposed(),
+            k: Matrix::new(k, s.d, s.m).transposed(),
+            v: Matrix::new(v, s.e, s.m).transposed(),
+            mask: None,
+        }
+    }
+
     pub(super) fn new(
         s: Sizes,
         i: usize,

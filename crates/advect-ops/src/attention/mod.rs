@@ -3,6 +3,7 @@
 mod backward;
 mod forward;
 mod head;
+mod of_channels;
 
 use advect_core::{Error, Result, check, parallel};
 use candle_core::{DType, Tensor};
@@ -15,6 +16,8 @@ use crate::{Dual, Value};
 use backward::Backward;
 use forward::Forward;
 use head::Head;
+
+pub use of_channels::{HeadOrder, self_attention};
 
 /// `softmax(q kᵀ / √d + mask) v` for q of shape `(batch, heads, n, d)`, k `(batch, heads, m, d)` and v
 /// `(batch, heads, m, e)`; the value is `(batch, heads, n, e)`.

@@ -40,6 +40,36 @@ impl<'a, T: Float> Matrix<'a, T> {
         }
     }
 
+    /// Writes it out row by row.
+    #[inline(always)]
+    pub(crate) fn copy_to(self, out: &mut [T]) {
+        const SIDE: usize = 16;
+        assert!(out.len() >= self.rows * self.columns);
+        if self.column_stride == 1 {
+            for (i, out) in out
+                .chunks_exact_mut(self.columns.max(1))
+                .take(self.rows)
+                .enumerate()
+            {
+                out.copy_from_slice(&self.values[i * self.row_stride..][..self.columns]);
+            }
+            return;
+        }
+        // In squares, so that both sides stay in the cache.
+        for i0 in (0..self.rows).step_by(SIDE) {
+            let i1 = self.rows.min(i0 + SIDE);
+            for j0 in (0..self.columns).step_by(SIDE) {
+                let j1 = self.columns.min(j0 + SIDE);
+                for i in i0..i1 {
+                    let out = &mut out[i * self.columns + j0..i * self.columns + j1];
+                    for (j, out) in (j0..).zip(out) {
+                        *out = self.values[i * self.row_stride + j * self.column_stride];
+                    }
+                }
+            }
+        }
+    }
+
     /// Rows `start..end`.
     pub(crate) fn rows(self, start: usize, end: usize) -> Self {
         self.transposed().columns(start, end).transposed()

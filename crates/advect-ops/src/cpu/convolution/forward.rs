@@ -8,8 +8,47 @@ use crate::cpu::Float;
 use crate::cpu::matmul::{Nothing, Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
 
-/// The value for images x, `(batch, channels, height, width)`, weights `(outputs, inputs of a group, ...)` and a bias.
-pub(crate) fn forward<T: Float>(g: &Geometry, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
+/// What a value is added to.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Begin<'a, T> {
+    /// A number for each channel.
+    pub(crate) bias: Option<&'a [T]>,
+    /// One for each channel of each image.
+    pub(crate) channels: Option<&'a [T]>,
+    /// One for each pixel.
+    pub(crate) whole: Option<&'a [T]>,
+}
+
+impl<T: Float> Begin<'_, T> {
+    /// Writes it for channels of an image; `first` counts the planes of all images of `outputs` channels. Returns whether there is
+    /// something.
+    #[inline(always)]
+    fn write(&self, outputs: usize, first: usize, positions: usize, y: &mut [T]) -> bool {
+        if let Some(whole) = self.whole {
+            y.copy_from_slice(&whole[first * positions..][..y.len()]);
+        }
+        if self.bias.is_none() && self.channels.is_none() {
+            return self.whole.is_some();
+        }
+        for (plane, y) in (first..).zip(y.chunks_exact_mut(positions)) {
+            let bias = self.bias.map_or(T::ZERO, |bias| bias[plane % outputs]);
+            let sum = bias + self.channels.map_or(T::ZERO, |channels| channels[plane]);
+            match self.whole {
+                Some(_) => y.iter_mut().for_each(|y| *y += sum),
+                None => y.fill(sum),
+            }
+        }
+        true
+    }
+}
+
+/// The value for images x, `(batch, channels, height, width)`, and weights `(outputs, inputs of a group, ...)`.
+pub(crate) fn forward<T: Float>(
+    g: &Geometry,
+    x: &[T],
+    weight: &[T],
+    begin: Begin<'_, T>,
+) -> Vec<T> {
     let (positions, depth) = (g.positions(), g.depth());
     let mut y = vec![T::ZERO; g.batch * g.groups * g.outputs * positions];
     if y.is_empty() {
@@ -33,7 +72,8 @@ pub(crate) fn forward<T: Float>(g: &Geometry, x: &[T], weight: &[T], bias: Optio
                 geometry: g,
                 x: &x[image * g.inputs * g.area()..][..g.inputs * g.area()],
                 weight: Matrix::new(&weight[first * depth..], count, depth),
-                bias: bias.map(|bias| &bias[first..first + count]),
+                begin,
+                plane: image * g.outputs + part * rows,
                 y,
             });
         }
@@ -49,7 +89,9 @@ struct Forward<'a, T> {
     geometry: &'a Geometry,
     x: &'a [T],
     weight: Matrix<'a, T>,
-    bias: Option<&'a [T]>,
+    begin: Begin<'a, T>,
+    /// The first channel, counted through all images.
+    plane: usize,
     y: &'a mut [T],
 }
 
@@ -59,14 +101,10 @@ impl<T: Float> WithSimd for Forward<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let (g, positions) = (self.geometry, self.geometry.positions());
-        let start = match self.bias {
-            None => Start::Zero,
-            Some(bias) => {
-                for (y, bias) in self.y.chunks_exact_mut(positions).zip(bias) {
-                    y.fill(*bias);
-                }
-                Start::Present
-            }
+        let outputs = g.groups * g.outputs;
+        let start = match self.begin.write(outputs, self.plane, positions, self.y) {
+            true => Start::Present,
+            false => Start::Zero,
         };
         let mut packed = Packed::default();
         for first in (0..positions).step_by(g.columns()) {

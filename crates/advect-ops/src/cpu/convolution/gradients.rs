@@ -163,15 +163,32 @@ impl<T: Float> WithSimd for Weights<'_, T> {
     }
 }
 
-/// The gradient of the bias, given that of the value.
-pub(crate) fn bias_gradient<T: Float>(g: &Geometry, gradient: &[T]) -> Vec<T> {
-    let (channels, positions) = (g.groups * g.outputs, g.positions());
-    let mut out = vec![T::ZERO; channels];
-    if positions > 0 {
-        for image in gradient.chunks_exact(channels * positions) {
-            for (out, plane) in out.iter_mut().zip(image.chunks_exact(positions)) {
-                *out += sums::sum(plane, T::ZERO, |y| y);
+/// The sums over all positions of each image and channel, (batch, outputs).
+pub(crate) fn channel_sums<T: Float>(g: &Geometry, gradient: &[T]) -> Vec<T> {
+    let mut out = vec![T::ZERO; g.batch * g.groups * g.outputs];
+    let planes: Vec<&[T]> = gradient.chunks_exact(g.positions().max(1)).collect();
+    let tasks = out.chunks_mut(PLANES).zip(planes.chunks(PLANES)).collect();
+    parallel::each(
+        tasks,
+        gradient.len() / 4,
+        |(out, planes): (&mut [T], &[&[T]])| {
+            for (out, plane) in out.iter_mut().zip(planes) {
+                *out = sums::sum(plane, T::ZERO, |y| y);
             }
+        },
+    );
+    out
+}
+
+/// Planes summed in a go.
+const PLANES: usize = 64;
+
+/// The gradient of the bias, given the sums of that of the value.
+pub(crate) fn bias_gradient<T: Float>(g: &Geometry, channels: &[T]) -> Vec<T> {
+    let mut out = vec![T::ZERO; g.groups * g.outputs];
+    for image in channels.chunks_exact(out.len().max(1)) {
+        for (out, sum) in out.iter_mut().zip(image) {
+            *out += *sum;
         }
     }
     out

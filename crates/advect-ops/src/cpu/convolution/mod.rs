@@ -4,8 +4,8 @@
 mod forward;
 mod gradients;
 
-pub(crate) use forward::forward;
-pub(crate) use gradients::{bias_gradient, input_gradient, weight_gradient};
+pub(crate) use forward::{Begin, forward};
+pub(crate) use gradients::{bias_gradient, channel_sums, input_gradient, weight_gradient};
 
 use std::ops::Range;
 

@@ -1,0 +1,151 @@
+//! A convolutional layer.
+
+use advect_core::{Error, Result, check};
+use advect_ops::{Convolution, Value, conv1d, conv1d_onto, conv2d, conv2d_onto};
+use candle_core::Tensor;
+use candle_nn::{Init, VarBuilder};
+
+/// A convolution of images or of sequences with weight and bias, with PyTorch's initialisation: both uniform on
+/// `±1/√(inputs · kernel size)`.
+///
+/// ```
+/// use advect_core::Key;
+/// use advect_models::{ConvolutionLayer, ParameterStore};
+/// use advect_ops::Convolution;
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+/// let layer = ConvolutionLayer::new(3, 8, &[3, 3], Convolution::padded(1), &store.builder())?;
+/// let y = layer.forward(&Tensor::zeros((2, 3, 5, 7), DType::F32, &Device::Cpu)?)?;
+/// assert_eq!(y.dims(), [2, 8, 5, 7]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct ConvolutionLayer {
+    weight: Tensor,
+    bias: Tensor,
+    convolution: Convolution,
+}
+
+impl ConvolutionLayer {
+    /// A layer from `inputs` to `outputs` channels, with parameters `weight` `(outputs, inputs / groups, ...)` and `bias`
+    /// `(outputs,)`; `kernel` has the sizes of the weights of images (height and width) or of sequences (length).
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0 inputs or outputs, groups that do not divide them, or a kernel that is neither; those of the
+    /// builder.
+    pub fn new(
+        inputs: usize,
+        outputs: usize,
+        kernel: &[usize],
+        convolution: Convolution,
+        builder: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        let bound =
+            1.0 / ((inputs / convolution.groups.max(1)) as f64 * size(kernel) as f64).sqrt();
+        let init = Init::Uniform {
+            lo: -bound,
+            up: bound,
+        };
+        Self::initialized(inputs, outputs, kernel, convolution, init, builder)
+    }
+
+    /// As [`ConvolutionLayer::new`], but with a weight and a bias of zeros: the last layer of a branch that is to be
+    /// learned.
+    ///
+    /// # Errors
+    /// As [`ConvolutionLayer::new`].
+    pub fn zero(
+        inputs: usize,
+        outputs: usize,
+        kernel: &[usize],
+        convolution: Convolution,
+        builder: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        Self::initialized(
+            inputs,
+            outputs,
+            kernel,
+            convolution,
+            candle_nn::init::ZERO,
+            builder,
+        )
+    }
+
+    fn initialized(
+        inputs: usize,
+        outputs: usize,
+        kernel: &[usize],
+        convolution: Convolution,
+        init: Init,
+        builder: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        check::at_least_one("inputs", inputs)?;
+        check::at_least_one("outputs", outputs)?;
+        check::at_least_one("kernel", size(kernel))?;
+        let groups = check::at_least_one("groups", convolution.groups)?;
+        if !(1..=2).contains(&kernel.len()) {
+            let accepted = "one length, or a height and a width";
+            return Err(Error::range("kernel", format!("{kernel:?}"), accepted));
+        }
+        if !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
+            let accepted = format!("a divisor of {inputs} inputs and {outputs} outputs");
+            return Err(Error::range("groups", groups, accepted));
+        }
+        let mut shape = vec![outputs, inputs / groups];
+        shape.extend(kernel);
+        Ok(ConvolutionLayer {
+            weight: builder.get_with_hints(shape, "weight", init)?,
+            bias: builder.get_with_hints(outputs, "bias", init)?,
+            convolution,
+        })
+    }
+
+    /// The layer's value at images `(batch, inputs, height, width)` or sequences `(batch, inputs, length)`, as the kernel is.
+    ///
+    /// # Errors
+    /// Those of [`conv2d`].
+    pub fn forward<V: Value>(&self, x: &V) -> Result<V> {
+        let bias = Some(&self.bias);
+        match self.weight.rank() {
+            3 => conv1d(x, &self.weight, bias, &self.convolution),
+            _ => conv2d(x, &self.weight, bias, &self.convolution),
+        }
+    }
+
+    /// The layer's value added to another, in one pass: see [`conv2d_onto`].
+    ///
+    /// # Errors
+    /// Those of [`conv2d_onto`].
+    pub fn forward_onto<V: Value>(&self, x: &V, onto: &V) -> Result<V> {
+        let bias = Some(&self.bias);
+        match self.weight.rank() {
+            3 => conv1d_onto(x, &self.weight, bias, &self.convolution, onto),
+            _ => conv2d_onto(x, &self.weight, bias, &self.convolution, onto),
+        }
+    }
+
+    /// The same layer, sharing storage, outside of any graph.
+    pub fn frozen(&self) -> Self {
+        ConvolutionLayer {
+            weight: self.weight.detach(),
+            bias: self.bias.detach(),
+            convolution: self.convolution,
+        }
+    }
+
+    /// The weight, `(outputs, inputs / groups, ...)`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, `(outputs,)`.
+    pub fn bias(&self) -> &Tensor {
+        &self.bias
+    }
+}
+
+fn size(kernel: &[usize]) -> usize {
+    kernel.iter().product()
+}

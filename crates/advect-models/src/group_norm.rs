@@ -1,0 +1,89 @@
+//! Group normalisation as a layer.
+
+use advect_core::{Error, Result};
+use advect_ops::{Activation, Value, group_norm};
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+
+/// Group normalisation of `(batch, channels, ...)` with a learned scale, at first 1, and shift, at first 0.
+///
+/// ```
+/// use advect_core::Key;
+/// use advect_models::{Activation, GroupNorm, ParameterStore};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+/// let norm = GroupNorm::new(1, 2, &store.builder())?;
+/// let x = Tensor::new(&[[[1f64], [3.0]]], &Device::Cpu)?;
+/// let y = norm.forward(&x, Activation::Identity)?.flatten_all()?.to_vec1::<f64>()?;
+/// assert!((y[0] + 1.0).abs() < 1e-5 && (y[1] - 1.0).abs() < 1e-5);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct GroupNorm {
+    scale: Tensor,
+    shift: Tensor,
+    groups: usize,
+}
+
+/// What is added to variances, as in PyTorch.
+const EPSILON: f64 = 1e-5;
+
+impl GroupNorm {
+    /// A layer with parameters `weight` and `bias`, `(channels,)`, whose names are PyTorch's.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless the groups divide the channels; those of the builder.
+    pub fn new(groups: usize, channels: usize, builder: &VarBuilder<'_>) -> Result<Self> {
+        if groups == 0 || channels == 0 || !channels.is_multiple_of(groups) {
+            let accepted = format!("a divisor of the number of channels, {channels}");
+            return Err(Error::range("groups", groups, accepted));
+        }
+        Ok(GroupNorm {
+            scale: builder.get_with_hints(channels, "weight", candle_nn::init::ONE)?,
+            shift: builder.get_with_hints(channels, "bias", candle_nn::init::ZERO)?,
+            groups,
+        })
+    }
+
+    /// An activation of the normalised x.
+    ///
+    /// # Errors
+    /// Those of [`group_norm`].
+    pub fn forward<V: Value>(&self, x: &V, activation: Activation) -> Result<V> {
+        let (scale, shift) = (self.scale.clone(), self.shift.clone());
+        let (scale, shift) = (V::constant(scale), V::constant(shift));
+        group_norm(x, self.groups, &scale, &shift, EPSILON, activation)
+    }
+
+    /// An activation of the normalised x times `1 + scale`, plus `shift`, both `(batch, channels)`: adaptive group
+    /// normalisation (Dhariwal and Nichol 2021, section 4.3).
+    ///
+    /// # Errors
+    /// Those of [`group_norm`].
+    pub fn adaptive<V: Value>(
+        &self,
+        x: &V,
+        scale: &V,
+        shift: &V,
+        activation: Activation,
+    ) -> Result<V> {
+        // (w n + b) (1 + s) + h = w (1 + s) n + b (1 + s) + h
+        let factor = scale.plus(&V::constant(scale.primal().ones_like()?))?;
+        let scale = factor.times(&V::constant(self.scale.clone()))?;
+        let shift = factor
+            .times(&V::constant(self.shift.clone()))?
+            .plus(shift)?;
+        group_norm(x, self.groups, &scale, &shift, EPSILON, activation)
+    }
+
+    /// The same layer, sharing storage, outside of any graph.
+    pub fn frozen(&self) -> Self {
+        GroupNorm {
+            scale: self.scale.detach(),
+            shift: self.shift.detach(),
+            groups: self.groups,
+        }
+    }
+}

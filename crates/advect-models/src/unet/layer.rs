@@ -1,0 +1,43 @@
+//! The layers that a U-Net is a list of.
+
+use advect_core::{Key, Result};
+use advect_ops::Value;
+
+use super::attention::Attention;
+use super::residual::{Resample, Residual};
+use crate::ConvolutionLayer;
+
+/// A layer of a U-Net.
+#[derive(Debug, Clone)]
+pub(super) enum Layer {
+    Convolution(ConvolutionLayer),
+    Residual(Box<Residual>),
+    Attention(Attention),
+    /// Doubles images, then convolves them.
+    Upsample(ConvolutionLayer),
+}
+
+impl Layer {
+    pub(super) fn forward<V: Value>(
+        &self,
+        x: &V,
+        embedding: &V,
+        dropping: Option<Key>,
+    ) -> Result<V> {
+        match self {
+            Layer::Convolution(layer) => layer.forward(x),
+            Layer::Residual(block) => block.forward(x, embedding, dropping),
+            Layer::Attention(block) => block.forward(x),
+            Layer::Upsample(layer) => layer.forward(&Resample::Double.apply(x)?),
+        }
+    }
+
+    pub(super) fn frozen(&self) -> Self {
+        match self {
+            Layer::Convolution(layer) => Layer::Convolution(layer.frozen()),
+            Layer::Residual(block) => Layer::Residual(Box::new(block.frozen())),
+            Layer::Attention(block) => Layer::Attention(block.frozen()),
+            Layer::Upsample(layer) => Layer::Upsample(layer.frozen()),
+        }
+    }
+}

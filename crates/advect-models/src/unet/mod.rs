@@ -1,0 +1,373 @@
+//! The U-Net of diffusion models as a field.
+
+mod attention;
+mod config;
+mod dropout;
+mod layer;
+mod residual;
+
+use advect_core::{Conditional, ConditionalJvp, Error, Field, Jvp, Key, Result, Time, check};
+use advect_ops::{Convolution, Dual, Value};
+use candle_core::Tensor;
+use candle_nn::{Init, VarBuilder};
+
+use crate::{Activation, ConvolutionLayer, GroupNorm, Linear, TimeEmbedding};
+use attention::Attention;
+pub use config::UNetConfig;
+use layer::Layer;
+use residual::{Resample, Residual};
+
+/// A U-Net (Ronneberger et al. 2015) with residual blocks, attention and features of time (Ho et al. 2020, appendix B;
+/// Dhariwal and Nichol 2021, section 3): a [`Field`] on images `(batch, channels, height, width)` or sequences
+/// `(batch, channels, length)`, and, if it was given classes, a [`Conditional`] one on class labels.
+///
+/// It is the network that `torchcfm` and `guided-diffusion` call `UNetModel`: its parameters have the same names and
+/// shapes, so that a state dict of theirs, saved as safetensors, is read by
+/// [`ParameterStore::load`](crate::ParameterStore::load). Images may have other sizes than those it was
+/// configured for, as long as they can be halved as often.
+///
+/// Label `classes` means "none": then nothing is added to the features of time. Evaluation as a plain [`Field`] uses it.
+///
+/// ```
+/// use advect_core::{Conditional, Field, Key, Time};
+/// use advect_models::{ParameterStore, UNet};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+/// let net = UNet::config(&[1, 8, 8])
+///     .channels(32)
+///     .multipliers(&[1.0, 2.0])
+///     .attention(&[4])
+///     .heads(4)
+///     .classes(10)
+///     .build(&store.builder())?;
+/// let x = Tensor::ones((3, 1, 8, 8), DType::F32, &Device::Cpu)?;
+/// let labels = Tensor::new(&[7u32, 1, 10], &Device::Cpu)?;
+/// let velocity = net.given(&labels).at(&Time::Shared(0.5), &x)?;
+/// // Its last layer begins as zeros.
+/// assert_eq!(velocity.flatten_all()?.to_vec1::<f32>()?, [0.0; 3 * 64]);
+/// assert!(store.parameters().iter().any(|(name, _)| name == "input_blocks.1.0.in_layers.2.weight"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct UNet {
+    config: UNetConfig,
+    time: [Linear; 2],
+    classes: Option<Tensor>,
+    down: Vec<Vec<Layer>>,
+    middle: Vec<Layer>,
+    up: Vec<Vec<Layer>>,
+    norm: GroupNorm,
+    out: ConvolutionLayer,
+    dropping: Option<Key>,
+}
+
+impl UNet {
+    /// A configuration for images `[channels, height, width]` or sequences `[channels, length]`, to be refined and then
+    /// built.
+    pub fn config(dim: &[usize]) -> UNetConfig {
+        UNetConfig::new(dim)
+    }
+
+    fn build(config: &UNetConfig, builder: &VarBuilder<'_>) -> Result<Self> {
+        let (dims, features) = (config.dim.len() - 1, 4 * config.channels);
+        let (kernel, padded) = (vec![3; dims], Convolution::padded(1));
+        let halves = Convolution {
+            stride: [2, 2],
+            ..padded
+        };
+        let time = builder.pp("time_embed");
+        let time = [
+            Linear::new(config.channels, features, &time.pp(0))?,
+            Linear::new(features, features, &time.pp(2))?,
+        ];
+        let classes = match config.classes {
+            0 => None,
+            classes => {
+                let init = Init::Randn {
+                    mean: 0.0,
+                    stdev: 1.0,
+                };
+                Some(builder.get_with_hints((classes, features), "label_emb.weight", init)?)
+            }
+        };
+        let residual = |inputs, outputs, resample, builder: &VarBuilder<'_>| -> Result<Layer> {
+            let block = Residual::new(config, inputs, outputs, resample, builder)?;
+            Ok(Layer::Residual(Box::new(block)))
+        };
+        let attention = |heads, channels, builder: &VarBuilder<'_>| -> Result<Layer> {
+            Ok(Layer::Attention(Attention::new(
+                config, heads, channels, builder,
+            )?))
+        };
+        let widths = config.widths();
+        let last = widths.len() - 1;
+
+        let blocks = builder.pp("input_blocks");
+        let mut width = widths[0];
+        let entry = blocks.pp("0.0");
+        let entry = ConvolutionLayer::new(config.dim[0], width, &kernel, padded, &entry)?;
+        let mut down = vec![vec![Layer::Convolution(entry)]];
+        let mut skips = vec![width];
+        for (level, &outputs) in widths.iter().enumerate() {
+            for _ in 0..config.blocks {
+                let here = blocks.pp(down.len());
+                let mut layers = vec![residual(width, outputs, Resample::Keep, &here.pp(0))?];
+                width = outputs;
+                if config.attends(level) {
+                    layers.push(attention(config.heads, width, &here.pp(1))?);
+                }
+                down.push(layers);
+                skips.push(width);
+            }
+            if level < last {
+                let here = blocks.pp(down.len()).pp(0);
+                down.push(vec![match config.resample_in_blocks {
+                    true => residual(width, width, Resample::Halve, &here)?,
+                    false => {
+                        let here = here.pp("op");
+                        let layer = ConvolutionLayer::new(width, width, &kernel, halves, &here)?;
+                        Layer::Convolution(layer)
+                    }
+                }]);
+                skips.push(width);
+            }
+        }
+
+        let here = builder.pp("middle_block");
+        let middle = vec![
+            residual(width, width, Resample::Keep, &here.pp(0))?,
+            attention(config.heads, width, &here.pp(1))?,
+            residual(width, width, Resample::Keep, &here.pp(2))?,
+        ];
+
+        let blocks = builder.pp("output_blocks");
+        let heads = match (config.heads, config.heads_upwards) {
+            (config::Heads::Count(_), Some(count)) => config::Heads::Count(count),
+            (heads, _) => heads,
+        };
+        let mut up = Vec::new();
+        for (level, &outputs) in widths.iter().enumerate().rev() {
+            for i in 0..=config.blocks {
+                let here = blocks.pp(up.len());
+                let inputs = width + skips.pop().unwrap_or(0);
+                let mut layers = vec![residual(inputs, outputs, Resample::Keep, &here.pp(0))?];
+                width = outputs;
+                if config.attends(level) {
+                    layers.push(attention(heads, width, &here.pp(layers.len()))?);
+                }
+                if level > 0 && i == config.blocks {
+                    let here = here.pp(layers.len());
+                    layers.push(match config.resample_in_blocks {
+                        true => residual(width, width, Resample::Double, &here)?,
+                        false => {
+                            let here = here.pp("conv");
+                            let layer =
+                                ConvolutionLayer::new(width, width, &kernel, padded, &here)?;
+                            Layer::Upsample(layer)
+                        }
+                    });
+                }
+                up.push(layers);
+            }
+        }
+        let out = builder.pp("out");
+        Ok(UNet {
+            time,
+            classes,
+            down,
+            middle,
+            up,
+            norm: GroupNorm::new(config.groups, width, &out.pp(0))?,
+            out: ConvolutionLayer::zero(width, config.outputs, &kernel, padded, &out.pp(2))?,
+            config: config.clone(),
+            dropping: None,
+        })
+    }
+
+    /// The same network on other parameters, such as averaged ones: those of a builder.
+    ///
+    /// # Errors
+    /// Those of the builder.
+    pub fn on(&self, builder: &VarBuilder<'_>) -> Result<Self> {
+        self.config.build(builder)
+    }
+
+    /// The network as it is trained where it has dropout: which features are dropped, the key says, so that the same key
+    /// drops the same. Without this, nothing is dropped.
+    ///
+    /// ```
+    /// use advect_core::{Field, Generator, Key, Time};
+    /// use advect_models::{ParameterStore, UNet};
+    /// use candle_core::{DType, Device};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    /// let config = UNet::config(&[1, 4, 4]).channels(32).multipliers(&[1.0]).dropout(0.1);
+    /// let net = config.build(&store.builder())?;
+    /// let mut rng = Generator::from_seed(1);
+    /// let x = rng.normal((2, 1, 4, 4), DType::F32, &Device::Cpu)?;
+    /// let for_this_step = net.dropping(rng.split());
+    /// assert_eq!(for_this_step.at(&Time::Shared(0.5), &x)?.dims(), x.dims());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn dropping(&self, key: Key) -> Self {
+        UNet {
+            dropping: Some(key),
+            ..self.clone()
+        }
+    }
+
+    /// The frozen twin: the same network, sharing storage, so that it sees later updates, but building no graph and
+    /// dropping nothing.
+    pub fn frozen(&self) -> Self {
+        let frozen = |layers: &Vec<Layer>| layers.iter().map(Layer::frozen).collect();
+        UNet {
+            config: self.config.clone(),
+            time: self.time.each_ref().map(Linear::frozen),
+            classes: self.classes.as_ref().map(Tensor::detach),
+            down: self.down.iter().map(frozen).collect(),
+            middle: frozen(&self.middle),
+            up: self.up.iter().map(frozen).collect(),
+            norm: self.norm.frozen(),
+            out: self.out.frozen(),
+            dropping: None,
+        }
+    }
+
+    /// The value at x, given features of time, `(1, ...)` or `(batch, ...)`, and the embeddings of classes, `(batch, ...)`.
+    fn forward<V: Value>(&self, time: &V, x: &V, class: Option<&V>) -> Result<V> {
+        let batch = self.check(x.primal())?;
+        let embedding = self.time[0].activated(time, Activation::Silu)?;
+        let mut embedding = self.time[1].forward(&embedding)?;
+        if let Some(class) = class {
+            embedding = embedding.plus(class)?;
+        }
+        let embedding = Activation::Silu.apply(&embedding)?;
+        let embedding = match embedding.primal().dims() {
+            &[1, features] if batch > 1 => {
+                embedding.map_linear(|e| Ok(e.broadcast_as((batch, features))?.contiguous()?))?
+            }
+            _ => embedding,
+        };
+        let run = |layers: &[Layer], x: V| {
+            (layers.iter()).try_fold(x, |x, layer| layer.forward(&x, &embedding, self.dropping))
+        };
+        let mut h = x.clone();
+        let mut skips = Vec::with_capacity(self.down.len());
+        for layers in &self.down {
+            h = run(layers, h)?;
+            skips.push(h.clone());
+        }
+        h = run(&self.middle, h)?;
+        for layers in &self.up {
+            if let Some(skip) = skips.pop() {
+                h = V::concatenate(&[&h, &skip], 1)?;
+            }
+            h = run(layers, h)?;
+        }
+        self.out.forward(&self.norm.forward(&h, Activation::Silu)?)
+    }
+
+    /// Checks images or sequences. Returns how many there are.
+    fn check(&self, x: &Tensor) -> Result<usize> {
+        let batch = check::batch("x", x)?;
+        let dim = &self.config.dim;
+        if x.rank() != dim.len() + 1 || x.dims()[1] != dim[0] {
+            let sizes = [
+                "(batch, {} channels, length)",
+                "(batch, {} channels, height, width)",
+            ];
+            let accepted = sizes[dim.len() - 2].replace("{}", &dim[0].to_string());
+            return Err(Error::shape("x", x.dims(), accepted));
+        }
+        self.config.check_size("x", x.dims())?;
+        check::same_kind("x", x, "the network", self.out.weight())?;
+        Ok(batch)
+    }
+
+    fn embedding(&self) -> TimeEmbedding {
+        TimeEmbedding::Sinusoidal {
+            features: self.config.channels,
+        }
+    }
+
+    fn scaled(&self, t: &Time) -> Result<Time> {
+        let factor = self.config.time_scale;
+        Ok(match t {
+            _ if factor == 1.0 => t.clone(),
+            Time::Shared(t) => Time::Shared(t * factor),
+            Time::PerSample(t) => Time::PerSample((t * factor)?),
+        })
+    }
+
+    /// The features of time along a change of it.
+    fn time_dual(&self, t: &Time, x: &Tensor, dt: f64) -> Result<Dual> {
+        let dt = dt * self.config.time_scale;
+        self.embedding().embed_dual(&self.scaled(t)?, x, dt)
+    }
+
+    fn time(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        self.embedding().embed(&self.scaled(t)?, x)
+    }
+
+    /// The embeddings of labels; that of "none" is 0.
+    fn labelled(&self, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        let Some(table) = &self.classes else {
+            return Err(Error::range(
+                "condition",
+                "labels",
+                "none: this network has no classes",
+            ));
+        };
+        let batch = check::batch("x", x)?;
+        check::labels("condition", labels, batch, self.config.classes + 1)?;
+        let none = table.narrow(0, 0, 1)?.zeros_like()?;
+        let table = Tensor::cat(&[table, &none], 0)?;
+        Ok(table.index_select(&labels.contiguous()?, 0)?)
+    }
+}
+
+impl Field for UNet {
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        self.forward(&self.time(t, x)?, x, None)
+    }
+}
+
+impl Jvp for UNet {
+    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        let dual = Dual::new(x.clone(), dx.clone())?;
+        self.forward(&self.time_dual(t, x, dt)?, &dual, None)?
+            .into_parts()
+    }
+}
+
+impl Conditional for UNet {
+    /// The value given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`.
+    fn at_given(&self, t: &Time, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        let class = self.labelled(x, labels)?;
+        self.forward(&self.time(t, x)?, x, Some(&class))
+    }
+
+    fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
+        let batch = check::batch("x", x)?;
+        Ok(Tensor::full(self.config.classes as u32, batch, x.device())?)
+    }
+}
+
+impl ConditionalJvp for UNet {
+    fn jvp_given(
+        &self,
+        t: &Time,
+        x: &Tensor,
+        labels: &Tensor,
+        dt: f64,
+        dx: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        let class = Dual::constant(self.labelled(x, labels)?);
+        let dual = Dual::new(x.clone(), dx.clone())?;
+        self.forward(&self.time_dual(t, x, dt)?, &dual, Some(&class))?
+            .into_parts()
+    }
+}

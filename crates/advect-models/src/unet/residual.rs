@@ -1,0 +1,128 @@
+//! Residual blocks.
+
+use advect_core::{Key, Result};
+use advect_ops::{Convolution, Value, avg_pool, upsample_nearest};
+use candle_nn::VarBuilder;
+
+use super::UNetConfig;
+use super::dropout::drop_features;
+use crate::{Activation, ConvolutionLayer, GroupNorm, Linear};
+
+/// How a block changes the size of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resample {
+    Keep,
+    Halve,
+    Double,
+}
+
+impl Resample {
+    pub(super) fn apply<V: Value>(self, x: &V) -> Result<V> {
+        match self {
+            Resample::Keep => Ok(x.clone()),
+            Resample::Halve => avg_pool(x, 2),
+            Resample::Double => upsample_nearest(x, 2),
+        }
+    }
+}
+
+/// Normalise, SiLU, convolve, tell the time, normalise, SiLU, convolve; added to the input, or to a projection of it
+/// (He et al. 2016; Dhariwal and Nichol 2021, section 3).
+#[derive(Debug, Clone)]
+pub(super) struct Residual {
+    first_norm: GroupNorm,
+    first: ConvolutionLayer,
+    embedding: Linear,
+    second_norm: GroupNorm,
+    second: ConvolutionLayer,
+    skip: Option<ConvolutionLayer>,
+    resample: Resample,
+    scale_shift: bool,
+    /// What is dropped, and under which name.
+    dropout: (f64, String),
+}
+
+impl Residual {
+    pub(super) fn new(
+        config: &UNetConfig,
+        inputs: usize,
+        outputs: usize,
+        resample: Resample,
+        builder: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        let (dims, groups) = (config.dim.len() - 1, config.groups);
+        let (kernel, padded) = (vec![3; dims], Convolution::padded(1));
+        let features = if config.scale_shift {
+            2 * outputs
+        } else {
+            outputs
+        };
+        let (entry, exit) = (builder.pp("in_layers"), builder.pp("out_layers"));
+        let skip = match inputs == outputs {
+            true => None,
+            false => {
+                let one = vec![1; dims];
+                let builder = builder.pp("skip_connection");
+                let plain = Convolution::padded(0);
+                Some(ConvolutionLayer::new(
+                    inputs, outputs, &one, plain, &builder,
+                )?)
+            }
+        };
+        Ok(Residual {
+            first_norm: GroupNorm::new(groups, inputs, &entry.pp(0))?,
+            first: ConvolutionLayer::new(inputs, outputs, &kernel, padded, &entry.pp(2))?,
+            embedding: Linear::new(4 * config.channels, features, &builder.pp("emb_layers.1"))?,
+            second_norm: GroupNorm::new(groups, outputs, &exit.pp(0))?,
+            second: ConvolutionLayer::zero(outputs, outputs, &kernel, padded, &exit.pp(3))?,
+            skip,
+            resample,
+            scale_shift: config.scale_shift,
+            dropout: (config.dropout, builder.prefix()),
+        })
+    }
+
+    /// The value at x, given the SiLU of the embedding of time and class, `(batch, features)`.
+    pub(super) fn forward<V: Value>(
+        &self,
+        x: &V,
+        embedding: &V,
+        dropping: Option<Key>,
+    ) -> Result<V> {
+        let h = self.first_norm.forward(x, Activation::Silu)?;
+        let (h, x) = (self.resample.apply(&h)?, self.resample.apply(x)?);
+        let embedding = self.embedding.forward(embedding)?;
+        let h = if self.scale_shift {
+            let h = self.first.forward(&h)?;
+            let channels = h.primal().dims()[1];
+            let part = |i| embedding.map_linear(|e| Ok(e.narrow(1, i * channels, channels)?));
+            self.second_norm
+                .adaptive(&h, &part(0)?, &part(1)?, Activation::Silu)?
+        } else {
+            let h = self.first.forward_onto(&h, &embedding)?;
+            self.second_norm.forward(&h, Activation::Silu)?
+        };
+        let h = match dropping {
+            Some(key) => drop_features(&h, self.dropout.0, key.named(&self.dropout.1))?,
+            None => h,
+        };
+        match &self.skip {
+            Some(skip) => self.second.forward_onto(&h, &skip.forward(&x)?),
+            None => self.second.forward_onto(&h, &x),
+        }
+    }
+
+    pub(super) fn frozen(&self) -> Self {
+        Residual {
+            first_norm: self.first_norm.frozen(),
+            first: self.first.frozen(),
+            embedding: self.embedding.frozen(),
+            second_norm: self.second_norm.frozen(),
+            second: self.second.frozen(),
+            skip: self.skip.as_ref().map(ConvolutionLayer::frozen),
+            resample: self.resample,
+            scale_shift: self.scale_shift,
+            dropout: self.dropout.clone(),
+        }
+    }
+}
