@@ -13,6 +13,26 @@ pub fn mlp(store: &ParameterStore, dim: usize, width: usize) -> Result<Mlp> {
         .build(&store.builder())
 }
 
+/// U-Nets of torchcfm's examples, by name, with a batch: that for MNIST, with attention at full resolution, as its defaults
+/// give, and that for CIFAR-10 at half width.
+pub const UNETS: [(&str, [usize; 4]); 2] = [
+    ("mnist_c32_b32", [32, 1, 28, 28]),
+    ("cifar_c64_b8", [8, 3, 32, 32]),
+];
+
+/// The U-Net for images of a shape in [`UNETS`].
+///
+/// # Errors
+/// Those of the store.
+pub fn unet(store: &ParameterStore, shape: [usize; 4]) -> Result<UNet> {
+    let config = UNet::config(&shape[1..]).attention(&[16]);
+    let config = match shape[1] {
+        1 => config.channels(32).blocks(1),
+        _ => config.channels(64).head_channels(64),
+    };
+    config.build(&store.builder())
+}
+
 /// An empty store of f32 parameters on the CPU.
 pub fn store() -> ParameterStore {
     ParameterStore::new(Key::from_seed(7), DType::F32, &Device::Cpu)

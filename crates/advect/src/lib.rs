@@ -40,7 +40,7 @@ pub mod prelude {
         Time, check, shape,
     };
     pub use advect_data::{Batches, Digits};
-    pub use advect_models::{Activation, Mlp, ParameterStore, Stateful, TimeEmbedding};
+    pub use advect_models::{Activation, Mlp, ParameterStore, Stateful, TimeEmbedding, UNet};
     pub use advect_objectives::ConditionDropout;
     pub use advect_objectives::distance::{Distance, PseudoHuber, SquaredError};
     pub use advect_objectives::objective::{

@@ -49,6 +49,8 @@ pub(crate) trait Float:
         c: Self::Vector<S>,
     ) -> Self::Vector<S>;
     fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    fn minus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    fn times<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     fn total<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
     /// The whole vectors of a slice, and the rest.
     fn vectors<S: Simd>(values: &[Self]) -> (&[Self::Vector<S>], &[Self]);
@@ -61,7 +63,7 @@ pub(crate) trait Float:
 }
 
 macro_rules! float {
-    ($type:ident, $variant:ident, $vector:ident, $lanes:ident, $splat:ident, $fused:ident, $add:ident, $sum:ident, $cast:ident, $cast_mut:ident) => {
+    ($type:ident, $variant:ident, $vector:ident, $lanes:ident, $splat:ident, $fused:ident, $add:ident, $sub:ident, $mul:ident, $sum:ident, $cast:ident, $cast_mut:ident) => {
         impl Float for $type {
             type Vector<S: Simd> = S::$vector;
             const DTYPE: DType = DType::$variant;
@@ -105,6 +107,14 @@ macro_rules! float {
                 simd.$add(a, b)
             }
             #[inline(always)]
+            fn minus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$sub(a, b)
+            }
+            #[inline(always)]
+            fn times<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$mul(a, b)
+            }
+            #[inline(always)]
             fn total<S: Simd>(simd: S, a: S::$vector) -> Self {
                 simd.$sum(a)
             }
@@ -144,6 +154,8 @@ float!(
     splat_f32s,
     mul_add_e_f32s,
     add_f32s,
+    sub_f32s,
+    mul_f32s,
     reduce_sum_f32s,
     as_simd_f32s,
     as_mut_simd_f32s
@@ -156,6 +168,8 @@ float!(
     splat_f64s,
     mul_add_e_f64s,
     add_f64s,
+    sub_f64s,
+    mul_f64s,
     reduce_sum_f64s,
     as_simd_f64s,
     as_mut_simd_f64s

@@ -3,7 +3,7 @@
 use advect_core::parallel;
 use pulp::{Arch, Simd, WithSimd};
 
-use super::Geometry;
+use super::{Geometry, winograd};
 use crate::cpu::Float;
 use crate::cpu::matmul::{Nothing, Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
@@ -23,7 +23,13 @@ impl<T: Float> Begin<'_, T> {
     /// Writes it for channels of an image; `first` counts the planes of all images of `outputs` channels. Returns whether there is
     /// something.
     #[inline(always)]
-    fn write(&self, outputs: usize, first: usize, positions: usize, y: &mut [T]) -> bool {
+    pub(super) fn write(
+        &self,
+        outputs: usize,
+        first: usize,
+        positions: usize,
+        y: &mut [T],
+    ) -> bool {
         if let Some(whole) = self.whole {
             y.copy_from_slice(&whole[first * positions..][..y.len()]);
         }
@@ -49,6 +55,9 @@ pub(crate) fn forward<T: Float>(
     weight: &[T],
     begin: Begin<'_, T>,
 ) -> Vec<T> {
+    if winograd::fits(g) {
+        return winograd::values(g, x, weight, begin);
+    }
     let (positions, depth) = (g.positions(), g.depth());
     let mut y = vec![T::ZERO; g.batch * g.groups * g.outputs * positions];
     if y.is_empty() {

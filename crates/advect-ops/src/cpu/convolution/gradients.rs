@@ -3,13 +3,16 @@
 use advect_core::parallel;
 use pulp::{Arch, Simd, WithSimd};
 
-use super::Geometry;
+use super::{Geometry, winograd};
 use crate::cpu::matmul::{Nothing, Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
 use crate::cpu::{Float, sums};
 
 /// The gradient of the images, given that of the value.
 pub(crate) fn input_gradient<T: Float>(g: &Geometry, weight: &[T], gradient: &[T]) -> Vec<T> {
+    if winograd::fits(g) {
+        return winograd::input_gradient(g, weight, gradient);
+    }
     let (positions, depth) = (g.positions(), g.depth());
     let mut dx = vec![T::ZERO; g.batch * g.groups * g.inputs * g.area()];
     if dx.is_empty() || positions == 0 {
@@ -81,6 +84,9 @@ impl<T: Float> WithSimd for Back<'_, T> {
 
 /// The gradient of the weights, given that of the value.
 pub(crate) fn weight_gradient<T: Float>(g: &Geometry, x: &[T], gradient: &[T]) -> Vec<T> {
+    if winograd::fits(g) {
+        return winograd::weight_gradient(g, x, gradient);
+    }
     let depth = g.depth();
     // Transposed: (groups, what is seen, outputs).
     let mut across = vec![T::ZERO; g.groups * depth * g.outputs];

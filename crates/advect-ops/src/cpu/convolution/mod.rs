@@ -1,8 +1,10 @@
 //! Convolutions as products of matrices: the pixels that each output sees are the columns of a matrix, which is made in blocks, as
-//! panels of a packed right-hand side, and never stored (Chellapilla, Puri and Simard 2006, by parts).
+//! panels of a packed right-hand side, and never stored (Chellapilla, Puri and Simard 2006, by parts). Kernels of 3 × 3 have an
+//! algorithm of their own.
 
 mod forward;
 mod gradients;
+mod winograd;
 
 pub(crate) use forward::{Begin, forward};
 pub(crate) use gradients::{bias_gradient, channel_sums, input_gradient, weight_gradient};

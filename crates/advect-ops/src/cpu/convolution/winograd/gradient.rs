@@ -1,0 +1,176 @@
+//! The gradient of the weights: the algorithm transposed. With U the transformed weights, `dU = (A dY Aᵀ) (Bᵀ X B)`, summed
+//! over all tiles, and `dW = Gᵀ dU G`.
+
+use advect_core::parallel;
+use pulp::{Arch, Simd, WithSimd};
+
+use super::transforms::{Gradient, Pixels, Square, WeightGradient, transform};
+use super::{NUMBERS, Row, SIDE, STEP, Sizes, Tiles, lanes};
+use crate::cpu::Float;
+use crate::cpu::convolution::Geometry;
+use crate::cpu::matmul::{Nothing, Right, Start, multiply};
+use crate::cpu::matrix::{Matrix, Packed};
+
+/// Parts into which sums over images are cut, whatever the number of threads.
+const PARTS: usize = 4;
+
+/// The gradient of the weights, given that of the value.
+pub(in super::super) fn weight_gradient<T: Float>(g: &Geometry, x: &[T], gradient: &[T]) -> Vec<T> {
+    let s = Sizes::of(g);
+    let stride = lanes(s.inputs);
+    let count = NUMBERS * s.outputs * stride;
+    let images = s.batch.div_ceil(PARTS).max(1);
+    let parts = s.batch.div_ceil(images);
+    let mut sums = vec![T::ZERO; parts.max(1) * count];
+    let mut tasks = Vec::new();
+    for (part, sums) in sums.chunks_exact_mut(count).take(parts).enumerate() {
+        let first = part * images;
+        let images = images.min(s.batch - first);
+        let values = s.outputs * s.positions();
+        tasks.push(Part {
+            sizes: &s,
+            x: &x[first * s.inputs * s.area()..][..images * s.inputs * s.area()],
+            gradient: &gradient[first * values..][..images * values],
+            sums,
+        });
+    }
+    parallel::each(tasks, s.time::<T>(), |task: Part<'_, T>| {
+        Arch::new().dispatch(task);
+    });
+    let mut out = vec![T::ZERO; s.outputs * s.inputs * 9];
+    let tasks = out
+        .chunks_mut(s.inputs * 9)
+        .enumerate()
+        .map(|(output, out)| Back {
+            sizes: &s,
+            sums: &sums,
+            output,
+            out,
+        });
+    let time = sums.len() * size_of::<T>() / 8;
+    parallel::each(tasks.collect(), time, |task: Back<'_, T>| {
+        Arch::new().dispatch(task);
+    });
+    out
+}
+
+/// Some images.
+struct Part<'a, T> {
+    sizes: &'a Sizes,
+    x: &'a [T],
+    gradient: &'a [T],
+    /// (number, output, input).
+    sums: &'a mut [T],
+}
+
+impl<T: Float> WithSimd for Part<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let s = self.sizes;
+        let [high, wide] = s.tiles();
+        let (inputs, outputs) = (lanes(s.inputs), lanes(s.outputs));
+        let most = s.rows::<T>() * wide;
+        let mut pixels = Tiles::new(s.inputs, most);
+        let mut gradients = Tiles::new(s.outputs, most);
+        let mut packed = Packed::default();
+        let images = self.x.len() / (s.inputs * s.area());
+        let rows: Vec<(usize, usize)> = (0..images)
+            .flat_map(|image| (0..high).map(move |row| (image, row)))
+            .collect();
+        for rows in rows.chunks(s.rows::<T>()) {
+            let tiles = rows.len() * wide;
+            for (k, &(image, row)) in rows.iter().enumerate() {
+                let place = (k * wide, tiles);
+                let row = Row {
+                    first: row * STEP,
+                    padding: s.padding,
+                    size: s.size,
+                    tiles: wide,
+                };
+                let x = &self.x[image * s.inputs * s.area()..];
+                pixels.fill::<Pixels, S, SIDE>(simd, x, s.inputs, row, place);
+                let row = Row {
+                    padding: [0, 0],
+                    size: s.out,
+                    ..row
+                };
+                let dy = &self.gradient[image * s.outputs * s.positions()..];
+                gradients.fill::<Gradient, S, STEP>(simd, dy, s.outputs, row, place);
+            }
+            for (number, sums) in (self.sums.chunks_exact_mut(s.outputs * inputs)).enumerate() {
+                let gradients = &gradients.values[number * tiles * outputs..];
+                let gradients = Matrix::new(gradients, tiles, outputs).columns(0, s.outputs);
+                let pixels = Matrix::new(&pixels.values[number * tiles * inputs..], tiles, inputs);
+                let right = match Right::rows::<S>(pixels) {
+                    Some(right) => right,
+                    None => {
+                        packed.fill(pixels);
+                        Right::Packed(&packed)
+                    }
+                };
+                let left = gradients.transposed();
+                multiply(
+                    simd,
+                    left,
+                    right,
+                    sums,
+                    inputs,
+                    Start::Present,
+                    &mut Nothing,
+                );
+            }
+        }
+    }
+}
+
+/// The weights of an output.
+struct Back<'a, T> {
+    sizes: &'a Sizes,
+    sums: &'a [T],
+    output: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Float> WithSimd for Back<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let s = self.sizes;
+        let stride = lanes(s.inputs);
+        let mut total = vec![T::ZERO; NUMBERS * stride];
+        for part in self.sums.chunks_exact(NUMBERS * s.outputs * stride) {
+            let lines = part
+                .chunks_exact(stride)
+                .skip(self.output)
+                .step_by(s.outputs);
+            for (total, line) in total.chunks_exact_mut(stride).zip(lines) {
+                for (total, x) in total.iter_mut().zip(line) {
+                    *total += *x;
+                }
+            }
+        }
+        let mut weights = vec![T::ZERO; 9 * stride];
+        let (from, to) = (
+            Square {
+                first: 0,
+                row: SIDE * stride,
+                column: stride,
+            },
+            Square {
+                first: 0,
+                row: 3 * stride,
+                column: stride,
+            },
+        );
+        let out = (&mut weights[..], to);
+        transform::<WeightGradient, S, T, SIDE, 3>(simd, stride, (&total, from), out);
+        for (c, out) in self.out.chunks_exact_mut(9).enumerate() {
+            for (k, out) in out.iter_mut().enumerate() {
+                *out = weights[k * stride + c];
+            }
+        }
+    }
+}
