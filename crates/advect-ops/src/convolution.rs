@@ -437,8 +437,8 @@ impl Operation for Convolve {
         } = self.arguments(inputs);
         by_dtype!(x, T => {
             let (x, weight) = (host::<T>(x)?, host::<T>(weight)?);
-            let bias = bias.map(|bias| host::<T>(bias)).transpose()?;
-            let onto = onto.map(|onto| host::<T>(onto)).transpose()?;
+            let bias = bias.map(host::<T>).transpose()?;
+            let onto = onto.map(host::<T>).transpose()?;
             let whole = self.onto == Some(Onto::Whole);
             let start = Begin {
                 bias: bias.as_deref(),

@@ -180,7 +180,7 @@ impl<T: Float> WithSimd for Centre<'_, T> {
     }
 }
 
-struct Product<'a, T> {
+struct Product<'a, T: Float> {
     x: Matrix<'a, T>,
     y: &'a [(usize, Packed<T>)],
     norms: (&'a [f64], &'a [f64]),

@@ -6,7 +6,7 @@ use super::Sizes;
 use super::head::{BLOCK, Divide, Head};
 use crate::cpu::matmul::{Finish, Nothing, Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
-use crate::cpu::{Float, sums};
+use crate::cpu::{Buffer, Float, sums};
 
 /// With the weights P, which are made again: `dV = Pᵀ dO`, `dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O))`, `dQ = dS K / √d`,
 /// `dK = dSᵀ Q / √d` (Dao et al. 2022, appendix B.2).
@@ -56,7 +56,7 @@ impl<T: Float> WithSimd for Backward<'_, T> {
         );
         let k_rows = Packed::new(head.k);
         let mut block = Packed::default();
-        let (mut weights, mut scores) = (vec![T::ZERO; BLOCK * m], vec![T::ZERO; BLOCK * m]);
+        let (mut weights, mut scores) = (Buffer::new(BLOCK * m), Buffer::new(BLOCK * m));
         let (mut sums, mut means) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
         for first in (0..n).step_by(BLOCK) {
             let count = BLOCK.min(n - first);

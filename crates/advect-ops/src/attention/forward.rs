@@ -4,9 +4,9 @@ use pulp::{Simd, WithSimd};
 
 use super::Sizes;
 use super::head::{BLOCK, Divide, Head};
-use crate::cpu::Float;
 use crate::cpu::matmul::{Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
+use crate::cpu::{Buffer, Float};
 
 /// Blocks of queries, one after the other.
 pub(super) struct Forward<'a, T> {
@@ -30,7 +30,7 @@ impl<T: Float> WithSimd for Forward<'_, T> {
                 Right::Packed(&packed)
             }
         };
-        let mut weights = vec![T::ZERO; BLOCK * m];
+        let mut weights = Buffer::new(BLOCK * m);
         let mut sums = [T::ZERO; BLOCK];
         for first in (0..n).step_by(BLOCK) {
             let count = BLOCK.min(n - first);

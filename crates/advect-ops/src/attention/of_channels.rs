@@ -8,7 +8,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::{Backward, Forward, Head, Sizes, attention};
 use crate::cpu::matrix::Matrix;
-use crate::cpu::{Float, by_dtype, host, tensor};
+use crate::cpu::{Buffer, Float, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
 
@@ -206,7 +206,7 @@ impl<T: Float> WithSimd for Values<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Sizes { n, d, .. } = self.head.sizes;
-        let mut rows = vec![T::ZERO; n * d];
+        let mut rows = Buffer::new(n * d);
         let head = self.head;
         let out = &mut rows;
         Forward { head, out }.with_simd(simd);
@@ -228,7 +228,7 @@ impl<T: Float> WithSimd for Gradients<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Sizes { n, d, .. } = self.head.sizes;
-        let mut rows = vec![T::ZERO; 5 * n * d];
+        let mut rows = Buffer::zeros(5 * n * d);
         let (given, made) = rows.split_at_mut(2 * n * d);
         let (value, gradient) = given.split_at_mut(n * d);
         Matrix::new(self.value, d, n).transposed().copy_to(value);

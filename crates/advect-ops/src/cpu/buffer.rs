@@ -16,6 +16,12 @@ const KEPT: usize = 1 << 25;
 /// Numbers to be overwritten: at first zeros, or what another buffer held.
 pub(crate) struct Buffer<T: Float>(Vec<T>);
 
+impl<T: Float> Default for Buffer<T> {
+    fn default() -> Self {
+        Buffer(Vec::new())
+    }
+}
+
 /// Buffers out of use.
 pub(crate) struct Shelf<T>(Mutex<Vec<Vec<T>>>);
 
@@ -42,6 +48,22 @@ impl<T: Float> Buffer<T> {
         }
         values.resize(len, T::ZERO);
         Buffer(values)
+    }
+
+    /// Zeros.
+    pub(crate) fn zeros(len: usize) -> Self {
+        let mut buffer = Self::new(len);
+        buffer.0.fill(T::ZERO);
+        buffer
+    }
+
+    /// Makes room for `len` elements; what was there may be lost.
+    pub(crate) fn resize(&mut self, len: usize) {
+        if self.0.capacity() < len {
+            *self = Self::new(len);
+        } else {
+            self.0.resize(len, T::ZERO);
+        }
     }
 
     /// The smallest buffer on the shelf that is large enough, but not by much.

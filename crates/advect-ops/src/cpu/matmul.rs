@@ -39,8 +39,10 @@ pub(crate) enum Start<'a, T> {
 
 /// The right-hand side of a product.
 #[derive(Clone, Copy)]
-pub(crate) enum Right<'a, T> {
+pub(crate) enum Right<'a, T: Float> {
     Packed(&'a Packed<T>),
+    /// So many columns from one on, which begins a panel.
+    Columns(&'a Packed<T>, usize, usize),
     /// As it lies in memory; see [`Right::rows`].
     Rows(Matrix<'a, T>),
 }
@@ -54,7 +56,7 @@ impl<'a, T: Float> Right<'a, T> {
 
     fn inner(&self) -> usize {
         match self {
-            Right::Packed(b) => b.inner(),
+            Right::Packed(b) | Right::Columns(b, ..) => b.inner(),
             Right::Rows(b) => b.rows,
         }
     }
@@ -62,6 +64,7 @@ impl<'a, T: Float> Right<'a, T> {
     fn columns(&self) -> usize {
         match self {
             Right::Packed(b) => b.columns(),
+            Right::Columns(_, _, count) => *count,
             Right::Rows(b) => b.columns,
         }
     }
@@ -71,6 +74,7 @@ impl<'a, T: Float> Right<'a, T> {
     fn panel(&self, start: usize, depth: usize, first: usize) -> (&'a [T], usize) {
         match *self {
             Right::Packed(b) => (b.panel(start, depth, first), PANEL),
+            Right::Columns(b, column, _) => (b.panel(start, depth, column + first), PANEL),
             Right::Rows(b) => (&b.values[start * b.row_stride + first..], b.row_stride),
         }
     }
@@ -213,7 +217,7 @@ impl<'a, const SIDE_BY_SIDE: bool, T> Rows<'a, SIDE_BY_SIDE, T> {
 
 /// Some rows of C, all panels. A function of its own for each instruction set, so that its many loops are compiled
 /// once, not wherever there is a product.
-struct Block<'a, 'b, const SIDE_BY_SIDE: bool, T> {
+struct Block<'a, 'b, const SIDE_BY_SIDE: bool, T: Float> {
     a: Rows<'a, SIDE_BY_SIDE, T>,
     rows: usize,
     b: Right<'a, T>,

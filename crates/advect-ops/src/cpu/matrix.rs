@@ -1,6 +1,6 @@
 //! Matrices as views with strides, and packed for products.
 
-use super::Float;
+use super::{Buffer, Float};
 
 /// Columns in a panel of a packed matrix: full vectors of every instruction set.
 pub(crate) const PANEL: usize = 32;
@@ -88,12 +88,21 @@ impl<'a, T: Float> Matrix<'a, T> {
 }
 
 /// A right-hand side, packed.
-#[derive(Default)]
-pub(crate) struct Packed<T> {
+pub(crate) struct Packed<T: Float> {
     /// For each block of [`DEPTH`] rows of B and each panel: the rows of the panel, one after another.
-    values: Vec<T>,
+    values: Buffer<T>,
     inner: usize,
     columns: usize,
+}
+
+impl<T: Float> Default for Packed<T> {
+    fn default() -> Self {
+        Packed {
+            values: Buffer::default(),
+            inner: 0,
+            columns: 0,
+        }
+    }
 }
 
 impl<T: Float> Packed<T> {
@@ -106,18 +115,19 @@ impl<T: Float> Packed<T> {
     /// Packs another matrix, into the same memory.
     pub(crate) fn fill(&mut self, b: Matrix<'_, T>) {
         (self.inner, self.columns) = (b.rows, b.columns);
-        let width = self.width();
-        self.values.clear();
-        self.values.reserve(b.rows * width);
+        self.values.resize(b.rows * self.width());
+        let mut rest = &mut self.values[..];
         for start in (0..b.rows).step_by(DEPTH) {
             let end = b.rows.min(start + DEPTH);
             for first in (0..b.columns).step_by(PANEL) {
                 let last = b.columns.min(first + PANEL);
+                let (panel, after) = rest.split_at_mut((end - start) * PANEL);
                 if b.row_stride == 1 {
-                    self.pack_transposed(b, start..end, first..last);
+                    pack_transposed(b, start..end, first..last, panel);
                 } else {
-                    self.pack(b, start..end, first..last);
+                    pack(b, start..end, first..last, panel);
                 }
+                rest = after;
             }
         }
     }
@@ -131,7 +141,7 @@ impl<T: Float> Packed<T> {
         mut fill: impl FnMut(usize, std::ops::Range<usize>, &mut [T]),
     ) {
         (self.inner, self.columns) = (inner, columns);
-        self.values.resize(inner * self.width(), T::ZERO);
+        self.values.resize(inner * self.width());
         let mut rest = &mut self.values[..];
         for start in (0..inner).step_by(DEPTH) {
             let end = inner.min(start + DEPTH);
@@ -168,44 +178,46 @@ impl<T: Float> Packed<T> {
     fn width(&self) -> usize {
         self.columns.next_multiple_of(PANEL)
     }
+}
 
-    fn pack(
-        &mut self,
-        b: Matrix<'_, T>,
-        rows: std::ops::Range<usize>,
-        columns: std::ops::Range<usize>,
-    ) {
-        for k in rows {
-            let row = &b.values[k * b.row_stride..];
-            if b.column_stride == 1 {
-                self.values.extend_from_slice(&row[columns.clone()]);
-            } else {
-                (self.values).extend(columns.clone().map(|j| row[j * b.column_stride]));
+fn pack<T: Float>(
+    b: Matrix<'_, T>,
+    rows: std::ops::Range<usize>,
+    columns: std::ops::Range<usize>,
+    out: &mut [T],
+) {
+    for (k, out) in rows.zip(out.chunks_exact_mut(PANEL)) {
+        let row = &b.values[k * b.row_stride..];
+        let (out, filler) = out.split_at_mut(columns.len());
+        if b.column_stride == 1 {
+            out.copy_from_slice(&row[columns.clone()]);
+        } else {
+            for (j, out) in columns.clone().zip(out) {
+                *out = row[j * b.column_stride];
             }
-            let filler = PANEL - columns.len();
-            self.values.extend(std::iter::repeat_n(T::ZERO, filler));
         }
+        filler.fill(T::ZERO);
     }
+}
 
-    /// Packs where the columns are contiguous, in squares, so that both sides stay in the cache.
-    fn pack_transposed(
-        &mut self,
-        b: Matrix<'_, T>,
-        rows: std::ops::Range<usize>,
-        columns: std::ops::Range<usize>,
-    ) {
-        const SIDE: usize = 16;
-        let start = self.values.len();
-        self.values.resize(start + rows.len() * PANEL, T::ZERO);
-        let out = &mut self.values[start..];
-        for k0 in (0..rows.len()).step_by(SIDE) {
-            let height = SIDE.min(rows.len() - k0);
-            let block = &mut out[k0 * PANEL..(k0 + height) * PANEL];
-            for (j, column) in columns.clone().enumerate() {
-                let source = &b.values[column * b.column_stride + rows.start + k0..][..height];
-                for (line, &value) in block.chunks_exact_mut(PANEL).zip(source) {
-                    line[j] = value;
-                }
+/// Packs where the columns are contiguous, in squares, so that both sides stay in the cache.
+fn pack_transposed<T: Float>(
+    b: Matrix<'_, T>,
+    rows: std::ops::Range<usize>,
+    columns: std::ops::Range<usize>,
+    out: &mut [T],
+) {
+    const SIDE: usize = 16;
+    if columns.len() < PANEL {
+        out.fill(T::ZERO);
+    }
+    for k0 in (0..rows.len()).step_by(SIDE) {
+        let height = SIDE.min(rows.len() - k0);
+        let block = &mut out[k0 * PANEL..(k0 + height) * PANEL];
+        for (j, column) in columns.clone().enumerate() {
+            let source = &b.values[column * b.column_stride + rows.start + k0..][..height];
+            for (line, &value) in block.chunks_exact_mut(PANEL).zip(source) {
+                line[j] = value;
             }
         }
     }

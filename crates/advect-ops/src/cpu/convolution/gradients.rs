@@ -1,12 +1,14 @@
 //! The gradients of images, weights and biases.
 
+use std::ops::Range;
+
 use advect_core::parallel;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{Geometry, winograd};
 use crate::cpu::matmul::{Nothing, Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
-use crate::cpu::{Float, sums};
+use crate::cpu::{Buffer, Float, sums};
 
 /// The gradient of the images, given that of the value.
 pub(crate) fn input_gradient<T: Float>(g: &Geometry, weight: &[T], gradient: &[T]) -> Vec<T> {
@@ -60,11 +62,11 @@ impl<T: Float> WithSimd for Back<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let (g, positions) = (self.geometry, self.geometry.positions());
         let gradient = Matrix::new(self.gradient, g.outputs, positions);
-        let (mut packed, mut sent) = (Packed::default(), Vec::new());
+        let (mut packed, mut sent) = (Packed::default(), Buffer::default());
         for first in (0..positions).step_by(g.columns()) {
             let count = g.columns().min(positions - first);
             packed.fill(gradient.columns(first, first + count));
-            sent.resize(self.weight.rows * count, T::ZERO);
+            sent.resize(self.weight.rows * count);
             let right = Right::Packed(&packed);
             multiply(
                 simd,
@@ -88,44 +90,58 @@ pub(crate) fn weight_gradient<T: Float>(g: &Geometry, x: &[T], gradient: &[T]) -
         return winograd::weight_gradient(g, x, gradient);
     }
     let depth = g.depth();
-    // Transposed: (groups, what is seen, outputs).
-    let mut across = vec![T::ZERO; g.groups * depth * g.outputs];
+    // Sums over images are cut into parts whatever the number of threads; rows only where there are too few parts.
+    let images = g.batch.div_ceil(PARTS).max(1);
+    let parts = g.batch.div_ceil(images).max(1);
     let time = g.time::<T>();
     let rows = match parallel::worthwhile(time) {
-        true => depth.div_ceil((2 * parallel::threads()).div_ceil(g.groups)),
+        true => depth.div_ceil(parallel::threads().div_ceil(g.groups * parts)),
         false => depth,
     };
+    // Transposed: (parts, groups, what is seen, outputs).
+    let size = depth * g.outputs;
+    let mut across = Buffer::zeros(parts * g.groups * size);
     let mut tasks = Vec::new();
-    for (group, across) in across.chunks_exact_mut(depth * g.outputs).enumerate() {
-        for (part, across) in across.chunks_mut(rows * g.outputs).enumerate() {
-            tasks.push(Weights {
-                geometry: g,
-                group,
-                first: part * rows,
-                x,
-                gradient,
-                across,
-            });
+    for (part, across) in across.chunks_exact_mut(g.groups * size).enumerate() {
+        for (group, across) in across.chunks_exact_mut(size).enumerate() {
+            for (k, across) in across.chunks_mut(rows * g.outputs).enumerate() {
+                tasks.push(Weights {
+                    geometry: g,
+                    images: part * images..g.batch.min((part + 1) * images),
+                    group,
+                    first: k * rows,
+                    x,
+                    gradient,
+                    across,
+                });
+            }
         }
     }
     parallel::each(tasks, time, |task: Weights<'_, T>| {
         Arch::new().dispatch(task)
     });
-    let mut out = vec![T::ZERO; across.len()];
-    let groups = out.chunks_exact_mut(depth * g.outputs);
-    for (out, across) in groups.zip(across.chunks_exact(depth * g.outputs)) {
-        for (o, out) in out.chunks_exact_mut(depth).enumerate() {
-            for (k, out) in out.iter_mut().enumerate() {
-                *out = across[k * g.outputs + o];
-            }
+    let (sums, rest) = across.split_at_mut(g.groups * size);
+    for part in rest.chunks_exact(g.groups * size) {
+        for (sum, x) in sums.iter_mut().zip(part) {
+            *sum += *x;
         }
+    }
+    let mut out = vec![T::ZERO; g.groups * size];
+    for (out, across) in out.chunks_exact_mut(size).zip(sums.chunks_exact(size)) {
+        Matrix::new(across, depth, g.outputs)
+            .transposed()
+            .copy_to(out);
     }
     out
 }
 
-/// Some weights of all outputs of a group.
+/// Parts into which sums over images are cut.
+const PARTS: usize = 4;
+
+/// Some weights of all outputs of a group, for some images.
 struct Weights<'a, T> {
     geometry: &'a Geometry,
+    images: Range<usize>,
     group: usize,
     /// The first weight.
     first: usize,
@@ -141,16 +157,15 @@ impl<T: Float> WithSimd for Weights<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let (g, positions) = (self.geometry, self.geometry.positions());
         let count = self.across.len() / g.outputs;
-        let (mut seen, mut packed) = (Vec::new(), Packed::default());
-        // In the order of the images, whoever computes them.
-        for image in 0..g.batch {
+        let (mut seen, mut packed) = (Buffer::default(), Packed::default());
+        for image in self.images {
             let place = image * g.groups + self.group;
             let x = &self.x[place * g.inputs * g.area()..][..g.inputs * g.area()];
             let gradient = &self.gradient[place * g.outputs * positions..];
             let gradient = Matrix::new(gradient, g.outputs, positions);
             for start in (0..positions).step_by(g.columns()) {
                 let width = g.columns().min(positions - start);
-                seen.resize(count * width, T::ZERO);
+                seen.resize(count * width);
                 for (k, seen) in seen.chunks_exact_mut(width).enumerate() {
                     g.see(x, self.first + k, start..start + width, seen);
                 }

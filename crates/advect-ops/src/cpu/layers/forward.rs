@@ -93,7 +93,7 @@ pub(super) fn thin<T>(layer: &Layer<'_, T>) -> bool {
     layer.outputs() <= 4 && layer.inputs() >= 16
 }
 
-struct Forward<'a, T> {
+struct Forward<'a, T: Float> {
     parts: &'a [Part<'a, T>],
     layers: &'a [Layer<'a, T>],
     packed: &'a [Packed<T>],

@@ -49,7 +49,7 @@ pub(crate) fn tangents<T: Float>(
     (out, along)
 }
 
-struct Tangents<'a, T> {
+struct Tangents<'a, T: Float> {
     parts: &'a [Part<'a, T>],
     directions: &'a [Vec<Option<Part<'a, T>>>],
     layers: &'a [Layer<'a, T>],

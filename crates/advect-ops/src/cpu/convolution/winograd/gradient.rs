@@ -6,33 +6,52 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::transforms::{Gradient, Pixels, Square, WeightGradient, transform};
 use super::{NUMBERS, Row, SIDE, STEP, Sizes, Tiles, lanes};
-use crate::cpu::Float;
 use crate::cpu::convolution::Geometry;
 use crate::cpu::matmul::{Nothing, Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
+use crate::cpu::{Buffer, Float};
 
 /// Parts into which sums over images are cut, whatever the number of threads.
 const PARTS: usize = 4;
+/// Tiles of a part.
+const TILES: usize = 64;
 
 /// The gradient of the weights, given that of the value.
 pub(in super::super) fn weight_gradient<T: Float>(g: &Geometry, x: &[T], gradient: &[T]) -> Vec<T> {
     let s = Sizes::of(g);
+    if s.batch == 0 {
+        return vec![T::ZERO; s.outputs * s.inputs * 9];
+    }
     let stride = lanes(s.inputs);
-    let count = NUMBERS * s.outputs * stride;
-    let images = s.batch.div_ceil(PARTS).max(1);
-    let parts = s.batch.div_ceil(images);
-    let mut sums = vec![T::ZERO; parts.max(1) * count];
+    let [high, wide] = s.tiles();
+    // Few tiles are not worth several sums.
+    let parts = (s.batch * high * wide / TILES).clamp(1, PARTS);
+    let images = s.batch.div_ceil(parts).max(1);
+    let parts = s.batch.div_ceil(images).max(1);
+    let splits = match parallel::worthwhile(s.time::<T>()) {
+        true => (2 * parallel::threads()).div_ceil(parts),
+        false => 1,
+    };
+    let outputs = s.outputs.div_ceil(splits).next_multiple_of(8);
+    // (part, outputs, number, output, input)
+    let mut sums = Buffer::new(parts * NUMBERS * s.outputs * stride);
     let mut tasks = Vec::new();
-    for (part, sums) in sums.chunks_exact_mut(count).take(parts).enumerate() {
+    for (part, sums) in sums
+        .chunks_exact_mut(NUMBERS * s.outputs * stride)
+        .enumerate()
+    {
         let first = part * images;
         let images = images.min(s.batch - first);
         let values = s.outputs * s.positions();
-        tasks.push(Part {
-            sizes: &s,
-            x: &x[first * s.inputs * s.area()..][..images * s.inputs * s.area()],
-            gradient: &gradient[first * values..][..images * values],
-            sums,
-        });
+        for (k, sums) in sums.chunks_mut(NUMBERS * outputs * stride).enumerate() {
+            tasks.push(Part {
+                sizes: &s,
+                x: &x[first * s.inputs * s.area()..][..images * s.inputs * s.area()],
+                gradient: &gradient[first * values..][..images * values],
+                output: k * outputs,
+                sums,
+            });
+        }
     }
     parallel::each(tasks, s.time::<T>(), |task: Part<'_, T>| {
         Arch::new().dispatch(task);
@@ -44,6 +63,7 @@ pub(in super::super) fn weight_gradient<T: Float>(g: &Geometry, x: &[T], gradien
         .map(|(output, out)| Back {
             sizes: &s,
             sums: &sums,
+            outputs,
             output,
             out,
         });
@@ -54,11 +74,13 @@ pub(in super::super) fn weight_gradient<T: Float>(g: &Geometry, x: &[T], gradien
     out
 }
 
-/// Some images.
+/// Some images, and some outputs.
 struct Part<'a, T> {
     sizes: &'a Sizes,
     x: &'a [T],
     gradient: &'a [T],
+    /// The first output.
+    output: usize,
     /// (number, output, input).
     sums: &'a mut [T],
 }
@@ -70,16 +92,18 @@ impl<T: Float> WithSimd for Part<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let s = self.sizes;
         let [high, wide] = s.tiles();
-        let (inputs, outputs) = (lanes(s.inputs), lanes(s.outputs));
+        let inputs = lanes(s.inputs);
+        let count = self.sums.len() / (NUMBERS * inputs);
+        let outputs = lanes(count);
         let most = s.rows::<T>() * wide;
         let mut pixels = Tiles::new(s.inputs, most);
-        let mut gradients = Tiles::new(s.outputs, most);
+        let mut gradients = Tiles::new(count, most);
         let mut packed = Packed::default();
         let images = self.x.len() / (s.inputs * s.area());
         let rows: Vec<(usize, usize)> = (0..images)
             .flat_map(|image| (0..high).map(move |row| (image, row)))
             .collect();
-        for rows in rows.chunks(s.rows::<T>()) {
+        for (k, rows) in rows.chunks(s.rows::<T>()).enumerate() {
             let tiles = rows.len() * wide;
             for (k, &(image, row)) in rows.iter().enumerate() {
                 let place = (k * wide, tiles);
@@ -96,12 +120,13 @@ impl<T: Float> WithSimd for Part<'_, T> {
                     size: s.out,
                     ..row
                 };
-                let dy = &self.gradient[image * s.outputs * s.positions()..];
-                gradients.fill::<Gradient, S, STEP>(simd, dy, s.outputs, row, place);
+                let plane = image * s.outputs + self.output;
+                let dy = &self.gradient[plane * s.positions()..];
+                gradients.fill::<Gradient, S, STEP>(simd, dy, count, row, place);
             }
-            for (number, sums) in (self.sums.chunks_exact_mut(s.outputs * inputs)).enumerate() {
+            for (number, sums) in (self.sums.chunks_exact_mut(count * inputs)).enumerate() {
                 let gradients = &gradients.values[number * tiles * outputs..];
-                let gradients = Matrix::new(gradients, tiles, outputs).columns(0, s.outputs);
+                let gradients = Matrix::new(gradients, tiles, outputs).columns(0, count);
                 let pixels = Matrix::new(&pixels.values[number * tiles * inputs..], tiles, inputs);
                 let right = match Right::rows::<S>(pixels) {
                     Some(right) => right,
@@ -111,15 +136,8 @@ impl<T: Float> WithSimd for Part<'_, T> {
                     }
                 };
                 let left = gradients.transposed();
-                multiply(
-                    simd,
-                    left,
-                    right,
-                    sums,
-                    inputs,
-                    Start::Present,
-                    &mut Nothing,
-                );
+                let start = if k == 0 { Start::Zero } else { Start::Present };
+                multiply(simd, left, right, sums, inputs, start, &mut Nothing);
             }
         }
     }
@@ -129,6 +147,8 @@ impl<T: Float> WithSimd for Part<'_, T> {
 struct Back<'a, T> {
     sizes: &'a Sizes,
     sums: &'a [T],
+    /// Outputs that were summed together.
+    outputs: usize,
     output: usize,
     out: &'a mut [T],
 }
@@ -142,10 +162,12 @@ impl<T: Float> WithSimd for Back<'_, T> {
         let stride = lanes(s.inputs);
         let mut total = vec![T::ZERO; NUMBERS * stride];
         for part in self.sums.chunks_exact(NUMBERS * s.outputs * stride) {
-            let lines = part
-                .chunks_exact(stride)
-                .skip(self.output)
-                .step_by(s.outputs);
+            let mut part = part.chunks(NUMBERS * self.outputs * stride);
+            let Some(part) = part.nth(self.output / self.outputs) else {
+                continue;
+            };
+            let (first, count) = (self.output % self.outputs, part.len() / (NUMBERS * stride));
+            let lines = part.chunks_exact(stride).skip(first).step_by(count);
             for (total, line) in total.chunks_exact_mut(stride).zip(lines) {
                 for (total, x) in total.iter_mut().zip(line) {
                     *total += *x;

@@ -14,7 +14,7 @@ pub(super) use gradient::weight_gradient;
 pub(super) use values::{input_gradient, values};
 
 use super::Geometry;
-use crate::cpu::Float;
+use crate::cpu::{Buffer, Float};
 use strips::side_by_side;
 use transforms::{Square, Transform, transform};
 
@@ -107,11 +107,11 @@ pub(super) fn fits(g: &Geometry) -> bool {
 }
 
 /// Strips of an image's lines, and their transformed tiles.
-struct Tiles<T> {
+struct Tiles<T: Float> {
     /// The lines of a strip: (line, pixel, channel).
-    strip: Vec<T>,
+    strip: Buffer<T>,
     /// (number, tile, channel).
-    values: Vec<T>,
+    values: Buffer<T>,
 }
 
 /// A row of tiles: lines from `first` − `padding` on, whose squares of `side` pixels are `STEP` apart.
@@ -127,8 +127,8 @@ impl<T: Float> Tiles<T> {
     /// Room for so many tiles.
     fn new(channels: usize, tiles: usize) -> Self {
         Tiles {
-            strip: Vec::new(),
-            values: vec![T::ZERO; NUMBERS * tiles * lanes(channels)],
+            strip: Buffer::default(),
+            values: Buffer::new(NUMBERS * tiles * lanes(channels)),
         }
     }
 
@@ -151,8 +151,8 @@ impl<T: Float> Tiles<T> {
         let stride = lanes(channels);
         let pixels = (row.tiles - 1) * STEP + N;
         let line = pixels * stride;
-        self.strip.clear();
-        self.strip.resize(N * line, T::ZERO);
+        self.strip.resize(N * line);
+        self.strip.fill(T::ZERO);
         let left = padding[1].min(pixels);
         let count = width.min(pixels - left);
         for (y, out) in (first..).zip(self.strip.chunks_exact_mut(line)) {

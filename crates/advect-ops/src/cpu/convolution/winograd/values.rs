@@ -5,11 +5,11 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::strips::apart;
 use super::transforms::{Pixels, Square, Values, Weights, transform};
-use super::{NUMBERS, Row, SIDE, STEP, Sizes, Tiles, lanes};
-use crate::cpu::Float;
+use super::{LANES, NUMBERS, Row, SIDE, STEP, Sizes, Tiles, lanes};
 use crate::cpu::convolution::{Begin, Geometry};
 use crate::cpu::matmul::{Nothing, Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
+use crate::cpu::{Buffer, Float};
 
 /// The value for images and weights `(outputs, inputs, 3, 3)`.
 pub(in super::super) fn values<T: Float>(
@@ -52,15 +52,14 @@ fn convolve<T: Float>(
         return y;
     }
     let weights = transformed(s, weight);
-    // Few images are divided by their channels, too; each part transforms the pixels for itself.
+    // Small images share products. Few images are divided by their channels, too; each part transforms the pixels for itself.
+    let [high, wide] = s.tiles();
+    let together = (16 / (high * wide)).clamp(1, s.batch);
     let parts = match parallel::worthwhile(s.time::<T>()) {
-        true => parallel::threads().div_ceil(s.batch),
+        true => (2 * parallel::threads()).div_ceil(s.batch.div_ceil(together)),
         false => 1,
     };
-    let channels = lanes(s.outputs.div_ceil(parts));
-    let [high, wide] = s.tiles();
-    // Small images share products.
-    let together = (8 / (high * wide)).clamp(1, s.batch.div_ceil(2 * parallel::threads()));
+    let channels = lanes(s.outputs.div_ceil(parts)).next_multiple_of(2 * LANES);
     let planes = s.outputs * s.positions();
     let mut tasks = Vec::new();
     for (k, y) in y.chunks_mut(together * planes).enumerate() {
@@ -93,53 +92,85 @@ fn convolve<T: Float>(
     y
 }
 
-/// The transformed weights, (number, input, output), outputs filled up.
+/// The transformed weights of each number, inputs by outputs, which are filled up.
 fn transformed<T: Float>(
     s: &Sizes,
     (weight, [to, from], place): (&[T], [usize; 2], impl Fn(usize, usize) -> usize),
-) -> Vec<T> {
+) -> Vec<Packed<T>> {
     let stride = lanes(s.outputs);
-    let mut out = vec![T::ZERO; NUMBERS * s.inputs * stride];
-    let mut lines = vec![T::ZERO; 9 * s.inputs * stride];
-    for i in 0..3 {
-        for j in 0..3 {
-            let lines = lines[(3 * i + j) * s.inputs * stride..].chunks_exact_mut(stride);
-            for (c, line) in lines.take(s.inputs).enumerate() {
-                let source = weight[c * from + place(i, j)..].iter().step_by(to);
-                for (out, w) in line.iter_mut().take(s.outputs).zip(source) {
-                    *out = *w;
-                }
+    let mut out = Buffer::new(s.inputs * NUMBERS * stride);
+    let place: [usize; 9] = std::array::from_fn(|k| place(k / 3, k % 3));
+    let inputs = out.chunks_exact_mut(NUMBERS * stride).enumerate();
+    let tasks = inputs.map(|(c, out)| Input {
+        weight: &weight[c * from..],
+        step: to,
+        place,
+        outputs: s.outputs,
+        out,
+    });
+    parallel::each(
+        tasks.collect(),
+        s.inputs * stride * 10,
+        |task: Input<'_, T>| {
+            Arch::new().dispatch(task);
+        },
+    );
+    let mut packed: Vec<Packed<T>> = (0..NUMBERS).map(|_| Packed::default()).collect();
+    let tasks = packed.iter_mut().enumerate().collect();
+    parallel::each(
+        tasks,
+        out.len(),
+        |(number, packed): (usize, &mut Packed<T>)| {
+            packed.fill(Matrix {
+                values: &out[number * stride..],
+                rows: s.inputs,
+                columns: stride,
+                row_stride: NUMBERS * stride,
+                column_stride: 1,
+            });
+        },
+    );
+    packed
+}
+
+/// The weights of an input, transformed.
+struct Input<'a, T> {
+    weight: &'a [T],
+    /// From one output to the next.
+    step: usize,
+    place: [usize; 9],
+    outputs: usize,
+    /// (number, output).
+    out: &'a mut [T],
+}
+
+impl<T: Float> WithSimd for Input<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let stride = self.out.len() / NUMBERS;
+        let mut lines = vec![T::ZERO; 9 * stride];
+        for (o, weights) in self.weight.chunks(self.step).take(self.outputs).enumerate() {
+            for (k, place) in self.place.into_iter().enumerate() {
+                lines[k * stride + o] = weights[place];
             }
         }
+        let square = |side| Square {
+            first: 0,
+            row: side * stride,
+            column: stride,
+        };
+        let out = (self.out, square(SIDE));
+        transform::<Weights, S, T, 3, SIDE>(simd, stride, (&lines, square(3)), out);
     }
-    let whole = Square {
-        first: 0,
-        row: 3 * s.inputs * stride,
-        column: s.inputs * stride,
-    };
-    let to = Square {
-        first: 0,
-        row: SIDE * s.inputs * stride,
-        column: s.inputs * stride,
-    };
-    struct Transform<'a, T>(usize, (&'a [T], Square), (&'a mut [T], Square));
-    impl<T: Float> WithSimd for Transform<'_, T> {
-        type Output = ();
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) {
-            transform::<Weights, S, T, 3, SIDE>(simd, self.0, self.1, self.2);
-        }
-    }
-    let task = Transform(s.inputs * stride, (&lines, whole), (&mut out, to));
-    Arch::new().dispatch(task);
-    out
 }
 
 /// Some channels of some images.
-struct Task<'a, T> {
+struct Task<'a, T: Float> {
     sizes: &'a Sizes,
     x: &'a [T],
-    weights: &'a [T],
+    weights: &'a [Packed<T>],
     begin: Begin<'a, T>,
     /// The first image and the first channel.
     image: usize,
@@ -165,9 +196,8 @@ impl<T: Float> WithSimd for Task<'_, T> {
         let (inner, stride) = (lanes(s.inputs), lanes(channels));
         let most = s.rows::<T>() * wide;
         let mut pixels = Tiles::new(s.inputs, most);
-        let mut products = vec![T::ZERO; NUMBERS * most * stride];
-        let mut packed = Packed::default();
-        let mut strip = vec![T::ZERO; STEP * wide * STEP * stride];
+        let mut products = Buffer::new(NUMBERS * most * stride);
+        let mut strip = Buffer::new(STEP * wide * STEP * stride);
         // The rows of tiles of all images.
         let rows: Vec<(usize, usize)> = (0..self.y.len())
             .flat_map(|image| (0..high).map(move |row| (image, row)))
@@ -190,17 +220,7 @@ impl<T: Float> WithSimd for Task<'_, T> {
                     columns: s.inputs,
                     ..Matrix::new(&pixels.values[number * tiles * inner..], tiles, inner)
                 };
-                let all = lanes(s.outputs);
-                let weights = &self.weights[number * s.inputs * all..];
-                let weights = Matrix::new(weights, s.inputs, all);
-                let weights = weights.columns(self.channel, self.channel + stride);
-                let right = match Right::rows::<S>(weights) {
-                    Some(right) => right,
-                    None => {
-                        packed.fill(weights);
-                        Right::Packed(&packed)
-                    }
-                };
+                let right = Right::Columns(&self.weights[number], self.channel, stride);
                 let out = &mut products[number * tiles * stride..][..tiles * stride];
                 multiply(simd, pixels, right, out, stride, Start::Zero, &mut Nothing);
             }
