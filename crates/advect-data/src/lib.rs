@@ -1,4 +1,7 @@
-//! Data: two-dimensional [`toy`] distributions, handwritten [`Digits`], and shuffled [`Batches`].
+//! Data: two-dimensional [`toy`] distributions, handwritten [`Digits`], [`images`] from files, arrays of NumPy, and shuffled
+//! [`Batches`], which [`Prefetched`] makes ahead.
+//!
+//! Images are kept as bytes; [`Normalization`] makes numbers of them, and [`flip_horizontally`] mirrors them.
 //!
 //! ```
 //! use advect_core::{Generator, Key};
@@ -18,7 +21,16 @@
 
 mod batches;
 mod digits;
+mod flip;
+pub mod images;
+mod normalization;
+mod npy;
+mod prefetched;
 pub mod toy;
 
 pub use batches::Batches;
 pub use digits::Digits;
+pub use flip::flip_horizontally;
+pub use normalization::Normalization;
+pub use npy::{read_npy, read_npz};
+pub use prefetched::Prefetched;

@@ -1,0 +1,41 @@
+//! Mirror images.
+
+use advect_core::{Error, Generator, Result, check};
+use candle_core::{DType, Device, Tensor};
+
+/// Mirrors each image `(count, channels, height, width)`, left to right, with a probability; of any dtype, which it keeps.
+///
+/// ```
+/// use advect_core::Generator;
+/// use advect_data::flip_horizontally;
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Tensor::new(&[[[[1u8, 2, 3]]]], &Device::Cpu)?;
+/// let y = flip_horizontally(&x, 1.0, &mut Generator::from_seed(0))?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<u8>()?, [3, 2, 1]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`] unless x has four dimensions, [`Error::Range`] unless the probability is in [0, 1].
+pub fn flip_horizontally(x: &Tensor, probability: f64, rng: &mut Generator) -> Result<Tensor> {
+    check::fraction("probability", probability)?;
+    let &[count, _, _, width] = x.dims() else {
+        return Err(Error::shape(
+            "x",
+            x.dims(),
+            "(count, channels, height, width)",
+        ));
+    };
+    let uniform = rng.uniform(0.0..1.0, count, DType::F64, &Device::Cpu)?;
+    if x.elem_count() == 0 {
+        return Ok(x.clone());
+    }
+    let chosen = uniform.lt(probability)?.reshape((count, 1, 1, 1))?;
+    let chosen = chosen.to_device(x.device())?.broadcast_as(x.shape())?;
+    let backwards: Vec<u32> = (0..width as u32).rev().collect();
+    let backwards = Tensor::from_vec(backwards, width, x.device())?;
+    let mirrored = x.contiguous()?.index_select(&backwards, 3)?;
+    Ok(chosen.contiguous()?.where_cond(&mirrored, x)?)
+}

@@ -1,0 +1,180 @@
+//! Folders of pictures.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use advect_core::{Error, Result, check};
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, ImageReader};
+
+use super::Images;
+
+/// What becomes of files that can't be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Damaged {
+    /// The first one is an error.
+    #[default]
+    Refuse,
+    /// They are left out, and named beside the images.
+    Skip,
+}
+
+/// A folder of PNG and JPEG files; if it has folders in it, each is a class, in the order of their names, and the pictures
+/// are in those. Files of other names are passed over.
+///
+/// ```no_run
+/// use advect_data::images::Folder;
+/// # fn main() -> advect_core::Result<()> {
+/// let (flowers, _) = Folder::new("flowers").size(64).read()?;
+/// assert_eq!(flowers.dim(), [3, 64, 64]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+    size: Option<u32>,
+    grey: bool,
+    damaged: Damaged,
+}
+
+impl Folder {
+    /// Pictures in colour, all of one size.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Folder {
+            path: path.into(),
+            size: None,
+            grey: false,
+            damaged: Damaged::Refuse,
+        }
+    }
+
+    /// Scales pictures (by a triangle filter, which covers what one pixel comes from) so that the shorter side has this
+    /// many pixels, and cuts the square in the middle out. Without this, pictures of several sizes are an error.
+    pub fn size(mut self, pixels: u32) -> Self {
+        self.size = Some(pixels);
+        self
+    }
+
+    /// One channel, of luminance, in place of red, green and blue.
+    pub fn grey(mut self) -> Self {
+        self.grey = true;
+        self
+    }
+
+    /// What becomes of files that can't be read; an error unless set.
+    pub fn damaged(mut self, damaged: Damaged) -> Self {
+        self.damaged = damaged;
+        self
+    }
+
+    /// Reads all pictures. Returns them, and the files that were skipped, each with what is wrong with it.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a folder that can't be read or has no pictures, for one picture among other classes, for a
+    /// picture that is damaged, unless those are skipped, or of another size than the first; [`Error::Range`] for a size of 0.
+    pub fn read(&self) -> Result<(Images, Vec<Error>)> {
+        if let Some(size) = self.size {
+            check::at_least_one("size", size as usize)?;
+        }
+        let (files, classes) = self.files()?;
+        let (mut pixels, mut labels, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+        let mut first: Option<(u32, u32)> = None;
+        for (path, label) in &files {
+            let image = match self.decode(path) {
+                Ok(image) => image,
+                Err(error) if self.damaged == Damaged::Skip => {
+                    skipped.push(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let size = (image.width(), image.height());
+            let expected = *first.get_or_insert(size);
+            if size != expected {
+                let reason = format!(
+                    "it is {} × {}, the first is {} × {}: give a size to scale them to",
+                    size.0, size.1, expected.0, expected.1
+                );
+                return Err(Error::file(path, reason));
+            }
+            let (bytes, channels) = match self.grey {
+                true => (image.into_luma8().into_raw(), 1),
+                false => (image.into_rgb8().into_raw(), 3),
+            };
+            // From channels side by side to planes.
+            for channel in 0..channels {
+                pixels.extend(bytes.iter().skip(channel).step_by(channels));
+            }
+            labels.push(*label);
+        }
+        let Some((width, height)) = first else {
+            let reason = format!("of {} PNG and JPEG files none could be read", files.len());
+            return Err(Error::file(&self.path, reason));
+        };
+        let channels = if self.grey { 1 } else { 3 };
+        let shape = [labels.len(), channels, height as usize, width as usize];
+        Ok((Images::new(pixels, shape, labels, classes)?, skipped))
+    }
+
+    /// The pictures with their labels, and the names of the classes.
+    fn files(&self) -> Result<(Vec<(PathBuf, u32)>, Vec<String>)> {
+        let (folders, mut files) = entries(&self.path)?;
+        if folders.is_empty() {
+            return Ok((files.drain(..).map(|file| (file, 0)).collect(), Vec::new()));
+        }
+        if let Some(file) = files.first() {
+            return Err(Error::file(
+                file,
+                "it lies beside the folders of classes, in none of them",
+            ));
+        }
+        let (mut labelled, mut classes) = (Vec::new(), Vec::new());
+        for (label, folder) in (0..).zip(&folders) {
+            let (_, files) = entries(folder)?;
+            labelled.extend(files.into_iter().map(|file| (file, label)));
+            let name = folder.file_name().unwrap_or_default();
+            classes.push(name.to_string_lossy().into_owned());
+        }
+        Ok((labelled, classes))
+    }
+
+    fn decode(&self, path: &Path) -> Result<DynamicImage> {
+        let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
+        let image = reader.map_err(|e| Error::file(path, e))?.decode();
+        let image = image.map_err(|e| Error::file(path, e))?;
+        let Some(size) = self.size else {
+            return Ok(image);
+        };
+        let (width, height) = (u64::from(image.width()), u64::from(image.height()));
+        let shorter = width.min(height).max(1);
+        let scaled = |side: u64| (side * u64::from(size) / shorter).max(u64::from(size)) as u32;
+        let (width, height) = (scaled(width), scaled(height));
+        let image = image.resize_exact(width, height, FilterType::Triangle);
+        let (left, top) = ((width - size) / 2, (height - size) / 2);
+        Ok(imageops::crop_imm(&image, left, top, size, size)
+            .to_image()
+            .into())
+    }
+}
+
+/// The folders and the pictures in a folder, sorted by name.
+fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let failed = |e: std::io::Error| Error::file(folder, e);
+    let (mut folders, mut files) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        if path.is_dir() {
+            folders.push(path);
+        } else if ["png", "jpg", "jpeg"]
+            .iter()
+            .any(|known| extension == *known)
+        {
+            files.push(path);
+        }
+    }
+    folders.sort();
+    files.sort();
+    Ok((folders, files))
+}

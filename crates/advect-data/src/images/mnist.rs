@@ -1,0 +1,68 @@
+//! MNIST, and data sets in its format.
+
+use std::path::{Path, PathBuf};
+
+use advect_core::{Error, Result};
+use candle_core::DType;
+
+use super::{Images, Split, read_idx};
+
+/// MNIST (LeCun et al. 1998), Fashion-MNIST, KMNIST: a folder with the four files under their usual names
+/// (`train-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, …), gzipped (`.gz`) or not. 60,000 images to learn from, 10,000 to
+/// test on, `(1, 28, 28)`.
+///
+/// # Errors
+/// [`Error::File`] for a file that is missing, damaged, or does not fit the other.
+pub fn mnist(folder: impl AsRef<Path>, split: Split) -> Result<Images> {
+    let prefix = match split {
+        Split::Train => "train",
+        Split::Test => "t10k",
+    };
+    let find = |name: &str| -> Result<PathBuf> {
+        // Some archives have a dot in place of the second hyphen.
+        let names = [name.to_string(), name.replace("-idx", ".idx")];
+        let names = names
+            .iter()
+            .flat_map(|name| [name.clone(), format!("{name}.gz")]);
+        let mut paths = names.map(|name| folder.as_ref().join(name));
+        let missing = || {
+            let reason = format!(
+                "there is neither a file of this name, nor one that ends in .gz ({split:?})"
+            );
+            Error::file(folder.as_ref().join(name), reason)
+        };
+        paths.find(|path| path.is_file()).ok_or_else(missing)
+    };
+    mnist_files(
+        find(&format!("{prefix}-images-idx3-ubyte"))?,
+        find(&format!("{prefix}-labels-idx1-ubyte"))?,
+    )
+}
+
+/// Grey images and their labels from two IDX files, gzipped or not.
+///
+/// # Errors
+/// [`Error::File`] for a file that can't be read or is damaged, or if there is not a label for each image.
+pub fn mnist_files(images: impl AsRef<Path>, labels: impl AsRef<Path>) -> Result<Images> {
+    let (pixels, path) = (read_idx(&images)?, images.as_ref());
+    let &[count, height, width] = pixels.dims() else {
+        let reason = format!(
+            "its sizes are {:?}, (images, height, width) is accepted",
+            pixels.dims()
+        );
+        return Err(Error::file(path, reason));
+    };
+    let (digits, path) = (read_idx(&labels)?, labels.as_ref());
+    if digits.dims() != [count] {
+        let reason = format!(
+            "its sizes are {:?}, one label for each of {count} images is accepted",
+            digits.dims()
+        );
+        return Err(Error::file(path, reason));
+    }
+    Ok(Images {
+        pixels: pixels.reshape((count, 1, height, width))?,
+        labels: digits.to_dtype(DType::U32)?,
+        classes: Vec::new(),
+    })
+}

@@ -1,0 +1,88 @@
+//! Images from files: [MNIST](mnist) and whatever has its format, [CIFAR-10](cifar10), and [folders](Folder) of PNG and
+//! JPEG.
+
+mod cifar10;
+mod folder;
+mod idx;
+mod mnist;
+
+pub use cifar10::cifar10;
+pub use folder::{Damaged, Folder};
+pub use idx::read_idx;
+pub use mnist::{mnist, mnist_files};
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use advect_core::{Error, Result};
+use candle_core::{Device, Tensor};
+use flate2::read::MultiGzDecoder;
+
+/// Images with their labels, in the CPU's memory as they are in the files: a byte a channel and pixel.
+/// [`Normalization`](crate::Normalization) makes numbers of them that networks learn from.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Images {
+    /// The images: u8, `(count, channels, height, width)`.
+    pub pixels: Tensor,
+    /// The labels: u32, `(count,)`.
+    pub labels: Tensor,
+    /// The names of the classes, if there are names.
+    pub classes: Vec<String>,
+}
+
+impl Images {
+    /// The number of images.
+    pub fn len(&self) -> usize {
+        self.labels.elem_count()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Channels, height and width: what a U-Net is configured with.
+    pub fn dim(&self) -> [usize; 3] {
+        let dims = self.pixels.dims();
+        [dims[1], dims[2], dims[3]]
+    }
+
+    fn new(
+        pixels: Vec<u8>,
+        shape: [usize; 4],
+        labels: Vec<u32>,
+        classes: Vec<String>,
+    ) -> Result<Self> {
+        let count = labels.len();
+        Ok(Images {
+            pixels: Tensor::from_vec(pixels, shape.to_vec(), &Device::Cpu)?,
+            labels: Tensor::from_vec(labels, count, &Device::Cpu)?,
+            classes,
+        })
+    }
+}
+
+/// The part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// What to learn from.
+    Train,
+    /// What to test on.
+    Test,
+}
+
+/// The bytes of a file, unpacked if they are gzipped, whatever the name says.
+fn bytes(path: &Path) -> Result<Vec<u8>> {
+    let raw = fs::read(path).map_err(|e| Error::file(path, e))?;
+    if !raw.starts_with(&[0x1f, 0x8b]) {
+        return Ok(raw);
+    }
+    let mut bytes = Vec::new();
+    let mut decoder = MultiGzDecoder::new(&raw[..]);
+    decoder
+        .read_to_end(&mut bytes)
+        .map_err(|e| Error::file(path, e))?;
+    Ok(bytes)
+}

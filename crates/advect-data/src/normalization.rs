@@ -1,0 +1,126 @@
+//! From bytes to numbers, and back.
+
+use advect_core::{Error, Result, check};
+use candle_core::{DType, Tensor};
+
+/// `(x / 255 − mean) / deviation` for the bytes x of images, with a mean and a deviation for each channel, or for all;
+/// from −1 to 1 unless told otherwise.
+///
+/// ```
+/// use advect_data::Normalization;
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let bytes = Tensor::new(&[[[[0u8, 51, 255]]]], &Device::Cpu)?;
+/// let normal = Normalization::default();
+/// let x = normal.apply(&bytes, DType::F64)?;
+/// let expected = [-1.0, -0.6, 1.0];
+/// for (a, b) in x.flatten_all()?.to_vec1::<f64>()?.iter().zip(expected) {
+///     assert!((a - b).abs() < 1e-15);
+/// }
+/// assert_eq!(normal.bytes(&x)?.flatten_all()?.to_vec1::<u8>()?, [0, 51, 255]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalization {
+    mean: Vec<f64>,
+    deviation: Vec<f64>,
+}
+
+impl Default for Normalization {
+    /// To −1 … 1: a mean and a deviation of one half.
+    fn default() -> Self {
+        Normalization {
+            mean: vec![0.5],
+            deviation: vec![0.5],
+        }
+    }
+}
+
+impl Normalization {
+    /// Means and deviations of channels, on the scale where pixels are from 0 to 1; one of each for all channels alike.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless there are as many of the one as of the other, at least one, means are finite, and deviations
+    /// are above 0; [`Error::Empty`] without any.
+    pub fn new(mean: &[f64], deviation: &[f64]) -> Result<Self> {
+        if mean.is_empty() {
+            let argument = "mean".into();
+            return Err(Error::Empty { argument });
+        }
+        if mean.len() != deviation.len() {
+            let accepted = format!("{}, as there are means", mean.len());
+            return Err(Error::range("deviation", deviation.len(), accepted));
+        }
+        for (mean, deviation) in mean.iter().zip(deviation) {
+            check::finite_number("mean", *mean)?;
+            check::positive("deviation", *deviation)?;
+        }
+        Ok(Normalization {
+            mean: mean.to_vec(),
+            deviation: deviation.to_vec(),
+        })
+    }
+
+    /// Numbers of a dtype from bytes `(count, channels, ...)`.
+    ///
+    /// # Errors
+    /// [`Error::DType`] unless the images are u8 and the dtype is a float; [`Error::Shape`] for another number of channels.
+    pub fn apply(&self, bytes: &Tensor, dtype: DType) -> Result<Tensor> {
+        check::float_dtype("dtype", dtype)?;
+        if bytes.dtype() != DType::U8 {
+            return Err(Error::dtype("bytes", bytes.dtype(), "U8"));
+        }
+        // In f32 at least: 16 bits don't hold what comes in between.
+        let wide = if dtype == DType::F64 {
+            dtype
+        } else {
+            DType::F32
+        };
+        let x = bytes.to_dtype(wide)?;
+        let factors: Vec<f64> = self.deviation.iter().map(|d| 1.0 / (255.0 * d)).collect();
+        let shifts = self.mean.iter().zip(&self.deviation).map(|(m, d)| -m / d);
+        let x = x.broadcast_mul(&self.column("bytes", &x, &factors)?)?;
+        let x = x.broadcast_add(&self.column("bytes", &x, &shifts.collect::<Vec<_>>())?)?;
+        Ok(x.to_dtype(dtype)?)
+    }
+
+    /// The inverse: from numbers to 0 … 1, which is where images are; not cut off.
+    ///
+    /// # Errors
+    /// [`Error::DType`] unless x is a float; [`Error::Shape`] for another number of channels.
+    pub fn invert(&self, x: &Tensor) -> Result<Tensor> {
+        check::float("x", x)?;
+        let x = x.broadcast_mul(&self.column("x", x, &self.deviation)?)?;
+        Ok(x.broadcast_add(&self.column("x", &x, &self.mean)?)?)
+    }
+
+    /// The nearest bytes; what is beyond 0 and 255 is cut off.
+    ///
+    /// # Errors
+    /// As [`Normalization::invert`], and [`Error::NonFinite`] for numbers that are none.
+    pub fn bytes(&self, x: &Tensor) -> Result<Tensor> {
+        check::finite("x", x)?;
+        let wide = if x.dtype() == DType::F64 {
+            x.clone()
+        } else {
+            x.to_dtype(DType::F32)?
+        };
+        let scaled = (self.invert(&wide)? * 255.0)?;
+        Ok(scaled.round()?.clamp(0.0, 255.0)?.to_dtype(DType::U8)?)
+    }
+
+    /// A number for each channel, to be broadcast.
+    fn column(&self, argument: &'static str, x: &Tensor, numbers: &[f64]) -> Result<Tensor> {
+        let channels = x.dims().get(1).copied().unwrap_or(0);
+        if x.rank() < 2 || (numbers.len() != 1 && numbers.len() != channels) {
+            let accepted = format!("(count, {}, ...)", numbers.len());
+            return Err(Error::shape(argument, x.dims(), accepted));
+        }
+        let mut shape = vec![1; x.rank()];
+        shape[1] = numbers.len();
+        Ok(Tensor::new(numbers, x.device())?
+            .reshape(shape)?
+            .to_dtype(x.dtype())?)
+    }
+}
