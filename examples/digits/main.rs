@@ -4,12 +4,12 @@
 //! `cargo run --release --example digits`
 
 mod picture;
-mod report;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use advect::prelude::*;
+use advect_examples::report;
 use clap::Parser;
 
 /// Train a flow on handwritten digits, and draw new ones.

@@ -1,10 +1,11 @@
-//! Small grey images, drawn with large pixels.
+//! Small images, drawn with large pixels.
 
 use advect::prelude::{DType, Error, Result, Tensor};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-/// Draws an image `(1, height, width)` or `(height, width)` from −1 (paper) to 1 (ink), each pixel a square of `size`, at a corner `(x, y)`.
+/// Draws an image `(1, height, width)` or `(height, width)` from −1 (paper) to 1 (ink), or a coloured one `(3, height, width)` from −1 to 1,
+/// each pixel a square of `size`, at a corner `(x, y)`.
 ///
 /// # Errors
 /// [`Error::Range`] if it can't be drawn; those of candle.
@@ -15,14 +16,31 @@ pub fn draw_image(
     corner: (i32, i32),
 ) -> Result<()> {
     let width = image.dim(image.rank() - 1)? as i32;
+    let coloured = image.rank() == 3 && image.dim(0)? == 3;
     let pixels = image
         .to_dtype(DType::F32)?
         .flatten_all()?
         .to_vec1::<f32>()?;
-    for (i, ink) in (0..).zip(pixels) {
-        let grey = (127.5 * (1.0 - ink.clamp(-1.0, 1.0))) as u8;
+    let byte = |x: f32| (127.5 * (1.0 + x.clamp(-1.0, 1.0))).round() as u8;
+    let count = if coloured {
+        pixels.len() / 3
+    } else {
+        pixels.len()
+    };
+    for place in 0..count {
+        let i = place as i32;
+        let colour = match coloured {
+            true => {
+                let [red, green, blue] = [0, 1, 2].map(|c| byte(pixels[place + c * count]));
+                RGBColor(red, green, blue)
+            }
+            false => {
+                let grey = byte(-pixels[place]);
+                RGBColor(grey, grey, grey)
+            }
+        };
         let (x, y) = (corner.0 + i % width * size, corner.1 + i / width * size);
-        let colour = RGBColor(grey, grey, grey).filled();
+        let colour = colour.filled();
         let square = Rectangle::new([(x, y), (x + size, y + size)], colour);
         (root.draw(&square)).map_err(|e| Error::range("picture", e, "a drawing that succeeds"))?;
     }

@@ -1,7 +1,8 @@
-//! What the examples share: the choice of a device, and pictures with text.
+//! What the examples share: the choice of a device, pictures with text, and how good digits are.
 
 pub mod image;
 pub mod plot;
+pub mod report;
 
 use std::path::Path;
 

@@ -5,6 +5,8 @@ use advect_ops::{Convolution, Value, conv1d, conv1d_onto, conv2d, conv2d_onto};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
+use crate::Cost;
+
 /// A convolution of images or of sequences with weight and bias, with PyTorch's initialisation: both uniform on
 /// `±1/√(inputs · kernel size)`.
 ///
@@ -124,6 +126,23 @@ impl ConvolutionLayer {
             3 => conv1d_onto(x, &self.weight, bias, &self.convolution, onto),
             _ => conv2d_onto(x, &self.weight, bias, &self.convolution, onto),
         }
+    }
+
+    /// The cost for a sample of some size, which is that of the value afterwards.
+    pub(crate) fn cost(&self, size: &mut [usize]) -> Cost {
+        let c = &self.convolution;
+        let skipped = 2 - size.len().min(2);
+        for (i, size) in size.iter_mut().enumerate() {
+            let side = skipped + i;
+            let span = (self.weight.dims()[2 + i] - 1) * c.dilation[side];
+            *size = (*size + 2 * c.padding[side]).saturating_sub(span + 1) / c.stride[side] + 1;
+        }
+        let weights = self.weight.elem_count();
+        Cost::of(
+            weights + self.bias.elem_count(),
+            weights,
+            size.iter().product(),
+        )
     }
 
     /// The same layer, sharing storage, outside of any graph.

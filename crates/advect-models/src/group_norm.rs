@@ -5,6 +5,8 @@ use advect_ops::{Activation, Value, group_norm};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
+use crate::Cost;
+
 /// Group normalisation of `(batch, channels, ...)` with a learned scale, at first 1, and shift, at first 0.
 ///
 /// ```
@@ -76,6 +78,10 @@ impl GroupNorm {
             .times(&V::constant(self.shift.clone()))?
             .plus(shift)?;
         group_norm(x, self.groups, &scale, &shift, EPSILON, activation)
+    }
+
+    pub(crate) fn cost(&self) -> Cost {
+        Cost::of(self.scale.elem_count() + self.shift.elem_count(), 0, 0)
     }
 
     /// The same layer, sharing storage, outside of any graph.

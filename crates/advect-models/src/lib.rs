@@ -15,6 +15,7 @@
 //! ```
 
 mod convolution;
+mod cost;
 mod group_norm;
 mod initialization;
 mod linear;
@@ -27,6 +28,7 @@ mod unet;
 /// The activation functions of `advect-ops`.
 pub use advect_ops::Activation;
 pub use convolution::ConvolutionLayer;
+pub use cost::Cost;
 pub use group_norm::GroupNorm;
 pub use linear::Linear;
 pub use mlp::{Mlp, MlpConfig};

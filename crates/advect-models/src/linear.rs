@@ -5,6 +5,8 @@ use advect_ops::{Activation, Value, linear};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
+use crate::Cost;
+
 /// `y = x Wᵀ + b`, with PyTorch's initialisation: W and b uniform on
 /// `±1/√inputs`. (candle's own `linear` draws W from a Kaiming normal.)
 ///
@@ -60,6 +62,11 @@ impl Linear {
     /// Those of [`advect_ops::linear`].
     pub fn activated<V: Value>(&self, x: &V, activation: Activation) -> Result<V> {
         linear(x, &self.weight, Some(&self.bias), activation)
+    }
+
+    pub(crate) fn cost(&self) -> Cost {
+        let weights = self.weight.elem_count();
+        Cost::of(weights + self.bias.elem_count(), weights, 1)
     }
 
     /// The same layer, sharing storage, outside of any graph.

@@ -5,7 +5,7 @@ use advect_ops::{Dual, Perceptron, Value, mlp_tangents};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
-use crate::{Activation, Linear, TimeEmbedding};
+use crate::{Activation, Cost, Linear, TimeEmbedding};
 
 /// What an [`Mlp`] looks like; made by [`Mlp::config`].
 #[derive(Debug, Clone, PartialEq)]
@@ -151,6 +151,17 @@ impl Mlp {
             classes: self.classes.as_ref().map(Tensor::detach),
             perceptron: self.perceptron.frozen(),
         }
+    }
+
+    /// The number of parameters, and of operations for a sample.
+    pub fn cost(&self) -> Cost {
+        let table = self.classes.as_ref().map_or(0, Tensor::elem_count);
+        let layers = self.perceptron.layers();
+        let layers = layers.iter().map(|(weight, bias)| {
+            let weights = weight.elem_count();
+            Cost::of(weights + bias.elem_count(), weights, 1)
+        });
+        layers.fold(Cost::of(table, 0, 0), |sum, layer| sum + layer)
     }
 
     /// The value at `(t, x)`, given the features of time and, if the network has classes, of class: `(batch, ...)`,

@@ -83,6 +83,7 @@ pub(crate) fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
 }
 
 fn apply_contiguous<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
+    cpu::keep_memory();
     let tracked = tracks(inputs);
     let (output, saved) = op.forward(inputs, tracked)?;
     if !tracked {

@@ -118,7 +118,7 @@ impl Folder {
     }
 
     /// The pictures with their labels, and the names of the classes.
-    fn files(&self) -> Result<(Vec<(PathBuf, u32)>, Vec<String>)> {
+    fn files(&self) -> Result<(Vec<Labelled>, Vec<String>)> {
         let (folders, mut files) = entries(&self.path)?;
         if folders.is_empty() {
             return Ok((files.drain(..).map(|file| (file, 0)).collect(), Vec::new()));
@@ -157,6 +157,9 @@ impl Folder {
             .into())
     }
 }
+
+/// A file, and the number of its class.
+type Labelled = (PathBuf, u32);
 
 /// The folders and the pictures in a folder, sorted by name.
 fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {

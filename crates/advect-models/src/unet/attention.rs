@@ -6,7 +6,7 @@ use candle_nn::VarBuilder;
 
 use super::UNetConfig;
 use super::config::Heads;
-use crate::{Activation, ConvolutionLayer, GroupNorm};
+use crate::{Activation, ConvolutionLayer, Cost, GroupNorm};
 
 /// Self-attention of the pixels of normalised feature maps, added to them.
 #[derive(Debug, Clone)]
@@ -47,6 +47,15 @@ impl Attention {
         let h = self_attention(&qkv, self.heads, self.order)?;
         let y = self.out.forward_onto(&h, &line)?;
         y.map_linear(|y| Ok(y.reshape(shape)?))
+    }
+
+    pub(super) fn cost(&self, size: &[usize]) -> Cost {
+        let pixels: usize = size.iter().product();
+        let mut line = vec![pixels];
+        let layers = self.norm.cost() + self.qkv.cost(&mut line) + self.out.cost(&mut line);
+        let channels = self.out.bias().elem_count();
+        // The scores of all pairs, and the sums of values that they weigh.
+        layers + Cost::of(0, 2 * channels * pixels, pixels)
     }
 
     pub(super) fn frozen(&self) -> Self {

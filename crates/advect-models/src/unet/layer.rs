@@ -5,7 +5,7 @@ use advect_ops::Value;
 
 use super::attention::Attention;
 use super::residual::{Resample, Residual};
-use crate::ConvolutionLayer;
+use crate::{ConvolutionLayer, Cost};
 
 /// A layer of a U-Net.
 #[derive(Debug, Clone)]
@@ -29,6 +29,19 @@ impl Layer {
             Layer::Residual(block) => block.forward(x, embedding, dropping),
             Layer::Attention(block) => block.forward(x),
             Layer::Upsample(layer) => layer.forward(&Resample::Double.apply(x)?),
+        }
+    }
+
+    /// Operations for a sample of some size, which is that of the value afterwards; and the number of parameters.
+    pub(super) fn cost(&self, size: &mut [usize]) -> Cost {
+        match self {
+            Layer::Convolution(layer) => layer.cost(size),
+            Layer::Residual(block) => block.cost(size),
+            Layer::Attention(block) => block.cost(size),
+            Layer::Upsample(layer) => {
+                Resample::Double.resize(size);
+                layer.cost(size)
+            }
         }
     }
 

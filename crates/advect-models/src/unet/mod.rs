@@ -11,7 +11,7 @@ use advect_ops::{Convolution, Dual, Value};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
-use crate::{Activation, ConvolutionLayer, GroupNorm, Linear, TimeEmbedding};
+use crate::{Activation, ConvolutionLayer, Cost, GroupNorm, Linear, TimeEmbedding};
 use attention::Attention;
 pub use config::UNetConfig;
 use layer::Layer;
@@ -234,6 +234,18 @@ impl UNet {
             out: self.out.frozen(),
             dropping: None,
         }
+    }
+
+    /// The number of parameters, and of operations for a sample of the size that the network was configured for.
+    pub fn cost(&self) -> Cost {
+        let table = self.classes.as_ref().map_or(0, Tensor::elem_count);
+        let mut size = self.config.dim[1..].to_vec();
+        let mut cost = Cost::of(table, 0, 0) + self.time[0].cost() + self.time[1].cost();
+        let blocks = self.down.iter().chain([&self.middle]).chain(&self.up);
+        for layer in blocks.flatten() {
+            cost = cost + layer.cost(&mut size);
+        }
+        cost + self.norm.cost() + self.out.cost(&mut size)
     }
 
     /// The value at x, given features of time, `(1, ...)` or `(batch, ...)`, and the embeddings of classes, `(batch, ...)`.

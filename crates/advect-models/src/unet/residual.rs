@@ -6,7 +6,7 @@ use candle_nn::VarBuilder;
 
 use super::UNetConfig;
 use super::dropout::drop_features;
-use crate::{Activation, ConvolutionLayer, GroupNorm, Linear};
+use crate::{Activation, ConvolutionLayer, Cost, GroupNorm, Linear};
 
 /// How a block changes the size of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,19 @@ impl Resample {
             Resample::Keep => Ok(x.clone()),
             Resample::Halve => avg_pool(x, 2),
             Resample::Double => upsample_nearest(x, 2),
+        }
+    }
+}
+
+impl Resample {
+    /// What becomes of a size.
+    pub(super) fn resize(self, size: &mut [usize]) {
+        for size in size {
+            match self {
+                Resample::Keep => {}
+                Resample::Halve => *size /= 2,
+                Resample::Double => *size *= 2,
+            }
         }
     }
 }
@@ -110,6 +123,15 @@ impl Residual {
             Some(skip) => self.second.forward_onto(&h, &skip.forward(&x)?),
             None => self.second.forward_onto(&h, &x),
         }
+    }
+
+    pub(super) fn cost(&self, size: &mut [usize]) -> Cost {
+        self.resample.resize(size);
+        let mut cost = self.embedding.cost() + self.first_norm.cost() + self.second_norm.cost();
+        for layer in [&self.first, &self.second].into_iter().chain(&self.skip) {
+            cost = cost + layer.cost(size);
+        }
+        cost
     }
 
     pub(super) fn frozen(&self) -> Self {

@@ -1,8 +1,9 @@
 //! Large scratch memory, kept for the next call: fresh pages cost more than what is computed in them.
 
+use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use advect_core::parallel;
 
@@ -12,6 +13,20 @@ use super::Float;
 const LARGE: usize = 1 << 14;
 /// Elements kept in all, per type.
 const KEPT: usize = 1 << 25;
+
+/// Has the allocator keep the memory of tensors that are dropped, for those that follow.
+///
+/// The allocator of Linux (glibc) gives memory above a threshold back to the system as soon as it is free, and has it made
+/// anew, page by page and zeroed, for the next tensor: a third of the time of a training step. The threshold grows to the
+/// size of a block that is freed, up to 32 MiB; so one of nearly that size is, untouched, before the first operation.
+/// Elsewhere this does nothing.
+pub(crate) fn keep_memory() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| drop(black_box(Vec::<u8>::with_capacity(THRESHOLD))));
+}
+
+/// Bytes of the largest block from which the allocator learns, with its own entries.
+const THRESHOLD: usize = (32 << 20) - (1 << 16);
 
 /// Numbers to be overwritten: at first zeros, or what another buffer held.
 pub(crate) struct Buffer<T: Float>(Vec<T>);

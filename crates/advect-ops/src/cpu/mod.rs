@@ -17,6 +17,6 @@ pub(crate) mod matmul;
 pub(crate) mod matrix;
 pub(crate) mod sums;
 
-pub(crate) use buffer::{Buffer, Unwritten, fill};
+pub(crate) use buffer::{Buffer, Unwritten, fill, keep_memory};
 pub(crate) use float::Float;
 pub(crate) use host::{Host, by_dtype, fits, host, hosts, tensor};

@@ -4,19 +4,20 @@ use advect::metrics::{energy_distance, nearest_neighbour_labels, nearest_neighbo
 use advect::prelude::*;
 
 /// Rounds pixels to the 17 levels that the real digits have.
-pub(crate) fn quantize(images: &Tensor) -> Result<Tensor> {
+///
+/// # Errors
+/// Those of candle.
+pub fn quantize(images: &Tensor) -> Result<Tensor> {
     Ok((images.clamp(-1.0, 1.0)? * 8.0)?
         .round()?
         .affine(1.0 / 8.0, 0.0)?)
 }
 
 /// Prints a table that compares generated digits with the real ones.
-pub(crate) fn print(
-    real: &Digits,
-    images: &Tensor,
-    labels: &Tensor,
-    rng: &mut Generator,
-) -> Result<()> {
+///
+/// # Errors
+/// Those of the metrics.
+pub fn print(real: &Digits, images: &Tensor, labels: &Tensor, rng: &mut Generator) -> Result<()> {
     let asked = labels.to_vec1::<u32>()?;
     let found = nearest_neighbour_labels(images, &real.images, &real.labels, Digits::CLASSES)?;
     let right = (asked.iter().zip(found))
