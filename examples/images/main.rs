@@ -26,6 +26,9 @@ struct Args {
     /// Training steps.
     #[arg(long, default_value_t = 1500)]
     steps: usize,
+    /// Stop at this step, to resume later.
+    #[arg(long)]
+    until: Option<usize>,
     /// Width of the network, a multiple of 16.
     #[arg(long, default_value_t = 32)]
     channels: usize,
@@ -132,11 +135,10 @@ fn main() -> Result<()> {
 
     let mut progress = Progress::new(args.steps, "images");
     let mut training = Duration::ZERO;
-    while trainer.step() < args.steps {
+    let last = args.until.unwrap_or(args.steps).min(args.steps);
+    while trainer.step() < last {
         let started = Instant::now();
-        let until = args
-            .steps
-            .min((trainer.step() / args.every + 1) * args.every);
+        let until = last.min((trainer.step() / args.every + 1) * args.every);
         let mut observer = |step: &advect::train::StepReport| {
             losses.push(step.loss);
             advect::train::observer::Observer::observe(&mut progress, step);
@@ -152,7 +154,7 @@ fn main() -> Result<()> {
     println!(
         "training            {:>8.1} s, {} steps",
         training.as_secs_f64(),
-        args.steps
+        trainer.step()
     );
 
     if let Some(digits) = &data.digits {

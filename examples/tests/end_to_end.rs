@@ -269,3 +269,82 @@ fn objectives_are_compared() {
     let picture = fs::metadata(folder.path().join("compare_objectives.png")).unwrap();
     assert!(picture.len() > 10_000);
 }
+
+/// A run that stops and resumes has the same bits as one that does not; so have one thread and two.
+#[test]
+fn images_resume_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |threads, out: &str, more: &[&str]| {
+        let arguments = [
+            "--every",
+            "4",
+            "--channels",
+            "16",
+            "--batch",
+            "8",
+            "--samples",
+            "20",
+        ];
+        let out = folder.path().join(out);
+        let output = run("images", threads, &[&arguments[..], more].concat(), &out);
+        let checkpoint = fs::read(out.join("images.safetensors")).unwrap();
+        (figures(&output), checkpoint, out)
+    };
+    let (told, whole, out) = run(2, "whole", &["--steps", "8"]);
+    assert!(told.iter().any(|line| line.starts_with("energy distance")));
+    for picture in ["step_000004.png", "step_000008.png", "losses.png"] {
+        assert!(
+            fs::read(out.join(picture)).unwrap().starts_with(b"\x89PNG"),
+            "{picture}"
+        );
+    }
+    let losses = fs::read_to_string(out.join("losses.csv")).unwrap();
+    assert_eq!(losses.lines().count(), 8);
+    let (again, other, _) = run(1, "single", &["--steps", "8"]);
+    assert!(
+        whole == other && told[..2] == again[..2],
+        "one thread, and two"
+    );
+    // Stopped between two pictures.
+    run(2, "parts", &["--steps", "8", "--until", "3"]);
+    let (resumed, parts, out) = run(2, "parts", &["--steps", "8", "--resume"]);
+    assert!(parts == whole && resumed == told);
+    assert_eq!(fs::read_to_string(out.join("losses.csv")).unwrap(), losses);
+}
+
+/// From a folder of pictures, in colour.
+#[test]
+fn images_are_learned_from_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures");
+    for class in ["a", "b"] {
+        fs::create_dir_all(pictures.join(class)).unwrap();
+        for i in 0..3 {
+            let path = pictures.join(class).join(format!("{i}.png"));
+            fs::copy(
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/images/digits.png"),
+                path,
+            )
+            .unwrap();
+        }
+    }
+    fs::write(pictures.join("a/torn.png"), "no picture").unwrap();
+    let pictures = pictures.to_str().unwrap();
+    let arguments = [
+        "--folder",
+        pictures,
+        "--size",
+        "8",
+        "--skip-damaged",
+        "--flip",
+    ];
+    let more = ["--steps", "2", "--batch", "4", "--channels", "16"];
+    let output = run(
+        "images",
+        2,
+        &[&arguments[..], &more[..]].concat(),
+        folder.path(),
+    );
+    assert!(String::from_utf8_lossy(&output.stdout).contains("[3, 8, 8], 2 classes"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("torn.png"));
+}

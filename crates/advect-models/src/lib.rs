@@ -1,4 +1,4 @@
-//! Networks, and the [`ParameterStore`] that their parameters live in.
+//! Networks, an [`Mlp`] and a [`UNet`], and the [`ParameterStore`] that their parameters live in.
 //!
 //! ```
 //! use advect_core::{Field, Key, Time};

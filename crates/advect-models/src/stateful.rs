@@ -44,41 +44,41 @@ pub trait Stateful {
     /// Checks that a state has the names, shapes and dtypes of this one.
     ///
     /// # Errors
-    /// [`Error::Range`] for names that are missing or not known, [`Error::Shape`] or [`Error::DType`]
-    /// for a tensor that does not fit, each naming the tensor.
+    /// [`Error::Range`] for a name that is missing or not known, [`Error::Shape`] or [`Error::DType`] for a tensor that
+    /// does not fit, each naming the tensor; if there are several, an [`Error::Range`] that lists them all.
     fn validate(&self, state: &State) -> Result<()> {
-        let variables = self.variables();
+        let variables: BTreeMap<String, Var> = self.variables().into_iter().collect();
+        let mut errors = Vec::new();
         for (name, var) in &variables {
-            let Some(tensor) = state.get(name) else {
-                return Err(Error::range(
-                    name.clone(),
-                    "no tensor",
-                    "one tensor of this name",
-                ));
-            };
-            if tensor.dims() != var.dims() {
-                return Err(Error::shape(
-                    name.clone(),
-                    tensor.dims(),
-                    format!("{:?}", var.dims()),
-                ));
-            }
-            if tensor.dtype() != var.dtype() {
-                return Err(Error::dtype(
-                    name.clone(),
-                    tensor.dtype(),
-                    format!("{:?}", var.dtype()),
-                ));
+            let name = name.clone();
+            match state.get(&name) {
+                None => errors.push(Error::range(name, "no tensor", "one tensor of this name")),
+                Some(tensor) if tensor.dims() != var.dims() => {
+                    let accepted = format!("{:?}", var.dims());
+                    errors.push(Error::shape(name, tensor.dims(), accepted));
+                }
+                Some(tensor) if tensor.dtype() != var.dtype() => {
+                    let accepted = format!("{:?}", var.dtype());
+                    errors.push(Error::dtype(name, tensor.dtype(), accepted));
+                }
+                Some(_) => {}
             }
         }
-        let known = |name: &String| variables.iter().any(|(n, _)| n == name);
-        match state.keys().find(|name| !known(name)) {
-            Some(name) => Err(Error::range(
-                name.clone(),
-                "a tensor",
-                "no tensor of this name",
-            )),
-            None => Ok(()),
+        for name in state.keys().filter(|name| !variables.contains_key(*name)) {
+            let name = name.clone();
+            errors.push(Error::range(name, "a tensor", "no tensor of this name"));
+        }
+        match errors.len() {
+            0 => Ok(()),
+            1 => errors.pop().map_or(Ok(()), Err),
+            count => {
+                let list: Vec<String> = errors.iter().map(Error::to_string).collect();
+                let given = format!(
+                    "a state with {count} tensors that don't fit ({})",
+                    list.join("; ")
+                );
+                Err(Error::range("state", given, "one that fits"))
+            }
         }
     }
 

@@ -7,12 +7,14 @@
 //! | [`HutchPlusPlus`] | Jacobians of low rank, and the mean over probes | 1 + probes, twice over |
 //!
 //! All are made of [`Jvp`]s, so they are differentiable: a loss that contains them is trained by one backward pass.
-//! [`Flow`] integrates a state together with its log-density.
+//! [`Flow`] integrates a state together with its log-density. Fields without forward mode are evaluated through
+//! [`Transposed`], by backward mode.
 
 mod exact;
 mod flow;
 mod hutch_plus_plus;
 mod hutchinson;
+mod transposed;
 
 use advect_core::{Jvp, Result, Time, shape};
 use candle_core::Tensor;
@@ -21,6 +23,7 @@ pub use exact::Exact;
 pub use flow::{Flow, Transported, pack, unpack};
 pub use hutch_plus_plus::HutchPlusPlus;
 pub use hutchinson::{Hutchinson, Probe};
+pub use transposed::Transposed;
 
 /// A field's value, and its divergence `∇·f = Σ_i ∂f_i/∂x_i` for each sample.
 #[derive(Debug, Clone)]

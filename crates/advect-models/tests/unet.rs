@@ -1,0 +1,338 @@
+//! The U-Net as a field: sizes, derivatives, classes, dropout, initialisation, and what bad input gets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use advect_core::testing::assert_close;
+use advect_core::{Conditional, ConditionalJvp, Error, Field, Generator, Jvp, Key, Result, Time};
+use advect_models::{ParameterStore, State, Stateful, UNet, UNetConfig};
+use candle_core::{DType, Device, Tensor, Var};
+
+fn store(dtype: DType) -> ParameterStore {
+    ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu)
+}
+
+fn normal(seed: u64, shape: &[usize]) -> Tensor {
+    Generator::from_seed(seed)
+        .normal(shape, DType::F64, &Device::Cpu)
+        .unwrap()
+}
+
+/// A small network for images or sequences.
+fn small(dim: &[usize]) -> UNetConfig {
+    let config = UNet::config(dim)
+        .channels(8)
+        .groups(4)
+        .blocks(1)
+        .multipliers(&[1.0, 2.0]);
+    config.attention(&[dim[dim.len() - 1] / 2]).heads(2)
+}
+
+/// Replaces all parameters, also the zeros, so that everything matters.
+fn randomize(store: &ParameterStore) {
+    for (i, (_, var)) in store.parameters().into_iter().enumerate() {
+        let values = (normal(100 + i as u64, var.dims()) * 0.3).unwrap();
+        var.set(&values.to_dtype(var.dtype()).unwrap()).unwrap();
+    }
+}
+
+fn number(x: &Tensor) -> f64 {
+    x.to_dtype(DType::F64).unwrap().to_scalar().unwrap()
+}
+
+/// Every kind of network: its value and derivative along a direction, checked by finite differences; its gradients, checked
+/// against the derivative; and its cost.
+#[test]
+fn every_option_has_its_derivatives() {
+    let configs = [
+        (small(&[2, 8, 8]), vec![3, 2, 8, 8]),
+        (
+            small(&[1, 8, 4]).scale_shift(true).resample_in_blocks(true),
+            vec![2, 1, 8, 4],
+        ),
+        (
+            small(&[3, 12]).scale_shift(true).time_scale(10.0),
+            vec![2, 3, 12],
+        ),
+        (
+            small(&[1, 6]).resample_in_blocks(true).heads_upwards(1),
+            vec![1, 1, 6],
+        ),
+        (
+            small(&[2, 8, 8]).head_channels(4).outputs(2),
+            vec![1, 2, 12, 4],
+        ),
+    ];
+    for (config, shape) in configs {
+        let store = store(DType::F64);
+        let net = config.classes(3).build(&store.builder()).unwrap();
+        randomize(&store);
+        assert_eq!(net.cost().parameters, store.element_count());
+        let (x, dx, dt) = (normal(1, &shape), normal(2, &shape), 0.6);
+        let labels: Vec<u32> = (0..shape[0] as u32).map(|i| i % 4).collect();
+        let labels = Tensor::new(labels, &Device::Cpu).unwrap();
+        let value = |h: f64| {
+            let x = (&x + (&dx * h).unwrap()).unwrap();
+            net.at_given(&Time::Shared(0.3 + h * dt), &x, &labels)
+                .unwrap()
+        };
+        let central = |h: f64| ((value(h) - value(-h)).unwrap() / (2.0 * h)).unwrap();
+        let numeric = (((central(5e-4) * 4.0).unwrap() - central(1e-3)).unwrap() / 3.0).unwrap();
+        let (y, along) = net
+            .jvp_given(&Time::Shared(0.3), &x, &labels, dt, &dx)
+            .unwrap();
+        assert_close(&y, &value(0.0), 1e-12, 1e-12);
+        assert_close(&along, &numeric, 1e-7, 1e-7);
+
+        // g · (J dx) = (Jᵀ g) · dx, without a change of time.
+        let g = normal(3, &shape);
+        let (_, along) = net
+            .given(&labels)
+            .jvp(&Time::Shared(0.3), &x, 0.0, &dx)
+            .unwrap();
+        let forwards = number(&(along * &g).unwrap().sum_all().unwrap());
+        let var = Var::from_tensor(&x).unwrap();
+        let y = net.at_given(&Time::Shared(0.3), &var, &labels).unwrap();
+        let gradients = (y * &g).unwrap().sum_all().unwrap().backward().unwrap();
+        let backwards = (gradients.get(&var).unwrap() * &dx)
+            .unwrap()
+            .sum_all()
+            .unwrap();
+        let backwards = number(&backwards);
+        assert!(
+            (forwards - backwards).abs() < 1e-10 * (1.0 + forwards.abs()),
+            "{forwards} {backwards}"
+        );
+        for (name, var) in store.parameters() {
+            assert!(gradients.get(&var).is_some(), "{name} has no gradient");
+        }
+
+        let times = Time::per_sample(&vec![0.3; shape[0]]).unwrap();
+        let each = net.at_given(&times, &x, &labels).unwrap();
+        assert_close(&each, &value(0.0), 1e-12, 1e-12);
+    }
+}
+
+#[test]
+fn no_class_adds_nothing_and_the_twin_follows() {
+    let store = store(DType::F32);
+    let net = small(&[1, 8, 8])
+        .classes(3)
+        .build(&store.builder())
+        .unwrap();
+    let x = normal(1, &[2, 1, 8, 8]).to_dtype(DType::F32).unwrap();
+    let t = Time::Shared(0.5);
+    // The last layers begin as zeros.
+    assert_eq!(
+        number(&net.at(&t, &x).unwrap().abs().unwrap().sum_all().unwrap()),
+        0.0
+    );
+    randomize(&store);
+    let none = net.no_condition(&x).unwrap();
+    assert_eq!(none.to_vec1::<u32>().unwrap(), [3, 3]);
+    let plain = net.at(&t, &x).unwrap();
+    assert_close(&net.at_given(&t, &x, &none).unwrap(), &plain, 0.0, 0.0);
+    let first = Tensor::new(&[0u32, 0], &Device::Cpu).unwrap();
+    let other = (net.at_given(&t, &x, &first).unwrap() - &plain).unwrap();
+    assert!(number(&other.abs().unwrap().sum_all().unwrap()) > 0.1);
+
+    let (twin, other) = (net.frozen(), net.on(&store.frozen()).unwrap());
+    let y = twin.at(&t, &x).unwrap();
+    assert!(!y.track_op() && plain.track_op());
+    assert_close(&y, &plain, 0.0, 0.0);
+    randomize(&store);
+    assert_close(
+        &twin.at(&t, &x).unwrap(),
+        &other.at(&t, &x).unwrap(),
+        0.0,
+        0.0,
+    );
+    // A sample's value does not depend on the others.
+    let alone = twin.at(&t, &x.narrow(0, 1, 1).unwrap()).unwrap();
+    assert_close(
+        &alone,
+        &twin.at(&t, &x).unwrap().narrow(0, 1, 1).unwrap(),
+        1e-5,
+        1e-5,
+    );
+}
+
+#[test]
+fn dropout_is_a_function_of_the_key() {
+    let store = store(DType::F64);
+    let net = small(&[1, 8, 8])
+        .dropout(0.5)
+        .build(&store.builder())
+        .unwrap();
+    randomize(&store);
+    let (x, t) = (normal(1, &[2, 1, 8, 8]), Time::Shared(0.5));
+    let [a, b] = [0, 1].map(|seed| net.dropping(Key::from_seed(seed)));
+    let differ = |p: &UNet, q: &UNet| {
+        let difference = (p.at(&t, &x).unwrap() - q.at(&t, &x).unwrap()).unwrap();
+        number(&difference.abs().unwrap().sum_all().unwrap()) > 0.1
+    };
+    assert!(!differ(&a, &a) && differ(&a, &b) && differ(&a, &net));
+    assert!(!differ(&net, &net.frozen()) && !differ(&net, &a.frozen()));
+    // The derivative is that of the same features.
+    let dx = normal(2, &[2, 1, 8, 8]);
+    let value = |h: f64| a.at(&t, &(&x + (&dx * h).unwrap()).unwrap()).unwrap();
+    let numeric = ((value(1e-5) - value(-1e-5)).unwrap() / 2e-5).unwrap();
+    let (_, along) = a.jvp(&t, &x, 0.0, &dx).unwrap();
+    assert_close(&along, &numeric, 1e-6, 1e-6);
+    assert!(matches!(
+        small(&[1, 8, 8]).dropout(1.5).build(&store.builder()),
+        Err(Error::Range { .. })
+    ));
+}
+
+/// PyTorch's laws: uniform on ±1/√fan-in for convolutions and linear layers, standard normal for classes, ones and zeros.
+#[test]
+fn initial_values_follow_the_laws_of_pytorch() {
+    let store = store(DType::F64);
+    UNet::config(&[3, 16, 16])
+        .multipliers(&[1.0, 2.0])
+        .channels(64)
+        .classes(10)
+        .build(&store.builder())
+        .unwrap();
+    let mut seen = [0; 4];
+    for (name, var) in store.parameters() {
+        let values = var.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let count = values.len() as f64;
+        let variance = values.iter().map(|v| v * v).sum::<f64>() / count;
+        let largest = values.iter().fold(0f64, |m, v| m.max(v.abs()));
+        let zero = ["out_layers.3", "proj_out", "out.2"]
+            .iter()
+            .any(|part| name.contains(part));
+        let tolerance = 5.0 / count.sqrt();
+        if zero {
+            seen[0] += 1;
+            assert_eq!(largest, 0.0, "{name}");
+        } else if name == "label_emb.weight" {
+            seen[1] += 1;
+            assert!(
+                (variance - 1.0).abs() < 2.0 * tolerance,
+                "{name}: {variance}"
+            );
+        } else if name.ends_with("weight") && var.rank() > 1 {
+            seen[2] += 1;
+            let bound = 1.0 / (count / var.dims()[0] as f64).sqrt();
+            assert!(
+                largest <= bound && largest > bound * (1.0 - 20.0 / count),
+                "{name}: {largest} {bound}"
+            );
+            assert!(
+                (3.0 * variance / bound.powi(2) - 1.0).abs() < tolerance,
+                "{name}"
+            );
+        } else if ["in_layers.0", "out_layers.0", "norm", "out.0"]
+            .iter()
+            .any(|part| name.contains(part))
+        {
+            seen[3] += 1;
+            let expected = if name.ends_with("weight") { 1.0 } else { 0.0 };
+            assert!(values.iter().all(|&v| v == expected), "{name}");
+        }
+    }
+    assert!(seen.iter().all(|&count| count > 0), "{seen:?}");
+}
+
+#[test]
+fn bad_input_is_a_typed_error() {
+    let parameters = store(DType::F32);
+    let builder = parameters.builder();
+    let range = |config: UNetConfig, argument: &str| match config.build(&builder) {
+        Err(Error::Range { argument: name, .. }) => assert_eq!(name, argument),
+        other => panic!("{argument}: {other:?}"),
+    };
+    let plain = || {
+        UNet::config(&[3, 16, 16])
+            .channels(32)
+            .multipliers(&[1.0, 2.0])
+    };
+    range(UNet::config(&[3]), "dim");
+    range(UNet::config(&[3, 0, 4]), "dim");
+    range(plain().channels(0), "channels");
+    range(plain().channels(24), "multipliers");
+    range(plain().multipliers(&[]), "multipliers");
+    range(plain().multipliers(&[f64::NAN]), "multipliers");
+    range(plain().blocks(0), "blocks");
+    range(plain().outputs(0), "outputs");
+    range(plain().attention(&[5]), "attention");
+    range(plain().attention(&[0]), "attention");
+    range(plain().heads(3), "heads");
+    range(plain().head_channels(24), "head_channels");
+    range(plain().heads(0), "heads");
+    range(plain().groups(0), "groups");
+    range(plain().dropout(-0.1), "dropout");
+    range(plain().time_scale(f64::INFINITY), "time_scale");
+    let odd = UNet::config(&[3, 16, 15])
+        .channels(32)
+        .multipliers(&[1.0, 2.0]);
+    assert!(matches!(odd.build(&builder), Err(Error::Shape { .. })));
+
+    let net = plain().classes(5).build(&builder).unwrap();
+    let x = Tensor::zeros((2, 3, 16, 16), DType::F32, &Device::Cpu).unwrap();
+    let t = Time::Shared(0.5);
+    let shape = |x: &Tensor| {
+        let found: Result<Tensor> = net.at(&t, x);
+        assert!(
+            matches!(&found, Err(Error::Shape { argument, .. }) if argument == "x"),
+            "{found:?}"
+        );
+    };
+    shape(&x.narrow(1, 0, 2).unwrap());
+    shape(&x.narrow(3, 0, 15).unwrap());
+    assert!(net.at(&t, &x.narrow(2, 0, 0).unwrap()).is_err());
+    shape(&x.get(0).unwrap());
+    assert!(matches!(
+        net.at(&t, &x.to_dtype(DType::F64).unwrap()),
+        Err(Error::DType { .. })
+    ));
+    assert!(net.at(&t, &x.narrow(0, 0, 0).unwrap()).is_err());
+    assert!(net.at(&Time::per_sample(&[0.1; 3]).unwrap(), &x).is_err());
+    for labels in [&[0u32, 6][..], &[0, 1, 2]] {
+        let labels = Tensor::new(labels, &Device::Cpu).unwrap();
+        assert!(net.at_given(&t, &x, &labels).is_err());
+    }
+    let unlabelled = plain().build(&store(DType::F32).builder()).unwrap();
+    assert!(
+        unlabelled
+            .at_given(&t, &x, &Tensor::new(&[0u32, 1], &Device::Cpu).unwrap())
+            .is_err()
+    );
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_refused_with_all_that_is_wrong() {
+    let parameters = store(DType::F32);
+    small(&[1, 8, 8]).build(&parameters.builder()).unwrap();
+    let mut state: State = parameters.state();
+    let entry = state.remove("input_blocks.0.0.weight").unwrap();
+    state.insert("time_embed.0.bias".into(), entry.clone());
+    state.insert("stray".into(), entry.clone());
+    state.insert(
+        "out.0.weight".into(),
+        state["out.0.weight"].to_dtype(DType::F64).unwrap(),
+    );
+    let before = parameters.state()["out.0.bias"].to_vec1::<f32>().unwrap();
+    let message = parameters.restore(&state).unwrap_err().to_string();
+    for part in [
+        "4 tensors",
+        "input_blocks.0.0.weight: no tensor",
+        "time_embed.0.bias: shape",
+        "stray: a tensor",
+        "out.0.weight: dtype F64",
+    ] {
+        assert!(message.contains(part), "{part} is not in {message}");
+    }
+    assert_eq!(
+        parameters.state()["out.0.bias"].to_vec1::<f32>().unwrap(),
+        before
+    );
+    // Through a file, which is named.
+    let path = std::env::temp_dir().join(format!("advect-unet-{}.safetensors", std::process::id()));
+    candle_core::safetensors::save(&state.into_iter().collect(), &path).unwrap();
+    let error = parameters.load(&path).unwrap_err();
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(&error, Error::File { path: p, .. } if *p == path));
+    assert!(error.to_string().contains("stray"));
+}
