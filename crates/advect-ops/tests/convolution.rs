@@ -6,7 +6,9 @@ mod contract;
 
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Error, Result};
-use advect_ops::{Convolution, Dual, Value, conv1d, conv2d, conv2d_gradients};
+use advect_ops::{
+    Convolution, Dual, Value, conv1d, conv1d_onto, conv2d, conv2d_gradients, conv2d_onto,
+};
 use candle_core::{DType, Device, Tensor, Var};
 use contract::normal;
 use proptest::prelude::*;
@@ -212,6 +214,111 @@ fn gradients_are_those_of_finite_differences() {
         assert_close(walked, grads.get(var).unwrap(), 0.0, 1e-12);
     }
     assert!(conv2d_gradients(&x, &weight, &c, &x).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Those of 3 × 3 with enough channels, which have an algorithm of their own.
+    #[test]
+    fn any_image_by_tiles(
+        batch in 1usize..20,
+        (inputs, outputs) in (16usize..40, 16usize..40),
+        (h, w) in (1usize..14, 1usize..22),
+        (ph, pw) in (0usize..3, 0usize..3),
+    ) {
+        prop_assume!(h + 2 * ph > 2 && w + 2 * pw > 2);
+        let c = Convolution { padding: [ph, pw], ..Convolution::default() };
+        check(&normal(1, &[batch, inputs, h, w]), &normal(2, &[outputs, inputs, 3, 3]), &c);
+    }
+}
+
+/// The errors of F(4 × 4, 3 × 3) in f32 against f64, relative to the largest number.
+#[test]
+fn errors_in_32_bits_are_small() {
+    let (x, weight) = (normal(1, &[4, 128, 16, 16]), normal(2, &[128, 128, 3, 3]));
+    let (same, dy) = (Convolution::padded(1), normal(3, &[4, 128, 16, 16]));
+    let single = |x: &Tensor| x.to_dtype(DType::F32).unwrap();
+    let all = |x: &Tensor, weight: &Tensor, dy: &Tensor| {
+        let y = conv2d(x, weight, None, &same).unwrap();
+        let [dx, dw, _] = conv2d_gradients(x, weight, &same, dy).unwrap();
+        [y, dx, dw].map(|x| elements(&x.to_dtype(DType::F64).unwrap()))
+    };
+    let ours = all(&single(&x), &single(&weight), &single(&dy));
+    let expected = all(&x, &weight, &dy);
+    for (name, (ours, expected)) in ["y", "dx", "dw"].iter().zip(ours.iter().zip(&expected)) {
+        let largest = expected.iter().fold(0f64, |m, v| m.max(v.abs()));
+        let errors = ours
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| (a - b).abs() / largest);
+        let (worst, sum) = errors.fold((0f64, 0.0), |(worst, sum), e| (worst.max(e), sum + e * e));
+        let rms = (sum / ours.len() as f64).sqrt();
+        println!("{name}: at most {worst:.1e}, {rms:.1e} in the mean square");
+        assert!(worst < 2e-5 && rms < 2e-6, "{name}: {worst:e} {rms:e}");
+    }
+}
+
+/// Onto what is there: the features of each channel, or another image.
+#[test]
+fn sums_begin_with_what_is_there() {
+    let bias = normal(3, &[20]);
+    for (x, weight, c) in [
+        (
+            normal(1, &[3, 18, 9, 8]),
+            normal(2, &[20, 18, 3, 3]),
+            Convolution::padded(1),
+        ),
+        (
+            normal(1, &[3, 5, 7, 8]),
+            normal(2, &[20, 5, 2, 3]),
+            Convolution::default(),
+        ),
+    ] {
+        let plain = conv2d(&x, &weight, Some(&bias), &c).unwrap();
+        let (b, o, h, w) = plain.dims4().unwrap();
+        for onto in [normal(4, &[b, o]), normal(4, &[b, o, h, w])] {
+            let column = match onto.rank() {
+                2 => onto.reshape((b, o, 1, 1)).unwrap(),
+                _ => onto.clone(),
+            };
+            let expected = plain.broadcast_add(&column).unwrap();
+            let y = conv2d_onto(&x, &weight, Some(&bias), &c, &onto).unwrap();
+            assert_close(&y, &expected, 1e-11, 1e-11);
+
+            let (vx, vo) = (
+                Var::from_tensor(&x).unwrap(),
+                Var::from_tensor(&onto).unwrap(),
+            );
+            let y = conv2d_onto(vx.as_tensor(), &weight, None, &c, vo.as_tensor()).unwrap();
+            let dy = normal(5, y.dims());
+            let grads = (y * &dy).unwrap().sum_all().unwrap().backward().unwrap();
+            let (dx, d_onto) = (normal(6, x.dims()), normal(7, onto.dims()));
+            let backwards =
+                dot(grads.get(&vx).unwrap(), &dx) + dot(grads.get(&vo).unwrap(), &d_onto);
+            for tangent in [Some(&dx), None] {
+                let moving = match tangent {
+                    Some(dx) => Dual::new(x.clone(), dx.clone()).unwrap(),
+                    None => Dual::constant(x.clone()),
+                };
+                let onto = Dual::new(onto.clone(), d_onto.clone()).unwrap();
+                let dual = conv2d_onto(&moving, &weight, Some(&bias), &c, &onto).unwrap();
+                assert_close(dual.primal(), &expected, 1e-11, 1e-11);
+                let forwards = dot(dual.tangent().unwrap(), &dy);
+                let backwards = match tangent {
+                    Some(_) => backwards,
+                    None => dot(grads.get(&vo).unwrap(), &d_onto),
+                };
+                assert!((forwards - backwards).abs() < 1e-9 * backwards.abs().max(1.0));
+            }
+        }
+        let wrong = normal(4, &[b, o + 1]);
+        let error = conv2d_onto(&x, &weight, None, &c, &wrong);
+        assert!(matches!(error, Err(Error::Shape { argument, .. }) if argument == "onto"));
+    }
+    let (x, weight) = (normal(1, &[2, 3, 9]), normal(2, &[4, 3, 1]));
+    let plain = conv1d(&x, &weight, None, &Convolution::default()).unwrap();
+    let y = conv1d_onto(&x, &weight, None, &Convolution::default(), &plain).unwrap();
+    assert_close(&y, &(plain * 2.0).unwrap(), 1e-14, 1e-14);
 }
 
 #[test]

@@ -7,8 +7,9 @@ mod contract;
 use advect_core::Coefficient::{PerSample, Shared};
 use advect_core::Result;
 use advect_ops::{
-    Activation, Value, attention, avg_pool, combine, group_norm, layer_norm, linear, mlp, rms_norm,
-    scale_samples, sinusoids, softmax, squared_errors, upsample_nearest,
+    Activation, HeadOrder, Value, attention, avg_pool, combine, group_norm, layer_norm, linear,
+    mlp, rms_norm, scale_samples, self_attention, sinusoids, softmax, squared_errors,
+    upsample_nearest,
 };
 use candle_core::{D, Device, Tensor};
 use contract::{Case, check_derivatives, check_values, inputs, normal};
@@ -583,6 +584,86 @@ impl Case for Attention {
         }
         Ok(Softmax.plain(&[scores])?.matmul(&x[2].contiguous()?)?)
     }
+}
+
+/// Attention of feature maps is that of their rows.
+struct OfChannels {
+    heads: usize,
+    order: HeadOrder,
+}
+
+impl Case for OfChannels {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        self_attention(&x[0], self.heads, self.order)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let (b, channels, n) = x[0].dims3()?;
+        let d = channels / 3 / self.heads;
+        let parts = match self.order {
+            HeadOrder::ByHead => x[0].reshape((b, self.heads, 3, d, n))?.transpose(1, 2)?,
+            HeadOrder::ByRole => x[0].reshape((b, 3, self.heads, d, n))?,
+        };
+        let part = |i: usize| -> Result<Tensor> {
+            Ok(parts
+                .narrow(1, i, 1)?
+                .squeeze(1)?
+                .transpose(2, 3)?
+                .contiguous()?)
+        };
+        let rows = Attention { mask: None }.plain(&[part(0)?, part(1)?, part(2)?])?;
+        Ok(rows.transpose(2, 3)?.reshape((b, self.heads * d, n))?)
+    }
+}
+
+#[test]
+fn attention_of_feature_maps() {
+    for order in [HeadOrder::ByHead, HeadOrder::ByRole] {
+        let x = inputs(&[&[2, 18, 5]]);
+        check_derivatives(&OfChannels { heads: 2, order }, &x);
+        let long = inputs(&[&[3, 3 * 2 * 20, 77]]);
+        check_values(&OfChannels { heads: 2, order }, &long, 10.0);
+        big_gradients(&OfChannels { heads: 2, order }, &long);
+    }
+    let x = &inputs(&[&[2, 18, 5]])[0];
+    assert!(self_attention(x, 0, HeadOrder::ByHead).is_err());
+    assert!(self_attention(x, 4, HeadOrder::ByHead).is_err());
+    assert!(self_attention(&x.narrow(2, 0, 0).unwrap(), 2, HeadOrder::ByHead).is_err());
+    assert_eq!(
+        self_attention(&x.narrow(0, 0, 0).unwrap(), 2, HeadOrder::ByRole)
+            .unwrap()
+            .dims(),
+        [0, 6, 5]
+    );
+}
+
+#[test]
+fn sequences_grow_and_shrink() {
+    use advect_core::testing::assert_close;
+    let x = normal(1, &[2, 3, 4]);
+    let image = x.unsqueeze(2).unwrap();
+    let doubled = upsample_nearest(&x, 2).unwrap();
+    let expected = upsample_nearest(&image, 2)
+        .unwrap()
+        .narrow(2, 0, 1)
+        .unwrap()
+        .squeeze(2)
+        .unwrap();
+    assert_close(&doubled, &expected, 0.0, 0.0);
+    assert_close(&avg_pool(&doubled, 2).unwrap(), &x, 1e-15, 0.0);
+    assert!(avg_pool(&x, 3).is_err() && upsample_nearest(&x.get(0).unwrap(), 2).is_err());
+    // The transposes of each other, but for a factor.
+    let var = candle_core::Var::from_tensor(&x).unwrap();
+    let g = normal(2, &[2, 3, 8]);
+    let y = (upsample_nearest(var.as_tensor(), 2).unwrap() * &g).unwrap();
+    let grads = y.sum_all().unwrap().backward().unwrap();
+    let expected = (avg_pool(&g, 2).unwrap() * 2.0).unwrap();
+    assert_close(grads.get(&var).unwrap(), &expected, 1e-14, 1e-14);
+    let var = candle_core::Var::from_tensor(&g).unwrap();
+    let y = (avg_pool(var.as_tensor(), 2).unwrap() * &x).unwrap();
+    let grads = y.sum_all().unwrap().backward().unwrap();
+    let expected = (upsample_nearest(&x, 2).unwrap() * 0.5).unwrap();
+    assert_close(grads.get(&var).unwrap(), &expected, 1e-14, 1e-14);
 }
 
 #[test]
