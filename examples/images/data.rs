@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use advect::data::Normalization;
 use advect::data::images::{Damaged, Folder, Images, Split, cifar10, mnist};
 use advect::prelude::*;
 

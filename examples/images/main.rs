@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use advect::data::{Prefetched, flip_horizontally};
+use advect::data::flip_horizontally;
 use advect::models::UNetConfig;
 use advect::prelude::*;
 use advect_examples::report;

@@ -39,7 +39,7 @@ pub mod prelude {
         Borrowed, Conditional, Error, Field, Generator, GuidanceInterval, Guided, Jvp, Key, Result,
         Time, check, shape,
     };
-    pub use advect_data::{Batches, Digits};
+    pub use advect_data::{Batches, Digits, Normalization, Prefetched};
     pub use advect_models::{Activation, Mlp, ParameterStore, Stateful, TimeEmbedding, UNet};
     pub use advect_objectives::ConditionDropout;
     pub use advect_objectives::distance::{Distance, PseudoHuber, SquaredError};
