@@ -98,8 +98,9 @@ impl Normalization {
     /// The nearest bytes; what is beyond 0 and 255 is cut off.
     ///
     /// # Errors
-    /// As [`Normalization::invert`], and [`Error::NonFinite`] for numbers that are none.
+    /// As [`Normalization::invert`], which refuses bytes, and [`Error::NonFinite`] for numbers that are none.
     pub fn bytes(&self, x: &Tensor) -> Result<Tensor> {
+        check::float("x", x)?;
         check::finite("x", x)?;
         let wide = if x.dtype() == DType::F64 {
             x.clone()

@@ -108,11 +108,11 @@ fn array(header: &Header, data: &[u8]) -> Result<Tensor, String> {
     macro_rules! numbers {
         ($from:ty => $to:ty) => {{
             const SIZE: usize = size_of::<$from>();
-            let count = header
-                .shape
-                .iter()
-                .try_fold(SIZE, |count, size| count.checked_mul(*size));
-            if count != Some(data.len()) {
+            // Sizes of 0 count as 1 at first, so that those beside them are looked at, too.
+            let sizes = &header.shape;
+            let most =
+                (sizes.iter()).try_fold(SIZE, |count, size| count.checked_mul((*size).max(1)));
+            if most.is_none() || SIZE * sizes.iter().product::<usize>() != data.len() {
                 return Err(format!(
                     "it has {} bytes of data, its shape {:?} of {} asks for others",
                     data.len(),

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use advect_core::{Error, Result, check};
 
@@ -43,6 +43,7 @@ pub struct Prefetched<T> {
 struct Worker<T> {
     next: usize,
     results: Receiver<Result<T>>,
+    thread: JoinHandle<()>,
 }
 
 impl<T: Send + 'static> Prefetched<T> {
@@ -68,10 +69,20 @@ impl<T: Send + 'static> Prefetched<T> {
     /// the thread could not be started.
     pub fn at(&self, step: usize) -> Result<T> {
         let mut slot = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
-        let worker = slot.take().filter(|worker| worker.next == step);
-        let mut worker = match worker {
-            Some(worker) => worker,
-            None => self.start(step)?,
+        let mut worker = match slot.take() {
+            Some(worker) if worker.next == step => worker,
+            other => {
+                // The last thread ends first, so that the function is never called twice at a time.
+                if let Some(Worker {
+                    results, thread, ..
+                }) = other
+                {
+                    drop(results);
+                    // It catches panics.
+                    let _ = thread.join();
+                }
+                self.start(step)?
+            }
         };
         let stopped =
             || Error::stopped(format!("step {step}"), "the thread that makes batches died");
@@ -108,10 +119,11 @@ impl<T: Send + 'static> Prefetched<T> {
             }
         };
         let thread = thread::Builder::new().name("advect-data".into()).spawn(run);
-        thread.map_err(|e| Error::stopped(format!("step {first}"), e.to_string()))?;
+        let thread = thread.map_err(|e| Error::stopped(format!("step {first}"), e.to_string()))?;
         Ok(Worker {
             next: first,
             results,
+            thread,
         })
     }
 }

@@ -81,6 +81,7 @@ fn damaged_idx_files_are_named() {
     assert!(read(b"PNG!").contains("no IDX"));
     assert!(read(&[0, 0, 0x0d, 0]).contains("0x0d"));
     assert!(read(&idx(&[u32::MAX; 4], &[])).contains("sizes"));
+    assert!(read(&idx(&[0, u32::MAX, u32::MAX, u32::MAX], &[])).contains("sizes"));
     let packed = gzip(&whole);
     read(&packed[..packed.len() - 9]);
     reason(read_idx(folder.path().join("missing")), "missing");
@@ -148,6 +149,10 @@ fn folders_are_read_by_class() {
     assert_eq!(images.dim(), [3, 3, 3]);
     let wide = flat(&images.pixels.get(3).unwrap());
     assert_eq!(wide[9..12], [2, 3, 4]);
+    // Long and thin.
+    picture(&at("dog/thin.png"), 4000, 1, 9);
+    let (images, _) = Folder::new(folder.path()).size(300).read().unwrap();
+    assert_eq!(images.dim(), [3, 300, 300]);
     assert!(Folder::new(folder.path()).size(0).read().is_err());
 
     picture(&at("stray.png"), 4, 3, 1);

@@ -108,6 +108,10 @@ fn normalization_goes_there_and_back() {
         Normalization::default().bytes(&nan),
         Err(Error::NonFinite { .. })
     ));
+    assert!(matches!(
+        Normalization::default().bytes(&bytes),
+        Err(Error::DType { .. })
+    ));
     assert!(Normalization::new(&[0.5], &[0.0]).is_err());
     assert!(Normalization::new(&[0.5], &[]).is_err());
 }

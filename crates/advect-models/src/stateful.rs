@@ -88,11 +88,15 @@ pub trait Stateful {
     /// As [`Stateful::validate`].
     fn restore(&self, state: &State) -> Result<()> {
         self.validate(state)?;
+        // Copies, all of them first, since the state may share storage with the variables.
+        let mut values = Vec::new();
         for (name, var) in self.variables() {
             if let Some(tensor) = state.get(&name) {
-                // A copy, since the state may share storage with this very variable.
-                var.set(&tensor.copy()?.to_device(var.device())?)?;
+                values.push((tensor.copy()?.to_device(var.device())?, var));
             }
+        }
+        for (value, var) in values {
+            var.set(&value)?;
         }
         Ok(())
     }

@@ -254,6 +254,11 @@ fn bad_input_is_a_typed_error() {
     range(plain().channels(24), "multipliers");
     range(plain().multipliers(&[]), "multipliers");
     range(plain().multipliers(&[f64::NAN]), "multipliers");
+    range(
+        plain().groups(1).multipliers(&[f64::INFINITY]),
+        "multipliers",
+    );
+    range(plain().multipliers(&[1.0; 65]), "multipliers");
     range(plain().blocks(0), "blocks");
     range(plain().outputs(0), "outputs");
     range(plain().attention(&[5]), "attention");

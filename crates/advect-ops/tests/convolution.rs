@@ -417,3 +417,24 @@ fn bad_input_is_a_typed_error() {
         Err(Error::DType { .. })
     ));
 }
+
+/// Images without pixels have values where there is padding, and gradients of weights that are 0.
+#[test]
+fn images_without_pixels() {
+    let (x, weight) = (normal(1, &[1, 16, 0, 2]), normal(2, &[16, 16, 3, 3]));
+    let wide = Convolution::padded(2);
+    let y = conv2d(&x, &weight, None, &wide).unwrap();
+    assert_eq!(y.dims(), [1, 16, 2, 4]);
+    let [dx, dw, _] = conv2d_gradients(&x, &weight, &wide, &y).unwrap();
+    assert_eq!(dx.elem_count(), 0);
+    assert!(elements(&dw).iter().all(|&w| w == 0.0));
+    let huge = Convolution {
+        padding: [1 << 40, 1 << 40],
+        ..Convolution::default()
+    };
+    let one = normal(1, &[1, 1, 1, 1]);
+    assert!(matches!(
+        conv2d(&one, &one, None, &huge),
+        Err(Error::Shape { .. })
+    ));
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use advect_core::{Error, Result, check};
-use image::imageops::{self, FilterType};
+use image::imageops::FilterType;
 use image::{DynamicImage, ImageReader};
 
 use super::Images;
@@ -49,8 +49,8 @@ impl Folder {
         }
     }
 
-    /// Scales pictures (by a triangle filter, which covers what one pixel comes from) so that the shorter side has this
-    /// many pixels, and cuts the square in the middle out. Without this, pictures of several sizes are an error.
+    /// Cuts the square in the middle out of each picture, and scales it to this many pixels a side (by a triangle filter, which
+    /// covers what one pixel comes from). Without this, pictures of several sizes are an error.
     pub fn size(mut self, pixels: u32) -> Self {
         self.size = Some(pixels);
         self
@@ -146,15 +146,11 @@ impl Folder {
         let Some(size) = self.size else {
             return Ok(image);
         };
-        let (width, height) = (u64::from(image.width()), u64::from(image.height()));
-        let shorter = width.min(height).max(1);
-        let scaled = |side: u64| (side * u64::from(size) / shorter).max(u64::from(size)) as u32;
-        let (width, height) = (scaled(width), scaled(height));
-        let image = image.resize_exact(width, height, FilterType::Triangle);
-        let (left, top) = ((width - size) / 2, (height - size) / 2);
-        Ok(imageops::crop_imm(&image, left, top, size, size)
-            .to_image()
-            .into())
+        // Cut first: scaled as a whole, a long and thin picture would be a huge one.
+        let side = image.width().min(image.height());
+        let (left, top) = ((image.width() - side) / 2, (image.height() - side) / 2);
+        let square = image.crop_imm(left, top, side, side);
+        Ok(square.resize_exact(size, size, FilterType::Triangle))
     }
 }
 

@@ -49,10 +49,9 @@ pub fn read_idx(path: impl AsRef<Path>) -> Result<Tensor> {
     let sizes: Vec<usize> = (header.chunks_exact(4))
         .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
         .collect();
-    let count = sizes
-        .iter()
-        .try_fold(1usize, |count, size| count.checked_mul(*size));
-    if count != Some(data.len()) {
+    // Sizes of 0 count as 1 here, so that those beside them are looked at, too.
+    let most = (sizes.iter()).try_fold(1usize, |count, size| count.checked_mul((*size).max(1)));
+    if most.is_none() || sizes.iter().product::<usize>() != data.len() {
         return Err(wrong(format!(
             "it has {} bytes of data, its sizes {sizes:?} ask for others",
             data.len()

@@ -26,6 +26,10 @@ pub struct UNetConfig {
     pub(super) time_scale: f64,
 }
 
+/// Levels and channels beyond which sizes could not be counted.
+const LEVELS: usize = 32;
+const CHANNELS: usize = 1 << 20;
+
 /// How channels are divided among the heads of attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heads {
@@ -199,10 +203,13 @@ impl UNetConfig {
         check::finite_number("time_scale", self.time_scale)?;
         check::fraction("dropout", self.dropout)?;
         let levels = self.multipliers.len();
-        check::at_least_one("multipliers", levels)?;
+        if !(1..=LEVELS).contains(&levels) {
+            let accepted = format!("1 to {LEVELS} of them");
+            return Err(Error::range("multipliers", levels, accepted));
+        }
         let groups = check::at_least_one("groups", self.groups)?;
         for (multiplier, width) in self.multipliers.iter().zip(self.widths()) {
-            if width == 0 || !width.is_multiple_of(groups) {
+            if !(1..=CHANNELS).contains(&width) || !width.is_multiple_of(groups) {
                 let accepted = format!(
                     "numbers whose products with {} channels are multiples of {groups} groups",
                     self.channels

@@ -58,10 +58,9 @@ pub fn self_attention<V: Value>(qkv: &V, heads: usize, order: HeadOrder) -> Resu
     let x = qkv.primal();
     check::float("qkv", x)?;
     check::at_least_one("heads", heads)?;
+    let parts = heads.saturating_mul(3);
     let (batch, d, n) = match *x.dims() {
-        [batch, channels, n] if channels.is_multiple_of(3 * heads) => {
-            (batch, channels / (3 * heads), n)
-        }
+        [batch, channels, n] if channels.is_multiple_of(parts) => (batch, channels / parts, n),
         _ => {
             let accepted = format!("(batch, a multiple of 3 · {heads}, positions)");
             return Err(Error::shape("qkv", x.dims(), accepted));

@@ -72,7 +72,8 @@ impl Convolution {
         let groups = check::at_least_one("groups", self.groups)?;
         let fits = |dims: &[usize]| match *dims {
             [outputs, inputs, kh, kw] => {
-                let channels_fit = inputs * groups == channels && outputs.is_multiple_of(groups);
+                let all = inputs.checked_mul(groups);
+                let channels_fit = all == Some(channels) && outputs.is_multiple_of(groups);
                 channels_fit && kh > 0 && kw > 0 && inputs > 0 && outputs > 0
             }
             _ => false,
@@ -100,6 +101,12 @@ impl Convolution {
             };
             out[side] = room / self.stride[side] + 1;
         }
+        let pixels = out[0].checked_mul(out[1]);
+        let values = (weight.dims()[0].checked_mul(batch)).zip(pixels);
+        if values.is_none_or(|(planes, pixels)| planes.checked_mul(pixels).is_none()) {
+            let accepted = format!("images whose values with {self:?} can be counted");
+            return Err(Error::shape("x", x.dims(), accepted));
+        }
         Ok(Geometry {
             batch,
             groups,
@@ -119,7 +126,8 @@ impl Convolution {
 /// `(batch, channels, height, width)`, weights `(outputs, channels / groups, kernel height, kernel width)` and a bias `(outputs,)`; pixels beyond
 /// the edges are 0.
 ///
-/// On the CPU it is a product of matrices of which one is made by blocks; elsewhere, and in 16 bits, which are summed in f32, a product for each
+/// On the CPU it is a product of matrices of which one is made by blocks, or, for kernels of 3 × 3 by steps of one with 16 channels or more on
+/// either side, Winograd's algorithm, which sums pixels of a tile of 6 × 6: one that is infinite makes the whole tile NaN. Elsewhere, and in 16 bits, which are summed in f32, a product for each
 /// place of the kernel. (Gradients of candle's own are several times slower, and fail for some sizes.)
 ///
 /// ```

@@ -19,7 +19,7 @@ const TILES: usize = 64;
 /// The gradient of the weights, given that of the value.
 pub(in super::super) fn weight_gradient<T: Float>(g: &Geometry, x: &[T], gradient: &[T]) -> Vec<T> {
     let s = Sizes::of(g);
-    if s.batch == 0 {
+    if s.batch * s.area() == 0 {
         return vec![T::ZERO; s.outputs * s.inputs * 9];
     }
     let stride = lanes(s.inputs);
