@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+mod class_embedding;
 mod convolution;
 mod cost;
 mod group_norm;
@@ -27,6 +28,7 @@ mod unet;
 
 /// The activation functions of `advect-ops`.
 pub use advect_ops::Activation;
+pub use class_embedding::{ClassEmbedding, NoClass};
 pub use convolution::ConvolutionLayer;
 pub use cost::Cost;
 pub use group_norm::GroupNorm;

@@ -3,9 +3,9 @@
 use advect_core::{Conditional, ConditionalJvp, Error, Field, Jvp, Result, Time, check};
 use advect_ops::{Dual, Perceptron, Value, mlp_tangents};
 use candle_core::Tensor;
-use candle_nn::{Init, VarBuilder};
+use candle_nn::VarBuilder;
 
-use crate::{Activation, Cost, Linear, TimeEmbedding};
+use crate::{Activation, ClassEmbedding, Cost, Linear, NoClass, TimeEmbedding};
 
 /// What an [`Mlp`] looks like; made by [`Mlp::config`].
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +43,7 @@ pub struct MlpConfig {
 #[derive(Debug, Clone)]
 pub struct Mlp {
     config: MlpConfig,
-    classes: Option<Tensor>,
+    classes: Option<ClassEmbedding>,
     perceptron: Perceptron,
 }
 
@@ -95,11 +95,9 @@ impl MlpConfig {
         let classes = match self.classes {
             0 => None,
             classes => {
-                let init = Init::Randn {
-                    mean: 0.0,
-                    stdev: 1.0,
-                };
-                Some(builder.get_with_hints((classes + 1, features), "classes", init)?)
+                let none = NoClass::Learned;
+                let embedding = ClassEmbedding::new(classes, features, none, "classes", builder)?;
+                Some(embedding)
             }
         };
         let mut layers = Vec::with_capacity(self.hidden.len() + 1);
@@ -148,20 +146,20 @@ impl Mlp {
     pub fn frozen(&self) -> Self {
         Mlp {
             config: self.config.clone(),
-            classes: self.classes.as_ref().map(Tensor::detach),
+            classes: self.classes.as_ref().map(ClassEmbedding::frozen),
             perceptron: self.perceptron.frozen(),
         }
     }
 
     /// The number of parameters, and of operations for a sample.
     pub fn cost(&self) -> Cost {
-        let table = self.classes.as_ref().map_or(0, Tensor::elem_count);
+        let classes = self.classes.as_ref().map(ClassEmbedding::cost);
         let layers = self.perceptron.layers();
         let layers = layers.iter().map(|(weight, bias)| {
             let weights = weight.elem_count();
             Cost::of(weights + bias.elem_count(), weights, 1)
         });
-        layers.fold(Cost::of(table, 0, 0), |sum, layer| sum + layer)
+        layers.fold(classes.unwrap_or_default(), |sum, layer| sum + layer)
     }
 
     /// The value at `(t, x)`, given the features of time and, if the network has classes, of class: `(batch, ...)`,
@@ -203,22 +201,13 @@ impl Mlp {
 
     /// The features of the class that stands for none.
     fn no_class(&self) -> Result<Option<Tensor>> {
-        let none = |table: &Tensor| table.narrow(0, self.config.classes, 1);
-        Ok(self.classes.as_ref().map(none).transpose()?)
+        let classes = self.classes.as_ref();
+        classes.map(ClassEmbedding::of_none).transpose()
     }
 
     /// The features of each label.
     fn labelled(&self, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
-        let Some(table) = &self.classes else {
-            return Err(Error::range(
-                "condition",
-                "labels",
-                "none: this network has no classes",
-            ));
-        };
-        let batch = check::batch("x", x)?;
-        check::labels("condition", labels, batch, self.config.classes + 1)?;
-        Ok(table.index_select(&labels.contiguous()?, 0)?)
+        ClassEmbedding::of_labels(self.classes.as_ref(), x, labels)
     }
 
     /// The state as rows of `dim` numbers.
@@ -268,8 +257,7 @@ impl Conditional for Mlp {
     }
 
     fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
-        let batch = check::batch("x", x)?;
-        Ok(Tensor::full(self.config.classes as u32, batch, x.device())?)
+        ClassEmbedding::no_labels(self.classes.as_ref(), x)
     }
 }
 

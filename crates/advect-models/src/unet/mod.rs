@@ -9,9 +9,11 @@ mod residual;
 use advect_core::{Conditional, ConditionalJvp, Error, Field, Jvp, Key, Result, Time, check};
 use advect_ops::{Convolution, Dual, Value};
 use candle_core::Tensor;
-use candle_nn::{Init, VarBuilder};
+use candle_nn::VarBuilder;
 
-use crate::{Activation, ConvolutionLayer, Cost, GroupNorm, Linear, TimeEmbedding};
+use crate::{
+    Activation, ClassEmbedding, ConvolutionLayer, Cost, GroupNorm, Linear, NoClass, TimeEmbedding,
+};
 use attention::Attention;
 pub use config::UNetConfig;
 use layer::Layer;
@@ -54,7 +56,7 @@ use residual::{Resample, Residual};
 pub struct UNet {
     config: UNetConfig,
     time: [Linear; 2],
-    classes: Option<Tensor>,
+    classes: Option<ClassEmbedding>,
     down: Vec<Vec<Layer>>,
     middle: Vec<Layer>,
     up: Vec<Vec<Layer>>,
@@ -85,11 +87,9 @@ impl UNet {
         let classes = match config.classes {
             0 => None,
             classes => {
-                let init = Init::Randn {
-                    mean: 0.0,
-                    stdev: 1.0,
-                };
-                Some(builder.get_with_hints((classes, features), "label_emb.weight", init)?)
+                let (none, builder) = (NoClass::Zero, builder.pp("label_emb"));
+                let embedding = ClassEmbedding::new(classes, features, none, "weight", &builder)?;
+                Some(embedding)
             }
         };
         let residual = |inputs, outputs, resample, builder: &VarBuilder<'_>| -> Result<Layer> {
@@ -226,7 +226,7 @@ impl UNet {
         UNet {
             config: self.config.clone(),
             time: self.time.each_ref().map(Linear::frozen),
-            classes: self.classes.as_ref().map(Tensor::detach),
+            classes: self.classes.as_ref().map(ClassEmbedding::frozen),
             down: self.down.iter().map(frozen).collect(),
             middle: frozen(&self.middle),
             up: self.up.iter().map(frozen).collect(),
@@ -238,9 +238,9 @@ impl UNet {
 
     /// The number of parameters, and of operations for a sample of the size that the network was configured for.
     pub fn cost(&self) -> Cost {
-        let table = self.classes.as_ref().map_or(0, Tensor::elem_count);
         let mut size = self.config.dim[1..].to_vec();
-        let mut cost = Cost::of(table, 0, 0) + self.time[0].cost() + self.time[1].cost();
+        let classes = self.classes.as_ref().map(ClassEmbedding::cost);
+        let mut cost = classes.unwrap_or_default() + self.time[0].cost() + self.time[1].cost();
         let blocks = self.down.iter().chain([&self.middle]).chain(&self.up);
         for layer in blocks.flatten() {
             cost = cost + layer.cost(&mut size);
@@ -326,18 +326,7 @@ impl UNet {
 
     /// The embeddings of labels; that of "none" is 0.
     fn labelled(&self, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
-        let Some(table) = &self.classes else {
-            return Err(Error::range(
-                "condition",
-                "labels",
-                "none: this network has no classes",
-            ));
-        };
-        let batch = check::batch("x", x)?;
-        check::labels("condition", labels, batch, self.config.classes + 1)?;
-        let none = table.narrow(0, 0, 1)?.zeros_like()?;
-        let table = Tensor::cat(&[table, &none], 0)?;
-        Ok(table.index_select(&labels.contiguous()?, 0)?)
+        ClassEmbedding::of_labels(self.classes.as_ref(), x, labels)
     }
 }
 
@@ -363,8 +352,7 @@ impl Conditional for UNet {
     }
 
     fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
-        let batch = check::batch("x", x)?;
-        Ok(Tensor::full(self.config.classes as u32, batch, x.device())?)
+        ClassEmbedding::no_labels(self.classes.as_ref(), x)
     }
 }
 

@@ -1,0 +1,133 @@
+//! How a network is told the class.
+
+use advect_core::{Error, Result, check};
+use candle_core::Tensor;
+use candle_nn::{Init, VarBuilder};
+
+use crate::Cost;
+
+/// The features that stand for no class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoClass {
+    /// Learned, like those of a class: a row more of the table.
+    Learned,
+    /// Zeros, for features that are added to others.
+    Zero,
+}
+
+/// Learned features of class labels in `0..classes`; label `classes` means "none", as classifier-free guidance needs it
+/// (Ho and Salimans 2022, section 3.2).
+///
+/// ```
+/// use advect_core::Key;
+/// use advect_models::{ClassEmbedding, NoClass, ParameterStore};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+/// let classes = ClassEmbedding::new(10, 64, NoClass::Zero, "weight", &store.builder().pp("label_emb"))?;
+/// let features = classes.embed(&Tensor::new(&[7u32, 10], &Device::Cpu)?)?;
+/// assert_eq!(features.dims(), [2, 64]);
+/// assert_eq!(features.get(1)?.to_vec1::<f32>()?, [0.0; 64]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct ClassEmbedding {
+    /// `(classes, features)`, with a row more if that of none is learned.
+    table: Tensor,
+    none: NoClass,
+}
+
+impl ClassEmbedding {
+    /// A table of `features` numbers for each class, the parameter of the given name, at first standard normal numbers (PyTorch's law).
+    ///
+    /// # Errors
+    /// [`Error::Range`] for no classes or no features; those of the builder.
+    pub fn new(
+        classes: usize,
+        features: usize,
+        none: NoClass,
+        name: &str,
+        builder: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        check::at_least_one("classes", classes)?;
+        check::at_least_one("class features", features)?;
+        let init = Init::Randn {
+            mean: 0.0,
+            stdev: 1.0,
+        };
+        let rows = match none {
+            NoClass::Learned => classes + 1,
+            NoClass::Zero => classes,
+        };
+        let table = builder.get_with_hints((rows, features), name, init)?;
+        Ok(ClassEmbedding { table, none })
+    }
+
+    /// The number of classes, which is also the label that means "none".
+    pub fn classes(&self) -> usize {
+        match self.none {
+            NoClass::Learned => self.table.dims()[0] - 1,
+            NoClass::Zero => self.table.dims()[0],
+        }
+    }
+
+    /// The features of labels, `(batch,)` of u8, u32 or i64 in `0..=classes`: `(batch, features)`.
+    ///
+    /// # Errors
+    /// [`Error`] naming `condition`, if it is not that.
+    pub fn embed(&self, labels: &Tensor) -> Result<Tensor> {
+        self.look_up(labels, check::batch("condition", labels)?)
+    }
+
+    fn look_up(&self, labels: &Tensor, batch: usize) -> Result<Tensor> {
+        check::labels("condition", labels, batch, self.classes() + 1)?;
+        let labels = labels.contiguous()?;
+        match self.none {
+            NoClass::Learned => Ok(self.table.index_select(&labels, 0)?),
+            NoClass::Zero => {
+                let table = Tensor::cat(&[&self.table, &self.of_none()?], 0)?;
+                Ok(table.index_select(&labels, 0)?)
+            }
+        }
+    }
+
+    /// The features that stand for no class, `(1, features)`.
+    ///
+    /// # Errors
+    /// Those of candle.
+    pub fn of_none(&self) -> Result<Tensor> {
+        match self.none {
+            NoClass::Learned => Ok(self.table.narrow(0, self.classes(), 1)?),
+            NoClass::Zero => Ok(self.table.narrow(0, 0, 1)?.zeros_like()?),
+        }
+    }
+
+    /// The same embedding, sharing storage, but building no graph.
+    pub fn frozen(&self) -> Self {
+        ClassEmbedding {
+            table: self.table.detach(),
+            none: self.none,
+        }
+    }
+
+    /// The number of parameters; looking up costs no operations.
+    pub fn cost(&self) -> Cost {
+        Cost::of(self.table.elem_count(), 0, 0)
+    }
+
+    /// The features of the labels of a batch of states, of a network that may have no classes.
+    pub(crate) fn of_labels(this: Option<&Self>, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        let Some(classes) = this else {
+            let accepted = "none: this network has no classes";
+            return Err(Error::range("condition", "labels", accepted));
+        };
+        classes.look_up(labels, check::batch("x", x)?)
+    }
+
+    /// Labels that mean "none" for a batch of states.
+    pub(crate) fn no_labels(this: Option<&Self>, x: &Tensor) -> Result<Tensor> {
+        let none = this.map_or(0, Self::classes) as u32;
+        Ok(Tensor::full(none, check::batch("x", x)?, x.device())?)
+    }
+}
