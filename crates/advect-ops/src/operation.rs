@@ -75,14 +75,15 @@ pub(crate) fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
         return op.compose(&inputs.iter().collect::<Vec<_>>());
     }
     if inputs.iter().all(|x| x.is_contiguous()) {
-        return apply_contiguous(op, inputs);
+        return apply_anywhere(op, inputs);
     }
     let inputs: candle_core::Result<Vec<Tensor>> = inputs.iter().map(|x| x.contiguous()).collect();
     let inputs = inputs?;
-    apply_contiguous(op, &inputs.iter().collect::<Vec<_>>())
+    apply_anywhere(op, &inputs.iter().collect::<Vec<_>>())
 }
 
-fn apply_contiguous<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
+/// The value of an operation of contiguous arguments whose `forward` and `backward` know them, wherever they are.
+pub(crate) fn apply_anywhere<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
     cpu::keep_memory();
     let tracked = tracks(inputs);
     let (output, saved) = op.forward(inputs, tracked)?;
@@ -125,6 +126,10 @@ impl Output {
             storage: storage.try_clone(layout)?,
             shape: layout.shape().clone(),
         })
+    }
+
+    pub(crate) fn is_on_cpu(&self) -> bool {
+        matches!(self.storage, Storage::Cpu(_))
     }
 
     /// The values in the CPU's memory.

@@ -174,6 +174,8 @@ fn large_shapes() {
         ([3, 70, 17, 19], [33, 70, 3, 3], Convolution::padded(1)),
         ([2, 48, 20, 21], [32, 48, 3, 3], strided),
         ([5, 64, 9, 11], [67, 64, 1, 1], Convolution::default()),
+        ([2, 20, 6, 5], [530, 20, 3, 3], Convolution::padded(1)),
+        ([2, 530, 6, 5], [20, 530, 3, 3], Convolution::padded(1)),
     ] {
         let weight = (normal(2, &kernel) * 0.1).unwrap();
         check(&normal(1, &shape), &weight, &c);

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::Error;
-use advect_ops::{Activation, with_gradient, without_graph};
+use advect_core::testing::{assert_close, gradient};
+use advect_ops::{Activation, Value, linear, with_gradient, without_graph};
 use candle_core::{DType, Device, Tensor, Var};
 
 fn var(values: &[f64]) -> Var {
@@ -52,4 +53,95 @@ fn the_graph_comes_back_after_a_panic() {
     let run = || without_graph(|| panic!("on purpose"));
     assert!(std::panic::catch_unwind(run).is_err());
     assert!(Activation::Silu.apply(x.as_tensor()).unwrap().track_op());
+}
+
+/// A value that operations of both kinds use, some more than once.
+fn shared(x: &Tensor, weight: &Tensor) -> candle_core::Result<Tensor> {
+    let h = Activation::Tanh.apply(x)?;
+    let doubled = linear(&h, weight, None, Activation::Identity)?;
+    let silu = Activation::Silu.apply(&h)?;
+    let own = Activation::Gelu.apply(&(&h * &silu)?)?;
+    let scaled = h.times(&h)?.map_linear(|y| Ok((y * 0.5)?))?;
+    let seen_by_both = (own.clone() + linear(&own, weight, None, Activation::Identity)?)?;
+    (doubled + scaled)?.sub(&(seen_by_both * &h)?)?.sum_all()
+}
+
+#[test]
+fn gradients_of_shared_values_are_those_of_finite_differences() {
+    let x = Var::new(&[[0.3f64, -1.2], [0.7, 2.0]], &Device::Cpu).unwrap();
+    let weight = Var::new(&[[0.5f64, -0.4], [1.5, 0.2]], &Device::Cpu).unwrap();
+    let loss = shared(&x, &weight).unwrap();
+    let number = |y: candle_core::Result<Tensor>| Ok(y?.to_scalar::<f64>()?);
+    let numeric = [
+        gradient(|x| number(shared(x, &weight)), &x, 1e-3).unwrap(),
+        gradient(|weight| number(shared(&x, weight)), &weight, 1e-3).unwrap(),
+    ];
+    // Each pass of the same graph gives the same bits, in any thread.
+    let passes: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| (loss.backward().unwrap(), loss.backward().unwrap())))
+            .collect();
+        let passes = threads.into_iter().map(|thread| thread.join().unwrap());
+        passes.flat_map(|(a, b)| [a, b]).collect()
+    });
+    for (var, numeric) in [&x, &weight].into_iter().zip(&numeric) {
+        let first = passes[0].get(var).unwrap();
+        assert_close(first, numeric, 1e-8, 1e-8);
+        for pass in &passes {
+            assert_close(pass.get(var).unwrap(), first, 0.0, 0.0);
+        }
+    }
+}
+
+/// What a failed pass left behind does not count in the next.
+#[test]
+fn a_failed_pass_leaves_nothing() {
+    let x = var(&[0.5, -2.0]);
+    let h = Activation::Tanh.apply(x.as_tensor()).unwrap();
+    // The second use is visited after the first, and fails.
+    let fails = std::sync::atomic::AtomicBool::new(true);
+    let wrong = with_gradient(&h, std::slice::from_ref(&h), move |g, _| {
+        match fails.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            true => Err(Error::range("gradient", "a failure", "none")),
+            false => Ok(vec![g.clone()]),
+        }
+    });
+    for uses in [[0, 1], [1, 0]] {
+        let parts = [
+            Activation::Silu.apply(&h).unwrap(),
+            wrong.as_ref().unwrap().clone(),
+        ];
+        let sum = (&parts[uses[0]] + &parts[uses[1]]).unwrap();
+        let loss = sum.sum_all().unwrap();
+        let _ = loss.backward();
+        let gradients = loss.backward().unwrap();
+        let numeric = gradient(
+            |x| {
+                let h = Activation::Tanh.apply(x)?;
+                let sum = (Activation::Silu.apply(&h)? + h)?.sum_all()?;
+                Ok(sum.to_scalar::<f64>()?)
+            },
+            &x,
+            1e-3,
+        );
+        assert_close(gradients.get(&x).unwrap(), &numeric.unwrap(), 1e-8, 1e-8);
+    }
+}
+
+/// Memory is given back with the last tensor: 200 graphs of 8 MB.
+#[test]
+fn graphs_are_dropped() {
+    let x = Var::zeros((1 << 10, 1 << 10), DType::F32, &Device::Cpu).unwrap();
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with("VmRSS"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+        kilobytes.unwrap_or(0usize)
+    };
+    let before = resident();
+    for _ in 0..200 {
+        let h = Activation::Tanh.apply(x.as_tensor()).unwrap();
+        let _unused = Activation::Silu.apply(&h).unwrap();
+    }
+    assert!(resident() < before + (200 << 10), "{before} {}", resident());
 }

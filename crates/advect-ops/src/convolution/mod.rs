@@ -1,5 +1,6 @@
 //! Convolutions of images and of sequences.
 
+mod elsewhere;
 mod operation;
 
 use advect_core::{Error, Result, check};
@@ -127,8 +128,9 @@ impl Convolution {
 /// the edges are 0.
 ///
 /// On the CPU it is a product of matrices of which one is made by blocks, or, for kernels of 3 × 3 by steps of one with 16 channels or more on
-/// either side, Winograd's algorithm, which sums pixels of a tile of 6 × 6: one that is infinite makes the whole tile NaN. Elsewhere, and in 16 bits, which are summed in f32, a product for each
-/// place of the kernel. (Gradients of candle's own are several times slower, and fail for some sizes.)
+/// either side, Winograd's algorithm, which sums pixels of a tile of 6 × 6: one that is infinite makes the whole tile NaN. Elsewhere it is candle's, with
+/// gradients made of convolutions and products of matrices (candle's own are several times slower, and fail for some sizes). 16 bits are
+/// summed in f32.
 ///
 /// ```
 /// use advect_ops::{Convolution, conv2d};

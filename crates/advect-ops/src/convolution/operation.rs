@@ -4,6 +4,7 @@ use advect_core::{Error, Result, check, shape};
 use candle_core::{DType, Tensor};
 
 use super::Convolution;
+use super::elsewhere::Elsewhere;
 use crate::Value;
 use crate::cpu::convolution::{
     Begin, Geometry, bias_gradient, channel_sums, forward, input_gradient, weight_gradient,
@@ -101,78 +102,33 @@ impl Convolve {
         let g = &self.geometry;
         [g.batch, g.groups * g.outputs, g.out[0], g.out[1]]
     }
-
-    /// What a place (i, j) of the kernel sees, `(batch, channels, out height, out width)`, of padded images.
-    fn seen(&self, padded: &Tensor, place: [usize; 2]) -> Result<Tensor> {
-        let g = &self.geometry;
-        let mut seen = padded.clone();
-        for (side, place) in place.into_iter().enumerate() {
-            let (first, count) = (place * g.dilation[side], g.out[side]);
-            let span = (count - 1) * g.stride[side] + 1;
-            seen = seen.narrow(2 + side, first, span)?;
-            if g.stride[side] > 1 {
-                let places = (0..count).map(|p| (p * g.stride[side]) as u32);
-                let places = Tensor::from_iter(places, padded.device())?;
-                seen = seen.contiguous()?.index_select(&places, 2 + side)?;
-            }
-        }
-        Ok(seen)
-    }
 }
 
 impl Operation for Convolve {
     type Saved = ();
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let g = &self.geometry;
         let Arguments {
             x,
             onto,
             weight,
             bias,
         } = self.arguments(inputs);
-        let dtype = x.dtype();
-        let [batch, outputs, height, width] = self.output_shape();
-        let (x, weight) = (shape::wide(x)?, shape::wide(weight)?);
-        if batch * height * width == 0 {
-            return Ok(Tensor::zeros(
-                self.output_shape().to_vec(),
-                dtype,
-                x.device(),
-            )?);
+        if matches!(x.dtype(), DType::F16 | DType::BF16) {
+            let wide: Result<Vec<Tensor>> = inputs.iter().map(|x| shape::wide(x)).collect();
+            let y = apply(*self, &wide?.iter().collect::<Vec<_>>())?;
+            return Ok(y.to_dtype(x.dtype())?);
         }
-        let padded = x.pad_with_zeros(2, g.padding[0], g.padding[0])?;
-        let padded = padded.pad_with_zeros(3, g.padding[1], g.padding[1])?;
-        let mut sum: Option<Tensor> = None;
-        for i in 0..g.kernel[0] {
-            for j in 0..g.kernel[1] {
-                let seen = self.seen(&padded, [i, j])?;
-                let seen = seen.reshape((batch, g.groups, g.inputs, height * width))?;
-                let weight = weight.narrow(2, i, 1)?.narrow(3, j, 1)?.contiguous()?;
-                let weight = weight.reshape((1, g.groups, g.outputs, g.inputs))?;
-                let weight = weight.broadcast_as((batch, g.groups, g.outputs, g.inputs))?;
-                let part = weight.contiguous()?.matmul(&seen.contiguous()?)?;
-                sum = Some(match sum {
-                    Some(sum) => (sum + part)?,
-                    None => part,
-                });
-            }
-        }
-        let y = sum.ok_or_else(|| Error::range("kernel", 0, "a kernel with weights"))?;
-        let mut y = y.reshape((batch, outputs, height, width))?;
+        let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+        let mut y = Elsewhere(self.geometry).compose(&[&x, &weight])?;
+        let [batch, outputs, ..] = self.output_shape();
         if let Some(bias) = bias {
-            y = y.broadcast_add(&shape::wide(bias)?.reshape((1, outputs, 1, 1))?)?;
+            y = y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?)?;
         }
-        y = match (onto, self.onto) {
-            (Some(onto), Some(Onto::Whole)) => (y + shape::wide(onto)?)?,
-            (Some(onto), _) => {
-                y.broadcast_add(&shape::wide(onto)?.reshape((batch, outputs, 1, 1))?)?
-            }
-            (None, _) => y,
-        };
-        match dtype {
-            DType::F16 | DType::BF16 => Ok(y.to_dtype(dtype)?),
-            _ => Ok(y),
+        match (onto, self.onto) {
+            (Some(onto), Some(Onto::Whole)) => Ok((y + onto)?),
+            (Some(onto), _) => Ok(y.broadcast_add(&onto.reshape((batch, outputs, 1, 1))?)?),
+            (None, _) => Ok(y),
         }
     }
 
@@ -274,5 +230,89 @@ impl Tangent for Convolve {
             (None, None) => value.zeros_like()?,
         };
         Ok((value, slope))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use advect_core::Generator;
+    use advect_core::testing::assert_close;
+    use candle_core::{Device, Var};
+
+    use super::*;
+
+    /// Values and gradients of what runs on other devices, against the kernels.
+    #[test]
+    fn elsewhere_the_same() {
+        let mut rng = Generator::from_seed(0);
+        let mut normal = |shape: &[usize]| rng.normal(shape, DType::F64, &Device::Cpu).unwrap();
+        let (mut alike, mut apart) = (0, 0);
+        for kernel in [[3, 3], [1, 1], [2, 3], [1, 5], [4, 1]] {
+            for stride in [[1, 1], [2, 2], [3, 2], [1, 2]] {
+                for padding in [[0, 0], [1, 1], [2, 0], [0, 3], [4, 4]] {
+                    for dilation in [[1, 1], [2, 2], [1, 2]] {
+                        for (groups, size) in [(1, [9, 8]), (2, [9, 9]), (3, [1, 12])] {
+                            let c = Convolution {
+                                stride,
+                                padding,
+                                dilation,
+                                groups,
+                            };
+                            let x = normal(&[2, 2 * groups, size[0], size[1]]);
+                            let weight = normal(&[3 * groups, 2, kernel[0], kernel[1]]);
+                            let Ok(geometry) = c.geometry(&x, &weight) else {
+                                continue;
+                            };
+                            let op = Convolve {
+                                geometry,
+                                onto: None,
+                                bias: false,
+                            };
+                            match stride[0] == stride[1] && dilation[0] == dilation[1] {
+                                true => alike += 1,
+                                false => apart += 1,
+                            }
+                            let x = Var::from_tensor(&x).unwrap();
+                            let weight = Var::from_tensor(&weight).unwrap();
+                            let y = op.compose(&[&x, &weight]).unwrap();
+                            let kernels = apply(op, &[&x, &weight]).unwrap();
+                            assert_close(&y, &kernels, 1e-12, 1e-12);
+                            let dy = normal(y.dims());
+                            let gradients = |y: &Tensor| (y * &dy).unwrap().backward().unwrap();
+                            let (ours, expected) = (gradients(&y), gradients(&kernels));
+                            for var in [&x, &weight] {
+                                let (ours, expected) = (ours.get(var), expected.get(var));
+                                assert_close(ours.unwrap(), expected.unwrap(), 1e-11, 1e-11);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(alike > 200 && apart > 200, "{alike} {apart}");
+    }
+
+    /// In 16 bits, and without images.
+    #[test]
+    fn sums_of_16_bits_are_those_of_32() {
+        let mut rng = Generator::from_seed(1);
+        let mut normal = |shape: &[usize]| {
+            let x = rng.normal(shape, DType::F32, &Device::Cpu).unwrap();
+            x.to_dtype(DType::BF16).unwrap()
+        };
+        let (x, weight) = (normal(&[2, 3, 5, 5]), normal(&[4, 3, 3, 3]));
+        let wide = |x: &Tensor| x.to_dtype(DType::F32).unwrap();
+        let op = |x: &Tensor| Convolve {
+            geometry: Convolution::padded(1).geometry(x, &weight).unwrap(),
+            onto: None,
+            bias: false,
+        };
+        let y = apply(op(&x), &[&x, &weight]).unwrap();
+        let expected = apply(op(&x), &[&wide(&x), &wide(&weight)]).unwrap();
+        let expected = expected.to_dtype(DType::BF16).unwrap();
+        assert_close(&wide(&y), &wide(&expected), 0.0, 0.0);
+        let none = x.narrow(0, 0, 0).unwrap();
+        let y = op(&none).compose(&[&none, &weight]).unwrap();
+        assert_eq!(y.dims(), [0, 4, 5, 5]);
     }
 }

@@ -7,6 +7,7 @@ use pulp::Simd;
 
 use super::buffer::Shelf;
 use super::math::Math;
+use super::squares::{self, Square};
 
 /// f32 or f64, with the vectors of an instruction set.
 pub(crate) trait Float:
@@ -52,6 +53,7 @@ pub(crate) trait Float:
     fn minus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     fn times<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     fn total<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
+    fn transposed(square: Square<Self>) -> Square<Self>;
     /// The whole vectors of a slice, and the rest.
     fn vectors<S: Simd>(values: &[Self]) -> (&[Self::Vector<S>], &[Self]);
     fn vectors_mut<S: Simd>(values: &mut [Self]) -> (&mut [Self::Vector<S>], &mut [Self]);
@@ -63,7 +65,7 @@ pub(crate) trait Float:
 }
 
 macro_rules! float {
-    ($type:ident, $variant:ident, $vector:ident, $lanes:ident, $splat:ident, $fused:ident, $add:ident, $sub:ident, $mul:ident, $sum:ident, $cast:ident, $cast_mut:ident) => {
+    ($type:ident, $variant:ident, $vector:ident, $lanes:ident, $splat:ident, $fused:ident, $add:ident, $sub:ident, $mul:ident, $sum:ident, $cast:ident, $cast_mut:ident, $transposed:path) => {
         impl Float for $type {
             type Vector<S: Simd> = S::$vector;
             const DTYPE: DType = DType::$variant;
@@ -119,6 +121,10 @@ macro_rules! float {
                 simd.$sum(a)
             }
             #[inline(always)]
+            fn transposed(square: Square<Self>) -> Square<Self> {
+                $transposed(square)
+            }
+            #[inline(always)]
             fn vectors<S: Simd>(values: &[Self]) -> (&[S::$vector], &[Self]) {
                 S::$cast(values)
             }
@@ -158,7 +164,8 @@ float!(
     mul_f32s,
     reduce_sum_f32s,
     as_simd_f32s,
-    as_mut_simd_f32s
+    as_mut_simd_f32s,
+    squares::shuffled
 );
 float!(
     f64,
@@ -172,5 +179,6 @@ float!(
     mul_f64s,
     reduce_sum_f64s,
     as_simd_f64s,
-    as_mut_simd_f64s
+    as_mut_simd_f64s,
+    squares::plain
 );

@@ -114,8 +114,7 @@ impl<T: Float> Packed<T> {
 
     /// Packs another matrix, into the same memory.
     pub(crate) fn fill(&mut self, b: Matrix<'_, T>) {
-        (self.inner, self.columns) = (b.rows, b.columns);
-        self.values.resize(b.rows * self.width());
+        self.resize(b.rows, b.columns);
         let mut rest = &mut self.values[..];
         for start in (0..b.rows).step_by(DEPTH) {
             let end = b.rows.min(start + DEPTH);
@@ -140,8 +139,7 @@ impl<T: Float> Packed<T> {
         columns: usize,
         mut fill: impl FnMut(usize, std::ops::Range<usize>, &mut [T]),
     ) {
-        (self.inner, self.columns) = (inner, columns);
-        self.values.resize(inner * self.width());
+        self.resize(inner, columns);
         let mut rest = &mut self.values[..];
         for start in (0..inner).step_by(DEPTH) {
             let end = inner.min(start + DEPTH);
@@ -155,6 +153,22 @@ impl<T: Float> Packed<T> {
                 }
             }
         }
+    }
+
+    /// Makes room for a matrix of this size, to be written by [`panels_mut`](Self::panels_mut).
+    pub(crate) fn resize(&mut self, inner: usize, columns: usize) {
+        (self.inner, self.columns) = (inner, columns);
+        self.values.resize(inner * self.width());
+    }
+
+    /// The panels of each block of [`DEPTH`] rows, one after another: (rows, [`PANEL`]), the last one filled up with zeros.
+    pub(crate) fn panels_mut(&mut self) -> impl Iterator<Item = &mut [T]> {
+        let (inner, width) = (self.inner, self.width());
+        let blocks = self.values.chunks_mut((DEPTH * width).max(1)).enumerate();
+        blocks.flat_map(move |(k, block)| {
+            let depth = DEPTH.min(inner - k * DEPTH);
+            block.chunks_exact_mut(depth * PANEL)
+        })
     }
 
     /// The number of rows of B.

@@ -15,6 +15,7 @@ pub(crate) mod layers;
 pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod matrix;
+mod squares;
 pub(crate) mod sums;
 
 pub(crate) use buffer::{Buffer, Unwritten, fill, keep_memory};

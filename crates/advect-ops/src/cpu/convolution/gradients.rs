@@ -66,17 +66,15 @@ impl<T: Float> WithSimd for Back<'_, T> {
         for first in (0..positions).step_by(g.columns()) {
             let count = g.columns().min(positions - first);
             packed.fill(gradient.columns(first, first + count));
-            sent.resize(self.weight.rows * count);
-            let right = Right::Packed(&packed);
-            multiply(
-                simd,
-                self.weight,
-                right,
-                &mut sent,
-                count,
-                Start::Zero,
-                &mut Nothing,
-            );
+            let (weight, right) = (self.weight, Right::Packed(&packed));
+            let (start, nothing) = (Start::Zero, &mut Nothing);
+            if g.is_pointwise() {
+                let dx = &mut self.dx[first..];
+                multiply(simd, weight, right, dx, positions, start, nothing);
+                continue;
+            }
+            sent.resize(weight.rows * count);
+            multiply(simd, weight, right, &mut sent, count, start, nothing);
             for (k, sent) in sent.chunks_exact(count).enumerate() {
                 g.send(self.dx, k, first..first + count, sent);
             }
@@ -165,14 +163,21 @@ impl<T: Float> WithSimd for Weights<'_, T> {
             let gradient = Matrix::new(gradient, g.outputs, positions);
             for start in (0..positions).step_by(g.columns()) {
                 let width = g.columns().min(positions - start);
-                seen.resize(count * width);
-                for (k, seen) in seen.chunks_exact_mut(width).enumerate() {
-                    g.see(x, self.first + k, start..start + width, seen);
-                }
+                let seen = if g.is_pointwise() {
+                    let x = Matrix::new(x, g.inputs, positions);
+                    let x = x.rows(self.first, self.first + count);
+                    x.columns(start, start + width)
+                } else {
+                    seen.resize(count * width);
+                    for (k, seen) in seen.chunks_exact_mut(width).enumerate() {
+                        g.see(x, self.first + k, start..start + width, seen);
+                    }
+                    Matrix::new(&seen, count, width)
+                };
                 packed.fill(gradient.columns(start, start + width).transposed());
                 multiply(
                     simd,
-                    Matrix::new(&seen, count, width),
+                    seen,
                     Right::Packed(&packed),
                     self.across,
                     g.outputs,

@@ -38,6 +38,12 @@ impl Geometry {
         self.size[0] * self.size[1]
     }
 
+    /// Pixels of a padded side beyond those that the first place of the kernel spans.
+    pub(crate) fn room(&self, side: usize) -> usize {
+        let span = (self.kernel[side] - 1) * self.dilation[side] + 1;
+        self.size[side] + 2 * self.padding[side] - span
+    }
+
     fn positions(&self) -> usize {
         self.out[0] * self.out[1]
     }
@@ -51,6 +57,11 @@ impl Geometry {
     fn time<T>(&self) -> usize {
         let products = self.batch * self.groups * self.outputs * self.depth() * self.positions();
         products * size_of::<T>() / 200
+    }
+
+    /// Whether what the k-th weight sees is the k-th channel as it is.
+    fn is_pointwise(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
     }
 
     /// Columns of a block.
@@ -92,7 +103,7 @@ impl Geometry {
     /// What the k-th weight sees at some positions of an image, 0 beyond its edges.
     #[inline(always)]
     fn see<T: Float>(&self, image: &[T], k: usize, positions: Range<usize>, out: &mut [T]) {
-        if self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0] {
+        if self.is_pointwise() {
             let start = k * self.area();
             out.copy_from_slice(&image[start + positions.start..start + positions.end]);
             return;

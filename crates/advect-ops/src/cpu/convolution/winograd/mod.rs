@@ -152,15 +152,30 @@ impl<T: Float> Tiles<T> {
         let pixels = (row.tiles - 1) * STEP + N;
         let line = pixels * stride;
         self.strip.resize(N * line);
-        self.strip.fill(T::ZERO);
+        if stride > channels {
+            self.strip.fill(T::ZERO);
+        }
+        // The pixels of a line within the image, with zeros on either side.
         let left = padding[1].min(pixels);
         let count = width.min(pixels - left);
+        let inside = left * stride..(left + count) * stride;
+        for first_channel in (0..channels).step_by(LANES) {
+            let some = LANES.min(channels - first_channel);
+            for (y, out) in (first..).zip(self.strip.chunks_exact_mut(line)) {
+                let y = y.wrapping_sub(padding[0]);
+                if y < height {
+                    let source = &image[(first_channel * height + y) * width..];
+                    let out = &mut out[inside.start + first_channel..];
+                    side_by_side(source, height * width, some, count, out, stride);
+                }
+            }
+        }
         for (y, out) in (first..).zip(self.strip.chunks_exact_mut(line)) {
-            let y = y.wrapping_sub(padding[0]);
-            if y < height {
-                let source = &image[y * width..];
-                let out = &mut out[left * stride..];
-                side_by_side(source, height * width, channels, count, out, stride);
+            if y.wrapping_sub(padding[0]) < height {
+                out[..inside.start].fill(T::ZERO);
+                out[inside.end..].fill(T::ZERO);
+            } else {
+                out.fill(T::ZERO);
             }
         }
         for tile in 0..row.tiles {

@@ -1,10 +1,7 @@
 //! Lines of pixels with their channels side by side, and back.
 
 use crate::cpu::Float;
-
-/// Pixels and channels moved together.
-const PIXELS: usize = 16;
-const CHANNELS: usize = 4;
+use crate::cpu::squares::{SIDE, columns};
 
 /// `out[x · stride + c] = source[c · plane + x]` for `count` pixels of `channels` channels.
 #[inline(always)]
@@ -16,25 +13,19 @@ pub(super) fn side_by_side<T: Float>(
     out: &mut [T],
     stride: usize,
 ) {
-    let (whole_channels, whole) = (channels - channels % CHANNELS, count - count % PIXELS);
-    for c in (0..whole_channels).step_by(CHANNELS) {
-        let lines: [&[T]; CHANNELS] = std::array::from_fn(|i| &source[(c + i) * plane..][..count]);
-        for x in (0..whole).step_by(PIXELS) {
-            let mut block = [T::ZERO; PIXELS * CHANNELS];
-            let lines = lines.map(|line| &line[x..x + PIXELS]);
-            for (l, block) in block.chunks_exact_mut(CHANNELS).enumerate() {
-                for (i, out) in block.iter_mut().enumerate() {
-                    *out = lines[i][l];
-                }
-            }
-            let out = out[x * stride..].chunks_mut(stride);
-            for (out, block) in out.zip(block.chunks_exact(CHANNELS)) {
-                out[c..c + CHANNELS].copy_from_slice(block);
+    let (whole_channels, whole) = (channels - channels % SIDE, count - count % SIDE);
+    for c in (0..whole_channels).step_by(SIDE) {
+        let source = &source[c * plane..];
+        for x in (0..whole).step_by(SIDE) {
+            let pixels = columns(&source[x..], plane);
+            let out = out[x * stride + c..].chunks_mut(stride);
+            for (out, pixel) in out.zip(pixels) {
+                out[..SIDE].copy_from_slice(&pixel);
             }
         }
         for x in whole..count {
-            for (i, line) in lines.iter().enumerate() {
-                out[x * stride + c + i] = line[x];
+            for i in 0..SIDE {
+                out[x * stride + c + i] = source[i * plane + x];
             }
         }
     }
@@ -57,24 +48,18 @@ pub(super) fn apart<T: Float>(
     plane: usize,
     add: bool,
 ) {
-    let (whole_channels, whole) = (channels - channels % CHANNELS, count - count % PIXELS);
+    let (whole_channels, whole) = (channels - channels % SIDE, count - count % SIDE);
     let put = |out: &mut T, x: T| *out = if add { *out + x } else { x };
-    for c in (0..whole_channels).step_by(CHANNELS) {
-        for x in (0..whole).step_by(PIXELS) {
-            let mut block = [T::ZERO; PIXELS * CHANNELS];
-            let pixels = source[x * stride..].chunks(stride);
-            for (block, pixel) in block.chunks_exact_mut(CHANNELS).zip(pixels) {
-                block.copy_from_slice(&pixel[c..c + CHANNELS]);
-            }
-            for i in 0..CHANNELS {
-                let line = &mut out[(c + i) * plane + x..][..PIXELS];
-                for (l, out) in line.iter_mut().enumerate() {
-                    put(out, block[l * CHANNELS + i]);
-                }
+    for c in (0..whole_channels).step_by(SIDE) {
+        for x in (0..whole).step_by(SIDE) {
+            let lines = columns(&source[x * stride + c..], stride);
+            for (i, line) in lines.into_iter().enumerate() {
+                let out = &mut out[(c + i) * plane + x..][..SIDE];
+                out.iter_mut().zip(line).for_each(|(out, x)| put(out, x));
             }
         }
         for x in whole..count {
-            for i in c..c + CHANNELS {
+            for i in c..c + SIDE {
                 put(&mut out[i * plane + x], source[x * stride + i]);
             }
         }

@@ -8,8 +8,8 @@ use super::transforms::{Pixels, Square, Values, Weights, transform};
 use super::{LANES, NUMBERS, Row, SIDE, STEP, Sizes, Tiles, lanes};
 use crate::cpu::convolution::{Begin, Geometry};
 use crate::cpu::matmul::{Nothing, Right, Start, multiply};
-use crate::cpu::matrix::{Matrix, Packed};
-use crate::cpu::{Buffer, Float};
+use crate::cpu::matrix::{DEPTH, Matrix, PANEL, Packed};
+use crate::cpu::{Buffer, Float, squares};
 
 /// The value for images and weights `(outputs, inputs, 3, 3)`.
 pub(in super::super) fn values<T: Float>(
@@ -18,7 +18,7 @@ pub(in super::super) fn values<T: Float>(
     weight: &[T],
     begin: Begin<'_, T>,
 ) -> Vec<T> {
-    let kernel = |i: usize, j: usize| 3 * i + j;
+    let kernel = std::array::from_fn(|k| k);
     let strides = [9 * g.inputs, 9];
     convolve(&Sizes::of(g), x, (weight, strides, kernel), begin)
 }
@@ -29,7 +29,7 @@ pub(in super::super) fn input_gradient<T: Float>(
     weight: &[T],
     gradient: &[T],
 ) -> Vec<T> {
-    let turned = |i: usize, j: usize| 3 * (2 - i) + 2 - j;
+    let turned = std::array::from_fn(|k| 8 - k);
     let strides = [9, 9 * g.inputs];
     let begin = Begin::default();
     convolve(
@@ -40,11 +40,11 @@ pub(in super::super) fn input_gradient<T: Float>(
     )
 }
 
-/// The weights come with the distances of outputs and of inputs, and the place of each of the nine.
+/// The weights come with the distances of outputs and of inputs, and the places that the nine go to.
 fn convolve<T: Float>(
     s: &Sizes,
     x: &[T],
-    weight: (&[T], [usize; 2], impl Fn(usize, usize) -> usize),
+    weight: (&[T], [usize; 2], [usize; 9]),
     begin: Begin<'_, T>,
 ) -> Vec<T> {
     let mut y = vec![T::ZERO; s.batch * s.outputs * s.positions()];
@@ -95,74 +95,83 @@ fn convolve<T: Float>(
 /// The transformed weights of each number, inputs by outputs, which are filled up.
 fn transformed<T: Float>(
     s: &Sizes,
-    (weight, [to, from], place): (&[T], [usize; 2], impl Fn(usize, usize) -> usize),
+    (weight, [to, from], places): (&[T], [usize; 2], [usize; 9]),
 ) -> Vec<Packed<T>> {
     let stride = lanes(s.outputs);
-    let mut out = Buffer::new(s.inputs * NUMBERS * stride);
-    let place: [usize; 9] = std::array::from_fn(|k| place(k / 3, k % 3));
-    let inputs = out.chunks_exact_mut(NUMBERS * stride).enumerate();
-    let tasks = inputs.map(|(c, out)| Input {
-        weight: &weight[c * from..],
-        step: to,
-        place,
-        outputs: s.outputs,
-        out,
-    });
-    parallel::each(
-        tasks.collect(),
-        s.inputs * stride * 10,
-        |task: Input<'_, T>| {
-            Arch::new().dispatch(task);
-        },
-    );
     let mut packed: Vec<Packed<T>> = (0..NUMBERS).map(|_| Packed::default()).collect();
-    let tasks = packed.iter_mut().enumerate().collect();
-    parallel::each(
-        tasks,
-        out.len(),
-        |(number, packed): (usize, &mut Packed<T>)| {
-            packed.fill(Matrix {
-                values: &out[number * stride..],
-                rows: s.inputs,
-                columns: stride,
-                row_stride: NUMBERS * stride,
-                column_stride: 1,
+    let mut tasks = Vec::new();
+    for input in (0..s.inputs).step_by(DEPTH) {
+        for output in (0..s.outputs).step_by(PANEL) {
+            tasks.push(Panel {
+                weight: &weight[output * to + input * from..],
+                steps: [to, from],
+                places,
+                outputs: PANEL.min(s.outputs - output),
+                numbers: Vec::with_capacity(NUMBERS),
             });
-        },
-    );
+        }
+    }
+    for packed in &mut packed {
+        packed.resize(s.inputs, stride);
+        for (task, panel) in tasks.iter_mut().zip(packed.panels_mut()) {
+            task.numbers.push(panel);
+        }
+    }
+    parallel::each(tasks, s.inputs * stride * 10, |task: Panel<'_, T>| {
+        Arch::new().dispatch(task);
+    });
     packed
 }
 
-/// The weights of an input, transformed.
-struct Input<'a, T> {
+/// The weights of some outputs and some inputs, transformed.
+struct Panel<'a, T> {
     weight: &'a [T],
-    /// From one output to the next.
-    step: usize,
-    place: [usize; 9],
+    /// From one output to the next, and from one input to the next.
+    steps: [usize; 2],
+    /// Where each of the nine goes.
+    places: [usize; 9],
     outputs: usize,
-    /// (number, output).
-    out: &'a mut [T],
+    /// The panel of each number: (input, output).
+    numbers: Vec<&'a mut [T]>,
 }
 
-impl<T: Float> WithSimd for Input<'_, T> {
+impl<T: Float> WithSimd for Panel<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let stride = self.out.len() / NUMBERS;
-        let mut lines = vec![T::ZERO; 9 * stride];
-        for (o, weights) in self.weight.chunks(self.step).take(self.outputs).enumerate() {
-            for (k, place) in self.place.into_iter().enumerate() {
-                lines[k * stride + o] = weights[place];
-            }
-        }
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let [to, from] = self.steps;
         let square = |side| Square {
             first: 0,
-            row: side * stride,
-            column: stride,
+            row: side * PANEL,
+            column: PANEL,
         };
-        let out = (self.out, square(SIDE));
-        transform::<Weights, S, T, 3, SIDE>(simd, stride, (&lines, square(3)), out);
+        let mut lines = [T::ZERO; 9 * PANEL];
+        let mut transformed = [T::ZERO; NUMBERS * PANEL];
+        for input in 0..self.numbers[0].len() / PANEL {
+            let weights = &self.weight[input * from..];
+            let whole = self.outputs - self.outputs % squares::SIDE;
+            for output in (0..whole).step_by(squares::SIDE) {
+                let weights = &weights[output * to..];
+                for (place, some) in self.places.iter().zip(squares::columns(weights, to)) {
+                    lines[place * PANEL + output..][..squares::SIDE].copy_from_slice(&some);
+                }
+                for (output, weights) in (output..).zip(weights.chunks(to)).take(squares::SIDE) {
+                    lines[self.places[8] * PANEL + output] = weights[8];
+                }
+            }
+            for output in whole..self.outputs {
+                for (place, weight) in self.places.iter().zip(&weights[output * to..]) {
+                    lines[place * PANEL + output] = *weight;
+                }
+            }
+            let out = (&mut transformed[..], square(SIDE));
+            transform::<Weights, S, T, 3, SIDE>(simd, PANEL, (&lines, square(3)), out);
+            let line = input * PANEL..(input + 1) * PANEL;
+            for (panel, x) in self.numbers.iter_mut().zip(transformed.chunks_exact(PANEL)) {
+                panel[line.clone()].copy_from_slice(x);
+            }
+        }
     }
 }
 
