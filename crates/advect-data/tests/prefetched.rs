@@ -58,6 +58,23 @@ fn errors_and_panics_reach_the_caller() {
     assert_eq!(prefetched.at(8).unwrap(), 8);
 }
 
+/// Asking for another step ends the thread before, so that the function runs once at a time.
+#[test]
+fn the_function_never_runs_twice_at_a_time() {
+    use std::sync::atomic::AtomicBool;
+    static RUNNING: AtomicBool = AtomicBool::new(false);
+    let prefetched = Prefetched::new(3, |step| {
+        let alone = !RUNNING.swap(true, Ordering::SeqCst);
+        std::thread::sleep(std::time::Duration::from_millis(3));
+        RUNNING.store(false, Ordering::SeqCst);
+        Ok((step, alone))
+    })
+    .unwrap();
+    for step in [0, 1, 7, 8, 3, 100, 2, 3, 50] {
+        assert_eq!(prefetched.at(step).unwrap(), (step, true));
+    }
+}
+
 #[test]
 fn each_image_is_mirrored_by_chance() {
     let x = Tensor::arange(0u8, 200, &Device::Cpu)

@@ -3,7 +3,7 @@
 
 use advect_core::testing::assert_close;
 use advect_core::{Conditional, ConditionalJvp, Error, Field, Generator, Jvp, Key, Result, Time};
-use advect_models::{ParameterStore, State, Stateful, UNet, UNetConfig};
+use advect_models::{ClassEmbedding, NoClass, ParameterStore, State, Stateful, UNet, UNetConfig};
 use candle_core::{DType, Device, Tensor, Var};
 
 fn store(dtype: DType) -> ParameterStore {
@@ -340,4 +340,53 @@ fn a_state_that_does_not_fit_is_refused_with_all_that_is_wrong() {
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(&error, Error::File { path: p, .. } if *p == path));
     assert!(error.to_string().contains("stray"));
+}
+
+/// Values that lie in the storage of the very variables they go to are taken over as they were.
+#[test]
+fn a_state_may_share_storage_with_what_it_restores() {
+    let store = store(DType::F32);
+    let builder = store.builder();
+    let init = candle_nn::Init::Uniform { lo: -1.0, up: 1.0 };
+    for name in ["a", "b"] {
+        builder.get_with_hints(5, name, init).unwrap();
+    }
+    let mut state = store.state();
+    let numbers = |state: &State, name: &str| state[name].to_vec1::<f32>().unwrap();
+    let (a, b) = (numbers(&state, "a"), numbers(&state, "b"));
+    let swapped = state.insert("b".into(), state["a"].clone()).unwrap();
+    state.insert("a".into(), swapped);
+    store.restore(&state).unwrap();
+    let now = store.state();
+    assert_eq!((numbers(&now, "a"), numbers(&now, "b")), (b, a));
+}
+
+#[test]
+fn classes_have_rows_and_none_has_a_row_or_zeros() {
+    let store = store(DType::F64);
+    let rows = |x: Result<Tensor>| x.unwrap().to_vec2::<f64>().unwrap();
+    for (none, name) in [(NoClass::Learned, "learned"), (NoClass::Zero, "zero")] {
+        let classes = ClassEmbedding::new(3, 4, none, name, &store.builder()).unwrap();
+        let table = store.state()[name].to_vec2::<f64>().unwrap();
+        let last = match none {
+            NoClass::Learned => table[3].clone(),
+            NoClass::Zero => vec![0.0; 4],
+        };
+        assert_eq!(classes.classes(), 3);
+        assert_eq!(classes.cost().parameters, 4 * table.len());
+        assert_eq!(rows(classes.of_none()), std::slice::from_ref(&last));
+        let labels = Tensor::new(&[2i64, 3, 0, 2], &Device::Cpu).unwrap();
+        let expected = [&table[2], &last, &table[0], &table[2]].map(Vec::clone);
+        assert_eq!(rows(classes.embed(&labels)), expected);
+        assert!(classes.embed(&labels).unwrap().track_op());
+        assert!(!classes.frozen().embed(&labels).unwrap().track_op());
+        let beyond = Tensor::new(&[4u32], &Device::Cpu).unwrap();
+        for wrong in [beyond, Tensor::new(0u32, &Device::Cpu).unwrap()] {
+            let error = classes.embed(&wrong).unwrap_err().to_string();
+            assert!(error.contains("condition"), "{error}");
+        }
+        let builder = store.builder();
+        assert!(ClassEmbedding::new(0, 4, none, "none", &builder).is_err());
+        assert!(ClassEmbedding::new(4, 0, none, "none", &builder).is_err());
+    }
 }

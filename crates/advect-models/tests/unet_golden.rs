@@ -134,7 +134,8 @@ struct Composed<'a> {
 #[derive(Clone, Copy)]
 struct Shape<'a> {
     channels: usize,
-    heads: fn(usize) -> usize,
+    /// By the name of the block, and its channels.
+    heads: fn(&str, usize) -> usize,
     by_role: bool,
     scale_shift: bool,
     halves: &'a [&'a str],
@@ -235,7 +236,7 @@ impl Composed<'_> {
                 .broadcast_add(&bias)
         };
         let qkv = product("qkv", &self.norm(&format!("{name}.norm"), &line)?)?;
-        let heads = (self.config.heads)(c);
+        let heads = (self.config.heads)(name, c);
         let qkv = match self.config.by_role {
             true => qkv
                 .reshape((b, 3, heads, c / heads, h * w))?
@@ -324,26 +325,31 @@ impl Composed<'_> {
 fn values_and_gradients_are_those_of_plain_operations() {
     let simple = Shape {
         channels: 32,
-        heads: |_| 2,
+        heads: |_, _| 2,
         by_role: false,
         scale_shift: false,
         halves: &[],
         doubles: &[],
     };
     let full_shape = Shape {
-        heads: |channels| channels / 16,
+        heads: |_, channels| channels / 16,
         scale_shift: true,
         halves: &["input_blocks.3.0", "input_blocks.6.0"],
         doubles: &["output_blocks.2.2", "output_blocks.5.2"],
         ..simple
     };
     let new_shape = Shape {
-        heads: |_| 4,
+        heads: |_, _| 4,
         by_role: true,
+        ..simple
+    };
+    let upwards = Shape {
+        heads: |name, _| if name.starts_with("output") { 4 } else { 2 },
         ..simple
     };
     for (name, config, shape) in [
         ("plain", plain(), simple),
+        ("plain", plain().heads_upwards(4), upwards),
         ("full", full(), full_shape),
         ("neworder", new_order(), new_shape),
     ] {

@@ -1,6 +1,9 @@
 //! Values with gradients of one's own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use advect_core::Error;
 use advect_core::testing::{assert_close, gradient};
 use advect_ops::{Activation, Value, linear, with_gradient, without_graph};
@@ -98,10 +101,11 @@ fn gradients_of_shared_values_are_those_of_finite_differences() {
 fn a_failed_pass_leaves_nothing() {
     let x = var(&[0.5, -2.0]);
     let h = Activation::Tanh.apply(x.as_tensor()).unwrap();
-    // The second use is visited after the first, and fails.
-    let fails = std::sync::atomic::AtomicBool::new(true);
+    // One use fails, before or after the other was visited.
+    let fails = Arc::new(AtomicBool::new(false));
+    let failing = fails.clone();
     let wrong = with_gradient(&h, std::slice::from_ref(&h), move |g, _| {
-        match fails.swap(false, std::sync::atomic::Ordering::Relaxed) {
+        match failing.swap(false, Ordering::Relaxed) {
             true => Err(Error::range("gradient", "a failure", "none")),
             false => Ok(vec![g.clone()]),
         }
@@ -113,7 +117,8 @@ fn a_failed_pass_leaves_nothing() {
         ];
         let sum = (&parts[uses[0]] + &parts[uses[1]]).unwrap();
         let loss = sum.sum_all().unwrap();
-        let _ = loss.backward();
+        fails.store(true, Ordering::Relaxed);
+        assert!(loss.backward().is_err());
         let gradients = loss.backward().unwrap();
         let numeric = gradient(
             |x| {

@@ -628,6 +628,7 @@ fn attention_of_feature_maps() {
     let x = &inputs(&[&[2, 18, 5]])[0];
     assert!(self_attention(x, 0, HeadOrder::ByHead).is_err());
     assert!(self_attention(x, 4, HeadOrder::ByHead).is_err());
+    assert!(self_attention(x, usize::MAX / 2, HeadOrder::ByHead).is_err());
     assert!(self_attention(&x.narrow(2, 0, 0).unwrap(), 2, HeadOrder::ByHead).is_err());
     assert_eq!(
         self_attention(&x.narrow(0, 0, 0).unwrap(), 2, HeadOrder::ByRole)

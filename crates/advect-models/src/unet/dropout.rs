@@ -21,3 +21,23 @@ pub(super) fn drop_features<V: Value>(x: &V, probability: f64, key: Key) -> Resu
     let mask = (kept * factor)?.to_device(primal.device())?;
     x.times(&V::constant(mask))
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Tensor;
+
+    use super::*;
+
+    #[test]
+    fn what_stays_makes_up_for_what_goes() {
+        let x = Tensor::full(3f64, 10_000, &Device::Cpu).unwrap();
+        let y = drop_features(&x, 0.25, Key::from_seed(0)).unwrap();
+        let y = y.to_vec1::<f64>().unwrap();
+        let gone = y.iter().filter(|y| **y == 0.0).count();
+        assert!(y.iter().all(|&y| y == 0.0 || (y - 4.0).abs() < 1e-12));
+        // Five standard deviations of a binomial number.
+        assert!(gone.abs_diff(2500) < 217, "{gone}");
+        let all = drop_features(&x, 1.0, Key::from_seed(0)).unwrap();
+        assert_eq!(all.to_vec1::<f64>().unwrap(), [0.0; 10_000]);
+    }
+}

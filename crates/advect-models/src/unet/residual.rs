@@ -148,3 +148,44 @@ impl Residual {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use advect_core::Generator;
+    use candle_core::{DType, Device, Tensor};
+
+    use super::*;
+    use crate::{ParameterStore, UNet};
+
+    /// Blocks with the same parameters, under two names.
+    #[test]
+    fn blocks_drop_for_themselves() {
+        let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+        let config = UNet::config(&[8, 4, 4]).channels(8).groups(4).dropout(0.5);
+        let block = |name: &str| {
+            let builder = store.builder().pp(name);
+            Residual::new(&config, 8, 8, Resample::Keep, &builder).unwrap()
+        };
+        let blocks = [block("a"), block("b")];
+        let mut rng = Generator::from_seed(1);
+        let mut normal = |shape: &[usize]| rng.normal(shape, DType::F64, &Device::Cpu).unwrap();
+        let weights = store.parameters();
+        for (name, var) in weights.iter().filter(|(name, _)| name.starts_with("a.")) {
+            let value = normal(var.dims());
+            let twin = weights
+                .iter()
+                .find(|(other, _)| other[1..] == name[1..] && other != name);
+            var.set(&value).unwrap();
+            twin.unwrap().1.set(&value).unwrap();
+        }
+        let (x, embedding) = (normal(&[2, 8, 4, 4]), normal(&[2, 32]));
+        let value = |block: &Residual, key| {
+            let y: Tensor = block.forward(&x, &embedding, key).unwrap();
+            y.flatten_all().unwrap().to_vec1::<f64>().unwrap()
+        };
+        assert_eq!(value(&blocks[0], None), value(&blocks[1], None));
+        let key = Some(Key::from_seed(2));
+        assert_eq!(value(&blocks[0], key), value(&blocks[0], key));
+        assert_ne!(value(&blocks[0], key), value(&blocks[1], key));
+    }
+}

@@ -152,10 +152,7 @@ impl<T: Float> Tiles<T> {
         let pixels = (row.tiles - 1) * STEP + N;
         let line = pixels * stride;
         self.strip.resize(N * line);
-        if stride > channels {
-            self.strip.fill(T::ZERO);
-        }
-        // The pixels of a line within the image, with zeros on either side.
+        // The pixels of a line within the image, with zeros on either side. (What fills the lanes up does not matter.)
         let left = padding[1].min(pixels);
         let count = width.min(pixels - left);
         let inside = left * stride..(left + count) * stride;
