@@ -150,3 +150,64 @@ fn graphs_are_dropped() {
     }
     assert!(resident() < before + (200 << 10), "{before} {}", resident());
 }
+
+/// A pass within the backward function of another, through the same value.
+#[test]
+fn passes_may_be_nested() {
+    let x = var(&[0.5, -2.0]);
+    let h = Activation::Tanh.apply(x.as_tensor()).unwrap();
+    let inner = Activation::Silu.apply(&h).unwrap().sum_all().unwrap();
+    for first in [true, false] {
+        let inner = inner.clone();
+        let nested = with_gradient(x.as_tensor(), &[x.as_tensor().clone()], move |g, _| {
+            inner.backward()?;
+            Ok(vec![g.clone()])
+        });
+        let (nested, used) = (nested.unwrap(), Activation::Gelu.apply(&h).unwrap());
+        let sum = match first {
+            true => nested + used,
+            false => used + nested,
+        };
+        let gradients = sum.unwrap().sum_all().unwrap().backward().unwrap();
+        let plain = |x: &Tensor| {
+            let h = Activation::Tanh.apply(x)?;
+            Ok((Activation::Gelu.apply(&h)? + x)?
+                .sum_all()?
+                .to_scalar::<f64>()?)
+        };
+        let numeric = gradient(plain, &x, 1e-3).unwrap();
+        assert_close(gradients.get(&x).unwrap(), &numeric, 1e-8, 1e-8);
+    }
+}
+
+#[test]
+fn gradients_that_do_not_fit_are_errors() {
+    let x = var(&[0.5, -2.0]);
+    let h = Activation::Tanh.apply(x.as_tensor()).unwrap();
+    for wrong in [
+        Tensor::zeros(3, DType::F64, &Device::Cpu),
+        Tensor::zeros((1, 2), DType::F64, &Device::Cpu),
+        Tensor::zeros(2, DType::F32, &Device::Cpu),
+    ] {
+        let wrong = wrong.unwrap();
+        let backward = move |_: &Tensor, _: &[Tensor]| Ok(vec![wrong.clone()]);
+        let y = with_gradient(&h, std::slice::from_ref(&h), backward).unwrap();
+        let error = Error::from(y.sum_all().unwrap().backward().unwrap_err());
+        assert!(error.to_string().contains("gradient"), "{error}");
+    }
+}
+
+/// Walking and dropping a long chain takes no more stack than a thread has.
+#[test]
+fn long_chains_fit_on_the_stack() {
+    let x = var(&[0.5, -2.0]);
+    let walk = move || {
+        let mut h = x.as_tensor().clone();
+        for _ in 0..1000 {
+            h = Activation::Tanh.apply(&h).unwrap();
+        }
+        let gradients = h.sum_all().unwrap().backward().unwrap();
+        assert!(gradients.get(&x).is_some());
+    };
+    std::thread::spawn(walk).join().unwrap();
+}

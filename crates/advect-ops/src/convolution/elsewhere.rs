@@ -79,16 +79,16 @@ fn common([height, width]: [usize; 2], [free_height, free_width]: [bool; 2]) -> 
 
 /// `x` with zeros before and after along a dimension, or without some of its ends where a number is negative.
 fn resized(x: &Tensor, dim: usize, [before, after]: [isize; 2]) -> Result<Tensor> {
-    let cut = |by: isize| by.min(0).unsigned_abs();
-    let (first, last) = (cut(before), cut(after));
-    let x = match first + last {
-        0 => x.clone(),
-        gone => x.narrow(dim, first, x.dims()[dim] - gone)?,
+    let more = |by: isize| by.max(0) as usize;
+    let x = match (more(before), more(after)) {
+        (0, 0) => x.clone(),
+        (before, after) => x.pad_with_zeros(dim, before, after)?,
     };
-    let (before, after) = (before.max(0) as usize, after.max(0) as usize);
-    match before + after {
-        0 => Ok(x),
-        _ => Ok(x.pad_with_zeros(dim, before, after)?),
+    // Afterwards: what is cut on one side may be what was added on the other.
+    let cut = |by: isize| by.min(0).unsigned_abs();
+    match (cut(before), cut(after)) {
+        (0, 0) => Ok(x),
+        (first, last) => Ok(x.narrow(dim, first, x.dims()[dim] - first - last)?),
     }
 }
 

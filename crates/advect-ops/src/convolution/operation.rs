@@ -248,7 +248,7 @@ mod tests {
         let mut normal = |shape: &[usize]| rng.normal(shape, DType::F64, &Device::Cpu).unwrap();
         let (mut alike, mut apart) = (0, 0);
         for kernel in [[3, 3], [1, 1], [2, 3], [1, 5], [4, 1]] {
-            for stride in [[1, 1], [2, 2], [3, 2], [1, 2]] {
+            for stride in [[1, 1], [2, 2], [3, 2], [1, 2], [5, 2]] {
                 for padding in [[0, 0], [1, 1], [2, 0], [0, 3], [4, 4]] {
                     for dilation in [[1, 1], [2, 2], [1, 2]] {
                         for (groups, size) in [(1, [9, 8]), (2, [9, 9]), (3, [1, 12])] {

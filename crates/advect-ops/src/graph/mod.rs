@@ -64,7 +64,7 @@ pub fn without_graph<R>(f: impl FnOnce() -> R) -> R {
 /// ```
 ///
 /// # Errors
-/// Those of candle. The backward pass fails if `backward` does, or does not return one gradient for each input.
+/// Those of candle. The backward pass fails if `backward` does, or does not return one gradient for each input, of its shape and dtype.
 pub fn with_gradient(
     value: &Tensor,
     inputs: &[Tensor],

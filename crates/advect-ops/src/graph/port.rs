@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Tensor, TensorId};
 
 use super::node::{Backward, node};
@@ -87,23 +87,24 @@ impl Port {
 
     /// Leaves a gradient. Returns that of the scalar, which counts.
     fn put(&self, gradient: Tensor) -> Result<Tensor> {
-        self.lock()
-            .entry(thread::current().id())
-            .or_default()
-            .push(gradient);
+        let value = self.value.get().ok_or_else(no_gradient)?;
+        check::alike("gradient", &gradient, "value", value)?;
+        let mut gradients = self.lock();
+        let mine = gradients.entry(thread::current().id()).or_default();
+        mine.push(gradient.detach());
         Ok(Tensor::ones((), DType::F32, &Device::Cpu)?)
     }
 
-    /// The sum of the last `count` gradients; those before are of a pass that failed.
+    /// The sum of the last `count` gradients. Those before are of a pass that failed, or of one that this pass is within.
     fn take(&self, count: usize) -> Result<Tensor> {
-        let mut gradients = self
-            .lock()
-            .remove(&thread::current().id())
-            .unwrap_or_default();
-        if gradients.len() < count {
-            return Err(no_gradient());
+        let mut all = self.lock();
+        let mine = all.entry(thread::current().id()).or_default();
+        let before = mine.len().checked_sub(count).ok_or_else(no_gradient)?;
+        let mut gradients = mine.split_off(before).into_iter();
+        if before == 0 {
+            all.remove(&thread::current().id());
         }
-        let mut gradients = gradients.split_off(gradients.len() - count).into_iter();
+        drop(all);
         let first = gradients.next().ok_or_else(no_gradient)?;
         Ok(gradients.try_fold(first, |sum, gradient| sum + gradient)?)
     }
