@@ -46,26 +46,19 @@ fn values(g: &Geometry, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         let shape = (g.batch, g.groups * g.outputs, g.out[0], g.out[1]);
         return Ok(Tensor::zeros(shape, x.dtype(), x.device())?);
     }
-    let (x, padding) = match g.padding {
-        [p, q] if p == q => (x.clone(), p),
-        [p, q] => (
-            resized(&resized(x, 2, [p as isize; 2])?, 3, [q as isize; 2])?,
-            0,
-        ),
-    };
     // A side of one place has any stride, one of a single weight any dilation.
     let single = |side: usize| g.out[side] == 1 && g.room(side) == 0;
     let stride = common(g.stride, std::array::from_fn(single));
     let dilation = common(g.dilation, g.kernel.map(|kernel| kernel == 1));
-    match (stride, dilation) {
-        (Some(stride), Some(dilation)) => Ok(x
-            .contiguous()?
-            .conv2d(weight, padding, stride, dilation, g.groups)?),
-        _ => {
-            let p = padding as isize;
-            by_places(g, &resized(&resized(&x, 2, [p; 2])?, 3, [p; 2])?, weight)
-        }
-    }
+    let (Some(stride), Some(dilation)) = (stride, dilation) else {
+        return by_places(g, &padded(g, x)?, weight);
+    };
+    let (x, padding) = match g.padding {
+        [p, q] if p == q => (x.clone(), p),
+        _ => (padded(g, x)?, 0),
+    };
+    let x = x.contiguous()?;
+    Ok(x.conv2d(weight, padding, stride, dilation, g.groups)?)
 }
 
 /// What both sides have in common, where one that is `free` follows the other.
