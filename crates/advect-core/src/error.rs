@@ -76,6 +76,14 @@ pub enum Error {
         /// The argument's name.
         argument: Cow<'static, str>,
     },
+    /// A derivative was asked of a value that no graph connects to the thing it is to be taken by.
+    #[error("{argument}: {reason}")]
+    Detached {
+        /// The argument's name.
+        argument: Cow<'static, str>,
+        /// Where the graph ends, and what to write instead.
+        reason: String,
+    },
     /// A computation ended before it reached its goal.
     #[error("stopped at {at}: {reason}")]
     Stopped {
@@ -141,6 +149,20 @@ impl Error {
     pub fn file(path: impl AsRef<Path>, reason: impl Display) -> Self {
         Error::File {
             path: path.as_ref().to_path_buf(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// A [`Error::Detached`] for `argument`: `reason` says where its graph ends and what to write instead.
+    ///
+    /// ```
+    /// use advect_core::Error;
+    /// let e = Error::detached("field", "its value is in no graph; compute it from x by operations that are tracked");
+    /// assert!(e.to_string().starts_with("field: its value is in no graph"));
+    /// ```
+    pub fn detached(argument: impl Into<Cow<'static, str>>, reason: impl Display) -> Self {
+        Error::Detached {
+            argument: argument.into(),
             reason: reason.to_string(),
         }
     }
