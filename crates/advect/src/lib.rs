@@ -1,12 +1,47 @@
 //! Advect: generative models that transport noise to data, on candle. Flow matching and its relatives,
 //! from training pairs to samples.
 //!
-//! This crate holds no code of its own: it re-exports the crates of the library, each under its name,
-//! candle itself, and a [`prelude`] of what most programs use.
+//! This crate holds no code of its own. It re-exports the crates of the library, each under its name,
+//! candle itself, and a [`prelude`] of the items that most programs use.
+//!
+//! # Quick start
+//!
+//! A flow from Gaussian noise to two moons, trained and sampled:
+//!
+//! ```
+//! use advect::data::toy::{Toy, TwoMoons};
+//! use advect::prelude::*;
+//!
+//! # fn main() -> Result<()> {
+//! let device = Device::Cpu;
+//! let store = ParameterStore::new(Key::from_seed(0), DType::F32, &device);
+//! let net = Mlp::config(2).build(&store.builder())?;
+//!
+//! // Training: straight lines from noise to data.
+//! let objective = rectified_flow();
+//! let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
+//! let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(1));
+//! let loss = |_: usize, rng: &mut Generator| {
+//!     let noise = rng.normal((256, 2), DType::F32, &device)?;
+//!     let data = TwoMoons::default().sample(256, DType::F32, &device, rng)?;
+//!     objective.loss(&net, &noise, &data, rng)
+//! };
+//! trainer.run(100, loss, &mut ())?;
+//!
+//! // Sampling: from noise at t = 0 along the learned velocity to data at t = 1.
+//! let noise = trainer.rng().normal((8, 2), DType::F32, &device)?;
+//! let solver = Solver::new(Dopri5, Adaptive::new(1e-4, 1e-4)?);
+//! let samples = solver.solve(&net.frozen(), &noise, 0.0, 1.0)?.end()?;
+//! assert_eq!(samples.dims(), [8, 2]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Crates
 //!
 //! | module | crate | holds |
 //! | --- | --- | --- |
-//! | [`core`] | `advect-core` | fields, time, errors, seeded randomness, test problems |
+//! | [`core`](mod@core) | `advect-core` | fields, time, errors, seeded randomness, test problems |
 //! | [`ops`] | `advect-ops` | fast differentiable operations, forward mode, updates in place |
 //! | [`paths`] | `advect-paths` | schedules, paths, couplings, closed forms, conversions |
 //! | [`objectives`] | `advect-objectives` | flow and score matching, diffusion, likelihood |
@@ -16,51 +51,73 @@
 //! | [`train`] | `advect-train` | AdamW, averages, checkpoints, the training loop |
 //! | [`metrics`] | `advect-metrics` | Wasserstein, energy, MMD, nearest neighbours |
 //! | [`data`] | `advect-data` | toy data, digits, shuffled batches |
-//! | [`transport`] | `advect-transport` | exact optimal assignment, Sinkhorn |
+//! | [`transport`] | `advect-transport` | exact optimal transport, Sinkhorn |
+//!
+//! # Features
+//!
+//! | feature | adds | default |
+//! | --- | --- | --- |
+//! | `cuda` | candle's CUDA backend in every crate; needs the CUDA toolkit to build | no |
+//! | `cudnn` | `cuda`, with cuDNN for convolutions | no |
 
+#[doc(inline)]
 pub use advect_core as core;
+#[doc(inline)]
 pub use advect_data as data;
+#[doc(inline)]
 pub use advect_metrics as metrics;
+#[doc(inline)]
 pub use advect_models as models;
+#[doc(inline)]
 pub use advect_objectives as objectives;
+#[doc(inline)]
 pub use advect_ops as ops;
+#[doc(inline)]
 pub use advect_paths as paths;
+#[doc(inline)]
 pub use advect_samplers as samplers;
+#[doc(inline)]
 pub use advect_solvers as solvers;
+#[doc(inline)]
 pub use advect_train as train;
+#[doc(inline)]
 pub use advect_transport as transport;
 
 pub use candle_core as candle;
 pub use candle_nn;
 
-/// What most programs use: `use advect::prelude::*;`.
+/// The items that most programs use: `use advect::prelude::*;`.
 pub mod prelude {
     pub use advect_core::{
-        Borrowed, Conditional, Error, Field, Generator, GuidanceInterval, Guided, Jvp, Key, Result,
-        Time, check, shape,
+        Borrowed, Conditional, ConditionalJvp, Error, Field, Generator, GuidanceInterval, Guided,
+        Jvp, Key, Result, Time, check, shape,
     };
     pub use advect_data::{Batches, Digits, Normalization, Prefetched};
-    pub use advect_models::{Activation, Mlp, ParameterStore, Stateful, TimeEmbedding, UNet};
+    pub use advect_models::{
+        Activation, Linear, Mlp, ParameterStore, Stateful, TimeEmbedding, UNet,
+    };
     pub use advect_objectives::ConditionDropout;
     pub use advect_objectives::distance::{Distance, PseudoHuber, SquaredError};
     pub use advect_objectives::objective::{
-        Coupled, MaximumLikelihood, Objective, Regression, flow_matching, rectified_flow,
-        score_matching,
+        Coupled, ImplicitScoreMatching, MaximumLikelihood, Objective, Regression, ScoreAndFlow,
+        SlicedScoreMatching, VariationalBound, ddpm, edm, flow_matching, ncsn, rectified_flow,
+        reflow, score_flow, score_matching,
     };
     pub use advect_objectives::time_sampler::{
-        LogitNormal, Stratified, TimeSampler, Uniform, UniformWithin,
+        Levels, LogitNormal, Stratified, TimeSampler, Uniform, UniformWithin,
     };
-    pub use advect_objectives::weighting::Weighting;
-    pub use advect_paths::Prediction;
-    pub use advect_paths::closed_form::{FiniteData, GaussianMixture, Law};
-    pub use advect_paths::coupling::{Coupling, EntropicOt, ExactOt, Independent};
+    pub use advect_objectives::weighting::{Importance, MinSnr, NoiseVariance, Weighting};
+    pub use advect_paths::closed_form::{FiniteData, Gaussian, GaussianMixture, Law};
+    pub use advect_paths::coupling::{ConditionalOt, Coupling, EntropicOt, ExactOt, Independent};
     pub use advect_paths::path::{
-        Affine, ConstantSigma, Interpolant, Path, PathPoint, SchrodingerBridge,
+        Affine, ConstantSigma, Interpolant, Marginal, Path, PathPoint, SchrodingerBridge,
     };
+    pub use advect_paths::preconditioner::Preconditioned;
     pub use advect_paths::schedule::{
-        CondOt, Cosine, DiscreteDiffusion, Edm, Schedule, SubVariancePreserving, VarianceExploding,
-        VariancePreserving,
+        CondOt, Cosine, DiscreteDiffusion, Edm, LinearVariancePreserving, Polynomial, Retimed,
+        Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
     };
+    pub use advect_paths::{Prediction, Rescheduled};
     pub use advect_samplers::grid::{
         GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, UniformLogSnr, UniformTime,
     };
@@ -76,17 +133,35 @@ pub mod prelude {
         LastStep, Model, ProbabilityFlow, Run, Sampler, Source, iadb, pieces,
     };
     pub use advect_solvers::controller::{Adaptive, Fixed};
+    pub use advect_solvers::divergence::{
+        Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Transposed,
+    };
     pub use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
-    pub use advect_solvers::stepper::{Dopri5, Dopri8, Euler, Heun, Midpoint, Rk4, Tsit5};
+    pub use advect_solvers::sde::{
+        BrownianPath, EulerMaruyama, Milstein, Noise, Sra1, StratonovichHeun,
+    };
+    pub use advect_solvers::stepper::{
+        Bosh3, Dopri5, Dopri8, Euler, Heun, Midpoint, Ralston, Rk4, Tsit5,
+    };
     pub use advect_solvers::{Event, Save, Solution, Solver, Status};
     pub use advect_train::learning_rate::{LearningRate, WarmupCosine};
     pub use advect_train::observer::Progress;
-    pub use advect_train::{AdamW, AdamWConfig, Ema, Trainer};
+    pub use advect_train::{
+        AdamW, AdamWConfig, Checkpoint, Ema, StepReport, Trainer, clip_norm, gradient_norm,
+    };
     pub use candle_core::{DType, Device, Tensor};
     pub use candle_nn::Optimizer;
 }
 
-/// The code of the README is compiled and run.
+/// The code of the README and of the book is compiled and run.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/src/concepts.md")]
+    struct Concepts;
+    #[doc = include_str!("../../../docs/src/extending.md")]
+    struct Extending;
+    #[doc = include_str!("../../../docs/src/performance.md")]
+    struct Performance;
+}
