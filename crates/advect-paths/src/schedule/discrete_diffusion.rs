@@ -1,8 +1,9 @@
-//! The steps of DDPM (Ho et al. 2020, eq. 2–7; the cosine schedule of Nichol and Dhariwal 2021, eq. 17).
+//! The steps of DDPM (Ho et al. 2020, eq. 2–7; the cosine schedule of Nichol and Dhariwal 2021, eq. 17; zero terminal SNR, Lin
+//! et al., Common diffusion noise schedules and sample steps are flawed, 2024, algorithm 1).
 
 use std::f64::consts::FRAC_PI_2;
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result};
 
 use super::Schedule;
 use super::variance_preserving::log_snr_of;
@@ -12,6 +13,9 @@ use super::variance_preserving::log_snr_of;
 /// At the steps, `α = √ᾱ_k` and `σ = √(1 − ᾱ_k)`. Between them ln ᾱ is linear in t: a variance-preserving diffusion
 /// with a constant rate a step, so that the steps of DDPM are exact at any subset of times. At a step, derivatives are
 /// those of its own interval, towards the data.
+///
+/// The last rate may be 1 ([`DiscreteDiffusion::zero_terminal_snr`]): step T is then pure noise, and α is linear in t between it and the
+/// step before, as ln ᾱ can't be.
 ///
 /// ```
 /// use advect_paths::schedule::{DiscreteDiffusion, Schedule};
@@ -35,6 +39,19 @@ impl Default for DiscreteDiffusion {
     }
 }
 
+/// The most steps that a schedule may have, so that its tables fit the memory.
+const MOST_STEPS: usize = 10_000_000;
+
+fn check_steps(steps: usize) -> Result<()> {
+    match (1..=MOST_STEPS).contains(&steps) {
+        true => Ok(()),
+        false => {
+            let accepted = format!("a number from 1 to {MOST_STEPS}");
+            Err(Error::range("steps", steps, accepted))
+        }
+    }
+}
+
 fn linear(steps: usize, start: f64, end: f64) -> impl Iterator<Item = f64> {
     let last = (steps.max(2) - 1) as f64;
     (0..steps).map(move |i| start + (end - start) * i as f64 / last)
@@ -44,9 +61,9 @@ impl DiscreteDiffusion {
     /// With rates that rise linearly from `beta_start` to `beta_end`.
     ///
     /// # Errors
-    /// [`Error::Range`] for 0 steps or rates outside (0, 1).
+    /// [`Error::Range`] for 0 steps or more than 10⁷, or rates outside (0, 1).
     pub fn linear(steps: usize, beta_start: f64, beta_end: f64) -> Result<Self> {
-        check::at_least_one("steps", steps)?;
+        check_steps(steps)?;
         let rate = |name, beta: f64| match beta > 0.0 && beta < 1.0 {
             true => Ok(()),
             false => Err(Error::range(name, beta, "a number in (0, 1)")),
@@ -61,9 +78,9 @@ impl DiscreteDiffusion {
     /// With `ᾱ(k) ∝ cos²(π/2 · (k/T + 0.008) / 1.008)` and rates of at most 0.999.
     ///
     /// # Errors
-    /// [`Error::Range`] for 0 steps.
+    /// [`Error::Range`] for 0 steps or more than 10⁷.
     pub fn cosine(steps: usize) -> Result<Self> {
-        check::at_least_one("steps", steps)?;
+        check_steps(steps)?;
         let offset = 0.008;
         let curve = |k: usize| {
             let s = k as f64 / steps as f64;
@@ -76,17 +93,77 @@ impl DiscreteDiffusion {
     /// With rates β_1 … β_T of one's own.
     ///
     /// # Errors
-    /// [`Error::Empty`] without rates, [`Error::Range`] for one outside (0, 1).
+    /// [`Error::Empty`] without rates, [`Error::Range`] for one outside (0, 1) (the last of two or more may be 1).
     pub fn from_betas(betas: &[f64]) -> Result<Self> {
         if betas.is_empty() {
             return Err(Error::Empty {
                 argument: "betas".into(),
             });
         }
-        match betas.iter().find(|&&b| !(b > 0.0 && b < 1.0)) {
-            Some(bad) => Err(Error::range("betas", bad, "numbers in (0, 1)")),
+        let last = betas.len() - 1;
+        let bad = |&(k, &b): &(usize, &f64)| {
+            let ends = k > 0 && k == last && b == 1.0;
+            !(b > 0.0 && b < 1.0 || ends)
+        };
+        match betas.iter().enumerate().find(bad) {
+            Some((_, bad)) => {
+                let accepted = "numbers in (0, 1), the last of which may be 1,";
+                Err(Error::range("betas", bad, accepted))
+            }
             None => Ok(Self::from_rates(betas.to_vec())),
         }
+    }
+
+    /// This schedule with rates rescaled so that step T is pure noise, `ᾱ_T = 0`:
+    /// `√ᾱ'_k = (√ᾱ_k − √ᾱ_T) √ᾱ_1 / (√ᾱ_1 − √ᾱ_T)`, which leaves ᾱ_1 as it was and makes `β'_T = 1` (Lin et al. 2024, algorithm 1).
+    ///
+    /// Schedules in use leave some signal at step T (√ᾱ_T = 0.0064 for DDPM, 0.068 for Stable Diffusion), which samplers that begin with
+    /// noise alone lack: their samples can't be very bright or very dark. At step T noise tells nothing of the data, so a network on this
+    /// schedule has to predict [`Prediction::V`](crate::Prediction::V) or the data, and sampling has to begin at step T, as on trailing
+    /// steps (`Respaced::trailing` of advect-samplers).
+    ///
+    /// ```
+    /// use advect_paths::schedule::{DiscreteDiffusion, Schedule};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let ddpm = DiscreteDiffusion::default();
+    /// let rescaled = ddpm.zero_terminal_snr()?;
+    /// assert!((ddpm.alpha(0.0) - 0.00635).abs() < 1e-5);
+    /// assert_eq!((rescaled.alpha(0.0), rescaled.sigma(0.0), rescaled.beta(1000)), (0.0, 1.0, 1.0));
+    /// assert!((rescaled.alpha_bar(1) - ddpm.alpha_bar(1)).abs() < 1e-15);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a schedule whose steps 1 and T have the same ᾱ, as one of a single step.
+    pub fn zero_terminal_snr(&self) -> Result<Self> {
+        let steps = self.steps();
+        let first = (0.5 * self.log_alpha_bars[1]).exp();
+        let log_last = 0.5 * self.log_alpha_bars[steps];
+        if first <= log_last.exp() {
+            let given = format!("a schedule of {steps} steps");
+            let accepted = "one whose noise grows from step 1 to the last";
+            return Err(Error::range("self", given, accepted));
+        }
+        // √ᾱ_k − √ᾱ_T without cancellation, over what it is at k = 1.
+        let excess = |k: usize| {
+            let log = 0.5 * self.log_alpha_bars[k];
+            match log_last == f64::NEG_INFINITY {
+                true => log.exp(),
+                false => log_last.exp() * (log - log_last).exp_m1(),
+            }
+        };
+        let whole = excess(1);
+        let roots: Vec<f64> = (1..=steps).map(|k| first * excess(k) / whole).collect();
+        let mut betas = vec![self.betas[0]];
+        betas.extend(roots.windows(2).map(|w| 1.0 - (w[1] / w[0]).powi(2)));
+        let mut log_alpha_bars = vec![0.0];
+        log_alpha_bars.extend(roots.iter().map(|root| 2.0 * root.ln()));
+        log_alpha_bars[1] = self.log_alpha_bars[1];
+        Ok(DiscreteDiffusion {
+            betas,
+            log_alpha_bars,
+        })
     }
 
     fn from_rates(betas: Vec<f64>) -> Self {
@@ -152,15 +229,26 @@ impl DiscreteDiffusion {
     /// ln ᾱ, and its slope in t.
     fn log_alpha_bar(&self, t: f64) -> (f64, f64) {
         let steps = self.steps();
+        let (k, position) = self.place(t);
+        let (from, to) = (self.log_alpha_bars[k - 1], self.log_alpha_bars[k]);
+        if to == f64::NEG_INFINITY {
+            // α falls to 0 in a straight line.
+            let left = k as f64 - position;
+            return (from + 2.0 * left.ln(), 2.0 * steps as f64 / left);
+        }
+        let value = from + (position - (k - 1) as f64) * (to - from);
+        (value, (from - to) * steps as f64)
+    }
+
+    /// The step whose interval a time is in, and the time in steps.
+    fn place(&self, t: f64) -> (usize, f64) {
+        let steps = self.steps();
         let position = ((1.0 - t) * steps as f64).clamp(0.0, steps as f64);
         // The time of a step is that step's, whatever 1 − t was rounded to.
         let nearest = position.round();
         let on_step = (position - nearest).abs() < 1e-9 * (1.0 + nearest);
         let k = if on_step { nearest } else { position.ceil() };
-        let k = (k as usize).clamp(1, steps);
-        let (from, to) = (self.log_alpha_bars[k - 1], self.log_alpha_bars[k]);
-        let value = from + (position - (k - 1) as f64) * (to - from);
-        (value, (from - to) * steps as f64)
+        ((k as usize).clamp(1, steps), position)
     }
 }
 
@@ -172,6 +260,10 @@ impl Schedule for DiscreteDiffusion {
         (-self.log_alpha_bar(t).0.exp_m1()).sqrt()
     }
     fn d_alpha(&self, t: f64) -> f64 {
+        let (k, _) = self.place(t);
+        if self.log_alpha_bars[k] == f64::NEG_INFINITY {
+            return self.steps() as f64 * (0.5 * self.log_alpha_bars[k - 1]).exp();
+        }
         let (value, slope) = self.log_alpha_bar(t);
         0.5 * slope * (0.5 * value).exp()
     }
@@ -179,8 +271,10 @@ impl Schedule for DiscreteDiffusion {
         self.sigma_d_sigma(t) / self.sigma(t)
     }
     fn sigma_d_sigma(&self, t: f64) -> f64 {
-        let (value, slope) = self.log_alpha_bar(t);
-        -0.5 * slope * value.exp()
+        match self.log_alpha_bar(t) {
+            (f64::NEG_INFINITY, _) => 0.0,
+            (value, slope) => -0.5 * slope * value.exp(),
+        }
     }
     fn log_snr(&self, t: f64) -> f64 {
         log_snr_of(-self.log_alpha_bar(t).0)
@@ -207,7 +301,11 @@ impl Schedule for DiscreteDiffusion {
             return 0.0;
         }
         let (from, to) = (self.log_alpha_bars[k - 1], self.log_alpha_bars[k]);
-        let position = (k - 1) as f64 + (value - from) / (to - from);
+        let part = match to == f64::NEG_INFINITY {
+            true => 1.0 - (0.5 * (value - from)).exp(),
+            false => (value - from) / (to - from),
+        };
+        let position = (k - 1) as f64 + part;
         (1.0 - position / self.steps() as f64).clamp(0.0, 1.0)
     }
 }
@@ -258,12 +356,77 @@ mod tests {
         }
     }
 
+    /// Table 1 of Lin et al.: Stable Diffusion's √ᾱ_T is 0.068265; rescaled, it is 0.
+    #[test]
+    fn the_last_step_of_a_rescaled_schedule_is_pure_noise() {
+        let (low, high) = (0.00085f64.sqrt(), 0.012f64.sqrt());
+        let rate = |i: usize| (low + (high - low) * i as f64 / 999.0).powi(2);
+        let betas: Vec<f64> = (0..1000).map(rate).collect();
+        let stable = DiscreteDiffusion::from_betas(&betas).unwrap();
+        assert!((stable.alpha(0.0) - 0.068265).abs() < 5e-7);
+        let rescaled = stable.zero_terminal_snr().unwrap();
+        assert_eq!((rescaled.alpha_bar(1000), rescaled.beta(1000)), (0.0, 1.0));
+        assert_eq!(rescaled.log_snr(0.0), f64::NEG_INFINITY);
+        // Their algorithm, as they write it.
+        let root = |k: usize| stable.alpha_bar(k).sqrt();
+        let expected = |k: usize| (root(k) - root(1000)) * root(1) / (root(1) - root(1000));
+        for k in 1..=1000 {
+            let ours = rescaled.alpha_bar(k).sqrt();
+            assert!((ours - expected(k)).abs() < 1e-13, "{k}: {ours}");
+            if k > 1 {
+                let beta = 1.0 - (expected(k) / expected(k - 1)).powi(2);
+                assert!((rescaled.beta(k) - beta).abs() < 1e-9, "{k}");
+            }
+        }
+        // A schedule that its rates give back, and that stays as it is.
+        let again = rescaled.zero_terminal_snr().unwrap();
+        let built = DiscreteDiffusion::from_betas(&rescaled.betas).unwrap();
+        for k in 0..=1000 {
+            assert!(
+                (again.alpha_bar(k) - rescaled.alpha_bar(k)).abs() < 1e-15,
+                "{k}"
+            );
+            assert!(
+                (built.alpha_bar(k) - rescaled.alpha_bar(k)).abs() < 1e-12,
+                "{k}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_schedule_to_pure_noise_keeps_the_contract() {
+        let between = |steps: usize| {
+            (0..100).map(move |i| (i as f64 * (steps / 100) as f64 + 0.5) / steps as f64)
+        };
+        let rescaled = |schedule: DiscreteDiffusion| schedule.zero_terminal_snr().unwrap();
+        contract::check_at(&rescaled(DiscreteDiffusion::default()), between(1000), 4e-4);
+        let few = DiscreteDiffusion::linear(100, 0.01, 0.2).unwrap();
+        contract::check_at(&rescaled(few.clone()), between(100), 4e-3);
+        // At the end and in the last interval: α is linear, and everything has its limit.
+        let few = rescaled(few);
+        assert_eq!((few.d_sigma(0.0), few.sigma_d_sigma(0.0)), (0.0, 0.0));
+        assert_eq!(few.d_alpha(0.0), few.alpha(0.01) * 100.0);
+        assert!((few.alpha(0.004) - 0.4 * few.alpha(0.01)).abs() < 1e-15);
+        assert_eq!(few.diffusion_squared(0.0), f64::INFINITY);
+        for t in [0.001, 0.004, 0.00999, 0.01, 0.2] {
+            let back = few.time_at_log_snr(few.log_snr(t));
+            assert!((back - t).abs() < 1e-9, "{back} for {t}");
+        }
+        assert_eq!(few.time_at_log_snr(f64::NEG_INFINITY), 0.0);
+        let one = DiscreteDiffusion::from_betas(&[0.3]).unwrap();
+        assert!(one.zero_terminal_snr().is_err());
+    }
+
     #[test]
     fn bad_rates_are_refused() {
-        assert!(DiscreteDiffusion::linear(0, 0.1, 0.2).is_err());
+        for steps in [0, 1 << 62, usize::MAX] {
+            assert!(DiscreteDiffusion::linear(steps, 1e-4, 0.02).is_err());
+            assert!(DiscreteDiffusion::cosine(steps).is_err());
+        }
+        assert!(DiscreteDiffusion::from_betas(&[1.0]).is_err());
+        assert!(DiscreteDiffusion::from_betas(&[1.0, 0.5]).is_err());
         assert!(DiscreteDiffusion::linear(10, 0.0, 0.2).is_err());
         assert!(DiscreteDiffusion::from_betas(&[]).is_err());
-        assert!(DiscreteDiffusion::from_betas(&[0.1, 1.0]).is_err());
-        assert!(DiscreteDiffusion::cosine(0).is_err());
+        assert!(DiscreteDiffusion::from_betas(&[0.1, 1.0 + 1e-9]).is_err());
     }
 }

@@ -64,12 +64,17 @@ pub(crate) fn checked(levels: Vec<Level>) -> Result<Vec<Level>> {
     Ok(levels)
 }
 
-/// The part of a schedule that is used unless one says otherwise, in `σ/α`: the levels that were trained, in discrete time; else EDM's
-/// 0.002 to 80, where the schedule has it.
+/// The part of a schedule that is used unless one says otherwise, in `σ/α`: the levels that were trained, in discrete time, but for pure
+/// noise; else EDM's 0.002 to 80, where the schedule has it.
 fn usual_range(schedule: &dyn Schedule) -> (f64, f64) {
     let ratio = |t| Level::at(schedule, t).ratio();
     match schedule.trained_steps() {
-        Some(steps) => (ratio(1.0 - 1.0 / steps as f64), ratio(0.0)),
+        Some(steps) => {
+            let step = 1.0 / steps as f64;
+            let most = ratio(0.0);
+            let most = if most.is_finite() { most } else { ratio(step) };
+            (ratio(1.0 - step), most)
+        }
         None => (ratio(1.0).max(0.002), ratio(0.0).min(80.0)),
     }
 }
