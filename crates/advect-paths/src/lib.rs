@@ -4,7 +4,7 @@
 //! A [`Path`](path::Path) says where a pair of endpoints is at time t, and how fast it moves; a
 //! [`Schedule`](schedule::Schedule) gives the coefficients of an affine path; a
 //! [`Coupling`](coupling::Coupling) pairs up a batch; a [`Prediction`] is a field's meaning, and
-//! converts to every other.
+//! converts to every other. A [`TimeMap`](time_map::TimeMap) tells a network trained elsewhere the time as it knows it.
 //!
 //! ```
 //! use advect_core::{Generator, Time};
@@ -30,6 +30,7 @@ mod prediction;
 mod reparametrized;
 mod rescheduled;
 pub mod schedule;
+pub mod time_map;
 
 pub use prediction::{Converted, Prediction};
 pub use rescheduled::Rescheduled;

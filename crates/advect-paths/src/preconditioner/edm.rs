@@ -45,7 +45,7 @@ impl Preconditioner for EdmPreconditioner {
     fn input(&self, noise: f64) -> f64 {
         1.0 / noise.hypot(self.sigma_data)
     }
-    fn label(&self, noise: f64) -> f64 {
+    fn label(&self, _: f64, noise: f64) -> f64 {
         0.25 * noise.ln()
     }
 }

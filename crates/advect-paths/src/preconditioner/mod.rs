@@ -9,10 +9,12 @@
 //! | [`EdmPreconditioner`] | `σ_d²/(ρ² + σ_d²)` | `ρ σ_d/√(ρ² + σ_d²)` | `1/√(ρ² + σ_d²)` | `¼ ln ρ` |
 //! | [`VpPreconditioner`] | 1 | `−ρ` | `1/√(ρ² + 1)` | `(M − 1) s(ρ)` |
 //! | [`VePreconditioner`] | 1 | `ρ` | 1 | `ln(ρ/2)` |
+//! | [`WithTimes`] | another one's | another one's | another one's | a map of t |
 
 mod edm;
 mod variance_exploding;
 mod variance_preserving;
+mod with_times;
 
 use advect_core::{Field, Jvp, Result, Time};
 use candle_core::Tensor;
@@ -20,10 +22,12 @@ use candle_core::Tensor;
 use crate::prediction::{finite, unit};
 use crate::reparametrized::{Factors, Reparametrized, factors, times};
 use crate::schedule::Schedule;
+use crate::time_map::TimeMap;
 
 pub use edm::EdmPreconditioner;
 pub use variance_exploding::VePreconditioner;
 pub use variance_preserving::VpPreconditioner;
+pub use with_times::WithTimes;
 
 /// The coefficients of a preconditioned denoiser, at noise of standard deviation `noise` beside data of factor 1.
 pub trait Preconditioner {
@@ -33,8 +37,16 @@ pub trait Preconditioner {
     fn output(&self, noise: f64) -> f64;
     /// The factor of the network's input, `c_in`.
     fn input(&self, noise: f64) -> f64;
-    /// What the network is told as its time, `c_noise`.
-    fn label(&self, noise: f64) -> f64;
+    /// What the network is told as its time, `c_noise`, at time t of the path, which has this noise.
+    fn label(&self, t: f64, noise: f64) -> f64;
+
+    /// The same preconditioner for a network that is told the path's time through a [`TimeMap`] in place of `c_noise`.
+    fn with_times<M: TimeMap>(self, map: M) -> WithTimes<Self, M>
+    where
+        Self: Sized,
+    {
+        WithTimes::new(self, map)
+    }
 }
 
 macro_rules! forward {
@@ -49,8 +61,8 @@ macro_rules! forward {
             fn input(&self, noise: f64) -> f64 {
                 (**self).input(noise)
             }
-            fn label(&self, noise: f64) -> f64 {
-                (**self).label(noise)
+            fn label(&self, t: f64, noise: f64) -> f64 {
+                (**self).label(t, noise)
             }
         }
     )*};
@@ -122,7 +134,7 @@ impl<F: Field + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized> Repara
             let (alpha, sigma) = (self.schedule.alpha(t), self.schedule.sigma(t));
             let (p, noise) = (self.preconditioner, sigma / alpha);
             let factors = [
-                p.label(noise),
+                p.label(t, noise),
                 p.input(noise) / alpha,
                 p.skip(noise) / alpha,
                 p.output(noise),

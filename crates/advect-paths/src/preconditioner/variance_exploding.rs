@@ -21,7 +21,7 @@ impl Preconditioner for VePreconditioner {
     fn input(&self, _: f64) -> f64 {
         1.0
     }
-    fn label(&self, noise: f64) -> f64 {
+    fn label(&self, _: f64, noise: f64) -> f64 {
         (0.5 * noise).ln()
     }
 }

@@ -12,7 +12,7 @@ use crate::schedule::{Schedule, VariancePreserving};
 /// use advect_paths::schedule::{Schedule, VariancePreserving};
 /// let (vp, p) = (VariancePreserving::default(), VpPreconditioner::default()); // M = 1,000
 /// let noise = vp.sigma(0.75) / vp.alpha(0.75);
-/// assert!((p.label(noise) - 999.0 * 0.25).abs() < 1e-9);
+/// assert!((p.label(0.75, noise) - 999.0 * 0.25).abs() < 1e-9);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VpPreconditioner {
@@ -51,7 +51,7 @@ impl Preconditioner for VpPreconditioner {
     fn input(&self, noise: f64) -> f64 {
         1.0 / noise.hypot(1.0)
     }
-    fn label(&self, noise: f64) -> f64 {
+    fn label(&self, _: f64, noise: f64) -> f64 {
         let s = 1.0 - self.schedule.time_at_log_snr(-2.0 * noise.ln());
         (self.steps - 1.0) * s
     }
