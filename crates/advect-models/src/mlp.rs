@@ -87,7 +87,7 @@ impl MlpConfig {
     /// [`Error::Range`] for a dimension or width of 0; those of the builder.
     pub fn build(&self, builder: &VarBuilder<'_>) -> Result<Mlp> {
         check::at_least_one("dim", self.dim)?;
-        check::at_least_one("time features", self.time.dim())?;
+        self.time.check()?;
         for &width in &self.hidden {
             check::at_least_one("hidden", width)?;
         }

@@ -1,6 +1,6 @@
 //! How a network is told the time.
 
-use advect_core::{Result, Time, check, shape};
+use advect_core::{Error, Result, Time, check, shape};
 use advect_ops::{Dual, Value, fourier_frequencies, sinusoidal_frequencies, sinusoids};
 use candle_core::{DType, Device, Tensor};
 
@@ -28,24 +28,43 @@ pub enum TimeEmbedding {
     /// `cos(kπt), sin(kπt)` for k = 1 … `frequencies`: a Fourier series on twice the unit interval, so
     /// that both ends differ.
     Fourier {
-        /// The number of frequencies, half the number of features.
+        /// The number of frequencies, half the number of features; 1 to 2¹⁹.
         frequencies: usize,
     },
     /// `cos(ω_k t)`, then `sin(ω_k t)`, for `ω_k = 10000^(−k / n)`, k = 0 … n − 1, n half the number of features; a last
     /// one, if that is odd, is 0 (Vaswani et al. 2017, section 3.5, in the order of Ho et al. 2020).
     Sinusoidal {
-        /// The number of features, at least 2.
+        /// The number of features, 2 to 2²⁰.
         features: usize,
     },
 }
+
+/// The most features of time.
+const MOST: usize = 1 << 20;
 
 impl TimeEmbedding {
     /// The number of features.
     pub fn dim(&self) -> usize {
         match self {
             TimeEmbedding::Identity => 1,
-            TimeEmbedding::Fourier { frequencies } => 2 * frequencies,
+            TimeEmbedding::Fourier { frequencies } => frequencies.saturating_mul(2),
             TimeEmbedding::Sinusoidal { features } => *features,
+        }
+    }
+
+    /// Refuses sizes that no network has.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (argument, given, range) = match *self {
+            TimeEmbedding::Identity => return Ok(()),
+            TimeEmbedding::Fourier { frequencies } => ("frequencies", frequencies, 1..=MOST / 2),
+            TimeEmbedding::Sinusoidal { features } => ("features", features, 2..=MOST),
+        };
+        match range.contains(&given) {
+            true => Ok(()),
+            false => {
+                let accepted = format!("a number from {} to {}", range.start(), range.end());
+                Err(Error::range(argument, given, accepted))
+            }
         }
     }
 
@@ -53,7 +72,8 @@ impl TimeEmbedding {
     /// `x`. Computed in f64; differentiable in times that are tracked.
     ///
     /// # Errors
-    /// [`Error::Shape`](advect_core::Error::Shape) if there is not one time per sample of `x`.
+    /// [`Error::DType`] unless `x` is a float, [`Error::Shape`] if there is not one time per sample of `x`, [`Error::Range`] for a number of
+    /// features out of its range.
     pub fn embed(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         t.fits(check::batch("x", x)?)?;
         if let (TimeEmbedding::Identity, &Time::Shared(t), DType::F32) = (self, t, x.dtype()) {
@@ -74,6 +94,8 @@ impl TimeEmbedding {
     }
 
     fn features<V: Value>(&self, t: &V, x: &Tensor) -> Result<V> {
+        self.check()?;
+        check::float("x", x)?;
         let features = match self {
             TimeEmbedding::Identity => t.map_linear(|t| shape::column(t, 2))?,
             TimeEmbedding::Fourier { frequencies } => {
@@ -95,4 +117,45 @@ fn times(t: &Time) -> Result<Tensor> {
         Time::Shared(t) => Tensor::new(&[*t], &Device::Cpu)?,
         Time::PerSample(t) => t.to_dtype(DType::F64)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absurd_sizes_and_dtypes_are_refused() {
+        let x = Tensor::zeros((2, 2), DType::F32, &Device::Cpu).unwrap();
+        let sizes = [0, MOST + 1, 1 << 62, usize::MAX];
+        let embeddings = sizes.into_iter().flat_map(|size| {
+            let features = if size == 0 { 1 } else { size };
+            [
+                TimeEmbedding::Fourier { frequencies: size },
+                TimeEmbedding::Sinusoidal { features },
+            ]
+        });
+        for embedding in embeddings {
+            let t = Time::Shared(0.5);
+            let (plain, dual) = (embedding.embed(&t, &x), embedding.embed_dual(&t, &x, 1.0));
+            assert!(matches!(plain, Err(Error::Range { .. })), "{embedding:?}");
+            assert!(matches!(dual, Err(Error::Range { .. })), "{embedding:?}");
+            let store = crate::ParameterStore::new(
+                advect_core::Key::from_seed(0),
+                DType::F32,
+                &Device::Cpu,
+            );
+            let net = crate::Mlp::config(2)
+                .time(embedding)
+                .build(&store.builder());
+            assert!(matches!(net, Err(Error::Range { .. })), "{embedding:?}");
+        }
+        let integers = x.to_dtype(DType::U32).unwrap();
+        for embedding in [
+            TimeEmbedding::Identity,
+            TimeEmbedding::Fourier { frequencies: 2 },
+        ] {
+            let error = embedding.embed(&Time::Shared(0.5), &integers).unwrap_err();
+            assert!(matches!(error, Error::DType { argument, .. } if argument == "x"));
+        }
+    }
 }
