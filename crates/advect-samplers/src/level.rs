@@ -1,7 +1,9 @@
 //! Noise levels: the places that samplers visit.
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, check};
+use advect_ops::combine;
 use advect_paths::schedule::Schedule;
+use candle_core::Tensor;
 
 /// A place on an affine path: a time, and the α and σ there. The last of a [`Grid`](crate::grid::Grid) may be clean data.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,7 +23,8 @@ impl Level {
     /// The level of a schedule at a time.
     pub fn at(schedule: &dyn Schedule, time: f64) -> Self {
         Level {
-            time,
+            // Without the sign of a zero.
+            time: time + 0.0,
             alpha: schedule.alpha(time),
             sigma: schedule.sigma(time),
             log_snr: schedule.log_snr(time),
@@ -52,6 +55,29 @@ impl Level {
             sigma: 0.0,
             log_snr: f64::INFINITY,
         }
+    }
+
+    /// The state `α x1 + σ x0` of data and standard normal noise here.
+    ///
+    /// ```
+    /// use advect_paths::schedule::CondOt;
+    /// use advect_samplers::Level;
+    /// use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let (data, noise) = (Tensor::new(&[8f64], &Device::Cpu)?, Tensor::new(&[1f64], &Device::Cpu)?);
+    /// let x = Level::at(&CondOt::default(), 0.75).noised(&data, &noise)?;
+    /// assert_eq!(x.to_vec1::<f64>()?, [6.25]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Typed errors for data that is empty or no float, and noise that is not like it.
+    pub fn noised(&self, data: &Tensor, noise: &Tensor) -> Result<Tensor> {
+        check::batch("data", data)?;
+        check::float("data", data)?;
+        check::alike("noise", noise, "data", data)?;
+        combine(&[(self.alpha.into(), data), (self.sigma.into(), noise)])
     }
 
     /// Whether there is no noise.

@@ -50,6 +50,7 @@ pub mod rule;
 mod run;
 mod sampler;
 mod source;
+mod start;
 pub mod strength;
 pub mod threshold;
 

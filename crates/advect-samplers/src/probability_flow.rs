@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use advect_core::{Error, Result, Time, check};
+use advect_core::{Error, Result, Time};
 use advect_paths::Prediction;
 use advect_paths::schedule::Schedule;
 use advect_solvers::controller::{Controller, Fixed};
@@ -11,6 +11,7 @@ use advect_solvers::{Save, Solver};
 use candle_core::Tensor;
 
 use crate::run::check_finite;
+use crate::start::check_state;
 use crate::{Level, Run, Sampler};
 
 /// `dx/dt = u(t, x)` with the velocity u of the model, integrated by a [`Solver`].
@@ -78,11 +79,12 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
         }
     }
 
-    /// From data at the end to the state at the start: the latent.
+    /// Takes data at the end to the state at the start: the latent.
     ///
     /// # Errors
     /// As [`Sampler::run`].
     pub fn invert(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
+        check_state("x", x)?;
         Ok(self.integrate(run, x, self.end, self.start)?.0)
     }
 
@@ -94,8 +96,6 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
         start: f64,
         end: f64,
     ) -> Result<(Tensor, usize)> {
-        check::float("x", x)?;
-        check::finite("x", x)?;
         run.begin();
         let model = run.model();
         let (steps, halted) = (Cell::new(0), Cell::new(false));
@@ -134,6 +134,7 @@ impl<S: Stepper, C: Controller<S>> Sampler for ProbabilityFlow<S, C> {
     }
 
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
+        run.check_start(&self.start(run.model().schedule())?, x)?;
         let (x, steps) = self.integrate(run, x, self.start, self.end)?;
         if !self.denoises || run.halted() {
             return Ok(x);

@@ -8,6 +8,7 @@ use advect_ops::without_graph;
 use candle_core::Tensor;
 
 use crate::observer::{Observer, Reached};
+use crate::start::{check_start, check_state};
 use crate::{Estimate, Leg, Level, Model};
 
 /// What a sampler works with: a [`Model`], noise for each sample by its number, a count of evaluations, and an observer.
@@ -40,6 +41,8 @@ pub struct Run<'a> {
     /// Whether noise is 0.
     quiet: bool,
     halted: bool,
+    /// Whether the start may be of any size.
+    any_start: bool,
 }
 
 impl<'a> Run<'a> {
@@ -53,6 +56,7 @@ impl<'a> Run<'a> {
             observer: None,
             quiet: false,
             halted: false,
+            any_start: false,
         }
     }
 
@@ -61,6 +65,28 @@ impl<'a> Run<'a> {
         Run {
             first_sample: first,
             ..self
+        }
+    }
+
+    /// The same run, whose start may be of any size: of a source that is not standard normal, of data in place of noise, of zeros.
+    pub fn any_start(self) -> Self {
+        Run {
+            any_start: true,
+            ..self
+        }
+    }
+
+    /// Checks that a state can be where a sampler starts, as samplers do at the start of [`Sampler::run`](crate::Sampler::run):
+    /// `α x1 + σ x0` is not much smaller than `σ x0`, and where α = 0, not much larger. What chance may do with so few numbers
+    /// is accepted, and everything after [`Run::any_start`].
+    ///
+    /// # Errors
+    /// Typed errors for a state that is empty, no float or not finite; [`Error::Range`] where its mean square can't be that of the path.
+    pub fn check_start(&self, level: &Level, x: &Tensor) -> Result<()> {
+        check_state("x", x)?;
+        match self.any_start {
+            true => Ok(()),
+            false => check_start(x, level),
         }
     }
 

@@ -6,6 +6,7 @@ use candle_core::Tensor;
 
 use crate::grid::{Grid, checked};
 use crate::rule::Rule;
+use crate::start::{check_noise, check_state};
 use crate::{Level, Model, Run};
 
 /// A way from noise to samples: a [`Rule`] on a [`Grid`] ([`Rule::on`]), or
@@ -17,22 +18,85 @@ pub trait Sampler {
     /// Those of the grid.
     fn start(&self, schedule: &dyn Schedule) -> Result<Level>;
 
-    /// Takes a state `(batch, ...)` from the start to the end.
+    /// Takes a state `(batch, ...)` of the path from the start to the end: a latent, data with noise, or what another sampler left.
+    /// (For noise alone, there is [`Sampler::sample`].)
     ///
     /// # Errors
-    /// Typed errors for a state that is empty, no float or not finite, and for a grid that does not fit the schedule; those
+    /// Typed errors for a state that is empty, no float or not finite, or that can't be at the start by its size
+    /// ([`Run::check_start`]), and for a grid that does not fit the schedule; those
     /// of the field; [`Error::Stopped`](advect_core::Error::Stopped) where a state becomes NaN or infinite.
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor>;
 
-    /// Takes a state from the start to the end, with the generator's next noise.
+    /// Takes standard normal noise `(batch, ...)` to samples, with the generator's next noise on the way. The start is `σ` times the
+    /// noise, with σ of [`Sampler::start`].
     ///
-    /// The state is on the scale of the path: for schedules with much noise, standard normal numbers have to be multiplied by
-    /// σ of [`Sampler::start`], as [`Source`](crate::Source) does.
+    /// ```
+    /// use advect_core::{Generator, Time};
+    /// use advect_paths::{Prediction, schedule::Edm};
+    /// use advect_samplers::grid::Karras;
+    /// use advect_samplers::rule::{EdmRule, Rule};
+    /// use advect_samplers::{Model, Sampler};
+    /// use candle_core::{DType, Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let net = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    /// let schedule = Edm::default(); // σ from 80
+    /// let model = Model::new(&net, Prediction::Data, &schedule);
+    /// let sampler = EdmRule::heun().on(Karras::new(18)?);
+    /// let mut rng = Generator::from_seed(0);
+    /// let noise = rng.normal((2, 8), DType::F32, &Device::Cpu)?;
+    /// assert_eq!(sampler.sample(&model, &noise, &mut rng)?.dims(), [2, 8]);
+    /// // Noise that is scaled already is told.
+    /// let error = sampler.sample(&model, &(noise * 80.0)?, &mut rng).unwrap_err().to_string();
+    /// assert!(error.starts_with("noise: a mean square of "));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Sampler::run`]; [`Error::Range`](advect_core::Error::Range) for noise whose mean square is below ¼ or above 4, where chance
+    /// can't have made it.
+    fn sample(&self, model: &Model<'_>, noise: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        check_noise(noise)?;
+        let sigma = self.start(model.schedule())?.sigma;
+        let x = match sigma == 1.0 {
+            true => noise.clone(),
+            false => (noise * sigma)?,
+        };
+        self.run(&mut Run::new(*model, rng.split()).any_start(), &x)
+    }
+
+    /// Takes data `(batch, ...)` to samples like it: noises it to the level at which this sampler starts, and goes on from there, with
+    /// the generator's next noise (Meng et al., SDEdit: guided image synthesis and editing with stochastic differential equations, 2022,
+    /// section 3). A sampler that starts late, on a [`Tail`](crate::grid::Tail) of a grid, keeps more of the data.
+    ///
+    /// ```
+    /// use advect_core::{Generator, Time};
+    /// use advect_paths::{Prediction, schedule::CondOt};
+    /// use advect_samplers::grid::{Tail, UniformTime};
+    /// use advect_samplers::rule::{Ddim, Rule};
+    /// use advect_samplers::{Model, Sampler};
+    /// use candle_core::{DType, Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// // The velocity of data N(0, 1): what it does not know of the image, it fills in.
+    /// let net = |t: &Time, x: &Tensor| t.coefficient(|t| (2.0 * t - 1.0) / (t * t + (1.0 - t) * (1.0 - t)))?.times(x);
+    /// let schedule = CondOt::default();
+    /// let model = Model::new(&net, Prediction::Velocity, &schedule);
+    /// let images = Tensor::full(0.5f64, (2, 1, 8, 8), &Device::Cpu)?;
+    /// let late = Ddim::new().on(Tail::by_strength(UniformTime::new(50)?, 0.3)?);
+    /// let edited = late.sample_from(&model, &images, &mut Generator::from_seed(0))?;
+    /// assert_eq!(edited.dims(), [2, 1, 8, 8]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Sampler::run`].
-    fn sample(&self, model: &Model<'_>, x: &Tensor, rng: &mut Generator) -> Result<Tensor> {
-        self.run(&mut Run::new(*model, rng.split()), x)
+    fn sample_from(&self, model: &Model<'_>, data: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        check_state("data", data)?;
+        let level = self.start(model.schedule())?;
+        let mut run = Run::new(*model, rng.split()).any_start();
+        let noise = run.normal_like(data)?;
+        self.run(&mut run, &level.noised(data, &noise)?)
     }
 }
 
@@ -44,6 +108,12 @@ macro_rules! forward {
             }
             fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
                 (**self).run(run, x)
+            }
+            fn sample(&self, model: &Model<'_>, noise: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+                (**self).sample(model, noise, rng)
+            }
+            fn sample_from(&self, model: &Model<'_>, data: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+                (**self).sample_from(model, data, rng)
             }
         }
     )*};
@@ -80,8 +150,8 @@ pub enum LastStep {
 /// };
 /// let model = Model::new(&net, Prediction::Data, &schedule);
 /// let mut rng = Generator::from_seed(0);
-/// let x = (rng.normal(4000, DType::F64, &Device::Cpu)? * 80.0)?;
-/// let samples = EdmRule::heun().on(Karras::new(40)?).sample(&model, &x, &mut rng)?;
+/// let noise = rng.normal(4000, DType::F64, &Device::Cpu)?;
+/// let samples = EdmRule::heun().on(Karras::new(40)?).sample(&model, &noise, &mut rng)?;
 /// let variance = samples.sqr()?.mean_all()?.to_scalar::<f64>()?;
 /// assert!((variance - 0.25).abs() < 0.02);
 /// # Ok(())
@@ -113,7 +183,7 @@ impl<R: Rule, G: Grid> GridSampler<R, G> {
         checked(self.grid.levels(schedule)?)
     }
 
-    /// From data back to the state at the start, along the same levels: see [`Rule::invert`].
+    /// Takes data back to the state at the start, along the same levels: see [`Rule::invert`].
     ///
     /// # Errors
     /// As [`Sampler::run`]; [`Error::Range`](advect_core::Error::Range) for a rule that can't be inverted.
@@ -131,12 +201,13 @@ impl<R: Rule, G: Grid> Sampler for GridSampler<R, G> {
 
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
         let levels = self.levels(run.model().schedule)?;
+        run.check_start(&levels[0], x)?;
         let mut memory = R::Memory::default();
         run.along(&levels, x, |run, leg, x| match self.last {
             LastStep::Mean if leg.is_last() => {
                 run.quietly(|run| self.rule.step(run, &mut memory, leg, x))
             }
-            LastStep::Denoise if leg.is_last() => run.evaluate(leg.from.time, x)?.data(),
+            LastStep::Denoise if leg.is_last() => self.rule.denoise(run, leg, x),
             _ => self.rule.step(run, &mut memory, leg, x),
         })
     }

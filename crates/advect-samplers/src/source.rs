@@ -14,7 +14,7 @@ use crate::{Model, Run, Sampler};
 /// more.
 ///
 /// The start is `σ z` with standard normal z and σ of the sampler's first level: N(0, I) on paths from pure noise, and on
-/// variance-preserving ones as far as they reach it.
+/// variance-preserving ones as far as they reach it. [`Source::sample_from`] starts from data with that noise.
 ///
 /// ```
 /// use advect_core::{Key, Time};
@@ -53,7 +53,8 @@ impl Source {
     /// Of samples of a shape, the batch excluded.
     ///
     /// # Errors
-    /// [`Error::DType`] unless the dtype is a float, [`Error::Empty`] for samples without elements.
+    /// [`Error::DType`] unless the dtype is a float, [`Error::Empty`] for samples without elements, [`Error::Range`] for more elements than
+    /// can be counted.
     pub fn new(key: Key, shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
         check::float_dtype("dtype", dtype)?;
         if shape.contains(&0) {
@@ -61,6 +62,7 @@ impl Source {
                 argument: "shape".into(),
             });
         }
+        width(shape)?;
         Ok(Source {
             key,
             shape: shape.to_vec(),
@@ -72,7 +74,7 @@ impl Source {
     /// Standard normal noise of the samples with these numbers.
     ///
     /// # Errors
-    /// [`Error::Empty`] without samples.
+    /// [`Error::Empty`] without samples, [`Error::Range`] for more than the memory has room for.
     pub fn noise(&self, samples: Range<u64>) -> Result<Tensor> {
         let count = samples.end.saturating_sub(samples.start);
         if count == 0 {
@@ -80,14 +82,15 @@ impl Source {
                 argument: "samples".into(),
             });
         }
-        let width: usize = self.shape.iter().product();
+        let width = width(&self.shape)?;
         let total = usize::try_from(count)
             .ok()
             .and_then(|n| n.checked_mul(width));
-        if total.is_none_or(|total| total > isize::MAX as usize / 8) {
+        if !total.is_some_and(has_room) {
+            let given = format!("{samples:?} of {width} elements each");
             return Err(Error::range(
                 "samples",
-                format!("{samples:?}"),
+                given,
                 "samples that fit the memory",
             ));
         }
@@ -127,9 +130,42 @@ impl Source {
     ) -> Result<Tensor> {
         let level = sampler.start(model.schedule())?;
         let noise = (self.noise(samples.clone())? * level.sigma)?;
-        let mut run = self.run(model, samples.start).observer(observer);
-        sampler.run(&mut run, &noise)
+        let run = self.run(model, samples.start).any_start();
+        sampler.run(&mut run.observer(observer), &noise)
     }
+
+    /// Takes data `(batch, ...)`, a row for each of these samples, to samples like it, by this source's noise: see
+    /// [`Sampler::sample_from`].
+    ///
+    /// # Errors
+    /// [`Error`] naming `data` unless it is what as many samples of this source are; as [`Sampler::run`].
+    pub fn sample_from(
+        &self,
+        sampler: &dyn Sampler,
+        model: &Model<'_>,
+        data: &Tensor,
+        samples: Range<u64>,
+    ) -> Result<Tensor> {
+        let noise = self.noise(samples.clone())?;
+        check::alike("data", data, "the samples' noise", &noise)?;
+        check::finite("data", data)?;
+        let x = sampler.start(model.schedule())?.noised(data, &noise)?;
+        sampler.run(&mut self.run(model, samples.start).any_start(), &x)
+    }
+}
+
+/// The elements of a sample.
+fn width(shape: &[usize]) -> Result<usize> {
+    let width = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+    width.ok_or_else(|| {
+        let accepted = "sizes whose product can be counted";
+        Error::range("shape", format!("{shape:?}"), accepted)
+    })
+}
+
+/// Whether the memory has room for so many numbers on the host.
+pub(crate) fn has_room(count: usize) -> bool {
+    Vec::<f64>::new().try_reserve_exact(count).is_ok()
 }
 
 /// Cuts a range of sample numbers into pieces of at most `size`, and about equal sizes.

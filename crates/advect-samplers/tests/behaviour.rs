@@ -177,7 +177,7 @@ fn evaluations_are_counted() {
     let model = Model::new(&constant, Prediction::Data, &Cosine);
     // PLMS corrects its first step, EDM all but the last, and a step without noise is Euler's; NCSN makes 3 steps at each of 6 levels; a corrector, one.
     let expected = [6, 6, 6, 11, 6, 6, 7, 6, 11, 18, 12, 13];
-    let x = Tensor::zeros((2, 2), DType::F64, &CPU).unwrap();
+    let x = Tensor::new(&[[1f64, -0.5], [0.3, -1.2]], &CPU).unwrap();
     for ((name, sampler), expected) in samplers().iter().zip(expected) {
         let mut run = Run::new(model, Key::from_seed(0));
         sampler.run(&mut run, &x).unwrap();
@@ -263,7 +263,7 @@ fn refused(result: Result<Tensor>, argument: &str) {
 
 #[test]
 fn what_does_not_follow_is_a_typed_error() {
-    let x = Tensor::zeros((2, 2), DType::F64, &CPU).unwrap();
+    let x = Tensor::new(&[[1f64, -0.5], [0.3, -1.2]], &CPU).unwrap();
     let schedule = CondOt::default();
     let run = |prediction, sampler: &dyn Sampler| {
         let model = Model::new(&constant, prediction, &schedule);
@@ -365,7 +365,7 @@ fn what_does_not_follow_is_a_typed_error() {
 
 #[test]
 fn bad_fields_and_states_are_typed_errors() {
-    let good = Tensor::zeros((3, 2), DType::F64, &CPU).unwrap();
+    let good = Tensor::new(&[[1f64, -0.5], [0.3, -1.2], [2.0, 0.1]], &CPU).unwrap();
     let narrow = |_: &Time, x: &Tensor| Ok(x.narrow(1, 0, 1)?);
     let mut odd = 0;
     // NaN in the second sample.
@@ -418,6 +418,13 @@ fn bad_fields_and_states_are_typed_errors() {
     let whole = pieces(5..10, usize::MAX).unwrap();
     assert!(whole.eq(std::iter::once(5..10)));
     assert!(source.noise(0..u64::MAX).is_err());
+    assert!(matches!(source.noise(0..1 << 48), Err(Error::Range { .. })));
+    for size in [1 << 62, 1 << 63, usize::MAX] {
+        let absurd = Source::new(Key::from_seed(0), &[size, 4], DType::F64, &CPU);
+        assert!(matches!(absurd, Err(Error::Range { argument, .. }) if argument == "shape"));
+        let large = Source::new(Key::from_seed(0), &[size], DType::F64, &CPU).unwrap();
+        assert!(matches!(large.noise(0..1), Err(Error::Range { .. })));
+    }
     assert!(source.noise(u64::MAX - 2..u64::MAX).is_err());
     assert!(Source::new(Key::from_seed(0), &[0], DType::F64, &CPU).is_err());
     assert!(Source::new(Key::from_seed(0), &[2], DType::U8, &CPU).is_err());
@@ -431,7 +438,7 @@ fn guidance_needs_labels() {
     let guided = Guided::new(&plain, &labels, 3.0).unwrap();
     let schedule = CondOt::default();
     let model = Model::new(&guided, Prediction::Velocity, &schedule);
-    let x = Tensor::zeros((2, 2), DType::F32, &CPU).unwrap();
+    let x = Tensor::new(&[[1f32, -0.5], [0.3, -1.2]], &CPU).unwrap();
     let sampler = Ddim::new().on(UniformTime::new(3).unwrap());
     let error = sampler
         .sample(&model, &x, &mut Generator::from_seed(0))
@@ -515,7 +522,7 @@ fn no_step_leaves_a_graph() {
     let net = Mlp::config(2).hidden(&[8]).build(&store.builder()).unwrap();
     let model = Model::new(&net, Prediction::V, &Cosine);
     let mut run = Run::new(model, Key::from_seed(0));
-    let x = Tensor::zeros((2, 2), DType::F32, &CPU).unwrap();
+    let x = Tensor::new(&[[1f32, -0.5], [0.3, -1.2]], &CPU).unwrap();
     assert!(!run.evaluate(0.5, &x).unwrap().value().track_op());
     for (name, sampler) in samplers() {
         let end = sampler.run(&mut run, &x).unwrap();

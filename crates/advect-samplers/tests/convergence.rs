@@ -3,8 +3,8 @@
 
 mod common;
 
+use advect_core::Key;
 use advect_core::testing::measured_order;
-use advect_core::{Generator, Key};
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
 use advect_paths::schedule::VariancePreserving;
@@ -14,7 +14,7 @@ use advect_samplers::strength::ForwardDiffusion;
 use advect_samplers::{Level, Model, ProbabilityFlow, Run, Sampler};
 use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri8};
 use candle_core::Tensor;
-use common::{log_snr_times, mixture, paths, states};
+use common::{from_state, log_snr_times, mixture, paths, states};
 
 type OnTimes = Box<dyn Fn(&[f64]) -> Box<dyn Sampler>>;
 
@@ -72,7 +72,7 @@ fn rules_converge_at_their_orders_on_every_path() {
         for (name, order, on) in rules() {
             let error = |steps: usize| {
                 let times = log_snr_times(&schedule, steps, from, to);
-                let end = on(&times).sample(&model, &x, &mut Generator::from_seed(0));
+                let end = from_state(&*on(&times), &model, &x, 0);
                 distance(&end.unwrap(), &truth)
             };
             // With far more steps, the first ones, of lower order, are all that is left of the error.
@@ -99,7 +99,7 @@ fn a_third_order_is_worth_its_name() {
     let truth = exact(model, &x, times[0], times[160]);
     let error = |rule: DpmSolver| {
         let sampler = rule.on(GivenTimes::new(&times).unwrap());
-        let end = sampler.sample(&model, &x, &mut Generator::from_seed(0));
+        let end = from_state(&sampler, &model, &x, 0);
         distance(&end.unwrap(), &truth)
     };
     let ours = error(DpmSolver::order(3).unwrap());

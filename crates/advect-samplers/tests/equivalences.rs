@@ -3,8 +3,8 @@
 
 mod common;
 
+use advect_core::Time;
 use advect_core::testing::assert_close;
-use advect_core::{Generator, Time};
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
 use advect_paths::schedule::{CondOt, Edm, Schedule, VariancePreserving};
@@ -16,7 +16,7 @@ use advect_solvers::controller::Fixed;
 use advect_solvers::stepper::{Euler, Heun};
 use advect_solvers::{Save, Solver};
 use candle_core::Tensor;
-use common::{log_snr_times, mixture, paths, states};
+use common::{from_state, log_snr_times, mixture, paths, states};
 
 /// Two samplers on each path, from the same state with the same noise.
 fn same(a: impl Rule + Copy, b: impl Rule + Copy, ends: [f64; 2], clean: bool) {
@@ -33,11 +33,7 @@ fn same(a: impl Rule + Copy, b: impl Rule + Copy, ends: [f64; 2], clean: bool) {
         let grid = GivenSigmas::new(&sigmas).unwrap();
         let start = grid.levels(&schedule).unwrap()[0];
         let x = states(&law, &start, 40, 1).unwrap();
-        let run = |sampler: &dyn Sampler| {
-            sampler
-                .sample(&model, &x, &mut Generator::from_seed(9))
-                .unwrap()
-        };
+        let run = |sampler: &dyn Sampler| from_state(&sampler, &model, &x, 9).unwrap();
         let (first, second) = (run(&a.on(&grid)), run(&b.on(&grid)));
         println!("{path}");
         assert_close(&first, &second, 1e-10, 1e-10);
@@ -105,10 +101,7 @@ fn in_ratio(stepper: impl advect_solvers::stepper::Stepper + Clone, rule: impl R
         let expected = (end * levels[10].alpha).unwrap();
 
         let model = Model::new(&field, Prediction::Noise, &schedule);
-        let ours = rule
-            .on(grid)
-            .sample(&model, &x, &mut Generator::from_seed(0))
-            .unwrap();
+        let ours = from_state(&rule.on(grid), &model, &x, 0).unwrap();
         println!("{path}");
         assert_close(&ours, &expected, 1e-8, 1e-8);
     }
@@ -126,9 +119,7 @@ fn edm_does_not_depend_on_the_path() {
         let field = law.velocity(schedule);
         let model = Model::new(&field, Prediction::Velocity, schedule);
         let x = (&y * sampler.start(schedule).unwrap().alpha).unwrap();
-        sampler
-            .sample(&model, &x, &mut Generator::from_seed(4))
-            .unwrap()
+        from_state(&sampler, &model, &x, 4).unwrap()
     };
     let expected = run(&edm);
     assert_close(&run(&VariancePreserving::default()), &expected, 1e-8, 1e-8);
@@ -144,11 +135,7 @@ fn a_reverse_sde_without_diffusion_is_the_flow() {
         let model = Model::new(&field, Prediction::Data, &schedule);
         let times = log_snr_times(&schedule, 15, 10.0, 0.1);
         let x = states(&law, &Level::at(&schedule, times[0]), 40, 1).unwrap();
-        let run = |sampler: &dyn Sampler| {
-            sampler
-                .sample(&model, &x, &mut Generator::from_seed(1))
-                .unwrap()
-        };
+        let run = |sampler: &dyn Sampler| from_state(&sampler, &model, &x, 1).unwrap();
         let flow = |solver| {
             ProbabilityFlow::new(solver)
                 .within(times[0], times[15])
@@ -178,11 +165,7 @@ fn iadb_is_ddim_on_straight_lines() {
     let field = law.velocity(&schedule);
     let model = Model::new(&field, Prediction::Velocity, &schedule);
     let x = states(&law, &Level::at(&schedule, 0.0), 40, 1).unwrap();
-    let run = |sampler: &dyn Sampler| {
-        sampler
-            .sample(&model, &x, &mut Generator::from_seed(1))
-            .unwrap()
-    };
+    let run = |sampler: &dyn Sampler| from_state(&sampler, &model, &x, 1).unwrap();
     let ddim = Ddim::new().on(UniformTime::new(7).unwrap());
     assert_close(&run(&iadb(7).unwrap()), &run(&ddim), 1e-12, 1e-12);
 }
@@ -201,9 +184,7 @@ fn last_steps_are_what_they_say() {
         let sampler = reverse
             .on(GivenTimes::new(&[from, to]).unwrap())
             .last_step(last);
-        sampler
-            .sample(&model, &x, &mut Generator::from_seed(1))
-            .unwrap()
+        from_state(&sampler, &model, &x, 1).unwrap()
     };
     let [plain, mean, denoised] = [LastStep::Plain, LastStep::Mean, LastStep::Denoise].map(run);
     use advect_core::Field;

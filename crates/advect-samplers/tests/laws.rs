@@ -13,7 +13,7 @@ use advect_samplers::rule::*;
 use advect_samplers::strength::{ForwardDiffusion, NoiseLevel};
 use advect_samplers::{LastStep, Level, Model, Sampler};
 use candle_core::{DType, Tensor};
-use common::{CPU, log_snr_times, mixture, paths, states};
+use common::{CPU, from_state, log_snr_times, mixture, paths, states};
 
 const COUNT: usize = 2000;
 
@@ -161,9 +161,7 @@ fn stochastic_rules_have_the_law_of_every_path() {
         for (name, steps, on) in rules() {
             let times = log_snr_times(&schedule, steps, from, to);
             let started = std::time::Instant::now();
-            let x = on(&times)
-                .sample(&model, &x, &mut Generator::from_seed(3))
-                .unwrap();
+            let x = from_state(&*on(&times), &model, &x, 3).unwrap();
             let fault = fault(&x, end.alpha, end.sigma);
             println!("{path:15} {name:28} {:.2?} {fault:?}", started.elapsed());
             assert!(fault.is_none(), "{path}, {name}: {fault:?}");

@@ -8,6 +8,7 @@
 //! | [`Shifted`] | steps of t moved towards the noise, as for large images (SD3, Flux) |
 //! | [`Respaced`] | a subset of DDPM's steps: linear, quadratic, leading, trailing, or any |
 //! | [`GivenTimes`], [`GivenSigmas`] | of one's own |
+//! | [`Tail`] | the last levels of another grid, to start from data with noise |
 //!
 //! n steps are n evaluations for rules that make one in a step.
 
@@ -16,6 +17,7 @@ mod given_times;
 mod karras;
 mod respaced;
 mod shifted;
+mod tail;
 mod uniform_log_snr;
 mod uniform_time;
 
@@ -30,6 +32,7 @@ pub(crate) use given_times::span;
 pub use karras::Karras;
 pub use respaced::Respaced;
 pub use shifted::Shifted;
+pub use tail::Tail;
 pub use uniform_log_snr::UniformLogSnr;
 pub use uniform_time::UniformTime;
 
@@ -84,7 +87,7 @@ fn check_range(sigma_min: f64, sigma_max: f64) -> Result<(f64, f64)> {
     if 0.0 < sigma_min && sigma_min < sigma_max && sigma_max.is_finite() {
         return Ok((sigma_min, sigma_max));
     }
-    let given = format!("{sigma_min} to {sigma_max}");
+    let given = format!("{} to {}", sigma_min + 0.0, sigma_max + 0.0);
     let accepted = "0 < sigma_min < sigma_max, finite,";
     Err(Error::range("sigma_min, sigma_max", given, accepted))
 }
@@ -113,12 +116,17 @@ fn between(
 
 /// The number of steps of a grid, whose levels are to fit the memory.
 fn check_steps(steps: usize) -> Result<usize> {
+    check_count("steps", steps)
+}
+
+/// A number of things that are made one by one.
+pub(crate) fn check_count(argument: &'static str, count: usize) -> Result<usize> {
     const MOST: usize = 10_000_000;
-    match (1..=MOST).contains(&steps) {
-        true => Ok(steps),
+    match (1..=MOST).contains(&count) {
+        true => Ok(count),
         false => {
             let accepted = format!("a number from 1 to {MOST}");
-            Err(Error::range("steps", steps, accepted))
+            Err(Error::range(argument, count, accepted))
         }
     }
 }

@@ -20,6 +20,8 @@ use advect_solvers::stepper::Stepper;
 use candle_core::{DType, Tensor};
 
 use crate::grid::span;
+use crate::source::has_room;
+use crate::start::{check_noise, check_state};
 
 pub use bits_per_dimension::{BitsPerDimension, Convention};
 pub use uniform_dequantization::UniformDequantization;
@@ -174,16 +176,32 @@ impl<'a, F: Jvp + ?Sized, S: Schedule + ?Sized> Likelihood<'a, F, S> {
         self.transport(solver, x1, self.end, self.start)
     }
 
-    /// Takes noise at the start, `(batch, ...)`, to samples at the end, with their log-density.
+    /// Takes standard normal noise, `(batch, ...)`, to samples at the end, with their log-density. The start is the noise times the
+    /// source's deviation.
     ///
     /// # Errors
-    /// As [`Likelihood::log_density`].
-    pub fn sample<St, C>(&self, solver: &Solver<St, C>, x0: &Tensor) -> Result<LogLikelihood>
+    /// As [`Likelihood::log_density`]; [`Error::Range`] for noise whose mean square is below ¼ or above 4, where chance can't have
+    /// made it.
+    pub fn sample<St, C>(&self, solver: &Solver<St, C>, noise: &Tensor) -> Result<LogLikelihood>
     where
         St: Stepper<(Tensor, Tensor)>,
         C: Controller<St, (Tensor, Tensor)>,
     {
-        self.transport(solver, x0, self.start, self.end)
+        check_noise(noise)?;
+        let x0 = match self.source()? {
+            1.0 => noise.clone(),
+            deviation => (noise * deviation)?,
+        };
+        self.transport(solver, &x0, self.start, self.end)
+    }
+
+    /// The source's standard deviation.
+    fn source(&self) -> Result<f64> {
+        let sigma = "σ of the schedule at the start";
+        match self.deviation {
+            Some(deviation) => Ok(deviation),
+            None => check::positive(sigma, self.schedule.sigma(self.start)),
+        }
     }
 
     fn transport<St, C>(
@@ -197,16 +215,9 @@ impl<'a, F: Jvp + ?Sized, S: Schedule + ?Sized> Likelihood<'a, F, S> {
         St: Stepper<(Tensor, Tensor)>,
         C: Controller<St, (Tensor, Tensor)>,
     {
-        let batch = check::batch("x", x)?;
-        check::float("x", x)?;
-        check::finite("x", x)?;
-        let deviation = match self.deviation {
-            Some(deviation) => deviation,
-            None => check::positive(
-                "σ of the schedule at the start",
-                self.schedule.sigma(self.start),
-            )?,
-        };
+        check_state("x", x)?;
+        let batch = x.dims()[0];
+        let deviation = self.source()?;
         let x = &x.detach();
         let probes = self.probes(x)?;
         let field = |t: &Time, (x, _): &(Tensor, Tensor)| self.slopes(t, x, &probes);
@@ -240,6 +251,10 @@ impl<'a, F: Jvp + ?Sized, S: Schedule + ?Sized> Likelihood<'a, F, S> {
         let Trace::Hutchinson { probe, count, key } = self.trace else {
             return Ok(Vec::new());
         };
+        if !count.checked_mul(x.elem_count()).is_some_and(has_room) {
+            let accepted = "as many probes as fit the memory";
+            return Err(Error::range("count", count, accepted));
+        }
         let mut rng = Generator::from(key);
         let draw = |_| probe.draw_by_sample(self.first_sample, x, &mut rng);
         (0..count).map(draw).collect()

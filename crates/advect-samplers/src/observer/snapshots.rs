@@ -22,10 +22,10 @@ use super::{Observer, Reached};
 /// let schedule = CondOt::default();
 /// let mut snapshots = Snapshots::every(2)?;
 /// let mut run = Run::new(Model::new(&net, Prediction::Data, &schedule), Key::from_seed(0)).observer(&mut snapshots);
-/// let x0 = Tensor::new(&[[0f64]], &Device::Cpu)?;
+/// let x0 = Tensor::new(&[[-1f64]], &Device::Cpu)?;
 /// Ddim::new().on(UniformTime::new(4)?).run(&mut run, &x0)?;
 /// assert_eq!(snapshots.times, [0.5, 1.0]);
-/// assert_eq!(snapshots.states[0].to_vec2::<f64>()?, [[0.5]]);
+/// assert!(snapshots.states[0].to_vec2::<f64>()?[0][0].abs() < 1e-12);
 /// # Ok(())
 /// # }
 /// ```

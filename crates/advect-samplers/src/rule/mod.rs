@@ -97,6 +97,15 @@ pub trait Rule {
         Err(Error::range("rule", "one without an inverse", accepted))
     }
 
+    /// The expected data `E[x1 | x]` at the end of the last leg, in place of a step: what
+    /// [`LastStep::Denoise`](crate::LastStep::Denoise) asks for.
+    ///
+    /// # Errors
+    /// Those of the field; [`Error::Range`] where the data does not follow from the prediction.
+    fn denoise(&self, run: &mut Run<'_>, leg: &Leg, x: &Tensor) -> Result<Tensor> {
+        run.evaluate(leg.from.time, x)?.data()
+    }
+
     /// This rule on a grid: a sampler.
     fn on<G: Grid>(self, grid: G) -> GridSampler<Self, G>
     where

@@ -6,7 +6,7 @@ use advect_paths::closed_form::{Covariance, GaussianMixture};
 use advect_paths::schedule::{
     CondOt, Cosine, Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
 };
-use advect_samplers::Level;
+use advect_samplers::{Level, Model, Run, Sampler};
 use candle_core::{DType, Device, Tensor};
 
 pub const CPU: Device = Device::Cpu;
@@ -44,4 +44,15 @@ pub fn states(law: &GaussianMixture, level: &Level, count: usize, seed: u64) -> 
     let x1 = law.sample(count, DType::F64, &CPU, &mut rng)?;
     let x0 = rng.normal_like(&x1)?;
     Ok(((x1 * level.alpha)? + (x0 * level.sigma)?)?)
+}
+
+/// Takes a state of the path from the start of a sampler to its end.
+pub fn from_state(
+    sampler: &dyn Sampler,
+    model: &Model<'_>,
+    x: &Tensor,
+    seed: u64,
+) -> Result<Tensor> {
+    let key = Generator::from_seed(seed).split();
+    sampler.run(&mut Run::new(*model, key), x)
 }
