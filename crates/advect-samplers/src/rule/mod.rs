@@ -11,6 +11,7 @@
 //! | [`ReverseSde`] | the reverse-time SDE with any diffusion strength | 1 or 2 |
 //! | [`AnnealedLangevin`] | Langevin steps at each level (NCSN) | as many |
 //! | [`PredictorCorrector`] | another rule, and Langevin steps after it | the rule's, and as many |
+//! | [`Inpaint`] | another rule, with a part of the data that is known | the rule's, as often as it is made again |
 //!
 //! A rule and a [`Grid`] make a sampler: `Ddim::new().on(UniformTime::new(50)?)`. All work on any affine path, for any prediction.
 //! [`EdmRule`], [`Plms`] and [`AnnealedLangevin`] need levels with some data in them, α > 0.
@@ -20,6 +21,7 @@ mod annealed_langevin;
 mod ddim;
 mod dpm_solver;
 mod edm;
+mod inpaint;
 mod plms;
 mod predictor_corrector;
 mod reverse_sde;
@@ -36,6 +38,7 @@ pub use annealed_langevin::AnnealedLangevin;
 pub use ddim::Ddim;
 pub use dpm_solver::DpmSolver;
 pub use edm::EdmRule;
+pub use inpaint::Inpaint;
 pub use plms::Plms;
 pub use predictor_corrector::PredictorCorrector;
 pub use reverse_sde::{ReverseSde, SdeMethod};

@@ -41,7 +41,7 @@ impl UniPc {
 }
 
 /// What UniPC keeps.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct UniPcMemory {
     /// λ and the expected data at earlier levels, the latest first.
     values: VecDeque<(f64, Tensor)>,
@@ -49,7 +49,7 @@ pub struct UniPcMemory {
 }
 
 /// The last step.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Last {
     leg: Leg,
     order: usize,

@@ -1,0 +1,268 @@
+//! Samples of which a part is known.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use advect_core::testing::assert_close;
+use advect_core::{Error, Generator, Key, Result, Time};
+use advect_paths::Prediction;
+use advect_paths::closed_form::{Covariance, Gaussian, Law};
+use advect_paths::schedule::{Cosine, VarianceExploding, VariancePreserving};
+use advect_samplers::grid::{Tail, UniformLogSnr, UniformTime};
+use advect_samplers::rule::*;
+use advect_samplers::strength::ForwardDiffusion;
+use advect_samplers::{LastStep, Model, Run, Sampler, Source, pieces};
+use candle_core::{DType, Tensor};
+use common::CPU;
+
+/// Two coordinates of variance 1 with correlation 0.8.
+fn pair() -> Gaussian {
+    let mean = Tensor::zeros(2, DType::F64, &CPU).unwrap();
+    Gaussian::new(&mean, Covariance::full(vec![1.0, 0.8, 0.8, 1.0]).unwrap()).unwrap()
+}
+
+/// The mean and the variance of the second coordinate where the first is 1.5.
+fn moments(sampler: &dyn Sampler) -> (f64, f64) {
+    let law = pair();
+    let field = law.field(Prediction::Data, &Cosine);
+    let model = Model::new(&field, Prediction::Data, &Cosine);
+    let mut rng = Generator::from_seed(4);
+    let noise = rng.normal((2000, 2), DType::F64, &CPU).unwrap();
+    let x = sampler.sample(&model, &noise, &mut rng).unwrap();
+    let rows = x.to_vec2::<f64>().unwrap();
+    assert!(rows.iter().all(|row| row[0] == 1.5));
+    let n = rows.len() as f64;
+    let mean = rows.iter().map(|row| row[1]).sum::<f64>() / n;
+    let squares: f64 = rows.iter().map(|row| (row[1] - mean).powi(2)).sum();
+    (mean, squares / n)
+}
+
+fn known() -> (Tensor, Tensor) {
+    // What is not known may be anything.
+    let known = Tensor::new(&[1.5, f64::NAN], &CPU).unwrap();
+    (known, Tensor::new(&[1u8, 0], &CPU).unwrap())
+}
+
+/// N(1.2, 0.36) is the law; what is asserted is how near the method comes, as it says.
+#[test]
+fn the_unknown_part_follows_the_known_one() {
+    let (known, mask) = known();
+    let grid = |steps| UniformLogSnr::new(steps).unwrap();
+    let on = |rule: Inpaint<Ancestral>, steps| moments(&rule.on(grid(steps)));
+    let rule = || Inpaint::new(Ancestral::new(), &known, &mask).unwrap();
+
+    // By replacement alone, some of the way.
+    let (mean, variance) = on(rule(), 100);
+    println!("replaced   {mean:.3} {variance:.3}");
+    assert!((mean - 0.73).abs() < 0.05 && (variance - 0.46).abs() < 0.05);
+    // With resampling, most of it.
+    let (mean, variance) = on(rule().resampling(10).unwrap(), 100);
+    println!("resampled  {mean:.3} {variance:.3}");
+    assert!((mean - 1.2).abs() < 0.09, "{mean}");
+    assert!((variance - 0.36).abs() < 0.05, "{variance}");
+    // Where the law has no correlation, what is known does not matter.
+    let free = rule();
+    let law = Gaussian::new(
+        &Tensor::zeros(2, DType::F64, &CPU).unwrap(),
+        Covariance::isotropic(1.0).unwrap(),
+    )
+    .unwrap();
+    let field = law.field(Prediction::Data, &Cosine);
+    let model = Model::new(&field, Prediction::Data, &Cosine);
+    let mut rng = Generator::from_seed(4);
+    let noise = rng.normal((2000, 2), DType::F64, &CPU).unwrap();
+    let x = free.resampling(3).unwrap().on(grid(50));
+    let x = x.sample(&model, &noise, &mut rng).unwrap();
+    let second = x.narrow(1, 1, 1).unwrap();
+    let square = second.sqr().unwrap().mean_all().unwrap();
+    let mean = second.mean_all().unwrap().to_scalar::<f64>().unwrap();
+    assert!(mean.abs() < 0.06, "{mean}");
+    assert!((square.to_scalar::<f64>().unwrap() - 1.0).abs() < 0.2);
+}
+
+/// One of each rule under inpainting, which two passes make.
+fn samplers(known: &Tensor, mask: &Tensor) -> Vec<(&'static str, Box<dyn Sampler>)> {
+    fn made<R: Rule + 'static>(rule: R, known: &Tensor, mask: &Tensor) -> Box<dyn Sampler>
+    where
+        R::Memory: Clone,
+    {
+        let rule = Inpaint::new(rule, known, mask).unwrap();
+        let grid = UniformLogSnr::new(8).and_then(|grid| grid.range(0.02, 50.0));
+        Box::new(rule.resampling(2).unwrap().on(grid.unwrap()))
+    }
+    let sde = DpmSolver::order(3).and_then(|s| s.stochastic(1.0)).unwrap();
+    let reverse = ReverseSde::new(ForwardDiffusion::new(1.0).unwrap());
+    let corrected = PredictorCorrector::new(Ddim::new(), 1, 0.1).unwrap();
+    vec![
+        ("DDPM", made(Ancestral::new(), known, mask)),
+        ("DDIM", made(Ddim::new(), known, mask)),
+        (
+            "EDM",
+            made(EdmRule::heun().churn(3.0).unwrap(), known, mask),
+        ),
+        ("DPM", made(DpmSolver::order(3).unwrap(), known, mask)),
+        ("SDE-DPM", made(sde, known, mask)),
+        ("UniPC", made(UniPc::order(3).unwrap(), known, mask)),
+        ("PLMS", made(Plms, known, mask)),
+        ("SDE", made(reverse, known, mask)),
+        (
+            "NCSN",
+            made(AnnealedLangevin::new(2, 1e-5).unwrap(), known, mask),
+        ),
+        ("PC", made(corrected, known, mask)),
+    ]
+}
+
+#[test]
+fn every_rule_keeps_what_is_known() {
+    let law = pair();
+    let (known, mask) = known();
+    let vp = VariancePreserving::default();
+    let ve = VarianceExploding::new(0.01, 60.0).unwrap();
+    for (name, sampler) in samplers(&known, &mask) {
+        let field = law.velocity(&vp);
+        let model = Model::new(&field, Prediction::Velocity, &vp);
+        let source = Source::new(Key::from_seed(2), &[2], DType::F64, &CPU).unwrap();
+        let whole = source.sample(&sampler, &model, 0..20).unwrap();
+        for row in whole.to_vec2::<f64>().unwrap() {
+            assert!(row[0] == 1.5 && row[1].is_finite(), "{name}: {row:?}");
+        }
+        let drawn = pieces(0..20, 7).unwrap();
+        let drawn = drawn.map(|piece| source.sample(&sampler, &model, piece));
+        let drawn: Vec<Tensor> = drawn.collect::<Result<_>>().unwrap();
+        assert_close(&Tensor::cat(&drawn, 0).unwrap(), &whole, 0.0, 0.0);
+
+        let field = law.velocity(&ve);
+        let model = Model::new(&field, Prediction::Velocity, &ve);
+        let x = source.sample(&sampler, &model, 0..20).unwrap();
+        let first = x.narrow(1, 0, 1).unwrap().flatten_all().unwrap();
+        assert_eq!(first.to_vec1::<f64>().unwrap(), [1.5; 20], "{name}");
+    }
+}
+
+#[test]
+fn last_steps_keep_what_is_known() {
+    let (known, mask) = known();
+    let law = pair();
+    let field = law.velocity(&Cosine);
+    let model = Model::new(&field, Prediction::Velocity, &Cosine);
+    let source = Source::new(Key::from_seed(2), &[2], DType::F64, &CPU).unwrap();
+    let rule = Inpaint::new(Ancestral::new(), &known, &mask).unwrap();
+    let rule = rule.resampling(3).unwrap();
+    for (last, factor) in [
+        (LastStep::Denoise, 1.0),
+        // α of the level where the grid ends.
+        (LastStep::Mean, (0.9 * std::f64::consts::FRAC_PI_2).sin()),
+    ] {
+        let grid = UniformTime::within(6, 0.0, 0.9).unwrap();
+        let sampler = rule.clone().on(grid).last_step(last);
+        let x = source.sample(&sampler, &model, 0..3).unwrap();
+        for row in x.to_vec2::<f64>().unwrap() {
+            assert!((row[0] - 1.5 * factor).abs() < 1e-12, "{last:?}: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn passes_are_evaluations() {
+    let zero = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let model = Model::new(&zero, Prediction::Data, &Cosine);
+    let (known, mask) = known();
+    let noise = Tensor::new(&[[0.5f64, -1.0]], &CPU).unwrap();
+    for (passes, expected) in [(1, 6), (4, 21)] {
+        let rule = Inpaint::new(Ddim::new(), &known, &mask).unwrap();
+        let sampler = rule.resampling(passes).unwrap();
+        let sampler = sampler.on(UniformLogSnr::new(6).unwrap());
+        let mut run = Run::new(model, Key::from_seed(0));
+        sampler.run(&mut run, &noise).unwrap();
+        assert_eq!(run.evaluations(), expected);
+    }
+}
+
+#[test]
+fn masks_have_every_shape_and_dtype() {
+    let half = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 0.5)?);
+    let model = Model::new(&half, Prediction::Data, &Cosine);
+    let column = Tensor::new(&[[1u8], [0]], &CPU).unwrap();
+    for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
+        let image = Tensor::full(-1f64, (1, 1, 2, 3), &CPU).unwrap();
+        let image = image.to_dtype(dtype).unwrap();
+        let source = Source::new(Key::from_seed(2), &[4, 2, 3], dtype, &CPU).unwrap();
+        for shape in [
+            vec![2, 1],
+            vec![2, 3],
+            vec![1, 2, 3],
+            vec![1, 4, 2, 3],
+            vec![5, 1, 2, 1],
+        ] {
+            for kind in [DType::U8, DType::U32, DType::I64, DType::F32, dtype] {
+                // A view, whatever its shape.
+                let mask = column.broadcast_as(shape.clone()).unwrap();
+                let mask = mask.to_dtype(kind).unwrap();
+                let rule = Inpaint::new(Ancestral::new(), &image, &mask).unwrap();
+                let sampler = rule.on(UniformLogSnr::new(5).unwrap());
+                let x = source.sample(&sampler, &model, 0..5).unwrap();
+                let x = x.to_dtype(DType::F64).unwrap();
+                let row = |k| x.narrow(2, k, 1).unwrap().flatten_all().unwrap();
+                assert_eq!(row(0).to_vec1::<f64>().unwrap(), [-1.0; 60]);
+                let other = row(1).to_vec1::<f64>().unwrap();
+                assert!(
+                    other.iter().all(|v| (v - 0.5).abs() < 0.01),
+                    "{shape:?} {dtype:?}"
+                );
+            }
+        }
+    }
+}
+
+/// From data with noise: the known part is put in at the level of the start.
+#[test]
+fn a_part_of_data_with_noise_may_be_known() {
+    let law = pair();
+    let field = law.velocity(&Cosine);
+    let model = Model::new(&field, Prediction::Velocity, &Cosine);
+    let (known, mask) = known();
+    let rule = Inpaint::new(Ancestral::new(), &known, &mask).unwrap();
+    let sampler = rule.on(Tail::by_strength(UniformLogSnr::new(40).unwrap(), 0.4).unwrap());
+    let data = Tensor::new(&[0.0f64, 1.2], &CPU).unwrap();
+    let data = data.broadcast_as((500, 2)).unwrap();
+    let x = sampler.sample_from(&model, &data, &mut Generator::from_seed(3));
+    let x = x.unwrap();
+    let mean = x.mean(0).unwrap().to_vec1::<f64>().unwrap();
+    assert!(
+        (mean[0] - 1.5).abs() < 1e-12 && (mean[1] - 1.2).abs() < 0.1,
+        "{mean:?}"
+    );
+}
+
+#[test]
+fn bad_masks_are_typed_errors() {
+    let (known, mask) = known();
+    let new = |known: &Tensor, mask: &Tensor| Inpaint::new(Ddim::new(), known, mask).unwrap_err();
+    let soft = Tensor::new(&[0.5, 1.0], &CPU).unwrap();
+    assert!(matches!(new(&known, &soft), Error::Range { argument, .. } if argument == "mask"));
+    let nan = Tensor::new(&[f64::NAN, 1.0], &CPU).unwrap();
+    assert!(matches!(new(&known, &nan), Error::Range { argument, .. } if argument == "mask"));
+    let long = Tensor::new(&[1u8, 0, 1], &CPU).unwrap();
+    assert!(matches!(new(&known, &long), Error::Shape { argument, .. } if argument == "mask"));
+    let all = Tensor::new(&[1u8, 1], &CPU).unwrap();
+    assert!(matches!(new(&known, &all), Error::NonFinite { argument, .. } if argument == "known"));
+    let integers = Tensor::new(&[1u32, 1], &CPU).unwrap();
+    assert!(matches!(new(&integers, &mask), Error::DType { argument, .. } if argument == "known"));
+    let rule = || Inpaint::new(Ddim::new(), &known, &mask).unwrap();
+    for passes in [0, usize::MAX] {
+        assert!(rule().resampling(passes).is_err());
+    }
+    // Data that does not fit the states.
+    let half = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 0.5)?);
+    let model = Model::new(&half, Prediction::Data, &Cosine);
+    let sample = |shape: &[usize], dtype| {
+        let source = Source::new(Key::from_seed(2), shape, dtype, &CPU).unwrap();
+        let sampler = rule().on(UniformLogSnr::new(3).unwrap());
+        source.sample(&sampler, &model, 0..4).unwrap_err()
+    };
+    let error = sample(&[3], DType::F64);
+    assert!(matches!(error, Error::Shape { argument, .. } if argument == "known"));
+    let error = sample(&[2], DType::F32);
+    assert!(matches!(error, Error::DType { argument, .. } if argument == "known"));
+}
