@@ -13,14 +13,17 @@ use advect_paths::schedule::{
     CondOt, Cosine, DiscreteDiffusion, Edm, Schedule, VariancePreserving,
 };
 use advect_samplers::grid::*;
+use advect_samplers::likelihood::{BitsPerDimension, Likelihood};
 use advect_samplers::observer::{Reached, Snapshots};
 use advect_samplers::rule::*;
 use advect_samplers::strength::{ForwardDiffusion, NoiseLevel};
+use advect_samplers::threshold::{DynamicThreshold, StaticThreshold, Threshold, Thresholded};
 use advect_samplers::{
     LastStep, Leg, Level, Model, ProbabilityFlow, Run, Sampler, Source, iadb, pieces,
 };
 use advect_solvers::Solver;
 use advect_solvers::controller::{Adaptive, Fixed};
+use advect_solvers::divergence::Probe;
 use advect_solvers::stepper::{Dopri5, Heun};
 use candle_core::{DType, Tensor};
 use common::{CPU, mixture};
@@ -688,7 +691,6 @@ fn shifts_of_every_size_reach_both_ends() {
 
 #[test]
 fn bounds_do_not_hide_what_is_not_finite() {
-    use advect_samplers::threshold::{DynamicThreshold, StaticThreshold, Threshold, Thresholded};
     let broken = |_: &Time, x: &Tensor| Ok((x / 0.0)?);
     let x = Tensor::new(&[[1f64, 2.0]], &CPU).unwrap();
     let bounds: [Box<dyn Threshold>; 2] = [
@@ -704,4 +706,191 @@ fn bounds_do_not_hide_what_is_not_finite() {
             .unwrap_err();
         assert!(matches!(error, Error::NonFinite { argument, .. } if argument == "field"));
     }
+}
+
+#[test]
+fn absurd_counts_are_typed_errors() {
+    for count in [0, 1 << 62, usize::MAX] {
+        assert!(AnnealedLangevin::new(count, 1e-5).is_err());
+        assert!(PredictorCorrector::new(Ddim::new(), count, 0.1).is_err());
+        for grid in [
+            Respaced::leading,
+            Respaced::trailing,
+            Respaced::linear,
+            Respaced::quadratic,
+        ] {
+            assert!(grid(1000, count).is_err() && grid(count, 10).is_err());
+        }
+        assert!(Karras::new(count).is_err() && UniformLogSnr::new(count).is_err());
+        assert!(Shifted::new(count, 3.0).is_err());
+    }
+    let law = mixture();
+    let field = law.velocity(&Cosine);
+    let x = Tensor::new(&[[1f64, -0.5]], &CPU).unwrap();
+    let solver = Solver::new(Dopri5, Adaptive::new(1e-3, 1e-3).unwrap());
+    for count in [1 << 45, 1 << 62, usize::MAX] {
+        let likelihood = Likelihood::new(&field, Prediction::Velocity, &Cosine);
+        let likelihood = likelihood.hutchinson(Probe::Gaussian, count, Key::from_seed(0));
+        let error = likelihood.unwrap().log_density(&solver, &x);
+        assert!(matches!(error, Err(Error::Range { argument, .. }) if argument == "count"));
+    }
+}
+
+fn thresholds() -> [(&'static str, Box<dyn Threshold>); 2] {
+    [
+        ("static", Box::new(StaticThreshold::new(1.0).unwrap())),
+        ("dynamic", Box::new(DynamicThreshold::new(0.5).unwrap())),
+    ]
+}
+
+#[test]
+fn integers_are_not_bounded() {
+    for dtype in [DType::U8, DType::U32, DType::I64] {
+        let x = Tensor::ones((2, 3), dtype, &CPU).unwrap();
+        for (name, threshold) in thresholds() {
+            let error = threshold.apply(&x).unwrap_err();
+            assert!(
+                matches!(error, Error::DType { argument, .. } if argument == "data"),
+                "{name}"
+            );
+            let copy = |_: &Time, x: &Tensor| Ok(x.clone());
+            let bounded = Thresholded::new(&copy, threshold);
+            let error = advect_core::Field::at(&bounded, &Time::Shared(0.5), &x).unwrap_err();
+            assert!(
+                matches!(error, Error::DType { argument, .. } if argument == "x"),
+                "{name}"
+            );
+        }
+    }
+}
+
+/// Views of a state: as columns, cut out of rows, cut out of columns, and repeated.
+fn views(dtype: DType) -> [(&'static str, Tensor); 4] {
+    let mut rng = Generator::from_seed(6);
+    let mut normal = |rows, columns| rng.normal((rows, columns), dtype, &CPU).unwrap();
+    [
+        ("transposed", normal(2, 6).t().unwrap()),
+        ("rows", normal(8, 2).narrow(0, 1, 6).unwrap()),
+        ("columns", normal(6, 5).narrow(1, 2, 2).unwrap()),
+        ("repeated", normal(1, 2).broadcast_as((6, 2)).unwrap()),
+    ]
+}
+
+#[test]
+fn views_are_as_good_as_copies() {
+    let law = mixture();
+    let field = law.velocity(&Cosine);
+    // A field may answer with a view, too.
+    let answer = |t: &Time, x: &Tensor| {
+        let value = advect_core::Field::at(&field, t, x)?;
+        Ok(value.t()?.contiguous()?.t()?)
+    };
+    let bounded = Thresholded::new(&answer, DynamicThreshold::new(0.9).unwrap());
+    for (view, x) in views(DType::F64) {
+        let copy = x.force_contiguous().unwrap();
+        for (name, sampler) in samplers() {
+            for (field, prediction) in [
+                (&answer as &dyn advect_core::Field, Prediction::Velocity),
+                (&bounded, Prediction::Data),
+            ] {
+                let model = Model::new(field, prediction, &Cosine);
+                let sample = |noise: &Tensor| {
+                    let x = sampler.sample(&model, noise, &mut Generator::from_seed(1));
+                    elements(&x.unwrap())
+                };
+                assert_eq!(sample(&x), sample(&copy), "{name}, {view}");
+                let edited = |data: &Tensor| {
+                    let x = sampler.sample_from(&model, data, &mut Generator::from_seed(1));
+                    elements(&x.unwrap())
+                };
+                assert_eq!(edited(&x), edited(&copy), "{name}, {view}");
+            }
+        }
+        for (name, threshold) in thresholds() {
+            let bound = |x: &Tensor| elements(&threshold.apply(x).unwrap());
+            assert_eq!(bound(&x), bound(&copy), "{name}, {view}");
+        }
+        let likelihood = Likelihood::new(&field, Prediction::Velocity, &Cosine);
+        let likelihood = likelihood.within(0.0, 0.9).unwrap();
+        let few = likelihood
+            .hutchinson(Probe::Gaussian, 2, Key::from_seed(0))
+            .unwrap();
+        let solver = Solver::new(Dopri5, Fixed::steps(4).unwrap());
+        for likelihood in [likelihood, few] {
+            let found = |x: &Tensor| {
+                let density = likelihood.log_density(&solver, x).unwrap();
+                let drawn = likelihood.sample(&solver, x).unwrap();
+                [density.nats, density.x, drawn.nats, drawn.x].map(|x| elements(&x))
+            };
+            assert_eq!(found(&x), found(&copy), "{view}");
+        }
+    }
+}
+
+#[test]
+fn sixteen_bits_are_enough() {
+    let law = mixture();
+    let field = law.velocity(&Cosine);
+    let solver = Solver::new(Dopri5, Fixed::steps(20).unwrap());
+    let exact = Likelihood::new(&field, Prediction::Velocity, &Cosine);
+    let exact = exact.within(0.0, 0.9).unwrap();
+    let few = exact
+        .hutchinson(Probe::Rademacher, 4, Key::from_seed(0))
+        .unwrap();
+    let wide = Generator::from_seed(6)
+        .normal((5, 2), DType::F64, &CPU)
+        .unwrap();
+    for (dtype, tolerance) in [(DType::F16, 0.05), (DType::BF16, 0.3)] {
+        let x = wide.to_dtype(dtype).unwrap();
+        let same = x.to_dtype(DType::F64).unwrap();
+        let near = |a: &Tensor, b: &Tensor, name: &str| {
+            let pairs = elements(a).into_iter().zip(elements(b));
+            let far = pairs.fold(0f64, |d, (a, b)| d.max((a - b).abs() / (1.0 + b.abs())));
+            println!("{dtype:?} {name} {far:.4}");
+            assert!(far < tolerance, "{dtype:?}, {name}: {far}");
+        };
+        for (name, threshold) in thresholds() {
+            let bound = threshold.apply(&x).unwrap();
+            assert_eq!(bound.dtype(), dtype);
+            near(&bound, &threshold.apply(&same).unwrap(), name);
+        }
+        for (name, likelihood) in [("exact", exact), ("estimated", few)] {
+            let (found, expected) = (
+                likelihood.log_density(&solver, &x).unwrap(),
+                likelihood.log_density(&solver, &same).unwrap(),
+            );
+            near(&found.nats, &expected.nats, name);
+            let drawn = likelihood.sample(&solver, &x).unwrap();
+            assert_eq!(drawn.x.dtype(), dtype);
+            near(
+                &drawn.nats,
+                &likelihood.sample(&solver, &same).unwrap().nats,
+                name,
+            );
+        }
+    }
+}
+
+#[test]
+fn zeros_in_messages_have_no_sign() {
+    let texts = [
+        UniformTime::within(4, -0.0, 0.0).unwrap_err().to_string(),
+        GivenTimes::new(&[-0.0, 0.0]).unwrap_err().to_string(),
+        GivenSigmas::new(&[-0.0, 0.0]).unwrap_err().to_string(),
+        Karras::new(4)
+            .and_then(|k| k.range(-0.0, 1.0))
+            .unwrap_err()
+            .to_string(),
+        EdmRule::heun()
+            .churn_range(-0.0, -1.0)
+            .unwrap_err()
+            .to_string(),
+    ];
+    for text in texts {
+        assert!(!text.contains("-0 ") && !text.contains("-0.0"), "{text}");
+    }
+    assert!(Level::at(&Cosine, -0.0).time.is_sign_positive());
+    let nats = Tensor::new(&[-1e-6f64], &CPU).unwrap();
+    let bits = BitsPerDimension::of_levels(&nats, 1).unwrap();
+    assert_eq!(bits.to_string(), "0.0000 bits per dimension (of levels)");
 }

@@ -26,12 +26,14 @@ impl GivenSigmas {
     /// # Errors
     /// [`Error::Range`] unless there are two or more, finite, not negative, and they fall strictly.
     pub fn new(sigmas: &[f64]) -> Result<Self> {
+        // Without the sign of a zero.
+        let sigmas: Vec<f64> = sigmas.iter().map(|s| s + 0.0).collect();
         let inside = sigmas.iter().all(|s| s.is_finite() && *s >= 0.0);
         if sigmas.len() < 2 || !inside || !sigmas.windows(2).all(|w| w[0] > w[1]) {
             let accepted = "two numbers or more that fall, finite and not negative,";
             return Err(Error::range("sigmas", format!("{sigmas:?}"), accepted));
         }
-        Ok(GivenSigmas(sigmas.to_vec()))
+        Ok(GivenSigmas(sigmas))
     }
 }
 

@@ -23,12 +23,14 @@ impl GivenTimes {
     /// # Errors
     /// [`Error::Range`] unless there are two or more, and they rise strictly within \[0, 1\].
     pub fn new(times: &[f64]) -> Result<Self> {
+        // Without the sign of a zero.
+        let times: Vec<f64> = times.iter().map(|t| t + 0.0).collect();
         let inside = times.iter().all(|t| (0.0..=1.0).contains(t));
         if times.len() < 2 || !inside || !times.windows(2).all(|w| w[0] < w[1]) {
             let accepted = "two times or more that rise within [0, 1]";
             return Err(Error::range("times", format!("{times:?}"), accepted));
         }
-        Ok(GivenTimes(times.to_vec()))
+        Ok(GivenTimes(times))
     }
 }
 
@@ -47,7 +49,7 @@ pub(crate) fn span(start: f64, end: f64) -> Result<(f64, f64)> {
     let accepted = "times 0 ≤ start < end ≤ 1";
     Err(Error::range(
         "start, end",
-        format!("{start} to {end}"),
+        format!("{} to {}", start + 0.0, end + 0.0),
         accepted,
     ))
 }

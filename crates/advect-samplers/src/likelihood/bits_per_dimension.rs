@@ -86,7 +86,12 @@ impl fmt::Display for Convention {
 
 impl fmt::Display for BitsPerDimension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.4}", self.mean)?;
+        // Without the sign of what is rounded to zero.
+        let mean = match self.mean.abs() < 5e-5 {
+            true => 0.0,
+            false => self.mean,
+        };
+        write!(f, "{mean:.4}")?;
         if let Some(error) = self.standard_error {
             write!(f, " ± {error:.4}")?;
         }

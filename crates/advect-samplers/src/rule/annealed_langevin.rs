@@ -6,6 +6,7 @@ use advect_ops::combine;
 use candle_core::Tensor;
 
 use super::{Rule, with_data};
+use crate::grid::check_count;
 use crate::{Leg, Level, Run};
 
 /// At each level, `count` Langevin steps `x ← x + ½ δ s + √δ z` with `δ = ε σ²/σ_last²`, where s is the score and σ_last the
@@ -38,10 +39,10 @@ impl AnnealedLangevin {
     /// With so many steps at each level, of size ε at the last one.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for 0 steps, or unless ε is above 0.
+    /// [`Error::Range`](advect_core::Error::Range) for 0 steps or more than 10⁷, or unless ε is above 0.
     pub fn new(count: usize, epsilon: f64) -> Result<Self> {
         Ok(AnnealedLangevin {
-            count: check::at_least_one("count", count)?,
+            count: check_count("count", count)?,
             epsilon: check::positive("epsilon", epsilon)?,
         })
     }

@@ -69,7 +69,7 @@ impl EdmRule {
     /// [`Error::Range`] unless `0 ≤ min ≤ max`.
     pub fn churn_range(self, min: f64, max: f64) -> Result<Self> {
         if !(0.0 <= min && min <= max) {
-            let given = format!("{min} to {max}");
+            let given = format!("{} to {}", min + 0.0, max + 0.0);
             return Err(Error::range("min, max", given, "numbers 0 ≤ min ≤ max"));
         }
         Ok(EdmRule {

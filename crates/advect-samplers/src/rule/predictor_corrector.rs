@@ -7,6 +7,7 @@ use candle_core::Tensor;
 
 use super::Rule;
 use super::annealed_langevin::langevin;
+use crate::grid::check_count;
 use crate::{Leg, Level, Run};
 
 /// A step of another rule, the predictor, and then Langevin steps `x ← x + δ s + √(2 δ) z` at the level it led to.
@@ -39,11 +40,11 @@ impl<P: Rule> PredictorCorrector<P> {
     /// With a predictor, and so many corrector steps of a signal-to-noise ratio.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for 0 steps, or unless the ratio is above 0.
+    /// [`Error::Range`](advect_core::Error::Range) for 0 steps or more than 10⁷, or unless the ratio is above 0.
     pub fn new(predictor: P, count: usize, ratio: f64) -> Result<Self> {
         Ok(PredictorCorrector {
             predictor,
-            count: check::at_least_one("count", count)?,
+            count: check_count("count", count)?,
             ratio: check::positive("ratio", ratio)?,
             by_level: false,
         })

@@ -69,6 +69,7 @@ impl DynamicThreshold {
 impl Threshold for DynamicThreshold {
     fn apply(&self, data: &Tensor) -> Result<Tensor> {
         let batch = check::batch("data", data)?;
+        check::float("data", data)?;
         let rows = data.detach().abs()?.reshape((batch, ()))?;
         let mut rows = rows.to_dtype(DType::F64)?.to_vec2::<f64>()?;
         let factor = |row: &mut Vec<f64>| self.limit / self.quantile(row).max(self.limit);

@@ -19,7 +19,7 @@ pub trait Threshold {
     /// The data, bounded, in the same shape.
     ///
     /// # Errors
-    /// Those of candle.
+    /// [`Error::DType`](advect_core::Error::DType) unless the data is a float; those of candle.
     fn apply(&self, data: &Tensor) -> Result<Tensor>;
 }
 
@@ -76,6 +76,7 @@ impl<'a, F: Field + ?Sized, T: Threshold> Thresholded<'a, F, T> {
 
 impl<F: Field + ?Sized, T: Threshold> Field for Thresholded<'_, F, T> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        check::float("x", x)?;
         let data = self.denoiser.at(t, x)?;
         check::alike("field", &data, "x", x)?;
         // A bound would hide what is not finite.

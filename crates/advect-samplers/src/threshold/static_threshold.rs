@@ -25,6 +25,7 @@ impl StaticThreshold {
 
 impl Threshold for StaticThreshold {
     fn apply(&self, data: &Tensor) -> Result<Tensor> {
+        check::float("data", data)?;
         Ok(data.clamp(-self.limit, self.limit)?)
     }
 }
