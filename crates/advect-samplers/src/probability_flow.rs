@@ -134,6 +134,7 @@ impl<S: Stepper, C: Controller<S>> Sampler for ProbabilityFlow<S, C> {
     }
 
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
+        check_state("x", x)?;
         run.check_start(&self.start(run.model().schedule())?, x)?;
         let (x, steps) = self.integrate(run, x, self.start, self.end)?;
         if !self.denoises || run.halted() {

@@ -8,7 +8,7 @@ use advect_ops::without_graph;
 use candle_core::Tensor;
 
 use crate::observer::{Observer, Reached};
-use crate::start::{check_start, check_state};
+use crate::start::check_start;
 use crate::{Estimate, Leg, Level, Model};
 
 /// What a sampler works with: a [`Model`], noise for each sample by its number, a count of evaluations, and an observer.
@@ -83,7 +83,6 @@ impl<'a> Run<'a> {
     /// # Errors
     /// Typed errors for a state that is empty, no float or not finite; [`Error::Range`] where its mean square can't be that of the path.
     pub fn check_start(&self, level: &Level, x: &Tensor) -> Result<()> {
-        check_state("x", x)?;
         match self.any_start {
             true => Ok(()),
             false => check_start(x, level),

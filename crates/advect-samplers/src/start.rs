@@ -14,8 +14,7 @@ const NEVER: f64 = -20.0;
 /// Typed errors for noise that is empty, no float or not finite; [`Error::Range`] where the mean square is below ¼ or above 4, and the
 /// numbers are too many for chance.
 pub(crate) fn check_noise(noise: &Tensor) -> Result<()> {
-    check_state("noise", noise)?;
-    let mean_square = mean_square(noise)?;
+    let mean_square = mean_square("noise", noise)?;
     if (0.25..=4.0).contains(&mean_square) || may_be(mean_square, noise)? {
         return Ok(());
     }
@@ -27,10 +26,10 @@ pub(crate) fn check_noise(noise: &Tensor) -> Result<()> {
 /// noise.
 ///
 /// # Errors
-/// [`Error::Range`] where it can't be.
+/// Typed errors for a state that is empty, no float or not finite; [`Error::Range`] where it can't be.
 pub(crate) fn check_start(x: &Tensor, level: &Level) -> Result<()> {
     let noise = level.sigma * level.sigma;
-    let mean_square = mean_square(x)?;
+    let mean_square = mean_square("x", x)?;
     let part = mean_square / noise;
     let small = part < 0.25;
     let large = part > 4.0 && level.alpha == 0.0;
@@ -57,9 +56,17 @@ fn told(mean_square: f64) -> String {
     format!("a mean square of {mean_square:.3e}")
 }
 
-fn mean_square(x: &Tensor) -> Result<f64> {
+/// The mean square of a batch of finite floats.
+fn mean_square(argument: &'static str, x: &Tensor) -> Result<f64> {
+    check::batch(argument, x)?;
+    check::float(argument, x)?;
     let sums = shape::sum_squares_per_sample(x)?.to_dtype(DType::F64)?;
-    Ok(sums.sum_all()?.to_scalar::<f64>()? / x.elem_count() as f64)
+    let sum = sums.sum_all()?.to_scalar::<f64>()?;
+    // A finite sum has finite terms; an infinite one may have.
+    if !sum.is_finite() {
+        check::finite(argument, x)?;
+    }
+    Ok(sum / x.elem_count() as f64)
 }
 
 /// Whether so many normal numbers may have this mean square, as part of their variance: by Chernoff's bound of the χ² distribution,
