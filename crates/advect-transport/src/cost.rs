@@ -6,6 +6,9 @@ use candle_core::{DType, Tensor};
 
 use crate::{Points, points};
 
+/// Parts of the largest distance below which a product of matrices doesn't tell distances well, in 64 and in 32 bits.
+const SMALL: f64 = 1e-8;
+const SMALL_OF_32_BITS: f64 = 1e-4;
 /// The dimensions up to which differences are faster than a product of matrices.
 const DIRECT: usize = 16;
 
@@ -16,7 +19,7 @@ const DIRECT: usize = 16;
 /// # fn main() -> advect_core::Result<()> {
 /// let cost = Cost::new(2, 2, vec![1.0, 2.0, 3.0, 4.0])?;
 /// assert_eq!(cost.row(1), [3.0, 4.0]);
-/// assert_eq!(cost.total(&[1, 0]), 5.0);
+/// assert_eq!(cost.total(&[(0, 1), (1, 0)]), 5.0);
 /// # Ok(())
 /// # }
 /// ```
@@ -25,14 +28,20 @@ pub struct Cost {
     values: Vec<f64>,
     rows: usize,
     columns: usize,
+    /// The largest magnitude of a finite cost.
+    largest: f64,
+    has_forbidden: bool,
 }
 
+/// The largest magnitude of costs, whose sums don't overflow.
+const LARGEST: f64 = 1e290;
+
 impl Cost {
-    /// A matrix from its values, row by row.
+    /// A matrix from its values, row by row. A cost of ∞ forbids a pair.
     ///
     /// # Errors
     /// [`Error::Empty`] without rows or columns, [`Error::Shape`] if the number of values is not
-    /// `rows · columns`, [`Error::NonFinite`] for NaN or an infinity, [`Error::Range`] for magnitudes
+    /// `rows · columns`, [`Error::NonFinite`] for NaN or −∞, [`Error::Range`] for finite magnitudes
     /// above 1e290, whose sums could overflow.
     pub fn new(rows: usize, columns: usize, values: Vec<f64>) -> Result<Self> {
         if rows == 0 || columns == 0 {
@@ -44,52 +53,106 @@ impl Cost {
             let accepted = format!("{rows} × {columns} values");
             return Err(Error::shape("cost", &[values.len()], accepted));
         }
-        if let Some(index) = values.iter().position(|c| !c.is_finite()) {
-            return Err(Error::NonFinite {
-                argument: "cost".into(),
-                index,
-                value: values[index],
-            });
-        }
-        if let Some(huge) = values.iter().find(|c| c.abs() > 1e290) {
-            return Err(Error::range("cost", huge, "a magnitude up to 1e290"));
-        }
+        let (largest, has_forbidden) = survey(&values)?;
         Ok(Cost {
             values,
             rows,
             columns,
+            largest,
+            has_forbidden,
         })
     }
 
     /// `c_ij = |x_i − y_j|²` for batches `(n, ...)` and `(m, ...)` of samples of one shape, in f64: by
     /// differences up to 16 dimensions, beyond by a product of matrices in the points' dtype, whose error is about 1e-6
-    /// of the clouds' extent squared for f32, 1e-15 for f64.
+    /// of the clouds' extent squared for f32, 1e-15 for f64. Distances so small that this would be a part of 1e-2 of
+    /// them for f32, 1e-7 for f64, are made by differences, too: that of equal points is 0.
     ///
     /// # Errors
-    /// As [`Points::pair`].
+    /// As [`Points::pair`]; [`Error::Range`] for points whose squared distances are above 1e290 or whose matrix does not fit
+    /// in memory.
     pub fn squared_euclidean(x: &Tensor, y: &Tensor) -> Result<Self> {
         let (x, y) = points::shaped_pair(("x", x), ("y", y))?;
         if x.dim(1)? > DIRECT {
             let (rows, columns) = (x.dim(0)?, y.dim(0)?);
-            let values = match x.dtype() == y.dtype() {
-                true => squared_distances(&x, &y)?,
-                false => squared_distances(&x.to_dtype(DType::F64)?, &y.to_dtype(DType::F64)?)?,
+            size_of_matrix(rows, columns)?;
+            let (wide, small) = match x.dtype() == y.dtype() && x.dtype() != DType::F64 {
+                true => ((x.clone(), y.clone()), SMALL_OF_32_BITS),
+                false => ((x.to_dtype(DType::F64)?, y.to_dtype(DType::F64)?), SMALL),
             };
+            let mut values = squared_distances(&wide.0, &wide.1)?;
             // The distances tell whether the points are finite: a reading of them all is saved.
             if !values.iter().all(|c| c.is_finite()) {
                 check::finite("x", &x)?;
                 check::finite("y", &y)?;
             }
-            return Cost::new(rows, columns, values);
+            by_differences_where_small(&mut values, small, &x, &y)?;
+            return Cost::of_distances(rows, columns, values);
         }
         check::finite("x", &x)?;
         check::finite("y", &y)?;
-        let (x, y) = (Points::from_rows(&x)?, Points::from_rows(&y)?);
-        let mut values = vec![0.0; x.count() * y.count()];
-        for (i, row) in values.chunks_exact_mut(y.count()).enumerate() {
-            x.squared_distances(&y, i, row);
+        Cost::between(&Points::from_rows(&x)?, &Points::from_rows(&y)?)
+    }
+
+    /// [`Cost::squared_euclidean`] of points.
+    ///
+    /// ```
+    /// use advect_transport::{Cost, Points};
+    /// use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let x = Points::new("x", &Tensor::new(&[[0.0f32], [2.0]], &Device::Cpu)?)?;
+    /// assert_eq!(Cost::between(&x, &x)?.row(1), [4.0, 0.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the dimensions of a point differ; [`Error::Range`] as there.
+    pub fn between(x: &Points, y: &Points) -> Result<Self> {
+        if x.dim() != y.dim() {
+            let accepted = format!("points of {} dimensions, as in x,", x.dim());
+            return Err(Error::shape("y", &[y.count(), y.dim()], accepted));
         }
-        Cost::new(x.count(), y.count(), values)
+        if x.dim() > DIRECT {
+            return Cost::squared_euclidean(&x.to_rows()?, &y.to_rows()?);
+        }
+        let mut values = vec![0.0; size_of_matrix(x.count(), y.count())?];
+        for (i, row) in values.chunks_exact_mut(y.count()).enumerate() {
+            x.squared_distances(y, i, row);
+        }
+        Cost::of_distances(x.count(), y.count(), values)
+    }
+
+    /// `√c_ij`: distances of squared distances.
+    ///
+    /// ```
+    /// use advect_transport::Cost;
+    /// # fn main() -> advect_core::Result<()> {
+    /// assert_eq!(Cost::new(1, 2, vec![4.0, 9.0])?.square_roots()?.row(0), [2.0, 3.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a negative cost.
+    pub fn square_roots(mut self) -> Result<Self> {
+        if let Some(negative) = self.values.iter().find(|c| **c < 0.0) {
+            return Err(Error::range("cost", negative, "costs of at least 0"));
+        }
+        self.values.iter_mut().for_each(|c| *c = c.sqrt());
+        self.largest = self.largest.sqrt();
+        Ok(self)
+    }
+
+    /// A matrix of squared distances, which are infinite only where they overflow.
+    fn of_distances(rows: usize, columns: usize, values: Vec<f64>) -> Result<Self> {
+        match Cost::new(rows, columns, values) {
+            Ok(cost) if !cost.has_forbidden => Ok(cost),
+            _ => {
+                let accepted = "points whose squared distances are at most 1e290";
+                Err(Error::range("x, y", "points further apart", accepted))
+            }
+        }
     }
 
     /// `c_ij = 1` where the labels of i and j differ, 0 where they are the same; labels `(n,)` and `(m,)` of u8, u32 or
@@ -113,10 +176,23 @@ impl Cost {
         Cost::new(x.len(), y.len(), rows.concat())
     }
 
-    /// `c_ij + weight · other_ij`.
+    /// `c_ij + weight · other_ij`. Pairs that either forbids are forbidden; an infinite weight forbids those whose other
+    /// cost is above 0.
+    ///
+    /// ```
+    /// use advect_transport::Cost;
+    /// # fn main() -> advect_core::Result<()> {
+    /// let cost = Cost::new(1, 2, vec![1.0, 2.0])?;
+    /// let other = Cost::new(1, 2, vec![0.0, 3.0])?;
+    /// assert_eq!(cost.clone().plus(10.0, &other)?.row(0), [1.0, 32.0]);
+    /// assert_eq!(cost.plus(f64::INFINITY, &other)?.row(0), [1.0, f64::INFINITY]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`] if the matrices are not of one shape; as [`Cost::new`], if a sum is too large.
+    /// [`Error::Shape`] if the matrices are not of one shape; [`Error::Range`] for a weight that is NaN or −∞, for an
+    /// infinite weight of negative costs, and if a sum is above 1e290.
     pub fn plus(mut self, weight: f64, other: &Cost) -> Result<Self> {
         if (other.rows, other.columns) != (self.rows, self.columns) {
             let accepted = format!("({}, {})", self.rows, self.columns);
@@ -126,18 +202,77 @@ impl Cost {
                 accepted,
             ));
         }
-        for (c, o) in self.values.iter_mut().zip(&other.values) {
-            *c += weight * o;
+        if weight.is_nan() || weight == f64::NEG_INFINITY {
+            return Err(Error::range("weight", weight, "a number, or ∞"));
+        }
+        let mut overflows = false;
+        for (c, &o) in self.values.iter_mut().zip(&other.values) {
+            let term = match o {
+                0.0 | f64::INFINITY => o,
+                _ => weight * o,
+            };
+            let sum = *c + term;
+            let may_be_infinite = weight.max(o).max(*c) == f64::INFINITY;
+            overflows |= !(sum.is_finite() || may_be_infinite && sum > 0.0);
+            *c = sum;
+        }
+        if overflows {
+            let accepted = "a weight whose sums are at most 1e290";
+            return Err(Error::range("weight", weight, accepted));
         }
         Cost::new(self.rows, self.columns, self.values)
     }
 
-    /// The difference between the largest and the smallest cost.
+    /// The difference between the largest and the smallest finite cost.
     pub fn spread(&self) -> f64 {
-        let (low, high) = (self.values.iter()).fold((f64::MAX, f64::MIN), |(low, high), &c| {
+        let finite = self.values.iter().filter(|c| **c < f64::INFINITY);
+        let (low, high) = finite.fold((f64::MAX, f64::MIN), |(low, high), &c| {
             (low.min(c), high.max(c))
         });
-        high - low
+        (high - low).max(0.0)
+    }
+
+    /// Whether any cost is ∞.
+    pub fn has_forbidden(&self) -> bool {
+        self.has_forbidden
+    }
+
+    /// The largest magnitude of a finite cost.
+    pub(crate) fn largest(&self) -> f64 {
+        self.largest
+    }
+
+    /// The matrix of costs from columns to rows.
+    pub(crate) fn transposed(&self) -> Self {
+        let mut values = vec![0.0; self.values.len()];
+        for (i, row) in self.values.chunks_exact(self.columns).enumerate() {
+            for (j, c) in row.iter().enumerate() {
+                values[j * self.rows + i] = *c;
+            }
+        }
+        Cost {
+            values,
+            rows: self.columns,
+            columns: self.rows,
+            ..*self
+        }
+    }
+
+    /// Some rows and columns, and at the end a row of zeros, if asked for.
+    pub(crate) fn part(&self, rows: &[usize], columns: &[usize], row_of_zeros: bool) -> Self {
+        let count = rows.len() + usize::from(row_of_zeros);
+        let mut values = Vec::with_capacity(count * columns.len());
+        for i in rows {
+            let row = self.row(*i);
+            values.extend(columns.iter().map(|j| row[*j]));
+        }
+        values.resize(count * columns.len(), 0.0);
+        Cost {
+            values,
+            rows: count,
+            columns: columns.len(),
+            ..*self
+        }
     }
 
     /// The number of rows.
@@ -158,18 +293,76 @@ impl Cost {
         &self.values[i * self.columns..(i + 1) * self.columns]
     }
 
-    /// The total cost of an assignment of rows to columns: `Σ_i c[i][columns[i]]`.
+    /// The total cost of pairs (row, column), as [`assignment`](crate::assignment) returns them.
     ///
     /// # Panics
-    /// Unless there is a column of the matrix for each row.
-    pub fn total(&self, columns: &[usize]) -> f64 {
-        assert_eq!(columns.len(), self.rows);
-        columns
-            .iter()
-            .enumerate()
-            .map(|(i, &j)| self.row(i)[j])
-            .sum()
+    /// Unless all are places of the matrix.
+    pub fn total(&self, pairs: &[(usize, usize)]) -> f64 {
+        pairs.iter().map(|&(i, j)| self.row(i)[j]).sum()
     }
+}
+
+/// The number of costs, if so many can be stored.
+fn size_of_matrix(rows: usize, columns: usize) -> Result<usize> {
+    let size = rows.checked_mul(columns);
+    let fits = |size: &usize| *size <= isize::MAX as usize / size_of::<f64>();
+    size.filter(fits).ok_or_else(|| {
+        let given = format!("{rows} and {columns} points");
+        Error::range("x, y", given, "points whose matrix of costs fits in memory")
+    })
+}
+
+/// Makes squared distances anew where they are below a part of the largest.
+fn by_differences_where_small(values: &mut [f64], part: f64, x: &Tensor, y: &Tensor) -> Result<()> {
+    let bound = part * values.iter().fold(0.0, |a: f64, c| a.max(*c));
+    if !values.iter().any(|c| *c <= bound) {
+        return Ok(());
+    }
+    let rows =
+        |x: &Tensor| -> Result<Vec<f64>> { Ok(x.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?) };
+    let (columns, d) = (y.dim(0)?, x.dim(1)?);
+    let (x, y) = (rows(x)?, rows(y)?);
+    for (values, x) in values.chunks_exact_mut(columns).zip(x.chunks_exact(d)) {
+        for (c, y) in values.iter_mut().zip(y.chunks_exact(d)) {
+            if *c <= bound {
+                *c = x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The largest magnitude of finite costs, and whether there are forbidden pairs.
+fn survey(values: &[f64]) -> Result<(f64, bool)> {
+    let (mut largest, mut has_forbidden) = (0f64, false);
+    for chunk in values.chunks(1024) {
+        // Without an early exit the loop vectorises.
+        let within = chunk.iter().fold(true, |ok, c| ok & (c.abs() <= LARGEST));
+        if within {
+            largest = chunk
+                .iter()
+                .fold(largest, |largest, c| largest.max(c.abs()));
+            continue;
+        }
+        for c in chunk {
+            match *c {
+                f64::INFINITY => has_forbidden = true,
+                c if !c.is_finite() => {
+                    let first = |c: &f64| c.is_nan() || *c == f64::NEG_INFINITY;
+                    return Err(Error::NonFinite {
+                        argument: "cost".into(),
+                        index: values.iter().position(first).unwrap_or(0),
+                        value: c,
+                    });
+                }
+                c if c.abs() > LARGEST => {
+                    return Err(Error::range("cost", c, "a magnitude up to 1e290, or ∞"));
+                }
+                c => largest = largest.max(c.abs()),
+            }
+        }
+    }
+    Ok((largest, has_forbidden))
 }
 
 #[cfg(test)]

@@ -10,17 +10,22 @@
 //! let x = Tensor::new(&[[0.0f64], [1.0], [2.0]], &Device::Cpu)?;
 //! let y = Tensor::new(&[[2.1f64], [0.1], [1.1]], &Device::Cpu)?;
 //! let cost = Cost::squared_euclidean(&x, &y)?;
-//! assert_eq!(assignment(&cost)?, [1, 2, 0]); // row i goes to column assignment[i]
+//! assert_eq!(assignment(&cost)?, [(0, 1), (1, 2), (2, 0)]); // pairs (row, column)
 //! # Ok(())
 //! # }
 //! ```
 
 mod assignment;
 mod cost;
+mod exact_plan;
 mod points;
+mod scan;
+mod simplex;
 mod sinkhorn;
+mod weights;
 
 pub use assignment::assignment;
 pub use cost::Cost;
+pub use exact_plan::{Entry, ExactPlan};
 pub use points::Points;
 pub use sinkhorn::{Plan, Sinkhorn};

@@ -109,6 +109,42 @@ impl Points {
         self.dim
     }
 
+    /// The largest magnitude of a coordinate.
+    pub fn largest(&self) -> f64 {
+        self.coordinates
+            .iter()
+            .fold(0.0, |a: f64, b| a.max(b.abs()))
+    }
+
+    /// The points with all coordinates multiplied by a number.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        self.coordinates.iter_mut().for_each(|c| *c *= factor);
+        self
+    }
+
+    /// The points seen from an origin.
+    ///
+    /// # Panics
+    /// Unless the origin has [`Points::dim`] numbers.
+    #[must_use]
+    pub fn seen_from(mut self, origin: &[f64]) -> Self {
+        assert_eq!(origin.len(), self.dim);
+        let coordinates = self.coordinates.chunks_exact_mut(self.count);
+        for (coordinates, o) in coordinates.zip(origin) {
+            coordinates.iter_mut().for_each(|c| *c -= o);
+        }
+        self
+    }
+
+    /// The mean of the points.
+    pub fn mean(&self) -> Vec<f64> {
+        let count = self.count as f64;
+        let coordinates = self.coordinates.chunks_exact(self.count);
+        let mean = coordinates.map(|c| c.iter().map(|c| c / count).sum());
+        mean.collect()
+    }
+
     /// The dot products of all points with a direction.
     ///
     /// # Panics
@@ -144,5 +180,22 @@ impl Points {
                 *sum += difference * difference;
             }
         }
+    }
+
+    /// `|x_i − y_j|²` for one point `y_j` of `others`, by differences.
+    ///
+    /// # Panics
+    /// Unless both points are there and the dimensions are equal.
+    pub fn squared_distance(&self, others: &Points, i: usize, j: usize) -> f64 {
+        assert!(i < self.count && j < others.count && self.dim == others.dim);
+        let mine = self.coordinates.iter().skip(i).step_by(self.count);
+        let theirs = others.coordinates.iter().skip(j).step_by(others.count);
+        mine.zip(theirs).map(|(x, y)| (x - y) * (x - y)).sum()
+    }
+
+    /// The points as rows, `(n, d)`.
+    pub(crate) fn to_rows(&self) -> Result<Tensor> {
+        let columns = Tensor::from_slice(&self.coordinates, (self.dim, self.count), &Device::Cpu)?;
+        Ok(columns.t()?.contiguous()?)
     }
 }

@@ -20,13 +20,14 @@ fn exact_costs_and_permutations() {
             continue;
         };
         let cost = Cost::squared_euclidean(&matrix(&row["x"]), &matrix(&row["y"])).unwrap();
-        let columns = assignment(&cost).unwrap();
+        let pairs = assignment(&cost).unwrap();
+        let columns: Vec<usize> = pairs.iter().map(|pair| pair.1).collect();
         let expected: Vec<usize> = permutation
             .iter()
             .map(|v| v.as_u64().unwrap() as usize)
             .collect();
         assert_eq!(columns, expected);
-        let mean = cost.total(&columns) / columns.len() as f64;
+        let mean = cost.total(&pairs) / pairs.len() as f64;
         assert_relative_eq!(
             mean,
             row["exact_cost"].as_f64().unwrap(),

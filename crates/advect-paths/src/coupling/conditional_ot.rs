@@ -77,7 +77,8 @@ impl Coupling for ConditionalOt<'_> {
             _ => Cost::squared_euclidean(self.of_x0, self.of_x1)?,
         };
         let cost = squared_distances(x0, x1)?.plus(self.weight, &differences)?;
-        Pairs::permutation(assignment(&cost)?, x0.device())
+        let columns = assignment(&cost)?.into_iter().map(|(_, j)| j).collect();
+        Pairs::permutation(columns, x0.device())
     }
 }
 

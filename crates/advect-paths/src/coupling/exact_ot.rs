@@ -29,7 +29,8 @@ pub struct ExactOt;
 impl Coupling for ExactOt {
     fn pair(&self, x0: &Tensor, x1: &Tensor, _: &mut Generator) -> Result<Pairs> {
         check_points(x0, x1)?;
-        let columns = assignment(&squared_distances(x0, x1)?)?;
+        let pairs = assignment(&squared_distances(x0, x1)?)?;
+        let columns = pairs.into_iter().map(|(_, j)| j).collect();
         Pairs::permutation(columns, x0.device())
     }
 }

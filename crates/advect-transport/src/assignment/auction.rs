@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use pulp::Simd;
 
 use super::FREE;
-use super::scan::Scanner;
 use crate::Cost;
+use crate::scan::Scanner;
 
 /// The first ε is this fraction of the range of costs, the last one the n-th part of another; each is a
 /// fraction of the one before. Found by timing on point clouds of 256 to 2,000 points.

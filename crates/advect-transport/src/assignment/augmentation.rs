@@ -4,8 +4,13 @@
 use pulp::Simd;
 
 use super::FREE;
-use super::scan::{Frontier, Scanner};
 use crate::Cost;
+use crate::scan::{Frontier, Scanner};
+
+/// There are ties where fewer than one of so many free rows found a path.
+const FEW: usize = 4;
+/// Differences that may be rounding, as a part of costs and prices.
+const ROUNDING: f64 = 1.0 / (1u64 << 46) as f64;
 
 /// A partial assignment in which every assigned row has a column that it prefers at the prices.
 struct Matching {
@@ -14,9 +19,9 @@ struct Matching {
     price: Vec<f64>,
 }
 
-/// The cheapest assignment, begun at given prices.
+/// The cheapest assignment, begun at given prices; the column of each row, and the prices that prove it but for rounding.
 #[inline(always)]
-pub(super) fn assign<S: Simd>(simd: S, cost: &Cost, price: Vec<f64>) -> Vec<usize> {
+pub(super) fn assign<S: Simd>(simd: S, cost: &Cost, price: Vec<f64>) -> (Vec<usize>, Vec<f64>) {
     let n = cost.rows();
     let mut matching = Matching {
         column_of: vec![FREE; n],
@@ -43,7 +48,7 @@ pub(super) fn assign<S: Simd>(simd: S, cost: &Cost, price: Vec<f64>) -> Vec<usiz
         search.phase(simd, cost, &mut matching, &free);
         free.retain(|&i| matching.column_of[i] == FREE);
     }
-    matching.column_of
+    (matching.column_of, matching.price)
 }
 
 /// A search for shortest paths from all free rows at once: a forest with a tree for each free row.
@@ -96,6 +101,7 @@ impl Search {
         for &(column, distance) in &self.settled {
             matching.price[column] += distance - reached;
         }
+        let paths = ends.len();
         for end in ends {
             let mut column = end;
             // Each row on the path takes the column it was reached from, and passes on its own.
@@ -103,6 +109,49 @@ impl Search {
                 let row = self.frontier.through(column);
                 matching.row_of[column] = row;
                 std::mem::swap(&mut matching.column_of[row], &mut column);
+            }
+        }
+        if FEW * paths < free.len() {
+            self.match_ties(cost, matching, free);
+        }
+    }
+
+    /// Where costs tie, one tree takes columns that others could have had. At the new prices rows of the forest prefer
+    /// settled columns; this looks for paths from the free rows that are left, along edges that are preferred but for rounding.
+    fn match_ties(&self, cost: &Cost, matching: &mut Matching, free: &[usize]) {
+        let mut open: Vec<usize> = self.settled.iter().map(|(column, _)| *column).collect();
+        open.sort_unstable();
+        // The rows of a path, each with the column that it was reached from.
+        let mut path: Vec<(usize, usize)> = Vec::new();
+        for &root in free {
+            if matching.column_of[root] != FREE {
+                continue;
+            }
+            path.push((root, FREE));
+            while let Some(&(i, from)) = path.last() {
+                let row = cost.row(i);
+                let reduced = |j: usize| row[j] - matching.price[j];
+                let least = match from {
+                    FREE => (self.settled.iter().map(|settled| reduced(settled.0)))
+                        .fold(f64::INFINITY, f64::min),
+                    from => reduced(from),
+                };
+                let preferred = open.iter().position(|&j| {
+                    reduced(j) <= least + ROUNDING * (row[j].abs() + matching.price[j].abs())
+                });
+                let Some(k) = preferred else {
+                    path.pop();
+                    continue;
+                };
+                let mut column = open.swap_remove(k);
+                if matching.row_of[column] != FREE {
+                    path.push((matching.row_of[column], column));
+                    continue;
+                }
+                for (i, from) in path.drain(..).rev() {
+                    (matching.row_of[column], matching.column_of[i]) = (i, column);
+                    column = from;
+                }
             }
         }
     }

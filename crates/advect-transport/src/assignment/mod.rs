@@ -1,46 +1,123 @@
 //! The linear assignment problem, `min over permutations π of Σ_i c[i][π(i)]`, exactly.
 //!
-//! Both stages keep prices `v` of the columns; a row prefers the columns where `c[i][j] − v[j]` is least.
+//! The first two stages keep prices `v` of the columns; a row prefers the columns where `c[i][j] − v[j]` is least.
 //! [`auction`] finds prices at which most rows prefer different columns. [`augmentation`] starts from
 //! them, gives each row a column that it prefers if that is free, and assigns the others along shortest
-//! augmenting paths. The first stage may stop anywhere: the second is exact from any prices.
+//! augmenting paths. The first stage may stop anywhere: the second is exact from any prices, but for rounding. A
+//! [`certificate`] then tells whether rounding left the assignment in doubt; what it doesn't pass goes on in
+//! [`simplex`], whose last steps are in exact numbers.
+//!
+//! Equal rows and equal columns, forbidden pairs, and unequal numbers of rows and columns make it a transport
+//! problem between [`classes`], which [`simplex`] solves from the start.
 
 mod auction;
 mod augmentation;
-mod scan;
+mod certificate;
+mod classes;
 
-use advect_core::{Error, Result};
+use advect_core::Result;
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::Cost;
+use crate::{Cost, simplex};
+use classes::Classes;
 
 /// No partner.
 const FREE: usize = usize::MAX;
 
-/// The cheapest assignment of rows to columns: `assignment[i]` is the column of row `i`, a permutation.
+/// The cheapest assignment of rows to columns: pairs (row, column), in the order of the rows. Each row of a square matrix
+/// has one, so that the columns are a permutation; of a matrix that is not square, the smaller side is assigned.
 ///
-/// Exact up to rounding in f64; O(n³) at worst. The answer does not depend on the machine's vector
+/// The assignment is exact: no other has a smaller sum of the costs as they are stored, of whatever magnitudes they are. Pairs of
+/// cost ∞ are never made. It takes O(n³) time at worst, and the answer does not depend on the machine's vector
 /// instructions.
 ///
+/// ```
+/// use advect_transport::{Cost, assignment};
+/// # fn main() -> advect_core::Result<()> {
+/// let cost = Cost::new(2, 3, vec![1.0, 5.0, f64::INFINITY, 1.0, 2.0, 9.0])?;
+/// assert_eq!(assignment(&cost)?, [(0, 0), (1, 1)]);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
-/// [`Error::Shape`] unless the matrix is square.
-pub fn assignment(cost: &Cost) -> Result<Vec<usize>> {
-    if cost.rows() != cost.columns() {
-        let given = [cost.rows(), cost.columns()];
-        return Err(Error::shape("cost", &given, "a square matrix"));
+/// [`Error::Range`](advect_core::Error::Range) if every assignment has a pair of cost ∞.
+pub fn assignment(cost: &Cost) -> Result<Vec<(usize, usize)>> {
+    if cost.rows() > cost.columns() {
+        let pairs = assignment(&cost.transposed())?;
+        let mut pairs: Vec<_> = pairs.into_iter().map(|(j, i)| (i, j)).collect();
+        pairs.sort_unstable();
+        return Ok(pairs);
     }
-    Ok(Arch::new().dispatch(Assign(cost)))
+    let (rows, columns) = (Classes::of_rows(cost), Classes::of_columns(cost));
+    let is_square = cost.rows() == cost.columns();
+    let few_equals =
+        10 * rows.members.len() * columns.members.len() > 3 * cost.rows() * cost.columns();
+    let column_of = match is_square && few_equals && !cost.has_forbidden() {
+        true => one_by_one(cost)?,
+        false => by_classes(cost, &rows, &columns)?,
+    };
+    Ok(column_of.into_iter().enumerate().collect())
+}
+
+/// The columns of the rows of a square matrix.
+fn one_by_one(cost: &Cost) -> Result<Vec<usize>> {
+    let found = Arch::new().dispatch(Assign(cost));
+    match found.is_certain {
+        true => Ok(found.column_of),
+        false => simplex::improve(cost, &found.column_of, &found.price),
+    }
+}
+
+/// The columns of the rows, as many as columns or fewer.
+fn by_classes(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usize>> {
+    let (mut supplies, demands) = (rows.sizes(), columns.sizes());
+    let rest = cost.columns() - cost.rows();
+    let smaller = cost.part(
+        &rows.representatives().collect::<Vec<_>>(),
+        &columns.representatives().collect::<Vec<_>>(),
+        rest > 0,
+    );
+    if rest > 0 {
+        // Columns that are left over.
+        supplies.push(rest as u64);
+    }
+    let solution = simplex::solve(&smaller, &supplies, &demands)?;
+    let mut column_of = vec![FREE; cost.rows()];
+    let mut free_rows: Vec<_> = rows.members.iter().map(|class| class.iter()).collect();
+    let mut free_columns: Vec<_> = columns.members.iter().map(|class| class.iter()).collect();
+    for (a, b, count) in solution.flows {
+        if let Some(free_rows) = free_rows.get_mut(a) {
+            let pairs = free_rows.zip(&mut free_columns[b]);
+            for (i, j) in pairs.take(count as usize) {
+                column_of[*i] = *j;
+            }
+        }
+    }
+    Ok(column_of)
 }
 
 struct Assign<'a>(&'a Cost);
 
+struct Assigned {
+    column_of: Vec<usize>,
+    price: Vec<f64>,
+    is_certain: bool,
+}
+
 impl WithSimd for Assign<'_> {
-    type Output = Vec<usize>;
+    type Output = Assigned;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Vec<usize> {
-        let prices = auction::prices(simd, self.0);
-        augmentation::assign(simd, self.0, prices)
+    fn with_simd<S: Simd>(self, simd: S) -> Assigned {
+        let price = auction::prices(simd, self.0);
+        let (column_of, price) = augmentation::assign(simd, self.0, price);
+        let is_certain = certificate::is_certain(simd, self.0, &column_of, &price);
+        Assigned {
+            column_of,
+            price,
+            is_certain,
+        }
     }
 }
 
@@ -67,15 +144,20 @@ mod tests {
         best(cost, 0, &mut vec![false; cost.columns()])
     }
 
-    fn is_permutation(p: &[usize]) -> bool {
-        let mut sorted = p.to_vec();
+    fn columns(pairs: &[(usize, usize)]) -> Vec<usize> {
+        pairs.iter().map(|pair| pair.1).collect()
+    }
+
+    fn is_permutation(pairs: &[(usize, usize)]) -> bool {
+        let mut sorted = columns(pairs);
         sorted.sort_unstable();
-        sorted.into_iter().eq(0..p.len())
+        pairs.iter().map(|pair| pair.0).eq(0..pairs.len()) && sorted.into_iter().eq(0..pairs.len())
     }
 
     /// Optimality without a second solver: no cycle of exchanges lowers the cost (Bellman–Ford on the
     /// residual graph finds no negative cycle).
-    fn is_optimal(cost: &Cost, p: &[usize]) -> bool {
+    fn is_optimal(cost: &Cost, pairs: &[(usize, usize)]) -> bool {
+        let p = columns(pairs);
         let n = p.len();
         let mut distance = vec![0.0; n];
         let mut changed = true;
@@ -153,7 +235,7 @@ mod tests {
                 .iter()
                 .flat_map(|a| y.iter().map(move |b| (a - 7.0 * b).powi(2)));
             let cost = Cost::new(n, n, values.collect()).unwrap();
-            let p = assignment(&cost).unwrap();
+            let p = columns(&assignment(&cost).unwrap());
             // In one dimension the optimal assignment is monotone.
             let rank = |v: &[f64]| -> Vec<usize> {
                 let mut order: Vec<usize> = (0..n).collect();
@@ -163,11 +245,5 @@ mod tests {
             let (x, y) = (rank(&x), rank(&y));
             assert!((0..n).all(|k| p[x[k]] == y[k]));
         }
-    }
-
-    #[test]
-    fn rectangles_are_refused() {
-        let cost = Cost::new(1, 2, vec![0.0; 2]).unwrap();
-        assert!(matches!(assignment(&cost), Err(Error::Shape { .. })));
     }
 }

@@ -5,27 +5,28 @@
 
 use pulp::Simd;
 
-use super::FREE;
+/// No place.
+const NONE: usize = usize::MAX;
 
 /// Columns in a block.
 const BLOCK: usize = 64;
 
 /// What a row thinks of the columns: its preferred one and the next best.
-pub(super) struct Preference {
-    pub(super) first: usize,
-    pub(super) least: f64,
+pub(crate) struct Preference {
+    pub(crate) first: usize,
+    pub(crate) least: f64,
     /// The least `c[j] − v[j]` of all other columns; infinite if there is no other.
-    pub(super) next: f64,
+    pub(crate) next: f64,
 }
 
 /// Scratch space for [`Scanner::preference`].
-pub(super) struct Scanner {
+pub(crate) struct Scanner {
     reduced: Vec<f64>,
     minima: Vec<f64>,
 }
 
 impl Scanner {
-    pub(super) fn new(n: usize) -> Self {
+    pub(crate) fn new(n: usize) -> Self {
         Scanner {
             reduced: vec![0.0; n],
             minima: vec![0.0; n.div_ceil(BLOCK)],
@@ -34,12 +35,48 @@ impl Scanner {
 
     /// The two least of `row[j] − price[j]`.
     #[inline(always)]
-    pub(super) fn preference<S: Simd>(
+    pub(crate) fn preference<S: Simd>(
         &mut self,
         simd: S,
         row: &[f64],
         price: &[f64],
     ) -> Preference {
+        self.reduce(simd, row, price);
+        let (first, least) = find_minimum(&self.reduced, &self.minima);
+        let block = first / BLOCK;
+        self.reduced[first] = f64::INFINITY;
+        let rest = self.reduced.chunks(BLOCK).nth(block).unwrap_or(&[]);
+        self.minima[block] = rest.iter().copied().fold(f64::INFINITY, f64::min);
+        let next = self.minima.iter().copied().fold(f64::INFINITY, f64::min);
+        Preference { first, least, next }
+    }
+
+    /// Calls `visit` for each column where `row[j] − price[j]` is at most `bound`. Returns the least of all.
+    #[inline(always)]
+    pub(crate) fn near<S: Simd>(
+        &mut self,
+        simd: S,
+        row: &[f64],
+        price: &[f64],
+        bound: f64,
+        mut visit: impl FnMut(usize),
+    ) -> f64 {
+        self.reduce(simd, row, price);
+        let mut least = f64::INFINITY;
+        let blocks = self.reduced.chunks(BLOCK).zip(&self.minima).enumerate();
+        for (k, (block, &minimum)) in blocks {
+            least = least.min(minimum);
+            if minimum <= bound {
+                let near = block.iter().enumerate().filter(|(_, r)| **r <= bound);
+                near.for_each(|(j, _)| visit(k * BLOCK + j));
+            }
+        }
+        least
+    }
+
+    /// Writes `row[j] − price[j]`, and the least of each block.
+    #[inline(always)]
+    fn reduce<S: Simd>(&mut self, simd: S, row: &[f64], price: &[f64]) {
         let blocks = row
             .chunks(BLOCK)
             .zip(price.chunks(BLOCK))
@@ -59,18 +96,11 @@ impl Scanner {
                 *minimum = minimum.min(*out);
             }
         }
-        let (first, least) = find_minimum(&self.reduced, &self.minima);
-        let block = first / BLOCK;
-        self.reduced[first] = f64::INFINITY;
-        let rest = self.reduced.chunks(BLOCK).nth(block).unwrap_or(&[]);
-        self.minima[block] = rest.iter().copied().fold(f64::INFINITY, f64::min);
-        let next = self.minima.iter().copied().fold(f64::INFINITY, f64::min);
-        Preference { first, least, next }
     }
 }
 
 /// Tentative distances of all columns from the free rows, in a search for shortest paths.
-pub(super) struct Frontier {
+pub(crate) struct Frontier {
     /// −∞ where the distance is final.
     distance: Vec<f64>,
     /// The row through which the distance comes; as f64, which moves in the same vectors.
@@ -81,7 +111,7 @@ pub(super) struct Frontier {
 }
 
 impl Frontier {
-    pub(super) fn new(n: usize) -> Self {
+    pub(crate) fn new(n: usize) -> Self {
         Frontier {
             distance: vec![0.0; n],
             through: vec![0.0; n],
@@ -91,18 +121,18 @@ impl Frontier {
     }
 
     /// Forgets all distances.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.distance.fill(f64::INFINITY);
     }
 
     /// The row through which the shortest path to a column comes.
-    pub(super) fn through(&self, column: usize) -> usize {
+    pub(crate) fn through(&self, column: usize) -> usize {
         self.through[column] as usize
     }
 
     /// Lowers the distances to `offset + row[j] − price[j]` where that is less.
     #[inline(always)]
-    pub(super) fn relax<S: Simd>(
+    pub(crate) fn relax<S: Simd>(
         &mut self,
         simd: S,
         row: &[f64],
@@ -159,7 +189,7 @@ impl Frontier {
     }
 
     /// Makes the least open distance final; returns its column and itself.
-    pub(super) fn pop(&mut self) -> (usize, f64) {
+    pub(crate) fn pop(&mut self) -> (usize, f64) {
         let (column, least) = find_minimum(&self.distance, &self.minima);
         self.distance[column] = f64::NEG_INFINITY;
         let block = column / BLOCK;
@@ -182,5 +212,5 @@ fn find_minimum(values: &[f64], minima: &[f64]) -> (usize, f64) {
     }
     let start = block * BLOCK;
     let place = values[start..].iter().position(|&value| value == least);
-    (place.map_or(FREE, |k| start + k), least)
+    (place.map_or(NONE, |k| start + k), least)
 }

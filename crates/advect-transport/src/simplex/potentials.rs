@@ -1,0 +1,177 @@
+//! The potentials `f_i + g_j = c_ij` on the edges of a tree, and the search for an edge where they are dearer than the cost.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::number::Number;
+use super::tree::{NONE, Tree};
+use crate::Cost;
+use crate::scan::Scanner;
+
+/// What rounding exact numbers to floats can hide, as a part of the potentials.
+const ROUNDING: f64 = 1.0 / (1u64 << 47) as f64;
+
+/// The costs of a problem, with a number for forbidden pairs that no sum of others reaches.
+#[derive(Clone, Copy)]
+pub(super) struct Costs<'a> {
+    pub(super) matrix: &'a Cost,
+    pub(super) forbidden: f64,
+}
+
+impl Costs<'_> {
+    fn at(&self, (i, j): (usize, usize)) -> f64 {
+        self.matrix.row(i)[j].min(self.forbidden)
+    }
+}
+
+/// Potentials of a tree's nodes.
+pub(super) struct Potentials<P> {
+    values: Vec<P>,
+    unit: i32,
+    /// The same as floats.
+    rows: Vec<f64>,
+    columns: Vec<f64>,
+    /// A bound of the columns' magnitudes.
+    largest: f64,
+    scanner: Scanner,
+    /// The row that is looked at next.
+    next: usize,
+}
+
+/// An edge that the basis should have, and by how much it is cheaper than the potentials say: a negative number.
+pub(super) struct Entering<P> {
+    pub(super) row: usize,
+    pub(super) column: usize,
+    reduced: P,
+}
+
+impl<P: Number> Potentials<P> {
+    /// The potentials of a tree; that of the root is 0.
+    pub(super) fn new(costs: Costs<'_>, tree: &Tree, unit: i32) -> Self {
+        let columns = costs.matrix.columns();
+        let mut potentials = Potentials {
+            values: vec![P::of(0.0, unit); tree.parent.len()],
+            unit,
+            rows: vec![0.0; tree.rows],
+            columns: vec![0.0; columns],
+            largest: 0.0,
+            scanner: Scanner::new(columns),
+            next: 0,
+        };
+        potentials.renew(costs, tree);
+        potentials
+    }
+
+    /// Computes all potentials anew.
+    pub(super) fn renew(&mut self, costs: Costs<'_>, tree: &Tree) {
+        tree.descend(tree.root, |node, parent| {
+            let value = match parent {
+                NONE => P::of(0.0, self.unit),
+                _ => {
+                    let cost = P::of(costs.at(tree.edge(node)), self.unit);
+                    cost.minus(self.values[parent])
+                }
+            };
+            self.set(tree.rows, node, value);
+        });
+    }
+
+    fn set(&mut self, rows: usize, node: usize, value: P) {
+        self.values[node] = value;
+        let float = value.approximate(self.unit);
+        match node.checked_sub(rows) {
+            None => self.rows[node] = float,
+            Some(column) => {
+                self.columns[column] = float;
+                self.largest = self.largest.max(float.abs());
+            }
+        }
+    }
+
+    /// Follows an exchange that brought in an edge, whose lower end is `top` now.
+    pub(super) fn follow(&mut self, tree: &Tree, entering: &Entering<P>, top: usize) {
+        let top_is_row = top < tree.rows;
+        tree.descend(top, |node, _| {
+            let value = match (node < tree.rows) == top_is_row {
+                true => self.values[node].plus(entering.reduced),
+                false => self.values[node].minus(entering.reduced),
+            };
+            self.set(tree.rows, node, value);
+        });
+    }
+
+    /// An edge whose reduced cost `c_ij − f_i − g_j` is negative: the least of the next row that has any; none if all are
+    /// at least 0, which proves that the tree is optimal if the numbers are exact.
+    pub(super) fn entering(&mut self, costs: Costs<'_>) -> Option<Entering<P>> {
+        Arch::new().dispatch(Search {
+            potentials: self,
+            costs,
+        })
+    }
+
+    fn enter(&self, costs: Costs<'_>, (row, column): (usize, usize)) -> Entering<P> {
+        let cost = P::of(costs.matrix.row(row)[column], self.unit);
+        let potentials = (self.values[row], self.values[self.rows.len() + column]);
+        Entering {
+            row,
+            column,
+            reduced: cost.minus(potentials.0).minus(potentials.1),
+        }
+    }
+
+    /// The edge of a row that is cheapest by exact numbers, if it is negative, among those where floats don't exclude that.
+    fn exactly(&self, costs: Costs<'_>, i: usize, bound: f64) -> Option<Entering<P>> {
+        let columns = costs.matrix.row(i).iter().zip(&self.columns).enumerate();
+        let near = columns.filter(|(_, (c, g))| *c - *g <= bound);
+        let edges = near.map(|(j, _)| self.enter(costs, (i, j)));
+        let negative = edges.filter(|edge| edge.reduced.is_negative());
+        let value = |edge: &Entering<P>| edge.reduced.approximate(self.unit);
+        negative.min_by(|a, b| value(a).total_cmp(&value(b)))
+    }
+
+    /// The potentials as floats: those of the rows, and those of the columns.
+    pub(super) fn into_floats(self) -> (Vec<f64>, Vec<f64>) {
+        (self.rows, self.columns)
+    }
+}
+
+struct Search<'a, P> {
+    potentials: &'a mut Potentials<P>,
+    costs: Costs<'a>,
+}
+
+impl<P: Number> WithSimd for Search<'_, P> {
+    type Output = Option<Entering<P>>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        let Search { potentials, costs } = self;
+        let rows = potentials.rows.len();
+        for _ in 0..rows {
+            let i = potentials.next;
+            potentials.next = if i + 1 == rows { 0 } else { i + 1 };
+            let row = costs.matrix.row(i);
+            let preference = potentials
+                .scanner
+                .preference(simd, row, &potentials.columns);
+            let (f, j) = (potentials.rows[i], preference.first);
+            match P::ROUNDING {
+                Some(part) => {
+                    let rounding = part * (f.abs() + potentials.columns[j].abs());
+                    if preference.least - f < -rounding {
+                        return Some(potentials.enter(costs, (i, j)));
+                    }
+                }
+                None => {
+                    let rounding = ROUNDING * (f.abs() + potentials.largest) + f64::MIN_POSITIVE;
+                    if preference.least <= f + rounding {
+                        let found = potentials.exactly(costs, i, f + rounding);
+                        if found.is_some() {
+                            return found;
+                        }
+                    }
+                }
+            }
+        }
+        None
+    }
+}
