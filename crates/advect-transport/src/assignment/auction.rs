@@ -15,27 +15,67 @@ const FIRST: f64 = 1.0 / 8.0;
 const LAST: f64 = 1.0 / 5.0;
 const FACTOR: f64 = 1.0 / 5.0;
 
-/// Column prices at which most rows prefer different columns.
-///
-/// Free rows bid for the column that they prefer, so much that they would still be content if it were ε
-/// dearer, and evict its owner. A round ends when few rows are free: the last of them cost most, and
-/// nothing hangs on them here.
-#[inline(always)]
-pub(super) fn prices<S: Simd>(simd: S, cost: &Cost) -> Vec<f64> {
-    let n = cost.rows();
-    let mut price = cost.row(0).to_vec();
-    let mut highest = f64::NEG_INFINITY;
-    for i in 0..n {
-        for (v, &c) in price.iter_mut().zip(cost.row(i)) {
-            *v = v.min(c);
-            highest = highest.max(c);
+/// The range that counts is at most this multiple of a small cost: beyond, costs forbid pairs rather than order them.
+const RANGE: f64 = 1e4;
+/// The small cost: one of so many.
+const SMALL: usize = 50;
+/// How many costs are looked at for it.
+const SAMPLE: usize = 1024;
+
+/// Prices of columns, and the ε at which they were found.
+pub(super) struct Auction {
+    pub(super) price: Vec<f64>,
+    epsilon: f64,
+    scanner: Scanner,
+}
+
+impl Auction {
+    /// Prices at which most rows prefer different columns.
+    #[inline(always)]
+    pub(super) fn new<S: Simd>(simd: S, cost: &Cost) -> Self {
+        let n = cost.rows();
+        let mut price = cost.row(0).to_vec();
+        let mut highest = f64::NEG_INFINITY;
+        for i in 0..n {
+            for (v, &c) in price.iter_mut().zip(cost.row(i)) {
+                *v = v.min(c);
+                highest = highest.max(c);
+            }
         }
+        let range = highest - price.iter().copied().fold(f64::INFINITY, f64::min);
+        let range = match small(cost, &price) {
+            0.0 => range,
+            small => range.min(RANGE * small),
+        };
+        let last = LAST * range / n as f64;
+        let mut auction = Auction {
+            price,
+            epsilon: FIRST * range,
+            scanner: Scanner::new(n),
+        };
+        while auction.epsilon > 0.0 {
+            auction.round(simd, cost);
+            if auction.epsilon <= last {
+                break;
+            }
+            auction.epsilon = (FACTOR * auction.epsilon).max(last);
+        }
+        auction
     }
-    let range = highest - price.iter().copied().fold(f64::INFINITY, f64::min);
-    let mut scanner = Scanner::new(n);
-    let mut epsilon = FIRST * range;
-    let last = LAST * range / n as f64;
-    while epsilon > 0.0 {
+
+    /// One more round, with a smaller ε.
+    #[inline(always)]
+    pub(super) fn refine<S: Simd>(&mut self, simd: S, cost: &Cost) {
+        self.epsilon *= FACTOR;
+        self.round(simd, cost);
+    }
+
+    /// Free rows bid for the column that they prefer, so much that they would still be content if it were ε
+    /// dearer, and evict its owner. The round ends when few rows are free: the last of them cost most, and
+    /// nothing hangs on them here.
+    #[inline(always)]
+    fn round<S: Simd>(&mut self, simd: S, cost: &Cost) {
+        let n = cost.rows();
         let mut owner = vec![FREE; n];
         let mut free: VecDeque<usize> = (0..n).collect();
         // Where ε is below the rounding of the prices, bids may change nothing: their number is bounded.
@@ -44,19 +84,28 @@ pub(super) fn prices<S: Simd>(simd: S, cost: &Cost) -> Vec<f64> {
                 break;
             }
             let Some(i) = free.pop_front() else { break };
-            let preference = scanner.preference(simd, cost.row(i), &price);
+            let preference = self.scanner.preference(simd, cost.row(i), &self.price);
             if preference.next.is_finite() {
-                price[preference.first] -= preference.next - preference.least + epsilon;
+                self.price[preference.first] -= preference.next - preference.least + self.epsilon;
             }
             let evicted = std::mem::replace(&mut owner[preference.first], i);
             if evicted != FREE {
                 free.push_back(evicted);
             }
         }
-        if epsilon <= last {
-            break;
-        }
-        epsilon = (FACTOR * epsilon).max(last);
     }
-    price
+}
+
+/// A small one among the costs beyond the least of their columns.
+fn small(cost: &Cost, least: &[f64]) -> f64 {
+    let n = cost.rows();
+    let place = |k: usize| (k.wrapping_mul(7919) % n, k.wrapping_mul(104_729) % n);
+    let costs = (0..SAMPLE).map(|k| {
+        let (i, j) = place(k);
+        cost.row(i)[j] - least[j]
+    });
+    let mut costs: Vec<f64> = costs.collect();
+    *costs
+        .select_nth_unstable_by(SAMPLE / SMALL, f64::total_cmp)
+        .1
 }

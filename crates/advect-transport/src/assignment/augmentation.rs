@@ -4,6 +4,7 @@
 use pulp::Simd;
 
 use super::FREE;
+use super::auction::Auction;
 use crate::Cost;
 use crate::scan::{Frontier, Scanner};
 
@@ -19,23 +20,31 @@ struct Matching {
     price: Vec<f64>,
 }
 
-/// The cheapest assignment, begun at given prices; the column of each row, and the prices that prove it but for rounding.
+/// Prices are refined while more than three of four rows prefer a column that another has.
+const MANY: (usize, usize) = (3, 4);
+/// ... and while that leaves fewer than so many of ten without.
+const GAIN: usize = 9;
+
+/// The cheapest assignment, begun at the prices of an auction; the column of each row, and the prices that prove it but for
+/// rounding.
 #[inline(always)]
-pub(super) fn assign<S: Simd>(simd: S, cost: &Cost, price: Vec<f64>) -> (Vec<usize>, Vec<f64>) {
+pub(super) fn assign<S: Simd>(
+    simd: S,
+    cost: &Cost,
+    mut auction: Auction,
+) -> (Vec<usize>, Vec<f64>) {
     let n = cost.rows();
-    let mut matching = Matching {
-        column_of: vec![FREE; n],
-        row_of: vec![FREE; n],
-        price,
-    };
     let mut scanner = Scanner::new(n);
-    let mut free = Vec::new();
-    for i in 0..n {
-        let first = scanner.preference(simd, cost.row(i), &matching.price).first;
-        if matching.row_of[first] == FREE {
-            (matching.row_of[first], matching.column_of[i]) = (i, first);
-        } else {
-            free.push(i);
+    let (mut matching, mut free) = first_choices(simd, cost, &mut scanner, auction.price.clone());
+    while MANY.1 * free.len() > MANY.0 * n {
+        auction.refine(simd, cost);
+        let next = first_choices(simd, cost, &mut scanner, auction.price.clone());
+        let gains = 10 * next.1.len() < GAIN * free.len();
+        if next.1.len() < free.len() {
+            (matching, free) = next;
+        }
+        if !gains {
+            break;
         }
     }
     let mut search = Search {
@@ -49,6 +58,32 @@ pub(super) fn assign<S: Simd>(simd: S, cost: &Cost, price: Vec<f64>) -> (Vec<usi
         free.retain(|&i| matching.column_of[i] == FREE);
     }
     (matching.column_of, matching.price)
+}
+
+/// Gives each row the column that it prefers, if that is free; and the rows that got none.
+#[inline(always)]
+fn first_choices<S: Simd>(
+    simd: S,
+    cost: &Cost,
+    scanner: &mut Scanner,
+    price: Vec<f64>,
+) -> (Matching, Vec<usize>) {
+    let n = cost.rows();
+    let mut matching = Matching {
+        column_of: vec![FREE; n],
+        row_of: vec![FREE; n],
+        price,
+    };
+    let mut free = Vec::new();
+    for i in 0..n {
+        let first = scanner.preference(simd, cost.row(i), &matching.price).first;
+        if matching.row_of[first] == FREE {
+            (matching.row_of[first], matching.column_of[i]) = (i, first);
+        } else {
+            free.push(i);
+        }
+    }
+    (matching, free)
 }
 
 /// A search for shortest paths from all free rows at once: a forest with a tree for each free row.

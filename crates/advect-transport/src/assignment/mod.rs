@@ -19,6 +19,7 @@ use advect_core::Result;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::{Cost, simplex};
+use auction::Auction;
 use classes::Classes;
 
 /// No partner.
@@ -110,8 +111,8 @@ impl WithSimd for Assign<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Assigned {
-        let price = auction::prices(simd, self.0);
-        let (column_of, price) = augmentation::assign(simd, self.0, price);
+        let auction = Auction::new(simd, self.0);
+        let (column_of, price) = augmentation::assign(simd, self.0, auction);
         let is_certain = certificate::is_certain(simd, self.0, &column_of, &price);
         Assigned {
             column_of,
