@@ -1,9 +1,9 @@
 //! The energy distance (Székely and Rizzo 2013).
 
 use advect_core::Result;
-use advect_transport::Points;
 use candle_core::Tensor;
 
+use crate::scaled::Scaled;
 use crate::{at_least_two, finite, mean_between, mean_within};
 
 /// `2 E|X − Y| − E|X − X'| − E|Y − Y'|`, estimated without bias from batches `(n, ...)` and `(m, ...)`: 0
@@ -24,15 +24,14 @@ use crate::{at_least_two, finite, mean_between, mean_within};
 ///
 /// # Errors
 /// [`Error::Shape`](advect_core::Error::Shape) for samples of different dimensions,
-/// [`Error::Range`](advect_core::Error::Range) for fewer than two samples; `Empty` and `NonFinite` errors.
+/// [`Error::Range`](advect_core::Error::Range) for fewer than two samples, and where it overflows; `Empty` and `NonFinite` errors.
 pub fn energy_distance(x: &Tensor, y: &Tensor) -> Result<f64> {
-    let (x, y) = Points::pair(x, y)?;
+    let Scaled { x, y, unit } = Scaled::new(("x", x), ("y", y))?;
     at_least_two(&x, &y)?;
-    finite(
-        2.0 * mean_between(&x, &y, f64::sqrt)
-            - mean_within(&x, f64::sqrt)
-            - mean_within(&y, f64::sqrt),
-    )
+    let distance = 2.0 * mean_between(&x, &y, f64::sqrt)
+        - mean_within(&x, f64::sqrt)
+        - mean_within(&y, f64::sqrt);
+    finite("x, y", distance * unit)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! | metric | compares |
 //! | --- | --- |
-//! | [`wasserstein2`] | two samples, exactly, by optimal assignment |
+//! | [`wasserstein2`], [`wasserstein1`] | two samples, exactly, by optimal transport |
+//! | [`wasserstein2_weighted`], [`wasserstein1_weighted`] | two samples with weights |
 //! | [`sliced_wasserstein2`] | two samples, along random directions |
 //! | [`energy_distance`] | two samples |
 //! | [`mmd2`] | two samples, by a Gaussian kernel |
@@ -26,6 +27,8 @@ mod energy;
 mod mmd;
 mod nearest_neighbour;
 mod path_energy;
+mod quantiles;
+mod scaled;
 mod sliced;
 mod wasserstein;
 
@@ -34,7 +37,7 @@ pub use mmd::{median_bandwidth, mmd2};
 pub use nearest_neighbour::{nearest_neighbour_labels, nearest_neighbour_two_sample};
 pub use path_energy::{normalized_path_energy_error, path_energy};
 pub use sliced::sliced_wasserstein2;
-pub use wasserstein::wasserstein2;
+pub use wasserstein::{wasserstein1, wasserstein1_weighted, wasserstein2, wasserstein2_weighted};
 
 use advect_transport::Points;
 
@@ -74,14 +77,11 @@ fn at_least_two(x: &Points, y: &Points) -> advect_core::Result<()> {
 }
 
 /// Accepts a result that did not overflow.
-fn finite(value: f64) -> advect_core::Result<f64> {
+fn finite(argument: &'static str, value: f64) -> advect_core::Result<f64> {
     if value.is_finite() {
         return Ok(value);
     }
-    let accepted = "samples whose squared distances do not overflow";
-    Err(advect_core::Error::range(
-        "x, y",
-        format!("a result of {value}"),
-        accepted,
-    ))
+    let given = format!("a result of {value}");
+    let accepted = "numbers for which it is finite";
+    Err(advect_core::Error::range(argument, given, accepted))
 }

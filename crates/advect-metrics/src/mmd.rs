@@ -1,9 +1,9 @@
 //! The maximum mean discrepancy (Gretton et al. 2012).
 
-use advect_core::{Result, check};
-use advect_transport::Points;
+use advect_core::{Error, Result, check};
 use candle_core::Tensor;
 
+use crate::scaled::Scaled;
 use crate::{at_least_two, finite, mean_between, mean_within};
 
 /// `MMD² = E k(X, X') + E k(Y, Y') − 2 E k(X, Y)` with the Gaussian kernel
@@ -26,30 +26,43 @@ use crate::{at_least_two, finite, mean_between, mean_within};
 /// ```
 ///
 /// # Errors
-/// [`Error::Range`](advect_core::Error::Range) unless the bandwidth is above 0 and there are two samples
-/// each; [`Error::Shape`](advect_core::Error::Shape) for different dimensions; `Empty` and `NonFinite`.
+/// [`Error::Range`] unless the bandwidth is above 0 and there are two samples
+/// each; [`Error::Shape`] for different dimensions; `Empty` and `NonFinite`.
 pub fn mmd2(x: &Tensor, y: &Tensor, bandwidth: f64) -> Result<f64> {
     check::positive("bandwidth", bandwidth)?;
-    let (x, y) = Points::pair(x, y)?;
+    let Scaled { x, y, unit } = Scaled::new(("x", x), ("y", y))?;
     at_least_two(&x, &y)?;
-    let kernel = |d2: f64| (-0.5 * (d2.sqrt() / bandwidth).powi(2)).exp();
-    finite(mean_within(&x, kernel) + mean_within(&y, kernel) - 2.0 * mean_between(&x, &y, kernel))
+    let bandwidth = bandwidth / unit;
+    let kernel = |d2: f64| match d2 {
+        0.0 => 1.0,
+        _ => (-0.5 * (d2.sqrt() / bandwidth).powi(2)).exp(),
+    };
+    finite(
+        "x, y",
+        mean_within(&x, kernel) + mean_within(&y, kernel) - 2.0 * mean_between(&x, &y, kernel),
+    )
 }
 
 /// The median distance between points of `x` and points of `y`: a usual bandwidth.
 ///
 /// # Errors
-/// [`Error::Shape`](advect_core::Error::Shape) for samples of different dimensions; `Empty` and
-/// `NonFinite` errors.
+/// [`Error::Shape`] for samples of different dimensions; [`Error::Range`] where the median overflows, or for more pairs
+/// than fit in memory; `Empty` and `NonFinite` errors.
 pub fn median_bandwidth(x: &Tensor, y: &Tensor) -> Result<f64> {
-    let (x, y) = Points::pair(x, y)?;
-    let mut distances = vec![0.0; x.count() * y.count()];
+    let Scaled { x, y, unit } = Scaled::new(("x", x), ("y", y))?;
+    let count = x.count().checked_mul(y.count());
+    let count = count.filter(|count| *count <= isize::MAX as usize / size_of::<f64>());
+    let count = count.ok_or_else(|| {
+        let given = format!("{} and {} samples", x.count(), y.count());
+        Error::range("x, y", given, "samples whose distances fit in memory")
+    })?;
+    let mut distances = vec![0.0; count];
     for (i, row) in distances.chunks_exact_mut(y.count()).enumerate() {
         x.squared_distances(&y, i, row);
     }
     let middle = distances.len() / 2;
     let (_, median, _) = distances.select_nth_unstable_by(middle, f64::total_cmp);
-    Ok(median.sqrt())
+    finite("x, y", median.sqrt() * unit)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use advect_core::{Result, check};
 use advect_transport::Points;
 use candle_core::Tensor;
 
+use crate::scaled::Scaled;
+
 /// The leave-one-out accuracy of a 1-nearest-neighbour classifier that tells the points of `x` from those
 /// of `y` (Lopez-Paz and Oquab 2017): 0.5 if they come from one distribution, near 1 if `y` is unlike
 /// `x`, below 0.5 if `y` copies `x`.
@@ -30,7 +32,7 @@ use candle_core::Tensor;
 /// [`Error::Shape`](advect_core::Error::Shape) for samples of different dimensions; `Empty` and
 /// `NonFinite` errors.
 pub fn nearest_neighbour_two_sample(x: &Tensor, y: &Tensor) -> Result<f64> {
-    let (x, y) = Points::pair(x, y)?;
+    let Scaled { x, y, .. } = Scaled::new(("x", x), ("y", y))?;
     let right = |mine: &Points, other: &Points| {
         let mut among_mine = vec![0.0; mine.count()];
         let mut among_other = vec![0.0; other.count()];
@@ -71,8 +73,11 @@ pub fn nearest_neighbour_labels(
     labels: &Tensor,
     classes: usize,
 ) -> Result<Vec<usize>> {
-    let (queries, references) =
-        Points::pair_named(("queries", queries), ("references", references))?;
+    let Scaled {
+        x: queries,
+        y: references,
+        ..
+    } = Scaled::new(("queries", queries), ("references", references))?;
     let labels = check::labels("labels", labels, references.count(), classes)?;
     let mut row = vec![0.0; references.count()];
     let nearest = |i| {

@@ -3,6 +3,9 @@
 use advect_core::{Error, Result, check, shape};
 use candle_core::{DType, Tensor};
 
+use crate::finite;
+use crate::scaled::unit;
+
 /// `E ∫ |dx/dt|² dt` of trajectories through `states` at `times`, taken as straight between them:
 /// `Σ_k mean_i |x_{k+1} − x_k|² / (t_{k+1} − t_k)`. For Euler steps this is the integral of |v|².
 ///
@@ -18,12 +21,15 @@ use candle_core::{DType, Tensor};
 ///
 /// # Errors
 /// [`Error::Range`] unless the times are strictly increasing and as many as the states, at least two;
-/// [`Error::Shape`] for states of different shapes; `Empty` and `NonFinite` errors.
+/// [`Error::Shape`] for states of different shapes; [`Error::Range`] where the energy overflows; `Empty`, `DType` and `NonFinite` errors.
 pub fn path_energy(times: &[f64], states: &[Tensor]) -> Result<f64> {
     if times.len() < 2 || times.len() != states.len() {
         let given = format!("{} times for {} states", times.len(), states.len());
         return Err(Error::range("times", given, "one per state, at least two"));
     }
+    check::float("states", &states[0])?;
+    check::batch("states", &states[0])?;
+    check::finite("states", &states[0])?;
     let mut energy = 0.0;
     for (t, x) in times.windows(2).zip(states.windows(2)) {
         let h = t[1] - t[0];
@@ -35,12 +41,14 @@ pub fn path_energy(times: &[f64], states: &[Tensor]) -> Result<f64> {
             ));
         }
         check::alike("states", &x[1], "the first one", &x[0])?;
+        check::finite("states", &x[1])?;
         let way = (x[1].to_dtype(DType::F64)? - x[0].to_dtype(DType::F64)?)?;
-        check::finite("states", &way)?;
-        let squares = shape::sum_per_sample(&way.sqr()?)?;
-        energy += squares.mean_all()?.to_scalar::<f64>()? / h;
+        // In a unit in which the squares neither over- nor underflow.
+        let unit = unit(way.abs()?.max_all()?.to_scalar::<f64>()?);
+        let squares = shape::sum_per_sample(&(way / unit)?.sqr()?)?;
+        energy += squares.mean_all()?.to_scalar::<f64>()? / h * unit * unit;
     }
-    Ok(energy)
+    finite("states", energy)
 }
 
 /// `|energy − W₂²| / W₂²`: 0 for optimal transport, whose path energy is W₂² (Benamou and Brenier 2000).
@@ -51,9 +59,15 @@ pub fn path_energy(times: &[f64], states: &[Tensor]) -> Result<f64> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Range`] unless `energy` is not below 0 and `wasserstein2` above 0, both finite.
+/// [`Error::Range`] unless `energy` is not below 0 and `wasserstein2` above 0, both finite, and where the error overflows.
 pub fn normalized_path_energy_error(energy: f64, wasserstein2: f64) -> Result<f64> {
     check::non_negative("energy", energy)?;
-    let best = check::positive("wasserstein2", wasserstein2)?.powi(2);
-    Ok((energy - best).abs() / best)
+    check::positive("wasserstein2", wasserstein2)?;
+    let best = wasserstein2.powi(2);
+    let error = match best.is_normal() {
+        true => (energy - best).abs() / best,
+        // The square is beyond the numbers, but the quotient need not be.
+        false => (energy / wasserstein2 / wasserstein2 - 1.0).abs(),
+    };
+    finite("energy", error)
 }

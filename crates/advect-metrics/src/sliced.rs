@@ -1,11 +1,16 @@
 //! The sliced 2-Wasserstein distance (Bonneel et al. 2015).
 
-use advect_core::{Generator, Result, check};
+use advect_core::{Error, Generator, Result, check};
 use advect_transport::Points;
 use candle_core::Tensor;
 use rand_distr::StandardNormal;
 
 use crate::finite;
+use crate::quantiles::{between_sorted, sorted};
+use crate::scaled::Scaled;
+
+/// Projections beyond this take hours.
+const MOST: usize = 1 << 24;
 
 /// `(mean over directions θ of W₂²(θ·x, θ·y))^½`, with `projections` directions drawn uniformly from
 /// the sphere, for batches `(n, ...)` and `(m, ...)`.
@@ -25,8 +30,8 @@ use crate::finite;
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`](advect_core::Error::Shape) for samples of different dimensions;
-/// [`Error::Range`](advect_core::Error::Range) for 0 projections; `Empty` and `NonFinite` errors.
+/// [`Error::Shape`] for samples of different dimensions;
+/// [`Error::Range`] for 0 projections or more than 2²⁴; `Empty` and `NonFinite` errors.
 pub fn sliced_wasserstein2(
     x: &Tensor,
     y: &Tensor,
@@ -34,56 +39,24 @@ pub fn sliced_wasserstein2(
     rng: &mut Generator,
 ) -> Result<f64> {
     check::at_least_one("projections", projections)?;
-    let (x, y) = Points::pair(x, y)?;
+    if projections > MOST {
+        return Err(Error::range(
+            "projections",
+            projections,
+            format!("at most {MOST}"),
+        ));
+    }
+    let Scaled { x, y, unit } = Scaled::new(("x", x), ("y", y))?;
+    // Projections of clouds far from the origin would lose digits to their offset.
+    let origin = x.mean();
+    let (x, y) = (x.seen_from(&origin), y.seen_from(&origin));
     let mut sum = 0.0;
     for _ in 0..projections {
         let mut direction: Vec<f64> = rng.values(&StandardNormal, x.dim());
         let length = direction.iter().map(|v| v * v).sum::<f64>().sqrt();
         direction.iter_mut().for_each(|v| *v /= length);
-        let project = |points: &Points| {
-            let mut values = points.project(&direction);
-            values.sort_by(f64::total_cmp);
-            values
-        };
-        sum += squared_distance_of_sorted(&project(&x), &project(&y));
+        let project = |points: &Points| sorted(points.project(&direction));
+        sum += between_sorted(&project(&x), &project(&y), |way| way * way);
     }
-    finite((sum / projections as f64).sqrt())
-}
-
-/// `∫ (F⁻¹(u) − G⁻¹(u))² du` of two sorted samples of any sizes.
-fn squared_distance_of_sorted(x: &[f64], y: &[f64]) -> f64 {
-    let (n, m) = (x.len(), y.len());
-    let (mut i, mut j, mut done, mut sum) = (0, 0, 0, 0.0);
-    // Quantiles in units of 1/(n m), so that the steps of both functions are whole numbers.
-    while i < n && j < m {
-        let next = ((i + 1) * m).min((j + 1) * n);
-        sum += (next - done) as f64 * (x[i] - y[j]).powi(2);
-        done = next;
-        i += usize::from(next == (i + 1) * m);
-        j += usize::from(next == (j + 1) * n);
-    }
-    sum / (n as f64 * m as f64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_dimension_of_unequal_sizes() {
-        // Against doubling and tripling the samples to equal sizes.
-        let (x, y) = ([0.0, 1.0, 5.0], [-1.0, 2.0]);
-        let repeated: f64 = [
-            (0.0, -1.0),
-            (0.0, -1.0),
-            (1.0, -1.0),
-            (1.0, 2.0),
-            (5.0, 2.0),
-            (5.0, 2.0),
-        ]
-        .map(|(a, b): (f64, f64)| (a - b).powi(2))
-        .iter()
-        .sum();
-        assert!((squared_distance_of_sorted(&x, &y) - repeated / 6.0).abs() < 1e-14);
-    }
+    finite("x, y", (sum / projections as f64).sqrt() * unit)
 }
