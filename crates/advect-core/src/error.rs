@@ -12,6 +12,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, with the argument's name, what was given and what is accepted.
 ///
+/// Control characters, which names of files and of what is in them may hold, are escaped where an error is displayed, so
+/// that they don't reach a terminal.
+///
 /// ```
 /// use advect_core::Error;
 /// let e = Error::range("sigma_min", 1.5, "a number in [0, 1)");
@@ -21,7 +24,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A tensor has the wrong rank or the wrong size along some dimension.
-    #[error("{argument}: shape {given:?} was given, {accepted} is accepted")]
+    #[error(
+        "{}: shape {given:?} was given, {} is accepted",
+        Plain(argument),
+        Plain(accepted)
+    )]
     Shape {
         /// The argument's name.
         argument: Cow<'static, str>,
@@ -31,7 +38,11 @@ pub enum Error {
         accepted: String,
     },
     /// A tensor has the wrong element type.
-    #[error("{argument}: dtype {given:?} was given, {accepted} is accepted")]
+    #[error(
+        "{}: dtype {given:?} was given, {} is accepted",
+        Plain(argument),
+        Plain(accepted)
+    )]
     DType {
         /// The argument's name.
         argument: Cow<'static, str>,
@@ -51,7 +62,12 @@ pub enum Error {
         accepted: String,
     },
     /// A value lies outside what is accepted.
-    #[error("{argument}: {given} was given, {accepted} is accepted")]
+    #[error(
+        "{}: {} was given, {} is accepted",
+        Plain(argument),
+        Plain(given),
+        Plain(accepted)
+    )]
     Range {
         /// The argument's name.
         argument: Cow<'static, str>,
@@ -93,7 +109,7 @@ pub enum Error {
         reason: String,
     },
     /// A file could not be read, written or understood.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", Plain(&path.to_string_lossy().replace('\n', "\\n")), Plain(reason))]
     File {
         /// The file.
         path: PathBuf,
@@ -103,6 +119,21 @@ pub enum Error {
     /// An error of the tensor library.
     #[error(transparent)]
     Candle(candle_core::Error),
+}
+
+/// A text with its control characters, but for ends of lines, escaped.
+struct Plain<'a>(&'a str);
+
+impl Display for Plain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let is_bad = |c: char| c.is_control() && c != '\n';
+        let mut rest = self.0;
+        while let Some((at, bad)) = rest.char_indices().find(|(_, c)| is_bad(*c)) {
+            write!(f, "{}{}", &rest[..at], bad.escape_default())?;
+            rest = &rest[at + bad.len_utf8()..];
+        }
+        f.write_str(rest)
+    }
 }
 
 impl Error {
@@ -215,5 +246,16 @@ mod tests {
         assert!(matches!(error, Error::Range { argument, .. } if argument == "sigma"));
         let error = through(Error::Candle(candle_core::Error::Msg("theirs".into())));
         assert!(matches!(error, Error::Candle(candle_core::Error::Msg(_))));
+    }
+
+    #[test]
+    fn control_characters_are_escaped() {
+        let error = Error::file("a\x1b[2J\n.png", "tensor \"b\u{9b}\x07\":\nno");
+        assert_eq!(
+            error.to_string(),
+            "a\\u{1b}[2J\\n.png: tensor \"b\\u{9b}\\u{7}\":\nno"
+        );
+        let error = Error::range("w\r".to_string(), "\x08", "é");
+        assert_eq!(error.to_string(), "w\\r: \\u{8} was given, é is accepted");
     }
 }
