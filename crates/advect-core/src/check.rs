@@ -279,6 +279,43 @@ pub fn at_least_one(argument: &'static str, count: usize) -> Result<usize> {
     Ok(count)
 }
 
+/// Accepts a shape whose elements, of so many bytes each, can be counted and fit the memory. Returns their number.
+///
+/// ```
+/// use advect_core::check;
+/// # fn main() -> advect_core::Result<()> {
+/// assert_eq!(check::memory("shape", &[2, 3], 8)?, 6);
+/// assert!(check::memory("shape", &[1 << 62, 4], 8).is_err());
+/// assert!(check::memory("count", &[1 << 60], 8).is_err());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Range`] if their number overflows, or the memory is not to be had.
+pub fn memory(argument: &'static str, shape: &[usize], bytes: usize) -> Result<usize> {
+    // Asking the allocator takes long beside what few elements take.
+    const SMALL: usize = 1 << 20;
+    let fits = |count: &usize| {
+        let mut probe = Vec::<u8>::new();
+        let granted =
+            *count <= SMALL || probe.try_reserve_exact(count.saturating_mul(bytes)).is_ok();
+        // An allocation that nobody looks at may be left out, and taken for granted.
+        std::hint::black_box(&probe);
+        granted
+    };
+    // Sizes of 0 count as 1 at first: the others may overflow before the 0 comes.
+    let most = (shape.iter()).try_fold(1usize, |count, &size| count.checked_mul(size.max(1)));
+    let count = most.map(|_| shape.iter().product());
+    count.filter(fits).ok_or_else(|| {
+        let given = match shape {
+            [count] => count.to_string(),
+            shape => format!("{shape:?}"),
+        };
+        Error::range(argument, given, "what fits the memory")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
+use crate::key::SPLITS;
 use crate::{Error, Key, Result, check, parallel};
 
 /// Elements that share one stretch of random words; each stretch can be filled by its own thread.
@@ -16,6 +17,8 @@ const BLOCK: usize = 4096;
 const STRIDE: u128 = 1 << 24;
 /// Words of a stream.
 const WORDS: u128 = 1 << 68;
+/// Positions of a key that have numbers and a split of their own.
+const POSITIONS: u64 = SPLITS;
 
 /// Goes to a place in a stream: word by word where it is near, as a jump makes a whole buffer anew.
 fn seek(rng: &mut ChaCha8Rng, place: u128) {
@@ -66,7 +69,7 @@ impl Generator {
     }
 
     /// The generator with this key, after `position` draws: what [`Generator::key`] and
-    /// [`Generator::position`] tell.
+    /// [`Generator::position`] tell. After 2⁶³ − 2 draws a generator goes on at the beginning of another key.
     pub fn resume(key: Key, position: u64) -> Self {
         Generator { key, position }
     }
@@ -76,27 +79,27 @@ impl Generator {
         self.key
     }
 
-    /// How many draws were made.
+    /// How many draws were made from the key.
     pub fn position(&self) -> u64 {
         self.position
     }
 
     /// A fresh key, independent of all other draws and of the key's children. Counts as one draw.
     pub fn split(&mut self) -> Key {
-        let position = self.advance();
-        self.key.splits().child(position)
+        let (key, position) = self.advance();
+        key.splits().child(position)
     }
 
     /// The numbers of the next draw, as a generator for the `rand` ecosystem.
     pub fn stream(&mut self) -> ChaCha8Rng {
-        let position = self.advance();
-        self.key.stream(position)
+        let (key, position) = self.advance();
+        key.stream(position)
     }
 
     /// Independent standard normal numbers, N(0, 1).
     ///
     /// # Errors
-    /// [`Error::DType`] unless the dtype is a float.
+    /// [`Error::DType`] unless the dtype is a float, [`Error::Range`] for a shape beyond the memory.
     pub fn normal(
         &mut self,
         shape: impl Into<Shape>,
@@ -120,7 +123,8 @@ impl Generator {
     /// yields 1; other ranges may reach their end by rounding.
     ///
     /// # Errors
-    /// [`Error::Range`] for an empty or infinite range, [`Error::DType`] unless the dtype is a float.
+    /// [`Error::Range`] for a range that is empty, infinite or beyond what the dtype holds, and for a shape beyond the memory;
+    /// [`Error::DType`] unless the dtype is a float.
     pub fn uniform(
         &mut self,
         range: Range<f64>,
@@ -137,12 +141,16 @@ impl Generator {
                 "a finite range a..b with a < b",
             ));
         }
-        let bits = match dtype {
-            DType::BF16 => 8,
-            DType::F16 => 11,
-            DType::F32 => 24,
-            _ => 53,
+        let (bits, largest) = match dtype {
+            DType::BF16 => (8, 3.3895313892515355e38),
+            DType::F16 => (11, 65_504.0),
+            DType::F32 => (24, f64::from(f32::MAX)),
+            _ => (53, f64::MAX),
         };
+        if range.start.abs().max(range.end.abs()) > largest {
+            let accepted = format!("a range within ±{largest:e}, the largest number of {dtype:?},");
+            return Err(Error::range("range", format!("{range:?}"), accepted));
+        }
         let scale = f64::from(bits).exp2();
         let cut = StandardUniform.map(|u: f64| range.start + width * ((u * scale).floor() / scale));
         self.sample(&cut, shape, dtype, device)
@@ -151,7 +159,7 @@ impl Generator {
     /// Independent draws of any distribution of the `rand` ecosystem, in f64 and then rounded.
     ///
     /// # Errors
-    /// [`Error::DType`] unless the dtype is a float.
+    /// As [`Generator::normal`].
     pub fn sample<D: Distribution<f64> + Sync>(
         &mut self,
         distribution: &D,
@@ -161,7 +169,8 @@ impl Generator {
     ) -> Result<Tensor> {
         check::float_dtype("dtype", dtype)?;
         let shape = shape.into();
-        let values = self.values(distribution, shape.elem_count());
+        let count = check::memory("shape", shape.dims(), size_of::<f64>())?;
+        let values = self.values(distribution, count)?;
         // Casting before the move halves what travels to a device.
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?
             .to_dtype(dtype)?
@@ -169,21 +178,24 @@ impl Generator {
     }
 
     /// Independent draws of a distribution as a vector on the host.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for more than fit the memory.
     pub fn values<D: Distribution<f64> + Sync>(
         &mut self,
         distribution: &D,
         count: usize,
-    ) -> Vec<f64> {
-        let position = self.advance();
+    ) -> Result<Vec<f64>> {
+        check::memory("count", &[count], size_of::<f64>())?;
+        let (key, position) = self.advance();
         let mut values = vec![0.0; count];
-        let key = self.key;
         let blocks = values.chunks_mut(BLOCK).enumerate().collect();
         parallel::each(blocks, 5 * count, |(block, values): (usize, &mut [f64])| {
             let mut rng = key.stream(position);
             rng.set_word_pos(block as u128 * STRIDE);
             values.fill_with(|| distribution.sample(&mut rng));
         });
-        values
+        Ok(values)
     }
 
     /// Standard normal numbers with the shape, dtype and device of `x`, whose samples, along the first dimension, are
@@ -220,7 +232,7 @@ impl Generator {
     ///
     /// # Errors
     /// [`Error::Range`] for numbers beyond those that have noise of their own: 2⁶⁸ over 4 to 8 times the width, which is 2⁵⁴
-    /// for images of 3 × 32 × 32.
+    /// for images of 3 × 32 × 32; for more numbers than fit the memory.
     pub fn values_by_sample<D: Distribution<f64> + Sync>(
         &mut self,
         distribution: &D,
@@ -238,11 +250,10 @@ impl Generator {
             );
             return Err(Error::range("first", first, accepted));
         }
-        let count = samples.checked_mul(width);
-        let count = count.ok_or_else(|| Error::range("samples", samples, "fewer samples"))?;
-        let (position, key) = (self.advance(), self.key);
+        let count = check::memory("samples", &[samples, width], size_of::<f64>())?;
+        let (key, position) = self.advance();
         let mut values = vec![0.0; count];
-        let nanoseconds = 5 * values.len() + 50 * samples;
+        let nanoseconds = (5 * count).saturating_add(samples.saturating_mul(50));
         let piece = parallel::piece(samples, 1, nanoseconds);
         let pieces = values.chunks_mut((piece * width).max(1)).enumerate();
         parallel::each(
@@ -263,7 +274,7 @@ impl Generator {
     /// Independent uniform integers in `range`, as u32.
     ///
     /// # Errors
-    /// [`Error::Range`] for an empty range.
+    /// [`Error::Range`] for an empty range, and for a shape beyond the memory.
     pub fn integers(
         &mut self,
         range: Range<u32>,
@@ -273,10 +284,9 @@ impl Generator {
         let shape = shape.into();
         let distribution = rand::distr::Uniform::try_from(range.clone())
             .map_err(|_| Error::range("range", format!("{range:?}"), "a range a..b with a < b"))?;
+        let count = check::memory("shape", shape.dims(), size_of::<u32>())?;
         let mut rng = self.stream();
-        let values: Vec<u32> = (0..shape.elem_count())
-            .map(|_| distribution.sample(&mut rng))
-            .collect();
+        let values: Vec<u32> = (0..count).map(|_| distribution.sample(&mut rng)).collect();
         Ok(Tensor::from_vec(values, shape, device)?)
     }
 
@@ -284,18 +294,23 @@ impl Generator {
     /// [`Tensor::index_select`].
     ///
     /// # Errors
-    /// [`Error::Range`] if `n` does not fit u32.
+    /// [`Error::Range`] if `n` does not fit u32, or the indices don't fit the memory.
     pub fn permutation(&mut self, n: usize, device: &Device) -> Result<Tensor> {
         let end = u32::try_from(n).map_err(|_| Error::range("n", n, "a number below 2^32"))?;
+        check::memory("n", &[n], size_of::<u32>())?;
         let mut indices: Vec<u32> = (0..end).collect();
         indices.shuffle(&mut self.stream());
         Ok(Tensor::from_vec(indices, n, device)?)
     }
 
-    fn advance(&mut self) -> u64 {
+    /// The key and the position of the next draw.
+    fn advance(&mut self) -> (Key, u64) {
+        if self.position >= POSITIONS {
+            *self = self.key.successor().into();
+        }
         let position = self.position;
         self.position += 1;
-        position
+        (self.key, position)
     }
 }
 
@@ -308,7 +323,7 @@ mod tests {
     #[test]
     fn values_are_stable_across_versions() {
         // Written down once: a change here breaks everyone's reproducibility.
-        let x = Generator::from_seed(0).values(&StandardNormal, 3);
+        let x = Generator::from_seed(0).values(&StandardNormal, 3).unwrap();
         let expected = [
             0.6999607946268154,
             -0.14406163542784764,
@@ -319,8 +334,12 @@ mod tests {
 
     #[test]
     fn a_prefix_does_not_depend_on_the_length() {
-        let long = Generator::from_seed(5).values(&StandardNormal, 10_000);
-        let short = Generator::from_seed(5).values(&StandardNormal, 5_000);
+        let long = Generator::from_seed(5)
+            .values(&StandardNormal, 10_000)
+            .unwrap();
+        let short = Generator::from_seed(5)
+            .values(&StandardNormal, 5_000)
+            .unwrap();
         assert_eq!(long[..5_000], short);
     }
 
@@ -372,7 +391,7 @@ mod tests {
     #[test]
     fn normal_has_the_moments_and_the_law_of_a_normal() {
         let n = 100_000;
-        let mut x = Generator::from_seed(11).values(&StandardNormal, n);
+        let mut x = Generator::from_seed(11).values(&StandardNormal, n).unwrap();
         let mean = x.iter().sum::<f64>() / n as f64;
         let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64;
         let kurtosis =
@@ -450,12 +469,58 @@ mod tests {
     #[test]
     fn resuming_continues_the_stream() {
         let mut a = Generator::from_seed(6);
-        a.values(&StandardNormal, 5);
+        a.values(&StandardNormal, 5).unwrap();
         let mut b = Generator::resume(a.key(), a.position());
-        assert_eq!(a.values(&StandardNormal, 5), b.values(&StandardNormal, 5));
+        let draw = |rng: &mut Generator| rng.values(&StandardNormal, 5).unwrap();
+        assert_eq!(draw(&mut a), draw(&mut b));
         assert_eq!(a.split(), b.split());
         // A split is none of the key's own children.
         let split = Generator::from_seed(6).split();
         assert!((0..10).all(|i| Key::from_seed(6).child(i) != split));
+    }
+
+    #[test]
+    fn absurd_shapes_are_typed_errors() {
+        let mut rng = Generator::from_seed(0);
+        let large = 1usize << 62;
+        for shape in [
+            vec![large],
+            vec![large, 4],
+            vec![large, large, 0],
+            vec![usize::MAX],
+            vec![1 << 45],
+        ] {
+            let shape = shape.as_slice();
+            let draws = [
+                rng.normal(shape, DType::F32, &CPU),
+                rng.uniform(0.0..1.0, shape, DType::F32, &CPU),
+                rng.integers(0..3, shape, &CPU),
+            ];
+            for draw in draws {
+                assert!(matches!(draw, Err(Error::Range { .. })), "{shape:?}");
+            }
+        }
+        assert!(rng.values(&StandardNormal, large).is_err());
+        assert!(rng.values_by_sample(&StandardNormal, 0, 2, large).is_err());
+        assert!(rng.values_by_sample(&StandardNormal, 0, large, 0).is_ok());
+        assert!(rng.permutation(large, &CPU).is_err());
+        for (dtype, end) in [(DType::F16, 1e6), (DType::F32, 1e39), (DType::BF16, 1e39)] {
+            let draw = rng.uniform(0.0..end, 1, dtype, &CPU);
+            assert!(matches!(draw, Err(Error::Range { .. })), "{dtype:?}");
+        }
+    }
+
+    #[test]
+    fn a_generator_never_ends_and_never_repeats() {
+        let key = Key::from_seed(6);
+        let mut last = Generator::resume(key, POSITIONS - 1);
+        let draw = |rng: &mut Generator| rng.values(&StandardNormal, 2).unwrap();
+        let (a, b) = (draw(&mut last), draw(&mut last));
+        assert!(last.key() != key && last.position() == 1);
+        let first = draw(&mut Generator::from(key));
+        assert!(a != b && b != first && a != first);
+        let mut beyond = Generator::resume(key, u64::MAX);
+        assert_eq!(draw(&mut beyond), b);
+        assert_eq!(beyond, last);
     }
 }

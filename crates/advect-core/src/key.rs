@@ -11,7 +11,7 @@ use crate::{Error, Result};
 const CHILDREN: u64 = 1 << 63;
 /// The last children are the roots of named keys and of keys split from generators.
 const NAMES: u64 = CHILDREN - 1;
-const SPLITS: u64 = CHILDREN - 2;
+pub(crate) const SPLITS: u64 = CHILDREN - 2;
 
 /// A 256-bit key. Every random number of Advect is a function of a key and a position, so it does
 /// not depend on what was drawn before, in which order, or by how many threads.
@@ -60,6 +60,11 @@ impl Key {
     /// The root of the keys that a generator splits off.
     pub(crate) fn splits(&self) -> Self {
         self.child(SPLITS)
+    }
+
+    /// The key under which a generator goes on that has used all positions of this one.
+    pub(crate) fn successor(&self) -> Self {
+        self.splits().splits()
     }
 
     /// The numbers at a position below 2⁶³, as a generator for the `rand` ecosystem.

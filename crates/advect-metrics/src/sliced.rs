@@ -52,7 +52,7 @@ pub fn sliced_wasserstein2(
     let (x, y) = (x.seen_from(&origin), y.seen_from(&origin));
     let mut sum = 0.0;
     for _ in 0..projections {
-        let mut direction: Vec<f64> = rng.values(&StandardNormal, x.dim());
+        let mut direction: Vec<f64> = rng.values(&StandardNormal, x.dim())?;
         let length = direction.iter().map(|v| v * v).sum::<f64>().sqrt();
         direction.iter_mut().for_each(|v| *v /= length);
         let project = |points: &Points| sorted(points.project(&direction));

@@ -216,7 +216,7 @@ impl<D: Decoder> Objective for VariationalBound<D> {
         let batch = check_pairs(x0, x1)?;
         let count = self.schedule.steps();
         let step = |u: f64| 1 + ((u * count as f64) as usize).min(count - 1);
-        let uniform = rng.values(&StandardUniform, batch);
+        let uniform = rng.values(&StandardUniform, batch)?;
         let steps: Vec<usize> = uniform.into_iter().map(step).collect();
         let times: Vec<f64> = steps.iter().map(|&k| self.schedule.time(k)).collect();
         let state = self.states(&steps, x0, x1)?;

@@ -23,7 +23,7 @@ impl TimeSampler for CosMap {
             let (sin, cos) = (FRAC_PI_2 * u).sin_cos();
             sin / (sin + cos)
         };
-        let uniform = rng.values(&StandardUniform, batch);
+        let uniform = rng.values(&StandardUniform, batch)?;
         Ok(uniform.into_iter().map(time).collect())
     }
 }

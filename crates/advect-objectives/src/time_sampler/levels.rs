@@ -72,7 +72,7 @@ impl TimeSampler for Levels {
     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
         let count = self.times.len();
         let time = |u: f64| self.times[((u * count as f64) as usize).min(count - 1)];
-        let uniform = rng.values(&StandardUniform, batch);
+        let uniform = rng.values(&StandardUniform, batch)?;
         Ok(uniform.into_iter().map(time).collect())
     }
 }

@@ -67,10 +67,12 @@ impl<S: Schedule> LogNormalNoise<S> {
 impl<S: Schedule> TimeSampler for LogNormalNoise<S> {
     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
         let (low, high) = self.range;
-        let mut times = Vec::with_capacity(batch);
+        let mut times = Vec::new();
         while times.len() < batch {
-            let inside = (rng.values(&StandardNormal, batch - times.len()).into_iter())
-                .filter(|z| (low..=high).contains(z));
+            let inside = (rng
+                .values(&StandardNormal, batch - times.len())?
+                .into_iter())
+            .filter(|z| (low..=high).contains(z));
             let time = |z: f64| {
                 let log_noise = self.mean + self.std * z;
                 self.schedule.time_at_log_snr(-2.0 * log_noise)

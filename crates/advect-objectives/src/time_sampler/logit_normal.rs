@@ -58,7 +58,7 @@ impl TimeSampler for LogitNormal {
             t.clamp(f64::EPSILON, 1.0 - f64::EPSILON)
         };
         Ok(rng
-            .values(&StandardNormal, batch)
+            .values(&StandardNormal, batch)?
             .into_iter()
             .map(time)
             .collect())

@@ -47,7 +47,7 @@ impl Mode {
 
 impl TimeSampler for Mode {
     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
-        let uniform = rng.values(&StandardUniform, batch);
+        let uniform = rng.values(&StandardUniform, batch)?;
         Ok(uniform.into_iter().map(|u| self.map(u)).collect())
     }
 }

@@ -28,7 +28,7 @@ impl TimeSampler for Stratified {
             // Near the upper end rounding could reach the next interval, or 1.
             ((i as f64 + u) / batch as f64).min(end.next_down())
         };
-        let offsets = rng.values(&StandardUniform, batch).into_iter();
+        let offsets = rng.values(&StandardUniform, batch)?.into_iter();
         Ok(offsets.enumerate().map(interval).collect())
     }
 }

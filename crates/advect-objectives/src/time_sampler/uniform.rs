@@ -18,7 +18,7 @@ pub struct Uniform;
 
 impl TimeSampler for Uniform {
     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
-        Ok(rng.values(&StandardUniform, batch))
+        rng.values(&StandardUniform, batch)
     }
 }
 

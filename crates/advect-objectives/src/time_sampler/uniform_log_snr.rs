@@ -59,7 +59,7 @@ impl<S: Schedule> UniformLogSnr<S> {
 impl<S: Schedule> TimeSampler for UniformLogSnr<S> {
     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
         let time = |u: f64| self.schedule.time_at_log_snr(self.low + self.width * u);
-        let uniform = rng.values(&StandardUniform, batch);
+        let uniform = rng.values(&StandardUniform, batch)?;
         Ok(uniform.into_iter().map(time).collect())
     }
 }

@@ -41,7 +41,7 @@ impl UniformWithin {
 impl TimeSampler for UniformWithin {
     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
         let time = |u: f64| (self.low + (self.high - self.low) * u).min(self.high);
-        let uniform = rng.values(&StandardUniform, batch);
+        let uniform = rng.values(&StandardUniform, batch)?;
         Ok(uniform.into_iter().map(time).collect())
     }
 }

@@ -72,8 +72,8 @@ impl Components {
         rng: &mut Generator,
     ) -> Result<Tensor> {
         let d = self.dim;
-        let choices = rng.values(&StandardUniform, count);
-        let mut samples = rng.values(&StandardNormal, count * d);
+        let choices = rng.values(&StandardUniform, count)?;
+        let mut samples = rng.values(&StandardNormal, count.saturating_mul(d))?;
         let shares: Vec<f64> = self.log_weights.iter().map(|w| w.exp()).collect();
         let mut scratch = vec![0.0; d];
         for (sample, u) in samples.chunks_exact_mut(d).zip(choices) {

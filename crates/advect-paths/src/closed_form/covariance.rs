@@ -190,7 +190,7 @@ mod tests {
     fn axes_give_the_matrix_back() {
         let mut rng = Generator::from_seed(0);
         for d in [1, 2, 5, 17] {
-            let b = rng.values(&StandardNormal, d * d);
+            let b = rng.values(&StandardNormal, d * d).unwrap();
             let dot = |i: usize, j: usize| (0..d).map(|k| b[i * d + k] * b[j * d + k]).sum::<f64>();
             let matrix: Vec<f64> = (0..d * d).map(|e| dot(e / d, e % d)).collect();
             let covariance = Covariance::full(matrix.clone()).unwrap();

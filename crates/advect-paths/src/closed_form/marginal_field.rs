@@ -91,8 +91,8 @@ impl<'a, S: Schedule + ?Sized> MarginalField<'a, S> {
     pub fn sample_data(&self, t: &Time, x: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         let d = self.components.dim();
         let batch = check::batch("x", x)?;
-        let uniform = rng.values(&StandardUniform, batch);
-        let mut rows = rng.values(&StandardNormal, batch * d);
+        let uniform = rng.values(&StandardUniform, batch)?;
+        let mut rows = rng.values(&StandardNormal, batch.saturating_mul(d))?;
         let (points, at) = self.prepare(t, x)?;
         let mut posterior = Posterior::new(self.components);
         for (i, draw) in rows.chunks_exact_mut(d).enumerate() {

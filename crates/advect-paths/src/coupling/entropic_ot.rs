@@ -105,8 +105,8 @@ impl Coupling for EntropicOt {
             ));
         }
         let (source, target) = match self.replacement {
-            true => draw(&plan, rng),
-            false => assign(&plan, rng),
+            true => draw(&plan, rng)?,
+            false => assign(&plan, rng)?,
         };
         let tensor = |v: Vec<u32>| {
             let count = v.len();
@@ -117,7 +117,7 @@ impl Coupling for EntropicOt {
 }
 
 /// Independent draws of entries of the plan, by its cumulative sums.
-fn draw(plan: &Plan, rng: &mut Generator) -> (Vec<u32>, Vec<u32>) {
+fn draw(plan: &Plan, rng: &mut Generator) -> Result<(Vec<u32>, Vec<u32>)> {
     let mut sum = 0.0;
     let sums: Vec<f64> = plan
         .values()
@@ -127,20 +127,20 @@ fn draw(plan: &Plan, rng: &mut Generator) -> (Vec<u32>, Vec<u32>) {
             sum
         })
         .collect();
-    let uniform = rng.values(&StandardUniform, plan.rows());
+    let uniform = rng.values(&StandardUniform, plan.rows())?;
     let entry = |u: f64| sums.partition_point(|s| *s <= u * sum).min(sums.len() - 1);
     let split = |e: usize| ((e / plan.columns()) as u32, (e % plan.columns()) as u32);
-    uniform.into_iter().map(|u| split(entry(u))).unzip()
+    Ok(uniform.into_iter().map(|u| split(entry(u))).unzip())
 }
 
 /// One column for each row, in random order, by the plan among the columns that are left.
-fn assign(plan: &Plan, rng: &mut Generator) -> (Vec<u32>, Vec<u32>) {
+fn assign(plan: &Plan, rng: &mut Generator) -> Result<(Vec<u32>, Vec<u32>)> {
     let n = plan.rows();
-    let mut order: Vec<(f64, usize)> = (rng.values(&StandardUniform, n).into_iter())
+    let mut order: Vec<(f64, usize)> = (rng.values(&StandardUniform, n)?.into_iter())
         .zip(0..n)
         .collect();
     order.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let uniform = rng.values(&StandardUniform, n);
+    let uniform = rng.values(&StandardUniform, n)?;
     let mut left: Vec<usize> = (0..n).collect();
     let mut target = vec![0; n];
     for ((_, i), u) in order.into_iter().zip(uniform) {
@@ -157,7 +157,7 @@ fn assign(plan: &Plan, rng: &mut Generator) -> (Vec<u32>, Vec<u32>) {
         }
         target[i] = left.swap_remove(choice) as u32;
     }
-    ((0..n as u32).collect(), target)
+    Ok(((0..n as u32).collect(), target))
 }
 
 #[cfg(test)]
@@ -193,7 +193,7 @@ mod tests {
         let mut counts = [0.0; 12];
         let rounds = 20_000;
         for _ in 0..rounds {
-            let (source, target) = draw(&plan, &mut rng);
+            let (source, target) = draw(&plan, &mut rng).unwrap();
             for (i, j) in source.into_iter().zip(target) {
                 counts[i as usize * 4 + j as usize] += 1.0 / (3.0 * f64::from(rounds));
             }

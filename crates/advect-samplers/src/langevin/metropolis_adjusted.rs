@@ -96,7 +96,7 @@ impl MetropolisAdjusted {
             let forth = distances(&proposal, &x, &score)?;
             let back = distances(&x, &proposal, &its_score)?;
             let (before, after) = (host(&log_density)?, host(&its_density)?);
-            let uniform = rng.values(&StandardUniform, batch);
+            let uniform = rng.values(&StandardUniform, batch)?;
             let take: Vec<u8> = (0..batch)
                 .map(|i| {
                     let transition = 0.5 * (forth[i] - back[i]) / self.step;

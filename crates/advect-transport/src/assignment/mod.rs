@@ -184,7 +184,7 @@ mod tests {
         #[test]
         fn small_problems_match_brute_force(n in 1usize..7, seed in any::<u64>(), ties in any::<bool>()) {
             let mut values = advect_core::Generator::from_seed(seed)
-                .values(&rand_distr::StandardNormal, n * n);
+                .values(&rand_distr::StandardNormal, n * n).unwrap();
             if ties {
                 values.iter_mut().for_each(|v| *v = v.round());
             }
@@ -197,7 +197,7 @@ mod tests {
         #[test]
         fn larger_problems_leave_no_improving_exchange(n in 7usize..68, seed in any::<u64>(), levels in 1u32..50) {
             let values = advect_core::Generator::from_seed(seed)
-                .values(&rand_distr::StandardNormal, n * n)
+                .values(&rand_distr::StandardNormal, n * n).unwrap()
                 .into_iter()
                 .map(|v| (v * f64::from(levels)).round())
                 .collect();
@@ -229,8 +229,8 @@ mod tests {
     fn clusters_are_assigned_optimally() {
         let mut rng = advect_core::Generator::from_seed(0);
         for n in [65usize, 200] {
-            let x: Vec<f64> = rng.values(&rand_distr::StandardNormal, n);
-            let y: Vec<f64> = rng.values(&rand_distr::StandardNormal, n);
+            let x: Vec<f64> = rng.values(&rand_distr::StandardNormal, n).unwrap();
+            let y: Vec<f64> = rng.values(&rand_distr::StandardNormal, n).unwrap();
             let x: Vec<f64> = (0..n).map(|i| x[i] + 10.0 * (i % 3) as f64).collect();
             let values = x
                 .iter()
