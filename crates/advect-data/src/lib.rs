@@ -26,6 +26,7 @@ pub mod images;
 mod normalization;
 mod npy;
 mod prefetched;
+mod source;
 pub mod toy;
 
 pub use batches::Batches;

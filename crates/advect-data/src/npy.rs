@@ -1,42 +1,60 @@
 //! Arrays of NumPy.
 
-use std::fs;
-use std::io::{Cursor, Read};
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, file};
 use candle_core::{Device, Tensor};
 use half::f16;
 use zip::ZipArchive;
 
+use crate::source::{Source, check_rank};
+
+/// The longest header that is read; NumPy itself takes 10,000 bytes from files that it does not trust.
+const HEADER: usize = 1 << 16;
+
 /// Reads an array from a `.npy` file, in the CPU's memory: booleans and u8 as u8; i8 and i16 as i16; u16 and u32 as u32;
-/// i32, i64, f16, f32 and f64 as they are. Either order of bytes, and of dimensions, is understood.
+/// i32, i64, f16, f32 and f64 as they are. Either order of bytes, and of dimensions, is understood; 64 dimensions at most.
+///
+/// No more is read than the header asks for, in memory of at most eight times its size.
 ///
 /// # Errors
 /// [`Error::File`] if it can't be read, is cut short or too long, or holds something else.
 pub fn read_npy(path: impl AsRef<Path>) -> Result<Tensor> {
     let path = path.as_ref();
-    let bytes = fs::read(path).map_err(|e| Error::file(path, e))?;
-    parse(&bytes).map_err(|reason| Error::file(path, reason))
+    let file = file::open(path)?;
+    let length = file.metadata().map_err(|e| Error::file(path, e))?.len();
+    parse(Source::new(BufReader::new(file), Some(length))).map_err(|e| Error::file(path, e))
 }
 
 /// Reads all arrays of an `.npz` file, compressed or not, with their names, in their order. As [`read_npy`].
 ///
 /// # Errors
-/// [`Error::File`], naming the array too.
+/// [`Error::File`], naming the array too; for a name that comes twice, and for entries that share their bytes.
 pub fn read_npz(path: impl AsRef<Path>) -> Result<Vec<(String, Tensor)>> {
     let path = path.as_ref();
-    let failed = |e: &dyn std::fmt::Display| Error::file(path, e);
-    let bytes = fs::read(path).map_err(|e| failed(&e))?;
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| failed(&e))?;
-    let mut arrays = Vec::with_capacity(archive.len());
+    let failed = |e: &dyn Display| Error::file(path, e);
+    let file = BufReader::new(file::open(path)?);
+    let mut archive = ZipArchive::new(file).map_err(|e| failed(&e))?;
+    if archive.has_duplicate_names() {
+        return Err(failed(&"two of its arrays have the same name"));
+    }
+    // A small archive may unpack to anything where many entries are one and the same.
+    if archive.has_overlapping_files().map_err(|e| failed(&e))? {
+        return Err(failed(&"its arrays overlap"));
+    }
+    let (mut arrays, mut names) = (Vec::with_capacity(archive.len()), HashSet::new());
     for i in 0..archive.len() {
-        let mut file = archive.by_index(i).map_err(|e| failed(&e))?;
+        let file = archive.by_index(i).map_err(|e| failed(&e))?;
         let name = file.name().map_err(|e| failed(&e))?.into_owned();
         let name = name.strip_suffix(".npy").unwrap_or(&name).to_string();
-        let mut bytes = Vec::new();
-        let read = file.read_to_end(&mut bytes).map_err(|e| e.to_string());
-        let array = read.and_then(|_| parse(&bytes));
+        if !names.insert(name.clone()) {
+            return Err(failed(&format!("two of its arrays have the name {name}")));
+        }
+        let size = file.size();
+        let array = parse(Source::new(file, Some(size)));
         let array = array.map_err(|reason| failed(&format!("{name}: {reason}")))?;
         arrays.push((name, array));
     }
@@ -51,33 +69,40 @@ struct Header {
     shape: Vec<usize>,
 }
 
-/// The array of a file's bytes.
-fn parse(bytes: &[u8]) -> Result<Tensor, String> {
-    let cut = || "it ends within its header".to_string();
-    if !bytes.starts_with(b"\x93NUMPY") {
-        return Err("this is no npy file: it does not begin with \\x93NUMPY".into());
+/// The array of a source.
+fn parse(mut source: Source<impl Read>) -> Result<Tensor, String> {
+    let mut first = [0; 8];
+    let filled = source.fill(&mut first)?;
+    if !first.starts_with(b"\x93NUMPY") {
+        let other = file::format(&first[..filled]);
+        let other = other.map_or("it does not begin with \\x93NUMPY".into(), |other| {
+            format!("it is {other}")
+        });
+        return Err(format!("this is no npy file: {other}"));
     }
-    let (start, length) = match bytes.get(6).ok_or_else(cut)? {
-        1 => (
-            10,
-            bytes
-                .get(8..10)
-                .map(|b| usize::from(u16::from_le_bytes([b[0], b[1]]))),
-        ),
-        2 | 3 => {
-            let length = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize;
-            (12, bytes.get(8..12).map(length))
-        }
+    let length = match first[6] {
+        _ if filled < 8 => return Err("it ends within its header".into()),
+        1 => source.header(2)?,
+        2 | 3 => source.header(4)?,
         other => {
             return Err(format!(
                 "its format has version {other}, 1 to 3 are accepted"
             ));
         }
     };
-    let end = start + length.ok_or_else(cut)?;
-    let text = String::from_utf8_lossy(bytes.get(start..end).ok_or_else(cut)?);
-    let header = header(&text).ok_or_else(|| format!("its header is {text:?}"))?;
-    array(&header, &bytes[end..])
+    let length = (length.iter().rev()).fold(0, |length, &byte| length << 8 | usize::from(byte));
+    if length > HEADER {
+        return Err(format!(
+            "its header has {length} bytes, at most {HEADER} are accepted"
+        ));
+    }
+    let text = String::from_utf8_lossy(&source.header(length)?).into_owned();
+    let header = header(&text).ok_or_else(|| {
+        let text: String = text.trim_end().chars().take(200).collect();
+        format!("its header is {text:?}")
+    })?;
+    check_rank(header.shape.len())?;
+    array(&header, source)
 }
 
 /// Parses `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`.
@@ -99,39 +124,22 @@ fn header(text: &str) -> Option<Header> {
         big_endian: kind.starts_with('>'),
         kind: kind.trim_start_matches(['<', '>', '=', '|']).to_string(),
         fortran,
-        shape: sizes.map(|size| size.parse().ok()).collect::<Option<_>>()?,
+        // Python 2 wrote long integers with an L.
+        shape: (sizes.map(|size| size.strip_suffix('L').unwrap_or(size).parse().ok()))
+            .collect::<Option<_>>()?,
     })
 }
 
-fn array(header: &Header, data: &[u8]) -> Result<Tensor, String> {
+fn array(header: &Header, mut source: Source<impl Read>) -> Result<Tensor, String> {
+    let asks = format!("its shape {:?} of {} asks", header.shape, header.kind);
     // The numbers, each of so many bytes in the machine's order.
     macro_rules! numbers {
         ($from:ty => $to:ty) => {{
-            const SIZE: usize = size_of::<$from>();
-            // Sizes of 0 count as 1 at first, so that those beside them are looked at, too.
-            let sizes = &header.shape;
-            let most =
-                (sizes.iter()).try_fold(SIZE, |count, size| count.checked_mul((*size).max(1)));
-            if most.is_none() || SIZE * sizes.iter().product::<usize>() != data.len() {
-                return Err(format!(
-                    "it has {} bytes of data, its shape {:?} of {} asks for others",
-                    data.len(),
-                    header.shape,
-                    header.kind
-                ));
-            }
-            let number = |bytes: &[u8]| {
-                let mut number = [0; SIZE];
-                number.copy_from_slice(bytes);
-                match header.big_endian {
-                    true => <$from>::from_be_bytes(number),
-                    false => <$from>::from_le_bytes(number),
-                }
+            let number = |bytes| match header.big_endian {
+                true => <$to>::from(<$from>::from_be_bytes(bytes)),
+                false => <$to>::from(<$from>::from_le_bytes(bytes)),
             };
-            let numbers = data
-                .chunks_exact(SIZE)
-                .map(|bytes| <$to>::from(number(bytes)));
-            tensor(numbers.collect::<Vec<$to>>(), header)
+            tensor(source.numbers(&header.shape, asks, number)?, header)
         }};
     }
     match header.kind.as_str() {

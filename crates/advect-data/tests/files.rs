@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::time::Instant;
 
 use advect_core::{Error, Result};
 use advect_data::images::{Damaged, Folder, Split, cifar10, mnist, mnist_files, read_idx};
@@ -12,6 +13,8 @@ use candle_core::{DType, Tensor};
 use flate2::write::GzEncoder;
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use tempfile::tempdir;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 /// The reason of an error that names a file.
 fn reason<T: std::fmt::Debug>(result: Result<T>, name: &str) -> String {
@@ -155,6 +158,11 @@ fn folders_are_read_by_class() {
     assert_eq!(images.dim(), [3, 300, 300]);
     assert!(Folder::new(folder.path()).size(0).read().is_err());
 
+    // As many pixels as are accepted.
+    let limited = |pixels| Folder::new(at("cat")).most_pixels(pixels).read();
+    assert_eq!(limited(12).unwrap().0.dim(), [3, 3, 4]);
+    assert!(reason(limited(11), "cat/a.png").contains("4 × 3"));
+
     picture(&at("stray.png"), 4, 3, 1);
     assert!(reason(Folder::new(folder.path()).read(), "stray.png").contains("classes"));
 }
@@ -259,4 +267,147 @@ fn damaged_arrays_are_named() {
     let packed = fs::read(packed).unwrap();
     fs::write(folder.path().join("x.npz"), &packed[..packed.len() / 2]).unwrap();
     reason(read_npz(folder.path().join("x.npz")), "x.npz");
+}
+
+fn npy(header: &str) -> Vec<u8> {
+    let length = (header.len() as u16).to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes()].concat()
+}
+
+#[test]
+fn headers_that_ask_for_much_cost_nothing() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("x.npy");
+    let read = |header: &str| {
+        fs::write(&path, npy(header)).unwrap();
+        reason(read_npy(&path), "x.npy")
+    };
+    let header =
+        |shape: &str| format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
+    let start = Instant::now();
+    assert!(read(&header(&"1,".repeat(65))).contains("65 dimensions"));
+    assert!(read(&header(&"1,".repeat(32_000))).contains("dimensions"));
+    assert!(read(&header("1099511627776,")).contains("4398046511104"));
+    // A header of version 2 can have any length.
+    let long = header(&"1,".repeat(300_000));
+    let length = (long.len() as u32).to_le_bytes();
+    fs::write(
+        &path,
+        [b"\x93NUMPY\x02\x00", &length[..], long.as_bytes()].concat(),
+    )
+    .unwrap();
+    assert!(reason(read_npy(&path), "x.npy").contains("its header has 6000"));
+    let unknown = read(&format!("{{'descr': [{}]}}", "('x', '<f4'), ".repeat(1000)));
+    assert!(unknown.len() < 400, "{unknown}");
+    assert!(start.elapsed().as_secs() < 5);
+
+    let ranks = idx(&[1; 255], &[0]);
+    fs::write(folder.path().join("x"), ranks).unwrap();
+    assert!(reason(read_idx(folder.path().join("x")), "x").contains("255 dimensions"));
+    // As many as are accepted, and the long integers of Python 2.
+    let most = "1L, ".repeat(64);
+    fs::write(&path, [npy(&header(&most)), vec![0; 4]].concat()).unwrap();
+    assert_eq!(read_npy(&path).unwrap().dims(), [1; 64]);
+    fs::write(&path, [npy(&header("3L,")), vec![0; 12]].concat()).unwrap();
+    assert_eq!(read_npy(&path).unwrap().dims(), [3]);
+}
+
+#[test]
+fn arrays_that_share_names_or_bytes_are_refused() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("x.npz");
+    let array = [
+        npy("{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }"),
+        vec![7; 2],
+    ]
+    .concat();
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let archive = |names: &[&str]| {
+        let mut archive = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for name in names {
+            archive.start_file(*name, stored).unwrap();
+            archive.write_all(&array).unwrap();
+        }
+        archive.finish().unwrap().into_inner()
+    };
+    fs::write(&path, archive(&["x", "x.npy"])).unwrap();
+    assert!(reason(read_npz(&path), "x.npz").contains("the name x"));
+    // Names that the archive itself repeats.
+    let mut twice = archive(&["x.npy", "y.npy"]);
+    while let Some(at) = twice.windows(5).position(|name| name == b"y.npy") {
+        twice[at] = b'x';
+    }
+    fs::write(&path, twice).unwrap();
+    assert!(reason(read_npz(&path), "x.npz").contains("same name"));
+    // Entries of one and the same bytes.
+    let mut overlapping = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    overlapping.start_file("x.npy", stored).unwrap();
+    overlapping.write_all(&array).unwrap();
+    overlapping.shallow_copy_file("x.npy", "y.npy").unwrap();
+    fs::write(&path, overlapping.finish().unwrap().into_inner()).unwrap();
+    assert!(reason(read_npz(&path), "x.npz").contains("overlap"));
+    fs::write(&path, archive(&["x.npy", "y.npy"])).unwrap();
+    assert_eq!(read_npz(&path).unwrap().len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn folders_with_strange_things_in_them() {
+    use std::os::unix::fs::symlink;
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let nested = [
+        "cat/a.png",
+        "cat/more/b.png",
+        "cat/more/yet/c.png",
+        "dog/d.png",
+    ];
+    for (i, name) in (0..).zip(nested) {
+        picture(&at(name), 2, 2, i);
+    }
+    // Hidden things, and links to folders that they lie in.
+    picture(&at(".cache/x.png"), 9, 9, 9);
+    picture(&at("cat/.thumbnails/x.png"), 9, 9, 9);
+    picture(&at("dog/._d.png"), 9, 9, 9);
+    for (to, link) in [
+        (".", "aaa"),
+        ("..", "cat/up"),
+        (".", "dog/self"),
+        ("..", "zzz"),
+    ] {
+        symlink(to, at(link)).unwrap();
+    }
+    symlink("more", at("cat/again")).unwrap();
+    let (images, _) = Folder::new(folder.path()).read().unwrap();
+    assert_eq!(images.classes, ["cat", "dog"]);
+    assert_eq!(images.labels.to_vec1::<u32>().unwrap(), [0, 0, 0, 1]);
+    let reds: Vec<u8> = (0..4)
+        .map(|i| flat(&images.pixels.get(i).unwrap())[0])
+        .collect();
+    assert_eq!(reds, [0, 1, 2, 3]);
+
+    // A pipe blocks nobody, and control characters reach no terminal.
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(at("cat/pipe.png"))
+        .status();
+    if pipe.is_ok_and(|status| status.success()) {
+        assert!(reason(Folder::new(folder.path()).read(), "cat/pipe.png").contains("regular"));
+        let skip = Folder::new(folder.path()).damaged(Damaged::Skip);
+        assert_eq!(skip.read().unwrap().1.len(), 1);
+        fs::remove_file(at("cat/pipe.png")).unwrap();
+    }
+    fs::write(at("cat/\u{1b}[2J.png"), "").unwrap();
+    let error = Folder::new(folder.path()).read().unwrap_err().to_string();
+    assert!(error.contains("\\u{1b}[2J.png"), "{error}");
+}
+
+/// What is no file at all is refused at once.
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_no_files() {
+    let zero = Path::new("/dev/zero");
+    assert!(reason(read_npy(zero), "zero").contains("regular"));
+    assert!(reason(read_npz(zero), "zero").contains("regular"));
+    assert!(reason(read_idx(zero), "zero").contains("regular"));
+    assert!(reason(cifar10(zero, Split::Test), "zero").contains("regular"));
 }

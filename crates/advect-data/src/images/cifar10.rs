@@ -4,7 +4,8 @@ use std::path::Path;
 
 use advect_core::{Error, Result};
 
-use super::{Images, Split, bytes};
+use super::{Images, Split};
+use crate::source::Source;
 
 const CLASSES: [&str; 10] = [
     "airplane",
@@ -19,12 +20,15 @@ const CLASSES: [&str; 10] = [
     "truck",
 ];
 const PIXELS: usize = 3 * 32 * 32;
+/// The images of CIFAR-10 in all: no file has more.
+const MOST: usize = 60_000;
 
 /// CIFAR-10 (Krizhevsky 2009) in its binary version: a folder with `data_batch_1.bin` to `data_batch_5.bin` and
 /// `test_batch.bin`, or one of those files. 50,000 images to learn from, 10,000 to test on, `(3, 32, 32)`.
 ///
 /// # Errors
-/// [`Error::File`] for a file that is missing or damaged: not whole images, or labels that are none.
+/// [`Error::File`] for a file that is missing or damaged: not whole images, labels that are none, or more than the 60,000
+/// images that CIFAR-10 has in all.
 pub fn cifar10(path: impl AsRef<Path>, split: Split) -> Result<Images> {
     let path = path.as_ref();
     let files = match (path.is_dir(), split) {
@@ -36,20 +40,28 @@ pub fn cifar10(path: impl AsRef<Path>, split: Split) -> Result<Images> {
     };
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for file in &files {
-        let bytes = bytes(file)?;
-        let images = bytes.chunks_exact(1 + PIXELS);
-        if bytes.is_empty() || !images.remainder().is_empty() {
-            let reason = format!(
-                "it has {} bytes, a multiple of {} is accepted",
-                bytes.len(),
-                1 + PIXELS
-            );
-            return Err(Error::file(file, reason));
-        }
-        for (i, image) in images.enumerate() {
+        let mut source = Source::open(file)?;
+        let wrong = |reason: String| Error::file(file, reason);
+        let mut image = [0; 1 + PIXELS];
+        for i in 0.. {
+            let filled = source.fill(&mut image).map_err(wrong)?;
+            if filled == 0 && i > 0 {
+                break;
+            }
+            if filled < image.len() {
+                let (bytes, whole) = (i * image.len() + filled, image.len());
+                return Err(wrong(format!(
+                    "it has {bytes} bytes, a multiple of {whole} is accepted"
+                )));
+            }
+            if i == MOST {
+                return Err(wrong(format!("it has more than {MOST} images")));
+            }
             if usize::from(image[0]) >= CLASSES.len() {
-                let reason = format!("image {i} has label {}, 0 to 9 are accepted", image[0]);
-                return Err(Error::file(file, reason));
+                return Err(wrong(format!(
+                    "image {i} has label {}, 0 to 9 are accepted",
+                    image[0]
+                )));
             }
             labels.push(u32::from(image[0]));
             pixels.extend_from_slice(&image[1..]);

@@ -1,13 +1,18 @@
 //! Folders of pictures.
 
+use std::collections::HashSet;
 use std::fs;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result, check, file};
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::Images;
+
+/// The pixels that a picture may have unless told otherwise: those of 8,192 × 8,192.
+const MOST_PIXELS: u64 = 1 << 26;
 
 /// What becomes of files that can't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,7 +25,8 @@ pub enum Damaged {
 }
 
 /// A folder of PNG and JPEG files; if it has folders in it, each is a class, in the order of their names, and the pictures
-/// are in those. Files of other names are passed over.
+/// in it, and in folders within it, are of that class. Files of other names are passed over, as is what is hidden: names
+/// that begin with a dot. Links to folders are followed, but for those that lead back to a folder they lie in.
 ///
 /// ```no_run
 /// use advect_data::images::Folder;
@@ -34,6 +40,7 @@ pub enum Damaged {
 pub struct Folder {
     path: PathBuf,
     size: Option<u32>,
+    most_pixels: u64,
     grey: bool,
     damaged: Damaged,
 }
@@ -44,6 +51,7 @@ impl Folder {
         Folder {
             path: path.into(),
             size: None,
+            most_pixels: MOST_PIXELS,
             grey: false,
             damaged: Damaged::Refuse,
         }
@@ -53,6 +61,13 @@ impl Folder {
     /// covers what one pixel comes from). Without this, pictures of several sizes are an error.
     pub fn size(mut self, pixels: u32) -> Self {
         self.size = Some(pixels);
+        self
+    }
+
+    /// The pixels that a picture may have, those of 8,192 × 8,192 unless set: a small file may well unpack to gigabytes. Reading
+    /// takes at most 32 bytes for each of them, beside what is read.
+    pub fn most_pixels(mut self, pixels: u64) -> Self {
+        self.most_pixels = pixels;
         self
     }
 
@@ -72,10 +87,15 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error::File`] for a folder that can't be read or has no pictures, for one picture among other classes, for a
-    /// picture that is damaged, unless those are skipped, or of another size than the first; [`Error::Range`] for a size of 0.
+    /// picture that is damaged or has too many pixels, unless those are skipped, or of another size than the first;
+    /// [`Error::Range`] for a size of 0 or beyond [`Folder::most_pixels`].
     pub fn read(&self) -> Result<(Images, Vec<Error>)> {
         if let Some(size) = self.size {
             check::at_least_one("size", size as usize)?;
+            if u64::from(size).pow(2) > self.most_pixels {
+                let accepted = format!("a square of at most {} pixels", self.most_pixels);
+                return Err(Error::range("size", size, accepted));
+            }
         }
         let (files, classes) = self.files()?;
         let (mut pixels, mut labels, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
@@ -102,6 +122,7 @@ impl Folder {
                 true => (image.into_luma8().into_raw(), 1),
                 false => (image.into_rgb8().into_raw(), 3),
             };
+            (pixels.try_reserve(bytes.len())).map_err(|e| Error::file(path, e))?;
             // From channels side by side to planes.
             for channel in 0..channels {
                 pixels.extend(bytes.iter().skip(channel).step_by(channels));
@@ -119,9 +140,13 @@ impl Folder {
 
     /// The pictures with their labels, and the names of the classes.
     fn files(&self) -> Result<(Vec<Labelled>, Vec<String>)> {
-        let (folders, mut files) = entries(&self.path)?;
+        let root = canonical(&self.path)?;
+        let Entries { folders, files } = entries(&self.path, &root)?;
         if folders.is_empty() {
-            return Ok((files.drain(..).map(|file| (file, 0)).collect(), Vec::new()));
+            return Ok((
+                files.into_iter().map(|file| (file, 0)).collect(),
+                Vec::new(),
+            ));
         }
         if let Some(file) = files.first() {
             return Err(Error::file(
@@ -131,7 +156,7 @@ impl Folder {
         }
         let (mut labelled, mut classes) = (Vec::new(), Vec::new());
         for (label, folder) in (0..).zip(&folders) {
-            let (_, files) = entries(folder)?;
+            let files = pictures_within(folder, &root)?;
             labelled.extend(files.into_iter().map(|file| (file, label)));
             let name = folder.file_name().unwrap_or_default();
             classes.push(name.to_string_lossy().into_owned());
@@ -140,9 +165,22 @@ impl Folder {
     }
 
     fn decode(&self, path: &Path) -> Result<DynamicImage> {
-        let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
-        let image = reader.map_err(|e| Error::file(path, e))?.decode();
-        let image = image.map_err(|e| Error::file(path, e))?;
+        let wrong = |e: &dyn std::fmt::Display| Error::file(path, e);
+        let reader = ImageReader::new(BufReader::new(file::open(path)?));
+        let mut reader = reader.with_guessed_format().map_err(|e| wrong(&e))?;
+        // The widest pixels have four channels of 16 bits; the rest is what a decoder works with.
+        let mut limits = Limits::default();
+        limits.max_alloc = Some(self.most_pixels.saturating_mul(16).saturating_add(1 << 24));
+        reader.limits(limits);
+        let decoder = reader.into_decoder().map_err(|e| wrong(&e))?;
+        let (width, height) = decoder.dimensions();
+        if u64::from(width) * u64::from(height) > self.most_pixels {
+            return Err(wrong(&format!(
+                "it has {width} × {height} pixels, at most {} are accepted: see Folder::most_pixels",
+                self.most_pixels
+            )));
+        }
+        let image = DynamicImage::from_decoder(decoder).map_err(|e| wrong(&e))?;
         let Some(size) = self.size else {
             return Ok(image);
         };
@@ -150,6 +188,7 @@ impl Folder {
         let side = image.width().min(image.height());
         let (left, top) = ((image.width() - side) / 2, (image.height() - side) / 2);
         let square = image.crop_imm(left, top, side, side);
+        drop(image);
         Ok(square.resize_exact(size, size, FilterType::Triangle))
     }
 }
@@ -157,15 +196,28 @@ impl Folder {
 /// A file, and the number of its class.
 type Labelled = (PathBuf, u32);
 
-/// The folders and the pictures in a folder, sorted by name.
-fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+/// What is in a folder, sorted by name.
+struct Entries {
+    folders: Vec<PathBuf>,
+    /// The pictures.
+    files: Vec<PathBuf>,
+}
+
+/// The folders and the pictures in a folder, but for links to folders that `root` lies in.
+fn entries(folder: &Path, root: &Path) -> Result<Entries> {
     let failed = |e: std::io::Error| Error::file(folder, e);
     let (mut folders, mut files) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
         if path.is_dir() {
-            folders.push(path);
+            if !root.starts_with(canonical(&path)?) {
+                folders.push(path);
+            }
         } else if ["png", "jpg", "jpeg"]
             .iter()
             .any(|known| extension == *known)
@@ -175,5 +227,25 @@ fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     }
     folders.sort();
     files.sort();
-    Ok((folders, files))
+    Ok(Entries { folders, files })
+}
+
+/// The pictures in a folder within `root`, and in all folders within it, each once.
+fn pictures_within(folder: &Path, root: &Path) -> Result<Vec<PathBuf>> {
+    let (mut pictures, mut seen) = (Vec::new(), HashSet::new());
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        if seen.insert(canonical(&folder)?) {
+            let Entries { folders, files } = entries(&folder, root)?;
+            pictures.extend(files);
+            open.extend(folders.into_iter().rev());
+        }
+    }
+    pictures.sort();
+    Ok(pictures)
+}
+
+/// A folder by the one path that all links to it share.
+fn canonical(folder: &Path) -> Result<PathBuf> {
+    fs::canonicalize(folder).map_err(|e| Error::file(folder, e))
 }

@@ -1,17 +1,18 @@
 //! The format of MNIST.
 
+use std::io::Read;
 use std::path::Path;
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, file};
 use candle_core::{Device, Tensor};
 
-use super::bytes;
+use crate::source::{Source, check_rank};
 
 /// The code of unsigned bytes.
 const BYTES: u8 = 0x08;
 
 /// Reads an IDX file of unsigned bytes, gzipped or not, as a u8 tensor of its sizes (LeCun, Cortes and Burges 1998, the
-/// format of the MNIST database).
+/// format of the MNIST database), of 64 dimensions at most. No more is unpacked than the header asks for.
 ///
 /// ```
 /// use advect_data::images::read_idx;
@@ -28,34 +29,34 @@ const BYTES: u8 = 0x08;
 /// [`Error::File`] if it can't be read, is cut short or too long, or is something else.
 pub fn read_idx(path: impl AsRef<Path>) -> Result<Tensor> {
     let path = path.as_ref();
-    let bytes = bytes(path)?;
-    let wrong = |reason: String| Error::file(path, reason);
-    let (kind, rank) = match bytes[..] {
-        [0, 0, kind, rank, ..] => (kind, usize::from(rank)),
+    let mut source = Source::open(path)?;
+    parse(&mut source).map_err(|reason| Error::file(path, reason))
+}
+
+fn parse(source: &mut Source<impl Read>) -> Result<Tensor, String> {
+    let mut first = [0; 4];
+    let filled = source.fill(&mut first)?;
+    let (kind, rank) = match first {
+        [0, 0, kind, rank] if filled == 4 => (kind, usize::from(rank)),
         _ => {
-            return Err(wrong(
-                "this is no IDX file: it does not begin with two zeros".into(),
-            ));
+            let other = file::format(&first[..filled]);
+            let other = other.map_or("it does not begin with two zeros".into(), |other| {
+                format!("it is {other}")
+            });
+            return Err(format!("this is no IDX file: {other}"));
         }
     };
     if kind != BYTES {
-        return Err(wrong(format!(
+        return Err(format!(
             "its numbers are of type {kind:#04x}, unsigned bytes ({BYTES:#04x}) are accepted"
-        )));
+        ));
     }
-    let Some((header, data)) = bytes[4..].split_at_checked(4 * rank) else {
-        return Err(wrong("it ends within its header".into()));
-    };
-    let sizes: Vec<usize> = (header.chunks_exact(4))
-        .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
+    check_rank(rank)?;
+    let header = source.header(4 * rank)?;
+    let sizes: Vec<usize> = (header.as_chunks::<4>().0.iter())
+        .map(|size| u32::from_be_bytes(*size) as usize)
         .collect();
-    // Sizes of 0 count as 1 here, so that those beside them are looked at, too.
-    let most = (sizes.iter()).try_fold(1usize, |count, size| count.checked_mul((*size).max(1)));
-    if most.is_none() || sizes.iter().product::<usize>() != data.len() {
-        return Err(wrong(format!(
-            "it has {} bytes of data, its sizes {sizes:?} ask for others",
-            data.len()
-        )));
-    }
-    Ok(Tensor::from_slice(data, sizes, &Device::Cpu)?)
+    let asks = format!("its sizes {sizes:?} ask");
+    let bytes = source.numbers(&sizes, asks, |[byte]: [u8; 1]| byte)?;
+    Tensor::from_vec(bytes, sizes, &Device::Cpu).map_err(|e| e.to_string())
 }

@@ -11,13 +11,8 @@ pub use folder::{Damaged, Folder};
 pub use idx::read_idx;
 pub use mnist::{mnist, mnist_files};
 
-use std::fs;
-use std::io::Read;
-use std::path::Path;
-
-use advect_core::{Error, Result};
+use advect_core::Result;
 use candle_core::{Device, Tensor};
-use flate2::read::MultiGzDecoder;
 
 /// Images with their labels, in the CPU's memory as they are in the files: a byte a channel and pixel.
 /// [`Normalization`](crate::Normalization) makes numbers of them that networks learn from.
@@ -71,18 +66,4 @@ pub enum Split {
     Train,
     /// What to test on.
     Test,
-}
-
-/// The bytes of a file, unpacked if they are gzipped, whatever the name says.
-fn bytes(path: &Path) -> Result<Vec<u8>> {
-    let raw = fs::read(path).map_err(|e| Error::file(path, e))?;
-    if !raw.starts_with(&[0x1f, 0x8b]) {
-        return Ok(raw);
-    }
-    let mut bytes = Vec::new();
-    let mut decoder = MultiGzDecoder::new(&raw[..]);
-    decoder
-        .read_to_end(&mut bytes)
-        .map_err(|e| Error::file(path, e))?;
-    Ok(bytes)
 }
