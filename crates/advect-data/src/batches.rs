@@ -5,6 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use advect_core::{Error, Generator, Key, Result, check};
 use candle_core::{Device, Tensor};
 
+/// The last epoch: a key has this many children at least.
+const EPOCHS: u64 = 1 << 62;
+
 /// Shuffled batches of `0..count`: each epoch is a new permutation, cut into batches of one size; what is
 /// left over at an epoch's end is passed over.
 ///
@@ -38,7 +41,7 @@ impl Batches {
     /// Batches of `size` from `count` samples.
     ///
     /// # Errors
-    /// [`Error::Range`] unless `1 ≤ size ≤ count`.
+    /// [`Error::Range`] unless `1 ≤ size ≤ count < 2³²`.
     pub fn new(count: usize, size: usize, key: Key) -> Result<Self> {
         if !(1..=count).contains(&size) {
             return Err(Error::range(
@@ -46,6 +49,9 @@ impl Batches {
                 size,
                 format!("a batch size in 1..={count}"),
             ));
+        }
+        if u32::try_from(count).is_err() {
+            return Err(Error::range("count", count, "a number below 2^32"));
         }
         Ok(Batches {
             count,
@@ -63,9 +69,16 @@ impl Batches {
     /// The indices of the batch of a step: u32, `(size,)`, on the host.
     ///
     /// # Errors
-    /// Those of candle.
+    /// [`Error::Range`] for an epoch beyond 2⁶², and where the indices don't fit the memory.
     pub fn indices(&self, step: usize) -> Result<Tensor> {
         let (epoch, place) = (step / self.per_epoch(), step % self.per_epoch());
+        if epoch as u64 > EPOCHS {
+            return Err(Error::range(
+                "step",
+                step,
+                format!("an epoch of at most {EPOCHS}"),
+            ));
+        }
         let mut cached = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         let permutation = match &*cached {
             Some((known, permutation)) if *known == epoch => permutation.clone(),
@@ -77,12 +90,11 @@ impl Batches {
             }
         };
         // A copy, so that not the whole permutation moves to a device.
-        Ok(permutation
-            .narrow(0, place * self.size, self.size)?
-            .copy()?)
+        let indices = permutation.narrow(0, place * self.size, self.size)?;
+        Ok(indices.force_contiguous()?)
     }
 
-    /// The batch of a step from each of several tensors `(count, ...)`: data, labels, and what else
+    /// The batch of a step from each of several tensors `(count, ...)`, views included: data, labels, and what else
     /// belongs together.
     ///
     /// # Errors
@@ -95,7 +107,15 @@ impl Batches {
                 let accepted = format!("({}, ...)", self.count);
                 return Err(Error::shape("tensors", tensor.dims(), accepted));
             }
-            *tensor = tensor.index_select(&indices.to_device(tensor.device())?, 0)?;
+            *tensor = if tensor.is_contiguous() {
+                tensor.index_select(&indices.to_device(tensor.device())?, 0)?
+            } else {
+                // Row by row: a contiguous copy would be one of all samples.
+                let rows: candle_core::Result<Vec<Tensor>> = (indices.to_vec1::<u32>()?.iter())
+                    .map(|&row| tensor.narrow(0, row as usize, 1))
+                    .collect();
+                Tensor::cat(&rows?, 0)?
+            };
         }
         Ok(batch)
     }

@@ -3,7 +3,8 @@
 use advect_core::{Error, Generator, Result, check};
 use candle_core::{DType, Device, Tensor};
 
-/// Mirrors each image `(count, channels, height, width)`, left to right, with a probability; of any dtype, which it keeps.
+/// Mirrors each image `(count, channels, height, width)`, left to right, with a probability; of any dtype that candle computes
+/// with, which it keeps.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -28,6 +29,8 @@ pub fn flip_horizontally(x: &Tensor, probability: f64, rng: &mut Generator) -> R
             "(count, channels, height, width)",
         ));
     };
+    // A view with elements that repeat can have any number of images.
+    check::memory("x", x.dims(), x.dtype().size_in_bytes())?;
     let uniform = rng.uniform(0.0..1.0, count, DType::F64, &Device::Cpu)?;
     if x.elem_count() == 0 {
         return Ok(x.clone());
@@ -36,6 +39,7 @@ pub fn flip_horizontally(x: &Tensor, probability: f64, rng: &mut Generator) -> R
     let chosen = chosen.to_device(x.device())?.broadcast_as(x.shape())?;
     let backwards: Vec<u32> = (0..width as u32).rev().collect();
     let backwards = Tensor::from_vec(backwards, width, x.device())?;
-    let mirrored = x.contiguous()?.index_select(&backwards, 3)?;
-    Ok(chosen.contiguous()?.where_cond(&mirrored, x)?)
+    let x = x.contiguous()?;
+    let mirrored = x.index_select(&backwards, 3)?;
+    Ok(chosen.contiguous()?.where_cond(&mirrored, &x)?)
 }

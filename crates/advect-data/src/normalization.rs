@@ -65,7 +65,8 @@ impl Normalization {
     /// Numbers of a dtype from bytes `(count, channels, ...)`.
     ///
     /// # Errors
-    /// [`Error::DType`] unless the images are u8 and the dtype is a float; [`Error::Shape`] for another number of channels.
+    /// [`Error::DType`] unless the images are u8 and the dtype is a float; [`Error::Shape`] for another number of channels;
+    /// [`Error::Range`] if what comes out would not fit the dtype.
     pub fn apply(&self, bytes: &Tensor, dtype: DType) -> Result<Tensor> {
         check::float_dtype("dtype", dtype)?;
         if bytes.dtype() != DType::U8 {
@@ -80,8 +81,21 @@ impl Normalization {
         let x = bytes.to_dtype(wide)?;
         let factors: Vec<f64> = self.deviation.iter().map(|d| 1.0 / (255.0 * d)).collect();
         let shifts = self.mean.iter().zip(&self.deviation).map(|(m, d)| -m / d);
+        let shifts: Vec<f64> = shifts.collect();
+        let largest = match dtype {
+            DType::F16 => 65_504.0,
+            DType::F64 => f64::MAX,
+            _ => 3.38e38,
+        };
+        for ((factor, shift), deviation) in factors.iter().zip(&shifts).zip(&self.deviation) {
+            // Of the sum, which is of opposite signs, neither part may overflow.
+            if (255.0 * factor).max(shift.abs()) > largest {
+                let accepted = format!("one whose numbers fit {dtype:?}");
+                return Err(Error::range("deviation", deviation, accepted));
+            }
+        }
         let x = x.broadcast_mul(&self.column("bytes", &x, &factors)?)?;
-        let x = x.broadcast_add(&self.column("bytes", &x, &shifts.collect::<Vec<_>>())?)?;
+        let x = x.broadcast_add(&self.column("bytes", &x, &shifts)?)?;
         Ok(x.to_dtype(dtype)?)
     }
 

@@ -7,6 +7,9 @@ use std::thread::{self, JoinHandle};
 
 use advect_core::{Error, Result, check};
 
+/// The most results that are made ahead: places for them are made at once.
+const MOST: usize = 1 << 16;
+
 /// What a function makes of a step, made ahead of time by a thread while the last steps are worked on.
 ///
 /// The function is called for one step after the other, so that what comes is the same as without a thread; asking for
@@ -50,11 +53,14 @@ impl<T: Send + 'static> Prefetched<T> {
     /// Makes at most so many results ahead. No thread is started before the first is asked for.
     ///
     /// # Errors
-    /// [`Error::Range`] for 0.
+    /// [`Error::Range`] for 0, and for more than 65,536.
     pub fn new(
         ahead: usize,
         make: impl Fn(usize) -> Result<T> + Send + Sync + 'static,
     ) -> Result<Self> {
+        if ahead > MOST {
+            return Err(Error::range("ahead", ahead, format!("1 to {MOST}")));
+        }
         Ok(Prefetched {
             make: Arc::new(make),
             ahead: check::at_least_one("ahead", ahead)?,
@@ -87,8 +93,8 @@ impl<T: Send + 'static> Prefetched<T> {
         let stopped =
             || Error::stopped(format!("step {step}"), "the thread that makes batches died");
         let result = worker.results.recv().map_err(|_| stopped())?;
-        if result.is_ok() {
-            worker.next += 1;
+        if let (Ok(_), Some(next)) = (&result, step.checked_add(1)) {
+            worker.next = next;
             *slot = Some(worker);
         }
         result
@@ -99,7 +105,7 @@ impl<T: Send + 'static> Prefetched<T> {
         let (sender, results) = sync_channel(self.ahead - 1);
         let make = self.make.clone();
         let run = move || {
-            for step in first.. {
+            for step in first..=usize::MAX {
                 let result = catch_unwind(AssertUnwindSafe(|| make(step)));
                 let result = result.unwrap_or_else(|panic| {
                     let reason =

@@ -44,9 +44,14 @@ impl Toy for Checkerboard {
 
     fn point(&self, index: usize, rng: Rng<'_>) -> [f64; 2] {
         // The dark squares in turn, row by row.
-        let dark = index % (self.squares * self.squares / 2);
-        let row = dark / (self.squares / 2);
-        let column = 2 * (dark % (self.squares / 2)) + row % 2;
+        let half = (self.squares / 2).max(1);
+        let dark = match self.squares.checked_mul(half) {
+            Some(count) => index % count.max(1),
+            // More than there are indices.
+            None => index,
+        };
+        let row = dark / half;
+        let column = 2 * (dark % half) + row % 2;
         [column, row].map(|k| self.side * (k as f64 + uniform(rng) - 0.5 * self.squares as f64))
     }
 }
@@ -61,6 +66,17 @@ mod tests {
         for p in contract::check(&Checkerboard::default(), 4.0) {
             let square = (p[0] / 2.0).floor() as i64 + (p[1] / 2.0).floor() as i64;
             assert_eq!(square.rem_euclid(2), 0, "{p:?}");
+        }
+        // More dark squares than can be counted.
+        for squares in [1 << 32, usize::MAX - 1] {
+            let board = Checkerboard { squares, side: 2.0 };
+            let points = board.sample(
+                7,
+                candle_core::DType::F32,
+                &candle_core::Device::Cpu,
+                &mut advect_core::Generator::from_seed(0),
+            );
+            assert_eq!(points.unwrap().dims(), [7, 2]);
         }
         assert!(
             Checkerboard {

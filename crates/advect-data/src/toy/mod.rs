@@ -70,7 +70,7 @@ pub trait Toy {
     /// [`Error::Range`](advect_core::Error::Range) for one outside its range.
     fn check(&self) -> Result<()>;
 
-    /// One point. Distributions of several equal parts take them in turn by `index`, so that a sample
+    /// One point, by parameters that [`Toy::check`] accepts. Distributions of several equal parts take them in turn by `index`, so that a sample
     /// holds each in equal numbers (±1); all else comes from `rng`.
     fn point(&self, index: usize, rng: Rng<'_>) -> [f64; 2];
 
@@ -78,7 +78,7 @@ pub trait Toy {
     /// [`Toy::point`].
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for 0 points or bad parameters; [`Error::DType`](advect_core::Error::DType) unless the dtype is a float;
+    /// [`Error::Range`](advect_core::Error::Range) for 0 points, more than fit the memory, or bad parameters; [`Error::DType`](advect_core::Error::DType) unless the dtype is a float;
     /// [`Error::NonFinite`](advect_core::Error::NonFinite) where parameters are so extreme that a point overflows.
     fn sample(
         &self,
@@ -89,6 +89,7 @@ pub trait Toy {
     ) -> Result<Tensor> {
         check::at_least_one("count", count)?;
         check::float_dtype("dtype", dtype)?;
+        check::memory("count", &[count, 2], size_of::<f64>())?;
         self.check()?;
         let mut stream = rng.stream();
         let points: Vec<f64> = (0..count)

@@ -50,7 +50,7 @@ impl Toy for Pinwheel {
     fn point(&self, index: usize, rng: Rng<'_>) -> [f64; 2] {
         let along = 1.0 + self.radial_std * normal(rng);
         let across = self.tangential_std * normal(rng);
-        let arm = TAU * (index % self.arms) as f64 / self.arms as f64;
+        let arm = TAU * (index % self.arms.max(1)) as f64 / self.arms as f64;
         let (sin, cos) = (arm + self.rate * along.exp()).sin_cos();
         [
             2.0 * (along * cos - across * sin),

@@ -41,7 +41,7 @@ impl Toy for Rings {
     }
 
     fn point(&self, index: usize, rng: Rng<'_>) -> [f64; 2] {
-        let radius = self.radius * (index % self.rings + 1) as f64 / self.rings as f64;
+        let radius = self.radius * (index % self.rings.max(1) + 1) as f64 / self.rings as f64;
         let (sin, cos) = (TAU * uniform(rng)).sin_cos();
         blur([radius * cos, radius * sin], self.noise, rng)
     }
