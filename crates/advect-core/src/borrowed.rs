@@ -2,9 +2,10 @@
 
 use candle_core::Tensor;
 
-use crate::{Field, Jvp, Result, Time};
+use crate::{Conditional, ConditionalJvp, Field, Jvp, Result, Time};
 
-/// A reference to a field, as a field: closures are fields, so references to fields can't be of themselves.
+/// A reference to a field, as a field: closures are fields, so references to fields can't be of themselves. What the field can do, so can
+/// the reference: derivatives along directions, and conditions.
 ///
 /// ```
 /// use advect_core::{Borrowed, Field, Time};
@@ -43,5 +44,38 @@ impl<F: Jvp + ?Sized> Jvp for Borrowed<'_, F> {
 
     fn jvp_each(&self, t: &Time, x: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
         self.0.jvp_each(t, x, dx)
+    }
+}
+
+impl<F: Conditional + ?Sized> Conditional for Borrowed<'_, F> {
+    fn at_given(&self, t: &Time, x: &Tensor, condition: &Tensor) -> Result<Tensor> {
+        self.0.at_given(t, x, condition)
+    }
+
+    fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
+        self.0.no_condition(x)
+    }
+}
+
+impl<F: ConditionalJvp + ?Sized> ConditionalJvp for Borrowed<'_, F> {
+    fn jvp_given(
+        &self,
+        t: &Time,
+        x: &Tensor,
+        condition: &Tensor,
+        dt: f64,
+        dx: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        self.0.jvp_given(t, x, condition, dt, dx)
+    }
+
+    fn jvp_each_given(
+        &self,
+        t: &Time,
+        x: &Tensor,
+        condition: &Tensor,
+        dx: &[Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        self.0.jvp_each_given(t, x, condition, dx)
     }
 }

@@ -163,15 +163,19 @@ impl Error {
         }
     }
 
-    /// A [`Error::Range`] for `argument`.
+    /// A [`Error::Range`] for `argument`. A negative zero is shown as 0.
     pub fn range(
         argument: impl Into<Cow<'static, str>>,
         given: impl Display,
         accepted: impl Display,
     ) -> Self {
+        let given = match given.to_string() {
+            zero if zero == "-0" => "0".to_string(),
+            given => given,
+        };
         Error::Range {
             argument: argument.into(),
-            given: given.to_string(),
+            given,
             accepted: accepted.to_string(),
         }
     }
@@ -238,6 +242,13 @@ impl From<candle_core::Error> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zero_has_no_sign() {
+        let text = |given: f64| Error::range("limit", given, "a number above 0").to_string();
+        assert_eq!(text(-0.0), text(0.0));
+        assert!(text(-0.5).starts_with("limit: -0.5"));
+    }
 
     #[test]
     fn errors_survive_a_way_through_candle() {

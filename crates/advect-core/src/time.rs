@@ -50,10 +50,11 @@ impl Time {
     /// The times as a tensor of shape `(batch,)` with the batch size, dtype and device of `x`.
     ///
     /// # Errors
-    /// [`Error::Shape`] if there is not one time per sample of `x`, [`Error::Range`] for a shared time that is
-    /// NaN or infinite.
+    /// [`Error::DType`] unless `x` is a float (integers have no times between 0 and 1), [`Error::Shape`] if there is not one time per
+    /// sample of `x`, [`Error::Range`] for a shared time that is NaN or infinite.
     pub fn tensor(&self, x: &Tensor) -> Result<Tensor> {
         let batch = check::batch("x", x)?;
+        check::float("x", x)?;
         match self {
             Time::Shared(t) if !t.is_finite() => Err(Error::range("t", t, "a finite time")),
             // Through f64: the value is rounded once, to the dtype of x.
@@ -137,6 +138,13 @@ mod tests {
             Time::per_sample(&[f64::NAN]),
             Err(Error::NonFinite { .. })
         ));
+    }
+
+    #[test]
+    fn integer_states_have_no_times() {
+        let x = Tensor::zeros((2, 2), DType::U32, &Device::Cpu).unwrap();
+        let error = Time::Shared(0.5).tensor(&x).unwrap_err();
+        assert!(matches!(error, Error::DType { argument, .. } if argument == "x"));
     }
 
     #[test]

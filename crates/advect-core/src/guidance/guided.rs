@@ -76,6 +76,7 @@ impl<'a, F: Conditional + ?Sized, W: GuidanceWeight> Guided<'a, F, W> {
 
 impl<F: Conditional + ?Sized, W: GuidanceWeight> Field for Guided<'_, F, W> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        check::float("x", x)?;
         let weights: Vec<f64> = (t.values()?.into_iter())
             .map(|t| check::finite_number("weight", self.weight.at(t)))
             .collect::<Result<_>>()?;
@@ -232,9 +233,27 @@ mod tests {
     }
 
     #[test]
+    fn views_are_guided_as_what_they_show() {
+        let field = Context(Cell::new(0));
+        let wide = Tensor::new(&[[1.0f64, 9.0, 2.0], [3.0, 8.0, 5.0]], &Device::Cpu).unwrap();
+        for view in [wide.t().unwrap(), wide.narrow(1, 1, 2).unwrap()] {
+            let copy = view.contiguous().unwrap();
+            let at = |x: &Tensor| {
+                let guided = Guided::new(&field, x, 3.0).unwrap().rescaled(0.5).unwrap();
+                guided.at(&Time::Shared(0.5), x).unwrap()
+            };
+            assert_close(&at(&view), &at(&copy), 0.0, 0.0);
+        }
+    }
+
+    #[test]
     fn bad_settings_are_refused() {
         let field = Context(Cell::new(0));
         let condition = row(&[1.0]);
+        let integers = condition.to_dtype(candle_core::DType::U32).unwrap();
+        let rescaled = Guided::new(&field, &integers, 2.0).unwrap().rescaled(0.5);
+        let error = rescaled.unwrap().at(&Time::Shared(0.5), &integers);
+        assert!(matches!(error, Err(Error::DType { argument, .. }) if argument == "x"));
         assert!(Guided::new(&field, &condition, f64::INFINITY).is_err());
         let guided = Guided::new(&field, &condition, 2.0).unwrap();
         assert!(guided.rescaled(1.5).is_err());
