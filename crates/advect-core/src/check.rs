@@ -279,40 +279,45 @@ pub fn at_least_one(argument: &'static str, count: usize) -> Result<usize> {
     Ok(count)
 }
 
-/// Accepts a shape whose elements, of so many bytes each, can be counted and fit the memory. Returns their number.
+/// Accepts sizes whose elements can be counted and fit the memory. Returns their number.
+///
+/// Memory is asked for, and given back untouched, only where much is needed.
 ///
 /// ```
 /// use advect_core::check;
+/// use candle_core::DType;
 /// # fn main() -> advect_core::Result<()> {
-/// assert_eq!(check::memory("shape", &[2, 3], 8)?, 6);
-/// assert!(check::memory("shape", &[1 << 62, 4], 8).is_err());
-/// assert!(check::memory("count", &[1 << 60], 8).is_err());
+/// assert_eq!(check::memory("factor", &[2, 3], DType::F32)?, 6);
+/// assert!(check::memory("factor", &[1 << 62, 8], DType::F32).is_err());
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// # Errors
-/// [`Error::Range`] if their number overflows, or the memory is not to be had.
-pub fn memory(argument: &'static str, shape: &[usize], bytes: usize) -> Result<usize> {
+/// [`Error::Range`] otherwise.
+pub fn memory(argument: &'static str, shape: &[usize], dtype: DType) -> Result<usize> {
     // Asking the allocator takes long beside what few elements take.
-    const SMALL: usize = 1 << 20;
-    let fits = |count: &usize| {
+    const LITTLE: usize = 1 << 23;
+    let size = dtype.size_in_bytes().max(1);
+    // Sizes beside a 0 are counted too: strides are products of them.
+    let count = shape
+        .iter()
+        .try_fold(1usize, |count, &n| count.checked_mul(n.max(1)));
+    let count = count.map(|count| if shape.contains(&0) { 0 } else { count });
+    let granted = |bytes: usize| {
         let mut probe = Vec::<u8>::new();
-        let granted =
-            *count <= SMALL || probe.try_reserve_exact(count.saturating_mul(bytes)).is_ok();
+        let granted = bytes <= LITTLE || probe.try_reserve_exact(bytes).is_ok();
         // An allocation that nobody looks at may be left out, and taken for granted.
         std::hint::black_box(&probe);
         granted
     };
-    // Sizes of 0 count as 1 at first: the others may overflow before the 0 comes.
-    let most = (shape.iter()).try_fold(1usize, |count, &size| count.checked_mul(size.max(1)));
-    let count = most.map(|_| shape.iter().product());
+    let fits = |count: &usize| count.checked_mul(size).is_some_and(granted);
     count.filter(fits).ok_or_else(|| {
         let given = match shape {
             [count] => count.to_string(),
             shape => format!("{shape:?}"),
         };
-        Error::range(argument, given, "what fits the memory")
+        Error::range(argument, given, "a size that fits the memory")
     })
 }
 
@@ -340,6 +345,22 @@ mod tests {
         assert!(finite("x1", &x.narrow(0, 0, 1).unwrap()).is_ok());
         let half = x.to_dtype(DType::BF16).unwrap();
         assert!(finite("x1", &half).is_err());
+    }
+
+    #[test]
+    fn memory_is_counted_without_overflow() {
+        assert_eq!(memory("n", &[], DType::F64).unwrap(), 1);
+        assert_eq!(memory("n", &[0, usize::MAX], DType::F64).unwrap(), 0);
+        assert_eq!(memory("n", &[1 << 29, 1], DType::F64).unwrap(), 1 << 29);
+        for shape in [
+            &[usize::MAX][..],
+            &[1 << 32, 1 << 32],
+            &[1 << 50],
+            &[0, usize::MAX, 8],
+        ] {
+            let error = memory("n", shape, DType::F32).unwrap_err();
+            assert!(matches!(error, Error::Range { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -36,8 +36,9 @@ impl Coefficient {
     /// The product `c · x`, sample by sample, in the dtype of `x`.
     ///
     /// # Errors
-    /// [`Error::Shape`] if there is not one factor per sample.
+    /// [`Error::Shape`] if there is not one factor per sample, [`Error::DType`] unless x is a float.
     pub fn times(&self, x: &Tensor) -> Result<Tensor> {
+        check::float("x", x)?;
         if matches!(x.dtype(), DType::F16 | DType::BF16) {
             // The factor itself might not fit 16 bits.
             return Ok(self.times(&x.to_dtype(DType::F32)?)?.to_dtype(x.dtype())?);

@@ -169,7 +169,7 @@ impl Generator {
     ) -> Result<Tensor> {
         check::float_dtype("dtype", dtype)?;
         let shape = shape.into();
-        let count = check::memory("shape", shape.dims(), size_of::<f64>())?;
+        let count = check::memory("shape", shape.dims(), DType::F64)?;
         let values = self.values(distribution, count)?;
         // Casting before the move halves what travels to a device.
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?
@@ -186,7 +186,7 @@ impl Generator {
         distribution: &D,
         count: usize,
     ) -> Result<Vec<f64>> {
-        check::memory("count", &[count], size_of::<f64>())?;
+        check::memory("count", &[count], DType::F64)?;
         let (key, position) = self.advance();
         let mut values = vec![0.0; count];
         let blocks = values.chunks_mut(BLOCK).enumerate().collect();
@@ -250,7 +250,7 @@ impl Generator {
             );
             return Err(Error::range("first", first, accepted));
         }
-        let count = check::memory("samples", &[samples, width], size_of::<f64>())?;
+        let count = check::memory("samples", &[samples, width], DType::F64)?;
         let (key, position) = self.advance();
         let mut values = vec![0.0; count];
         let nanoseconds = (5 * count).saturating_add(samples.saturating_mul(50));
@@ -284,7 +284,7 @@ impl Generator {
         let shape = shape.into();
         let distribution = rand::distr::Uniform::try_from(range.clone())
             .map_err(|_| Error::range("range", format!("{range:?}"), "a range a..b with a < b"))?;
-        let count = check::memory("shape", shape.dims(), size_of::<u32>())?;
+        let count = check::memory("shape", shape.dims(), DType::U32)?;
         let mut rng = self.stream();
         let values: Vec<u32> = (0..count).map(|_| distribution.sample(&mut rng)).collect();
         Ok(Tensor::from_vec(values, shape, device)?)
@@ -297,7 +297,7 @@ impl Generator {
     /// [`Error::Range`] if `n` does not fit u32, or the indices don't fit the memory.
     pub fn permutation(&mut self, n: usize, device: &Device) -> Result<Tensor> {
         let end = u32::try_from(n).map_err(|_| Error::range("n", n, "a number below 2^32"))?;
-        check::memory("n", &[n], size_of::<u32>())?;
+        check::memory("n", &[n], DType::U32)?;
         let mut indices: Vec<u32> = (0..end).collect();
         indices.shuffle(&mut self.stream());
         Ok(Tensor::from_vec(indices, n, device)?)

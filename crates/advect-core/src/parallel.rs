@@ -48,6 +48,22 @@ pub fn piece(count: usize, unit: usize, nanoseconds: usize) -> usize {
 /// # Panics
 /// Where `f` does.
 pub fn each<I: Send>(items: Vec<I>, nanoseconds: usize, f: impl Fn(I) + Sync) {
+    if items.len() < 2 || !worthwhile(nanoseconds) {
+        items.into_iter().for_each(f);
+        return;
+    }
+    let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|i| Mutex::new(Some(i))).collect();
+    each_index(items.len(), &|i| {
+        let item = lock(&items[i]).take();
+        if let Some(item) = item {
+            f(item);
+        }
+    });
+}
+
+/// Calls `f` with each index below `count` at least once, on several threads unless the pool is busy. (Not generic, so
+/// that it is compiled once.)
+fn each_index(count: usize, f: &(dyn Fn(usize) + Sync)) {
     static BUSY: AtomicBool = AtomicBool::new(false);
     struct Release;
     impl Drop for Release {
@@ -56,24 +72,21 @@ pub fn each<I: Send>(items: Vec<I>, nanoseconds: usize, f: impl Fn(I) + Sync) {
         }
     }
     // The pool waits for its threads, so a call from within one would wait for itself.
-    if items.len() < 2 || !worthwhile(nanoseconds) || BUSY.swap(true, Ordering::Acquire) {
-        items.into_iter().for_each(f);
+    if BUSY.swap(true, Ordering::Acquire) {
+        (0..count).for_each(f);
         return;
     }
     let _release = Release;
-    let (count, threads) = (items.len(), threads());
-    let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|i| Mutex::new(Some(i))).collect();
+    let threads = threads();
     let panic = Mutex::new(None);
     barrier_pool().execute(|thread| {
         // The same thread begins with the same share of the items in every call, as its cache holds what it worked on;
         // then it helps the others.
         let shares = (0..threads).map(|k| (thread + k) % threads);
         let shares = shares.map(|share| share * count / threads..(share + 1) * count / threads);
-        for item in shares.flat_map(|share| &items[share]) {
-            let item = lock(item).take();
-            let Some(item) = item else { continue };
+        for i in shares.flatten() {
             // A panic must not go through the pool, which would be poisoned.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| f(item))) {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| f(i))) {
                 lock(&panic).get_or_insert(payload);
             }
         }

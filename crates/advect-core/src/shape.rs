@@ -2,14 +2,17 @@
 
 use candle_core::{D, DType, Tensor};
 
-use crate::{Result, check};
+use crate::{Error, Result, check};
 
 /// Reshapes one value per sample, `(batch,)`, to `(batch, 1, ..., 1)` of the given rank, so that it
 /// broadcasts over the samples of a batch.
 ///
 /// # Errors
-/// Those of candle if `values` is not of rank 1.
+/// [`Error::Shape`] unless `values` is of rank 1.
 pub fn column(values: &Tensor, rank: usize) -> Result<Tensor> {
+    if values.rank() != 1 {
+        return Err(Error::shape("values", values.dims(), "(batch,)"));
+    }
     let mut dims = vec![1; rank.max(1)];
     dims[0] = values.dim(0)?;
     Ok(values.reshape(dims)?)
@@ -30,8 +33,7 @@ pub fn column(values: &Tensor, rank: usize) -> Result<Tensor> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`](crate::Error::Shape) for a scalar, [`Error::Empty`](crate::Error::Empty) for an
-/// empty batch.
+/// [`Error::Shape`] for a scalar, [`Error::Empty`] for an empty batch, [`Error::DType`] unless x is a float.
 pub fn sum_per_sample(x: &Tensor) -> Result<Tensor> {
     Ok(wide_rows(x)?.sum(D::Minus1)?)
 }
@@ -76,6 +78,7 @@ pub fn wide(x: &Tensor) -> Result<Tensor> {
 
 /// The samples as rows, of at least 32 bits.
 fn wide_rows(x: &Tensor) -> Result<Tensor> {
+    check::float("x", x)?;
     wide(&x.reshape((check::batch("x", x)?, ()))?)
 }
 
@@ -83,6 +86,14 @@ fn wide_rows(x: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
     use candle_core::Device;
+
+    #[test]
+    fn integers_are_refused() {
+        let x = Tensor::zeros((2, 3), DType::U32, &Device::Cpu).unwrap();
+        for sums in [sum_per_sample, mean_per_sample, sum_squares_per_sample] {
+            assert!(matches!(sums(&x), Err(Error::DType { .. })));
+        }
+    }
 
     #[test]
     fn sums_of_16_bits_lose_nothing() {

@@ -30,7 +30,7 @@ pub fn flip_horizontally(x: &Tensor, probability: f64, rng: &mut Generator) -> R
         ));
     };
     // A view with elements that repeat can have any number of images.
-    check::memory("x", x.dims(), x.dtype().size_in_bytes())?;
+    check::memory("x", x.dims(), x.dtype())?;
     let uniform = rng.uniform(0.0..1.0, count, DType::F64, &Device::Cpu)?;
     if x.elem_count() == 0 {
         return Ok(x.clone());

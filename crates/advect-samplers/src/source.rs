@@ -54,7 +54,7 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::DType`] unless the dtype is a float, [`Error::Empty`] for samples without elements, [`Error::Range`] for more elements than
-    /// can be counted.
+    /// fit the memory.
     pub fn new(key: Key, shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
         check::float_dtype("dtype", dtype)?;
         if shape.contains(&0) {
@@ -62,7 +62,7 @@ impl Source {
                 argument: "shape".into(),
             });
         }
-        width(shape)?;
+        check::memory("shape", shape, DType::F64)?;
         Ok(Source {
             key,
             shape: shape.to_vec(),
@@ -74,7 +74,7 @@ impl Source {
     /// Standard normal noise of the samples with these numbers.
     ///
     /// # Errors
-    /// [`Error::Empty`] without samples, [`Error::Range`] for more than the memory has room for.
+    /// [`Error::Empty`] without samples, [`Error::Range`] for more than fit the memory.
     pub fn noise(&self, samples: Range<u64>) -> Result<Tensor> {
         let count = samples.end.saturating_sub(samples.start);
         if count == 0 {
@@ -82,19 +82,9 @@ impl Source {
                 argument: "samples".into(),
             });
         }
-        let width = width(&self.shape)?;
-        let total = usize::try_from(count)
-            .ok()
-            .and_then(|n| n.checked_mul(width));
-        if !total.is_some_and(has_room) {
-            let given = format!("{samples:?} of {width} elements each");
-            return Err(Error::range(
-                "samples",
-                given,
-                "samples that fit the memory",
-            ));
-        }
-        let dims = [&[count as usize], &self.shape[..]].concat();
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let dims = [&[count], &self.shape[..]].concat();
+        check::memory("samples", &dims, DType::F64)?;
         let like = Tensor::zeros((), self.dtype, &self.device)?.broadcast_as(dims)?;
         Generator::from(self.key.child(0)).normal_by_sample(samples.start, &like)
     }
@@ -152,20 +142,6 @@ impl Source {
         let x = sampler.start(model.schedule())?.noised(data, &noise)?;
         sampler.run(&mut self.run(model, samples.start).any_start(), &x)
     }
-}
-
-/// The elements of a sample.
-fn width(shape: &[usize]) -> Result<usize> {
-    let width = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-    width.ok_or_else(|| {
-        let accepted = "sizes whose product can be counted";
-        Error::range("shape", format!("{shape:?}"), accepted)
-    })
-}
-
-/// Whether the memory has room for so many numbers on the host.
-pub(crate) fn has_room(count: usize) -> bool {
-    Vec::<f64>::new().try_reserve_exact(count).is_ok()
 }
 
 /// Cuts a range of sample numbers into pieces of at most `size`, and about equal sizes.

@@ -89,7 +89,7 @@ pub trait Toy {
     ) -> Result<Tensor> {
         check::at_least_one("count", count)?;
         check::float_dtype("dtype", dtype)?;
-        check::memory("count", &[count, 2], size_of::<f64>())?;
+        check::memory("count", &[count, 2], DType::F64)?;
         self.check()?;
         let mut stream = rng.stream();
         let points: Vec<f64> = (0..count)

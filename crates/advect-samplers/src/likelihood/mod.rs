@@ -20,7 +20,6 @@ use advect_solvers::stepper::Stepper;
 use candle_core::{DType, Tensor};
 
 use crate::grid::span;
-use crate::source::has_room;
 use crate::start::{check_noise, check_state};
 
 pub use bits_per_dimension::{BitsPerDimension, Convention};
@@ -251,10 +250,7 @@ impl<'a, F: Jvp + ?Sized, S: Schedule + ?Sized> Likelihood<'a, F, S> {
         let Trace::Hutchinson { probe, count, key } = self.trace else {
             return Ok(Vec::new());
         };
-        if !count.checked_mul(x.elem_count()).is_some_and(has_room) {
-            let accepted = "as many probes as fit the memory";
-            return Err(Error::range("count", count, accepted));
-        }
+        check::memory("count", &[count, x.elem_count()], DType::F64)?;
         let mut rng = Generator::from(key);
         let draw = |_| probe.draw_by_sample(self.first_sample, x, &mut rng);
         (0..count).map(draw).collect()
