@@ -1,4 +1,5 @@
-//! Networks, an [`Mlp`] and a [`UNet`], and the [`ParameterStore`] that their parameters live in.
+//! Networks, an [`Mlp`] and a [`UNet`], the [`ParameterStore`] that their parameters live in, and [`Weights`] from
+//! files.
 //!
 //! ```
 //! use advect_core::{Field, Key, Time};
@@ -20,11 +21,14 @@ mod cost;
 mod group_norm;
 mod initialization;
 mod linear;
+mod listing;
+mod misfit;
 mod mlp;
 mod parameter_store;
 mod stateful;
 mod time_embedding;
 mod unet;
+mod weights;
 
 /// The activation functions of `advect-ops`.
 pub use advect_ops::Activation;
@@ -38,3 +42,4 @@ pub use parameter_store::ParameterStore;
 pub use stateful::{State, Stateful};
 pub use time_embedding::TimeEmbedding;
 pub use unet::{UNet, UNetConfig};
+pub use weights::{Weights, tensor_of_view};

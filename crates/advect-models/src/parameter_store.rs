@@ -1,18 +1,15 @@
 //! An ordered, seeded store of parameters.
 
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use advect_core::{Error, Key, Result, file};
-use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
-use safetensors::SafeTensors;
 
 use crate::initialization::initialize;
-use crate::{State, Stateful};
+use crate::{Stateful, Weights};
 
 /// The parameters of one or more networks, in the order in which they were made.
 ///
@@ -132,20 +129,16 @@ impl ParameterStore {
         file::write_atomically(path, |f| f.write_all(&bytes))
     }
 
-    /// Reads the values of all parameters from safetensors. Names, shapes and dtypes must be those of
-    /// the store; nothing changes unless all are.
+    /// Reads the values of all parameters from a file of safetensors or of PyTorch: of a path all that is in it, of a value of
+    /// [`Weights`] what that selects. Names, shapes and dtypes must be those of the store; nothing changes unless all are.
     ///
     /// # Errors
     /// [`Error::File`] if the file can't be read or is of another network.
-    pub fn load(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|e| Error::file(path, e))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| Error::file(path, e))?;
-        let mut state = State::new();
-        for (name, view) in tensors.tensors() {
-            state.insert(name, view.load(&self.device)?);
-        }
-        self.restore(&state).map_err(|e| Error::file(path, e))
+    pub fn load(&self, weights: impl Into<Weights>) -> Result<()> {
+        let weights = weights.into();
+        let state = weights.read()?;
+        self.restore(&state)
+            .map_err(|e| Error::file(weights.path(), e))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(String, Var)>> {

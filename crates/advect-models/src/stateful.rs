@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use advect_core::{Error, Result};
+use advect_core::Result;
 use candle_core::{Tensor, Var};
+
+use crate::misfit::Misfit;
 
 /// Named tensors, sorted by name.
 pub type State = BTreeMap<String, Tensor>;
@@ -44,41 +46,14 @@ pub trait Stateful {
     /// Checks that a state has the names, shapes and dtypes of this one.
     ///
     /// # Errors
-    /// [`Error::Range`] for a name that is missing or not known, [`Error::Shape`] or [`Error::DType`] for a tensor that
-    /// does not fit, each naming the tensor; if there are several, an [`Error::Range`] that lists them all.
+    /// [`Error::Range`](advect_core::Error::Range) for a name that is missing or not known, [`Error::Shape`](advect_core::Error::Shape) or [`Error::DType`](advect_core::Error::DType) for a tensor that
+    /// does not fit, each naming the tensor; if there are several, an `Error::Range` that counts those of each kind, names
+    /// the first five, and says what may be the cause.
     fn validate(&self, state: &State) -> Result<()> {
         let variables: BTreeMap<String, Var> = self.variables().into_iter().collect();
-        let mut errors = Vec::new();
-        for (name, var) in &variables {
-            let name = name.clone();
-            match state.get(&name) {
-                None => errors.push(Error::range(name, "no tensor", "one tensor of this name")),
-                Some(tensor) if tensor.dims() != var.dims() => {
-                    let accepted = format!("{:?}", var.dims());
-                    errors.push(Error::shape(name, tensor.dims(), accepted));
-                }
-                Some(tensor) if tensor.dtype() != var.dtype() => {
-                    let accepted = format!("{:?}", var.dtype());
-                    errors.push(Error::dtype(name, tensor.dtype(), accepted));
-                }
-                Some(_) => {}
-            }
-        }
-        for name in state.keys().filter(|name| !variables.contains_key(*name)) {
-            let name = name.clone();
-            errors.push(Error::range(name, "a tensor", "no tensor of this name"));
-        }
-        match errors.len() {
-            0 => Ok(()),
-            1 => errors.pop().map_or(Ok(()), Err),
-            count => {
-                let list: Vec<String> = errors.iter().map(Error::to_string).collect();
-                let given = format!(
-                    "a state with {count} tensors that don't fit ({})",
-                    list.join("; ")
-                );
-                Err(Error::range("state", given, "one that fits"))
-            }
+        match Misfit::new(&variables, state).error(&variables, state) {
+            None => Ok(()),
+            Some(error) => Err(error),
         }
     }
 

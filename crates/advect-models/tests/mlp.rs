@@ -151,12 +151,12 @@ fn files_of_other_networks_are_refused_and_change_nothing() {
     refused(
         config().hidden(&[5, 6]),
         DType::F32,
-        "layers.1.weight: shape [6, 5]",
+        "layers.1.weight [6, 5] in place of",
     );
     refused(
         config().hidden(&[5]),
         DType::F32,
-        "layers.1.weight: shape [3, 5]",
+        "layers.1.weight [3, 5] in place of",
     );
     refused(config().hidden(&[5, 4, 3]), DType::F32, "layers.3.bias");
     refused(config(), DType::F64, "F64");

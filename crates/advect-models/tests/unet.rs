@@ -322,10 +322,10 @@ fn a_state_that_does_not_fit_is_refused_with_all_that_is_wrong() {
     let message = parameters.restore(&state).unwrap_err().to_string();
     for part in [
         "4 tensors",
-        "input_blocks.0.0.weight: no tensor",
-        "time_embed.0.bias: shape",
-        "stray: a tensor",
-        "out.0.weight: dtype F64",
+        "1 missing: input_blocks.0.0.weight;",
+        "1 of another shape: time_embed.0.bias [",
+        "1 not known: stray;",
+        "1 of another dtype: out.0.weight F64 in place of F32",
     ] {
         assert!(message.contains(part), "{part} is not in {message}");
     }

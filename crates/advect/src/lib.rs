@@ -94,7 +94,7 @@ pub mod prelude {
     };
     pub use advect_data::{Batches, Digits, Normalization, Prefetched};
     pub use advect_models::{
-        Activation, Linear, Mlp, ParameterStore, Stateful, TimeEmbedding, UNet,
+        Activation, Linear, Mlp, ParameterStore, Stateful, TimeEmbedding, UNet, Weights,
     };
     pub use advect_objectives::ConditionDropout;
     pub use advect_objectives::distance::{Distance, PseudoHuber, SquaredError};

@@ -24,7 +24,7 @@ use residual::{Resample, Residual};
 /// `(batch, channels, length)`, and, if it was given classes, a [`Conditional`] one on class labels.
 ///
 /// It is the network that `torchcfm` and `guided-diffusion` call `UNetModel`: its parameters have the same names and
-/// shapes, so that a state dict of theirs, saved as safetensors, is read by
+/// shapes, so that a state dict of theirs, in a file of safetensors or of PyTorch, is read by
 /// [`ParameterStore::load`](crate::ParameterStore::load). Images may have other sizes than those it was
 /// configured for, as long as they can be halved as often.
 ///

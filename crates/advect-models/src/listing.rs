@@ -1,0 +1,22 @@
+//! Names in messages: the first few, and how many there are.
+
+/// How many are shown.
+const SHOWN: usize = 5;
+/// The characters of each that are shown.
+const LENGTH: usize = 80;
+
+/// The first five of a list, each cut short, and how many there are if there are more.
+pub(crate) fn listed(items: &[impl AsRef<str>]) -> String {
+    let short = |item: &str| match item.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}…", &item[..end]),
+        None => item.to_string(),
+    };
+    let shown: Vec<String> = (items.iter().take(SHOWN))
+        .map(|item| short(item.as_ref()))
+        .collect();
+    match items.len() {
+        0 => "none".into(),
+        count if count > SHOWN => format!("{}, … ({count} in all)", shown.join(", ")),
+        _ => shown.join(", "),
+    }
+}

@@ -1,0 +1,168 @@
+//! How a state differs from the variables that it should fill, and why that may be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use advect_core::Error;
+use candle_core::{DType, Var};
+
+use crate::State;
+use crate::listing::listed;
+
+/// How many dots of a name are looked at for what precedes it.
+const DEPTH: usize = 8;
+
+/// The names that don't fit, by kind.
+#[derive(Default)]
+pub(crate) struct Misfit<'a> {
+    /// Variables without a tensor.
+    missing: Vec<&'a str>,
+    /// Tensors without a variable.
+    unknown: Vec<&'a str>,
+    /// Tensors of another shape, with both shapes.
+    shapes: Vec<(&'a str, &'a [usize], &'a [usize])>,
+    /// Tensors of another dtype, with both dtypes.
+    dtypes: Vec<(&'a str, DType, DType)>,
+}
+
+impl<'a> Misfit<'a> {
+    pub(crate) fn new(variables: &'a BTreeMap<String, Var>, state: &'a State) -> Self {
+        let mut misfit = Misfit::default();
+        for (name, var) in variables {
+            match state.get(name) {
+                None => misfit.missing.push(name),
+                Some(tensor) if tensor.dims() != var.dims() => {
+                    misfit.shapes.push((name, tensor.dims(), var.dims()));
+                }
+                Some(tensor) if tensor.dtype() != var.dtype() => {
+                    misfit.dtypes.push((name, tensor.dtype(), var.dtype()));
+                }
+                Some(_) => {}
+            }
+        }
+        let unknown = state.keys().filter(|name| !variables.contains_key(*name));
+        misfit.unknown.extend(unknown.map(String::as_str));
+        misfit
+    }
+
+    /// The error that says what does not fit; none if all does.
+    pub(crate) fn error(&self, variables: &BTreeMap<String, Var>, state: &State) -> Option<Error> {
+        let (missing, unknown) = (&self.missing, &self.unknown);
+        Some(
+            match (
+                &missing[..],
+                &unknown[..],
+                &self.shapes[..],
+                &self.dtypes[..],
+            ) {
+                ([], [], [], []) => return None,
+                ([name], [], [], []) => {
+                    Error::range(name.to_string(), "no tensor", "one tensor of this name")
+                }
+                ([], [name], [], []) => {
+                    Error::range(name.to_string(), "a tensor", "no tensor of this name")
+                }
+                ([], [], [(name, given, accepted)], []) => {
+                    Error::shape(name.to_string(), given, format!("{accepted:?}"))
+                }
+                ([], [], [], [(name, given, accepted)]) => {
+                    Error::dtype(name.to_string(), *given, format!("{accepted:?}"))
+                }
+                _ => {
+                    let mut given = format!(
+                        "a state with {} tensors that don't fit ({})",
+                        missing.len() + unknown.len() + self.shapes.len() + self.dtypes.len(),
+                        self.kinds().join("; ")
+                    );
+                    if let Some(cause) = self.cause(variables, state) {
+                        given = format!("{given}: {cause};");
+                    }
+                    Error::range("state", given, "one that fits")
+                }
+            },
+        )
+    }
+
+    /// Each kind with the first of its names.
+    fn kinds(&self) -> Vec<String> {
+        let shape = |(name, given, accepted): &(&str, &[usize], &[usize])| {
+            format!("{name} {given:?} in place of {accepted:?}")
+        };
+        let dtype = |(name, given, accepted): &(&str, DType, DType)| {
+            format!("{name} {given:?} in place of {accepted:?}")
+        };
+        let shapes: Vec<String> = self.shapes.iter().map(shape).collect();
+        let dtypes: Vec<String> = self.dtypes.iter().map(dtype).collect();
+        let kinds = [
+            ("missing", self.missing.len(), listed(&self.missing)),
+            ("not known", self.unknown.len(), listed(&self.unknown)),
+            ("of another shape", shapes.len(), listed(&shapes)),
+            ("of another dtype", dtypes.len(), listed(&dtypes)),
+        ];
+        let kinds = kinds.into_iter().filter(|(_, count, _)| *count > 0);
+        kinds
+            .map(|(kind, count, list)| format!("{count} {kind}: {list}"))
+            .collect()
+    }
+
+    /// What is most likely behind it.
+    fn cause(&self, variables: &BTreeMap<String, Var>, state: &State) -> Option<String> {
+        if state.is_empty() {
+            return Some("it has no tensors".into());
+        }
+        if variables.is_empty() {
+            return Some("there is nothing to fill: build the network first".into());
+        }
+        let (given, wanted): (BTreeSet<&str>, BTreeSet<&str>) = (
+            state.keys().map(String::as_str).collect(),
+            variables.keys().map(String::as_str).collect(),
+        );
+        if let Some((prefix, count)) = preceding(&given, &wanted) {
+            return Some(match count == given.len() {
+                true => format!(
+                    "all {count} names of it begin with {prefix:?}, which Weights::without_prefix takes off"
+                ),
+                false => format!(
+                    "{count} of its {} names begin with {prefix:?}, which Weights::within({:?}) selects",
+                    given.len(),
+                    prefix.trim_end_matches(['.', '/'])
+                ),
+            });
+        }
+        if let Some((prefix, count)) = preceding(&wanted, &given) {
+            return Some(format!(
+                "{count} names lack {prefix:?}, with which they would fit: build the network without it"
+            ));
+        }
+        let same_names = self.missing.is_empty() && self.unknown.is_empty();
+        let same_ranks = self.shapes.iter().all(|(_, a, b)| a.len() == b.len());
+        match (same_names, self.shapes.is_empty()) {
+            (true, true) => Some("it is of another dtype, which Weights::cast converts".into()),
+            (true, false) if same_ranks => Some("it is of a network of another width".into()),
+            (false, _) if self.unknown.len() == given.len() => {
+                Some("it is of another network: no name fits".into())
+            }
+            (false, true) => {
+                Some("it is of a network of another depth, or with other parts".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What precedes the names of one set that are, without it, in another: the beginning, up to a dot or a slash, that does so
+/// for the most names, and their number.
+fn preceding<'a>(longer: &BTreeSet<&'a str>, shorter: &BTreeSet<&str>) -> Option<(&'a str, usize)> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in longer {
+        for (at, _) in name.match_indices(['.', '/']).take(DEPTH) {
+            let (prefix, rest) = name.split_at(at + 1);
+            if shorter.contains(rest) {
+                *counts.entry(prefix).or_default() += 1;
+            }
+        }
+    }
+    // More than fit as they are, or a repetition within a network would be taken for one.
+    let fitting = longer.iter().filter(|name| shorter.contains(*name)).count();
+    let best = counts.into_iter().max_by_key(|(_, count)| *count);
+    best.filter(|(_, count)| *count > fitting)
+}

@@ -1,0 +1,200 @@
+//! Weights from files of other programs.
+
+mod pickle;
+mod safetensors_file;
+mod torch_file;
+
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
+
+use advect_core::{Error, Result, check, file};
+use candle_core::{DType, Tensor};
+
+use crate::State;
+use crate::listing::listed;
+
+pub use safetensors_file::tensor_of_view;
+
+/// The most dimensions that a tensor of a file may have.
+const RANK: usize = 64;
+
+/// The weights in a file, and how they are to be taken from it: from which of the dictionaries in it, under which names,
+/// in which dtype.
+///
+/// Files of safetensors and of PyTorch (`.pt`, `.pth`, `.ckpt`, `.bin`, written by PyTorch 1.6 or later) are told apart by what
+/// is in them. Of a file of PyTorch only data are taken: nothing that is pickled in it is run.
+///
+/// A path is a value of this type too, so that [`ParameterStore::load`](crate::ParameterStore::load) takes either:
+///
+/// ```no_run
+/// use advect_core::Key;
+/// use advect_models::{ParameterStore, Weights};
+/// use candle_core::{DType, Device};
+/// # fn main() -> advect_core::Result<()> {
+/// # let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+/// store.load("network.safetensors")?;
+/// // What torch.save wrote of {"ema_model": network.state_dict(), …}, trained in parallel and in half precision.
+/// let weights = Weights::new("checkpoint.pt").within("ema_model").without_prefix("module.").cast(DType::F32);
+/// store.load(weights)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Reading takes memory of at most five times the file's size and a hundred times that of its header or pickle; in another
+/// dtype, more by the ratio of the sizes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Weights {
+    path: PathBuf,
+    within: Vec<String>,
+    prefixes: Vec<String>,
+    dtype: Option<DType>,
+}
+
+impl<P: AsRef<Path>> From<P> for Weights {
+    /// All tensors of the file, under their names and in their dtypes there.
+    fn from(path: P) -> Self {
+        Weights::new(path)
+    }
+}
+
+impl Weights {
+    /// All tensors of a file, under their names and in their dtypes there.
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Weights {
+            path: path.as_ref().to_path_buf(),
+            within: Vec::new(),
+            prefixes: Vec::new(),
+            dtype: None,
+        }
+    }
+
+    /// Those in a dictionary inside of the file, under this key: `"state_dict"`, `"ema_model"`, the `"parameters"` or the
+    /// `"ema"` of a checkpoint. Where there is no such dictionary, those whose names begin with the key and a dot or a slash,
+    /// which they lose. Called again, it goes one deeper.
+    pub fn within(mut self, key: impl Into<String>) -> Self {
+        self.within.push(key.into());
+        self
+    }
+
+    /// Takes a beginning off all names, that each of them must have: `"module."`, which PyTorch adds for networks trained in
+    /// parallel, or `"_orig_mod."` for compiled ones. Called again, it takes the next one off what is left.
+    pub fn without_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefixes.push(prefix.into());
+        self
+    }
+
+    /// Converts floats to a dtype. Integers stay as they are.
+    pub fn cast(mut self, dtype: DType) -> Self {
+        self.dtype = Some(dtype);
+        self
+    }
+
+    /// The path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the weights, to the CPU's memory.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file can't be read, is none of weights or damaged, has nothing of the kind that is asked for, or a
+    /// number that the dtype does not hold; [`Error::DType`] for a dtype to cast to that is no float.
+    pub fn read(&self) -> Result<State> {
+        if let Some(dtype) = self.dtype {
+            check::float_dtype("dtype", dtype)?;
+        }
+        let wrong = |reason: String| Error::file(&self.path, reason);
+        let mut file = file::open(&self.path)?;
+        let mut first = Vec::new();
+        (file.by_ref().take(64).read_to_end(&mut first)).map_err(|e| wrong(e.to_string()))?;
+        file.rewind().map_err(|e| wrong(e.to_string()))?;
+        let tensors = match Kind::of(&first).map_err(wrong)? {
+            Kind::Safetensors => {
+                safetensors_file::read(&file::read(&self.path)?, &self.within).map_err(wrong)?
+            }
+            Kind::Torch => torch_file::read(file, &self.within).map_err(wrong)?,
+        };
+        let named = self.renamed(tensors).map_err(wrong)?;
+        let cast = |(name, tensor)| match self.cast_one(&tensor) {
+            Ok(tensor) => Ok((name, tensor)),
+            Err(reason) => Err(wrong(format!("tensor {name:?}: {reason}"))),
+        };
+        named.into_iter().map(cast).collect()
+    }
+
+    /// The tensors without the beginnings of their names.
+    fn renamed(&self, mut tensors: Vec<(String, Tensor)>) -> Result<Vec<(String, Tensor)>, String> {
+        for prefix in &self.prefixes {
+            let other = |(name, _): &&(String, Tensor)| !name.starts_with(prefix.as_str());
+            let others: Vec<&str> = tensors
+                .iter()
+                .filter(other)
+                .map(|(n, _)| n.as_str())
+                .collect();
+            if !others.is_empty() {
+                let (others, count) = (listed(&others), tensors.len());
+                return Err(format!(
+                    "of its {count} tensors not all have names that begin with {prefix:?}: {others}"
+                ));
+            }
+            for (name, _) in &mut tensors {
+                name.drain(..prefix.len());
+            }
+        }
+        Ok(tensors)
+    }
+
+    fn cast_one(&self, tensor: &Tensor) -> Result<Tensor, String> {
+        let Some(dtype) = self.dtype.filter(|_| tensor.dtype().is_float()) else {
+            return Ok(tensor.clone());
+        };
+        let cast = tensor.to_dtype(dtype).map_err(|e| e.to_string())?;
+        let finite = |x: &Tensor| check::is_finite(x).map_err(|e| e.to_string());
+        match finite(&cast)? || !finite(tensor)? {
+            true => Ok(cast),
+            false => Err(format!("a number of it is beyond what {dtype:?} holds")),
+        }
+    }
+}
+
+/// The files of weights that are known.
+enum Kind {
+    Safetensors,
+    Torch,
+}
+
+impl Kind {
+    /// The kind of a file that begins with these bytes.
+    fn of(first: &[u8]) -> Result<Self, String> {
+        const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+        let other = match first {
+            _ if first.starts_with(b"PK\x03\x04") => return Ok(Kind::Torch),
+            _ if first.get(5..9) == Some(b"\0\0\0{") => return Ok(Kind::Safetensors),
+            _ if first.starts_with(LEGACY) => {
+                "it was written by PyTorch before 1.6, or in the format of that time: read it in PyTorch, and save it again"
+            }
+            [0x80, ..] => {
+                "it is a pickle of Python, not a file of torch.save: save the tensors from PyTorch"
+            }
+            [b'{', ..] => "it is JSON: an index names the files that hold the weights",
+            _ => file::format(first).unwrap_or("it is neither of safetensors nor of PyTorch"),
+        };
+        Err(format!("this is no file of weights: {other}"))
+    }
+}
+
+/// The things whose names begin with a key and a dot or a slash, without it.
+fn grouped<T>(things: Vec<(String, T)>, key: &str) -> Vec<(String, T)> {
+    let inner = |name: &str| {
+        Some(
+            name.strip_prefix(key)?
+                .strip_prefix(['.', '/'])?
+                .to_string(),
+        )
+    };
+    let named = things
+        .into_iter()
+        .filter_map(|(name, thing)| Some((inner(&name)?, thing)));
+    named.collect()
+}
