@@ -1,13 +1,11 @@
 //! Checkpoints: everything that a run needs to go on, in one safetensors file.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::Path;
 
 use advect_core::{Error, Generator, Key, Result, file};
-use advect_models::State;
+use advect_models::{State, tensor_of_view};
 use candle_core::Device;
-use candle_core::safetensors::Load;
 use safetensors::{SafeTensors, View};
 
 /// The version of the format that is written, and the only one that is read.
@@ -87,19 +85,31 @@ impl Checkpoint {
         file::write_atomically(path, |f| f.write_all(&bytes))
     }
 
-    /// Reads a checkpoint, its tensors to `device`.
+    /// Reads a checkpoint, its tensors to `device`. Takes memory of at most four times the file's size.
     ///
     /// # Errors
     /// [`Error::File`] if the file can't be read, is no checkpoint, is damaged or of another version.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
         let wrong = |reason: String| Error::file(path, reason);
-        let bytes = fs::read(path).map_err(|e| wrong(e.to_string()))?;
-        let damaged = |e| wrong(format!("truncated or no safetensors file: {e}"));
+        let bytes = file::read(path)?;
+        let damaged = |e| {
+            wrong(match file::format(&bytes) {
+                Some(other) if !other.contains("safetensors") => {
+                    format!("no checkpoint: it is {other}")
+                }
+                _ => format!("truncated or no safetensors file: {e}"),
+            })
+        };
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
         let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
         let text = metadata.metadata().as_ref().and_then(|m| m.get("advect"));
-        let text = text.ok_or_else(|| wrong("no checkpoint: it has no entry \"advect\"".into()))?;
+        let text = text.ok_or_else(|| {
+            wrong(
+                "no checkpoint: it has no entry \"advect\"; weights alone are read by ParameterStore::load"
+                    .into(),
+            )
+        })?;
         let (header, checksum) = Header::decode(text).map_err(wrong)?;
 
         let tensors: BTreeMap<_, _> = file.tensors().into_iter().collect();
@@ -115,11 +125,10 @@ impl Checkpoint {
             let Some((part, name)) = name.split_once('/') else {
                 return Err(wrong(format!("tensor \"{name}\" belongs to no part")));
             };
+            let tensor = tensor_of_view(&format!("{part}/{name}"), &view, device)
+                .map_err(|e| wrong(format!("tensor {e}")))?;
             let state = parts.entry(part.to_string()).or_default();
-            state.insert(
-                name.to_string(),
-                view.load(device).map_err(|e| wrong(e.to_string()))?,
-            );
+            state.insert(name.to_string(), tensor);
         }
         Ok(Checkpoint {
             step: header.step,

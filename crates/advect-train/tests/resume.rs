@@ -6,7 +6,7 @@ use std::path::Path;
 
 use advect_core::testing::assert_close;
 use advect_core::{Error, Field, Generator, Key, Result, Time};
-use advect_models::{Mlp, ParameterStore, State, Stateful};
+use advect_models::{Mlp, ParameterStore, State, Stateful, Weights};
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::{AdamW, AdamWConfig, Checkpoint, Ema, Trainer};
 use candle_core::{DType, Device, Tensor};
@@ -149,6 +149,39 @@ fn bad_checkpoints_are_refused_and_change_nothing() {
     assert!(matches!(run.trainer.resume(&path), Err(Error::File { .. })));
     assert_eq!(run.trainer.step(), 3);
     same_bits(&run.states(), &before);
+}
+
+#[test]
+fn a_checkpoint_is_no_file_of_weights_and_weights_are_no_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.safetensors");
+    let mut run = run_of(8, 0);
+    run.until(3);
+    run.trainer.save(&path).unwrap();
+    // Weights of a checkpoint are taken by choice, and only by choice.
+    let other = run_of(8, 1);
+    let error = other.store.load(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("Trainer::resume") && error.contains("parameters (4 tensors)"),
+        "{error}"
+    );
+    for (part, expected) in ["parameters", "ema"].into_iter().zip(run.states()) {
+        other.store.load(Weights::new(&path).within(part)).unwrap();
+        for (name, tensor) in other.store.state() {
+            assert_close(&tensor, &expected[&name], 0.0, 0.0);
+        }
+    }
+    let mut refused = |word: &str| {
+        let error = run.trainer.resume(&path).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    };
+    other.store.save(&path).unwrap();
+    refused("ParameterStore::load");
+    fs::write(&path, b"PK\x03\x04").unwrap();
+    refused("no checkpoint: it is a zip archive");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    refused("no regular file");
 }
 
 #[test]
