@@ -13,7 +13,7 @@ use std::time::Instant;
 use advect::data::toy::{Toy, TwoMoons};
 use advect::prelude::*;
 use advect::solvers::divergence::{Divergence, Exact, Flow, Hutchinson, Probe, pack, unpack};
-use advect_examples::plot::{BLUE, ORANGE, Panel, canvas, finish, rows};
+use advect_examples::plot::{BLUE, ORANGE, Panel, panels, rows};
 use clap::Parser;
 use plotters::style::RGBColor;
 
@@ -126,7 +126,6 @@ fn draw<D: Divergence>(
     test: &Tensor,
     samples: &Tensor,
 ) -> Result<()> {
-    let panels = canvas(path, 1, 3, 420)?;
     let test = rows(test)?;
     let range = |axis: usize| {
         let values = test.iter().map(|p| p[axis]);
@@ -137,9 +136,6 @@ fn draw<D: Divergence>(
     let ((x, half), (y, tall)) = (range(0), range(1));
     let half = 1.25 * half.max(tall);
     let (x, y) = (x - half..x + half, y - half..y + half);
-    let panel = |i: usize, title: &str| Panel::new(&panels[i], title, x.clone(), y.clone());
-
-    let density = panel(0, "density")?;
     let cells = 140;
     let side = 2.0 * half / cells as f64;
     let corner = |i: usize, j: usize| [x.start + side * i as f64, y.start + side * j as f64];
@@ -157,16 +153,19 @@ fn draw<D: Divergence>(
         .exp()?
         .to_vec1::<f32>()?;
     let largest = values.iter().copied().fold(0.0, f32::max);
-    for ([a, b], value) in grid.iter().zip(&values) {
-        // White to blue.
-        let shade = |channel: u8| {
-            let dark = f32::from(channel) - 255.0;
-            (255.0 + dark * (value / largest).sqrt()) as u8
-        };
-        let colour = RGBColor(shade(BLUE.0), shade(BLUE.1), shade(BLUE.2));
-        density.tile([[*a, *b], [a + side, b + side]], &colour)?;
-    }
-    panel(1, "data")?.dots(&test, 1, &ORANGE)?;
-    panel(2, "samples")?.dots(&rows(samples)?, 1, &BLUE)?;
-    finish(path, &panels)
+    panels(path, 1, 3, 420, |panels| {
+        let panel = |i: usize, title: &str| Panel::new(&panels[i], title, x.clone(), y.clone());
+        let density = panel(0, "density")?;
+        for ([a, b], value) in grid.iter().zip(&values) {
+            // White to blue.
+            let shade = |channel: u8| {
+                let dark = f32::from(channel) - 255.0;
+                (255.0 + dark * (value / largest).sqrt()) as u8
+            };
+            let colour = RGBColor(shade(BLUE.0), shade(BLUE.1), shade(BLUE.2));
+            density.tile([[*a, *b], [a + side, b + side]], &colour)?;
+        }
+        panel(1, "data")?.dots(&test, 1, &ORANGE)?;
+        panel(2, "samples")?.dots(&rows(samples)?, 1, &BLUE)
+    })
 }

@@ -17,7 +17,7 @@ use advect::objectives::objective::log_standard_normal;
 use advect::paths::closed_form::Covariance;
 use advect::prelude::*;
 use advect::solvers::divergence::{Exact, Flow};
-use advect_examples::plot::{BLUE, ORANGE, Panel, canvas, finish, rows};
+use advect_examples::plot::{BLUE, Canvas, ORANGE, Panel, panels, rows};
 use clap::Parser;
 
 use learned::Learned;
@@ -155,11 +155,16 @@ fn report(
 /// A panel of samples for each objective.
 fn draw_all(path: &std::path::Path, pictures: &[(&str, Tensor)]) -> Result<()> {
     let columns = pictures.len().min(6);
-    let panels = canvas(path, pictures.len().div_ceil(columns), columns, 220)?;
-    for ((name, samples), area) in pictures.iter().zip(&panels) {
+    let draw = |(name, samples): &(&str, Tensor), area: &Canvas<'_>| {
         let panel = Panel::new(area, name, -1.7..1.7, -1.7..1.7)?;
         let colour = if *name == "the truth" { &ORANGE } else { &BLUE };
-        panel.dots(&rows(samples)?, 1, colour)?;
-    }
-    finish(path, &panels)
+        panel.dots(&rows(samples)?, 1, colour)
+    };
+    panels(
+        path,
+        pictures.len().div_ceil(columns),
+        columns,
+        220,
+        |panels| (pictures.iter().zip(panels)).try_for_each(|(picture, area)| draw(picture, area)),
+    )
 }

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use advect::core::file;
 use advect::prelude::*;
 use advect_examples::image::draw_image;
 use advect_examples::plot::{self, BLUE, GREY, Panel};
-use plotters::prelude::*;
 
 /// Draws images `(count, channels, height, width)` in rows of `columns`.
 pub(crate) fn grid(path: &Path, images: &Tensor, columns: usize) -> Result<()> {
@@ -17,19 +17,20 @@ pub(crate) fn grid(path: &Path, images: &Tensor, columns: usize) -> Result<()> {
         columns as i32 * cell(width) + 4,
         rows as i32 * cell(height) + 4,
     );
-    let root = BitMapBackend::new(path, (size.0 as u32, size.1 as u32)).into_drawing_area();
-    root.fill(&WHITE).map_err(|e| Error::file(path, e))?;
-    for i in 0..count {
-        let (row, column) = ((i / columns) as i32, (i % columns) as i32);
-        let corner = (4 + column * cell(width), 4 + row * cell(height));
-        draw_image(&root, &images.get(i)?, pixel, corner)?;
-    }
-    root.present().map_err(|e| Error::file(path, e))
+    plot::picture(path, (size.0 as u32, size.1 as u32), |root| {
+        (0..count).try_for_each(|i| {
+            let (row, column) = ((i / columns) as i32, (i % columns) as i32);
+            let corner = (4 + column * cell(width), 4 + row * cell(height));
+            draw_image(root, &images.get(i)?, pixel, corner)
+        })
+    })
 }
 
 /// The loss of each step, in a file and in a picture.
 pub(crate) struct Losses {
     folder: PathBuf,
+    /// The step of the first loss.
+    first: usize,
     losses: Vec<f64>,
 }
 
@@ -37,25 +38,38 @@ impl Losses {
     pub(crate) fn new(folder: &Path) -> Self {
         Losses {
             folder: folder.to_path_buf(),
+            first: 1,
             losses: Vec::new(),
         }
     }
 
-    /// Those of the run that is resumed at a step.
-    pub(crate) fn resume(&mut self, step: usize) -> Result<()> {
+    /// Those of the run that is resumed after `steps`. Where they are not all there, the curve begins anew, which costs
+    /// nothing but the curve.
+    pub(crate) fn resume(&mut self, steps: usize) -> Result<()> {
         let path = self.folder.join("losses.csv");
-        let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
-        let losses = text.lines().map(|line| line.parse::<f64>());
-        let losses: std::result::Result<Vec<f64>, _> = losses.collect();
-        self.losses = losses.map_err(|e| Error::file(&path, e))?;
-        if self.losses.len() < step {
-            let reason = format!(
-                "it has {} losses, the checkpoint is of step {step}",
-                self.losses.len()
-            );
-            return Err(Error::file(&path, reason));
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            text => text.map_err(|e| Error::file(&path, e))?,
+        };
+        for line in text.lines().skip(1) {
+            let wrong = || Error::file(&path, format!("a line {line:?}, step,loss is accepted"));
+            let (step, loss) = line.split_once(',').ok_or_else(wrong)?;
+            let step: usize = step.parse().map_err(|_| wrong())?;
+            if self.losses.is_empty() {
+                self.first = step;
+            }
+            if step != self.first + self.losses.len() {
+                return Err(wrong());
+            }
+            self.losses.push(loss.parse().map_err(|_| wrong())?);
         }
-        self.losses.truncate(step);
+        self.losses.truncate((steps + 1).saturating_sub(self.first));
+        if self.first + self.losses.len() != steps + 1 {
+            println!(
+                "losses              begin anew after step {steps}: the file lacks some before it"
+            );
+            (self.first, self.losses) = (steps + 1, Vec::new());
+        }
         Ok(())
     }
 
@@ -66,8 +80,12 @@ impl Losses {
     /// Writes `losses.csv`, and draws `losses.png`: each step's, and their running mean.
     pub(crate) fn write(&self) -> Result<()> {
         let path = self.folder.join("losses.csv");
-        let lines: String = self.losses.iter().map(|loss| format!("{loss}\n")).collect();
-        std::fs::write(&path, lines).map_err(|e| Error::file(&path, e))?;
+        file::write_atomically(&path, |f| {
+            writeln!(f, "step,loss")?;
+            (self.first..)
+                .zip(&self.losses)
+                .try_for_each(|(step, loss)| writeln!(f, "{step},{loss}"))
+        })?;
         let Some(&first) = self.losses.first() else {
             return Ok(());
         };
@@ -82,22 +100,19 @@ impl Losses {
         // Of the later half, with some room: the first steps would leave the others no height.
         let later = &self.losses[self.losses.len() / 2..];
         let highest = 1.5 * later.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-        let end = self.losses.len().max(2) as f64;
-        let path = self.folder.join("losses.png");
-        let panels = plot::canvas(&path, 1, 1, 480)?;
-        let title = format!(
-            "loss to {highest:.3}, {} steps, last mean {mean:.4}",
-            self.losses.len()
-        );
-        let panel = Panel::new(&panels[0], &title, 0.0..end, 0.0..highest)?;
+        let last = self.first + self.losses.len() - 1;
+        let title = format!("loss to {highest:.3}, {last} steps, last mean {mean:.4}");
         let points = |losses: &[f64]| -> Vec<[f64; 2]> {
-            let points = losses.iter().enumerate();
+            let points = (self.first..).zip(losses);
             points
-                .map(|(i, loss)| [i as f64, loss.min(highest)])
+                .map(|(step, loss)| [step as f64, loss.min(highest)])
                 .collect()
         };
-        panel.line(points(&self.losses), &GREY)?;
-        panel.line(points(&smooth), &BLUE)?;
-        plot::finish(&path, &panels)
+        let steps = self.first as f64..last.max(self.first + 1) as f64;
+        plot::panels(&self.folder.join("losses.png"), 1, 1, 480, |panels| {
+            let panel = Panel::new(&panels[0], &title, steps, 0.0..highest)?;
+            panel.line(points(&self.losses), &GREY)?;
+            panel.line(points(&smooth), &BLUE)
+        })
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use advect::prelude::*;
-use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, canvas, finish, rows};
+use advect_examples::plot::{BLUE, Canvas, GREY, ORANGE, Panel, panels, rows};
 use clap::Parser;
 use peak_alloc::PeakAlloc;
 
@@ -195,13 +195,14 @@ fn fit(
 
 /// A panel for each fit: the observations, the true way, and the fitted one.
 fn draw(path: &Path, data: &Data, outcomes: &[Outcome]) -> Result<()> {
-    let panels = canvas(path, 1, outcomes.len(), 420)?;
-    for (outcome, panel) in outcomes.iter().zip(&panels) {
+    let draw = |outcome: &Outcome, panel: &Canvas<'_>| {
         let title = format!("{}: observed, true, fitted", outcome.name);
         let panel = Panel::new(panel, &title, -2.4..2.4, -2.4..2.4)?;
         panel.dots(&rows(&data.observed)?, 2, &GREY)?;
         panel.line(rows(&data.truth)?, &ORANGE)?;
-        panel.line(rows(&outcome.way)?, &BLUE)?;
-    }
-    finish(path, &panels)
+        panel.line(rows(&outcome.way)?, &BLUE)
+    };
+    panels(path, 1, outcomes.len(), 420, |panels| {
+        (outcomes.iter().zip(panels)).try_for_each(|(outcome, panel)| draw(outcome, panel))
+    })
 }

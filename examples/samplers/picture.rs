@@ -5,6 +5,7 @@ use std::path::Path;
 use advect::prelude::*;
 use advect_examples::FONT;
 use advect_examples::image::draw_image;
+use advect_examples::plot::picture;
 use plotters::prelude::*;
 
 const COLUMNS: i32 = 6;
@@ -21,29 +22,30 @@ pub(crate) fn draw(path: &Path, rows: &[(&str, Vec<Tensor>)], budgets: &[usize])
         LEFT + budgets.len() as i32 * block,
         TOP + rows.len() as i32 * CELL + 8,
     );
-    let root = BitMapBackend::new(path, (size.0 as u32, size.1 as u32)).into_drawing_area();
-    let failed = |e: &dyn std::fmt::Display| Error::file(path, e);
-    root.fill(&WHITE).map_err(|e| failed(&e))?;
-    let text = |words: String, at: (i32, i32)| {
-        let style = (FONT, 18).into_font().color(&BLACK);
-        root.draw(&Text::new(words, at, style))
-            .map_err(|e| failed(&e))
-    };
-    for (k, budget) in (0..).zip(budgets) {
-        text(
-            format!("at most {budget} evaluations"),
-            (LEFT + k * block, 10),
-        )?;
-    }
-    for (i, (name, images)) in (0..).zip(rows) {
-        let top = TOP + i * CELL;
-        text((*name).to_string(), (12, top + 6))?;
-        for (k, images) in (0..).zip(images) {
-            for column in 0..COLUMNS.min(images.dim(0)? as i32) {
-                let corner = (LEFT + k * block + column * CELL, top);
-                draw_image(&root, &images.get(column as usize)?, PIXEL, corner)?;
+    let size = (size.0 as u32, size.1 as u32);
+    picture(path, size, |root| {
+        let failed = |e: &dyn std::fmt::Display| Error::file(path, e);
+        let text = |words: String, at: (i32, i32)| {
+            let style = (FONT, 18).into_font().color(&BLACK);
+            root.draw(&Text::new(words, at, style))
+                .map_err(|e| failed(&e))
+        };
+        for (k, budget) in (0..).zip(budgets) {
+            text(
+                format!("at most {budget} evaluations"),
+                (LEFT + k * block, 10),
+            )?;
+        }
+        for (i, (name, images)) in (0..).zip(rows) {
+            let top = TOP + i * CELL;
+            text((*name).to_string(), (12, top + 6))?;
+            for (k, images) in (0..).zip(images) {
+                for column in 0..COLUMNS.min(images.dim(0)? as i32) {
+                    let corner = (LEFT + k * block + column * CELL, top);
+                    draw_image(root, &images.get(column as usize)?, PIXEL, corner)?;
+                }
             }
         }
-    }
-    root.present().map_err(|e| failed(&e))
+        Ok(())
+    })
 }

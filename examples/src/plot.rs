@@ -4,7 +4,10 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::path::Path;
 
+use advect::core::file;
 use advect::prelude::{DType, Error, Result, Tensor};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -25,24 +28,44 @@ fn failed(error: &dyn Display) -> Error {
     Error::range("picture", error, "a drawing that succeeds")
 }
 
-/// A white picture of panels, row by row; [`finish`] writes it.
+/// Draws on a white picture of this width and height, and writes it as PNG, whole or not at all.
 ///
 /// # Errors
-/// [`Error::Range`] if it can't be drawn.
-pub fn canvas(path: &Path, rows: usize, columns: usize, size: u32) -> Result<Vec<Canvas<'_>>> {
-    let size = (columns as u32 * size, rows as u32 * size);
-    let root = BitMapBackend::new(path, size).into_drawing_area();
-    root.fill(&WHITE).map_err(|e| failed(&e))?;
-    Ok(root.split_evenly((rows, columns)))
+/// Those of `draw`; [`Error::File`] if it can't be written.
+pub fn picture(
+    path: &Path,
+    size: (u32, u32),
+    draw: impl FnOnce(&Canvas<'_>) -> Result<()>,
+) -> Result<()> {
+    let (width, height) = size;
+    let mut pixels = vec![255; 3 * width as usize * height as usize];
+    {
+        let root = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
+        draw(&root)?;
+        root.present().map_err(|e| failed(&e))?;
+    }
+    let mut png = Vec::new();
+    PngEncoder::new(&mut png)
+        .write_image(&pixels, width, height, ExtendedColorType::Rgb8)
+        .map_err(|e| Error::file(path, e))?;
+    file::write_atomically(path, |f| f.write_all(&png))
 }
 
-/// Writes the picture.
+/// Draws on square panels of this size, row by row, and writes them as one [`picture`].
 ///
 /// # Errors
-/// [`Error::File`] if it can't be written.
-pub fn finish(path: &Path, panels: &[Canvas<'_>]) -> Result<()> {
-    let present = |panel: &Canvas<'_>| panel.present().map_err(|e| Error::file(path, e));
-    panels.iter().try_for_each(present)
+/// As [`picture`].
+pub fn panels(
+    path: &Path,
+    rows: usize,
+    columns: usize,
+    size: u32,
+    draw: impl FnOnce(&[Canvas<'_>]) -> Result<()>,
+) -> Result<()> {
+    let whole = (columns as u32 * size, rows as u32 * size);
+    picture(path, whole, |root| {
+        draw(&root.split_evenly((rows, columns)))
+    })
 }
 
 /// A panel with coordinates, under a title.

@@ -299,7 +299,8 @@ fn images_resume_with_the_same_bits() {
         );
     }
     let losses = fs::read_to_string(out.join("losses.csv")).unwrap();
-    assert_eq!(losses.lines().count(), 8);
+    assert_eq!(losses.lines().count(), 1 + 8);
+    assert!(losses.starts_with("step,loss\n1,"));
     let (again, other, _) = run(1, "single", &["--steps", "8"]);
     assert!(
         whole == other && told[..2] == again[..2],
@@ -310,6 +311,14 @@ fn images_resume_with_the_same_bits() {
     let (resumed, parts, out) = run(2, "parts", &["--steps", "8", "--resume"]);
     assert!(parts == whole && resumed == told);
     assert_eq!(fs::read_to_string(out.join("losses.csv")).unwrap(), losses);
+    // Without its curve a run goes on all the same, and the curve from there.
+    run(2, "parts", &["--steps", "8", "--until", "3"]);
+    fs::remove_file(out.join("losses.csv")).unwrap();
+    let (_, parts, out) = run(2, "parts", &["--steps", "8", "--resume"]);
+    assert!(parts == whole);
+    let rest = fs::read_to_string(out.join("losses.csv")).unwrap();
+    let lines = |text: &str| -> Vec<String> { text.lines().map(str::to_string).collect() };
+    assert_eq!(lines(&rest)[1..], lines(&losses)[4..]);
 }
 
 /// From a folder of pictures, in colour.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use advect::prelude::*;
-use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, canvas, finish, rows};
+use advect_examples::plot::{BLUE, Canvas, GREY, ORANGE, Panel, panels, rows};
 use plotters::style::BLACK;
 
 use crate::Outcome;
@@ -12,7 +12,13 @@ const VIEW: f64 = 6.8;
 
 /// Draws all outcomes into one picture.
 pub(crate) fn draw(path: &Path, test: &[Tensor; 2], outcomes: &[Outcome]) -> Result<()> {
-    let panels = canvas(path, outcomes.len(), 3, 380)?;
+    panels(path, outcomes.len(), 3, 380, |panels| {
+        draw_rows(panels, test, outcomes)
+    })
+}
+
+/// A row of three panels for each outcome.
+fn draw_rows(panels: &[Canvas<'_>], test: &[Tensor; 2], outcomes: &[Outcome]) -> Result<()> {
     for (outcome, panels) in outcomes.iter().zip(panels.chunks(3)) {
         let panel = |i: usize, what: &str| {
             let title = format!("{} pairs: {what}", outcome.name);
@@ -41,7 +47,7 @@ pub(crate) fn draw(path: &Path, test: &[Tensor; 2], outcomes: &[Outcome]) -> Res
             arrows.dots(&[[x, y]], 2, &BLUE)?;
         }
     }
-    finish(path, &panels)
+    Ok(())
 }
 
 /// The learned velocity at t = 1/2 on a grid of points.
