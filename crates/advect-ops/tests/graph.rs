@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use advect_core::Error;
 use advect_core::testing::{assert_close, gradient};
-use advect_ops::{Activation, Value, linear, with_gradient, without_graph};
+use advect_ops::{Activation, Value, linear, with_gradient, with_graph, without_graph};
 use candle_core::{DType, Device, Tensor, Var};
 
 fn var(values: &[f64]) -> Var {
@@ -56,6 +56,19 @@ fn the_graph_comes_back_after_a_panic() {
     let run = || without_graph(|| panic!("on purpose"));
     assert!(std::panic::catch_unwind(run).is_err());
     assert!(Activation::Silu.apply(x.as_tensor()).unwrap().track_op());
+}
+
+#[test]
+fn graphs_within_none_within_graphs() {
+    let x = var(&[1.0]);
+    let tracked = || Activation::Silu.apply(x.as_tensor()).unwrap().track_op();
+    without_graph(|| {
+        assert!(with_graph(|| tracked()
+            && !without_graph(tracked)
+            && tracked()));
+        assert!(!tracked());
+    });
+    assert!(tracked());
 }
 
 /// A value that operations of both kinds use, some more than once.

@@ -34,6 +34,32 @@ thread_local! {
 /// # }
 /// ```
 pub fn without_graph<R>(f: impl FnOnce() -> R) -> R {
+    with_untracked(true, f)
+}
+
+/// Calls `f` with the operations of this crate building their graph on this thread, also within [`without_graph`]: for
+/// a value that is the derivative of another, whose graph ends with it.
+///
+/// ```
+/// use advect_ops::{Activation, with_graph, without_graph};
+/// use candle_core::{Device, Tensor, Var};
+/// # fn main() -> advect_core::Result<()> {
+/// /// `d/dx tanh x`, by one backward pass.
+/// fn slope(x: &Tensor) -> advect_core::Result<Tensor> {
+///     let x = Var::from_tensor(x)?;
+///     let y = with_graph(|| Activation::Tanh.apply(x.as_tensor()))?;
+///     Ok(y.sum_all()?.backward()?.get(&x).unwrap().clone())
+/// }
+/// let x = Tensor::new(&[0f64], &Device::Cpu)?;
+/// assert_eq!(without_graph(|| slope(&x))?.to_vec1::<f64>()?, [1.0]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn with_graph<R>(f: impl FnOnce() -> R) -> R {
+    with_untracked(false, f)
+}
+
+fn with_untracked<R>(untracked: bool, f: impl FnOnce() -> R) -> R {
     /// Puts back what was, also after a panic.
     struct Restore(bool);
     impl Drop for Restore {
@@ -41,7 +67,7 @@ pub fn without_graph<R>(f: impl FnOnce() -> R) -> R {
             UNTRACKED.set(self.0);
         }
     }
-    let _restore = Restore(UNTRACKED.replace(true));
+    let _restore = Restore(UNTRACKED.replace(untracked));
     f()
 }
 
