@@ -41,6 +41,7 @@ const TOGETHER: usize = 16;
 impl Divergence for Exact {
     fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence> {
         let batch = check::batch("x", x)?;
+        check::float("x", x)?;
         let dim = x.elem_count() / batch;
         let mut value = None;
         let mut sum: Option<Tensor> = None;

@@ -1,7 +1,7 @@
 //! The change of variables along a flow.
 
-use advect_core::{Error, Field, Jvp, Result, Time, check};
-use candle_core::Tensor;
+use advect_core::{Error, Field, Jvp, Result, Time, check, shape};
+use candle_core::{DType, Tensor};
 
 use super::Divergence;
 use crate::controller::Controller;
@@ -56,11 +56,11 @@ pub struct Flow<F, D> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Transported {
-    /// The states at the end.
+    /// The states at the end, of the dtype that they had at the start.
     pub x: Tensor,
-    /// `log p(x(end)) − log p(x(start))` along each sample's way, `(batch,)`: `−∫ ∇·f dt`.
+    /// `log p(x(end)) − log p(x(start))` along each sample's way, `(batch,)`: `−∫ ∇·f dt`; in f32 for states of 16 bits.
     pub log_density_change: Tensor,
-    /// The whole integration, of states `(batch, d + 1)`.
+    /// The whole integration, of states `(batch, d + 1)`, in f32 for states of 16 bits.
     pub solution: Solution,
 }
 
@@ -70,7 +70,8 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         Flow { field, divergence }
     }
 
-    /// Moves samples and their log-density from one time to another, in either direction.
+    /// Moves samples and their log-density from one time to another, in either direction. Samples of 16 bits are moved in
+    /// f32, and the field is evaluated in their dtype.
     ///
     /// # Errors
     /// Those of [`Solver::solve`], and [`Error::Stopped`] if the end is not reached.
@@ -85,15 +86,15 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         S: Stepper,
         C: Controller<S>,
     {
-        let shape = x.shape();
         let packed = Packed {
             flow: self,
             shape: x.dims(),
+            dtype: x.dtype(),
         };
-        let solution = solver.solve(&packed, &pack(x)?, start, end)?;
-        let (x, log_density_change) = unpack(&solution.end()?, shape.dims())?;
+        let solution = solver.solve(&packed, &pack(&shape::wide(x)?)?, start, end)?;
+        let (moved, log_density_change) = unpack(&solution.end()?, x.dims())?;
         Ok(Transported {
-            x,
+            x: moved.to_dtype(x.dtype())?,
             log_density_change,
             solution,
         })
@@ -115,17 +116,18 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         C: Controller<S>,
     {
         let moved = self.transport(solver, x, 1.0, 0.0)?;
-        Ok((base(&moved.x)? - moved.log_density_change)?)
+        Ok((shape::wide(&base(&moved.x)?)? - moved.log_density_change)?)
     }
 
-    /// The value on a packed state, whose samples have this shape, the batch excluded.
-    fn packed(&self, t: &Time, state: &Tensor, sample: &[usize]) -> Result<Tensor> {
+    /// The value on a packed state, whose samples have this shape, the batch excluded; the field is evaluated in a dtype.
+    fn packed(&self, t: &Time, state: &Tensor, sample: &[usize], dtype: DType) -> Result<Tensor> {
         let batch = check::batch("x", state)?;
         let dims: Vec<usize> = [&[batch], sample].concat();
         let (x, _) = unpack(state, &dims)?;
-        let found = self.divergence.at(&self.field, t, &x)?;
-        let rows = found.value.reshape((batch, ()))?;
+        let found = (self.divergence).at(&self.field, t, &x.to_dtype(dtype)?)?;
+        let rows = found.value.reshape((batch, ()))?.to_dtype(state.dtype())?;
         let change = found.divergence.neg()?.reshape((batch, 1))?;
+        let change = change.to_dtype(state.dtype())?;
         Ok(Tensor::cat(&[rows, change], 1)?)
     }
 }
@@ -134,7 +136,7 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
 impl<F: Jvp, D: Divergence> Field for Flow<F, D> {
     fn at(&self, t: &Time, state: &Tensor) -> Result<Tensor> {
         match state.dims() {
-            &[_, width] if width > 1 => self.packed(t, state, &[width - 1]),
+            &[_, width] if width > 1 => self.packed(t, state, &[width - 1], state.dtype()),
             dims => Err(Error::shape("x", dims, "(batch, d + 1)")),
         }
     }
@@ -145,15 +147,17 @@ struct Packed<'a, F, D> {
     flow: &'a Flow<F, D>,
     /// Of the unpacked states.
     shape: &'a [usize],
+    dtype: DType,
 }
 
 impl<F: Jvp, D: Divergence> Field for Packed<'_, F, D> {
     fn at(&self, t: &Time, state: &Tensor) -> Result<Tensor> {
-        self.flow.packed(t, state, &self.shape[1..])
+        self.flow.packed(t, state, &self.shape[1..], self.dtype)
     }
 }
 
-/// States `(batch, ...)` with a log-density of 0 beside them: `(batch, d + 1)`, what a [`Flow`] as a field moves.
+/// States `(batch, ...)` with a log-density of 0 beside them: `(batch, d + 1)`, what a [`Flow`] as a field moves. The
+/// log-density has the dtype of the states; in 16 bits it has two or three digits, so widen the states before.
 ///
 /// # Errors
 /// [`Error`] for an empty batch.

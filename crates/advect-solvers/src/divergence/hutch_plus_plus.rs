@@ -1,9 +1,9 @@
 //! Hutch++ (Meyer, Musco, Musco and Woodruff, Hutch++: optimal stochastic trace estimation, 2021, algorithm 1).
 
-use advect_core::{Error, Generator, Jvp, Result, Time, check};
-use candle_core::{DType, Tensor};
+use advect_core::{Error, Generator, Jvp, Result, Time, check, shape};
+use candle_core::Tensor;
 
-use super::hutchinson::mean;
+use super::hutchinson::{check_count, mean};
 use super::{Divergence, Probe, WithDivergence, dot};
 
 /// The trace of the Jacobian on a subspace, exactly, and Hutchinson's estimate of what is left.
@@ -24,11 +24,11 @@ impl HutchPlusPlus {
     /// the same; draw new ones for each solve.
     ///
     /// # Errors
-    /// [`Error::Range`] for 0 sketches or probes, or more sketches than a sample has elements; [`Error::DType`] unless
-    /// `x` is a float.
+    /// [`Error::Range`] for 0 sketches or probes, more sketches than a sample has elements, or more than 65,536 probes;
+    /// [`Error::DType`] unless `x` is a float.
     pub fn new(sketches: usize, probes: usize, x: &Tensor, rng: &mut Generator) -> Result<Self> {
         check::at_least_one("sketches", sketches)?;
-        check::at_least_one("probes", probes)?;
+        check_count("probes", probes)?;
         check::float("x", x)?;
         let dim = x.elem_count() / check::batch("x", x)?;
         if sketches > dim {
@@ -52,9 +52,13 @@ impl Divergence for HutchPlusPlus {
         }
         let (_, sketched) = field.jvp_each(t, x, &self.sketches)?;
         let basis = orthonormal(&sketched)?;
-        let mut directions = basis.clone();
+        let mut directions = Vec::with_capacity(basis.len() + self.probes.len());
+        for unit in &basis {
+            directions.push(unit.to_dtype(x.dtype())?);
+        }
         for probe in &self.probes {
-            directions.push(without(probe, &basis)?);
+            let rest = without(&shape::wide(probe)?, &basis)?;
+            directions.push(rest.to_dtype(x.dtype())?);
         }
         let (value, along) = field.jvp_each(t, x, &directions)?;
         let parts: Result<Vec<Tensor>> = directions
@@ -76,16 +80,12 @@ impl Divergence for HutchPlusPlus {
     }
 }
 
-/// An orthonormal basis of each sample's vectors, by Gram and Schmidt's method done twice; a vector that depends on those
-/// before it becomes 0.
+/// An orthonormal basis of each sample's vectors, by Gram and Schmidt's method done twice, in f32 for vectors of 16 bits; a
+/// vector that depends on those before it becomes 0.
 fn orthonormal(vectors: &[Tensor]) -> Result<Vec<Tensor>> {
     let mut basis: Vec<Tensor> = Vec::with_capacity(vectors.len());
     for vector in vectors {
-        // In 16 bits the smallest length would be 0.
-        let vector = match vector.dtype() {
-            DType::F16 | DType::BF16 => vector.detach().to_dtype(DType::F32)?,
-            _ => vector.detach(),
-        };
+        let vector = shape::wide(&vector.detach())?;
         let size = dot(&vector, &vector)?.sqrt()?;
         let rest = without(&without(&vector, &basis)?, &basis)?;
         let length = dot(&rest, &rest)?.sqrt()?;
@@ -94,10 +94,7 @@ fn orthonormal(vectors: &[Tensor]) -> Result<Vec<Tensor>> {
         let inverse = (real / length.maximum(f64::from(f32::MIN_POSITIVE))?)?;
         basis.push(scaled(&rest, &inverse)?);
     }
-    let dtype = vectors.first().map_or(DType::F32, Tensor::dtype);
-    let narrow: candle_core::Result<Vec<Tensor>> =
-        basis.iter().map(|v| v.to_dtype(dtype)).collect();
-    Ok(narrow?)
+    Ok(basis)
 }
 
 /// A vector less its parts along a basis.

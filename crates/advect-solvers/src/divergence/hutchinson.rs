@@ -25,6 +25,7 @@ impl Probe {
         match self {
             Probe::Gaussian => rng.normal_like(x),
             Probe::Rademacher => {
+                check::float("x", x)?;
                 let uniform = rng.uniform(-1.0..1.0, x.shape(), DType::F64, &Device::Cpu)?;
                 let signs = uniform.ge(0.0)?.to_dtype(DType::F64)?.affine(2.0, -1.0)?;
                 Ok(signs.to_dtype(x.dtype())?.to_device(x.device())?)
@@ -58,12 +59,12 @@ pub struct Hutchinson {
 }
 
 impl Hutchinson {
-    /// Draws `count` probes for states like `x`.
+    /// Draws `count` probes for states like `x`, at most 65,536.
     ///
     /// # Errors
-    /// [`Error::Range`] for 0 probes, [`Error::DType`] unless `x` is a float.
+    /// [`Error::Range`] for 0 probes or more than that, [`Error::DType`] unless `x` is a float.
     pub fn new(probe: Probe, count: usize, x: &Tensor, rng: &mut Generator) -> Result<Self> {
-        check::at_least_one("count", count)?;
+        check_count("count", count)?;
         check::float("x", x)?;
         let probes: Result<Vec<Tensor>> = (0..count).map(|_| probe.draw(x, rng)).collect();
         Ok(Hutchinson { probes: probes? })
@@ -98,6 +99,17 @@ impl Divergence for Hutchinson {
             divergence,
             standard_error,
         })
+    }
+}
+
+/// The largest number of probes: they are all in memory.
+const MOST: usize = 1 << 16;
+
+/// Checks a number of probes.
+pub(super) fn check_count(argument: &'static str, count: usize) -> Result<()> {
+    match count {
+        1..=MOST => Ok(()),
+        _ => Err(Error::range(argument, count, format!("1 to {MOST}"))),
     }
 }
 

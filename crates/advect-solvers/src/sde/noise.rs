@@ -96,6 +96,7 @@ impl<G: Field> Pointwise for Scalar<G> {
             let accepted = format!("({batch},), one motion per sample,");
             return Err(Error::shape("path", dw.dims(), accepted));
         }
+        check::same_kind("path", dw, "x", x)?;
         Ok(shape::column(dw, x.rank())?
             .broadcast_as(x.shape())?
             .contiguous()?)
@@ -128,7 +129,9 @@ impl<G: Fn(&Time, &Tensor) -> Result<Tensor>> Noise for General<G> {
             return Err(Error::shape("g", g.dims(), accepted));
         }
         check::same_kind("g", &g, "x", x)?;
-        Ok(g.matmul(&dw.unsqueeze(2)?)?.squeeze(2)?)
+        check::same_kind("path", dw, "x", x)?;
+        let product = shape::wide(&g)?.matmul(&shape::wide(dw)?.unsqueeze(2)?)?;
+        Ok(product.squeeze(2)?.to_dtype(x.dtype())?)
     }
 }
 
