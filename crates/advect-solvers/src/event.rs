@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use advect_core::{Result, check};
+use advect_core::{Coefficient, Result, check};
 use candle_core::Tensor;
+
+use crate::State;
+use crate::stepper::Step;
 
 type Function<'a, X> = dyn Fn(f64, &X) -> Result<f64> + 'a;
 
@@ -11,7 +14,14 @@ type Function<'a, X> = dyn Fn(f64, &X) -> Result<f64> + 'a;
 ///
 /// After each accepted step the sign is compared with that before; where it changed, the size of that step at which the
 /// function is zero is found by steps of the method itself, so that the state there is as exact as any other. Two zeros
-/// within one step are not seen. A function that is zero at the start has not crossed it yet.
+/// within one step are not seen.
+///
+/// A function that is zero at the start has not crossed it yet. So an integration can go on from the state at an event,
+/// changed or not, without finding the same event again: a value is zero where it is within the rounding of the state, and
+/// where it is zero within 1e-12 (for states of 32 bits or fewer, eight roundoffs) of the times from 0 to the start and on
+/// to the end. A value as near to zero at the end of a step has reached it, so that no event is lost between two
+/// integrations. With a tolerance coarser than 1e-12 of a step, name the direction by [`Event::crossing`] before you go on
+/// from an event.
 ///
 /// ```
 /// use advect_core::Time;
@@ -74,14 +84,18 @@ impl<'a, X> Event<'a, X> {
         Ok(Event { tolerance, ..self })
     }
 
-    pub(crate) fn value(&self, t: f64, x: &X) -> Result<f64> {
+    fn value(&self, t: f64, x: &X) -> Result<f64> {
         (self.function)(t, x)
     }
 
     /// Whether the function crossed 0 between two values; NaN is no crossing.
-    pub(crate) fn crossed(&self, before: f64, after: f64) -> bool {
+    fn crossed(&self, before: f64, after: f64) -> bool {
         let rising = before < 0.0 && after >= 0.0;
         let falling = before > 0.0 && after <= 0.0;
+        self.counts(rising, falling)
+    }
+
+    fn counts(&self, rising: bool, falling: bool) -> bool {
         match self.crossing {
             Crossing::Any => rising || falling,
             Crossing::Rising => rising,
@@ -91,7 +105,7 @@ impl<'a, X> Event<'a, X> {
 
     /// The fraction of a step at which the function is 0, and what `attempt` gave there: the function's value and
     /// anything else. By the Illinois rule (Dowell and Jarratt 1971), with a bisection now and then.
-    pub(crate) fn locate<P>(
+    fn locate<P>(
         &self,
         before: f64,
         (after, at_end): (f64, P),
@@ -113,7 +127,7 @@ impl<'a, X> Event<'a, X> {
             }
             let (f, found) = attempt(middle)?;
             // A step that fails is none that has crossed.
-            let crossed = f == 0.0 || (!f.is_nan() && (f > 0.0) == (after > 0.0));
+            let crossed = on_side(f, after);
             if crossed {
                 (high, f_high, best) = (middle, f, found);
                 if moved_high == Some(true) {
@@ -131,6 +145,109 @@ impl<'a, X> Event<'a, X> {
             moved_high = Some(crossed);
         }
         Ok((high, best))
+    }
+}
+
+/// Whether a value is 0 or has the sign of another, which is not 0.
+fn on_side(value: f64, of: f64) -> bool {
+    value == 0.0 || (!value.is_nan() && (value > 0.0) == (of > 0.0))
+}
+
+/// An event's function along an integration.
+pub(crate) struct Watched<'a, 'b, X> {
+    event: &'a Event<'b, X>,
+    /// The last value.
+    value: f64,
+    start: f64,
+    /// How near in time a state has to be to a zero to be at it.
+    resolution: f64,
+}
+
+impl<'a, 'b, X: State> Watched<'a, 'b, X> {
+    /// At the start of an integration to `end`.
+    pub(crate) fn new(event: &'a Event<'b, X>, start: f64, x: &X, end: f64) -> Result<Self> {
+        let value = event.value(start, x)?;
+        let watched = Watched {
+            event,
+            value,
+            start,
+            resolution: (event.tolerance.min(1e-12).max(8.0 * x.unit_roundoff()))
+                * (start.abs() + (end - start).abs()),
+        };
+        Ok(match watched.is_rounding(start, x, value)? {
+            true => Watched {
+                value: 0.0,
+                ..watched
+            },
+            false => watched,
+        })
+    }
+
+    /// Takes note of a step from `t` to `next`. Returns the time of an event in it, and the step that ends there;
+    /// `attempt` makes the step again to a fraction of its size.
+    pub(crate) fn look(
+        &mut self,
+        (t, next): (f64, f64),
+        step: &Step<X>,
+        attempt: impl Fn(f64) -> Result<Step<X>>,
+    ) -> Result<Option<(f64, Step<X>)>> {
+        let h = next - t;
+        let attempt = |fraction: f64| {
+            let step = attempt(fraction)?;
+            Ok((self.event.value(t + fraction * h, &step.x)?, step))
+        };
+        let (before, after) = (self.value, self.event.value(next, &step.x)?);
+        let mut happened = None;
+        if self.event.crossed(before, after) {
+            if !self.crossed_at_start((t, next), after, attempt)? {
+                let (fraction, found) =
+                    self.event.locate(before, (after, step.clone()), attempt)?;
+                let at = if fraction < 1.0 {
+                    t + fraction * h
+                } else {
+                    next
+                };
+                happened = Some((at, found));
+            }
+        } else if self.ends_at_zero((t, next), before, after, &step.x)? {
+            happened = Some((next, step.clone()));
+        }
+        if !after.is_nan() {
+            self.value = after;
+        }
+        Ok(happened)
+    }
+
+    /// Whether a crossing within a step is that of the start.
+    fn crossed_at_start<P>(
+        &self,
+        (t, next): (f64, f64),
+        after: f64,
+        attempt: impl Fn(f64) -> Result<(f64, P)>,
+    ) -> Result<bool> {
+        let settled = self.start + self.resolution.copysign(next - t);
+        let fraction = (settled - t) / (next - t);
+        Ok(fraction >= 1.0
+            || (fraction > 0.0 && after != 0.0 && on_side(attempt(fraction)?.0, after)))
+    }
+
+    /// Whether a step that does not cross 0 ends as near to it as can be told.
+    fn ends_at_zero(&self, (t, next): (f64, f64), before: f64, after: f64, x: &X) -> Result<bool> {
+        let (rising, falling) = (before < after && after < 0.0, before > after && after > 0.0);
+        if !self.event.counts(rising, falling) {
+            return Ok(false);
+        }
+        // Further steps that it would take at this pace.
+        let steps = after / (before - after);
+        Ok(steps <= 1e-3
+            && (steps * (next - t).abs() <= self.resolution || self.is_rounding(next, x, after)?))
+    }
+
+    /// Whether a value is no larger than what the rounding of the state makes of it.
+    fn is_rounding(&self, t: f64, x: &X, value: f64) -> Result<bool> {
+        let factor = Coefficient::Shared(1.0 + 8.0 * x.unit_roundoff());
+        let moved = X::combine(&[(factor, &x.detach())])?;
+        Ok(value.abs() <= (self.event.value(t, &moved)? - value).abs())
     }
 }
 

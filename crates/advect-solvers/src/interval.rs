@@ -1,6 +1,6 @@
 //! Where a step goes.
 
-use advect_core::{Coefficient, Result, Time};
+use advect_core::{Coefficient, Result, Time, check};
 
 /// From a start to an end: the same for all samples, or each its own. The end is before the start backwards in time.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +36,10 @@ impl Interval {
     /// [`Error`](advect_core::Error) for times that are not finite.
     pub fn time(&self, c: f64) -> Result<Time> {
         match self {
-            Interval::Shared { start, end } => Ok(Time::Shared(place(*start, *end, c))),
+            Interval::Shared { start, end } => Ok(Time::Shared(check::finite_number(
+                "t",
+                place(*start, *end, c),
+            )?)),
             Interval::PerSample { start, end } => {
                 let times = start
                     .iter()

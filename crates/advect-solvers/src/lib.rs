@@ -31,6 +31,7 @@
 //! # }
 //! ```
 
+mod clock;
 pub mod controller;
 pub mod divergence;
 mod event;

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use advect_core::{Error, Field, Result, Time};
 use candle_core::Tensor;
 
-use crate::controller::{Adaptive, AdaptiveMemory, Position, exponent};
-use crate::solver::check_times;
+use crate::clock::{span, unsigned};
+use crate::controller::{Adaptive, AdaptiveMemory, Judgement, Position, Tried, exponent};
 use crate::stepper::Embedded;
 use crate::{Interval, Samples, Save, Solver, Statistics, Status};
 
@@ -112,8 +112,8 @@ struct Active {
     memory: AdaptiveMemory,
     /// How many times were saved.
     saved: usize,
-    /// What made the steps small: the last one was not finite.
-    broken: bool,
+    /// Why it does not go on.
+    stopped: Option<Status>,
 }
 
 /// Where a sample's step is to end, and whether that is sooner than planned.
@@ -126,17 +126,17 @@ struct Goal {
 impl Active {
     /// The next step, which ends at `stop` if it would come close to it or go beyond.
     fn goal(&self, stop: f64, direction: f64) -> Result<Goal, Status> {
-        let wanted = self.t + self.memory.size.copysign(direction);
+        let wanted = self.memory.next(self.t, direction);
         let slack = 1e-10 * (wanted - self.t).abs();
         let stops = (stop - wanted) * direction <= slack;
         let end = if stops { stop } else { wanted };
-        match (stops || wanted != self.t, self.broken) {
-            (true, _) => Ok(Goal {
+        match self.stopped {
+            Some(status) => Err(status),
+            None if !stops && wanted == self.t => Err(Status::StepUnderflow),
+            None => Ok(Goal {
                 end,
                 shortened: (end - self.t).abs() + slack < (wanted - self.t).abs(),
             }),
-            (false, true) => Err(Status::NonFinite),
-            (false, false) => Err(Status::StepUnderflow),
         }
     }
 }
@@ -182,7 +182,7 @@ impl<S> Solver<S, Adaptive> {
     where
         S: Embedded<X>,
     {
-        check_times(start, end)?;
+        let (start, end) = span(start, end)?;
         x0.check("x0")?;
         self.save.check(start, end)?;
         let times: &[f64] = match &self.save {
@@ -232,9 +232,18 @@ impl<S> Solver<S, Adaptive> {
             t: start,
             memory,
             saved,
-            broken: false,
+            stopped: None,
         };
         let mut active: Vec<Active> = (0..).zip(memories).map(begin).collect();
+        let unresolved = self.controller.unresolved_each(x0)?;
+        let broken_slopes = broken(slope.as_ref())?;
+        for (i, a) in active.iter_mut().enumerate() {
+            a.stopped = match (broken_slopes.as_ref().is_some_and(|b| b[i]), unresolved[i]) {
+                (true, _) => Some(Status::NonFinite),
+                (_, true) => Some(Status::Unresolved),
+                _ => None,
+            };
+        }
         for statistics in &mut solutions.statistics {
             statistics.evaluations = calls.get();
         }
@@ -246,7 +255,7 @@ impl<S> Solver<S, Adaptive> {
         while !active.is_empty() {
             let goal = |a: &Active| {
                 let statistics = &solutions.statistics[a.sample as usize];
-                let stop = times.get(a.saved).copied().unwrap_or(end);
+                let stop = times.get(a.saved).map_or(end, |t| unsigned(*t));
                 match statistics.accepted + statistics.rejected >= self.controller.limit() {
                     true => Err(Status::StepLimit),
                     false => a.goal(stop, direction),
@@ -282,12 +291,17 @@ impl<S> Solver<S, Adaptive> {
                 return Err(Error::range("stepper", "no error estimate", accepted));
             };
             let mut ratios = self.controller.norms(error, &x, &step.x)?;
-            if step.x.not_finite()?.is_some() {
-                let sizes = self.controller.norms(&step.x, &step.x, &step.x)?;
-                for (ratio, size) in ratios.iter_mut().zip(sizes) {
-                    *ratio = if size.is_finite() { *ratio } else { f64::NAN };
+            if let Some(broken) = broken(Some(&step.x))? {
+                for (ratio, broken) in ratios.iter_mut().zip(broken) {
+                    *ratio = if broken { f64::NAN } else { *ratio };
                 }
             }
+            // A shorter step begins with the same slope.
+            let hopeless = match ratios.iter().all(|ratio| ratio.is_finite()) {
+                true => None,
+                false => broken(step.slopes.first())?,
+            };
+            let unresolved = self.controller.unresolved_each(&step.x)?;
 
             let mut accepted = vec![false; active.len()];
             let mut ended = vec![false; active.len()];
@@ -295,14 +309,26 @@ impl<S> Solver<S, Adaptive> {
             for (i, a) in active.iter_mut().enumerate() {
                 let statistics = &mut solutions.statistics[a.sample as usize];
                 statistics.evaluations += calls.get() - before;
-                let (goal, ratio) = (goals[i], ratios[i]);
-                let (next, used) = (goal.end, (goal.end - a.t).abs());
-                let controller = &self.controller;
-                accepted[i] =
-                    controller.respond(&mut a.memory, exponent, ratio, used, goal.shortened);
+                let (next, ratio) = (goals[i].end, ratios[i]);
+                let tried = Tried {
+                    from: a.t,
+                    size: (next - a.t).abs(),
+                    ratio,
+                    shortened: goals[i].shortened,
+                };
+                a.stopped = match self.controller.respond(&mut a.memory, exponent, tried) {
+                    Judgement::Accept if unresolved[i] => Some(Status::Unresolved),
+                    Judgement::Stop(_) => Some(Status::underflow(!ratio.is_finite())),
+                    Judgement::Reject if hopeless.as_ref().is_some_and(|h| h[i]) => {
+                        Some(Status::NonFinite)
+                    }
+                    judgement => {
+                        accepted[i] = judgement == Judgement::Accept;
+                        None
+                    }
+                };
                 if !accepted[i] {
                     statistics.rejected += 1;
-                    a.broken = !ratio.is_finite();
                     continue;
                 }
                 statistics.accepted += 1;
@@ -349,6 +375,17 @@ impl<S> Solver<S, Adaptive> {
         solutions.last_state = finished.assemble()?;
         Ok(solutions)
     }
+}
+
+/// Which samples are NaN or infinite, if any is.
+fn broken<X: Samples>(x: Option<&X>) -> Result<Option<Vec<bool>>> {
+    let Some(x) = x else { return Ok(None) };
+    if x.not_finite()?.is_none() {
+        return Ok(None);
+    }
+    // Against themselves numbers are 1 at most, or NaN.
+    let sizes = x.scaled_errors(x, x, 1.0, f64::MIN_POSITIVE)?;
+    Ok(Some(sizes.iter().map(|e| e.rms().is_nan()).collect()))
 }
 
 /// Where a condition holds.

@@ -36,7 +36,8 @@ impl<X: State> Piece<X> {
     /// states.
     ///
     /// # Errors
-    /// [`Error::Range`] for a time outside of the step.
+    /// [`Error::Range`] for a time outside of the step, and for one that is not its start or end if the method has no
+    /// [`Tableau`]: a stochastic equation's solution between is not a function of what is known of the step.
     pub fn at(&self, t: f64) -> Result<X> {
         if !self.contains(t) {
             let accepted = format!("a time from {} to {}", self.start, self.end);
@@ -44,6 +45,9 @@ impl<X: State> Piece<X> {
         }
         if t == self.end {
             return Ok(self.end_x.clone());
+        }
+        if t == self.start {
+            return Ok(self.x.clone());
         }
         let h = self.end - self.start;
         let theta = (t - self.start) / h;
@@ -57,17 +61,19 @@ impl<X: State> Piece<X> {
                 terms.extend(used.map(|(w, k)| (shared(h * w), k)));
                 terms.push((shared(1.0), &self.x));
             }
-            (_, Some(end_slope)) => {
+            (Some(_), Some(end_slope)) => {
                 let [start, end, whole, _] = hermite(theta);
                 terms.push((shared(h * start), &self.slopes[0]));
                 terms.push((shared(h * end), end_slope));
                 terms.push((shared(1.0 - whole), &self.x));
                 terms.push((shared(whole), &self.end_x));
             }
-            // A step of stochastic methods: a straight line.
-            (_, None) => {
-                terms.push((shared(1.0 - theta), &self.x));
-                terms.push((shared(theta), &self.end_x));
+            _ => {
+                let accepted = format!(
+                    "{} or {}: the method has no states between, so end a step there by Save::At,",
+                    self.start, self.end
+                );
+                return Err(Error::range("t", t, accepted));
             }
         }
         X::combine(&terms)

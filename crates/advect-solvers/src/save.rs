@@ -2,6 +2,7 @@
 
 use advect_core::{Error, Result};
 
+use crate::clock::unsigned;
 use crate::{Piece, State};
 
 /// Which states a [`Solution`](crate::Solution) holds.
@@ -37,12 +38,14 @@ pub enum Save {
     /// The states at these times, strictly monotone from start to end. Steps are cut to end exactly
     /// there, so that no interpolation error is added.
     At(Vec<f64>),
-    /// The states at these times, interpolated within the steps, whose sizes don't depend on the times.
+    /// The states at these times, interpolated within the steps, whose sizes don't depend on the times. Only methods with a
+    /// [`Tableau`](crate::Tableau) have them: a stochastic equation's solution between two steps is not a function of
+    /// them, so use [`Save::At`], which asks the Brownian path.
     Interpolated(Vec<f64>),
     /// The first state, the state after every n-th accepted step, and the last one.
     Every(usize),
     /// All steps with what is needed to interpolate them: [`Solution::at`](crate::Solution::at) gives the state at any
-    /// time. The states saved are the first and the last one.
+    /// time. The states saved are the first and the last one. Only for methods with a [`Tableau`](crate::Tableau).
     Dense,
 }
 
@@ -71,6 +74,24 @@ impl Save {
                 Err(Error::range("save", format!("{times:?}"), accepted))
             }
         }
+    }
+}
+
+impl Save {
+    /// Checks that no state between the steps is asked of a method that has none there. One at the end of a step that goes
+    /// beyond the end is such a state.
+    pub(crate) fn check_without_interpolant(&self, oversteps: bool) -> Result<()> {
+        let (argument, given, accepted) = match self {
+            _ if oversteps => (
+                "controller",
+                "one that oversteps".into(),
+                "one that ends at the end",
+            ),
+            Save::Interpolated(_) | Save::Dense => ("save", format!("{self:?}"), "Save::At"),
+            _ => return Ok(()),
+        };
+        let accepted = format!("{accepted}, with a method that has no states between its steps,");
+        Err(Error::range(argument, given, accepted))
     }
 }
 
@@ -110,7 +131,7 @@ impl<'a, X: State> Recorder<'a, X> {
     /// The next time at which a step has to end.
     pub(crate) fn next_stop(&self, end: f64) -> f64 {
         match self.save {
-            Save::At(times) => times.get(self.times.len()).copied().unwrap_or(end),
+            Save::At(times) => (times.get(self.times.len())).map_or(end, |t| unsigned(*t)),
             _ => end,
         }
     }
@@ -151,7 +172,7 @@ impl<'a, X: State> Recorder<'a, X> {
                     && (limit - next) * self.direction >= 0.0
                 {
                     let state = piece.at(next)?;
-                    self.push(next, state);
+                    self.push(unsigned(next), state);
                 }
             }
             _ => {}

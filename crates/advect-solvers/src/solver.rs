@@ -2,9 +2,11 @@
 
 use std::cell::Cell;
 
-use advect_core::{Error, Field, Result, Time};
+use advect_core::{Field, Result, Time};
 
+use crate::clock::span;
 use crate::controller::{Attempt, Controller, Judgement, Position};
+use crate::event::Watched;
 use crate::hooks::{Hooks, Observer, Watcher};
 use crate::save::Recorder;
 use crate::stepper::{Step, Stepper};
@@ -61,9 +63,10 @@ impl<S, C> Solver<S, C> {
     /// reached and says why it stopped; [`Solution::end`] turns that into an error.
     ///
     /// # Errors
-    /// Typed errors for times that are not finite, an initial state that is empty, no float or not
-    /// finite, saves outside the span, a field whose value is not shaped like its state; those of the
-    /// field itself.
+    /// Typed errors for times that are not finite or too far apart, steps that the time does not resolve, tolerances below
+    /// the rounding of the initial state, an initial state that is empty, no float or not finite, saves outside the span
+    /// or between the steps of a method that has none there, a field whose value is not shaped like its state; those of
+    /// the field itself.
     pub fn solve<X: State>(
         &self,
         field: &dyn Field<X>,
@@ -197,9 +200,13 @@ impl<S, C> Solver<S, C> {
         S: Stepper<X>,
         C: Controller<S, X>,
     {
-        check_times(start, end)?;
+        let (start, end) = span(start, end)?;
         x0.check("x0")?;
         self.save.check(start, end)?;
+        if self.stepper.tableau().is_none() {
+            self.save
+                .check_without_interpolant(self.controller.oversteps())?;
+        }
 
         let evaluations = Cell::new(0);
         let counted = |t: &Time, x: &X| {
@@ -218,8 +225,18 @@ impl<S, C> Solver<S, C> {
         } else {
             let at = Position { t, x: &x, end };
             let (mut memory, mut slope) = self.controller.begin(&self.stepper, &counted, at)?;
-            let mut event_value = (hooks.event).map(|event| event.value(t, &x)).transpose()?;
+            let event = hooks.event;
+            let mut event = (event.map(|event| Watched::new(event, t, &x, end))).transpose()?;
+            if let Some(slope) = &slope {
+                failed_sample = slope.not_finite()?;
+            }
+            let broken = failed_sample.is_some();
+            // Where the step just rejected ended.
+            let mut rejected = None;
             loop {
+                if broken {
+                    break Status::NonFinite;
+                }
                 if statistics.accepted + statistics.rejected >= self.controller.step_limit() {
                     break Status::StepLimit;
                 }
@@ -230,14 +247,10 @@ impl<S, C> Solver<S, C> {
                 let slack = 1e-10 * (wanted - t).abs();
                 let beyond = oversteps && stop == end;
                 let stops = !beyond && (stop - wanted) * direction <= slack;
-                if wanted == t && !stops {
-                    // What made the steps small: the cause of the last rejection.
-                    break match failed_sample {
-                        None => Status::StepUnderflow,
-                        Some(_) => Status::NonFinite,
-                    };
-                }
                 let next = if stops { stop } else { wanted };
+                if (wanted == t && !stops) || rejected == Some(next) {
+                    break Status::underflow(failed_sample.is_some());
+                }
                 let h = next - t;
                 let interval = Interval::Shared {
                     start: t,
@@ -255,46 +268,44 @@ impl<S, C> Solver<S, C> {
                     finite: failed_sample.is_none(),
                     shortened: h.abs() + slack < (wanted - t).abs(),
                 };
-                match self.controller.judge(&mut memory, &self.stepper, attempt)? {
-                    Judgement::Accept => {}
-                    Judgement::Reject => {
-                        statistics.rejected += 1;
-                        if let (None, Some(error)) = (failed_sample, &step.error) {
-                            failed_sample = error.not_finite()?;
-                        }
-                        slope = step.slopes.into_iter().next();
-                        continue;
+                let judgement = self.controller.judge(&mut memory, &self.stepper, attempt)?;
+                if judgement != Judgement::Accept {
+                    statistics.rejected += 1;
+                    if let (None, Some(error)) = (failed_sample, &step.error) {
+                        failed_sample = error.not_finite()?;
                     }
-                    Judgement::Stop => break Status::NonFinite,
+                    slope = step.slopes.into_iter().next();
+                    match judgement {
+                        Judgement::Stop(Status::StepUnderflow) => {
+                            break Status::underflow(failed_sample.is_some());
+                        }
+                        Judgement::Stop(status) => break status,
+                        // A shorter step begins with the same slope.
+                        _ if failed_sample.is_some() && slope_is_broken(&slope)? => {
+                            break Status::NonFinite;
+                        }
+                        _ => {
+                            rejected = Some(next);
+                            continue;
+                        }
+                    }
                 }
                 statistics.accepted += 1;
+                rejected = None;
 
                 let (mut next, mut step, mut happened) = (next, step, false);
-                if let (Some(event), Some(before)) = (hooks.event, &mut event_value) {
-                    let after = event.value(next, &step.x)?;
-                    if event.crossed(*before, after) {
-                        let first = step.slopes.first();
-                        let attempt = |fraction: f64| {
-                            let end = t + fraction * h;
-                            let interval = Interval::Shared { start: t, end };
-                            let step = self.stepper.step(&counted, &interval, &x, first)?;
-                            Ok((event.value(end, &step.x)?, step))
-                        };
-                        let (fraction, found) =
-                            event.locate(*before, (after, step.clone()), attempt)?;
-                        let at = if fraction < 1.0 {
-                            t + fraction * h
-                        } else {
-                            next
-                        };
-                        // One that comes after the end does not count.
-                        happened = (at - end) * direction <= 0.0;
-                        if happened {
-                            (next, step) = (at, found);
-                        }
-                    }
-                    if !after.is_nan() {
-                        *before = after;
+                if let Some(event) = &mut event {
+                    let first = step.slopes.first().cloned();
+                    let attempt = |fraction: f64| {
+                        let end = t + fraction * h;
+                        let interval = Interval::Shared { start: t, end };
+                        self.stepper.step(&counted, &interval, &x, first.as_ref())
+                    };
+                    // An event that comes after the end does not count.
+                    if let Some((at, found)) = event.look((t, next), &step, attempt)?
+                        && (at - end) * direction <= 0.0
+                    {
+                        (next, step, happened) = (at, found, true);
                     }
                 }
 
@@ -372,12 +383,10 @@ impl<S, C> Solver<S, C> {
     }
 }
 
-/// Checks that times are finite.
-pub(crate) fn check_times(start: f64, end: f64) -> Result<()> {
-    for (name, t) in [("start", start), ("end", end)] {
-        if !t.is_finite() {
-            return Err(Error::range(name, t, "a finite time"));
-        }
+/// Whether a slope is NaN or infinite.
+fn slope_is_broken<X: State>(slope: &Option<X>) -> Result<bool> {
+    match slope {
+        Some(slope) => Ok(slope.not_finite()?.is_some()),
+        None => Ok(false),
     }
-    Ok(())
 }

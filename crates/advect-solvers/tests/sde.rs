@@ -418,3 +418,61 @@ fn learned_noise_has_gradients() {
     );
     assert!(a != 0.0 && (a - b).abs() < 1e-12 * a.abs(), "{a}, {b}");
 }
+
+/// Between the ends of a step the solution is not a function of them: it is asked of the path, or not at all.
+#[test]
+fn states_between_the_steps_are_those_of_the_path() {
+    let (batch, t) = (4000, 0.37);
+    let x0 = Tensor::zeros((batch, 1), DType::F64, &Device::Cpu).unwrap();
+    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let path = BrownianPath::new(Key::from_seed(7), &x0, 0.0, 1.0).unwrap();
+    let stepper = EulerMaruyama::new(Additive(|_| 1.0), path.clone());
+    let solver = Solver::new(stepper, Fixed::steps(2).unwrap());
+    let at = solver.clone().save(Save::At(vec![t]));
+    let saved = &at.solve(&still, &x0, 0.0, 1.0).unwrap().states[0];
+    // Brownian motion itself, whose variance at t is t; on a line from 0 to W(0.5) it is 2 t².
+    let exact = path.increment(0.0, t).unwrap();
+    let difference = (saved - exact).unwrap().abs().unwrap().max_all().unwrap();
+    assert!(difference.to_scalar::<f64>().unwrap() < 1e-12);
+    let variance = mean(&saved.sqr().unwrap());
+    assert!((variance / t - 1.0).abs() < 0.1, "{variance}");
+    for save in [Save::Interpolated(vec![t]), Save::Dense] {
+        let error = solver.clone().save(save).solve(&still, &x0, 0.0, 1.0);
+        let error = error.unwrap_err();
+        assert!(matches!(&error, Error::Range { argument, .. } if argument == "save"));
+        assert!(error.to_string().contains("Save::At"), "{error}");
+    }
+    // Observers see the ends.
+    let mut ends = 0;
+    let watched = solver.solve_watched(&still, &x0, 0.0, 1.0, &mut |piece| {
+        let error = piece.at(0.5 * (piece.start + piece.end)).unwrap_err();
+        assert!(error.to_string().contains("Save::At"), "{error}");
+        assert!(piece.at(piece.start).is_ok() && piece.at(piece.end).is_ok());
+        ends += 1;
+        Ok(std::ops::ControlFlow::Continue(()))
+    });
+    assert!(watched.unwrap().end().is_ok() && ends == 2);
+}
+
+/// An event of a stochastic equation is a zero of its path, and the path goes on from there.
+#[test]
+fn events_are_on_the_path() {
+    let x0 = Tensor::zeros((1, 1), DType::F64, &Device::Cpu).unwrap();
+    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let number = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f64>().unwrap()[0];
+    for seed in 0..5 {
+        let path = BrownianPath::new(Key::from_seed(seed), &x0, 0.0, 1.0).unwrap();
+        let stepper = EulerMaruyama::new(Additive(|_| 1.0), path.clone());
+        let solver = Solver::new(stepper, Fixed::size(1.0 / 64.0).unwrap());
+        let high = advect_solvers::Event::new(move |_, x: &Tensor| Ok(number(x).abs() - 0.3));
+        let first = solver.solve_until(&still, &x0, 0.0, 1.0, &high).unwrap();
+        if first.status == Status::Event {
+            let there = number(&path.increment(0.0, first.last_time).unwrap());
+            assert!((number(&first.last_state) - there).abs() < 1e-9);
+            assert!((there.abs() - 0.3).abs() < 1e-5, "{there}");
+        }
+        let rest = solver.solve(&still, &first.last_state, first.last_time, 1.0);
+        let end = number(&rest.unwrap().end().unwrap());
+        assert!((end - number(&path.increment(0.0, 1.0).unwrap())).abs() < 1e-9);
+    }
+}

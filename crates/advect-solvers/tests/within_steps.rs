@@ -303,7 +303,7 @@ fn where_it_failed_is_said() {
     let message = solution.end().unwrap_err().to_string();
     assert!(
         message
-            .starts_with("stopped at t = 0.5, after 5 steps accepted and 0 rejected, sample 1: "),
+            .starts_with("stopped at t = 0.5, after 5 steps accepted and 1 rejected, sample 1: "),
         "{message}"
     );
 }

@@ -4,9 +4,11 @@ use advect_core::{Error, Field, Result, check};
 use advect_ops::ScaledError;
 
 use super::initial_step::initial_steps;
+use super::response::{AdaptiveMemory, Tried, exponent};
 use super::{Attempt, Controller, Judgement, Position};
+use crate::clock::{smallest_step, too_fine};
 use crate::stepper::Embedded;
-use crate::{Interval, Samples, State};
+use crate::{Interval, Samples, State, Status};
 
 /// Step sizes by error control: integral (I), proportional–integral (PI) or with a derivative term (PID).
 ///
@@ -15,6 +17,11 @@ use crate::{Interval, Samples, State};
 /// where e₀ is this step's ratio, e₁ and e₂ are those of the two accepted before, and k = q + 1 with q the order of the
 /// error estimate. The factor is kept within 1 and 10 after an accepted step, within 0.2 and 0.9 after a rejected one.
 /// The first step follows Hairer's algorithm.
+///
+/// A step is rejected for good, and the integration ends with [`Status::StepUnderflow`], where no step of ten spacings of
+/// the clock or of [`Adaptive::min_step`] is accepted: at a singularity, say. Tolerances have to be above what the dtype
+/// resolves: where the rounding of the initial state is more than four times as large as its tolerance, they are refused;
+/// where a later state is rounded as much, the integration ends with [`Status::Unresolved`].
 ///
 /// With P = D = 0, I = 1, as set by [`Adaptive::new`], this is the elementary controller (Hairer, Nørsett and Wanner,
 /// Solving Ordinary Differential Equations I, section II.4). PI controllers are from Gustafsson 1991, the form of all
@@ -49,10 +56,11 @@ pub struct Adaptive {
     rtol: f64,
     atol: f64,
     /// Proportional, integral, derivative.
-    gains: [f64; 3],
+    pub(super) gains: [f64; 3],
     norm: Norm,
     first_step: Option<f64>,
-    max_step: f64,
+    min_step: f64,
+    pub(super) max_step: f64,
     max_steps: usize,
     oversteps: bool,
 }
@@ -77,22 +85,26 @@ impl Norm {
     }
 }
 
-const SAFETY: f64 = 0.9;
-const SHRINK: f64 = 0.2;
-const GROW: f64 = 10.0;
-
 impl Adaptive {
-    /// With relative and absolute tolerance a step, and at most 100,000 steps.
+    /// With relative and absolute tolerance a step, and at most 100,000 steps. One of the two may be 0: errors are then
+    /// measured against the state alone, or against one number.
     ///
     /// # Errors
-    /// [`Error::Range`] unless both are finite and above 0.
+    /// [`Error::Range`] unless both are finite and not negative, and one is above 0.
     pub fn new(rtol: f64, atol: f64) -> Result<Self> {
+        let rtol = check::non_negative("rtol", rtol)?;
+        let atol = check::non_negative("atol", atol)?;
+        if rtol == 0.0 && atol == 0.0 {
+            return Err(Error::range("rtol, atol", "0 and 0", "one above 0"));
+        }
         Ok(Adaptive {
-            rtol: check::positive("rtol", rtol)?,
-            atol: check::positive("atol", atol)?,
+            rtol,
+            // An element that stays 0 has an error of 0 against a tolerance of 0, which must not be NaN.
+            atol: atol.max(f64::MIN_POSITIVE),
             gains: [0.0, 1.0, 0.0],
             norm: Norm::Rms,
             first_step: None,
+            min_step: 0.0,
             max_step: f64::INFINITY,
             max_steps: 100_000,
             oversteps: false,
@@ -130,10 +142,32 @@ impl Adaptive {
     /// With no step longer than this.
     ///
     /// # Errors
-    /// [`Error::Range`] unless finite and above 0.
+    /// [`Error::Range`] unless finite, above 0 and not below [`Adaptive::min_step`].
     pub fn max_step(self, size: f64) -> Result<Self> {
         let max_step = check::positive("size", size)?;
-        Ok(Adaptive { max_step, ..self })
+        Adaptive { max_step, ..self }.ordered(size)
+    }
+
+    /// With no step shorter than this, unless to end where a state is to be saved: where one of this size is rejected, the
+    /// integration ends with [`Status::StepUnderflow`] instead of creeping on.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless finite, above 0 and not above [`Adaptive::max_step`].
+    pub fn min_step(self, size: f64) -> Result<Self> {
+        let min_step = check::positive("size", size)?;
+        Adaptive { min_step, ..self }.ordered(size)
+    }
+
+    /// Checks the limits of a step against each other.
+    fn ordered(self, size: f64) -> Result<Self> {
+        if self.min_step <= self.max_step {
+            return Ok(self);
+        }
+        let accepted = format!(
+            "a size that leaves the smallest step, {}, below the largest, {},",
+            self.min_step, self.max_step
+        );
+        Err(Error::range("size", size, accepted))
     }
 
     /// Gives up after this many steps, accepted and rejected.
@@ -167,12 +201,54 @@ impl Adaptive {
         Ok(errors.into_iter().map(|e| self.norm.of(e)).collect())
     }
 
-    /// Before the first step.
-    fn memory(&self, size: f64) -> AdaptiveMemory {
-        AdaptiveMemory {
-            size: size.min(self.max_step),
-            ratios: [1.0; 2],
+    /// Whether the relative tolerance leaves it to the absolute one that errors are above the rounding of such states.
+    fn may_be_unresolved<X: State>(&self, x: &X) -> bool {
+        4.0 * self.rtol < x.unit_roundoff()
+    }
+
+    /// Whether the rounding of a state is beyond the tolerance: from its norm and its dtype.
+    fn is_unresolved(norm: f64, roundoff: f64) -> bool {
+        roundoff * norm > 4.0
+    }
+
+    /// The samples whose rounding is beyond the tolerance.
+    pub(crate) fn unresolved_each<X: Samples>(&self, x: &X) -> Result<Vec<bool>> {
+        if !self.may_be_unresolved(x) {
+            return Ok(vec![false; x.samples("x")?]);
         }
+        let roundoff = x.unit_roundoff();
+        let unresolved = |norm: f64| Self::is_unresolved(norm, roundoff);
+        Ok(self.norms(x, x, x)?.into_iter().map(unresolved).collect())
+    }
+
+    /// Whether the rounding of the whole state is.
+    fn unresolved<X: State>(&self, x: &X) -> Result<bool> {
+        Ok(
+            self.may_be_unresolved(x)
+                && Self::is_unresolved(self.norm(x, x, x)?, x.unit_roundoff()),
+        )
+    }
+
+    /// The error of tolerances that the initial state does not resolve.
+    fn too_small(&self, roundoff: f64) -> Error {
+        let accepted = format!(
+            "tolerances above the rounding of x0, which is {roundoff:.0e} of it in this dtype,"
+        );
+        Error::range(
+            "rtol, atol",
+            format!("{:e} and {:e}", self.rtol, self.atol),
+            accepted,
+        )
+    }
+
+    /// Before the first step, of this size.
+    fn memory(&self, size: f64) -> AdaptiveMemory {
+        AdaptiveMemory::new(size.min(self.max_step).max(self.min_step))
+    }
+
+    /// The smallest step from a time.
+    pub(super) fn smallest(&self, t: f64) -> f64 {
+        self.min_step.max(smallest_step(t))
     }
 
     /// What is remembered of each sample before the first step, and the slope there if it was evaluated.
@@ -183,7 +259,11 @@ impl Adaptive {
         at: Position<'_, X>,
     ) -> Result<(Vec<AdaptiveMemory>, Option<X>)> {
         let count = at.x.samples("x0")?;
+        if self.unresolved_each(at.x)?.iter().all(|u| *u) {
+            return Err(self.too_small(at.x.unit_roundoff()));
+        }
         if let Some(size) = self.first_step {
+            check_first(&[size], at.t, at.end)?;
             return Ok((vec![self.memory(size); count], None));
         }
         let interval = |h: &[f64]| Interval::PerSample {
@@ -192,8 +272,10 @@ impl Adaptive {
         };
         let x = at.x.detach();
         let norms = |value: &X| self.norms(value, &x, &x);
-        let (span, exponent) = (at.end - at.t, exponent::<X, S>(stepper));
+        let span = (at.end - at.t, smallest_step(at.t));
+        let exponent = exponent::<X, S>(stepper);
         let (sizes, slope) = initial_steps(exponent, field, at.x, span, count, interval, norms)?;
+        check_first(&sizes, at.t, at.end)?;
         Ok((sizes.iter().map(|h| self.memory(*h)).collect(), Some(slope)))
     }
 
@@ -206,56 +288,6 @@ impl Adaptive {
     pub(crate) fn limit(&self) -> usize {
         self.max_steps
     }
-
-    /// Judges a step that was `used` long, of this ratio of error to tolerance, and plans the next one. `shortened`
-    /// tells whether it was shorter than planned. Returns whether the step is accepted.
-    pub(crate) fn respond(
-        &self,
-        memory: &mut AdaptiveMemory,
-        exponent: f64,
-        ratio: f64,
-        used: f64,
-        shortened: bool,
-    ) -> bool {
-        if !ratio.is_finite() {
-            memory.size = used * SHRINK;
-            return false;
-        }
-        let [p, i, d] = self.gains.map(|gain| gain * exponent);
-        let [before, earlier] = memory.ratios;
-        let factor =
-            SAFETY * ratio.powf(-(p + i + d)) * before.powf(p + 2.0 * d) * earlier.powf(-d);
-        if ratio > 1.0 {
-            memory.size = used * factor.clamp(SHRINK, SAFETY);
-            return false;
-        }
-        let size = used * factor.clamp(1.0, GROW);
-        // A step cut short to end at a given time says nothing against the size that was planned.
-        let size = if shortened {
-            memory.size.max(size)
-        } else {
-            size
-        };
-        memory.size = size.min(self.max_step);
-        // An error of 0 tells nothing of the next one.
-        let told = if ratio == 0.0 { 1.0 } else { ratio };
-        memory.ratios = [told, before];
-        true
-    }
-}
-
-/// The error of a step of size h is O(h^(q + 1)), with q the order of the error estimate.
-pub(crate) fn exponent<X: State, S: Embedded<X> + ?Sized>(stepper: &S) -> f64 {
-    1.0 / (stepper.error_order() + 1.0)
-}
-
-/// The step size to try next.
-#[derive(Debug, Clone, Copy)]
-pub struct AdaptiveMemory {
-    /// Its magnitude.
-    pub(crate) size: f64,
-    /// Of the last two accepted steps.
-    ratios: [f64; 2],
 }
 
 impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
@@ -267,7 +299,11 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
         field: &dyn Field<X>,
         at: Position<'_, X>,
     ) -> Result<(AdaptiveMemory, Option<X>)> {
+        if self.unresolved(at.x)? {
+            return Err(self.too_small(at.x.unit_roundoff()));
+        }
         if let Some(size) = self.first_step {
+            check_first(&[size], at.t, at.end)?;
             return Ok((self.memory(size), None));
         }
         let interval = |h: &[f64]| Interval::Shared {
@@ -276,13 +312,15 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
         };
         let x = at.x.detach();
         let norms = |value: &X| Ok(vec![self.norm(value, &x, &x)?]);
-        let (span, exponent) = (at.end - at.t, exponent::<X, S>(stepper));
+        let span = (at.end - at.t, smallest_step(at.t));
+        let exponent = exponent::<X, S>(stepper);
         let (sizes, slope) = initial_steps(exponent, field, at.x, span, 1, interval, norms)?;
+        check_first(&sizes, at.t, at.end)?;
         Ok((self.memory(sizes[0]), Some(slope)))
     }
 
     fn next(&self, memory: &AdaptiveMemory, at: Position<'_, X>) -> f64 {
-        at.t + memory.size.copysign(at.end - at.t)
+        memory.next(at.t, at.end - at.t)
     }
 
     fn judge(
@@ -302,13 +340,18 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
             true => self.norm(error, attempt.from.x, &attempt.step.x)?,
             false => f64::NAN,
         };
-        let (used, shortened) = (attempt.h.abs(), attempt.shortened);
-        Ok(
-            match self.respond(memory, exponent::<X, S>(stepper), ratio, used, shortened) {
-                true => Judgement::Accept,
-                false => Judgement::Reject,
-            },
-        )
+        let tried = Tried {
+            from: attempt.from.t,
+            size: attempt.h.abs(),
+            ratio,
+            shortened: attempt.shortened,
+        };
+        match self.respond(memory, exponent::<X, S>(stepper), tried) {
+            Judgement::Accept if self.unresolved(&attempt.step.x)? => {
+                Ok(Judgement::Stop(Status::Unresolved))
+            }
+            judgement => Ok(judgement),
+        }
     }
 
     fn step_limit(&self) -> usize {
@@ -320,38 +363,39 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
     }
 }
 
+/// Refuses first steps that the clock does not resolve, unless one is the whole span.
+fn check_first(sizes: &[f64], start: f64, end: f64) -> Result<()> {
+    let resolved = smallest_step(start).min((end - start).abs());
+    let largest = sizes.iter().fold(0.0, |a, b| f64::max(a, *b));
+    match largest < resolved {
+        true => Err(too_fine(start, largest)),
+        false => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn bad_settings_are_refused() {
-        for bad in [0.0, -1e-3, f64::NAN, f64::INFINITY] {
+        let good = Adaptive::new(1e-3, 1e-3).unwrap();
+        for bad in [-1e-3, f64::NAN, f64::INFINITY] {
             let error = Adaptive::new(bad, 1e-3).unwrap_err();
             assert!(error.to_string().starts_with("rtol: "), "{error}");
             let error = Adaptive::new(1e-3, bad).unwrap_err();
             assert!(error.to_string().starts_with("atol: "), "{error}");
-            let good = Adaptive::new(1e-3, 1e-3).unwrap();
-            assert!(good.first_step(bad).is_err() && good.max_step(bad).is_err());
-            assert!(good.gains(0.0, bad, 0.0).is_err());
         }
-        let good = Adaptive::new(1e-3, 1e-3).unwrap();
+        for bad in [0.0, -1e-3, f64::NAN, f64::INFINITY] {
+            assert!(good.first_step(bad).is_err() && good.max_step(bad).is_err());
+            assert!(good.min_step(bad).is_err() && good.gains(0.0, bad, 0.0).is_err());
+        }
+        assert!(Adaptive::new(0.0, 0.0).is_err());
+        assert!(Adaptive::new(0.0, 1e-3).is_ok() && Adaptive::new(1e-3, 0.0).is_ok());
+        assert!(good.max_step(0.1).unwrap().min_step(0.2).is_err());
+        assert!(good.min_step(0.2).unwrap().max_step(0.1).is_err());
         assert!(good.max_steps(0).is_err());
         assert!(good.gains(-0.1, 1.0, 0.0).is_err());
         assert!(good.gains(0.3, 0.4, f64::NAN).is_err());
-    }
-
-    /// Söderlind's formula with numbers put in by hand.
-    #[test]
-    fn the_factor_is_that_of_the_formula() {
-        let pid = Adaptive::new(1e-3, 1e-3).unwrap().gains(0.3, 0.4, 0.1);
-        let mut memory = AdaptiveMemory {
-            size: 1.0,
-            ratios: [0.5, 0.25],
-        };
-        let accepted = pid.unwrap().respond(&mut memory, 0.2, 0.1, 2.0, false);
-        let factor = 0.9 * 0.1f64.powf(-0.16) * 0.5f64.powf(0.1) * 0.25f64.powf(-0.02);
-        assert!(accepted && (memory.size - 2.0 * factor).abs() < 1e-14);
-        assert_eq!(memory.ratios, [0.1, 0.5]);
     }
 }

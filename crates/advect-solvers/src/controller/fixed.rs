@@ -3,8 +3,9 @@
 use advect_core::{Error, Field, Result, check};
 
 use super::{Attempt, Controller, Judgement, Position};
-use crate::State;
+use crate::clock::{spacing, unsigned};
 use crate::stepper::Stepper;
+use crate::{State, Status};
 
 /// Steps of fixed size, whatever the error.
 ///
@@ -32,20 +33,27 @@ enum Kind {
     Grid(Vec<f64>),
 }
 
+/// The largest number of steps.
+const MOST: usize = u32::MAX as usize;
+
 impl Fixed {
-    /// `count` steps of equal size from start to end.
+    /// `count` steps of equal size from start to end, at most 2³² − 1.
     ///
     /// # Errors
-    /// [`Error::Range`] for 0.
+    /// [`Error::Range`] for 0 and above that; the integration gives it for steps too small to change the time.
     pub fn steps(count: usize) -> Result<Self> {
-        Ok(Fixed(Kind::Steps(check::at_least_one("count", count)?)))
+        match count {
+            1..=MOST => Ok(Fixed(Kind::Steps(count))),
+            _ => Err(Error::range("count", count, format!("1 to {MOST}"))),
+        }
     }
 
     /// Steps of size `size` > 0 (forwards or backwards in time alike); the last one is as short as it
     /// has to be.
     ///
     /// # Errors
-    /// [`Error::Range`] unless `size` is finite and above 0.
+    /// [`Error::Range`] unless `size` is finite and above 0; the integration gives it for steps too small to change the
+    /// time, and for more than 2³² − 1 of them.
     pub fn size(size: f64) -> Result<Self> {
         Ok(Fixed(Kind::Size(check::positive("size", size)?)))
     }
@@ -72,7 +80,9 @@ impl Fixed {
                 "finite, strictly monotone times",
             ));
         }
-        Ok(Fixed(Kind::Grid(times.to_vec())))
+        Ok(Fixed(Kind::Grid(
+            times.iter().map(|t| unsigned(*t)).collect(),
+        )))
     }
 }
 
@@ -131,6 +141,12 @@ impl<X: State, S: Stepper<X> + ?Sized> Controller<S, X> for Fixed {
                 (span, inner.len() + 1, inner)
             }
         };
+        let resolved = spacing(start.abs().max(at.end.abs()));
+        if count > MOST || (inner.is_empty() && count > 1 && size.abs() < resolved) {
+            let given = format!("steps of {:e} from {start} to {}", size.abs(), at.end);
+            let accepted = format!("at most {MOST} steps, each of {resolved:e} or more,");
+            return Err(Error::range("controller", given, accepted));
+        }
         let memory = FixedMemory {
             start,
             size,
@@ -147,7 +163,7 @@ impl<X: State, S: Stepper<X> + ?Sized> Controller<S, X> for Fixed {
 
     fn judge(&self, memory: &mut FixedMemory, _: &S, attempt: Attempt<'_, X>) -> Result<Judgement> {
         if !attempt.finite {
-            return Ok(Judgement::Stop);
+            return Ok(Judgement::Stop(Status::NonFinite));
         }
         if !attempt.shortened {
             memory.done += 1;
@@ -166,7 +182,9 @@ mod tests {
 
     #[test]
     fn bad_settings_are_refused() {
-        assert!(matches!(Fixed::steps(0), Err(Error::Range { .. })));
+        for count in [0, MOST + 1, usize::MAX] {
+            assert!(matches!(Fixed::steps(count), Err(Error::Range { .. })));
+        }
         for size in [0.0, -0.1, f64::NAN, f64::INFINITY] {
             assert!(Fixed::size(size).is_err(), "{size}");
         }

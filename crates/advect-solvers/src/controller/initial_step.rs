@@ -7,12 +7,13 @@ use crate::{Interval, State};
 
 /// Magnitudes of first steps whose errors are about those of the tolerances, by two evaluations of the field; also
 /// returns the slope at the start. `at` gives the interval of steps of some sizes: of one for all samples, or one for
-/// each; `norms` measures values against the tolerances, again for all or each.
+/// each; `norms` measures values against the tolerances, again for all or each. The second evaluation is made
+/// `smallest` ahead at least, and not at all where no slope at the start is finite.
 pub(crate) fn initial_steps<X: State>(
     exponent: f64,
     field: &dyn Field<X>,
     x: &X,
-    span: f64,
+    (span, smallest): (f64, f64),
     count: usize,
     at: impl Fn(&[f64]) -> Interval,
     norms: impl Fn(&X) -> Result<Vec<f64>>,
@@ -26,9 +27,13 @@ pub(crate) fn initial_steps<X: State>(
         let ratio = 0.01 * d0 / d1;
         // Also where a norm overflowed.
         let small = *d0 < 1e-5 || *d1 < 1e-5 || !(ratio > 0.0 && ratio.is_finite());
-        if small { 1e-6 } else { ratio }.min(span.abs())
+        let size = if small { 1e-6 } else { ratio };
+        size.max(smallest).min(span.abs())
     };
     let guesses: Vec<f64> = d0.iter().zip(&d1).map(guess).collect();
+    if d1.iter().all(|d1| !d1.is_finite()) && flat.not_finite()?.is_some() {
+        return Ok((guesses, slope));
+    }
     let signed: Vec<f64> = guesses.iter().map(|h| h.copysign(span)).collect();
     let step = at(&signed);
     let ahead = X::combine(&[(step.factor(1.0), &flat), (Coefficient::Shared(1.0), &x)])?;

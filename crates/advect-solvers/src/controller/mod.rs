@@ -8,16 +8,18 @@
 mod adaptive;
 mod fixed;
 mod initial_step;
+mod response;
 
 use advect_core::{Field, Result};
 use candle_core::Tensor;
 
-use crate::State;
 use crate::stepper::Step;
+use crate::{State, Status};
 
-pub(crate) use adaptive::exponent;
-pub use adaptive::{Adaptive, AdaptiveMemory, Norm};
+pub use adaptive::{Adaptive, Norm};
 pub use fixed::{Fixed, FixedMemory};
+pub use response::AdaptiveMemory;
+pub(crate) use response::{Tried, exponent};
 
 /// Where an integration stands.
 #[derive(Debug)]
@@ -70,8 +72,8 @@ pub enum Judgement {
     Accept,
     /// Try again from the old state.
     Reject,
-    /// Give up: the step is useless and there is no other to try.
-    Stop,
+    /// Give up at the old state, for this reason: there is no other step to try.
+    Stop(Status),
 }
 
 /// Chooses step sizes for steppers of type `S` and judges their steps.
@@ -82,7 +84,7 @@ pub trait Controller<S: ?Sized, X: State = Tensor> {
     type Memory;
 
     /// Begins an integration. It may evaluate the field: the slope f(t, x), if it did, comes back and
-    /// serves the first step.
+    /// serves the first step. The integration ends at once if it is NaN or infinite.
     ///
     /// # Errors
     /// A typed error for settings that don't fit the span of time; those of the field.
@@ -94,7 +96,7 @@ pub trait Controller<S: ?Sized, X: State = Tensor> {
     ) -> Result<(Self::Memory, Option<X>)>;
 
     /// The time at which the next step should end. The integration ends it earlier where a state is to
-    /// be saved.
+    /// be saved, and stops where it is the current time, or that of the step just rejected.
     fn next(&self, memory: &Self::Memory, at: Position<'_, X>) -> f64;
 
     /// Judges a step, and adapts.

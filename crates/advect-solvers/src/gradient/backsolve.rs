@@ -250,6 +250,10 @@ impl State for Augmented {
         }
     }
 
+    fn unit_roundoff(&self) -> f64 {
+        self.x.unit_roundoff()
+    }
+
     fn scaled_error(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<ScaledError> {
         let error = self.x.scaled_error(&x.x, &y.x, rtol, atol)?;
         let adjoint = self

@@ -17,6 +17,8 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     pub(super) fn new(capacity: usize, first: &Tensor) -> Self {
+        // No sequence is as long.
+        let capacity = capacity.min(u32::MAX as usize / 4);
         Checkpoints {
             capacity,
             ahead: (3 * capacity / 4).max(1),

@@ -11,6 +11,9 @@
 //! | [`StratonovichHeun`] | Stratonovich | any | 1 for [`Diagonal`], [`Scalar`] and [`Additive`], else 0.5 |
 //! | [`Sra1`] | either | [`Additive`] | 1.5 |
 //!
+//! States are those at the ends of steps. What lies between is not a function of the two ends but of the path, so end a
+//! step wherever a state is wanted, by [`Save::At`](crate::Save::At); interpolation is refused.
+//!
 //! Backwards in time Itô's sense is that of the direction of integration: the noise is taken where each step starts.
 //!
 //! ```

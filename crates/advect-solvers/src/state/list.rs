@@ -62,6 +62,10 @@ impl<S: State> State for Vec<S> {
         self.iter().map(S::detach).collect()
     }
 
+    fn unit_roundoff(&self) -> f64 {
+        self.iter().map(S::unit_roundoff).fold(0.0, f64::max)
+    }
+
     fn scaled_error(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<ScaledError> {
         let mut all = ScaledError::default();
         for ((error, x), y) in self.iter().zip(x).zip(y) {

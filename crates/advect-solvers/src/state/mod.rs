@@ -67,6 +67,10 @@ pub trait State: Clone + Debug {
     /// The same state outside of any graph.
     fn detach(&self) -> Self;
 
+    /// The largest relative error by which a number is rounded to the state's dtype: half of the distance from 1 to the
+    /// next number. Tolerances are compared with it.
+    fn unit_roundoff(&self) -> f64;
+
     /// This, the error of a step from x to y, against tolerances.
     ///
     /// # Errors

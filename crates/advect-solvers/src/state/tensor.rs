@@ -1,6 +1,6 @@
 use advect_core::{Coefficient, Error, Result, check};
 use advect_ops::{ScaledError, combine, scaled_error, scaled_errors};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::{Samples, State};
 
@@ -34,6 +34,16 @@ impl State for Tensor {
 
     fn detach(&self) -> Self {
         Tensor::detach(self)
+    }
+
+    fn unit_roundoff(&self) -> f64 {
+        let digits = match self.dtype() {
+            DType::BF16 => 8,
+            DType::F16 => 11,
+            DType::F32 => 24,
+            _ => 53,
+        };
+        f64::powi(2.0, -digits)
     }
 
     fn scaled_error(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<ScaledError> {

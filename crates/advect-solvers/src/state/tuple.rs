@@ -35,6 +35,11 @@ macro_rules! tuple {
                 ($(self.$i.detach(),)+)
             }
 
+            fn unit_roundoff(&self) -> f64 {
+                let all = [$(self.$i.unit_roundoff()),+];
+                all.into_iter().fold(0.0, f64::max)
+            }
+
             fn scaled_error(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<ScaledError> {
                 let all = ScaledError::default();
                 $(let all = all.and(self.$i.scaled_error(&x.$i, &y.$i, rtol, atol)?);)+

@@ -88,7 +88,7 @@ pub trait Method {
     /// The order of convergence; for stochastic methods the strong order.
     fn order(&self) -> f64;
 
-    /// The coefficients, of a Runge–Kutta method.
+    /// The coefficients, of a Runge–Kutta method. Without them there are no states between the ends of a step.
     fn tableau(&self) -> Option<&'static Tableau> {
         None
     }

@@ -8,6 +8,7 @@ use advect_core::{Error, Generator, Key, Result, check};
 use candle_core::{DType, Device, Shape, Tensor};
 
 use super::sum;
+use crate::clock::{spacing, span};
 use part::{Known, Part};
 
 /// A Brownian path: increments of independent Brownian motions, as many as a tensor has elements, over any part of a
@@ -96,7 +97,8 @@ impl BrownianPath {
     /// [`Error::Range`] unless the times are finite and differ, [`Error::DType`] unless `x` is a float.
     pub fn new(key: Key, x: &Tensor, start: f64, end: f64) -> Result<Self> {
         check::float("x", x)?;
-        if !(start.is_finite() && end.is_finite() && start != end) {
+        let (start, end) = span(start, end)?;
+        if start == end {
             let given = format!("{start} to {end}");
             return Err(Error::range("start, end", given, "two finite times"));
         }
@@ -115,17 +117,24 @@ impl BrownianPath {
         })
     }
 
-    /// Another path, made of this many cells: the number of steps, where those are equal.
+    /// Another path, made of this many cells: the number of steps, where those are equal. An increment costs a draw for
+    /// each cell that it spans.
     ///
     /// # Errors
-    /// [`Error::Range`] for 0.
+    /// [`Error::Range`] for 0, for more than 2²⁴, and for cells that f64 does not tell apart.
     pub fn cells(self, count: usize) -> Result<Self> {
-        let cells = check::at_least_one("count", count)?;
-        Ok(BrownianPath {
-            cells,
+        const MOST: usize = 1 << 24;
+        let path = BrownianPath {
+            cells: count.clamp(1, MOST),
             memory: Mutex::default(),
             ..self
-        })
+        };
+        let resolved = 4.0 * spacing(path.start.abs().max(path.end.abs()));
+        if path.cells != count || (count > 1 && path.width() < resolved) {
+            let accepted = format!("1 to {MOST}, of cells not below {resolved:e},");
+            return Err(Error::range("count", count, accepted));
+        }
+        Ok(path)
     }
 
     /// Another path, refined to this part of a cell: 2⁻²⁴ unless set, and not below 2⁻⁵⁰.

@@ -1,0 +1,210 @@
+//! Integrations that go on from where another stopped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::ops::ControlFlow;
+
+use advect_core::{Result, Time};
+use advect_solvers::controller::{Adaptive, Fixed};
+use advect_solvers::stepper::{Dopri5, Rk4, Stepper, Tsit5};
+use advect_solvers::{Crossing, Event, Save, Solver, Status};
+use candle_core::{DType, Device, Tensor};
+
+const GRAVITY: f64 = 9.81;
+
+/// Columns are height and speed.
+fn fall(_: &Time, x: &Tensor) -> Result<Tensor> {
+    let speed = x.narrow(1, 1, 1)?;
+    Ok(Tensor::cat(&[&speed, &speed.affine(0.0, -GRAVITY)?], 1)?)
+}
+
+fn numbers(x: &Tensor) -> Vec<f64> {
+    let x = x.to_dtype(DType::F64).unwrap();
+    x.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn adaptive(tolerance: f64) -> Adaptive {
+    Adaptive::new(tolerance, tolerance).unwrap()
+}
+
+/// The times at which a ball that falls from 10 m touches the ground, losing a tenth of its speed each time.
+fn bounces(count: usize) -> Vec<f64> {
+    let mut t = (20.0 / GRAVITY).sqrt();
+    let mut speed = GRAVITY * t;
+    let mut times = vec![t];
+    while times.len() < count {
+        speed *= 0.9;
+        t += 2.0 * speed / GRAVITY;
+        times.push(t);
+    }
+    times
+}
+
+#[test]
+fn a_ball_bounces() {
+    // The ground, where the height is measured from, and how exactly times are found.
+    for (dtype, ground, tolerance, error) in [
+        (DType::F64, 0.0, 1e-9, 1e-8),
+        (DType::F64, 1e6, 1e-9, 1e-7),
+        (DType::F32, 0.0, 1e-6, 2e-4),
+        (DType::F32, 100.0, 1e-6, 5e-3),
+    ] {
+        for crossing in [Crossing::Any, Crossing::Falling] {
+            for location in [1e-12, 1e-14] {
+                let height = Event::new(move |_, x: &Tensor| Ok(numbers(x)[0] - ground));
+                let height = height.crossing(crossing).tolerance(location).unwrap();
+                let solver = Solver::new(Dopri5, adaptive(tolerance));
+                let x = Tensor::new(&[[ground + 10.0, 0.0]], &Device::Cpu).unwrap();
+                let (mut t, mut x) = (0.0, x.to_dtype(dtype).unwrap());
+                for (i, expected) in bounces(8).into_iter().enumerate() {
+                    let solution = solver.solve_until(&fall, &x, t, 100.0, &height).unwrap();
+                    assert_eq!(solution.status, Status::Event);
+                    t = solution.last_time;
+                    assert!(
+                        (t - expected).abs() < error,
+                        "{dtype:?}, {ground}, {crossing:?}: bounce {i} at {t}, not {expected}"
+                    );
+                    let mirror = Tensor::new(&[[1.0, -0.9]], &Device::Cpu).unwrap();
+                    x = solution
+                        .last_state
+                        .broadcast_mul(&mirror.to_dtype(dtype).unwrap())
+                        .unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// Backwards in time, from an event, through it without a change.
+#[test]
+fn the_same_event_is_not_found_twice() {
+    let turn = |_: &Time, x: &Tensor| {
+        let (a, b) = (x.narrow(1, 0, 1)?, x.narrow(1, 1, 1)?);
+        Ok(Tensor::cat(&[b, a.neg()?], 1)?)
+    };
+    let first = Event::new(|_, x: &Tensor| Ok(numbers(x)[0]));
+    let solver = Solver::new(Tsit5, adaptive(1e-10));
+    for sign in [1.0, -1.0] {
+        // cos t is 0 at π/2 + k π.
+        let mut x = Tensor::new(&[[1f64, 0.0]], &Device::Cpu).unwrap();
+        let mut t = 0.0;
+        for k in 0..6 {
+            let solution = solver
+                .solve_until(&turn, &x, t, sign * 20.0, &first)
+                .unwrap();
+            assert_eq!(solution.status, Status::Event);
+            (t, x) = (solution.last_time, solution.last_state);
+            let expected = (f64::from(k) + 0.5) * std::f64::consts::PI;
+            assert!((t - sign * expected).abs() < 1e-7, "{t}, {expected}");
+        }
+    }
+}
+
+/// Integrates in pieces, and counts the events, each of which ends one.
+fn events(
+    solver: &Solver<&dyn Stepper, Fixed>,
+    event: &Event<'_>,
+    stops: &[f64],
+    end: f64,
+) -> Vec<f64> {
+    let clock = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
+    let mut x = Tensor::new(&[[0f64]], &Device::Cpu).unwrap();
+    let (mut t, mut found) = (0.0, Vec::new());
+    for &stop in stops.iter().chain([&end]) {
+        while t != stop {
+            let solution = solver.solve_until(&clock, &x, t, stop, event).unwrap();
+            (t, x) = (solution.last_time, solution.last_state);
+            if solution.status == Status::Event {
+                found.push(t);
+                assert!(found.len() < 10, "{found:?}");
+            }
+        }
+    }
+    found
+}
+
+/// Where one integration hands over to the next, an event there is found once, by one of them.
+#[test]
+fn no_event_is_lost_or_found_twice_between_two_integrations() {
+    let root = 0.7;
+    // Of the state, whose last digits are those of sums, and of time.
+    let of_state = Event::new(|_, x: &Tensor| Ok(root - numbers(x)[0]));
+    let of_time = Event::new(|t, _: &Tensor| Ok(root - t));
+    let steep = Event::new(|t, _: &Tensor| Ok((t - root) * 1e6));
+    let solver = Solver::new(&Rk4 as &dyn Stepper, Fixed::size(0.1).unwrap());
+    for event in [&of_state, &of_time, &steep] {
+        for ulps in -40i64..=40 {
+            let stop = f64::from_bits((root.to_bits() as i64 + ulps) as u64);
+            let found = events(&solver, event, &[0.3, stop], 1.0);
+            assert_eq!(found.len(), 1, "{ulps}: {found:?}");
+            assert!((found[0] - root).abs() < 1e-11, "{found:?}");
+        }
+        for far in [1e-9, 1e-6, 1e-3] {
+            let found = events(&solver, event, &[root - far, root + far], 1.0);
+            assert_eq!(found.len(), 1, "{far}: {found:?}");
+            assert!((found[0] - root).abs() < 1e-11, "{found:?}");
+        }
+    }
+}
+
+/// After a save, a halt and a limit of steps the rest is what it would have been.
+#[test]
+fn integrations_go_on_from_saves_halts_and_limits() {
+    let falling = Event::new(|_, x: &Tensor| Ok(numbers(x)[0])).crossing(Crossing::Falling);
+    let start = Tensor::new(&[[10f64, 0.0]], &Device::Cpu).unwrap();
+    let landing = bounces(1)[0];
+    let check = |t: f64, x: &Tensor| {
+        assert!(t < landing);
+        let solver = Solver::new(Dopri5, adaptive(1e-10));
+        let solution = solver.solve_until(&fall, x, t, 10.0, &falling).unwrap();
+        assert_eq!(solution.status, Status::Event);
+        assert!((solution.last_time - landing).abs() < 1e-9);
+    };
+    let solver = Solver::new(Dopri5, adaptive(1e-10));
+    let near = f64::from_bits(landing.to_bits() - 4);
+    let saves = Save::At(vec![0.2, 1.0, near]);
+    let saved = solver.clone().save(saves).solve(&fall, &start, 0.0, near);
+    let saved = saved.unwrap();
+    for (t, x) in saved.times.iter().zip(&saved.states).take(2) {
+        check(*t, x);
+    }
+    // Within a few roundings of the ground: at once, or never, but not as another event.
+    let solution = solver.solve_until(&fall, &saved.states[2], near, 10.0, &falling);
+    let solution = solution.unwrap();
+    assert!(solution.status == Status::Reached || solution.last_time - landing < 1e-9);
+    let few = Solver::new(Dopri5, adaptive(1e-10).max_steps(3).unwrap());
+    let limited = few.solve_until(&fall, &start, 0.0, 1.4, &falling).unwrap();
+    assert_eq!(limited.status, Status::StepLimit);
+    check(limited.last_time, &limited.last_state);
+    let mut steps = 0;
+    let halted = solver.solve_observed(&fall, &start, 0.0, 1.4, &mut |_, _| {
+        steps += 1;
+        Ok(match steps {
+            2 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+    });
+    let halted = halted.unwrap();
+    assert_eq!(halted.status, Status::Halted);
+    check(halted.last_time, &halted.last_state);
+}
+
+/// What only comes near to zero is no event.
+#[test]
+fn values_that_stay_above_zero_are_no_events() {
+    let decay = |_: &Time, x: &Tensor| Ok((x * -30.0)?);
+    let x = Tensor::new(&[[1f64]], &Device::Cpu).unwrap();
+    for tolerance in [1e-12, 0.5] {
+        let value = Event::new(|_, x: &Tensor| Ok(numbers(x)[0]))
+            .tolerance(tolerance)
+            .unwrap();
+        let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-300).unwrap());
+        let solution = solver.solve_until(&decay, &x, 0.0, 10.0, &value).unwrap();
+        assert_eq!(solution.status, Status::Reached);
+    }
+    // A touch of zero from above at t = 1, between steps.
+    let clock = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
+    let touch = Event::new(|t, _: &Tensor| Ok((t - 1.0).powi(2)));
+    let solver = Solver::new(Rk4, Fixed::steps(7).unwrap());
+    let solution = solver.solve_until(&clock, &x, 0.0, 2.0, &touch).unwrap();
+    assert_eq!(solution.status, Status::Reached);
+}

@@ -1,0 +1,165 @@
+//! Tolerances: one of them 0, below what the dtype resolves, and limits of steps.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use advect_core::{Error, Time};
+use advect_solvers::controller::{Adaptive, Norm};
+use advect_solvers::stepper::{Dopri5, Heun};
+use advect_solvers::{Save, Solver, Status};
+use candle_core::{DType, Device, Tensor};
+
+fn state(values: &[f64], dtype: DType) -> Tensor {
+    let x = Tensor::new(values, &Device::Cpu).unwrap();
+    x.unsqueeze(1).unwrap().to_dtype(dtype).unwrap()
+}
+
+#[test]
+fn one_tolerance_may_be_0() {
+    let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+    for dtype in [DType::F64, DType::F32] {
+        // One element stays 0.
+        let x = state(&[1.0, 0.0, 1e-3], dtype);
+        for (rtol, atol) in [(1e-6, 0.0), (0.0, 1e-6), (1e-6, -0.0)] {
+            let solver = Solver::new(Dopri5, Adaptive::new(rtol, atol).unwrap());
+            let whole = solver.solve(&decay, &x, 0.0, 5.0).unwrap();
+            assert_eq!(whole.status, Status::Reached);
+            let each = solver.solve_each(&decay, &x, 0.0, 5.0).unwrap();
+            for end in [whole.end().unwrap(), each.end().unwrap()] {
+                let end = end.to_dtype(DType::F64).unwrap().to_vec2::<f64>().unwrap();
+                let exact = (-5f64).exp();
+                assert!((end[0][0] - exact).abs() < 1e-5 && end[1][0] == 0.0);
+                // Without an absolute tolerance small elements have digits too.
+                let tolerance = if atol > 0.0 {
+                    1e-5
+                } else {
+                    1e-4 * exact * 1e-3
+                };
+                assert!((end[2][0] - exact * 1e-3).abs() < tolerance, "{end:?}");
+            }
+        }
+    }
+    for (rtol, atol) in [(0.0, 0.0), (-1e-3, 1.0), (1.0, f64::NAN)] {
+        assert!(matches!(
+            Adaptive::new(rtol, atol),
+            Err(Error::Range { .. })
+        ));
+    }
+}
+
+#[test]
+fn tolerances_below_the_dtype_are_refused() {
+    let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+    for (dtype, tolerance, refused) in [
+        (DType::F64, 1e-15, false),
+        (DType::F64, 1e-18, true),
+        (DType::F32, 1e-7, false),
+        (DType::F32, 1e-9, true),
+        (DType::F32, 1e-15, true),
+        (DType::F16, 1e-3, false),
+        (DType::F16, 1e-5, true),
+        (DType::BF16, 1e-3, false),
+        (DType::BF16, 1e-4, true),
+        (DType::BF16, 1e-8, true),
+    ] {
+        let x = state(&[1.0, 0.3], dtype);
+        for norm in [Norm::Rms, Norm::Max] {
+            let adaptive = Adaptive::new(tolerance, tolerance).unwrap().norm_by(norm);
+            let solver = Solver::new(Dopri5, adaptive);
+            let whole = solver.solve(&decay, &x, 0.0, 0.01).map(|_| ());
+            let each = solver.solve_each(&decay, &x, 0.0, 0.01).map(|_| ());
+            for result in [whole, each] {
+                match result {
+                    Ok(()) => assert!(!refused, "{dtype:?}, {tolerance}"),
+                    Err(Error::Range { argument, .. }) => {
+                        assert!(refused, "{dtype:?}, {tolerance}");
+                        assert_eq!(argument, "rtol, atol");
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        }
+    }
+    // What the absolute tolerance makes good is accepted.
+    let x = state(&[1.0], DType::F32);
+    for (rtol, atol) in [(0.0, 1e-6), (1e-15, 1e-4)] {
+        let solver = Solver::new(Dopri5, Adaptive::new(rtol, atol).unwrap());
+        assert!(solver.solve(&decay, &x, 0.0, 1.0).unwrap().end().is_ok());
+    }
+}
+
+/// A state that is small enough at the start need not stay so.
+#[test]
+fn states_that_outgrow_their_dtype_are_told() {
+    let clock = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
+    let solver = Solver::new(Dopri5, Adaptive::new(0.0, 1e-5).unwrap());
+    for dtype in [DType::F32, DType::BF16] {
+        let x = state(&[0.0], dtype);
+        let solution = solver.solve(&clock, &x, 0.0, 1e5).unwrap();
+        assert_eq!(solution.status, Status::Unresolved);
+        // From there on half of a spacing is four times the tolerance.
+        let largest = if dtype == DType::F32 {
+            4e-5 * 2f64.powi(24)
+        } else {
+            4e-5 * 256.0
+        };
+        assert!(solution.last_time <= largest && solution.last_time > 0.0);
+        let message = solution.end().unwrap_err().to_string();
+        assert!(message.contains("wider dtype"), "{message}");
+        let each = solver.solve_each(&clock, &x, 0.0, 1e5).unwrap();
+        assert_eq!(each.statuses[0], Status::Unresolved);
+        assert!(each.last_times[0] <= largest && each.last_times[0] > 0.0);
+    }
+    // One that is too large at the start is alone.
+    let x = state(&[1.0, 1e6], DType::F32);
+    let each = solver.solve_each(&clock, &x, 0.0, 1.0).unwrap();
+    assert_eq!(each.statuses, [Status::Reached, Status::Unresolved]);
+}
+
+#[test]
+fn steps_are_not_below_the_smallest() {
+    // A layer at 0.5 that needs short steps.
+    let layer = |t: &Time, x: &Tensor| {
+        let rate = t.coefficient(|t| 1.0 / (1e-4 + (t - 0.5).powi(2)))?;
+        rate.times(&x.ones_like()?)
+    };
+    let x = state(&[0.0], DType::F64);
+    let adaptive = Adaptive::new(1e-8, 1e-8).unwrap();
+    let free = Solver::new(Dopri5, adaptive).save(Save::Every(1));
+    let solution = free.solve(&layer, &x, 0.0, 1.0).unwrap();
+    let shortest = |times: &[f64]| {
+        let sizes = times.windows(2).map(|w| (w[1] - w[0]).abs());
+        sizes.fold(f64::INFINITY, f64::min)
+    };
+    let within: Vec<f64> = (solution.times.iter().copied())
+        .filter(|t| (t - 0.5).abs() < 0.1)
+        .collect();
+    let needed = shortest(&within);
+    assert_eq!(solution.status, Status::Reached);
+    for (min, status) in [
+        (0.3 * needed, Status::Reached),
+        (4.0 * needed, Status::StepUnderflow),
+    ] {
+        let solver = Solver::new(Dopri5, adaptive.min_step(min).unwrap()).save(Save::Every(1));
+        for (start, end) in [(0.0, 1.0), (1.0, 0.0)] {
+            let solution = solver.solve(&layer, &x, start, end).unwrap();
+            assert_eq!(solution.status, status);
+            let inner = &solution.times[..solution.times.len() - 1];
+            assert!(shortest(inner) >= min * (1.0 - 1e-12));
+            if status == Status::StepUnderflow {
+                let message = solution.end().unwrap_err().to_string();
+                assert!(message.contains("the step size underflowed"), "{message}");
+            }
+        }
+        let each = Solver::new(Dopri5, adaptive.min_step(min).unwrap());
+        let each = each.solve_each(&layer, &x, 0.0, 1.0).unwrap();
+        assert_eq!(each.statuses[0], status);
+    }
+    // A step that is cut to end at a time may be shorter.
+    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let solver = Solver::new(Heun, adaptive.min_step(0.3).unwrap());
+    let solver = solver.save(Save::At(vec![0.01, 0.95]));
+    let solution = solver.solve(&still, &x, 0.0, 1.0).unwrap();
+    assert_eq!(
+        (solution.status, solution.times),
+        (Status::Reached, vec![0.01, 0.95])
+    );
+}
