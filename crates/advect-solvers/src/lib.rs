@@ -10,6 +10,7 @@
 //! | differentiate a solution | [`gradient`] |
 //! | add noise | [`sde`] |
 //! | find divergences and densities | [`divergence`] |
+//! | move along the gradient of an energy | [`energy`] |
 //!
 //! A [`Solver`] is a [`stepper`] (how one step is made) and a [`controller`] (how long the steps are):
 //!
@@ -33,7 +34,9 @@
 
 mod clock;
 pub mod controller;
+mod detached;
 pub mod divergence;
+pub mod energy;
 mod event;
 pub mod gradient;
 mod hooks;

@@ -1,14 +1,20 @@
 //! Divergences by backward mode.
 
 use advect_core::{Error, Field, Jvp, Result, Time, check};
+use advect_ops::with_graph;
 use candle_core::{Tensor, Var};
+
+use crate::detached::{check_constant, has_other_variables, undifferentiable};
 
 /// A field with its Jacobian transposed, by candle's `backward`: any [`Field`] made of differentiable operations, which
 /// need not know forward mode.
 ///
 /// A matrix and its transpose have the same trace, so every [`Divergence`](super::Divergence) of it is one of the field, and
-/// Hutchinson's `v · Jᵀ v` is the same number as `v · J v`, probe for probe. It is for evaluation: what comes is no part of a
-/// graph. Wrap frozen networks, or the gradients of their parameters are computed for nothing.
+/// Hutchinson's `v · Jᵀ v` is the same number as `v · J v`, probe for probe.
+///
+/// It is for evaluation: the products have no derivatives, and a loss made of those of a trained network, or of an x that
+/// is tracked, fails in its backward pass with [`Error::Detached`]. The value has them. Wrap frozen networks, or the gradients
+/// of their parameters are computed for nothing.
 ///
 /// ```
 /// use advect_core::{Time, Field};
@@ -57,18 +63,41 @@ impl<F: Field + ?Sized> Jvp for Transposed<'_, F> {
         for dx in dx {
             check::alike("dx", dx, "x", x)?;
         }
-        let x = Var::from_tensor(&x.detach())?;
-        let value = self.0.at(t, x.as_tensor())?;
-        check::alike("value", &value, "x", &x)?;
-        let product = |dx: &Tensor| -> Result<Tensor> {
-            let gradients = (&value * dx.detach())?.sum_all()?.backward()?;
-            // A field that does not depend on x has no gradient.
-            match gradients.get(&x) {
-                Some(gradient) => Ok(gradient.detach()),
-                None => Ok(x.zeros_like()?),
-            }
+        check::float("x", x)?;
+        let inner = Var::from_tensor(&x.detach())?;
+        let value = with_graph(|| self.0.at(t, inner.as_tensor()))?;
+        check::alike("value", &value, "x", x)?;
+        let trained = x.track_op() || (value.track_op() && has_other_variables(&value, &inner));
+        let mut products = Vec::with_capacity(dx.len());
+        for dx in dx {
+            let product = match value.track_op() {
+                true => (&value * dx.detach())?
+                    .sum_all()?
+                    .backward()?
+                    .remove(inner.as_tensor()),
+                false => None,
+            };
+            let product = match product {
+                Some(product) => product.detach(),
+                None => {
+                    if products.is_empty() {
+                        check_constant("field", |x| self.0.at(t, x), x, &value)?;
+                    }
+                    x.detach().zeros_like()?
+                }
+            };
+            products.push(match trained {
+                true => undifferentiable(&product, "Transposed", REASON)?,
+                false => product,
+            });
+        }
+        let value = match trained {
+            true => self.0.at(t, x)?,
+            false => value.detach(),
         };
-        let products: Result<Vec<Tensor>> = dx.iter().map(product).collect();
-        Ok((value.detach(), products?))
+        Ok((value, products))
     }
 }
+
+const REASON: &str = "a product with a transposed Jacobian has no derivatives; implement Jvp for the field to train by a loss \
+                      that contains one, or detach it";

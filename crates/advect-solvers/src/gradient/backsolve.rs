@@ -1,12 +1,14 @@
 //! The continuous adjoint, integrated backwards.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use advect_core::{Coefficient, Field, Result, Time};
 use advect_ops::{ScaledError, with_gradient, without_graph};
 use candle_core::Tensor;
 
-use super::vjp::pull_back;
+use super::traced::Traced;
+use super::vjp::{pull_back, without_gradient};
 use super::{Gradient, Record, check_parameters, check_times};
 use crate::controller::Controller;
 use crate::hooks::Hooks;
@@ -142,9 +144,16 @@ impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk
         }
         let mut adjoint = gradients.get(0)?.zeros_like()?;
         let mut statistics = Statistics::default();
+        let traced = Traced::new(&*self.field);
+        let reached = RefCell::new(vec![false; self.parameters.len()]);
         let field = |t: &Time, state: &Augmented| {
-            let value = |x: &Tensor| self.field.at(t, x);
+            let value = |x: &Tensor| traced.at(t, x);
             let pulled = pull_back(value, &state.x, &state.adjoint, &self.parameters)?;
+            traced.settle()?;
+            let mut reached = reached.borrow_mut();
+            for (reached, gradient) in reached.iter_mut().zip(&pulled.parameters) {
+                *reached |= gradient.is_some();
+            }
             let minus = |gradient: Option<Tensor>, like: &Tensor| match gradient {
                 Some(gradient) => gradient.neg(),
                 None => like.zeros_like(),
@@ -183,6 +192,13 @@ impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk
             (adjoint, sums) = (end.adjoint, end.gradients);
         }
         self.record.set(statistics);
+        let reached = reached.into_inner();
+        let missing = |(i, p): &(usize, &Tensor)| p.track_op() && !reached[*i];
+        if statistics.vjps > 0
+            && let Some((i, parameter)) = self.parameters.iter().enumerate().find(missing)
+        {
+            return Err(without_gradient(i, parameter));
+        }
         let mut all = vec![adjoint];
         all.extend(sums);
         Ok(all)

@@ -8,7 +8,8 @@ use advect_ops::{with_gradient, without_graph};
 use candle_core::Tensor;
 
 use super::checkpoints::Checkpoints;
-use super::vjp::{add, filled, pull_back};
+use super::traced::Traced;
+use super::vjp::{add, complete, pull_back};
 use super::{Gradient, Record, check_parameters, check_times};
 use crate::controller::Controller;
 use crate::hooks::Hooks;
@@ -133,6 +134,7 @@ impl<F: Field + ?Sized, S: Stepper> Walk<F, S> {
         let mut sums = vec![None; self.parameters.len()];
         let mut adjoint: Option<Tensor> = None;
         let mut statistics = Statistics::default();
+        let traced = Traced::new(&*self.field);
         let collect = |adjoint: &mut Option<Tensor>, steps: usize| -> Result<()> {
             for (k, _) in (self.reached.iter().enumerate()).filter(|(_, at)| **at == steps) {
                 add(adjoint, Some(gradients.get(k)?))?;
@@ -154,9 +156,9 @@ impl<F: Field + ?Sized, S: Stepper> Walk<F, S> {
             })?;
             statistics.vjps += 1;
             let interval = Interval::Shared { start, end };
-            let field = |t: &Time, x: &Tensor| self.field.at(t, x);
-            let step = |x: &Tensor| self.stepper.advance(&field, &interval, x);
+            let step = |x: &Tensor| self.stepper.advance(&traced, &interval, x);
             let pulled = pull_back(step, &x, &cotangent, &self.parameters)?;
+            traced.settle()?;
             adjoint = pulled.state;
             for (sum, gradient) in sums.iter_mut().zip(pulled.parameters) {
                 add(sum, gradient)?;
@@ -168,7 +170,14 @@ impl<F: Field + ?Sized, S: Stepper> Walk<F, S> {
             Some(adjoint) => adjoint,
             None => gradients.get(0)?.zeros_like()?,
         }];
-        all.extend(filled(sums, &self.parameters)?);
+        match statistics.vjps {
+            0 => {
+                for parameter in &self.parameters {
+                    all.push(parameter.detach().zeros_like()?);
+                }
+            }
+            _ => all.extend(complete(sums, &self.parameters)?),
+        }
         Ok(all)
     }
 }

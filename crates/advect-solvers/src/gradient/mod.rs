@@ -13,8 +13,14 @@
 //! listed. They are variables, as a parameter store hands them out; tracked tensors that are not listed get no gradient
 //! from [`Checkpointed`] and [`Backsolve`], so that what is computed from variables belongs inside the field.
 //!
-//! Forward passes of these two run [without a graph](advect_ops::without_graph): a field that takes gradients itself, such
-//! as that of an energy, makes them of candle's own operations, or of a [`Jvp`](advect_core::Jvp).
+//! What was taken out of the graph is told: a field whose value changes with the state although no graph connects the two
+//! (a gradient that it took by candle's `backward`, say; use [`GradientField`](crate::energy::GradientField)), and, by
+//! [`Checkpointed`] and [`Backsolve`], a variable that is listed but has no gradient, are an [`Error::Detached`] of the
+//! backward pass. A field that does not change with the state is fine. Leave out, or list
+//! [detached](candle_core::Tensor::detach), parameters that the field does not compute with.
+//!
+//! Forward passes of these two run [without a graph](advect_ops::without_graph): a field that takes gradients itself
+//! computes what it differentiates [with one](advect_ops::with_graph).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -53,6 +59,7 @@
 mod backsolve;
 mod checkpointed;
 mod checkpoints;
+mod traced;
 mod unrolled;
 mod vjp;
 
@@ -75,7 +82,7 @@ pub trait Gradient {
     ///
     /// # Errors
     /// [`Error::Range`] unless there are two times or more, strictly monotone; those of
-    /// [`Solver::solve`](crate::Solver::solve).
+    /// [`Solver::solve`](crate::Solver::solve). The backward pass gives [`Error::Detached`] for what is in no graph.
     fn solve<F: Field + Send + Sync + ?Sized + 'static>(
         &self,
         field: &Arc<F>,
@@ -131,7 +138,7 @@ pub trait Gradient {
 }
 
 /// Checks that parameters are variables: candle keeps gradients of no others.
-fn check_parameters(parameters: &[Tensor]) -> Result<()> {
+pub(crate) fn check_parameters(parameters: &[Tensor]) -> Result<()> {
     match parameters.iter().any(|p| p.track_op() && !p.is_variable()) {
         true => Err(Error::range(
             "parameters",

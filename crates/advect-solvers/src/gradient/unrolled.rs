@@ -1,13 +1,14 @@
 //! Gradients through the steps themselves.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use advect_core::{Error, Field, Result, Time, check};
 use candle_core::Tensor;
 
 use super::{Gradient, check_times};
 use crate::controller::Controller;
+use crate::detached::check_constant;
 use crate::stepper::Stepper;
 use crate::{Save, Solution, Solver};
 
@@ -55,18 +56,31 @@ impl<S: Stepper + Clone, C: Controller<S> + Clone> Gradient for Unrolled<S, C> {
         times: &[f64],
     ) -> Result<Solution> {
         check_times(times)?;
-        let count = AtomicUsize::new(0);
+        let count = Cell::new(0);
+        // The first evaluation that took the value out of the graph.
+        let detached = RefCell::new(None);
         let limited = |t: &Time, x: &Tensor| {
-            if count.fetch_add(1, Ordering::Relaxed) >= self.max_evaluations {
+            count.set(count.get() + 1);
+            if count.get() > self.max_evaluations {
                 let accepted = format!(
                     "at most {} in one graph; use Checkpointed for more",
                     self.max_evaluations
                 );
                 return Err(Error::range("evaluations", "more", accepted));
             }
-            field.at(t, x)
+            let value = field.at(t, x)?;
+            if x.track_op() && !value.track_op() {
+                let mut detached = detached.borrow_mut();
+                detached.get_or_insert_with(|| (t.clone(), x.detach(), value.clone()));
+            }
+            Ok(value)
         };
         let solver = self.solver.clone().save(Save::At(times.to_vec()));
-        solver.solve(&limited, x0, times[0], times[times.len() - 1])
+        let solution = solver.solve(&limited, x0, times[0], times[times.len() - 1])?;
+        // Without a graph nobody asks for derivatives.
+        if let (true, Some((t, x, value))) = (solution.last_state.track_op(), detached.take()) {
+            check_constant("field", |x| field.at(&t, x), &x, &value)?;
+        }
+        Ok(solution)
     }
 }

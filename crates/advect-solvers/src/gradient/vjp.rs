@@ -1,7 +1,7 @@
 //! Vector–Jacobian products by candle's backward pass.
 
-use advect_core::{Result, check};
-use advect_ops::with_gradient;
+use advect_core::{Error, Result, check};
+use advect_ops::{with_gradient, with_graph};
 use candle_core::{Tensor, Var};
 
 /// A value, and the gradients of `cotangent · value`.
@@ -21,7 +21,7 @@ pub(super) fn pull_back(
     parameters: &[Tensor],
 ) -> Result<Pullback> {
     let x = Var::from_tensor(&x.detach())?;
-    let value = f(x.as_tensor())?;
+    let value = with_graph(|| f(x.as_tensor()))?;
     check::alike("field", &value, "x", x.as_tensor())?;
     if !value.track_op() {
         return Ok(Pullback {
@@ -52,11 +52,26 @@ pub(super) fn add(sum: &mut Option<Tensor>, gradient: Option<Tensor>) -> Result<
     Ok(())
 }
 
-/// Gradients without a `None`: zeros like the parameters.
-pub(super) fn filled(sums: Vec<Option<Tensor>>, like: &[Tensor]) -> Result<Vec<Tensor>> {
-    let fill = |(sum, like): (Option<Tensor>, &Tensor)| match sum {
+/// The gradients of all parameters.
+///
+/// # Errors
+/// [`Error::Detached`] that names the first variable among them without a gradient.
+pub(super) fn complete(sums: Vec<Option<Tensor>>, parameters: &[Tensor]) -> Result<Vec<Tensor>> {
+    let one = |(i, (sum, parameter)): (usize, (Option<Tensor>, &Tensor))| match sum {
         Some(sum) => Ok(sum),
-        None => Ok(like.zeros_like()?),
+        None if parameter.track_op() => Err(without_gradient(i, parameter)),
+        None => Ok(parameter.zeros_like()?),
     };
-    sums.into_iter().zip(like).map(fill).collect()
+    let both = sums.into_iter().zip(parameters);
+    both.enumerate().map(one).collect()
+}
+
+/// The error of a listed parameter that has no part in the field.
+pub(super) fn without_gradient(position: usize, parameter: &Tensor) -> Error {
+    let reason = format!(
+        "number {position}, of shape {:?}, has no gradient: the field does not compute with it, or took its value out of \
+         the graph; list the variables that the field computes with, and not those of a frozen twin",
+        parameter.dims()
+    );
+    Error::detached("parameters", reason)
 }
