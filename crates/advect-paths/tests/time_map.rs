@@ -106,7 +106,9 @@ fn derivatives_go_through_every_map() {
                 println!("{name}, {} times", times.len());
                 assert_close(&value, &moved(0.0), 1e-14, 0.0);
                 assert_close(&along, &numeric, 1e-5, 1e-5);
-                let (_, each) = field.jvp_each(&at(0.0), &x, std::slice::from_ref(&dx)).unwrap();
+                let (_, each) = field
+                    .jvp_each(&at(0.0), &x, std::slice::from_ref(&dx))
+                    .unwrap();
                 let (_, still) = field.jvp(&at(0.0), &x, 0.0, &dx).unwrap();
                 assert_close(&each[0], &still, 1e-14, 0.0);
             }

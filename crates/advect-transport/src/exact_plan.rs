@@ -137,16 +137,12 @@ impl ExactPlan {
         (rows.iter().zip(self.row_potentials)).for_each(|(i, value)| f[*i] = value);
         (columns.iter().zip(self.column_potentials)).for_each(|(j, value)| g[*j] = value);
         let least = |terms: &mut dyn Iterator<Item = f64>| terms.fold(f64::INFINITY, f64::min);
-        for i in 0..f.len() {
-            if f[i].is_nan() {
-                f[i] = least(&mut columns.iter().map(|j| cost.row(i)[*j] - g[*j]));
-            }
+        for (i, f) in f.iter_mut().enumerate().filter(|(_, f)| f.is_nan()) {
+            *f = least(&mut columns.iter().map(|j| cost.row(i)[*j] - g[*j]));
         }
-        for j in 0..g.len() {
-            if g[j].is_nan() {
-                let finite = (0..f.len()).filter(|i| f[*i] < f64::INFINITY);
-                g[j] = least(&mut finite.map(|i| cost.row(i)[j] - f[i]));
-            }
+        for (j, g) in g.iter_mut().enumerate().filter(|(_, g)| g.is_nan()) {
+            let finite = f.iter().enumerate().filter(|(_, f)| **f < f64::INFINITY);
+            *g = least(&mut finite.map(|(i, f)| cost.row(i)[j] - f));
         }
         let entry = |entry: Entry| Entry {
             row: rows[entry.row],
@@ -201,13 +197,16 @@ impl ExactPlan {
     /// use advect_transport::{Cost, ExactPlan};
     /// # fn main() -> advect_core::Result<()> {
     /// let plan = ExactPlan::uniform(&Cost::new(1, 2, vec![1.0, 2.0])?)?;
-    /// let pairs = plan.draw(1000, &mut Generator::from_seed(0));
+    /// let pairs = plan.draw(1000, &mut Generator::from_seed(0))?;
     /// let second = pairs.iter().filter(|pair| **pair == (0, 1)).count();
     /// assert!((450..550).contains(&second));
     /// # Ok(())
     /// # }
     /// ```
-    pub fn draw(&self, count: usize, rng: &mut Generator) -> Vec<(usize, usize)> {
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for more pairs than fit the memory.
+    pub fn draw(&self, count: usize, rng: &mut Generator) -> Result<Vec<(usize, usize)>> {
         let mut sum = 0.0;
         let sums = self.entries.iter().map(|entry| {
             sum += entry.mass;
@@ -219,8 +218,8 @@ impl ExactPlan {
             let entry = self.entries[k.min(sums.len() - 1)];
             (entry.row, entry.column)
         };
-        let uniform = rng.values(&StandardUniform, count);
-        uniform.into_iter().map(pair).collect()
+        let uniform = rng.values(&StandardUniform, count)?;
+        Ok(uniform.into_iter().map(pair).collect())
     }
 }
 

@@ -83,7 +83,9 @@ fn check_exact(cost: &Cost) {
 
 /// Numbers in `[0, 1)` with 20 bits after the point.
 fn numbers(seed: u64, count: usize) -> Vec<f64> {
-    let numbers = Generator::from_seed(seed).values(&StandardUniform, count);
+    let numbers = Generator::from_seed(seed)
+        .values(&StandardUniform, count)
+        .unwrap();
     let cut = |u: f64| (u * 1_048_576.0).floor() / 1_048_576.0;
     numbers.into_iter().map(cut).collect()
 }

@@ -128,7 +128,7 @@ mod tests {
     proptest! {
         #[test]
         fn classes_are_those_of_equals(rows in 1usize..9, columns in 1usize..9, seed in any::<u64>()) {
-            let values = advect_core::Generator::from_seed(seed).values(&rand_distr::StandardNormal, rows * columns);
+            let values = advect_core::Generator::from_seed(seed).values(&rand_distr::StandardNormal, rows * columns).unwrap();
             let values = values.into_iter().map(|v| if v > 0.5 { 1.0 } else { -0.0 * v });
             let cost = Cost::new(rows, columns, values.collect()).unwrap();
             let column = |j: usize| (0..rows).map(|i| cost.row(i)[j]).collect::<Vec<_>>();
