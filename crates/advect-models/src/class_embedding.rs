@@ -57,7 +57,7 @@ impl ClassEmbedding {
             stdev: 1.0,
         };
         let rows = match none {
-            NoClass::Learned => classes + 1,
+            NoClass::Learned => classes.saturating_add(1),
             NoClass::Zero => classes,
         };
         let table = builder.get_with_hints((rows, features), name, init)?;

@@ -44,8 +44,8 @@ impl ConvolutionLayer {
         convolution: Convolution,
         builder: &VarBuilder<'_>,
     ) -> Result<Self> {
-        let bound =
-            1.0 / ((inputs / convolution.groups.max(1)) as f64 * size(kernel) as f64).sqrt();
+        let each = (inputs / convolution.groups.max(1)) as f64;
+        let bound = 1.0 / (each * size(kernel) as f64).sqrt();
         let init = Init::Uniform {
             lo: -bound,
             up: bound,
@@ -134,15 +134,13 @@ impl ConvolutionLayer {
         let skipped = 2 - size.len().min(2);
         for (i, size) in size.iter_mut().enumerate() {
             let side = skipped + i;
-            let span = (self.weight.dims()[2 + i] - 1) * c.dilation[side];
-            *size = (*size + 2 * c.padding[side]).saturating_sub(span + 1) / c.stride[side] + 1;
+            let span = (self.weight.dims()[2 + i] - 1).saturating_mul(c.dilation[side]);
+            let padded = size.saturating_add(c.padding[side].saturating_mul(2));
+            let places = padded.saturating_sub(span.saturating_add(1)) / c.stride[side].max(1);
+            *size = places.saturating_add(1);
         }
         let weights = self.weight.elem_count();
-        Cost::of(
-            weights + self.bias.elem_count(),
-            weights,
-            size.iter().product(),
-        )
+        Cost::of(weights + self.bias.elem_count(), weights, product(size))
     }
 
     /// The same layer, sharing storage, outside of any graph.
@@ -166,5 +164,10 @@ impl ConvolutionLayer {
 }
 
 fn size(kernel: &[usize]) -> usize {
-    kernel.iter().product()
+    product(kernel)
+}
+
+/// The product of sizes, or the largest number.
+pub(crate) fn product(sizes: &[usize]) -> usize {
+    (sizes.iter()).fold(1, |product, &size| product.saturating_mul(size))
 }

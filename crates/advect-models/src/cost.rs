@@ -31,7 +31,7 @@ impl Cost {
     pub(crate) fn of(parameters: usize, weights: usize, places: usize) -> Self {
         Cost {
             parameters,
-            operations: 2 * weights as u64 * places as u64,
+            operations: (2u64.saturating_mul(weights as u64)).saturating_mul(places as u64),
         }
     }
 }
@@ -43,7 +43,7 @@ impl std::ops::Add for Cost {
     fn add(self, other: Cost) -> Cost {
         Cost {
             parameters: self.parameters + other.parameters,
-            operations: self.operations + other.operations,
+            operations: self.operations.saturating_add(other.operations),
         }
     }
 }

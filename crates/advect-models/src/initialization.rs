@@ -1,9 +1,34 @@
 //! Initial values, drawn from a key.
 
-use advect_core::{Generator, Key, Result};
+use advect_core::{Error, Generator, Key, Result, check};
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::Init;
 use candle_nn::init::NormalOrUniform;
+
+/// Numbers of a parameter beyond which it is taken for a mistake.
+const MOST: usize = 1 << 36;
+
+/// Accepts parameters of floats that fit into memory.
+pub(crate) fn check_parameter(name: &str, shape: &Shape, dtype: DType) -> Result<()> {
+    if check::float_dtype("dtype", dtype).is_err() {
+        let accepted = "f16, bf16, f32 or f64, as parameters have,";
+        return Err(Error::dtype(name.to_string(), dtype, accepted));
+    }
+    let sizes = shape.dims().iter().map(|&size| size.max(1));
+    let count = sizes
+        .into_iter()
+        .try_fold(1usize, |count, size| count.checked_mul(size));
+    // They are made in f64, and copied once.
+    let fits =
+        |&count: &usize| count <= MOST && Vec::<[f64; 2]>::new().try_reserve_exact(count).is_ok();
+    match count.filter(fits) {
+        Some(_) => Ok(()),
+        None => {
+            let accepted = format!("one whose numbers, at most {MOST}, fit into memory,");
+            Err(Error::shape(name.to_string(), shape.dims(), accepted))
+        }
+    }
+}
 
 /// A tensor initialised as candle's [`Init`] says, with the numbers of `key` instead of candle's
 /// unseeded ones.

@@ -101,7 +101,7 @@ impl MlpConfig {
             }
         };
         let mut layers = Vec::with_capacity(self.hidden.len() + 1);
-        let mut inputs = self.dim + self.time.dim() + features;
+        let mut inputs = (self.dim.saturating_add(self.time.dim())).saturating_add(features);
         for (i, &outputs) in self.hidden.iter().chain([&self.dim]).enumerate() {
             layers.push(Linear::new(
                 inputs,

@@ -8,14 +8,20 @@ use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 
-use crate::initialization::initialize;
+use crate::initialization::{check_parameter, initialize};
 use crate::{Stateful, Weights};
 
 /// The parameters of one or more networks, in the order in which they were made.
 ///
-/// It hands out candle's [`VarBuilder`], so that any network written for candle can live in it. A
+/// It hands out candle's [`VarBuilder`], so that networks written for candle live in it. A
 /// parameter's initial value hangs on the store's key and the parameter's name only, not on the order
 /// in which parameters are made. Clones share the parameters.
+///
+/// Not every layer of candle's can be trained: `LayerNorm` with a bias, `RmsNorm`, `ops::softmax_last_dim`, `rotary_emb`
+/// and `ops::sdpa` have no backward pass (candle 0.11), so neither their own parameters nor those before them get a
+/// gradient. `ops::layer_norm_slow`, `ops::rms_norm_slow`, `ops::softmax` and `rope_slow` have one, as have this
+/// library's operations. The running statistics of `BatchNorm` are parameters of the store without a gradient, too. The
+/// trainer of `advect-train` names all parameters that a loss gives no gradient.
 ///
 /// ```
 /// use advect_core::Key;
@@ -205,6 +211,7 @@ impl SimpleBackend for Trainable {
         if let Some(var) = self.0.existing(name, &shape, dtype)? {
             return Ok(var.as_tensor().clone());
         }
+        check_parameter(name, &shape, dtype)?;
         let values = initialize(self.0.key.named(name), shape, init, dtype, device)?;
         let var = Var::from_tensor(&values)?;
         let mut parameters = self.0.lock();

@@ -6,6 +6,7 @@ use candle_nn::VarBuilder;
 
 use super::UNetConfig;
 use super::config::Heads;
+use crate::convolution::product;
 use crate::{Activation, ConvolutionLayer, Cost, GroupNorm};
 
 /// Self-attention of the pixels of normalised feature maps, added to them.
@@ -50,12 +51,12 @@ impl Attention {
     }
 
     pub(super) fn cost(&self, size: &[usize]) -> Cost {
-        let pixels: usize = size.iter().product();
+        let pixels = product(size);
         let mut line = vec![pixels];
         let layers = self.norm.cost() + self.qkv.cost(&mut line) + self.out.cost(&mut line);
         let channels = self.out.bias().elem_count();
         // The scores of all pairs, and the sums of values that they weigh.
-        layers + Cost::of(0, 2 * channels * pixels, pixels)
+        layers + Cost::of(0, pixels.saturating_mul(2 * channels), pixels)
     }
 
     pub(super) fn frozen(&self) -> Self {

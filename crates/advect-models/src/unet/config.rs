@@ -26,8 +26,9 @@ pub struct UNetConfig {
     pub(super) time_scale: f64,
 }
 
-/// Levels and channels beyond which sizes could not be counted.
+/// Levels, blocks and channels beyond which sizes could not be counted.
 const LEVELS: usize = 32;
+const BLOCKS: usize = 1 << 10;
 const CHANNELS: usize = 1 << 20;
 
 /// How channels are divided among the heads of attention.
@@ -190,6 +191,14 @@ impl UNetConfig {
         self.multipliers.iter().map(width).collect()
     }
 
+    /// The heads of attention on the way up.
+    pub(super) fn heads_up(&self) -> Heads {
+        match (self.heads, self.heads_upwards) {
+            (Heads::Count(_), Some(count)) => Heads::Count(count),
+            (heads, _) => heads,
+        }
+    }
+
     /// Whether there is attention at a level.
     pub(super) fn attends(&self, level: usize) -> bool {
         let width = self.dim.last().copied().unwrap_or(0);
@@ -201,9 +210,19 @@ impl UNetConfig {
             let accepted = "[channels, height, width] or [channels, length], none of them 0";
             return Err(Error::range("dim", format!("{:?}", self.dim), accepted));
         }
-        check::at_least_one("channels", self.channels)?;
-        check::at_least_one("outputs", self.outputs)?;
-        check::at_least_one("blocks", self.blocks)?;
+        for (name, count, most) in [
+            ("channels", self.channels, CHANNELS),
+            ("outputs", self.outputs, CHANNELS),
+            ("blocks", self.blocks, BLOCKS),
+        ] {
+            if !(1..=most).contains(&count) {
+                return Err(Error::range(
+                    name,
+                    count,
+                    format!("a count from 1 to {most}"),
+                ));
+            }
+        }
         check::finite_number("time_scale", self.time_scale)?;
         check::fraction("dropout", self.dropout)?;
         let levels = self.multipliers.len();
@@ -221,6 +240,20 @@ impl UNetConfig {
                 return Err(Error::range("multipliers", *multiplier, accepted));
             }
         }
+        self.check_attention(levels)?;
+        for (level, &width) in self.widths().iter().enumerate() {
+            // The middle, after the last level, always attends.
+            if level == levels - 1 || self.attends(level) {
+                self.heads.count(width)?;
+            }
+            if self.attends(level) {
+                self.heads_up().count(width)?;
+            }
+        }
+        self.check_size("dim", &self.dim)
+    }
+
+    fn check_attention(&self, levels: usize) -> Result<()> {
         let full = self.dim.last().copied().unwrap_or(0);
         for &resolution in &self.attention {
             let exists = resolution > 0 && (0..levels).any(|level| full / resolution == 1 << level);
@@ -230,7 +263,7 @@ impl UNetConfig {
                 return Err(Error::range("attention", resolution, accepted));
             }
         }
-        self.check_size("dim", &self.dim)
+        Ok(())
     }
 
     /// Checks the size of images or sequences, which come after another dimension.

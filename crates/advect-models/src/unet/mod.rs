@@ -143,10 +143,7 @@ impl UNet {
         ];
 
         let blocks = builder.pp("output_blocks");
-        let heads = match (config.heads, config.heads_upwards) {
-            (config::Heads::Count(_), Some(count)) => config::Heads::Count(count),
-            (heads, _) => heads,
-        };
+        let heads = config.heads_up();
         let mut up = Vec::new();
         for (level, &outputs) in widths.iter().enumerate().rev() {
             for i in 0..=config.blocks {

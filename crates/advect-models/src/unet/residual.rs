@@ -33,7 +33,7 @@ impl Resample {
             match self {
                 Resample::Keep => {}
                 Resample::Halve => *size /= 2,
-                Resample::Double => *size *= 2,
+                Resample::Double => *size = size.saturating_mul(2),
             }
         }
     }
