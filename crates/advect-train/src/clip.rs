@@ -49,10 +49,13 @@ pub fn clip_norm(grads: &mut GradStore, vars: &[Var], max_norm: f64) -> Result<f
 
 /// Multiplies all gradients of `vars` by a factor.
 pub(crate) fn scale_gradients(grads: &mut GradStore, vars: &[Var], factor: f64) -> Result<()> {
-    for var in vars {
-        if let Some(gradient) = grads.remove(var) {
-            grads.insert(var, update::scale(&gradient, factor)?);
-        }
+    // All of them first, so that none is scaled if one can't be.
+    let scaled: Result<Vec<(&Var, Tensor)>> = (vars.iter())
+        .filter_map(|var| Some((var, grads.get(var)?)))
+        .map(|(var, gradient)| Ok((var, update::scale(gradient, factor)?)))
+        .collect();
+    for (var, gradient) in scaled? {
+        grads.insert(var, gradient);
     }
     Ok(())
 }

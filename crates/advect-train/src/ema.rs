@@ -1,13 +1,17 @@
 //! Exponential moving averages of parameters (Polyak averaging; Kingma and Ba 2015, section 7.2).
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, check};
 use advect_models::{ParameterStore, Stateful};
 use advect_ops::update;
 use candle_core::{DType, Var};
 use candle_nn::VarBuilder;
 
+use crate::decay::Decay;
+
 /// The average `θ̄ ← d θ̄ + (1 − d) θ` of a store's parameters, which begins at their values. Samples
 /// drawn with the averaged parameters are usually better.
+///
+/// The decay d may change from step to step: see [`Decay`].
 ///
 /// ```
 /// use advect_core::Key;
@@ -23,57 +27,76 @@ use candle_nn::VarBuilder;
 ///     var.set(&(var.as_tensor() * 0.0)?)?;
 /// }
 /// let before = averaged.bias().to_vec1::<f32>()?[0];
-/// ema.update()?;
+/// ema.update(0)?;
 /// assert!((averaged.bias().to_vec1::<f32>()?[0] - 0.9 * before).abs() < 1e-7);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Ema {
     source: ParameterStore,
     average: ParameterStore,
-    decay: f64,
+    decay: Box<dyn Decay + Send + Sync>,
 }
 
 impl Ema {
-    /// An average of the store's parameters as they are now, with decay d in [0, 1).
+    /// An average of the store's parameters as they are now, with a decay d in [0, 1): a number, a
+    /// [`WarmUp`](crate::decay::WarmUp), or a function of the step.
     ///
     /// # Errors
-    /// [`Error::Range`] for a decay outside [0, 1), [`Error::DType`] for parameters of 16 bits.
-    pub fn new(store: &ParameterStore, decay: f64) -> Result<Self> {
-        if !(0.0..1.0).contains(&decay) {
-            return Err(Error::range("decay", decay, "a number in [0, 1)"));
+    /// [`Error::Range`] for a first decay outside [0, 1), or a store without parameters; [`Error::DType`] for parameters
+    /// of 16 bits.
+    pub fn new(store: &ParameterStore, decay: impl Decay + Send + Sync + 'static) -> Result<Self> {
+        checked_decay(decay.at(0))?;
+        let parameters = store.parameters();
+        if parameters.is_empty() {
+            let accepted = "a store in which a network has been built";
+            return Err(Error::range(
+                "store",
+                "a store without parameters",
+                accepted,
+            ));
         }
-        if !matches!(store.dtype(), DType::F32 | DType::F64) {
-            // In 16 bits the small steps of the average would round to nothing.
-            return Err(Error::dtype("store", store.dtype(), "f32 or f64"));
+        for (name, var) in parameters {
+            if !matches!(var.dtype(), DType::F32 | DType::F64) {
+                // In 16 bits the small steps of the average would round to nothing.
+                return Err(Error::dtype(name, var.dtype(), "f32 or f64"));
+            }
         }
         Ok(Ema {
             source: store.clone(),
             average: store.duplicate()?,
-            decay,
+            decay: Box::new(decay),
         })
     }
 
-    /// Takes one step of the average.
+    /// Takes one step of the average: step `step` of the run, counted from 0, which the decay may depend on.
     ///
     /// # Errors
-    /// [`Error::Range`] if the store has more parameters than it had when the average began.
-    pub fn update(&self) -> Result<()> {
-        let (averages, sources) = (self.average.vars(), self.source.vars());
-        if averages.len() != sources.len() {
-            let accepted = format!(
-                "the {} parameters that the average began with",
-                averages.len()
-            );
-            return Err(Error::range(
-                "store",
-                format!("{} parameters", sources.len()),
-                accepted,
-            ));
+    /// [`Error::Range`] if the store has more parameters than it had when the average began, or for a decay outside [0, 1);
+    /// [`Error::NonFinite`] for a parameter with NaN or an infinity. The average is then that of before.
+    pub fn update(&self, step: usize) -> Result<()> {
+        let decay = self.ready(step)?;
+        for (name, var) in self.source.parameters() {
+            check::finite("x", &var).map_err(|error| named(error, name))?;
         }
-        for (average, source) in averages.iter().zip(sources) {
-            update::average(average, &source, self.decay)?;
+        self.advance(decay)
+    }
+
+    /// The decay of a step, if it can be made.
+    pub(crate) fn ready(&self, step: usize) -> Result<f64> {
+        let (averages, sources) = (self.average.vars().len(), self.source.vars().len());
+        if averages != sources {
+            let given = format!("{sources} parameters");
+            let accepted = format!("the {averages} parameters that the average began with");
+            return Err(Error::range("store", given, accepted));
+        }
+        checked_decay(self.decay.at(step))
+    }
+
+    /// Moves the average towards parameters that are finite.
+    pub(crate) fn advance(&self, decay: f64) -> Result<()> {
+        for (average, source) in self.average.vars().iter().zip(self.source.vars()) {
+            update::average(average, &source, decay)?;
         }
         Ok(())
     }
@@ -89,8 +112,36 @@ impl Ema {
     }
 }
 
+/// Accepts a decay in [0, 1).
+pub(crate) fn checked_decay(decay: f64) -> Result<f64> {
+    match (0.0..1.0).contains(&decay) {
+        true => Ok(decay),
+        false => Err(Error::range("decay", decay, "a number in [0, 1)")),
+    }
+}
+
+/// The same error about a number that isn't finite, of a tensor with a name.
+pub(crate) fn named(error: Error, name: String) -> Error {
+    match error {
+        Error::NonFinite { index, value, .. } => Error::NonFinite {
+            argument: name.into(),
+            index,
+            value,
+        },
+        other => other,
+    }
+}
+
 impl Stateful for Ema {
     fn variables(&self) -> Vec<(String, Var)> {
         self.average.variables()
+    }
+}
+
+impl std::fmt::Debug for Ema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ema")
+            .field("average", &self.average)
+            .finish_non_exhaustive()
     }
 }

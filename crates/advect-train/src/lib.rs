@@ -26,13 +26,17 @@
 mod adamw;
 mod checkpoint;
 mod clip;
+pub mod decay;
 mod ema;
 pub mod learning_rate;
+mod name_pattern;
 pub mod observer;
+mod stateful_optimizer;
 mod trainer;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use checkpoint::Checkpoint;
 pub use clip::{clip_norm, gradient_norm};
 pub use ema::Ema;
+pub use stateful_optimizer::StatefulOptimizer;
 pub use trainer::{StepReport, Trainer};

@@ -7,6 +7,7 @@ use std::path::Path;
 use advect_core::testing::assert_close;
 use advect_core::{Error, Field, Generator, Key, Result, Time};
 use advect_models::{Mlp, ParameterStore, State, Stateful, Weights};
+use advect_train::decay::WarmUp;
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::{AdamW, AdamWConfig, Checkpoint, Ema, Trainer};
 use candle_core::{DType, Device, Tensor};
@@ -135,7 +136,7 @@ fn bad_checkpoints_are_refused_and_change_nothing() {
     let wider = write(&run_of(9, 0).trainer, &folder.path().join("wider"));
     refused(
         &wider,
-        "it is of another run: parameters: state: a state with 3 tensors that don't fit",
+        "it is of another run: checkpoint: a part \"parameters\" that does not fit (state: a state with 3 tensors",
     );
     let mut partial = Checkpoint::new(0, &Generator::from_seed(0));
     partial
@@ -219,7 +220,7 @@ fn the_average_follows_its_formula() {
     let start = var.as_detached_tensor().to_dtype(DType::F64).unwrap();
     var.set(&(var.as_detached_tensor() + 1.0).unwrap()).unwrap();
     for k in 1..=5 {
-        ema.update().unwrap();
+        ema.update(k as usize).unwrap();
         let expected = (&start + (1.0 - 0.75f64.powi(k))).unwrap();
         assert_close(&ema.state()[&name], &expected, 1e-6, 1e-6);
     }
@@ -256,8 +257,9 @@ fn averages_of_another_size_or_of_16_bits_are_refused() {
     Mlp::config(3)
         .build(&run.store.builder().pp("more"))
         .unwrap();
-    assert!(matches!(ema.update(), Err(Error::Range { .. })));
+    assert!(matches!(ema.update(0), Err(Error::Range { .. })));
     let half = ParameterStore::new(Key::from_seed(0), DType::BF16, &Device::Cpu);
+    Mlp::config(3).build(&half.builder()).unwrap();
     assert!(matches!(Ema::new(&half, 0.9), Err(Error::DType { .. })));
 }
 
@@ -271,6 +273,114 @@ fn a_checkpoint_with_more_parts_is_refused() {
     let mut without_average = Trainer::new(&run.store, optimizer, Generator::from_seed(0));
     let error = without_average.resume(&path).unwrap_err().to_string();
     assert!(error.contains("\"ema\""), "{error}");
+}
+
+#[test]
+fn averages_are_begun_and_dropped_by_choice() {
+    let mut with = run_of(4, 0);
+    with.until(3);
+    let without = || {
+        let optimizer = AdamW::from_store(&with.store, AdamWConfig::default()).unwrap();
+        Trainer::new(&with.store, optimizer, Generator::from_seed(0))
+    };
+    let stored = with.trainer.checkpoint();
+    let mut trainer = without();
+    let error = trainer.restore(&stored).unwrap_err().to_string();
+    assert!(error.contains("Checkpoint::drop_average"), "{error}");
+    assert_eq!(trainer.step(), 0);
+    trainer.restore(&stored.clone().drop_average()).unwrap();
+    assert_eq!(trainer.step(), 3);
+    // None is lost by accident.
+    assert!(stored.start_average().is_err());
+
+    let plain = trainer.checkpoint();
+    let mut again = run_of(4, 1);
+    let error = again.trainer.restore(&plain).unwrap_err().to_string();
+    assert!(error.contains("Checkpoint::start_average"), "{error}");
+    again
+        .trainer
+        .restore(&plain.start_average().unwrap())
+        .unwrap();
+    let [parameters, average] = again.states();
+    same_bits(
+        &[parameters.clone(), parameters],
+        &[average.clone(), average],
+    );
+}
+
+#[test]
+fn decays_follow_their_schedule() {
+    let run = run_of(4, 0);
+    let (name, var) = run.store.parameters()[0].clone();
+    let ema = Ema::new(&run.store, WarmUp::new(0.9).unwrap()).unwrap();
+    let mut expected = var.as_detached_tensor().to_dtype(DType::F64).unwrap();
+    for step in 0..100 {
+        let value = (var.as_detached_tensor() * 0.9).unwrap();
+        var.set(&value).unwrap();
+        ema.update(step).unwrap();
+        let decay = (0.9f64).min((1 + step) as f64 / (10 + step) as f64);
+        let value = value.to_dtype(DType::F64).unwrap();
+        expected = ((expected * decay).unwrap() + (value * (1.0 - decay)).unwrap()).unwrap();
+        assert_close(&ema.state()[&name], &expected, 1e-5, 1e-7);
+    }
+    for bad in [1.0, -0.1, f64::NAN] {
+        assert!(WarmUp::new(bad).is_err());
+        assert!(Ema::new(&run.store, move |_: usize| bad).is_err());
+    }
+    assert!(
+        Ema::new(
+            &ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu),
+            0.9
+        )
+        .is_err()
+    );
+}
+
+#[test]
+fn runs_with_other_settings_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let with = |settings: &[(&str, usize)]| {
+        let trainer = run_of(4, 0).trainer;
+        let settings = settings.iter();
+        settings.fold(trainer, |trainer, (name, value)| {
+            trainer.setting(name, value)
+        })
+    };
+    with(&[("seed", 1), ("batch", 64)]).save(&path).unwrap();
+    with(&[("batch", 64), ("seed", 1)]).resume(&path).unwrap();
+    for (settings, words) in [
+        (
+            &[("seed", 1), ("batch", 32)][..],
+            "batch = 64 was given, batch = 32, as in this run,",
+        ),
+        (
+            &[("seed", 1)],
+            "batch = 64 was given, no batch, as in this run,",
+        ),
+        (
+            &[("seed", 1), ("batch", 64), ("flip", 1)],
+            "no flip was given, flip = 1, as in this run,",
+        ),
+        (&[], "batch = 64 was given, no batch"),
+    ] {
+        let mut other = with(settings);
+        let error = other.resume(&path).unwrap_err();
+        assert!(matches!(error, Error::File { .. }));
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    let mut knowing = with(&[("seed", 1), ("batch", 32)]);
+    let mut checkpoint = Checkpoint::load(&path, &Device::Cpu).unwrap();
+    checkpoint.settings.insert("batch".into(), "32".into());
+    knowing.restore(&checkpoint).unwrap();
+    // A setting is part of what the checksum covers.
+    let bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(8).position(|w| w == b"batch=64").unwrap();
+    let mut changed = bytes.clone();
+    changed[at..at + 8].copy_from_slice(b"batch=32");
+    fs::write(&path, changed).unwrap();
+    let error = knowing.resume(&path).unwrap_err().to_string();
+    assert!(error.contains("checksum"), "{error}");
 }
 
 #[test]

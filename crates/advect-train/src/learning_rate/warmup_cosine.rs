@@ -59,6 +59,10 @@ impl LearningRate for WarmupCosine {
         let progress = (step - self.warmup) as f64 / (self.total - self.warmup) as f64;
         self.peak * 0.5 * (1.0 + (PI * progress).cos())
     }
+
+    fn end(&self) -> Option<usize> {
+        Some(self.total)
+    }
 }
 
 #[cfg(test)]

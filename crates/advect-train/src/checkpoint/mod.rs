@@ -1,21 +1,27 @@
 //! Checkpoints: everything that a run needs to go on, in one safetensors file.
 
+mod header;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use advect_core::{Error, Generator, Key, Result, file};
+use advect_core::{Error, Generator, Result, check, file};
 use advect_models::{State, tensor_of_view};
 use candle_core::Device;
 use safetensors::{SafeTensors, View};
 
-/// The version of the format that is written, and the only one that is read.
-const VERSION: &str = "1";
+use crate::ema::named;
+use header::Header;
 
-/// A step count, a generator, and named parts, each the [`State`] of something
+/// The parts of a trainer's checkpoint that hold its parameters and their average.
+pub(crate) const PARAMETERS: &str = "parameters";
+pub(crate) const AVERAGE: &str = "ema";
+
+/// A step count, a generator, the settings of the run, and named parts, each the [`State`] of something
 /// [`Stateful`](advect_models::Stateful).
 ///
 /// The file is safetensors, with tensors named `part/name`, readable by any tool for that format. Its
-/// metadata hold the format's version, the step, the generator and a CRC-32 of everything, so that a
+/// metadata hold the format's version, the step, the generator, the settings and a CRC-32 of everything, so that a
 /// damaged file is told from a whole one. It is written atomically: a crash leaves the previous one.
 ///
 /// ```
@@ -42,25 +48,69 @@ pub struct Checkpoint {
     pub step: usize,
     /// The generator of the run.
     pub generator: Generator,
+    /// Settings that the run had, by name, such as its seed and its batch size: those of
+    /// [`Trainer::setting`](crate::Trainer::setting).
+    pub settings: BTreeMap<String, String>,
     /// The states of the run's parts. A part's name holds no slash.
     pub parts: BTreeMap<String, State>,
 }
 
 impl Checkpoint {
-    /// A checkpoint without parts.
+    /// A checkpoint without settings and parts.
     pub fn new(step: usize, generator: &Generator) -> Self {
         Checkpoint {
             step,
             generator: generator.clone(),
+            settings: BTreeMap::new(),
             parts: BTreeMap::new(),
         }
+    }
+
+    /// The same checkpoint of a run without an average, for a [`Trainer`](crate::Trainer) that goes on without one.
+    pub fn drop_average(mut self) -> Self {
+        self.parts.remove(AVERAGE);
+        self
+    }
+
+    /// The same checkpoint with an average that begins at the parameters, for a [`Trainer`](crate::Trainer) that has one
+    /// from here on.
+    ///
+    /// # Errors
+    /// [`Error::Range`] if it has an average already, or no parameters.
+    pub fn start_average(mut self) -> Result<Self> {
+        if self.parts.contains_key(AVERAGE) {
+            let accepted = "a checkpoint without an average, so that none is lost";
+            return Err(Error::range("checkpoint", "one with an average", accepted));
+        }
+        let Some(parameters) = self.parts.get(PARAMETERS) else {
+            let accepted = "a checkpoint of a trainer";
+            return Err(Error::range(
+                "checkpoint",
+                "one without parameters",
+                accepted,
+            ));
+        };
+        self.parts.insert(AVERAGE.to_string(), parameters.clone());
+        Ok(self)
+    }
+
+    /// Refuses NaN and infinities.
+    pub(crate) fn check_finite(&self) -> Result<()> {
+        for (part, state) in &self.parts {
+            for (name, tensor) in state {
+                check::finite("x", tensor).map_err(|e| named(e, format!("{part}/{name}")))?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes the checkpoint, atomically.
     ///
     /// # Errors
-    /// [`Error::File`]; [`Error::Range`] for a part with a slash in its name.
+    /// [`Error::File`]; [`Error::NonFinite`] for a tensor with NaN or an infinity; [`Error::Range`] for a part with a slash
+    /// in its name.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.check_finite()?;
         let path = path.as_ref();
         let mut tensors = BTreeMap::new();
         for (part, state) in &self.parts {
@@ -74,6 +124,7 @@ impl Checkpoint {
         let header = Header {
             step: self.step,
             generator: self.generator.clone(),
+            settings: self.settings.clone(),
         };
         let mut crc = header.crc();
         for (name, tensor) in &tensors {
@@ -133,6 +184,7 @@ impl Checkpoint {
         Ok(Checkpoint {
             step: header.step,
             generator: header.generator,
+            settings: header.settings,
             parts,
         })
     }
@@ -142,53 +194,4 @@ impl Checkpoint {
 fn add_to_checksum(crc: &mut crc32fast::Hasher, name: &str, tensor: &impl View) {
     crc.update(format!("{name} {:?} {:?} ", tensor.dtype(), tensor.shape()).as_bytes());
     crc.update(&tensor.data());
-}
-
-/// What the metadata hold beside the checksum.
-struct Header {
-    step: usize,
-    generator: Generator,
-}
-
-impl Header {
-    /// `version step key position`, in this order.
-    fn text(&self) -> String {
-        let (key, position) = (self.generator.key().to_hex(), self.generator.position());
-        format!("{VERSION} {} {key} {position}", self.step)
-    }
-
-    fn crc(&self) -> crc32fast::Hasher {
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(self.text().as_bytes());
-        crc
-    }
-
-    fn encode(&self, checksum: u32) -> String {
-        format!("{} {checksum:08x}", self.text())
-    }
-
-    fn decode(text: &str) -> Result<(Self, u32), String> {
-        let fields: Vec<&str> = text.split(' ').collect();
-        match fields.first() {
-            Some(&VERSION) => {}
-            version => {
-                let version = version.unwrap_or(&"");
-                return Err(format!(
-                    "version {version} was given, version {VERSION} is accepted"
-                ));
-            }
-        }
-        let header = || {
-            let [_, step, key, position, checksum] = fields[..] else {
-                return None;
-            };
-            let key = Key::from_hex(key).ok()?;
-            let header = Header {
-                step: step.parse().ok()?,
-                generator: Generator::resume(key, position.parse().ok()?),
-            };
-            Some((header, u32::from_str_radix(checksum, 16).ok()?))
-        };
-        header().ok_or_else(|| format!("damaged: its header is \"{text}\""))
-    }
 }

@@ -1,59 +1,29 @@
 //! AdamW (Loshchilov and Hutter 2019, algorithm 2), as in PyTorch.
 
-use advect_core::{Error, Result, check};
+mod config;
+mod parameter;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use advect_core::{Error, Result};
 use advect_models::{ParameterStore, Stateful};
-use advect_ops::update::{self, AdamWRates};
+use advect_ops::update;
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use candle_nn::Optimizer;
 
-/// The settings of [`AdamW`]; the default is PyTorch's.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdamWConfig {
-    /// The learning rate η, not below 0; 1e-3 by default.
-    pub learning_rate: f64,
-    /// The decay β₁ of the first moment, in [0, 1); 0.9 by default.
-    pub beta1: f64,
-    /// The decay β₂ of the second moment, in [0, 1); 0.999 by default.
-    pub beta2: f64,
-    /// ε, added to the root of the second moment; above 0; 1e-8 by default.
-    pub epsilon: f64,
-    /// The weight decay λ, not below 0; 0.01 by default.
-    pub weight_decay: f64,
-}
-
-impl Default for AdamWConfig {
-    fn default() -> Self {
-        AdamWConfig {
-            learning_rate: 1e-3,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 0.01,
-        }
-    }
-}
-
-impl AdamWConfig {
-    fn check(&self) -> Result<()> {
-        check::non_negative("learning_rate", self.learning_rate)?;
-        check::non_negative("weight_decay", self.weight_decay)?;
-        check::positive("epsilon", self.epsilon)?;
-        for (name, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
-            if !(0.0..1.0).contains(&beta) {
-                return Err(Error::range(name, beta, "a number in [0, 1)"));
-            }
-        }
-        Ok(())
-    }
-}
+use crate::StatefulOptimizer;
+pub use config::AdamWConfig;
+use parameter::{Parameter, Update};
 
 /// AdamW: at a parameter's k-th step with a gradient g,
 /// `θ ← (1 − ηλ) θ`, `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`,
 /// `θ ← θ − η (m / (1 − β₁ᵏ)) / (√(v / (1 − β₂ᵏ)) + ε)`.
 ///
-/// Parameters without a gradient stay as they are, and do not count the step. It is a candle_nn [`Optimizer`] too; its state, the
-/// moments and counts of steps, is that of a [`Stateful`].
+/// Parameters without a gradient stay as they are, and do not count the step. A step that would leave NaN or an infinity
+/// in a parameter or a moment is an error, after which all of them are those of before.
+///
+/// It is a candle_nn [`Optimizer`] too; its state, the moments and counts of steps, is that of a [`Stateful`].
 ///
 /// ```
 /// use advect_train::{AdamW, AdamWConfig};
@@ -72,25 +42,27 @@ impl AdamWConfig {
 pub struct AdamW {
     parameters: Vec<Parameter>,
     config: AdamWConfig,
-}
-
-#[derive(Debug)]
-struct Parameter {
-    name: String,
-    value: Var,
-    first: Var,
-    second: Var,
-    /// The count of steps with a gradient: a variable, so that it is stored with the moments.
-    steps: Var,
+    /// A bound of all first moments, unless the moments have been lent since.
+    largest: f64,
+    lent: AtomicBool,
 }
 
 impl AdamW {
-    /// An optimiser of all parameters of a store, as they are now.
+    /// An optimiser of all parameters of a store, as they are now: build the network first.
     ///
     /// # Errors
-    /// [`Error::Range`] for settings outside their range.
+    /// [`Error::Range`] for settings outside their range, or a store without parameters.
     pub fn from_store(store: &ParameterStore, config: AdamWConfig) -> Result<Self> {
-        Self::from_named(store.parameters(), config)
+        let parameters = store.parameters();
+        if parameters.is_empty() {
+            let accepted = "a store in which a network has been built";
+            return Err(Error::range(
+                "store",
+                "a store without parameters",
+                accepted,
+            ));
+        }
+        Self::from_named(parameters, config)
     }
 
     /// An optimiser of named variables.
@@ -100,31 +72,19 @@ impl AdamW {
     /// names that are not all different.
     pub fn from_named(variables: Vec<(String, Var)>, config: AdamWConfig) -> Result<Self> {
         config.check()?;
-        let parameter = |(name, value): (String, Var)| {
-            if !matches!(value.dtype(), DType::F32 | DType::F64) {
-                // In 16 bits ε rounds to 0, and the second moment stands still.
-                return Err(Error::dtype(name, value.dtype(), "f32 or f64"));
-            }
-            let (first, second) = (value.zeros_like()?, value.zeros_like()?);
-            Ok(Parameter {
-                name,
-                value,
-                first: Var::from_tensor(&first)?,
-                second: Var::from_tensor(&second)?,
-                steps: Var::new(0f64, &Device::Cpu)?,
-            })
-        };
         let mut names: Vec<&String> = variables.iter().map(|(name, _)| name).collect();
         names.sort();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::range("variables", pair[0], "names that all differ"));
         }
+        let parameters: Result<Vec<Parameter>> = (variables.into_iter())
+            .map(|(name, value)| Parameter::new(name, value, &config))
+            .collect();
         Ok(AdamW {
-            parameters: variables
-                .into_iter()
-                .map(parameter)
-                .collect::<Result<_>>()?,
+            parameters: parameters?,
             config,
+            largest: 0.0,
+            lent: AtomicBool::new(false),
         })
     }
 
@@ -132,21 +92,57 @@ impl AdamW {
     pub fn config(&self) -> &AdamWConfig {
         &self.config
     }
+
+    /// The steps to be made, none of which has been.
+    fn updates<'a>(&'a self, grads: &'a GradStore) -> Result<Vec<Update<'a>>> {
+        self.config.check()?;
+        let updates: Result<Vec<Update<'_>>> = (self.parameters.iter())
+            .filter_map(|parameter| Some((parameter, grads.get(&parameter.value)?)))
+            .map(|(parameter, gradient)| Update::new(parameter, gradient, &self.config))
+            .collect();
+        let updates = updates?;
+        if updates.is_empty() {
+            let reason = format!(
+                "there are none by any of the {} parameters of this optimiser; \
+                 make it when the network has been built, and compute the loss from its parameters",
+                self.parameters.len()
+            );
+            return Err(Error::detached("gradients", reason));
+        }
+        Ok(updates)
+    }
 }
 
-impl Parameter {
-    fn update(&self, gradient: &Tensor, config: &AdamWConfig) -> Result<()> {
-        let steps = self.steps.to_scalar::<f64>()? + 1.0;
-        let rates = AdamWRates {
-            decay: 1.0 - config.learning_rate * config.weight_decay,
-            rate: config.learning_rate / (1.0 - config.beta1.powf(steps)),
-            correction: 1.0 - config.beta2.powf(steps),
-            beta1: config.beta1,
-            beta2: config.beta2,
-            epsilon: config.epsilon,
+impl StatefulOptimizer for AdamW {
+    fn parameters(&self) -> Vec<(String, Var)> {
+        let parameters = self.parameters.iter();
+        parameters
+            .map(|parameter| (parameter.name.clone(), parameter.value.clone()))
+            .collect()
+    }
+
+    fn try_step(&mut self, grads: &GradStore, norm: f64) -> Result<()> {
+        let largest = match self.lent.load(Ordering::Relaxed) {
+            true => {
+                let first = self.parameters.iter().map(|p| p.first.as_tensor());
+                update::norm(&first.collect::<Vec<_>>())?
+            }
+            false => self.largest,
         };
-        update::adamw(&self.value, &self.first, &self.second, gradient, &rates)?;
-        Ok(self.steps.set(&Tensor::new(steps, &Device::Cpu)?)?)
+        // A mean of gradients is not beyond the largest.
+        let largest = largest.max(norm);
+        let updates = self.updates(grads)?;
+        for update in &updates {
+            if !update.is_harmless(norm, largest) {
+                update.rehearse()?;
+            }
+        }
+        for update in &updates {
+            update.apply()?;
+        }
+        self.largest = largest;
+        self.lent = AtomicBool::new(false);
+        Ok(())
     }
 }
 
@@ -160,12 +156,10 @@ impl Optimizer for AdamW {
     }
 
     fn step(&mut self, grads: &GradStore) -> candle_core::Result<()> {
-        for parameter in &self.parameters {
-            if let Some(gradient) = grads.get(&parameter.value) {
-                parameter.update(gradient, &self.config)?;
-            }
-        }
-        Ok(())
+        let values = self.parameters.iter().map(|p| &p.value);
+        let gradients: Vec<&Tensor> = values.filter_map(|value| grads.get(value)).collect();
+        let norm = update::norm(&gradients)?;
+        Ok(self.try_step(grads, norm)?)
     }
 
     fn learning_rate(&self) -> f64 {
@@ -179,6 +173,8 @@ impl Optimizer for AdamW {
 
 impl Stateful for AdamW {
     fn variables(&self) -> Vec<(String, Var)> {
+        // Whoever has them may change them.
+        self.lent.store(true, Ordering::Relaxed);
         let mut variables = Vec::with_capacity(3 * self.parameters.len());
         for parameter in &self.parameters {
             let name = &parameter.name;

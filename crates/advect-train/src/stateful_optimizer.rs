@@ -1,0 +1,110 @@
+//! Optimisers that a trainer can account for.
+
+use advect_core::{Error, Result, check};
+use advect_models::Stateful;
+use candle_core::backprop::GradStore;
+use candle_core::{Tensor, Var};
+use candle_nn::Optimizer;
+
+/// An optimiser whose parameters and state are known, as a [`Trainer`](crate::Trainer) takes.
+///
+/// A trainer compares [`parameters`](StatefulOptimizer::parameters) with its store, so that no parameter stays behind in
+/// silence, and makes its steps by [`try_step`](StatefulOptimizer::try_step), so that a step that fails changes nothing. An
+/// optimiser of candle's becomes one in a type of one's own:
+///
+/// ```
+/// use advect_core::{Generator, Key};
+/// use advect_models::{Linear, ParameterStore, Stateful};
+/// use advect_train::{StatefulOptimizer, Trainer};
+/// use candle_core::backprop::GradStore;
+/// use candle_core::{DType, Device, Result, Tensor, Var};
+/// use candle_nn::{Optimizer, SGD};
+///
+/// struct Sgd(SGD, Vec<(String, Var)>);
+///
+/// impl Optimizer for Sgd {
+///     type Config = f64;
+///     fn new(vars: Vec<Var>, rate: f64) -> Result<Self> {
+///         let named = vars.iter().cloned().enumerate().map(|(i, var)| (i.to_string(), var));
+///         Ok(Sgd(SGD::new(vars.clone(), rate)?, named.collect()))
+///     }
+///     fn step(&mut self, grads: &GradStore) -> Result<()> {
+///         self.0.step(grads)
+///     }
+///     fn learning_rate(&self) -> f64 {
+///         self.0.learning_rate()
+///     }
+///     fn set_learning_rate(&mut self, rate: f64) {
+///         self.0.set_learning_rate(rate);
+///     }
+/// }
+///
+/// impl Stateful for Sgd {
+///     fn variables(&self) -> Vec<(String, Var)> {
+///         Vec::new() // it remembers nothing from step to step
+///     }
+/// }
+///
+/// impl StatefulOptimizer for Sgd {
+///     fn parameters(&self) -> Vec<(String, Var)> {
+///         self.1.clone()
+///     }
+/// }
+///
+/// # fn main() -> advect_core::Result<()> {
+/// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+/// let net = Linear::new(1, 1, &store.builder())?;
+/// let mut trainer = Trainer::new(&store, Sgd::new(store.vars(), 0.1)?, Generator::from_seed(0));
+/// let x = Tensor::ones((1, 1), DType::F64, &Device::Cpu)?;
+/// let before = net.bias().to_vec1::<f64>()?[0];
+/// trainer.update(&net.forward(&x)?.sum_all()?)?;
+/// assert!((net.bias().to_vec1::<f64>()?[0] - (before - 0.1)).abs() < 1e-15);
+/// # Ok(())
+/// # }
+/// ```
+pub trait StatefulOptimizer: Optimizer + Stateful {
+    /// The variables that steps change, under names for messages.
+    fn parameters(&self) -> Vec<(String, Var)>;
+
+    /// Makes a step if it succeeds and leaves finite numbers; otherwise parameters and state stay those of before. `norm`
+    /// is the Euclidean norm of all gradients together, or more.
+    ///
+    /// This provided method copies parameters and state before each step, and puts them back after a failed one. An
+    /// optimiser that can tell beforehand, or that has state beside its [`variables`](Stateful::variables), has a method of
+    /// its own.
+    ///
+    /// # Errors
+    /// Those of the step; [`Error::Stopped`] if it leaves NaN or an infinity.
+    fn try_step(&mut self, grads: &GradStore, norm: f64) -> Result<()> {
+        let _ = norm;
+        let variables: Vec<(String, Var)> =
+            (self.parameters().into_iter().chain(self.variables())).collect();
+        let copies: Result<Vec<Tensor>> = (variables.iter())
+            .map(|(_, var)| Ok(var.as_detached_tensor().copy()?))
+            .collect();
+        let copies = copies?;
+        let result = match self.step(grads) {
+            Ok(()) => {
+                (variables.iter()).try_for_each(|(name, var)| finite(&format!("\"{name}\""), var))
+            }
+            Err(error) => Err(error.into()),
+        };
+        if result.is_err() {
+            for ((_, var), copy) in variables.iter().zip(copies) {
+                var.set(&copy)?;
+            }
+        }
+        result
+    }
+}
+
+/// Refuses numbers that a step would leave NaN or infinite.
+pub(crate) fn finite(name: &str, x: &Tensor) -> Result<()> {
+    match check::finite("x", x) {
+        Err(Error::NonFinite { index, value, .. }) => {
+            let reason = format!("it would take {name} to {value} at flat index {index}");
+            Err(Error::stopped("the step", reason))
+        }
+        other => other,
+    }
+}

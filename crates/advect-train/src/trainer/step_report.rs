@@ -1,0 +1,20 @@
+//! What a training step did.
+
+/// What a training step did.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct StepReport {
+    /// The number of steps made, this one included.
+    pub step: usize,
+    /// The loss before the step.
+    pub loss: f64,
+    /// The global norm of the gradient, before clipping.
+    pub gradient_norm: f64,
+    /// The learning rate of the step.
+    pub learning_rate: f64,
+    /// The parameters that the loss gave no gradient, frozen ones aside: the step left them as they were.
+    pub without_gradient: Vec<String>,
+    /// Whether this is the first step beyond the end of the learning-rate schedule that this trainer made; see
+    /// [`LearningRate::end`](crate::learning_rate::LearningRate::end).
+    pub schedule_ended: bool,
+}

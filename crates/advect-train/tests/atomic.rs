@@ -1,0 +1,378 @@
+//! The state after an error is the state before it, and no number becomes infinite in silence.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use advect_core::{Error, Generator, Key};
+use advect_models::{Linear, ParameterStore, Stateful};
+use advect_train::{
+    AdamW, AdamWConfig, Checkpoint, Ema, StatefulOptimizer, Trainer, clip_norm, gradient_norm,
+};
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::{Optimizer, SGD};
+
+struct Run<O = AdamW> {
+    store: ParameterStore,
+    net: Linear,
+    trainer: Trainer<O>,
+}
+
+fn store_and_net(dtype: DType) -> (ParameterStore, Linear) {
+    let store = ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu);
+    let net = Linear::new(4, 1, &store.builder()).unwrap();
+    (store, net)
+}
+
+fn run(dtype: DType) -> Run {
+    let (store, net) = store_and_net(dtype);
+    let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
+    let trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
+    Run {
+        store,
+        net,
+        trainer,
+    }
+}
+
+/// All numbers of several parts.
+fn numbers(parts: &[&dyn Stateful]) -> Vec<Vec<f64>> {
+    let numbers = |x: Tensor| {
+        x.flatten_all()
+            .unwrap()
+            .to_dtype(DType::F64)
+            .unwrap()
+            .to_vec1()
+    };
+    let parts = parts.iter().flat_map(|part| part.state().into_values());
+    parts.map(|x| numbers(x).unwrap()).collect()
+}
+
+impl<O: StatefulOptimizer> Run<O> {
+    fn loss(&self, factor: f64) -> Tensor {
+        let mut rng = Generator::from_seed(1);
+        let x = rng
+            .normal((8, 4), self.store.dtype(), &Device::Cpu)
+            .unwrap();
+        (self.net.forward(&x).unwrap().sum_all().unwrap() * factor).unwrap()
+    }
+
+    fn numbers(&self) -> Vec<Vec<f64>> {
+        numbers(&[
+            &self.store,
+            self.trainer.optimizer(),
+            self.trainer.averaged(),
+        ])
+    }
+
+    /// A step that fails, saying so, and changes nothing.
+    fn fails(&mut self, factor: f64, words: &[&str]) {
+        let (before, rate) = (self.numbers(), self.trainer.optimizer().learning_rate());
+        let (step, loss) = (self.trainer.step(), self.loss(factor));
+        let error = self.trainer.update(&loss).unwrap_err();
+        assert!(matches!(error, Error::Stopped { .. }), "{error}");
+        for word in words {
+            assert!(error.to_string().contains(word), "{word}: {error}");
+        }
+        assert_eq!(self.numbers(), before);
+        assert_eq!(self.trainer.optimizer().learning_rate(), rate);
+        assert_eq!(self.trainer.step(), step);
+    }
+}
+
+#[test]
+fn one_spike_does_not_stop_adam_for_ever() {
+    for (dtype, spike) in [(DType::F32, 1e25), (DType::F64, 1e160)] {
+        let mut run = run(dtype);
+        run.trainer.update(&run.loss(1.0)).unwrap();
+        match dtype {
+            DType::F32 => run.fails(
+                spike,
+                &[
+                    "stopped at step 1",
+                    "the second moment of \"weight\" to inf",
+                ],
+            ),
+            // The sum of squares overflows before.
+            _ => run.fails(spike, &["stopped at step 1", "the gradient's norm is inf"]),
+        }
+        let before = run.numbers();
+        run.trainer.update(&run.loss(1.0)).unwrap();
+        assert_ne!(run.numbers(), before);
+    }
+    // Clipped, it is a step like others.
+    let Run {
+        store,
+        net,
+        trainer,
+    } = run(DType::F32);
+    let trainer = trainer.clip_norm(1.0).unwrap();
+    let mut run = Run {
+        store,
+        net,
+        trainer,
+    };
+    run.trainer.update(&run.loss(1e25)).unwrap();
+}
+
+/// A gradient whose norm is too large for comfort, but whose squares can be held.
+#[test]
+fn large_gradients_that_fit_are_taken() {
+    let mut run = run(DType::F32);
+    let x = Tensor::full(7e18f32, (1, 4), &Device::Cpu).unwrap();
+    let report = run
+        .trainer
+        .update(&run.net.forward(&x).unwrap().sum_all().unwrap())
+        .unwrap();
+    assert!(report.gradient_norm > 1e19);
+    // With the same bits as from smaller ones: the first step is the rate in size.
+    let mut other = self::run(DType::F32);
+    let x = (x / 1e18).unwrap();
+    other
+        .trainer
+        .update(&other.net.forward(&x).unwrap().sum_all().unwrap())
+        .unwrap();
+    let bits = |run: &Run| numbers(&[&run.store])[1].clone();
+    for (a, b) in bits(&run).iter().zip(bits(&other)) {
+        assert!((a - b).abs() < 1e-6, "{a} {b}");
+    }
+}
+
+#[test]
+fn absurd_rates_leave_no_infinite_weights() {
+    for rate in [1e38, 1e300] {
+        let Run {
+            store,
+            net,
+            trainer,
+        } = run(DType::F32);
+        let trainer = trainer
+            .learning_rate(move |_: usize| rate)
+            .ema(0.9)
+            .unwrap();
+        let mut run = Run {
+            store,
+            net,
+            trainer,
+        };
+        run.fails(1.0, &["stopped at step 0", "it would take"]);
+    }
+    // Decay alone: θ (1 − η λ).
+    let (store, net) = store_and_net(DType::F32);
+    let config = AdamWConfig {
+        learning_rate: 1.0,
+        weight_decay: 1e39,
+        ..AdamWConfig::default()
+    };
+    let optimizer = AdamW::from_store(&store, config).unwrap();
+    let trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
+    Run {
+        store,
+        net,
+        trainer,
+    }
+    .fails(1e-3, &["it would take \"weight\""]);
+}
+
+#[test]
+fn gradients_that_are_not_finite_are_named() {
+    let mut run = run(DType::F64);
+    let zero = (run.net.bias() - run.net.bias().detach()).unwrap();
+    let loss = (zero.sqrt().unwrap().sum_all().unwrap() + run.loss(1.0)).unwrap();
+    let error = run.trainer.update(&loss).unwrap_err().to_string();
+    assert!(error.contains("that by \"bias\" is not finite"), "{error}");
+}
+
+#[test]
+fn adamw_alone_keeps_its_numbers_too() {
+    let (store, net) = store_and_net(DType::F32);
+    let mut optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
+    let x = Tensor::ones((1, 4), DType::F32, &Device::Cpu).unwrap();
+    let loss = |factor: f64| (net.forward(&x).unwrap().sum_all().unwrap() * factor).unwrap();
+    optimizer.backward_step(&loss(1.0)).unwrap();
+    let before = numbers(&[&store, &optimizer]);
+    for factor in [1e25, f64::NAN] {
+        let error = optimizer.backward_step(&loss(factor)).unwrap_err();
+        assert!(matches!(Error::from(error), Error::Stopped { .. }));
+    }
+    optimizer.set_learning_rate(f64::NAN);
+    let error = Error::from(optimizer.backward_step(&loss(1.0)).unwrap_err());
+    assert!(matches!(error, Error::Range { .. }), "{error}");
+    // A gradient that fits the first parameter, and one that does not fit the second.
+    optimizer.set_learning_rate(1e-3);
+    let mut grads = loss(1.0).backward().unwrap();
+    grads.insert(
+        &store.vars()[1],
+        Tensor::ones(2, DType::F32, &Device::Cpu).unwrap(),
+    );
+    let error = Error::from(optimizer.step(&grads).unwrap_err());
+    assert!(matches!(error, Error::Shape { .. }), "{error}");
+    assert_eq!(numbers(&[&store, &optimizer]), before);
+    let config = AdamWConfig {
+        epsilon: 1e-40,
+        ..AdamWConfig::default()
+    };
+    assert!(AdamW::from_store(&store, config).is_err());
+}
+
+/// Moments that were put back from elsewhere count for the bounds.
+#[test]
+fn restored_moments_are_looked_at() {
+    let mut run = run(DType::F32);
+    run.trainer.update(&run.loss(1.0)).unwrap();
+    let mut checkpoint = run.trainer.checkpoint();
+    let moments = checkpoint.parts.get_mut("optimizer").unwrap();
+    let huge = Tensor::full(3e38f32, (1, 4), &Device::Cpu).unwrap();
+    moments.insert("first.weight".into(), huge);
+    moments.insert(
+        "second.weight".into(),
+        Tensor::zeros((1, 4), DType::F32, &Device::Cpu).unwrap(),
+    );
+    run.trainer.restore(&checkpoint).unwrap();
+    run.fails(1e-9, &["it would take \"weight\" to -inf"]);
+}
+
+/// candle's optimiser, which looks at nothing.
+struct Sgd(SGD, Vec<(String, Var)>);
+
+impl Optimizer for Sgd {
+    type Config = f64;
+    fn new(vars: Vec<Var>, rate: f64) -> candle_core::Result<Self> {
+        let named = vars.iter().cloned().enumerate();
+        let named = named.map(|(i, var)| (i.to_string(), var)).collect();
+        Ok(Sgd(SGD::new(vars, rate)?, named))
+    }
+    fn step(&mut self, grads: &GradStore) -> candle_core::Result<()> {
+        self.0.step(grads)
+    }
+    fn learning_rate(&self) -> f64 {
+        self.0.learning_rate()
+    }
+    fn set_learning_rate(&mut self, rate: f64) {
+        self.0.set_learning_rate(rate);
+    }
+}
+
+impl Stateful for Sgd {
+    fn variables(&self) -> Vec<(String, Var)> {
+        Vec::new()
+    }
+}
+
+impl StatefulOptimizer for Sgd {
+    fn parameters(&self) -> Vec<(String, Var)> {
+        self.1.clone()
+    }
+}
+
+#[test]
+fn optimisers_from_elsewhere_are_put_back() {
+    let (store, net) = store_and_net(DType::F32);
+    let optimizer = Sgd::new(store.vars(), 0.1).unwrap();
+    let trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
+    let mut run = Run {
+        store,
+        net,
+        trainer,
+    };
+    run.trainer.update(&run.loss(1.0)).unwrap();
+    let trainer = run.trainer.learning_rate(|_: usize| 1e38);
+    let mut run = Run { trainer, ..run };
+    run.fails(100.0, &["stopped at step 1", "it would take \"0\""]);
+}
+
+#[test]
+fn a_store_that_outgrew_its_average_moves_nothing() {
+    let Run {
+        store,
+        net,
+        trainer,
+    } = run(DType::F32);
+    let trainer = trainer.ema(0.9).unwrap();
+    let mut run = Run {
+        store,
+        net,
+        trainer,
+    };
+    run.trainer.update(&run.loss(1.0)).unwrap();
+    Linear::new(4, 1, &run.store.builder().pp("more")).unwrap();
+    let trainer = run.trainer.freeze("more.*").unwrap();
+    let mut run = Run { trainer, ..run };
+    run.fails(
+        1.0,
+        &["4 parameters was given, the 2 parameters that the average began with"],
+    );
+}
+
+#[test]
+fn decays_out_of_range_move_nothing() {
+    let Run {
+        store,
+        net,
+        trainer,
+    } = run(DType::F32);
+    let trainer = trainer.ema(|step: usize| 0.5 * step as f64).unwrap();
+    let mut run = Run {
+        store,
+        net,
+        trainer,
+    };
+    run.trainer.update(&run.loss(1.0)).unwrap();
+    run.trainer.update(&run.loss(1.0)).unwrap();
+    run.fails(1.0, &["decay: 1 was given"]);
+}
+
+#[test]
+fn averages_take_no_nan() {
+    let (store, _) = store_and_net(DType::F32);
+    let ema = Ema::new(&store, 0.9).unwrap();
+    let before = numbers(&[&ema]);
+    store.vars()[1]
+        .set(&Tensor::new(&[f32::NAN], &Device::Cpu).unwrap())
+        .unwrap();
+    let error = ema.update(0).unwrap_err().to_string();
+    assert!(error.starts_with("bias: NaN was found"), "{error}");
+    assert_eq!(numbers(&[&ema]), before);
+}
+
+#[test]
+fn checkpoints_hold_finite_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let mut run = run(DType::F32);
+    run.trainer.save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let before = run.numbers();
+    let infinite = Tensor::new(&[f32::INFINITY], &Device::Cpu).unwrap();
+
+    let mut checkpoint = Checkpoint::load(&path, &Device::Cpu).unwrap();
+    let parameters = checkpoint.parts.get_mut("parameters").unwrap();
+    parameters.insert("bias".into(), infinite.clone());
+    let expected = "parameters/bias: inf was found at flat index 0, finite values are accepted";
+    assert_eq!(checkpoint.save(&path).unwrap_err().to_string(), expected);
+    assert_eq!(std::fs::read(&path).unwrap(), whole);
+    assert_eq!(
+        run.trainer.restore(&checkpoint).unwrap_err().to_string(),
+        expected
+    );
+    assert_eq!(run.numbers(), before);
+
+    run.store.vars()[1].set(&infinite).unwrap();
+    assert_eq!(run.trainer.save(&path).unwrap_err().to_string(), expected);
+    assert_eq!(std::fs::read(&path).unwrap(), whole);
+}
+
+#[test]
+fn clipping_scales_all_or_nothing() {
+    let [x, y] = [3f64, 4.0].map(|v| Var::new(v, &Device::Cpu).unwrap());
+    let loss = ((x.sqr().unwrap() + y.sqr().unwrap()).unwrap() / 2.0).unwrap();
+    let mut grads = loss.backward().unwrap();
+    let vars = [x.clone(), y];
+    assert_eq!(clip_norm(&mut grads, &vars, 1.0).unwrap(), 5.0);
+    grads.insert(&x, Tensor::new(f64::NAN, &Device::Cpu).unwrap());
+    let y_before = grads.get(&vars[1]).unwrap().to_scalar::<f64>().unwrap();
+    assert!(clip_norm(&mut grads, &vars, 0.1).is_err());
+    assert_eq!(
+        grads.get(&vars[1]).unwrap().to_scalar::<f64>().unwrap(),
+        y_before
+    );
+    assert!(gradient_norm(&grads, &vars).unwrap().is_nan());
+}
