@@ -73,7 +73,10 @@ fn main() -> Result<()> {
         )?)
         .clip_norm(1.0)?
         // The average reaches back over about a fiftieth of the run.
-        .ema(1.0 - 50.0 / args.steps.max(100) as f64)?;
+        .ema(1.0 - 50.0 / args.steps.max(100) as f64)?
+        // With others, a resumed run would see other batches than one that never stopped.
+        .setting("seed", args.seed)
+        .setting("batch", args.batch);
     if args.resume {
         trainer.resume(&checkpoint)?;
     }

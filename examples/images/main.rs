@@ -95,7 +95,12 @@ fn main() -> Result<()> {
             args.steps,
         )?)
         .clip_norm(1.0)?
-        .ema(1.0 - 20.0 / args.steps.max(100) as f64)?;
+        .ema(1.0 - 20.0 / args.steps.max(100) as f64)?
+        // With others, a resumed run would see other batches than one that never stopped.
+        .setting("seed", args.seed)
+        .setting("batch", args.batch)
+        .setting("flip", args.flip)
+        .setting("images", data.len());
     let mut losses = Losses::new(&args.out);
     if args.resume {
         trainer.resume(&checkpoint)?;

@@ -99,21 +99,20 @@ fn digits_go_on_from_a_checkpoint() {
     );
     let stored = checkpoint(&mine);
     assert!(stored != checkpoint(&other));
-    // All ten steps are made: with another seed, the state is still that of the file.
-    run(
-        "digits",
-        2,
-        &[
-            "--steps",
-            "10",
-            "--samples",
-            "20",
-            "--seed",
-            "0",
-            "--resume",
-        ],
-        &mine,
-    );
+    // Another seed or batch size would be another run.
+    for (seed, batch, setting) in [("0", "128", "seed = 0"), ("1", "64", "batch = 64")] {
+        let output = Command::new(example("digits"))
+            .args(["--steps", "11", "--samples", "20", "--resume"])
+            .args(["--seed", seed, "--batch", batch, "--out"])
+            .arg(&mine)
+            .output()
+            .unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success() && message.contains(setting),
+            "{message}"
+        );
+    }
     assert!(checkpoint(&mine) == stored);
     // One more step on from there.
     run(
@@ -125,7 +124,7 @@ fn digits_go_on_from_a_checkpoint() {
             "--samples",
             "20",
             "--seed",
-            "0",
+            "1",
             "--resume",
         ],
         &mine,
