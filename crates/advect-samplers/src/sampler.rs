@@ -28,7 +28,7 @@ pub trait Sampler {
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor>;
 
     /// Takes standard normal noise `(batch, ...)` to samples, with the generator's next noise on the way. The start is `σ` times the
-    /// noise, with σ of [`Sampler::start`].
+    /// noise, with σ of [`Sampler::start`], and has no data in it: a sampler that starts late wants [`Sampler::sample_from`].
     ///
     /// ```
     /// use advect_core::{Generator, Time};

@@ -1,4 +1,4 @@
-//! Whether a state can be what it is taken for.
+//! Checks of the size of noise, and of states where samplers start.
 
 use advect_core::{Error, Result, check, shape};
 use candle_core::{DType, Tensor};

@@ -5,7 +5,7 @@ use advect_core::{Result, check};
 use super::TimeMap;
 use crate::schedule::Schedule;
 
-/// `a + b λ(t)` with `λ = ln(α²/σ²)` of a schedule: a network that is told the level of noise knows every schedule.
+/// `a + b λ(t)` with `λ = ln(α²/σ²)` of a schedule: a network that is told the level of noise can be asked on any schedule.
 ///
 /// Where α or σ is 0, λ is infinite, and the network can't be asked.
 ///

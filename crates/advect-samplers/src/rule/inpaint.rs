@@ -9,8 +9,8 @@ use super::{Rule, removed};
 use crate::grid::check_count;
 use crate::{Leg, Level, Run};
 
-/// Another rule, whose states have the known part of the data as the path has it: after each step, where the mask is 1, `α known + σ z`
-/// with fresh noise z takes the place of the rule's state. At clean data, the known part is what it was given as.
+/// A rule that keeps a known part of the data, around any other rule. After each step of the other rule, where the mask is 1,
+/// `α known + σ z` with fresh noise z takes the place of the state. At clean data the known part is as it was given.
 ///
 /// With resampling, each step but one to clean data is made several times: in between the state is noised back to where the
 /// step started, so that both parts come to agree.
