@@ -32,6 +32,10 @@ pub fn avg_pool<V: Value>(x: &V, factor: usize) -> Result<V> {
         let accepted = format!("a height and a width that {factor} divides");
         return Err(Error::shape("x", x.primal().dims(), accepted));
     }
+    // A factor beyond the size divides nothing but 0.
+    if x.primal().elem_count() == 0 {
+        check::memory("factor", &planes.factors, x.primal().dtype())?;
+    }
     V::apply(Average { planes }, &[x], &[])
 }
 

@@ -1,11 +1,11 @@
 //! Linear combinations of tensors in one pass: states of solvers, points of paths.
 
-use advect_core::{Coefficient, Error, Result, check, parallel};
+use advect_core::{Coefficient, Error, Result, check, parallel, shape};
 use candle_core::{DType, Tensor};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use crate::Value;
-use crate::cpu::{Float, Unwritten, by_dtype, fill, host, hosts, tensor};
+use crate::cpu::{Float, Unwritten, by_dtype, dispatch, fill, host, hosts, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 
 /// `Σ_k c_k x_k` for tensors of one shape, with a factor for the whole batch or one for each sample.
@@ -135,7 +135,7 @@ fn sum<T: Float>(terms: &[(&Coefficient, &[T])], samples: usize) -> Vec<T> {
     let pieces = std::iter::repeat_n((), n.div_ceil(piece));
     fill(n, piece, pieces, time, |i, out, ()| {
         let first = i * piece;
-        Arch::new().dispatch(Sum {
+        dispatch(Sum {
             terms,
             width,
             first,
@@ -148,17 +148,19 @@ impl Operation for Combine {
     type Saved = ();
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        // Rounded once: sums of 16 bits lose digits, and may overflow on the way.
         let mut total: Option<Tensor> = None;
         for (c, x) in self.0.iter().zip(inputs) {
-            let term = c.times(x)?;
+            let term = c.times(&shape::wide(x)?)?;
             total = Some(match total {
                 Some(total) => (total + term)?,
                 None => term,
             });
         }
-        total.ok_or_else(|| Error::Empty {
+        let total = total.ok_or_else(|| Error::Empty {
             argument: "terms".into(),
-        })
+        })?;
+        Ok(total.to_dtype(inputs[0].dtype())?)
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {

@@ -1,8 +1,9 @@
 //! Exponentials of numbers on the host.
 
 use advect_core::parallel;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
+use crate::cpu::dispatch;
 use crate::cpu::math::Math;
 
 /// Replaces each number by `e^x`: vectorised, to one unit in the last place.
@@ -16,7 +17,7 @@ use crate::cpu::math::Math;
 pub fn exponentiate(x: &mut [f64]) {
     let time = x.len() * 12 / 10;
     let pieces = x.chunks_mut(PIECE).collect();
-    parallel::each(pieces, time, |x: &mut [f64]| Arch::new().dispatch(Each(x)));
+    parallel::each(pieces, time, |x: &mut [f64]| dispatch(Each(x)));
 }
 
 /// Numbers in a piece of work.

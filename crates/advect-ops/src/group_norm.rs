@@ -2,9 +2,9 @@
 
 use advect_core::{Error, Result, check};
 use candle_core::{D, DType, Tensor};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
-use crate::cpu::{Float, Unwritten, by_dtype, fill, host, sums, tensor};
+use crate::cpu::{Float, Unwritten, by_dtype, dispatch, fill, host, sums, tensor};
 use crate::layer_norm::moments;
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Activation, Dual, Value};
@@ -167,7 +167,7 @@ impl GroupNorm {
             let time = 2 * values.len();
             let dx = fill(values.len(), length, sums, time, |i, dx, sums| {
                 let affine = sizes.affine(i);
-                Arch::new().dispatch(Backward {
+                dispatch(Backward {
                     activation: self.activation,
                     epsilon: T::of(self.epsilon),
                     x: &values[i * length..][..length],
@@ -239,7 +239,7 @@ impl Operation for GroupNorm {
             let groups = std::iter::repeat_n((), values.len() / length);
             let y = fill(values.len(), length, groups, values.len(), |i, y, ()| {
                 let affine = sizes.affine(i);
-                Arch::new().dispatch(Forward {
+                dispatch(Forward {
                     activation: self.activation,
                     epsilon: T::of(self.epsilon),
                     x: &values[i * length..][..length],
@@ -289,9 +289,10 @@ impl<'b, T: Float> WithSimd for Forward<'_, 'b, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> &'b mut [T] {
-        let (mean, inverse) = moments(self.x, true, self.epsilon);
+        let moments = moments(self.x, true, self.epsilon);
+        let (all, mean, inverse) = (&moments.x[..], moments.mean, moments.inverse);
         self.y.write_runs(self.area, |channel, y| {
-            let x = &self.x[channel * self.area..][..y.len()];
+            let x = &all[channel * self.area..][..y.len()];
             let (factor, shift) = (self.scale[channel] * inverse, self.shift[channel]);
             let y = y.write(|i| (x[i] - mean).madd::<S>(factor, shift));
             self.activation.values(simd, y);
@@ -318,13 +319,14 @@ impl<'b, T: Float> WithSimd for Backward<'_, 'b, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> &'b mut [T] {
-        let (mean, inverse) = moments(self.x, true, self.epsilon);
+        let moments = moments(self.x, true, self.epsilon);
+        let (all, mean, inverse) = (&moments.x[..], moments.mean, moments.inverse);
         let count = T::of(self.x.len() as f64);
         let (mut of_h, mut of_product) = (T::ZERO, T::ZERO);
         let (scale_sums, shift_sums) = self.sums;
         let dx = self.dx.write_runs(self.area, |channel, dx| {
             let plane = channel * self.area..channel * self.area + dx.len();
-            let (x, g) = (&self.x[plane.clone()], &self.g[plane]);
+            let (x, g) = (&all[plane.clone()], &self.g[plane]);
             let (scale, shift) = (self.scale[channel], self.shift[channel]);
             let factor = scale * inverse;
             let dx = dx.write(|i| (x[i] - mean).madd::<S>(factor, shift));
@@ -339,11 +341,11 @@ impl<'b, T: Float> WithSimd for Backward<'_, 'b, T> {
             dx
         });
         let (of_h, of_product) = (of_h / count, of_product / count);
-        let planes = (dx.chunks_exact_mut(self.area)).zip(self.x.chunks_exact(self.area));
+        let planes = (dx.chunks_exact_mut(self.area)).zip(all.chunks_exact(self.area));
         for ((dx, x), scale) in planes.zip(self.scale) {
             for (dx, x) in dx.iter_mut().zip(x) {
                 let normal = (*x - mean) * inverse;
-                *dx = (*scale * *dx - of_h - normal * of_product) * inverse;
+                *dx = (*scale * *dx - of_h - normal * of_product) * moments.outer;
             }
         }
         dx

@@ -1,11 +1,13 @@
 //! Layer normalisation (Ba et al. 2016, eq. 4) and RMS normalisation (Zhang and Sennrich 2019, eq. 4), over the last
 //! dimension.
 
+use std::borrow::Cow;
+
 use advect_core::{Error, Result, check, parallel};
 use candle_core::{D, DType, Tensor};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
-use crate::cpu::{Float, by_dtype, host, sums, tensor};
+use crate::cpu::{Float, by_dtype, dispatch, host, sums, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
 
@@ -178,7 +180,7 @@ impl Operation for Normalize {
             let piece = parallel::piece(rows, 1, time);
             let tasks = y.chunks_mut(piece * width).enumerate().collect();
             parallel::each(tasks, time, |(i, y): (usize, &mut [T])| {
-                Arch::new().dispatch(Forward {
+                dispatch(Forward {
                     centred: self.centred,
                     epsilon: T::of(self.epsilon),
                     first: i * piece,
@@ -235,7 +237,7 @@ impl Operation for Normalize {
                     shift_sums,
                 });
             }
-            parallel::each(tasks, 2 * values.len(), |task: Backward<'_, T>| Arch::new().dispatch(task));
+            parallel::each(tasks, 2 * values.len(), |task: Backward<'_, T>| dispatch(task));
             let mut sums = [vec![T::ZERO; scales.len()], vec![T::ZERO; scales.len()]];
             for (range, partial) in pieces.iter().zip(partial.chunks_exact(2 * width)) {
                 let offset = range.start / sharing * width;
@@ -264,9 +266,45 @@ impl Tangent for Normalize {
     }
 }
 
-/// The mean, or 0, and `1 / √(mean square + ε)`.
+/// Numbers to be normalised, with their mean, or 0, and `1 / √(mean square + ε)`.
+pub(crate) struct Moments<'a, T: Clone> {
+    /// The numbers, or, where their squares overflow, their ratios to the largest of them.
+    pub(crate) x: Cow<'a, [T]>,
+    pub(crate) mean: T,
+    pub(crate) inverse: T,
+    /// `inverse` for the numbers that were given: by what gradients are multiplied.
+    pub(crate) outer: T,
+}
+
 #[inline(always)]
-pub(crate) fn moments<T: Float>(x: &[T], centred: bool, epsilon: T) -> (T, T) {
+pub(crate) fn moments<T: Float>(x: &[T], centred: bool, epsilon: T) -> Moments<'_, T> {
+    let (mean, inverse) = mean_and_inverse(x, centred, epsilon);
+    // The inverse of an infinite square; NaN, if parts of the mean overflowed.
+    if inverse > T::ZERO {
+        return Moments {
+            x: Cow::Borrowed(x),
+            mean,
+            inverse,
+            outer: inverse,
+        };
+    }
+    let (ratios, largest) = ratios(x);
+    let mut scaled = epsilon / largest / largest;
+    if epsilon > T::ZERO && scaled < T::MIN_POSITIVE {
+        // Negligible, but zeros are not to be divided by 0.
+        scaled = T::MIN_POSITIVE;
+    }
+    let (mean, inverse) = mean_and_inverse(&ratios, centred, scaled);
+    Moments {
+        x: Cow::Owned(ratios),
+        mean,
+        inverse,
+        outer: inverse / largest,
+    }
+}
+
+#[inline(always)]
+fn mean_and_inverse<T: Float>(x: &[T], centred: bool, epsilon: T) -> (T, T) {
     let count = T::of(x.len() as f64);
     let mean = match centred {
         true => sums::sum(x, T::ZERO, |x| x) / count,
@@ -274,6 +312,15 @@ pub(crate) fn moments<T: Float>(x: &[T], centred: bool, epsilon: T) -> (T, T) {
     };
     let squares = sums::sum(x, T::ZERO, |x| (x - mean) * (x - mean));
     (mean, T::ONE / (squares / count + epsilon).root())
+}
+
+/// The ratios of numbers to the largest of them, and its magnitude.
+#[cold]
+#[inline(never)]
+fn ratios<T: Float>(x: &[T]) -> (Vec<T>, T) {
+    let larger = |a: T, b: T| if a > b { a } else { b };
+    let largest = (x.iter()).fold(T::ZERO, |largest, x| larger(largest, x.magnitude()));
+    (x.iter().map(|x| *x / largest).collect(), largest)
 }
 
 struct Forward<'a, T> {
@@ -301,7 +348,8 @@ impl<T: Float> WithSimd for Forward<'_, T> {
             .zip(self.x.chunks_exact(width));
         for (i, (y, x)) in rows.enumerate() {
             let offset = (self.first + i) / self.sharing * width;
-            let (mean, inverse) = moments(x, self.centred, self.epsilon);
+            let moments = moments(x, self.centred, self.epsilon);
+            let (x, mean, inverse) = (&moments.x[..], moments.mean, moments.inverse);
             let scale = &self.scale[offset..][..width];
             match self.shift {
                 Some(shift) => {
@@ -342,7 +390,8 @@ impl<T: Float> WithSimd for Backward<'_, T> {
         let rows = self.x.chunks_exact(width).zip(self.g.chunks_exact(width));
         let count = T::of(width as f64);
         for (dx, (x, g)) in self.dx.chunks_exact_mut(width).zip(rows) {
-            let (mean, inverse) = moments(x, self.centred, self.epsilon);
+            let moments = moments(x, self.centred, self.epsilon);
+            let (x, mean, inverse) = (&moments.x[..], moments.mean, moments.inverse);
             let affine = self
                 .scale
                 .iter()
@@ -360,7 +409,7 @@ impl<T: Float> WithSimd for Backward<'_, T> {
             let of_product = of_product * inverse / count;
             for (dx, x) in dx.iter_mut().zip(x) {
                 let normal = (*x - mean) * inverse;
-                *dx = (*dx - of_h - normal * of_product) * inverse;
+                *dx = (*dx - of_h - normal * of_product) * moments.outer;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How a kernel becomes part of candle's graph.
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, check};
 use candle_core::op::BackpropOp;
 use candle_core::{CpuStorage, CudaStorage, Shape, Storage, Tensor};
 
@@ -67,19 +67,47 @@ pub(crate) fn linear_jvp<O: Operation + Copy>(
 
 /// The value of an operation, part of the graph if an argument is.
 pub(crate) fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
-    if !cpu::fits(inputs) {
-        if tracks(inputs) {
-            return op.compose(inputs);
-        }
-        let inputs: Vec<Tensor> = inputs.iter().map(|x| x.detach()).collect();
-        return op.compose(&inputs.iter().collect::<Vec<_>>());
-    }
-    if inputs.iter().all(|x| x.is_contiguous()) {
+    let kernels = cpu::fits(inputs);
+    if kernels && inputs.iter().all(|x| x.is_contiguous()) {
         return apply_anywhere(op, inputs);
     }
-    let inputs: candle_core::Result<Vec<Tensor>> = inputs.iter().map(|x| x.contiguous()).collect();
-    let inputs = inputs?;
-    apply_anywhere(op, &inputs.iter().collect::<Vec<_>>())
+    let mut inputs = contiguous(inputs)?;
+    if !kernels && !tracks(&inputs.iter().collect::<Vec<_>>()) {
+        inputs = inputs.iter().map(Tensor::detach).collect();
+    }
+    let inputs: Vec<&Tensor> = inputs.iter().collect();
+    match kernels {
+        true => apply_anywhere(op, &inputs),
+        false => op.compose(&inputs),
+    }
+}
+
+/// The same tensors, as their shapes say that they lie.
+pub(crate) fn contiguous(inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    let each = |x: &&Tensor| -> Result<Tensor> {
+        if is_plain(x) {
+            return Ok((*x).clone());
+        }
+        check::memory("x", x.dims(), x.dtype())?;
+        match x.elem_count() {
+            0 => Ok(Tensor::zeros(x.shape(), x.dtype(), x.device())?),
+            _ => Ok(x.force_contiguous()?),
+        }
+    };
+    inputs.iter().map(each).collect()
+}
+
+/// Whether a tensor lies as its shape says. (candle overlooks strides along dimensions of one element, and offsets of tensors
+/// without elements, and some of its operations then fail.)
+fn is_plain(x: &Tensor) -> bool {
+    let mut step = 1usize;
+    let sides = x.dims().iter().zip(x.stride()).rev();
+    let strides = sides.into_iter().all(|(&n, &stride)| {
+        let same = stride == step;
+        step = step.wrapping_mul(n);
+        same
+    });
+    strides && (step > 0 || x.layout().start_offset() == 0)
 }
 
 /// The value of an operation of contiguous arguments whose `forward` and `backward` know them, wherever they are.

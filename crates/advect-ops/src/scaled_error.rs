@@ -2,9 +2,9 @@
 
 use advect_core::{Error, Result, check, parallel};
 use candle_core::{D, DType, Tensor};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
-use crate::cpu::{self, Float, by_dtype, host};
+use crate::cpu::{self, Float, by_dtype, dispatch, host};
 
 /// Numbers `r = e / (atol + rtol · max(|x|, |y|))` of a step's error, summed up.
 ///
@@ -83,7 +83,7 @@ pub fn scaled_error(
         let piece = |i: usize| {
             let range = i * PIECE..count.min((i + 1) * PIECE);
             let (error, x, y) = (&error[range.clone()], &x[range.clone()], &y[range]);
-            Arch::new().dispatch(Ratios { error, x, y, rtol: T::of(rtol), atol: T::of(atol) })
+            dispatch(Ratios { error, x, y, rtol: T::of(rtol), atol: T::of(atol) })
         };
         if count <= PIECE {
             return Ok(piece(0));
@@ -133,7 +133,7 @@ pub fn scaled_errors(
         let sample = |i: usize| {
             let range = i * width..(i + 1) * width;
             let (error, x, y) = (&error[range.clone()], &x[range.clone()], &y[range]);
-            Arch::new().dispatch(Ratios { error, x, y, rtol: T::of(rtol), atol: T::of(atol) })
+            dispatch(Ratios { error, x, y, rtol: T::of(rtol), atol: T::of(atol) })
         };
         Ok((0..samples).map(sample).collect())
     })

@@ -1,11 +1,11 @@
 //! Softmax over the last dimension.
 
-use advect_core::{Error, Result, check, parallel};
+use advect_core::{Error, Result, check, parallel, shape};
 use candle_core::{D, Tensor};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use crate::cpu::math::Math;
-use crate::cpu::{Float, by_dtype, host, sums, tensor};
+use crate::cpu::{Float, by_dtype, dispatch, host, sums, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
 
@@ -31,15 +31,21 @@ pub fn softmax<V: Value>(x: &V) -> Result<V> {
     V::apply(Softmax, &[x], &[])
 }
 
-/// By candle's operations.
+/// By candle's operations, in at least 32 bits.
 pub(crate) fn compose<V: Value>(x: &V) -> Result<V> {
+    if x.primal().elem_count() == 0 {
+        return Ok(x.clone());
+    }
+    let dtype = x.primal().dtype();
+    let x = x.map_linear(shape::wide)?;
     let largest = x.primal().detach().max_keepdim(D::Minus1)?.neg()?;
     let e = x.plus(&V::constant(largest))?;
     let e = e.map_elements(|x| Ok(x.exp()?), |x| Ok(x.exp()?))?;
     let sum = e.map_linear(|e| Ok(e.sum_keepdim(D::Minus1)?))?;
     let inverse = |x: &Tensor| Ok(x.recip()?);
     let inverse = sum.map_elements(inverse, |x| Ok(x.sqr()?.recip()?.neg()?))?;
-    e.times(&inverse)
+    let y = e.times(&inverse)?;
+    y.map_linear(|y| Ok(y.to_dtype(dtype)?))
 }
 
 struct Softmax;
@@ -48,17 +54,14 @@ impl Operation for Softmax {
     type Saved = ();
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        match inputs[0].elem_count() {
-            0 => Ok(inputs[0].clone()),
-            _ => compose(inputs[0]),
-        }
+        compose(inputs[0])
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
         let x = inputs[0];
         by_dtype!(x, T => {
             let mut y = host::<T>(x)?.to_vec();
-            rows(&mut y, width(x), 20, |y| Arch::new().dispatch(Forward { y, width: width(x) }));
+            rows(&mut y, width(x), 20, |y| dispatch(Forward { y, width: width(x) }));
             Ok((Output::new(y, x.shape()), ()))
         })
     }
@@ -79,7 +82,7 @@ impl Operation for Softmax {
             let piece = piece(y.len(), width, 8);
             let tasks = g.chunks_mut(piece).zip(y.chunks(piece)).collect();
             parallel::each(tasks, y.len(), |(g, y): (&mut [T], &[T])| {
-                Arch::new().dispatch(Backward { y, g, width });
+                dispatch(Backward { y, g, width });
             });
             Ok(vec![Some(tensor(g, value.shape())?)])
         })

@@ -2,18 +2,18 @@
 
 use advect_core::{Error, Result, check, parallel};
 use candle_core::{DType, Device, Tensor};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
-use crate::cpu::matmul::{Nothing, Right, Start, multiply};
+use crate::cpu::matmul::{Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, PANEL, Packed};
-use crate::cpu::{Buffer, Float, by_dtype, host, sums};
+use crate::cpu::{Buffer, Float, by_dtype, dispatch, host, sums};
 
 /// `|x_i − y_j|²` for points x of shape `(n, d)` and y `(m, d)`: n rows of m numbers in f64, on the host, never
 /// negative.
 ///
 /// `|x|² + |y|² − 2 x·y`, with the mean of x as origin. The product is made in the points' dtype, so that the error is
 /// about 1e-6 of the clouds' extent squared for f32 (16 bits are widened to that), 1e-15 for f64. Where the squares
-/// overflow f32, all is done in f64.
+/// overflow f32, all is done in f64; where they overflow that, distances are sums of squared differences.
 ///
 /// ```
 /// use advect_ops::squared_distances;
@@ -52,11 +52,37 @@ pub fn squared_distances(x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
         let x = x.detach().to_device(&Device::Cpu)?.to_dtype(dtype)?;
         x.contiguous()
     };
-    let distances = by_dtype_of(&on_host(x, dtype)?, &on_host(y, dtype)?)?;
-    if dtype == DType::F32 && !distances.iter().all(|c| c.is_finite()) {
-        return by_dtype_of(&on_host(x, DType::F64)?, &on_host(y, DType::F64)?);
+    check::memory("y", &[x.dims()[0], y.dims()[0]], DType::F64)?;
+    let finite = |distances: &[f64]| distances.iter().all(|c| c.is_finite());
+    let mut distances = by_dtype_of(&on_host(x, dtype)?, &on_host(y, dtype)?)?;
+    if finite(&distances) {
+        return Ok(distances);
+    }
+    let (x, y) = (on_host(x, DType::F64)?, on_host(y, DType::F64)?);
+    if dtype == DType::F32 {
+        distances = by_dtype_of(&x, &y)?;
+    }
+    if !finite(&distances) {
+        by_differences(&host::<f64>(&x)?, &host::<f64>(&y)?, d, &mut distances);
     }
     Ok(distances)
+}
+
+/// Replaces distances between points that are finite, but are not themselves.
+fn by_differences(x: &[f64], y: &[f64], d: usize, distances: &mut [f64]) {
+    let finite = |point: &&[f64]| point.iter().all(|x| x.is_finite());
+    let m = y.len() / d;
+    for (x, distances) in x.chunks_exact(d).zip(distances.chunks_exact_mut(m)) {
+        if !finite(&x) {
+            continue;
+        }
+        for (y, distance) in y.chunks_exact(d).zip(distances) {
+            if !distance.is_finite() && finite(&y) {
+                let squares = x.iter().zip(y).map(|(x, y)| (x - y) * (x - y));
+                *distance = squares.sum();
+            }
+        }
+    }
 }
 
 fn by_dtype_of(x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
@@ -80,9 +106,7 @@ fn distances<T: Float>(x: &[T], y: &[T], n: usize, m: usize, d: usize) -> Vec<f6
             out,
         })
         .collect();
-    parallel::each(tasks, time, |task: Product<'_, T>| {
-        Arch::new().dispatch(task)
-    });
+    parallel::each(tasks, time, |task: Product<'_, T>| dispatch(task));
     out
 }
 
@@ -99,7 +123,7 @@ fn mean<T: Float>(x: &[T], n: usize, d: usize) -> Vec<T> {
             out,
         })
         .collect();
-    parallel::each(tasks, time, |task: Mean<'_, T>| Arch::new().dispatch(task));
+    parallel::each(tasks, time, |task: Mean<'_, T>| dispatch(task));
     mean
 }
 
@@ -152,9 +176,7 @@ fn centred<T: Float>(x: &[T], origin: &[T]) -> (Buffer<T>, Vec<f64>) {
             norm,
         })
         .collect();
-    parallel::each(tasks, x.len(), |task: Centre<'_, T>| {
-        Arch::new().dispatch(task)
-    });
+    parallel::each(tasks, x.len(), |task: Centre<'_, T>| dispatch(task));
     (out, norms)
 }
 
@@ -197,7 +219,7 @@ impl<T: Float> WithSimd for Product<'_, T> {
         for (first, part) in self.y {
             let out = &mut products[*first..];
             let right = Right::Packed(part);
-            multiply(simd, self.x, right, out, columns, Start::Zero, &mut Nothing);
+            multiply(simd, self.x, right, out, columns, Start::Zero, None);
         }
         let lines = self
             .out

@@ -2,10 +2,10 @@
 
 use advect_core::{Result, check, parallel, shape};
 use candle_core::Tensor;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use crate::Value;
-use crate::cpu::{Float, Unwritten, by_dtype, fill, host, hosts, sums, tensor};
+use crate::cpu::{Float, Unwritten, by_dtype, dispatch, fill, host, hosts, sums, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 
 /// `Σ (x − y)²` over each sample of batches `(batch, ...)` of one shape: `(batch,)`, differentiable in both. Samples of 16
@@ -102,7 +102,7 @@ impl Operation for SquaredErrors {
             let pieces = std::iter::repeat_n((), batch.div_ceil(piece));
             let values = fill(batch, piece, pieces, time, |i, out, ()| {
                 let range = i * piece * width..(i * piece + out.len()) * width;
-                Arch::new().dispatch(Sums { x: &x[range.clone()], y: &y[range], width, out })
+                dispatch(Sums { x: &x[range.clone()], y: &y[range], width, out })
             });
             Ok((Output::new(values, batch), ()))
         })
@@ -130,7 +130,7 @@ impl Operation for SquaredErrors {
                 let values = fill(x.len(), rows * width.max(1), pieces, time, |i, out, ()| {
                     let first = i * rows;
                     let range = first * width..first * width + out.len();
-                    Arch::new().dispatch(Slope {
+                    dispatch(Slope {
                         x: &x[range.clone()],
                         y: &y[range],
                         factors: &factors[first..],

@@ -23,10 +23,14 @@ use crate::operation::{Operation, Output, Tangent, linear_jvp};
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] unless x has three or four dimensions, [`Error::DType`] unless it is a float, [`Error::Range`] for a factor of 0.
+/// [`Error::Shape`] unless x has three or four dimensions, [`Error::DType`] unless it is a float, [`Error::Range`] for a factor of 0, or
+/// one that makes more pixels than the memory holds.
 pub fn upsample_nearest<V: Value>(x: &V, factor: usize) -> Result<V> {
     check::at_least_one("factor", factor)?;
     let planes = Planes::of(x.primal(), factor)?;
+    let sizes = x.primal().dims().iter().chain(&planes.factors);
+    let sizes: Vec<usize> = sizes.copied().collect();
+    check::memory("factor", &sizes, x.primal().dtype())?;
     V::apply(Repeat { planes }, &[x], &[])
 }
 
@@ -133,8 +137,19 @@ pub(crate) fn gather<T: Float>(
                 }
             }
         }
-        for x in x {
+        for x in x.iter_mut() {
             *x *= scale;
+        }
+        // A mean may be finite where the sum is not.
+        if scale != T::ONE && !x.iter().all(|x| x.finite()) {
+            x.fill(T::ZERO);
+            for y in y.chunks_exact(line) {
+                for (x, y) in x.iter_mut().zip(y.chunks_exact(wide)) {
+                    for y in y {
+                        *x += *y * scale;
+                    }
+                }
+            }
         }
     });
     x

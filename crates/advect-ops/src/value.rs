@@ -57,9 +57,17 @@ pub trait Value: Clone + sealed::Sealed {
         if inputs.iter().all(|x| x.tangent().is_none()) {
             return Ok(Self::constant(operation::apply(op, &primals)?));
         }
-        let mut tangents: Vec<Option<&Tensor>> = inputs.iter().map(|x| x.tangent()).collect();
+        let all: Vec<&Tensor> = (primals.iter().copied())
+            .chain(inputs.iter().filter_map(|x| x.tangent()))
+            .collect();
+        let all = operation::contiguous(&all)?;
+        let (primals, moving) = all.split_at(primals.len());
+        let mut moving = moving.iter();
+        let mut tangents: Vec<Option<&Tensor>> = (inputs.iter())
+            .map(|x| x.tangent().and_then(|_| moving.next()))
+            .collect();
         tangents.resize(primals.len(), None);
-        let (primal, tangent) = op.jvp(&primals, &tangents)?;
+        let (primal, tangent) = op.jvp(&primals.iter().collect::<Vec<_>>(), &tangents)?;
         Ok(Self::from_parts(primal, Some(tangent)))
     }
 

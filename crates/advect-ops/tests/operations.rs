@@ -12,7 +12,7 @@ use advect_ops::{
     upsample_nearest,
 };
 use candle_core::{D, Device, Tensor};
-use contract::{Case, check_derivatives, check_values, inputs, normal};
+use contract::{Case, check_derivatives, check_values, check_views, inputs, normal};
 use proptest::prelude::*;
 
 struct Activate(Activation);
@@ -136,8 +136,9 @@ impl Case for Perceptron {
     }
 }
 
-/// Gradients of parameters too, which are constants along directions: backwards only.
+/// Gradients of parameters too, which are constants along directions: backwards only, and from views.
 fn check_gradients(case: &impl Case, inputs: &[Tensor]) {
+    check_views(case, inputs);
     use advect_core::testing::{assert_close, gradient};
     let vars: Vec<_> = inputs
         .iter()

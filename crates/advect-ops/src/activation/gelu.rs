@@ -34,6 +34,10 @@ impl Pointwise for Gelu {
 
     #[inline(always)]
     fn curvature<S: Simd, T: Float>(x: T) -> T {
+        // Beyond ±40 the density is 0, and x² would overflow.
+        let (low, high) = (T::of(-40.0), T::of(40.0));
+        let x = if x < low { low } else { x };
+        let x = if x > high { high } else { x };
         x.normal::<S>().1 * (T::of(2.0) - x * x)
     }
 

@@ -4,6 +4,8 @@ mod elu;
 mod gelu;
 mod gelu_tanh;
 mod identity;
+mod kernels;
+mod operations;
 mod relu;
 mod selu;
 mod sigmoid;
@@ -11,14 +13,13 @@ mod silu;
 mod softplus;
 mod tanh;
 
-use advect_core::Result;
+use advect_core::{Result, check};
 use candle_core::Tensor;
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use crate::Value;
-use crate::cpu::elementwise::{Function, map};
-use crate::cpu::{Float, by_dtype, host, tensor};
-use crate::operation::{Operation, Output, Tangent};
+use crate::cpu::Float;
+use operations::{Along, Apply};
 
 /// An elementwise nonlinearity.
 ///
@@ -100,12 +101,13 @@ macro_rules! by_activation {
     ($activation:expr, $A:ident => $body:expr; $($name:ident $module:ident),*) => {
         match $activation {
             $(Activation::$name => {
-                type $A = $module::$name;
+                type $A = $crate::activation::$module::$name;
                 $body
             })*
         }
     };
 }
+use by_activation;
 
 impl Activation {
     /// All of them.
@@ -125,8 +127,9 @@ impl Activation {
     /// Applies the function elementwise; differentiable.
     ///
     /// # Errors
-    /// Those of candle.
+    /// [`Error::DType`](advect_core::Error::DType) unless x is a float.
     pub fn apply<V: Value>(self, x: &V) -> Result<V> {
+        check::float("x", x.primal())?;
         V::apply(Apply(self), &[x], &[])
     }
 
@@ -138,199 +141,5 @@ impl Activation {
     /// Whether the slope is a function of the value alone.
     pub(crate) fn slope_follows_from_value(self) -> bool {
         by_activation!(self, A => A::SLOPE_FOLLOWS)
-    }
-
-    /// Replaces each element by its value.
-    #[inline(always)]
-    pub(crate) fn values<S: Simd, T: Float>(self, simd: S, x: &mut [T]) {
-        simd.vectorize(ToValues(self, x));
-    }
-
-    /// Replaces each element by the slope at it.
-    #[inline(always)]
-    pub(crate) fn slopes<S: Simd, T: Float>(self, simd: S, x: &mut [T]) {
-        simd.vectorize(ToSlopes(self, x));
-    }
-
-    /// Multiplies by the slope where the value is `y`.
-    #[inline(always)]
-    pub(crate) fn scale_by_slope_at_value<S: Simd, T: Float>(
-        self,
-        simd: S,
-        delta: &mut [T],
-        y: &[T],
-    ) {
-        simd.vectorize(TimesSlope(self, delta, y));
-    }
-}
-
-// Functions of their own for each instruction set, so that they are compiled once, not wherever they are called.
-struct ToValues<'a, T>(Activation, &'a mut [T]);
-struct ToSlopes<'a, T>(Activation, &'a mut [T]);
-struct TimesSlope<'a, T>(Activation, &'a mut [T], &'a [T]);
-
-impl<T: Float> WithSimd for ToValues<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        by_activation!(self.0, A => {
-            for x in self.1 {
-                *x = A::value::<S, T>(*x);
-            }
-        });
-    }
-}
-
-impl<T: Float> WithSimd for ToSlopes<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        by_activation!(self.0, A => {
-            for x in self.1 {
-                *x = A::slope::<S, T>(*x);
-            }
-        });
-    }
-}
-
-impl<T: Float> WithSimd for TimesSlope<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        by_activation!(self.0, A => {
-            for (d, y) in self.1.iter_mut().zip(self.2) {
-                *d *= A::slope_at_value::<S, T>(*y);
-            }
-        });
-    }
-}
-
-/// `f(x)`.
-struct Apply(Activation);
-
-#[derive(Clone, Copy)]
-struct Values<A>(std::marker::PhantomData<A>);
-
-impl<A: Pointwise, T: Float> Function<T, 1> for Values<A> {
-    const COST: usize = A::COST;
-
-    #[inline(always)]
-    fn call<S: Simd>(self, [x]: [T; 1]) -> T {
-        A::value::<S, T>(x)
-    }
-}
-
-impl Operation for Apply {
-    type Saved = ();
-
-    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        by_activation!(self.0, A => A::compose(inputs[0]))
-    }
-
-    fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
-        let x = inputs[0];
-        by_dtype!(x, T => {
-            let values = by_activation!(self.0, A => map(Values::<A>(std::marker::PhantomData), [&*host::<T>(x)?]));
-            Ok((Output::new(values, x.shape()), ()))
-        })
-    }
-
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        _: &Tensor,
-        (): &(),
-        gradient: &Tensor,
-        _: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![Some(
-            along(self.0, inputs[0], gradient)?.into_tensor()?,
-        )])
-    }
-}
-
-impl Tangent for Apply {
-    fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
-        let x = inputs[0];
-        let value = self.0.apply(x)?;
-        let tangent = match tangents[0] {
-            Some(tangent) => self.0.along(x, tangent)?,
-            None => x.zeros_like()?,
-        };
-        Ok((value, tangent))
-    }
-}
-
-/// `f'(x) v`: the derivative along v, itself differentiable.
-struct Along(Activation);
-
-#[derive(Clone, Copy)]
-struct Slopes<A>(std::marker::PhantomData<A>);
-
-impl<A: Pointwise, T: Float> Function<T, 2> for Slopes<A> {
-    const COST: usize = 2 * A::COST;
-
-    #[inline(always)]
-    fn call<S: Simd>(self, [x, v]: [T; 2]) -> T {
-        A::slope::<S, T>(x) * v
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Curvatures<A>(std::marker::PhantomData<A>);
-
-impl<A: Pointwise, T: Float> Function<T, 3> for Curvatures<A> {
-    const COST: usize = 2 * A::COST;
-
-    #[inline(always)]
-    fn call<S: Simd>(self, [x, v, g]: [T; 3]) -> T {
-        A::curvature::<S, T>(x) * v * g
-    }
-}
-
-fn along(activation: Activation, x: &Tensor, v: &Tensor) -> Result<Output> {
-    by_dtype!(x, T => {
-        let (x_values, v) = (host::<T>(x)?, host::<T>(v)?);
-        let values = by_activation!(activation, A => map(Slopes::<A>(std::marker::PhantomData), [&*x_values, &*v]));
-        Ok(Output::new(values, x.shape()))
-    })
-}
-
-impl Operation for Along {
-    type Saved = ();
-
-    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let slope = by_activation!(self.0, A => A::compose_slope(inputs[0]))?;
-        Ok(slope.mul(inputs[1])?)
-    }
-
-    fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
-        Ok((along(self.0, inputs[0], inputs[1])?, ()))
-    }
-
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        _: &Tensor,
-        (): &(),
-        gradient: &Tensor,
-        wanted: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let (x, v) = (inputs[0], inputs[1]);
-        by_dtype!(x, T => {
-            let in_x = || -> Result<Tensor> {
-                let (x_values, v, g) = (host::<T>(x)?, host::<T>(v)?, host::<T>(gradient)?);
-                let values = by_activation!(self.0, A => map(Curvatures::<A>(std::marker::PhantomData), [&*x_values, &*v, &*g]));
-                tensor(values, x.shape())
-            };
-            let in_v = || along(self.0, x, gradient)?.into_tensor();
-            Ok(vec![
-                wanted[0].then(in_x).transpose()?,
-                wanted[1].then(in_v).transpose()?,
-            ])
-        })
     }
 }

@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 
 use super::Sizes;
 use super::head::{BLOCK, Divide, Head};
-use crate::cpu::matmul::{Finish, Nothing, Right, Start, multiply};
+use crate::cpu::matmul::{Finish, Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
 use crate::cpu::{Buffer, Float, sums};
 
@@ -86,7 +86,7 @@ impl<T: Float> WithSimd for Backward<'_, T> {
                 self.dv,
                 e,
                 Start::Present,
-                &mut Nothing,
+                None,
             );
             let finish = &mut ScoreGradient {
                 weights: &weights,
@@ -101,19 +101,11 @@ impl<T: Float> WithSimd for Backward<'_, T> {
                 &mut scores,
                 m,
                 Start::Zero,
-                finish,
+                Some(finish),
             );
             let ds = Matrix::new(&scores, count, m);
             let dq = &mut self.dq[first * d..(first + count) * d];
-            multiply(
-                simd,
-                ds,
-                Right::Packed(&k_rows),
-                dq,
-                d,
-                Start::Zero,
-                &mut Nothing,
-            );
+            multiply(simd, ds, Right::Packed(&k_rows), dq, d, Start::Zero, None);
             // dK += dSᵀ Q
             block.fill(q);
             multiply(
@@ -123,7 +115,7 @@ impl<T: Float> WithSimd for Backward<'_, T> {
                 self.dk,
                 d,
                 Start::Present,
-                &mut Nothing,
+                None,
             );
         }
     }

@@ -47,7 +47,7 @@ impl<T: Float> WithSimd for Forward<'_, T> {
                 out,
                 e,
                 Start::Zero,
-                divide,
+                Some(divide),
             );
         }
     }

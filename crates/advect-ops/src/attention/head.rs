@@ -85,7 +85,7 @@ impl<'a, T: Float> Head<'a, T> {
             weights,
             m,
             Start::Zero,
-            finish,
+            Some(finish),
         );
     }
 }

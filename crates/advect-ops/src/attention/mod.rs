@@ -7,9 +7,8 @@ mod of_channels;
 
 use advect_core::{Error, Result, check, parallel};
 use candle_core::{DType, Tensor};
-use pulp::Arch;
 
-use crate::cpu::{Float, by_dtype, host, tensor};
+use crate::cpu::{Float, by_dtype, dispatch, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::softmax;
 use crate::{Dual, Value};
@@ -129,13 +128,21 @@ impl Sizes {
 
     /// Nanoseconds on one thread.
     fn time(&self) -> usize {
-        self.batch * self.heads * self.n * self.m * (self.d + self.e + 16) / 50
+        let sizes = [self.batch, self.heads, self.n, self.m];
+        let width = self.d.saturating_add(self.e).saturating_add(16);
+        (sizes.iter()).fold(width, |product, &n| product.saturating_mul(n)) / 50
     }
 }
 
 /// By candle's operations, in at least 32 bits.
 fn compose<V: Value>(q: &V, k: &V, v: &V, mask: Option<&V>) -> Result<V> {
     let dtype = q.primal().dtype();
+    let (queries, e) = (q.primal(), v.primal().dims()[3]);
+    if queries.elem_count() == 0 || e == 0 {
+        let [batch, heads, n] = [0, 1, 2].map(|dim| queries.dims()[dim]);
+        let none = Tensor::zeros((batch, heads, n, e), dtype, queries.device())?;
+        return Ok(V::constant(none));
+    }
     let wide = |x: &Tensor| match dtype {
         DType::F16 | DType::BF16 => Ok(x.to_dtype(DType::F32)?.contiguous()?),
         _ => Ok(x.contiguous()?),
@@ -164,13 +171,6 @@ impl Operation for Attention {
     type Saved = ();
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        if inputs[0].elem_count() == 0 || self.sizes.e == 0 {
-            let Sizes {
-                batch, heads, n, e, ..
-            } = self.sizes;
-            let shape = (batch, heads, n, e);
-            return Ok(Tensor::zeros(shape, inputs[0].dtype(), inputs[0].device())?);
-        }
         compose(inputs[0], inputs[1], inputs[2], inputs.get(3).copied())
     }
 
@@ -185,7 +185,7 @@ impl Operation for Attention {
                 head: Head::new(s, i, &q, &k, &v, mask.as_deref().zip(inputs.get(3).copied())),
                 out,
             }).collect();
-            parallel::each(tasks, s.time(), |task: Forward<'_, T>| Arch::new().dispatch(task));
+            parallel::each(tasks, s.time(), |task: Forward<'_, T>| dispatch(task));
             Ok((Output::new(out, (s.batch, s.heads, s.n, s.e)), ()))
         })
     }
@@ -218,7 +218,7 @@ impl Operation for Attention {
                     dv,
                 }
             }).collect();
-            parallel::each(tasks, 3 * s.time(), |task: Backward<'_, T>| Arch::new().dispatch(task));
+            parallel::each(tasks, 3 * s.time(), |task: Backward<'_, T>| dispatch(task));
             let mut out = vec![
                 Some(tensor(dq, inputs[0].shape())?),
                 Some(tensor(dk, inputs[1].shape())?),

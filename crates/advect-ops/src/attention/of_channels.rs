@@ -4,11 +4,10 @@ use std::ops::Range;
 
 use advect_core::{Error, Result, check, parallel};
 use candle_core::Tensor;
-use pulp::{Arch, Simd, WithSimd};
 
 use super::{Backward, Forward, Head, Sizes, attention};
 use crate::cpu::matrix::Matrix;
-use crate::cpu::{Buffer, Float, by_dtype, host, tensor};
+use crate::cpu::{Buffer, Float, by_dtype, dispatch, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
 
@@ -144,7 +143,7 @@ impl Operation for OfChannels {
             let tasks = out.chunks_exact_mut(d * n).enumerate();
             let tasks = tasks.map(|(i, out)| Values { head: self.head(i, &qkv), out }).collect();
             let time = self.sizes.time();
-            parallel::each(tasks, time, |task: Values<'_, T>| Arch::new().dispatch(task));
+            parallel::each(tasks, time, Values::make);
             Ok((Output::new(out, (batch, heads * d, n)), ()))
         })
     }
@@ -180,7 +179,7 @@ impl Operation for OfChannels {
                 }
             }
             let time = 3 * self.sizes.time();
-            parallel::each(tasks, time, |task: Gradients<'_, T>| Arch::new().dispatch(task));
+            parallel::each(tasks, time, Gradients::make);
             Ok(vec![Some(tensor(dx, inputs[0].shape())?)])
         })
     }
@@ -199,16 +198,13 @@ struct Values<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Float> WithSimd for Values<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+impl<T: Float> Values<'_, T> {
+    fn make(self) {
         let Sizes { n, d, .. } = self.head.sizes;
         let mut rows = Buffer::new(n * d);
         let head = self.head;
         let out = &mut rows;
-        Forward { head, out }.with_simd(simd);
+        dispatch(Forward { head, out });
         Matrix::new(&rows, n, d).transposed().copy_to(self.out);
     }
 }
@@ -221,11 +217,8 @@ struct Gradients<'a, T> {
     out: [&'a mut [T]; 3],
 }
 
-impl<T: Float> WithSimd for Gradients<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+impl<T: Float> Gradients<'_, T> {
+    fn make(self) {
         let Sizes { n, d, .. } = self.head.sizes;
         let mut rows = Buffer::zeros(5 * n * d);
         let (given, made) = rows.split_at_mut(2 * n * d);
@@ -237,15 +230,14 @@ impl<T: Float> WithSimd for Gradients<'_, T> {
         let (dq, rest) = made.split_at_mut(n * d);
         let (dk, dv) = rest.split_at_mut(n * d);
         let head = self.head;
-        let task = Backward {
+        dispatch(Backward {
             head,
             value,
             gradient,
             dq,
             dk,
             dv,
-        };
-        task.with_simd(simd);
+        });
         for (rows, out) in made.chunks_exact(n * d).zip(self.out) {
             Matrix::new(rows, n, d).transposed().copy_to(out);
         }

@@ -91,23 +91,20 @@ impl Convolution {
         for side in 0..2 {
             // All checked: such sizes may come from a file.
             let span = (kernel[side] - 1).checked_mul(self.dilation[side]);
+            let span = span.and_then(|span| span.checked_add(1));
             let padded =
                 (self.padding[side].checked_mul(2)).and_then(|p| p.checked_add(size[side]));
             let room = padded
                 .zip(span)
-                .and_then(|(padded, span)| padded.checked_sub(span + 1));
+                .and_then(|(padded, span)| padded.checked_sub(span));
             let Some(room) = room else {
                 let accepted = format!("images that a kernel of {kernel:?} fits with {self:?}");
                 return Err(Error::shape("x", x.dims(), accepted));
             };
             out[side] = room / self.stride[side] + 1;
         }
-        let pixels = out[0].checked_mul(out[1]);
-        let values = (weight.dims()[0].checked_mul(batch)).zip(pixels);
-        if values.is_none_or(|(planes, pixels)| planes.checked_mul(pixels).is_none()) {
-            let accepted = format!("images whose values with {self:?} can be counted");
-            return Err(Error::shape("x", x.dims(), accepted));
-        }
+        let shape = [batch, weight.dims()[0], out[0], out[1]];
+        check::memory("convolution", &shape, x.dtype())?;
         Ok(Geometry {
             batch,
             groups,
@@ -128,7 +125,8 @@ impl Convolution {
 /// the edges are 0.
 ///
 /// On the CPU it is a product of matrices of which one is made by blocks, or, for kernels of 3 × 3 by steps of one with 16 channels or more on
-/// either side, Winograd's algorithm, which sums pixels of a tile of 6 × 6: one that is infinite makes the whole tile NaN. Elsewhere it is candle's, with
+/// either side, Winograd's algorithm, which sums pixels of a tile of 6 × 6, with factors. Where such sums overflow, or one pixel is NaN, the image is made again by
+/// the sums above, at their cost. Elsewhere it is candle's, with
 /// gradients made of convolutions and products of matrices (candle's own are several times slower, and fail for some sizes). 16 bits are
 /// summed in f32.
 ///
@@ -145,7 +143,8 @@ impl Convolution {
 /// ```
 ///
 /// # Errors
-/// [`Error`] naming the argument whose shape, dtype or device does not fit; [`Error::Range`] for strides, dilations or groups of 0.
+/// [`Error`] naming the argument whose shape, dtype or device does not fit; [`Error::Range`] for strides, dilations or groups of 0, or
+/// more values than the memory holds.
 pub fn conv2d<V: Value>(
     x: &V,
     weight: &Tensor,

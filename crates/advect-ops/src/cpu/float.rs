@@ -33,11 +33,13 @@ pub(crate) trait Float:
     const DTYPE: DType;
     const ZERO: Self;
     const ONE: Self;
+    const MIN_POSITIVE: Self;
 
     fn of(x: f64) -> Self;
     fn to_f64(self) -> f64;
     fn root(self) -> Self;
     fn magnitude(self) -> Self;
+    fn finite(self) -> bool;
 
     fn shelf() -> &'static Shelf<Self>;
     fn lanes<S: Simd>() -> usize;
@@ -71,6 +73,7 @@ macro_rules! float {
             const DTYPE: DType = DType::$variant;
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const MIN_POSITIVE: Self = $type::MIN_POSITIVE;
 
             #[inline(always)]
             fn of(x: f64) -> Self {
@@ -87,6 +90,10 @@ macro_rules! float {
             #[inline(always)]
             fn magnitude(self) -> Self {
                 self.abs()
+            }
+            #[inline(always)]
+            fn finite(self) -> bool {
+                self.is_finite()
             }
             fn shelf() -> &'static Shelf<Self> {
                 static SHELF: Shelf<$type> = Shelf::new();

@@ -6,8 +6,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::Float;
 use super::matrix::{DEPTH, Matrix, PANEL, Packed};
+use super::{Float, vectorize};
 
 /// Rows of A that a tile takes where there are 32 registers.
 pub(crate) const ROWS: usize = 8;
@@ -19,12 +19,40 @@ pub(crate) trait Finish<T> {
     fn rows<S: Simd>(&mut self, simd: S, first: usize, rows: &mut [T]);
 }
 
-/// Leaves rows as they are.
-pub(crate) struct Nothing;
+/// [`Finish`] for one instruction set, in a function of its own: products call it without knowing its type, so that
+/// they are compiled once.
+pub(crate) trait FinishOn<S, T> {
+    /// As [`Finish::rows`].
+    fn call(&mut self, simd: S, first: usize, rows: &mut [T]);
+}
 
-impl<T> Finish<T> for Nothing {
+impl<S: Simd, T: Float, F: Finish<T>> FinishOn<S, T> for F {
+    fn call(&mut self, simd: S, first: usize, rows: &mut [T]) {
+        let finish = self;
+        vectorize(
+            simd,
+            Call {
+                finish,
+                first,
+                rows,
+            },
+        );
+    }
+}
+
+struct Call<'a, F, T> {
+    finish: &'a mut F,
+    first: usize,
+    rows: &'a mut [T],
+}
+
+impl<T: Float, F: Finish<T>> WithSimd for Call<'_, F, T> {
+    type Output = ();
+
     #[inline(always)]
-    fn rows<S: Simd>(&mut self, _: S, _: usize, _: &mut [T]) {}
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.finish.rows(simd, self.first, self.rows);
+    }
 }
 
 /// What a product is added to.
@@ -85,7 +113,7 @@ const NEAR: usize = 512;
 
 /// `C = A B + start`, where `start` is what C holds, or a row that is added to all rows; C's rows are `stride` apart. `finish` gets
 /// at most [`ROWS`] rows at a time.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn multiply<S: Simd, T: Float>(
     simd: S,
     a: Matrix<'_, T>,
@@ -93,7 +121,7 @@ pub(crate) fn multiply<S: Simd, T: Float>(
     c: &mut [T],
     stride: usize,
     from: Start<'_, T>,
-    finish: &mut impl Finish<T>,
+    mut finish: Option<&mut dyn FinishOn<S, T>>,
 ) {
     let (inner, columns) = (b.inner(), b.columns());
     assert!(a.columns == inner && stride >= columns);
@@ -107,7 +135,9 @@ pub(crate) fn multiply<S: Simd, T: Float>(
                 Start::Row(start) => row[..columns].copy_from_slice(start),
                 Start::Present => {}
             }
-            finish.rows(simd, i, row);
+            if let Some(finish) = &mut finish {
+                finish.call(simd, i, row);
+            }
         }
         return;
     }
@@ -122,41 +152,48 @@ pub(crate) fn multiply<S: Simd, T: Float>(
             let c = &mut c[..end];
             let offset = i * a.row_stride + start * a.column_stride;
             let from = if start > 0 { Start::Present } else { from };
-            let range = start..start + depth;
-            if a.column_stride == 1 {
-                let (values, stride_of_a) = (&a.values[offset..], a.row_stride);
-                let a = Rows::<false, T>::new(values, stride_of_a);
-                simd.vectorize(Block {
-                    a,
-                    rows,
-                    b,
-                    inner: range,
-                    c,
-                    stride,
-                    from,
-                });
+            let inner = start..start + depth;
+            let (values, step) = if a.column_stride == 1 {
+                (&a.values[offset..], a.row_stride)
+            } else if a.row_stride == 1 && a.column_stride * size_of::<T>() <= NEAR {
+                (&a.values[offset..], a.column_stride)
             } else {
-                let near = a.row_stride == 1 && a.column_stride * size_of::<T>() <= NEAR;
-                let (values, stride_of_a) = match near {
-                    true => (&a.values[offset..], a.column_stride),
-                    false => {
-                        pack_rows(&a, i, rows, start, depth, &mut packed);
-                        (&packed[..], ROWS)
-                    }
-                };
-                let a = Rows::<true, T>::new(values, stride_of_a);
-                simd.vectorize(Block {
-                    a,
-                    rows,
-                    b,
-                    inner: range,
-                    c,
-                    stride,
-                    from,
-                });
+                pack_rows(&a, i, rows, start, depth, &mut packed);
+                (&packed[..], ROWS)
+            };
+            if a.column_stride == 1 {
+                let a = Rows::<false, T>::new(values, step);
+                vectorize(
+                    simd,
+                    Block {
+                        a,
+                        rows,
+                        b,
+                        inner,
+                        c,
+                        stride,
+                        from,
+                    },
+                );
+            } else {
+                let a = Rows::<true, T>::new(values, step);
+                vectorize(
+                    simd,
+                    Block {
+                        a,
+                        rows,
+                        b,
+                        inner,
+                        c,
+                        stride,
+                        from,
+                    },
+                );
             }
-            if start + depth == inner {
-                finish.rows(simd, i, c);
+            if start + depth == a.columns
+                && let Some(finish) = &mut finish
+            {
+                finish.call(simd, i, c);
             }
             i += rows;
         }
@@ -241,11 +278,6 @@ impl<const SIDE_BY_SIDE: bool, T: Float> WithSimd for Block<'_, '_, SIDE_BY_SIDE
             stride,
             from,
         } = self;
-        let most = if S::REGISTER_COUNT >= 32 {
-            ROWS
-        } else {
-            ROWS / 2
-        };
         let depth = inner.len();
         for first in (0..b.columns()).step_by(PANEL) {
             let panel = b.panel(inner.start, depth, first);
@@ -258,27 +290,38 @@ impl<const SIDE_BY_SIDE: bool, T: Float> WithSimd for Block<'_, '_, SIDE_BY_SIDE
             let mut i = 0;
             while i < rows {
                 let (a, c) = (a.from(i), &mut c[i * stride + first..]);
-                // As few tiles as there can be.
                 macro_rules! tile {
-                    ($rows:literal) => {{
-                        if width <= T::lanes::<S>() {
-                            tile::<S, T, $rows, 1, SIDE_BY_SIDE>(
-                                simd, a, panel, depth, &start, c, stride, width, add,
-                            );
-                        } else {
-                            tile::<S, T, $rows, 2, SIDE_BY_SIDE>(
-                                simd, a, panel, depth, &start, c, stride, width, add,
-                            );
-                        }
+                    ($rows:literal, $vectors:literal) => {{
+                        tile::<S, T, $rows, $vectors, SIDE_BY_SIDE>(
+                            simd, a, panel, depth, &start, c, stride, width, add,
+                        );
                         i += $rows;
                     }};
                 }
-                match (rows - i).min(most) {
-                    8.. => tile!(8),
-                    4..8 => tile!(4),
-                    3 => tile!(3),
-                    2 => tile!(2),
-                    _ => tile!(1),
+                // As few tiles as there can be. (All conditions but the sizes are known to the compiler, which makes
+                // only the tiles that an instruction set has registers for.)
+                let many = S::REGISTER_COUNT >= 32;
+                if S::IS_SCALAR {
+                    match rows - i {
+                        4.. => tile!(4, 2),
+                        _ => tile!(1, 2),
+                    }
+                } else if width <= T::lanes::<S>() {
+                    match rows - i {
+                        8.. if many => tile!(8, 1),
+                        4.. => tile!(4, 1),
+                        3 => tile!(3, 1),
+                        2 => tile!(2, 1),
+                        _ => tile!(1, 1),
+                    }
+                } else {
+                    match rows - i {
+                        8.. if many => tile!(8, 2),
+                        4.. => tile!(4, 2),
+                        3 => tile!(3, 2),
+                        2 => tile!(2, 2),
+                        _ => tile!(1, 2),
+                    }
                 }
             }
         }
@@ -352,26 +395,31 @@ fn tile<S: Simd, T: Float, const R: usize, const V: usize, const SIDE_BY_SIDE: b
             });
         }
         let valid = group.min(width - first);
-        unrolled!(I < R => {
-            let row = &mut c[I * stride + first..][..valid];
-            if valid == group {
+        if valid == group {
+            unrolled!(I < R => {
+                let row = &mut c[I * stride + first..][..group];
                 let row = T::vectors_mut::<S>(row).0;
                 let add_to = |out, sum| if add { T::plus(simd, out, sum) } else { sum };
                 row[0] = add_to(row[0], sums[I][0]);
                 if V > 1 {
                     row[1] = add_to(row[1], sums[I][1]);
                 }
-            } else {
-                let mut whole = [T::ZERO; PANEL];
-                let vectors = T::vectors_mut::<S>(&mut whole).0;
-                vectors[0] = sums[I][0];
-                if V > 1 {
-                    vectors[1] = sums[I][1];
-                }
-                for (out, sum) in row.iter_mut().zip(whole) {
-                    *out = if add { *out + sum } else { sum };
-                }
+            });
+            continue;
+        }
+        let mut whole = [[T::ZERO; PANEL]; R];
+        unrolled!(I < R => {
+            let vectors = T::vectors_mut::<S>(&mut whole[I]).0;
+            vectors[0] = sums[I][0];
+            if V > 1 {
+                vectors[1] = sums[I][1];
             }
         });
+        for (i, whole) in whole.iter().enumerate() {
+            let row = &mut c[i * stride + first..][..valid];
+            for (out, sum) in row.iter_mut().zip(whole) {
+                *out = if add { *out + *sum } else { *sum };
+            }
+        }
     }
 }

@@ -41,7 +41,6 @@ impl<'a, T: Float> Matrix<'a, T> {
     }
 
     /// Writes it out row by row.
-    #[inline(always)]
     pub(crate) fn copy_to(self, out: &mut [T]) {
         const SIDE: usize = 16;
         assert!(out.len() >= self.rows * self.columns);

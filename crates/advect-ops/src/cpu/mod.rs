@@ -7,7 +7,6 @@
 mod buffer;
 pub(crate) mod convolution;
 mod dots;
-pub(crate) mod elementwise;
 mod float;
 mod host;
 pub(crate) mod in_place;
@@ -17,7 +16,9 @@ pub(crate) mod matmul;
 pub(crate) mod matrix;
 mod squares;
 pub(crate) mod sums;
+mod vectorize;
 
 pub(crate) use buffer::{Buffer, Unwritten, fill, keep_memory};
 pub(crate) use float::Float;
 pub(crate) use host::{Host, by_dtype, fits, host, hosts, tensor};
+pub(crate) use vectorize::{dispatch, vectorize};

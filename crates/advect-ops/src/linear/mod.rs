@@ -138,6 +138,7 @@ fn perceptron<V: Value>(
 
 /// Checks a layer's parameters. Returns the number of inputs.
 fn check_weight(weight: &Tensor, bias: Option<&Tensor>) -> Result<usize> {
+    check::float("weight", weight)?;
     let &[outputs, inputs] = weight.dims() else {
         return Err(Error::shape("weight", weight.dims(), "(outputs, inputs)"));
     };

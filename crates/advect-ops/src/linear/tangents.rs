@@ -7,7 +7,7 @@ use super::{Layers, joined, perceptron};
 use crate::cpu::layers::{self, Layer, Part};
 use crate::cpu::{self, Float, by_dtype, host, tensor};
 use crate::graph::tracks;
-use crate::operation::{Tangent, apply};
+use crate::operation::{Tangent, apply, contiguous};
 use crate::{Activation, Dual, Value};
 
 /// The value of [`mlp`](crate::mlp) and its derivatives along several directions of the first part; the other parts don't change.
@@ -125,9 +125,7 @@ impl Layers {
         inputs: &[&Tensor],
         directions: &[Vec<Option<&Tensor>>],
     ) -> Result<(Tensor, Vec<Tensor>)> {
-        let contiguous = |x: &&Tensor| x.contiguous();
-        let inputs: candle_core::Result<Vec<Tensor>> = inputs.iter().map(contiguous).collect();
-        let inputs = inputs?;
+        let inputs = contiguous(inputs)?;
         let inputs: Vec<&Tensor> = inputs.iter().collect();
         let mut given = Vec::with_capacity(directions.len());
         for direction in directions {

@@ -1,12 +1,12 @@
 //! A step of AdamW (Loshchilov and Hutter 2019, algorithm 2) in one pass.
 
-use advect_core::{Result, check, parallel};
-use candle_core::{Tensor, Var};
-use pulp::{Arch, Simd, WithSimd};
+use advect_core::{Error, Result, check, parallel};
+use candle_core::{DType, Tensor, Var};
+use pulp::{Simd, WithSimd};
 
-use super::{PIECE, apart, in_place};
+use super::{PIECE, apart, apart_from_itself, in_place, share_memory};
 use crate::cpu::in_place::with_slices;
-use crate::cpu::{Float, by_dtype, host};
+use crate::cpu::{Float, by_dtype, dispatch, host};
 
 /// The numbers of one step of [`adamw`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,7 +41,8 @@ pub struct AdamWRates {
 /// ```
 ///
 /// # Errors
-/// [`Error`](advect_core::Error) naming the argument that is not like the value; then nothing has changed.
+/// [`Error::DType`] unless the value is f32 or f64 (16 bits hold neither ε nor small second moments), [`Error`] naming the
+/// argument that is not like the value, [`Error::Range`] for a variable given twice; then nothing has changed.
 pub fn adamw(
     value: &Var,
     first: &Var,
@@ -49,10 +50,30 @@ pub fn adamw(
     gradient: &Tensor,
     rates: &AdamWRates,
 ) -> Result<()> {
+    if !matches!(value.dtype(), DType::F32 | DType::F64) {
+        return Err(Error::dtype("value", value.dtype(), "f32 or f64"));
+    }
     let gradient = gradient.detach();
     check::alike("gradient", &gradient, "value", value)?;
     check::alike("first", first, "value", value)?;
     check::alike("second", second, "value", value)?;
+    if value.elem_count() == 0 {
+        return Ok(());
+    }
+    for (name, var) in [("value", value), ("first", first), ("second", second)] {
+        apart_from_itself(name, var)?;
+    }
+    // Each is locked for writing while the others are.
+    let twice = |name, of: &str| {
+        let given = format!("the variable that is the {of}, too,");
+        Err(Error::range(name, given, "a variable of its own"))
+    };
+    match () {
+        () if share_memory(value, first) => return twice("first", "value"),
+        () if share_memory(value, second) => return twice("second", "value"),
+        () if share_memory(first, second) => return twice("second", "first"),
+        () => {}
+    }
     if !in_place(&[value, first, second]) {
         return compose(value, first, second, &gradient, rates);
     }
@@ -64,7 +85,7 @@ pub fn adamw(
                 .zip(second.chunks_mut(PIECE).zip(gradient.chunks(PIECE)))
                 .map(|((value, first), (second, gradient))| Update { value, first, second, gradient, rates })
                 .collect();
-            parallel::each(tasks, gradient.len(), |task: Update<'_, T>| Arch::new().dispatch(task));
+            parallel::each(tasks, gradient.len(), |task: Update<'_, T>| dispatch(task));
             Ok(())
         })
     })

@@ -1,12 +1,12 @@
 //! A step of an exponential moving average.
 
-use advect_core::{Result, check, parallel};
+use advect_core::{Result, check, parallel, shape};
 use candle_core::Var;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
-use super::{PIECE, apart, in_place};
+use super::{PIECE, apart, apart_from_itself, in_place};
 use crate::cpu::in_place::with_slices;
-use crate::cpu::{Float, by_dtype, host};
+use crate::cpu::{Float, by_dtype, dispatch, host};
 
 /// `average ← average + (1 − decay) (value − average)`, in place.
 ///
@@ -22,14 +22,23 @@ use crate::cpu::{Float, by_dtype, host};
 /// ```
 ///
 /// # Errors
-/// [`Error`](advect_core::Error) naming `value` if it is not like the average.
+/// [`Error`](advect_core::Error) naming `value` if it is not like the average, or `average` unless it is a float.
 pub fn average(average: &Var, value: &Var, decay: f64) -> Result<()> {
+    check::float("average", average)?;
     check::alike("value", value, "average", average)?;
+    if average.elem_count() == 0 {
+        return Ok(());
+    }
+    apart_from_itself("average", average)?;
     let source = apart(value.as_detached_tensor(), &[average])?;
     if !in_place(&[average, value]) {
-        let old = average.as_detached_tensor();
+        // Rounded once: in 16 bits a small step would be lost twice.
+        let (old, source) = (
+            shape::wide(&average.as_detached_tensor())?,
+            shape::wide(&source)?,
+        );
         let step = ((source - &old)? * (1.0 - decay))?;
-        return Ok(average.set(&(old + step)?)?);
+        return Ok(average.set(&(old + step)?.to_dtype(average.dtype())?)?);
     }
     by_dtype!(source, T => {
         let value = host::<T>(&source)?;
@@ -37,7 +46,7 @@ pub fn average(average: &Var, value: &Var, decay: f64) -> Result<()> {
             let tasks = (average.chunks_mut(PIECE).zip(value.chunks(PIECE)))
                 .map(|(average, value)| Step { average, value, weight: T::of(1.0 - decay) })
                 .collect();
-            parallel::each(tasks, value.len() / 2, |task: Step<'_, T>| Arch::new().dispatch(task));
+            parallel::each(tasks, value.len() / 2, |task: Step<'_, T>| dispatch(task));
             Ok(())
         })
     })

@@ -1,11 +1,11 @@
 //! The global norm of gradients, and their scaling.
 
-use advect_core::{Result, parallel};
+use advect_core::{Result, check, parallel};
 use candle_core::{DType, Tensor};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::PIECE;
-use crate::cpu::{self, Float, by_dtype, host, sums};
+use crate::cpu::{self, Float, by_dtype, dispatch, host, sums};
 
 /// The Euclidean norm of all elements of all tensors together. Squares are summed in f64: in a narrower dtype they
 /// overflow or vanish long before the elements do.
@@ -22,30 +22,61 @@ use crate::cpu::{self, Float, by_dtype, host, sums};
 /// ```
 ///
 /// # Errors
-/// Those of candle.
+/// [`Error::DType`](advect_core::Error::DType) for a tensor that is no float.
 pub fn norm(tensors: &[&Tensor]) -> Result<f64> {
-    let mut total = 0.0;
-    for x in tensors {
-        total += squares(x)?;
+    let total = |factor: f64| -> Result<f64> {
+        let mut total = 0.0;
+        for x in tensors {
+            total += squares(x, factor)?;
+        }
+        Ok(total)
+    };
+    let squares = total(1.0)?;
+    if (f64::MIN_POSITIVE..=f64::MAX).contains(&squares) {
+        return Ok(squares.sqrt());
     }
-    Ok(total.sqrt())
+    // Squares of f64 overflow or vanish, too: those of the elements over the largest don't.
+    let largest = tensors.iter().map(|x| largest(x));
+    let largest = largest.collect::<Result<Vec<f64>>>()?;
+    let largest = largest.into_iter().fold(0.0, f64::max);
+    if squares.is_nan() || largest == 0.0 || largest.is_infinite() {
+        return Ok(squares.sqrt());
+    }
+    let unit = largest.max(1e-300);
+    Ok(total(1.0 / unit)?.sqrt() * unit)
 }
 
-fn squares(x: &Tensor) -> Result<f64> {
+/// The largest magnitude.
+fn largest(x: &Tensor) -> Result<f64> {
+    match x.elem_count() {
+        0 => Ok(0.0),
+        _ => Ok(x
+            .detach()
+            .to_dtype(DType::F64)?
+            .abs()?
+            .max_all()?
+            .to_scalar()?),
+    }
+}
+
+/// The sum of the squares of all elements times a factor.
+fn squares(x: &Tensor, factor: f64) -> Result<f64> {
+    check::float("tensors", x)?;
     let x = x.detach();
     if !cpu::fits(&[&x]) {
-        return Ok(x.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar()?);
+        let x = (x.to_dtype(DType::F64)? * factor)?;
+        return Ok(x.sqr()?.sum_all()?.to_scalar()?);
     }
     let x = x.contiguous()?;
     by_dtype!(x, T => {
         let x = host::<T>(&x)?;
         Ok(parallel::sum(x.len(), PIECE, x.len() / 4, |range| {
-            Arch::new().dispatch(Squares(&x[range]))
+            dispatch(Squares(&x[range], factor))
         }))
     })
 }
 
-struct Squares<'a, T>(&'a [T]);
+struct Squares<'a, T>(&'a [T], f64);
 
 impl<T: Float> WithSimd for Squares<'_, T> {
     type Output = f64;
@@ -53,7 +84,7 @@ impl<T: Float> WithSimd for Squares<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> f64 {
         sums::sum(self.0, 0f64, |x| {
-            let x = x.to_f64();
+            let x = x.to_f64() * self.1;
             x * x
         })
     }
@@ -62,7 +93,7 @@ impl<T: Float> WithSimd for Squares<'_, T> {
 /// `factor · x`, outside of any graph.
 ///
 /// # Errors
-/// Those of candle.
+/// [`Error::DType`](advect_core::Error::DType) unless x is a float.
 pub fn scale(x: &Tensor, factor: f64) -> Result<Tensor> {
     crate::combine(&[(advect_core::Coefficient::Shared(factor), &x.detach())])
 }

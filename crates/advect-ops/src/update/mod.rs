@@ -8,7 +8,7 @@ pub use adamw::{AdamWRates, adamw};
 pub use average::average;
 pub use gradients::{norm, scale};
 
-use advect_core::Result;
+use advect_core::{Error, Result};
 use candle_core::{Tensor, Var};
 
 use crate::cpu;
@@ -18,14 +18,27 @@ fn in_place(tensors: &[&Tensor]) -> bool {
     cpu::fits(tensors) && tensors.iter().all(|x| x.is_contiguous())
 }
 
-/// A contiguous tensor that does not lie in the memory of variables which are about to be locked; a copy if it did.
-fn apart(x: Tensor, variables: &[&Var]) -> Result<Tensor> {
+/// Accepts a variable each of whose elements has a place of its own.
+fn apart_from_itself(argument: &'static str, var: &Var) -> Result<()> {
+    if var.layout().has_internal_overlap() {
+        let given = format!("a variable with strides {:?}", var.stride());
+        return Err(Error::range(argument, given, "a place for each element"));
+    }
+    Ok(())
+}
+
+/// Whether two tensors lie in one storage.
+fn share_memory(x: &Tensor, y: &Tensor) -> bool {
     let address = |x: &Tensor| {
         let (storage, _) = x.storage_and_layout();
         std::ptr::from_ref(&*storage).addr()
     };
-    let mine = address(&x);
-    if x.is_contiguous() && variables.iter().all(|var| address(var) != mine) {
+    address(x) == address(y)
+}
+
+/// A contiguous tensor that does not lie in the memory of variables which are about to be locked; a copy if it did.
+fn apart(x: Tensor, variables: &[&Var]) -> Result<Tensor> {
+    if x.is_contiguous() && !variables.iter().any(|var| share_memory(var, &x)) {
         return Ok(x);
     }
     Ok(x.force_contiguous()?)

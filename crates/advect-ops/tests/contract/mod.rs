@@ -28,21 +28,41 @@ pub(crate) fn inputs(shapes: &[&[usize]]) -> Vec<Tensor> {
         .collect()
 }
 
-/// The same elements elsewhere: an offset, and strides that are not those of a contiguous tensor.
-pub(crate) fn views(x: &Tensor) -> Vec<Tensor> {
+/// A tensor and how another one, with strides of its own, is seen in it.
+pub(crate) struct View {
+    pub(crate) base: Tensor,
+    pub(crate) see: Box<dyn Fn(&Tensor) -> Tensor>,
+}
+
+impl View {
+    fn new(base: Tensor, see: impl Fn(&Tensor) -> Tensor + 'static) -> Self {
+        let (base, see) = (base.force_contiguous().unwrap(), Box::new(see));
+        View { base, see }
+    }
+}
+
+/// A tensor as a part of a larger one, transposed, permuted, and, with other elements, repeated along a dimension.
+pub(crate) fn views(x: &Tensor) -> Vec<View> {
     let mut views = Vec::new();
     if x.elem_count() == 0 {
         return views;
     }
+    let dims = x.dims().to_vec();
     for dim in 0..x.rank() {
         let one = x.narrow(dim, 0, 1).unwrap();
         let wide = Tensor::cat(&[&one, x, &one, &one], dim).unwrap();
-        views.push(wide.narrow(dim, 1, x.dims()[dim]).unwrap());
+        let count = dims[dim];
+        views.push(View::new(wide, move |x| x.narrow(dim, 1, count).unwrap()));
+        let dims = dims.clone();
+        views.push(View::new(one, move |x| x.broadcast_as(&dims[..]).unwrap()));
     }
-    if x.rank() > 1 {
-        let swapped = x.transpose(0, x.rank() - 1).unwrap();
-        let swapped = swapped.force_contiguous().unwrap();
-        views.push(swapped.transpose(0, x.rank() - 1).unwrap());
+    if let Some(last) = x.rank().checked_sub(1).filter(|&last| last > 0) {
+        let swapped = x.transpose(0, last).unwrap();
+        views.push(View::new(swapped, move |x| x.transpose(0, last).unwrap()));
+        let forwards: Vec<usize> = (0..=last).map(|dim| (dim + 1) % (last + 1)).collect();
+        let back: Vec<usize> = (0..=last).map(|dim| (dim + last) % (last + 1)).collect();
+        let turned = x.permute(forwards).unwrap();
+        views.push(View::new(turned, move |x| x.permute(back.clone()).unwrap()));
     }
     views
 }
@@ -79,8 +99,10 @@ pub(crate) fn check_values(case: &impl Case, inputs: &[Tensor], slack: f64) {
     for (i, x) in inputs.iter().enumerate() {
         for view in views(x) {
             let mut inputs = inputs.to_vec();
-            inputs[i] = view;
-            assert_close(&case.run(&inputs).unwrap(), &ours, 0.0, 0.0);
+            inputs[i] = (view.see)(&view.base);
+            let from_view = case.run(&inputs).unwrap();
+            inputs[i] = inputs[i].force_contiguous().unwrap();
+            assert_close(&from_view, &case.run(&inputs).unwrap(), 0.0, 0.0);
         }
     }
 }
@@ -90,8 +112,42 @@ fn weighted(y: &Tensor) -> Result<Tensor> {
     Ok((y * normal(99, y.dims()))?.sum_all()?)
 }
 
-/// Gradients, derivatives along a direction, and gradients of those, against finite differences.
+/// Gradients and derivatives along a direction from views, against those from copies of them.
+pub(crate) fn check_views(case: &impl Case, inputs: &[Tensor]) {
+    for (i, x) in inputs.iter().enumerate() {
+        for view in views(x) {
+            let var = Var::from_tensor(&view.base).unwrap();
+            let seen = (view.see)(var.as_tensor());
+            let with = |x: &Tensor| {
+                let mut inputs = inputs.to_vec();
+                inputs[i] = x.clone();
+                inputs
+            };
+            let gradient = |x: &Tensor| {
+                let y = weighted(&case.run(&with(x)).unwrap()).unwrap();
+                y.backward().unwrap().get(&var).unwrap().clone()
+            };
+            let copy = seen.contiguous().unwrap();
+            assert_close(&gradient(&seen), &gradient(&copy), 0.0, 1e-14);
+            // Along a direction that is such a view, too.
+            let seen = (view.see)(&view.base);
+            let along = |x: &Tensor, dx: &Tensor| {
+                let constant = |x: Tensor| Dual::constant(x);
+                let mut duals: Vec<Dual> = inputs.iter().cloned().map(constant).collect();
+                duals[i] = Dual::new(x.clone(), dx.clone()).unwrap();
+                case.run(&duals).unwrap().into_parts().unwrap()
+            };
+            let copy = seen.force_contiguous().unwrap();
+            let (ours, expected) = (along(&seen, &seen), along(&copy, &copy));
+            assert_close(&ours.0, &expected.0, 0.0, 0.0);
+            assert_close(&ours.1, &expected.1, 0.0, 1e-14);
+        }
+    }
+}
+
+/// Gradients, derivatives along a direction, and gradients of those, against finite differences, and from views.
 pub(crate) fn check_derivatives(case: &impl Case, inputs: &[Tensor]) {
+    check_views(case, inputs);
     let vars: Vec<Var> = inputs
         .iter()
         .map(|x| Var::from_tensor(x).unwrap())

@@ -1,12 +1,14 @@
 //! From images to images.
 
+use std::ops::Range;
+
 use advect_core::parallel;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::{Geometry, winograd};
-use crate::cpu::Float;
-use crate::cpu::matmul::{Nothing, Right, Start, multiply};
+use crate::cpu::matmul::{Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
+use crate::cpu::{Float, dispatch};
 
 /// What a value is added to.
 #[derive(Clone, Copy, Default)]
@@ -55,24 +57,47 @@ pub(crate) fn forward<T: Float>(
     weight: &[T],
     begin: Begin<'_, T>,
 ) -> Vec<T> {
+    let mut y = vec![T::ZERO; g.batch * g.groups * g.outputs * g.positions()];
     if winograd::fits(g) {
-        return winograd::values(g, x, weight, begin);
+        // What has overflowed is made again.
+        for image in winograd::values(g, x, weight, begin, &mut y) {
+            direct(g, x, weight, begin, image..image + 1, &mut y);
+        }
+    } else {
+        direct(g, x, weight, begin, 0..g.batch, &mut y);
+    }
+    y
+}
+
+/// Writes the value of some images by the sums that define it.
+fn direct<T: Float>(
+    g: &Geometry,
+    x: &[T],
+    weight: &[T],
+    begin: Begin<'_, T>,
+    images: Range<usize>,
+    y: &mut [T],
+) {
+    if y.is_empty() {
+        return;
     }
     let (positions, depth) = (g.positions(), g.depth());
-    let mut y = vec![T::ZERO; g.batch * g.groups * g.outputs * positions];
-    if y.is_empty() {
-        return y;
-    }
+    let g = &Geometry {
+        batch: images.len(),
+        ..*g
+    };
     let time = g.time::<T>();
     // Few images are divided by their channels, too; each part packs for itself.
-    let images = g.batch * g.groups;
     let parts = match parallel::worthwhile(time) {
-        true => (2 * parallel::threads()).div_ceil(images),
+        true => (2 * parallel::threads()).div_ceil(g.batch * g.groups),
         false => 1,
     };
     let rows = g.outputs.div_ceil(parts).next_multiple_of(8).min(g.outputs);
     let mut tasks = Vec::new();
-    for (image, y) in y.chunks_exact_mut(g.outputs * positions).enumerate() {
+    let places = (y.chunks_exact_mut(g.outputs * positions).enumerate())
+        .take(images.end * g.groups)
+        .skip(images.start * g.groups);
+    for (image, y) in places {
         let group = image % g.groups;
         for (part, y) in y.chunks_mut(rows * positions).enumerate() {
             let first = group * g.outputs + part * rows;
@@ -87,10 +112,7 @@ pub(crate) fn forward<T: Float>(
             });
         }
     }
-    parallel::each(tasks, time, |task: Forward<'_, T>| {
-        Arch::new().dispatch(task)
-    });
-    y
+    parallel::each(tasks, time, |task: Forward<'_, T>| dispatch(task));
 }
 
 /// Some channels of an image.
@@ -122,7 +144,7 @@ impl<T: Float> WithSimd for Forward<'_, T> {
                 g.see(self.x, k, first + columns.start..first + columns.end, out);
             });
             let (right, y) = (Right::Packed(&packed), &mut self.y[first..]);
-            multiply(simd, self.weight, right, y, positions, start, &mut Nothing);
+            multiply(simd, self.weight, right, y, positions, start, None);
         }
     }
 }

@@ -3,23 +3,45 @@
 use std::ops::Range;
 
 use advect_core::parallel;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::{Geometry, winograd};
-use crate::cpu::matmul::{Nothing, Right, Start, multiply};
+use crate::cpu::matmul::{Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
-use crate::cpu::{Buffer, Float, sums};
+use crate::cpu::{Buffer, Float, dispatch, sums};
 
 /// The gradient of the images, given that of the value.
 pub(crate) fn input_gradient<T: Float>(g: &Geometry, weight: &[T], gradient: &[T]) -> Vec<T> {
-    if winograd::fits(g) {
-        return winograd::input_gradient(g, weight, gradient);
-    }
-    let (positions, depth) = (g.positions(), g.depth());
     let mut dx = vec![T::ZERO; g.batch * g.groups * g.inputs * g.area()];
-    if dx.is_empty() || positions == 0 {
-        return dx;
+    if winograd::fits(g) {
+        // What has overflowed is made again.
+        let size = g.inputs * g.area();
+        for image in winograd::input_gradient(g, weight, gradient, &mut dx) {
+            dx[image * size..][..size].fill(T::ZERO);
+            direct_input_gradient(g, weight, gradient, image..image + 1, &mut dx);
+        }
+    } else {
+        direct_input_gradient(g, weight, gradient, 0..g.batch, &mut dx);
     }
+    dx
+}
+
+/// Adds the gradient of some images by the sums that define it.
+fn direct_input_gradient<T: Float>(
+    g: &Geometry,
+    weight: &[T],
+    gradient: &[T],
+    images: Range<usize>,
+    dx: &mut [T],
+) {
+    let (positions, depth) = (g.positions(), g.depth());
+    if dx.is_empty() || positions == 0 {
+        return;
+    }
+    let g = &Geometry {
+        batch: images.len(),
+        ..*g
+    };
     let time = g.time::<T>();
     let parts = match parallel::worthwhile(time) {
         true => (2 * parallel::threads()).div_ceil(g.batch * g.groups),
@@ -28,7 +50,10 @@ pub(crate) fn input_gradient<T: Float>(g: &Geometry, weight: &[T], gradient: &[T
     let channels = g.inputs.div_ceil(parts);
     let kernel = g.kernel[0] * g.kernel[1];
     let mut tasks = Vec::new();
-    for (image, dx) in dx.chunks_exact_mut(g.inputs * g.area()).enumerate() {
+    let places = (dx.chunks_exact_mut(g.inputs * g.area()).enumerate())
+        .take(images.end * g.groups)
+        .skip(images.start * g.groups);
+    for (image, dx) in places {
         let group = image % g.groups;
         let weight = Matrix::new(&weight[group * g.outputs * depth..], g.outputs, depth);
         for (part, dx) in dx.chunks_mut(channels * g.area()).enumerate() {
@@ -42,8 +67,7 @@ pub(crate) fn input_gradient<T: Float>(g: &Geometry, weight: &[T], gradient: &[T
             });
         }
     }
-    parallel::each(tasks, time, |task: Back<'_, T>| Arch::new().dispatch(task));
-    dx
+    parallel::each(tasks, time, |task: Back<'_, T>| dispatch(task));
 }
 
 /// Some channels of an image's gradient.
@@ -67,14 +91,14 @@ impl<T: Float> WithSimd for Back<'_, T> {
             let count = g.columns().min(positions - first);
             packed.fill(gradient.columns(first, first + count));
             let (weight, right) = (self.weight, Right::Packed(&packed));
-            let (start, nothing) = (Start::Zero, &mut Nothing);
+            let start = Start::Zero;
             if g.is_pointwise() {
                 let dx = &mut self.dx[first..];
-                multiply(simd, weight, right, dx, positions, start, nothing);
+                multiply(simd, weight, right, dx, positions, start, None);
                 continue;
             }
             sent.resize(weight.rows * count);
-            multiply(simd, weight, right, &mut sent, count, start, nothing);
+            multiply(simd, weight, right, &mut sent, count, start, None);
             for (k, sent) in sent.chunks_exact(count).enumerate() {
                 g.send(self.dx, k, first..first + count, sent);
             }
@@ -85,7 +109,11 @@ impl<T: Float> WithSimd for Back<'_, T> {
 /// The gradient of the weights, given that of the value.
 pub(crate) fn weight_gradient<T: Float>(g: &Geometry, x: &[T], gradient: &[T]) -> Vec<T> {
     if winograd::fits(g) {
-        return winograd::weight_gradient(g, x, gradient);
+        let weights = winograd::weight_gradient(g, x, gradient);
+        // What has overflowed is made again.
+        if weights.iter().all(|w| w.finite()) {
+            return weights;
+        }
     }
     let depth = g.depth();
     // Sums over images are cut into parts whatever the number of threads; rows only where there are too few parts.
@@ -115,9 +143,7 @@ pub(crate) fn weight_gradient<T: Float>(g: &Geometry, x: &[T], gradient: &[T]) -
             }
         }
     }
-    parallel::each(tasks, time, |task: Weights<'_, T>| {
-        Arch::new().dispatch(task)
-    });
+    parallel::each(tasks, time, |task: Weights<'_, T>| dispatch(task));
     let (sums, rest) = across.split_at_mut(g.groups * size);
     for part in rest.chunks_exact(g.groups * size) {
         for (sum, x) in sums.iter_mut().zip(part) {
@@ -182,7 +208,7 @@ impl<T: Float> WithSimd for Weights<'_, T> {
                     self.across,
                     g.outputs,
                     Start::Present,
-                    &mut Nothing,
+                    None,
                 );
             }
         }

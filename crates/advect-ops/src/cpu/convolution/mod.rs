@@ -55,8 +55,10 @@ impl Geometry {
 
     /// Nanoseconds on one thread.
     fn time<T>(&self) -> usize {
-        let products = self.batch * self.groups * self.outputs * self.depth() * self.positions();
-        products * size_of::<T>() / 200
+        let sizes = [self.batch, self.groups, self.outputs, self.depth()];
+        let products =
+            (sizes.iter()).fold(self.positions(), |product, &n| product.saturating_mul(n));
+        products.saturating_mul(size_of::<T>()) / 200
     }
 
     /// Whether what the k-th weight sees is the k-th channel as it is.

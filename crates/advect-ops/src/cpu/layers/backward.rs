@@ -1,13 +1,13 @@
 //! From the gradient of the last layer's values to those of input, weights and biases.
 
 use advect_core::parallel;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::{Layer, Rows, Saved, time};
 use crate::activation::Activation;
-use crate::cpu::matmul::{Finish, Nothing, Right, Start, multiply};
+use crate::cpu::matmul::{Finish, Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, PANEL, Packed};
-use crate::cpu::{Buffer, Float};
+use crate::cpu::{Buffer, Float, dispatch};
 
 /// The gradients of layers.
 pub(crate) struct Gradients<T> {
@@ -76,9 +76,7 @@ pub(crate) fn backward<T: Float>(
                 }
             })
             .collect();
-        parallel::each(tasks, time, |task: Backward<'_, T>| {
-            Arch::new().dispatch(task)
-        });
+        parallel::each(tasks, time, |task: Backward<'_, T>| dispatch(task));
         for partial in partial.chunks_exact(width.max(1)) {
             for (sum, x) in sums.iter_mut().zip(partial) {
                 *sum += *x;
@@ -161,11 +159,10 @@ impl<T: Float> WithSimd for Backward<'_, T> {
                     earlier[l - 1],
                     inputs,
                     Start::Zero,
-                    finish,
+                    Some(finish),
                 );
             } else if !self.input.is_empty() {
-                let finish = &mut Nothing;
-                multiply(simd, delta, right, self.input, inputs, Start::Zero, finish);
+                multiply(simd, delta, right, self.input, inputs, Start::Zero, None);
             }
         }
     }
@@ -207,7 +204,7 @@ impl<T: Float> WeightGradients<T> {
             true => parallel::threads(),
             false => 1,
         };
-        let cut = |l: &Layer<'_, T>| l.inputs().div_ceil(threads).next_multiple_of(PANEL);
+        let cut = |l: &Layer<'_, T>| (l.inputs().div_ceil(threads).max(1)).next_multiple_of(PANEL);
         let cuts: Vec<usize> = layers.iter().map(cut).collect();
         let blocks = (layers.iter().zip(&cuts)).map(|(layer, &cut)| {
             let starts = (0..layer.inputs()).step_by(cut);
@@ -245,9 +242,7 @@ impl<T: Float> WeightGradients<T> {
                 tasks.push(WeightGradient { delta, x, out });
             }
         }
-        parallel::each(tasks, time, |task: WeightGradient<'_, T>| {
-            Arch::new().dispatch(task)
-        });
+        parallel::each(tasks, time, |task: WeightGradient<'_, T>| dispatch(task));
     }
 
     fn assemble(self, layers: &[Layer<'_, T>]) -> Vec<Vec<T>> {
@@ -280,7 +275,7 @@ impl<T: Float> WithSimd for WeightGradient<'_, T> {
                 self.out,
                 width,
                 Start::Present,
-                &mut Nothing,
+                None,
             );
             return;
         }
@@ -296,7 +291,7 @@ impl<T: Float> WithSimd for WeightGradient<'_, T> {
                 self.out,
                 width,
                 Start::Present,
-                &mut Nothing,
+                None,
             );
         }
     }

@@ -1,13 +1,13 @@
 //! From the first layer's input to the last one's values.
 
 use advect_core::parallel;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::{Layer, Part, Rows, Saved, time};
 use crate::cpu::dots::multiply_transposed;
 use crate::cpu::matmul::{Finish, Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
-use crate::cpu::{Buffer, Float};
+use crate::cpu::{Buffer, Float, dispatch};
 
 /// Rows that go through all layers together, at most.
 const BLOCK: usize = 32;
@@ -63,12 +63,10 @@ pub(crate) fn forward<T: Float>(
     };
     if rows <= piece {
         // All at once, without a list.
-        Arch::new().dispatch(next(0));
+        dispatch(next(0));
     } else {
         let tasks = (0..rows).step_by(piece).map(next).collect();
-        parallel::each(tasks, time, |task: Forward<'_, T>| {
-            Arch::new().dispatch(task)
-        });
+        parallel::each(tasks, time, |task: Forward<'_, T>| dispatch(task));
     }
     (out, saved)
 }
@@ -168,10 +166,17 @@ impl<T: Float> WithSimd for Forward<'_, T> {
                             out,
                             width,
                             from,
-                            finish,
+                            Some(finish),
                         );
                     }
-                    _ => multiply_transposed(simd, x_rows, layer.weight, layer.bias, out, finish),
+                    _ => multiply_transposed(
+                        simd,
+                        x_rows,
+                        layer.weight,
+                        layer.bias,
+                        out,
+                        Some(finish),
+                    ),
                 }
                 std::mem::swap(&mut x, &mut y);
             }

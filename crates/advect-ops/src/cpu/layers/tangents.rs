@@ -1,14 +1,14 @@
 //! From the first layer's input to the last one's values, with derivatives along several directions.
 
 use advect_core::parallel;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::forward::{join, pack, thin};
 use super::{Layer, Part, time};
-use crate::cpu::Float;
 use crate::cpu::dots::multiply_transposed;
-use crate::cpu::matmul::{Nothing, Right, Start, multiply};
+use crate::cpu::matmul::{Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
+use crate::cpu::{Float, dispatch};
 
 /// Rows of values and derivatives that go through all layers together, about.
 const BLOCK: usize = 192;
@@ -43,9 +43,7 @@ pub(crate) fn tangents<T: Float>(
             along: pieces.iter_mut().filter_map(Iterator::next).collect(),
         })
         .collect();
-    parallel::each(tasks, time, |task: Tangents<'_, T>| {
-        Arch::new().dispatch(task)
-    });
+    parallel::each(tasks, time, |task: Tangents<'_, T>| dispatch(task));
     (out, along)
 }
 
@@ -119,9 +117,9 @@ impl<T: Float> WithSimd for Tangents<'_, T> {
                         Some(packed) if !thin(layer) => {
                             let from = bias.map_or(Start::Zero, Start::Row);
                             let right = Right::Packed(packed);
-                            multiply(simd, x, right, y, layer.outputs(), from, &mut Nothing);
+                            multiply(simd, x, right, y, layer.outputs(), from, None);
                         }
-                        _ => multiply_transposed(simd, x, layer.weight, bias, y, &mut Nothing),
+                        _ => multiply_transposed(simd, x, layer.weight, bias, y, None),
                     }
                 }
                 let activation = layer.activation;

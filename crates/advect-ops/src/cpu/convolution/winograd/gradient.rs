@@ -2,14 +2,14 @@
 //! over all tiles, and `dW = Gᵀ dU G`.
 
 use advect_core::parallel;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::transforms::{Gradient, Pixels, Square, WeightGradient, transform};
 use super::{NUMBERS, Row, SIDE, STEP, Sizes, Tiles, lanes};
 use crate::cpu::convolution::Geometry;
-use crate::cpu::matmul::{Nothing, Right, Start, multiply};
+use crate::cpu::matmul::{Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
-use crate::cpu::{Buffer, Float};
+use crate::cpu::{Buffer, Float, dispatch};
 
 /// Parts into which sums over images are cut, whatever the number of threads.
 const PARTS: usize = 4;
@@ -54,7 +54,7 @@ pub(in super::super) fn weight_gradient<T: Float>(g: &Geometry, x: &[T], gradien
         }
     }
     parallel::each(tasks, s.time::<T>(), |task: Part<'_, T>| {
-        Arch::new().dispatch(task);
+        dispatch(task);
     });
     let mut out = vec![T::ZERO; s.outputs * s.inputs * 9];
     let tasks = out
@@ -69,7 +69,7 @@ pub(in super::super) fn weight_gradient<T: Float>(g: &Geometry, x: &[T], gradien
         });
     let time = sums.len() * size_of::<T>() / 8;
     parallel::each(tasks.collect(), time, |task: Back<'_, T>| {
-        Arch::new().dispatch(task);
+        dispatch(task);
     });
     out
 }
@@ -137,7 +137,7 @@ impl<T: Float> WithSimd for Part<'_, T> {
                 };
                 let left = gradients.transposed();
                 let start = if k == 0 { Start::Zero } else { Start::Present };
-                multiply(simd, left, right, sums, inputs, start, &mut Nothing);
+                multiply(simd, left, right, sums, inputs, start, None);
             }
         }
     }

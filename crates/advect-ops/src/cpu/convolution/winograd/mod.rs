@@ -79,8 +79,9 @@ impl Sizes {
     /// Nanoseconds on one thread.
     fn time<T>(&self) -> usize {
         let [high, wide] = self.tiles();
-        let products = self.batch * high * wide * NUMBERS * self.inputs * self.outputs;
-        products * size_of::<T>() / 120
+        let sizes = [self.batch, high, wide, self.inputs, self.outputs];
+        let products = (sizes.iter()).fold(NUMBERS, |product, &n| product.saturating_mul(n));
+        products.saturating_mul(size_of::<T>()) / 120
     }
 
     /// Rows of tiles that are worked on together.

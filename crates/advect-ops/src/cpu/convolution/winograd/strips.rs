@@ -36,7 +36,8 @@ pub(super) fn side_by_side<T: Float>(
     }
 }
 
-/// `out[c · plane + x] = source[x · stride + c]` for `count` pixels of `channels` channels, or plus that.
+/// `out[c · plane + x] = source[x · stride + c]` for `count` pixels of `channels` channels, or plus that. Returns whether all of
+/// them are finite.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(super) fn apart<T: Float>(
@@ -47,7 +48,9 @@ pub(super) fn apart<T: Float>(
     out: &mut [T],
     plane: usize,
     add: bool,
-) {
+) -> bool {
+    // The sum of zeros, or NaN.
+    let mut zeros = [T::ZERO; SIDE];
     let (whole_channels, whole) = (channels - channels % SIDE, count - count % SIDE);
     let put = |out: &mut T, x: T| *out = if add { *out + x } else { x };
     for c in (0..whole_channels).step_by(SIDE) {
@@ -55,20 +58,27 @@ pub(super) fn apart<T: Float>(
             let lines = columns(&source[x * stride + c..], stride);
             for (i, line) in lines.into_iter().enumerate() {
                 let out = &mut out[(c + i) * plane + x..][..SIDE];
+                zeros
+                    .iter_mut()
+                    .zip(line)
+                    .for_each(|(zero, x)| *zero += x * T::ZERO);
                 out.iter_mut().zip(line).for_each(|(out, x)| put(out, x));
             }
         }
         for x in whole..count {
             for i in c..c + SIDE {
+                zeros[0] += source[x * stride + i] * T::ZERO;
                 put(&mut out[i * plane + x], source[x * stride + i]);
             }
         }
     }
     for c in whole_channels..channels {
         for x in 0..count {
+            zeros[0] += source[x * stride + c] * T::ZERO;
             put(&mut out[c * plane + x], source[x * stride + c]);
         }
     }
+    zeros == [T::ZERO; SIDE]
 }
 
 #[cfg(test)]
@@ -94,10 +104,17 @@ mod tests {
             }
             for add in [false, true] {
                 let mut back = vec![1.0; source.len()];
-                apart(&lines, stride, channels, count, &mut back, plane, add);
+                let finite = apart(&lines, stride, channels, count, &mut back, plane, add);
+                assert!(finite);
                 for (i, (back, x)) in back.iter().zip(&source).enumerate() {
                     let moved = if add { x + 1.0 } else { *x };
                     assert_eq!(*back, if i % plane < count { moved } else { 1.0 });
+                }
+                for place in [0, (count - 1) * stride + channels - 1] {
+                    let mut lines = lines.clone();
+                    lines[place] = f32::INFINITY;
+                    let finite = apart(&lines, stride, channels, count, &mut back, plane, add);
+                    assert!(!finite);
                 }
             }
         }

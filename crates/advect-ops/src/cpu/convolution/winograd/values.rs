@@ -1,34 +1,39 @@
 //! Values, and the gradient of the images, which is a convolution too.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use advect_core::parallel;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::strips::apart;
 use super::transforms::{Pixels, Square, Values, Weights, transform};
 use super::{LANES, NUMBERS, Row, SIDE, STEP, Sizes, Tiles, lanes};
 use crate::cpu::convolution::{Begin, Geometry};
-use crate::cpu::matmul::{Nothing, Right, Start, multiply};
+use crate::cpu::matmul::{Right, Start, multiply};
 use crate::cpu::matrix::{DEPTH, Matrix, PANEL, Packed};
-use crate::cpu::{Buffer, Float, squares};
+use crate::cpu::{Buffer, Float, dispatch, squares};
 
-/// The value for images and weights `(outputs, inputs, 3, 3)`.
+/// Writes the value for images and weights `(outputs, inputs, 3, 3)`. Returns the images whose values are not all finite: sums of
+/// a tile overflow, or hold NaN, where those that define the convolution may not.
 pub(in super::super) fn values<T: Float>(
     g: &Geometry,
     x: &[T],
     weight: &[T],
     begin: Begin<'_, T>,
-) -> Vec<T> {
+    y: &mut [T],
+) -> Vec<usize> {
     let kernel = std::array::from_fn(|k| k);
     let strides = [9 * g.inputs, 9];
-    convolve(&Sizes::of(g), x, (weight, strides, kernel), begin)
+    convolve(&Sizes::of(g), x, (weight, strides, kernel), begin, y)
 }
 
-/// The gradient of the images, given that of the value.
+/// Writes the gradient of the images, given that of the value. Returns as [`values`].
 pub(in super::super) fn input_gradient<T: Float>(
     g: &Geometry,
     weight: &[T],
     gradient: &[T],
-) -> Vec<T> {
+    dx: &mut [T],
+) -> Vec<usize> {
     let turned = std::array::from_fn(|k| 8 - k);
     let strides = [9, 9 * g.inputs];
     let begin = Begin::default();
@@ -37,6 +42,7 @@ pub(in super::super) fn input_gradient<T: Float>(
         gradient,
         (weight, strides, turned),
         begin,
+        dx,
     )
 }
 
@@ -46,10 +52,10 @@ fn convolve<T: Float>(
     x: &[T],
     weight: (&[T], [usize; 2], [usize; 9]),
     begin: Begin<'_, T>,
-) -> Vec<T> {
-    let mut y = vec![T::ZERO; s.batch * s.outputs * s.positions()];
+    y: &mut [T],
+) -> Vec<usize> {
     if y.is_empty() {
-        return y;
+        return Vec::new();
     }
     let weights = transformed(s, weight);
     // Small images share products. Few images are divided by their channels, too; each part transforms the pixels for itself.
@@ -61,6 +67,7 @@ fn convolve<T: Float>(
     };
     let channels = lanes(s.outputs.div_ceil(parts)).next_multiple_of(2 * LANES);
     let planes = s.outputs * s.positions();
+    let finite: Vec<AtomicBool> = (0..s.batch).map(|_| AtomicBool::new(true)).collect();
     let mut tasks = Vec::new();
     for (k, y) in y.chunks_mut(together * planes).enumerate() {
         let count = y.len() / planes;
@@ -83,13 +90,16 @@ fn convolve<T: Float>(
                 image: first,
                 channel: part * channels,
                 y,
+                finite: &finite[first..],
             });
         }
     }
     parallel::each(tasks, s.time::<T>(), |task: Task<'_, T>| {
-        Arch::new().dispatch(task);
+        dispatch(task);
     });
-    y
+    let images = finite.into_iter().enumerate();
+    let others = images.filter(|(_, finite)| !finite.load(Ordering::Relaxed));
+    others.map(|(image, _)| image).collect()
 }
 
 /// The transformed weights of each number, inputs by outputs, which are filled up.
@@ -118,7 +128,7 @@ fn transformed<T: Float>(
         }
     }
     parallel::each(tasks, s.inputs * stride * 10, |task: Panel<'_, T>| {
-        Arch::new().dispatch(task);
+        dispatch(task);
     });
     packed
 }
@@ -186,6 +196,8 @@ struct Task<'a, T: Float> {
     channel: usize,
     /// These channels of each image.
     y: Vec<&'a mut [T]>,
+    /// Whether all values of an image are finite.
+    finite: &'a [AtomicBool],
 }
 
 impl<T: Float> WithSimd for Task<'_, T> {
@@ -231,7 +243,7 @@ impl<T: Float> WithSimd for Task<'_, T> {
                 };
                 let right = Right::Columns(&self.weights[number], self.channel, stride);
                 let out = &mut products[number * tiles * stride..][..tiles * stride];
-                multiply(simd, pixels, right, out, stride, Start::Zero, &mut Nothing);
+                multiply(simd, pixels, right, out, stride, Start::Zero, None);
             }
             for (k, &(image, row)) in rows.iter().enumerate() {
                 let line = wide * STEP * stride;
@@ -253,7 +265,9 @@ impl<T: Float> WithSimd for Task<'_, T> {
                 let lines = (row * STEP..height).zip(strip.chunks_exact(line));
                 for (y, line) in lines {
                     let out = &mut self.y[image][y * width..];
-                    apart(line, stride, channels, width, out, positions, add);
+                    if !apart(line, stride, channels, width, out, positions, add) {
+                        self.finite[image].store(false, Ordering::Relaxed);
+                    }
                 }
             }
         }

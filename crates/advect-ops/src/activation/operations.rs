@@ -1,0 +1,100 @@
+//! Activation functions, and their derivatives along a direction, as operations.
+
+use advect_core::Result;
+use candle_core::Tensor;
+
+use super::kernels::{Order, elements};
+use super::{Activation, Pointwise, by_activation};
+use crate::cpu::{by_dtype, host, tensor};
+use crate::operation::{Operation, Output, Tangent};
+
+/// `f(x)`.
+pub(super) struct Apply(pub(super) Activation);
+
+impl Operation for Apply {
+    type Saved = ();
+
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        by_activation!(self.0, A => A::compose(inputs[0]))
+    }
+
+    fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
+        let x = inputs[0];
+        by_dtype!(x, T => {
+            let values = elements::<T>(self.0, Order::Value, &host(x)?, &[]);
+            Ok((Output::new(values, x.shape()), ()))
+        })
+    }
+
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        _: &Tensor,
+        (): &(),
+        gradient: &Tensor,
+        _: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![Some(
+            along(self.0, inputs[0], gradient)?.into_tensor()?,
+        )])
+    }
+}
+
+impl Tangent for Apply {
+    fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
+        let x = inputs[0];
+        let value = self.0.apply(x)?;
+        let tangent = match tangents[0] {
+            Some(tangent) => self.0.along(x, tangent)?,
+            None => x.zeros_like()?,
+        };
+        Ok((value, tangent))
+    }
+}
+
+/// `f'(x) v`: the derivative along v, itself differentiable.
+pub(super) struct Along(pub(super) Activation);
+
+fn along(activation: Activation, x: &Tensor, v: &Tensor) -> Result<Output> {
+    by_dtype!(x, T => {
+        let (x_values, v) = (host::<T>(x)?, host::<T>(v)?);
+        let values = elements(activation, Order::Slope, &x_values, &[&*v]);
+        Ok(Output::new(values, x.shape()))
+    })
+}
+
+impl Operation for Along {
+    type Saved = ();
+
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let slope = by_activation!(self.0, A => A::compose_slope(inputs[0]))?;
+        Ok(slope.mul(inputs[1])?)
+    }
+
+    fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
+        Ok((along(self.0, inputs[0], inputs[1])?, ()))
+    }
+
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        _: &Tensor,
+        (): &(),
+        gradient: &Tensor,
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let (x, v) = (inputs[0], inputs[1]);
+        by_dtype!(x, T => {
+            let in_x = || -> Result<Tensor> {
+                let (x_values, v, g) = (host::<T>(x)?, host::<T>(v)?, host::<T>(gradient)?);
+                let values = elements(self.0, Order::Curvature, &x_values, &[&*v, &*g]);
+                tensor(values, x.shape())
+            };
+            let in_v = || along(self.0, x, gradient)?.into_tensor();
+            Ok(vec![
+                wanted[0].then(in_x).transpose()?,
+                wanted[1].then(in_v).transpose()?,
+            ])
+        })
+    }
+}
