@@ -17,7 +17,8 @@ use advect::objectives::objective::log_standard_normal;
 use advect::paths::closed_form::Covariance;
 use advect::prelude::*;
 use advect::solvers::divergence::{Exact, Flow};
-use advect_examples::plot::{BLUE, Canvas, ORANGE, Panel, panels, rows};
+use advect_examples::Canvas;
+use advect_examples::plot::{BLUE, ORANGE, Panel, panels, rows};
 use clap::Parser;
 
 use learned::Learned;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use advect::core::file;
 use advect::prelude::*;
 use advect_examples::image::draw_image;
+use advect_examples::picture;
 use advect_examples::plot::{self, BLUE, GREY, Panel};
 
 /// Draws images `(count, channels, height, width)` in rows of `columns`.
@@ -17,7 +18,7 @@ pub(crate) fn grid(path: &Path, images: &Tensor, columns: usize) -> Result<()> {
         columns as i32 * cell(width) + 4,
         rows as i32 * cell(height) + 4,
     );
-    plot::picture(path, (size.0 as u32, size.1 as u32), |root| {
+    picture(path, (size.0 as u32, size.1 as u32), |root| {
         (0..count).try_for_each(|i| {
             let (row, column) = ((i / columns) as i32, (i % columns) as i32);
             let corner = (4 + column * cell(width), 4 + row * cell(height));

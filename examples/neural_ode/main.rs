@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use advect::prelude::*;
-use advect_examples::plot::{BLUE, Canvas, GREY, ORANGE, Panel, panels, rows};
+use advect_examples::Canvas;
+use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels, rows};
 use clap::Parser;
 use peak_alloc::PeakAlloc;
 

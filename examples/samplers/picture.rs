@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use advect::prelude::*;
-use advect_examples::FONT;
 use advect_examples::image::draw_image;
-use advect_examples::plot::picture;
+use advect_examples::{FONT, picture};
 use plotters::prelude::*;
 
 const COLUMNS: i32 = 6;

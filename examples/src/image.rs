@@ -1,20 +1,16 @@
 //! Small images, drawn with large pixels.
 
 use advect::prelude::{DType, Error, Result, Tensor};
-use plotters::coord::Shift;
 use plotters::prelude::*;
+
+use crate::Canvas;
 
 /// Draws an image `(1, height, width)` or `(height, width)` from −1 (paper) to 1 (ink), or a coloured one `(3, height, width)` from −1 to 1,
 /// each pixel a square of `size`, at a corner `(x, y)`.
 ///
 /// # Errors
 /// [`Error::Range`] if it can't be drawn; those of candle.
-pub fn draw_image(
-    root: &DrawingArea<BitMapBackend<'_>, Shift>,
-    image: &Tensor,
-    size: i32,
-    corner: (i32, i32),
-) -> Result<()> {
+pub fn draw_image(root: &Canvas<'_>, image: &Tensor, size: i32, corner: (i32, i32)) -> Result<()> {
     let width = image.dim(image.rank() - 1)? as i32;
     let coloured = image.rank() == 3 && image.dim(0)? == 3;
     let pixels = image

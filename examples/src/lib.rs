@@ -1,12 +1,14 @@
 //! What the examples share: the choice of a device, pictures with text, and how good digits are.
 
 pub mod image;
+mod picture;
 pub mod plot;
 pub mod report;
 
 use std::path::Path;
 
 use advect::prelude::{Device, Error, Result};
+pub use picture::{Canvas, picture};
 use plotters::style::{FontStyle, register_font};
 
 /// The family under which [`prepare_pictures`] registers a font: the same on every machine.

@@ -4,15 +4,11 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::path::Path;
 
-use advect::core::file;
 use advect::prelude::{DType, Error, Result, Tensor};
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
-use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use crate::FONT;
+use crate::{Canvas, FONT, picture};
 
 /// A light grey.
 pub const GREY: RGBColor = RGBColor(150, 150, 150);
@@ -21,40 +17,14 @@ pub const ORANGE: RGBColor = RGBColor(230, 140, 40);
 /// A cold colour.
 pub const BLUE: RGBColor = RGBColor(30, 90, 180);
 
-/// The whole picture, or a part of it.
-pub type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
-
 fn failed(error: &dyn Display) -> Error {
     Error::range("picture", error, "a drawing that succeeds")
 }
 
-/// Draws on a white picture of this width and height, and writes it as PNG, whole or not at all.
+/// Draws on square panels of this size, row by row, and writes them as one [`picture`](fn@crate::picture).
 ///
 /// # Errors
-/// Those of `draw`; [`Error::File`] if it can't be written.
-pub fn picture(
-    path: &Path,
-    size: (u32, u32),
-    draw: impl FnOnce(&Canvas<'_>) -> Result<()>,
-) -> Result<()> {
-    let (width, height) = size;
-    let mut pixels = vec![255; 3 * width as usize * height as usize];
-    {
-        let root = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
-        draw(&root)?;
-        root.present().map_err(|e| failed(&e))?;
-    }
-    let mut png = Vec::new();
-    PngEncoder::new(&mut png)
-        .write_image(&pixels, width, height, ExtendedColorType::Rgb8)
-        .map_err(|e| Error::file(path, e))?;
-    file::write_atomically(path, |f| f.write_all(&png))
-}
-
-/// Draws on square panels of this size, row by row, and writes them as one [`picture`].
-///
-/// # Errors
-/// As [`picture`].
+/// As [`picture`](fn@crate::picture).
 pub fn panels(
     path: &Path,
     rows: usize,

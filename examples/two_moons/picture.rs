@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use advect::prelude::*;
-use advect_examples::plot::{BLUE, Canvas, GREY, ORANGE, Panel, panels, rows};
+use advect_examples::Canvas;
+use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels, rows};
 use plotters::style::BLACK;
 
 use crate::Outcome;
