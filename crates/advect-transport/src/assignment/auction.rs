@@ -20,7 +20,7 @@ const RANGE: f64 = 1e4;
 /// The small cost: one of so many.
 const SMALL: usize = 50;
 /// How many costs are looked at for it.
-const SAMPLE: usize = 1024;
+const SAMPLE: usize = 256;
 
 /// Prices of columns, and the ε at which they were found.
 pub(super) struct Auction {

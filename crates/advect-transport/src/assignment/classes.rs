@@ -4,8 +4,10 @@ use crate::Cost;
 
 /// A partition of `0..n` into classes of equals.
 pub(super) struct Classes {
-    /// The members of each class, in order; the classes in the order of their first members.
-    pub(super) members: Vec<Vec<usize>>,
+    /// The first member of each one's class.
+    first: Vec<usize>,
+    /// The number of classes.
+    pub(super) count: usize,
 }
 
 impl Classes {
@@ -54,28 +56,39 @@ impl Classes {
         keys: Vec<u64>,
         hashes: impl FnOnce(&[usize]) -> (Vec<u64>, C),
     ) -> Self {
-        let mut order: Vec<usize> = (0..keys.len()).collect();
+        let n = keys.len();
+        let mut first: Vec<usize> = (0..n).collect();
+        let mut sorted = keys.clone();
+        sorted.sort_unstable();
+        if sorted.windows(2).all(|keys| keys[0] < keys[1]) {
+            return Classes { first, count: n };
+        }
+        let mut order = first.clone();
         order.sort_unstable_by_key(|i| (keys[*i], *i));
         let runs = order.chunk_by(|i, k| keys[*i] == keys[*k]);
         let candidates = runs.filter(|run| run.len() > 1).flatten().copied();
         let candidates: Vec<usize> = candidates.collect();
-        let mut first: Vec<usize> = (0..keys.len()).collect();
-        if !candidates.is_empty() {
-            let (hashes, compare) = hashes(&candidates);
-            let mut order: Vec<(u64, usize)> = hashes.into_iter().zip(candidates).collect();
-            order.sort_unstable();
-            let runs = order.chunk_by(|a, b| a.0 == b.0);
-            let pairs = runs.flat_map(|run| run[1..].iter().map(|(_, i)| (*i, run[0].1)));
-            let pairs: Vec<(usize, usize)> = pairs.collect();
-            for ((i, k), equal) in pairs.iter().zip(compare(&pairs)) {
-                if equal {
-                    first[*i] = *k;
-                }
+        let (hashes, compare) = hashes(&candidates);
+        let mut order: Vec<(u64, usize)> = hashes.into_iter().zip(candidates).collect();
+        order.sort_unstable();
+        let runs = order.chunk_by(|a, b| a.0 == b.0);
+        let pairs = runs.flat_map(|run| run[1..].iter().map(|(_, i)| (*i, run[0].1)));
+        let pairs: Vec<(usize, usize)> = pairs.collect();
+        let mut count = n;
+        for ((i, k), equal) in pairs.iter().zip(compare(&pairs)) {
+            if equal {
+                first[*i] = *k;
+                count -= 1;
             }
         }
-        let mut class = vec![0; keys.len()];
-        let mut members: Vec<Vec<usize>> = Vec::new();
-        for (i, &first) in first.iter().enumerate() {
+        Classes { first, count }
+    }
+
+    /// The members of each class, in order; the classes in the order of their first members.
+    pub(super) fn members(&self) -> Vec<Vec<usize>> {
+        let mut class = vec![0; self.first.len()];
+        let mut members: Vec<Vec<usize>> = Vec::with_capacity(self.count);
+        for (i, &first) in self.first.iter().enumerate() {
             if first == i {
                 class[i] = members.len();
                 members.push(vec![i]);
@@ -83,18 +96,7 @@ impl Classes {
                 members[class[first]].push(i);
             }
         }
-        Classes { members }
-    }
-
-    /// The first member of each class.
-    pub(super) fn representatives(&self) -> impl Iterator<Item = usize> + '_ {
-        self.members.iter().map(|members| members[0])
-    }
-
-    /// How many members each class has.
-    pub(super) fn sizes(&self) -> Vec<u64> {
-        let sizes = self.members.iter().map(|members| members.len() as u64);
-        sizes.collect()
+        members
     }
 }
 
@@ -136,7 +138,9 @@ mod tests {
                 (Classes::of_rows(&cost), rows, &(|i, k| cost.row(i) == cost.row(k)) as &dyn Fn(usize, usize) -> bool),
                 (Classes::of_columns(&cost), columns, &|i, k| column(i) == column(k)),
             ] {
-                let class = |i: usize| classes.members.iter().position(|m| m.contains(&i));
+                let members = classes.members();
+                prop_assert_eq!(members.len(), classes.count);
+                let class = |i: usize| members.iter().position(|m| m.contains(&i));
                 for i in 0..count {
                     prop_assert!((0..count).all(|k| (class(i) == class(k)) == equal(i, k)));
                 }

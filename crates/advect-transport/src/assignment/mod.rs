@@ -52,8 +52,7 @@ pub fn assignment(cost: &Cost) -> Result<Vec<(usize, usize)>> {
     }
     let (rows, columns) = (Classes::of_rows(cost), Classes::of_columns(cost));
     let is_square = cost.rows() == cost.columns();
-    let few_equals =
-        10 * rows.members.len() * columns.members.len() > 3 * cost.rows() * cost.columns();
+    let few_equals = 10 * rows.count * columns.count > 3 * cost.rows() * cost.columns();
     let column_of = match is_square && few_equals && !cost.has_forbidden() {
         true => one_by_one(cost)?,
         false => by_classes(cost, &rows, &columns)?,
@@ -72,21 +71,23 @@ fn one_by_one(cost: &Cost) -> Result<Vec<usize>> {
 
 /// The columns of the rows, as many as columns or fewer.
 fn by_classes(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usize>> {
-    let (mut supplies, demands) = (rows.sizes(), columns.sizes());
+    let (rows, columns) = (rows.members(), columns.members());
+    let sizes = |classes: &[Vec<usize>]| -> Vec<u64> {
+        classes.iter().map(|class| class.len() as u64).collect()
+    };
+    let first =
+        |classes: &[Vec<usize>]| -> Vec<usize> { classes.iter().map(|class| class[0]).collect() };
     let rest = cost.columns() - cost.rows();
-    let smaller = cost.part(
-        &rows.representatives().collect::<Vec<_>>(),
-        &columns.representatives().collect::<Vec<_>>(),
-        rest > 0,
-    );
+    let smaller = cost.part(&first(&rows), &first(&columns), rest > 0);
+    let (mut supplies, demands) = (sizes(&rows), sizes(&columns));
     if rest > 0 {
         // Columns that are left over.
         supplies.push(rest as u64);
     }
     let solution = simplex::solve(&smaller, &supplies, &demands)?;
     let mut column_of = vec![FREE; cost.rows()];
-    let mut free_rows: Vec<_> = rows.members.iter().map(|class| class.iter()).collect();
-    let mut free_columns: Vec<_> = columns.members.iter().map(|class| class.iter()).collect();
+    let mut free_rows: Vec<_> = rows.iter().map(|class| class.iter()).collect();
+    let mut free_columns: Vec<_> = columns.iter().map(|class| class.iter()).collect();
     for (a, b, count) in solution.flows {
         if let Some(free_rows) = free_rows.get_mut(a) {
             let pairs = free_rows.zip(&mut free_columns[b]);
