@@ -22,7 +22,7 @@ struct Matching {
 
 /// Prices are refined while more than three of four rows prefer a column that another has.
 const MANY: (usize, usize) = (3, 4);
-/// ... and while that leaves fewer than so many of ten without.
+/// They are refined no more once that leaves more than so many of ten rows without a column.
 const GAIN: usize = 9;
 
 /// The cheapest assignment, begun at the prices of an auction; the column of each row, and the prices that prove it but for
