@@ -123,7 +123,7 @@ fn values<V: Value>(x: &V) -> Vec<(String, Result<V>)> {
     }
     for factor in [0, 1, 2].into_iter().chain(HUGE) {
         // What the machine may have room for is left alone.
-        if factor < 1 << 20 || factor > 1 << 31 {
+        if !(1 << 20..=1 << 31).contains(&factor) {
             add(format!("upsample {factor}"), upsample_nearest(x, factor));
         }
         add(format!("avg_pool {factor}"), avg_pool(x, factor));

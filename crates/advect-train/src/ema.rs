@@ -40,7 +40,7 @@ pub struct Ema {
 
 impl Ema {
     /// An average of the store's parameters as they are now, with a decay d in [0, 1): a number, a
-    /// [`WarmUp`](crate::decay::WarmUp), or a function of the step.
+    /// [`Warmup`](crate::decay::Warmup), or a function of the step.
     ///
     /// # Errors
     /// [`Error::Range`] for a first decay outside [0, 1), or a store without parameters; [`Error::DType`] for parameters

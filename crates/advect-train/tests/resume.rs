@@ -7,7 +7,7 @@ use std::path::Path;
 use advect_core::testing::assert_close;
 use advect_core::{Error, Field, Generator, Key, Result, Time};
 use advect_models::{Mlp, ParameterStore, State, Stateful, Weights};
-use advect_train::decay::WarmUp;
+use advect_train::decay::Warmup;
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::{AdamW, AdamWConfig, Checkpoint, Ema, Trainer};
 use candle_core::{DType, Device, Tensor};
@@ -312,7 +312,7 @@ fn averages_are_begun_and_dropped_by_choice() {
 fn decays_follow_their_schedule() {
     let run = run_of(4, 0);
     let (name, var) = run.store.parameters()[0].clone();
-    let ema = Ema::new(&run.store, WarmUp::new(0.9).unwrap()).unwrap();
+    let ema = Ema::new(&run.store, Warmup::new(0.9).unwrap()).unwrap();
     let mut expected = var.as_detached_tensor().to_dtype(DType::F64).unwrap();
     for step in 0..100 {
         let value = (var.as_detached_tensor() * 0.9).unwrap();
@@ -324,7 +324,7 @@ fn decays_follow_their_schedule() {
         assert_close(&ema.state()[&name], &expected, 1e-5, 1e-7);
     }
     for bad in [1.0, -0.1, f64::NAN] {
-        assert!(WarmUp::new(bad).is_err());
+        assert!(Warmup::new(bad).is_err());
         assert!(Ema::new(&run.store, move |_: usize| bad).is_err());
     }
     assert!(

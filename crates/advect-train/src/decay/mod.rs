@@ -2,13 +2,13 @@
 //!
 //! | schedule | decay |
 //! | --- | --- |
-//! | [`WarmUp`] | `(1 + n) / (10 + n)` at step n, at most a given one |
+//! | [`Warmup`] | `(1 + n) / (10 + n)` at step n, at most a given one |
 //! | any `f64` | itself |
 //! | any `Fn(usize) -> f64` | its value |
 
-mod warm_up;
+mod warmup;
 
-pub use warm_up::WarmUp;
+pub use warmup::Warmup;
 
 /// The decay of an average at each step, counted from 0.
 ///

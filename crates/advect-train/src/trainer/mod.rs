@@ -103,7 +103,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
         Ok(Trainer { max_norm, ..self })
     }
 
-    /// Averages the parameters with this decay: a number, a [`WarmUp`](crate::decay::WarmUp), or a function of the step.
+    /// Averages the parameters with this decay: a number, a [`Warmup`](crate::decay::Warmup), or a function of the step.
     ///
     /// # Errors
     /// As [`Ema::new`].

@@ -8,9 +8,9 @@ use crate::ema::checked_decay;
 /// `min(decay, (1 + n) / (10 + n))` at step n.
 ///
 /// ```
-/// use advect_train::decay::{Decay, WarmUp};
+/// use advect_train::decay::{Decay, Warmup};
 /// # fn main() -> advect_core::Result<()> {
-/// let decay = WarmUp::new(0.999)?;
+/// let decay = Warmup::new(0.999)?;
 /// assert_eq!((decay.at(0), decay.at(8), decay.at(100_000)), (0.1, 0.5, 0.999));
 /// // An average that begins at step 5000.
 /// assert_eq!(decay.from(5000).at(5008), 0.5);
@@ -18,28 +18,28 @@ use crate::ema::checked_decay;
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct WarmUp {
+pub struct Warmup {
     decay: f64,
     from: usize,
 }
 
-impl WarmUp {
+impl Warmup {
     /// A warm-up to a decay.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless the decay is in [0, 1).
     pub fn new(decay: f64) -> Result<Self> {
         let decay = checked_decay(decay)?;
-        Ok(WarmUp { decay, from: 0 })
+        Ok(Warmup { decay, from: 0 })
     }
 
     /// The same warm-up, for an average that begins at this step.
     pub fn from(self, from: usize) -> Self {
-        WarmUp { from, ..self }
+        Warmup { from, ..self }
     }
 }
 
-impl Decay for WarmUp {
+impl Decay for Warmup {
     fn at(&self, step: usize) -> f64 {
         let n = step.saturating_sub(self.from) as f64;
         self.decay.min((1.0 + n) / (10.0 + n))
