@@ -18,10 +18,10 @@ use crate::{Interval, Samples, State, Status};
 /// error estimate. The factor is kept within 1 and 10 after an accepted step, within 0.2 and 0.9 after a rejected one.
 /// The first step follows Hairer's algorithm.
 ///
-/// A step is rejected for good, and the integration ends with [`Status::StepUnderflow`], where no step of ten spacings of
-/// the clock or of [`Adaptive::min_step`] is accepted: at a singularity, say. Tolerances have to be above what the dtype
-/// resolves: where the rounding of the initial state is more than four times as large as its tolerance, they are refused;
-/// where a later state is rounded as much, the integration ends with [`Status::Unresolved`].
+/// Where a rejected step can't be made shorter than ten spacings of the clock or [`Adaptive::min_step`], the integration
+/// ends with [`Status::StepUnderflow`]: at a singularity, say. Tolerances below what the dtype resolves are refused, which
+/// is where the rounding of the initial state is more than four times as large as its tolerance; where that becomes true
+/// of a later state, the integration ends with [`Status::Unresolved`].
 ///
 /// With P = D = 0, I = 1, as set by [`Adaptive::new`], this is the elementary controller (Hairer, Nørsett and Wanner,
 /// Solving Ordinary Differential Equations I, section II.4). PI controllers are from Gustafsson 1991, the form of all
