@@ -71,8 +71,8 @@ fn singularities_underflow() {
             let runs: [(&dyn Embedded, f64, usize); 6] = [
                 (&Dopri5, 1e-5, 3_000),
                 (&Dopri5, 1e-3, 3_000),
-                (&Tsit5, 1e-5, 3_000),
-                (&Dopri8, 1e-5, 5_000),
+                (&Tsit5, 1e-5, 5_000),
+                (&Dopri8, 1e-5, 10_000),
                 (&Bosh3, 1e-4, 20_000),
                 (&Heun, 1e-3, 50_000),
             ];
@@ -88,7 +88,7 @@ fn singularities_underflow() {
                         status == Status::StepUnderflow || overflowed,
                         "{what}: {status:?}"
                     );
-                    assert!((solution.last_time - t).abs() < 0.05, "{what}");
+                    assert!((solution.last_time - t).abs() < 0.1, "{what}");
                     let evaluations = solution.statistics.evaluations;
                     assert!(evaluations < most, "{what}: {evaluations}");
                 }
