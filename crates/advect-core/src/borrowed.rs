@@ -35,6 +35,10 @@ impl<X, F: Field<X> + ?Sized> Field<X> for Borrowed<'_, F> {
     fn at(&self, t: &Time, x: &X) -> Result<X> {
         self.0.at(t, x)
     }
+
+    fn condition(&self) -> Option<&Tensor> {
+        self.0.condition()
+    }
 }
 
 impl<F: Jvp + ?Sized> Jvp for Borrowed<'_, F> {

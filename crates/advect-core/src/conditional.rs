@@ -46,7 +46,9 @@ pub trait Conditional {
     /// Those of candle.
     fn no_condition(&self, x: &Tensor) -> Result<Tensor>;
 
-    /// The field at a fixed condition.
+    /// The field at a fixed condition, which it tells as its [`Field::condition`]: optimal pairs of a batch are then made
+    /// within each class. Pairs that are made without regard to the labels teach a conditional field a wrong law, as each
+    /// class gets a part of the noise only (Cheng and Schwing 2025).
     fn given<'a>(&'a self, condition: &'a Tensor) -> Given<'a, Self> {
         Given {
             field: self,
@@ -75,5 +77,9 @@ impl<F: Conditional + ?Sized> Field for Given<'_, F> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         check::same_device("condition", self.condition.device(), "x", x.device())?;
         self.field.at_given(t, x, self.condition)
+    }
+
+    fn condition(&self) -> Option<&Tensor> {
+        Some(self.condition)
     }
 }

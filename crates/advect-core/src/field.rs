@@ -32,6 +32,15 @@ pub trait Field<X = Tensor> {
     /// # Errors
     /// Whatever the field reports; fields of Advect check `t` and `x`.
     fn at(&self, t: &Time, x: &X) -> Result<X>;
+
+    /// The condition that the field was given, one for each sample of a batch, if it was given one.
+    ///
+    /// Whoever pairs up or rearranges a batch asks for it, so that samples are exchanged within a class only. A wrapper
+    /// passes on the condition of the field that it wraps. A closure has none, even if it captures labels: write
+    /// [`net.given(&labels)`](crate::Conditional::given) instead of such a closure.
+    fn condition(&self) -> Option<&Tensor> {
+        None
+    }
 }
 
 impl<F, X> Field<X> for F
@@ -47,5 +56,9 @@ where
 impl<X> Field<X> for Box<dyn Field<X> + '_> {
     fn at(&self, t: &Time, x: &X) -> Result<X> {
         (**self).at(t, x)
+    }
+
+    fn condition(&self) -> Option<&Tensor> {
+        (**self).condition()
     }
 }

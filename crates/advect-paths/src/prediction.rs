@@ -293,6 +293,10 @@ impl<F: Field + ?Sized, S: Schedule + ?Sized> Field for Converted<'_, F, S> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.value(t, x)
     }
+
+    fn condition(&self) -> Option<&Tensor> {
+        self.field.condition()
+    }
 }
 
 impl<F: Jvp + ?Sized, S: Schedule + ?Sized> Jvp for Converted<'_, F, S> {

@@ -108,6 +108,10 @@ impl<F: Field + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized> Field
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.value(t, x)
     }
+
+    fn condition(&self) -> Option<&Tensor> {
+        self.field.condition()
+    }
 }
 
 impl<F: Jvp + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized> Jvp for Rescheduled<'_, F, S, R> {

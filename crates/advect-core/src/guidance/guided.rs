@@ -126,6 +126,10 @@ impl<F: Conditional + ?Sized, W: GuidanceWeight> Field for Guided<'_, F, W> {
             }
         }
     }
+
+    fn condition(&self) -> Option<&Tensor> {
+        Some(self.condition)
+    }
 }
 
 /// `(φ std(reference)/std(x) + 1 − φ) x`, sample by sample; samples without spread stay as they are.

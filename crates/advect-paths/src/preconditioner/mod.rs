@@ -158,6 +158,10 @@ impl<F: Field + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized> Field
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.value(t, x)
     }
+
+    fn condition(&self) -> Option<&Tensor> {
+        self.network.condition()
+    }
 }
 
 impl<F: Jvp + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized> Jvp

@@ -83,4 +83,8 @@ impl<F: Field + ?Sized, T: Threshold> Field for Thresholded<'_, F, T> {
         check::finite("field", &data)?;
         self.threshold.apply(&data)
     }
+
+    fn condition(&self) -> Option<&Tensor> {
+        self.denoiser.condition()
+    }
 }

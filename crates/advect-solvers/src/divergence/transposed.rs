@@ -42,6 +42,10 @@ impl<F: Field + ?Sized> Field for Transposed<'_, F> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.0.at(t, x)
     }
+
+    fn condition(&self) -> Option<&Tensor> {
+        self.0.condition()
+    }
 }
 
 impl<F: Field + ?Sized> Jvp for Transposed<'_, F> {
