@@ -146,6 +146,36 @@ fn running_out_of_iterations_is_reported() {
     }
 }
 
+/// Altschuler, Weed and Rigollet 2017, lemma 7: rounding moves no more than twice the marginals' error.
+#[test]
+fn rounded_plans_have_their_marginals() {
+    for (seed, iterations) in [(0, 1), (1, 3), (2, 40), (3, 10_000)] {
+        let cost = clouds(seed, 30, 50, 1.0);
+        let rows: Vec<f64> = (1..=30).map(|i| f64::from(i) / 465.0).collect();
+        let columns = [0.02; 50];
+        let solver = Sinkhorn::new(0.5).unwrap();
+        let solver = solver.max_iterations(iterations).unwrap();
+        let plan = solver.solve_weighted(&cost, &rows, &columns).unwrap();
+        let sums = |plan: &Plan| -> (Vec<f64>, Vec<f64>) {
+            let row = |i| plan.row(i).iter().sum();
+            let column = |j| (0..30).map(|i| plan.row(i)[j]).sum();
+            ((0..30).map(row).collect(), (0..50).map(column).collect())
+        };
+        let off = |(r, c): (Vec<f64>, Vec<f64>)| -> f64 {
+            let sides = (r.iter().zip(&rows)).chain(c.iter().zip(&columns));
+            sides.map(|(sum, goal)| (sum - goal).abs()).sum()
+        };
+        let error = off(sums(&plan));
+        assert_eq!(error > 1e-8, iterations <= 40, "{error}");
+        let rounded = plan.clone().rounded();
+        assert!(off(sums(&rounded)) < 1e-14);
+        assert!(rounded.values().iter().all(|p| *p >= 0.0));
+        let pairs = plan.values().iter().zip(rounded.values());
+        let moved: f64 = pairs.map(|(a, b)| (a - b).abs()).sum();
+        assert!(moved <= 2.0 * error + 1e-14, "{moved} {error}");
+    }
+}
+
 #[test]
 fn unbalanced_transport_leaves_outliers_out() {
     let x = Tensor::new(&[[0.0f64], [1.0], [100.0]], &Device::Cpu).unwrap();

@@ -287,6 +287,8 @@ impl<'a> Kernel<'a> {
         Plan {
             values: self.values,
             columns,
+            row_goals: self.a.to_vec(),
+            column_goals: self.b.to_vec(),
             row_potentials: self.f,
             column_potentials: self.g,
             iterations,
