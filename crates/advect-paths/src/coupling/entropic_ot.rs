@@ -2,16 +2,28 @@
 
 use advect_core::{Error, Generator, Result, check};
 use advect_transport::{Cost, Plan, Sinkhorn};
-use candle_core::Tensor;
-use rand_distr::StandardUniform;
+use candle_core::{Device, Tensor};
 
-use super::{Coupling, Pairs};
+use super::conditional_ot::Problem;
+use super::exact_ot::squared_distances;
+use super::{ConditionalOt, Coupling, Pairs, draw};
 
-/// Draws pairs from the plan of entropic optimal transport of squared distances.
+/// Draws pairs from the plan π of entropic optimal transport of squared distances, as the static Schrödinger bridge wants
+/// them.
 ///
-/// By default each sample occurs once: sources choose, in random order and by the plan, among the targets that are left.
-/// [`EntropicOt::with_replacement`] draws pairs independently, which is the plan's own law and goes between batches of
-/// different sizes.
+/// | pairs | law of a pair | occurs once | batches |
+/// | --- | --- | --- | --- |
+/// | [`EntropicOt::new`] | π | each target | of any two sizes |
+/// | [`EntropicOt::with_replacement`] | π, independent of the others | | of any two sizes |
+/// | [`EntropicOt::permuted`] | near π | each sample | of one size |
+///
+/// By default a source is drawn for each target, from the plan given that target: a mean over the pairs has the expectation that
+/// it has over independent ones, and less variance. Targets and their labels keep their places. With permuted pairs, sources
+/// choose in random order among the targets that are left: the last ones take what there is, so that a pair's law is not quite
+/// the plan's.
+///
+/// Sinkhorn's iterations end when the plan's marginals are near their goals; before pairs are drawn, it is
+/// rounded to a plan whose marginals are exact ([`Plan::rounded`]).
 ///
 /// ```
 /// use advect_core::Generator;
@@ -31,34 +43,53 @@ use super::{Coupling, Pairs};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EntropicOt {
     solver: Sinkhorn,
-    replacement: bool,
+    draw: Draw,
+}
+
+/// How pairs come from the plan.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Draw {
+    ByTarget,
+    Independent,
+    Permutation,
 }
 
 impl From<Sinkhorn> for EntropicOt {
-    /// With another tolerance or limit of iterations. Where it is unbalanced, pairs are drawn with replacement: samples
-    /// that the plan leaves out are not drawn.
+    /// With another tolerance or limit of iterations; a plan within 1e-3 of its marginals is near enough when the iterations
+    /// are spent. Where it is unbalanced, pairs are drawn with replacement: samples that the plan leaves out are not drawn.
     fn from(solver: Sinkhorn) -> Self {
-        EntropicOt {
-            solver,
-            replacement: solver.is_unbalanced(),
-        }
+        let draw = match solver.is_unbalanced() {
+            true => Draw::Independent,
+            false => Draw::ByTarget,
+        };
+        EntropicOt { solver, draw }
     }
 }
 
 impl EntropicOt {
-    /// With a regularisation ε in units of squared distance; the Schrödinger bridge of diffusion σ takes `2σ²`. Marginals
-    /// are met to 1e-6 of the mass, in at most 10,000 iterations.
+    /// With a regularisation ε in units of squared distance; the Schrödinger bridge of diffusion σ takes `2σ²`. The
+    /// iterations, at most 10,000, end when the marginals are off by 1e-3 of the mass. Rounded, such a plan differs from the
+    /// one that they converge to in about 1e-3 of the mass, too: less than a batch can tell.
     ///
     /// # Errors
     /// [`Error::Range`] unless it is finite and above 0.
     pub fn new(regularization: f64) -> Result<Self> {
-        Ok(Sinkhorn::new(regularization)?.tolerance(1e-6)?.into())
+        Ok(Sinkhorn::new(regularization)?.tolerance(1e-3)?.into())
     }
 
     /// The same coupling, of pairs that are drawn independently: as many as there are sources.
     pub fn with_replacement(self) -> Self {
         EntropicOt {
-            replacement: true,
+            draw: Draw::Independent,
+            ..self
+        }
+    }
+
+    /// The same coupling, of pairs in which each sample occurs once: sources choose, in random order and by the plan, among
+    /// the targets that are left.
+    pub fn permuted(self) -> Self {
+        EntropicOt {
+            draw: Draw::Permutation,
             ..self
         }
     }
@@ -68,96 +99,73 @@ impl EntropicOt {
     /// # Errors
     /// As [`Cost::squared_euclidean`] and [`Sinkhorn::solve`].
     pub fn plan(&self, x0: &Tensor, x1: &Tensor) -> Result<Plan> {
-        check::same_kind("x1", x1, "x0", x0)?;
-        check::finite("x0", x0)?;
-        check::finite("x1", x1)?;
-        self.solver.solve(&Cost::squared_euclidean(x0, x1)?)
+        self.solver.solve(&squared_distances(x0, x1)?)
+    }
+}
+
+/// The marginals' error from which on a plan that has not converged has no pairs.
+const NEAR: f64 = 1e-3;
+
+impl EntropicOt {
+    /// Pairs from the plan of these costs.
+    fn draw(&self, cost: &Cost, device: &Device, rng: &mut Generator) -> Result<Pairs> {
+        let plan = self.solver.solve(cost)?;
+        let stopped = |reason: String| {
+            let at = format!("iteration {}", plan.iterations());
+            Err(Error::stopped(at, reason))
+        };
+        if !plan.converged() && plan.error() > NEAR {
+            return stopped(format!(
+                "the plan's marginals are off by {:.1e}: a larger regularization, a larger tolerance or more iterations \
+                 would help",
+                plan.error()
+            ));
+        }
+        if plan.mass() < 1e-100 {
+            let reason = "the plan carries nothing: a larger penalty or regularization would help";
+            return stopped(reason.to_string());
+        }
+        let plan = match self.solver.is_unbalanced() {
+            true => plan,
+            false => plan.rounded(),
+        };
+        let (source, target) = match self.draw {
+            Draw::ByTarget => draw::by_target(&plan, rng),
+            Draw::Independent => draw::independent(&plan, plan.rows(), rng),
+            Draw::Permutation => draw::permutation(&plan, rng),
+        };
+        Pairs::from_indices(source, target, device)
     }
 }
 
 impl Coupling for EntropicOt {
     /// # Errors
-    /// [`Error::Stopped`] if the plan does not converge, or carries nothing, being unbalanced; [`Error::Shape`] for batches of different sizes without
-    /// replacement, and as [`EntropicOt::plan`].
+    /// [`Error::Stopped`] if the plan neither converges nor comes within 1e-3 of its marginals, or carries nothing, being
+    /// unbalanced; [`Error::Shape`] for batches of different sizes if each sample is to occur once, and as [`EntropicOt::plan`].
     fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs> {
-        check::batch("x0", x0)?;
-        check::batch("x1", x1)?;
-        if !self.replacement {
+        if self.draw == Draw::Permutation {
             check::alike("x1", x1, "x0", x0)?;
         }
-        let plan = self.plan(x0, x1)?;
-        if !plan.converged() {
-            let reason = format!(
-                "the plan's marginals are off by {:.1e}: a larger regularization, a larger tolerance or more iterations \
-                 would help",
-                plan.error()
-            );
-            return Err(Error::stopped(
-                format!("iteration {}", plan.iterations()),
-                reason,
-            ));
-        }
-        if plan.mass() < 1e-100 {
-            let reason = "the plan carries nothing: a larger penalty or regularization would help";
-            return Err(Error::stopped(
-                format!("iteration {}", plan.iterations()),
-                reason,
-            ));
-        }
-        let (source, target) = match self.replacement {
-            true => draw(&plan, rng)?,
-            false => assign(&plan, rng)?,
-        };
-        let tensor = |v: Vec<u32>| {
-            let count = v.len();
-            Tensor::from_vec(v, count, x0.device())
-        };
-        Pairs::new(tensor(source)?, tensor(target)?)
+        self.draw(&squared_distances(x0, x1)?, x0.device(), rng)
     }
-}
 
-/// Independent draws of entries of the plan, by its cumulative sums.
-fn draw(plan: &Plan, rng: &mut Generator) -> Result<(Vec<u32>, Vec<u32>)> {
-    let mut sum = 0.0;
-    let sums: Vec<f64> = plan
-        .values()
-        .iter()
-        .map(|p| {
-            sum += p;
-            sum
-        })
-        .collect();
-    let uniform = rng.values(&StandardUniform, plan.rows())?;
-    let entry = |u: f64| sums.partition_point(|s| *s <= u * sum).min(sums.len() - 1);
-    let split = |e: usize| ((e / plan.columns()) as u32, (e % plan.columns()) as u32);
-    Ok(uniform.into_iter().map(|u| split(entry(u))).unzip())
-}
-
-/// One column for each row, in random order, by the plan among the columns that are left.
-fn assign(plan: &Plan, rng: &mut Generator) -> Result<(Vec<u32>, Vec<u32>)> {
-    let n = plan.rows();
-    let mut order: Vec<(f64, usize)> = (rng.values(&StandardUniform, n)?.into_iter())
-        .zip(0..n)
-        .collect();
-    order.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let uniform = rng.values(&StandardUniform, n)?;
-    let mut left: Vec<usize> = (0..n).collect();
-    let mut target = vec![0; n];
-    for ((_, i), u) in order.into_iter().zip(uniform) {
-        let row = plan.row(i);
-        let mut rest = u * left.iter().map(|&j| row[j]).sum::<f64>();
-        // Where nothing is left by the plan, the last will do.
-        let mut choice = left.len() - 1;
-        for (k, &j) in left.iter().enumerate() {
-            rest -= row[j];
-            if rest < 0.0 {
-                choice = k;
-                break;
-            }
+    /// Within each class of equal labels; for contexts that are floats from the plan of the cost of [`ConditionalOt::default`].
+    ///
+    /// # Errors
+    /// As [`Coupling::pair`] and [`ConditionalOt::pair_between`].
+    fn pair_given(
+        &self,
+        x0: &Tensor,
+        x1: &Tensor,
+        condition: &Tensor,
+        rng: &mut Generator,
+    ) -> Result<Pairs> {
+        let condition = ("condition", condition);
+        match ConditionalOt::default().problem(x0, condition, x1, condition)? {
+            Problem::Within(classes) => classes.pair_each(x0, x1, |x0, x1| self.pair(x0, x1, rng)),
+            Problem::Priced(cost) => self.draw(&cost, x0.device(), rng),
         }
-        target[i] = left.swap_remove(choice) as u32;
     }
-    Ok(((0..n as u32).collect(), target))
 }
 
 #[cfg(test)]
@@ -168,8 +176,12 @@ mod tests {
 
     #[test]
     fn keeps_the_contract() {
-        contract::check(&EntropicOt::new(0.3).unwrap());
-        contract::check(&EntropicOt::new(100.0).unwrap());
+        for regularization in [0.3, 100.0] {
+            let coupling = EntropicOt::new(regularization).unwrap();
+            contract::check(&coupling);
+            contract::check_permutation(&coupling.permuted());
+            contract::check_one_size(&coupling.permuted());
+        }
     }
 
     fn batches(n: usize, m: usize, rng: &mut Generator) -> (Tensor, Tensor) {
@@ -188,19 +200,76 @@ mod tests {
     fn draws_have_the_law_of_the_plan() {
         let mut rng = Generator::from_seed(0);
         let (x0, x1) = batches(3, 4, &mut rng);
-        let coupling = EntropicOt::new(1.0).unwrap().with_replacement();
-        let plan = coupling.plan(&x0, &x1).unwrap();
-        let mut counts = [0.0; 12];
-        let rounds = 20_000;
-        for _ in 0..rounds {
-            let (source, target) = draw(&plan, &mut rng).unwrap();
-            for (i, j) in source.into_iter().zip(target) {
-                counts[i as usize * 4 + j as usize] += 1.0 / (3.0 * f64::from(rounds));
+        let coupling = EntropicOt::new(1.0).unwrap();
+        let plan = coupling.plan(&x0, &x1).unwrap().rounded();
+        for (coupling, count) in [(coupling, 4.0), (coupling.with_replacement(), 3.0)] {
+            let rounds = 20_000;
+            let pairs = count * f64::from(rounds);
+            let mut shares = [0.0; 12];
+            for _ in 0..rounds {
+                let pairs_of_round = coupling.pair(&x0, &x1, &mut rng).unwrap();
+                let indices = |x: &Tensor| x.to_vec1::<u32>().unwrap();
+                let sources = indices(pairs_of_round.source_indices());
+                for (i, j) in sources.iter().zip(indices(pairs_of_round.target_indices())) {
+                    shares[(i * 4 + j) as usize] += 1.0 / pairs;
+                }
+            }
+            for (share, p) in shares.iter().zip(plan.values()) {
+                assert!((share - p).abs() < 5.0 * (p / pairs).sqrt(), "{share} {p}");
             }
         }
-        for (count, p) in counts.iter().zip(plan.values()) {
-            let error = (p / (3.0 * f64::from(rounds))).sqrt();
-            assert!((count - p).abs() < 5.0 * error, "{count} {p}");
+    }
+
+    /// A plan that is a little off must not bring in what it has no mass for.
+    #[test]
+    fn draws_are_of_pairs_that_the_plan_has() {
+        let cost = Cost::new(
+            3,
+            3,
+            vec![0.0, 500.0, 500.0, 500.0, 0.0, 500.0, 500.0, 500.0, 0.0],
+        );
+        let plan = Sinkhorn::new(0.1).unwrap().solve(&cost.unwrap()).unwrap();
+        let mut rng = Generator::from_seed(3);
+        for _ in 0..200 {
+            for (sources, targets) in [
+                draw::by_target(&plan, &mut rng),
+                draw::independent(&plan, 10, &mut rng),
+                draw::permutation(&plan, &mut rng),
+            ] {
+                assert_eq!(sources, targets);
+            }
+        }
+    }
+
+    /// Of the Schrödinger bridges that are customary, each batch has its pairs.
+    #[test]
+    fn small_regularisations_have_pairs() {
+        let mut rng = Generator::from_seed(7);
+        // A goal that is not reached does not matter, as long as the plan is near.
+        let ambitious = EntropicOt::from(Sinkhorn::new(0.005).unwrap());
+        let (x0, x1) = batches(64, 64, &mut rng);
+        let plan = ambitious.plan(&x0, &x1).unwrap();
+        assert!(!plan.converged() && plan.error() > 1e-9, "{}", plan.error());
+        assert!(ambitious.pair(&x0, &x1, &mut rng).is_ok());
+        for sigma in [0.02, 0.05, 0.1, 0.5] {
+            let coupling = EntropicOt::new(2.0 * sigma * sigma).unwrap();
+            for n in [64, 64, 64, 64, 64, 256] {
+                let x0 = rng.normal((n, 2), DType::F32, &Device::Cpu).unwrap();
+                let x1 = rng.normal((n, 2), DType::F32, &Device::Cpu).unwrap();
+                let x1 = (x1 + 1.0).unwrap();
+                let pairs = coupling.pair(&x0, &x1, &mut rng);
+                assert!(
+                    pairs.is_ok(),
+                    "σ = {sigma}, n = {n}: {}",
+                    pairs.unwrap_err()
+                );
+                // Marginals are those of the batch, whatever the iterations left.
+                let plan = coupling.plan(&x0, &x1).unwrap().rounded();
+                for i in 0..n {
+                    let sum: f64 = plan.row(i).iter().sum();
+                    assert!((sum * n as f64 - 1.0).abs() < 1e-12);
+                }
+            }
         }
     }
 
@@ -220,7 +289,7 @@ mod tests {
                     .pair(&x0, &x1, &mut rng)
                     .unwrap(),
             );
-            add(2, coupling.pair(&x0, &x1, &mut rng).unwrap());
+            add(2, coupling.permuted().pair(&x0, &x1, &mut rng).unwrap());
             add(
                 3,
                 super::super::Independent.pair(&x0, &x1, &mut rng).unwrap(),
@@ -243,13 +312,12 @@ mod tests {
         let mut rng = Generator::from_seed(2);
         let (x0, x1) = batches(30, 20, &mut rng);
         let coupling = EntropicOt::new(1.0).unwrap();
-        let error = coupling.pair(&x0, &x1, &mut rng).unwrap_err();
-        assert!(matches!(error, Error::Shape { argument, .. } if argument == "x1"));
-        let pairs = coupling
-            .with_replacement()
-            .pair(&x0, &x1, &mut rng)
-            .unwrap();
-        assert_eq!(pairs.len(), 30);
+        // Batches of different sizes.
+        let mut count = |coupling: EntropicOt| coupling.pair(&x0, &x1, &mut rng).unwrap().len();
+        assert_eq!(
+            (count(coupling), count(coupling.with_replacement())),
+            (20, 30)
+        );
         // Unbalanced plans leave out what is far, or everything.
         let mild = Sinkhorn::new(0.5).unwrap().unbalanced(10.0).unwrap();
         let far = Tensor::cat(&[&x0, &(&x1 + 1e3).unwrap()], 0).unwrap();

@@ -40,6 +40,7 @@ mod tests {
 
     #[test]
     fn keeps_the_contract() {
-        contract::check(&Independent);
+        contract::check_permutation(&Independent);
+        contract::check_one_size(&Independent);
     }
 }
