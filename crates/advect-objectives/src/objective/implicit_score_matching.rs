@@ -2,7 +2,7 @@
 
 use advect_core::{Error, Generator, Jvp, Result, Time, check, shape};
 use advect_solvers::divergence::{Divergence, Probe};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 /// `½ |s(x)|² + ∇·s(x)` at samples x of the law whose score is learned (Hyvärinen 2005, eq. 4): with the divergence exact,
 /// or estimated by probes, which leaves the gradient unbiased.
@@ -80,9 +80,10 @@ impl SlicedScoreMatching {
     /// With the law of the directions and their number for each sample.
     ///
     /// # Errors
-    /// [`Error::Range`] for 0 directions.
+    /// [`Error::Range`] for 0 directions, and for more than fit the memory.
     pub fn new(probe: Probe, count: usize) -> Result<Self> {
         check::at_least_one("count", count)?;
+        check::memory("count", &[count], DType::F64)?;
         Ok(SlicedScoreMatching { probe, count })
     }
 

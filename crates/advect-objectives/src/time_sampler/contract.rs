@@ -1,6 +1,6 @@
 //! What holds for every time sampler; each sampler's tests call it.
 
-use advect_core::Generator;
+use advect_core::{Error, Generator};
 
 use super::{TimeDensity, TimeSampler};
 
@@ -40,6 +40,12 @@ pub(crate) fn check(sampler: &impl TimeSampler, distribution: impl Fn(f64) -> f6
             times,
             sampler.sample(batch, &mut Generator::from_seed(0)).unwrap()
         );
+    }
+    for batch in [1 << 60, usize::MAX] {
+        let error = sampler
+            .sample(batch, &mut Generator::from_seed(0))
+            .unwrap_err();
+        assert!(matches!(error, Error::Range { .. }));
     }
     let mut rng = Generator::from_seed(1);
     let mut times: Vec<f64> = (0..100)

@@ -1,7 +1,8 @@
 //! Finitely many times.
 
-use advect_core::{Error, Generator, Result};
+use advect_core::{Error, Generator, Result, check};
 use advect_paths::schedule::DiscreteDiffusion;
+use candle_core::DType;
 use rand_distr::StandardUniform;
 
 use super::TimeSampler;
@@ -58,11 +59,12 @@ impl Levels {
     /// `i / (count − 1)` for i below `count`: from 0 to 1.
     ///
     /// # Errors
-    /// [`Error::Range`] for fewer than two.
+    /// [`Error::Range`] for fewer than two, and for more than fit the memory.
     pub fn evenly_spaced(count: usize) -> Result<Self> {
         if count < 2 {
             return Err(Error::range("count", count, "at least 2"));
         }
+        check::memory("count", &[count], DType::F64)?;
         let last = (count - 1) as f64;
         Levels::new((0..count).map(|i| i as f64 / last).collect())
     }
@@ -96,6 +98,9 @@ mod tests {
         assert!(Levels::new(vec![]).is_err());
         assert!(Levels::new(vec![0.5, 1.5]).is_err());
         assert!(Levels::new(vec![f64::NAN]).is_err());
-        assert!(Levels::evenly_spaced(1).is_err());
+        for bad in [1, 1 << 60, usize::MAX] {
+            let levels = Levels::evenly_spaced(bad);
+            assert!(matches!(levels, Err(Error::Range { .. })));
+        }
     }
 }

@@ -61,7 +61,7 @@ pub trait TimeSampler {
     /// `batch` times in [0, 1].
     ///
     /// # Errors
-    /// Whatever the sampler reports; those of Advect report none.
+    /// Whatever the sampler reports; those of Advect, [`Error::Range`](advect_core::Error::Range) for a batch that does not fit the memory.
     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>>;
 }
 
