@@ -9,12 +9,14 @@ mod kernel;
 mod pass;
 mod plan;
 mod relaxation;
+mod support;
 
 use advect_core::{Error, Result, check};
 
-use crate::Cost;
+use crate::{Cost, weights};
 use kernel::Kernel;
 use relaxation::Relaxation;
+use support::Support;
 
 pub use plan::Plan;
 
@@ -105,20 +107,39 @@ impl Sinkhorn {
     /// A plan that has not converged after the last iteration is returned as it is: [`Plan::converged`] tells.
     ///
     /// # Errors
-    /// [`Error::Stopped`] if the numbers overflow: with costs that are 1e13 times the regularisation.
+    /// [`Error::Stopped`] if the numbers overflow: with costs that are 1e13 times the regularisation; [`Error::Range`] for a row
+    /// or column whose costs are all ∞, unless the plan is unbalanced.
     pub fn solve(&self, cost: &Cost) -> Result<Plan> {
         let equal = |n: usize| vec![1.0 / n as f64; n];
         self.solve_weighted(cost, &equal(cost.rows()), &equal(cost.columns()))
     }
 
-    /// The plan between given weights of rows and columns.
+    /// The plan between given weights of rows and columns: none below 0, of sum 1 on each side.
+    ///
+    /// Weights that miss the sum of 1 by no more than the rounding of 32 bits, `(count + 8) · 2⁻²⁴`, are divided by their sum. A
+    /// point of weight 0 is left out, and so is, from an unbalanced plan, one whose costs are all ∞; their potentials
+    /// are −∞.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless there is a weight for each row and column; [`Error::Range`] unless the weights are above 0
-    /// and sum to 1 on both sides; as [`Sinkhorn::solve`].
+    /// [`Error::Shape`] unless there is a weight for each row and column; [`Error::Range`] for other weights, and for
+    /// points with a weight that have no finite cost; as [`Sinkhorn::solve`].
     pub fn solve_weighted(&self, cost: &Cost, rows: &[f64], columns: &[f64]) -> Result<Plan> {
-        check_weights("rows", rows, cost.rows())?;
-        check_weights("columns", columns, cost.columns())?;
+        let row_sum = weights::check("rows", rows, cost.rows())?;
+        let column_sum = weights::check("columns", columns, cost.columns())?;
+        let whole = |weights: &[f64], sum: f64| weights.iter().map(|w| w / sum).collect();
+        let (rows, columns): (Vec<f64>, Vec<f64>) =
+            (whole(rows, row_sum), whole(columns, column_sum));
+        let support = Support::new(cost, &rows, &columns, self.is_unbalanced())?;
+        if support.is_all(cost) {
+            return self.iterate(cost, &rows, &columns);
+        }
+        let (a, b) = support.weights(&rows, &columns);
+        let plan = self.iterate(&support.costs(cost), &a, &b)?;
+        Ok(support.spread(plan, &rows, &columns))
+    }
+
+    /// The plan between weights above 0, with a finite cost in each row and column.
+    fn iterate(&self, cost: &Cost, rows: &[f64], columns: &[f64]) -> Result<Plan> {
         let mut kernel = Kernel::new(cost, rows, columns);
         let mut iterations = 0;
         for regularization in self.stages(cost) {
@@ -174,20 +195,4 @@ impl Sinkhorn {
         stages.reverse();
         stages
     }
-}
-
-fn check_weights(argument: &'static str, weights: &[f64], count: usize) -> Result<()> {
-    if weights.len() != count {
-        let accepted = format!("({count},), one weight each,");
-        return Err(Error::shape(argument, &[weights.len()], accepted));
-    }
-    if let Some(bad) = weights.iter().find(|w| !(**w > 0.0 && w.is_finite())) {
-        return Err(Error::range(argument, bad, "weights above 0"));
-    }
-    let sum: f64 = weights.iter().sum();
-    if (sum - 1.0).abs() > 1e-9 {
-        let given = format!("weights that sum to {sum}");
-        return Err(Error::range(argument, given, "weights that sum to 1"));
-    }
-    Ok(())
 }

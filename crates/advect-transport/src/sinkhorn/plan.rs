@@ -52,7 +52,9 @@ impl Plan {
         assert_eq!((cost.rows(), cost.columns()), (self.rows(), self.columns));
         let rows = (0..self.rows()).map(|i| {
             let terms = self.row(i).iter().zip(cost.row(i));
-            terms.map(|(p, c)| p * c).sum::<f64>()
+            // Nothing is carried where that costs ∞.
+            let carried = terms.filter(|(p, _)| **p > 0.0);
+            carried.map(|(p, c)| p * c).sum::<f64>()
         });
         rows.sum()
     }
