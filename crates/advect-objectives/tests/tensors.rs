@@ -176,7 +176,7 @@ fn what_is_no_regression_takes_views_too() {
             decoded(x, y),
             losses.flow,
             losses.score,
-            ImplicitScoreMatching::new(Exact::default())
+            ImplicitScoreMatching::new(Exact)
                 .losses(&Half, &t, x)
                 .unwrap(),
             sliced.losses(&Half, &t, x, &mut rng).unwrap(),
@@ -249,7 +249,7 @@ fn integers_are_refused() {
         }
     }
     let t = Time::Shared(0.5);
-    let implicit = ImplicitScoreMatching::new(Exact::default());
+    let implicit = ImplicitScoreMatching::new(Exact);
     assert!(matches!(
         implicit.losses(&Half, &t, &x),
         Err(Error::DType { .. })

@@ -117,14 +117,15 @@ pub mod prelude {
         CondOt, Cosine, DiscreteDiffusion, Edm, LinearVariancePreserving, Polynomial, Retimed,
         Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
     };
+    pub use advect_paths::time_map::{DiscreteTimes, LinearTime, LogSnrTime, TimeMap, TimeMapped};
     pub use advect_paths::{Prediction, Rescheduled};
     pub use advect_samplers::grid::{
-        GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, UniformLogSnr, UniformTime,
+        GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, Tail, UniformLogSnr, UniformTime,
     };
     pub use advect_samplers::likelihood::{BitsPerDimension, Likelihood, UniformDequantization};
     pub use advect_samplers::observer::{SamplingProgress, Snapshots};
     pub use advect_samplers::rule::{
-        Ancestral, AnnealedLangevin, Ddim, DpmSolver, EdmRule, Plms, PredictorCorrector,
+        Ancestral, AnnealedLangevin, Ddim, DpmSolver, EdmRule, Inpaint, Plms, PredictorCorrector,
         ReverseSde, Rule, SdeMethod, UniPc, Variance,
     };
     pub use advect_samplers::strength::{ForwardDiffusion, NoiseLevel};
@@ -136,6 +137,7 @@ pub mod prelude {
     pub use advect_solvers::divergence::{
         Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Transposed,
     };
+    pub use advect_solvers::energy::GradientField;
     pub use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
     pub use advect_solvers::sde::{
         BrownianPath, EulerMaruyama, Milstein, Noise, Sra1, StratonovichHeun,
@@ -144,6 +146,7 @@ pub mod prelude {
         Bosh3, Dopri5, Dopri8, Euler, Heun, Midpoint, Ralston, Rk4, Tsit5,
     };
     pub use advect_solvers::{Event, Save, Solution, Solver, Status};
+    pub use advect_train::decay::{Decay, Warmup};
     pub use advect_train::learning_rate::{LearningRate, WarmupCosine};
     pub use advect_train::observer::Progress;
     pub use advect_train::{

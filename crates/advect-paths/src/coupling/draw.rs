@@ -1,11 +1,11 @@
 //! Draws of pairs from a transport plan.
 
-use advect_core::Generator;
+use advect_core::{Generator, Result};
 use advect_transport::{Entry, Plan};
 use rand_distr::StandardUniform;
 
 /// A source for each target, in the order of the targets, drawn from the target's column of a plan.
-pub(super) fn by_target(plan: &Plan, rng: &mut Generator) -> (Vec<u32>, Vec<u32>) {
+pub(super) fn by_target(plan: &Plan, rng: &mut Generator) -> Result<(Vec<u32>, Vec<u32>)> {
     let columns = plan.columns();
     let rows = || plan.values().chunks_exact(columns);
     let mut totals = vec![0.0; columns];
@@ -14,7 +14,7 @@ pub(super) fn by_target(plan: &Plan, rng: &mut Generator) -> (Vec<u32>, Vec<u32>
             *total += mass;
         }
     }
-    let uniform = rng.values(&StandardUniform, columns);
+    let uniform = rng.values(&StandardUniform, columns)?;
     // Rounding must not reach the total, beyond which there is nothing.
     let goal = |(u, total): (f64, &f64)| (u * total).min(total.next_down());
     let goals: Vec<f64> = uniform.into_iter().zip(&totals).map(goal).collect();
@@ -28,7 +28,7 @@ pub(super) fn by_target(plan: &Plan, rng: &mut Generator) -> (Vec<u32>, Vec<u32>
         }
     }
     let source = before.into_iter().map(|count: f64| count as u32).collect();
-    (source, (0..columns as u32).collect())
+    Ok((source, (0..columns as u32).collect()))
 }
 
 /// [`by_target`] for a plan of few entries.
@@ -36,12 +36,12 @@ pub(super) fn by_target_of(
     entries: &[Entry],
     columns: usize,
     rng: &mut Generator,
-) -> (Vec<u32>, Vec<u32>) {
+) -> Result<(Vec<u32>, Vec<u32>)> {
     let mut totals = vec![0.0; columns];
     for entry in entries {
         totals[entry.column] += entry.mass;
     }
-    let uniform = rng.values(&StandardUniform, columns);
+    let uniform = rng.values(&StandardUniform, columns)?;
     let mut rest: Vec<f64> = uniform
         .into_iter()
         .zip(totals)
@@ -56,11 +56,15 @@ pub(super) fn by_target_of(
         }
         *rest -= entry.mass;
     }
-    (source, (0..columns as u32).collect())
+    Ok((source, (0..columns as u32).collect()))
 }
 
 /// Independent draws of a plan's entries, by their cumulative sums.
-pub(super) fn independent(plan: &Plan, count: usize, rng: &mut Generator) -> (Vec<u32>, Vec<u32>) {
+pub(super) fn independent(
+    plan: &Plan,
+    count: usize,
+    rng: &mut Generator,
+) -> Result<(Vec<u32>, Vec<u32>)> {
     let mut sum = 0.0;
     let sums: Vec<f64> = plan
         .values()
@@ -70,23 +74,23 @@ pub(super) fn independent(plan: &Plan, count: usize, rng: &mut Generator) -> (Ve
             sum
         })
         .collect();
-    let uniform = rng.values(&StandardUniform, count);
+    let uniform = rng.values(&StandardUniform, count)?;
     let entry = |u: f64| {
         let goal = (u * sum).min(sum.next_down());
         sums.partition_point(|s| *s <= goal)
     };
     let split = |e: usize| ((e / plan.columns()) as u32, (e % plan.columns()) as u32);
-    uniform.into_iter().map(|u| split(entry(u))).unzip()
+    Ok(uniform.into_iter().map(|u| split(entry(u))).unzip())
 }
 
 /// One column for each row, in random order, by the plan among the columns that are left.
-pub(super) fn permutation(plan: &Plan, rng: &mut Generator) -> (Vec<u32>, Vec<u32>) {
+pub(super) fn permutation(plan: &Plan, rng: &mut Generator) -> Result<(Vec<u32>, Vec<u32>)> {
     let n = plan.rows();
-    let mut order: Vec<(f64, usize)> = (rng.values(&StandardUniform, n).into_iter())
+    let mut order: Vec<(f64, usize)> = (rng.values(&StandardUniform, n)?.into_iter())
         .zip(0..n)
         .collect();
     order.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let uniform = rng.values(&StandardUniform, n);
+    let uniform = rng.values(&StandardUniform, n)?;
     let mut left: Vec<usize> = (0..n).collect();
     let mut target = vec![0; n];
     for ((_, i), u) in order.into_iter().zip(uniform) {
@@ -103,5 +107,5 @@ pub(super) fn permutation(plan: &Plan, rng: &mut Generator) -> (Vec<u32>, Vec<u3
         }
         target[i] = left.swap_remove(choice) as u32;
     }
-    ((0..n as u32).collect(), target)
+    Ok(((0..n as u32).collect(), target))
 }

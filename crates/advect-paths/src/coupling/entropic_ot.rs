@@ -130,9 +130,9 @@ impl EntropicOt {
             false => plan.rounded(),
         };
         let (source, target) = match self.draw {
-            Draw::ByTarget => draw::by_target(&plan, rng),
-            Draw::Independent => draw::independent(&plan, plan.rows(), rng),
-            Draw::Permutation => draw::permutation(&plan, rng),
+            Draw::ByTarget => draw::by_target(&plan, rng)?,
+            Draw::Independent => draw::independent(&plan, plan.rows(), rng)?,
+            Draw::Permutation => draw::permutation(&plan, rng)?,
         };
         Pairs::from_indices(source, target, device)
     }
@@ -232,9 +232,9 @@ mod tests {
         let mut rng = Generator::from_seed(3);
         for _ in 0..200 {
             for (sources, targets) in [
-                draw::by_target(&plan, &mut rng),
-                draw::independent(&plan, 10, &mut rng),
-                draw::permutation(&plan, &mut rng),
+                draw::by_target(&plan, &mut rng).unwrap(),
+                draw::independent(&plan, 10, &mut rng).unwrap(),
+                draw::permutation(&plan, &mut rng).unwrap(),
             ] {
                 assert_eq!(sources, targets);
             }

@@ -35,7 +35,7 @@ impl Coupling for ExactOt {
             return optimal(x0, x1);
         }
         let plan = ExactPlan::uniform(&squared_distances(x0, x1)?)?;
-        let (source, target) = draw::by_target_of(plan.entries(), plan.columns(), rng);
+        let (source, target) = draw::by_target_of(plan.entries(), plan.columns(), rng)?;
         Pairs::from_indices(source, target, x0.device())
     }
 

@@ -90,6 +90,10 @@ impl<F: Field, M: TimeMap> Field for TimeMapped<F, M> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.network.at(&self.told(t, x)?, x)
     }
+
+    fn condition(&self) -> Option<&Tensor> {
+        self.network.condition()
+    }
 }
 
 impl<F: Jvp, M: TimeMap> Jvp for TimeMapped<F, M> {
