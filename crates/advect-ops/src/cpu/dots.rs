@@ -1,21 +1,21 @@
 //! Products of few rows, by dot products: nothing is packed.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
-use super::matmul::FinishOn;
+use super::Float;
+use super::matmul::Finish;
 use super::matrix::Matrix;
-use super::{Float, vectorize};
 
 /// `C = A Bᵀ`, plus a row that is added to all rows, for few rows of A or B, whose rows are contiguous.
 /// `finish` as for [`multiply`](super::matmul::multiply).
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn multiply_transposed<S: Simd, T: Float>(
     simd: S,
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     start: Option<&[T]>,
     c: &mut [T],
-    mut finish: Option<&mut dyn FinishOn<S, T>>,
+    finish: &mut impl Finish<T>,
 ) {
     assert!(a.columns == b.columns && a.column_stride == 1 && b.column_stride == 1);
     if b.rows == 0 {
@@ -23,27 +23,6 @@ pub(crate) fn multiply_transposed<S: Simd, T: Float>(
     }
     for (i, c) in c.chunks_exact_mut(b.rows).take(a.rows).enumerate() {
         let x = &a.values[i * a.row_stride..][..a.columns];
-        vectorize(simd, Row { x, b, start, c });
-        if let Some(finish) = &mut finish {
-            finish.call(simd, i, c);
-        }
-    }
-}
-
-/// A row of the product.
-struct Row<'a, 'b, T> {
-    x: &'a [T],
-    b: Matrix<'a, T>,
-    start: Option<&'a [T]>,
-    c: &'b mut [T],
-}
-
-impl<T: Float> WithSimd for Row<'_, '_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Row { x, b, start, c } = self;
         // Fewer columns than a vector has lanes: vectors of outputs instead.
         let near = b.row_stride == b.columns;
         let mut j = match (near, b.columns) {
@@ -61,14 +40,24 @@ impl<T: Float> WithSimd for Row<'_, '_, T> {
             },
             _ => 0,
         };
-        let row = |j: usize| &b.values[j * b.row_stride..][..b.columns];
         while j + 8 <= b.rows {
-            let rows = std::array::from_fn(|r| row(j + r));
+            let row = |r: usize| &b.values[(j + r) * b.row_stride..][..b.columns];
+            let rows = [
+                row(0),
+                row(1),
+                row(2),
+                row(3),
+                row(4),
+                row(5),
+                row(6),
+                row(7),
+            ];
             c[j..j + 8].copy_from_slice(&dots::<S, T, 8>(simd, x, rows));
             j += 8;
         }
         while j < b.rows {
-            c[j..j + 1].copy_from_slice(&dots::<S, T, 1>(simd, x, [row(j)]));
+            let row = &b.values[j * b.row_stride..][..b.columns];
+            c[j..j + 1].copy_from_slice(&dots::<S, T, 1>(simd, x, [row]));
             j += 1;
         }
         if let Some(start) = start {
@@ -76,6 +65,7 @@ impl<T: Float> WithSimd for Row<'_, '_, T> {
                 *c += *start;
             }
         }
+        finish.rows(simd, i, c);
     }
 }
 

@@ -19,6 +19,14 @@ pub(crate) trait Finish<T> {
     fn rows<S: Simd>(&mut self, simd: S, first: usize, rows: &mut [T]);
 }
 
+/// Leaves rows as they are.
+pub(crate) struct Nothing;
+
+impl<T> Finish<T> for Nothing {
+    #[inline(always)]
+    fn rows<S: Simd>(&mut self, _: S, _: usize, _: &mut [T]) {}
+}
+
 /// [`Finish`] for one instruction set, in a function of its own: products call it without knowing its type, so that
 /// they are compiled once.
 pub(crate) trait FinishOn<S, T> {

@@ -169,14 +169,7 @@ impl<T: Float> WithSimd for Forward<'_, T> {
                             Some(finish),
                         );
                     }
-                    _ => multiply_transposed(
-                        simd,
-                        x_rows,
-                        layer.weight,
-                        layer.bias,
-                        out,
-                        Some(finish),
-                    ),
+                    _ => multiply_transposed(simd, x_rows, layer.weight, layer.bias, out, finish),
                 }
                 std::mem::swap(&mut x, &mut y);
             }

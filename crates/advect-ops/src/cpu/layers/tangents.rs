@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 use super::forward::{join, pack, thin};
 use super::{Layer, Part, time};
 use crate::cpu::dots::multiply_transposed;
-use crate::cpu::matmul::{Right, Start, multiply};
+use crate::cpu::matmul::{Nothing, Right, Start, multiply};
 use crate::cpu::matrix::{Matrix, Packed};
 use crate::cpu::{Float, dispatch};
 
@@ -119,7 +119,7 @@ impl<T: Float> WithSimd for Tangents<'_, T> {
                             let right = Right::Packed(packed);
                             multiply(simd, x, right, y, layer.outputs(), from, None);
                         }
-                        _ => multiply_transposed(simd, x, layer.weight, bias, y, None),
+                        _ => multiply_transposed(simd, x, layer.weight, bias, y, &mut Nothing),
                     }
                 }
                 let activation = layer.activation;
