@@ -27,6 +27,8 @@ pub trait LogDensity {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A density whose value no graph connects with x is an [`Error::Detached`].
 #[derive(Debug, Clone, Copy)]
 pub struct Differentiated<F>(pub F);
 
@@ -40,12 +42,13 @@ impl<F: Fn(&Tensor) -> Result<Tensor>> LogDensity for Differentiated<F> {
             return Err(Error::shape("log_density", value.dims(), accepted));
         }
         let mut gradients = value.sum_all()?.backward()?;
-        let score = match gradients.remove(x.as_tensor()) {
-            Some(score) => score.detach(),
-            // A density that does not depend on x.
-            None => x.as_tensor().zeros_like()?.detach(),
-        };
-        Ok((value.detach(), score))
+        let score = gradients.remove(x.as_tensor()).ok_or_else(|| {
+            Error::detached(
+                "log_density",
+                "no graph connects its value with x, so that its score would be 0; compute it from x by tracked operations",
+            )
+        })?;
+        Ok((value.detach(), score.detach()))
     }
 }
 
@@ -79,5 +82,19 @@ impl<S: Schedule + ?Sized> LogDensity for MarginalAt<'_, S> {
     fn with_score(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let t = Time::Shared(self.time);
         Ok((self.score.log_density(&t, x)?, self.score.at(&t, x)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn densities_without_a_graph_are_told() {
+        let detached = Differentiated(|x: &Tensor| Ok(x.detach().sqr()?.sum(1)?));
+        let x = Tensor::ones((2, 3), candle_core::DType::F64, &Device::Cpu).unwrap();
+        let error = detached.with_score(&x).unwrap_err();
+        assert!(matches!(error, Error::Detached { .. }), "{error}");
     }
 }
