@@ -62,14 +62,14 @@ fn perceptrons_of_absurd_sizes_are_refused() {
     refused("dim: ", |b| Mlp::config(0).build(b));
     refused("hidden: ", |b| Mlp::config(1).hidden(&[4, 0]).build(b));
     let fourier = |frequencies| TimeEmbedding::Fourier { frequencies };
-    refused("time features: ", |b| {
+    refused("frequencies: ", |b| {
         Mlp::config(1).time(fourier(0)).build(b)
     });
     refused("layers.0.weight: ", |b| Mlp::config(usize::MAX).build(b));
     refused("layers.0.weight: ", |b| {
         Mlp::config(1).hidden(&[usize::MAX]).build(b)
     });
-    refused("layers.0.weight: ", |b| {
+    refused("frequencies: ", |b| {
         Mlp::config(1).time(fourier(usize::MAX)).build(b)
     });
     refused("classes: ", |b| Mlp::config(1).classes(usize::MAX).build(b));

@@ -83,17 +83,11 @@ fn one_spike_does_not_stop_adam_for_ever() {
     for (dtype, spike) in [(DType::F32, 1e25), (DType::F64, 1e160)] {
         let mut run = run(dtype);
         run.trainer.update(&run.loss(1.0)).unwrap();
-        match dtype {
-            DType::F32 => run.fails(
-                spike,
-                &[
-                    "stopped at step 1",
-                    "the second moment of \"weight\" to inf",
-                ],
-            ),
-            // The sum of squares overflows before.
-            _ => run.fails(spike, &["stopped at step 1", "the gradient's norm is inf"]),
-        }
+        let words = [
+            "stopped at step 1",
+            "the second moment of \"weight\" to inf",
+        ];
+        run.fails(spike, &words);
         let before = run.numbers();
         run.trainer.update(&run.loss(1.0)).unwrap();
         assert_ne!(run.numbers(), before);

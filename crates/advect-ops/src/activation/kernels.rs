@@ -150,7 +150,7 @@ impl<'b, T: Float> WithSimd for Elements<'_, 'b, T> {
             let start = self.first + i * RUN;
             let range = start..start + out.len();
             let x = &self.x[range.clone()];
-            let out = out.write(|i| x[i]);
+            let out = out.copied(x);
             match self.order {
                 Order::Value => vectorize(simd, ToValues(self.activation, out)),
                 Order::Slope => vectorize(simd, ToSlopes(self.activation, out)),

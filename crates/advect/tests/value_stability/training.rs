@@ -31,22 +31,23 @@ fn pairs() {
     let mut rng = Generator::from_seed(7);
     let x0 = rng.normal((5, 2), DType::F64, &CPU).unwrap();
     let x1 = rng.normal((5, 2), DType::F64, &CPU).unwrap();
-    let targets = |coupling: &dyn Coupling| {
+    let indices = |coupling: &dyn Coupling| {
         let pairs = coupling
             .pair(&x0, &x1, &mut Generator::from_seed(8))
             .unwrap();
-        elements(pairs.target_indices())
+        let both = [pairs.source_indices(), pairs.target_indices()];
+        both.into_iter().flat_map(elements).collect::<Vec<f64>>()
     };
     check(&[
         (
             "independent",
-            targets(&Independent),
+            indices(&Independent),
             &[2.0, 3.0, 4.0, 0.0, 1.0],
         ),
-        ("exact", targets(&ExactOt), &[0.0, 4.0, 1.0, 2.0, 3.0]),
+        ("exact", indices(&ExactOt), &[0.0, 4.0, 1.0, 2.0, 3.0]),
         (
             "entropic",
-            targets(&EntropicOt::new(0.5).unwrap()),
+            indices(&EntropicOt::new(0.5).unwrap()),
             &[0.0, 1.0, 2.0, 3.0, 4.0],
         ),
     ]);
