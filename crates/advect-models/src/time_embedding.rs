@@ -99,10 +99,10 @@ impl TimeEmbedding {
         let features = match self {
             TimeEmbedding::Identity => t.map_linear(|t| shape::column(t, 2))?,
             TimeEmbedding::Fourier { frequencies } => {
-                sinusoids(t, &fourier_frequencies(*frequencies))?
+                sinusoids(t, &fourier_frequencies(*frequencies)?)?
             }
             TimeEmbedding::Sinusoidal { features } => {
-                let pairs = sinusoids(t, &sinusoidal_frequencies(features / 2, 10_000.0))?;
+                let pairs = sinusoids(t, &sinusoidal_frequencies(features / 2, 10_000.0)?)?;
                 let odd = features % 2;
                 pairs.map_linear(|y| Ok(y.pad_with_zeros(1, 0, odd)?))?
             }

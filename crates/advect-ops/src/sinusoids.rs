@@ -15,7 +15,7 @@ use crate::Value;
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let t = Tensor::new(&[1.0f64], &Device::Cpu)?;
-/// let features = sinusoids(&t, &fourier_frequencies(2))?.to_vec2::<f64>()?;
+/// let features = sinusoids(&t, &fourier_frequencies(2)?)?.to_vec2::<f64>()?;
 /// for (a, b) in features[0].iter().zip([-1.0, 1.0, 0.0, 0.0]) { // cos π, cos 2π, sin π, sin 2π
 ///     assert!((a - b).abs() < 1e-15);
 /// }
@@ -45,19 +45,30 @@ pub fn sinusoids<V: Value>(t: &V, frequencies: &[f64]) -> Result<V> {
 }
 
 /// `ω_k = kπ` for k = 1 … `count`: a Fourier series on twice the unit interval, so that both ends differ.
-pub fn fourier_frequencies(count: usize) -> Vec<f64> {
-    (1..=count).map(|k| PI * k as f64).collect()
+///
+/// # Errors
+/// [`Error::Range`] for more than fit the memory.
+pub fn fourier_frequencies(count: usize) -> Result<Vec<f64>> {
+    check::memory("count", &[count], DType::F64)?;
+    Ok((1..=count).map(|k| PI * k as f64).collect())
 }
 
 /// `ω_k = longest^(−k / count)` for k = 0 … `count` − 1: wavelengths from 2π to nearly `2π · longest` (Vaswani et al. 2017,
 /// section 3.5, with `longest` = 10,000; Ho et al. 2020 for times in steps).
 ///
 /// ```
-/// let frequencies = advect_ops::sinusoidal_frequencies(4, 10_000.0);
+/// # fn main() -> advect_core::Result<()> {
+/// let frequencies = advect_ops::sinusoidal_frequencies(4, 10_000.0)?;
 /// assert!((frequencies[2] - 0.01).abs() < 1e-15);
+/// # Ok(())
+/// # }
 /// ```
-pub fn sinusoidal_frequencies(count: usize, longest: f64) -> Vec<f64> {
-    (0..count)
-        .map(|k| longest.powf(-(k as f64) / count as f64))
-        .collect()
+///
+/// # Errors
+/// [`Error::Range`] for more than fit the memory, and unless `longest` is finite and above 0.
+pub fn sinusoidal_frequencies(count: usize, longest: f64) -> Result<Vec<f64>> {
+    check::memory("count", &[count], DType::F64)?;
+    check::positive("longest", longest)?;
+    let frequency = |k: usize| longest.powf(-(k as f64) / count as f64);
+    Ok((0..count).map(frequency).collect())
 }

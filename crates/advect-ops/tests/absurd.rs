@@ -387,3 +387,16 @@ fn moments_of_16_bits_are_refused() {
         assert!((mean[0] - 4.0).abs() < 0.02, "{mean:?}");
     }
 }
+
+#[test]
+fn frequencies_that_do_not_fit_the_memory_are_refused() {
+    for count in [1 << 62, usize::MAX] {
+        let fourier = advect_ops::fourier_frequencies(count);
+        assert!(matches!(fourier, Err(Error::Range { .. })));
+        let sinusoidal = advect_ops::sinusoidal_frequencies(count, 1e4);
+        assert!(matches!(sinusoidal, Err(Error::Range { .. })));
+    }
+    for longest in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(advect_ops::sinusoidal_frequencies(2, longest).is_err());
+    }
+}

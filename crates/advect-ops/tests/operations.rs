@@ -407,7 +407,7 @@ impl Case for Sinusoids {
 #[test]
 fn sines_and_cosines() {
     check_derivatives(&Sinusoids(vec![1.0, 2.5, 0.1]), &inputs(&[&[4]]));
-    let case = Sinusoids(advect_ops::sinusoidal_frequencies(5, 1e4));
+    let case = Sinusoids(advect_ops::sinusoidal_frequencies(5, 1e4).unwrap());
     let ours = case.run(&inputs(&[&[67]])).unwrap();
     let plain = case.plain(&inputs(&[&[67]])).unwrap();
     advect_core::testing::assert_close(&ours, &plain, 0.0, 1e-14);
