@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Observer;
 use crate::StepReport;
-use crate::trainer::list;
+use crate::trainer::roles::list;
 
 /// A progress bar on standard error, with the loss (smoothed), the learning rate, and the time left. Where standard error
 /// is no terminal, a line every 10 seconds and one at the last step.

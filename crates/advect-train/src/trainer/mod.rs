@@ -1,7 +1,7 @@
 //! The training loop.
 
 mod resume;
-mod roles;
+pub(crate) mod roles;
 mod step_report;
 
 use std::collections::BTreeMap;
@@ -19,7 +19,6 @@ use crate::ema::named;
 use crate::learning_rate::LearningRate;
 use crate::observer::Observer;
 use crate::{AdamW, Ema, StatefulOptimizer};
-pub(crate) use roles::list;
 use roles::{Role, Roles};
 pub use step_report::StepReport;
 
