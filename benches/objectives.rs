@@ -40,7 +40,7 @@ fn objectives(c: &mut Criterion) {
         ];
         // The losses themselves, of a field that costs nothing.
         let free = Var::from_tensor(&x0).unwrap();
-        let field = |_: &Time, _: &Tensor| Ok(free.as_tensor().clone());
+        let field = field_fn(|_, _| Ok(free.as_tensor().clone()));
         for (name, objective) in &objectives {
             group.bench_function(format!("{name}_alone"), |b| {
                 b.iter(|| {

@@ -62,7 +62,7 @@ fn samplers(c: &mut Criterion) {
         });
     };
     network(&mut group);
-    let free = |_: &Time, x: &Tensor| Ok(x.clone());
+    let free = field_fn(|_, x| Ok(x.clone()));
     let mut rng = Generator::from_seed(0);
     for (name, sampler) in all() {
         let mut bench = |name: &str, field: &dyn Field| {

@@ -26,7 +26,7 @@ fn ordinary(c: &mut Criterion) {
         c.bench_function(&format!("ode/lotka_volterra_dopri5_1e-8/b{batch}"), |b| {
             b.iter(|| {
                 solver
-                    .solve(&lotka_volterra, &x, 0.0, 10.0)
+                    .solve(&field_fn(lotka_volterra), &x, 0.0, 10.0)
                     .unwrap()
                     .end()
                     .unwrap()
@@ -39,7 +39,7 @@ fn ordinary(c: &mut Criterion) {
 fn overhead(c: &mut Criterion) {
     let x = points(3, 64, 2).unwrap();
     let slope = x.ones_like().unwrap();
-    let free = move |_: &Time, _: &Tensor| Ok(slope.clone());
+    let free = field_fn(move |_, _| Ok(slope.clone()));
     let adaptive = Adaptive::new(1e-5, 1e-5).unwrap().max_step(0.01).unwrap();
     let solver = Solver::new(Dopri5, adaptive);
     let evaluations = solver
@@ -63,7 +63,7 @@ fn stochastic(c: &mut Criterion) {
         b.iter(|| {
             seed += 1;
             let path = BrownianPath::new(Key::from_seed(seed), &x, 0.0, 1.0).unwrap();
-            let noise = Diagonal(|_: &Time, x: &Tensor| Ok(x.ones_like()?.affine(0.5, 0.0)?));
+            let noise = Diagonal(field_fn(|_, x| Ok(x.ones_like()?.affine(0.5, 0.0)?)));
             let stepper = EulerMaruyama::new(noise, path.cells(100).unwrap());
             let solver = Solver::new(stepper, Fixed::steps(100).unwrap());
             solver.solve(&net, &x, 0.0, 1.0).unwrap().end().unwrap()

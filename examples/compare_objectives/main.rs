@@ -142,7 +142,7 @@ fn report(
     let distance = wasserstein2(&samples, test)?;
     let energy = path_energy(&way.times, &way.states)?;
 
-    let packed = Flow::new(Borrowed(flow), Exact);
+    let packed = Flow::new(flow, Exact);
     let back = packed.transport(&solver, test, flow.end, 0.0)?;
     // log N(x; 0, s² I) = log N(x/s; 0, I) − d ln s.
     let base = log_standard_normal(&(back.x / flow.source)?)?;

@@ -144,10 +144,8 @@ fn main() -> Result<()> {
     while trainer.step() < last {
         let started = Instant::now();
         let until = last.min((trainer.step() / args.every + 1) * args.every);
-        let mut observer = |step: &advect::train::StepReport| {
-            losses.push(step.loss);
-            advect::train::observer::Observer::observe(&mut progress, step);
-        };
+        let record = observer_fn(|step: &StepReport| losses.push(step.loss));
+        let mut observer = (record, &mut progress);
         trainer.run(until, &loss, &mut observer)?;
         training += started.elapsed();
         let twin = net.on(&trainer.averaged().frozen())?;

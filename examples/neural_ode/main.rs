@@ -103,9 +103,10 @@ fn observe(args: &Args, device: &Device, mut rng: Generator) -> Result<Data> {
     let time = |i: usize| END * i as f64 / (OBSERVATIONS - 1) as f64;
     let times: Vec<f64> = (0..OBSERVATIONS).map(time).collect();
     let solver = Solver::new(Dopri8, Adaptive::new(1e-6, 1e-6)?);
-    let solution = solver
-        .save(Save::At(times.clone()))
-        .solve(&spiral, &start, 0.0, END)?;
+    let solution =
+        solver
+            .save(Save::At(times.clone()))
+            .solve(&field_fn(spiral), &start, 0.0, END)?;
     let truth = Tensor::cat(&solution.states, 0)?;
     let noise = (rng.normal_like(&truth)? * args.noise)?;
     let observed = (&truth + noise)?;
@@ -131,7 +132,7 @@ fn fit(
         .activation(Activation::Tanh)
         .build(&store.builder())?;
     // The same slope at all times.
-    let slope = |net: Mlp| move |_: &Time, x: &Tensor| net.at(&Time::Shared(0.0), x);
+    let slope = |net: Mlp| field_fn(move |_, x| net.at(&Time::Shared(0.0), x));
     let field = Arc::new(slope(net.clone()));
     let parameters = store.tensors();
     let config = AdamWConfig {

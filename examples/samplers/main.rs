@@ -174,7 +174,7 @@ fn report_likelihood(
     let schedule = CondOt::default();
     let solver = Solver::new(Dopri5, Adaptive::new(1e-4, 1e-4)?);
     let noisy = dequantization.apply(images, &mut Generator::from(key.named("dequantization")))?;
-    let likelihood = Likelihood::new(net, Prediction::Velocity, &schedule);
+    let likelihood = Likelihood::new(Model::new(net, Prediction::Velocity, &schedule));
     let estimated = likelihood.hutchinson(Probe::Rademacher, 8, key.named("probes"))?;
     let ways = [("exact", likelihood), ("8 probes", estimated)];
     for (name, likelihood) in ways {

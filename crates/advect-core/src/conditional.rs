@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::{Field, Result, Time, check};
+use crate::{Field, Result, Time, check, forward_to};
 
 /// A field that depends on a condition: class labels `(batch,)`, or a context `(batch, ...)`.
 ///
@@ -46,40 +46,68 @@ pub trait Conditional {
     /// Those of candle.
     fn no_condition(&self, x: &Tensor) -> Result<Tensor>;
 
-    /// The field at a fixed condition, which it tells as its [`Field::condition`]: optimal pairs of a batch are then made
+    /// The field at a fixed condition, by reference. [`Given::new`] takes the field by value.
+    ///
+    /// The result tells its condition as its [`Field::condition`]: optimal pairs of a batch are then made
     /// within each class. Pairs that are made without regard to the labels teach a conditional field a wrong law, as each
     /// class gets a part of the noise only (Cheng and Schwing 2025).
-    fn given<'a>(&'a self, condition: &'a Tensor) -> Given<'a, Self> {
+    fn given(&self, condition: &Tensor) -> Given<&Self>
+    where
+        Self: Sized,
+    {
+        Given::new(self, condition)
+    }
+}
+
+forward_to!([] Conditional {
+    fn at_given(&self, t: &Time, x: &Tensor, condition: &Tensor) -> Result<Tensor>;
+    fn no_condition(&self, x: &Tensor) -> Result<Tensor>;
+});
+
+/// A [`Conditional`] field at a fixed condition.
+///
+/// ```
+/// # use advect_core::{Conditional, Field, Given, Result, Time};
+/// # use candle_core::{Device, Tensor};
+/// # #[derive(Clone)]
+/// # struct Net;
+/// # impl Conditional for Net {
+/// #     fn at_given(&self, _: &Time, x: &Tensor, condition: &Tensor) -> Result<Tensor> { Ok((x + condition)?) }
+/// #     fn no_condition(&self, x: &Tensor) -> Result<Tensor> { Ok(x.zeros_like()?) }
+/// # }
+/// /// A field that owns its network and its labels.
+/// fn labelled(net: &Net, labels: &Tensor) -> impl Field + Clone + Send + 'static {
+///     Given::new(net.clone(), labels)
+/// }
+/// # fn main() -> Result<()> {
+/// let x = Tensor::new(&[1f64], &Device::Cpu)?;
+/// assert_eq!(labelled(&Net, &x).at(&Time::Shared(0.0), &x)?.to_vec1::<f64>()?, [2.0]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Given<F> {
+    pub(crate) field: F,
+    pub(crate) condition: Tensor,
+}
+
+impl<F> Given<F> {
+    /// The field at a condition, one for each sample of the batches to come.
+    pub fn new(field: F, condition: &Tensor) -> Self {
         Given {
-            field: self,
-            condition,
+            field,
+            condition: condition.clone(),
         }
     }
 }
 
-/// A [`Conditional`] field at a fixed condition; made by [`Conditional::given`].
-#[derive(Debug)]
-pub struct Given<'a, F: ?Sized> {
-    pub(crate) field: &'a F,
-    pub(crate) condition: &'a Tensor,
-}
-
-// A reference, whatever it refers to.
-impl<F: ?Sized> Clone for Given<'_, F> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<F: ?Sized> Copy for Given<'_, F> {}
-
-impl<F: Conditional + ?Sized> Field for Given<'_, F> {
+impl<F: Conditional> Field for Given<F> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         check::same_device("condition", self.condition.device(), "x", x.device())?;
-        self.field.at_given(t, x, self.condition)
+        self.field.at_given(t, x, &self.condition)
     }
 
     fn condition(&self) -> Option<&Tensor> {
-        Some(self.condition)
+        Some(&self.condition)
     }
 }

@@ -2,29 +2,35 @@
 
 use candle_core::Tensor;
 
-use crate::{Result, Time};
+use crate::{Result, Time, forward_to};
 
 /// A time-dependent field: `(t, x) -> a tensor shaped like x`.
 ///
 /// Velocity, score, noise prediction and denoiser are all fields; what a field *means* is said
-/// beside it. Networks are fields, and so is every closure of the right type:
+/// beside it. Networks are fields, and a closure becomes one by [`field_fn`](crate::field_fn):
 ///
 /// ```
-/// use advect_core::{Field, Time};
+/// use advect_core::{Field, Time, field_fn};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+/// let decay = field_fn(|_, x| Ok(x.neg()?));
 /// let x = Tensor::new(&[[1.0f64], [2.0]], &Device::Cpu)?;
 /// assert_eq!(decay.at(&Time::Shared(0.0), &x)?.to_vec2::<f64>()?, [[-1.0], [-2.0]]);
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// Wrappers such as [`Given`](crate::Given) borrow the fields they wrap; a closure that calls
-/// [`Field::at`] owns what it captures.
+/// References, boxes, `Rc`s and `Arc`s of fields are fields. So wrappers such as [`Given`](crate::Given) hold what they wrap by value:
+/// give them a reference where the field is needed elsewhere too, or the field itself to keep both in a struct.
 ///
 /// A state is a tensor unless said otherwise. Differential equations of several tensors at once, such as a sample and
 /// its log-density, are fields of another `X`, a pair for instance.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a field",
+    label = "not a field",
+    note = "a closure becomes a field by `field_fn(|t, x| …)`, or by `system_fn` for states of several tensors",
+    note = "a conditional network becomes a field by `net.given(&condition)`"
+)]
 pub trait Field<X = Tensor> {
     /// The value at time `t` and state `x` of shape `(batch, ...)`: a tensor with the shape, dtype
     /// and device of `x`.
@@ -35,7 +41,7 @@ pub trait Field<X = Tensor> {
 
     /// The condition that the field was given, one for each sample of a batch, if it was given one.
     ///
-    /// Whoever pairs up or rearranges a batch asks for it, so that samples are exchanged within a class only. A wrapper
+    /// Couplings and others that rearrange a batch ask for it, so that samples are exchanged within a class only. A wrapper
     /// passes on the condition of the field that it wraps. A closure has none, even if it captures labels: write
     /// [`net.given(&labels)`](crate::Conditional::given) instead of such a closure.
     fn condition(&self) -> Option<&Tensor> {
@@ -43,22 +49,7 @@ pub trait Field<X = Tensor> {
     }
 }
 
-impl<F, X> Field<X> for F
-where
-    F: Fn(&Time, &X) -> Result<X> + ?Sized,
-{
-    fn at(&self, t: &Time, x: &X) -> Result<X> {
-        self(t, x)
-    }
-}
-
-/// For fields chosen at run time.
-impl<X> Field<X> for Box<dyn Field<X> + '_> {
-    fn at(&self, t: &Time, x: &X) -> Result<X> {
-        (**self).at(t, x)
-    }
-
-    fn condition(&self) -> Option<&Tensor> {
-        (**self).condition()
-    }
-}
+forward_to!([X] Field<X> {
+    fn at(&self, t: &Time, x: &X) -> Result<X>;
+    fn condition(&self) -> Option<&Tensor>;
+});

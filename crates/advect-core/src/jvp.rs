@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::{Conditional, Field, Given, Result, Time, check};
+use crate::{Conditional, Field, Given, Result, Time, check, forward_to};
 
 /// A field with its derivative along a direction in time and state.
 ///
@@ -55,6 +55,11 @@ pub trait Jvp: Field {
     }
 }
 
+forward_to!([] Jvp {
+    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)>;
+    fn jvp_each(&self, t: &Time, x: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)>;
+});
+
 /// The value, and its derivatives one by one.
 fn each(
     value: impl FnOnce() -> Result<Tensor>,
@@ -103,14 +108,19 @@ pub trait ConditionalJvp: Conditional {
     }
 }
 
-impl<F: ConditionalJvp + ?Sized> Jvp for Given<'_, F> {
+forward_to!([] ConditionalJvp {
+    fn jvp_given(&self, t: &Time, x: &Tensor, condition: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)>;
+    fn jvp_each_given(&self, t: &Time, x: &Tensor, condition: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)>;
+});
+
+impl<F: ConditionalJvp> Jvp for Given<F> {
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         check::same_device("condition", self.condition.device(), "x", x.device())?;
-        self.field.jvp_given(t, x, self.condition, dt, dx)
+        self.field.jvp_given(t, x, &self.condition, dt, dx)
     }
 
     fn jvp_each(&self, t: &Time, x: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
         check::same_device("condition", self.condition.device(), "x", x.device())?;
-        self.field.jvp_each_given(t, x, self.condition, dx)
+        self.field.jvp_each_given(t, x, &self.condition, dx)
     }
 }

@@ -3,12 +3,12 @@
 //! closed-form problems.
 //!
 //! ```
-//! use advect_core::{Field, Generator, Result, Time};
-//! use candle_core::{DType, Device, Tensor};
+//! use advect_core::{Field, Generator, Result, Time, field_fn};
+//! use candle_core::{DType, Device};
 //!
 //! # fn main() -> Result<()> {
-//! // A closure is a field: here dx/dt = -t x.
-//! let field = |t: &Time, x: &Tensor| t.coefficient(|t| -t)?.times(x);
+//! // A closure becomes a field by name: here dx/dt = -t x.
+//! let field = field_fn(|t, x| t.coefficient(|t| -t)?.times(x));
 //!
 //! let mut rng = Generator::from_seed(0);
 //! let x = rng.normal((4, 2), DType::F32, &Device::Cpu)?;
@@ -17,29 +17,32 @@
 //! # }
 //! ```
 
-mod borrowed;
 pub mod check;
 mod coefficient;
 mod conditional;
 mod error;
 mod field;
 pub mod file;
+mod forward_to;
+mod from_fn;
 mod generator;
 mod guidance;
 mod jvp;
 mod key;
+mod observer;
 pub mod parallel;
 pub mod shape;
 pub mod testing;
 mod time;
 
-pub use borrowed::Borrowed;
 pub use coefficient::Coefficient;
 pub use conditional::{Conditional, Given};
 pub use error::{Error, Result};
 pub use field::Field;
+pub use from_fn::{FromFn, field_fn, system_fn};
 pub use generator::Generator;
-pub use guidance::{GuidanceInterval, GuidanceWeight, Guided};
+pub use guidance::{GuidanceInterval, GuidanceWeight, Guided, guidance_fn};
 pub use jvp::{ConditionalJvp, Jvp};
 pub use key::Key;
+pub use observer::{Observer, Verdict, observer_fn};
 pub use time::Time;

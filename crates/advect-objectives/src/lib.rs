@@ -5,7 +5,7 @@
 //! weighs them, a [`Distance`](distance::Distance) compares, a [`Decoder`](decoder::Decoder) ends a bound.
 //!
 //! ```
-//! use advect_core::{Generator, Time};
+//! use advect_core::{Generator, Time, field_fn};
 //! use advect_objectives::objective::{Objective, flow_matching};
 //! use advect_paths::{path::Affine, schedule::CondOt};
 //! use candle_core::{DType, Device, Tensor};
@@ -14,7 +14,7 @@
 //! let x0 = rng.normal((64, 2), DType::F32, &Device::Cpu)?;
 //! let x1 = (&x0 + 3.0)?;
 //! // A field that knows the answer: everything moves by 3.
-//! let field = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 3.0)?);
+//! let field = field_fn(|_, x| Ok(x.affine(0.0, 3.0)?));
 //! let objective = flow_matching(Affine::new(CondOt::default()));
 //! let losses = objective.losses(&field, &x0, &x1, &mut rng)?;
 //! assert_eq!(losses.dims(), [64]);

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-use advect_core::{Borrowed, Conditional, Field, Generator, Guided, Key, Result, Time};
+use advect_core::{Conditional, Field, Generator, Guided, Key, Result, Time, field_fn};
 use advect_models::{Activation, Mlp, ParameterStore};
 use advect_objectives::objective::*;
 use advect_objectives::time_sampler::{Levels, UniformWithin};
@@ -119,7 +119,7 @@ fn a_closure_hides_its_labels() {
     let objective = Coupled::new(ExactOt, at_the_source());
     for _ in 0..20 {
         let (x0, x1, labels) = batch(DType::F32, &mut rng);
-        let closure = |t: &Time, x: &Tensor| sources.at_given(t, x, &labels);
+        let closure = field_fn(|t, x| sources.at_given(t, x, &labels));
         objective.loss(&closure, &x0, &x1, &mut rng).unwrap();
         // Where conditions are required, that is an error.
         let strict = Coupled::new(ConditionalOt::default(), at_the_source());
@@ -139,7 +139,7 @@ fn wrappers_pass_conditions_on() {
     let preconditioner = EdmPreconditioner::default();
     let preconditioned = Preconditioned::new(&given, &preconditioner, &schedule);
     let guided = Guided::new(&net, &labels, 2.0).unwrap();
-    let boxed: Box<dyn Field> = Box::new(given);
+    let boxed: Box<dyn Field> = Box::new(given.clone());
     let fields: [&dyn Field; 7] = [
         &given,
         &converted,
@@ -147,13 +147,13 @@ fn wrappers_pass_conditions_on() {
         &preconditioned,
         &guided,
         &boxed,
-        &Borrowed(&given),
+        &&given,
     ];
     for field in fields {
         let condition = field.condition().unwrap().to_vec1::<u32>().unwrap();
         assert_eq!(condition, [1, 0]);
     }
-    let closure = |t: &Time, x: &Tensor| given.at(t, x);
+    let closure = field_fn(|t, x| given.at(t, x));
     assert!(Field::<Tensor>::condition(&closure).is_none());
 }
 
@@ -182,7 +182,7 @@ fn pairs_that_move_labels_are_refused() {
     let (objective, net) = (Coupled::new(First, rectified_flow()), Recorder::default());
     let error = objective.loss(&net.given(&labels), &x0, &x1, &mut rng);
     assert!(error.unwrap_err().to_string().starts_with("pairs"));
-    let plain = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let plain = field_fn(|_, x| Ok(x.zeros_like()?));
     assert!(objective.loss(&plain, &x0, &x1, &mut rng).is_ok());
 }
 

@@ -4,11 +4,13 @@
 mod common;
 
 use advect_core::testing::assert_close;
-use advect_core::{Field, Generator, Result, Time};
+use advect_core::{Field, Generator, Result, Time, field_fn};
 use advect_objectives::distance::{Quadratic, SquaredNorm};
 use advect_objectives::objective::*;
 use advect_objectives::time_sampler::{Levels, TimeDensity, UniformLogSnr, UniformWithin};
-use advect_objectives::weighting::{AsPrediction, EdmWeight, MinSnr, NoiseVariance, Weighting};
+use advect_objectives::weighting::{
+    AsPrediction, EdmWeight, MinSnr, NoiseVariance, Weighting, weighting_fn,
+};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, FiniteData, Gaussian, Law};
 use advect_paths::coupling::{ConditionalOt, EntropicOt, ExactOt};
@@ -36,10 +38,10 @@ fn losses(objective: &dyn Objective, field: &dyn Field) -> Tensor {
 #[test]
 fn ddpm_is_denoising_score_matching_weighed_by_the_variance() {
     let steps = DiscreteDiffusion::default();
-    let as_score = Prediction::Noise.field(&field, Prediction::Score, &steps);
+    let as_score = Prediction::Noise.field(field_fn(field), Prediction::Score, &steps);
     let score = score_matching(steps.clone()).times(Levels::of_steps(&steps));
     let (a, b) = (
-        losses(&ddpm(steps.clone()), &field),
+        losses(&ddpm(steps.clone()), &field_fn(field)),
         losses(&score, &as_score),
     );
     assert_close(&a, &b, 1e-10, 1e-12);
@@ -63,18 +65,23 @@ fn every_prediction_has_the_loss_of_every_other() {
                 .times(times)
                 .weighting(weighting);
             let there = Regression::new(Affine::new(vp), to).times(times);
-            let seen = from.field(&field, to, &vp);
-            assert_close(&losses(&here, &field), &losses(&there, &seen), 1e-8, 1e-10);
+            let seen = from.field(field_fn(field), to, &vp);
+            assert_close(
+                &losses(&here, &field_fn(field)),
+                &losses(&there, &seen),
+                1e-8,
+                1e-10,
+            );
         }
     }
 }
 
 #[test]
 fn straight_lines_by_three_names() {
-    let rectified = losses(&rectified_flow(), &field);
-    assert_close(&losses(&iadb(), &field), &rectified, 0.0, 0.0);
+    let rectified = losses(&rectified_flow(), &field_fn(field));
+    assert_close(&losses(&iadb(), &field_fn(field)), &rectified, 0.0, 0.0);
     let cond_ot = flow_matching(Affine::new(CondOt::new(0.0).unwrap()));
-    assert_close(&losses(&cond_ot, &field), &rectified, 0.0, 0.0);
+    assert_close(&losses(&cond_ot, &field_fn(field)), &rectified, 0.0, 0.0);
     // Without noise, I-CFM has the same points, too.
     let (x0, x1) = pairs(9, &mut Generator::from_seed(0));
     let t = Time::Shared(0.3);
@@ -97,11 +104,11 @@ fn score_flow_is_the_loss_of_the_noise_at_uniform_log_snr() {
     let width = vp.log_snr(end) - vp.log_snr(start);
     let noise = Regression::new(Affine::new(vp), Prediction::Noise)
         .times(times)
-        .weighting(move |_: f64| width)
+        .weighting(weighting_fn(move |_| width))
         .distance(SquaredNorm);
-    let as_noise = Prediction::Score.field(&field, Prediction::Noise, &vp);
+    let as_noise = Prediction::Score.field(field_fn(field), Prediction::Noise, &vp);
     assert_close(
-        &losses(&objective, &field),
+        &losses(&objective, &field_fn(field)),
         &losses(&noise, &as_noise),
         1e-9,
         1e-12,
@@ -116,9 +123,9 @@ fn score_flow_is_the_loss_of_the_noise_at_uniform_log_snr() {
 #[test]
 fn the_quadratic_loss_is_half_the_squared_norm_less_a_constant() {
     let path = Affine::new(Cosine);
-    let quadratic = losses(&flow_matching(path).distance(Quadratic), &field);
-    let square = losses(&flow_matching(path).distance(SquaredNorm), &field);
-    let nothing = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let quadratic = losses(&flow_matching(path).distance(Quadratic), &field_fn(field));
+    let square = losses(&flow_matching(path).distance(SquaredNorm), &field_fn(field));
+    let nothing = field_fn(|_, x| Ok(x.zeros_like()?));
     let constant = losses(&flow_matching(path).distance(SquaredNorm), &nothing);
     let expected = ((square - constant).unwrap() * 0.5).unwrap();
     assert_close(&quadratic, &expected, 1e-12, 1e-12);
@@ -133,7 +140,7 @@ fn edm_counts_the_same_at_all_levels() {
         let output = preconditioner.output(edm.sigma(t));
         assert!((weighting.weight(t) * output * output - 1.0).abs() < 1e-12);
     }
-    let nothing = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let nothing = field_fn(|_, x| Ok(x.zeros_like()?));
     let denoiser = Preconditioned::new(&nothing, &preconditioner, &edm);
     let mut rng = Generator::from_seed(5);
     let x1 = (rng.normal((20_000, 1), DType::F64, &Device::Cpu).unwrap() * 0.7).unwrap();
@@ -171,9 +178,9 @@ fn the_simple_objective_is_the_bound_without_its_weights() {
     let (x0, x1) = pairs(20_000, &mut rng);
     let bound = VariationalBound::new(steps.clone());
     // The estimate from one step each is that of all steps on average.
-    let terms = bound.terms(&field, &x1, &mut rng).unwrap();
+    let terms = bound.terms(&field_fn(field), &x1, &mut rng).unwrap();
     let all = mean(&terms.total().unwrap());
-    let one = bound.losses(&field, &x0, &x1, &mut rng).unwrap();
+    let one = bound.losses(&field_fn(field), &x0, &x1, &mut rng).unwrap();
     let error = {
         let m = mean(&one);
         let variance = mean(&(&one - m).unwrap().sqr().unwrap());
@@ -190,7 +197,7 @@ fn the_simple_objective_is_the_bound_without_its_weights() {
     for k in [2, 10, 30] {
         let times = Levels::new(vec![steps.time(k)]).unwrap();
         let simple = noise.clone().times(times).distance(SquaredNorm);
-        let simple = mean(&simple.losses(&field, &x0, &x1, &mut rng).unwrap());
+        let simple = mean(&simple.losses(&field_fn(field), &x0, &x1, &mut rng).unwrap());
         let (beta, left) = (steps.beta(k), steps.noise_variance(k));
         let ratio = steps.posterior_variance(k) / beta;
         let constant = ratio - 1.0 - ratio.ln();
@@ -296,10 +303,10 @@ fn coupled_pairs_leave_the_targets_in_place() {
     let mut rng = Generator::from_seed(2);
     let (x0, x1) = pairs(40, &mut rng);
     // A field that knows which target each sample has: its loss tells whether they kept their places.
-    let knows = |t: &Time, x: &Tensor| {
+    let knows = field_fn(|t, x| {
         let rest = t.coefficient(|t| 1.0 / (1.0 - t))?;
         rest.times(&(&x1 - x)?)
-    };
+    });
     let objective = Coupled::new(ExactOt, rectified_flow());
     let loss = objective.loss(&knows, &x0, &x1, &mut rng).unwrap();
     assert!(mean(&loss) < 1e-20);
@@ -310,7 +317,7 @@ fn coupled_pairs_leave_the_targets_in_place() {
     let loss = conditional.loss(&knows_labels, &x0, &x1, &mut rng);
     assert!(mean(&loss.unwrap()) < 1e-20);
     // Its ways are shorter than those of independent pairs.
-    let nothing = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let nothing = field_fn(|_, x| Ok(x.zeros_like()?));
     let coupled = mean(&objective.loss(&nothing, &x0, &x1, &mut rng).unwrap());
     let independent = mean(&rectified_flow().loss(&nothing, &x0, &x1, &mut rng).unwrap());
     assert!(coupled < 0.7 * independent, "{coupled} {independent}");
@@ -354,10 +361,10 @@ fn reflow_keeps_sides_and_distillation_takes_one_step() {
         assert!(a[0] * b[0] > 0.0, "{a:?} goes to {b:?}");
     }
     // The map is known: the one-step field that makes it has no loss.
-    let map = |t: &Time, x: &Tensor| {
+    let map = field_fn(|t, x| {
         assert_eq!(t.values()?.iter().copied().fold(0.0, f64::max), 0.0);
         Ok((&z1 - x)?)
-    };
+    });
     let loss = one_step_distillation()
         .loss(&map, &z0, &z1, &mut rng)
         .unwrap();

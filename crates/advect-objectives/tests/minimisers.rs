@@ -8,7 +8,7 @@
 
 mod common;
 
-use advect_core::{Field, Generator, Jvp, Result, Time, shape};
+use advect_core::{Field, Generator, Jvp, Result, Time, field_fn, shape};
 use advect_objectives::decoder::Gaussian;
 use advect_objectives::objective::*;
 use advect_objectives::time_sampler::*;
@@ -223,10 +223,10 @@ fn stochastic_interpolants() {
         &one,
     );
     // E[z | x] = −γ s.
-    let denoiser = |t: &Time, x: &Tensor| {
+    let denoiser = field_fn(|t, x| {
         let score = law.score(&blurred).at(t, x)?;
         t.coefficient(|t| -t * (1.0 - t))?.times(&score)
-    };
+    });
     check("denoiser", &interpolant_denoiser(path), &denoiser, &one);
     let path = Interpolant::new(EncodingDecoding, SineSquared);
     let blurred = Blurred(EncodingDecoding, SineSquared);

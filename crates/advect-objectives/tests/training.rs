@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use advect_core::{Field, Generator, Key, Time};
+use advect_core::{Field, Generator, Key, Time, field_fn};
 use advect_models::{Activation, Mlp, ParameterStore};
 use advect_objectives::objective::*;
 use advect_objectives::time_sampler::{TimeSampler, UniformWithin};
@@ -205,7 +205,7 @@ fn scores_of_bridges_and_without_targets() {
         .times(UniformWithin::new(0.02, 0.98).unwrap());
     let both = error_after(
         |net, x0, x1, rng| {
-            let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+            let still = field_fn(|_, x| Ok(x.zeros_like()?));
             let losses = objective.losses(&still, net, x0, x1, rng).unwrap();
             losses.score.mean_all().unwrap()
         },

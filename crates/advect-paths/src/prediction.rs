@@ -170,12 +170,12 @@ impl Prediction {
     /// A field of this prediction, seen as another one.
     ///
     /// ```
-    /// use advect_core::{Field, Time};
+    /// use advect_core::{Field, Time, field_fn};
     /// use advect_paths::{Prediction, schedule::CondOt};
     /// use candle_core::{Device, Tensor};
     /// # fn main() -> advect_core::Result<()> {
     /// // The denoiser of data that is all 1: the velocity leads there in a straight line.
-    /// let denoiser = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
+    /// let denoiser = field_fn(|_, x| Ok(x.ones_like()?));
     /// let schedule = CondOt::default();
     /// let velocity = Prediction::Data.field(&denoiser, Prediction::Velocity, &schedule);
     /// let x = Tensor::new(&[0.0f64], &Device::Cpu)?;
@@ -183,12 +183,12 @@ impl Prediction {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn field<'a, F: Field + ?Sized, S: Schedule + ?Sized>(
+    pub fn field<F: Field, S: Schedule>(
         self,
-        field: &'a F,
+        field: F,
         to: Prediction,
-        schedule: &'a S,
-    ) -> Converted<'a, F, S> {
+        schedule: S,
+    ) -> Converted<F, S> {
         Converted {
             field,
             from: self,
@@ -199,12 +199,12 @@ impl Prediction {
 
     /// A field of this prediction that was trained on one schedule, as one of the same prediction on another: what a
     /// change of schedule after training needs. See [`Rescheduled`].
-    pub fn reschedule<'a, F: Field + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized>(
+    pub fn reschedule<F: Field, S: Schedule, R: Schedule>(
         self,
-        field: &'a F,
-        trained: &'a S,
-        wanted: &'a R,
-    ) -> Rescheduled<'a, F, S, R> {
+        field: F,
+        trained: S,
+        wanted: R,
+    ) -> Rescheduled<F, S, R> {
         Rescheduled::new(field, self, trained, wanted)
     }
 }
@@ -254,32 +254,23 @@ pub(crate) fn finite<const N: usize>(
 /// A field of one [`Prediction`] seen as another; made by [`Prediction::field`].
 ///
 /// Where the field has derivatives along directions of the state, so has this; not along time.
-#[derive(Debug)]
-pub struct Converted<'a, F: ?Sized, S: ?Sized> {
-    field: &'a F,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Converted<F, S> {
+    field: F,
     from: Prediction,
     to: Prediction,
-    schedule: &'a S,
+    schedule: S,
 }
 
-// A reference, whatever it refers to.
-impl<F: ?Sized, S: ?Sized> Clone for Converted<'_, F, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<F: ?Sized, S: ?Sized> Copy for Converted<'_, F, S> {}
-
-impl<F: Field + ?Sized, S: Schedule + ?Sized> Reparametrized for Converted<'_, F, S> {
+impl<F: Field, S: Schedule> Reparametrized for Converted<F, S> {
     type Field = F;
 
     fn inner(&self) -> &F {
-        self.field
+        &self.field
     }
 
     fn factors(&self, t: &Time) -> Result<Factors> {
-        let [of_x, of_value] = factors(t, |t| self.from.factors(self.to, self.schedule, t))?;
+        let [of_x, of_value] = factors(t, |t| self.from.factors(self.to, &self.schedule, t))?;
         Ok(Factors {
             time: t.clone(),
             input: Coefficient::Shared(1.0),
@@ -289,7 +280,7 @@ impl<F: Field + ?Sized, S: Schedule + ?Sized> Reparametrized for Converted<'_, F
     }
 }
 
-impl<F: Field + ?Sized, S: Schedule + ?Sized> Field for Converted<'_, F, S> {
+impl<F: Field, S: Schedule> Field for Converted<F, S> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.value(t, x)
     }
@@ -299,7 +290,7 @@ impl<F: Field + ?Sized, S: Schedule + ?Sized> Field for Converted<'_, F, S> {
     }
 }
 
-impl<F: Jvp + ?Sized, S: Schedule + ?Sized> Jvp for Converted<'_, F, S> {
+impl<F: Jvp, S: Schedule> Jvp for Converted<F, S> {
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         self.tangent(t, x, dt, dx)
     }

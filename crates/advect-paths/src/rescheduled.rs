@@ -17,12 +17,12 @@ use crate::schedule::Schedule;
 /// reach 0 or ∞ for some schedules, the nearest ratio that it knows is used.
 ///
 /// ```
-/// use advect_core::{Field, Time};
+/// use advect_core::{Field, Time, field_fn};
 /// use advect_paths::{Prediction, schedule::{CondOt, Cosine, Schedule}};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// // The velocity of N(0, 1) data on straight lines, E[x1 − x0 | x], seen on the trigonometric path, where it is 0.
-/// let velocity = |t: &Time, x: &Tensor| t.coefficient(|t| (2.0 * t - 1.0) / (t * t + (1.0 - t) * (1.0 - t)))?.times(x);
+/// let velocity = field_fn(|t, x| t.coefficient(|t| (2.0 * t - 1.0) / (t * t + (1.0 - t) * (1.0 - t)))?.times(x));
 /// let (trained, wanted) = (CondOt::default(), Cosine);
 /// let moved = Prediction::Velocity.reschedule(&velocity, &trained, &wanted);
 /// let x = Tensor::new(&[1f64, -3.0], &Device::Cpu)?;
@@ -34,25 +34,16 @@ use crate::schedule::Schedule;
 /// ```
 ///
 /// Where the field has derivatives along directions of the state, so has this; not along time.
-#[derive(Debug)]
-pub struct Rescheduled<'a, F: ?Sized, S: ?Sized, R: ?Sized> {
-    field: &'a F,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rescheduled<F, S, R> {
+    field: F,
     prediction: Prediction,
-    trained: &'a S,
-    wanted: &'a R,
+    trained: S,
+    wanted: R,
 }
 
-// A reference, whatever it refers to.
-impl<F: ?Sized, S: ?Sized, R: ?Sized> Clone for Rescheduled<'_, F, S, R> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<F: ?Sized, S: ?Sized, R: ?Sized> Copy for Rescheduled<'_, F, S, R> {}
-
-impl<'a, F: Field + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized> Rescheduled<'a, F, S, R> {
-    pub(crate) fn new(field: &'a F, prediction: Prediction, trained: &'a S, wanted: &'a R) -> Self {
+impl<F: Field, S: Schedule, R: Schedule> Rescheduled<F, S, R> {
+    pub(crate) fn new(field: F, prediction: Prediction, trained: S, wanted: R) -> Self {
         Rescheduled {
             field,
             prediction,
@@ -72,8 +63,8 @@ impl<'a, F: Field + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized> Reschedu
             true => trained.0 / wanted.0,
             false => trained.1 / wanted.1,
         };
-        let from = self.prediction.mixture(self.trained, s);
-        let to = self.prediction.mixture(self.wanted, t);
+        let from = self.prediction.mixture(&self.trained, s);
+        let to = self.prediction.mixture(&self.wanted, t);
         let [of_input, of_value] = solve(trained, from, to);
         finite([s, scale, of_input * scale, of_value], t, || {
             let prediction = self.prediction;
@@ -82,13 +73,11 @@ impl<'a, F: Field + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized> Reschedu
     }
 }
 
-impl<F: Field + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized> Reparametrized
-    for Rescheduled<'_, F, S, R>
-{
+impl<F: Field, S: Schedule, R: Schedule> Reparametrized for Rescheduled<F, S, R> {
     type Field = F;
 
     fn inner(&self) -> &F {
-        self.field
+        &self.field
     }
 
     fn factors(&self, t: &Time) -> Result<Factors> {
@@ -102,9 +91,7 @@ impl<F: Field + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized> Reparametriz
     }
 }
 
-impl<F: Field + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized> Field
-    for Rescheduled<'_, F, S, R>
-{
+impl<F: Field, S: Schedule, R: Schedule> Field for Rescheduled<F, S, R> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.value(t, x)
     }
@@ -114,7 +101,7 @@ impl<F: Field + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized> Field
     }
 }
 
-impl<F: Jvp + ?Sized, S: Schedule + ?Sized, R: Schedule + ?Sized> Jvp for Rescheduled<'_, F, S, R> {
+impl<F: Jvp, S: Schedule, R: Schedule> Jvp for Rescheduled<F, S, R> {
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         self.tangent(t, x, dt, dx)
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::{assert_close, derivative, gradient};
-use advect_core::{Error, Field, Generator, Jvp, Time};
+use advect_core::{Error, Field, Generator, Jvp, Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, FiniteData, Gaussian, GaussianMixture, Law};
 use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned};
@@ -273,10 +273,10 @@ fn wrapped_fields_have_derivatives() {
     let dx = rng.normal((2, 3), DType::F64, &Device::Cpu).unwrap();
     let preconditioner = EdmPreconditioner::default();
     // Any field will do for a network; its times are labels, here below 0.
-    let network = |t: &Time, x: &Tensor| {
+    let network = field_fn(|t, x| {
         let times: Vec<f64> = t.values()?.iter().map(|l| 1.0 / (1.0 + l.exp())).collect();
         law.velocity(&Cosine).at(&Time::Shared(times[0]), x)
-    };
+    });
     struct Network<F, G>(F, G);
     impl<F: Field, G> Field for Network<F, G> {
         fn at(&self, t: &Time, x: &Tensor) -> advect_core::Result<Tensor> {

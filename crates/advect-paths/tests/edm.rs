@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
-use advect_core::{Field, Result, Time, shape};
+use advect_core::{Field, Result, Time, field_fn, shape};
 use advect_paths::preconditioner::{
     EdmPreconditioner, Preconditioned, Preconditioner, VePreconditioner, VpPreconditioner,
 };
@@ -36,7 +36,7 @@ fn denoisers_agree() {
         ("ve", Box::new(VePreconditioner)),
     ];
     for (name, preconditioner) in &rows {
-        let denoiser = Preconditioned::new(&network, &**preconditioner, &schedule);
+        let denoiser = Preconditioned::new(field_fn(network), &**preconditioner, &schedule);
         let expected = tensor(&golden["denoised"][*name]);
         assert_close(&denoiser.at(&t, &x).unwrap(), &expected, 5e-6, 1e-6);
     }
@@ -49,7 +49,7 @@ fn denoisers_agree() {
     let t = Time::per_sample(&times).unwrap();
     let smaller = t.coefficient(|t| vp.alpha(t)).unwrap().times(&x).unwrap();
     let preconditioner = EdmPreconditioner::default();
-    let denoiser = Preconditioned::new(&network, &preconditioner, &vp);
+    let denoiser = Preconditioned::new(field_fn(network), &preconditioner, &vp);
     let expected = tensor(&golden["denoised"]["edm"]);
     assert_close(&denoiser.at(&t, &smaller).unwrap(), &expected, 5e-6, 1e-6);
 }

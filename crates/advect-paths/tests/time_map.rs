@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
-use advect_core::{Conditional, ConditionalJvp, Field, Jvp, Result, Time, shape};
+use advect_core::{Conditional, ConditionalJvp, Field, Jvp, Result, Time, field_fn, shape};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
 use advect_paths::preconditioner::{Preconditioned, Preconditioner, VpPreconditioner};
@@ -132,7 +132,7 @@ fn a_network_of_steps_is_asked_as_it_was_trained() {
         })
         .collect();
     // The noise of N(2, ¼) data at a step.
-    let network = |step: &Time, x: &Tensor| {
+    let network = field_fn(|step, x| {
         let of_step = |step: f64| {
             assert_eq!(step, step.round(), "a step is an index");
             alphas_cumprod[step as usize]
@@ -143,7 +143,7 @@ fn a_network_of_steps_is_asked_as_it_was_trained() {
             (1.0 - bar).sqrt() / (0.25 * bar + 1.0 - bar)
         })?;
         factor.times(&(x - mean.times(&x.ones_like()?)?)?)
-    };
+    });
     let law = Gaussian::new(
         &Tensor::new(&[2f64], &Device::Cpu).unwrap(),
         Covariance::isotropic(0.25).unwrap(),

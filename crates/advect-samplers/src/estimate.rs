@@ -5,12 +5,11 @@ use advect_ops::combine;
 use advect_paths::Prediction;
 use candle_core::Tensor;
 
-use crate::Model;
+use crate::AnyModel;
 
 /// What one evaluation tells of a state: with `x = α x1 + σ x0`, everything that is linear in the expected data and noise.
-#[derive(Debug)]
 pub struct Estimate<'a, 'x> {
-    model: Model<'a>,
+    model: &'a dyn AnyModel,
     time: f64,
     x: &'x Tensor,
     value: Tensor,
@@ -19,7 +18,7 @@ pub struct Estimate<'a, 'x> {
 
 impl<'a, 'x> Estimate<'a, 'x> {
     pub(crate) fn new(
-        model: Model<'a>,
+        model: &'a dyn AnyModel,
         (time, x): (f64, &'x Tensor),
         value: Tensor,
         variance: Option<Tensor>,
@@ -39,12 +38,8 @@ impl<'a, 'x> Estimate<'a, 'x> {
         for (weight, to) in [(data, Prediction::Data), (noise, Prediction::Noise)] {
             // A part that is not asked for need not exist.
             if weight != 0.0 {
-                let Model {
-                    prediction,
-                    schedule,
-                    ..
-                } = self.model;
-                let [of_x, of_value] = prediction.factors(to, schedule, self.time)?;
+                let (from, schedule) = (self.model.prediction(), self.model.schedule());
+                let [of_x, of_value] = from.factors(to, schedule, self.time)?;
                 factors[0] += weight * of_x;
                 factors[1] += weight * of_value;
             }
@@ -78,11 +73,7 @@ impl<'a, 'x> Estimate<'a, 'x> {
     /// # Errors
     /// [`Error::Range`] where it does not follow from the model's at this time.
     pub fn to(&self, prediction: Prediction) -> Result<Tensor> {
-        let Model {
-            prediction: from,
-            schedule,
-            ..
-        } = self.model;
+        let (from, schedule) = (self.model.prediction(), self.model.schedule());
         match from.factors(prediction, schedule, self.time)? {
             [0.0, 1.0] => Ok(self.value.clone()),
             [0.0, of_value] => combine(&[(of_value.into(), &self.value)]),
@@ -115,5 +106,14 @@ impl<'a, 'x> Estimate<'a, 'x> {
             let accepted = "one with variances (Model::with_variances)";
             Error::range("model", "one without learned variances", accepted)
         })
+    }
+}
+
+impl std::fmt::Debug for Estimate<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (f.debug_struct("Estimate"))
+            .field("time", &self.time)
+            .field("value", &self.value)
+            .finish_non_exhaustive()
     }
 }

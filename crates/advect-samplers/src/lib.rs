@@ -38,6 +38,7 @@
 //! # }
 //! ```
 
+pub mod diffusion;
 mod estimate;
 pub mod grid;
 pub mod langevin;
@@ -51,12 +52,11 @@ mod run;
 mod sampler;
 mod source;
 mod start;
-pub mod strength;
 pub mod threshold;
 
 pub use estimate::Estimate;
 pub use level::{Leg, Level};
-pub use model::Model;
+pub use model::{AnyModel, Model};
 pub use probability_flow::{ProbabilityFlow, iadb};
 pub use run::Run;
 pub use sampler::{GridSampler, LastStep, Sampler};

@@ -1,13 +1,13 @@
 //! A trained field with its meaning.
 
-use advect_core::Field;
-use advect_paths::Prediction;
+use advect_core::{Field, forward_to};
 use advect_paths::schedule::Schedule;
+use advect_paths::{Converted, Prediction};
 
 /// A trained field, what it predicts, and the schedule of the affine path it was trained on: all that a sampler has to know.
 ///
 /// ```
-/// use advect_core::{Generator, Time};
+/// use advect_core::{Generator, Time, field_fn};
 /// use advect_paths::{Prediction, schedule::CondOt};
 /// use advect_samplers::grid::UniformTime;
 /// use advect_samplers::rule::{Ddim, Rule};
@@ -15,7 +15,7 @@ use advect_paths::schedule::Schedule;
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// // The denoiser of data that is all 3.
-/// let net = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 3.0)?);
+/// let net = field_fn(|_, x| Ok(x.affine(0.0, 3.0)?));
 /// let schedule = CondOt::default();
 /// let model = Model::new(&net, Prediction::Data, &schedule);
 ///
@@ -26,18 +26,20 @@ use advect_paths::schedule::Schedule;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy)]
-pub struct Model<'a> {
-    pub(crate) field: &'a dyn Field,
-    pub(crate) prediction: Prediction,
-    pub(crate) schedule: &'a dyn Schedule,
+///
+/// It holds field and schedule by value, or references to them. [`AnyModel`] is the trait by which samplers take models of all kinds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Model<F, S> {
+    field: F,
+    prediction: Prediction,
+    schedule: S,
     /// Whether the field's values have variances behind the prediction.
-    pub(crate) variances: bool,
+    variances: bool,
 }
 
-impl<'a> Model<'a> {
+impl<F: Field, S: Schedule> Model<F, S> {
     /// A field that predicts this on this schedule.
-    pub fn new(field: &'a dyn Field, prediction: Prediction, schedule: &'a dyn Schedule) -> Self {
+    pub fn new(field: F, prediction: Prediction, schedule: S) -> Self {
         Model {
             field,
             prediction,
@@ -50,33 +52,85 @@ impl<'a> Model<'a> {
     /// v for each element, in \[−1, 1\], that interpolates the variance of a reverse step (Nichol and Dhariwal, Improved
     /// denoising diffusion probabilistic models, 2021, section 3.1; as their networks give it).
     /// [`Variance::Learned`](crate::rule::Variance::Learned) uses it; all else passes it over.
-    pub fn with_variances(
-        field: &'a dyn Field,
-        prediction: Prediction,
-        schedule: &'a dyn Schedule,
-    ) -> Self {
+    pub fn with_variances(field: F, prediction: Prediction, schedule: S) -> Self {
         Model {
             variances: true,
             ..Model::new(field, prediction, schedule)
         }
     }
 
-    /// The schedule of the path.
-    pub fn schedule(&self) -> &'a dyn Schedule {
-        self.schedule
+    /// The field.
+    pub fn field(&self) -> &F {
+        &self.field
     }
 
     /// What the field predicts.
     pub fn prediction(&self) -> Prediction {
         self.prediction
     }
-}
 
-impl std::fmt::Debug for Model<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        (f.debug_struct("Model"))
-            .field("prediction", &self.prediction)
-            .field("variances", &self.variances)
-            .finish_non_exhaustive()
+    /// The schedule of the path.
+    pub fn schedule(&self) -> &S {
+        &self.schedule
+    }
+
+    /// The velocity of the probability flow, as a field.
+    ///
+    /// ```
+    /// use advect_core::{Field, Time, field_fn};
+    /// use advect_paths::{Prediction, schedule::CondOt};
+    /// use advect_samplers::Model;
+    /// use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// // The denoiser of data that is all 1.
+    /// let model = Model::new(field_fn(|_, x| Ok(x.ones_like()?)), Prediction::Data, CondOt::default());
+    /// let x = Tensor::new(&[0f64], &Device::Cpu)?;
+    /// assert_eq!(model.velocity().at(&Time::Shared(0.5), &x)?.to_vec1::<f64>()?, [2.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn velocity(&self) -> Converted<&F, &S> {
+        self.prediction
+            .field(&self.field, Prediction::Velocity, &self.schedule)
     }
 }
+
+/// A [`Model`] of any field and schedule: what samplers take, as `&dyn AnyModel`.
+pub trait AnyModel {
+    /// The field.
+    fn field(&self) -> &dyn Field;
+
+    /// What the field predicts.
+    fn prediction(&self) -> Prediction;
+
+    /// The schedule of the path.
+    fn schedule(&self) -> &dyn Schedule;
+
+    /// Whether the field's values have variances behind the prediction ([`Model::with_variances`]).
+    fn has_variances(&self) -> bool;
+}
+
+impl<F: Field, S: Schedule> AnyModel for Model<F, S> {
+    fn field(&self) -> &dyn Field {
+        &self.field
+    }
+
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
+    fn schedule(&self) -> &dyn Schedule {
+        &self.schedule
+    }
+
+    fn has_variances(&self) -> bool {
+        self.variances
+    }
+}
+
+forward_to!([] AnyModel {
+    fn field(&self) -> &dyn Field;
+    fn prediction(&self) -> Prediction;
+    fn schedule(&self) -> &dyn Schedule;
+    fn has_variances(&self) -> bool;
+});

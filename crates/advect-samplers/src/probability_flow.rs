@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use advect_core::{Error, Result, Time};
+use advect_core::{Error, Result, Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::schedule::Schedule;
 use advect_solvers::controller::{Controller, Fixed};
@@ -100,13 +100,13 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
         let model = run.model();
         let (steps, halted) = (Cell::new(0), Cell::new(false));
         let shared = RefCell::new(run);
-        let velocity = |t: &Time, x: &Tensor| {
+        let velocity = field_fn(|t, x| {
             let Time::Shared(at) = *t else {
                 return Err(Error::range("t", "one per sample", "one for all"));
             };
             let run = shared.borrow();
             run.evaluate(at, x)?.to(Prediction::Velocity)
-        };
+        });
         let mut observe = |t: f64, x: &Tensor| {
             steps.set(steps.get() + 1);
             let mut run = shared.borrow_mut();

@@ -3,28 +3,30 @@
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
-use advect_core::{Error, Generator, Key, Result, Time, check};
+use advect_core::{Error, Generator, Key, Observer, Result, Time, check};
 use advect_ops::without_graph;
 use candle_core::Tensor;
 
-use crate::observer::{Observer, Reached};
+use crate::observer::StepInfo;
 use crate::start::check_start;
-use crate::{Estimate, Leg, Level, Model};
+use crate::{AnyModel, Estimate, Leg, Level};
 
 /// What a sampler works with: a [`Model`], noise for each sample by its number, a count of evaluations, and an observer.
 ///
 /// ```
-/// use advect_core::{Key, Time};
+/// use advect_core::{Key, field_fn, observer_fn};
 /// use advect_paths::{Prediction, schedule::Cosine};
 /// use advect_samplers::grid::UniformTime;
+/// use advect_samplers::observer::StepInfo;
 /// use advect_samplers::rule::{Ddim, Rule};
 /// use advect_samplers::{Model, Run, Sampler};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// let net = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+/// let net = field_fn(|_, x| Ok(x.zeros_like()?));
 /// let mut times = Vec::new();
-/// let mut watch = |reached: &advect_samplers::observer::Reached<'_>| times.push(reached.level.time);
-/// let mut run = Run::new(Model::new(&net, Prediction::Data, &Cosine), Key::from_seed(0)).observer(&mut watch);
+/// let model = Model::new(net, Prediction::Data, Cosine);
+/// let mut watch = observer_fn(|reached: &StepInfo| times.push(reached.level.time));
+/// let mut run = Run::new(&model, Key::from_seed(0)).observer(&mut watch);
 /// let x0 = Tensor::new(&[[1f64]], &Device::Cpu)?;
 /// Ddim::new().on(UniformTime::new(4)?).run(&mut run, &x0)?;
 /// assert_eq!(run.evaluations(), 4);
@@ -33,11 +35,11 @@ use crate::{Estimate, Leg, Level, Model};
 /// # }
 /// ```
 pub struct Run<'a> {
-    model: Model<'a>,
+    model: &'a dyn AnyModel,
     rng: Generator,
     first_sample: u64,
     evaluations: Cell<usize>,
-    observer: Option<&'a mut dyn Observer>,
+    observer: Option<&'a mut dyn Observer<StepInfo>>,
     /// Whether noise is 0.
     quiet: bool,
     halted: bool,
@@ -47,7 +49,7 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// A run with a model, whose noise hangs on a key.
-    pub fn new(model: Model<'a>, key: Key) -> Self {
+    pub fn new(model: &'a dyn AnyModel, key: Key) -> Self {
         Run {
             model,
             rng: key.into(),
@@ -89,8 +91,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The same run, with somebody who is told of each level that is reached, and may halt it.
-    pub fn observer(self, observer: &'a mut dyn Observer) -> Self {
+    /// The same run, with an observer that is told of each level that is reached, and may halt it.
+    pub fn observer(self, observer: &'a mut dyn Observer<StepInfo>) -> Self {
         Run {
             observer: Some(observer),
             ..self
@@ -98,7 +100,7 @@ impl<'a> Run<'a> {
     }
 
     /// The model.
-    pub fn model(&self) -> Model<'a> {
+    pub fn model(&self) -> &'a dyn AnyModel {
         self.model
     }
 
@@ -152,7 +154,7 @@ impl<'a> Run<'a> {
     /// Those of the field; [`Error::Shape`] for a value that is not as the model says.
     pub fn evaluate<'x>(&self, time: f64, x: &'x Tensor) -> Result<Estimate<'a, 'x>> {
         let raw = self.value(&Time::Shared(time), x)?;
-        let (value, variance) = match self.model.variances {
+        let (value, variance) = match self.model.has_variances() {
             false => (raw, None),
             true => {
                 let channels = x.dims().get(1).copied().unwrap_or(0);
@@ -176,7 +178,7 @@ impl<'a> Run<'a> {
     pub(crate) fn value(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.evaluations.set(self.evaluations.get() + 1);
         // No step is differentiated: a graph would hold all that came before.
-        Ok(without_graph(|| self.model.field.at(t, x))?.detach())
+        Ok(without_graph(|| self.model.field().at(t, x))?.detach())
     }
 
     /// Takes a state along levels, by a step from each to the next, until the end or until the observer halts.
@@ -240,11 +242,11 @@ impl<'a> Run<'a> {
         x: &Tensor,
     ) -> Result<()> {
         if let Some(observer) = &mut self.observer {
-            let reached = Reached {
+            let reached = StepInfo {
                 step,
                 steps,
                 level: *level,
-                x,
+                x: x.clone(),
                 evaluations: self.evaluations.get(),
             };
             self.halted = observer.observe(&reached)? == ControlFlow::Break(());
@@ -256,7 +258,7 @@ impl<'a> Run<'a> {
 impl std::fmt::Debug for Run<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         (f.debug_struct("Run"))
-            .field("model", &self.model)
+            .field("prediction", &self.model.prediction())
             .field("evaluations", &self.evaluations)
             .finish_non_exhaustive()
     }

@@ -1,13 +1,13 @@
 //! From noise to samples.
 
-use advect_core::{Generator, Result};
+use advect_core::{Generator, Result, forward_to};
 use advect_paths::schedule::Schedule;
 use candle_core::Tensor;
 
 use crate::grid::{Grid, checked};
 use crate::rule::Rule;
 use crate::start::{check_noise, check_state};
-use crate::{Level, Model, Run};
+use crate::{AnyModel, Level, Run};
 
 /// A way from noise to samples: a [`Rule`] on a [`Grid`] ([`Rule::on`]), or
 /// [`ProbabilityFlow`](crate::ProbabilityFlow) with any solver.
@@ -31,14 +31,14 @@ pub trait Sampler {
     /// noise, with σ of [`Sampler::start`], and has no data in it: a sampler that starts late wants [`Sampler::sample_from`].
     ///
     /// ```
-    /// use advect_core::{Generator, Time};
+    /// use advect_core::{Generator, Time, field_fn};
     /// use advect_paths::{Prediction, schedule::Edm};
     /// use advect_samplers::grid::Karras;
     /// use advect_samplers::rule::{EdmRule, Rule};
     /// use advect_samplers::{Model, Sampler};
     /// use candle_core::{DType, Device, Tensor};
     /// # fn main() -> advect_core::Result<()> {
-    /// let net = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    /// let net = field_fn(|_, x| Ok(x.zeros_like()?));
     /// let schedule = Edm::default(); // σ from 80
     /// let model = Model::new(&net, Prediction::Data, &schedule);
     /// let sampler = EdmRule::heun().on(Karras::new(18)?);
@@ -55,14 +55,14 @@ pub trait Sampler {
     /// # Errors
     /// As [`Sampler::run`]; [`Error::Range`](advect_core::Error::Range) for noise whose mean square is below ¼ or above 4, where chance
     /// can't have made it.
-    fn sample(&self, model: &Model<'_>, noise: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+    fn sample(&self, model: &dyn AnyModel, noise: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         check_noise(noise)?;
         let sigma = self.start(model.schedule())?.sigma;
         let x = match sigma == 1.0 {
             true => noise.clone(),
             false => (noise * sigma)?,
         };
-        self.run(&mut Run::new(*model, rng.split()).any_start(), &x)
+        self.run(&mut Run::new(model, rng.split()).any_start(), &x)
     }
 
     /// Takes data `(batch, ...)` to samples like it: noises it to the level at which this sampler starts, and goes on from there, with
@@ -70,7 +70,7 @@ pub trait Sampler {
     /// section 3). A sampler that starts late, on a [`Tail`](crate::grid::Tail) of a grid, keeps more of the data.
     ///
     /// ```
-    /// use advect_core::{Generator, Time};
+    /// use advect_core::{Generator, Time, field_fn};
     /// use advect_paths::{Prediction, schedule::CondOt};
     /// use advect_samplers::grid::{Tail, UniformTime};
     /// use advect_samplers::rule::{Ddim, Rule};
@@ -78,7 +78,7 @@ pub trait Sampler {
     /// use candle_core::{DType, Device, Tensor};
     /// # fn main() -> advect_core::Result<()> {
     /// // The velocity of data N(0, 1): what it does not know of the image, it fills in.
-    /// let net = |t: &Time, x: &Tensor| t.coefficient(|t| (2.0 * t - 1.0) / (t * t + (1.0 - t) * (1.0 - t)))?.times(x);
+    /// let net = field_fn(|t, x| t.coefficient(|t| (2.0 * t - 1.0) / (t * t + (1.0 - t) * (1.0 - t)))?.times(x));
     /// let schedule = CondOt::default();
     /// let model = Model::new(&net, Prediction::Velocity, &schedule);
     /// let images = Tensor::full(0.5f64, (2, 1, 8, 8), &Device::Cpu)?;
@@ -91,34 +91,26 @@ pub trait Sampler {
     ///
     /// # Errors
     /// As [`Sampler::run`].
-    fn sample_from(&self, model: &Model<'_>, data: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+    fn sample_from(
+        &self,
+        model: &dyn AnyModel,
+        data: &Tensor,
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
         check_state("data", data)?;
         let level = self.start(model.schedule())?;
-        let mut run = Run::new(*model, rng.split()).any_start();
+        let mut run = Run::new(model, rng.split()).any_start();
         let noise = run.normal_like(data)?;
         self.run(&mut run, &level.noised(data, &noise)?)
     }
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<S: Sampler + ?Sized> Sampler for $pointer {
-            fn start(&self, schedule: &dyn Schedule) -> Result<Level> {
-                (**self).start(schedule)
-            }
-            fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
-                (**self).run(run, x)
-            }
-            fn sample(&self, model: &Model<'_>, noise: &Tensor, rng: &mut Generator) -> Result<Tensor> {
-                (**self).sample(model, noise, rng)
-            }
-            fn sample_from(&self, model: &Model<'_>, data: &Tensor, rng: &mut Generator) -> Result<Tensor> {
-                (**self).sample_from(model, data, rng)
-            }
-        }
-    )*};
-}
-forward!(&S, Box<S>);
+forward_to!([] Sampler {
+    fn start(&self, schedule: &dyn Schedule) -> Result<Level>;
+    fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor>;
+    fn sample(&self, model: &dyn AnyModel, noise: &Tensor, rng: &mut Generator) -> Result<Tensor>;
+    fn sample_from(&self, model: &dyn AnyModel, data: &Tensor, rng: &mut Generator) -> Result<Tensor>;
+});
 
 /// How the last step is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -135,7 +127,7 @@ pub enum LastStep {
 /// A [`Rule`] on a [`Grid`]; made by [`Rule::on`].
 ///
 /// ```
-/// use advect_core::{Generator, Time};
+/// use advect_core::{Generator, Time, field_fn};
 /// use advect_paths::{Prediction, schedule::Edm};
 /// use advect_samplers::grid::Karras;
 /// use advect_samplers::rule::{EdmRule, Rule};
@@ -144,10 +136,10 @@ pub enum LastStep {
 /// # fn main() -> advect_core::Result<()> {
 /// // The denoiser of N(0, ¼), E[x1 | x] = x/4 / (1/4 + σ²).
 /// let schedule = Edm::default();
-/// let net = |t: &Time, x: &Tensor| {
+/// let net = field_fn(|t, x| {
 ///     use advect_paths::schedule::Schedule;
 ///     t.coefficient(|t| 0.25 / (0.25 + Edm::default().sigma(t).powi(2)))?.times(x)
-/// };
+/// });
 /// let model = Model::new(&net, Prediction::Data, &schedule);
 /// let mut rng = Generator::from_seed(0);
 /// let noise = rng.normal(4000, DType::F64, &Device::Cpu)?;
@@ -188,7 +180,7 @@ impl<R: Rule, G: Grid> GridSampler<R, G> {
     /// # Errors
     /// As [`Sampler::run`]; [`Error::Range`](advect_core::Error::Range) for a rule that can't be inverted.
     pub fn invert(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
-        let mut levels = self.levels(run.model().schedule)?;
+        let mut levels = self.levels(run.model().schedule())?;
         levels.reverse();
         run.along(&levels, x, |run, leg, x| self.rule.invert(run, leg, x))
     }
@@ -200,7 +192,7 @@ impl<R: Rule, G: Grid> Sampler for GridSampler<R, G> {
     }
 
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
-        let levels = self.levels(run.model().schedule)?;
+        let levels = self.levels(run.model().schedule())?;
         run.check_start(&levels[0], x)?;
         let mut memory = R::Memory::default();
         run.along(&levels, x, |run, leg, x| match self.last {

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use advect_core::{Error, Generator, Key, Result, check};
+use advect_core::{Error, Generator, Key, Observer, Result, check};
 use candle_core::{DType, Device, Tensor};
 
-use crate::observer::{Observer, Reached};
-use crate::{Model, Run, Sampler};
+use crate::observer::StepInfo;
+use crate::{AnyModel, Run, Sampler};
 
 /// The noise of samples that have numbers: sample n begins with the same noise, and meets the same noise on its way, whatever
 /// other samples are drawn beside it. So a set of samples can be drawn in pieces, on several machines, or in part, and
@@ -17,14 +17,14 @@ use crate::{Model, Run, Sampler};
 /// variance-preserving ones as far as they reach it. [`Source::sample_from`] starts from data with that noise.
 ///
 /// ```
-/// use advect_core::{Key, Time};
+/// use advect_core::{Key, Time, field_fn};
 /// use advect_paths::{Prediction, schedule::Cosine};
 /// use advect_samplers::grid::UniformTime;
 /// use advect_samplers::rule::{Ancestral, Rule};
 /// use advect_samplers::{Model, Source, pieces};
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// let net = |_: &Time, x: &Tensor| Ok((x * 0.5)?);
+/// let net = field_fn(|_, x| Ok((x * 0.5)?));
 /// let model = Model::new(&net, Prediction::Data, &Cosine);
 /// let sampler = Ancestral::new().on(UniformTime::new(10)?);
 /// let source = Source::new(Key::from_seed(1), &[3, 2], DType::F32, &Device::Cpu)?;
@@ -90,8 +90,8 @@ impl Source {
     }
 
     /// The run of samples numbered from `first` on: to count evaluations, say, or for a start of one's own.
-    pub fn run<'a>(&self, model: &Model<'a>, first: u64) -> Run<'a> {
-        Run::new(*model, self.key.child(1)).first_sample(first)
+    pub fn run<'a>(&self, model: &'a dyn AnyModel, first: u64) -> Run<'a> {
+        Run::new(model, self.key.child(1)).first_sample(first)
     }
 
     /// Draws the samples with these numbers.
@@ -101,10 +101,10 @@ impl Source {
     pub fn sample(
         &self,
         sampler: &dyn Sampler,
-        model: &Model<'_>,
+        model: &dyn AnyModel,
         samples: Range<u64>,
     ) -> Result<Tensor> {
-        self.sample_observed(sampler, model, samples, &mut |_: &Reached<'_>| ())
+        self.sample_observed(sampler, model, samples, &mut ())
     }
 
     /// As [`Source::sample`], with an observer.
@@ -114,9 +114,9 @@ impl Source {
     pub fn sample_observed(
         &self,
         sampler: &dyn Sampler,
-        model: &Model<'_>,
+        model: &dyn AnyModel,
         samples: Range<u64>,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<StepInfo>,
     ) -> Result<Tensor> {
         let level = sampler.start(model.schedule())?;
         let noise = (self.noise(samples.clone())? * level.sigma)?;
@@ -132,7 +132,7 @@ impl Source {
     pub fn sample_from(
         &self,
         sampler: &dyn Sampler,
-        model: &Model<'_>,
+        model: &dyn AnyModel,
         data: &Tensor,
         samples: Range<u64>,
     ) -> Result<Tensor> {

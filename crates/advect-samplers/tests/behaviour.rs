@@ -5,18 +5,18 @@ mod common;
 
 use std::ops::ControlFlow;
 
-use advect_core::{Error, Generator, Guided, Key, Result, Time};
+use advect_core::{Error, Field, Generator, Guided, Key, Result, Time, field_fn, observer_fn};
 use advect_models::{Mlp, ParameterStore};
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
 use advect_paths::schedule::{
     CondOt, Cosine, DiscreteDiffusion, Edm, Schedule, VariancePreserving,
 };
+use advect_samplers::diffusion::{ForwardDiffusion, NoiseLevel, diffusion_fn};
 use advect_samplers::grid::*;
 use advect_samplers::likelihood::{BitsPerDimension, Likelihood};
-use advect_samplers::observer::{Reached, Snapshots};
+use advect_samplers::observer::{Snapshots, StepInfo};
 use advect_samplers::rule::*;
-use advect_samplers::strength::{ForwardDiffusion, NoiseLevel};
 use advect_samplers::threshold::{DynamicThreshold, StaticThreshold, Threshold, Thresholded};
 use advect_samplers::{
     LastStep, Leg, Level, Model, ProbabilityFlow, Run, Sampler, Source, iadb, pieces,
@@ -154,7 +154,7 @@ fn constant(_: &Time, x: &Tensor) -> Result<Tensor> {
 
 #[test]
 fn every_shape_and_dtype_is_sampled() {
-    let model = Model::new(&constant, Prediction::Data, &Cosine);
+    let model = Model::new(field_fn(constant), Prediction::Data, &Cosine);
     for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
         for shape in [&[][..], &[3], &[1, 4, 2]] {
             let source = Source::new(Key::from_seed(1), shape, dtype, &CPU).unwrap();
@@ -177,12 +177,12 @@ fn every_shape_and_dtype_is_sampled() {
 
 #[test]
 fn evaluations_are_counted() {
-    let model = Model::new(&constant, Prediction::Data, &Cosine);
+    let model = Model::new(field_fn(constant), Prediction::Data, &Cosine);
     // PLMS corrects its first step, EDM all but the last, and a step without noise is Euler's; NCSN makes 3 steps at each of 6 levels; a corrector, one.
     let expected = [6, 6, 6, 11, 6, 6, 7, 6, 11, 18, 12, 13];
     let x = Tensor::new(&[[1f64, -0.5], [0.3, -1.2]], &CPU).unwrap();
     for ((name, sampler), expected) in samplers().iter().zip(expected) {
-        let mut run = Run::new(model, Key::from_seed(0));
+        let mut run = Run::new(&model, Key::from_seed(0));
         sampler.run(&mut run, &x).unwrap();
         assert_eq!(run.evaluations(), expected, "{name}");
     }
@@ -190,7 +190,7 @@ fn evaluations_are_counted() {
 
 #[test]
 fn observers_see_every_step_and_may_halt() {
-    let model = Model::new(&constant, Prediction::Data, &Cosine);
+    let model = Model::new(field_fn(constant), Prediction::Data, &Cosine);
     let source = Source::new(Key::from_seed(1), &[2], DType::F64, &CPU).unwrap();
     for (name, sampler) in samplers() {
         let mut snapshots = Snapshots::every(2).unwrap();
@@ -204,22 +204,21 @@ fn observers_see_every_step_and_may_halt() {
         assert_eq!(snapshots.states.len(), 3, "{name}");
 
         let mut seen = 0;
-        let mut halt = |reached: &Reached<'_>| -> Result<ControlFlow<()>> {
+        let mut halt = observer_fn(|reached: &StepInfo| -> Result<ControlFlow<()>> {
             seen = reached.step;
             Ok(if seen == 2 {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             })
-        };
+        });
         let x = source
             .sample_observed(&sampler, &model, 0..3, &mut halt)
             .unwrap();
         assert_eq!(seen, 2, "{name}");
         assert_eq!(elements(&x), elements(&snapshots.states[0]), "{name}");
     }
-    let mut fail =
-        |_: &Reached<'_>| -> Result<ControlFlow<()>> { Err(Error::stopped("here", "enough")) };
+    let mut fail = observer_fn(|_: &StepInfo| Err::<(), _>(Error::stopped("here", "enough")));
     let ddim = Ddim::new().on(UniformTime::new(3).unwrap());
     let error = source
         .sample_observed(&ddim, &model, 0..3, &mut fail)
@@ -269,7 +268,7 @@ fn what_does_not_follow_is_a_typed_error() {
     let x = Tensor::new(&[[1f64, -0.5], [0.3, -1.2]], &CPU).unwrap();
     let schedule = CondOt::default();
     let run = |prediction, sampler: &dyn Sampler| {
-        let model = Model::new(&constant, prediction, &schedule);
+        let model = Model::new(field_fn(constant), prediction, &schedule);
         sampler.sample(&model, &x, &mut Generator::from_seed(0))
     };
     let whole = || UniformTime::new(4).unwrap();
@@ -277,26 +276,26 @@ fn what_does_not_follow_is_a_typed_error() {
     refused(run(Prediction::Noise, &Ddim::new().on(whole())), "t");
     // g² is infinite there, and σ/α.
     let reverse = ReverseSde::new(ForwardDiffusion::new(1.0).unwrap());
-    refused(run(Prediction::Velocity, &reverse.on(whole())), "strength");
+    refused(run(Prediction::Velocity, &reverse.on(whole())), "diffusion");
     refused(
         run(Prediction::Velocity, &EdmRule::heun().on(whole())),
         "grid",
     );
     refused(run(Prediction::Velocity, &Plms.on(whole())), "grid");
     // At t = 1 there is no score: a step there goes to the expected data.
-    let heun = ReverseSde::new(|_: f64| 1.0).method(SdeMethod::Heun);
+    let heun = ReverseSde::new(diffusion_fn(|_| 1.0)).method(SdeMethod::Heun);
     let late = heun.on(UniformTime::within(4, 0.5, 1.0).unwrap());
     assert!(run(Prediction::Velocity, &late).is_ok());
-    let model = Model::new(&constant, Prediction::Velocity, &schedule);
-    let asked = Run::new(model, Key::from_seed(0));
+    let model = Model::new(field_fn(constant), Prediction::Velocity, &schedule);
+    let asked = Run::new(&model, Key::from_seed(0));
     refused(asked.evaluate(1.0, &x).unwrap().to(Prediction::Score), "t");
     refused(run(Prediction::Score, &Ddim::new().on(whole())), "t");
     refused(
         run(
             Prediction::Velocity,
-            &ReverseSde::new(|_: f64| -1.0).on(whole()),
+            &ReverseSde::new(diffusion_fn(|_| -1.0)).on(whole()),
         ),
-        "strength",
+        "diffusion",
     );
     // Variances that the model does not have.
     let learned = Ancestral::new().variance(Variance::Learned);
@@ -304,7 +303,7 @@ fn what_does_not_follow_is_a_typed_error() {
     // A level that the schedule does not have, and one without noise between others.
     let far = Karras::new(5).and_then(|k| k.range(1e-3, 1e5)).unwrap();
     let vp = VariancePreserving::default();
-    let model = Model::new(&constant, Prediction::Data, &vp);
+    let model = Model::new(field_fn(constant), Prediction::Data, &vp);
     let far = Ddim::new()
         .on(far)
         .sample(&model, &x, &mut Generator::from_seed(0));
@@ -312,7 +311,7 @@ fn what_does_not_follow_is_a_typed_error() {
     // More steps than training had, or other ones.
     assert!(Respaced::trailing(1000, 1001).is_err());
     let trained = DiscreteDiffusion::default();
-    let discrete = Model::new(&constant, Prediction::Noise, &trained);
+    let discrete = Model::new(field_fn(constant), Prediction::Noise, &trained);
     let more = Ddim::new().on(Respaced::all(2000).unwrap());
     refused(
         more.sample(&discrete, &x, &mut Generator::from_seed(0)),
@@ -322,7 +321,7 @@ fn what_does_not_follow_is_a_typed_error() {
     // No inverse.
     let error = Plms
         .on(whole())
-        .invert(&mut Run::new(model, Key::from_seed(0)), &x);
+        .invert(&mut Run::new(&model, Key::from_seed(0)), &x);
     refused(error, "rule");
     // A schedule on which the noise does not fall.
     struct Flat;
@@ -340,7 +339,7 @@ fn what_does_not_follow_is_a_typed_error() {
             0.0
         }
     }
-    let model = Model::new(&constant, Prediction::Data, &Flat);
+    let model = Model::new(field_fn(constant), Prediction::Data, &Flat);
     refused(
         Ddim::new()
             .on(whole())
@@ -369,13 +368,13 @@ fn what_does_not_follow_is_a_typed_error() {
 #[test]
 fn bad_fields_and_states_are_typed_errors() {
     let good = Tensor::new(&[[1f64, -0.5], [0.3, -1.2], [2.0, 0.1]], &CPU).unwrap();
-    let narrow = |_: &Time, x: &Tensor| Ok(x.narrow(1, 0, 1)?);
+    let narrow = field_fn(|_, x| Ok(x.narrow(1, 0, 1)?));
     let mut odd = 0;
     // NaN in the second sample.
-    let broken = |_: &Time, x: &Tensor| {
+    let broken = field_fn(|_, x| {
         let bad = Tensor::new(&[[0.0], [f64::NAN], [0.0]], &CPU)?;
         Ok(x.broadcast_add(&bad)?)
-    };
+    });
     for (name, sampler) in samplers() {
         let run = |field: &dyn advect_core::Field, x: &Tensor| {
             let model = Model::new(field, Prediction::Data, &Cosine);
@@ -389,23 +388,26 @@ fn bad_fields_and_states_are_typed_errors() {
         }
         let empty = Tensor::zeros((0, 2), DType::F64, &CPU).unwrap();
         assert!(
-            matches!(run(&constant, &empty), Err(Error::Empty { .. })),
+            matches!(run(&field_fn(constant), &empty), Err(Error::Empty { .. })),
             "{name}"
         );
         let nan = Tensor::new(&[[0.0, f64::NAN]], &CPU).unwrap();
         assert!(
-            matches!(run(&constant, &nan), Err(Error::NonFinite { .. })),
+            matches!(run(&field_fn(constant), &nan), Err(Error::NonFinite { .. })),
             "{name}"
         );
         let integers = Tensor::zeros((3, 2), DType::U32, &CPU).unwrap();
         assert!(
-            matches!(run(&constant, &integers), Err(Error::DType { .. })),
+            matches!(
+                run(&field_fn(constant), &integers),
+                Err(Error::DType { .. })
+            ),
             "{name}"
         );
         odd += 1;
     }
     assert_eq!(odd, 12);
-    let model = Model::with_variances(&constant, Prediction::Data, &Cosine);
+    let model = Model::with_variances(field_fn(constant), Prediction::Data, &Cosine);
     let ddim = Ddim::new().on(UniformTime::new(3).unwrap());
     let error = ddim
         .sample(&model, &good, &mut Generator::from_seed(0))
@@ -474,7 +476,7 @@ fn guidance_needs_labels() {
 #[test]
 fn an_adaptive_flow_reports_where_it_stops() {
     // dx/dt = x² from 2 is infinite at t = 1/2.
-    let field = |_: &Time, x: &Tensor| Ok(x.sqr()?);
+    let field = field_fn(|_, x| Ok(x.sqr()?));
     let schedule = CondOt::default();
     let model = Model::new(&field, Prediction::Velocity, &schedule);
     let flow = ProbabilityFlow::new(Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6).unwrap()));
@@ -489,20 +491,20 @@ fn an_adaptive_flow_reports_where_it_stops() {
 fn full_sampling_of_ddpm_is_its_algorithm() {
     // x_(k−1) = (x − β/√(1 − ᾱ) ε)/√(1 − β) + σ z, step by step.
     let schedule = DiscreteDiffusion::linear(20, 1e-3, 0.3).unwrap();
-    let noise = |t: &Time, x: &Tensor| Ok((x.tanh()? + t.values()?[0])?);
+    let noise = field_fn(|t, x| Ok((x.tanh()? + t.values()?[0])?));
     let model = Model::new(&noise, Prediction::Noise, &schedule);
     let x = Tensor::new(&[[0.3f64, -1.2]], &CPU).unwrap();
     for variance in [Variance::Posterior, Variance::Forward] {
         let sampler = Ancestral::new()
             .variance(variance)
             .on(Respaced::all(20).unwrap());
-        let mut run = Run::new(model, Key::from_seed(7));
+        let mut run = Run::new(&model, Key::from_seed(7));
         let ours = sampler.run(&mut run, &x).unwrap();
         let mut rng = Generator::from(Key::from_seed(7));
         let mut y = x.clone();
         for k in (1..=20).rev() {
             let (beta, left) = (schedule.beta(k), schedule.noise_variance(k));
-            let e = noise(&Time::Shared(schedule.time(k)), &y).unwrap();
+            let e = noise.at(&Time::Shared(schedule.time(k)), &y).unwrap();
             let mean = (&y - (e * (beta / left.sqrt())).unwrap()).unwrap();
             y = (mean / (1.0 - beta).sqrt()).unwrap();
             if k > 1 {
@@ -524,7 +526,7 @@ fn no_step_leaves_a_graph() {
     let store = ParameterStore::new(Key::from_seed(0), DType::F32, &CPU);
     let net = Mlp::config(2).hidden(&[8]).build(&store.builder()).unwrap();
     let model = Model::new(&net, Prediction::V, &Cosine);
-    let mut run = Run::new(model, Key::from_seed(0));
+    let mut run = Run::new(&model, Key::from_seed(0));
     let x = Tensor::new(&[[1f32, -0.5], [0.3, -1.2]], &CPU).unwrap();
     assert!(!run.evaluate(0.5, &x).unwrap().value().track_op());
     for (name, sampler) in samplers() {
@@ -537,7 +539,7 @@ fn no_step_leaves_a_graph() {
 #[test]
 fn langevin_steps_have_their_size() {
     let schedule = VariancePreserving::default();
-    let field = |_: &Time, x: &Tensor| Ok((x * 0.7)?);
+    let field = field_fn(|_, x| Ok((x * 0.7)?));
     let model = Model::new(&field, Prediction::Noise, &schedule);
     let x = Tensor::new(&[[0.4f64, -1.0, 2.0]], &CPU).unwrap();
     let (from, to) = (Level::at(&schedule, 0.5), Level::at(&schedule, 0.6));
@@ -553,7 +555,7 @@ fn langevin_steps_have_their_size() {
     // A step of NCSN: δ = ε σ²/σ_last², x + δ/2 s + √δ z.
     let rule = AnnealedLangevin::new(1, 0.01).unwrap();
     let ours = rule.step(
-        &mut Run::new(model, Key::from_seed(3)),
+        &mut Run::new(&model, Key::from_seed(3)),
         &mut (),
         &Leg::new(from, to),
         &x,
@@ -576,7 +578,7 @@ fn langevin_steps_have_their_size() {
         let rule = PredictorCorrector::new(Ddim::new(), 1, 0.16).unwrap();
         let rule = if by_level { rule.by_level() } else { rule };
         let ours = rule.step(
-            &mut Run::new(model, Key::from_seed(3)),
+            &mut Run::new(&model, Key::from_seed(3)),
             &mut (),
             &Leg::new(from, to),
             &x,
@@ -585,7 +587,7 @@ fn langevin_steps_have_their_size() {
         let predicted = elements(
             &Ddim::new()
                 .step(
-                    &mut Run::new(model, Key::from_seed(0)),
+                    &mut Run::new(&model, Key::from_seed(0)),
                     &mut (),
                     &Leg::new(from, to),
                     &x,
@@ -611,10 +613,10 @@ fn langevin_steps_have_their_size() {
 /// What a corrector adds after a step of UniPC is not lost when the step is corrected.
 #[test]
 fn unipc_keeps_what_is_done_between_its_steps() {
-    let model = Model::new(&constant, Prediction::Data, &Cosine);
+    let model = Model::new(field_fn(constant), Prediction::Data, &Cosine);
     let grid = GivenTimes::new(&[0.2, 0.4, 0.6, 0.8]).unwrap();
     let levels = grid.levels(&Cosine).unwrap();
-    let mut run = Run::new(model, Key::from_seed(0));
+    let mut run = Run::new(&model, Key::from_seed(0));
     let rule = UniPc::order(2).unwrap();
     let x = Tensor::new(&[[1f64]], &CPU).unwrap();
     let mut through = |added: f64| {
@@ -645,7 +647,7 @@ fn unipc_keeps_what_is_done_between_its_steps() {
 /// The large variance is that of x' given x for data N(0, I), whatever the path.
 #[test]
 fn large_variances_do_not_depend_on_the_path() {
-    let zero = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let zero = field_fn(|_, x| Ok(x.zeros_like()?));
     let deviation = |schedule: &dyn Schedule| {
         let (from, to) = (
             Level::at_ratio(schedule, 10.0).unwrap(),
@@ -654,7 +656,7 @@ fn large_variances_do_not_depend_on_the_path() {
         let model = Model::new(&zero, Prediction::Data, schedule);
         let x = Tensor::zeros((1, 1), DType::F64, &CPU).unwrap();
         let rule = Ancestral::new().variance(Variance::Forward);
-        let mut run = Run::new(model, Key::from_seed(1));
+        let mut run = Run::new(&model, Key::from_seed(1));
         let end = rule
             .step(&mut run, &mut (), &Leg::new(from, to), &x)
             .unwrap();
@@ -691,7 +693,7 @@ fn shifts_of_every_size_reach_both_ends() {
 
 #[test]
 fn bounds_do_not_hide_what_is_not_finite() {
-    let broken = |_: &Time, x: &Tensor| Ok((x / 0.0)?);
+    let broken = field_fn(|_, x| Ok((x / 0.0)?));
     let x = Tensor::new(&[[1f64, 2.0]], &CPU).unwrap();
     let bounds: [Box<dyn Threshold>; 2] = [
         Box::new(StaticThreshold::new(1.0).unwrap()),
@@ -729,7 +731,7 @@ fn absurd_counts_are_typed_errors() {
     let x = Tensor::new(&[[1f64, -0.5]], &CPU).unwrap();
     let solver = Solver::new(Dopri5, Adaptive::new(1e-3, 1e-3).unwrap());
     for count in [1 << 45, 1 << 62, usize::MAX] {
-        let likelihood = Likelihood::new(&field, Prediction::Velocity, &Cosine);
+        let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &Cosine));
         let likelihood = likelihood.hutchinson(Probe::Gaussian, count, Key::from_seed(0));
         let error = likelihood.unwrap().log_density(&solver, &x);
         assert!(matches!(error, Err(Error::Range { argument, .. }) if argument == "count"));
@@ -753,7 +755,7 @@ fn integers_are_not_bounded() {
                 matches!(error, Error::DType { argument, .. } if argument == "data"),
                 "{name}"
             );
-            let copy = |_: &Time, x: &Tensor| Ok(x.clone());
+            let copy = field_fn(|_, x| Ok(x.clone()));
             let bounded = Thresholded::new(&copy, threshold);
             let error = advect_core::Field::at(&bounded, &Time::Shared(0.5), &x).unwrap_err();
             assert!(
@@ -781,10 +783,10 @@ fn views_are_as_good_as_copies() {
     let law = mixture();
     let field = law.velocity(&Cosine);
     // A field may answer with a view, too.
-    let answer = |t: &Time, x: &Tensor| {
+    let answer = field_fn(|t, x| {
         let value = advect_core::Field::at(&field, t, x)?;
         Ok(value.t()?.contiguous()?.t()?)
-    };
+    });
     let bounded = Thresholded::new(&answer, DynamicThreshold::new(0.9).unwrap());
     for (view, x) in views(DType::F64) {
         let copy = x.force_contiguous().unwrap();
@@ -810,7 +812,7 @@ fn views_are_as_good_as_copies() {
             let bound = |x: &Tensor| elements(&threshold.apply(x).unwrap());
             assert_eq!(bound(&x), bound(&copy), "{name}, {view}");
         }
-        let likelihood = Likelihood::new(&field, Prediction::Velocity, &Cosine);
+        let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &Cosine));
         let likelihood = likelihood.within(0.0, 0.9).unwrap();
         let few = likelihood
             .hutchinson(Probe::Gaussian, 2, Key::from_seed(0))
@@ -832,7 +834,7 @@ fn sixteen_bits_are_enough() {
     let law = mixture();
     let field = law.velocity(&Cosine);
     let solver = Solver::new(Dopri5, Fixed::steps(20).unwrap());
-    let exact = Likelihood::new(&field, Prediction::Velocity, &Cosine);
+    let exact = Likelihood::new(Model::new(&field, Prediction::Velocity, &Cosine));
     let exact = exact.within(0.0, 0.9).unwrap();
     let few = exact
         .hutchinson(Probe::Rademacher, 4, Key::from_seed(0))

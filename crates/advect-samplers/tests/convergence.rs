@@ -8,10 +8,10 @@ use advect_core::testing::measured_order;
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
 use advect_paths::schedule::VariancePreserving;
+use advect_samplers::diffusion::ForwardDiffusion;
 use advect_samplers::grid::GivenTimes;
 use advect_samplers::rule::{Ddim, DpmSolver, EdmRule, Plms, ReverseSde, Rule, SdeMethod, UniPc};
-use advect_samplers::strength::ForwardDiffusion;
-use advect_samplers::{Level, Model, ProbabilityFlow, Run, Sampler};
+use advect_samplers::{AnyModel, Level, Model, ProbabilityFlow, Run, Sampler};
 use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri8};
 use candle_core::Tensor;
 use common::{from_state, log_snr_times, mixture, paths, states};
@@ -47,7 +47,7 @@ fn rules() -> Vec<(&'static str, f64, OnTimes)> {
 }
 
 /// Where the flow leads, from the first time to the last.
-fn exact(model: Model<'_>, x: &Tensor, start: f64, end: f64) -> Tensor {
+fn exact(model: &dyn AnyModel, x: &Tensor, start: f64, end: f64) -> Tensor {
     let solver = Solver::new(Dopri8, Adaptive::new(1e-12, 1e-12).unwrap());
     let flow = ProbabilityFlow::new(solver).within(start, end).unwrap();
     flow.run(&mut Run::new(model, Key::from_seed(0)), x)
@@ -68,7 +68,7 @@ fn rules_converge_at_their_orders_on_every_path() {
         let (from, to) = (49.0, 0.1);
         let ends = log_snr_times(&schedule, 1, from, to);
         let x = states(&law, &Level::at(&schedule, ends[0]), 32, 0).unwrap();
-        let truth = exact(model, &x, ends[0], ends[1]);
+        let truth = exact(&model, &x, ends[0], ends[1]);
         for (name, order, on) in rules() {
             let error = |steps: usize| {
                 let times = log_snr_times(&schedule, steps, from, to);
@@ -96,7 +96,7 @@ fn a_third_order_is_worth_its_name() {
     let model = Model::new(&field, Prediction::Data, &schedule);
     let times = log_snr_times(&schedule, 160, 49.0, 0.1);
     let x = states(&law, &Level::at(&schedule, times[0]), 32, 1).unwrap();
-    let truth = exact(model, &x, times[0], times[160]);
+    let truth = exact(&model, &x, times[0], times[160]);
     let error = |rule: DpmSolver| {
         let sampler = rule.on(GivenTimes::new(&times).unwrap());
         let end = from_state(&sampler, &model, &x, 0);

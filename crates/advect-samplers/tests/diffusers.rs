@@ -38,10 +38,8 @@ fn sample(row: &Value, x: &Tensor) -> Result<(Tensor, usize, usize)> {
     let mean = Tensor::from_vec(vec![0.7; 4], 4, &Device::Cpu)?;
     let law = Gaussian::new(&mean, Covariance::isotropic(0.16)?)?;
     let field = law.field(Prediction::Noise, &schedule);
-    let mut run = Run::new(
-        Model::new(&field, Prediction::Noise, &schedule),
-        Key::from_seed(0),
-    );
+    let model = Model::new(&field, Prediction::Noise, &schedule);
+    let mut run = Run::new(&model, Key::from_seed(0));
     let counted = row["timesteps"].as_array().map(Vec::len);
     let order = row["config"]["solver_order"].as_u64();
     let end = match row["sampler"].as_str().unwrap() {

@@ -3,19 +3,18 @@
 
 mod common;
 
-use advect_core::Time;
 use advect_core::testing::assert_close;
+use advect_core::{Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
 use advect_paths::schedule::{CondOt, Edm, Schedule, VariancePreserving};
+use advect_samplers::diffusion::ForwardDiffusion;
 use advect_samplers::grid::{GivenSigmas, GivenTimes, Grid, Karras, UniformTime};
 use advect_samplers::rule::*;
-use advect_samplers::strength::ForwardDiffusion;
 use advect_samplers::{LastStep, Level, Model, ProbabilityFlow, Sampler, iadb};
 use advect_solvers::controller::Fixed;
 use advect_solvers::stepper::{Euler, Heun};
 use advect_solvers::{Save, Solver};
-use candle_core::Tensor;
 use common::{from_state, log_snr_times, mixture, paths, states};
 
 /// Two samplers on each path, from the same state with the same noise.
@@ -78,14 +77,14 @@ fn in_ratio(stepper: impl advect_solvers::stepper::Stepper + Clone, rule: impl R
     let law = mixture();
     for (path, schedule) in paths() {
         let field = law.field(Prediction::Noise, &schedule);
-        let noise = |ratio: &Time, y: &Tensor| {
+        let noise = field_fn(|ratio, y| {
             let Time::Shared(ratio) = *ratio else {
                 unreachable!()
             };
             let level = Level::at_ratio(&schedule, ratio)?;
             use advect_core::Field;
             field.at(&Time::Shared(level.time), &(y * level.alpha)?)
-        };
+        });
         let sigmas: Vec<f64> = (0..=10).map(|i| 20.0 * 0.55f64.powi(i)).collect();
         let grid = GivenSigmas::new(&sigmas).unwrap();
         let levels = grid.levels(&schedule).unwrap();

@@ -4,13 +4,13 @@
 mod common;
 
 use advect_core::testing::assert_close;
-use advect_core::{Error, Generator, Key, Result, Time};
+use advect_core::{Error, Generator, Key, Result, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
 use advect_paths::schedule::{Cosine, VarianceExploding, VariancePreserving};
+use advect_samplers::diffusion::ForwardDiffusion;
 use advect_samplers::grid::{Tail, UniformLogSnr, UniformTime};
 use advect_samplers::rule::*;
-use advect_samplers::strength::ForwardDiffusion;
 use advect_samplers::{LastStep, Model, Run, Sampler, Source, pieces};
 use candle_core::{DType, Tensor};
 use common::CPU;
@@ -165,7 +165,7 @@ fn last_steps_keep_what_is_known() {
 
 #[test]
 fn passes_are_evaluations() {
-    let zero = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let zero = field_fn(|_, x| Ok(x.zeros_like()?));
     let model = Model::new(&zero, Prediction::Data, &Cosine);
     let (known, mask) = known();
     let noise = Tensor::new(&[[0.5f64, -1.0]], &CPU).unwrap();
@@ -173,7 +173,7 @@ fn passes_are_evaluations() {
         let rule = Inpaint::new(Ddim::new(), &known, &mask).unwrap();
         let sampler = rule.resampling(passes).unwrap();
         let sampler = sampler.on(UniformLogSnr::new(6).unwrap());
-        let mut run = Run::new(model, Key::from_seed(0));
+        let mut run = Run::new(&model, Key::from_seed(0));
         sampler.run(&mut run, &noise).unwrap();
         assert_eq!(run.evaluations(), expected);
     }
@@ -181,7 +181,7 @@ fn passes_are_evaluations() {
 
 #[test]
 fn masks_have_every_shape_and_dtype() {
-    let half = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 0.5)?);
+    let half = field_fn(|_, x| Ok(x.affine(0.0, 0.5)?));
     let model = Model::new(&half, Prediction::Data, &Cosine);
     let column = Tensor::new(&[[1u8], [0]], &CPU).unwrap();
     for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
@@ -254,7 +254,7 @@ fn bad_masks_are_typed_errors() {
         assert!(rule().resampling(passes).is_err());
     }
     // Data that does not fit the states.
-    let half = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 0.5)?);
+    let half = field_fn(|_, x| Ok(x.affine(0.0, 0.5)?));
     let model = Model::new(&half, Prediction::Data, &Cosine);
     let sample = |shape: &[usize], dtype| {
         let source = Source::new(Key::from_seed(2), shape, dtype, &CPU).unwrap();

@@ -3,14 +3,14 @@
 
 mod common;
 
-use advect_core::{Generator, Time};
+use advect_core::{Generator, Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
 use advect_paths::schedule::Cosine;
+use advect_samplers::diffusion::{ForwardDiffusion, NoiseLevel};
 use advect_samplers::grid::GivenTimes;
 use advect_samplers::langevin::{MarginalAt, MetropolisAdjusted, Unadjusted};
 use advect_samplers::rule::*;
-use advect_samplers::strength::{ForwardDiffusion, NoiseLevel};
 use advect_samplers::{LastStep, Level, Model, Sampler};
 use candle_core::{DType, Tensor};
 use common::{CPU, from_state, log_snr_times, mixture, paths, states};
@@ -230,7 +230,7 @@ fn learned_variances_give_the_law_with_few_steps() {
         let best = small + factor * factor * of_data;
         2.0 * (best / small).ln() / (large / small).ln() - 1.0
     };
-    let heads = |t: &Time, x: &Tensor| {
+    let heads = field_fn(|t, x| {
         use advect_core::Field;
         let Time::Shared(at) = *t else { unreachable!() };
         let second = x.affine(0.0, fraction(at))?;
@@ -238,7 +238,7 @@ fn learned_variances_give_the_law_with_few_steps() {
             &[noise.at(t, &x.flatten_from(1)?)?, second.flatten_from(1)?],
             1,
         )?)
-    };
+    });
     let model = Model::with_variances(&heads, Prediction::Noise, &schedule);
     let mut rng = Generator::from_seed(2);
     let x = rng.normal((40_000, 1), DType::F64, &CPU).unwrap();

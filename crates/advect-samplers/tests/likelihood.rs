@@ -55,7 +55,7 @@ fn densities_of_a_mixture_are_exact_on_every_path() {
         // Of the marginal at an end where every field is finite.
         let end = 0.999;
         let field = law.field(Prediction::Data, &schedule);
-        let likelihood = Likelihood::new(&field, Prediction::Data, &schedule);
+        let likelihood = Likelihood::new(Model::new(&field, Prediction::Data, &schedule));
         let likelihood = likelihood.within(0.0, end).unwrap();
         let found = likelihood.log_density(&solver(1e-8), &x).unwrap();
         let marginal = law.score(&schedule);
@@ -72,7 +72,7 @@ fn sampling_tells_the_density_of_what_it_draws() {
     let law = skewed();
     let schedule = CondOt::default();
     let field = law.velocity(&schedule);
-    let likelihood = Likelihood::new(&field, Prediction::Velocity, &schedule);
+    let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &schedule));
     let x0 = Generator::from_seed(1)
         .normal((40, 2), DType::F64, &CPU)
         .unwrap();
@@ -91,7 +91,7 @@ fn sampling_tells_the_density_of_what_it_draws() {
 fn estimates_are_unbiased_and_know_their_error() {
     let law = skewed();
     let field = law.velocity(&Cosine);
-    let exact = Likelihood::new(&field, Prediction::Velocity, &Cosine);
+    let exact = Likelihood::new(Model::new(&field, Prediction::Velocity, &Cosine));
     let x = states(&law, &Level::clean(), 200, 3).unwrap();
     let truth = exact.log_density(&solver(1e-7), &x).unwrap();
     assert!(truth.standard_error.is_none());
@@ -121,7 +121,7 @@ fn estimates_are_unbiased_and_know_their_error() {
 fn pieces_have_their_own_probes_and_noise() {
     let law = skewed();
     let field = law.velocity(&Cosine);
-    let likelihood = Likelihood::new(&field, Prediction::Velocity, &Cosine);
+    let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &Cosine));
     let likelihood = likelihood
         .hutchinson(Probe::Rademacher, 3, Key::from_seed(1))
         .unwrap();
@@ -158,7 +158,7 @@ fn bits_of_a_factorized_law_are_those_by_hand() {
     .unwrap();
     let schedule = CondOt::default();
     let field = law.velocity(&schedule);
-    let likelihood = Likelihood::new(&field, Prediction::Velocity, &schedule);
+    let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &schedule));
     let x = Tensor::new(&[[0.5f64, -1.0, 0.0], [3.0, 1.5, -2.5]], &CPU).unwrap();
     let dequantization = UniformDequantization::new(0.5).unwrap();
     let noisy = dequantization
@@ -219,7 +219,7 @@ fn data_goes_to_its_latent_and_back() {
         let flow = ProbabilityFlow::new(solver(1e-9))
             .within(times[0], times[1])
             .unwrap();
-        let mut run = Run::new(model, Key::from_seed(0));
+        let mut run = Run::new(&model, Key::from_seed(0));
         let latent = flow.invert(&mut run, &x).unwrap();
         let back = flow.run(&mut run, &latent).unwrap();
         println!("{path}");
@@ -237,7 +237,7 @@ fn ddim_inverts_to_its_order() {
         let error = |steps: usize| {
             let sigmas = UniformLogSnr::new(steps).unwrap();
             let sampler = Ddim::new().on(sigmas.range(0.02, 45.0).unwrap());
-            let mut run = Run::new(model, Key::from_seed(0));
+            let mut run = Run::new(&model, Key::from_seed(0));
             let latent = sampler.invert(&mut run, &x).unwrap();
             let back = sampler.run(&mut run, &latent).unwrap();
             let error = (back - &x).unwrap().sqr().unwrap().mean_all().unwrap();
@@ -256,7 +256,7 @@ fn ddim_inverts_to_its_order() {
     let model = Model::new(&field, Prediction::Noise, &schedule);
     let sampler = Ddim::new().on(GivenTimes::new(&[0.8, 1.0]).unwrap());
     let near = sampler
-        .invert(&mut Run::new(model, Key::from_seed(0)), &x)
+        .invert(&mut Run::new(&model, Key::from_seed(0)), &x)
         .unwrap();
     let scaled = (&x * 0.8).unwrap();
     let noise = law
@@ -275,7 +275,7 @@ fn ddim_inverts_to_its_order() {
         .unwrap()
         .on(UniformLogSnr::new(4).unwrap());
     let error = noisy
-        .invert(&mut Run::new(model, Key::from_seed(0)), &x)
+        .invert(&mut Run::new(&model, Key::from_seed(0)), &x)
         .unwrap_err();
     assert!(matches!(error, Error::Range { argument, .. } if argument == "eta"));
 }
@@ -285,7 +285,7 @@ fn bad_input_is_a_typed_error() {
     let law = mixture();
     let schedule = CondOt::default();
     let field = law.velocity(&schedule);
-    let likelihood = Likelihood::new(&field, Prediction::Velocity, &schedule);
+    let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &schedule));
     assert!(likelihood.within(0.5, 0.5).is_err());
     assert!(likelihood.source_deviation(0.0).is_err());
     assert!(
@@ -304,7 +304,7 @@ fn bad_input_is_a_typed_error() {
     // Points have no density; their velocity is infinite at the end, or the integral diverges.
     let points = FiniteData::new(&Tensor::zeros((1, 2), DType::F64, &CPU).unwrap()).unwrap();
     let field = points.velocity(&schedule);
-    let likelihood = Likelihood::new(&field, Prediction::Velocity, &schedule);
+    let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &schedule));
     let x = Tensor::zeros((1, 2), DType::F64, &CPU).unwrap();
     assert!(likelihood.log_density(&solver(1e-5), &x).is_err());
 }

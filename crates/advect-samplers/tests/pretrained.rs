@@ -6,7 +6,7 @@ mod common;
 use std::cell::RefCell;
 
 use advect_core::testing::assert_close;
-use advect_core::{Conditional, Field, Guided, Jvp, Key, Result, Time};
+use advect_core::{Conditional, Field, Guided, Jvp, Key, Result, Time, field_fn};
 use advect_models::{ParameterStore, UNet};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
@@ -26,18 +26,18 @@ fn a_network_of_indices_is_sampled_as_the_law_itself() {
     let law = Gaussian::new(&mean, Covariance::isotropic(0.25).unwrap()).unwrap();
     let truth = law.field(Prediction::Noise, &schedule);
     let told = RefCell::new(Vec::new());
-    let network = |index: &Time, x: &Tensor| {
+    let network = field_fn(|index, x| {
         let index = index.values()?[0];
         told.borrow_mut().push(index);
         let bar = schedule.alpha_bar(index as usize + 1);
         let factor = (1.0 - bar).sqrt() / (0.25 * bar + 1.0 - bar);
         Ok(((x - 2.0 * bar.sqrt())? * factor)?)
-    };
+    });
     let field = DiscreteTimes::steps(1000).unwrap().field(network);
     let x = Tensor::new(&[[0.3f64], [-1.1], [0.8]], &CPU).unwrap();
     let run = |field: &dyn Field, sampler: &dyn Sampler| -> Result<Tensor> {
         let model = Model::new(field, Prediction::Noise, &schedule);
-        sampler.run(&mut Run::new(model, Key::from_seed(0)), &x)
+        sampler.run(&mut Run::new(&model, Key::from_seed(0)), &x)
     };
     let all = Ancestral::new().on(Respaced::all(1000).unwrap());
     let some = Ddim::new().on(Respaced::leading(1000, 20).unwrap());

@@ -121,7 +121,7 @@ fn starts_of_the_wrong_size_are_told() {
         let one = Tensor::new(&[[0.4f64]], &CPU).unwrap();
         assert!(from_state(sampler, &model, &one, 3).is_ok());
         // By choice.
-        let mut run = Run::new(model, Key::from_seed(0)).any_start();
+        let mut run = Run::new(&model, Key::from_seed(0)).any_start();
         assert!(sampler.run(&mut run, &noise).is_ok());
         // Data is no noise.
         let flat = Tensor::zeros((16, 3), DType::F32, &CPU).unwrap();
@@ -167,7 +167,7 @@ fn latents_are_starts() {
         let x = (normal(200, 1) * 0.5).unwrap();
         let x = (x + 2.0).unwrap();
         let sampler = Ddim::new().on(UniformLogSnr::new(200).unwrap());
-        let mut run = Run::new(model, Key::from_seed(0));
+        let mut run = Run::new(&model, Key::from_seed(0));
         let latent = sampler.invert(&mut run, &x).unwrap();
         let back = sampler.run(&mut run, &latent).unwrap();
         println!("{path}");

@@ -3,7 +3,7 @@
 
 mod common;
 
-use advect_core::{Error, Generator};
+use advect_core::{Error, Generator, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
 use advect_paths::schedule::DiscreteDiffusion;
@@ -90,7 +90,7 @@ fn noise_levels_are_solved_for_below_the_pure_noise() {
 fn noise_predictions_are_refused_at_pure_noise() {
     let rescaled = stable().zero_terminal_snr().unwrap();
     let field = |_: &advect_core::Time, x: &Tensor| Ok(x.clone());
-    let model = Model::new(&field, Prediction::Noise, &rescaled);
+    let model = Model::new(field_fn(field), Prediction::Noise, &rescaled);
     let sampler = Ddim::new().on(Respaced::trailing(1000, 10).unwrap());
     let x = Tensor::new(&[[0.3f64]], &CPU).unwrap();
     let error = sampler.sample(&model, &x, &mut Generator::from_seed(0));

@@ -24,15 +24,15 @@ type Function<'a, X> = dyn Fn(f64, &X) -> Result<f64> + 'a;
 /// from an event.
 ///
 /// ```
-/// use advect_core::Time;
+/// use advect_core::{Time, field_fn};
 /// use advect_solvers::{Event, Solver, Status, controller::Adaptive, stepper::Dopri5};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// // A ball falls from a height of 10 m: columns are height and speed.
-/// let fall = |_: &Time, x: &Tensor| {
+/// let fall = field_fn(|_, x| {
 ///     let speed = x.narrow(1, 1, 1)?;
 ///     Ok(Tensor::cat(&[&speed, &speed.affine(0.0, -9.81)?], 1)?)
-/// };
+/// });
 /// let x = Tensor::new(&[[10f64, 0.0]], &Device::Cpu)?;
 /// let ground = Event::new(|_, x: &Tensor| Ok(x.to_vec2::<f64>()?[0][0]));
 /// let solver = Solver::new(Dopri5, Adaptive::new(1e-9, 1e-9)?);

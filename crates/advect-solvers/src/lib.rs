@@ -15,11 +15,11 @@
 //! A [`Solver`] is a [`stepper`] (how one step is made) and a [`controller`] (how long the steps are):
 //!
 //! ```
-//! use advect_core::Time;
+//! use advect_core::{Time, field_fn};
 //! use advect_solvers::{Solver, controller::{Adaptive, Fixed}, stepper::{Dopri5, Euler}};
 //! use candle_core::{Device, Tensor};
 //! # fn main() -> advect_core::Result<()> {
-//! let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+//! let decay = field_fn(|_, x| Ok(x.neg()?));
 //! let x0 = Tensor::new(&[[1.0f64], [2.0]], &Device::Cpu)?;
 //!
 //! let solution = Solver::new(Dopri5, Adaptive::new(1e-8, 1e-8)?).solve(&decay, &x0, 0.0, 1.0)?;

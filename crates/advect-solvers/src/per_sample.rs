@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use advect_core::{Error, Field, Result, Time};
+use advect_core::{Error, Field, Result, Time, system_fn};
 use candle_core::Tensor;
 
 use crate::clock::{span, unsigned};
@@ -150,15 +150,15 @@ impl<S> Solver<S, Adaptive> {
     /// each must be part of the state, with a slope of 0, and not of the field.
     ///
     /// ```
-    /// use advect_core::Time;
+    /// use advect_core::{Time, field_fn};
     /// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
     /// use candle_core::{Device, Tensor};
     /// # fn main() -> advect_core::Result<()> {
     /// // dx/dt = −rate · x: the rate is the second column.
-    /// let field = |_: &Time, x: &Tensor| {
+    /// let field = field_fn(|_, x| {
     ///     let (x, rate) = (x.narrow(1, 0, 1)?, x.narrow(1, 1, 1)?);
     ///     Ok(Tensor::cat(&[(x * &rate)?.neg()?, rate.zeros_like()?], 1)?)
-    /// };
+    /// });
     /// let x = Tensor::new(&[[1f64, 1.0], [1.0, 300.0]], &Device::Cpu)?;
     /// let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6)?);
     /// let solution = solver.solve_each(&field, &x, 0.0, 1.0)?;
@@ -199,10 +199,10 @@ impl<S> Solver<S, Adaptive> {
         }
         let count = x0.samples("x0")?;
         let calls = Cell::new(0);
-        let counted = |t: &Time, x: &X| {
+        let counted = system_fn(|t: &Time, x: &X| {
             calls.set(calls.get() + 1);
             field.at(t, x)
-        };
+        });
         let mut solutions = SampleSolutions {
             last_times: vec![start; count],
             last_state: x0.clone(),

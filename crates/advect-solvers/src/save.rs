@@ -8,11 +8,11 @@ use crate::{Piece, State};
 /// Which states a [`Solution`](crate::Solution) holds.
 ///
 /// ```
-/// use advect_core::Time;
+/// use advect_core::{Time, field_fn};
 /// use advect_solvers::{Save, Solver, controller::Fixed, stepper::Rk4};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+/// let decay = field_fn(|_, x| Ok(x.neg()?));
 /// let x = Tensor::new(&[1.0f64], &Device::Cpu)?;
 /// let solver = Solver::new(Rk4, Fixed::steps(10)?);
 /// let count = |save| Ok::<_, advect_core::Error>(

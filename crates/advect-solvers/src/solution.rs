@@ -76,12 +76,12 @@ pub struct Statistics {
 /// The states of an integration as far as it came, how it ended, and what it cost.
 ///
 /// ```
-/// use advect_core::Time;
+/// use advect_core::{Time, field_fn};
 /// use advect_solvers::{Solver, Status, controller::Adaptive, stepper::Dopri5};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// // dx/dt = x² from 1 is infinite at t = 1: what was reached is kept.
-/// let explosion = |_: &Time, x: &Tensor| Ok(x.sqr()?);
+/// let explosion = field_fn(|_, x| Ok(x.sqr()?));
 /// let x = Tensor::new(&[1.0f64], &Device::Cpu)?;
 /// let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6)?);
 /// let solution = solver.solve(&explosion, &x, 0.0, 2.0)?;

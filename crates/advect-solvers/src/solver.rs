@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use advect_core::{Field, Result, Time};
+use advect_core::{Field, Result, Time, system_fn};
 
 use crate::clock::span;
 use crate::controller::{Attempt, Controller, Judgement, Position};
@@ -16,11 +16,11 @@ use crate::{Event, Interpolant, Interval, Piece, Save, Solution, State, Statisti
 /// [`Save`].
 ///
 /// ```
-/// use advect_core::Time;
+/// use advect_core::{Time, field_fn};
 /// use advect_solvers::{Save, Solver, controller::Fixed, stepper::Heun};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+/// let decay = field_fn(|_, x| Ok(x.neg()?));
 /// let x = Tensor::new(&[[1.0f32], [2.0]], &Device::Cpu)?;
 /// let solver = Solver::new(Heun, Fixed::steps(20)?).save(Save::Every(10));
 /// let solution = solver.solve(&decay, &x, 0.0, 1.0)?;
@@ -109,11 +109,11 @@ impl<S, C> Solver<S, C> {
     ///
     /// ```
     /// use std::ops::ControlFlow;
-    /// use advect_core::Time;
+    /// use advect_core::{Time, field_fn};
     /// use advect_solvers::{Solver, Status, controller::Fixed, stepper::Rk4};
     /// use candle_core::{Device, Tensor};
     /// # fn main() -> advect_core::Result<()> {
-    /// let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+    /// let decay = field_fn(|_, x| Ok(x.neg()?));
     /// let x = Tensor::new(&[1f64], &Device::Cpu)?;
     /// let mut middles = Vec::new();
     /// let solution = Solver::new(Rk4, Fixed::steps(10)?).solve_watched(&decay, &x, 0.0, 1.0, &mut |step| {
@@ -152,11 +152,11 @@ impl<S, C> Solver<S, C> {
     ///
     /// ```
     /// # use std::ops::ControlFlow;
-    /// # use advect_core::Time;
+    /// # use advect_core::{Time, field_fn};
     /// # use advect_solvers::{Solver, controller::Fixed, stepper::Euler};
     /// # use candle_core::{Device, Tensor};
     /// # fn main() -> advect_core::Result<()> {
-    /// let (decay, x) = (|_: &Time, x: &Tensor| Ok(x.neg()?), Tensor::new(&[1f64], &Device::Cpu)?);
+    /// let (decay, x) = (field_fn(|_, x| Ok(x.neg()?)), Tensor::new(&[1f64], &Device::Cpu)?);
     /// let mut seen = Vec::new();
     /// let solution = Solver::new(Euler, Fixed::steps(2)?).solve_observed(&decay, &x, 0.0, 1.0, &mut |t, x| {
     ///     seen.push((t, x.to_vec1::<f64>()?[0]));
@@ -209,10 +209,10 @@ impl<S, C> Solver<S, C> {
         }
 
         let evaluations = Cell::new(0);
-        let counted = |t: &Time, x: &X| {
+        let counted = system_fn(|t: &Time, x: &X| {
             evaluations.set(evaluations.get() + 1);
             field.at(t, x)
-        };
+        });
         let mut statistics = Statistics::default();
         let mut recorder = Recorder::new(&self.save, (start, end), x0);
         let (mut t, mut x) = (start, x0.clone());

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use advect_core::testing::assert_close;
 use advect_core::testing::problems::{Forced, Problem, Rotation};
-use advect_core::{Error, Time};
+use advect_core::{Error, Time, field_fn};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::stepper::{Dopri5, Embedded, Euler, Rk4, Stepper};
 use advect_solvers::{Save, Solver, Status};
@@ -65,10 +65,10 @@ fn backwards_in_time() {
 #[test]
 fn n_steps_mean_n_steps_and_end_at_the_end() {
     let times = RefCell::new(Vec::new());
-    let field = |t: &Time, x: &Tensor| {
+    let field = field_fn(|t, x| {
         times.borrow_mut().extend(t.values()?);
         Ok(x.neg()?)
-    };
+    });
     let x0 = Tensor::new(&[1f32], &Device::Cpu).unwrap();
     let solver = Solver::new(Euler, Fixed::steps(49).unwrap());
     let solution = solver.solve(&field, &x0, 0.3, 0.7).unwrap();
@@ -82,10 +82,10 @@ fn n_steps_mean_n_steps_and_end_at_the_end() {
 #[test]
 fn a_cut_step_does_not_move_the_grid() {
     let times = RefCell::new(Vec::new());
-    let field = |t: &Time, x: &Tensor| {
+    let field = field_fn(|t, x| {
         times.borrow_mut().extend(t.values()?);
         Ok(x.neg()?)
-    };
+    });
     let x0 = Tensor::new(&[1f64], &Device::Cpu).unwrap();
     let solver = Solver::new(Euler, Fixed::steps(4).unwrap()).save(Save::At(vec![0.6]));
     solver.solve(&field, &x0, 0.0, 1.0).unwrap();
@@ -95,7 +95,7 @@ fn a_cut_step_does_not_move_the_grid() {
 #[test]
 fn rejected_steps_keep_their_first_slope() {
     // The first slope of each step is f at its start: with f0 kept, every rejection costs 6, not 7.
-    let stiff = |t: &Time, x: &Tensor| t.coefficient(|t| (50.0 * t).sin() * 50.0)?.times(x);
+    let stiff = field_fn(|t, x| t.coefficient(|t| (50.0 * t).sin() * 50.0)?.times(x));
     let x0 = Tensor::new(&[1f64], &Device::Cpu).unwrap();
     let s = Solver::new(Dopri5, adaptive(1e-6))
         .solve(&stiff, &x0, 0.0, 1.0)
@@ -108,10 +108,10 @@ fn rejected_steps_keep_their_first_slope() {
 #[test]
 fn nothing_is_lost_when_it_stops() {
     let x0 = Tensor::new(&[1f64], &Device::Cpu).unwrap();
-    let late_nan = |t: &Time, x: &Tensor| {
+    let late_nan = field_fn(|t, x| {
         let bad = matches!(t, Time::Shared(t) if *t > 0.5);
         Ok((x * if bad { f64::NAN } else { 1.0 })?)
-    };
+    });
     let solution = Solver::new(Dopri5, adaptive(1e-6))
         .save(Save::Every(1))
         .solve(&late_nan, &x0, 0.0, 1.0)
@@ -146,7 +146,7 @@ fn every_float_dtype_and_rank() {
     for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
         for dims in [vec![3], vec![2, 3], vec![2, 1, 3, 2]] {
             let x0 = Tensor::ones(dims, dtype, &Device::Cpu).unwrap();
-            let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+            let decay = field_fn(|_, x| Ok(x.neg()?));
             let end = Solver::new(Dopri5, adaptive(1e-3))
                 .solve(&decay, &x0, 0.0, 1.0)
                 .unwrap();
@@ -160,7 +160,7 @@ fn every_float_dtype_and_rank() {
 #[test]
 fn bad_arguments_are_typed_errors() {
     let solver = Solver::new(Euler, Fixed::steps(2).unwrap());
-    let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+    let decay = field_fn(|_, x| Ok(x.neg()?));
     let x0 = Tensor::new(&[[1f32, 2.0]], &Device::Cpu).unwrap();
     let range = |name: &str, result: advect_core::Result<advect_solvers::Solution>| match result {
         Err(Error::Range { argument, .. }) => assert_eq!(argument, name),
@@ -222,7 +222,7 @@ fn bad_arguments_are_typed_errors() {
         solver.solve(&decay, &integers, 0.0, 1.0),
         Err(Error::DType { .. })
     ));
-    let narrow = |_: &Time, x: &Tensor| Ok(x.narrow(1, 0, 1)?);
+    let narrow = field_fn(|_, x| Ok(x.narrow(1, 0, 1)?));
     assert!(
         matches!(solver.solve(&narrow, &x0, 0.0, 1.0), Err(Error::Shape { argument, .. }) if argument == "field")
     );

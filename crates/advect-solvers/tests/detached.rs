@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use advect_core::testing::assert_close;
-use advect_core::{Error, Field, Generator, Jvp, Key, Result, Time};
+use advect_core::{Error, Field, Generator, Jvp, Key, Result, Time, field_fn};
 use advect_models::{Activation, Mlp, ParameterStore};
 use advect_ops::{with_graph, without_graph};
 use advect_solvers::Solver;
@@ -78,11 +78,11 @@ fn gradients_taken_inside_a_field_are_told() {
         let (store, net) = network(2);
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
         // By the state and by parameters, with and without a part that is in the graph.
-        let field = move |t: &Time, x: &Tensor| taken_inside(&net, t, x);
+        let field = field_fn(move |t, x| taken_inside(&net, t, x));
         let error = gradients(strategy, field, &[], &x0).unwrap_err();
         assert_detached(error, "field", "GradientField", what);
         let (_, net) = network(2);
-        let field = move |t: &Time, x: &Tensor| taken_inside(&net, t, x);
+        let field = field_fn(move |t, x| taken_inside(&net, t, x));
         let error = gradients(strategy, field, &store.tensors(), &x0).unwrap_err();
         assert_detached(error, "field", "GradientField", what);
     }
@@ -94,7 +94,7 @@ fn states_that_are_detached_inside_a_field_are_told() {
     fn check(strategy: &impl Gradient, what: &str) {
         let (store, net) = network(2);
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
-        let field = move |t: &Time, x: &Tensor| net.at(t, &x.detach());
+        let field = field_fn(move |t, x| net.at(t, &x.detach()));
         let result = gradients(strategy, field, &store.tensors(), &x0);
         assert_detached(result.unwrap_err(), "field", "changes with x", what);
     }
@@ -110,7 +110,7 @@ fn parameters_without_a_gradient_are_named() {
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
         let parameters = store.tensors();
         let twin = net.frozen();
-        let field = move |t: &Time, x: &Tensor| twin.at(t, x);
+        let field = field_fn(move |t, x| twin.at(t, x));
         let error = gradients(strategy, field, &parameters, &x0).unwrap_err();
         assert_detached(error, "parameters", "number 0, of shape [9, ", what);
         // One of many.
@@ -118,13 +118,13 @@ fn parameters_without_a_gradient_are_named() {
         let mut more = parameters.clone();
         more.push(unused.as_tensor().clone());
         let (trained, last) = (net.clone(), more.len() - 1);
-        let field = move |t: &Time, x: &Tensor| trained.at(t, x);
+        let field = field_fn(move |t, x| trained.at(t, x));
         let error = gradients(strategy, field, &more, &x0).unwrap_err();
         let part = format!("number {last}, of shape [4, 5]");
         assert_detached(error, "parameters", &part, what);
         // Declared, it is no part of it.
         more[last] = unused.as_tensor().detach();
-        let field = move |t: &Time, x: &Tensor| net.at(t, x);
+        let field = field_fn(move |t, x| net.at(t, x));
         assert!(gradients(strategy, field, &more, &x0).is_ok(), "{what}");
     }
     // Unrolled, they have no gradient among those of the graph, as ever.
@@ -137,29 +137,29 @@ fn parameters_without_a_gradient_are_named() {
 fn derivatives_that_are_0_are_0() {
     fn check(strategy: &impl Gradient, what: &str) {
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
-        let constant = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
+        let constant = field_fn(|_, x| Ok(x.ones_like()?));
         let by_x =
             |field: candle_core::backprop::GradStore, x0: &Var| field.get(x0).unwrap().clone();
         let found = by_x(gradients(strategy, constant, &[], &x0).unwrap(), &x0);
         let expected = ((x0.as_tensor() + 1.0).unwrap() * 2.0).unwrap();
         assert_close(&found, &expected, 1e-9, 1e-9);
-        let late = |t: &Time, x: &Tensor| match t {
+        let late = field_fn(|t, x| match t {
             Time::Shared(t) if *t > 0.5 => Ok(x.neg()?),
             _ => Ok(x.zeros_like()?),
-        };
+        });
         assert!(gradients(strategy, late, &[], &x0).is_ok(), "{what}");
         // By a parameter alone.
         let shift = Var::new(&[[0.3f64, -1.0]], &Device::Cpu).unwrap();
         let parameter = shift.as_tensor().clone();
         let parameters = [parameter.clone()];
-        let field = move |_: &Time, x: &Tensor| Ok(parameter.broadcast_as(x.shape())?);
+        let field = field_fn(move |_, x| Ok(parameter.broadcast_as(x.shape())?));
         let found = gradients(strategy, field, &parameters, &x0).unwrap();
         let end = x0.broadcast_add(&shift).unwrap();
         let expected = (end * 2.0).unwrap();
         assert_close(&by_x(found, &x0), &expected, 1e-9, 1e-9);
         // And without asking for any derivative.
         let (_, net) = network(2);
-        let field = Arc::new(move |t: &Time, x: &Tensor| taken_inside(&net, t, x));
+        let field = Arc::new(field_fn(move |t, x| taken_inside(&net, t, x)));
         let solution = without_graph(|| strategy.solve(&field, &[], &x0, &TIMES));
         assert!(!solution.unwrap().end().unwrap().track_op(), "{what}");
     }
@@ -395,10 +395,10 @@ fn losses_of_transposed_products_fail_and_values_train() {
         assert!(gradients.get(&tracked).is_some());
     }
     // A field that takes its value out of the graph.
-    let cut = |t: &Time, x: &Tensor| Ok(net.at(t, x)?.detach());
+    let cut = field_fn(|t, x| Ok(net.at(t, x)?.detach()));
     let error = Exact.at(&Transposed::new(&cut), &t, &x).unwrap_err();
     assert_detached(error, "field", "changes with x", "cut");
-    let constant = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
+    let constant = field_fn(|_, x| Ok(x.ones_like()?));
     let found = Exact.at(&Transposed::new(&constant), &t, &x).unwrap();
     assert_eq!(found.divergence.to_vec1::<f64>().unwrap(), [0.0; 5]);
 }

@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use advect_core::{Result, Time};
+use advect_core::{Result, Time, field_fn};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::stepper::{Dopri5, Rk4, Stepper, Tsit5};
 use advect_solvers::{Crossing, Event, Save, Solver, Status};
@@ -56,7 +56,9 @@ fn a_ball_bounces() {
                 let x = Tensor::new(&[[ground + 10.0, 0.0]], &Device::Cpu).unwrap();
                 let (mut t, mut x) = (0.0, x.to_dtype(dtype).unwrap());
                 for (i, expected) in bounces(8).into_iter().enumerate() {
-                    let solution = solver.solve_until(&fall, &x, t, 100.0, &height).unwrap();
+                    let solution = solver
+                        .solve_until(&field_fn(fall), &x, t, 100.0, &height)
+                        .unwrap();
                     assert_eq!(solution.status, Status::Event);
                     t = solution.last_time;
                     assert!(
@@ -77,10 +79,10 @@ fn a_ball_bounces() {
 /// Backwards in time, from an event, through it without a change.
 #[test]
 fn the_same_event_is_not_found_twice() {
-    let turn = |_: &Time, x: &Tensor| {
+    let turn = field_fn(|_, x| {
         let (a, b) = (x.narrow(1, 0, 1)?, x.narrow(1, 1, 1)?);
         Ok(Tensor::cat(&[b, a.neg()?], 1)?)
-    };
+    });
     let first = Event::new(|_, x: &Tensor| Ok(numbers(x)[0]));
     let solver = Solver::new(Tsit5, adaptive(1e-10));
     for sign in [1.0, -1.0] {
@@ -106,7 +108,7 @@ fn events(
     stops: &[f64],
     end: f64,
 ) -> Vec<f64> {
-    let clock = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
+    let clock = field_fn(|_, x| Ok(x.ones_like()?));
     let mut x = Tensor::new(&[[0f64]], &Device::Cpu).unwrap();
     let (mut t, mut found) = (0.0, Vec::new());
     for &stop in stops.iter().chain([&end]) {
@@ -155,28 +157,35 @@ fn integrations_go_on_from_saves_halts_and_limits() {
     let check = |t: f64, x: &Tensor| {
         assert!(t < landing);
         let solver = Solver::new(Dopri5, adaptive(1e-10));
-        let solution = solver.solve_until(&fall, x, t, 10.0, &falling).unwrap();
+        let solution = solver
+            .solve_until(&field_fn(fall), x, t, 10.0, &falling)
+            .unwrap();
         assert_eq!(solution.status, Status::Event);
         assert!((solution.last_time - landing).abs() < 1e-9);
     };
     let solver = Solver::new(Dopri5, adaptive(1e-10));
     let near = f64::from_bits(landing.to_bits() - 4);
     let saves = Save::At(vec![0.2, 1.0, near]);
-    let saved = solver.clone().save(saves).solve(&fall, &start, 0.0, near);
+    let saved = solver
+        .clone()
+        .save(saves)
+        .solve(&field_fn(fall), &start, 0.0, near);
     let saved = saved.unwrap();
     for (t, x) in saved.times.iter().zip(&saved.states).take(2) {
         check(*t, x);
     }
     // Within a few roundings of the ground: at once, or never, but not as another event.
-    let solution = solver.solve_until(&fall, &saved.states[2], near, 10.0, &falling);
+    let solution = solver.solve_until(&field_fn(fall), &saved.states[2], near, 10.0, &falling);
     let solution = solution.unwrap();
     assert!(solution.status == Status::Reached || solution.last_time - landing < 1e-9);
     let few = Solver::new(Dopri5, adaptive(1e-10).max_steps(3).unwrap());
-    let limited = few.solve_until(&fall, &start, 0.0, 1.4, &falling).unwrap();
+    let limited = few
+        .solve_until(&field_fn(fall), &start, 0.0, 1.4, &falling)
+        .unwrap();
     assert_eq!(limited.status, Status::StepLimit);
     check(limited.last_time, &limited.last_state);
     let mut steps = 0;
-    let halted = solver.solve_observed(&fall, &start, 0.0, 1.4, &mut |_, _| {
+    let halted = solver.solve_observed(&field_fn(fall), &start, 0.0, 1.4, &mut |_, _| {
         steps += 1;
         Ok(match steps {
             2 => ControlFlow::Break(()),
@@ -191,7 +200,7 @@ fn integrations_go_on_from_saves_halts_and_limits() {
 /// What only comes near to zero is no event.
 #[test]
 fn values_that_stay_above_zero_are_no_events() {
-    let decay = |_: &Time, x: &Tensor| Ok((x * -30.0)?);
+    let decay = field_fn(|_, x| Ok((x * -30.0)?));
     let x = Tensor::new(&[[1f64]], &Device::Cpu).unwrap();
     for tolerance in [1e-12, 0.5] {
         let value = Event::new(|_, x: &Tensor| Ok(numbers(x)[0]))
@@ -202,7 +211,7 @@ fn values_that_stay_above_zero_are_no_events() {
         assert_eq!(solution.status, Status::Reached);
     }
     // A touch of zero from above at t = 1, between steps.
-    let clock = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
+    let clock = field_fn(|_, x| Ok(x.ones_like()?));
     let touch = Event::new(|t, _: &Tensor| Ok((t - 1.0).powi(2)));
     let solver = Solver::new(Rk4, Fixed::steps(7).unwrap());
     let solution = solver.solve_until(&clock, &x, 0.0, 2.0, &touch).unwrap();

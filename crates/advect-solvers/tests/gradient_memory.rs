@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use advect_core::{Result, Time};
+use advect_core::{Result, field_fn};
 use advect_ops::{Activation, linear};
 use advect_solvers::Solver;
 use advect_solvers::controller::Fixed;
@@ -24,9 +24,9 @@ fn peak(gradient: &impl Gradient) -> usize {
     let weight = Var::from_tensor(&weight).unwrap();
     let parameters = [weight.as_tensor().clone()];
     let shared = weight.as_tensor().clone();
-    let field = Arc::new(move |_: &Time, x: &Tensor| -> Result<Tensor> {
+    let field = Arc::new(field_fn(move |_, x| -> Result<Tensor> {
         linear(x, &shared, None, Activation::Tanh)
-    });
+    }));
     let x0 = Tensor::ones((BATCH, DIM), DType::F32, &Device::Cpu).unwrap();
     let x0 = Var::from_tensor(&x0).unwrap();
     let before = MEMORY.current_usage();

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use advect_core::{Error, Field, Result, Time};
+use advect_core::{Error, Field, Result, Time, field_fn};
 use advect_ops::{Activation, linear};
 use advect_solvers::controller::{Adaptive, Fixed, Norm};
 use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
@@ -211,7 +211,7 @@ fn discrete_gradients_are_exact_for_coarse_steps() {
 
 #[test]
 fn untracked_arguments_and_constant_fields() {
-    let field = Arc::new(|_: &Time, x: &Tensor| Ok(x.ones_like()?));
+    let field = Arc::new(field_fn(|_, x| Ok(x.ones_like()?)));
     let x0 = Tensor::new(&[[1f32]], &Device::Cpu).unwrap();
     let solver = Solver::new(Rk4, Fixed::steps(3).unwrap());
     let discrete = Checkpointed::new(solver.clone(), 1).unwrap();
@@ -255,7 +255,7 @@ fn ten_thousand_steps_fit_the_stack() {
 
 #[test]
 fn failures_are_reported() {
-    let explosion = Arc::new(|_: &Time, x: &Tensor| Ok(x.sqr()?));
+    let explosion = Arc::new(field_fn(|_, x| Ok(x.sqr()?)));
     let x0 = Var::new(&[1f64], &Device::Cpu).unwrap();
     let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6).unwrap());
     let discrete = Checkpointed::new(solver.clone(), 3).unwrap();
@@ -285,7 +285,7 @@ fn failures_are_reported() {
 
 #[test]
 fn what_cannot_be_differentiated_is_refused() {
-    let field = Arc::new(|_: &Time, x: &Tensor| Ok(x.neg()?));
+    let field = Arc::new(field_fn(|_, x| Ok(x.neg()?)));
     let x0 = Var::new(&[1f64], &Device::Cpu).unwrap();
     let computed = [x0.as_tensor().exp().unwrap()];
     let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6).unwrap());

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
-use advect_core::{Error, Field, Result, Time};
+use advect_core::{Error, Field, Result, Time, field_fn, system_fn};
 use advect_solvers::controller::{Adaptive, Norm};
 use advect_solvers::stepper::{Bosh3, Dopri5, Heun, Tsit5};
 use advect_solvers::{Save, Solver, Status};
@@ -38,8 +38,10 @@ fn one_stiff_sample_does_not_drag_the_others() {
     rates.insert(17, 1000.0);
     let x = states(&rates, DType::F64);
     let solver = Solver::new(Dopri5, adaptive(1e-6));
-    let each = solver.solve_each(&relaxation, &x, 0.0, 2.0).unwrap();
-    let together = solver.solve(&relaxation, &x, 0.0, 2.0).unwrap();
+    let each = solver
+        .solve_each(&field_fn(relaxation), &x, 0.0, 2.0)
+        .unwrap();
+    let together = solver.solve(&field_fn(relaxation), &x, 0.0, 2.0).unwrap();
     let sum = |f: fn(&advect_solvers::Statistics) -> usize| -> usize {
         each.statistics.iter().map(f).sum()
     };
@@ -60,10 +62,14 @@ fn a_sample_does_not_depend_on_its_company() {
     for dtype in [DType::F64, DType::F32] {
         let solver = Solver::new(Tsit5, adaptive(1e-5)).save(Save::At(vec![0.0, 0.3, 1.7, 2.0]));
         let x = states(&rates, dtype);
-        let all = solver.solve_each(&relaxation, &x, 0.0, 2.0).unwrap();
+        let all = solver
+            .solve_each(&field_fn(relaxation), &x, 0.0, 2.0)
+            .unwrap();
         for i in 0..rates.len() {
             let alone = x.narrow(0, i, 1).unwrap();
-            let alone = solver.solve_each(&relaxation, &alone, 0.0, 2.0).unwrap();
+            let alone = solver
+                .solve_each(&field_fn(relaxation), &alone, 0.0, 2.0)
+                .unwrap();
             assert_eq!(alone.statistics[0], all.statistics[i]);
             for k in 0..4 {
                 let (a, b) = (alone.saved(k).unwrap(), all.saved(k).unwrap());
@@ -84,8 +90,10 @@ fn one_sample_is_a_batch_of_one() {
         let x = states(&[rate], DType::F64);
         for adaptive in [adaptive(1e-7), adaptive(1e-5).gains(0.3, 0.4, 0.0).unwrap()] {
             let solver = Solver::new(Bosh3, adaptive.norm_by(Norm::Max));
-            let each = solver.solve_each(&relaxation, &x, 0.0, 1.0).unwrap();
-            let whole = solver.solve(&relaxation, &x, 0.0, 1.0).unwrap();
+            let each = solver
+                .solve_each(&field_fn(relaxation), &x, 0.0, 1.0)
+                .unwrap();
+            let whole = solver.solve(&field_fn(relaxation), &x, 0.0, 1.0).unwrap();
             assert_eq!(each.statistics[0], whole.statistics);
             assert_close(&each.end().unwrap(), &whole.end().unwrap(), 0.0, 0.0);
         }
@@ -96,15 +104,17 @@ fn one_sample_is_a_batch_of_one() {
 fn backwards_in_time_and_without_reused_slopes() {
     let x = states(&[0.5, 2.0], DType::F64);
     let solver = Solver::new(Heun, adaptive(1e-7));
-    let there = solver.solve_each(&relaxation, &x, 0.0, 1.0).unwrap();
-    let back = solver.solve_each(&relaxation, &there.end().unwrap(), 1.0, 0.0);
+    let there = solver
+        .solve_each(&field_fn(relaxation), &x, 0.0, 1.0)
+        .unwrap();
+    let back = solver.solve_each(&field_fn(relaxation), &there.end().unwrap(), 1.0, 0.0);
     assert_close(&back.unwrap().end().unwrap(), &x, 1e-5, 1e-5);
 }
 
 #[test]
 fn a_sample_that_fails_is_alone() {
     // dx/dt = x²: infinite at t = 1/x(0).
-    let explosion = |_: &Time, x: &Tensor| Ok(x.sqr()?);
+    let explosion = field_fn(|_, x| Ok(x.sqr()?));
     let x = Tensor::new(&[[0.1f64], [2.0], [0.5]], &Device::Cpu).unwrap();
     let solver = Solver::new(Dopri5, adaptive(1e-8)).save(Save::At(vec![0.3, 0.9]));
     let solution = solver.solve_each(&explosion, &x, 0.0, 1.0).unwrap();
@@ -128,12 +138,14 @@ fn a_sample_that_fails_is_alone() {
 
 #[test]
 fn pairs_of_states_have_samples_too() {
-    let field = |t: &Time, (x, y): &(Tensor, Tensor)| -> Result<(Tensor, Tensor)> {
-        Ok((
-            t.coefficient(f64::sin)?.times(x)?,
-            x.narrow(1, 0, 1)?.squeeze(1)?.sub(y)?,
-        ))
-    };
+    let field = system_fn(
+        |t: &Time, (x, y): &(Tensor, Tensor)| -> Result<(Tensor, Tensor)> {
+            Ok((
+                t.coefficient(f64::sin)?.times(x)?,
+                x.narrow(1, 0, 1)?.squeeze(1)?.sub(y)?,
+            ))
+        },
+    );
     let x = Tensor::new(&[[1f64, 2.0], [0.1, 0.0], [30.0, -5.0]], &Device::Cpu).unwrap();
     let y = Tensor::new(&[0f64, 1.0, 1e3], &Device::Cpu).unwrap();
     let solver = Solver::new(Dopri5, adaptive(1e-9));
@@ -151,7 +163,7 @@ fn pairs_of_states_have_samples_too() {
 
 #[test]
 fn bad_arguments_are_typed_errors() {
-    let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+    let decay = field_fn(|_, x| Ok(x.neg()?));
     let field: &dyn Field = &decay;
     let x = states(&[1.0], DType::F64);
     let solver = Solver::new(Dopri5, adaptive(1e-3));

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use advect_core::testing::measured_order;
-use advect_core::{Error, Field, Jvp, Key, Result, Time};
+use advect_core::{Error, Field, Jvp, Key, Result, Time, field_fn};
 use advect_solvers::controller::Fixed;
 use advect_solvers::gradient::{Checkpointed, Gradient, Unrolled};
 use advect_solvers::sde::{
@@ -105,15 +105,15 @@ fn strong_orders_of_multiplicative_noise() {
 #[test]
 fn strong_orders_of_scalar_and_general_noise() {
     let x0 = ones(&[3000, 2]);
-    let turn = |t: &Time, x: &Tensor| -> Result<Tensor> {
+    let turn = field_fn(|t, x| -> Result<Tensor> {
         let _ = t;
         Ok(Tensor::cat(
             &[x.narrow(1, 1, 1)?.neg()?, x.narrow(1, 0, 1)?],
             1,
         )?)
-    };
+    });
     // In Stratonovich's sense dx = J x ∘ dW turns by W(1).
-    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let motions = Tensor::zeros(3000, DType::F64, &Device::Cpu).unwrap();
     let path = BrownianPath::new(Key::from_seed(5), &motions, 0.0, 1.0).unwrap();
     let w = path.increment(0.0, 1.0).unwrap();
@@ -133,8 +133,8 @@ fn strong_orders_of_scalar_and_general_noise() {
         "Milstein, scalar",
     );
     // The same as a matrix with one column, in Itô's sense: the drift is −x/2 more.
-    let ito = |_: &Time, x: &Tensor| Ok((x * -0.5)?);
-    let matrix = General(move |t: &Time, x: &Tensor| Ok(turn(t, x)?.unsqueeze(2)?));
+    let ito = field_fn(|_, x| Ok((x * -0.5)?));
+    let matrix = General(move |t: &Time, x: &Tensor| Ok(turn.at(t, x)?.unsqueeze(2)?));
     let column = motions.unsqueeze(1).unwrap();
     let same = BrownianPath::new(Key::from_seed(5), &column, 0.0, 1.0).unwrap();
     let euler = EulerMaruyama::new(matrix, same);
@@ -150,12 +150,12 @@ fn strong_orders_of_scalar_and_general_noise() {
 fn strong_orders_of_additive_noise() {
     let (a, b) = (0.7, 0.5);
     let x0 = ones(&[2000, 1]);
-    let drift = move |t: &Time, x: &Tensor| -> Result<Tensor> {
+    let drift = field_fn(move |t, x| -> Result<Tensor> {
         let Time::Shared(t) = t else {
             panic!("one clock")
         };
         Ok(x.affine(-0.5 / (1.0 + t), b / (1.0 + t).sqrt())?)
-    };
+    });
     let noise = Additive(move |t: f64| a * b / (1.0 + t).sqrt());
     let path = BrownianPath::new(Key::from_seed(8), &x0, 0.0, 1.0).unwrap();
     let exact = |path: &BrownianPath| {
@@ -188,10 +188,10 @@ fn strong_orders_of_nonlinear_noise() {
     let w = path.increment(0.0, 1.0).unwrap();
     let e = (w + 0.5f64.asinh()).unwrap().exp().unwrap();
     let exact = ((&e - e.recip().unwrap()).unwrap() * 0.5).unwrap();
-    let noise = Diagonal(|_: &Time, x: &Tensor| Ok((x.sqr()? + 1.0)?.sqrt()?));
-    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let noise = Diagonal(field_fn(|_, x| Ok((x.sqr()? + 1.0)?.sqrt()?)));
+    let still = field_fn(|_, x| Ok(x.zeros_like()?));
     // In Itô's sense the drift is half of g g' = x more.
-    let ito = |_: &Time, x: &Tensor| Ok((x * 0.5)?);
+    let ito = field_fn(|_, x| Ok((x * 0.5)?));
     let counts = [32, 64, 128, 256];
     let free = MilsteinDerivativeFree::new(noise, path.clone(), Sense::Stratonovich);
     assert_order(
@@ -217,7 +217,7 @@ fn strong_orders_of_nonlinear_noise() {
 #[test]
 fn strong_order_of_sra1_with_a_nonlinear_drift() {
     let x0 = (ones(&[1500, 1]) * 0.3).unwrap();
-    let drift = |_: &Time, x: &Tensor| -> Result<Tensor> { Ok((x.sin()? * 2.0)?) };
+    let drift = field_fn(|_, x| -> Result<Tensor> { Ok((x.sin()? * 2.0)?) });
     let path = BrownianPath::new(Key::from_seed(9), &x0, 0.0, 1.0).unwrap();
     let sra = Sra1::new(Additive(|t: f64| 0.8 + 0.5 * t), path);
     let fine = Solver::new(&sra as &dyn Stepper, Fixed::steps(2048).unwrap());
@@ -250,7 +250,7 @@ fn weak_order_of_euler_maruyama() {
 #[test]
 fn the_path_is_the_same_whatever_the_steps() {
     let x0 = ones(&[5, 2]);
-    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let noise = Additive(|_| 1.0);
     let path = BrownianPath::new(Key::from_seed(1), &x0, 0.0, 2.0).unwrap();
     let end = |steps: Fixed, path: &BrownianPath, from: f64, to: f64| {
@@ -331,7 +331,7 @@ fn saves_gradients_and_failures_work_as_for_ordinary_equations() {
     let wide = ones(&[3, 2]);
     let result = late.solve(&Times(1.0), &wide, 0.0, 1.0);
     assert!(matches!(result, Err(Error::Shape { argument, .. }) if argument == "path"));
-    let nan = |_: &Time, x: &Tensor| Ok((x * f64::NAN)?);
+    let nan = field_fn(|_, x| Ok((x * f64::NAN)?));
     let solver = Solver::new(
         EulerMaruyama::new(Diagonal(Times(1.0)), path),
         Fixed::steps(2).unwrap(),
@@ -356,7 +356,7 @@ fn backwards_in_time_the_sense_is_that_of_the_direction() {
         .unwrap()
         * 0.7)
         .unwrap();
-    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let order = |stepper: &dyn Stepper| {
         measured_order(&[16, 32, 64, 128], |n| {
             let solver = Solver::new(stepper, Fixed::steps(n).unwrap());
@@ -385,7 +385,7 @@ fn backwards_in_time_the_sense_is_that_of_the_direction() {
 fn learned_noise_has_gradients() {
     let scale = Var::new(&[0.4f64], &Device::Cpu).unwrap();
     let shared = scale.as_tensor().clone();
-    let noise = Diagonal(move |_: &Time, x: &Tensor| Ok(x.broadcast_mul(&shared)?));
+    let noise = Diagonal(field_fn(move |_, x| Ok(x.broadcast_mul(&shared)?)));
     let x0 = ones(&[3, 1]);
     let path = BrownianPath::new(Key::from_seed(2), &x0, 0.0, 1.0)
         .unwrap()
@@ -424,7 +424,7 @@ fn learned_noise_has_gradients() {
 fn states_between_the_steps_are_those_of_the_path() {
     let (batch, t) = (4000, 0.37);
     let x0 = Tensor::zeros((batch, 1), DType::F64, &Device::Cpu).unwrap();
-    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let path = BrownianPath::new(Key::from_seed(7), &x0, 0.0, 1.0).unwrap();
     let stepper = EulerMaruyama::new(Additive(|_| 1.0), path.clone());
     let solver = Solver::new(stepper, Fixed::steps(2).unwrap());
@@ -458,7 +458,7 @@ fn states_between_the_steps_are_those_of_the_path() {
 #[test]
 fn events_are_on_the_path() {
     let x0 = Tensor::zeros((1, 1), DType::F64, &Device::Cpu).unwrap();
-    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let number = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f64>().unwrap()[0];
     for seed in 0..5 {
         let path = BrownianPath::new(Key::from_seed(seed), &x0, 0.0, 1.0).unwrap();

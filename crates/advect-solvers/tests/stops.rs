@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use advect_core::{Error, Field, Generator, Key, Result, Time};
+use advect_core::{Error, Field, Generator, Key, Result, Time, field_fn};
 use advect_solvers::controller::{Adaptive, Fixed, Norm};
 use advect_solvers::divergence::Divergence;
 use advect_solvers::divergence::{Exact, HutchPlusPlus, Hutchinson, Probe, Transposed};
@@ -26,20 +26,20 @@ fn ones(dtype: DType) -> Tensor {
 /// Equations whose solutions from 1 at t = 0 are infinite, and where.
 fn explosions() -> Vec<(&'static str, Box<dyn Field>, f64)> {
     vec![
-        ("x²", Box::new(|_: &Time, x: &Tensor| Ok(x.sqr()?)), 1.0),
-        ("x³", Box::new(|_: &Time, x: &Tensor| Ok(x.powf(3.0)?)), 0.5),
+        ("x²", Box::new(field_fn(|_, x| Ok(x.sqr()?))), 1.0),
+        ("x³", Box::new(field_fn(|_, x| Ok(x.powf(3.0)?))), 0.5),
         (
             "x^1.5",
-            Box::new(|_: &Time, x: &Tensor| Ok(x.abs()?.powf(1.5)?)),
+            Box::new(field_fn(|_, x| Ok(x.abs()?.powf(1.5)?))),
             2.0,
         ),
         (
             "x/(1 − t)",
-            Box::new(|t: &Time, x: &Tensor| {
+            Box::new(field_fn(|t, x| {
                 let rates: Vec<f64> = t.values()?.iter().map(|t| 1.0 / (1.0 - t)).collect();
                 let rates = Tensor::new(rates, &Device::Cpu)?.to_dtype(x.dtype())?;
                 Ok(x.broadcast_mul(&rates.unsqueeze(1)?)?)
-            }),
+            })),
             1.0,
         ),
     ]
@@ -178,31 +178,29 @@ fn singularities_of_stochastic_equations_underflow() {
     let x = ones(DType::F64);
     let path = BrownianPath::new(Key::from_seed(1), &x, 0.0, 2.0).unwrap();
     let solver = Solver::new(StochasticHeun(path), adaptive(1e-3));
-    let explosion = |_: &Time, x: &Tensor| Ok(x.sqr()?);
+    let explosion = field_fn(|_, x| Ok(x.sqr()?));
     let solution = solver.solve(&explosion, &x, 0.0, 2.0).unwrap();
     assert_eq!(solution.status, Status::StepUnderflow);
     assert!(solution.statistics.evaluations < 50_000);
     // Without a singularity it gets there.
-    let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+    let decay = field_fn(|_, x| Ok(x.neg()?));
     let solution = solver.solve(&decay, &x, 0.0, 2.0).unwrap();
     assert_eq!(solution.status, Status::Reached);
 }
 
 /// Counts the calls of a field.
 fn counted<'a>(calls: &'a Cell<usize>, field: impl Field + 'a) -> impl Field + 'a {
-    move |t: &Time, x: &Tensor| {
+    field_fn(move |t, x| {
         calls.set(calls.get() + 1);
         field.at(t, x)
-    }
+    })
 }
 
 #[test]
 fn slopes_that_are_not_finite_at_the_start_are_refused_at_once() {
     let calls = Cell::new(0);
     for value in [f64::NAN, f64::INFINITY] {
-        let broken = counted(&calls, move |_: &Time, x: &Tensor| {
-            Ok((x.ones_like()? * value)?)
-        });
+        let broken = counted(&calls, field_fn(move |_, x| Ok((x.ones_like()? * value)?)));
         for dtype in [DType::F64, DType::F32] {
             for (controller, most) in [
                 (adaptive(1e-6), 1),
@@ -221,7 +219,7 @@ fn slopes_that_are_not_finite_at_the_start_are_refused_at_once() {
         }
     }
     // One sample of three.
-    let one = |_: &Time, x: &Tensor| Ok(x.sqrt()?);
+    let one = field_fn(|_, x| Ok(x.sqrt()?));
     let x = Tensor::new(&[[1f64], [-1.0], [4.0]], &Device::Cpu).unwrap();
     for controller in [adaptive(1e-6), adaptive(1e-6).first_step(0.1).unwrap()] {
         let solver = Solver::new(Dopri5, controller);
@@ -244,14 +242,17 @@ fn slopes_that_are_not_finite_at_the_start_are_refused_at_once() {
 fn slopes_that_are_not_finite_later_are_no_reason_to_shrink() {
     let calls = Cell::new(0);
     // The last stage of a method without reuse does not see it.
-    let late = counted(&calls, |t: &Time, x: &Tensor| {
-        let bad = matches!(t, Time::Shared(t) if *t == 0.5);
-        Ok(if bad {
-            (x * f64::NAN)?
-        } else {
-            x.zeros_like()?
-        })
-    });
+    let late = counted(
+        &calls,
+        field_fn(|t, x| {
+            let bad = matches!(t, Time::Shared(t) if *t == 0.5);
+            Ok(if bad {
+                (x * f64::NAN)?
+            } else {
+                x.zeros_like()?
+            })
+        }),
+    );
     let solver = Solver::new(Heun, adaptive(1e-6)).save(Save::At(vec![0.4]));
     let x = ones(DType::F64);
     assert!(solver.solve(&late, &x, 0.0, 0.45).unwrap().end().is_ok());
@@ -263,10 +264,13 @@ fn slopes_that_are_not_finite_later_are_no_reason_to_shrink() {
 #[test]
 fn times_that_f64_does_not_resolve_are_refused() {
     let calls = Cell::new(0);
-    let decay = counted(&calls, |t: &Time, x: &Tensor| {
-        assert!(t.values()?.iter().all(|t| t.is_finite()));
-        Ok(x.neg()?)
-    });
+    let decay = counted(
+        &calls,
+        field_fn(|t, x| {
+            assert!(t.values()?.iter().all(|t| t.is_finite()));
+            Ok(x.neg()?)
+        }),
+    );
     let x = ones(DType::F64);
     let solver = Solver::new(Dopri5, adaptive(1e-6));
     let refused = |result: Result<advect_solvers::Solution>, name: &str| match result {
@@ -313,15 +317,15 @@ fn times_that_f64_does_not_resolve_are_refused() {
         );
     }
     let zero = x.zeros_like().unwrap();
-    let clock = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
+    let clock = field_fn(|_, x| Ok(x.ones_like()?));
     let end = solver.solve(&clock, &zero, 1.7e9, 1.7e9 + 1.0).unwrap();
     assert!((end.end().unwrap().to_vec2::<f64>().unwrap()[0][0] - 1.0).abs() < 1e-6);
 }
 
 #[test]
 fn zeros_of_time_have_no_sign() {
-    let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
-    let nan = |_: &Time, x: &Tensor| Ok((x * f64::NAN)?);
+    let decay = field_fn(|_, x| Ok(x.neg()?));
+    let nan = field_fn(|_, x| Ok((x * f64::NAN)?));
     let x = ones(DType::F64);
     let solver = Solver::new(Dopri5, adaptive(1e-6));
     let dense = solver.clone().save(Save::Dense);
@@ -364,7 +368,7 @@ fn absurd_sizes_are_refused() {
     }
     let late = BrownianPath::new(Key::from_seed(0), &x, 1e6, 1e6 + 1e-6).unwrap();
     assert!(late.cells(1 << 20).is_err());
-    let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+    let decay = field_fn(|_, x| Ok(x.neg()?));
     let solver = Solver::new(Rk4, Fixed::steps(3).unwrap());
     let every = solver.clone().save(Save::Every(usize::MAX));
     let solution = every.solve(&decay, &x, 0.0, 1.0).unwrap();
@@ -382,7 +386,7 @@ fn absurd_sizes_are_refused() {
 #[test]
 fn integers_are_refused() {
     let mut rng = Generator::from_seed(0);
-    let decay = |_: &Time, x: &Tensor| Ok(x.clone());
+    let decay = field_fn(|_, x| Ok(x.clone()));
     let t = Time::Shared(0.0);
     for dtype in [DType::U8, DType::U32, DType::I64] {
         let x = ones(dtype);

@@ -1,7 +1,7 @@
 //! Tolerances: one of them 0, below what the dtype resolves, and limits of steps.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use advect_core::{Error, Time};
+use advect_core::{Error, field_fn};
 use advect_solvers::controller::{Adaptive, Norm};
 use advect_solvers::stepper::{Dopri5, Heun};
 use advect_solvers::{Save, Solver, Status};
@@ -14,7 +14,7 @@ fn state(values: &[f64], dtype: DType) -> Tensor {
 
 #[test]
 fn one_tolerance_may_be_0() {
-    let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+    let decay = field_fn(|_, x| Ok(x.neg()?));
     for dtype in [DType::F64, DType::F32] {
         // One element stays 0.
         let x = state(&[1.0, 0.0, 1e-3], dtype);
@@ -47,7 +47,7 @@ fn one_tolerance_may_be_0() {
 
 #[test]
 fn tolerances_below_the_dtype_are_refused() {
-    let decay = |_: &Time, x: &Tensor| Ok(x.neg()?);
+    let decay = field_fn(|_, x| Ok(x.neg()?));
     for (dtype, tolerance, refused) in [
         (DType::F64, 1e-15, false),
         (DType::F64, 1e-18, true),
@@ -89,7 +89,7 @@ fn tolerances_below_the_dtype_are_refused() {
 /// A state that is small enough at the start need not stay so.
 #[test]
 fn states_that_outgrow_their_dtype_are_told() {
-    let clock = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
+    let clock = field_fn(|_, x| Ok(x.ones_like()?));
     let solver = Solver::new(Dopri5, Adaptive::new(0.0, 1e-5).unwrap());
     for dtype in [DType::F32, DType::BF16] {
         let x = state(&[0.0], dtype);
@@ -117,10 +117,10 @@ fn states_that_outgrow_their_dtype_are_told() {
 #[test]
 fn steps_are_not_below_the_smallest() {
     // A layer at 0.5 that needs short steps.
-    let layer = |t: &Time, x: &Tensor| {
+    let layer = field_fn(|t, x| {
         let rate = t.coefficient(|t| 1.0 / (1e-4 + (t - 0.5).powi(2)))?;
         rate.times(&x.ones_like()?)
-    };
+    });
     let x = state(&[0.0], DType::F64);
     let adaptive = Adaptive::new(1e-8, 1e-8).unwrap();
     let free = Solver::new(Dopri5, adaptive).save(Save::Every(1));
@@ -154,7 +154,7 @@ fn steps_are_not_below_the_smallest() {
         assert_eq!(each.statuses[0], status);
     }
     // A step that is cut to end at a time may be shorter.
-    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let solver = Solver::new(Heun, adaptive.min_step(0.3).unwrap());
     let solver = solver.save(Save::At(vec![0.01, 0.95]));
     let solution = solver.solve(&still, &x, 0.0, 1.0).unwrap();

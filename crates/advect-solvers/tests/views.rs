@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use advect_core::testing::assert_close;
-use advect_core::{Field, Generator, Jvp, Key, Result, Time};
+use advect_core::{Field, Generator, Jvp, Key, Result, Time, system_fn};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::divergence::{
     Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Probe, Transposed, pack, unpack,
@@ -126,9 +126,11 @@ fn runs() -> Vec<(&'static str, Run)> {
         (
             "pairs",
             Box::new(|x| {
-                let field = |t: &Time, (a, b): &(Tensor, Tensor)| -> Result<(Tensor, Tensor)> {
-                    Ok((Wave.at(t, b)?, Wave.at(t, a)?))
-                };
+                let field = system_fn(
+                    |t: &Time, (a, b): &(Tensor, Tensor)| -> Result<(Tensor, Tensor)> {
+                        Ok((Wave.at(t, b)?, Wave.at(t, a)?))
+                    },
+                );
                 let (a, b) = solver()
                     .solve(&field, &(x.clone(), x.clone()), 0.0, 1.0)?
                     .end()?;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use advect_core::testing::assert_close;
 use advect_core::testing::problems::{Forced, Problem, Rotation};
-use advect_core::{Error, Result, Time};
+use advect_core::{Error, Result, Time, field_fn, system_fn};
 use advect_solvers::controller::{Adaptive, Fixed, Norm};
 use advect_solvers::stepper::{Dopri5, Dopri8, Embedded, Euler, Heun, Rk4, Tsit5};
 use advect_solvers::{Crossing, Event, Save, Solver, Status};
@@ -107,7 +107,7 @@ fn the_field_is_not_asked_beyond_the_end() {
         (0.7, 0.7 + 3e-8),
         (0.1, 0.1 - 7e-8),
     ] {
-        let within = |t: &Time, x: &Tensor| -> Result<Tensor> {
+        let within = field_fn(|t, x| -> Result<Tensor> {
             let Time::Shared(t) = t else {
                 panic!("one clock")
             };
@@ -116,7 +116,7 @@ fn the_field_is_not_asked_beyond_the_end() {
                 "{t}"
             );
             Ok(x.neg()?)
-        };
+        });
         for steps in [1, 3, 7, 49] {
             let solver = Solver::new(Rk4, Fixed::steps(steps).unwrap());
             solver.solve(&within, &x0, start, end).unwrap();
@@ -130,7 +130,7 @@ fn the_field_is_not_asked_beyond_the_end() {
 #[test]
 fn events_that_are_nan_for_a_while_are_not_lost() {
     let x0 = Tensor::new(&[0f64], &Device::Cpu).unwrap();
-    let clock = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
+    let clock = field_fn(|_, x| Ok(x.ones_like()?));
     let gap = Event::new(|t, _: &Tensor| {
         Ok(if (0.4..0.6).contains(&t) {
             f64::NAN
@@ -148,21 +148,21 @@ fn events_that_are_nan_for_a_while_are_not_lost() {
 #[test]
 fn causes_are_told_apart() {
     let x0 = Tensor::new(&[0f32, 1.0], &Device::Cpu).unwrap();
-    let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+    let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let solver = Solver::new(Dopri5, Adaptive::new(1e-5, 1e-50).unwrap());
     assert_eq!(
         solver.solve(&still, &x0, 0.0, 1.0).unwrap().status,
         Status::Reached
     );
     let x0 = Tensor::new(&[1f64], &Device::Cpu).unwrap();
-    let late = |t: &Time, x: &Tensor| -> Result<Tensor> {
+    let late = field_fn(|t, x| -> Result<Tensor> {
         let bad = matches!(t, Time::Shared(t) if *t >= 0.5);
         Ok(if bad {
             (x * f64::NAN)?
         } else {
             x.zeros_like()?
         })
-    };
+    });
     let solution = Solver::new(Dopri5, adaptive(1e-6))
         .solve(&late, &x0, 0.0, 1.0)
         .unwrap();
@@ -247,11 +247,11 @@ fn watchers_see_every_step_and_may_halt() {
 #[test]
 fn lists_and_triples_are_states() {
     let x = Forced.solution(0.0).unwrap();
-    let list = |t: &Time, x: &Vec<Tensor>| -> Result<Vec<Tensor>> {
+    let list = system_fn(|t: &Time, x: &Vec<Tensor>| -> Result<Vec<Tensor>> {
         x.iter()
             .map(|x| advect_core::Field::at(&Forced, t, x))
             .collect()
-    };
+    });
     let solver = Solver::new(Dopri5, adaptive(1e-9).norm_by(Norm::Max));
     let both = solver
         .solve(&list, &vec![x.clone(), x.clone()], 0.0, 1.0)
@@ -266,9 +266,11 @@ fn lists_and_triples_are_states() {
         solver.solve(&list, &Vec::<Tensor>::new(), 0.0, 1.0),
         Err(Error::Empty { .. })
     ));
-    let triple = |_: &Time, (a, b, c): &(Tensor, Tensor, Tensor)| -> Result<_> {
-        Ok((b.clone(), a.neg()?, c.neg()?))
-    };
+    let triple = system_fn(
+        |_: &Time, (a, b, c): &(Tensor, Tensor, Tensor)| -> Result<_> {
+            Ok((b.clone(), a.neg()?, c.neg()?))
+        },
+    );
     let zero = x.zeros_like().unwrap();
     let start = (zero.clone(), x.clone(), x.clone());
     let (a, _, c) = solver
@@ -279,7 +281,8 @@ fn lists_and_triples_are_states() {
     assert_close(&a, &(&x * 1f64.sin()).unwrap(), 1e-7, 1e-8);
     assert_close(&c, &(&x * (-1f64).exp()).unwrap(), 1e-7, 1e-8);
     // A part that is missing.
-    let short = |_: &Time, x: &Vec<Tensor>| -> Result<Vec<Tensor>> { Ok(vec![x[0].clone()]) };
+    let short =
+        system_fn(|_: &Time, x: &Vec<Tensor>| -> Result<Vec<Tensor>> { Ok(vec![x[0].clone()]) });
     assert!(matches!(
         solver.solve(&short, &vec![x.clone(), x], 0.0, 1.0),
         Err(Error::Range { argument, .. }) if argument == "field"
@@ -288,11 +291,11 @@ fn lists_and_triples_are_states() {
 
 #[test]
 fn where_it_failed_is_said() {
-    let bad = |t: &Time, x: &Tensor| -> Result<Tensor> {
+    let bad = field_fn(|t, x| -> Result<Tensor> {
         let late = matches!(t, Time::Shared(t) if *t > 0.5);
         let factor = Tensor::new(&[[1.0], [if late { f64::NAN } else { 1.0 }]], &Device::Cpu)?;
         Ok(x.broadcast_mul(&factor)?)
-    };
+    });
     let x = Tensor::new(&[[1f64, 2.0], [3.0, 4.0]], &Device::Cpu).unwrap();
     let solver = Solver::new(Rk4, Fixed::steps(10).unwrap());
     let solution = solver.solve(&bad, &x, 0.0, 1.0).unwrap();

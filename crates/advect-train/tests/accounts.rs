@@ -1,7 +1,7 @@
 //! Every parameter is accounted for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use advect_core::{Error, Generator, Key};
+use advect_core::{Error, Generator, Key, observer_fn};
 use advect_models::{Linear, ParameterStore, Stateful};
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::{AdamW, AdamWConfig, StepReport, Trainer};
@@ -215,7 +215,7 @@ fn the_end_of_a_schedule_is_told_once() {
     let net = layer(&store, "net");
     let mut trainer = trainer(&store).learning_rate(WarmupCosine::new(1e-3, 0, 3).unwrap());
     let mut ended = Vec::new();
-    let mut observer = |report: &StepReport| ended.push(report.schedule_ended);
+    let mut observer = observer_fn(|report: &StepReport| ended.push(report.schedule_ended));
     trainer
         .run(6, |_, _| Ok(loss(&[&net])), &mut observer)
         .unwrap();

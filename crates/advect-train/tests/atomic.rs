@@ -3,6 +3,8 @@
 
 use advect_core::{Error, Generator, Key};
 use advect_models::{Linear, ParameterStore, Stateful};
+use advect_train::decay::decay_fn;
+use advect_train::learning_rate::learning_rate_fn;
 use advect_train::{
     AdamW, AdamWConfig, Checkpoint, Ema, StatefulOptimizer, Trainer, clip_norm, gradient_norm,
 };
@@ -139,7 +141,7 @@ fn absurd_rates_leave_no_infinite_weights() {
             trainer,
         } = run(DType::F32);
         let trainer = trainer
-            .learning_rate(move |_: usize| rate)
+            .learning_rate(learning_rate_fn(move |_| rate))
             .ema(0.9)
             .unwrap();
         let mut run = Run {
@@ -268,7 +270,7 @@ fn optimisers_from_elsewhere_are_put_back() {
         trainer,
     };
     run.trainer.update(&run.loss(1.0)).unwrap();
-    let trainer = run.trainer.learning_rate(|_: usize| 1e38);
+    let trainer = run.trainer.learning_rate(learning_rate_fn(|_| 1e38));
     let mut run = Run { trainer, ..run };
     run.fails(100.0, &["stopped at step 1", "it would take \"0\""]);
 }
@@ -303,7 +305,7 @@ fn decays_out_of_range_move_nothing() {
         net,
         trainer,
     } = run(DType::F32);
-    let trainer = trainer.ema(|step: usize| 0.5 * step as f64).unwrap();
+    let trainer = trainer.ema(decay_fn(|step| 0.5 * step as f64)).unwrap();
     let mut run = Run {
         store,
         net,

@@ -7,8 +7,8 @@ use std::path::Path;
 use advect_core::testing::assert_close;
 use advect_core::{Error, Field, Generator, Key, Result, Time};
 use advect_models::{Mlp, ParameterStore, State, Stateful, Weights};
-use advect_train::decay::Warmup;
-use advect_train::learning_rate::WarmupCosine;
+use advect_train::decay::{Warmup, decay_fn};
+use advect_train::learning_rate::{WarmupCosine, learning_rate_fn};
 use advect_train::{AdamW, AdamWConfig, Checkpoint, Ema, Trainer};
 use candle_core::{DType, Device, Tensor};
 
@@ -240,7 +240,9 @@ fn useless_steps_are_refused() {
         "stopped at step 0: the loss depends on no parameter"
     );
     for bad in [f64::NAN, f64::INFINITY, -1e-3] {
-        let mut trainer = run_of(4, 0).trainer.learning_rate(move |_: usize| bad);
+        let mut trainer = run_of(4, 0)
+            .trainer
+            .learning_rate(learning_rate_fn(move |_| bad));
         let error = trainer.update(&loss(&run.net)).unwrap_err().to_string();
         // The loss is of another run's network: the rate is looked at first.
         assert_eq!(
@@ -325,7 +327,7 @@ fn decays_follow_their_schedule() {
     }
     for bad in [1.0, -0.1, f64::NAN] {
         assert!(Warmup::new(bad).is_err());
-        assert!(Ema::new(&run.store, move |_: usize| bad).is_err());
+        assert!(Ema::new(&run.store, decay_fn(move |_| bad)).is_err());
     }
     assert!(
         Ema::new(

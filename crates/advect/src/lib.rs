@@ -89,8 +89,8 @@ pub use candle_nn;
 /// The items that most programs use: `use advect::prelude::*;`.
 pub mod prelude {
     pub use advect_core::{
-        Borrowed, Conditional, ConditionalJvp, Error, Field, Generator, GuidanceInterval, Guided,
-        Jvp, Key, Result, Time, check, shape,
+        Conditional, ConditionalJvp, Error, Field, Generator, Given, GuidanceInterval, Guided, Jvp,
+        Key, Observer, Result, Time, check, field_fn, guidance_fn, observer_fn, shape, system_fn,
     };
     pub use advect_data::{Batches, Digits, Normalization, Prefetched};
     pub use advect_models::{
@@ -119,6 +119,7 @@ pub mod prelude {
     };
     pub use advect_paths::time_map::{DiscreteTimes, LinearTime, LogSnrTime, TimeMap, TimeMapped};
     pub use advect_paths::{Prediction, Rescheduled};
+    pub use advect_samplers::diffusion::{ForwardDiffusion, NoiseLevel};
     pub use advect_samplers::grid::{
         GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, Tail, UniformLogSnr, UniformTime,
     };
@@ -128,7 +129,6 @@ pub mod prelude {
         Ancestral, AnnealedLangevin, Ddim, DpmSolver, EdmRule, Inpaint, Plms, PredictorCorrector,
         ReverseSde, Rule, SdeMethod, UniPc, Variance,
     };
-    pub use advect_samplers::strength::{ForwardDiffusion, NoiseLevel};
     pub use advect_samplers::threshold::{DynamicThreshold, StaticThreshold, Thresholded};
     pub use advect_samplers::{
         LastStep, Model, ProbabilityFlow, Run, Sampler, Source, iadb, pieces,

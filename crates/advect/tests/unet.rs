@@ -113,7 +113,7 @@ fn both_modes_estimate_the_same_divergence() {
     let solver = Solver::new(Midpoint, Fixed::steps(3).unwrap());
     let key = Key::from_seed(2);
     let density = |field: &dyn Jvp| {
-        let likelihood = Likelihood::new(field, Prediction::Velocity, &schedule);
+        let likelihood = Likelihood::new(Model::new(field, Prediction::Velocity, &schedule));
         let likelihood = likelihood.hutchinson(Probe::Gaussian, 1, key).unwrap();
         numbers(&likelihood.log_density(&solver, &x).unwrap().nats)
     };

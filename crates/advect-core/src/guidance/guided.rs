@@ -36,24 +36,24 @@ use crate::{Conditional, Error, Field, Result, Time, check, shape};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy)]
-pub struct Guided<'a, F: ?Sized, W = f64> {
-    field: &'a F,
-    condition: &'a Tensor,
+#[derive(Debug, Clone)]
+pub struct Guided<F, W = f64> {
+    field: F,
+    condition: Tensor,
     weight: W,
     rescale: f64,
 }
 
-impl<'a, F: Conditional + ?Sized, W: GuidanceWeight> Guided<'a, F, W> {
+impl<F: Conditional, W: GuidanceWeight> Guided<F, W> {
     /// Guides `field` towards `condition` with the given weight.
     ///
     /// # Errors
     /// [`Error::Range`] for a weight that is not finite at time 0.
-    pub fn new(field: &'a F, condition: &'a Tensor, weight: W) -> Result<Self> {
+    pub fn new(field: F, condition: &Tensor, weight: W) -> Result<Self> {
         check::finite_number("weight", weight.at(0.0))?;
         Ok(Guided {
             field,
-            condition,
+            condition: condition.clone(),
             weight,
             rescale: 0.0,
         })
@@ -74,17 +74,17 @@ impl<'a, F: Conditional + ?Sized, W: GuidanceWeight> Guided<'a, F, W> {
     }
 }
 
-impl<F: Conditional + ?Sized, W: GuidanceWeight> Field for Guided<'_, F, W> {
+impl<F: Conditional, W: GuidanceWeight> Field for Guided<F, W> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         check::float("x", x)?;
         let weights: Vec<f64> = (t.values()?.into_iter())
             .map(|t| check::finite_number("weight", self.weight.at(t)))
             .collect::<Result<_>>()?;
         if weights.iter().all(|&w| w == 1.0) {
-            return self.field.given(self.condition).at(t, x);
+            return self.field.given(&self.condition).at(t, x);
         }
         let none = self.field.no_condition(x)?;
-        let (condition, none) = check::condition("condition", self.condition, &none)?;
+        let (condition, none) = check::condition("condition", &self.condition, &none)?;
         if weights.iter().all(|&w| w == 0.0) && self.rescale == 0.0 {
             return self.field.given(&none).at(t, x);
         }
@@ -128,7 +128,7 @@ impl<F: Conditional + ?Sized, W: GuidanceWeight> Field for Guided<'_, F, W> {
     }
 
     fn condition(&self) -> Option<&Tensor> {
-        Some(self.condition)
+        Some(&self.condition)
     }
 }
 

@@ -4,10 +4,12 @@
 //! | --- | --- |
 //! | `f64` | the same at all times |
 //! | [`GuidanceInterval`] | one within an interval of time, 1 elsewhere |
-//! | any `Fn(f64) -> f64` | of one's own |
+//! | [`guidance_fn`] | a closure on time |
 
 mod guided;
 mod interval;
+
+use crate::{FromFn, forward_to};
 
 pub use guided::Guided;
 pub use interval::GuidanceInterval;
@@ -24,8 +26,22 @@ impl GuidanceWeight for f64 {
     }
 }
 
-impl<F: Fn(f64) -> f64> GuidanceWeight for F {
+impl<F: Fn(f64) -> f64> GuidanceWeight for FromFn<F> {
     fn at(&self, t: f64) -> f64 {
-        self(t)
+        (self.0)(t)
     }
+}
+
+forward_to!([] GuidanceWeight {
+    fn at(&self, t: f64) -> f64;
+});
+
+/// Makes a [`GuidanceWeight`] of a closure on time.
+///
+/// ```
+/// use advect_core::{GuidanceWeight, guidance_fn};
+/// assert_eq!(guidance_fn(|t| 1.0 + 2.0 * t).at(0.5), 2.0);
+/// ```
+pub fn guidance_fn<F: Fn(f64) -> f64>(f: F) -> FromFn<F> {
+    FromFn(f)
 }

@@ -8,7 +8,7 @@
 mod discretized;
 mod gaussian;
 
-use advect_core::{Result, check};
+use advect_core::{Result, check, forward_to};
 use advect_ops::squared_errors;
 use candle_core::Tensor;
 
@@ -25,16 +25,9 @@ pub trait Decoder {
     fn log_likelihood(&self, x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor>;
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<D: Decoder + ?Sized> Decoder for $pointer {
-            fn log_likelihood(&self, x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor> {
-                (**self).log_likelihood(x1, mean, variance)
-            }
-        }
-    )*};
-}
-forward!(&D, Box<D>);
+forward_to!([] Decoder {
+    fn log_likelihood(&self, x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor>;
+});
 
 /// Sums logarithms of densities over each sample: `Σ −½ (x − μ)²/v − ½ ln 2πv`.
 fn log_density(x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor> {

@@ -32,7 +32,7 @@ mod quadratic;
 mod squared_error;
 mod squared_norm;
 
-use advect_core::{Result, check, shape};
+use advect_core::{Result, check, forward_to, shape};
 use candle_core::Tensor;
 
 pub use absolute_error::AbsoluteError;
@@ -51,16 +51,9 @@ pub trait Distance {
     fn losses(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor>;
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<D: Distance + ?Sized> Distance for $pointer {
-            fn losses(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
-                (**self).losses(prediction, target)
-            }
-        }
-    )*};
-}
-forward!(&D, Box<D>);
+forward_to!([] Distance {
+    fn losses(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor>;
+});
 
 /// Prediction and target as rows of one sample each, of at least 32 bits.
 fn rows(prediction: &Tensor, target: &Tensor) -> Result<(Tensor, Tensor)> {

@@ -14,7 +14,7 @@ use crate::weighting::EdmWeight;
 /// [`EdmPreconditioner`](advect_paths::preconditioner::EdmPreconditioner).
 ///
 /// ```
-/// use advect_core::{Generator, Time};
+/// use advect_core::{Generator, Time, field_fn};
 /// use advect_objectives::objective::{Objective, edm};
 /// use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned};
 /// use advect_paths::schedule::Edm;
@@ -22,7 +22,7 @@ use crate::weighting::EdmWeight;
 /// # fn main() -> advect_core::Result<()> {
 /// let mut rng = Generator::from_seed(0);
 /// let x1 = (rng.normal((4000, 1), DType::F64, &Device::Cpu)? * 0.5)?;
-/// let network = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+/// let network = field_fn(|_, x| Ok(x.zeros_like()?));
 /// let (schedule, preconditioner) = (Edm::default(), EdmPreconditioner::new(0.5)?);
 /// let denoiser = Preconditioned::new(&network, &preconditioner, &schedule);
 /// let loss = edm(schedule, 0.5)?.loss(&denoiser, &rng.normal_like(&x1)?, &x1, &mut rng)?;

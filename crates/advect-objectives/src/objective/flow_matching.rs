@@ -21,7 +21,7 @@ use super::Regression;
 /// [`UniformWithin`](crate::time_sampler::UniformWithin) has it.
 ///
 /// ```
-/// use advect_core::{Generator, Time};
+/// use advect_core::{Generator, Time, field_fn};
 /// use advect_objectives::objective::{Objective, flow_matching};
 /// use advect_paths::{path::Affine, schedule::CondOt};
 /// use candle_core::{DType, Device, Tensor};
@@ -29,7 +29,7 @@ use super::Regression;
 /// let mut rng = Generator::from_seed(0);
 /// let x0 = rng.normal((64, 2), DType::F32, &Device::Cpu)?;
 /// let x1 = (&x0 + 3.0)?;
-/// let field = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 2.0)?);
+/// let field = field_fn(|_, x| Ok(x.affine(0.0, 2.0)?));
 /// let loss = flow_matching(Affine::new(CondOt::default())).loss(&field, &x0, &x1, &mut rng)?;
 /// assert!((loss.to_scalar::<f32>()? - 1.0).abs() < 1e-5);
 /// # Ok(())

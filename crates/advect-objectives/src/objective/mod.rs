@@ -42,7 +42,7 @@ mod stable_diffusion_3;
 mod stochastic_interpolant;
 mod variational_bound;
 
-use advect_core::{Error, Field, Generator, Result, check};
+use advect_core::{Error, Field, Generator, Result, check, forward_to};
 use candle_core::Tensor;
 
 pub use coupled::Coupled;
@@ -65,7 +65,7 @@ pub use variational_bound::{BoundTerms, ReverseVariance, VariationalBound};
 /// An objective of one's own is one impl; [`Objective::loss`] comes with it:
 ///
 /// ```
-/// use advect_core::{Field, Generator, Result, Time, shape};
+/// use advect_core::{Field, Generator, Result, Time, shape, field_fn};
 /// use advect_objectives::objective::Objective;
 /// use candle_core::{DType, Device, Tensor};
 ///
@@ -81,7 +81,7 @@ pub use variational_bound::{BoundTerms, ReverseVariance, VariationalBound};
 ///
 /// # fn main() -> Result<()> {
 /// let x = Tensor::ones((3, 2), DType::F32, &Device::Cpu)?;
-/// let still = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+/// let still = field_fn(|_, x| Ok(x.zeros_like()?));
 /// let loss = OneStep.loss(&still, &x, &(&x * 5.0)?, &mut Generator::from_seed(0))?;
 /// assert_eq!(loss.to_scalar::<f32>()?, 4.0);
 /// # Ok(())
@@ -137,19 +137,6 @@ pub(crate) fn check_times(times: &[f64], batch: usize) -> Result<()> {
     Ok(())
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<T: Objective + ?Sized> Objective for $pointer {
-            fn losses(
-                &self,
-                field: &dyn Field,
-                x0: &Tensor,
-                x1: &Tensor,
-                rng: &mut Generator,
-            ) -> Result<Tensor> {
-                (**self).losses(field, x0, x1, rng)
-            }
-        }
-    )*};
-}
-forward!(&T, Box<T>);
+forward_to!([] Objective {
+    fn losses(&self, field: &dyn Field, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Tensor>;
+});

@@ -30,12 +30,12 @@ pub fn rectified_flow() -> Regression<Affine<CondOt>> {
 /// The source is carried in batches of `batch`, without a graph.
 ///
 /// ```
-/// use advect_core::Time;
+/// use advect_core::{Time, field_fn};
 /// use advect_objectives::objective::reflow;
 /// use advect_solvers::{Solver, controller::Fixed, stepper::Rk4};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// let velocity = |_: &Time, x: &Tensor| Ok((x.ones_like()? * 2.0)?);
+/// let velocity = field_fn(|_, x| Ok((x.ones_like()? * 2.0)?));
 /// let z0 = Tensor::new(&[[0f64], [1.0], [2.0]], &Device::Cpu)?;
 /// let (z0, z1) = reflow(&velocity, &Solver::new(Rk4, Fixed::steps(2)?), &z0, 2)?;
 /// for way in (z1 - z0)?.flatten_all()?.to_vec1::<f64>()? {
@@ -69,12 +69,12 @@ pub fn reflow<S: Stepper, C: Controller<S>>(
 /// `z0 + v(0, z0)` is a sample.
 ///
 /// ```
-/// use advect_core::{Generator, Time};
+/// use advect_core::{Generator, Time, field_fn};
 /// use advect_objectives::objective::{Objective, one_step_distillation};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let (z0, z1) = (Tensor::new(&[[1f64]], &Device::Cpu)?, Tensor::new(&[[4f64]], &Device::Cpu)?);
-/// let network = |t: &Time, x: &Tensor| { assert_eq!(t.values()?, [0.0]); Ok((x * 2.0)?) };
+/// let network = field_fn(|t, x| { assert_eq!(t.values()?, [0.0]); Ok((x * 2.0)?) });
 /// let loss = one_step_distillation().loss(&network, &z0, &z1, &mut Generator::from_seed(0))?;
 /// assert_eq!(loss.to_scalar::<f64>()?, 1.0);
 /// # Ok(())

@@ -93,12 +93,12 @@ impl<P: Path, T: TimeSampler, W: Weighting, D: Distance> Regression<P, T, W, D> 
     /// learn where to look.
     ///
     /// ```
-    /// use advect_core::{Generator, Time};
+    /// use advect_core::{Generator, Time, field_fn};
     /// use advect_objectives::objective::rectified_flow;
     /// use candle_core::{Device, Tensor};
     /// # fn main() -> advect_core::Result<()> {
     /// let (x0, x1) = (Tensor::new(&[[0f64], [0.0]], &Device::Cpu)?, Tensor::new(&[[2f64], [2.0]], &Device::Cpu)?);
-    /// let itself = |_: &Time, x: &Tensor| Ok(x.clone());
+    /// let itself = field_fn(|_, x| Ok(x.clone()));
     /// let losses = rectified_flow().losses_at(&itself, &x0, &x1, &[0.0, 0.5], &mut Generator::from_seed(0))?;
     /// assert_eq!(losses.to_vec1::<f64>()?, [4.0, 1.0]);
     /// # Ok(())
@@ -174,8 +174,9 @@ pub(crate) fn weighted(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use advect_core::shape;
+    use crate::weighting::weighting_fn;
     use advect_core::testing::assert_close;
+    use advect_core::{field_fn, shape};
     use advect_paths::path::{Affine, ConstantSigma};
     use advect_paths::schedule::{CondOt, VariancePreserving};
     use candle_core::{DType, Device};
@@ -199,7 +200,9 @@ mod tests {
     fn losses_are_squared_errors_of_each_sample() {
         for dtype in [DType::F64, DType::F32, DType::BF16] {
             let (x0, x1, mut rng) = pairs(dtype);
-            let losses = straight().losses(&zero, &x0, &x1, &mut rng).unwrap();
+            let losses = straight()
+                .losses(&field_fn(zero), &x0, &x1, &mut rng)
+                .unwrap();
             let expected = shape::mean_per_sample(&(x1 - x0).unwrap().sqr().unwrap()).unwrap();
             // Losses of 16-bit states are in f32.
             let wide = if dtype == DType::F64 {
@@ -215,13 +218,14 @@ mod tests {
     #[test]
     fn weights_multiply_the_losses() {
         let (x0, x1, rng) = pairs(DType::F64);
-        let losses =
-            |objective: &dyn Objective| objective.losses(&zero, &x0, &x1, &mut rng.clone());
+        let losses = |objective: &dyn Objective| {
+            objective.losses(&field_fn(zero), &x0, &x1, &mut rng.clone())
+        };
         let plain = losses(&straight()).unwrap();
-        let doubled = losses(&straight().weighting(|_: f64| 2.0)).unwrap();
+        let doubled = losses(&straight().weighting(weighting_fn(|_| 2.0))).unwrap();
         assert_close(&doubled, &(plain * 2.0).unwrap(), 1e-14, 0.0);
         for bad in [f64::INFINITY, f64::NAN, -1.0] {
-            let error = losses(&straight().weighting(move |_: f64| bad)).unwrap_err();
+            let error = losses(&straight().weighting(weighting_fn(move |_| bad))).unwrap_err();
             assert!(matches!(error, Error::Range { argument, .. } if argument == "weighting"));
         }
     }
@@ -229,8 +233,9 @@ mod tests {
     #[test]
     fn targets_that_a_path_has_not_are_typed_errors() {
         let (x0, x1, rng) = pairs(DType::F64);
-        let losses =
-            |objective: &dyn Objective| objective.losses(&zero, &x0, &x1, &mut rng.clone());
+        let losses = |objective: &dyn Objective| {
+            objective.losses(&field_fn(zero), &x0, &x1, &mut rng.clone())
+        };
         let no_noise = Regression::new(ConstantSigma::new(0.0).unwrap(), Prediction::Score);
         assert!(matches!(losses(&no_noise), Err(Error::Range { argument, .. }) if argument == "t"));
         let two_sided = Regression::new(ConstantSigma::new(0.1).unwrap(), Prediction::V);
@@ -244,8 +249,11 @@ mod tests {
         let (x0, x1, mut rng) = pairs(DType::F32);
         let path = Affine::new(VariancePreserving::default());
         let objective = Regression::new(path, Prediction::Velocity);
-        let mut fails =
-            |x0: &Tensor, x1: &Tensor| objective.loss(&zero, x0, x1, &mut rng).unwrap_err();
+        let mut fails = |x0: &Tensor, x1: &Tensor| {
+            objective
+                .loss(&field_fn(zero), x0, x1, &mut rng)
+                .unwrap_err()
+        };
         let nan = (&x1 * f64::NAN).unwrap();
         assert!(matches!(fails(&x0, &nan), Error::NonFinite { argument, .. } if argument == "x1"));
         assert!(matches!(fails(&nan, &x1), Error::NonFinite { argument, .. } if argument == "x0"));
@@ -257,7 +265,7 @@ mod tests {
         assert!(matches!(fails(&x0, &double), Error::DType { argument, .. } if argument == "x1"));
         let empty = x0.narrow(0, 0, 0).unwrap();
         assert!(matches!(fails(&empty, &empty), Error::Empty { .. }));
-        let narrow = |_: &Time, x: &Tensor| Ok(x.narrow(1, 0, 1)?);
+        let narrow = field_fn(|_, x| Ok(x.narrow(1, 0, 1)?));
         let error = objective.loss(&narrow, &x0, &x1, &mut rng).unwrap_err();
         assert!(matches!(error, Error::Shape { argument, .. } if argument == "field"));
     }

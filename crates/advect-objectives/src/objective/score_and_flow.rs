@@ -18,7 +18,7 @@ use crate::time_sampler::{TimeSampler, Uniform};
 /// its expected loss, too, unless times stay away from them.
 ///
 /// ```
-/// use advect_core::{Generator, Time};
+/// use advect_core::{Generator, Time, field_fn};
 /// use advect_objectives::objective::ScoreAndFlow;
 /// use advect_objectives::time_sampler::UniformWithin;
 /// use advect_paths::coupling::{Coupling, EntropicOt};
@@ -28,7 +28,7 @@ use crate::time_sampler::{TimeSampler, Uniform};
 /// let mut rng = Generator::from_seed(0);
 /// let x0 = rng.normal((64, 2), DType::F32, &Device::Cpu)?;
 /// let x1 = rng.normal((64, 2), DType::F32, &Device::Cpu)?;
-/// let field = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+/// let field = field_fn(|_, x| Ok(x.zeros_like()?));
 /// let bridge = SchrodingerBridge::new(1.0)?;
 /// let pairs = EntropicOt::new(bridge.entropy())?.with_replacement().pair(&x0, &x1, &mut rng)?;
 /// let (x0, x1) = (pairs.source(&x0)?, pairs.target(&x1)?);

@@ -14,7 +14,7 @@ use crate::weighting::Unweighted;
 /// ([`UniformWithin`](crate::time_sampler::UniformWithin)), or a smoother γ.
 ///
 /// ```
-/// use advect_core::{Generator, Time};
+/// use advect_core::{Generator, Time, field_fn};
 /// use advect_objectives::objective::{Objective, interpolant_velocity};
 /// use advect_paths::path::{Interpolant, gamma::Parabola};
 /// use advect_paths::schedule::CondOt;
@@ -25,7 +25,7 @@ use crate::weighting::Unweighted;
 /// let x1 = (&x0 + 2.0)?;
 /// let objective = interpolant_velocity(Interpolant::new(CondOt::default(), Parabola));
 /// // At the minimiser, here nearly 2, the loss is −½ E|b|².
-/// let field = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 2.0)?);
+/// let field = field_fn(|_, x| Ok(x.affine(0.0, 2.0)?));
 /// let loss = objective.loss(&field, &x0, &x1, &mut rng)?.to_scalar::<f64>()?;
 /// assert!((loss + 2.0).abs() < 0.1);
 /// # Ok(())

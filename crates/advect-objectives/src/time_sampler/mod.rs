@@ -23,7 +23,7 @@ mod uniform;
 mod uniform_log_snr;
 mod uniform_within;
 
-use advect_core::{Generator, Result};
+use advect_core::{Generator, Result, forward_to};
 
 pub use cos_map::CosMap;
 pub use levels::Levels;
@@ -71,27 +71,13 @@ pub trait TimeDensity: TimeSampler {
     fn density(&self, t: f64) -> f64;
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<T: TimeSampler + ?Sized> TimeSampler for $pointer {
-            fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
-                (**self).sample(batch, rng)
-            }
-        }
-    )*};
-}
-forward!(&T, Box<T>);
+forward_to!([] TimeSampler {
+    fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>>;
+});
 
-macro_rules! forward_density {
-    ($($pointer:ty),*) => {$(
-        impl<T: TimeDensity + ?Sized> TimeDensity for $pointer {
-            fn density(&self, t: f64) -> f64 {
-                (**self).density(t)
-            }
-        }
-    )*};
-}
-forward_density!(&T, Box<T>);
+forward_to!([] TimeDensity {
+    fn density(&self, t: f64) -> f64;
+});
 
 /// `φ(z)`, the standard normal density.
 fn normal_density(z: f64) -> f64 {

@@ -3,7 +3,7 @@
 //! | weighting | w(t) | for |
 //! | --- | --- | --- |
 //! | [`Unweighted`] | 1 | |
-//! | any `Fn(f64) -> f64` | itself | |
+//! | [`weighting_fn`] | a closure | |
 //! | [`NoiseVariance`] | `σ²` | the score: NCSN, score SDE |
 //! | [`Diffusion`] | `g²` | the score: the likelihood |
 //! | [`MinSnr`] | `min(SNR, γ)`, in terms of the data | any prediction |
@@ -19,6 +19,8 @@ mod min_snr;
 mod noise_variance;
 mod unweighted;
 
+use advect_core::{FromFn, forward_to};
+
 pub use as_prediction::AsPrediction;
 pub use diffusion::Diffusion;
 pub use edm_weight::EdmWeight;
@@ -27,21 +29,30 @@ pub use min_snr::MinSnr;
 pub use noise_variance::NoiseVariance;
 pub use unweighted::Unweighted;
 
-/// The weight of a time in an objective; any function of time is one, and so is a `Box<dyn Fn(f64) -> f64>` that is chosen
-/// at run time.
+/// The weight of a time in an objective.
 ///
 /// ```
-/// use advect_objectives::weighting::{Unweighted, Weighting};
+/// use advect_objectives::weighting::{Unweighted, Weighting, weighting_fn};
 /// assert_eq!(Unweighted.weight(0.3), 1.0);
-/// assert_eq!((|t: f64| t * t).weight(0.5), 0.25);
+/// let chosen: Box<dyn Weighting> = Box::new(weighting_fn(|t| t * t));
+/// assert_eq!(chosen.weight(0.5), 0.25);
 /// ```
 pub trait Weighting {
     /// The weight `w(t)`; an objective reports one that is negative or not finite as an error.
     fn weight(&self, t: f64) -> f64;
 }
 
-impl<F: Fn(f64) -> f64> Weighting for F {
+forward_to!([] Weighting {
+    fn weight(&self, t: f64) -> f64;
+});
+
+impl<F: Fn(f64) -> f64> Weighting for FromFn<F> {
     fn weight(&self, t: f64) -> f64 {
-        self(t)
+        (self.0)(t)
     }
+}
+
+/// Makes a [`Weighting`] of a closure on time.
+pub fn weighting_fn<F: Fn(f64) -> f64>(f: F) -> FromFn<F> {
+    FromFn(f)
 }

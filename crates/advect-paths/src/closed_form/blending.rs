@@ -42,7 +42,7 @@ pub fn blend(law: &impl Law, x: &Tensor, times: &[f64], rng: &mut Generator) -> 
         ));
     }
     let schedule = CondOt::default();
-    let posterior: MarginalField<'_, CondOt> = law.denoiser(&schedule);
+    let posterior: MarginalField<CondOt> = law.denoiser(schedule);
     let mut x = x.clone();
     for pair in times.windows(2) {
         let (now, next) = (pair[0], pair[1]);

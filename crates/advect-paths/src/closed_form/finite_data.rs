@@ -1,5 +1,7 @@
 //! The points of a data set as a law of their own.
 
+use std::sync::Arc;
+
 use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Tensor};
 
@@ -26,7 +28,7 @@ use super::{Components, Covariance, Law};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct FiniteData {
-    components: Components,
+    components: Arc<Components>,
 }
 
 impl FiniteData {
@@ -46,7 +48,12 @@ impl FiniteData {
     /// not negative and sum to 1.
     pub fn weighted(points: &Tensor, weights: &[f64]) -> Result<Self> {
         let (means, dim) = rows("points", points, weights)?;
-        let components = Components::new(weights, means, vec![Covariance::isotropic(0.0)?], dim)?;
+        let components = Arc::new(Components::new(
+            weights,
+            means,
+            vec![Covariance::isotropic(0.0)?],
+            dim,
+        )?);
         Ok(FiniteData { components })
     }
 }
@@ -70,7 +77,7 @@ pub(super) fn rows(
 }
 
 impl Law for FiniteData {
-    fn components(&self) -> &Components {
+    fn components(&self) -> &Arc<Components> {
         &self.components
     }
 }

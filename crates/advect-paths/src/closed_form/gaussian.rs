@@ -1,5 +1,7 @@
 //! One Gaussian.
 
+use std::sync::Arc;
+
 use advect_core::Result;
 use candle_core::Tensor;
 
@@ -25,7 +27,7 @@ use super::{Components, Covariance, Law};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gaussian {
-    components: Components,
+    components: Arc<Components>,
 }
 
 impl Gaussian {
@@ -35,13 +37,13 @@ impl Gaussian {
     /// Typed errors for a mean that is empty or not finite, and a covariance of another dimension.
     pub fn new(mean: &Tensor, covariance: Covariance) -> Result<Self> {
         let (means, dim) = rows("mean", &mean.unsqueeze(0)?, &[1.0])?;
-        let components = Components::new(&[1.0], means, vec![covariance], dim)?;
+        let components = Arc::new(Components::new(&[1.0], means, vec![covariance], dim)?);
         Ok(Gaussian { components })
     }
 }
 
 impl Law for Gaussian {
-    fn components(&self) -> &Components {
+    fn components(&self) -> &Arc<Components> {
         &self.components
     }
 }

@@ -1,5 +1,7 @@
 //! A mixture of Gaussians.
 
+use std::sync::Arc;
+
 use advect_core::{Error, Result};
 use candle_core::Tensor;
 
@@ -28,7 +30,7 @@ use super::{Components, Covariance, Law};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct GaussianMixture {
-    components: Components,
+    components: Arc<Components>,
 }
 
 impl GaussianMixture {
@@ -44,13 +46,13 @@ impl GaussianMixture {
             let accepted = format!("{count}, one for each mean, or 1");
             return Err(Error::shape("covariances", &[covariances.len()], accepted));
         }
-        let components = Components::new(weights, means, covariances, dim)?;
+        let components = Arc::new(Components::new(weights, means, covariances, dim)?);
         Ok(GaussianMixture { components })
     }
 }
 
 impl Law for GaussianMixture {
-    fn components(&self) -> &Components {
+    fn components(&self) -> &Arc<Components> {
         &self.components
     }
 }

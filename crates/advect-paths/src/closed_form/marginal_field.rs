@@ -1,5 +1,7 @@
 //! The exact marginal fields of a mixture of Gaussians on an affine path.
 
+use std::sync::Arc;
+
 use advect_core::{Error, Field, Generator, Jvp, Result, Time, check, parallel};
 use candle_core::{DType, Device, Tensor};
 use rand_distr::{StandardNormal, StandardUniform};
@@ -18,21 +20,12 @@ use crate::schedule::Schedule;
 ///
 /// At the ends it gives limits where they are finite. Where there is no noise and the data has no width, the score is
 /// not defined, nor is what follows from it alone: [`Error::Range`].
-#[derive(Debug)]
-pub struct MarginalField<'a, S: ?Sized> {
-    components: &'a Components,
-    schedule: &'a S,
+#[derive(Debug, Clone)]
+pub struct MarginalField<S> {
+    components: Arc<Components>,
+    schedule: S,
     prediction: Prediction,
 }
-
-// A reference, whatever it refers to.
-impl<S: ?Sized> Clone for MarginalField<'_, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S: ?Sized> Copy for MarginalField<'_, S> {}
 
 /// The coefficients of score and denoiser, at one time.
 #[derive(Clone, Copy)]
@@ -50,10 +43,10 @@ impl At {
     }
 }
 
-impl<'a, S: Schedule + ?Sized> MarginalField<'a, S> {
-    pub(super) fn new(components: &'a Components, schedule: &'a S, prediction: Prediction) -> Self {
+impl<S: Schedule> MarginalField<S> {
+    pub(super) fn new(components: &Arc<Components>, schedule: S, prediction: Prediction) -> Self {
         MarginalField {
-            components,
+            components: Arc::clone(components),
             schedule,
             prediction,
         }
@@ -94,7 +87,7 @@ impl<'a, S: Schedule + ?Sized> MarginalField<'a, S> {
         let uniform = rng.values(&StandardUniform, batch)?;
         let mut rows = rng.values(&StandardNormal, batch.saturating_mul(d))?;
         let (points, at) = self.prepare(t, x)?;
-        let mut posterior = Posterior::new(self.components);
+        let mut posterior = Posterior::new(&self.components);
         for (i, draw) in rows.chunks_exact_mut(d).enumerate() {
             let At { alpha, sigma, .. } = at[i.min(at.len() - 1)];
             posterior.draw(
@@ -125,7 +118,7 @@ impl<'a, S: Schedule + ?Sized> MarginalField<'a, S> {
 
     fn at_time(&self, t: f64) -> Result<At> {
         let t = unit(t)?;
-        let s = self.schedule;
+        let s = &self.schedule;
         let (alpha, sigma) = (s.alpha(t), s.sigma(t));
         let (of_score, of_data) = match self.prediction {
             // σ' x0 = −σ σ' s, which may be finite where σ' is not.
@@ -160,10 +153,11 @@ impl<'a, S: Schedule + ?Sized> MarginalField<'a, S> {
         let batch = points.len() / d;
         let mut out = vec![0.0; batch * width];
         let time = batch * self.components.count() * (d + 8);
+        let components = &*self.components;
         let piece = parallel::piece(batch, 1, time);
         let tasks = (out.chunks_mut(piece * width).enumerate()).collect();
         parallel::each(tasks, time, |(task, out): (usize, &mut [f64])| {
-            let mut posterior = Posterior::new(self.components);
+            let mut posterior = Posterior::new(components);
             for (i, out) in out.chunks_exact_mut(width).enumerate() {
                 let i = task * piece + i;
                 let at = at[i.min(at.len() - 1)];
@@ -197,7 +191,7 @@ impl Values {
     }
 }
 
-impl<S: Schedule + ?Sized> Field for MarginalField<'_, S> {
+impl<S: Schedule> Field for MarginalField<S> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.each(t, x, self.components.dim(), |posterior, at, x, out| {
             Self::mix(at, &posterior.at(at.alpha, at.sigma, x), out);
@@ -206,7 +200,7 @@ impl<S: Schedule + ?Sized> Field for MarginalField<'_, S> {
     }
 }
 
-impl<S: Schedule + ?Sized> Jvp for MarginalField<'_, S> {
+impl<S: Schedule> Jvp for MarginalField<S> {
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         if dt != 0.0 {
             let accepted = "0: derivatives of this field are along its state";
@@ -230,10 +224,11 @@ impl<S: Schedule + ?Sized> Jvp for MarginalField<'_, S> {
         let width = d * (1 + dx.len());
         let mut out = vec![0.0; batch * width];
         let time = batch * self.components.count() * (d + 8) * (1 + dx.len());
+        let components = &*self.components;
         let piece = parallel::piece(batch, 1, time);
         let tasks = out.chunks_mut(piece * width).enumerate().collect();
         parallel::each(tasks, time, |(task, out): (usize, &mut [f64])| {
-            let mut posterior = Posterior::new(self.components);
+            let mut posterior = Posterior::new(components);
             for (i, out) in out.chunks_exact_mut(width).enumerate() {
                 let i = task * piece + i;
                 let (at, range) = (at[i.min(at.len() - 1)], i * d..(i + 1) * d);

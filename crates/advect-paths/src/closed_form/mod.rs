@@ -19,7 +19,9 @@ mod gaussian_mixture;
 mod marginal_field;
 mod posterior;
 
-use advect_core::{Generator, Result};
+use std::sync::Arc;
+
+use advect_core::{Generator, Result, forward_to};
 use candle_core::{DType, Device, Tensor};
 
 use crate::Prediction;
@@ -51,14 +53,10 @@ pub use marginal_field::MarginalField;
 /// ```
 pub trait Law {
     /// The mixture.
-    fn components(&self) -> &Components;
+    fn components(&self) -> &Arc<Components>;
 
     /// The marginal field of some [`Prediction`] on the affine path of a schedule.
-    fn field<'a, S: Schedule + ?Sized>(
-        &'a self,
-        prediction: Prediction,
-        schedule: &'a S,
-    ) -> MarginalField<'a, S>
+    fn field<S: Schedule>(&self, prediction: Prediction, schedule: S) -> MarginalField<S>
     where
         Self: Sized,
     {
@@ -66,7 +64,7 @@ pub trait Law {
     }
 
     /// The marginal velocity `u_t(x) = E[α' x1 + σ' x0 | x_t = x]`.
-    fn velocity<'a, S: Schedule + ?Sized>(&'a self, schedule: &'a S) -> MarginalField<'a, S>
+    fn velocity<S: Schedule>(&self, schedule: S) -> MarginalField<S>
     where
         Self: Sized,
     {
@@ -74,7 +72,7 @@ pub trait Law {
     }
 
     /// The score `∇ log p_t(x)`.
-    fn score<'a, S: Schedule + ?Sized>(&'a self, schedule: &'a S) -> MarginalField<'a, S>
+    fn score<S: Schedule>(&self, schedule: S) -> MarginalField<S>
     where
         Self: Sized,
     {
@@ -82,7 +80,7 @@ pub trait Law {
     }
 
     /// The denoiser `E[x1 | x_t = x]`.
-    fn denoiser<'a, S: Schedule + ?Sized>(&'a self, schedule: &'a S) -> MarginalField<'a, S>
+    fn denoiser<S: Schedule>(&self, schedule: S) -> MarginalField<S>
     where
         Self: Sized,
     {
@@ -104,13 +102,6 @@ pub trait Law {
     }
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<L: Law + ?Sized> Law for $pointer {
-            fn components(&self) -> &Components {
-                (**self).components()
-            }
-        }
-    )*};
-}
-forward!(&L, Box<L>);
+forward_to!([] Law {
+    fn components(&self) -> &Arc<Components>;
+});

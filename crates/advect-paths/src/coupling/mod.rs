@@ -36,7 +36,7 @@ mod exact_ot;
 mod independent;
 mod pairs;
 
-use advect_core::{Generator, Result, check};
+use advect_core::{Generator, Result, check, forward_to};
 use candle_core::Tensor;
 
 use classes::Classes;
@@ -83,23 +83,7 @@ pub trait Coupling {
     }
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<T: Coupling + ?Sized> Coupling for $pointer {
-            fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs> {
-                (**self).pair(x0, x1, rng)
-            }
-
-            fn pair_given(
-                &self,
-                x0: &Tensor,
-                x1: &Tensor,
-                condition: &Tensor,
-                rng: &mut Generator,
-            ) -> Result<Pairs> {
-                (**self).pair_given(x0, x1, condition, rng)
-            }
-        }
-    )*};
-}
-forward!(&T, Box<T>);
+forward_to!([] Coupling {
+    fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs>;
+    fn pair_given(&self, x0: &Tensor, x1: &Tensor, condition: &Tensor, rng: &mut Generator) -> Result<Pairs>;
+});

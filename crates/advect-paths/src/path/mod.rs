@@ -18,7 +18,7 @@ mod marginal;
 mod point;
 mod schrodinger_bridge;
 
-use advect_core::{Coefficient, Error, Generator, Result, Time, check};
+use advect_core::{Coefficient, Error, Generator, Result, Time, check, forward_to};
 use candle_core::Tensor;
 
 pub use affine::Affine;
@@ -84,19 +84,6 @@ fn factor(t: &Time, times: &[f64], f: &dyn Fn(f64) -> f64) -> Coefficient {
     }
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<T: Path + ?Sized> Path for $pointer {
-            fn sample(
-                &self,
-                t: &Time,
-                x0: &Tensor,
-                x1: &Tensor,
-                rng: &mut Generator,
-            ) -> Result<PathPoint> {
-                (**self).sample(t, x0, x1, rng)
-            }
-        }
-    )*};
-}
-forward!(&T, Box<T>);
+forward_to!([] Path {
+    fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<PathPoint>;
+});

@@ -16,7 +16,7 @@ mod variance_exploding;
 mod variance_preserving;
 mod with_times;
 
-use advect_core::{Field, Jvp, Result, Time};
+use advect_core::{Field, Jvp, Result, Time, forward_to};
 use candle_core::Tensor;
 
 use crate::prediction::{finite, unit};
@@ -49,25 +49,12 @@ pub trait Preconditioner {
     }
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<P: Preconditioner + ?Sized> Preconditioner for $pointer {
-            fn skip(&self, noise: f64) -> f64 {
-                (**self).skip(noise)
-            }
-            fn output(&self, noise: f64) -> f64 {
-                (**self).output(noise)
-            }
-            fn input(&self, noise: f64) -> f64 {
-                (**self).input(noise)
-            }
-            fn label(&self, t: f64, noise: f64) -> f64 {
-                (**self).label(t, noise)
-            }
-        }
-    )*};
-}
-forward!(&P, Box<P>);
+forward_to!([] Preconditioner {
+    fn skip(&self, noise: f64) -> f64;
+    fn output(&self, noise: f64) -> f64;
+    fn input(&self, noise: f64) -> f64;
+    fn label(&self, t: f64, noise: f64) -> f64;
+});
 
 /// A network under a [`Preconditioner`]: the denoiser `E[x1 | x_t]` of an affine path, a field of
 /// [`Prediction::Data`](crate::Prediction::Data).
@@ -75,13 +62,13 @@ forward!(&P, Box<P>);
 /// Where the network has derivatives along directions of the state, so has this; not along time.
 ///
 /// ```
-/// use advect_core::{Field, Time};
+/// use advect_core::{Field, Time, field_fn};
 /// use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned};
 /// use advect_paths::schedule::Edm;
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// // A network that knows nothing: what is left is the best linear denoiser of data of this size.
-/// let network = |_: &Time, x: &Tensor| Ok(x.zeros_like()?);
+/// let network = field_fn(|_, x| Ok(x.zeros_like()?));
 /// let (schedule, preconditioner) = (Edm::default(), EdmPreconditioner::new(0.5)?);
 /// let denoiser = Preconditioned::new(&network, &preconditioner, &schedule);
 /// let x = Tensor::new(&[3f64], &Device::Cpu)?;
@@ -90,27 +77,16 @@ forward!(&P, Box<P>);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
-pub struct Preconditioned<'a, F: ?Sized, P: ?Sized, S: ?Sized> {
-    network: &'a F,
-    preconditioner: &'a P,
-    schedule: &'a S,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Preconditioned<F, P, S> {
+    network: F,
+    preconditioner: P,
+    schedule: S,
 }
 
-// A reference, whatever it refers to.
-impl<F: ?Sized, P: ?Sized, S: ?Sized> Clone for Preconditioned<'_, F, P, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<F: ?Sized, P: ?Sized, S: ?Sized> Copy for Preconditioned<'_, F, P, S> {}
-
-impl<'a, F: Field + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized>
-    Preconditioned<'a, F, P, S>
-{
+impl<F: Field, P: Preconditioner, S: Schedule> Preconditioned<F, P, S> {
     /// A network, which is asked at times that the preconditioner makes of the path's.
-    pub fn new(network: &'a F, preconditioner: &'a P, schedule: &'a S) -> Self {
+    pub fn new(network: F, preconditioner: P, schedule: S) -> Self {
         Preconditioned {
             network,
             preconditioner,
@@ -119,20 +95,18 @@ impl<'a, F: Field + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized>
     }
 }
 
-impl<F: Field + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized> Reparametrized
-    for Preconditioned<'_, F, P, S>
-{
+impl<F: Field, P: Preconditioner, S: Schedule> Reparametrized for Preconditioned<F, P, S> {
     type Field = F;
 
     fn inner(&self) -> &F {
-        self.network
+        &self.network
     }
 
     fn factors(&self, t: &Time) -> Result<Factors> {
         let [label, input, of_x, of_value] = factors(t, |t| {
             let t = unit(t)?;
             let (alpha, sigma) = (self.schedule.alpha(t), self.schedule.sigma(t));
-            let (p, noise) = (self.preconditioner, sigma / alpha);
+            let (p, noise) = (&self.preconditioner, sigma / alpha);
             let factors = [
                 p.label(t, noise),
                 p.input(noise) / alpha,
@@ -152,9 +126,7 @@ impl<F: Field + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized> Repara
     }
 }
 
-impl<F: Field + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized> Field
-    for Preconditioned<'_, F, P, S>
-{
+impl<F: Field, P: Preconditioner, S: Schedule> Field for Preconditioned<F, P, S> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.value(t, x)
     }
@@ -164,9 +136,7 @@ impl<F: Field + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized> Field
     }
 }
 
-impl<F: Jvp + ?Sized, P: Preconditioner + ?Sized, S: Schedule + ?Sized> Jvp
-    for Preconditioned<'_, F, P, S>
-{
+impl<F: Jvp, P: Preconditioner, S: Schedule> Jvp for Preconditioned<F, P, S> {
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         self.tangent(t, x, dt, dx)
     }

@@ -7,7 +7,7 @@ use crate::time_map::TimeMap;
 /// [`Preconditioner::with_times`].
 ///
 /// ```
-/// use advect_core::{Field, Time};
+/// use advect_core::{Field, Time, field_fn};
 /// use advect_paths::preconditioner::{Preconditioned, Preconditioner, VpPreconditioner};
 /// use advect_paths::schedule::DiscreteDiffusion;
 /// use advect_paths::time_map::DiscreteTimes;
@@ -15,10 +15,10 @@ use crate::time_map::TimeMap;
 /// # fn main() -> advect_core::Result<()> {
 /// // A network that predicts the noise and was trained on DDPM's steps 0 … 999, as a denoiser.
 /// let schedule = DiscreteDiffusion::default();
-/// let network = |step: &Time, x: &Tensor| {
+/// let network = field_fn(|step, x| {
 ///     assert_eq!(step.values()?, [249.0]);
 ///     Ok(x.zeros_like()?)
-/// };
+/// });
 /// let preconditioner = VpPreconditioner::default().with_times(DiscreteTimes::steps(1000)?);
 /// let denoiser = Preconditioned::new(&network, &preconditioner, &schedule);
 /// let x = Tensor::new(&[1f64], &Device::Cpu)?;

@@ -32,6 +32,8 @@ mod variance_exploding;
 mod variance_exploding_sde;
 mod variance_preserving;
 
+use advect_core::forward_to;
+
 pub use cond_ot::CondOt;
 pub use cosine::Cosine;
 pub use discrete_diffusion::DiscreteDiffusion;
@@ -133,37 +135,14 @@ pub trait Schedule {
     }
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<S: Schedule + ?Sized> Schedule for $pointer {
-            fn alpha(&self, t: f64) -> f64 {
-                (**self).alpha(t)
-            }
-            fn sigma(&self, t: f64) -> f64 {
-                (**self).sigma(t)
-            }
-            fn d_alpha(&self, t: f64) -> f64 {
-                (**self).d_alpha(t)
-            }
-            fn d_sigma(&self, t: f64) -> f64 {
-                (**self).d_sigma(t)
-            }
-            fn sigma_d_sigma(&self, t: f64) -> f64 {
-                (**self).sigma_d_sigma(t)
-            }
-            fn log_snr(&self, t: f64) -> f64 {
-                (**self).log_snr(t)
-            }
-            fn time_at_log_snr(&self, log_snr: f64) -> f64 {
-                (**self).time_at_log_snr(log_snr)
-            }
-            fn trained_steps(&self) -> Option<usize> {
-                (**self).trained_steps()
-            }
-            fn diffusion_squared(&self, t: f64) -> f64 {
-                (**self).diffusion_squared(t)
-            }
-        }
-    )*};
-}
-forward!(&S, Box<S>);
+forward_to!([] Schedule {
+    fn alpha(&self, t: f64) -> f64;
+    fn sigma(&self, t: f64) -> f64;
+    fn d_alpha(&self, t: f64) -> f64;
+    fn d_sigma(&self, t: f64) -> f64;
+    fn sigma_d_sigma(&self, t: f64) -> f64;
+    fn log_snr(&self, t: f64) -> f64;
+    fn time_at_log_snr(&self, log_snr: f64) -> f64;
+    fn trained_steps(&self) -> Option<usize>;
+    fn diffusion_squared(&self, t: f64) -> f64;
+});

@@ -16,7 +16,7 @@ mod log_snr_time;
 mod time_function;
 mod time_mapped;
 
-use advect_core::{Coefficient, Result, Time};
+use advect_core::{Coefficient, Result, Time, forward_to};
 use candle_core::{DType, Device, Tensor};
 
 use crate::prediction::{finite, unit};
@@ -31,12 +31,12 @@ pub use time_mapped::TimeMapped;
 /// The time that a network is told, as a function of the path's time.
 ///
 /// ```
-/// use advect_core::{Field, Time};
+/// use advect_core::{Field, Time, field_fn};
 /// use advect_paths::time_map::{DiscreteTimes, TimeMap};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// // A network that knows DDPM's steps 0 (the least noise) to 999 (the most).
-/// let network = |step: &Time, x: &Tensor| Ok((x + step.values()?[0])?);
+/// let network = field_fn(|step, x| Ok((x + step.values()?[0])?));
 /// let field = DiscreteTimes::steps(1000)?.field(network);
 /// let x = Tensor::new(&[0f64], &Device::Cpu)?;
 /// for (t, step) in [(0.0, 999.0), (0.5, 499.0), (1.0, 0.0)] {
@@ -101,19 +101,10 @@ fn mapped(t: f64, f: impl Fn(f64) -> f64) -> Result<[f64; 1]> {
     })
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<M: TimeMap + ?Sized> TimeMap for $pointer {
-            fn at(&self, t: f64) -> f64 {
-                (**self).at(t)
-            }
-            fn slope(&self, t: f64) -> f64 {
-                (**self).slope(t)
-            }
-        }
-    )*};
-}
-forward!(&M, Box<M>);
+forward_to!([] TimeMap {
+    fn at(&self, t: f64) -> f64;
+    fn slope(&self, t: f64) -> f64;
+});
 
 #[cfg(test)]
 mod tests {

@@ -8,8 +8,7 @@ use super::TimeMap;
 
 /// A network that is told `τ(t)` in place of t, for a [`TimeMap`] τ: `f(τ(t), x)`.
 ///
-/// It owns both. A network that is needed elsewhere, too, is wrapped by reference: `TimeMapped::new(Borrowed(&net), map)`. What the
-/// network can do, this can: it takes conditions, and has derivatives along directions, time included, with the factor τ'(t).
+/// What the network can do, this can: it takes conditions, and has derivatives along directions, time included, with the factor τ'(t).
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Result, Time};

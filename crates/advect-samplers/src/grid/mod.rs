@@ -21,7 +21,7 @@ mod tail;
 mod uniform_log_snr;
 mod uniform_time;
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, forward_to};
 use advect_paths::schedule::Schedule;
 
 use crate::Level;
@@ -45,16 +45,9 @@ pub trait Grid {
     fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>>;
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<G: Grid + ?Sized> Grid for $pointer {
-            fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>> {
-                (**self).levels(schedule)
-            }
-        }
-    )*};
-}
-forward!(&G, Box<G>);
+forward_to!([] Grid {
+    fn levels(&self, schedule: &dyn Schedule) -> Result<Vec<Level>>;
+});
 
 /// Levels from noise to data, as they have to be.
 pub(crate) fn checked(levels: Vec<Level>) -> Result<Vec<Level>> {

@@ -53,24 +53,15 @@ impl<F: Fn(&Tensor) -> Result<Tensor>> LogDensity for Differentiated<F> {
 }
 
 /// The marginal at a time, of a [`Law`] on a schedule.
-#[derive(Debug)]
-pub struct MarginalAt<'a, S: ?Sized> {
-    score: MarginalField<'a, S>,
+#[derive(Debug, Clone)]
+pub struct MarginalAt<S> {
+    score: MarginalField<S>,
     time: f64,
 }
 
-// A reference, whatever it refers to.
-impl<S: ?Sized> Clone for MarginalAt<'_, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S: ?Sized> Copy for MarginalAt<'_, S> {}
-
-impl<'a, S: Schedule + ?Sized> MarginalAt<'a, S> {
+impl<S: Schedule> MarginalAt<S> {
     /// The marginal `p_t` of a law.
-    pub fn new(law: &'a impl Law, schedule: &'a S, time: f64) -> Self {
+    pub fn new(law: &impl Law, schedule: S, time: f64) -> Self {
         MarginalAt {
             score: law.score(schedule),
             time,
@@ -78,7 +69,7 @@ impl<'a, S: Schedule + ?Sized> MarginalAt<'a, S> {
     }
 }
 
-impl<S: Schedule + ?Sized> LogDensity for MarginalAt<'_, S> {
+impl<S: Schedule> LogDensity for MarginalAt<S> {
     fn with_score(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let t = Time::Shared(self.time);
         Ok((self.score.log_density(&t, x)?, self.score.at(&t, x)?))

@@ -9,11 +9,11 @@ use candle_core::Tensor;
 /// `1 / (1 − h/4)` instead of 1.
 ///
 /// ```
-/// use advect_core::{Generator, Time};
+/// use advect_core::{Generator, Time, field_fn};
 /// use advect_samplers::langevin::Unadjusted;
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// let score = |_: &Time, x: &Tensor| Ok(x.neg()?); // of N(0, 1)
+/// let score = field_fn(|_, x| Ok(x.neg()?)); // of N(0, 1)
 /// let mut rng = Generator::from_seed(0);
 /// let x = Tensor::zeros(4000, DType::F64, &Device::Cpu)?;
 /// let x = Unadjusted::new(0.4)?.run(&score, &Time::Shared(1.0), &x, 30, &mut rng)?;

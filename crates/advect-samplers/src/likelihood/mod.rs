@@ -10,15 +10,15 @@ mod uniform_dequantization;
 
 use std::f64::consts::PI;
 
-use advect_core::{Error, Generator, Jvp, Key, Result, Time, check, shape};
+use advect_core::{Error, Generator, Jvp, Key, Result, Time, check, shape, system_fn};
 use advect_paths::schedule::Schedule;
-use advect_paths::{Converted, Prediction};
 use advect_solvers::Solver;
 use advect_solvers::controller::Controller;
 use advect_solvers::divergence::{Divergence, Exact, Probe};
 use advect_solvers::stepper::Stepper;
 use candle_core::{DType, Tensor};
 
+use crate::Model;
 use crate::grid::span;
 use crate::start::{check_noise, check_state};
 
@@ -35,6 +35,7 @@ pub use uniform_dequantization::UniformDequantization;
 /// use advect_core::Key;
 /// use advect_paths::closed_form::{Covariance, Gaussian, Law};
 /// use advect_paths::{Prediction, schedule::CondOt};
+/// use advect_samplers::Model;
 /// use advect_samplers::likelihood::Likelihood;
 /// use advect_solvers::divergence::Probe;
 /// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
@@ -42,8 +43,8 @@ pub use uniform_dequantization::UniformDequantization;
 /// # fn main() -> advect_core::Result<()> {
 /// let law = Gaussian::new(&Tensor::new(&[2f64, 0.0], &Device::Cpu)?, Covariance::isotropic(0.25)?)?;
 /// let schedule = CondOt::default();
-/// let field = law.velocity(&schedule);
-/// let likelihood = Likelihood::new(&field, Prediction::Velocity, &schedule);
+/// let field = law.velocity(schedule);
+/// let likelihood = Likelihood::new(Model::new(field, Prediction::Velocity, schedule));
 /// let solver = Solver::new(Dopri5, Adaptive::new(1e-8, 1e-8)?);
 ///
 /// let x = Tensor::new(&[[2f64, 0.5]], &Device::Cpu)?;
@@ -59,25 +60,15 @@ pub use uniform_dequantization::UniformDequantization;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
-pub struct Likelihood<'a, F: ?Sized, S: ?Sized> {
-    velocity: Converted<'a, F, S>,
-    schedule: &'a S,
+#[derive(Debug, Clone, Copy)]
+pub struct Likelihood<F, S> {
+    model: Model<F, S>,
     start: f64,
     end: f64,
     deviation: Option<f64>,
     trace: Trace,
     first_sample: u64,
 }
-
-// A reference, whatever it refers to.
-impl<F: ?Sized, S: ?Sized> Clone for Likelihood<'_, F, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<F: ?Sized, S: ?Sized> Copy for Likelihood<'_, F, S> {}
 
 /// How the divergence is found.
 #[derive(Debug, Clone, Copy)]
@@ -106,12 +97,11 @@ pub struct LogLikelihood {
     pub evaluations: usize,
 }
 
-impl<'a, F: Jvp + ?Sized, S: Schedule + ?Sized> Likelihood<'a, F, S> {
-    /// Of a field that predicts this on this schedule, from time 0 to 1, with the exact divergence.
-    pub fn new(field: &'a F, prediction: Prediction, schedule: &'a S) -> Self {
+impl<F: Jvp, S: Schedule> Likelihood<F, S> {
+    /// Of a model, from time 0 to 1, with the exact divergence.
+    pub fn new(model: Model<F, S>) -> Self {
         Likelihood {
-            velocity: prediction.field(field, Prediction::Velocity, schedule),
-            schedule,
+            model,
             start: 0.0,
             end: 1.0,
             deviation: None,
@@ -199,7 +189,7 @@ impl<'a, F: Jvp + ?Sized, S: Schedule + ?Sized> Likelihood<'a, F, S> {
         let sigma = "σ of the schedule at the start";
         match self.deviation {
             Some(deviation) => Ok(deviation),
-            None => check::positive(sigma, self.schedule.sigma(self.start)),
+            None => check::positive(sigma, self.model.schedule().sigma(self.start)),
         }
     }
 
@@ -219,7 +209,7 @@ impl<'a, F: Jvp + ?Sized, S: Schedule + ?Sized> Likelihood<'a, F, S> {
         let deviation = self.source()?;
         let x = &x.detach();
         let probes = self.probes(x)?;
-        let field = |t: &Time, (x, _): &(Tensor, Tensor)| self.slopes(t, x, &probes);
+        let field = system_fn(|t: &Time, (x, _): &(Tensor, Tensor)| self.slopes(t, x, &probes));
         let columns = probes.len().max(1);
         let zeros = Tensor::zeros((batch, columns), shape::wide(x)?.dtype(), x.device())?;
         let solution = solver.solve(&field, &(x.clone(), zeros), from, to)?;
@@ -259,13 +249,13 @@ impl<'a, F: Jvp + ?Sized, S: Schedule + ?Sized> Likelihood<'a, F, S> {
     /// The velocity, and its divergence by each probe, `(batch, probes)`.
     fn slopes(&self, t: &Time, x: &Tensor, probes: &[Tensor]) -> Result<(Tensor, Tensor)> {
         if probes.is_empty() {
-            let found = Exact.at(&self.velocity, t, x)?;
+            let found = Exact.at(&self.model.velocity(), t, x)?;
             return Ok((
                 found.value.detach(),
                 found.divergence.detach().unsqueeze(1)?,
             ));
         }
-        let (value, along) = self.velocity.jvp_each(t, x, probes)?;
+        let (value, along) = self.model.velocity().jvp_each(t, x, probes)?;
         let dots = along.iter().zip(probes).map(|(jv, v)| {
             let product = (shape::wide(&jv.detach())? * shape::wide(v)?)?;
             shape::sum_per_sample(&product)

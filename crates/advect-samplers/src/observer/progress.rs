@@ -4,10 +4,10 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use advect_core::Result;
+use advect_core::{Observer, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Observer, Reached};
+use super::StepInfo;
 
 /// A progress bar on standard error, with the evaluations made and the time left. Where standard error is no terminal, a
 /// line every 10 seconds.
@@ -69,8 +69,8 @@ impl SamplingProgress {
     }
 }
 
-impl Observer for SamplingProgress {
-    fn observe(&mut self, reached: &Reached<'_>) -> Result<ControlFlow<()>> {
+impl Observer<StepInfo> for SamplingProgress {
+    fn observe(&mut self, reached: &StepInfo) -> Result<ControlFlow<()>> {
         // Rounded first: no zero has a sign.
         let time = (reached.level.time * 1e3).round() / 1e3 + 0.0;
         let message = || format!("t {time:.3}  {} evaluations", reached.evaluations);
@@ -155,11 +155,11 @@ mod tests {
         for (step, time) in [(1, 0.5), (2, -1e-9)] {
             let mut level = Level::clean();
             level.time = time;
-            let reached = Reached {
+            let reached = StepInfo {
                 step,
                 steps: Some(2),
                 level,
-                x: &Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap(),
+                x: Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap(),
                 evaluations: 2 * step,
             };
             assert!(progress.observe(&reached).unwrap().is_continue());

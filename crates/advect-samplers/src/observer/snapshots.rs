@@ -2,15 +2,15 @@
 
 use std::ops::ControlFlow;
 
-use advect_core::{Result, check};
+use advect_core::{Observer, Result, check};
 use candle_core::Tensor;
 
-use super::{Observer, Reached};
+use super::StepInfo;
 
 /// Keeps every n-th state, with its time; the memory is that of the states.
 ///
 /// ```
-/// use advect_core::{Key, Time};
+/// use advect_core::{Key, Time, field_fn};
 /// use advect_paths::{Prediction, schedule::CondOt};
 /// use advect_samplers::grid::UniformTime;
 /// use advect_samplers::observer::Snapshots;
@@ -18,10 +18,10 @@ use super::{Observer, Reached};
 /// use advect_samplers::{Model, Run, Sampler};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// let net = |_: &Time, x: &Tensor| Ok(x.ones_like()?);
-/// let schedule = CondOt::default();
+/// let net = field_fn(|_, x| Ok(x.ones_like()?));
 /// let mut snapshots = Snapshots::every(2)?;
-/// let mut run = Run::new(Model::new(&net, Prediction::Data, &schedule), Key::from_seed(0)).observer(&mut snapshots);
+/// let model = Model::new(net, Prediction::Data, CondOt::default());
+/// let mut run = Run::new(&model, Key::from_seed(0)).observer(&mut snapshots);
 /// let x0 = Tensor::new(&[[-1f64]], &Device::Cpu)?;
 /// Ddim::new().on(UniformTime::new(4)?).run(&mut run, &x0)?;
 /// assert_eq!(snapshots.times, [0.5, 1.0]);
@@ -52,8 +52,8 @@ impl Snapshots {
     }
 }
 
-impl Observer for Snapshots {
-    fn observe(&mut self, reached: &Reached<'_>) -> Result<ControlFlow<()>> {
+impl Observer<StepInfo> for Snapshots {
+    fn observe(&mut self, reached: &StepInfo) -> Result<ControlFlow<()>> {
         if reached.step.is_multiple_of(self.every) {
             self.times.push(reached.level.time);
             self.states.push(reached.x.clone());

@@ -13,7 +13,7 @@ use crate::{Leg, Run};
 /// Euler's method on `d(x/α) = ε d(σ/α)`, of order 1: the exact flow of a noise that does not change.
 ///
 /// ```
-/// use advect_core::{Generator, Time};
+/// use advect_core::{Generator, Time, field_fn};
 /// use advect_paths::{Prediction, schedule::DiscreteDiffusion};
 /// use advect_samplers::grid::Respaced;
 /// use advect_samplers::rule::{Ddim, Rule};
@@ -21,7 +21,7 @@ use crate::{Leg, Run};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// // A network that always sees the same noise: one step is as good as many.
-/// let net = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 0.5)?);
+/// let net = field_fn(|_, x| Ok(x.affine(0.0, 0.5)?));
 /// let schedule = DiscreteDiffusion::default();
 /// let model = Model::new(&net, Prediction::Noise, &schedule);
 /// let x = Tensor::new(&[[0.7f64]], &Device::Cpu)?;

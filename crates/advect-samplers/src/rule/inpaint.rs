@@ -21,14 +21,14 @@ use crate::{Leg, Level, Run};
 /// order extrapolate between levels at which the known part has different noise: with few steps, a rule without memory is better here.
 ///
 /// ```
-/// use advect_core::{Generator, Time};
+/// use advect_core::{Generator, Time, field_fn};
 /// use advect_paths::{Prediction, schedule::Cosine};
 /// use advect_samplers::grid::UniformLogSnr;
 /// use advect_samplers::rule::{Ancestral, Inpaint, Rule};
 /// use advect_samplers::{Model, Sampler};
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// let net = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 0.5)?);
+/// let net = field_fn(|_, x| Ok(x.affine(0.0, 0.5)?));
 /// let model = Model::new(&net, Prediction::Data, &Cosine);
 /// // The left half of an image is known; the mask serves all samples and channels.
 /// let image = Tensor::full(-1f32, (1, 1, 2, 2), &Device::Cpu)?;

@@ -8,7 +8,7 @@
 //! | [`DpmSolver`] | DPM-Solver++ multistep of order 1, 2 or 3, or its SDE | 1 |
 //! | [`UniPc`] | UniPC of order 1, 2 or 3 | 1 |
 //! | [`Plms`] | pseudo linear multistep (PNDM) | 1, and 2 in the first step |
-//! | [`ReverseSde`] | the reverse-time SDE with any diffusion strength | 1 or 2 |
+//! | [`ReverseSde`] | the reverse-time SDE with any diffusion coefficient | 1 or 2 |
 //! | [`AnnealedLangevin`] | Langevin steps at each level (NCSN) | as many |
 //! | [`PredictorCorrector`] | another rule, and Langevin steps after it | the rule's, and as many |
 //! | [`Inpaint`] | another rule, with a part of the data that is known | the rule's, as often as it is made again |
@@ -47,7 +47,7 @@ pub use uni_pc::{UniPc, UniPcMemory};
 /// How one step is made. A rule of one's own is one impl:
 ///
 /// ```
-/// use advect_core::{Generator, Result, Time};
+/// use advect_core::{Generator, Result, Time, field_fn};
 /// use advect_paths::{Prediction, schedule::CondOt};
 /// use advect_samplers::grid::UniformTime;
 /// use advect_samplers::rule::Rule;
@@ -66,7 +66,7 @@ pub use uni_pc::{UniPc, UniPcMemory};
 /// }
 ///
 /// # fn main() -> Result<()> {
-/// let net = |_: &Time, x: &Tensor| Ok(x.affine(0.0, 2.0)?);
+/// let net = field_fn(|_, x| Ok(x.affine(0.0, 2.0)?));
 /// let schedule = CondOt::default();
 /// let model = Model::new(&net, Prediction::Data, &schedule);
 /// let noise = Tensor::new(&[[0.3f64]], &Device::Cpu)?;

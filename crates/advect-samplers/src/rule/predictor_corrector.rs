@@ -21,7 +21,7 @@ use crate::{Leg, Level, Run};
 /// ```
 /// use advect_samplers::grid::UniformTime;
 /// use advect_samplers::rule::{PredictorCorrector, ReverseSde, Rule};
-/// use advect_samplers::strength::ForwardDiffusion;
+/// use advect_samplers::diffusion::ForwardDiffusion;
 /// # fn main() -> advect_core::Result<()> {
 /// let predictor = ReverseSde::new(ForwardDiffusion::new(1.0)?);
 /// let sampler = PredictorCorrector::new(predictor, 1, 0.16)?.on(UniformTime::within(1000, 0.0, 1.0 - 1e-3)?);

@@ -1,7 +1,7 @@
-//! The reverse-time SDE with any diffusion strength (Song et al. 2021a, eq. 6; Albergo, Boffi and Vanden-Eijnden 2023; Ma et
+//! The reverse-time SDE with any diffusion coefficient (Song et al. 2021a, eq. 6; Albergo, Boffi and Vanden-Eijnden 2023; Ma et
 //! al., SiT, 2024).
 
-use advect_core::{Error, Field, Result, Time};
+use advect_core::{Error, Field, Result, Time, field_fn};
 use advect_ops::combine;
 use advect_paths::Prediction;
 use advect_solvers::sde::{Additive, BrownianPath, EulerMaruyama, Sra1, StratonovichHeun};
@@ -9,7 +9,7 @@ use advect_solvers::{Interval, stepper::Stepper};
 use candle_core::Tensor;
 
 use super::Rule;
-use crate::strength::{ForwardDiffusion, Strength};
+use crate::diffusion::{DiffusionCoefficient, ForwardDiffusion};
 use crate::{Leg, Run};
 
 /// The method of a step of an SDE with additive noise.
@@ -36,7 +36,7 @@ pub enum SdeMethod {
 /// use advect_paths::{Prediction, schedule::CondOt};
 /// use advect_samplers::grid::UniformTime;
 /// use advect_samplers::rule::{ReverseSde, Rule};
-/// use advect_samplers::strength::NoiseLevel;
+/// use advect_samplers::diffusion::NoiseLevel;
 /// use advect_samplers::{LastStep, Model, Sampler};
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
@@ -53,15 +53,15 @@ pub enum SdeMethod {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReverseSde<W = ForwardDiffusion> {
-    strength: W,
+    diffusion: W,
     method: SdeMethod,
 }
 
-impl<W: Strength> ReverseSde<W> {
-    /// With a diffusion strength, and Euler and Maruyama's method.
-    pub fn new(strength: W) -> Self {
+impl<W: DiffusionCoefficient> ReverseSde<W> {
+    /// With a diffusion coefficient, and Euler and Maruyama's method.
+    pub fn new(diffusion: W) -> Self {
         ReverseSde {
-            strength,
+            diffusion,
             method: SdeMethod::default(),
         }
     }
@@ -73,13 +73,13 @@ impl<W: Strength> ReverseSde<W> {
 
     /// w², checked.
     fn squared(&self, run: &Run<'_>, t: f64) -> Result<f64> {
-        let squared = self.strength.squared(run.model().schedule(), t);
+        let squared = self.diffusion.squared(run.model().schedule(), t);
         match squared >= 0.0 && squared.is_finite() {
             true => Ok(squared),
             false => {
                 let accepted = "one that is finite and not negative at every step";
                 let given = format!("w² = {squared} at t = {t}");
-                Err(Error::range("strength", given, accepted))
+                Err(Error::range("diffusion", given, accepted))
             }
         }
     }
@@ -89,7 +89,7 @@ impl<W: Strength> ReverseSde<W> {
         let model = run.model();
         let squared = self.squared(run, t)?;
         let estimate = run.evaluate(t, x)?;
-        let factors = |to| model.prediction.factors(to, model.schedule, t);
+        let factors = |to| model.prediction().factors(to, model.schedule(), t);
         let [mut of_x, mut of_value] = factors(Prediction::Velocity)?;
         if squared != 0.0 {
             let score = factors(Prediction::Score)?;
@@ -100,7 +100,7 @@ impl<W: Strength> ReverseSde<W> {
     }
 }
 
-impl<W: Strength> Rule for ReverseSde<W> {
+impl<W: DiffusionCoefficient> Rule for ReverseSde<W> {
     type Memory = ();
 
     fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
@@ -120,12 +120,12 @@ impl<W: Strength> Rule for ReverseSde<W> {
         let (key, first) = run.noise_key();
         let path = BrownianPath::new(key, x, start, end)?.by_sample(first);
         let run = &*run;
-        let drift = |t: &Time, x: &Tensor| match t {
+        let drift = field_fn(|t, x| match t {
             Time::Shared(t) => self.drift(run, *t, x),
             Time::PerSample(_) => Err(Error::range("t", "one per sample", "one for all")),
-        };
+        });
         let schedule = run.model().schedule();
-        let noise = Additive(|t: f64| self.strength.squared(schedule, t).sqrt());
+        let noise = Additive(|t: f64| self.diffusion.squared(schedule, t).sqrt());
         let interval = Interval::Shared { start, end };
         let field: &dyn Field = &drift;
         let step = match self.method {

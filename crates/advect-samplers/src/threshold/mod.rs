@@ -8,7 +8,7 @@
 mod dynamic_threshold;
 mod static_threshold;
 
-use advect_core::{Field, Result, Time, check};
+use advect_core::{Field, Result, Time, check, forward_to};
 use candle_core::Tensor;
 
 pub use dynamic_threshold::DynamicThreshold;
@@ -23,23 +23,15 @@ pub trait Threshold {
     fn apply(&self, data: &Tensor) -> Result<Tensor>;
 }
 
-impl<T: Threshold + ?Sized> Threshold for &T {
-    fn apply(&self, data: &Tensor) -> Result<Tensor> {
-        (**self).apply(data)
-    }
-}
-
-impl<T: Threshold + ?Sized> Threshold for Box<T> {
-    fn apply(&self, data: &Tensor) -> Result<Tensor> {
-        (**self).apply(data)
-    }
-}
+forward_to!([] Threshold {
+    fn apply(&self, data: &Tensor) -> Result<Tensor>;
+});
 
 /// A field of [`Prediction::Data`](advect_paths::Prediction::Data) under a [`Threshold`]: of the same prediction. Noise and
 /// velocity then follow from the bounded data.
 ///
 /// ```
-/// use advect_core::{Field, Generator, Time};
+/// use advect_core::{Field, Generator, Time, field_fn};
 /// use advect_paths::{Prediction, schedule::Cosine};
 /// use advect_samplers::grid::UniformTime;
 /// use advect_samplers::rule::{Ddim, Rule};
@@ -48,7 +40,7 @@ impl<T: Threshold + ?Sized> Threshold for Box<T> {
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// // A network that predicts v, and goes too far.
-/// let net = |t: &Time, x: &Tensor| Ok((x - 9.0)?);
+/// let net = field_fn(|t, x| Ok((x - 9.0)?));
 /// let denoiser = Prediction::V.field(&net, Prediction::Data, &Cosine);
 /// let bounded = Thresholded::new(&denoiser, StaticThreshold::new(1.0)?);
 /// let model = Model::new(&bounded, Prediction::Data, &Cosine);
@@ -58,15 +50,15 @@ impl<T: Threshold + ?Sized> Threshold for Box<T> {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy)]
-pub struct Thresholded<'a, F: ?Sized, T> {
-    denoiser: &'a F,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thresholded<F, T> {
+    denoiser: F,
     threshold: T,
 }
 
-impl<'a, F: Field + ?Sized, T: Threshold> Thresholded<'a, F, T> {
+impl<F: Field, T: Threshold> Thresholded<F, T> {
     /// A denoiser under a threshold.
-    pub fn new(denoiser: &'a F, threshold: T) -> Self {
+    pub fn new(denoiser: F, threshold: T) -> Self {
         Thresholded {
             denoiser,
             threshold,
@@ -74,7 +66,7 @@ impl<'a, F: Field + ?Sized, T: Threshold> Thresholded<'a, F, T> {
     }
 }
 
-impl<F: Field + ?Sized, T: Threshold> Field for Thresholded<'_, F, T> {
+impl<F: Field, T: Threshold> Field for Thresholded<F, T> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         check::float("x", x)?;
         let data = self.denoiser.at(t, x)?;

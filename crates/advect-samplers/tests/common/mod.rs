@@ -6,7 +6,7 @@ use advect_paths::closed_form::{Covariance, GaussianMixture};
 use advect_paths::schedule::{
     CondOt, Cosine, Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
 };
-use advect_samplers::{Level, Model, Run, Sampler};
+use advect_samplers::{AnyModel, Level, Run, Sampler};
 use candle_core::{DType, Device, Tensor};
 
 pub const CPU: Device = Device::Cpu;
@@ -49,10 +49,10 @@ pub fn states(law: &GaussianMixture, level: &Level, count: usize, seed: u64) -> 
 /// Takes a state of the path from the start of a sampler to its end.
 pub fn from_state(
     sampler: &dyn Sampler,
-    model: &Model<'_>,
+    model: &dyn AnyModel,
     x: &Tensor,
     seed: u64,
 ) -> Result<Tensor> {
     let key = Generator::from_seed(seed).split();
-    sampler.run(&mut Run::new(*model, key), x)
+    sampler.run(&mut Run::new(model, key), x)
 }

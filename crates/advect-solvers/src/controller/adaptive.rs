@@ -28,11 +28,11 @@ use crate::{Interval, Samples, State, Status};
 /// three terms from Söderlind (Digital filters in adaptive time-stepping, ACM Trans. Math. Softw. 29, 2003).
 ///
 /// ```
-/// use advect_core::Time;
+/// use advect_core::{Time, field_fn};
 /// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// let growth = |_: &Time, x: &Tensor| Ok(x.clone());
+/// let growth = field_fn(|_, x| Ok(x.clone()));
 /// let x = Tensor::new(&[1.0f64], &Device::Cpu)?;
 /// for adaptive in [Adaptive::new(1e-9, 1e-9)?, Adaptive::new(1e-9, 1e-9)?.gains(0.3, 0.4, 0.0)?] {
 ///     let end = Solver::new(Dopri5, adaptive).solve(&growth, &x, 0.0, 1.0)?.end()?;

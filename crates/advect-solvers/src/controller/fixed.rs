@@ -10,11 +10,11 @@ use crate::{State, Status};
 /// Steps of fixed size, whatever the error.
 ///
 /// ```
-/// use advect_core::Time;
+/// use advect_core::{Time, field_fn};
 /// use advect_solvers::{Solver, controller::Fixed, stepper::Euler};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// let field = |t: &Time, x: &Tensor| t.coefficient(|t| t)?.times(&x.ones_like()?);
+/// let field = field_fn(|t, x| t.coefficient(|t| t)?.times(&x.ones_like()?));
 /// let x = Tensor::new(&[0.0f64], &Device::Cpu)?;
 /// for (steps, count) in [(Fixed::steps(4)?, 4), (Fixed::size(0.3)?, 4), (Fixed::grid(&[0.1, 1.0])?, 2)] {
 ///     let solution = Solver::new(Euler, steps).solve(&field, &x, 0.0, 1.0)?;

@@ -16,7 +16,7 @@ mod hutch_plus_plus;
 mod hutchinson;
 mod transposed;
 
-use advect_core::{Jvp, Result, Time, shape};
+use advect_core::{Jvp, Result, Time, forward_to, shape};
 use candle_core::Tensor;
 
 pub use exact::Exact;
@@ -57,12 +57,9 @@ pub trait Divergence {
     fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence>;
 }
 
-/// For ways chosen at run time.
-impl<D: Divergence + ?Sized> Divergence for Box<D> {
-    fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence> {
-        (**self).at(field, t, x)
-    }
-}
+forward_to!([] Divergence {
+    fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence>;
+});
 
 /// `Σ a b` over each sample, of 16 bits in f32.
 fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {

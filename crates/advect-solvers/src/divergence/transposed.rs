@@ -17,11 +17,11 @@ use crate::detached::{check_constant, has_other_variables, undifferentiable};
 /// of their parameters are computed for nothing.
 ///
 /// ```
-/// use advect_core::{Time, Field};
+/// use advect_core::{Time, Field, field_fn};
 /// use advect_solvers::divergence::{Divergence, Exact, Transposed};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// let square = |_: &Time, x: &Tensor| Ok(x.sqr()?);
+/// let square = field_fn(|_, x| Ok(x.sqr()?));
 /// let x = Tensor::new(&[[3.0f64, 5.0]], &Device::Cpu)?;
 /// let found = Exact::default().at(&Transposed::new(&square), &Time::Shared(0.0), &x)?;
 /// assert_eq!(found.divergence.to_vec1::<f64>()?, [2.0 * 3.0 + 2.0 * 5.0]);
@@ -29,16 +29,16 @@ use crate::detached::{check_constant, has_other_variables, undifferentiable};
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy)]
-pub struct Transposed<'a, F: ?Sized>(&'a F);
+pub struct Transposed<F>(F);
 
-impl<'a, F: Field + ?Sized> Transposed<'a, F> {
+impl<F: Field> Transposed<F> {
     /// The field with its Jacobian transposed.
-    pub fn new(field: &'a F) -> Self {
+    pub fn new(field: F) -> Self {
         Transposed(field)
     }
 }
 
-impl<F: Field + ?Sized> Field for Transposed<'_, F> {
+impl<F: Field> Field for Transposed<F> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.0.at(t, x)
     }
@@ -48,7 +48,7 @@ impl<F: Field + ?Sized> Field for Transposed<'_, F> {
     }
 }
 
-impl<F: Field + ?Sized> Jvp for Transposed<'_, F> {
+impl<F: Field> Jvp for Transposed<F> {
     /// The value, and the transposed Jacobian times `dx`; `dt` is 0.
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         if dt != 0.0 {

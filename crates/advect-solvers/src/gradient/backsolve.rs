@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use advect_core::{Coefficient, Field, Result, Time};
+use advect_core::{Coefficient, Field, Result, Time, field_fn, system_fn};
 use advect_ops::{ScaledError, with_gradient, without_graph};
 use candle_core::Tensor;
 
@@ -89,7 +89,7 @@ where
     ) -> Result<Solution> {
         check_times(times)?;
         check_parameters(parameters)?;
-        let plain = |t: &Time, x: &Tensor| Ok(field.at(t, x)?.detach());
+        let plain = field_fn(|t, x| Ok(field.at(t, x)?.detach()));
         let solver = self.solver.clone().save(Save::At(times.to_vec()));
         let (start, end) = (times[0], times[times.len() - 1]);
         let x0_alone = x0.detach();
@@ -146,7 +146,7 @@ impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk
         let mut statistics = Statistics::default();
         let traced = Traced::new(&*self.field);
         let reached = RefCell::new(vec![false; self.parameters.len()]);
-        let field = |t: &Time, state: &Augmented| {
+        let field = system_fn(|t: &Time, state: &Augmented| {
             let value = |x: &Tensor| traced.at(t, x);
             let pulled = pull_back(value, &state.x, &state.adjoint, &self.parameters)?;
             traced.settle()?;
@@ -167,7 +167,7 @@ impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk
                 gradients: of_parameters?,
                 measured: state.measured,
             })
-        };
+        });
         for k in (0..self.times.len()).rev() {
             adjoint = (adjoint + gradients.get(k)?)?;
             let Some(before) = k.checked_sub(1) else {

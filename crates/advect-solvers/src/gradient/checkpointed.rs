@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use advect_core::{Error, Field, Result, Time, check};
+use advect_core::{Error, Field, Result, check, field_fn};
 use advect_ops::{with_gradient, without_graph};
 use candle_core::Tensor;
 
@@ -63,7 +63,7 @@ where
     ) -> Result<Solution> {
         check_times(times)?;
         check_parameters(parameters)?;
-        let plain = |t: &Time, x: &Tensor| Ok(field.at(t, x)?.detach());
+        let plain = field_fn(|t, x| Ok(field.at(t, x)?.detach()));
         if self.solver.controller.oversteps() {
             let accepted = "one whose steps end at the end";
             return Err(Error::range("controller", "one that oversteps", accepted));
@@ -150,7 +150,7 @@ impl<F: Field + ?Sized, S: Stepper> Walk<F, S> {
                 statistics.accepted += 1;
                 let (start, end) = self.steps[at];
                 let interval = Interval::Shared { start, end };
-                let field = |t: &Time, x: &Tensor| Ok(self.field.at(t, x)?.detach());
+                let field = field_fn(|t, x| Ok(self.field.at(t, x)?.detach()));
                 let next = without_graph(|| self.stepper.advance(&field, &interval, x))?;
                 Ok(next.detach())
             })?;

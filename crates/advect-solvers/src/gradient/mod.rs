@@ -24,7 +24,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use advect_core::Time;
+//! use advect_core::{Time, field_fn};
 //! use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
 //! use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
 //! use candle_core::{Device, Tensor, Var};
@@ -35,7 +35,7 @@
 //! let x0 = Var::new(&[[2f64]], &Device::Cpu)?;
 //! let field = {
 //!     let rate = rate.as_tensor().clone();
-//!     Arc::new(move |_: &Time, x: &Tensor| Ok(x.broadcast_mul(&rate)?.neg()?))
+//!     Arc::new(field_fn(move |_, x| Ok(x.broadcast_mul(&rate)?.neg()?)))
 //! };
 //!
 //! let solver = Solver::new(Dopri5, Adaptive::new(1e-10, 1e-10)?);

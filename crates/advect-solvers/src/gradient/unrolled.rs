@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use advect_core::{Error, Field, Result, Time, check};
+use advect_core::{Error, Field, Result, check, field_fn};
 use candle_core::Tensor;
 
 use super::{Gradient, check_times};
@@ -59,7 +59,7 @@ impl<S: Stepper + Clone, C: Controller<S> + Clone> Gradient for Unrolled<S, C> {
         let count = Cell::new(0);
         // The first evaluation that took the value out of the graph.
         let detached = RefCell::new(None);
-        let limited = |t: &Time, x: &Tensor| {
+        let limited = field_fn(|t, x| {
             count.set(count.get() + 1);
             if count.get() > self.max_evaluations {
                 let accepted = format!(
@@ -74,7 +74,7 @@ impl<S: Stepper + Clone, C: Controller<S> + Clone> Gradient for Unrolled<S, C> {
                 detached.get_or_insert_with(|| (t.clone(), x.detach(), value.clone()));
             }
             Ok(value)
-        };
+        });
         let solver = self.solver.clone().save(Save::At(times.to_vec()));
         let solution = solver.solve(&limited, x0, times[0], times[times.len() - 1])?;
         // Without a graph nobody asks for derivatives.

@@ -17,14 +17,14 @@
 //! Backwards in time Itô's sense is that of the direction of integration: the noise is taken where each step starts.
 //!
 //! ```
-//! use advect_core::{Key, Time};
+//! use advect_core::{Key, Time, field_fn};
 //! use advect_solvers::sde::{BrownianPath, Diagonal, EulerMaruyama};
 //! use advect_solvers::{Solver, controller::Fixed};
 //! use candle_core::{DType, Device, Tensor};
 //! # fn main() -> advect_core::Result<()> {
 //! // An Ornstein–Uhlenbeck process, dx = −x dt + 0.5 dW.
-//! let drift = |_: &Time, x: &Tensor| Ok(x.neg()?);
-//! let noise = Diagonal(|_: &Time, x: &Tensor| Ok(x.ones_like()?.affine(0.5, 0.0)?));
+//! let drift = field_fn(|_, x| Ok(x.neg()?));
+//! let noise = Diagonal(field_fn(|_, x| Ok(x.ones_like()?.affine(0.5, 0.0)?)));
 //! let x0 = Tensor::zeros((1000, 1), DType::F64, &Device::Cpu)?;
 //! let path = BrownianPath::new(Key::from_seed(0), &x0, 0.0, 5.0)?.cells(200)?;
 //! let solver = Solver::new(EulerMaruyama::new(noise, path), Fixed::steps(200)?);

@@ -20,16 +20,16 @@ use advect_ops::ScaledError;
 /// A pair is a state if both parts are, so that several tensors are one problem with one step size:
 ///
 /// ```
-/// use advect_core::Time;
+/// use advect_core::{Time, system_fn};
 /// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// // A point on a circle, and the length of its way.
-/// let field = |_: &Time, (x, _): &(Tensor, Tensor)| {
+/// let field = system_fn(|_: &Time, (x, _): &(Tensor, Tensor)| {
 ///     let v = Tensor::cat(&[x.narrow(1, 1, 1)?.neg()?, x.narrow(1, 0, 1)?], 1)?;
 ///     let speed = v.sqr()?.sum(1)?.sqrt()?;
 ///     Ok((v, speed))
-/// };
+/// });
 /// let x = Tensor::new(&[[1f64, 0.0], [0.0, 3.0]], &Device::Cpu)?;
 /// let start = (x, Tensor::new(&[0f64, 0.0], &Device::Cpu)?);
 /// let solver = Solver::new(Dopri5, Adaptive::new(1e-9, 1e-9)?);

@@ -10,7 +10,7 @@ use crate::{Interval, State, Tableau};
 ///
 /// ```
 /// use advect_solvers::{Solver, Tableau, controller::Fixed, stepper::RungeKutta};
-/// use advect_core::Time;
+/// use advect_core::{Time, field_fn};
 /// use candle_core::{Device, Tensor};
 ///
 /// /// Kutta's method of order 3.
@@ -25,7 +25,7 @@ use crate::{Interval, State, Tableau};
 /// }
 ///
 /// # fn main() -> advect_core::Result<()> {
-/// let growth = |_: &Time, x: &Tensor| Ok(x.clone());
+/// let growth = field_fn(|_, x| Ok(x.clone()));
 /// let x = Tensor::new(&[1.0f64], &Device::Cpu)?;
 /// let end = Solver::new(Kutta3, Fixed::steps(1)?).solve(&growth, &x, 0.0, 1.0)?.end()?;
 /// assert!((end.to_vec1::<f64>()?[0] - 8.0 / 3.0).abs() < 1e-15); // 1 + h + h²/2 + h³/6

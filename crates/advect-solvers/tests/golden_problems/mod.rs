@@ -1,23 +1,23 @@
 //! The problems that other implementations solved.
 
-use advect_core::{Field, Result, Time};
+use advect_core::{Field, Result, field_fn};
 use candle_core::{Device, Tensor};
 use serde_json::Value;
 
 /// Two-dimensional problems are given as `f(x, y)`, on a state of shape (1, 2).
 fn planar(f: fn(f64, f64) -> [f64; 2]) -> impl Field {
-    move |_: &Time, x: &Tensor| -> Result<Tensor> {
+    field_fn(move |_, x| -> Result<Tensor> {
         let v = x.flatten_all()?.to_vec1::<f64>()?;
         Ok(Tensor::new(&[f(v[0], v[1])], x.device())?)
-    }
+    })
 }
 
 /// The right-hand side of a row's equation.
 pub(crate) fn problem(row: &Value) -> Box<dyn Field> {
     match text(row, "problem") {
-        "decay" | "backward_decay" => Box::new(|_: &Time, x: &Tensor| Ok(x.neg()?)),
+        "decay" | "backward_decay" => Box::new(field_fn(|_, x| Ok(x.neg()?))),
         "rotation" => Box::new(planar(|x, y| [2.0 * y, -2.0 * x])),
-        "forced" => Box::new(|t: &Time, x: &Tensor| t.coefficient(f64::cos)?.times(x)),
+        "forced" => Box::new(field_fn(|t, x| t.coefficient(f64::cos)?.times(x))),
         "lotka_volterra" => Box::new(planar(|a, b| [1.5 * a - a * b, -3.0 * b + a * b])),
         "van_der_pol" => Box::new(planar(|x, v| [v, 5.0 * (1.0 - x * x) * v - x])),
         other => panic!("unknown problem {other}"),

@@ -4,17 +4,19 @@
 //! | --- | --- |
 //! | [`Warmup`] | `(1 + n) / (10 + n)` at step n, at most a given one |
 //! | any `f64` | itself |
-//! | any `Fn(usize) -> f64` | its value |
+//! | [`decay_fn`] | a closure on the step |
 
 mod warmup;
+
+use advect_core::{FromFn, forward_to};
 
 pub use warmup::Warmup;
 
 /// The decay of an average at each step, counted from 0.
 ///
 /// ```
-/// use advect_train::decay::Decay;
-/// let late = |step: usize| if step < 1000 { 0.0 } else { 0.999 }; // begins after 1000 steps
+/// use advect_train::decay::{Decay, decay_fn};
+/// let late = decay_fn(|step| if step < 1000 { 0.0 } else { 0.999 }); // begins after 1000 steps
 /// assert_eq!((late.at(999), late.at(1000)), (0.0, 0.999));
 /// assert_eq!(0.99f64.at(7), 0.99);
 /// ```
@@ -29,8 +31,17 @@ impl Decay for f64 {
     }
 }
 
-impl<F: Fn(usize) -> f64> Decay for F {
+forward_to!([] Decay {
+    fn at(&self, step: usize) -> f64;
+});
+
+impl<F: Fn(usize) -> f64> Decay for FromFn<F> {
     fn at(&self, step: usize) -> f64 {
-        self(step)
+        (self.0)(step)
     }
+}
+
+/// Makes a [`Decay`] of a closure on the number of the step.
+pub fn decay_fn<F: Fn(usize) -> f64>(f: F) -> FromFn<F> {
+    FromFn(f)
 }

@@ -3,18 +3,22 @@
 //! | schedule | rate |
 //! | --- | --- |
 //! | [`WarmupCosine`] | rises linearly, then falls along half a cosine |
-//! | any `Fn(usize) -> f64` | itself; a constant is `\|_\| 1e-3` |
+//! | any `f64` | itself |
+//! | [`learning_rate_fn`] | a closure on the step |
 
 mod warmup_cosine;
+
+use advect_core::{FromFn, forward_to};
 
 pub use warmup_cosine::WarmupCosine;
 
 /// The learning rate of each step, counted from 0.
 ///
 /// ```
-/// use advect_train::learning_rate::LearningRate;
-/// let halved = |step: usize| 1e-3 * 0.5f64.powi((step / 1000) as i32);
+/// use advect_train::learning_rate::{LearningRate, learning_rate_fn};
+/// let halved = learning_rate_fn(|step| 1e-3 * 0.5f64.powi((step / 1000) as i32));
 /// assert_eq!(halved.at(1500), 5e-4);
+/// assert_eq!((1e-3).at(1500), 1e-3);
 /// assert_eq!(halved.end(), None);
 /// ```
 pub trait LearningRate {
@@ -28,8 +32,24 @@ pub trait LearningRate {
     }
 }
 
-impl<F: Fn(usize) -> f64> LearningRate for F {
-    fn at(&self, step: usize) -> f64 {
-        self(step)
+forward_to!([] LearningRate {
+    fn at(&self, step: usize) -> f64;
+    fn end(&self) -> Option<usize>;
+});
+
+impl LearningRate for f64 {
+    fn at(&self, _: usize) -> f64 {
+        *self
     }
+}
+
+impl<F: Fn(usize) -> f64> LearningRate for FromFn<F> {
+    fn at(&self, step: usize) -> f64 {
+        (self.0)(step)
+    }
+}
+
+/// Makes a [`LearningRate`] of a closure on the number of the step.
+pub fn learning_rate_fn<F: Fn(usize) -> f64>(f: F) -> FromFn<F> {
+    FromFn(f)
 }

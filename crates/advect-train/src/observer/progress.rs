@@ -1,11 +1,12 @@
 //! A progress bar, and lines where there is no terminal.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use advect_core::{Observer, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Observer;
 use crate::StepReport;
 use crate::trainer::roles::list;
 
@@ -124,8 +125,8 @@ impl Progress {
     }
 }
 
-impl Observer for Progress {
-    fn observe(&mut self, report: &StepReport) {
+impl Observer<StepReport> for Progress {
+    fn observe(&mut self, report: &StepReport) -> Result<ControlFlow<()>> {
         let smooth = self
             .loss
             .map_or(report.loss, |old| old + 0.02 * (report.loss - old));
@@ -155,7 +156,7 @@ impl Observer for Progress {
                     let _ = writeln!(writer, "{title}  {note}");
                 }
                 if report.step != self.until && now.duration_since(*last) < *every {
-                    return;
+                    return Ok(ControlFlow::Continue(()));
                 }
                 *last = now;
                 let each = now.duration_since(start).as_secs_f64()
@@ -171,6 +172,7 @@ impl Observer for Progress {
                 let _ = writer.flush();
             }
         }
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -232,7 +234,7 @@ mod tests {
         let log = Log::default();
         let mut progress = Progress::lines(4, "run", log.clone()).every(every);
         for report in reports {
-            progress.observe(report);
+            assert!(progress.observe(report).unwrap().is_continue());
         }
         log.lines()
     }

@@ -7,7 +7,7 @@ mod step_report;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use advect_core::{Error, Generator, Result, check};
+use advect_core::{Error, Generator, Observer, Result, check};
 use advect_models::{ParameterStore, Stateful};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
@@ -17,7 +17,6 @@ use crate::clip::{gradient_norm, scale_gradients};
 use crate::decay::Decay;
 use crate::ema::named;
 use crate::learning_rate::LearningRate;
-use crate::observer::Observer;
 use crate::{AdamW, Ema, StatefulOptimizer};
 use roles::{Role, Roles};
 pub use step_report::StepReport;
@@ -250,7 +249,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     }
 
     /// Makes steps until `until` are made in all, each on the loss of `loss(step, rng)`, and tells
-    /// `observer` of each.
+    /// `observer` of each, which may stop the run.
     ///
     /// # Errors
     /// Those of `loss`, and as [`Trainer::update`].
@@ -258,11 +257,13 @@ impl<O: StatefulOptimizer> Trainer<O> {
         &mut self,
         until: usize,
         mut loss: impl FnMut(usize, &mut Generator) -> Result<Tensor>,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<StepReport>,
     ) -> Result<()> {
         while self.step < until {
             let loss = loss(self.step, &mut self.rng)?;
-            observer.observe(&self.update(&loss)?);
+            if observer.observe(&self.update(&loss)?)?.is_break() {
+                break;
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ fn share(_: &Time, x: &Tensor) -> Result<Tensor> {
 }
 
 fn samples(sampler: impl Sampler, schedule: &dyn Schedule) -> Vec<f64> {
-    let model = Model::new(&share, Prediction::Data, schedule);
+    let model = Model::new(field_fn(share), Prediction::Data, schedule);
     let source = Source::new(Key::from_seed(7), &[1], DType::F64, &CPU).unwrap();
     elements(&source.sample(&sampler, &model, 5..7).unwrap())
 }

@@ -24,7 +24,7 @@ fn end<S: Stepper, C: Controller<S>>(stepper: S, controller: C) -> Vec<f64> {
     let solver = Solver::new(stepper, controller);
     elements(
         &solver
-            .solve(&riccati, &start(), 0.0, 1.0)
+            .solve(&field_fn(riccati), &start(), 0.0, 1.0)
             .unwrap()
             .end()
             .unwrap(),
@@ -98,10 +98,10 @@ fn adaptive_steps() {
     let adaptive = || Adaptive::new(1e-4, 1e-6).unwrap();
     let pid = adaptive().gains(0.4, 0.3, 0.1).unwrap();
     let each = Solver::new(Dopri5, adaptive())
-        .solve_each(&riccati, &start(), 0.0, 1.0)
+        .solve_each(&field_fn(riccati), &start(), 0.0, 1.0)
         .unwrap();
     let back = Solver::new(Dopri5, adaptive())
-        .solve(&riccati, &start(), 1.0, 0.5)
+        .solve(&field_fn(riccati), &start(), 1.0, 0.5)
         .unwrap();
     check(&[
         (
@@ -146,7 +146,7 @@ fn adaptive_steps() {
 fn stochastic_steps() {
     let x0 = start();
     let path = || BrownianPath::new(Key::from_seed(7), &x0, 0.0, 1.0).unwrap();
-    let half = |_: &Time, x: &Tensor| Ok(x.affine(0.5, 0.1)?);
+    let half = field_fn(|_, x| Ok(x.affine(0.5, 0.1)?));
     let constant = |t: f64| 0.5 + t;
     let steps = || Fixed::steps(3).unwrap();
     let (ito, stratonovich) = (Sense::Ito, Sense::Stratonovich);

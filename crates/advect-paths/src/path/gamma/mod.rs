@@ -14,6 +14,8 @@ mod contract;
 mod parabola;
 mod sine_squared;
 
+use advect_core::forward_to;
+
 pub use brownian_bridge::BrownianBridge;
 pub use constant::Constant;
 pub use parabola::Parabola;
@@ -39,16 +41,7 @@ pub trait Gamma {
     fn d_gamma(&self, t: f64) -> f64;
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<G: Gamma + ?Sized> Gamma for $pointer {
-            fn gamma(&self, t: f64) -> f64 {
-                (**self).gamma(t)
-            }
-            fn d_gamma(&self, t: f64) -> f64 {
-                (**self).d_gamma(t)
-            }
-        }
-    )*};
-}
-forward!(&G, Box<G>);
+forward_to!([] Gamma {
+    fn gamma(&self, t: f64) -> f64;
+    fn d_gamma(&self, t: f64) -> f64;
+});

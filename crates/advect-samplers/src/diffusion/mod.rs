@@ -1,31 +1,40 @@
 //! How much noise a reverse SDE has: its diffusion coefficient squared, w²(t).
 //!
-//! | strength | w²(t) |
+//! | coefficient | w²(t) |
 //! | --- | --- |
 //! | [`ForwardDiffusion`] | `c g²`, of the forward process: the reverse SDE of score models for c = 1, the flow for c = 0 |
 //! | [`NoiseLevel`] | `c σ`: finite everywhere on paths from pure noise (a choice of SiT's) |
-//! | any `Fn(f64) -> f64` | of one's own |
+//! | [`diffusion_fn`] | a closure on time |
 
-use advect_core::{Result, check};
+use advect_core::{FromFn, Result, check, forward_to};
 use advect_paths::schedule::Schedule;
 
 /// The square of a reverse SDE's diffusion coefficient.
-pub trait Strength {
+pub trait DiffusionCoefficient {
     /// w²(t), not negative.
     fn squared(&self, schedule: &dyn Schedule, t: f64) -> f64;
 }
 
-impl<F: Fn(f64) -> f64> Strength for F {
+forward_to!([] DiffusionCoefficient {
+    fn squared(&self, schedule: &dyn Schedule, t: f64) -> f64;
+});
+
+impl<F: Fn(f64) -> f64> DiffusionCoefficient for FromFn<F> {
     fn squared(&self, _: &dyn Schedule, t: f64) -> f64 {
-        self(t)
+        (self.0)(t)
     }
+}
+
+/// Makes a [`DiffusionCoefficient`] of a closure that gives w²(t).
+pub fn diffusion_fn<F: Fn(f64) -> f64>(f: F) -> FromFn<F> {
+    FromFn(f)
 }
 
 /// `c g²`, a multiple of the forward process's own (Song et al. 2021a, eq. 6). Infinite where α = 0.
 ///
 /// ```
 /// use advect_paths::schedule::{Schedule, VariancePreserving};
-/// use advect_samplers::strength::{ForwardDiffusion, Strength};
+/// use advect_samplers::diffusion::{DiffusionCoefficient, ForwardDiffusion};
 /// # fn main() -> advect_core::Result<()> {
 /// let vp = VariancePreserving::default();
 /// assert_eq!(ForwardDiffusion::new(1.0)?.squared(&vp, 1.0), 0.1); // g² = β
@@ -45,7 +54,7 @@ impl ForwardDiffusion {
     }
 }
 
-impl Strength for ForwardDiffusion {
+impl DiffusionCoefficient for ForwardDiffusion {
     fn squared(&self, schedule: &dyn Schedule, t: f64) -> f64 {
         match self.0 == 0.0 {
             true => 0.0,
@@ -68,7 +77,7 @@ impl NoiseLevel {
     }
 }
 
-impl Strength for NoiseLevel {
+impl DiffusionCoefficient for NoiseLevel {
     fn squared(&self, schedule: &dyn Schedule, t: f64) -> f64 {
         self.0 * schedule.sigma(t)
     }
