@@ -13,6 +13,15 @@ pub fn mlp(store: &ParameterStore, dim: usize, width: usize) -> Result<Mlp> {
         .build(&store.builder())
 }
 
+/// The same perceptron with parameters outside of any graph.
+///
+/// # Errors
+/// Those of candle.
+pub fn frozen_mlp(dim: usize, width: usize) -> Result<Mlp> {
+    let store = store();
+    mlp(&store, dim, width)?.on(&store.frozen())
+}
+
 /// U-Nets of torchcfm's examples, by name, with a batch: that for MNIST, with attention at full resolution, as its defaults
 /// give, and that for CIFAR-10 at half width.
 pub const UNETS: [(&str, [usize; 4]); 2] = [

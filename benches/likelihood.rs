@@ -3,7 +3,7 @@
 
 use advect::prelude::*;
 use advect::solvers::divergence::{Exact, Flow, Hutchinson, Probe};
-use advect_benches::{mlp, points, store};
+use advect_benches::{frozen_mlp, points};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn log_normal(x: &Tensor) -> Result<Tensor> {
@@ -12,7 +12,7 @@ fn log_normal(x: &Tensor) -> Result<Tensor> {
 
 fn exact(c: &mut Criterion) {
     let x = points(3, 1024, 2).unwrap();
-    let flow = Flow::new(mlp(&store(), 2, 64).unwrap().frozen(), Exact);
+    let flow = Flow::new(frozen_mlp(2, 64).unwrap(), Exact);
     let solver = Solver::new(Midpoint, Fixed::steps(50).unwrap());
     c.bench_function("likelihood/midpoint50_mlp64/exact_b1024_d2", |b| {
         b.iter(|| flow.log_density(&solver, &x, log_normal).unwrap());
@@ -37,7 +37,7 @@ fn hutchinson(c: &mut Criterion) {
         ),
     ] {
         let x = points(3, batch, dim).unwrap();
-        let net = mlp(&store(), dim, width).unwrap().frozen();
+        let net = frozen_mlp(dim, width).unwrap();
         let solver = Solver::new(Midpoint, Fixed::steps(steps).unwrap());
         let mut rng = Generator::from_seed(1);
         c.bench_function(name, |b| {

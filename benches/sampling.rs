@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use advect::prelude::*;
-use advect_benches::{mlp, points, store};
+use advect_benches::{frozen_mlp, points};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn euler(c: &mut Criterion) {
-    let net = mlp(&store(), 2, 64).unwrap().frozen();
+    let net = frozen_mlp(2, 64).unwrap();
     let solver = Solver::new(Euler, Fixed::steps(100).unwrap());
     for batch in [1, 256, 4096] {
         let x = points(3, batch, 2).unwrap();
@@ -18,7 +18,7 @@ fn euler(c: &mut Criterion) {
 
 fn dopri5(c: &mut Criterion) {
     for (batch, width, dim) in [(1024, 64, 2), (1024, 512, 64)] {
-        let net = mlp(&store(), dim, width).unwrap().frozen();
+        let net = frozen_mlp(dim, width).unwrap();
         let x = points(3, batch, dim).unwrap();
         let solver = Solver::new(Dopri5, Adaptive::new(1e-5, 1e-5).unwrap());
         c.bench_function(

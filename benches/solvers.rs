@@ -3,7 +3,7 @@
 
 use advect::prelude::*;
 use advect::solvers::sde::{BrownianPath, Diagonal, EulerMaruyama};
-use advect_benches::{mlp, points, store};
+use advect_benches::{frozen_mlp, points};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// a' = 1.5 a − a b, b' = −3 b + a b.
@@ -56,7 +56,7 @@ fn overhead(c: &mut Criterion) {
 }
 
 fn stochastic(c: &mut Criterion) {
-    let net = mlp(&store(), 2, 64).unwrap().frozen();
+    let net = frozen_mlp(2, 64).unwrap();
     let x = points(3, 1024, 2).unwrap();
     let mut seed = 0;
     c.bench_function("sample/euler_maruyama100_mlp64/b1024", |b| {

@@ -48,7 +48,8 @@ fn cfm_unet(c: &mut Criterion) {
 fn forward_unet(c: &mut Criterion) {
     for (name, shape) in UNETS {
         let store = store();
-        let net = unet(&store, shape).unwrap().frozen();
+        let net = unet(&store, shape).unwrap();
+        let net = net.on(&store.frozen()).unwrap();
         let mut rng = Generator::from_seed(1);
         let x = rng.normal(&shape, DType::F32, &Device::Cpu).unwrap();
         let t = rng

@@ -1,27 +1,32 @@
 //! A multilayer perceptron as a field.
 
-use advect_core::{Conditional, ConditionalJvp, Error, Field, Jvp, Result, Time, check};
-use advect_ops::{Dual, Perceptron, Value, mlp_tangents};
-use candle_core::Tensor;
+use std::sync::Arc;
+
+use advect_core::{Error, Result, check};
+use advect_nn::{
+    Activation, ClassEmbedding, Cost, Linear, Network, NoClass, TimeEmbedding, TimeFeatures,
+    network_field,
+};
+use advect_ops::{Perceptron, Value, mlp_tangents};
+use candle_core::{Shape, Tensor};
 use candle_nn::VarBuilder;
 
-use crate::{Activation, ClassEmbedding, Cost, Linear, NoClass, TimeEmbedding};
-
 /// What an [`Mlp`] looks like; made by [`Mlp::config`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct MlpConfig {
     dim: usize,
+    outputs: Option<usize>,
     hidden: Vec<usize>,
     activation: Activation,
-    time: TimeEmbedding,
+    time: Arc<dyn TimeFeatures>,
     classes: usize,
 }
 
-/// A multilayer perceptron on `(t, x)`: a [`Field`] on states of `dim` numbers a sample, and, if it was
-/// given classes, a [`Conditional`] one on class labels.
+/// A multilayer perceptron on `(t, x)`: a [`Field`](advect_core::Field) on states of `dim` numbers a sample, and, if it was
+/// given classes, a [`Conditional`](advect_core::Conditional) one on class labels.
 ///
 /// The features of time and class are appended to the state. Label `classes` is the one that means
-/// "none"; evaluation as a plain [`Field`] uses it.
+/// "none"; evaluation as a plain field uses it.
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Key, Time};
@@ -60,9 +65,30 @@ impl MlpConfig {
         self
     }
 
-    /// How the network is told the time; [`TimeEmbedding::Identity`] unless set.
-    pub fn time(mut self, time: TimeEmbedding) -> Self {
-        self.time = time;
+    /// How the network is told the time: a [`TimeEmbedding`], or features of your own; [`TimeEmbedding::Identity`] unless set.
+    pub fn time(mut self, time: impl TimeFeatures + 'static) -> Self {
+        self.time = Arc::new(time);
+        self
+    }
+
+    /// Makes the output `(batch, outputs)`, whatever the shape of the state: of a critic, a potential, an encoder. Unless set, it is
+    /// shaped like the state, and the network is a field.
+    ///
+    /// ```
+    /// use advect_core::{Key, Time};
+    /// use advect_models::Mlp;
+    /// use advect_nn::{Network, ParameterStore, TimeEmbedding};
+    /// use candle_core::{DType, Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    /// let critic = Mlp::config(64).outputs(1).time(TimeEmbedding::None).build(&store.builder())?;
+    /// let x = Tensor::zeros((3, 1, 8, 8), DType::F32, &Device::Cpu)?;
+    /// assert_eq!(critic.evaluate(&Time::Shared(0.0), &x, None)?.dims(), [3, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn outputs(mut self, outputs: usize) -> Self {
+        self.outputs = Some(outputs);
         self
     }
 
@@ -81,7 +107,7 @@ impl MlpConfig {
     }
 
     /// The network, with its parameters from a builder: `store.builder()` to train it,
-    /// `store.frozen()` for a twin that samples.
+    /// `store.frozen()` for a frozen twin that samples.
     ///
     /// # Errors
     /// [`Error::Range`] for a dimension or width of 0; those of the builder.
@@ -102,7 +128,8 @@ impl MlpConfig {
         };
         let mut layers = Vec::with_capacity(self.hidden.len() + 1);
         let mut inputs = (self.dim.saturating_add(self.time.dim())).saturating_add(features);
-        for (i, &outputs) in self.hidden.iter().chain([&self.dim]).enumerate() {
+        let last = check::at_least_one("outputs", self.outputs.unwrap_or(self.dim))?;
+        for (i, &outputs) in self.hidden.iter().chain([&last]).enumerate() {
             layers.push(Linear::new(
                 inputs,
                 outputs,
@@ -126,9 +153,10 @@ impl Mlp {
     pub fn config(dim: usize) -> MlpConfig {
         MlpConfig {
             dim,
+            outputs: None,
             hidden: vec![256; 3],
             activation: Activation::default(),
-            time: TimeEmbedding::Identity,
+            time: Arc::new(TimeEmbedding::Identity),
             classes: 0,
         }
     }
@@ -141,16 +169,6 @@ impl Mlp {
         self.config.build(builder)
     }
 
-    /// The frozen twin: the same network, sharing storage, so that it sees later updates, but building
-    /// no graph.
-    pub fn frozen(&self) -> Self {
-        Mlp {
-            config: self.config.clone(),
-            classes: self.classes.as_ref().map(ClassEmbedding::frozen),
-            perceptron: self.perceptron.frozen(),
-        }
-    }
-
     /// The number of parameters, and of operations for a sample.
     pub fn cost(&self) -> Cost {
         let classes = self.classes.as_ref().map(ClassEmbedding::cost);
@@ -160,54 +178,6 @@ impl Mlp {
             Cost::of(weights + bias.elem_count(), weights, 1)
         });
         layers.fold(classes.unwrap_or_default(), |sum, layer| sum + layer)
-    }
-
-    /// The value at `(t, x)`, given the features of time and, if the network has classes, of class: `(batch, ...)`,
-    /// or `(1, ...)` for the same in all rows.
-    fn forward<V: Value>(&self, time: &V, x: &V, class: Option<&V>) -> Result<V> {
-        let rows = self.rows(x)?;
-        let y = match class {
-            Some(class) => self.perceptron.apply(&[&rows, time, class])?,
-            None => self.perceptron.apply(&[&rows, time])?,
-        };
-        let shape = x.primal().shape();
-        if shape.rank() == 2 {
-            return Ok(y);
-        }
-        y.map_linear(|y| Ok(y.reshape(shape)?))
-    }
-
-    /// The value and its derivatives along several directions of the state.
-    fn forward_each(
-        &self,
-        time: &Tensor,
-        x: &Tensor,
-        class: Option<&Tensor>,
-        dx: &[Tensor],
-    ) -> Result<(Tensor, Vec<Tensor>)> {
-        for dx in dx {
-            check::alike("dx", dx, "x", x)?;
-        }
-        let rows = self.rows(x)?;
-        let directions: Result<Vec<Tensor>> = dx.iter().map(|dx| self.rows(dx)).collect();
-        let layers = self.perceptron.layers();
-        let mut parts = vec![&rows, time];
-        parts.extend(class);
-        let (y, along) = mlp_tangents(&parts, &directions?, &layers, self.config.activation)?;
-        let shaped = |y: Tensor| Ok(y.reshape(x.shape())?);
-        let along: Result<Vec<Tensor>> = along.into_iter().map(shaped).collect();
-        Ok((shaped(y)?, along?))
-    }
-
-    /// The features of the class that stands for none.
-    fn no_class(&self) -> Result<Option<Tensor>> {
-        let classes = self.classes.as_ref();
-        classes.map(ClassEmbedding::of_none).transpose()
-    }
-
-    /// The features of each label.
-    fn labelled(&self, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
-        ClassEmbedding::of_labels(self.classes.as_ref(), x, labels)
     }
 
     /// The state as rows of `dim` numbers.
@@ -225,66 +195,66 @@ impl Mlp {
         }
         value.map_linear(|x| Ok(x.reshape((batch, dim))?))
     }
-}
 
-impl Field for Mlp {
-    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
-        let time = self.config.time.embed(t, x)?;
-        self.forward(&time, x, self.no_class()?.as_ref())
+    /// The features of time, if the network has any, and those of class.
+    fn features<V: Value>(&self, t: &V, x: &Tensor, labels: Option<&Tensor>) -> Result<Vec<V>> {
+        let mut features = Vec::with_capacity(2);
+        if self.config.time.dim() > 0 {
+            features.push(self.config.time.embed(t, x)?);
+        }
+        let class = ClassEmbedding::of(self.classes.as_ref(), x, labels)?;
+        features.extend(class.map(V::constant));
+        Ok(features)
+    }
+
+    /// The shape of the output at states of a shape.
+    fn shape(&self, x: &Tensor) -> Shape {
+        match self.config.outputs {
+            None => x.shape().clone(),
+            Some(outputs) => (x.dims()[0], outputs).into(),
+        }
     }
 }
 
-impl Jvp for Mlp {
-    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
-        let time = self.config.time.embed_dual(t, x, dt)?;
-        let class = self.no_class()?.map(Dual::constant);
-        let x = Dual::new(x.clone(), dx.clone())?;
-        self.forward(&time, &x, class.as_ref())?.into_parts()
-    }
-
-    fn jvp_each(&self, t: &Time, x: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let time = self.config.time.embed(t, x)?;
-        self.forward_each(&time, x, self.no_class()?.as_ref(), dx)
-    }
-}
-
-impl Conditional for Mlp {
-    /// The value given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`.
-    fn at_given(&self, t: &Time, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
-        let class = self.labelled(x, labels)?;
-        let time = self.config.time.embed(t, x)?;
-        self.forward(&time, x, Some(&class))
+impl Network for Mlp {
+    /// The output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or none: shaped like x, or `(batch, outputs)` if the
+    /// network has [outputs of its own](MlpConfig::outputs).
+    fn forward<V: Value>(&self, t: &V, x: &V, labels: Option<&Tensor>) -> Result<V> {
+        let rows = self.rows(x)?;
+        let features = self.features(t, x.primal(), labels)?;
+        let parts: Vec<&V> = std::iter::once(&rows).chain(&features).collect();
+        let y = self.perceptron.apply(&parts)?;
+        let shape = self.shape(x.primal());
+        match shape.rank() {
+            2 => Ok(y),
+            _ => y.map_linear(|y| Ok(y.reshape(&shape)?)),
+        }
     }
 
     fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
         ClassEmbedding::no_labels(self.classes.as_ref(), x)
     }
-}
 
-impl ConditionalJvp for Mlp {
-    fn jvp_given(
+    fn forward_each(
         &self,
-        t: &Time,
+        t: &Tensor,
         x: &Tensor,
-        labels: &Tensor,
-        dt: f64,
-        dx: &Tensor,
-    ) -> Result<(Tensor, Tensor)> {
-        let class = Dual::constant(self.labelled(x, labels)?);
-        let time = self.config.time.embed_dual(t, x, dt)?;
-        let x = Dual::new(x.clone(), dx.clone())?;
-        self.forward(&time, &x, Some(&class))?.into_parts()
-    }
-
-    fn jvp_each_given(
-        &self,
-        t: &Time,
-        x: &Tensor,
-        labels: &Tensor,
+        labels: Option<&Tensor>,
         dx: &[Tensor],
     ) -> Result<(Tensor, Vec<Tensor>)> {
-        let class = self.labelled(x, labels)?;
-        let time = self.config.time.embed(t, x)?;
-        self.forward_each(&time, x, Some(&class), dx)
+        for dx in dx {
+            check::alike("dx", dx, "x", x)?;
+        }
+        let rows = self.rows(x)?;
+        let directions: Result<Vec<Tensor>> = dx.iter().map(|dx| self.rows(dx)).collect();
+        let features = self.features(t, x, labels)?;
+        let parts: Vec<&Tensor> = std::iter::once(&rows).chain(&features).collect();
+        let layers = self.perceptron.layers();
+        let (y, along) = mlp_tangents(&parts, &directions?, &layers, self.config.activation)?;
+        let shape = self.shape(x);
+        let shaped = |y: Tensor| Ok(y.reshape(&shape)?);
+        let along: Result<Vec<Tensor>> = along.into_iter().map(shaped).collect();
+        Ok((shaped(y)?, along?))
     }
 }
+network_field!(Mlp);

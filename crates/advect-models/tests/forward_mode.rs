@@ -3,7 +3,8 @@
 
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Conditional, Field, Generator, Jvp, Key, Result, Time};
-use advect_models::{Activation, Mlp, ParameterStore, TimeEmbedding};
+use advect_models::Mlp;
+use advect_nn::{Activation, ParameterStore, TimeEmbedding};
 use candle_core::{DType, Device, Tensor};
 
 fn network(activation: Activation) -> (ParameterStore, Mlp) {

@@ -4,7 +4,8 @@
 
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Conditional, Error, Field, Generator, Guided, Key, Time, check};
-use advect_models::{Activation, Mlp, MlpConfig, ParameterStore, Stateful, TimeEmbedding};
+use advect_models::{Mlp, MlpConfig};
+use advect_nn::{Activation, ParameterStore, Stateful, TimeEmbedding};
 use candle_core::{DType, Device, Tensor};
 
 fn store(dtype: DType) -> ParameterStore {
@@ -63,18 +64,16 @@ fn every_parameter_has_the_gradient_of_finite_differences() {
 fn frozen_twins_follow_and_build_no_graph() {
     let store = store(DType::F32);
     let net = config().build(&store.builder()).unwrap();
-    let twins = [net.frozen(), net.on(&store.frozen()).unwrap()];
+    let twin = net.on(&store.frozen()).unwrap();
     let (x, t, labels) = batch(DType::F32);
     for (_, var) in store.parameters() {
         var.set(&(var.as_detached_tensor() * 0.5).unwrap()).unwrap();
     }
     let expected = net.given(&labels).at(&t, &x).unwrap();
     assert!(expected.track_op());
-    for twin in twins {
-        let y = twin.given(&labels).at(&t, &x).unwrap();
-        assert!(!y.track_op());
-        assert_close(&y, &expected, 0.0, 0.0);
-    }
+    let y = twin.given(&labels).at(&t, &x).unwrap();
+    assert!(!y.track_op());
+    assert_close(&y, &expected, 0.0, 0.0);
 }
 
 #[test]

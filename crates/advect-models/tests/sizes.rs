@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Field, Generator, Key, Result, Time};
-use advect_models::{
-    Activation, ClassEmbedding, ConvolutionLayer, GroupNorm, Linear, Mlp, NoClass, ParameterStore,
-    TimeEmbedding, UNet,
+use advect_models::{Mlp, UNet};
+use advect_nn::{
+    Activation, ClassEmbedding, ConvolutionLayer, GroupNorm, Linear, NoClass, ParameterStore,
+    TimeEmbedding,
 };
-use advect_ops::Convolution;
+use advect_ops::{Convolution, Dual};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 
@@ -151,7 +152,7 @@ fn states_of_integers_are_refused() {
             ("linear", linear.forward(&rows)),
             ("convolution", convolution.forward(&images)),
             ("norm", norm.forward(&images, Activation::Tanh)),
-            ("embedding", embedding.embed(&t, &rows)),
+            ("embedding", embedding.embed(&times(0.5), &rows)),
         ] {
             assert!(
                 matches!(value, Err(Error::DType { .. })),
@@ -159,6 +160,10 @@ fn states_of_integers_are_refused() {
             );
         }
     }
+}
+
+fn times(t: f64) -> Tensor {
+    Tensor::new(&[t], &Device::Cpu).unwrap()
 }
 
 #[test]
@@ -169,9 +174,10 @@ fn absurd_features_of_time_are_refused() {
         features: usize::MAX,
     };
     for embedding in [fourier, sinusoidal] {
-        let error = embedding.embed(&Time::Shared(0.5), &x).unwrap_err();
+        let error = embedding.embed(&times(0.5), &x).unwrap_err();
         assert!(matches!(error, Error::Range { .. }), "{error}");
-        assert!(embedding.embed_dual(&Time::Shared(0.5), &x, 1.0).is_err());
+        let dual = Dual::new(times(0.5), times(1.0)).unwrap();
+        assert!(embedding.embed(&dual, &x).is_err());
     }
 }
 

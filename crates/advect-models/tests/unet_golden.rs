@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use advect_core::{Conditional, Field, Key, Time};
-use advect_models::{ParameterStore, State, Stateful, UNet, UNetConfig};
+use advect_models::{UNet, UNetConfig};
+use advect_nn::{ParameterStore, State, Stateful};
 use advect_ops::HeadOrder;
 use candle_core::{DType, Device, Tensor, Var};
 

@@ -5,7 +5,8 @@
 use std::cell::RefCell;
 
 use advect_core::{Conditional, Field, Generator, Guided, Key, Result, Time, field_fn};
-use advect_models::{Activation, Mlp, ParameterStore};
+use advect_models::Mlp;
+use advect_nn::{Activation, ParameterStore};
 use advect_objectives::objective::*;
 use advect_objectives::time_sampler::{Levels, UniformWithin};
 use advect_paths::Prediction;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Error, Field, Generator, Jvp, Key, Time};
-use advect_models::{Activation, Mlp, ParameterStore};
+use advect_models::Mlp;
+use advect_nn::{Activation, ParameterStore};
 use advect_objectives::decoder::Discretized;
 use advect_objectives::objective::*;
 use advect_paths::path::SchrodingerBridge;

@@ -7,7 +7,8 @@ mod common;
 use std::sync::Arc;
 
 use advect_core::{Field, Generator, Key, Time, field_fn};
-use advect_models::{Activation, Mlp, ParameterStore};
+use advect_models::Mlp;
+use advect_nn::{Activation, ParameterStore};
 use advect_objectives::objective::*;
 use advect_objectives::time_sampler::{TimeSampler, UniformWithin};
 use advect_paths::Prediction;

@@ -6,7 +6,8 @@ mod common;
 use std::ops::ControlFlow;
 
 use advect_core::{Error, Field, Generator, Guided, Key, Result, Time, field_fn, observer_fn};
-use advect_models::{Mlp, ParameterStore};
+use advect_models::Mlp;
+use advect_nn::ParameterStore;
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
 use advect_paths::schedule::{

@@ -7,7 +7,8 @@ use std::cell::RefCell;
 
 use advect_core::testing::assert_close;
 use advect_core::{Conditional, Field, Guided, Jvp, Key, Result, Time, field_fn};
-use advect_models::{ParameterStore, UNet};
+use advect_models::UNet;
+use advect_nn::ParameterStore;
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
 use advect_paths::schedule::DiscreteDiffusion;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use advect_core::testing::assert_close;
 use advect_core::{Error, Field, Generator, Jvp, Key, Result, Time, field_fn};
-use advect_models::{Activation, Mlp, ParameterStore};
+use advect_models::Mlp;
+use advect_nn::{Activation, ParameterStore};
 use advect_ops::{with_graph, without_graph};
 use advect_solvers::Solver;
 use advect_solvers::controller::{Adaptive, Fixed};
@@ -109,7 +110,7 @@ fn parameters_without_a_gradient_are_named() {
         let (store, net) = network(2);
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
         let parameters = store.tensors();
-        let twin = net.frozen();
+        let twin = net.on(&store.frozen()).unwrap();
         let field = field_fn(move |t, x| twin.at(t, x));
         let error = gradients(strategy, field, &parameters, &x0).unwrap_err();
         assert_detached(error, "parameters", "number 0, of shape [9, ", what);
@@ -335,7 +336,8 @@ fn energies_that_end_their_graph_are_told() {
         "value",
     );
     // Listed parameters of a frozen twin.
-    let field = GradientField::new(Summed(net.frozen()), &store.tensors()).unwrap();
+    let field =
+        GradientField::new(Summed(net.on(&store.frozen()).unwrap()), &store.tensors()).unwrap();
     let value = field.at(&t, &x).unwrap();
     let error = Error::from(
         value
@@ -384,7 +386,7 @@ fn losses_of_transposed_products_fail_and_values_train() {
         let native = way.at(&net, &t, &x).unwrap();
         assert_close(&found.divergence, &native.divergence, 1e-12, 1e-12);
         // Frozen, nothing is tracked, unless x is.
-        let frozen = net.frozen();
+        let frozen = net.on(&store.frozen()).unwrap();
         let frozen = Transposed::new(&frozen);
         let found = way.at(&frozen, &t, &x).unwrap();
         assert!(!found.value.track_op() && !found.divergence.track_op());
@@ -406,8 +408,8 @@ fn losses_of_transposed_products_fail_and_values_train() {
 /// Where no graph is built the products are those of where one is.
 #[test]
 fn transposed_products_within_forward_passes_without_a_graph() {
-    let (_, net) = network(2);
-    let frozen = net.frozen();
+    let (store, net) = network(2);
+    let frozen = net.on(&store.frozen()).unwrap();
     let (x, t) = (normal(&[5, 2], 6), Time::Shared(0.4));
     let expected = Exact.at(&frozen, &t, &x).unwrap().divergence;
     let found = without_graph(|| Exact.at(&Transposed::new(&frozen), &t, &x)).unwrap();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use advect_core::testing::assert_close;
 use advect_core::{Conditional, Error, Field, Generator, Jvp, Key, Result, Time};
-use advect_models::{Activation, Mlp, ParameterStore};
+use advect_models::Mlp;
+use advect_nn::{Activation, ParameterStore};
 use advect_ops::{Dual, Value, softmax};
 use advect_solvers::Solver;
 use advect_solvers::controller::{Adaptive, Fixed};

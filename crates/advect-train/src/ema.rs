@@ -1,7 +1,7 @@
 //! Exponential moving averages of parameters (Polyak averaging; Kingma and Ba 2015, section 7.2).
 
 use advect_core::{Error, Result, check};
-use advect_models::{ParameterStore, Stateful};
+use advect_nn::{ParameterStore, Stateful};
 use advect_ops::update;
 use candle_core::{DType, Var};
 use candle_nn::VarBuilder;
@@ -15,7 +15,7 @@ use crate::decay::Decay;
 ///
 /// ```
 /// use advect_core::Key;
-/// use advect_models::{Linear, ParameterStore};
+/// use advect_nn::{Linear, ParameterStore};
 /// use advect_train::Ema;
 /// use candle_core::{DType, Device};
 /// # fn main() -> advect_core::Result<()> {

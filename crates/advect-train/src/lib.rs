@@ -3,7 +3,8 @@
 //!
 //! ```
 //! use advect_core::{Field, Generator, Key, Time};
-//! use advect_models::{Mlp, ParameterStore};
+//! use advect_models::Mlp;
+//! use advect_nn::ParameterStore;
 //! use advect_train::{AdamW, AdamWConfig, Trainer};
 //! use candle_core::{DType, Device, Tensor};
 //! # fn main() -> advect_core::Result<()> {

@@ -1,7 +1,7 @@
 //! Optimisers that a trainer can account for.
 
 use advect_core::{Error, Result, check};
-use advect_models::Stateful;
+use advect_nn::Stateful;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use candle_nn::Optimizer;
@@ -14,7 +14,7 @@ use candle_nn::Optimizer;
 ///
 /// ```
 /// use advect_core::{Generator, Key};
-/// use advect_models::{Linear, ParameterStore, Stateful};
+/// use advect_nn::{Linear, ParameterStore, Stateful};
 /// use advect_train::{StatefulOptimizer, Trainer};
 /// use candle_core::backprop::GradStore;
 /// use candle_core::{DType, Device, Result, Tensor, Var};

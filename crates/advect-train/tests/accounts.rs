@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Generator, Key, observer_fn};
-use advect_models::{Linear, ParameterStore, Stateful};
+use advect_nn::{Linear, ParameterStore, Stateful};
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::{AdamW, AdamWConfig, StepReport, Trainer};
 use candle_core::{DType, Device, Tensor, Var};

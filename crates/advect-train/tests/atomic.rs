@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Generator, Key};
-use advect_models::{Linear, ParameterStore, Stateful};
+use advect_nn::{Linear, ParameterStore, Stateful};
 use advect_train::decay::decay_fn;
 use advect_train::learning_rate::learning_rate_fn;
 use advect_train::{

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use advect_core::testing::assert_close;
 use advect_core::{Error, Field, Generator, Key, Result, Time};
-use advect_models::{Mlp, ParameterStore, State, Stateful, Weights};
+use advect_models::Mlp;
+use advect_nn::{ParameterStore, State, Stateful, Weights};
 use advect_train::decay::{Warmup, decay_fn};
 use advect_train::learning_rate::{WarmupCosine, learning_rate_fn};
 use advect_train::{AdamW, AdamWConfig, Checkpoint, Ema, Trainer};
@@ -231,7 +232,7 @@ fn the_average_follows_its_formula() {
 #[test]
 fn useless_steps_are_refused() {
     let mut run = run_of(4, 0);
-    let twin = run.net.frozen();
+    let twin = run.net.on(&run.store.frozen()).unwrap();
     let x = Tensor::zeros((2, 2), DType::F32, &Device::Cpu).unwrap();
     let loss = |net: &Mlp| net.at(&Time::Shared(0.0), &x).unwrap().sum_all().unwrap();
     let error = run.trainer.update(&loss(&twin)).unwrap_err();

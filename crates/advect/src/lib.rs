@@ -31,7 +31,7 @@
 //! // Sampling: from noise at t = 0 along the learned velocity to data at t = 1.
 //! let noise = trainer.rng().normal((8, 2), DType::F32, &device)?;
 //! let solver = Solver::new(Dopri5, Adaptive::new(1e-4, 1e-4)?);
-//! let samples = solver.solve(&net.frozen(), &noise, 0.0, 1.0)?.end()?;
+//! let samples = solver.solve(&net.on(&store.frozen())?, &noise, 0.0, 1.0)?.end()?;
 //! assert_eq!(samples.dims(), [8, 2]);
 //! # Ok(())
 //! # }
@@ -47,7 +47,8 @@
 //! | [`objectives`] | `advect-objectives` | flow and score matching, diffusion, likelihood |
 //! | [`solvers`] | `advect-solvers` | ordinary and stochastic differential equations, gradients, divergences |
 //! | [`samplers`] | `advect-samplers` | from fields to samples and likelihoods |
-//! | [`models`] | `advect-models` | networks, the parameter store |
+//! | [`nn`] | `advect-nn` | the parameter store, layers, embeddings, networks by one forward pass |
+//! | [`models`] | `advect-models` | whole networks |
 //! | [`train`] | `advect-train` | AdamW, averages, checkpoints, the training loop |
 //! | [`metrics`] | `advect-metrics` | Wasserstein, energy, MMD, nearest neighbours |
 //! | [`data`] | `advect-data` | toy data, digits, shuffled batches |
@@ -68,6 +69,8 @@ pub use advect_data as data;
 pub use advect_metrics as metrics;
 #[doc(inline)]
 pub use advect_models as models;
+#[doc(inline)]
+pub use advect_nn as nn;
 #[doc(inline)]
 pub use advect_objectives as objectives;
 #[doc(inline)]
@@ -93,8 +96,10 @@ pub mod prelude {
         Key, Observer, Result, Time, check, field_fn, guidance_fn, observer_fn, shape, system_fn,
     };
     pub use advect_data::{Batches, Digits, Normalization, Prefetched};
-    pub use advect_models::{
-        Activation, Linear, Mlp, ParameterStore, Stateful, TimeEmbedding, UNet, Weights,
+    pub use advect_models::{Mlp, UNet};
+    pub use advect_nn::{
+        Activation, Linear, Network, ParameterStore, Stateful, TimeEmbedding, Weights,
+        network_field,
     };
     pub use advect_objectives::ConditionDropout;
     pub use advect_objectives::distance::{Distance, PseudoHuber, SquaredError};

@@ -72,7 +72,7 @@ fn objectives_train_it() {
 fn samplers_and_solvers_take_it() {
     let (store, net) = network(DType::F64);
     randomize(&store);
-    let twin = net.frozen();
+    let twin = net.on(&store.frozen()).unwrap();
     let noise = Generator::from_seed(1)
         .normal((3, 1, 4, 4), DType::F64, &Device::Cpu)
         .unwrap();
@@ -91,7 +91,7 @@ fn samplers_and_solvers_take_it() {
 fn both_modes_estimate_the_same_divergence() {
     let (store, net) = network(DType::F64);
     randomize(&store);
-    let twin = net.frozen();
+    let twin = net.on(&store.frozen()).unwrap();
     let mut rng = Generator::from_seed(1);
     let x = rng.normal((3, 1, 4, 4), DType::F64, &Device::Cpu).unwrap();
     let way = Hutchinson::new(Probe::Rademacher, 2, &x, &mut rng).unwrap();

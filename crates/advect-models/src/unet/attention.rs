@@ -6,8 +6,7 @@ use candle_nn::VarBuilder;
 
 use super::UNetConfig;
 use super::config::Heads;
-use crate::convolution::product;
-use crate::{Activation, ConvolutionLayer, Cost, GroupNorm};
+use advect_nn::{Activation, ConvolutionLayer, Cost, GroupNorm};
 
 /// Self-attention of the pixels of normalised feature maps, added to them.
 #[derive(Debug, Clone)]
@@ -51,20 +50,13 @@ impl Attention {
     }
 
     pub(super) fn cost(&self, size: &[usize]) -> Cost {
-        let pixels = product(size);
+        let pixels = size
+            .iter()
+            .fold(1usize, |product, &side| product.saturating_mul(side));
         let mut line = vec![pixels];
         let layers = self.norm.cost() + self.qkv.cost(&mut line) + self.out.cost(&mut line);
         let channels = self.out.bias().elem_count();
         // The scores of all pairs, and the sums of values that they weigh.
         layers + Cost::of(0, pixels.saturating_mul(2 * channels), pixels)
-    }
-
-    pub(super) fn frozen(&self) -> Self {
-        Attention {
-            norm: self.norm.frozen(),
-            qkv: self.qkv.frozen(),
-            out: self.out.frozen(),
-            ..*self
-        }
     }
 }

@@ -5,7 +5,7 @@ use advect_ops::Value;
 
 use super::attention::Attention;
 use super::residual::{Resample, Residual};
-use crate::{ConvolutionLayer, Cost};
+use advect_nn::{ConvolutionLayer, Cost};
 
 /// A layer of a U-Net.
 #[derive(Debug, Clone)]
@@ -42,15 +42,6 @@ impl Layer {
                 Resample::Double.resize(size);
                 layer.cost(size)
             }
-        }
-    }
-
-    pub(super) fn frozen(&self) -> Self {
-        match self {
-            Layer::Convolution(layer) => Layer::Convolution(layer.frozen()),
-            Layer::Residual(block) => Layer::Residual(Box::new(block.frozen())),
-            Layer::Attention(block) => Layer::Attention(block.frozen()),
-            Layer::Upsample(layer) => Layer::Upsample(layer.frozen()),
         }
     }
 }

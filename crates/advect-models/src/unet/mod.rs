@@ -6,29 +6,30 @@ mod dropout;
 mod layer;
 mod residual;
 
-use advect_core::{Conditional, ConditionalJvp, Error, Field, Jvp, Key, Result, Time, check};
-use advect_ops::{Convolution, Dual, Value};
+use advect_core::{Error, Key, Result, check};
+use advect_nn::{
+    Activation, ClassEmbedding, ConvolutionLayer, Cost, GroupNorm, Linear, Network, NoClass,
+    TimeEmbedding, network_field,
+};
+use advect_ops::{Convolution, Value};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use crate::{
-    Activation, ClassEmbedding, ConvolutionLayer, Cost, GroupNorm, Linear, NoClass, TimeEmbedding,
-};
 use attention::Attention;
 pub use config::UNetConfig;
 use layer::Layer;
 use residual::{Resample, Residual};
 
 /// A U-Net (Ronneberger et al. 2015) with residual blocks, attention and features of time (Ho et al. 2020, appendix B;
-/// Dhariwal and Nichol 2021, section 3): a [`Field`] on images `(batch, channels, height, width)` or sequences
-/// `(batch, channels, length)`, and, if it was given classes, a [`Conditional`] one on class labels.
+/// Dhariwal and Nichol 2021, section 3): a [`Field`](advect_core::Field) on images `(batch, channels, height, width)` or sequences
+/// `(batch, channels, length)`, and, if it was given classes, a [`Conditional`](advect_core::Conditional) one on class labels.
 ///
 /// It is the network that `torchcfm` and `guided-diffusion` call `UNetModel`: its parameters have the same names and
 /// shapes, so that a state dict of theirs, in a file of safetensors or of PyTorch, is read by
-/// [`ParameterStore::load`](crate::ParameterStore::load). Images may have other sizes than those it was
+/// [`ParameterStore::load`](advect_nn::ParameterStore::load). Images may have other sizes than those it was
 /// configured for, as long as they can be halved as often.
 ///
-/// Label `classes` means "none": then nothing is added to the features of time. Evaluation as a plain [`Field`] uses it.
+/// Label `classes` means "none": then nothing is added to the features of time. Evaluation as a plain field uses it.
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Key, Time};
@@ -216,23 +217,6 @@ impl UNet {
         }
     }
 
-    /// The frozen twin: the same network, sharing storage, so that it sees later updates, but building no graph and
-    /// dropping nothing.
-    pub fn frozen(&self) -> Self {
-        let frozen = |layers: &Vec<Layer>| layers.iter().map(Layer::frozen).collect();
-        UNet {
-            config: self.config.clone(),
-            time: self.time.each_ref().map(Linear::frozen),
-            classes: self.classes.as_ref().map(ClassEmbedding::frozen),
-            down: self.down.iter().map(frozen).collect(),
-            middle: frozen(&self.middle),
-            up: self.up.iter().map(frozen).collect(),
-            norm: self.norm.frozen(),
-            out: self.out.frozen(),
-            dropping: None,
-        }
-    }
-
     /// The number of parameters, and of operations for a sample of the size that the network was configured for.
     pub fn cost(&self) -> Cost {
         let mut size = self.config.dim[1..].to_vec();
@@ -245,13 +229,38 @@ impl UNet {
         cost + self.norm.cost() + self.out.cost(&mut size)
     }
 
-    /// The value at x, given features of time, `(1, ...)` or `(batch, ...)`, and the embeddings of classes, `(batch, ...)`.
-    fn forward<V: Value>(&self, time: &V, x: &V, class: Option<&V>) -> Result<V> {
+    /// Checks images or sequences. Returns how many there are.
+    fn check(&self, x: &Tensor) -> Result<usize> {
+        let batch = check::batch("x", x)?;
+        let dim = &self.config.dim;
+        if x.rank() != dim.len() + 1 || x.dims()[1] != dim[0] {
+            let sizes = [
+                "(batch, {} channels, length)",
+                "(batch, {} channels, height, width)",
+            ];
+            let accepted = sizes[dim.len() - 2].replace("{}", &dim[0].to_string());
+            return Err(Error::shape("x", x.dims(), accepted));
+        }
+        self.config.check_size("x", x.dims())?;
+        check::same_kind("x", x, "the network", self.out.weight())?;
+        Ok(batch)
+    }
+}
+
+impl Network for UNet {
+    /// The output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or none.
+    fn forward<V: Value>(&self, t: &V, x: &V, labels: Option<&Tensor>) -> Result<V> {
         let batch = self.check(x.primal())?;
-        let embedding = self.time[0].activated(time, Activation::Silu)?;
+        let t = match self.config.time_scale {
+            1.0 => t.clone(),
+            factor => t.map_linear(|t| Ok((t * factor)?))?,
+        };
+        let features = self.config.channels;
+        let time = TimeEmbedding::Sinusoidal { features }.embed(&t, x.primal())?;
+        let embedding = self.time[0].activated(&time, Activation::Silu)?;
         let mut embedding = self.time[1].forward(&embedding)?;
-        if let Some(class) = class {
-            embedding = embedding.plus(class)?;
+        if let Some(class) = ClassEmbedding::of(self.classes.as_ref(), x.primal(), labels)? {
+            embedding = embedding.plus(&V::constant(class))?;
         }
         let embedding = Activation::Silu.apply(&embedding)?;
         let embedding = match embedding.primal().dims() {
@@ -279,92 +288,8 @@ impl UNet {
         self.out.forward(&self.norm.forward(&h, Activation::Silu)?)
     }
 
-    /// Checks images or sequences. Returns how many there are.
-    fn check(&self, x: &Tensor) -> Result<usize> {
-        let batch = check::batch("x", x)?;
-        let dim = &self.config.dim;
-        if x.rank() != dim.len() + 1 || x.dims()[1] != dim[0] {
-            let sizes = [
-                "(batch, {} channels, length)",
-                "(batch, {} channels, height, width)",
-            ];
-            let accepted = sizes[dim.len() - 2].replace("{}", &dim[0].to_string());
-            return Err(Error::shape("x", x.dims(), accepted));
-        }
-        self.config.check_size("x", x.dims())?;
-        check::same_kind("x", x, "the network", self.out.weight())?;
-        Ok(batch)
-    }
-
-    fn embedding(&self) -> TimeEmbedding {
-        TimeEmbedding::Sinusoidal {
-            features: self.config.channels,
-        }
-    }
-
-    fn scaled(&self, t: &Time) -> Result<Time> {
-        let factor = self.config.time_scale;
-        Ok(match t {
-            _ if factor == 1.0 => t.clone(),
-            Time::Shared(t) => Time::Shared(t * factor),
-            Time::PerSample(t) => Time::PerSample((t * factor)?),
-        })
-    }
-
-    /// The features of time along a change of it.
-    fn time_dual(&self, t: &Time, x: &Tensor, dt: f64) -> Result<Dual> {
-        let dt = dt * self.config.time_scale;
-        self.embedding().embed_dual(&self.scaled(t)?, x, dt)
-    }
-
-    fn time(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
-        self.embedding().embed(&self.scaled(t)?, x)
-    }
-
-    /// The embeddings of labels; that of "none" is 0.
-    fn labelled(&self, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
-        ClassEmbedding::of_labels(self.classes.as_ref(), x, labels)
-    }
-}
-
-impl Field for UNet {
-    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
-        self.forward(&self.time(t, x)?, x, None)
-    }
-}
-
-impl Jvp for UNet {
-    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
-        let dual = Dual::new(x.clone(), dx.clone())?;
-        self.forward(&self.time_dual(t, x, dt)?, &dual, None)?
-            .into_parts()
-    }
-}
-
-impl Conditional for UNet {
-    /// The value given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`.
-    fn at_given(&self, t: &Time, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
-        let class = self.labelled(x, labels)?;
-        self.forward(&self.time(t, x)?, x, Some(&class))
-    }
-
     fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
         ClassEmbedding::no_labels(self.classes.as_ref(), x)
     }
 }
-
-impl ConditionalJvp for UNet {
-    fn jvp_given(
-        &self,
-        t: &Time,
-        x: &Tensor,
-        labels: &Tensor,
-        dt: f64,
-        dx: &Tensor,
-    ) -> Result<(Tensor, Tensor)> {
-        let class = Dual::constant(self.labelled(x, labels)?);
-        let dual = Dual::new(x.clone(), dx.clone())?;
-        self.forward(&self.time_dual(t, x, dt)?, &dual, Some(&class))?
-            .into_parts()
-    }
-}
+network_field!(UNet);

@@ -6,7 +6,7 @@ use candle_nn::VarBuilder;
 
 use super::UNetConfig;
 use super::dropout::drop_features;
-use crate::{Activation, ConvolutionLayer, Cost, GroupNorm, Linear};
+use advect_nn::{Activation, ConvolutionLayer, Cost, GroupNorm, Linear};
 
 /// How a block changes the size of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,20 +133,6 @@ impl Residual {
         }
         cost
     }
-
-    pub(super) fn frozen(&self) -> Self {
-        Residual {
-            first_norm: self.first_norm.frozen(),
-            first: self.first.frozen(),
-            embedding: self.embedding.frozen(),
-            second_norm: self.second_norm.frozen(),
-            second: self.second.frozen(),
-            skip: self.skip.as_ref().map(ConvolutionLayer::frozen),
-            resample: self.resample,
-            scale_shift: self.scale_shift,
-            dropout: self.dropout.clone(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -155,7 +141,9 @@ mod tests {
     use candle_core::{DType, Device, Tensor};
 
     use super::*;
-    use crate::{ParameterStore, UNet};
+    use advect_nn::ParameterStore;
+
+    use crate::UNet;
 
     /// Blocks with the same parameters, under two names.
     #[test]

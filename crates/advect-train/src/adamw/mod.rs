@@ -6,7 +6,7 @@ mod parameter;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use advect_core::{Error, Result};
-use advect_models::{ParameterStore, Stateful};
+use advect_nn::{ParameterStore, Stateful};
 use advect_ops::update;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};

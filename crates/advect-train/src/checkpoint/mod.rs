@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use advect_core::{Error, Generator, Result, check, file};
-use advect_models::{State, tensor_of_view};
+use advect_nn::{State, tensor_of_view};
 use candle_core::Device;
 use safetensors::{SafeTensors, View};
 
@@ -18,7 +18,7 @@ pub(crate) const PARAMETERS: &str = "parameters";
 pub(crate) const AVERAGE: &str = "ema";
 
 /// A step count, a generator, the settings of the run, and named parts, each the [`State`] of something
-/// [`Stateful`](advect_models::Stateful).
+/// [`Stateful`](advect_nn::Stateful).
 ///
 /// The file is safetensors, with tensors named `part/name`, readable by any tool for that format. Its
 /// metadata hold the format's version, the step, the generator, the settings and a CRC-32 of everything, so that a

@@ -17,7 +17,7 @@ use crate::trainer::roles::list;
 ///
 /// ```
 /// use advect_core::{Generator, Key};
-/// use advect_models::{Linear, ParameterStore};
+/// use advect_nn::{Linear, ParameterStore};
 /// use advect_train::{AdamW, AdamWConfig, Trainer, observer::Progress};
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use advect_core::{Error, Generator, Observer, Result, check};
-use advect_models::{ParameterStore, Stateful};
+use advect_nn::{ParameterStore, Stateful};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
 
@@ -36,7 +36,7 @@ pub use step_report::StepReport;
 ///
 /// ```
 /// use advect_core::{Generator, Key};
-/// use advect_models::{Linear, ParameterStore};
+/// use advect_nn::{Linear, ParameterStore};
 /// use advect_train::{AdamW, AdamWConfig, Trainer, learning_rate::WarmupCosine};
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
@@ -115,7 +115,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     ///
     /// ```
     /// # use advect_core::{Generator, Key};
-    /// # use advect_models::{Linear, ParameterStore};
+    /// # use advect_nn::{Linear, ParameterStore};
     /// # use advect_train::{AdamW, AdamWConfig, Trainer};
     /// # use candle_core::{DType, Device, Tensor};
     /// # fn main() -> advect_core::Result<()> {

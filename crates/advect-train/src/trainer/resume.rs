@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use advect_core::{Error, Result};
-use advect_models::State;
+use advect_nn::State;
 
 use super::Trainer;
 use crate::checkpoint::AVERAGE;
@@ -45,7 +45,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     ///
     /// ```
     /// use advect_core::{Generator, Key, Result};
-    /// use advect_models::{Linear, ParameterStore};
+    /// use advect_nn::{Linear, ParameterStore};
     /// use advect_train::{AdamW, AdamWConfig, Trainer};
     /// use candle_core::{DType, Device, Tensor};
     /// # fn main() -> Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use advect_core::{Error, Result};
-use advect_models::ParameterStore;
+use advect_nn::ParameterStore;
 use candle_core::Var;
 use candle_core::backprop::GradStore;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use advect_core::Result;
 use candle_core::{Tensor, Var};
 
-use crate::misfit::Misfit;
+use crate::store::misfit::Misfit;
 
 /// Named tensors, sorted by name.
 pub type State = BTreeMap<String, Tensor>;
@@ -14,7 +14,7 @@ pub type State = BTreeMap<String, Tensor>;
 /// Checkpoints store and restore any of these.
 ///
 /// ```
-/// use advect_models::Stateful;
+/// use advect_nn::Stateful;
 /// use candle_core::{Device, Var};
 ///
 /// struct Counter(Var);

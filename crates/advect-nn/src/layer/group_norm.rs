@@ -11,7 +11,7 @@ use crate::Cost;
 ///
 /// ```
 /// use advect_core::Key;
-/// use advect_models::{Activation, GroupNorm, ParameterStore};
+/// use advect_nn::{Activation, GroupNorm, ParameterStore};
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
@@ -80,16 +80,8 @@ impl GroupNorm {
         group_norm(x, self.groups, &scale, &shift, EPSILON, activation)
     }
 
-    pub(crate) fn cost(&self) -> Cost {
+    /// The number of parameters; its operations are none of those that count.
+    pub fn cost(&self) -> Cost {
         Cost::of(self.scale.elem_count() + self.shift.elem_count(), 0, 0)
-    }
-
-    /// The same layer, sharing storage, outside of any graph.
-    pub fn frozen(&self) -> Self {
-        GroupNorm {
-            scale: self.scale.detach(),
-            shift: self.shift.detach(),
-            groups: self.groups,
-        }
     }
 }

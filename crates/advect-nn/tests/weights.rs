@@ -7,7 +7,7 @@ use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use advect_core::{Error, Key, Result};
-use advect_models::{ParameterStore, State, Stateful, Weights};
+use advect_nn::{ParameterStore, State, Stateful, Weights};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::Init;
 use tempfile::{TempDir, tempdir};

@@ -1,18 +1,19 @@
 //! How a network is told the time.
 
-use advect_core::{Error, Result, Time, check, shape};
+use advect_core::{Error, Result, check, shape};
 use advect_ops::{Dual, Value, fourier_frequencies, sinusoidal_frequencies, sinusoids};
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
+
+use super::TimeFeatures;
 
 /// Features of time that a network receives beside its state.
 ///
 /// ```
-/// use advect_core::Time;
-/// use advect_models::TimeEmbedding;
+/// use advect_nn::TimeEmbedding;
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let x = Tensor::zeros((1, 2), DType::F64, &Device::Cpu)?;
-/// let features = TimeEmbedding::Fourier { frequencies: 2 }.embed(&Time::Shared(1.0), &x)?;
+/// let features = TimeEmbedding::Fourier { frequencies: 2 }.embed(&Tensor::new(&[1f64], &Device::Cpu)?, &x)?;
 /// let expected = [-1.0, 1.0, 0.0, 0.0]; // cos π, cos 2π, sin π, sin 2π
 /// for (a, b) in features.flatten_all()?.to_vec1::<f64>()?.iter().zip(expected) {
 ///     assert!((a - b).abs() < 1e-15);
@@ -23,6 +24,8 @@ use candle_core::{DType, Device, Tensor};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TimeEmbedding {
+    /// No features: the network does not depend on time.
+    None,
     /// t itself: one feature.
     Identity,
     /// `cos(kπt), sin(kπt)` for k = 1 … `frequencies`: a Fourier series on twice the unit interval, so
@@ -46,16 +49,50 @@ impl TimeEmbedding {
     /// The number of features.
     pub fn dim(&self) -> usize {
         match self {
+            TimeEmbedding::None => 0,
             TimeEmbedding::Identity => 1,
             TimeEmbedding::Fourier { frequencies } => frequencies.saturating_mul(2),
             TimeEmbedding::Sinusoidal { features } => *features,
         }
     }
 
-    /// Refuses sizes that no network has.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// The features of times `(1,)` or `(batch,)` in f64, as a [`Network`](crate::Network) gets them: `(1, dim)` or `(batch, dim)`, with the
+    /// dtype and device of `x`. Computed in f64; differentiable in times that are tracked.
+    ///
+    /// # Errors
+    /// [`Error::DType`] unless `x` is a float, [`Error::Range`] for a number of features out of its range.
+    pub fn embed<V: Value>(&self, t: &V, x: &Tensor) -> Result<V> {
+        check::float("x", x)?;
+        let features = self.features(t)?;
+        features.map_linear(|y| Ok(y.to_dtype(x.dtype())?.to_device(x.device())?))
+    }
+
+    /// The features in f64.
+    fn features<V: Value>(&self, t: &V) -> Result<V> {
+        self.check()?;
+        match self {
+            TimeEmbedding::None => t.map_linear(|t| Ok(t.unsqueeze(1)?.narrow(1, 0, 0)?)),
+            TimeEmbedding::Identity => t.map_linear(|t| shape::column(t, 2)),
+            TimeEmbedding::Fourier { frequencies } => {
+                sinusoids(t, &fourier_frequencies(*frequencies)?)
+            }
+            TimeEmbedding::Sinusoidal { features } => {
+                let pairs = sinusoids(t, &sinusoidal_frequencies(features / 2, 10_000.0)?)?;
+                let odd = features % 2;
+                pairs.map_linear(|y| Ok(y.pad_with_zeros(1, 0, odd)?))
+            }
+        }
+    }
+}
+
+impl TimeFeatures for TimeEmbedding {
+    fn dim(&self) -> usize {
+        TimeEmbedding::dim(self)
+    }
+
+    fn check(&self) -> Result<()> {
         let (argument, given, range) = match *self {
-            TimeEmbedding::Identity => return Ok(()),
+            TimeEmbedding::None | TimeEmbedding::Identity => return Ok(()),
             TimeEmbedding::Fourier { frequencies } => ("frequencies", frequencies, 1..=MOST / 2),
             TimeEmbedding::Sinusoidal { features } => ("features", features, 2..=MOST),
         };
@@ -68,64 +105,26 @@ impl TimeEmbedding {
         }
     }
 
-    /// The features of each sample's time, `(batch, dim)`, or `(1, dim)` for a shared time, with the dtype and device of
-    /// `x`. Computed in f64; differentiable in times that are tracked.
-    ///
-    /// # Errors
-    /// [`Error::DType`] unless `x` is a float, [`Error::Shape`] if there is not one time per sample of `x`, [`Error::Range`] for a number of
-    /// features out of its range.
-    pub fn embed(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
-        t.fits(check::batch("x", x)?)?;
-        if let (TimeEmbedding::Identity, &Time::Shared(t), DType::F32) = (self, t, x.dtype()) {
-            return Ok(Tensor::from_vec(vec![t as f32], (1, 1), x.device())?);
-        }
-        self.features(&times(t)?, x)
+    fn of(&self, t: &Tensor) -> Result<Tensor> {
+        self.features(t)
     }
 
-    /// The features with their derivative along a change `dt` of all times.
-    ///
-    /// # Errors
-    /// As [`TimeEmbedding::embed`].
-    pub fn embed_dual(&self, t: &Time, x: &Tensor, dt: f64) -> Result<Dual> {
-        t.fits(check::batch("x", x)?)?;
-        let t = times(t)?;
-        let tangent = Tensor::full(dt, t.shape(), t.device())?;
-        self.features(&Dual::new(t, tangent)?, x)
+    fn of_dual(&self, t: &Dual) -> Result<Dual> {
+        self.features(t)
     }
-
-    fn features<V: Value>(&self, t: &V, x: &Tensor) -> Result<V> {
-        self.check()?;
-        check::float("x", x)?;
-        let features = match self {
-            TimeEmbedding::Identity => t.map_linear(|t| shape::column(t, 2))?,
-            TimeEmbedding::Fourier { frequencies } => {
-                sinusoids(t, &fourier_frequencies(*frequencies)?)?
-            }
-            TimeEmbedding::Sinusoidal { features } => {
-                let pairs = sinusoids(t, &sinusoidal_frequencies(features / 2, 10_000.0)?)?;
-                let odd = features % 2;
-                pairs.map_linear(|y| Ok(y.pad_with_zeros(1, 0, odd)?))?
-            }
-        };
-        features.map_linear(|y| Ok(y.to_dtype(x.dtype())?.to_device(x.device())?))
-    }
-}
-
-/// The times in f64, `(1,)` or `(batch,)`.
-fn times(t: &Time) -> Result<Tensor> {
-    Ok(match t {
-        Time::Shared(t) => Tensor::new(&[*t], &Device::Cpu)?,
-        Time::PerSample(t) => t.to_dtype(DType::F64)?,
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{DType, Device};
+
     use super::*;
 
     #[test]
     fn absurd_sizes_and_dtypes_are_refused() {
         let x = Tensor::zeros((2, 2), DType::F32, &Device::Cpu).unwrap();
+        let t = Tensor::new(&[0.5f64], &Device::Cpu).unwrap();
+        let moving = Dual::new(t.clone(), t.clone()).unwrap();
         let sizes = [0, MOST + 1, 1 << 62, usize::MAX];
         let embeddings = sizes.into_iter().flat_map(|size| {
             let features = if size == 0 { 1 } else { size };
@@ -135,26 +134,20 @@ mod tests {
             ]
         });
         for embedding in embeddings {
-            let t = Time::Shared(0.5);
-            let (plain, dual) = (embedding.embed(&t, &x), embedding.embed_dual(&t, &x, 1.0));
+            let (plain, dual) = (embedding.embed(&t, &x), embedding.embed(&moving, &x));
             assert!(matches!(plain, Err(Error::Range { .. })), "{embedding:?}");
             assert!(matches!(dual, Err(Error::Range { .. })), "{embedding:?}");
-            let store = crate::ParameterStore::new(
-                advect_core::Key::from_seed(0),
-                DType::F32,
-                &Device::Cpu,
+            assert!(
+                matches!(embedding.check(), Err(Error::Range { .. })),
+                "{embedding:?}"
             );
-            let net = crate::Mlp::config(2)
-                .time(embedding)
-                .build(&store.builder());
-            assert!(matches!(net, Err(Error::Range { .. })), "{embedding:?}");
         }
         let integers = x.to_dtype(DType::U32).unwrap();
         for embedding in [
             TimeEmbedding::Identity,
             TimeEmbedding::Fourier { frequencies: 2 },
         ] {
-            let error = embedding.embed(&Time::Shared(0.5), &integers).unwrap_err();
+            let error = embedding.embed(&t, &integers).unwrap_err();
             assert!(matches!(error, Error::DType { argument, .. } if argument == "x"));
         }
     }

@@ -20,7 +20,7 @@ pub enum NoClass {
 ///
 /// ```
 /// use advect_core::Key;
-/// use advect_models::{ClassEmbedding, NoClass, ParameterStore};
+/// use advect_nn::{ClassEmbedding, NoClass, ParameterStore};
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
@@ -103,31 +103,42 @@ impl ClassEmbedding {
         }
     }
 
-    /// The same embedding, sharing storage, but building no graph.
-    pub fn frozen(&self) -> Self {
-        ClassEmbedding {
-            table: self.table.detach(),
-            none: self.none,
-        }
-    }
-
     /// The number of parameters; looking up costs no operations.
     pub fn cost(&self) -> Cost {
         Cost::of(self.table.elem_count(), 0, 0)
     }
 
-    /// The features of the labels of a batch of states, of a network that may have no classes.
-    pub(crate) fn of_labels(this: Option<&Self>, x: &Tensor, labels: &Tensor) -> Result<Tensor> {
-        let Some(classes) = this else {
-            let accepted = "none: this network has no classes";
-            return Err(Error::range("condition", "labels", accepted));
-        };
-        classes.look_up(labels, check::batch("x", x)?)
+    /// The features of the labels of a batch of states, for a network that may have no classes; without labels those that stand
+    /// for no class, `(1, features)`, if they are learned.
+    ///
+    /// # Errors
+    /// [`Error`] naming `condition` for labels that do not fit, or that a network without classes is given.
+    pub fn of(
+        classes: Option<&Self>,
+        x: &Tensor,
+        labels: Option<&Tensor>,
+    ) -> Result<Option<Tensor>> {
+        match (classes, labels) {
+            (None, Some(_)) => {
+                let accepted = "none: this network has no classes";
+                Err(Error::range("condition", "labels", accepted))
+            }
+            (Some(classes), Some(labels)) => {
+                Ok(Some(classes.look_up(labels, check::batch("x", x)?)?))
+            }
+            (Some(classes), None) if classes.none == NoClass::Learned => {
+                Ok(Some(classes.of_none()?))
+            }
+            (_, None) => Ok(None),
+        }
     }
 
-    /// Labels that mean "none" for a batch of states.
-    pub(crate) fn no_labels(this: Option<&Self>, x: &Tensor) -> Result<Tensor> {
-        let none = this.map_or(0, Self::classes) as u32;
+    /// Labels that mean "none", one for each sample of a batch of states.
+    ///
+    /// # Errors
+    /// [`Error`] for an empty batch.
+    pub fn no_labels(classes: Option<&Self>, x: &Tensor) -> Result<Tensor> {
+        let none = classes.map_or(0, Self::classes) as u32;
         Ok(Tensor::full(none, check::batch("x", x)?, x.device())?)
     }
 }

@@ -4,15 +4,13 @@
 ///
 /// ```
 /// use advect_core::Key;
-/// use advect_models::{Mlp, ParameterStore};
+/// use advect_nn::{Linear, ParameterStore};
 /// use candle_core::{DType, Device};
 /// # fn main() -> advect_core::Result<()> {
 /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
-/// // Two numbers and the time, through ten units, to two numbers.
-/// let net = Mlp::config(2).hidden(&[10]).build(&store.builder())?;
-/// let cost = net.cost();
-/// assert_eq!(cost.parameters, 3 * 10 + 10 + 10 * 2 + 2);
-/// assert_eq!(cost.operations, 2 * (3 * 10 + 10 * 2));
+/// let cost = Linear::new(3, 10, &store.builder())?.cost();
+/// assert_eq!(cost.parameters, 3 * 10 + 10);
+/// assert_eq!(cost.operations, 2 * 3 * 10);
 /// # Ok(())
 /// # }
 /// ```
@@ -27,8 +25,8 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Of a layer with so many parameters, which multiplies by so many weights at so many places.
-    pub(crate) fn of(parameters: usize, weights: usize, places: usize) -> Self {
+    /// The cost of a layer with this number of parameters, which multiplies by `weights` numbers at each of `places` places.
+    pub fn of(parameters: usize, weights: usize, places: usize) -> Self {
         Cost {
             parameters,
             operations: (2u64.saturating_mul(weights as u64)).saturating_mul(places as u64),

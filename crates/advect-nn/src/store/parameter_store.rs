@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 
-use crate::initialization::{check_parameter, initialize};
+use crate::store::initialization::{check_parameter, initialize};
 use crate::{Stateful, Weights};
 
 /// The parameters of one or more networks, in the order in which they were made.
@@ -25,7 +25,7 @@ use crate::{Stateful, Weights};
 ///
 /// ```
 /// use advect_core::Key;
-/// use advect_models::ParameterStore;
+/// use advect_nn::ParameterStore;
 /// use candle_core::{DType, Device};
 /// # fn main() -> advect_core::Result<()> {
 /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);

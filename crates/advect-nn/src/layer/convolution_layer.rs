@@ -12,7 +12,7 @@ use crate::Cost;
 ///
 /// ```
 /// use advect_core::Key;
-/// use advect_models::{ConvolutionLayer, ParameterStore};
+/// use advect_nn::{ConvolutionLayer, ParameterStore};
 /// use advect_ops::Convolution;
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
@@ -45,7 +45,7 @@ impl ConvolutionLayer {
         builder: &VarBuilder<'_>,
     ) -> Result<Self> {
         let each = (inputs / convolution.groups.max(1)) as f64;
-        let bound = 1.0 / (each * size(kernel) as f64).sqrt();
+        let bound = 1.0 / (each * product(kernel) as f64).sqrt();
         let init = Init::Uniform {
             lo: -bound,
             up: bound,
@@ -85,7 +85,7 @@ impl ConvolutionLayer {
     ) -> Result<Self> {
         check::at_least_one("inputs", inputs)?;
         check::at_least_one("outputs", outputs)?;
-        check::at_least_one("kernel", size(kernel))?;
+        check::at_least_one("kernel", product(kernel))?;
         let groups = check::at_least_one("groups", convolution.groups)?;
         if !(1..=2).contains(&kernel.len()) {
             let accepted = "one length, or a height and a width";
@@ -128,8 +128,8 @@ impl ConvolutionLayer {
         }
     }
 
-    /// The cost for a sample of some size, which is that of the value afterwards.
-    pub(crate) fn cost(&self, size: &mut [usize]) -> Cost {
+    /// The cost for a sample of a size (its height and width, or its length), which becomes the size of the value.
+    pub fn cost(&self, size: &mut [usize]) -> Cost {
         let c = &self.convolution;
         let skipped = 2 - size.len().min(2);
         for (i, size) in size.iter_mut().enumerate() {
@@ -143,15 +143,6 @@ impl ConvolutionLayer {
         Cost::of(weights + self.bias.elem_count(), weights, product(size))
     }
 
-    /// The same layer, sharing storage, outside of any graph.
-    pub fn frozen(&self) -> Self {
-        ConvolutionLayer {
-            weight: self.weight.detach(),
-            bias: self.bias.detach(),
-            convolution: self.convolution,
-        }
-    }
-
     /// The weight, `(outputs, inputs / groups, ...)`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
@@ -163,11 +154,7 @@ impl ConvolutionLayer {
     }
 }
 
-fn size(kernel: &[usize]) -> usize {
-    product(kernel)
-}
-
 /// The product of sizes, or the largest number.
-pub(crate) fn product(sizes: &[usize]) -> usize {
+fn product(sizes: &[usize]) -> usize {
     (sizes.iter()).fold(1, |product, &size| product.saturating_mul(size))
 }

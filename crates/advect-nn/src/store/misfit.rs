@@ -6,7 +6,7 @@ use advect_core::Error;
 use candle_core::{DType, Var};
 
 use crate::State;
-use crate::listing::listed;
+use crate::store::listing::listed;
 
 /// How many dots of a name are looked at for what precedes it.
 const DEPTH: usize = 8;

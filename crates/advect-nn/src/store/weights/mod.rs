@@ -11,7 +11,7 @@ use advect_core::{Error, Result, check, file};
 use candle_core::{DType, Tensor};
 
 use crate::State;
-use crate::listing::listed;
+use crate::store::listing::listed;
 
 pub use safetensors_file::tensor_of_view;
 
@@ -28,7 +28,7 @@ const RANK: usize = 64;
 ///
 /// ```no_run
 /// use advect_core::Key;
-/// use advect_models::{ParameterStore, Weights};
+/// use advect_nn::{ParameterStore, Weights};
 /// use candle_core::{DType, Device};
 /// # fn main() -> advect_core::Result<()> {
 /// # let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);

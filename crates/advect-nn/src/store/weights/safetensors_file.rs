@@ -9,7 +9,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
 use super::{RANK, grouped};
-use crate::listing::listed;
+use crate::store::listing::listed;
 
 /// The tensor of a name's view into a file of safetensors.
 ///

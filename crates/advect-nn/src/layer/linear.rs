@@ -12,7 +12,7 @@ use crate::Cost;
 ///
 /// ```
 /// use advect_core::Key;
-/// use advect_models::{Linear, ParameterStore};
+/// use advect_nn::{Linear, ParameterStore};
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
@@ -64,17 +64,10 @@ impl Linear {
         linear(x, &self.weight, Some(&self.bias), activation)
     }
 
-    pub(crate) fn cost(&self) -> Cost {
+    /// The numbers of parameters and of operations.
+    pub fn cost(&self) -> Cost {
         let weights = self.weight.elem_count();
         Cost::of(weights + self.bias.elem_count(), weights, 1)
-    }
-
-    /// The same layer, sharing storage, outside of any graph.
-    pub fn frozen(&self) -> Self {
-        Linear {
-            weight: self.weight.detach(),
-            bias: self.bias.detach(),
-        }
     }
 
     /// The weight, `(outputs, inputs)`.

@@ -9,7 +9,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::pickle::{Object, Pickle, Place};
 use super::{RANK, grouped};
-use crate::listing::listed;
+use crate::store::listing::listed;
 
 /// The longest pickle that is read: about a hundred bytes for each tensor are usual.
 const PICKLE: u64 = 1 << 26;

@@ -1,0 +1,9 @@
+//! Embeddings: time and class as features.
+
+mod class_embedding;
+mod time_embedding;
+mod time_features;
+
+pub use class_embedding::{ClassEmbedding, NoClass};
+pub use time_embedding::TimeEmbedding;
+pub use time_features::TimeFeatures;

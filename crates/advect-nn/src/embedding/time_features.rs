@@ -1,0 +1,90 @@
+//! Features of time of any kind.
+
+use std::fmt::Debug;
+
+use advect_core::{Result, check};
+use advect_ops::{Dual, Value};
+use candle_core::Tensor;
+
+/// Features of time that a network receives beside its state: a kind of [`TimeEmbedding`](crate::TimeEmbedding), or one of your own.
+///
+/// ```
+/// use advect_core::Result;
+/// use advect_nn::TimeFeatures;
+/// use advect_ops::{Dual, Value};
+/// use candle_core::{Device, Tensor};
+///
+/// /// t and t².
+/// #[derive(Debug)]
+/// struct Powers;
+///
+/// impl Powers {
+///     fn powers<V: Value>(t: &V) -> Result<V> {
+///         let t = t.map_linear(|t| Ok(t.unsqueeze(1)?))?;
+///         V::concatenate(&[&t, &t.times(&t)?], 1)
+///     }
+/// }
+///
+/// impl TimeFeatures for Powers {
+///     fn dim(&self) -> usize {
+///         2
+///     }
+///     fn of(&self, t: &Tensor) -> Result<Tensor> {
+///         Self::powers(t)
+///     }
+///     fn of_dual(&self, t: &Dual) -> Result<Dual> {
+///         Self::powers(t)
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let t = Tensor::new(&[0.5f64], &Device::Cpu)?;
+/// assert_eq!(Powers.of(&t)?.to_vec2::<f64>()?, [[0.5, 0.25]]);
+/// let (_, slope) = Powers.of_dual(&Dual::new(t.clone(), t.ones_like()?)?)?.into_parts()?;
+/// assert_eq!(slope.to_vec2::<f64>()?, [[1.0, 1.0]]);
+/// # Ok(())
+/// # }
+/// ```
+pub trait TimeFeatures: Debug + Send + Sync {
+    /// The number of features.
+    fn dim(&self) -> usize;
+
+    /// Checks the settings, before a network is built with them.
+    ///
+    /// # Errors
+    /// A typed error that names the setting.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The features of times `(n,)` in f64: `(n, dim)` in f64.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn of(&self, t: &Tensor) -> Result<Tensor>;
+
+    /// The features with their derivative along that of the times. One function that is generic over [`Value`] serves for both.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn of_dual(&self, t: &Dual) -> Result<Dual>;
+}
+
+impl dyn TimeFeatures {
+    /// The features of times `(1,)` or `(batch,)`, as a [`Network`](crate::Network) gets them, with the dtype and device of `x`.
+    ///
+    /// # Errors
+    /// [`Error::DType`](advect_core::Error::DType) unless `x` is a float; those of the features.
+    pub fn embed<V: Value>(&self, t: &V, x: &Tensor) -> Result<V> {
+        check::float("x", x)?;
+        let features = match t.tangent() {
+            None => V::constant(self.of(t.primal())?),
+            Some(change) => {
+                let t = Dual::new(t.primal().clone(), change.clone())?;
+                let (features, slopes) = self.of_dual(&t)?.into_parts()?;
+                V::from_parts(features, Some(slopes))
+            }
+        };
+        features.map_linear(|y| Ok(y.to_dtype(x.dtype())?.to_device(x.device())?))
+    }
+}

@@ -1,0 +1,11 @@
+//! Layers, and what they cost.
+
+mod convolution_layer;
+mod cost;
+mod group_norm;
+mod linear;
+
+pub use convolution_layer::ConvolutionLayer;
+pub use cost::Cost;
+pub use group_norm::GroupNorm;
+pub use linear::Linear;

@@ -1,0 +1,57 @@
+//! The parts of networks: the [`ParameterStore`] that parameters live in, layers, embeddings, and the [`Network`] trait, which makes a
+//! field of one forward pass.
+//!
+//! | to | see |
+//! | --- | --- |
+//! | write a network | [`Network`], [`network_field!`](crate::network_field) |
+//! | keep, save and load parameters; freeze them | [`ParameterStore`], [`Stateful`], [`Weights`] |
+//! | build layers | [`Linear`], [`ConvolutionLayer`], [`GroupNorm`], [`Activation`] |
+//! | tell a network time and class | [`TimeEmbedding`], [`TimeFeatures`], [`ClassEmbedding`] |
+//!
+//! A network that is written for candle is a field by [`field_fn`](advect_core::field_fn). It trains from
+//! [`store.builder()`](ParameterStore::builder), is frozen from [`store.frozen()`](ParameterStore::frozen), and is saved with the store:
+//!
+//! ```
+//! use advect_core::{Field, Key, Result, Time, field_fn};
+//! use advect_nn::ParameterStore;
+//! use candle_core::{DType, Device, Module, Tensor};
+//! use candle_nn::VarBuilder;
+//!
+//! fn network(builder: &VarBuilder<'_>) -> Result<impl Field + Clone + use<>> {
+//!     let first = candle_nn::linear(3, 64, builder.pp("first"))?;
+//!     let second = candle_nn::linear(64, 2, builder.pp("second"))?;
+//!     Ok(field_fn(move |t, x| {
+//!         let h = Tensor::cat(&[x, &t.tensor(x)?.unsqueeze(1)?], 1)?;
+//!         Ok(second.forward(&first.forward(&h)?.silu()?)?)
+//!     }))
+//! }
+//!
+//! # fn main() -> Result<()> {
+//! let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+//! let (trained, frozen) = (network(&store.builder())?, network(&store.frozen())?);
+//! let x = Tensor::zeros((5, 2), DType::F32, &Device::Cpu)?;
+//! assert!(trained.at(&Time::Shared(0.5), &x)?.track_op());
+//! assert!(!frozen.at(&Time::Shared(0.5), &x)?.track_op());
+//! assert_eq!(store.element_count(), 3 * 64 + 64 + 64 * 2 + 2);
+//! # Ok(())
+//! # }
+//! ```
+
+mod embedding;
+mod layer;
+mod network;
+mod store;
+
+/// The activation functions of `advect-ops`.
+pub use advect_ops::Activation;
+pub use embedding::{ClassEmbedding, NoClass, TimeEmbedding, TimeFeatures};
+pub use layer::{ConvolutionLayer, Cost, GroupNorm, Linear};
+pub use network::Network;
+pub use store::{ParameterStore, State, Stateful, Weights, tensor_of_view};
+
+/// What [`network_field!`](crate::network_field) names.
+#[doc(hidden)]
+pub mod macros {
+    pub use advect_core::{Conditional, ConditionalJvp, Field, Jvp, Result, Time};
+    pub use candle_core::Tensor;
+}

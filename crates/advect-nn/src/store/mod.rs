@@ -1,0 +1,12 @@
+//! Parameters: where they live, how they begin, and files of them.
+
+mod initialization;
+mod listing;
+mod misfit;
+mod parameter_store;
+mod stateful;
+mod weights;
+
+pub use parameter_store::ParameterStore;
+pub use stateful::{State, Stateful};
+pub use weights::{Weights, tensor_of_view};
