@@ -57,7 +57,7 @@ fn objectives(c: &mut Criterion) {
                 });
             });
         }
-        let (levels, preconditioner) = (Edm::default(), EdmPreconditioner::default());
+        let (levels, preconditioner) = (EdmSchedule::default(), EdmPreconditioner::default());
         let denoiser = Preconditioned::new(&net, &preconditioner, &levels);
         let objective = edm(levels, 0.5).unwrap();
         group.bench_function("edm", |b| {

@@ -14,7 +14,7 @@ fn all() -> Vec<(&'static str, Box<dyn Sampler>)> {
     let g = ForwardDiffusion::new(1.0).unwrap();
     let sde = DpmSolver::order(3).and_then(|s| s.stochastic(1.0)).unwrap();
     let heun = Solver::new(Heun, Fixed::steps(10).unwrap());
-    let churn = EdmRule::heun().churn(3.0).unwrap();
+    let churn = Edm::heun().churn(3.0).unwrap();
     let corrected = PredictorCorrector::new(Ddim::new(), 1, 0.1).unwrap();
     vec![
         ("ddpm", Box::new(Ancestral::new().on(grid(20)))),

@@ -12,7 +12,7 @@ pub(crate) enum Meaning {
     /// The noise at DDPM's steps, moved to a schedule that is smooth in time.
     Discrete(DiscreteDiffusion, VariancePreserving),
     /// The denoiser of a preconditioned network.
-    Denoiser(EdmPreconditioner, Edm),
+    Denoiser(EdmPreconditioner, EdmSchedule),
 }
 
 /// A network, its meaning, and where its way begins and ends.

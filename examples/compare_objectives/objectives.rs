@@ -124,8 +124,10 @@ impl Workshop<'_> {
                 Ok(learned)
             }
             "EDM" => {
-                let (levels, preconditioner) =
-                    (Edm::new(0.02, 10.0, 7.0)?, EdmPreconditioner::new(0.8)?);
+                let (levels, preconditioner) = (
+                    EdmSchedule::new(0.02, 10.0, 7.0)?,
+                    EdmPreconditioner::new(0.8)?,
+                );
                 let objective = edm(levels, 0.8)?;
                 let net = self.train(name, self.steps, |net, _, x0, x1, rng| {
                     let denoiser = Preconditioned::new(net, &preconditioner, &levels);

@@ -49,7 +49,7 @@ fn samplers(budget: usize) -> Result<Vec<(&'static str, Box<dyn Sampler>)>> {
     let log_snr = |steps| UniformLogSnr::new(steps)?.range(0.02, 80.0);
     let sde = ReverseSde::new(NoiseLevel::new(1.0)?).on(UniformTime::new(budget)?);
     // Heun's method evaluates twice in every step but the last.
-    let heun = EdmRule::heun().on(karras(budget.div_ceil(2))?);
+    let heun = Edm::heun().on(karras(budget.div_ceil(2))?);
     Ok(vec![
         ("IADB", Box::new(iadb(budget)?)),
         ("reverse SDE", Box::new(sde.last_step(LastStep::Mean))),
@@ -101,7 +101,7 @@ fn main() -> Result<()> {
         "{:<18}{:>9}{:>9}{:>9}{:>9}",
         "", BUDGETS[0], BUDGETS[1], BUDGETS[2], BUDGETS[3]
     );
-    let source = Source::new(key.named("samples"), &[1, 8, 8], DType::F32, &device)?;
+    let source = NoiseSource::new(key.named("samples"), &[1, 8, 8], DType::F32, &device)?;
     let mut rows: Vec<(&str, Vec<Tensor>)> = Vec::new();
     for budget in BUDGETS {
         for (k, (name, sampler)) in samplers(budget)?.iter().enumerate() {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::{assert_close, gradient};
-use advect_core::{Conditional, Error, Field, Generator, Guided, Key, Time, check};
+use advect_core::{Conditional, Error, Field, Generator, Key, Time, check};
 use advect_models::{Mlp, MlpConfig};
 use advect_nn::{Activation, ParameterStore, Stateful, TimeEmbedding};
 use candle_core::{DType, Device, Tensor};
@@ -168,31 +168,6 @@ fn files_of_other_networks_are_refused_and_change_nothing() {
         store(DType::F32).load(folder.path().join("none")),
         Err(Error::File { .. })
     ));
-}
-
-#[test]
-fn guidance_mixes_the_conditional_and_the_plain_field() {
-    let store = store(DType::F64);
-    let net = config().build(&store.builder()).unwrap();
-    let (x, t, labels) = batch(DType::F64);
-    let (plain, given) = (
-        net.at(&t, &x).unwrap(),
-        net.given(&labels).at(&t, &x).unwrap(),
-    );
-    for (weight, dtype) in [
-        (0.0, DType::U32),
-        (1.0, DType::I64),
-        (2.5, DType::I64),
-        (2.5, DType::U8),
-    ] {
-        let labels = labels.to_dtype(dtype).unwrap();
-        let guided = Guided::new(&net, &labels, weight)
-            .unwrap()
-            .at(&t, &x)
-            .unwrap();
-        let expected = ((&plain * (1.0 - weight)).unwrap() + (&given * weight).unwrap()).unwrap();
-        assert_close(&guided, &expected, 1e-12, 1e-13);
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-use advect_core::{Conditional, Field, Generator, Guided, Key, Result, Time, field_fn};
+use advect_core::{Conditional, Field, Generator, Key, Result, Time, field_fn};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
 use advect_objectives::objective::*;
@@ -14,6 +14,7 @@ use advect_paths::coupling::{ConditionalOt, Coupling, EntropicOt, ExactOt, Indep
 use advect_paths::path::SchrodingerBridge;
 use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned};
 use advect_paths::schedule::{CondOt, Cosine};
+use advect_samplers::guidance::Guided;
 use advect_solvers::Solver;
 use advect_solvers::controller::Fixed;
 use advect_solvers::stepper::Rk4;

@@ -7,7 +7,7 @@ mod common;
 use advect_core::testing::assert_close;
 use advect_core::{Error, Field, Generator, Jvp, Result, Time};
 use advect_objectives::ConditionDropout;
-use advect_objectives::decoder::{Decoder, Discretized, Gaussian};
+use advect_objectives::decoder::{Decoder, Discretized, GaussianDecoder};
 use advect_objectives::distance::*;
 use advect_objectives::objective::*;
 use advect_objectives::time_sampler::UniformWithin;
@@ -65,7 +65,7 @@ fn objectives() -> Vec<(&'static str, Box<dyn Objective>)> {
         ("NCSN", Box::new(ncsn(0.01, 1.0, 10).unwrap())),
         ("ScoreFlow", Box::new(score_flow(vp, 0.0, 0.9).unwrap())),
         ("DDPM", Box::new(ddpm(steps.clone()))),
-        ("EDM", Box::new(edm(Edm::default(), 0.5).unwrap())),
+        ("EDM", Box::new(edm(EdmSchedule::default(), 0.5).unwrap())),
         ("bound", Box::new(VariationalBound::new(steps))),
         ("SD3", Box::new(stable_diffusion_3())),
         ("distillation", Box::new(one_step_distillation())),
@@ -161,7 +161,7 @@ fn what_is_no_regression_takes_views_too() {
         // Data on the grid of three levels.
         let levels = x.clamp(-1.0, 1.0).unwrap().round().unwrap();
         let grid = Discretized::new(3).unwrap().log_likelihood(&levels, y, 0.3);
-        (grid.unwrap() + Gaussian.log_likelihood(x, y, 0.3).unwrap()).unwrap()
+        (grid.unwrap() + GaussianDecoder.log_likelihood(x, y, 0.3).unwrap()).unwrap()
     };
     let bridge = SchrodingerBridge::new(0.5).unwrap();
     let both = ScoreAndFlow::new(bridge).times(UniformWithin::new(0.1, 0.9).unwrap());
@@ -256,7 +256,7 @@ fn integers_are_refused() {
     ));
     assert!(matches!(log_standard_normal(&x), Err(Error::DType { .. })));
     assert!(matches!(
-        Gaussian.log_likelihood(&x, &x, 1.0),
+        GaussianDecoder.log_likelihood(&x, &x, 1.0),
         Err(Error::DType { .. })
     ));
     let solver = Solver::new(Rk4, Fixed::steps(2).unwrap());

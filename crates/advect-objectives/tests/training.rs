@@ -144,7 +144,7 @@ fn scores_noises_and_v() {
 
 #[test]
 fn preconditioned_denoisers() {
-    let levels = Edm::new(0.02, 20.0, 7.0).unwrap();
+    let levels = EdmSchedule::new(0.02, 20.0, 7.0).unwrap();
     let preconditioner = EdmPreconditioner::new(0.8).unwrap();
     let objective = edm(levels, 0.8).unwrap();
     let error = error_after(

@@ -7,7 +7,7 @@ use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, FiniteData, Gaussian, GaussianMixture, Law};
 use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned};
 use advect_paths::schedule::{
-    CondOt, Cosine, DiscreteDiffusion, Edm, LinearVariancePreserving, Polynomial, Retimed,
+    CondOt, Cosine, DiscreteDiffusion, EdmSchedule, LinearVariancePreserving, Polynomial, Retimed,
     Schedule, SubVariancePreserving, VarianceExploding, VarianceExplodingSde, VariancePreserving,
 };
 use candle_core::{DType, Device, Tensor};
@@ -35,7 +35,7 @@ fn schedules() -> Vec<(&'static str, Box<dyn Schedule>)> {
         ("cosine", Box::new(Cosine)),
         ("linear vp", Box::new(LinearVariancePreserving)),
         ("polynomial", Box::new(Polynomial::new(2.0).unwrap())),
-        ("edm", Box::new(Edm::new(0.02, 3.0, 7.0).unwrap())),
+        ("edm", Box::new(EdmSchedule::new(0.02, 3.0, 7.0).unwrap())),
         (
             "ddpm",
             Box::new(DiscreteDiffusion::linear(10, 0.01, 0.7).unwrap()),
@@ -267,7 +267,7 @@ fn a_change_of_schedule_is_exact() {
 
 #[test]
 fn wrapped_fields_have_derivatives() {
-    let (law, s) = (mixture(), Edm::new(0.02, 3.0, 7.0).unwrap());
+    let (law, s) = (mixture(), EdmSchedule::new(0.02, 3.0, 7.0).unwrap());
     let mut rng = Generator::from_seed(6);
     let x = rng.normal((2, 3), DType::F64, &Device::Cpu).unwrap();
     let dx = rng.normal((2, 3), DType::F64, &Device::Cpu).unwrap();

@@ -94,25 +94,25 @@ impl Level {
 /// From one level to the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct Leg {
-    /// How many legs were before.
+pub struct Transition {
+    /// How many transitions were before.
     pub index: usize,
-    /// The number of legs.
+    /// The number of transitions.
     pub count: usize,
     /// Where it starts.
     pub from: Level,
     /// Where it ends.
     pub to: Level,
-    /// Where the last leg ends.
+    /// Where the last transition ends.
     pub end: Level,
     /// The least noise on the way, the end excluded if it is clean.
     pub least: Level,
 }
 
-impl Leg {
-    /// A leg by itself, the only one of a way.
+impl Transition {
+    /// A transition by itself, the only one of a way.
     pub fn new(from: Level, to: Level) -> Self {
-        Leg {
+        Transition {
             index: 0,
             count: 1,
             from,

@@ -8,8 +8,9 @@
 //! | sample: DDPM, DDIM, EDM, DPM-Solver++, UniPC, reverse SDEs, predictor–corrector | [`rule`] |
 //! | choose the levels: uniform, Karras, log-SNR, shifted, DDPM's subsets | [`grid`] |
 //! | sample by any ODE solver, invert | [`ProbabilityFlow`] |
-//! | draw many samples in pieces, reproducibly | [`Source`] |
+//! | draw many samples in pieces, reproducibly | [`NoiseSource`] |
 //! | show progress, keep states on the way, halt | [`observer`] |
+//! | guide a conditional field | [`guidance`] |
 //! | bound the expected data | [`threshold`] |
 //! | find likelihoods and bits per dimension | [`likelihood`] |
 //! | sample a density by Langevin dynamics | [`langevin`] |
@@ -20,7 +21,7 @@
 //! use advect_paths::{Prediction, schedule::Cosine};
 //! use advect_samplers::grid::UniformLogSnr;
 //! use advect_samplers::rule::{DpmSolver, Rule};
-//! use advect_samplers::{Model, Source};
+//! use advect_samplers::{Model, NoiseSource};
 //! use candle_core::{DType, Device, Tensor};
 //! # fn main() -> advect_core::Result<()> {
 //! // A field that is known; in practice a network.
@@ -30,7 +31,7 @@
 //!
 //! let model = Model::new(&noise, Prediction::Noise, &Cosine);
 //! let sampler = DpmSolver::order(2)?.on(UniformLogSnr::new(20)?);
-//! let source = Source::new(Key::from_seed(0), &[1], DType::F64, &Device::Cpu)?;
+//! let source = NoiseSource::new(Key::from_seed(0), &[1], DType::F64, &Device::Cpu)?;
 //! let samples = source.sample(&sampler, &model, 0..1000)?;
 //! let distance = (samples.abs()? - 1.0)?.abs()?.mean_all()?.to_scalar::<f64>()?;
 //! assert!(distance < 0.1); // E|0.1 z| = 0.08
@@ -41,23 +42,24 @@
 pub mod diffusion;
 mod estimate;
 pub mod grid;
+pub mod guidance;
 pub mod langevin;
 mod level;
 pub mod likelihood;
 mod model;
+mod noise_source;
 pub mod observer;
 mod probability_flow;
 pub mod rule;
 mod run;
 mod sampler;
-mod source;
 mod start;
 pub mod threshold;
 
 pub use estimate::Estimate;
-pub use level::{Leg, Level};
+pub use level::{Level, Transition};
 pub use model::{AnyModel, Model};
+pub use noise_source::{NoiseSource, pieces};
 pub use probability_flow::{ProbabilityFlow, iadb};
 pub use run::Run;
 pub use sampler::{GridSampler, LastStep, Sampler};
-pub use source::{Source, pieces};

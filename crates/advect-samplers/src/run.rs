@@ -9,7 +9,7 @@ use candle_core::Tensor;
 
 use crate::observer::StepInfo;
 use crate::start::check_start;
-use crate::{AnyModel, Estimate, Leg, Level};
+use crate::{AnyModel, Estimate, Level, Transition};
 
 /// What a sampler works with: a [`Model`], noise for each sample by its number, a count of evaluations, and an observer.
 ///
@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
         &mut self,
         levels: &[Level],
         x: &Tensor,
-        mut step: impl FnMut(&mut Self, &Leg, &Tensor) -> Result<Tensor>,
+        mut step: impl FnMut(&mut Self, &Transition, &Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
         check::batch("x", x)?;
         check::float("x", x)?;
@@ -209,7 +209,7 @@ impl<'a> Run<'a> {
             false => least,
         });
         for (index, pair) in levels.windows(2).enumerate() {
-            let leg = Leg {
+            let transition = Transition {
                 index,
                 count,
                 from: pair[0],
@@ -217,12 +217,12 @@ impl<'a> Run<'a> {
                 end: *end,
                 least: *least,
             };
-            let next = step(self, &leg, &x)?.detach();
+            let next = step(self, &transition, &x)?.detach();
             check::alike("the state after a step", &next, "x", &x)?;
-            let at = || format!("t = {}, step {} of {count}", leg.to.time, index + 1);
+            let at = || format!("t = {}, step {} of {count}", transition.to.time, index + 1);
             check_finite(&next, at)?;
             x = next;
-            self.reached(index + 1, Some(count), &leg.to, &x)?;
+            self.reached(index + 1, Some(count), &transition.to, &x)?;
             if self.halted {
                 break;
             }

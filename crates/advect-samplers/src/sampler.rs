@@ -32,16 +32,16 @@ pub trait Sampler {
     ///
     /// ```
     /// use advect_core::{Generator, Time, field_fn};
-    /// use advect_paths::{Prediction, schedule::Edm};
+    /// use advect_paths::{Prediction, schedule::EdmSchedule};
     /// use advect_samplers::grid::Karras;
-    /// use advect_samplers::rule::{EdmRule, Rule};
+    /// use advect_samplers::rule::{Edm, Rule};
     /// use advect_samplers::{Model, Sampler};
     /// use candle_core::{DType, Device, Tensor};
     /// # fn main() -> advect_core::Result<()> {
     /// let net = field_fn(|_, x| Ok(x.zeros_like()?));
-    /// let schedule = Edm::default(); // σ from 80
+    /// let schedule = EdmSchedule::default(); // σ from 80
     /// let model = Model::new(&net, Prediction::Data, &schedule);
-    /// let sampler = EdmRule::heun().on(Karras::new(18)?);
+    /// let sampler = Edm::heun().on(Karras::new(18)?);
     /// let mut rng = Generator::from_seed(0);
     /// let noise = rng.normal((2, 8), DType::F32, &Device::Cpu)?;
     /// assert_eq!(sampler.sample(&model, &noise, &mut rng)?.dims(), [2, 8]);
@@ -128,22 +128,22 @@ pub enum LastStep {
 ///
 /// ```
 /// use advect_core::{Generator, Time, field_fn};
-/// use advect_paths::{Prediction, schedule::Edm};
+/// use advect_paths::{Prediction, schedule::EdmSchedule};
 /// use advect_samplers::grid::Karras;
-/// use advect_samplers::rule::{EdmRule, Rule};
+/// use advect_samplers::rule::{Edm, Rule};
 /// use advect_samplers::{Model, Sampler};
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// // The denoiser of N(0, ¼), E[x1 | x] = x/4 / (1/4 + σ²).
-/// let schedule = Edm::default();
+/// let schedule = EdmSchedule::default();
 /// let net = field_fn(|t, x| {
 ///     use advect_paths::schedule::Schedule;
-///     t.coefficient(|t| 0.25 / (0.25 + Edm::default().sigma(t).powi(2)))?.times(x)
+///     t.coefficient(|t| 0.25 / (0.25 + EdmSchedule::default().sigma(t).powi(2)))?.times(x)
 /// });
 /// let model = Model::new(&net, Prediction::Data, &schedule);
 /// let mut rng = Generator::from_seed(0);
 /// let noise = rng.normal(4000, DType::F64, &Device::Cpu)?;
-/// let samples = EdmRule::heun().on(Karras::new(40)?).sample(&model, &noise, &mut rng)?;
+/// let samples = Edm::heun().on(Karras::new(40)?).sample(&model, &noise, &mut rng)?;
 /// let variance = samples.sqr()?.mean_all()?.to_scalar::<f64>()?;
 /// assert!((variance - 0.25).abs() < 0.02);
 /// # Ok(())
@@ -182,7 +182,9 @@ impl<R: Rule, G: Grid> GridSampler<R, G> {
     pub fn invert(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
         let mut levels = self.levels(run.model().schedule())?;
         levels.reverse();
-        run.along(&levels, x, |run, leg, x| self.rule.invert(run, leg, x))
+        run.along(&levels, x, |run, transition, x| {
+            self.rule.invert(run, transition, x)
+        })
     }
 }
 
@@ -195,12 +197,12 @@ impl<R: Rule, G: Grid> Sampler for GridSampler<R, G> {
         let levels = self.levels(run.model().schedule())?;
         run.check_start(&levels[0], x)?;
         let mut memory = R::Memory::default();
-        run.along(&levels, x, |run, leg, x| match self.last {
-            LastStep::Mean if leg.is_last() => {
-                run.quietly(|run| self.rule.step(run, &mut memory, leg, x))
+        run.along(&levels, x, |run, transition, x| match self.last {
+            LastStep::Mean if transition.is_last() => {
+                run.quietly(|run| self.rule.step(run, &mut memory, transition, x))
             }
-            LastStep::Denoise if leg.is_last() => self.rule.denoise(run, leg, x),
-            _ => self.rule.step(run, &mut memory, leg, x),
+            LastStep::Denoise if transition.is_last() => self.rule.denoise(run, transition, x),
+            _ => self.rule.step(run, &mut memory, transition, x),
         })
     }
 }

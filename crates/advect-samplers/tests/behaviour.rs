@@ -5,22 +5,23 @@ mod common;
 
 use std::ops::ControlFlow;
 
-use advect_core::{Error, Field, Generator, Guided, Key, Result, Time, field_fn, observer_fn};
+use advect_core::{Error, Field, Generator, Key, Result, Time, field_fn, observer_fn};
 use advect_models::Mlp;
 use advect_nn::ParameterStore;
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
 use advect_paths::schedule::{
-    CondOt, Cosine, DiscreteDiffusion, Edm, Schedule, VariancePreserving,
+    CondOt, Cosine, DiscreteDiffusion, EdmSchedule, Schedule, VariancePreserving,
 };
 use advect_samplers::diffusion::{ForwardDiffusion, NoiseLevel, diffusion_fn};
 use advect_samplers::grid::*;
+use advect_samplers::guidance::Guided;
 use advect_samplers::likelihood::{BitsPerDimension, Likelihood};
 use advect_samplers::observer::{Snapshots, StepInfo};
 use advect_samplers::rule::*;
 use advect_samplers::threshold::{DynamicThreshold, StaticThreshold, Threshold, Thresholded};
 use advect_samplers::{
-    LastStep, Leg, Level, Model, ProbabilityFlow, Run, Sampler, Source, iadb, pieces,
+    LastStep, Level, Model, NoiseSource, ProbabilityFlow, Run, Sampler, Transition, iadb, pieces,
 };
 use advect_solvers::Solver;
 use advect_solvers::controller::{Adaptive, Fixed};
@@ -45,12 +46,7 @@ fn samplers() -> Vec<(&'static str, Box<dyn Sampler>)> {
         ("DDIM", Box::new(Ddim::new().eta(0.5).unwrap().on(grid()))),
         (
             "EDM",
-            Box::new(
-                EdmRule::heun()
-                    .churn(3.0)
-                    .unwrap()
-                    .on(Karras::new(6).unwrap()),
-            ),
+            Box::new(Edm::heun().churn(3.0).unwrap().on(Karras::new(6).unwrap())),
         ),
         ("DPM", Box::new(sde.on(grid()))),
         ("UniPC", Box::new(UniPc::order(3).unwrap().on(grid()))),
@@ -106,7 +102,7 @@ fn pieces_have_the_bits_of_the_whole() {
     let law = mixture();
     let field = law.field(Prediction::V, &Cosine);
     let model = Model::new(&field, Prediction::V, &Cosine);
-    let source = Source::new(Key::from_seed(1), &[2], DType::F32, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(1), &[2], DType::F32, &CPU).unwrap();
     for (name, sampler) in samplers() {
         let all = source.sample(&sampler, &model, 3..40).unwrap();
         let drawn = pieces(3..40, 11)
@@ -132,7 +128,7 @@ fn pieces_of_a_network_have_the_bits_of_the_whole() {
     let net = net.on(&store.frozen()).unwrap();
     let schedule = CondOt::default();
     let model = Model::new(&net, Prediction::Velocity, &schedule);
-    let source = Source::new(Key::from_seed(1), &[5], DType::F32, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(1), &[5], DType::F32, &CPU).unwrap();
     let sampler = ReverseSde::new(NoiseLevel::new(1.0).unwrap());
     let sampler = sampler
         .on(UniformTime::new(8).unwrap())
@@ -158,7 +154,7 @@ fn every_shape_and_dtype_is_sampled() {
     let model = Model::new(field_fn(constant), Prediction::Data, &Cosine);
     for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
         for shape in [&[][..], &[3], &[1, 4, 2]] {
-            let source = Source::new(Key::from_seed(1), shape, dtype, &CPU).unwrap();
+            let source = NoiseSource::new(Key::from_seed(1), shape, dtype, &CPU).unwrap();
             for (name, sampler) in samplers() {
                 let x = source.sample(&sampler, &model, 0..2).unwrap();
                 assert_eq!(x.dims(), [&[2], shape].concat(), "{name}");
@@ -192,7 +188,7 @@ fn evaluations_are_counted() {
 #[test]
 fn observers_see_every_step_and_may_halt() {
     let model = Model::new(field_fn(constant), Prediction::Data, &Cosine);
-    let source = Source::new(Key::from_seed(1), &[2], DType::F64, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(1), &[2], DType::F64, &CPU).unwrap();
     for (name, sampler) in samplers() {
         let mut snapshots = Snapshots::every(2).unwrap();
         let watched = source
@@ -231,7 +227,7 @@ fn observers_see_every_step_and_may_halt() {
 fn every_prediction_gives_the_same_samples() {
     let law = mixture();
     let schedule = VariancePreserving::default();
-    let source = Source::new(Key::from_seed(1), &[2], DType::F64, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(1), &[2], DType::F64, &CPU).unwrap();
     for (name, sampler) in samplers() {
         let run = |prediction| {
             let field = law.field(prediction, &schedule);
@@ -278,10 +274,7 @@ fn what_does_not_follow_is_a_typed_error() {
     // g² is infinite there, and σ/α.
     let reverse = ReverseSde::new(ForwardDiffusion::new(1.0).unwrap());
     refused(run(Prediction::Velocity, &reverse.on(whole())), "diffusion");
-    refused(
-        run(Prediction::Velocity, &EdmRule::heun().on(whole())),
-        "grid",
-    );
+    refused(run(Prediction::Velocity, &Edm::heun().on(whole())), "grid");
     refused(run(Prediction::Velocity, &Plms.on(whole())), "grid");
     // At t = 1 there is no score: a step there goes to the expected data.
     let heun = ReverseSde::new(diffusion_fn(|_| 1.0)).method(SdeMethod::Heun);
@@ -362,7 +355,10 @@ fn what_does_not_follow_is_a_typed_error() {
         );
     }
     for ratio in [0.0, -1.0, f64::INFINITY, f64::NAN] {
-        assert!(Level::at_ratio(&Edm::default(), ratio).is_err(), "{ratio}");
+        assert!(
+            Level::at_ratio(&EdmSchedule::default(), ratio).is_err(),
+            "{ratio}"
+        );
     }
 }
 
@@ -418,7 +414,7 @@ fn bad_fields_and_states_are_typed_errors() {
         text,
         "field: shape [3, 2] was given, [3, 4], twice the channels of x, is accepted"
     );
-    let source = Source::new(Key::from_seed(0), &[2], DType::F64, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(0), &[2], DType::F64, &CPU).unwrap();
     assert!(matches!(source.noise(4..4), Err(Error::Empty { .. })));
     assert!(pieces(0..4, 0).is_err() && pieces(4..4, 2).is_err());
     let whole = pieces(5..10, usize::MAX).unwrap();
@@ -426,14 +422,14 @@ fn bad_fields_and_states_are_typed_errors() {
     assert!(source.noise(0..u64::MAX).is_err());
     assert!(matches!(source.noise(0..1 << 48), Err(Error::Range { .. })));
     for size in [1 << 62, 1 << 63, usize::MAX] {
-        let absurd = Source::new(Key::from_seed(0), &[size, 4], DType::F64, &CPU);
+        let absurd = NoiseSource::new(Key::from_seed(0), &[size, 4], DType::F64, &CPU);
         assert!(matches!(absurd, Err(Error::Range { argument, .. }) if argument == "shape"));
-        let large = Source::new(Key::from_seed(0), &[size], DType::F64, &CPU);
+        let large = NoiseSource::new(Key::from_seed(0), &[size], DType::F64, &CPU);
         assert!(matches!(large, Err(Error::Range { argument, .. }) if argument == "shape"));
     }
     assert!(source.noise(u64::MAX - 2..u64::MAX).is_err());
-    assert!(Source::new(Key::from_seed(0), &[0], DType::F64, &CPU).is_err());
-    assert!(Source::new(Key::from_seed(0), &[2], DType::U8, &CPU).is_err());
+    assert!(NoiseSource::new(Key::from_seed(0), &[0], DType::F64, &CPU).is_err());
+    assert!(NoiseSource::new(Key::from_seed(0), &[2], DType::U8, &CPU).is_err());
 }
 
 #[test]
@@ -558,7 +554,7 @@ fn langevin_steps_have_their_size() {
     let ours = rule.step(
         &mut Run::new(&model, Key::from_seed(3)),
         &mut (),
-        &Leg::new(from, to),
+        &Transition::new(from, to),
         &x,
     );
     let mut rng = Generator::from(Key::from_seed(3));
@@ -581,7 +577,7 @@ fn langevin_steps_have_their_size() {
         let ours = rule.step(
             &mut Run::new(&model, Key::from_seed(3)),
             &mut (),
-            &Leg::new(from, to),
+            &Transition::new(from, to),
             &x,
         );
         let z = numbers(&mut Generator::from(Key::from_seed(3)));
@@ -590,7 +586,7 @@ fn langevin_steps_have_their_size() {
                 .step(
                     &mut Run::new(&model, Key::from_seed(0)),
                     &mut (),
-                    &Leg::new(from, to),
+                    &Transition::new(from, to),
                     &x,
                 )
                 .unwrap(),
@@ -623,7 +619,12 @@ fn unipc_keeps_what_is_done_between_its_steps() {
     let mut through = |added: f64| {
         let mut memory = UniPcMemory::default();
         let first = rule
-            .step(&mut run, &mut memory, &Leg::new(levels[0], levels[1]), &x)
+            .step(
+                &mut run,
+                &mut memory,
+                &Transition::new(levels[0], levels[1]),
+                &x,
+            )
             .unwrap();
         let moved = (first + added).unwrap();
         elements(
@@ -631,7 +632,7 @@ fn unipc_keeps_what_is_done_between_its_steps() {
                 .step(
                     &mut run,
                     &mut memory,
-                    &Leg::new(levels[1], levels[2]),
+                    &Transition::new(levels[1], levels[2]),
                     &moved,
                 )
                 .unwrap(),
@@ -659,7 +660,7 @@ fn large_variances_do_not_depend_on_the_path() {
         let rule = Ancestral::new().variance(Variance::Forward);
         let mut run = Run::new(&model, Key::from_seed(1));
         let end = rule
-            .step(&mut run, &mut (), &Leg::new(from, to), &x)
+            .step(&mut run, &mut (), &Transition::new(from, to), &x)
             .unwrap();
         elements(&end)[0] / to.alpha
     };
@@ -884,10 +885,7 @@ fn zeros_in_messages_have_no_sign() {
             .and_then(|k| k.range(-0.0, 1.0))
             .unwrap_err()
             .to_string(),
-        EdmRule::heun()
-            .churn_range(-0.0, -1.0)
-            .unwrap_err()
-            .to_string(),
+        Edm::heun().churn_range(-0.0, -1.0).unwrap_err().to_string(),
     ];
     for text in texts {
         assert!(!text.contains("-0 ") && !text.contains("-0.0"), "{text}");

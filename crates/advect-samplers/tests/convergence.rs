@@ -10,7 +10,7 @@ use advect_paths::closed_form::Law;
 use advect_paths::schedule::VariancePreserving;
 use advect_samplers::diffusion::ForwardDiffusion;
 use advect_samplers::grid::GivenTimes;
-use advect_samplers::rule::{Ddim, DpmSolver, EdmRule, Plms, ReverseSde, Rule, SdeMethod, UniPc};
+use advect_samplers::rule::{Ddim, DpmSolver, Edm, Plms, ReverseSde, Rule, SdeMethod, UniPc};
 use advect_samplers::{AnyModel, Level, Model, ProbabilityFlow, Run, Sampler};
 use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri8};
 use candle_core::Tensor;
@@ -27,8 +27,8 @@ fn rules() -> Vec<(&'static str, f64, OnTimes)> {
     let still = ReverseSde::new(ForwardDiffusion::new(0.0).unwrap());
     vec![
         ("DDIM", 1.0, rule(Ddim::new())),
-        ("EDM Euler", 1.0, rule(EdmRule::euler())),
-        ("EDM Heun", 2.0, rule(EdmRule::heun())),
+        ("EDM Euler", 1.0, rule(Edm::euler())),
+        ("EDM Heun", 2.0, rule(Edm::heun())),
         ("DPM-Solver++ 1", 1.0, rule(dpm(1))),
         ("DPM-Solver++ 2M", 2.0, rule(dpm(2))),
         ("DPM-Solver++ 3M", 3.0, rule(dpm(3))),

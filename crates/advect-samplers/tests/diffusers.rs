@@ -6,7 +6,7 @@ use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
 use advect_paths::schedule::DiscreteDiffusion;
 use advect_samplers::grid::{GivenSigmas, Grid, Karras, Respaced};
-use advect_samplers::rule::{Ddim, DpmSolver, EdmRule, Plms, Rule, UniPc};
+use advect_samplers::rule::{Ddim, DpmSolver, Edm, Plms, Rule, UniPc};
 use advect_samplers::{Model, Run, Sampler};
 use candle_core::{Device, Tensor};
 use serde_json::Value;
@@ -64,8 +64,8 @@ fn sample(row: &Value, x: &Tensor) -> Result<(Tensor, usize, usize)> {
                 assert!((level.ratio() - sigma).abs() <= 2e-5 * sigma, "{kind}");
             }
             let rule = match kind {
-                "EulerDiscreteScheduler" => EdmRule::euler(),
-                "HeunDiscreteScheduler" => EdmRule::heun(),
+                "EulerDiscreteScheduler" => Edm::euler(),
+                "HeunDiscreteScheduler" => Edm::heun(),
                 other => panic!("{other}"),
             };
             let grid = GivenSigmas::new(&levels)?;

@@ -7,7 +7,7 @@ use advect_core::testing::assert_close;
 use advect_core::{Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
-use advect_paths::schedule::{CondOt, Edm, Schedule, VariancePreserving};
+use advect_paths::schedule::{CondOt, EdmSchedule, Schedule, VariancePreserving};
 use advect_samplers::diffusion::ForwardDiffusion;
 use advect_samplers::grid::{GivenSigmas, GivenTimes, Grid, Karras, UniformTime};
 use advect_samplers::rule::*;
@@ -59,7 +59,7 @@ fn first_order_sde_dpm_solver_is_ddpm() {
 
 #[test]
 fn euler_of_edm_is_ddim() {
-    same(EdmRule::euler(), Ddim::new(), ENDS, true);
+    same(Edm::euler(), Ddim::new(), ENDS, true);
 }
 
 /// η = 0 is Euler's method on `d(x/α)/d(σ/α) = ε`, by the solver itself.
@@ -70,7 +70,7 @@ fn ddim_is_euler_in_its_variables() {
 
 #[test]
 fn heun_of_edm_is_heun_in_its_variables() {
-    in_ratio(Heun, EdmRule::heun());
+    in_ratio(Heun, Edm::heun());
 }
 
 fn in_ratio(stepper: impl advect_solvers::stepper::Stepper + Clone, rule: impl Rule + Copy) {
@@ -111,8 +111,8 @@ fn in_ratio(stepper: impl advect_solvers::stepper::Stepper + Clone, rule: impl R
 #[test]
 fn edm_does_not_depend_on_the_path() {
     let law = mixture();
-    let edm = Edm::default();
-    let sampler = EdmRule::heun().on(Karras::new(18).unwrap());
+    let edm = EdmSchedule::default();
+    let sampler = Edm::heun().on(Karras::new(18).unwrap());
     let y = states(&law, &Level::at(&edm, 0.0), 40, 1).unwrap();
     let run = |schedule: &dyn Schedule| {
         let field = law.velocity(schedule);

@@ -11,7 +11,7 @@ use advect_paths::schedule::{Cosine, VarianceExploding, VariancePreserving};
 use advect_samplers::diffusion::ForwardDiffusion;
 use advect_samplers::grid::{Tail, UniformLogSnr, UniformTime};
 use advect_samplers::rule::*;
-use advect_samplers::{LastStep, Model, Run, Sampler, Source, pieces};
+use advect_samplers::{LastStep, Model, NoiseSource, Run, Sampler, pieces};
 use candle_core::{DType, Tensor};
 use common::CPU;
 
@@ -96,10 +96,7 @@ fn samplers(known: &Tensor, mask: &Tensor) -> Vec<(&'static str, Box<dyn Sampler
     vec![
         ("DDPM", made(Ancestral::new(), known, mask)),
         ("DDIM", made(Ddim::new(), known, mask)),
-        (
-            "EDM",
-            made(EdmRule::heun().churn(3.0).unwrap(), known, mask),
-        ),
+        ("EDM", made(Edm::heun().churn(3.0).unwrap(), known, mask)),
         ("DPM", made(DpmSolver::order(3).unwrap(), known, mask)),
         ("SDE-DPM", made(sde, known, mask)),
         ("UniPC", made(UniPc::order(3).unwrap(), known, mask)),
@@ -122,7 +119,7 @@ fn every_rule_keeps_what_is_known() {
     for (name, sampler) in samplers(&known, &mask) {
         let field = law.velocity(&vp);
         let model = Model::new(&field, Prediction::Velocity, &vp);
-        let source = Source::new(Key::from_seed(2), &[2], DType::F64, &CPU).unwrap();
+        let source = NoiseSource::new(Key::from_seed(2), &[2], DType::F64, &CPU).unwrap();
         let whole = source.sample(&sampler, &model, 0..20).unwrap();
         for row in whole.to_vec2::<f64>().unwrap() {
             assert!(row[0] == 1.5 && row[1].is_finite(), "{name}: {row:?}");
@@ -146,7 +143,7 @@ fn last_steps_keep_what_is_known() {
     let law = pair();
     let field = law.velocity(&Cosine);
     let model = Model::new(&field, Prediction::Velocity, &Cosine);
-    let source = Source::new(Key::from_seed(2), &[2], DType::F64, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(2), &[2], DType::F64, &CPU).unwrap();
     let rule = Inpaint::new(Ancestral::new(), &known, &mask).unwrap();
     let rule = rule.resampling(3).unwrap();
     for (last, factor) in [
@@ -187,7 +184,7 @@ fn masks_have_every_shape_and_dtype() {
     for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
         let image = Tensor::full(-1f64, (1, 1, 2, 3), &CPU).unwrap();
         let image = image.to_dtype(dtype).unwrap();
-        let source = Source::new(Key::from_seed(2), &[4, 2, 3], dtype, &CPU).unwrap();
+        let source = NoiseSource::new(Key::from_seed(2), &[4, 2, 3], dtype, &CPU).unwrap();
         for shape in [
             vec![2, 1],
             vec![2, 3],
@@ -257,7 +254,7 @@ fn bad_masks_are_typed_errors() {
     let half = field_fn(|_, x| Ok(x.affine(0.0, 0.5)?));
     let model = Model::new(&half, Prediction::Data, &Cosine);
     let sample = |shape: &[usize], dtype| {
-        let source = Source::new(Key::from_seed(2), shape, dtype, &CPU).unwrap();
+        let source = NoiseSource::new(Key::from_seed(2), shape, dtype, &CPU).unwrap();
         let sampler = rule().on(UniformLogSnr::new(3).unwrap());
         source.sample(&sampler, &model, 0..4).unwrap_err()
     };

@@ -45,7 +45,7 @@ fn rules() -> Vec<(&'static str, usize, OnTimes)> {
         (
             "EDM with churn",
             100,
-            rule(EdmRule::heun().churn(20.0).unwrap()),
+            rule(Edm::heun().churn(20.0).unwrap()),
         ),
         ("SDE-DPM-Solver++ 1", 200, rule(sde(1))),
         ("SDE-DPM-Solver++ 2", 60, rule(sde(2))),

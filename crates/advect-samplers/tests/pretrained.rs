@@ -6,7 +6,7 @@ mod common;
 use std::cell::RefCell;
 
 use advect_core::testing::assert_close;
-use advect_core::{Conditional, Field, Guided, Jvp, Key, Result, Time, field_fn};
+use advect_core::{Conditional, Field, Jvp, Key, Result, Time, field_fn};
 use advect_models::UNet;
 use advect_nn::ParameterStore;
 use advect_paths::Prediction;
@@ -14,6 +14,7 @@ use advect_paths::closed_form::{Covariance, Gaussian, Law};
 use advect_paths::schedule::DiscreteDiffusion;
 use advect_paths::time_map::{DiscreteTimes, TimeMap, TimeMapped};
 use advect_samplers::grid::Respaced;
+use advect_samplers::guidance::Guided;
 use advect_samplers::rule::{Ancestral, Ddim, Rule};
 use advect_samplers::{Model, Run, Sampler};
 use candle_core::{DType, Tensor};

@@ -7,10 +7,12 @@ use advect_core::testing::assert_close;
 use advect_core::{Error, Generator, Key, Result};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
-use advect_paths::schedule::{CondOt, Edm, Schedule, VarianceExploding, VariancePreserving};
+use advect_paths::schedule::{
+    CondOt, EdmSchedule, Schedule, VarianceExploding, VariancePreserving,
+};
 use advect_samplers::grid::{Grid, Karras, Tail, UniformLogSnr, UniformTime};
-use advect_samplers::rule::{Ancestral, Ddim, EdmRule, Rule};
-use advect_samplers::{Level, Model, ProbabilityFlow, Run, Sampler, Source, pieces};
+use advect_samplers::rule::{Ancestral, Ddim, Edm, Rule};
+use advect_samplers::{Level, Model, NoiseSource, ProbabilityFlow, Run, Sampler, pieces};
 use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
 use candle_core::{DType, Tensor};
 use common::{CPU, from_state};
@@ -36,7 +38,7 @@ fn moments(x: &Tensor) -> (f64, f64) {
 
 fn schedules() -> Vec<(&'static str, Box<dyn Schedule>)> {
     let mut all = common::paths();
-    all.push(("EDM", Box::new(Edm::default())));
+    all.push(("EDM", Box::new(EdmSchedule::default())));
     all
 }
 
@@ -51,7 +53,7 @@ fn standard_normal_noise_gives_the_law_of_every_path() {
         let flow = ProbabilityFlow::new(flow).within(0.0, 0.99).unwrap();
         let samplers: [(&str, Box<dyn Sampler>); 3] = [
             ("DDPM", Box::new(Ancestral::new().on(grid()))),
-            ("EDM", Box::new(EdmRule::heun().on(grid()))),
+            ("EDM", Box::new(Edm::heun().on(grid()))),
             ("flow", Box::new(flow.denoise())),
         ];
         for (name, sampler) in samplers {
@@ -72,7 +74,7 @@ fn noise_is_scaled_by_the_first_level() {
     for (path, schedule) in schedules() {
         let field = law.field(Prediction::Data, &schedule);
         let model = Model::new(&field, Prediction::Data, &schedule);
-        let sampler = EdmRule::heun().on(UniformLogSnr::new(10).unwrap());
+        let sampler = Edm::heun().on(UniformLogSnr::new(10).unwrap());
         let noise = normal(20, 1);
         let sigma = sampler.start(&schedule).unwrap().sigma;
         let found = sampler.sample(&model, &noise, &mut Generator::from_seed(3));
@@ -101,10 +103,10 @@ fn starts_of_the_wrong_size_are_told() {
     let law = gaussian(0.0);
     let noise = normal(2500, 1);
     let rng = || Generator::from_seed(3);
-    let edm = Edm::default();
+    let edm = EdmSchedule::default();
     let field = law.field(Prediction::Data, &edm);
     let model = Model::new(&field, Prediction::Data, &edm);
-    let heun = EdmRule::heun().on(Karras::new(10).unwrap());
+    let heun = Edm::heun().on(Karras::new(10).unwrap());
     let flow = ProbabilityFlow::new(Solver::new(Dopri5, Adaptive::new(1e-3, 1e-3).unwrap()));
     for sampler in [&heun as &dyn Sampler, &flow] {
         // Noise in place of a state, and a state in place of noise.
@@ -228,7 +230,7 @@ fn pieces_of_edited_data_have_the_bits_of_the_whole() {
     let schedule = VariancePreserving::default();
     let field = law.velocity(&schedule);
     let model = Model::new(&field, Prediction::Velocity, &schedule);
-    let source = Source::new(Key::from_seed(1), &[1], DType::F64, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(1), &[1], DType::F64, &CPU).unwrap();
     let tail = Tail::by_strength(UniformLogSnr::new(20).unwrap(), 0.5).unwrap();
     let sampler = Ancestral::new().on(tail);
     let data = normal(30, 1);

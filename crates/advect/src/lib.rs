@@ -92,8 +92,8 @@ pub use candle_nn;
 /// The items that most programs use: `use advect::prelude::*;`.
 pub mod prelude {
     pub use advect_core::{
-        Conditional, ConditionalJvp, Error, Field, Generator, Given, GuidanceInterval, Guided, Jvp,
-        Key, Observer, Result, Time, check, field_fn, guidance_fn, observer_fn, shape, system_fn,
+        Conditional, ConditionalJvp, Error, Field, Generator, Given, Jvp, Key, Observer, Result,
+        Time, check, field_fn, observer_fn, shape, system_fn,
     };
     pub use advect_data::{Batches, Digits, Normalization, Prefetched};
     pub use advect_models::{Mlp, UNet};
@@ -119,8 +119,8 @@ pub mod prelude {
     };
     pub use advect_paths::preconditioner::Preconditioned;
     pub use advect_paths::schedule::{
-        CondOt, Cosine, DiscreteDiffusion, Edm, LinearVariancePreserving, Polynomial, Retimed,
-        Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
+        CondOt, Cosine, DiscreteDiffusion, EdmSchedule, LinearVariancePreserving, Polynomial,
+        Retimed, Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
     };
     pub use advect_paths::time_map::{DiscreteTimes, LinearTime, LogSnrTime, TimeMap, TimeMapped};
     pub use advect_paths::{Prediction, Rescheduled};
@@ -128,15 +128,16 @@ pub mod prelude {
     pub use advect_samplers::grid::{
         GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, Tail, UniformLogSnr, UniformTime,
     };
+    pub use advect_samplers::guidance::{GuidanceInterval, GuidanceWeight, Guided, guidance_fn};
     pub use advect_samplers::likelihood::{BitsPerDimension, Likelihood, UniformDequantization};
     pub use advect_samplers::observer::{SamplingProgress, Snapshots};
     pub use advect_samplers::rule::{
-        Ancestral, AnnealedLangevin, Ddim, DpmSolver, EdmRule, Inpaint, Plms, PredictorCorrector,
+        Ancestral, AnnealedLangevin, Ddim, DpmSolver, Edm, Inpaint, Plms, PredictorCorrector,
         ReverseSde, Rule, SdeMethod, UniPc, Variance,
     };
     pub use advect_samplers::threshold::{DynamicThreshold, StaticThreshold, Thresholded};
     pub use advect_samplers::{
-        LastStep, Model, ProbabilityFlow, Run, Sampler, Source, iadb, pieces,
+        LastStep, Model, NoiseSource, ProbabilityFlow, Run, Sampler, iadb, pieces,
     };
     pub use advect_solvers::controller::{Adaptive, Fixed};
     pub use advect_solvers::divergence::{

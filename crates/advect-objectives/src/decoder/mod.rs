@@ -2,18 +2,18 @@
 //!
 //! | decoder | of data |
 //! | --- | --- |
-//! | [`Gaussian`] | of any value: a density |
+//! | [`GaussianDecoder`] | of any value: a density |
 //! | [`Discretized`] | on a grid of levels in [−1, 1], such as the 256 of images: a probability |
 
 mod discretized;
-mod gaussian;
+mod gaussian_decoder;
 
 use advect_core::{Result, check, forward_to};
 use advect_ops::squared_errors;
 use candle_core::Tensor;
 
 pub use discretized::Discretized;
-pub use gaussian::Gaussian;
+pub use gaussian_decoder::GaussianDecoder;
 
 /// The likelihood of data given a Gaussian around it.
 pub trait Decoder {

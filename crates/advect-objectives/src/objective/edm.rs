@@ -3,7 +3,7 @@
 use advect_core::Result;
 use advect_paths::Prediction;
 use advect_paths::path::Affine;
-use advect_paths::schedule::Edm;
+use advect_paths::schedule::EdmSchedule;
 
 use super::Regression;
 use crate::time_sampler::LogNormalNoise;
@@ -17,13 +17,13 @@ use crate::weighting::EdmWeight;
 /// use advect_core::{Generator, Time, field_fn};
 /// use advect_objectives::objective::{Objective, edm};
 /// use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned};
-/// use advect_paths::schedule::Edm;
+/// use advect_paths::schedule::EdmSchedule;
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let mut rng = Generator::from_seed(0);
 /// let x1 = (rng.normal((4000, 1), DType::F64, &Device::Cpu)? * 0.5)?;
 /// let network = field_fn(|_, x| Ok(x.zeros_like()?));
-/// let (schedule, preconditioner) = (Edm::default(), EdmPreconditioner::new(0.5)?);
+/// let (schedule, preconditioner) = (EdmSchedule::default(), EdmPreconditioner::new(0.5)?);
 /// let denoiser = Preconditioned::new(&network, &preconditioner, &schedule);
 /// let loss = edm(schedule, 0.5)?.loss(&denoiser, &rng.normal_like(&x1)?, &x1, &mut rng)?;
 /// // A network that has learned nothing has the loss 1 at every level.
@@ -36,9 +36,9 @@ use crate::weighting::EdmWeight;
 /// [`Error::Range`](advect_core::Error::Range) for a `sigma_data` that is not above 0, or a schedule whose levels are not
 /// those of the law.
 pub fn edm(
-    schedule: Edm,
+    schedule: EdmSchedule,
     sigma_data: f64,
-) -> Result<Regression<Affine<Edm>, LogNormalNoise<Edm>, EdmWeight<Edm>>> {
+) -> Result<Regression<Affine<EdmSchedule>, LogNormalNoise<EdmSchedule>, EdmWeight<EdmSchedule>>> {
     Ok(Regression::new(Affine::new(schedule), Prediction::Data)
         .times(LogNormalNoise::new(schedule, -1.2, 1.2)?)
         .weighting(EdmWeight::new(schedule, sigma_data)?))

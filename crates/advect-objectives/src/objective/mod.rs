@@ -6,7 +6,7 @@
 //! | objective | path | prediction | times | weights |
 //! | --- | --- | --- | --- | --- |
 //! | [`flow_matching`] | any | velocity | uniform | 1 |
-//! | [`rectified_flow`], [`iadb`] | straight lines | velocity | uniform | 1 |
+//! | [`rectified_flow`], also iterative α-(de)blending | straight lines | velocity | uniform | 1 |
 //! | [`one_step_distillation`] | straight lines | velocity | 0 | 1 |
 //! | [`stable_diffusion_3`] | straight lines | velocity | logit-normal | 1 |
 //! | [`interpolant_velocity`] | any | velocity | uniform | 1, quadratic |
@@ -31,7 +31,6 @@ mod coupled;
 mod ddpm;
 mod edm;
 mod flow_matching;
-mod iadb;
 mod implicit_score_matching;
 mod maximum_likelihood;
 mod rectified_flow;
@@ -49,7 +48,6 @@ pub use coupled::Coupled;
 pub use ddpm::ddpm;
 pub use edm::edm;
 pub use flow_matching::flow_matching;
-pub use iadb::iadb;
 pub use implicit_score_matching::{ImplicitScoreMatching, SlicedScoreMatching};
 pub use maximum_likelihood::{MaximumLikelihood, log_standard_normal};
 pub use rectified_flow::{one_step_distillation, rectified_flow, reflow};

@@ -13,13 +13,16 @@ use super::{Regression, flow_matching};
 use crate::time_sampler::Levels;
 
 /// `|(x1 − x0) − v(t, x_t)|² / d` on straight lines `x_t = t x1 + (1 − t) x0` (Liu et al. 2023, eq. 1): flow matching with
-/// [`CondOt`] and σ_min = 0, between any two distributions. Iterative α-(de)blending is the same objective.
+/// [`CondOt`] and σ_min = 0, between any two distributions. Iterative α-(de)blending (Heitz, Belcour and Chambon 2023, section 4) is the same objective;
+/// sampling by Euler's steps is its algorithm 4, and [`blend`](advect_paths::closed_form::blend) the stochastic loop that it comes from.
 ///
 /// ```
 /// use advect_objectives::objective::{flow_matching, rectified_flow};
 /// use advect_paths::{path::Affine, schedule::CondOt};
 /// assert_eq!(rectified_flow(), flow_matching(Affine::new(CondOt::default())));
 /// ```
+#[doc(alias = "IADB")]
+#[doc(alias = "1-rectified flow")]
 pub fn rectified_flow() -> Regression<Affine<CondOt>> {
     flow_matching(Affine::new(CondOt::default()))
 }

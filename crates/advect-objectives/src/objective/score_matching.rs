@@ -7,7 +7,7 @@ use advect_paths::schedule::{Schedule, VarianceExploding};
 
 use super::Regression;
 use crate::distance::SquaredNorm;
-use crate::time_sampler::{Levels, Uniform, UniformLogSnr};
+use crate::time_sampler::{Levels, Uniform, UniformOverLogSnr};
 use crate::weighting::{Diffusion, Importance, NoiseVariance};
 
 /// Denoising score matching with equal weights in terms of the noise: `σ² |s(t, x_t) + x0/σ|² / d` (Vincent 2011, eq. 9;
@@ -78,7 +78,7 @@ pub fn ncsn(
 /// ```
 ///
 /// # Errors
-/// As [`UniformLogSnr::new`].
+/// As [`UniformOverLogSnr::new`].
 #[allow(clippy::type_complexity)]
 pub fn score_flow<S: Schedule + Clone>(
     schedule: S,
@@ -87,12 +87,12 @@ pub fn score_flow<S: Schedule + Clone>(
 ) -> Result<
     Regression<
         Affine<S>,
-        UniformLogSnr<S>,
-        Importance<Diffusion<S>, UniformLogSnr<S>>,
+        UniformOverLogSnr<S>,
+        Importance<Diffusion<S>, UniformOverLogSnr<S>>,
         SquaredNorm,
     >,
 > {
-    let times = UniformLogSnr::new(schedule.clone(), start, end)?;
+    let times = UniformOverLogSnr::new(schedule.clone(), start, end)?;
     let weighting = Importance::new(Diffusion::new(schedule.clone()), times.clone());
     Ok(Regression::new(Affine::new(schedule), Prediction::Score)
         .times(times)

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use rand_distr::StandardUniform;
 
 use super::{Objective, check_pairs};
-use crate::decoder::{Decoder, Gaussian};
+use crate::decoder::{Decoder, GaussianDecoder};
 
 /// The variance of a reverse step `p(x_(k−1) | x_k)`: the two that Ho et al. 2020, section 3.2, name as extremes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -51,7 +51,7 @@ pub enum ReverseVariance {
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct VariationalBound<D = Gaussian> {
+pub struct VariationalBound<D = GaussianDecoder> {
     schedule: DiscreteDiffusion,
     variance: ReverseVariance,
     decoder: D,
@@ -89,7 +89,7 @@ impl VariationalBound {
         VariationalBound {
             schedule,
             variance: ReverseVariance::default(),
-            decoder: Gaussian,
+            decoder: GaussianDecoder,
         }
     }
 }

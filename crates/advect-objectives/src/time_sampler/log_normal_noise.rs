@@ -8,14 +8,14 @@ use super::{TimeDensity, TimeSampler, integral, normal_density};
 
 /// Times at which `ln(σ/α) ~ N(mean, std²)`, within what the schedule reaches: levels outside are drawn again.
 ///
-/// EDM has mean −1.2 and std 1.2, of which [`Edm`](advect_paths::schedule::Edm)'s default range leaves out 2e-5.
+/// EDM has mean −1.2 and std 1.2, of which [`EdmSchedule`](advect_paths::schedule::EdmSchedule)'s default range leaves out 2e-5.
 ///
 /// ```
 /// use advect_core::Generator;
 /// use advect_objectives::time_sampler::{LogNormalNoise, TimeSampler};
-/// use advect_paths::schedule::{Edm, Schedule};
+/// use advect_paths::schedule::{EdmSchedule, Schedule};
 /// # fn main() -> advect_core::Result<()> {
-/// let edm = Edm::default();
+/// let edm = EdmSchedule::default();
 /// let times = LogNormalNoise::new(edm, -1.2, 1.2)?.sample(1001, &mut Generator::from_seed(0))?;
 /// let mut levels: Vec<f64> = times.iter().map(|&t| edm.sigma(t)).collect();
 /// levels.sort_by(f64::total_cmp);
@@ -101,7 +101,7 @@ impl<S: Schedule> TimeDensity for LogNormalNoise<S> {
 mod tests {
     use super::*;
     use crate::time_sampler::contract::{check_density, normal_distribution};
-    use advect_paths::schedule::{CondOt, Edm};
+    use advect_paths::schedule::{CondOt, EdmSchedule};
 
     fn holds(schedule: impl Schedule + Copy, mean: f64, std: f64) {
         let law = LogNormalNoise::new(schedule, mean, std).unwrap();
@@ -115,15 +115,15 @@ mod tests {
 
     #[test]
     fn keeps_the_contract() {
-        holds(Edm::default(), -1.2, 1.2);
-        holds(Edm::new(0.1, 1.0, 3.0).unwrap(), -1.2, 1.2);
+        holds(EdmSchedule::default(), -1.2, 1.2);
+        holds(EdmSchedule::new(0.1, 1.0, 3.0).unwrap(), -1.2, 1.2);
         holds(CondOt::default(), 0.0, 1.0);
     }
 
     #[test]
     fn bad_settings_are_refused() {
-        assert!(LogNormalNoise::new(Edm::default(), f64::NAN, 1.0).is_err());
-        assert!(LogNormalNoise::new(Edm::default(), 0.0, 0.0).is_err());
-        assert!(LogNormalNoise::new(Edm::default(), 50.0, 1.0).is_err());
+        assert!(LogNormalNoise::new(EdmSchedule::default(), f64::NAN, 1.0).is_err());
+        assert!(LogNormalNoise::new(EdmSchedule::default(), 0.0, 0.0).is_err());
+        assert!(LogNormalNoise::new(EdmSchedule::default(), 50.0, 1.0).is_err());
     }
 }

@@ -9,7 +9,7 @@
 //! | [`LogitNormal`] | `logit(t) ~ N(mean, std²)` |
 //! | [`Mode`], [`CosMap`] | the other densities of Stable Diffusion 3 |
 //! | [`LogNormalNoise`] | `ln(σ/α) ~ N(mean, std²)`, as EDM has it |
-//! | [`UniformLogSnr`] | uniform in the logarithm of the signal-to-noise ratio |
+//! | [`UniformOverLogSnr`] | uniform in the logarithm of the signal-to-noise ratio |
 
 #[cfg(test)]
 mod contract;
@@ -20,7 +20,7 @@ mod logit_normal;
 mod mode;
 mod stratified;
 mod uniform;
-mod uniform_log_snr;
+mod uniform_over_log_snr;
 mod uniform_within;
 
 use advect_core::{Generator, Result, forward_to};
@@ -32,7 +32,7 @@ pub use logit_normal::LogitNormal;
 pub use mode::Mode;
 pub use stratified::Stratified;
 pub use uniform::Uniform;
-pub use uniform_log_snr::UniformLogSnr;
+pub use uniform_over_log_snr::UniformOverLogSnr;
 pub use uniform_within::UniformWithin;
 
 /// A law of training times in [0, 1].

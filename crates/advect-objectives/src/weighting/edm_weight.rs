@@ -10,9 +10,9 @@ use super::Weighting;
 ///
 /// ```
 /// use advect_objectives::weighting::{EdmWeight, Weighting};
-/// use advect_paths::schedule::{Edm, Schedule};
+/// use advect_paths::schedule::{EdmSchedule, Schedule};
 /// # fn main() -> advect_core::Result<()> {
-/// let edm = Edm::default();
+/// let edm = EdmSchedule::default();
 /// let t = edm.time_at_log_snr(-2.0 * 0.5f64.ln()); // σ = 0.5
 /// assert!((EdmWeight::new(edm, 0.5)?.weight(t) - 8.0).abs() < 1e-12);
 /// # Ok(())

@@ -77,8 +77,8 @@ mod tests {
     use super::*;
     use crate::path::contract;
     use crate::schedule::{
-        CondOt, Cosine, Edm, LinearVariancePreserving, SubVariancePreserving, VarianceExploding,
-        VariancePreserving,
+        CondOt, Cosine, EdmSchedule, LinearVariancePreserving, SubVariancePreserving,
+        VarianceExploding, VariancePreserving,
     };
 
     #[test]
@@ -89,6 +89,6 @@ mod tests {
         contract::check(&Affine::new(SubVariancePreserving::default()));
         contract::check(&Affine::new(LinearVariancePreserving));
         contract::check(&Affine::new(VarianceExploding::new(0.01, 3.0).unwrap()));
-        contract::check(&Affine::new(Edm::new(0.01, 3.0, 2.0).unwrap()));
+        contract::check(&Affine::new(EdmSchedule::new(0.01, 3.0, 2.0).unwrap()));
     }
 }

@@ -64,12 +64,12 @@ forward_to!([] Preconditioner {
 /// ```
 /// use advect_core::{Field, Time, field_fn};
 /// use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned};
-/// use advect_paths::schedule::Edm;
+/// use advect_paths::schedule::EdmSchedule;
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// // A network that knows nothing: what is left is the best linear denoiser of data of this size.
 /// let network = field_fn(|_, x| Ok(x.zeros_like()?));
-/// let (schedule, preconditioner) = (Edm::default(), EdmPreconditioner::new(0.5)?);
+/// let (schedule, preconditioner) = (EdmSchedule::default(), EdmPreconditioner::new(0.5)?);
 /// let denoiser = Preconditioned::new(&network, &preconditioner, &schedule);
 /// let x = Tensor::new(&[3f64], &Device::Cpu)?;
 /// let at = denoiser.at(&Time::Shared(0.0), &x)?.to_vec1::<f64>()?; // σ = 80

@@ -10,7 +10,7 @@
 //! | [`Cosine`] | `sin(πt/2)` | `cos(πt/2)` |
 //! | [`LinearVariancePreserving`] | `t` | `√(1 − t²)` |
 //! | [`Polynomial`] | `tⁿ` | `1 − tⁿ` |
-//! | [`Edm`] | 1 | `(σ_max^(1/ρ) + t (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ` |
+//! | [`EdmSchedule`] | 1 | `(σ_max^(1/ρ) + t (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ` |
 //! | [`DiscreteDiffusion`] | `√ᾱ` | `√(1 − ᾱ)` of DDPM's steps |
 //! | [`EncodingDecoding`] | `cos²(πt)` in the second half | `cos²(πt)` in the first half |
 //! | [`Retimed`] | `α(w(t))` | `σ(w(t))` of another schedule |
@@ -22,7 +22,7 @@ mod cond_ot;
 mod contract;
 mod cosine;
 mod discrete_diffusion;
-mod edm;
+mod edm_schedule;
 mod encoding_decoding;
 mod linear_variance_preserving;
 mod polynomial;
@@ -37,7 +37,7 @@ use advect_core::forward_to;
 pub use cond_ot::CondOt;
 pub use cosine::Cosine;
 pub use discrete_diffusion::DiscreteDiffusion;
-pub use edm::Edm;
+pub use edm_schedule::EdmSchedule;
 pub use encoding_decoding::EncodingDecoding;
 pub use linear_variance_preserving::LinearVariancePreserving;
 pub use polynomial::Polynomial;

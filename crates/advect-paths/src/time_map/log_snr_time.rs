@@ -10,9 +10,9 @@ use crate::schedule::Schedule;
 /// Where α or σ is 0, λ is infinite, and the network can't be asked.
 ///
 /// ```
-/// use advect_paths::schedule::{Edm, Schedule};
+/// use advect_paths::schedule::{EdmSchedule, Schedule};
 /// use advect_paths::time_map::{LogSnrTime, TimeMap};
-/// let edm = Edm::default();
+/// let edm = EdmSchedule::default();
 /// let map = LogSnrTime::c_noise(edm);
 /// assert!((map.at(0.3) - 0.25 * edm.sigma(0.3).ln()).abs() < 1e-14);
 /// ```

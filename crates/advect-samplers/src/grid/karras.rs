@@ -10,10 +10,10 @@ use crate::Level;
 /// steps on any schedule. (One step goes from σ_max to the data.)
 ///
 /// ```
-/// use advect_paths::schedule::Edm;
+/// use advect_paths::schedule::EdmSchedule;
 /// use advect_samplers::grid::{Grid, Karras};
 /// # fn main() -> advect_core::Result<()> {
-/// let levels = Karras::new(18)?.levels(&Edm::default())?;
+/// let levels = Karras::new(18)?.levels(&EdmSchedule::default())?;
 /// assert_eq!(levels.len(), 19);
 /// assert!((levels[0].sigma - 80.0).abs() < 1e-9 && (levels[17].sigma - 0.002).abs() < 1e-12);
 /// assert!(levels[18].is_clean());

@@ -108,7 +108,7 @@ impl<G: Grid> Grid for Tail<G> {
 mod tests {
     use super::*;
     use crate::grid::{Karras, Respaced, UniformTime};
-    use advect_paths::schedule::{CondOt, DiscreteDiffusion, Edm};
+    use advect_paths::schedule::{CondOt, DiscreteDiffusion, EdmSchedule};
 
     #[test]
     fn strengths_keep_as_many_steps_as_in_other_libraries() {
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn levels_are_those_of_the_grid() {
-        let (grid, edm) = (Karras::new(18).unwrap(), Edm::default());
+        let (grid, edm) = (Karras::new(18).unwrap(), EdmSchedule::default());
         let whole = grid.levels(&edm).unwrap();
         let by_sigma = Tail::from_sigma(grid, whole[7].sigma).unwrap();
         let by_time = Tail::from_time(grid, whole[7].time).unwrap();

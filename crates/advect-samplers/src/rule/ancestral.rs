@@ -4,7 +4,7 @@ use advect_core::Result;
 use candle_core::Tensor;
 
 use super::{Rule, removed};
-use crate::{Leg, Run};
+use crate::{Run, Transition};
 
 /// The variance of a reverse step, with `r = α σ' / (α' σ)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -66,16 +66,22 @@ impl Ancestral {
 impl Rule for Ancestral {
     type Memory = ();
 
-    fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
-        let (from, to) = (leg.from, leg.to);
-        let ratio = (-leg.log_ratio()).exp();
+    fn step(
+        &self,
+        run: &mut Run<'_>,
+        _: &mut (),
+        transition: &Transition,
+        x: &Tensor,
+    ) -> Result<Tensor> {
+        let (from, to) = (transition.from, transition.to);
+        let ratio = (-transition.log_ratio()).exp();
         let estimate = run.evaluate(from.time, x)?;
         let noise = to.sigma * ratio;
         if to.is_clean() {
             return estimate.mix(to.alpha, noise, &[]);
         }
         let z = run.normal_like(x)?;
-        let removed = removed(leg).sqrt();
+        let removed = removed(transition).sqrt();
         let (small, large) = (to.sigma * removed, from.sigma * removed);
         let large = large * to.alpha.hypot(to.sigma) / from.alpha.hypot(from.sigma);
         match self.variance {

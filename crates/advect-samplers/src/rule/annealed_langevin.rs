@@ -7,12 +7,12 @@ use candle_core::Tensor;
 
 use super::{Rule, with_data};
 use crate::grid::check_count;
-use crate::{Leg, Level, Run};
+use crate::{Level, Run, Transition};
 
 /// At each level, `count` Langevin steps `x ← x + ½ δ s + √δ z` with `δ = ε σ²/σ_last²`, where s is the score and σ_last the
 /// least noise of the grid; then on to the next level, with `x/α` as it is.
 ///
-/// Take a grid that ends with clean data: there are no steps there, and [`LastStep::Denoise`](crate::LastStep::Denoise) makes the last leg
+/// Take a grid that ends with clean data: there are no steps there, and [`LastStep::Denoise`](crate::LastStep::Denoise) makes the last transition
 /// a denoising (Jolicoeur-Martineau et al., 2021), without which samples keep the least noise. (On a grid that ends noisy, another last step
 /// than the plain one takes the place of the last level's steps.) NCSN's constants are ten levels from 1 to 0.01 that
 /// fall geometrically, 100 steps each, ε = 2e-5.
@@ -68,18 +68,24 @@ pub(super) fn langevin(run: &mut Run<'_>, level: &Level, delta: f64, x: &Tensor)
 impl Rule for AnnealedLangevin {
     type Memory = ();
 
-    fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
-        with_data(leg)?;
-        let least = leg.least.sigma;
+    fn step(
+        &self,
+        run: &mut Run<'_>,
+        _: &mut (),
+        transition: &Transition,
+        x: &Tensor,
+    ) -> Result<Tensor> {
+        with_data(transition)?;
+        let least = transition.least.sigma;
         let mut x = x.clone();
-        if leg.index == 0 {
-            x = self.dwell(run, &leg.from, least, x)?;
+        if transition.index == 0 {
+            x = self.dwell(run, &transition.from, least, x)?;
         }
-        if leg.to.is_clean() {
-            return Ok((x / leg.from.alpha)?);
+        if transition.to.is_clean() {
+            return Ok((x / transition.from.alpha)?);
         }
-        let moved = combine(&[((leg.to.alpha / leg.from.alpha).into(), &x)])?;
-        self.dwell(run, &leg.to, least, moved)
+        let moved = combine(&[((transition.to.alpha / transition.from.alpha).into(), &x)])?;
+        self.dwell(run, &transition.to, least, moved)
     }
 }
 

@@ -4,7 +4,7 @@ use advect_core::{Error, Result, check};
 use candle_core::Tensor;
 
 use super::{Rule, removed};
-use crate::{Leg, Run};
+use crate::{Run, Transition};
 
 /// `x' = α' D + √(σ'² − s²) ε + s z` with the expected data D and noise ε, and `s² = η² σ'² (1 − r²)`,
 /// `r = α σ' / (α' σ)`.
@@ -59,12 +59,18 @@ impl Ddim {
 impl Rule for Ddim {
     type Memory = ();
 
-    fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
-        let to = leg.to;
-        let share = self.eta * self.eta * removed(leg);
+    fn step(
+        &self,
+        run: &mut Run<'_>,
+        _: &mut (),
+        transition: &Transition,
+        x: &Tensor,
+    ) -> Result<Tensor> {
+        let to = transition.to;
+        let share = self.eta * self.eta * removed(transition);
         let noise = to.sigma * (1.0 - share).sqrt();
         let deviation = to.sigma * share.sqrt();
-        let estimate = run.evaluate(leg.from.time, x)?;
+        let estimate = run.evaluate(transition.from.time, x)?;
         if deviation == 0.0 {
             return estimate.mix(to.alpha, noise, &[]);
         }
@@ -72,17 +78,18 @@ impl Rule for Ddim {
         estimate.mix(to.alpha, noise, &[(deviation, &z)])
     }
 
-    fn invert(&self, run: &mut Run<'_>, leg: &Leg, x: &Tensor) -> Result<Tensor> {
+    fn invert(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
         if self.eta != 0.0 {
             return Err(Error::range("eta", self.eta, "0: noise can't be inverted"));
         }
-        let to = leg.to;
-        if leg.from.is_clean() {
+        let to = transition.to;
+        if transition.from.is_clean() {
             // No field is asked without noise: what it sees at the next level, where the data is `α x1`, stands for it.
-            let scaled = (x * (to.alpha / leg.from.alpha))?;
+            let scaled = (x * (to.alpha / transition.from.alpha))?;
             return (run.evaluate(to.time, &scaled)?).mix(0.0, to.sigma, &[(1.0, &scaled)]);
         }
-        run.evaluate(leg.from.time, x)?.mix(to.alpha, to.sigma, &[])
+        run.evaluate(transition.from.time, x)?
+            .mix(to.alpha, to.sigma, &[])
     }
 }
 

@@ -7,7 +7,7 @@ use advect_core::{Error, Result, check};
 use candle_core::Tensor;
 
 use super::Rule;
-use crate::{Leg, Run};
+use crate::{Run, Transition};
 
 /// Exponential integrators in `λ = ln(α/σ)` for the expected data D, which is taken for a polynomial in λ through the last
 /// levels: with `h = λ' − λ` and η = 0,
@@ -76,12 +76,12 @@ impl DpmSolver {
     }
 
     /// The order of a step, with so many values in memory.
-    fn order_of(&self, leg: &Leg, known: usize) -> usize {
-        let left = leg.count - leg.index;
+    fn order_of(&self, transition: &Transition, known: usize) -> usize {
+        let left = transition.count - transition.index;
         let order = self.order.min(known);
-        match leg.end.is_clean() {
-            _ if leg.to.is_clean() => 1,
-            true if leg.count < 15 => order.min(left),
+        match transition.end.is_clean() {
+            _ if transition.to.is_clean() => 1,
+            true if transition.count < 15 => order.min(left),
             _ => order,
         }
     }
@@ -112,16 +112,16 @@ impl Rule for DpmSolver {
         &self,
         run: &mut Run<'_>,
         memory: &mut Self::Memory,
-        leg: &Leg,
+        transition: &Transition,
         x: &Tensor,
     ) -> Result<Tensor> {
-        let (from, to, h) = (leg.from, leg.to, leg.log_ratio());
+        let (from, to, h) = (transition.from, transition.to, transition.log_ratio());
         let data = run.evaluate(from.time, x)?.data()?;
         memory.push_front((0.5 * from.log_snr, data));
         memory.truncate(3);
         // Pure noise is infinitely far away.
         let known = memory.iter().filter(|(l, _)| l.is_finite()).count().max(1);
-        let order = self.order_of(leg, known);
+        let order = self.order_of(transition, known);
 
         // e^(−η h), where h may be infinite.
         let kept = match self.eta == 0.0 {
@@ -196,13 +196,13 @@ mod tests {
                 } else {
                     noisy(index + 1)
                 };
-                let leg = Leg {
+                let transition = Transition {
                     index,
                     count,
                     end,
-                    ..Leg::new(noisy(index), to)
+                    ..Transition::new(noisy(index), to)
                 };
-                rule.order_of(&leg, index + 1)
+                rule.order_of(&transition, index + 1)
             };
             (0..count).map(order).collect()
         };

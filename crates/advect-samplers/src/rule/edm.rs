@@ -6,7 +6,7 @@ use advect_core::{Error, Result, check};
 use candle_core::Tensor;
 
 use super::{Rule, with_data};
-use crate::{Leg, Level, Run};
+use crate::{Level, Run, Transition};
 
 /// Steps of `d(x/α) = ε d(σ/α)`, whose slope is the expected noise ε: Euler's method, or Heun's, of order 2, which corrects
 /// every step but one to clean data; with churn, fresh noise before each step.
@@ -17,24 +17,24 @@ use crate::{Leg, Level, Run};
 ///
 /// ```
 /// use advect_samplers::grid::Karras;
-/// use advect_samplers::rule::{EdmRule, Rule};
+/// use advect_samplers::rule::{Edm, Rule};
 /// # fn main() -> advect_core::Result<()> {
-/// let deterministic = EdmRule::heun().on(Karras::new(18)?);
-/// let stochastic = EdmRule::heun().churn(40.0)?.churn_range(0.05, 50.0)?.noise(1.003)?.on(Karras::new(256)?);
+/// let deterministic = Edm::heun().on(Karras::new(18)?);
+/// let stochastic = Edm::heun().churn(40.0)?.churn_range(0.05, 50.0)?.noise(1.003)?.on(Karras::new(256)?);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct EdmRule {
+pub struct Edm {
     corrects: bool,
     churn: f64,
     range: (f64, f64),
     noise: f64,
 }
 
-impl EdmRule {
+impl Edm {
     fn new(corrects: bool) -> Self {
-        EdmRule {
+        Edm {
             corrects,
             churn: 0.0,
             range: (0.0, f64::INFINITY),
@@ -44,12 +44,12 @@ impl EdmRule {
 
     /// Euler's method, without churn: [`Ddim`](super::Ddim).
     pub fn euler() -> Self {
-        EdmRule::new(false)
+        Edm::new(false)
     }
 
     /// Heun's method, without churn.
     pub fn heun() -> Self {
-        EdmRule::new(true)
+        Edm::new(true)
     }
 
     /// With an amount of churn, S_churn: 0 is none.
@@ -57,7 +57,7 @@ impl EdmRule {
     /// # Errors
     /// [`Error::Range`] for a negative or infinite number.
     pub fn churn(self, churn: f64) -> Result<Self> {
-        Ok(EdmRule {
+        Ok(Edm {
             churn: check::non_negative("churn", churn)?,
             ..self
         })
@@ -72,7 +72,7 @@ impl EdmRule {
             let given = format!("{} to {}", min + 0.0, max + 0.0);
             return Err(Error::range("min, max", given, "numbers 0 ≤ min ≤ max"));
         }
-        Ok(EdmRule {
+        Ok(Edm {
             range: (min, max),
             ..self
         })
@@ -83,16 +83,21 @@ impl EdmRule {
     /// # Errors
     /// [`Error::Range`] unless it is above 0.
     pub fn noise(self, deviation: f64) -> Result<Self> {
-        Ok(EdmRule {
+        Ok(Edm {
             noise: check::positive("deviation", deviation)?,
             ..self
         })
     }
 
     /// The level and the state after churn.
-    fn stir(&self, run: &mut Run<'_>, leg: &Leg, x: &Tensor) -> Result<(Level, Tensor)> {
-        let (from, ratio) = (leg.from, leg.from.ratio());
-        let gamma = (self.churn / leg.count as f64).min(SQRT_2 - 1.0);
+    fn stir(
+        &self,
+        run: &mut Run<'_>,
+        transition: &Transition,
+        x: &Tensor,
+    ) -> Result<(Level, Tensor)> {
+        let (from, ratio) = (transition.from, transition.from.ratio());
+        let gamma = (self.churn / transition.count as f64).min(SQRT_2 - 1.0);
         if gamma == 0.0 || run.is_quiet() || ratio < self.range.0 || ratio > self.range.1 {
             return Ok((from, x.clone()));
         }
@@ -110,13 +115,19 @@ impl EdmRule {
     }
 }
 
-impl Rule for EdmRule {
+impl Rule for Edm {
     type Memory = ();
 
-    fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
-        let to = leg.to;
-        with_data(leg)?;
-        let (from, x) = self.stir(run, leg, x)?;
+    fn step(
+        &self,
+        run: &mut Run<'_>,
+        _: &mut (),
+        transition: &Transition,
+        x: &Tensor,
+    ) -> Result<Tensor> {
+        let to = transition.to;
+        with_data(transition)?;
+        let (from, x) = self.stir(run, transition, x)?;
         let estimate = run.evaluate(from.time, &x)?;
         let ahead = estimate.mix(to.alpha, to.sigma, &[])?;
         if !self.corrects || to.is_clean() {
@@ -136,9 +147,9 @@ mod tests {
 
     #[test]
     fn bad_settings_are_refused() {
-        assert!(EdmRule::heun().churn(-1.0).is_err());
-        assert!(EdmRule::heun().churn_range(2.0, 1.0).is_err());
-        assert!(EdmRule::heun().churn_range(f64::NAN, 1.0).is_err());
-        assert!(EdmRule::heun().noise(0.0).is_err());
+        assert!(Edm::heun().churn(-1.0).is_err());
+        assert!(Edm::heun().churn_range(2.0, 1.0).is_err());
+        assert!(Edm::heun().churn_range(f64::NAN, 1.0).is_err());
+        assert!(Edm::heun().noise(0.0).is_err());
     }
 }

@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 
 use super::{Rule, removed};
 use crate::grid::check_count;
-use crate::{Leg, Level, Run};
+use crate::{Level, Run, Transition};
 
 /// A rule that keeps a known part of the data, around any other rule. After each step of the other rule, where the mask is 1,
 /// `α known + σ z` with fresh noise z takes the place of the state. At clean data the known part is as it was given.
@@ -126,12 +126,12 @@ impl<R: Rule> Inpaint<R> {
     }
 }
 
-/// A state at the end of a leg, with the noise that the leg took away: at its start.
-fn renoised(run: &mut Run<'_>, leg: &Leg, x: &Tensor) -> Result<Tensor> {
+/// A state at the end of a transition, with the noise that the transition took away: at its start.
+fn renoised(run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
     let z = run.normal_like(x)?;
-    let deviation = leg.from.sigma * removed(leg).sqrt();
+    let deviation = transition.from.sigma * removed(transition).sqrt();
     let terms = [
-        ((leg.from.alpha / leg.to.alpha).into(), x),
+        ((transition.from.alpha / transition.to.alpha).into(), x),
         (deviation.into(), &z),
     ];
     combine(&terms)
@@ -147,34 +147,34 @@ where
         &self,
         run: &mut Run<'_>,
         memory: &mut R::Memory,
-        leg: &Leg,
+        transition: &Transition,
         x: &Tensor,
     ) -> Result<Tensor> {
-        let mut x = match leg.index {
-            0 => self.keep(run, &leg.from, x)?,
+        let mut x = match transition.index {
+            0 => self.keep(run, &transition.from, x)?,
             _ => x.clone(),
         };
         // There is nothing to agree on at clean data, and no noise to go back with in a step without.
-        let passes = match leg.to.is_clean() || run.is_quiet() {
+        let passes = match transition.to.is_clean() || run.is_quiet() {
             true => 1,
             false => self.passes,
         };
         let before = (passes > 1).then(|| memory.clone());
         for _ in 1..passes {
-            let next = self.rule.step(run, memory, leg, &x)?;
-            let next = self.keep(run, &leg.to, &next)?;
-            x = renoised(run, leg, &next)?;
+            let next = self.rule.step(run, memory, transition, &x)?;
+            let next = self.keep(run, &transition.to, &next)?;
+            x = renoised(run, transition, &next)?;
             // What a multistep rule remembers is what came before the step.
             if let Some(before) = &before {
                 memory.clone_from(before);
             }
         }
-        let next = self.rule.step(run, memory, leg, &x)?;
-        self.keep(run, &leg.to, &next)
+        let next = self.rule.step(run, memory, transition, &x)?;
+        self.keep(run, &transition.to, &next)
     }
 
-    fn denoise(&self, run: &mut Run<'_>, leg: &Leg, x: &Tensor) -> Result<Tensor> {
-        let data = self.rule.denoise(run, leg, x)?;
+    fn denoise(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
+        let data = self.rule.denoise(run, transition, x)?;
         self.keep(run, &Level::clean(), &data)
     }
 }

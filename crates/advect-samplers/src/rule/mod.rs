@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | [`Ancestral`] | DDPM's reverse step | 1 |
 //! | [`Ddim`] | DDIM with any η, invertible for η = 0 | 1 |
-//! | [`EdmRule`] | Euler or Heun in `σ/α`, with churn | 1, or 2 but in a step to clean data |
+//! | [`Edm`] | Euler or Heun in `σ/α`, with churn | 1, or 2 but in a step to clean data |
 //! | [`DpmSolver`] | DPM-Solver++ multistep of order 1, 2 or 3, or its SDE | 1 |
 //! | [`UniPc`] | UniPC of order 1, 2 or 3 | 1 |
 //! | [`Plms`] | pseudo linear multistep (PNDM) | 1, and 2 in the first step |
@@ -14,7 +14,7 @@
 //! | [`Inpaint`] | another rule, with a part of the data that is known | the rule's, as often as it is made again |
 //!
 //! A rule and a [`Grid`] make a sampler: `Ddim::new().on(UniformTime::new(50)?)`. All work on any affine path, for any prediction.
-//! [`EdmRule`], [`Plms`] and [`AnnealedLangevin`] need levels with some data in them, α > 0.
+//! [`Edm`], [`Plms`] and [`AnnealedLangevin`] need levels with some data in them, α > 0.
 
 mod ancestral;
 mod annealed_langevin;
@@ -31,13 +31,13 @@ use advect_core::{Error, Result};
 use candle_core::Tensor;
 
 use crate::grid::Grid;
-use crate::{GridSampler, Leg, Run};
+use crate::{GridSampler, Run, Transition};
 
 pub use ancestral::{Ancestral, Variance};
 pub use annealed_langevin::AnnealedLangevin;
 pub use ddim::Ddim;
 pub use dpm_solver::DpmSolver;
-pub use edm::EdmRule;
+pub use edm::Edm;
 pub use inpaint::Inpaint;
 pub use plms::Plms;
 pub use predictor_corrector::PredictorCorrector;
@@ -51,7 +51,7 @@ pub use uni_pc::{UniPc, UniPcMemory};
 /// use advect_paths::{Prediction, schedule::CondOt};
 /// use advect_samplers::grid::UniformTime;
 /// use advect_samplers::rule::Rule;
-/// use advect_samplers::{Leg, Model, Run, Sampler};
+/// use advect_samplers::{Transition, Model, Run, Sampler};
 /// use candle_core::{Device, Tensor};
 ///
 /// /// Noise anew at every level: `α E[x1 | x] + σ z`, as consistency models are sampled.
@@ -59,9 +59,9 @@ pub use uni_pc::{UniPc, UniPcMemory};
 ///
 /// impl Rule for Renoise {
 ///     type Memory = ();
-///     fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
+///     fn step(&self, run: &mut Run<'_>, _: &mut (), transition: &Transition, x: &Tensor) -> Result<Tensor> {
 ///         let z = run.normal_like(x)?;
-///         run.evaluate(leg.from.time, x)?.mix(leg.to.alpha, 0.0, &[(leg.to.sigma, &z)])
+///         run.evaluate(transition.from.time, x)?.mix(transition.to.alpha, 0.0, &[(transition.to.sigma, &z)])
 ///     }
 /// }
 ///
@@ -79,34 +79,34 @@ pub trait Rule {
     /// What is kept from one step for the next ones: values of the field, for multistep rules.
     type Memory: Default;
 
-    /// The state at the end of a leg, from the state at its start.
+    /// The state at the end of a transition, from the state at its start.
     ///
     /// # Errors
-    /// Those of the field; [`Error::Range`] for a leg that the rule can't make.
+    /// Those of the field; [`Error::Range`] for a transition that the rule can't make.
     fn step(
         &self,
         run: &mut Run<'_>,
         memory: &mut Self::Memory,
-        leg: &Leg,
+        transition: &Transition,
         x: &Tensor,
     ) -> Result<Tensor>;
 
-    /// A step in the other direction, along a leg on which the noise grows: for rules that follow the probability flow.
+    /// A step in the other direction, along a transition on which the noise grows: for rules that follow the probability flow.
     ///
     /// # Errors
     /// As [`Rule::step`]; [`Error::Range`] unless the rule has one.
-    fn invert(&self, _: &mut Run<'_>, _: &Leg, _: &Tensor) -> Result<Tensor> {
+    fn invert(&self, _: &mut Run<'_>, _: &Transition, _: &Tensor) -> Result<Tensor> {
         let accepted = "one that can be inverted: Ddim with η = 0, or a ProbabilityFlow";
         Err(Error::range("rule", "one without an inverse", accepted))
     }
 
-    /// The expected data `E[x1 | x]` at the end of the last leg, in place of a step: what
+    /// The expected data `E[x1 | x]` at the end of the last transition, in place of a step: what
     /// [`LastStep::Denoise`](crate::LastStep::Denoise) asks for.
     ///
     /// # Errors
     /// Those of the field; [`Error::Range`] where the data does not follow from the prediction.
-    fn denoise(&self, run: &mut Run<'_>, leg: &Leg, x: &Tensor) -> Result<Tensor> {
-        run.evaluate(leg.from.time, x)?.data()
+    fn denoise(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
+        run.evaluate(transition.from.time, x)?.data()
     }
 
     /// This rule on a grid: a sampler.
@@ -118,9 +118,9 @@ pub trait Rule {
     }
 }
 
-/// Refuses a leg that begins with pure noise, for rules that know of the data by `x/α`.
-fn with_data(leg: &Leg) -> Result<()> {
-    if leg.from.alpha == 0.0 {
+/// Refuses a transition that begins with pure noise, for rules that know of the data by `x/α`.
+fn with_data(transition: &Transition) -> Result<()> {
+    if transition.from.alpha == 0.0 {
         let accepted = "levels with data in them, such as those of Karras or Respaced";
         return Err(Error::range("grid", "a level with α = 0", accepted));
     }
@@ -128,6 +128,6 @@ fn with_data(leg: &Leg) -> Result<()> {
 }
 
 /// The part `1 − r²` of the variance that a step takes away, where `r = α_from σ_to / (α_to σ_from)`.
-fn removed(leg: &Leg) -> f64 {
-    -(-2.0 * leg.log_ratio()).exp_m1()
+fn removed(transition: &Transition) -> f64 {
+    -(-2.0 * transition.log_ratio()).exp_m1()
 }

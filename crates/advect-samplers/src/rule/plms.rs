@@ -5,7 +5,7 @@ use advect_core::Result;
 use candle_core::Tensor;
 
 use super::{Rule, with_data};
-use crate::{Leg, Run};
+use crate::{Run, Transition};
 
 /// DDIM's step, `x' = (α'/α) x + (σ' − α' σ/α) e`, with the noise e extrapolated from up to four levels by the weights of
 /// Adams and Bashforth for equal steps; Heun's method in the first step. Of order 2, and for grids of equal steps; known as PNDM without
@@ -38,11 +38,11 @@ impl Rule for Plms {
         &self,
         run: &mut Run<'_>,
         memory: &mut Vec<Tensor>,
-        leg: &Leg,
+        transition: &Transition,
         x: &Tensor,
     ) -> Result<Tensor> {
-        let (from, to) = (leg.from, leg.to);
-        with_data(leg)?;
+        let (from, to) = (transition.from, transition.to);
+        with_data(transition)?;
         let of_x = to.alpha / from.alpha;
         let of_noise = to.sigma - of_x * from.sigma;
         let estimate = run.evaluate(from.time, x)?;

@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use super::Rule;
 use super::annealed_langevin::langevin;
 use crate::grid::check_count;
-use crate::{Leg, Level, Run};
+use crate::{Level, Run, Transition};
 
 /// A step of another rule, the predictor, and then Langevin steps `x ← x + δ s + √(2 δ) z` at the level it led to.
 ///
@@ -96,16 +96,16 @@ impl<P: Rule> Rule for PredictorCorrector<P> {
         &self,
         run: &mut Run<'_>,
         memory: &mut P::Memory,
-        leg: &Leg,
+        transition: &Transition,
         x: &Tensor,
     ) -> Result<Tensor> {
-        let mut x = self.predictor.step(run, memory, leg, x)?;
+        let mut x = self.predictor.step(run, memory, transition, x)?;
         // In a last step to the mean the corrector would put noise back.
-        if leg.to.is_clean() || run.is_quiet() {
+        if transition.to.is_clean() || run.is_quiet() {
             return Ok(x);
         }
         for _ in 0..self.count {
-            x = self.correct(run, &leg.to, &x)?;
+            x = self.correct(run, &transition.to, &x)?;
         }
         Ok(x)
     }

@@ -10,7 +10,7 @@ use candle_core::Tensor;
 
 use super::Rule;
 use crate::diffusion::{DiffusionCoefficient, ForwardDiffusion};
-use crate::{Leg, Run};
+use crate::{Run, Transition};
 
 /// The method of a step of an SDE with additive noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -103,9 +103,15 @@ impl<W: DiffusionCoefficient> ReverseSde<W> {
 impl<W: DiffusionCoefficient> Rule for ReverseSde<W> {
     type Memory = ();
 
-    fn step(&self, run: &mut Run<'_>, _: &mut (), leg: &Leg, x: &Tensor) -> Result<Tensor> {
-        let (start, end) = (leg.from.time, leg.to.time);
-        if leg.to.is_clean() {
+    fn step(
+        &self,
+        run: &mut Run<'_>,
+        _: &mut (),
+        transition: &Transition,
+        x: &Tensor,
+    ) -> Result<Tensor> {
+        let (start, end) = (transition.from.time, transition.to.time);
+        if transition.to.is_clean() {
             return run.evaluate(start, x)?.data();
         }
         if run.is_quiet() {

@@ -7,7 +7,7 @@ use advect_core::{Error, Result};
 use candle_core::Tensor;
 
 use super::Rule;
-use crate::{Leg, Run};
+use crate::{Run, Transition};
 
 /// Exponential integrators as [`DpmSolver`](super::DpmSolver), each step of which is corrected when the field is evaluated
 /// where it led to: no more evaluations, one order more. A UniPC of order p predicts with order p and corrects to p + 1.
@@ -51,7 +51,7 @@ pub struct UniPcMemory {
 /// The last step.
 #[derive(Debug, Clone)]
 struct Last {
-    leg: Leg,
+    transition: Transition,
     order: usize,
     /// The state at its start.
     start: Tensor,
@@ -62,14 +62,14 @@ struct Last {
 /// `x' = (σ'/σ) x + α' (1 − e^(−h)) (D₀ + Σ_k ρ_k (D_k − D₀)/r_k)`, the D_k at places λ + r_k h: places before, at which values
 /// are known, and perhaps the end, r = 1.
 fn step(
-    leg: &Leg,
+    transition: &Transition,
     x: &Tensor,
     first: &Tensor,
     others: &[(f64, &Tensor)],
     rho: &[f64],
 ) -> Result<Tensor> {
-    let (from, to) = (leg.from, leg.to);
-    let moved = -to.alpha * (-leg.log_ratio()).exp_m1();
+    let (from, to) = (transition.from, transition.to);
+    let moved = -to.alpha * (-transition.log_ratio()).exp_m1();
     let weights: Vec<f64> = (others.iter().zip(rho))
         .map(|((r, _), rho)| rho / r)
         .collect();
@@ -118,10 +118,10 @@ fn vandermonde(places: &[f64], mut b: Vec<f64>) -> Vec<f64> {
 }
 
 impl UniPc {
-    fn order_of(&self, leg: &Leg, known: usize) -> usize {
+    fn order_of(&self, transition: &Transition, known: usize) -> usize {
         let order = self.order.min(known);
-        match leg.end.is_clean() {
-            true => order.min(leg.count - leg.index),
+        match transition.end.is_clean() {
+            true => order.min(transition.count - transition.index),
             false => order,
         }
     }
@@ -130,10 +130,10 @@ impl UniPc {
 /// The places of earlier levels, as parts of a step behind its start.
 fn places<'a>(
     values: &'a VecDeque<(f64, Tensor)>,
-    leg: &Leg,
+    transition: &Transition,
     order: usize,
 ) -> Vec<(f64, &'a Tensor)> {
-    let (start, h) = (0.5 * leg.from.log_snr, leg.log_ratio());
+    let (start, h) = (0.5 * transition.from.log_snr, transition.log_ratio());
     let earlier = values.iter().skip(1).take(order - 1);
     earlier.map(|(l, value)| ((l - start) / h, value)).collect()
 }
@@ -145,26 +145,26 @@ impl Rule for UniPc {
         &self,
         run: &mut Run<'_>,
         memory: &mut UniPcMemory,
-        leg: &Leg,
+        transition: &Transition,
         x: &Tensor,
     ) -> Result<Tensor> {
-        let data = run.evaluate(leg.from.time, x)?.data()?;
+        let data = run.evaluate(transition.from.time, x)?.data()?;
         let values = &mut memory.values;
         let mut x = x.clone();
         // A step from pure noise is infinitely long: it is left as it is.
         if let Some(last) = &memory.last
-            && last.leg.log_ratio().is_finite()
+            && last.transition.log_ratio().is_finite()
         {
-            let mut others = places(values, &last.leg, last.order);
+            let mut others = places(values, &last.transition, last.order);
             others.push((1.0, &data));
             let rho = match last.order {
                 1 => vec![0.5],
                 _ => {
                     let at: Vec<f64> = others.iter().map(|(r, _)| *r).collect();
-                    weights(&at, last.leg.log_ratio())
+                    weights(&at, last.transition.log_ratio())
                 }
             };
-            let corrected = step(&last.leg, &last.start, &values[0].1, &others, &rho)?;
+            let corrected = step(&last.transition, &last.start, &values[0].1, &others, &rho)?;
             // What else was done to the state since, a corrector's noise say, stays.
             let terms = [
                 (1.0.into(), &x),
@@ -173,22 +173,22 @@ impl Rule for UniPc {
             ];
             x = advect_ops::combine(&terms)?;
         }
-        values.push_front((0.5 * leg.from.log_snr, data));
+        values.push_front((0.5 * transition.from.log_snr, data));
         values.truncate(3);
         let known = values.iter().filter(|(l, _)| l.is_finite()).count().max(1);
-        let order = self.order_of(leg, known);
-        let others = places(values, leg, order);
+        let order = self.order_of(transition, known);
+        let others = places(values, transition, order);
         let rho = match order {
             1 => Vec::new(),
             2 => vec![0.5],
             _ => {
                 let at: Vec<f64> = others.iter().map(|(r, _)| *r).collect();
-                weights(&at, leg.log_ratio())
+                weights(&at, transition.log_ratio())
             }
         };
-        let next = step(leg, &x, &values[0].1, &others, &rho)?;
+        let next = step(transition, &x, &values[0].1, &others, &rho)?;
         memory.last = Some(Last {
-            leg: *leg,
+            transition: *transition,
             order,
             start: x,
             predicted: next.clone(),

@@ -12,7 +12,7 @@ fn share(_: &Time, x: &Tensor) -> Result<Tensor> {
 
 fn samples(sampler: impl Sampler, schedule: &dyn Schedule) -> Vec<f64> {
     let model = Model::new(field_fn(share), Prediction::Data, schedule);
-    let source = Source::new(Key::from_seed(7), &[1], DType::F64, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(7), &[1], DType::F64, &CPU).unwrap();
     elements(&source.sample(&sampler, &model, 5..7).unwrap())
 }
 
@@ -48,17 +48,17 @@ fn rules() {
         ),
         (
             "EDM, Euler",
-            samples(EdmRule::euler().on(grid()), &vp),
+            samples(Edm::euler().on(grid()), &vp),
             &[0.15138318433350248, 0.3693892433923687],
         ),
         (
             "EDM, Heun",
-            samples(EdmRule::heun().on(grid()), &vp),
+            samples(Edm::heun().on(grid()), &vp),
             &[0.25919537914661955, 0.3993760596863567],
         ),
         (
             "EDM, churn",
-            samples(EdmRule::heun().churn(0.5).unwrap().on(grid()), &vp),
+            samples(Edm::heun().churn(0.5).unwrap().on(grid()), &vp),
             &[0.046808696822996765, 0.5168567537344018],
         ),
         (

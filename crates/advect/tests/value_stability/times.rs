@@ -1,6 +1,6 @@
 //! Laws of times.
 
-use advect::objectives::time_sampler::{CosMap, LogNormalNoise, Mode, UniformLogSnr};
+use advect::objectives::time_sampler::{CosMap, LogNormalNoise, Mode, UniformOverLogSnr};
 use advect::prelude::*;
 
 use crate::check;
@@ -48,12 +48,12 @@ fn time_samplers() {
         ),
         (
             "log-normal noise",
-            times(&LogNormalNoise::new(Edm::default(), -1.2, 1.2).unwrap()),
+            times(&LogNormalNoise::new(EdmSchedule::default(), -1.2, 1.2).unwrap()),
             &[0.7764625612898524, 0.8265215177066467, 0.609402041501126],
         ),
         (
             "uniform log-SNR",
-            times(&UniformLogSnr::new(vp, 0.01, 0.99).unwrap()),
+            times(&UniformOverLogSnr::new(vp, 0.01, 0.99).unwrap()),
             &[0.14751091406511252, 0.15715565905176432, 0.8603725433963522],
         ),
     ]);

@@ -14,20 +14,20 @@ use crate::{AnyModel, Run, Sampler};
 /// more.
 ///
 /// The start is `σ z` with standard normal z and σ of the sampler's first level: N(0, I) on paths from pure noise, and on
-/// variance-preserving ones as far as they reach it. [`Source::sample_from`] starts from data with that noise.
+/// variance-preserving ones as far as they reach it. [`NoiseSource::sample_from`] starts from data with that noise.
 ///
 /// ```
 /// use advect_core::{Key, Time, field_fn};
 /// use advect_paths::{Prediction, schedule::Cosine};
 /// use advect_samplers::grid::UniformTime;
 /// use advect_samplers::rule::{Ancestral, Rule};
-/// use advect_samplers::{Model, Source, pieces};
+/// use advect_samplers::{Model, NoiseSource, pieces};
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let net = field_fn(|_, x| Ok((x * 0.5)?));
 /// let model = Model::new(&net, Prediction::Data, &Cosine);
 /// let sampler = Ancestral::new().on(UniformTime::new(10)?);
-/// let source = Source::new(Key::from_seed(1), &[3, 2], DType::F32, &Device::Cpu)?;
+/// let source = NoiseSource::new(Key::from_seed(1), &[3, 2], DType::F32, &Device::Cpu)?;
 ///
 /// let all = source.sample(&sampler, &model, 0..10)?;
 /// assert_eq!(all.dims(), [10, 3, 2]);
@@ -42,14 +42,14 @@ use crate::{AnyModel, Run, Sampler};
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct NoiseSource {
     key: Key,
     shape: Vec<usize>,
     dtype: DType,
     device: Device,
 }
 
-impl Source {
+impl NoiseSource {
     /// Of samples of a shape, the batch excluded.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Source {
             });
         }
         check::memory("shape", shape, DType::F64)?;
-        Ok(Source {
+        Ok(NoiseSource {
             key,
             shape: shape.to_vec(),
             dtype,
@@ -107,10 +107,10 @@ impl Source {
         self.sample_observed(sampler, model, samples, &mut ())
     }
 
-    /// As [`Source::sample`], with an observer.
+    /// As [`NoiseSource::sample`], with an observer.
     ///
     /// # Errors
-    /// As [`Source::sample`], and those of the observer.
+    /// As [`NoiseSource::sample`], and those of the observer.
     pub fn sample_observed(
         &self,
         sampler: &dyn Sampler,

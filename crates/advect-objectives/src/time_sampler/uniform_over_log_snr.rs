@@ -13,26 +13,26 @@ use super::{TimeDensity, TimeSampler};
 ///
 /// ```
 /// use advect_core::Generator;
-/// use advect_objectives::time_sampler::{TimeSampler, UniformLogSnr};
+/// use advect_objectives::time_sampler::{TimeSampler, UniformOverLogSnr};
 /// use advect_paths::schedule::{VarianceExploding, VariancePreserving};
 /// # fn main() -> advect_core::Result<()> {
 /// let rng = &mut Generator::from_seed(0);
 /// // The ratio of exploding variances is exponential: times are uniform.
-/// let times = UniformLogSnr::new(VarianceExploding::default(), 0.0, 1.0)?.sample(1000, rng)?;
+/// let times = UniformOverLogSnr::new(VarianceExploding::default(), 0.0, 1.0)?.sample(1000, rng)?;
 /// assert!((times.iter().sum::<f64>() / 1000.0 - 0.5).abs() < 0.05);
 /// // That of preserved variances is infinite at the data.
-/// assert!(UniformLogSnr::new(VariancePreserving::default(), 0.0, 1.0).is_err());
+/// assert!(UniformOverLogSnr::new(VariancePreserving::default(), 0.0, 1.0).is_err());
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct UniformLogSnr<S> {
+pub struct UniformOverLogSnr<S> {
     schedule: S,
     low: f64,
     width: f64,
 }
 
-impl<S: Schedule> UniformLogSnr<S> {
+impl<S: Schedule> UniformOverLogSnr<S> {
     /// Between the times `start` and `end` of a schedule.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl<S: Schedule> UniformLogSnr<S> {
             let accepted = "times with some signal and some noise";
             return Err(Error::range("times", given, accepted));
         }
-        Ok(UniformLogSnr {
+        Ok(UniformOverLogSnr {
             schedule,
             low,
             width: high - low,
@@ -56,7 +56,7 @@ impl<S: Schedule> UniformLogSnr<S> {
     }
 }
 
-impl<S: Schedule> TimeSampler for UniformLogSnr<S> {
+impl<S: Schedule> TimeSampler for UniformOverLogSnr<S> {
     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>> {
         let time = |u: f64| self.schedule.time_at_log_snr(self.low + self.width * u);
         let uniform = rng.values(&StandardUniform, batch)?;
@@ -64,7 +64,7 @@ impl<S: Schedule> TimeSampler for UniformLogSnr<S> {
     }
 }
 
-impl<S: Schedule> TimeDensity for UniformLogSnr<S> {
+impl<S: Schedule> TimeDensity for UniformOverLogSnr<S> {
     fn density(&self, t: f64) -> f64 {
         let log_snr = self.schedule.log_snr(t);
         // A rounding beyond the ends is still within.
@@ -84,7 +84,7 @@ mod tests {
 
     fn holds(schedule: impl Schedule + Copy) {
         let (start, end) = (0.005, 0.995);
-        let law = UniformLogSnr::new(schedule, start, end).unwrap();
+        let law = UniformOverLogSnr::new(schedule, start, end).unwrap();
         let (low, high) = (schedule.log_snr(start), schedule.log_snr(end));
         contract::check_density(&law, |t| {
             ((schedule.log_snr(t) - low) / (high - low)).clamp(0.0, 1.0)

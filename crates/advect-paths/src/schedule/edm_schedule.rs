@@ -8,23 +8,23 @@ use super::{Schedule, variance_exploding::check_range};
 /// equal steps of t are its N levels, `t = i / (N − 1)`.
 ///
 /// ```
-/// use advect_paths::schedule::{Edm, Schedule};
-/// let edm = Edm::default(); // σ from 0.002 to 80, ρ = 7
+/// use advect_paths::schedule::{EdmSchedule, Schedule};
+/// let edm = EdmSchedule::default(); // σ from 0.002 to 80, ρ = 7
 /// assert!((edm.sigma(0.0) - 80.0).abs() < 1e-12 && (edm.sigma(1.0) - 0.002).abs() < 1e-15);
 /// // The time of a noise level:
 /// assert!((edm.sigma(edm.time_at_log_snr(-2.0 * 0.5f64.ln())) - 0.5).abs() < 1e-14);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Edm {
+pub struct EdmSchedule {
     sigma_min: f64,
     sigma_max: f64,
     rho: f64,
 }
 
-impl Default for Edm {
+impl Default for EdmSchedule {
     /// `σ_min = 0.002`, `σ_max = 80`, `ρ = 7`, as in Karras et al. 2022, table 1.
     fn default() -> Self {
-        Edm {
+        EdmSchedule {
             sigma_min: 0.002,
             sigma_max: 80.0,
             rho: 7.0,
@@ -32,7 +32,7 @@ impl Default for Edm {
     }
 }
 
-impl Edm {
+impl EdmSchedule {
     /// With noise from `sigma_max` (at t = 0) to `sigma_min` (at t = 1); the larger `rho` is, the more of the time is
     /// spent at small noise.
     ///
@@ -41,7 +41,7 @@ impl Edm {
     pub fn new(sigma_min: f64, sigma_max: f64, rho: f64) -> Result<Self> {
         let (sigma_min, sigma_max) = check_range(sigma_min, sigma_max)?;
         let rho = check::positive("rho", rho)?;
-        Ok(Edm {
+        Ok(EdmSchedule {
             sigma_min,
             sigma_max,
             rho,
@@ -61,7 +61,7 @@ impl Edm {
     }
 }
 
-impl Schedule for Edm {
+impl Schedule for EdmSchedule {
     fn alpha(&self, _: f64) -> f64 {
         1.0
     }
@@ -89,13 +89,13 @@ mod tests {
 
     #[test]
     fn keeps_the_contract() {
-        contract::check(&Edm::default());
-        contract::check(&Edm::new(0.01, 20.0, 1.0).unwrap());
+        contract::check(&EdmSchedule::default());
+        contract::check(&EdmSchedule::new(0.01, 20.0, 1.0).unwrap());
     }
 
     #[test]
     fn bad_settings_are_refused() {
-        assert!(Edm::new(1.0, 0.5, 7.0).is_err());
-        assert!(Edm::new(0.1, 0.5, 0.0).is_err());
+        assert!(EdmSchedule::new(1.0, 0.5, 7.0).is_err());
+        assert!(EdmSchedule::new(0.1, 0.5, 0.0).is_err());
     }
 }

@@ -2,14 +2,14 @@
 //! sample and distribution quality in diffusion models, 2024).
 
 use super::GuidanceWeight;
-use crate::{Error, Result, check};
+use advect_core::{Error, Result, check};
 
 /// A weight within an interval of time, 1 outside of it, where only the conditional part is evaluated.
 ///
 /// The paper guides at noise levels `σ_low < σ ≤ σ_high`: a schedule's `time_at_log_snr(−2 ln σ)` are the ends here.
 ///
 /// ```
-/// use advect_core::{GuidanceInterval, GuidanceWeight};
+/// use advect_samplers::guidance::{GuidanceInterval, GuidanceWeight};
 /// # fn main() -> advect_core::Result<()> {
 /// let weight = GuidanceInterval::new(3.0, 0.2, 0.8)?;
 /// assert_eq!([0.1, 0.2, 0.5, 0.8, 0.9].map(|t| weight.at(t)), [1.0, 3.0, 3.0, 1.0, 1.0]);

@@ -9,7 +9,7 @@
 mod guided;
 mod interval;
 
-use crate::{FromFn, forward_to};
+use advect_core::{FromFn, forward_to};
 
 pub use guided::Guided;
 pub use interval::GuidanceInterval;
@@ -39,7 +39,7 @@ forward_to!([] GuidanceWeight {
 /// Makes a [`GuidanceWeight`] of a closure on time.
 ///
 /// ```
-/// use advect_core::{GuidanceWeight, guidance_fn};
+/// use advect_samplers::guidance::{GuidanceWeight, guidance_fn};
 /// assert_eq!(guidance_fn(|t| 1.0 + 2.0 * t).at(0.5), 2.0);
 /// ```
 pub fn guidance_fn<F: Fn(f64) -> f64>(f: F) -> FromFn<F> {

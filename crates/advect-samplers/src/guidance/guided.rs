@@ -4,7 +4,7 @@
 use candle_core::Tensor;
 
 use super::GuidanceWeight;
-use crate::{Conditional, Error, Field, Result, Time, check, shape};
+use advect_core::{Conditional, Error, Field, Result, Time, check, shape};
 
 /// A [`Conditional`] field under classifier-free guidance of weight `w`:
 /// `v(t, x) = v(t, x | none) + w · (v(t, x | condition) − v(t, x | none))`.
@@ -15,7 +15,8 @@ use crate::{Conditional, Error, Field, Result, Time, check, shape};
 /// variances of reverse steps, is that of the conditional part.
 ///
 /// ```
-/// use advect_core::{Conditional, Field, Guided, Result, Time};
+/// use advect_core::{Conditional, Field, Result, Time};
+/// use advect_samplers::guidance::Guided;
 /// use candle_core::{Device, Tensor};
 ///
 /// struct Constant;
@@ -154,8 +155,8 @@ fn variance(x: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::assert_close;
-    use crate::{GuidanceInterval, Result};
+    use crate::guidance::GuidanceInterval;
+    use advect_core::testing::assert_close;
     use candle_core::Device;
     use std::cell::Cell;
 
