@@ -58,17 +58,28 @@
 //!
 //! | feature | adds | default |
 //! | --- | --- | --- |
+//! | `data` | toy data, digits, readers of images and arrays, batches | yes |
+//! | `images` | folders of PNG and JPEG | yes |
+//! | `metrics` | distances between sets of samples | yes |
+//! | `nn`, `models` | the parts of networks; whole networks | yes |
+//! | `train` | optimisers, averages, checkpoints, the training loop | yes |
+//! | `progress` | progress bars | yes |
+//! | `pytorch` | weights from files of PyTorch | yes |
 //! | `cuda` | candle's CUDA backend in every crate; needs the CUDA toolkit to build | no |
 //! | `cudnn` | `cuda`, with cuDNN for convolutions | no |
 
 #[doc(inline)]
 pub use advect_core as core;
+#[cfg(feature = "data")]
 #[doc(inline)]
 pub use advect_data as data;
+#[cfg(feature = "metrics")]
 #[doc(inline)]
 pub use advect_metrics as metrics;
+#[cfg(feature = "models")]
 #[doc(inline)]
 pub use advect_models as models;
+#[cfg(feature = "nn")]
 #[doc(inline)]
 pub use advect_nn as nn;
 #[doc(inline)]
@@ -81,12 +92,14 @@ pub use advect_paths as paths;
 pub use advect_samplers as samplers;
 #[doc(inline)]
 pub use advect_solvers as solvers;
+#[cfg(feature = "train")]
 #[doc(inline)]
 pub use advect_train as train;
 #[doc(inline)]
 pub use advect_transport as transport;
 
 pub use candle_core as candle;
+#[cfg(feature = "nn")]
 pub use candle_nn;
 
 /// The items that most programs use: `use advect::prelude::*;`.
@@ -95,8 +108,11 @@ pub mod prelude {
         Conditional, ConditionalJvp, Error, Field, Generator, Given, Jvp, Key, Observer, Result,
         Time, check, field_fn, observer_fn, shape, system_fn,
     };
+    #[cfg(feature = "data")]
     pub use advect_data::{Batches, Digits, Normalization, Prefetched};
+    #[cfg(feature = "models")]
     pub use advect_models::{Mlp, UNet};
+    #[cfg(feature = "nn")]
     pub use advect_nn::{
         Activation, Linear, Network, ParameterStore, Stateful, TimeEmbedding, Weights,
         network_field,
@@ -130,7 +146,9 @@ pub mod prelude {
     };
     pub use advect_samplers::guidance::{GuidanceInterval, GuidanceWeight, Guided, guidance_fn};
     pub use advect_samplers::likelihood::{BitsPerDimension, Likelihood, UniformDequantization};
-    pub use advect_samplers::observer::{SamplingProgress, Snapshots};
+    #[cfg(feature = "progress")]
+    pub use advect_samplers::observer::SamplingProgress;
+    pub use advect_samplers::observer::Snapshots;
     pub use advect_samplers::rule::{
         Ancestral, AnnealedLangevin, Ddim, DpmSolver, Edm, Inpaint, Plms, PredictorCorrector,
         ReverseSde, Rule, SdeMethod, UniPc, Variance,
@@ -152,13 +170,18 @@ pub mod prelude {
         Bosh3, Dopri5, Dopri8, Euler, Heun, Midpoint, Ralston, Rk4, Tsit5,
     };
     pub use advect_solvers::{Event, Save, Solution, Solver, Status};
+    #[cfg(feature = "train")]
     pub use advect_train::decay::{Decay, Warmup};
+    #[cfg(feature = "train")]
     pub use advect_train::learning_rate::{LearningRate, WarmupCosine};
+    #[cfg(all(feature = "progress", feature = "train"))]
     pub use advect_train::observer::Progress;
+    #[cfg(feature = "train")]
     pub use advect_train::{
         AdamW, AdamWConfig, Checkpoint, Ema, StepReport, Trainer, clip_norm, gradient_norm,
     };
     pub use candle_core::{DType, Device, Tensor};
+    #[cfg(feature = "nn")]
     pub use candle_nn::Optimizer;
 }
 

@@ -1,17 +1,19 @@
-//! Images from files: [MNIST](mnist) and whatever has its format, [CIFAR-10](cifar10), and [folders](Folder) of PNG and
-//! JPEG.
+//! Images from files: [MNIST](mnist) and whatever has its format, [CIFAR-10](cifar10), and, with the feature `images`, which is on by
+//! default, `Folder`s of PNG and JPEG.
 
 mod cifar10;
+#[cfg(feature = "images")]
 mod folder;
 mod idx;
 mod mnist;
 
 pub use cifar10::cifar10;
+#[cfg(feature = "images")]
 pub use folder::{Damaged, Folder};
 pub use idx::read_idx;
 pub use mnist::{mnist, mnist_files};
 
-use advect_core::Result;
+use advect_core::{Error, Result};
 use candle_core::{Device, Tensor};
 
 /// Images with their labels, in the CPU's memory as they are in the files: a byte a channel and pixel.
@@ -44,13 +46,25 @@ impl Images {
         [dims[1], dims[2], dims[3]]
     }
 
-    fn new(
+    /// Images from their bytes, `(count, channels, height, width)` one after the other, with a label each.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless there are as many bytes as the shape says, and as many labels as images.
+    pub fn new(
         pixels: Vec<u8>,
         shape: [usize; 4],
         labels: Vec<u32>,
         classes: Vec<String>,
     ) -> Result<Self> {
         let count = labels.len();
+        if shape[0] != count {
+            let accepted = format!("({},), one label for each image,", shape[0]);
+            return Err(Error::shape("labels", &[count], accepted));
+        }
+        if shape.iter().try_fold(1usize, |n, &side| n.checked_mul(side)) != Some(pixels.len()) {
+            let accepted = format!("{shape:?}, a byte for each channel and pixel,");
+            return Err(Error::shape("pixels", &[pixels.len()], accepted));
+        }
         Ok(Images {
             pixels: Tensor::from_vec(pixels, shape.to_vec(), &Device::Cpu)?,
             labels: Tensor::from_vec(labels, count, &Device::Cpu)?,

@@ -1,7 +1,9 @@
 //! Weights from files of other programs.
 
+#[cfg(feature = "pytorch")]
 mod pickle;
 mod safetensors_file;
+#[cfg(feature = "pytorch")]
 mod torch_file;
 
 use std::io::{Read, Seek};
@@ -21,7 +23,7 @@ const RANK: usize = 64;
 /// The weights in a file, and how they are to be taken from it: from which of the dictionaries in it, under which names,
 /// in which dtype.
 ///
-/// Files of safetensors and of PyTorch (`.pt`, `.pth`, `.ckpt`, `.bin`, written by PyTorch 1.6 or later) are told apart by what
+/// Files of safetensors and, with the feature `pytorch`, which is on by default, of PyTorch (`.pt`, `.pth`, `.ckpt`, `.bin`, written by PyTorch 1.6 or later) are told apart by what
 /// is in them. Of a file of PyTorch only data are taken: nothing that is pickled in it is run.
 ///
 /// A path is a value of this type too, so that [`ParameterStore::load`](crate::ParameterStore::load) takes either:
@@ -113,7 +115,13 @@ impl Weights {
             Kind::Safetensors => {
                 safetensors_file::read(&file::read(&self.path)?, &self.within).map_err(wrong)?
             }
+            #[cfg(feature = "pytorch")]
             Kind::Torch => torch_file::read(file, &self.within).map_err(wrong)?,
+            #[cfg(not(feature = "pytorch"))]
+            Kind::Torch => {
+                let reason = "it is a file of PyTorch: advect-nn reads those with its feature `pytorch`";
+                return Err(wrong(reason.to_string()));
+            }
         };
         let named = self.renamed(tensors).map_err(wrong)?;
         let cast = |(name, tensor)| match self.cast_one(&tensor) {
