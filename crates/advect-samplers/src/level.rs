@@ -91,11 +91,11 @@ impl Level {
     }
 }
 
-/// From one level to the next.
+/// A step of a sampler's grid, from one level to the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Transition {
-    /// How many transitions were before.
+    /// The number of transitions before this one.
     pub index: usize,
     /// The number of transitions.
     pub count: usize,
@@ -110,7 +110,7 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// A transition by itself, the only one of a way.
+    /// A transition that is the only one of its run.
     pub fn new(from: Level, to: Level) -> Self {
         Transition {
             index: 0,
@@ -122,12 +122,37 @@ impl Transition {
         }
     }
 
+    /// The part `1 − r²` of the noise's variance that the transition takes away, where `r = α_from σ_to / (α_to σ_from)`.
+    ///
+    /// ```
+    /// use advect_paths::schedule::CondOt;
+    /// use advect_samplers::{Level, Transition};
+    /// let at = |t| Level::at(&CondOt::default(), t);
+    /// // σ/α falls from 1 to 1/3.
+    /// assert!((Transition::new(at(0.5), at(0.75)).variance_removed() - 8.0 / 9.0).abs() < 1e-15);
+    /// ```
+    pub fn variance_removed(&self) -> f64 {
+        -(-2.0 * self.log_ratio()).exp_m1()
+    }
+
+    /// Refuses a transition that begins with pure noise, for rules that know of the data by `x/α`.
+    ///
+    /// # Errors
+    /// [`Error::Range`] naming the grid, if α is 0 at the start.
+    pub fn requires_data(&self) -> Result<()> {
+        if self.from.alpha == 0.0 {
+            let accepted = "levels with data in them, such as those of Karras or Respaced";
+            return Err(Error::range("grid", "a level with α = 0", accepted));
+        }
+        Ok(())
+    }
+
     /// `λ_to − λ_from` with `λ = ln(α/σ)`: infinite from pure noise and to clean data.
     pub fn log_ratio(&self) -> f64 {
         0.5 * (self.to.log_snr - self.from.log_snr)
     }
 
-    /// Whether it is the last one.
+    /// Whether this is the last transition.
     pub fn is_last(&self) -> bool {
         self.index + 1 == self.count
     }

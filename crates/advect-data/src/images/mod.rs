@@ -61,7 +61,11 @@ impl Images {
             let accepted = format!("({},), one label for each image,", shape[0]);
             return Err(Error::shape("labels", &[count], accepted));
         }
-        if shape.iter().try_fold(1usize, |n, &side| n.checked_mul(side)) != Some(pixels.len()) {
+        if shape
+            .iter()
+            .try_fold(1usize, |n, &side| n.checked_mul(side))
+            != Some(pixels.len())
+        {
             let accepted = format!("{shape:?}, a byte for each channel and pixel,");
             return Err(Error::shape("pixels", &[pixels.len()], accepted));
         }

@@ -18,13 +18,45 @@ pub struct Components {
 }
 
 impl Components {
-    pub(super) fn new(
+    /// A mixture from its weights, its means one after the other, of `dim` numbers each, and a covariance for each mean or one
+    /// for all: what a [`Law`](super::Law) of your own gives.
+    ///
+    /// ```
+    /// use advect_paths::closed_form::{Components, Covariance};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let two = Components::new(&[0.5, 0.5], vec![-1.0, 0.0, 1.0, 0.0], vec![Covariance::isotropic(0.1)?], 2)?;
+    /// assert_eq!((two.count(), two.dim(), two.means().len()), (2, 2, 4));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless the weights are not negative and sum to 1; [`Error::Shape`] for means or covariances that don't fit;
+    /// [`Error::NonFinite`] for means that are NaN or infinite.
+    pub fn new(
         weights: &[f64],
         means: Vec<f64>,
         covariances: Vec<Covariance>,
         dim: usize,
     ) -> Result<Self> {
         check_weights(weights)?;
+        check::at_least_one("dim", dim)?;
+        let count = weights.len();
+        if count.checked_mul(dim) != Some(means.len()) {
+            let accepted = format!("{count} means of {dim} numbers");
+            return Err(Error::shape("means", &[means.len()], accepted));
+        }
+        if let Some(index) = means.iter().position(|m| !m.is_finite()) {
+            return Err(Error::NonFinite {
+                argument: "means".into(),
+                index,
+                value: means[index],
+            });
+        }
+        if covariances.len() != count && covariances.len() != 1 {
+            let accepted = format!("{count}, one for each mean, or 1");
+            return Err(Error::shape("covariances", &[covariances.len()], accepted));
+        }
         for covariance in &covariances {
             if covariance.dim().is_some_and(|d| d != dim) {
                 let given = [covariance.dim().unwrap_or(0)];
@@ -50,9 +82,14 @@ impl Components {
         self.log_weights.len()
     }
 
-    /// `−∞` for a component of weight 0.
-    pub(super) fn log_weights(&self) -> &[f64] {
+    /// The logarithms of the weights: `−∞` for a component of weight 0.
+    pub fn log_weights(&self) -> &[f64] {
         &self.log_weights
+    }
+
+    /// The means, one after the other.
+    pub fn means(&self) -> &[f64] {
+        &self.means
     }
 
     pub(super) fn mean(&self, k: usize) -> &[f64] {

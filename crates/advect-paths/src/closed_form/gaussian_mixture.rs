@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use advect_core::{Error, Result};
+use advect_core::Result;
 use candle_core::Tensor;
 
 use super::finite_data::rows;
@@ -40,12 +40,7 @@ impl GaussianMixture {
     /// [`Error::Range`] unless the weights are not negative and sum to 1; [`Error::Shape`] unless there is a weight for
     /// each mean, K covariances or one, all of the means' dimension; [`Error::NonFinite`] for bad means.
     pub fn new(weights: &[f64], means: &Tensor, covariances: Vec<Covariance>) -> Result<Self> {
-        let count = weights.len();
         let (means, dim) = rows("means", means, weights)?;
-        if covariances.len() != count && covariances.len() != 1 {
-            let accepted = format!("{count}, one for each mean, or 1");
-            return Err(Error::shape("covariances", &[covariances.len()], accepted));
-        }
         let components = Arc::new(Components::new(weights, means, covariances, dim)?);
         Ok(GaussianMixture { components })
     }

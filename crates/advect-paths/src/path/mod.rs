@@ -64,8 +64,12 @@ pub trait Path {
     fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<PathPoint>;
 }
 
-/// Checks that two endpoints and their times fit. Returns the times.
-fn check_ends(t: &Time, x0: &Tensor, x1: &Tensor) -> Result<Vec<f64>> {
+/// Checks the arguments of [`Path::sample`], for paths of your own: endpoints that are floats and alike, and times in \[0, 1\], one for all or one
+/// for each sample. Returns the times.
+///
+/// # Errors
+/// Typed errors that name the argument.
+pub fn check_ends(t: &Time, x0: &Tensor, x1: &Tensor) -> Result<Vec<f64>> {
     check::float("x0", x0)?;
     check::alike("x1", x1, "x0", x0)?;
     t.fits(check::batch("x0", x0)?)?;
@@ -76,8 +80,9 @@ fn check_ends(t: &Time, x0: &Tensor, x1: &Tensor) -> Result<Vec<f64>> {
     }
 }
 
-/// A function of the times of `t`, which may be infinite at some.
-fn factor(t: &Time, times: &[f64], f: &dyn Fn(f64) -> f64) -> Coefficient {
+/// A function of the times of `t`, as [`check_ends`] returned them, as a factor for [`PathPoint::linear`]. Unlike
+/// [`Time::coefficient`], it accepts values that are not finite, which are errors only if the target that needs them is asked for.
+pub fn factor(t: &Time, times: &[f64], f: &dyn Fn(f64) -> f64) -> Coefficient {
     match t {
         Time::Shared(_) => Coefficient::Shared(f(times[0])),
         Time::PerSample(_) => Coefficient::PerSample(times.iter().map(|&t| f(t)).collect()),

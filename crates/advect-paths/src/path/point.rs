@@ -36,8 +36,21 @@ impl PathPoint {
         Self::linear(x, vec![(Coefficient::Shared(1.0), velocity)])
     }
 
-    /// A point whose velocity is a combination of other tensors; factors may be infinite as long as nobody asks.
-    pub(super) fn linear(x: Tensor, velocity: Combination) -> Self {
+    /// A point whose velocity `Σ c_k y_k` is computed when it is asked for. Its factors may be infinite: then only the velocity is an error.
+    ///
+    /// ```
+    /// use advect_core::Coefficient;
+    /// use advect_paths::path::PathPoint;
+    /// use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let (x, y) = (Tensor::new(&[1f64], &Device::Cpu)?, Tensor::new(&[3f64], &Device::Cpu)?);
+    /// let point = PathPoint::linear(x.clone(), vec![(2.0.into(), x.clone()), ((-1.0).into(), y)]).with_data(x);
+    /// assert_eq!(point.velocity()?.to_vec1::<f64>()?, [-1.0]);
+    /// assert_eq!(point.data()?.to_vec1::<f64>()?, [1.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn linear(x: Tensor, velocity: Vec<(Coefficient, Tensor)>) -> Self {
         PathPoint {
             x,
             velocity,
@@ -47,7 +60,7 @@ impl PathPoint {
         }
     }
 
-    /// With the end of the path, x1.
+    /// With the end of the path, x1: the target of [`Prediction::Data`].
     pub fn with_data(self, x1: Tensor) -> Self {
         PathPoint {
             data: Some(x1),
@@ -63,11 +76,13 @@ impl PathPoint {
         }
     }
 
-    pub(super) fn with_velocity(self, velocity: Combination) -> Self {
+    /// With another velocity, as in [`PathPoint::linear`].
+    pub fn with_velocity(self, velocity: Vec<(Coefficient, Tensor)>) -> Self {
         PathPoint { velocity, ..self }
     }
 
-    pub(super) fn with_v(self, v: Combination) -> Self {
+    /// With `α x0 − σ x1`, the target of [`Prediction::V`], as a combination of tensors.
+    pub fn with_v(self, v: Vec<(Coefficient, Tensor)>) -> Self {
         PathPoint { v: Some(v), ..self }
     }
 

@@ -32,3 +32,22 @@ pub struct StepInfo {
     /// How often the field was evaluated so far.
     pub evaluations: usize,
 }
+
+impl StepInfo {
+    /// A report of a level, for samplers and tests of your own.
+    pub fn new(
+        step: usize,
+        steps: Option<usize>,
+        level: Level,
+        x: Tensor,
+        evaluations: usize,
+    ) -> Self {
+        StepInfo {
+            step,
+            steps,
+            level,
+            x,
+            evaluations,
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use advect_core::Result;
 use candle_core::Tensor;
 
-use super::{Rule, removed};
+use super::Rule;
 use crate::{Run, Transition};
 
 /// The variance of a reverse step, with `r = α σ' / (α' σ)`.
@@ -81,7 +81,7 @@ impl Rule for Ancestral {
             return estimate.mix(to.alpha, noise, &[]);
         }
         let z = run.normal_like(x)?;
-        let removed = removed(transition).sqrt();
+        let removed = transition.variance_removed().sqrt();
         let (small, large) = (to.sigma * removed, from.sigma * removed);
         let large = large * to.alpha.hypot(to.sigma) / from.alpha.hypot(from.sigma);
         match self.variance {

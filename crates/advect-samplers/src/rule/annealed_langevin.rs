@@ -5,7 +5,7 @@ use advect_core::{Result, check};
 use advect_ops::combine;
 use candle_core::Tensor;
 
-use super::{Rule, with_data};
+use super::Rule;
 use crate::grid::check_count;
 use crate::{Level, Run, Transition};
 
@@ -75,7 +75,7 @@ impl Rule for AnnealedLangevin {
         transition: &Transition,
         x: &Tensor,
     ) -> Result<Tensor> {
-        with_data(transition)?;
+        transition.requires_data()?;
         let least = transition.least.sigma;
         let mut x = x.clone();
         if transition.index == 0 {

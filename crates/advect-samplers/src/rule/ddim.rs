@@ -3,7 +3,7 @@
 use advect_core::{Error, Result, check};
 use candle_core::Tensor;
 
-use super::{Rule, removed};
+use super::Rule;
 use crate::{Run, Transition};
 
 /// `x' = α' D + √(σ'² − s²) ε + s z` with the expected data D and noise ε, and `s² = η² σ'² (1 − r²)`,
@@ -67,7 +67,7 @@ impl Rule for Ddim {
         x: &Tensor,
     ) -> Result<Tensor> {
         let to = transition.to;
-        let share = self.eta * self.eta * removed(transition);
+        let share = self.eta * self.eta * transition.variance_removed();
         let noise = to.sigma * (1.0 - share).sqrt();
         let deviation = to.sigma * share.sqrt();
         let estimate = run.evaluate(transition.from.time, x)?;

@@ -5,7 +5,7 @@ use std::f64::consts::SQRT_2;
 use advect_core::{Error, Result, check};
 use candle_core::Tensor;
 
-use super::{Rule, with_data};
+use super::Rule;
 use crate::{Level, Run, Transition};
 
 /// Steps of `d(x/α) = ε d(σ/α)`, whose slope is the expected noise ε: Euler's method, or Heun's, of order 2, which corrects
@@ -126,7 +126,7 @@ impl Rule for Edm {
         x: &Tensor,
     ) -> Result<Tensor> {
         let to = transition.to;
-        with_data(transition)?;
+        transition.requires_data()?;
         let (from, x) = self.stir(run, transition, x)?;
         let estimate = run.evaluate(from.time, &x)?;
         let ahead = estimate.mix(to.alpha, to.sigma, &[])?;

@@ -5,7 +5,7 @@ use advect_core::{Error, Result, check};
 use advect_ops::combine;
 use candle_core::{DType, Tensor};
 
-use super::{Rule, removed};
+use super::Rule;
 use crate::grid::check_count;
 use crate::{Level, Run, Transition};
 
@@ -129,7 +129,7 @@ impl<R: Rule> Inpaint<R> {
 /// A state at the end of a transition, with the noise that the transition took away: at its start.
 fn renoised(run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
     let z = run.normal_like(x)?;
-    let deviation = transition.from.sigma * removed(transition).sqrt();
+    let deviation = transition.from.sigma * transition.variance_removed().sqrt();
     let terms = [
         ((transition.from.alpha / transition.to.alpha).into(), x),
         (deviation.into(), &z),

@@ -117,17 +117,3 @@ pub trait Rule {
         GridSampler::new(self, grid)
     }
 }
-
-/// Refuses a transition that begins with pure noise, for rules that know of the data by `x/α`.
-fn with_data(transition: &Transition) -> Result<()> {
-    if transition.from.alpha == 0.0 {
-        let accepted = "levels with data in them, such as those of Karras or Respaced";
-        return Err(Error::range("grid", "a level with α = 0", accepted));
-    }
-    Ok(())
-}
-
-/// The part `1 − r²` of the variance that a step takes away, where `r = α_from σ_to / (α_to σ_from)`.
-fn removed(transition: &Transition) -> f64 {
-    -(-2.0 * transition.log_ratio()).exp_m1()
-}

@@ -4,7 +4,7 @@
 use advect_core::Result;
 use candle_core::Tensor;
 
-use super::{Rule, with_data};
+use super::Rule;
 use crate::{Run, Transition};
 
 /// DDIM's step, `x' = (α'/α) x + (σ' − α' σ/α) e`, with the noise e extrapolated from up to four levels by the weights of
@@ -42,7 +42,7 @@ impl Rule for Plms {
         x: &Tensor,
     ) -> Result<Tensor> {
         let (from, to) = (transition.from, transition.to);
-        with_data(transition)?;
+        transition.requires_data()?;
         let of_x = to.alpha / from.alpha;
         let of_noise = to.sigma - of_x * from.sigma;
         let estimate = run.evaluate(from.time, x)?;

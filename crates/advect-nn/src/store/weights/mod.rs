@@ -119,7 +119,8 @@ impl Weights {
             Kind::Torch => torch_file::read(file, &self.within).map_err(wrong)?,
             #[cfg(not(feature = "pytorch"))]
             Kind::Torch => {
-                let reason = "it is a file of PyTorch: advect-nn reads those with its feature `pytorch`";
+                let reason =
+                    "it is a file of PyTorch: advect-nn reads those with its feature `pytorch`";
                 return Err(wrong(reason.to_string()));
             }
         };
