@@ -114,7 +114,7 @@ impl UNetConfig {
         self
     }
 
-    /// Another number of heads on the way up; without effect where heads are told by their channels.
+    /// Another number of heads on the way up. A network whose heads are told by their channels has none to set.
     pub fn heads_upwards(mut self, count: usize) -> Self {
         self.heads_upwards = Some(count);
         self
@@ -193,10 +193,7 @@ impl UNetConfig {
 
     /// The heads of attention on the way up.
     pub(super) fn heads_up(&self) -> Heads {
-        match (self.heads, self.heads_upwards) {
-            (Heads::Count(_), Some(count)) => Heads::Count(count),
-            (heads, _) => heads,
-        }
+        self.heads_upwards.map_or(self.heads, Heads::Count)
     }
 
     /// Whether there is attention at a level.
@@ -222,6 +219,10 @@ impl UNetConfig {
                     format!("a count from 1 to {most}"),
                 ));
             }
+        }
+        if let (Heads::Channels(_), Some(count)) = (self.heads, self.heads_upwards) {
+            let accepted = "no such number beside head_channels";
+            return Err(Error::range("heads_upwards", count, accepted));
         }
         check::finite_number("time_scale", self.time_scale)?;
         check::fraction("dropout", self.dropout)?;

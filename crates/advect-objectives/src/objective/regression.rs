@@ -115,8 +115,19 @@ impl<P: Path, T: TimeSampler, W: Weighting, D: Distance> Regression<P, T, W, D> 
         times: &[f64],
         rng: &mut Generator,
     ) -> Result<Tensor> {
-        let batch = check_pairs(x0, x1)?;
-        check_times(times, batch)?;
+        check_times(times, check_pairs(x0, x1)?)?;
+        self.losses_of(field, x0, x1, times, rng)
+    }
+
+    /// The losses of pairs and times that were checked.
+    fn losses_of(
+        &self,
+        field: &dyn Field,
+        x0: &Tensor,
+        x1: &Tensor,
+        times: &[f64],
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
         let t = Time::per_sample(times)?;
         let point = self.path.sample(&t, x0, x1, rng)?;
         let target = point.target(self.prediction)?;
@@ -145,8 +156,10 @@ impl<P: Path, T: TimeSampler, W: Weighting, D: Distance> Objective for Regressio
         x1: &Tensor,
         rng: &mut Generator,
     ) -> Result<Tensor> {
-        let times = self.times.sample(check_pairs(x0, x1)?, rng)?;
-        self.losses_at(field, x0, x1, &times, rng)
+        let batch = check_pairs(x0, x1)?;
+        let times = self.times.sample(batch, rng)?;
+        check_times(&times, batch)?;
+        self.losses_of(field, x0, x1, &times, rng)
     }
 }
 
