@@ -133,16 +133,12 @@ fn digits_go_on_from_a_checkpoint() {
 }
 
 #[test]
-fn custom_loss_prints_its_table() {
-    let output = Command::new(example("custom_loss"))
-        .arg("20")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success() && text.contains("fresh data"),
-        "{text}"
-    );
+fn short_examples_print_their_tables() {
+    for (name, last) in [("custom_loss", "fresh data"), ("candle_network", "samples")] {
+        let output = Command::new(example(name)).arg("20").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && text.contains(last), "{text}");
+    }
 }
 
 #[test]
