@@ -15,8 +15,9 @@
 //! | [`scaled_error`], [`scaled_errors`], [`squared_distances`], [`exponentiate`] | numbers on the host |
 //! | [`with_gradient`], [`with_graph`], [`without_graph`], [`with_plain_graph`] | values with gradients of your own, and how graphs are built |
 //! | [`update`] | AdamW, averages, norms: in place |
+//! | [`custom`] | operations with kernels of your own |
 //!
-//! On the CPU f32 and f64 run on kernels that choose AVX-512, AVX2 with FMA, NEON or plain code at run time, and share
+//! On the CPU f32 and f64 run on kernels (in `advect-kernels`) that choose AVX-512, AVX2 with FMA, NEON or plain code at run time, and share
 //! candle's own threads where the work repays it; no `target-cpu` flag is needed. Everything else (16 bits, other
 //! devices) is composed of candle's operations. Any strides and offsets are taken, and empty batches.
 //!
@@ -43,6 +44,7 @@ mod avg_pool;
 mod combine;
 mod convolution;
 mod cpu;
+pub mod custom;
 mod exponential;
 mod graph;
 mod group_norm;
