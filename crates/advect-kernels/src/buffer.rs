@@ -145,17 +145,6 @@ impl<'a, T: Float> Unwritten<'a, T> {
         unsafe { written(self.0) }
     }
 
-    /// Writes a copy of a slice of the same length.
-    #[inline(always)]
-    pub(crate) fn copied(self, from: &[T]) -> &'a mut [T] {
-        assert_eq!(self.len(), from.len());
-        for (x, from) in self.0.iter_mut().zip(from) {
-            x.write(*from);
-        }
-        // SAFETY: every element was written just now, as the lengths are the same.
-        unsafe { written(self.0) }
-    }
-
     /// Has `f` write runs of `size` elements, the last one shorter if need be, one after the other.
     #[inline(always)]
     pub(crate) fn write_runs(

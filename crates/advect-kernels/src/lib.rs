@@ -52,6 +52,8 @@ pub mod squared_distances;
 pub mod squared_errors;
 mod squares;
 mod sums;
+#[cfg(test)]
+mod tests;
 mod threads;
 pub mod update;
 mod vectorize;

@@ -51,6 +51,7 @@ mod group_norm;
 mod layer_norm;
 mod linear;
 mod operation;
+mod output;
 mod scale_samples;
 mod scaled_error;
 mod sinusoids;

@@ -271,7 +271,7 @@ fn passes_may_be_nested_through_many_arguments() {
         let make = || {
             let many = with_gradient(&inputs[0], &inputs, move |g, inputs| {
                 // A pass through this very node, and one that fails.
-                if depth.fetch_add(1, Ordering::Relaxed) % 3 == 0 {
+                if depth.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) {
                     let inner = inner.get().unwrap();
                     let gradients = inner.backward()?;
                     assert!(gradients.get_ids().count() >= 6);

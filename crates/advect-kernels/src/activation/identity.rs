@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use super::Pointwise;
+use super::pointwise::Pointwise;
 use crate::Float;
 
 #[derive(Clone, Copy)]

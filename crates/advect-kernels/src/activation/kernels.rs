@@ -2,7 +2,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{Function, Pointwise, by_function};
+use super::pointwise::Pointwise;
+use super::{Function, by_function};
 use crate::{Float, Threads, Unwritten, dispatch, fill, kernels, vectorize};
 
 /// The function, or a derivative of it.
@@ -43,7 +44,6 @@ impl Function {
 
 struct ToValues<'a, T>(Function, &'a mut [T]);
 struct ToSlopes<'a, T>(Function, &'a mut [T]);
-struct ToCurvatures<'a, T>(Function, &'a mut [T]);
 struct TimesSlope<'a, T>(Function, &'a mut [T], &'a [T]);
 
 impl<T: Float> WithSimd for ToValues<'_, T> {
@@ -72,18 +72,27 @@ impl<T: Float> WithSimd for ToSlopes<'_, T> {
     }
 }
 
-impl<T: Float> WithSimd for ToCurvatures<'_, T> {
-    type Output = ();
+/// Values, slopes or curvatures written elsewhere: one pass, in which arithmetic overlaps with memory.
+struct Values<'a, 'b, T>(Function, &'a [T], Unwritten<'b, T>);
+struct Slopes<'a, 'b, T>(Function, &'a [T], Unwritten<'b, T>);
+struct Curvatures<'a, 'b, T>(Function, &'a [T], Unwritten<'b, T>);
 
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        by_function!(self.0, A => {
-            for x in self.1 {
-                *x = A::curvature::<S, T>(*x);
+macro_rules! elsewhere {
+    ($kernel:ident, $method:ident) => {
+        impl<'b, T: Float> WithSimd for $kernel<'_, 'b, T> {
+            type Output = &'b mut [T];
+
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, _: S) -> &'b mut [T] {
+                let x = &self.1[..self.2.len()];
+                by_function!(self.0, A => self.2.write(|i| A::$method::<S, T>(x[i])))
             }
-        });
-    }
+        }
+    };
 }
+elsewhere!(Values, value);
+elsewhere!(Slopes, slope);
+elsewhere!(Curvatures, curvature);
 
 impl<T: Float> WithSimd for TimesSlope<'_, T> {
     type Output = ();
@@ -168,12 +177,11 @@ impl<'b, T: Float> WithSimd for Elements<'_, 'b, T> {
             let start = self.first + i * RUN;
             let range = start..start + out.len();
             let x = &self.x[range.clone()];
-            let out = out.copied(x);
-            match self.order {
-                Order::Value => vectorize(simd, ToValues(self.function, out)),
-                Order::Slope => vectorize(simd, ToSlopes(self.function, out)),
-                Order::Curvature => vectorize(simd, ToCurvatures(self.function, out)),
-            }
+            let out = match self.order {
+                Order::Value => vectorize(simd, Values(self.function, x, out)),
+                Order::Slope => vectorize(simd, Slopes(self.function, x, out)),
+                Order::Curvature => vectorize(simd, Curvatures(self.function, x, out)),
+            };
             for factor in self.factors {
                 for (out, factor) in out.iter_mut().zip(&factor[range.clone()]) {
                     *out *= *factor;

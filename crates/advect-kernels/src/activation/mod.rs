@@ -5,6 +5,7 @@ mod gelu;
 mod gelu_tanh;
 mod identity;
 mod kernels;
+mod pointwise;
 mod relu;
 mod selu;
 mod sigmoid;
@@ -12,10 +13,8 @@ mod silu;
 mod softplus;
 mod tanh;
 
-use pulp::Simd;
-
-use crate::Float;
 pub use kernels::{Activations, Order};
+use pointwise::Pointwise;
 
 /// The functions that there are; `advect-ops` documents each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,21 +30,6 @@ pub enum Function {
     Tanh,
     Sigmoid,
     Softplus,
-}
-
-/// A function of one number with two derivatives. NaN stays NaN.
-trait Pointwise: Copy + Send + Sync + 'static {
-    /// About how many tenths of a nanosecond a value takes.
-    const COST: usize;
-    /// Whether the slope is a function of the value.
-    const SLOPE_FOLLOWS: bool;
-
-    fn value<S: Simd, T: Float>(x: T) -> T;
-    fn slope<S: Simd, T: Float>(x: T) -> T;
-    /// The second derivative.
-    fn curvature<S: Simd, T: Float>(x: T) -> T;
-    /// The slope where the value is y; called only if [`Pointwise::SLOPE_FOLLOWS`].
-    fn slope_at_value<S: Simd, T: Float>(y: T) -> T;
 }
 
 /// Runs an expression with `$A` as the function's type.

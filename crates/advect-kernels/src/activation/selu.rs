@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use super::Pointwise;
+use super::pointwise::Pointwise;
 use crate::Float;
 
 const ALPHA: f64 = 1.673_263_242_354_377_2;

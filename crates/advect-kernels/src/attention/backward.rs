@@ -2,8 +2,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::Sizes;
 use super::head::{BLOCK, Divide, Head};
+use super::sizes::Sizes;
 use crate::matmul::{Finish, Right, Start, multiply};
 use crate::matrix::{Matrix, Packed};
 use crate::{Buffer, Float, sums};

@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use super::{Mask, Sizes};
+use super::sizes::{Mask, Sizes};
 use crate::matmul::{Finish, Right, Start, multiply};
 use crate::matrix::{Matrix, Packed};
 use crate::softmax::exponentials;

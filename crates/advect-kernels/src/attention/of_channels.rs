@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::Sizes;
 use super::backward::Backward;
 use super::forward::Forward;
 use super::head::Head;
+use super::sizes::Sizes;
 use crate::matrix::Matrix;
 use crate::{Buffer, Float, Threads, dispatch};
 

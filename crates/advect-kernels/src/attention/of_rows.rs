@@ -3,7 +3,7 @@
 use super::backward::Backward;
 use super::forward::Forward;
 use super::head::Head;
-use super::{Mask, Sizes};
+use super::sizes::{Mask, Sizes};
 use crate::{Float, Threads, dispatch};
 
 pub(super) fn attend<T: Float>(

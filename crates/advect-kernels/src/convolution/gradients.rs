@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::{Geometry, winograd};
+use super::geometry::Geometry;
+use super::winograd;
 use crate::matmul::{Right, Start, multiply};
 use crate::matrix::{Matrix, Packed};
 use crate::{Buffer, Float, Threads, dispatch, sums};

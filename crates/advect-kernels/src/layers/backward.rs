@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{Layer, Rows, Saved, time};
+use super::layer::{Layer, Rows, Saved, time};
 use crate::activation::Function;
 use crate::matmul::{Finish, Right, Start, multiply};
 use crate::matrix::{Matrix, PANEL, Packed};

@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{Layer, Part, Rows, Saved, time};
+use super::layer::{Layer, Part, Rows, Saved, time};
 use crate::dots::multiply_transposed;
 use crate::matmul::{Finish, Right, Start, multiply};
 use crate::matrix::{Matrix, Packed};

@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::forward::{join, pack, thin};
-use super::{Layer, Part, time};
+use super::layer::{Layer, Part, time};
 use crate::dots::multiply_transposed;
 use crate::matmul::{Nothing, Right, Start, multiply};
 use crate::matrix::{Matrix, Packed};

@@ -2,8 +2,10 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::PIECE;
 use crate::{Float, Threads, dispatch};
+
+/// Elements in a piece of work.
+const PIECE: usize = 16_384;
 
 /// The numbers of one step of AdamW.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,8 +2,10 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::PIECE;
 use crate::{Float, Threads, dispatch};
+
+/// Elements in a piece of work.
+const PIECE: usize = 16_384;
 
 pub(super) fn average<T: Float>(threads: &dyn Threads, average: &mut [T], value: &[T], weight: T) {
     let tasks = (average.chunks_mut(PIECE).zip(value.chunks(PIECE)))

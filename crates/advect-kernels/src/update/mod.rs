@@ -11,9 +11,6 @@ use adamw::adamw;
 use average::average;
 use norm::sum_squares;
 
-/// Elements in a piece of work.
-const PIECE: usize = 16_384;
-
 kernels! {
     /// The kernels of optimisers.
     pub trait Updates {

@@ -2,8 +2,10 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::PIECE;
 use crate::{Float, Threads, dispatch, sums};
+
+/// Elements in a piece of work.
+const PIECE: usize = 16_384;
 
 pub(super) fn sum_squares<T: Float>(threads: &dyn Threads, x: &[T], factor: f64) -> f64 {
     // The pieces don't depend on the number of threads, so neither does their sum.

@@ -1,6 +1,6 @@
 //! Tensors in the CPU's memory, and threads, as the kernels know them: slices, and candle's own pool.
 
-mod float;
+pub(crate) mod float;
 mod host;
 pub(crate) mod in_place;
 mod threads;

@@ -8,7 +8,7 @@ use candle_core::{
 };
 
 use super::handover::{Handover, missing};
-use crate::operation::Output;
+use crate::output::Output;
 
 /// Makes an output depend on any number of tracked tensors; `backward` gets the value and its gradient, and returns
 /// a gradient for each of them.

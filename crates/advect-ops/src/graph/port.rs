@@ -8,8 +8,8 @@ use candle_core::{DType, Device, Tensor, TensorId};
 
 use super::handover::{Handover, missing, within};
 use super::node::{Backward, node};
-use super::plain;
-use crate::operation::Output;
+use super::scopes::plain;
+use crate::output::Output;
 
 /// Makes an output depend on any number of tracked tensors; `backward` gets the value and its gradient, and returns
 /// a gradient for each of them.

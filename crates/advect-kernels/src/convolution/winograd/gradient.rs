@@ -5,7 +5,7 @@ use pulp::{Simd, WithSimd};
 
 use super::transforms::{Gradient, Pixels, Square, WeightGradient, transform};
 use super::{NUMBERS, Row, SIDE, STEP, Sizes, Tiles, lanes};
-use crate::convolution::Geometry;
+use crate::convolution::geometry::Geometry;
 use crate::matmul::{Right, Start, multiply};
 use crate::matrix::{Matrix, Packed};
 use crate::{Buffer, Float, Threads, dispatch};

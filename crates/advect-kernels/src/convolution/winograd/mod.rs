@@ -13,7 +13,7 @@ mod values;
 pub(super) use gradient::weight_gradient;
 pub(super) use values::{input_gradient, values};
 
-use super::Geometry;
+use super::geometry::Geometry;
 use crate::{Buffer, Float};
 use strips::side_by_side;
 use transforms::{Square, Transform, transform};
