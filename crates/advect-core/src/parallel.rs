@@ -63,7 +63,10 @@ pub fn each<I: Send>(items: Vec<I>, nanoseconds: usize, f: impl Fn(I) + Sync) {
 
 /// Calls `f` with each index below `count` at least once, on several threads unless the pool is busy. (Not generic, so
 /// that it is compiled once.)
-fn each_index(count: usize, f: &(dyn Fn(usize) + Sync)) {
+///
+/// # Panics
+/// Where `f` does.
+pub fn each_index(count: usize, f: &(dyn Fn(usize) + Sync)) {
     static BUSY: AtomicBool = AtomicBool::new(false);
     struct Release;
     impl Drop for Release {

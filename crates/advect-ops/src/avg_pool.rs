@@ -1,12 +1,13 @@
 //! Shrinking images by averaging squares of pixels.
 
 use advect_core::{Error, Result, check, shape};
+use advect_kernels::planes::Planes as _;
 use candle_core::Tensor;
 
 use crate::Value;
-use crate::cpu::{Float, by_dtype, host, tensor};
+use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent, linear_jvp};
-use crate::upsample::{Planes, gather, spread};
+use crate::upsample::Planes;
 
 /// The means of squares of `factor × factor` pixels of images `(batch, channels, height, width)`, or of `factor` elements of
 /// sequences `(batch, channels, length)`. (The gradient of candle's own `avg_pool2d` is scaled wrongly.)
@@ -79,7 +80,8 @@ impl Operation for Average {
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
         let [_, width] = self.size();
         by_dtype!(inputs[0], T => {
-            let y = gather(&host::<T>(inputs[0])?, width, self.planes.factors, T::of(self.weight()));
+            let weight = self.weight() as T;
+            let y = T::gather(THREADS, &host::<T>(inputs[0])?, width, self.planes.factors, weight);
             Ok((Output::new(y, Planes::shape(inputs[0], self.size())), ()))
         })
     }
@@ -94,7 +96,8 @@ impl Operation for Average {
     ) -> Result<Vec<Option<Tensor>>> {
         let [_, width] = self.size();
         by_dtype!(gradient, T => {
-            let x = spread(&host::<T>(gradient)?, width, self.planes.factors, T::of(self.weight()));
+            let weight = self.weight() as T;
+            let x = T::spread(THREADS, &host::<T>(gradient)?, width, self.planes.factors, weight);
             Ok(vec![Some(tensor(x, inputs[0].shape())?)])
         })
     }

@@ -1,11 +1,11 @@
 //! Linear combinations of tensors in one pass: states of solvers, points of paths.
 
-use advect_core::{Coefficient, Error, Result, check, parallel, shape};
+use advect_core::{Coefficient, Error, Result, check, shape};
+use advect_kernels::combine::{Combine as _, Factor};
 use candle_core::{DType, Tensor};
-use pulp::{Simd, WithSimd};
 
 use crate::Value;
-use crate::cpu::{Float, Unwritten, by_dtype, dispatch, fill, host, hosts, tensor};
+use crate::cpu::{Float, THREADS, by_dtype, host, hosts, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 
 /// `Σ_k c_k x_k` for tensors of one shape, with a factor for the whole batch or one for each sample.
@@ -64,84 +64,21 @@ fn at_once<T: Float, V: Value>(terms: &[(Coefficient, &V)], first: &Tensor) -> R
     for (_, x) in terms {
         locked.push(host::<T>(x.primal())?);
     }
-    let slices = terms.iter().zip(&locked).map(|((c, _), x)| (c, &**x));
-    let slices: Vec<(&Coefficient, &[T])> = slices.collect();
+    let slices = (terms.iter().zip(&locked)).map(|((c, _), x)| (factor(c), &**x));
+    let slices: Vec<(Factor<'_>, &[T])> = slices.collect();
     let samples = first.dims().first().copied().unwrap_or(1);
-    let values = sum(&slices, samples);
+    let values = T::combine(THREADS, &slices, samples);
     Ok(V::constant(tensor(values, first.shape())?))
 }
 
 struct Combine(Vec<Coefficient>);
 
-/// Elements that stay in the cache while the terms are added up.
-const BLOCK: usize = 2048;
-
-struct Sum<'a, 'b, T> {
-    terms: &'a [(&'a Coefficient, &'a [T])],
-    /// Elements of a sample.
-    width: usize,
-    first: usize,
-    out: Unwritten<'b, T>,
-}
-
-impl<'b, T: Float> WithSimd for Sum<'_, 'b, T> {
-    type Output = &'b mut [T];
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> &'b mut [T] {
-        self.out.write_runs(BLOCK, |i, out| {
-            let start = self.first + i * BLOCK;
-            let range = start..start + out.len();
-            let (out, rest) = match self.terms.split_first() {
-                Some(((Coefficient::Shared(c), x), rest)) => {
-                    let (c, x) = (T::of(*c), &x[range.clone()]);
-                    (out.write(|i| c * x[i]), rest)
-                }
-                // To find the factor of each element would take longer than to write zeros first.
-                _ => (out.zeroed(), self.terms),
-            };
-            for (c, x) in rest {
-                let x = &x[range.clone()];
-                match c {
-                    Coefficient::Shared(c) => add::<S, T>(T::of(*c), x, out),
-                    Coefficient::PerSample(c) => {
-                        let mut done = 0;
-                        while done < out.len() {
-                            let sample = (start + done) / self.width;
-                            let end = ((sample + 1) * self.width - start).min(out.len());
-                            add::<S, T>(T::of(c[sample]), &x[done..end], &mut out[done..end]);
-                            done = end;
-                        }
-                    }
-                }
-            }
-            out
-        })
+/// The factor for the kernel.
+fn factor(coefficient: &Coefficient) -> Factor<'_> {
+    match coefficient {
+        Coefficient::Shared(c) => Factor::Shared(*c),
+        Coefficient::PerSample(c) => Factor::PerSample(c),
     }
-}
-
-#[inline(always)]
-fn add<S: Simd, T: Float>(c: T, x: &[T], out: &mut [T]) {
-    for (out, x) in out.iter_mut().zip(x) {
-        *out = x.madd::<S>(c, *out);
-    }
-}
-
-fn sum<T: Float>(terms: &[(&Coefficient, &[T])], samples: usize) -> Vec<T> {
-    let n = terms.first().map_or(0, |(_, x)| x.len());
-    let time = n * terms.len() / 5;
-    let piece = parallel::piece(n, BLOCK, time);
-    let width = (n / samples.max(1)).max(1);
-    let pieces = std::iter::repeat_n((), n.div_ceil(piece));
-    fill(n, piece, pieces, time, |i, out, ()| {
-        let first = i * piece;
-        dispatch(Sum {
-            terms,
-            width,
-            first,
-            out,
-        })
-    })
 }
 
 impl Operation for Combine {
@@ -167,9 +104,10 @@ impl Operation for Combine {
         let shape = inputs[0].shape();
         by_dtype!(inputs[0], T => {
             let hosts = hosts::<T>(inputs)?;
-            let terms: Vec<(&Coefficient, &[T])> = self.0.iter().zip(hosts.iter().map(|x| &**x)).collect();
+            let factors = self.0.iter().map(factor);
+            let terms: Vec<(Factor<'_>, &[T])> = factors.zip(hosts.iter().map(|x| &**x)).collect();
             let samples = shape.dims().first().copied().unwrap_or(1);
-            Ok((Output::new(sum(&terms, samples), shape), ()))
+            Ok((Output::new(T::combine(THREADS, &terms, samples), shape), ()))
         })
     }
 
@@ -186,7 +124,7 @@ impl Operation for Combine {
         by_dtype!(gradient, T => {
             let gradient = host::<T>(gradient)?;
             let each = |(c, &wanted): (&Coefficient, &bool)| {
-                wanted.then(|| tensor(sum(&[(c, &*gradient)], samples), shape)).transpose()
+                wanted.then(|| tensor(T::combine(THREADS, &[(factor(c), &*gradient)], samples), shape)).transpose()
             };
             self.0.iter().zip(wanted).map(each).collect()
         })

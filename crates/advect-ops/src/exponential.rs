@@ -1,10 +1,6 @@
 //! Exponentials of numbers on the host.
 
-use advect_core::parallel;
-use pulp::{Simd, WithSimd};
-
-use crate::cpu::dispatch;
-use crate::cpu::math::Math;
+use crate::cpu::THREADS;
 
 /// Replaces each number by `e^x`: vectorised, to one unit in the last place.
 ///
@@ -15,47 +11,5 @@ use crate::cpu::math::Math;
 /// assert!((x[1] - 1f64.exp()).abs() < 1e-15);
 /// ```
 pub fn exponentiate(x: &mut [f64]) {
-    let time = x.len() * 12 / 10;
-    let pieces = x.chunks_mut(PIECE).collect();
-    parallel::each(pieces, time, |x: &mut [f64]| dispatch(Each(x)));
-}
-
-/// Numbers in a piece of work.
-const PIECE: usize = 4096;
-
-struct Each<'a>(&'a mut [f64]);
-
-impl WithSimd for Each<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for x in self.0 {
-            *x = Math::exp::<S>(*x);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn close_to_the_standard_library() {
-        for n in [0, 1, 7, 4097] {
-            let x: Vec<f64> = (0..n).map(|i| f64::from(i) * 0.37 - 745.0).collect();
-            let mut ours = x.clone();
-            exponentiate(&mut ours);
-            for (y, x) in ours.into_iter().zip(&x) {
-                let expected = x.exp();
-                let error = (y - expected).abs();
-                let bound = 2.3e-16 * expected + 5e-324;
-                assert!(error <= bound || y == expected, "{x}: {y} {expected}");
-            }
-        }
-        let mut ends = [800.0, -800.0, f64::NAN];
-        exponentiate(&mut ends);
-        assert_eq!(ends[..2], [f64::INFINITY, 0.0]);
-        assert!(ends[2].is_nan());
-    }
+    advect_kernels::exponential::exponentiate(THREADS, x);
 }

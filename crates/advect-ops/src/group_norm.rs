@@ -1,11 +1,10 @@
 //! Group normalisation (Wu and He 2018, eq. 1–6), with an activation in the same pass.
 
 use advect_core::{Error, Result, check};
+use advect_kernels::group_norm::{GroupNorm as _, Groups};
 use candle_core::{D, DType, Tensor};
-use pulp::{Simd, WithSimd};
 
-use crate::cpu::{Float, Unwritten, by_dtype, dispatch, fill, host, sums, tensor};
-use crate::layer_norm::moments;
+use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Activation, Dual, Value};
 
@@ -136,9 +135,12 @@ impl GroupNorm {
         self.activation.apply(&y)
     }
 
-    fn sizes(&self, x: &Tensor, scale: &Tensor) -> Sizes {
+    /// The groups of x.
+    fn groups(&self, x: &Tensor, scale: &Tensor) -> Groups {
         let (batch, channels) = (x.dims()[0], x.dims()[1]);
-        Sizes {
+        Groups {
+            function: self.activation.function(),
+            epsilon: self.epsilon,
             groups: self.groups,
             channels: channels / self.groups,
             area: x.elem_count() / (batch * channels).max(1),
@@ -153,73 +155,18 @@ impl GroupNorm {
         shift: &Tensor,
         gradient: &Tensor,
     ) -> Result<[Tensor; 3]> {
-        let sizes = self.sizes(x, scale);
-        let channels = x.dims()[1];
+        let groups = self.groups(x, scale);
         by_dtype!(x, T => {
             let (values, g) = (host::<T>(x)?, host::<T>(gradient)?);
             let (scales, shifts) = (host::<T>(scale)?, host::<T>(shift)?);
-            // Of each sample: the sums for scale, and for shift.
-            let samples = x.dims()[0];
-            let mut scale_sums = vec![T::ZERO; samples * channels];
-            let mut shift_sums = vec![T::ZERO; samples * channels];
-            let length = sizes.length().max(1);
-            let sums = scale_sums.chunks_mut(sizes.channels).zip(shift_sums.chunks_mut(sizes.channels));
-            let time = 2 * values.len();
-            let dx = fill(values.len(), length, sums, time, |i, dx, sums| {
-                let affine = sizes.affine(i);
-                dispatch(Backward {
-                    activation: self.activation,
-                    epsilon: T::of(self.epsilon),
-                    x: &values[i * length..][..length],
-                    g: &g[i * length..][..length],
-                    scale: &scales[affine.clone()],
-                    shift: &shifts[affine],
-                    dx,
-                    sums,
-                    area: sizes.area,
-                })
-            });
-            let reduce = |sums: Vec<T>| match sizes.adaptive {
-                true => sums,
-                false => {
-                    let mut total = vec![T::ZERO; channels];
-                    for sums in sums.chunks_exact(channels.max(1)) {
-                        for (total, x) in total.iter_mut().zip(sums) {
-                            *total += *x;
-                        }
-                    }
-                    total
-                }
-            };
+            let [dx, in_scale, in_shift] =
+                T::group_norm_backward(THREADS, &groups, &values, &scales, &shifts, &g);
             Ok([
                 tensor(dx, x.shape())?,
-                tensor(reduce(scale_sums), scale.shape())?,
-                tensor(reduce(shift_sums), shift.shape())?,
+                tensor(in_scale, scale.shape())?,
+                tensor(in_shift, shift.shape())?,
             ])
         })
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Sizes {
-    groups: usize,
-    /// Channels of a group.
-    channels: usize,
-    /// Elements of a channel.
-    area: usize,
-    adaptive: bool,
-}
-
-impl Sizes {
-    /// Elements of a group.
-    fn length(&self) -> usize {
-        self.channels * self.area
-    }
-
-    /// Where scale and shift of the i-th group of the batch are.
-    fn affine(&self, i: usize) -> std::ops::Range<usize> {
-        let group = if self.adaptive { i } else { i % self.groups };
-        group * self.channels..(group + 1) * self.channels
     }
 }
 
@@ -232,23 +179,10 @@ impl Operation for GroupNorm {
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
         let (x, scale, shift) = (inputs[0], inputs[1], inputs[2]);
-        let sizes = self.sizes(x, scale);
+        let groups = self.groups(x, scale);
         by_dtype!(x, T => {
             let (values, scales, shifts) = (host::<T>(x)?, host::<T>(scale)?, host::<T>(shift)?);
-            let length = sizes.length().max(1);
-            let groups = std::iter::repeat_n((), values.len() / length);
-            let y = fill(values.len(), length, groups, values.len(), |i, y, ()| {
-                let affine = sizes.affine(i);
-                dispatch(Forward {
-                    activation: self.activation,
-                    epsilon: T::of(self.epsilon),
-                    x: &values[i * length..][..length],
-                    scale: &scales[affine.clone()],
-                    shift: &shifts[affine],
-                    y,
-                    area: sizes.area,
-                })
-            });
+            let y = T::group_norm(THREADS, &groups, &values, &scales, &shifts);
             Ok((Output::new(y, x.shape()), ()))
         })
     }
@@ -270,84 +204,5 @@ impl Tangent for GroupNorm {
     fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
         let dual = |i: usize| Dual::from_parts(inputs[i].clone(), tangents[i].cloned());
         self.composed(&dual(0), &dual(1), &dual(2))?.into_parts()
-    }
-}
-
-/// One group.
-struct Forward<'a, 'b, T> {
-    activation: Activation,
-    epsilon: T,
-    x: &'a [T],
-    scale: &'a [T],
-    shift: &'a [T],
-    y: Unwritten<'b, T>,
-    area: usize,
-}
-
-impl<'b, T: Float> WithSimd for Forward<'_, 'b, T> {
-    type Output = &'b mut [T];
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> &'b mut [T] {
-        let moments = moments(self.x, true, self.epsilon);
-        let (all, mean, inverse) = (&moments.x[..], moments.mean, moments.inverse);
-        self.y.write_runs(self.area, |channel, y| {
-            let x = &all[channel * self.area..][..y.len()];
-            let (factor, shift) = (self.scale[channel] * inverse, self.shift[channel]);
-            let y = y.write(|i| (x[i] - mean).madd::<S>(factor, shift));
-            self.activation.values(simd, y);
-            y
-        })
-    }
-}
-
-/// One group: as for layers, with the activation's slope first.
-struct Backward<'a, 'b, T> {
-    activation: Activation,
-    epsilon: T,
-    x: &'a [T],
-    g: &'a [T],
-    scale: &'a [T],
-    shift: &'a [T],
-    dx: Unwritten<'b, T>,
-    sums: (&'a mut [T], &'a mut [T]),
-    area: usize,
-}
-
-impl<'b, T: Float> WithSimd for Backward<'_, 'b, T> {
-    type Output = &'b mut [T];
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> &'b mut [T] {
-        let moments = moments(self.x, true, self.epsilon);
-        let (all, mean, inverse) = (&moments.x[..], moments.mean, moments.inverse);
-        let count = T::of(self.x.len() as f64);
-        let (mut of_h, mut of_product) = (T::ZERO, T::ZERO);
-        let (scale_sums, shift_sums) = self.sums;
-        let dx = self.dx.write_runs(self.area, |channel, dx| {
-            let plane = channel * self.area..channel * self.area + dx.len();
-            let (x, g) = (&all[plane.clone()], &self.g[plane]);
-            let (scale, shift) = (self.scale[channel], self.shift[channel]);
-            let factor = scale * inverse;
-            let dx = dx.write(|i| (x[i] - mean).madd::<S>(factor, shift));
-            self.activation.slopes(simd, dx);
-            for (dx, g) in dx.iter_mut().zip(g) {
-                *dx *= *g;
-            }
-            let [sum, product] = sums::sum_pairs(dx, x, |h, x| [h, h * (x - mean)]);
-            (scale_sums[channel], shift_sums[channel]) = (product * inverse, sum);
-            of_h += scale * sum;
-            of_product += scale * product * inverse;
-            dx
-        });
-        let (of_h, of_product) = (of_h / count, of_product / count);
-        let planes = (dx.chunks_exact_mut(self.area)).zip(all.chunks_exact(self.area));
-        for ((dx, x), scale) in planes.zip(self.scale) {
-            for (dx, x) in dx.iter_mut().zip(x) {
-                let normal = (*x - mean) * inverse;
-                *dx = (*scale * *dx - of_h - normal * of_product) * moments.outer;
-            }
-        }
-        dx
     }
 }

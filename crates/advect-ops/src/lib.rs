@@ -13,10 +13,11 @@
 //! | [`combine`], [`scale_samples`] | `Σ c_k x_k`, shared or per-sample factors |
 //! | [`squared_errors`] | `Σ (x − y)²` of each sample |
 //! | [`scaled_error`], [`scaled_errors`], [`squared_distances`], [`exponentiate`] | numbers on the host |
-//! | [`with_gradient`], [`with_graph`], [`without_graph`] | values with gradients of your own |
+//! | [`with_gradient`], [`with_graph`], [`without_graph`], [`with_plain_graph`] | values with gradients of your own, and how graphs are built |
 //! | [`update`] | AdamW, averages, norms: in place |
+//! | [`custom`] | operations with kernels of your own |
 //!
-//! On the CPU f32 and f64 run on kernels that choose AVX-512, AVX2 with FMA, NEON or plain code at run time, and share
+//! On the CPU f32 and f64 run on kernels (in `advect-kernels`) that choose AVX-512, AVX2 with FMA, NEON or plain code at run time, and share
 //! candle's own threads where the work repays it; no `target-cpu` flag is needed. Everything else (16 bits, other
 //! devices) is composed of candle's operations. Any strides and offsets are taken, and empty batches.
 //!
@@ -43,12 +44,14 @@ mod avg_pool;
 mod combine;
 mod convolution;
 mod cpu;
+pub mod custom;
 mod exponential;
 mod graph;
 mod group_norm;
 mod layer_norm;
 mod linear;
 mod operation;
+mod output;
 mod scale_samples;
 mod scaled_error;
 mod sinusoids;
@@ -65,7 +68,7 @@ pub use avg_pool::avg_pool;
 pub use combine::combine;
 pub use convolution::{Convolution, conv1d, conv1d_onto, conv2d, conv2d_gradients, conv2d_onto};
 pub use exponential::exponentiate;
-pub use graph::{with_gradient, with_graph, without_graph};
+pub use graph::{with_gradient, with_graph, with_plain_graph, without_graph};
 pub use group_norm::{group_norm, group_norm_gradients};
 pub use layer_norm::{layer_norm, rms_norm};
 pub use linear::{Perceptron, linear, mlp, mlp_tangents};

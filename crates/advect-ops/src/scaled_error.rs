@@ -1,10 +1,10 @@
 //! The size of a step's error, measured against tolerances, in one pass.
 
-use advect_core::{Error, Result, check, parallel};
+use advect_core::{Error, Result, check};
+use advect_kernels::scaled_error::{ScaledErrors, Total};
 use candle_core::{D, DType, Tensor};
-use pulp::{Simd, WithSimd};
 
-use crate::cpu::{self, Float, by_dtype, dispatch, host};
+use crate::cpu::{self, THREADS, by_dtype, host};
 
 /// Numbers `r = e / (atol + rtol · max(|x|, |y|))` of a step's error, summed up.
 ///
@@ -28,6 +28,14 @@ pub struct ScaledError {
 }
 
 impl ScaledError {
+    fn of(Total { squares, largest }: Total, count: usize) -> Self {
+        ScaledError {
+            squares,
+            count,
+            largest,
+        }
+    }
+
     /// The root mean square of the numbers (Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations I, eq.
     /// II.4.11); NaN or infinite if one of them is, 0 without any.
     pub fn rms(&self) -> f64 {
@@ -80,19 +88,8 @@ pub fn scaled_error(
     let (error, x, y) = (error.contiguous()?, x.contiguous()?, y.contiguous()?);
     by_dtype!(error, T => {
         let (error, x, y) = (host::<T>(&error)?, host::<T>(&x)?, host::<T>(&y)?);
-        let piece = |i: usize| {
-            let range = i * PIECE..count.min((i + 1) * PIECE);
-            let (error, x, y) = (&error[range.clone()], &x[range.clone()], &y[range]);
-            dispatch(Ratios { error, x, y, rtol: T::of(rtol), atol: T::of(atol) })
-        };
-        if count <= PIECE {
-            return Ok(piece(0));
-        }
-        // The pieces don't depend on the number of threads, so neither does their sum.
-        let mut pieces = vec![ScaledError::default(); count.div_ceil(PIECE)];
-        let items = pieces.iter_mut().enumerate().collect();
-        parallel::each(items, count / 2, |(i, out): (usize, &mut ScaledError)| *out = piece(i));
-        Ok(pieces.into_iter().fold(ScaledError::default(), ScaledError::and))
+        let total = T::scaled_error(THREADS, &error, &x, &y, rtol, atol);
+        Ok(ScaledError::of(total, count))
     })
 }
 
@@ -130,12 +127,8 @@ pub fn scaled_errors(
     let (error, x, y) = (error.contiguous()?, x.contiguous()?, y.contiguous()?);
     by_dtype!(error, T => {
         let (error, x, y) = (host::<T>(&error)?, host::<T>(&x)?, host::<T>(&y)?);
-        let sample = |i: usize| {
-            let range = i * width..(i + 1) * width;
-            let (error, x, y) = (&error[range.clone()], &x[range.clone()], &y[range]);
-            dispatch(Ratios { error, x, y, rtol: T::of(rtol), atol: T::of(atol) })
-        };
-        Ok((0..samples).map(sample).collect())
+        let totals = T::scaled_errors(&error, &x, &y, rtol, atol, width);
+        Ok(totals.into_iter().map(|total| ScaledError::of(total, width)).collect())
     })
 }
 
@@ -157,47 +150,6 @@ fn representable(atol: f64, dtype: DType) -> f64 {
         DType::F64 => atol,
         _ if atol > 0.0 => atol.max(f64::from(f32::MIN_POSITIVE)),
         _ => atol,
-    }
-}
-
-/// Elements summed at a time.
-const PIECE: usize = 4096;
-
-struct Ratios<'a, T> {
-    error: &'a [T],
-    x: &'a [T],
-    y: &'a [T],
-    rtol: T,
-    atol: T,
-}
-
-impl<T: Float> WithSimd for Ratios<'_, T> {
-    type Output = ScaledError;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> ScaledError {
-        const LANES: usize = 16;
-        let n = self.error.len();
-        let (x, y) = (&self.x[..n], &self.y[..n]);
-        let mut sums = [0f64; LANES];
-        let mut largest = [0f64; LANES];
-        for start in (0..n).step_by(LANES) {
-            for (lane, i) in (start..n.min(start + LANES)).enumerate() {
-                let (a, b) = (x[i].magnitude(), y[i].magnitude());
-                let scale = self.rtol.madd::<S>(if a > b { a } else { b }, self.atol);
-                let ratio = (self.error[i] / scale).to_f64();
-                sums[lane] += ratio * ratio;
-                let magnitude = ratio.abs();
-                if magnitude > largest[lane] {
-                    largest[lane] = magnitude;
-                }
-            }
-        }
-        ScaledError {
-            squares: sums.iter().sum(),
-            count: n,
-            largest: largest.iter().fold(0.0, |a, b| f64::max(a, *b)),
-        }
     }
 }
 

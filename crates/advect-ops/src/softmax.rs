@@ -1,11 +1,10 @@
 //! Softmax over the last dimension.
 
-use advect_core::{Error, Result, check, parallel, shape};
+use advect_core::{Error, Result, check, shape};
+use advect_kernels::softmax::Softmax as _;
 use candle_core::{D, Tensor};
-use pulp::{Simd, WithSimd};
 
-use crate::cpu::math::Math;
-use crate::cpu::{Float, by_dtype, dispatch, host, sums, tensor};
+use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
 
@@ -60,8 +59,7 @@ impl Operation for Softmax {
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
         let x = inputs[0];
         by_dtype!(x, T => {
-            let mut y = host::<T>(x)?.to_vec();
-            rows(&mut y, width(x), 20, |y| dispatch(Forward { y, width: width(x) }));
+            let y = T::softmax(THREADS, &host::<T>(x)?, width(x));
             Ok((Output::new(y, x.shape()), ()))
         })
     }
@@ -76,15 +74,9 @@ impl Operation for Softmax {
         _: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
         by_dtype!(value, T => {
-            let y = host::<T>(value)?;
-            let mut g = host::<T>(gradient)?.to_vec();
-            let width = width(value);
-            let piece = piece(y.len(), width, 8);
-            let tasks = g.chunks_mut(piece).zip(y.chunks(piece)).collect();
-            parallel::each(tasks, y.len(), |(g, y): (&mut [T], &[T])| {
-                dispatch(Backward { y, g, width });
-            });
-            Ok(vec![Some(tensor(g, value.shape())?)])
+            let (y, g) = (host::<T>(value)?, host::<T>(gradient)?);
+            let dx = T::softmax_backward(THREADS, &y, &g, width(value));
+            Ok(vec![Some(tensor(dx, value.shape())?)])
         })
     }
 }
@@ -97,67 +89,4 @@ impl Tangent for Softmax {
 
 fn width(x: &Tensor) -> usize {
     x.dims().last().copied().unwrap_or(1).max(1)
-}
-
-/// Elements in a piece of whole rows; `cost` in tenths of a nanosecond an element.
-fn piece(count: usize, width: usize, cost: usize) -> usize {
-    parallel::piece(count / width, 1, count * cost / 10) * width
-}
-
-/// Calls `f` on pieces of whole rows.
-fn rows<T: Float>(values: &mut [T], width: usize, cost: usize, f: impl Fn(&mut [T]) + Sync) {
-    let count = values.len();
-    let tasks = values.chunks_mut(piece(count, width, cost)).collect();
-    parallel::each(tasks, count * cost / 10, f);
-}
-
-struct Forward<'a, T> {
-    y: &'a mut [T],
-    width: usize,
-}
-
-impl<T: Float> WithSimd for Forward<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for row in self.y.chunks_exact_mut(self.width) {
-            let largest = sums::maximum(row);
-            let sum = exponentials::<S, T>(row, T::ONE, largest);
-            let inverse = T::ONE / sum;
-            for y in row {
-                *y *= inverse;
-            }
-        }
-    }
-}
-
-/// Replaces x by `e^(scale · x − largest)`; returns the sum.
-#[inline(always)]
-pub(crate) fn exponentials<S: Simd, T: Float>(row: &mut [T], scale: T, largest: T) -> T {
-    for y in row.iter_mut() {
-        *y = Math::exp::<S>(y.madd::<S>(scale, -largest));
-    }
-    sums::sum(row, T::ZERO, |y| y)
-}
-
-struct Backward<'a, T> {
-    y: &'a [T],
-    g: &'a mut [T],
-    width: usize,
-}
-
-impl<T: Float> WithSimd for Backward<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let rows = self.g.chunks_exact_mut(self.width);
-        for (g, y) in rows.zip(self.y.chunks_exact(self.width)) {
-            let [product, _] = sums::sum_pairs(y, g, |y, g| [y * g, T::ZERO]);
-            for (g, y) in g.iter_mut().zip(y) {
-                *g = *y * (*g - product);
-            }
-        }
-    }
 }

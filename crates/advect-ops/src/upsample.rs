@@ -1,10 +1,11 @@
 //! Enlarging images by repeating pixels.
 
-use advect_core::{Error, Result, check, parallel};
+use advect_core::{Error, Result, check};
+use advect_kernels::planes::Planes as _;
 use candle_core::Tensor;
 
 use crate::Value;
-use crate::cpu::{Float, by_dtype, host, tensor};
+use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent, linear_jvp};
 
 /// Repeats each pixel of images `(batch, channels, height, width)` `factor` times in both directions, or each element of
@@ -87,74 +88,6 @@ impl Repeat {
     }
 }
 
-/// Copies each pixel to a rectangle, `scale` times itself.
-pub(crate) fn spread<T: Float>(
-    x: &[T],
-    width: usize,
-    [high, wide]: [usize; 2],
-    scale: T,
-) -> Vec<T> {
-    let mut y = vec![T::ZERO; x.len() * high * wide];
-    if x.is_empty() {
-        return y;
-    }
-    let out = width * wide;
-    let lines = y.chunks_mut(out * high).zip(x.chunks(width)).collect();
-    parallel::each(
-        lines,
-        x.len() * high * wide / 4,
-        |(y, x): (&mut [T], &[T])| {
-            let (first, rest) = y.split_at_mut(out);
-            for (y, x) in first.chunks_exact_mut(wide).zip(x) {
-                y.fill(*x * scale);
-            }
-            for y in rest.chunks_exact_mut(out) {
-                y.copy_from_slice(first);
-            }
-        },
-    );
-    y
-}
-
-/// Sums rectangles of pixels, and multiplies by `scale`.
-pub(crate) fn gather<T: Float>(
-    y: &[T],
-    width: usize,
-    [high, wide]: [usize; 2],
-    scale: T,
-) -> Vec<T> {
-    let mut x = vec![T::ZERO; y.len() / (high * wide)];
-    if x.is_empty() {
-        return x;
-    }
-    let line = width * wide;
-    let lines = x.chunks_mut(width).zip(y.chunks(line * high)).collect();
-    parallel::each(lines, y.len() / 2, |(x, y): (&mut [T], &[T])| {
-        for y in y.chunks_exact(line) {
-            for (x, y) in x.iter_mut().zip(y.chunks_exact(wide)) {
-                for y in y {
-                    *x += *y;
-                }
-            }
-        }
-        for x in x.iter_mut() {
-            *x *= scale;
-        }
-        // A mean may be finite where the sum is not.
-        if scale != T::ONE && !x.iter().all(|x| x.finite()) {
-            x.fill(T::ZERO);
-            for y in y.chunks_exact(line) {
-                for (x, y) in x.iter_mut().zip(y.chunks_exact(wide)) {
-                    for y in y {
-                        *x += *y * scale;
-                    }
-                }
-            }
-        }
-    });
-    x
-}
-
 impl Operation for Repeat {
     type Saved = ();
 
@@ -172,7 +105,7 @@ impl Operation for Repeat {
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
         let Planes { size, factors } = self.planes;
         by_dtype!(inputs[0], T => {
-            let y = spread(&host::<T>(inputs[0])?, size[1], factors, T::ONE);
+            let y = T::spread(THREADS, &host::<T>(inputs[0])?, size[1], factors, 1.0);
             Ok((Output::new(y, Planes::shape(inputs[0], self.size())), ()))
         })
     }
@@ -187,7 +120,7 @@ impl Operation for Repeat {
     ) -> Result<Vec<Option<Tensor>>> {
         let Planes { size, factors } = self.planes;
         by_dtype!(gradient, T => {
-            let x = gather(&host::<T>(gradient)?, size[1], factors, T::ONE);
+            let x = T::gather(THREADS, &host::<T>(gradient)?, size[1], factors, 1.0);
             Ok(vec![Some(tensor(x, inputs[0].shape())?)])
         })
     }

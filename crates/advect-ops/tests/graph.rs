@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use advect_core::Error;
 use advect_core::testing::{assert_close, gradient};
-use advect_ops::{Activation, Value, linear, with_gradient, with_graph, without_graph};
+use advect_ops::{
+    Activation, Value, linear, with_gradient, with_graph, with_plain_graph, without_graph,
+};
 use candle_core::{DType, Device, Tensor, Var};
 
 fn var(values: &[f64]) -> Var {
@@ -146,6 +148,70 @@ fn a_failed_pass_leaves_nothing() {
     }
 }
 
+/// Nor does what a pass left that failed within the backward function of another, which goes on.
+#[test]
+fn a_pass_that_fails_within_another_leaves_nothing() {
+    let x = var(&[0.5, -2.0]);
+    let h = Activation::Tanh.apply(x.as_tensor()).unwrap();
+    let broken = with_gradient(&h, std::slice::from_ref(&h), |_, _| {
+        Err(Error::range("gradient", "a failure", "none"))
+    })
+    .unwrap();
+    let used = Activation::Silu.apply(&h).unwrap();
+    let inner = [(&broken + &used).unwrap(), (&used + &broken).unwrap()];
+    let inner = inner.map(|sum| sum.sum_all().unwrap());
+    let nested = with_gradient(x.as_tensor(), &[x.as_tensor().clone()], move |g, _| {
+        assert!(inner.iter().all(|inner| inner.backward().is_err()));
+        Ok(vec![g.clone()])
+    })
+    .unwrap();
+    let uses = [Activation::Gelu, Activation::Softplus].map(|f| f.apply(&h).unwrap());
+    let plain = |x: &Tensor| {
+        let h = Activation::Tanh.apply(x)?;
+        let uses = (Activation::Gelu.apply(&h)? + Activation::Softplus.apply(&h)?)?;
+        Ok((uses + x)?.sum_all()?.to_scalar::<f64>()?)
+    };
+    let numeric = gradient(plain, &x, 1e-3).unwrap();
+    // Before, between and after the uses of the same value.
+    for order in [[0, 1, 2], [1, 0, 2], [1, 2, 0]] {
+        let terms = [&nested, &uses[0], &uses[1]];
+        let [a, b, c] = order.map(|i| terms[i]);
+        let sum = ((a + b).unwrap() + c).unwrap();
+        let gradients = sum.sum_all().unwrap().backward().unwrap();
+        assert_close(gradients.get(&x).unwrap(), &numeric, 1e-8, 1e-8);
+    }
+}
+
+/// The graph of candle alone gives the same gradients, inside of it and across its border.
+#[test]
+fn plain_graphs_give_the_same_gradients() {
+    let x = Var::new(&[[0.3f64, -1.2], [0.7, 2.0]], &Device::Cpu).unwrap();
+    let weight = Var::new(&[[0.5f64, -0.4], [1.5, 0.2]], &Device::Cpu).unwrap();
+    let first = shared(&x, &weight).unwrap().backward().unwrap();
+    let second = with_plain_graph(|| shared(&x, &weight)).unwrap();
+    let second = second.backward().unwrap();
+    for var in [&x, &weight] {
+        let (first, second) = (first.get(var).unwrap(), second.get(var).unwrap());
+        assert_close(second, first, 1e-15, 1e-14);
+    }
+    // Where each value is used once the order of no sum differs.
+    let chain = |outer: bool, inner: bool| {
+        let plain =
+            |plain: bool, f: &dyn Fn() -> Tensor| if plain { with_plain_graph(f) } else { f() };
+        let h = plain(inner, &|| {
+            linear(&*x, &weight, None, Activation::Silu).unwrap()
+        });
+        let y = plain(outer, &|| {
+            linear(&h, &weight, None, Activation::Gelu).unwrap()
+        });
+        let gradients = y.sum_all().unwrap().backward().unwrap();
+        gradients.get(&x).unwrap().to_vec2::<f64>().unwrap()
+    };
+    for (outer, inner) in [(true, true), (true, false), (false, true)] {
+        assert_eq!(chain(outer, inner), chain(false, false));
+    }
+}
+
 /// Memory is given back with the last tensor: 200 graphs of 8 MB.
 #[test]
 fn graphs_are_dropped() {
@@ -190,6 +256,51 @@ fn passes_may_be_nested() {
         };
         let numeric = gradient(plain, &x, 1e-3).unwrap();
         assert_close(gradients.get(&x).unwrap(), &numeric, 1e-8, 1e-8);
+    }
+}
+
+/// The same through an operation of more arguments than candle's have, in graphs of both kinds.
+#[test]
+fn passes_may_be_nested_through_many_arguments() {
+    for plain in [true, false] {
+        let vars: Vec<Var> = (0..6).map(|i| var(&[f64::from(i), 1.0])).collect();
+        let inputs: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+        let depth = std::sync::atomic::AtomicUsize::new(0);
+        let within: Arc<std::sync::OnceLock<Tensor>> = Arc::default();
+        let inner = within.clone();
+        let make = || {
+            let many = with_gradient(&inputs[0], &inputs, move |g, inputs| {
+                // A pass through this very node, and one that fails.
+                if depth.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) {
+                    let inner = inner.get().unwrap();
+                    let gradients = inner.backward()?;
+                    assert!(gradients.get_ids().count() >= 6);
+                    inner.backward()?;
+                }
+                (inputs.iter().map(|x| Ok((g * x)?))).collect()
+            });
+            let many = many.unwrap();
+            within
+                .set((&many * 7.0).unwrap().sum_all().unwrap())
+                .unwrap();
+            let scaled = Activation::Silu.apply(&many).unwrap();
+            (scaled + many).unwrap().sum_all().unwrap()
+        };
+        let loss = if plain {
+            with_plain_graph(make)
+        } else {
+            make()
+        };
+        let gradients = loss.backward().unwrap();
+        let value = inputs[0].to_vec1::<f64>().unwrap();
+        for (i, v) in vars.iter().enumerate() {
+            let gradient = gradients.get(v).unwrap().to_vec1::<f64>().unwrap();
+            for ((g, y), x) in gradient.iter().zip(&value).zip([i as f64, 1.0]) {
+                let s = 1.0 / (1.0 + (-y).exp());
+                let slope = 1.0 + s * (1.0 + y * (1.0 - s));
+                assert!((g - slope * x).abs() < 1e-12, "{g} {}", slope * x);
+            }
+        }
     }
 }
 

@@ -1,46 +1,20 @@
 //! `x` for x > 0, `e^x − 1` otherwise.
 
 use advect_core::Result;
+use advect_kernels::activation::Function;
 use candle_core::Tensor;
-use pulp::Simd;
 
-use super::Pointwise;
-use crate::cpu::Float;
+use super::Composed;
 
 /// 1 above 0, `e^x` below.
 pub(super) fn slope(x: &Tensor) -> Result<Tensor> {
     Ok(x.minimum(&x.zeros_like()?)?.exp()?)
 }
 
-#[derive(Clone, Copy)]
-pub(crate) struct Elu;
+pub(super) struct Elu;
 
-impl Pointwise for Elu {
-    const COST: usize = 6;
-    const SLOPE_FOLLOWS: bool = true;
-
-    #[inline(always)]
-    fn value<S: Simd, T: Float>(x: T) -> T {
-        let below = x.expm1_below::<S>();
-        if x > T::ZERO { x } else { below }
-    }
-
-    #[inline(always)]
-    fn slope<S: Simd, T: Float>(x: T) -> T {
-        let below = x.expm1_below::<S>() + T::ONE;
-        if x > T::ZERO { T::ONE } else { below }
-    }
-
-    #[inline(always)]
-    fn curvature<S: Simd, T: Float>(x: T) -> T {
-        let below = x.expm1_below::<S>() + T::ONE;
-        if x > T::ZERO { T::ZERO } else { below }
-    }
-
-    #[inline(always)]
-    fn slope_at_value<S: Simd, T: Float>(y: T) -> T {
-        if y > T::ZERO { T::ONE } else { y + T::ONE }
-    }
+impl Composed for Elu {
+    const FUNCTION: Function = Function::Elu;
 
     fn compose(x: &Tensor) -> Result<Tensor> {
         Ok(x.elu(1.0)?)

@@ -1,38 +1,15 @@
 //! `x`.
 
 use advect_core::Result;
+use advect_kernels::activation::Function;
 use candle_core::Tensor;
-use pulp::Simd;
 
-use super::Pointwise;
-use crate::cpu::Float;
+use super::Composed;
 
-#[derive(Clone, Copy)]
-pub(crate) struct Identity;
+pub(super) struct Identity;
 
-impl Pointwise for Identity {
-    const COST: usize = 1;
-    const SLOPE_FOLLOWS: bool = true;
-
-    #[inline(always)]
-    fn value<S: Simd, T: Float>(x: T) -> T {
-        x
-    }
-
-    #[inline(always)]
-    fn slope<S: Simd, T: Float>(_: T) -> T {
-        T::ONE
-    }
-
-    #[inline(always)]
-    fn curvature<S: Simd, T: Float>(_: T) -> T {
-        T::ZERO
-    }
-
-    #[inline(always)]
-    fn slope_at_value<S: Simd, T: Float>(_: T) -> T {
-        T::ONE
-    }
+impl Composed for Identity {
+    const FUNCTION: Function = Function::Identity;
 
     fn compose(x: &Tensor) -> Result<Tensor> {
         Ok(x.clone())

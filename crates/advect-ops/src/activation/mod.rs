@@ -4,7 +4,6 @@ mod elu;
 mod gelu;
 mod gelu_tanh;
 mod identity;
-mod kernels;
 mod operations;
 mod relu;
 mod selu;
@@ -14,11 +13,10 @@ mod softplus;
 mod tanh;
 
 use advect_core::{Result, check};
+use advect_kernels::activation::Function;
 use candle_core::Tensor;
-use pulp::Simd;
 
 use crate::Value;
-use crate::cpu::Float;
 use operations::{Along, Apply};
 
 /// An elementwise nonlinearity.
@@ -73,22 +71,14 @@ pub enum Activation {
     Softplus,
 }
 
-/// A function of one number with two derivatives. NaN stays NaN.
-pub(crate) trait Pointwise: Copy + Send + Sync + 'static {
-    /// About how many tenths of a nanosecond a value takes.
-    const COST: usize;
-    /// Whether the slope is a function of the value.
-    const SLOPE_FOLLOWS: bool;
+/// A function by candle's operations.
+trait Composed {
+    /// Its kernel.
+    const FUNCTION: Function;
 
-    fn value<S: Simd, T: Float>(x: T) -> T;
-    fn slope<S: Simd, T: Float>(x: T) -> T;
-    /// The second derivative.
-    fn curvature<S: Simd, T: Float>(x: T) -> T;
-    /// The slope where the value is y; called only if [`Pointwise::SLOPE_FOLLOWS`].
-    fn slope_at_value<S: Simd, T: Float>(y: T) -> T;
-    /// The value by candle's operations.
+    /// The value.
     fn compose(x: &Tensor) -> Result<Tensor>;
-    /// The slope by candle's operations, differentiable.
+    /// The slope, differentiable.
     fn compose_slope(x: &Tensor) -> Result<Tensor>;
 }
 
@@ -138,8 +128,8 @@ impl Activation {
         crate::operation::apply(Along(self), &[x, dx])
     }
 
-    /// Whether the slope is a function of the value alone.
-    pub(crate) fn slope_follows_from_value(self) -> bool {
-        by_activation!(self, A => A::SLOPE_FOLLOWS)
+    /// Its name among the kernels.
+    pub(crate) fn function(self) -> Function {
+        by_activation!(self, A => A::FUNCTION)
     }
 }

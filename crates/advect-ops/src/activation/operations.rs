@@ -1,11 +1,11 @@
 //! Activation functions, and their derivatives along a direction, as operations.
 
 use advect_core::Result;
+use advect_kernels::activation::{Activations, Order};
 use candle_core::Tensor;
 
-use super::kernels::{Order, elements};
-use super::{Activation, Pointwise, by_activation};
-use crate::cpu::{by_dtype, host, tensor};
+use super::{Activation, Composed, by_activation};
+use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 
 /// `f(x)`.
@@ -21,7 +21,7 @@ impl Operation for Apply {
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
         let x = inputs[0];
         by_dtype!(x, T => {
-            let values = elements::<T>(self.0, Order::Value, &host(x)?, &[]);
+            let values = T::elements(THREADS, self.0.function(), Order::Value, &host::<T>(x)?, &[]);
             Ok((Output::new(values, x.shape()), ()))
         })
     }
@@ -58,7 +58,7 @@ pub(super) struct Along(pub(super) Activation);
 fn along(activation: Activation, x: &Tensor, v: &Tensor) -> Result<Output> {
     by_dtype!(x, T => {
         let (x_values, v) = (host::<T>(x)?, host::<T>(v)?);
-        let values = elements(activation, Order::Slope, &x_values, &[&*v]);
+        let values = T::elements(THREADS, activation.function(), Order::Slope, &x_values, &[&*v]);
         Ok(Output::new(values, x.shape()))
     })
 }
@@ -87,7 +87,7 @@ impl Operation for Along {
         by_dtype!(x, T => {
             let in_x = || -> Result<Tensor> {
                 let (x_values, v, g) = (host::<T>(x)?, host::<T>(v)?, host::<T>(gradient)?);
-                let values = elements(self.0, Order::Curvature, &x_values, &[&*v, &*g]);
+                let values = T::elements(THREADS, self.0.function(), Order::Curvature, &x_values, &[&*v, &*g]);
                 tensor(values, x.shape())
             };
             let in_v = || along(self.0, x, gradient)?.into_tensor();

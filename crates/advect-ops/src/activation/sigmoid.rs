@@ -1,40 +1,15 @@
 //! `σ(x) = 1 / (1 + e^(−x))`; its slope is `σ (1 − σ)`.
 
 use advect_core::Result;
+use advect_kernels::activation::Function;
 use candle_core::Tensor;
-use pulp::Simd;
 
-use super::Pointwise;
-use crate::cpu::Float;
+use super::Composed;
 
-#[derive(Clone, Copy)]
-pub(crate) struct Sigmoid;
+pub(super) struct Sigmoid;
 
-impl Pointwise for Sigmoid {
-    const COST: usize = 10;
-    const SLOPE_FOLLOWS: bool = true;
-
-    #[inline(always)]
-    fn value<S: Simd, T: Float>(x: T) -> T {
-        x.sigmoids::<S>().0
-    }
-
-    #[inline(always)]
-    fn slope<S: Simd, T: Float>(x: T) -> T {
-        let (s, rest) = x.sigmoids::<S>();
-        s * rest
-    }
-
-    #[inline(always)]
-    fn curvature<S: Simd, T: Float>(x: T) -> T {
-        let (s, rest) = x.sigmoids::<S>();
-        s * rest * (rest - s)
-    }
-
-    #[inline(always)]
-    fn slope_at_value<S: Simd, T: Float>(y: T) -> T {
-        y * (T::ONE - y)
-    }
+impl Composed for Sigmoid {
+    const FUNCTION: Function = Function::Sigmoid;
 
     fn compose(x: &Tensor) -> Result<Tensor> {
         // By tanh, which overflows nowhere.

@@ -1,40 +1,15 @@
 //! `x σ(x)`; its slope is `σ (1 + x (1 − σ))`.
 
 use advect_core::Result;
+use advect_kernels::activation::Function;
 use candle_core::Tensor;
-use pulp::Simd;
 
-use super::Pointwise;
-use crate::cpu::Float;
+use super::Composed;
 
-#[derive(Clone, Copy)]
-pub(crate) struct Silu;
+pub(super) struct Silu;
 
-impl Pointwise for Silu {
-    const COST: usize = 10;
-    const SLOPE_FOLLOWS: bool = false;
-
-    #[inline(always)]
-    fn value<S: Simd, T: Float>(x: T) -> T {
-        x * x.sigmoids::<S>().0
-    }
-
-    #[inline(always)]
-    fn slope<S: Simd, T: Float>(x: T) -> T {
-        let (s, rest) = x.sigmoids::<S>();
-        s * (T::ONE + x * rest)
-    }
-
-    #[inline(always)]
-    fn curvature<S: Simd, T: Float>(x: T) -> T {
-        let (s, rest) = x.sigmoids::<S>();
-        s * rest * (T::of(2.0) + x * (rest - s))
-    }
-
-    #[inline(always)]
-    fn slope_at_value<S: Simd, T: Float>(_: T) -> T {
-        T::ZERO
-    }
+impl Composed for Silu {
+    const FUNCTION: Function = Function::Silu;
 
     fn compose(x: &Tensor) -> Result<Tensor> {
         Ok(x.silu()?)

@@ -1,20 +1,15 @@
 //! Scaled dot-product attention (Vaswani et al. 2017, eq. 1).
 
-mod backward;
-mod forward;
-mod head;
 mod of_channels;
 
-use advect_core::{Error, Result, check, parallel};
+use advect_core::{Error, Result, check};
+use advect_kernels::attention::{Attention as _, Mask, Sizes};
 use candle_core::{DType, Tensor};
 
-use crate::cpu::{Float, by_dtype, dispatch, host, tensor};
+use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::softmax;
 use crate::{Dual, Value};
-use backward::Backward;
-use forward::Forward;
-use head::Head;
 
 pub use of_channels::{HeadOrder, self_attention};
 
@@ -44,9 +39,9 @@ pub use of_channels::{HeadOrder, self_attention};
 /// # Errors
 /// [`Error`] naming the argument that does not fit the others.
 pub fn attention<V: Value>(q: &V, k: &V, v: &V, mask: Option<&Tensor>) -> Result<V> {
-    let sizes = Sizes::of(q.primal(), k.primal(), v.primal())?;
+    let sizes = sizes(q.primal(), k.primal(), v.primal())?;
     let mask = mask
-        .map(|mask| sizes.wide_mask(mask, q.primal()))
+        .map(|mask| wide_mask(&sizes, mask, q.primal()))
         .transpose()?;
     let constant = mask.as_ref().map(|mask| V::constant(mask.clone()));
     let op = Attention { sizes };
@@ -59,79 +54,60 @@ pub fn attention<V: Value>(q: &V, k: &V, v: &V, mask: Option<&Tensor>) -> Result
     }
 }
 
-#[derive(Clone, Copy)]
-struct Sizes {
-    batch: usize,
-    heads: usize,
-    n: usize,
-    m: usize,
-    d: usize,
-    e: usize,
+/// The sizes of queries, keys and values that fit each other.
+fn sizes(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Sizes> {
+    check::float("q", q)?;
+    check::same_kind("k", k, "q", q)?;
+    check::same_kind("v", v, "q", q)?;
+    let &[batch, heads, n, d] = q.dims() else {
+        return Err(Error::shape("q", q.dims(), "(batch, heads, n, d)"));
+    };
+    let m = match *k.dims() {
+        [b, h, m, width] if (b, h, width) == (batch, heads, d) => m,
+        _ => {
+            let accepted = format!("({batch}, {heads}, m, {d}), as q has it,");
+            return Err(Error::shape("k", k.dims(), accepted));
+        }
+    };
+    let e = match *v.dims() {
+        [b, h, length, e] if (b, h, length) == (batch, heads, m) => e,
+        _ => {
+            let accepted = format!("({batch}, {heads}, {m}, e), as q and k have it,");
+            return Err(Error::shape("v", v.dims(), accepted));
+        }
+    };
+    if m == 0 || d == 0 {
+        return Err(Error::Empty {
+            argument: "k".into(),
+        });
+    }
+    Ok(Sizes {
+        batch,
+        heads,
+        n,
+        m,
+        d,
+        e,
+    })
 }
 
-impl Sizes {
-    fn of(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Self> {
-        check::float("q", q)?;
-        check::same_kind("k", k, "q", q)?;
-        check::same_kind("v", v, "q", q)?;
-        let &[batch, heads, n, d] = q.dims() else {
-            return Err(Error::shape("q", q.dims(), "(batch, heads, n, d)"));
-        };
-        let m = match *k.dims() {
-            [b, h, m, width] if (b, h, width) == (batch, heads, d) => m,
-            _ => {
-                let accepted = format!("({batch}, {heads}, m, {d}), as q has it,");
-                return Err(Error::shape("k", k.dims(), accepted));
-            }
-        };
-        let e = match *v.dims() {
-            [b, h, length, e] if (b, h, length) == (batch, heads, m) => e,
-            _ => {
-                let accepted = format!("({batch}, {heads}, {m}, e), as q and k have it,");
-                return Err(Error::shape("v", v.dims(), accepted));
-            }
-        };
-        if m == 0 || d == 0 {
-            return Err(Error::Empty {
-                argument: "k".into(),
-            });
-        }
-        Ok(Sizes {
-            batch,
-            heads,
-            n,
-            m,
-            d,
-            e,
-        })
+/// The mask with four dimensions, each of full size or 1.
+fn wide_mask(sizes: &Sizes, mask: &Tensor, q: &Tensor) -> Result<Tensor> {
+    check::same_kind("mask", mask, "q", q)?;
+    let full = [sizes.batch, sizes.heads, sizes.n, sizes.m];
+    let wide = match mask.rank() {
+        2 => mask.reshape((1, 1, mask.dims()[0], mask.dims()[1]))?,
+        _ => mask.clone(),
+    };
+    let fits = wide.rank() == 4 && wide.dims().iter().zip(full).all(|(&a, b)| a == b || a == 1);
+    if !fits {
+        let accepted = format!(
+            "({}, {}), or what broadcasts to {full:?},",
+            sizes.n, sizes.m
+        );
+        return Err(Error::shape("mask", mask.dims(), accepted));
     }
-
-    /// The mask with four dimensions, each of full size or 1.
-    fn wide_mask(&self, mask: &Tensor, q: &Tensor) -> Result<Tensor> {
-        check::same_kind("mask", mask, "q", q)?;
-        let full = [self.batch, self.heads, self.n, self.m];
-        let wide = match mask.rank() {
-            2 => mask.reshape((1, 1, mask.dims()[0], mask.dims()[1]))?,
-            _ => mask.clone(),
-        };
-        let fits = wide.rank() == 4 && wide.dims().iter().zip(full).all(|(&a, b)| a == b || a == 1);
-        if !fits {
-            let accepted = format!("({}, {}), or what broadcasts to {full:?},", self.n, self.m);
-            return Err(Error::shape("mask", mask.dims(), accepted));
-        }
-        Ok(wide)
-    }
-
-    fn scale<T: Float>(&self) -> T {
-        T::of(1.0 / (self.d as f64).sqrt())
-    }
-
-    /// Nanoseconds on one thread.
-    fn time(&self) -> usize {
-        let sizes = [self.batch, self.heads, self.n, self.m];
-        let width = self.d.saturating_add(self.e).saturating_add(16);
-        (sizes.iter()).fold(width, |product, &n| product.saturating_mul(n)) / 50
-    }
+    Ok(wide)
 }
 
 /// By candle's operations, in at least 32 bits.
@@ -167,6 +143,17 @@ struct Attention {
     sizes: Sizes,
 }
 
+impl Attention {
+    /// The mask for the kernel: the fourth argument, with four dimensions.
+    fn mask<'a, T>(&self, inputs: &[&Tensor], values: Option<&'a [T]>) -> Option<Mask<'a, T>> {
+        let dims = <[usize; 4]>::try_from(inputs.get(3)?.dims()).ok()?;
+        Some(Mask {
+            values: values?,
+            dims,
+        })
+    }
+}
+
 impl Operation for Attention {
     type Saved = ();
 
@@ -179,13 +166,8 @@ impl Operation for Attention {
         by_dtype!(inputs[0], T => {
             let (q, k, v) = (host::<T>(inputs[0])?, host::<T>(inputs[1])?, host::<T>(inputs[2])?);
             let mask = inputs.get(3).map(|mask| host::<T>(mask)).transpose()?;
-            let mut out = vec![T::ZERO; s.batch * s.heads * s.n * s.e];
-            let heads = out.chunks_mut((s.n * s.e).max(1)).enumerate();
-            let tasks = heads.map(|(i, out)| Forward {
-                head: Head::new(s, i, &q, &k, &v, mask.as_deref().zip(inputs.get(3).copied())),
-                out,
-            }).collect();
-            parallel::each(tasks, s.time(), |task: Forward<'_, T>| dispatch(task));
+            let mask = self.mask(inputs, mask.as_deref());
+            let out = T::attend(THREADS, s, [&*q, &*k, &*v], mask);
             Ok((Output::new(out, (s.batch, s.heads, s.n, s.e)), ()))
         })
     }
@@ -203,22 +185,9 @@ impl Operation for Attention {
             let (q, k, v) = (host::<T>(inputs[0])?, host::<T>(inputs[1])?, host::<T>(inputs[2])?);
             let mask = inputs.get(3).map(|mask| host::<T>(mask)).transpose()?;
             let (value, gradient) = (host::<T>(value)?, host::<T>(gradient)?);
-            let zeros = |x: &Tensor| vec![T::ZERO; x.elem_count()];
-            let (mut dq, mut dk, mut dv) = (zeros(inputs[0]), zeros(inputs[1]), zeros(inputs[2]));
-            let out = (dq.chunks_mut((s.n * s.d).max(1)))
-                .zip(dk.chunks_mut(s.m * s.d).zip(dv.chunks_mut((s.m * s.e).max(1))));
-            let tasks = (out.enumerate()).map(|(i, (dq, (dk, dv)))| {
-                let range = i * s.n * s.e..(i + 1) * s.n * s.e;
-                Backward {
-                    head: Head::new(s, i, &q, &k, &v, mask.as_deref().zip(inputs.get(3).copied())),
-                    value: &value[range.clone()],
-                    gradient: &gradient[range],
-                    dq,
-                    dk,
-                    dv,
-                }
-            }).collect();
-            parallel::each(tasks, 3 * s.time(), |task: Backward<'_, T>| dispatch(task));
+            let mask = self.mask(inputs, mask.as_deref());
+            let [dq, dk, dv] =
+                T::attend_backward(THREADS, s, [&*q, &*k, &*v], mask, &value, &gradient);
             let mut out = vec![
                 Some(tensor(dq, inputs[0].shape())?),
                 Some(tensor(dk, inputs[1].shape())?),

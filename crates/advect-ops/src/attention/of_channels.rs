@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use advect_core::{Error, Result, check, parallel};
+use advect_core::{Error, Result, check};
+use advect_kernels::attention::{Attention, Sizes};
 use candle_core::Tensor;
 
-use super::{Backward, Forward, Head, Sizes, attention};
-use crate::cpu::matrix::Matrix;
-use crate::cpu::{Buffer, Float, by_dtype, dispatch, host, tensor};
+use super::attention;
+use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
 
@@ -107,15 +107,11 @@ impl OfChannels {
         y.map_linear(|y| Ok(y.transpose(2, 3)?.reshape((batch, heads * d, n))?))
     }
 
-    /// The head of some number, of all samples, in the channels of one.
-    fn head<'a, T: Float>(&self, i: usize, qkv: &'a [T]) -> Head<'a, T> {
-        let Sizes { heads, n, d, .. } = self.sizes;
-        let sample = &qkv[i / heads * 3 * heads * d * n..][..3 * heads * d * n];
-        let part = |role| {
-            let channels = self.order.channels(role, i % heads, heads, d);
-            &sample[channels.start * n..channels.end * n]
-        };
-        Head::of_channels(self.sizes, [part(0), part(1), part(2)])
+    /// The channels of each head's queries, keys and values.
+    fn channels(&self) -> Vec<[Range<usize>; 3]> {
+        let Sizes { heads, d, .. } = self.sizes;
+        let of = |head| std::array::from_fn(|role| self.order.channels(role, head, heads, d));
+        (0..heads).map(of).collect()
     }
 }
 
@@ -139,11 +135,7 @@ impl Operation for OfChannels {
         } = self.sizes;
         by_dtype!(inputs[0], T => {
             let qkv = host::<T>(inputs[0])?;
-            let mut out = vec![T::ZERO; batch * heads * d * n];
-            let tasks = out.chunks_exact_mut(d * n).enumerate();
-            let tasks = tasks.map(|(i, out)| Values { head: self.head(i, &qkv), out }).collect();
-            let time = self.sizes.time();
-            parallel::each(tasks, time, Values::make);
+            let out = T::attend_channels(THREADS, self.sizes, &self.channels(), &qkv);
             Ok((Output::new(out, (batch, heads * d, n)), ()))
         })
     }
@@ -156,30 +148,11 @@ impl Operation for OfChannels {
         gradient: &Tensor,
         _: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        let Sizes { heads, n, d, .. } = self.sizes;
         by_dtype!(value, T => {
             let qkv = host::<T>(inputs[0])?;
             let (value, gradient) = (host::<T>(value)?, host::<T>(gradient)?);
-            let mut dx = vec![T::ZERO; qkv.len()];
-            // The channels of each role of each head, wherever they lie.
-            let mut parts: Vec<Option<&mut [T]>> = dx.chunks_exact_mut(d * n).map(Some).collect();
-            let mut tasks = Vec::with_capacity(parts.len() / 3);
-            for i in 0..parts.len() / 3 {
-                let mut part = |role| {
-                    let channels = self.order.channels(role, i % heads, heads, d);
-                    parts[i / heads * 3 * heads + channels.start / d].take()
-                };
-                if let (Some(dq), Some(dk), Some(dv)) = (part(0), part(1), part(2)) {
-                    tasks.push(Gradients {
-                        head: self.head(i, &qkv),
-                        value: &value[i * d * n..][..d * n],
-                        gradient: &gradient[i * d * n..][..d * n],
-                        out: [dq, dk, dv],
-                    });
-                }
-            }
-            let time = 3 * self.sizes.time();
-            parallel::each(tasks, time, Gradients::make);
+            let (sizes, channels) = (self.sizes, self.channels());
+            let dx = T::attend_channels_backward(THREADS, sizes, &channels, &qkv, &value, &gradient);
             Ok(vec![Some(tensor(dx, inputs[0].shape())?)])
         })
     }
@@ -189,57 +162,5 @@ impl Tangent for OfChannels {
     fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
         let qkv = Dual::from_parts(inputs[0].clone(), tangents[0].cloned());
         self.composed(&qkv)?.into_parts()
-    }
-}
-
-/// The values of a head, as channels.
-struct Values<'a, T> {
-    head: Head<'a, T>,
-    out: &'a mut [T],
-}
-
-impl<T: Float> Values<'_, T> {
-    fn make(self) {
-        let Sizes { n, d, .. } = self.head.sizes;
-        let mut rows = Buffer::new(n * d);
-        let head = self.head;
-        let out = &mut rows;
-        dispatch(Forward { head, out });
-        Matrix::new(&rows, n, d).transposed().copy_to(self.out);
-    }
-}
-
-/// The gradients of a head, as channels.
-struct Gradients<'a, T> {
-    head: Head<'a, T>,
-    value: &'a [T],
-    gradient: &'a [T],
-    out: [&'a mut [T]; 3],
-}
-
-impl<T: Float> Gradients<'_, T> {
-    fn make(self) {
-        let Sizes { n, d, .. } = self.head.sizes;
-        let mut rows = Buffer::zeros(5 * n * d);
-        let (given, made) = rows.split_at_mut(2 * n * d);
-        let (value, gradient) = given.split_at_mut(n * d);
-        Matrix::new(self.value, d, n).transposed().copy_to(value);
-        Matrix::new(self.gradient, d, n)
-            .transposed()
-            .copy_to(gradient);
-        let (dq, rest) = made.split_at_mut(n * d);
-        let (dk, dv) = rest.split_at_mut(n * d);
-        let head = self.head;
-        dispatch(Backward {
-            head,
-            value,
-            gradient,
-            dq,
-            dk,
-            dv,
-        });
-        for (rows, out) in made.chunks_exact(n * d).zip(self.out) {
-            Matrix::new(rows, n, d).transposed().copy_to(out);
-        }
     }
 }

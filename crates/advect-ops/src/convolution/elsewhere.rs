@@ -4,9 +4,9 @@
 //! the images is a convolution with the kernel turned round, that of the weights a product of matrices for each place of the kernel.
 
 use advect_core::{Error, Result};
+use advect_kernels::convolution::Geometry;
 use candle_core::Tensor;
 
-use crate::cpu::convolution::Geometry;
 use crate::operation::{Operation, Output, apply_anywhere};
 
 /// The convolution of images and weights alone, contiguous and of 32 or 64 bits.

@@ -4,13 +4,11 @@ mod elsewhere;
 mod operation;
 
 use advect_core::{Error, Result, check};
+use advect_kernels::convolution::{Convolutions, Geometry, bias_gradient};
 use candle_core::Tensor;
 
 use crate::Value;
-use crate::cpu::convolution::{
-    Geometry, bias_gradient, channel_sums, input_gradient, weight_gradient,
-};
-use crate::cpu::{by_dtype, host, tensor};
+use crate::cpu::{THREADS, by_dtype, host, tensor};
 use operation::Convolve;
 
 /// How a kernel moves over an image; height before width.
@@ -267,9 +265,9 @@ pub fn conv2d_gradients(
     by_dtype!(x, T => {
         let (hx, hw, dy) = (host::<T>(&x)?, host::<T>(&weight)?, host::<T>(&gradient)?);
         Ok([
-            tensor(input_gradient(g, &hw, &dy), x.shape())?,
-            tensor(weight_gradient(g, &hx, &dy), weight.shape())?,
-            tensor(bias_gradient(g, &channel_sums(g, &dy)), weight.dims()[0])?,
+            tensor(T::input_gradient(THREADS, g, &hw, &dy), x.shape())?,
+            tensor(T::weight_gradient(THREADS, g, &hx, &dy), weight.shape())?,
+            tensor(bias_gradient(g, &T::channel_sums(THREADS, g, &dy)), weight.dims()[0])?,
         ])
     })
 }

@@ -1,15 +1,13 @@
 //! The operation that convolutions are.
 
 use advect_core::{Error, Result, check, shape};
+use advect_kernels::convolution::{Begin, Convolutions, Geometry, bias_gradient};
 use candle_core::{DType, Tensor};
 
 use super::Convolution;
 use super::elsewhere::Elsewhere;
 use crate::Value;
-use crate::cpu::convolution::{
-    Begin, Geometry, bias_gradient, channel_sums, forward, input_gradient, weight_gradient,
-};
-use crate::cpu::{by_dtype, host, tensor};
+use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 
 /// The arguments are x, perhaps what it is added to, the weight, and perhaps the bias.
@@ -149,7 +147,7 @@ impl Operation for Convolve {
                 channels: onto.as_deref().filter(|_| !whole),
                 whole: onto.as_deref().filter(|_| whole),
             };
-            let y = forward(&self.geometry, &x, &weight, start);
+            let y = T::convolve(THREADS, &self.geometry, &x, &weight, start);
             Ok((Output::new(y, self.output_shape().to_vec()), ()))
         })
     }
@@ -176,10 +174,10 @@ impl Operation for Convolve {
             let dy = host::<T>(gradient)?;
             let mut gradients = Vec::with_capacity(inputs.len());
             gradients.push(match wanted() {
-                true => Some(tensor(input_gradient(g, &hw, &dy), x.shape())?),
+                true => Some(tensor(T::input_gradient(THREADS, g, &hw, &dy), x.shape())?),
                 false => None,
             });
-            let channels = channel_sums(g, &dy);
+            let channels = T::channel_sums(THREADS, g, &dy);
             if let Some(onto) = onto {
                 gradients.push(match (wanted(), self.onto) {
                     (false, _) => None,
@@ -188,7 +186,7 @@ impl Operation for Convolve {
                 });
             }
             gradients.push(match wanted() {
-                true => Some(tensor(weight_gradient(g, &hx, &dy), weight.shape())?),
+                true => Some(tensor(T::weight_gradient(THREADS, g, &hx, &dy), weight.shape())?),
                 false => None,
             });
             if let Some(bias) = bias {

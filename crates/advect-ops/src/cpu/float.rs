@@ -1,64 +1,13 @@
-//! The two element types that the kernels know, and their vectors.
+//! The two element types that there are kernels for, in candle's storage.
 
 use advect_core::{Error, Result};
+use advect_kernels::Kernels;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType};
-use pulp::Simd;
 
-use super::buffer::Shelf;
-use super::math::Math;
-use super::squares::{self, Square};
-
-/// f32 or f64, with the vectors of an instruction set.
-pub(crate) trait Float:
-    Math
-    + Copy
-    + Default
-    + Send
-    + Sync
-    + PartialOrd
-    + std::iter::Sum
-    + std::fmt::Debug
-    + std::ops::Add<Output = Self>
-    + std::ops::Sub<Output = Self>
-    + std::ops::Mul<Output = Self>
-    + std::ops::Div<Output = Self>
-    + std::ops::Neg<Output = Self>
-    + std::ops::AddAssign
-    + std::ops::MulAssign
-    + 'static
-{
-    /// A vector register's worth of numbers.
-    type Vector<S: Simd>: Copy;
+/// f32 or f64.
+pub(crate) trait Float: Kernels {
     const DTYPE: DType;
-    const ZERO: Self;
-    const ONE: Self;
-    const MIN_POSITIVE: Self;
-
-    fn of(x: f64) -> Self;
-    fn to_f64(self) -> f64;
-    fn root(self) -> Self;
-    fn magnitude(self) -> Self;
-    fn finite(self) -> bool;
-
-    fn shelf() -> &'static Shelf<Self>;
-    fn lanes<S: Simd>() -> usize;
-    fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
-    /// `a b + c`, rounded once where the machine can.
-    fn fused<S: Simd>(
-        simd: S,
-        a: Self::Vector<S>,
-        b: Self::Vector<S>,
-        c: Self::Vector<S>,
-    ) -> Self::Vector<S>;
-    fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    fn minus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    fn times<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    fn total<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
-    fn transposed(square: Square<Self>) -> Square<Self>;
-    /// The whole vectors of a slice, and the rest.
-    fn vectors<S: Simd>(values: &[Self]) -> (&[Self::Vector<S>], &[Self]);
-    fn vectors_mut<S: Simd>(values: &mut [Self]) -> (&mut [Self::Vector<S>], &mut [Self]);
 
     /// The elements of a storage of this type.
     fn slice(storage: &CpuStorage) -> Result<&[Self]>;
@@ -67,78 +16,10 @@ pub(crate) trait Float:
 }
 
 macro_rules! float {
-    ($type:ident, $variant:ident, $vector:ident, $lanes:ident, $splat:ident, $fused:ident, $add:ident, $sub:ident, $mul:ident, $sum:ident, $cast:ident, $cast_mut:ident, $transposed:path) => {
+    ($type:ident, $variant:ident) => {
         impl Float for $type {
-            type Vector<S: Simd> = S::$vector;
             const DTYPE: DType = DType::$variant;
-            const ZERO: Self = 0.0;
-            const ONE: Self = 1.0;
-            const MIN_POSITIVE: Self = $type::MIN_POSITIVE;
 
-            #[inline(always)]
-            fn of(x: f64) -> Self {
-                x as $type
-            }
-            #[inline(always)]
-            fn to_f64(self) -> f64 {
-                self as f64
-            }
-            #[inline(always)]
-            fn root(self) -> Self {
-                self.sqrt()
-            }
-            #[inline(always)]
-            fn magnitude(self) -> Self {
-                self.abs()
-            }
-            #[inline(always)]
-            fn finite(self) -> bool {
-                self.is_finite()
-            }
-            fn shelf() -> &'static Shelf<Self> {
-                static SHELF: Shelf<$type> = Shelf::new();
-                &SHELF
-            }
-            #[inline(always)]
-            fn lanes<S: Simd>() -> usize {
-                S::$lanes
-            }
-            #[inline(always)]
-            fn splat<S: Simd>(simd: S, x: Self) -> S::$vector {
-                simd.$splat(x)
-            }
-            #[inline(always)]
-            fn fused<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
-                simd.$fused(a, b, c)
-            }
-            #[inline(always)]
-            fn plus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
-                simd.$add(a, b)
-            }
-            #[inline(always)]
-            fn minus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
-                simd.$sub(a, b)
-            }
-            #[inline(always)]
-            fn times<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
-                simd.$mul(a, b)
-            }
-            #[inline(always)]
-            fn total<S: Simd>(simd: S, a: S::$vector) -> Self {
-                simd.$sum(a)
-            }
-            #[inline(always)]
-            fn transposed(square: Square<Self>) -> Square<Self> {
-                $transposed(square)
-            }
-            #[inline(always)]
-            fn vectors<S: Simd>(values: &[Self]) -> (&[S::$vector], &[Self]) {
-                S::$cast(values)
-            }
-            #[inline(always)]
-            fn vectors_mut<S: Simd>(values: &mut [Self]) -> (&mut [S::$vector], &mut [Self]) {
-                S::$cast_mut(values)
-            }
             #[inline]
             fn slice(storage: &CpuStorage) -> Result<&[Self]> {
                 match storage {
@@ -146,12 +27,14 @@ macro_rules! float {
                     other => Err(Error::dtype("x", other.dtype(), stringify!($type))),
                 }
             }
+
             fn slice_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
                 match storage {
                     CpuStorage::$variant(values) => Ok(values),
                     other => Err(Error::dtype("x", other.dtype(), stringify!($type))),
                 }
             }
+
             fn storage(values: Vec<Self>) -> CpuStorage {
                 CpuStorage::$variant(values)
             }
@@ -159,33 +42,5 @@ macro_rules! float {
     };
 }
 
-float!(
-    f32,
-    F32,
-    f32s,
-    F32_LANES,
-    splat_f32s,
-    mul_add_e_f32s,
-    add_f32s,
-    sub_f32s,
-    mul_f32s,
-    reduce_sum_f32s,
-    as_simd_f32s,
-    as_mut_simd_f32s,
-    squares::shuffled
-);
-float!(
-    f64,
-    F64,
-    f64s,
-    F64_LANES,
-    splat_f64s,
-    mul_add_e_f64s,
-    add_f64s,
-    sub_f64s,
-    mul_f64s,
-    reduce_sum_f64s,
-    as_simd_f64s,
-    as_mut_simd_f64s,
-    squares::plain
-);
+float!(f32, F32);
+float!(f64, F64);

@@ -6,8 +6,8 @@ use std::ops::{Deref, Range};
 use advect_core::{Error, Result};
 use candle_core::{DType, Storage, StorageRef, Tensor};
 
-use super::Float;
-use crate::operation::Output;
+use super::float::Float;
+use crate::output::Output;
 
 /// Whether the kernels know these tensors: f32 or f64, alike, in the CPU's memory.
 pub(crate) fn fits(tensors: &[&Tensor]) -> bool {

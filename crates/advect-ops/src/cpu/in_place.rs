@@ -5,7 +5,7 @@ use std::cell::Cell;
 use advect_core::{Error, Result};
 use candle_core::{CpuStorage, InplaceOp1, Layout, Tensor};
 
-use super::Float;
+use super::float::Float;
 
 /// Calls `f` with the elements of contiguous tensors, all locked for writing.
 ///

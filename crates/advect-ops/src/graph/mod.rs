@@ -1,75 +1,64 @@
-//! Places in candle's graph.
+//! Places in candle's graph, and how gradients get from one operation to the one before.
+//!
+//! candle begins each gradient as zeros and adds to it: two passes over memory for every argument of every operation. So between
+//! operations of this crate gradients are handed over beside the graph. A value in the CPU's memory that an operation made has two
+//! nodes:
+//!
+//! ```text
+//!   arguments ◄── counter ◄── value
+//!                    ▲          ▲
+//!                 ours        candle's operations
+//! ```
+//!
+//! The **counter** is a tensor of two numbers that depends on the operation's arguments. The **value** depends on the counter
+//! alone. Operations of candle, and whoever looks at the graph, know the value. Ours depend on the counter in its stead.
+//!
+//! The **port** of a value is where its gradients arrive. Backwards, an operation of ours leaves the gradient of an argument at the
+//! argument's port, and gives the counter the gradient (1, number): one more, and which. candle's operations add to the value's own
+//! gradient as ever; the node of the value leaves that sum at the port, as one more. candle sums the counter's gradients, and
+//! visits it after all that depend on it: the counter's node takes from the port as many as were counted, checks their numbers, adds
+//! them up, and calls the operation's backward function. A part of these sums that candle made is what it would have made; where both
+//! kinds use a value, the order of the sum is another one.
+//!
+//! An **entrance** is a value's counter and port. It is found by the value's [`TensorId`](candle_core::TensorId), in a table of all
+//! entrances. A clone has the same id, and is the same value. What is detached, or a variable made of it, has another id, no
+//! entrance, and no part in the graph.
+//!
+//! # Who holds whom
+//!
+//! The value's node holds the counter (as its argument), the port, and a registration; when it is dropped with the value's last
+//! clone, the registration takes the entrance out of the table. The counter's node holds the port, the operation's backward
+//! function, and the ports of the arguments. The port holds the value's memory, and what has been left at it. The table holds
+//! counters and ports, but no value: so nothing is held in a circle, and an entry lives as long as the value.
+//!
+//! # What is relied on
+//!
+//! Of candle's backward pass: that one thread walks it; that each node's `bwd` is called at most once in it, after those of all nodes
+//! that depend on it; that gradients of a node are added up, all of them, before. Of its tensors: that an id is never used twice.
+//!
+//! # Passes that fail, that are nested, that run at once
+//!
+//! What is left lies on a stack for each place and thread ([`Handover`](handover::Handover)). Passes of other threads don't see it.
+//! A pass that failed leaves gradients below those of the next, which takes as many as it counted from the top. A pass that is
+//! run by a backward function of ours takes its own from the top; if it fails, and the function goes on regardless, what it left
+//! is known by the function's number. All of it is dropped with the value. Where the numbers don't fit (a pass that failed within a
+//! custom operation of candle's, which is not seen from here), the pass fails with [`Error::Range`]: no gradient is ever wrong in
+//! silence.
+//!
+//! [`with_plain_graph`] does without all this: one node each.
 
+mod handover;
 mod node;
 mod port;
-
-use std::cell::Cell;
+mod scopes;
 
 use advect_core::{Error, Result};
 use candle_core::Tensor;
 
-use crate::operation::Output;
+use crate::output::Output;
 pub(crate) use port::attach;
-
-/// Whether an operation of these arguments becomes part of the graph.
-pub(crate) fn tracks(inputs: &[&Tensor]) -> bool {
-    !UNTRACKED.get() && inputs.iter().any(|x| x.track_op())
-}
-
-thread_local! {
-    static UNTRACKED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Calls `f` with the operations of this crate building no graph on this thread, as if no argument were tracked: for
-/// values whose gradients are obtained otherwise. candle's own operations build theirs still.
-///
-/// ```
-/// use advect_ops::{Activation, without_graph};
-/// use candle_core::{Device, Var};
-/// # fn main() -> advect_core::Result<()> {
-/// let x = Var::new(&[1f64], &Device::Cpu)?;
-/// assert!(Activation::Tanh.apply(x.as_tensor())?.track_op());
-/// assert!(!without_graph(|| Activation::Tanh.apply(x.as_tensor()))?.track_op());
-/// # Ok(())
-/// # }
-/// ```
-pub fn without_graph<R>(f: impl FnOnce() -> R) -> R {
-    with_untracked(true, f)
-}
-
-/// Calls `f` with the operations of this crate building their graph on this thread, also within [`without_graph`]: for
-/// a value that is the derivative of another, whose graph ends with it.
-///
-/// ```
-/// use advect_ops::{Activation, with_graph, without_graph};
-/// use candle_core::{Device, Tensor, Var};
-/// # fn main() -> advect_core::Result<()> {
-/// /// `d/dx tanh x`, by one backward pass.
-/// fn slope(x: &Tensor) -> advect_core::Result<Tensor> {
-///     let x = Var::from_tensor(x)?;
-///     let y = with_graph(|| Activation::Tanh.apply(x.as_tensor()))?;
-///     Ok(y.sum_all()?.backward()?.get(&x).unwrap().clone())
-/// }
-/// let x = Tensor::new(&[0f64], &Device::Cpu)?;
-/// assert_eq!(without_graph(|| slope(&x))?.to_vec1::<f64>()?, [1.0]);
-/// # Ok(())
-/// # }
-/// ```
-pub fn with_graph<R>(f: impl FnOnce() -> R) -> R {
-    with_untracked(false, f)
-}
-
-fn with_untracked<R>(untracked: bool, f: impl FnOnce() -> R) -> R {
-    /// Puts back what was, also after a panic.
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            UNTRACKED.set(self.0);
-        }
-    }
-    let _restore = Restore(UNTRACKED.replace(untracked));
-    f()
-}
+pub(crate) use scopes::tracks;
+pub use scopes::{with_graph, with_plain_graph, without_graph};
 
 /// Gives a value computed in any way its place in the graph: it depends on `inputs`, and `backward` turns the gradient
 /// of the value into a gradient for each of them.
@@ -98,7 +87,7 @@ pub fn with_gradient(
 ) -> Result<Tensor> {
     let wanted: Vec<bool> = inputs.iter().map(Tensor::track_op).collect();
     let tracked: Vec<Tensor> = (inputs.iter().filter(|x| x.track_op()).cloned()).collect();
-    if tracked.is_empty() || UNTRACKED.get() {
+    if tracked.is_empty() || scopes::untracked() {
         return Ok(value.detach());
     }
     let inputs: Vec<Tensor> = inputs.iter().map(Tensor::detach).collect();

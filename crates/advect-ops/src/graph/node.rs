@@ -1,15 +1,14 @@
 //! Nodes of candle's graph.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use advect_core::{Error, Result};
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor,
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Device, Layout, Shape, Tensor,
 };
 
-use crate::operation::Output;
+use super::handover::{Handover, missing};
+use crate::output::Output;
 
 /// Makes an output depend on any number of tracked tensors; `backward` gets the value and its gradient, and returns
 /// a gradient for each of them.
@@ -34,29 +33,29 @@ pub(super) fn node(output: Output, inputs: &[Tensor], backward: Box<Backward>) -
             // their gradients are handed over beside the graph.
             let parcel = Arc::new(Parcel::default());
             let receiver = parcel.clone();
-            let scalar = Output::copy(&Tensor::zeros((), DType::F32, a.device())?)?;
-            let stand_in = node(scalar, rest, Box::new(move |_, _| receiver.take()))?;
+            let scalar = Output::copy(&marked(0, a.device())?)?;
+            let receive = move |_: &Tensor, number: &Tensor| {
+                // Elsewhere to read it would be to wait for the device.
+                let number = match number.device().is_cpu() {
+                    true => Some(number.to_scalar::<f64>()?),
+                    false => None,
+                };
+                receiver.take(1, number)?.pop().ok_or_else(missing)
+            };
+            let stand_in = node(scalar, rest, Box::new(receive))?;
             a.apply_op3(b, &stand_in, make(2, Some(parcel)))?
         }
     })
 }
 
-/// Gradients on their way from a node to another, by the thread that walks the graph.
-#[derive(Default)]
-struct Parcel(Mutex<HashMap<ThreadId, Vec<Tensor>>>);
+/// The gradients of the arguments that hang on a stand-in.
+type Parcel = Handover<Vec<Tensor>>;
 
-impl Parcel {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ThreadId, Vec<Tensor>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn put(&self, gradients: Vec<Tensor>) {
-        self.lock().insert(thread::current().id(), gradients);
-    }
-
-    fn take(&self) -> Result<Vec<Tensor>> {
-        (self.lock().remove(&thread::current().id()))
-            .ok_or_else(|| Error::range("backward", "no gradients", "one pass a thread at a time"))
+/// The gradient of a stand-in: the number of what was left, where it can be read without waiting.
+fn marked(number: u64, device: &Device) -> candle_core::Result<Tensor> {
+    match device.is_cpu() {
+        true => Tensor::full(number as f64, (), device),
+        false => Tensor::zeros((), DType::F32, device),
     }
 }
 
@@ -86,8 +85,8 @@ impl Node {
         let mut gradients = (self.backward)(value, gradient)?;
         let mut direct: [Option<Tensor>; N] = std::array::from_fn(|_| None);
         if let Some(parcel) = &self.rest {
-            parcel.put(gradients.split_off(self.direct.min(gradients.len())));
-            direct[N - 1] = Some(Tensor::zeros((), DType::F32, value.device())?);
+            let number = parcel.leave(gradients.split_off(self.direct.min(gradients.len())));
+            direct[N - 1] = Some(marked(number, value.device())?);
         }
         for (slot, gradient) in direct.iter_mut().zip(gradients) {
             *slot = Some(gradient);

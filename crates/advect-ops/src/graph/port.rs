@@ -1,32 +1,37 @@
-//! How gradients get from one operation to the one before.
-//!
-//! candle begins each gradient as zeros and adds to it: two passes over memory for every argument of every operation. So between
-//! operations of this crate gradients are handed over beside the graph. A value in the CPU's memory has two nodes: a scalar, which
-//! depends on the arguments, and the value, which depends on the scalar. Operations of candle know the value alone. Ours depend on the
-//! scalar: they leave the value's gradient at its [`Port`], and tell the scalar, as its gradient, that there is one more.
+//! Two nodes for each value, between which its gradients arrive; see the [module](super) above.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, ThreadId};
 
 use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Tensor, TensorId};
 
+use super::handover::{Handover, missing, within};
 use super::node::{Backward, node};
-use crate::operation::Output;
+use super::scopes::plain;
+use crate::output::Output;
 
 /// Makes an output depend on any number of tracked tensors; `backward` gets the value and its gradient, and returns
 /// a gradient for each of them.
 pub(crate) fn attach(output: Output, inputs: &[Tensor], backward: Box<Backward>) -> Result<Tensor> {
-    if !output.is_on_cpu() {
-        return node(output, inputs, backward);
+    let count = inputs.len();
+    let backward = move |value: &Tensor, gradient: &Tensor| {
+        let gradients = within(|| backward(value, gradient))?;
+        if gradients.len() != count {
+            let accepted = format!("{count}, one for each tracked input");
+            return Err(Error::range("backward", gradients.len(), accepted));
+        }
+        Ok(gradients)
+    };
+    if plain() || !output.is_on_cpu() {
+        return node(output, inputs, Box::new(backward));
     }
     let entrances: Vec<Option<Entrance>> = inputs.iter().map(Entrance::of).collect();
     let parents: Vec<Tensor> = (inputs.iter().zip(&entrances))
         .map(|(x, entrance)| {
             entrance
                 .as_ref()
-                .map_or(x, |entrance| &entrance.scalar)
+                .map_or(x, |entrance| &entrance.counter)
                 .clone()
         })
         .collect();
@@ -38,24 +43,18 @@ pub(crate) fn attach(output: Output, inputs: &[Tensor], backward: Box<Backward>)
 
     let arrivals = port.clone();
     let run = move |_: &Tensor, count: &Tensor| {
-        let gradient = arrivals.take(count.to_scalar::<f32>()? as usize)?;
-        let value = arrivals.value.get().ok_or_else(no_gradient)?;
-        let gradients = backward(value, &gradient)?;
-        if gradients.len() != ports.len() {
-            let accepted = format!("{}, one for each tracked input", ports.len());
-            return Err(Error::range("backward", gradients.len(), accepted));
-        }
-        let passed_on = gradients
-            .into_iter()
-            .zip(&ports)
-            .map(|(gradient, port)| match port {
+        let gradient = arrivals.take(count)?;
+        let value = arrivals.value.get().ok_or_else(missing)?;
+        let passed_on = backward(value, &gradient)?.into_iter().zip(&ports).map(
+            |(gradient, port)| match port {
                 Some(port) => port.put(gradient),
                 None => Ok(gradient),
-            });
+            },
+        );
         passed_on.collect()
     };
-    let zero = Output::copy(&Tensor::zeros((), DType::F32, &Device::Cpu)?)?;
-    let scalar = node(zero, &parents, Box::new(run))?;
+    let zeros = Output::copy(&Tensor::zeros(2, DType::F64, &Device::Cpu)?)?;
+    let counter = node(zeros, &parents, Box::new(run))?;
 
     let registration = Arc::new(Registration::default());
     let (departures, held) = (port.clone(), registration.clone());
@@ -63,9 +62,9 @@ pub(crate) fn attach(output: Output, inputs: &[Tensor], backward: Box<Backward>)
         let _ = &held;
         Ok(vec![departures.put(gradient.clone())?])
     };
-    let value = node(output, std::slice::from_ref(&scalar), Box::new(run))?;
+    let value = node(output, std::slice::from_ref(&counter), Box::new(run))?;
     let _ = port.value.set(value.detach());
-    registration.register(value.id(), Entrance { scalar, port });
+    registration.register(value.id(), Entrance { counter, port });
     Ok(value)
 }
 
@@ -74,50 +73,35 @@ pub(crate) fn attach(output: Output, inputs: &[Tensor], backward: Box<Backward>)
 struct Port {
     /// The value, outside of the graph.
     value: OnceLock<Tensor>,
-    /// By the thread that walks the graph.
-    gradients: Mutex<HashMap<ThreadId, Vec<Tensor>>>,
+    gradients: Handover<Tensor>,
 }
 
 impl Port {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ThreadId, Vec<Tensor>>> {
-        self.gradients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Leaves a gradient. Returns that of the scalar, which counts.
+    /// Leaves a gradient. Returns that of the counter: one more, and its number.
     fn put(&self, gradient: Tensor) -> Result<Tensor> {
-        let value = self.value.get().ok_or_else(no_gradient)?;
+        let value = self.value.get().ok_or_else(missing)?;
         check::alike("gradient", &gradient, "value", value)?;
-        let mut gradients = self.lock();
-        let mine = gradients.entry(thread::current().id()).or_default();
-        mine.push(gradient.detach());
-        Ok(Tensor::ones((), DType::F32, &Device::Cpu)?)
+        let number = self.gradients.leave(gradient.detach());
+        Ok(Tensor::new(&[1.0, number as f64], &Device::Cpu)?)
     }
 
-    /// The sum of the last `count` gradients. Those before are of a pass that failed, or of one that this pass is within.
-    fn take(&self, count: usize) -> Result<Tensor> {
-        let mut all = self.lock();
-        let mine = all.entry(thread::current().id()).or_default();
-        let before = mine.len().checked_sub(count).ok_or_else(no_gradient)?;
-        let mut gradients = mine.split_off(before).into_iter();
-        if before == 0 {
-            all.remove(&thread::current().id());
-        }
-        drop(all);
-        let first = gradients.next().ok_or_else(no_gradient)?;
+    /// The sum of the gradients that the counter counted.
+    fn take(&self, counted: &Tensor) -> Result<Tensor> {
+        let counted = counted.to_vec1::<f64>()?;
+        let &[count, sum] = &counted[..] else {
+            return Err(missing());
+        };
+        let gradients = self.gradients.take(count as usize, Some(sum))?;
+        let mut gradients = gradients.into_iter();
+        let first = gradients.next().ok_or_else(missing)?;
         Ok(gradients.try_fold(first, |sum, gradient| sum + gradient)?)
     }
-}
-
-fn no_gradient() -> Error {
-    Error::range("backward", "no gradient", "one for each use of a value")
 }
 
 /// The way to a value's port, past the value.
 #[derive(Clone)]
 struct Entrance {
-    scalar: Tensor,
+    counter: Tensor,
     port: Arc<Port>,
 }
 
@@ -150,5 +134,53 @@ impl Drop for Registration {
         // What it holds of the graph, and more registrations, are dropped when the lock is free again.
         let entrance = self.0.get().and_then(|id| entrances().remove(id));
         drop(entrance);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Weak;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use candle_core::Var;
+
+    use super::*;
+    use crate::{Activation, with_gradient};
+
+    /// What a failed pass left is freed with the values, and so are their entrances.
+    #[test]
+    fn nothing_outlives_the_values() {
+        let x = Var::new(&[0.5f64, -2.0], &Device::Cpu).unwrap();
+        let h = Activation::Tanh.apply(x.as_tensor()).unwrap();
+        let fails = Arc::new(AtomicBool::new(true));
+        let failing = fails.clone();
+        let y = with_gradient(&h, std::slice::from_ref(&h), move |g, _| {
+            match failing.load(Ordering::Relaxed) {
+                true => Err(Error::range("gradient", "a failure", "none")),
+                false => Ok(vec![g.clone()]),
+            }
+        });
+        let (used, y) = (Activation::Silu.apply(&h).unwrap(), y.unwrap());
+        let losses = [(&used + &y).unwrap(), (&y + &used).unwrap()];
+        for loss in &losses {
+            assert!(loss.backward().is_err());
+        }
+        fails.store(false, Ordering::Relaxed);
+        let gradients: Vec<_> = losses.iter().map(|loss| loss.backward().unwrap()).collect();
+        let [a, b] = [0, 1].map(|i| gradients[i].get(&x).unwrap().to_vec1::<f64>().unwrap());
+        assert_eq!(a, b);
+        let ids = [h.id(), used.id(), y.id()];
+        let ports: Vec<Weak<Port>> = [&h, &used, &y]
+            .map(|x| Arc::downgrade(&Entrance::of(x).unwrap().port))
+            .into();
+        drop((losses, used, y));
+        assert!(entrances().contains_key(&ids[0]));
+        let clone = h.clone();
+        drop(h);
+        assert!(Entrance::of(&clone).is_some() && Entrance::of(&clone.detach()).is_none());
+        drop(clone);
+        assert!(ids.iter().all(|id| !entrances().contains_key(id)));
+        assert!(ports.iter().all(|port| port.upgrade().is_none()));
     }
 }

@@ -4,11 +4,11 @@ mod perceptron;
 mod tangents;
 
 use advect_core::{Error, Result, check};
+use advect_kernels::Matrix;
+use advect_kernels::layers::{Layer, Layers as _, Part, Saved};
 use candle_core::Tensor;
 
-use crate::cpu::layers::{self, Layer, Part, Saved};
-use crate::cpu::matrix::Matrix;
-use crate::cpu::{Float, by_dtype, host, hosts, tensor};
+use crate::cpu::{Float, THREADS, by_dtype, host, hosts, tensor};
 use crate::operation::{Operation, Output};
 use crate::{Activation, Value};
 
@@ -212,7 +212,7 @@ impl Layers {
             .map(|(i, (values, shapes))| Layer {
                 weight: Matrix::new(&values[0], shapes[0].dims()[0], shapes[0].dims()[1]),
                 bias: values.get(1).map(|bias| &**bias),
-                activation: self.activation(i),
+                activation: self.activation(i).function(),
             })
             .collect();
         f(rows, &parts, &layers)
@@ -274,7 +274,7 @@ impl Operation for Layers {
 
     fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Output, Self::Saved)> {
         by_dtype!(inputs[0], T => self.on_host::<T, _>(inputs, |rows, parts, layers| {
-            let (values, saved) = layers::forward(rows, parts, layers, save);
+            let (values, saved) = T::layers_forward(THREADS, rows, parts, layers, save);
             let outputs = layers.last().map_or(0, Layer::outputs);
             let shape = self.output_shape(inputs, rows, outputs);
             let saved: Self::Saved = if save { Box::new(saved) } else { Box::new(()) };
@@ -297,7 +297,7 @@ impl Operation for Layers {
                 let input_wanted = wanted[..self.parts].contains(&true);
                 let (value, gradient) = (host::<T>(value)?, host::<T>(gradient)?);
                 let input = parts[0].values;
-                Ok(layers::backward(rows, input, layers, &value, saved, &gradient, input_wanted))
+                Ok(T::layers_backward(THREADS, rows, input, layers, &value, saved, &gradient, input_wanted))
             })?;
             let mut out = Vec::with_capacity(inputs.len());
             self.split_input(inputs, gradients.input, wanted, &mut out)?;

@@ -1,12 +1,12 @@
 //! A multilayer perceptron whose parameters were checked once.
 
 use advect_core::{Error, Result, check};
+use advect_kernels::Matrix;
+use advect_kernels::layers::{Layer, Part};
 use candle_core::{DType, Tensor};
 
 use super::{check_weight, mlp};
-use crate::cpu::layers::{self, Layer, Part};
-use crate::cpu::matrix::Matrix;
-use crate::cpu::{Float, by_dtype, host};
+use crate::cpu::{Float, THREADS, by_dtype, host};
 use crate::operation::Output;
 use crate::{Activation, Value};
 
@@ -144,12 +144,12 @@ impl Perceptron {
                 weight: Matrix::new(values, weight.dims()[0], weight.dims()[1]),
                 bias: Some(&**bias),
                 activation: match i == last {
-                    true => Activation::Identity,
-                    false => self.activation,
+                    true => Activation::Identity.function(),
+                    false => self.activation.function(),
                 },
             })
             .collect();
-        let (values, _) = layers::forward(rows, &parts, &layers, false);
+        let (values, _) = T::layers_forward(THREADS, rows, &parts, &layers, false);
         let outputs = self.layers[last].0.dims()[0];
         Ok(V::constant(
             Output::new(values, (rows, outputs)).into_tensor()?,

@@ -1,11 +1,11 @@
 //! Derivatives of layers along directions.
 
 use advect_core::{Error, Result, check};
+use advect_kernels::layers::{Layer, Layers as _, Part};
 use candle_core::Tensor;
 
 use super::{Layers, joined, perceptron};
-use crate::cpu::layers::{self, Layer, Part};
-use crate::cpu::{self, Float, by_dtype, host, tensor};
+use crate::cpu::{self, Float, THREADS, by_dtype, host, tensor};
 use crate::graph::tracks;
 use crate::operation::{Tangent, apply, contiguous};
 use crate::{Activation, Dual, Value};
@@ -150,7 +150,7 @@ impl Layers {
                         pairs.map(|(values, like)| tangent_part(values.as_ref(), like)).collect()
                     })
                     .collect();
-                let (value, along) = layers::tangents(rows, parts, &directions, layers);
+                let (value, along) = T::layers_along(THREADS, rows, parts, &directions, layers);
                 let outputs = layers.last().map_or(0, Layer::outputs);
                 let shape = self.output_shape(&inputs, rows, outputs);
                 let along: Result<Vec<Tensor>> =

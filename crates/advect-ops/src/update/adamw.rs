@@ -1,29 +1,12 @@
 //! A step of AdamW (Loshchilov and Hutter 2019, algorithm 2) in one pass.
 
-use advect_core::{Error, Result, check, parallel};
+use advect_core::{Error, Result, check};
+use advect_kernels::update::{AdamWRates, Updates};
 use candle_core::{DType, Tensor, Var};
-use pulp::{Simd, WithSimd};
 
-use super::{PIECE, apart, apart_from_itself, in_place, share_memory};
+use super::{apart, apart_from_itself, in_place, share_memory};
 use crate::cpu::in_place::with_slices;
-use crate::cpu::{Float, by_dtype, dispatch, host};
-
-/// The numbers of one step of [`adamw`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdamWRates {
-    /// `1 − η λ`, by which the parameters decay.
-    pub decay: f64,
-    /// `η / (1 − β₁ᵏ)` at the k-th step.
-    pub rate: f64,
-    /// `1 − β₂ᵏ` at the k-th step.
-    pub correction: f64,
-    /// β₁.
-    pub beta1: f64,
-    /// β₂.
-    pub beta2: f64,
-    /// ε.
-    pub epsilon: f64,
-}
+use crate::cpu::{THREADS, by_dtype, host};
 
 /// `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`,
 /// `θ ← decay · θ − rate · m / (√(v / correction) + ε)`, in place.
@@ -81,41 +64,10 @@ pub fn adamw(
     by_dtype!(gradient, T => {
         let gradient = host::<T>(&gradient)?;
         with_slices([value, first, second], |[value, first, second]: [&mut [T]; 3]| {
-            let tasks = (value.chunks_mut(PIECE).zip(first.chunks_mut(PIECE)))
-                .zip(second.chunks_mut(PIECE).zip(gradient.chunks(PIECE)))
-                .map(|((value, first), (second, gradient))| Update { value, first, second, gradient, rates })
-                .collect();
-            parallel::each(tasks, gradient.len(), |task: Update<'_, T>| dispatch(task));
+            T::adamw(THREADS, value, first, second, &gradient, rates);
             Ok(())
         })
     })
-}
-
-struct Update<'a, T> {
-    value: &'a mut [T],
-    first: &'a mut [T],
-    second: &'a mut [T],
-    gradient: &'a [T],
-    rates: &'a AdamWRates,
-}
-
-impl<T: Float> WithSimd for Update<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let r = self.rates;
-        let (b1, b2, epsilon) = (T::of(r.beta1), T::of(r.beta2), T::of(r.epsilon));
-        let (c1, c2) = (T::of(1.0 - r.beta1), T::of(1.0 - r.beta2));
-        let (decay, rate) = (T::of(r.decay), T::of(r.rate));
-        let inverse = T::of(1.0 / r.correction);
-        let moments = self.first.iter_mut().zip(self.second);
-        for ((value, (first, second)), g) in self.value.iter_mut().zip(moments).zip(self.gradient) {
-            *first = b1 * *first + c1 * *g;
-            *second = b2 * *second + c2 * (*g * *g);
-            *value = decay * *value - rate * *first / ((*second * inverse).root() + epsilon);
-        }
-    }
 }
 
 fn compose(value: &Var, first: &Var, second: &Var, g: &Tensor, rates: &AdamWRates) -> Result<()> {

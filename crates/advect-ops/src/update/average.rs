@@ -1,12 +1,12 @@
 //! A step of an exponential moving average.
 
-use advect_core::{Result, check, parallel, shape};
+use advect_core::{Result, check, shape};
+use advect_kernels::update::Updates;
 use candle_core::Var;
-use pulp::{Simd, WithSimd};
 
-use super::{PIECE, apart, apart_from_itself, in_place};
+use super::{apart, apart_from_itself, in_place};
 use crate::cpu::in_place::with_slices;
-use crate::cpu::{Float, by_dtype, dispatch, host};
+use crate::cpu::{THREADS, by_dtype, host};
 
 /// `average ← average + (1 − decay) (value − average)`, in place.
 ///
@@ -43,28 +43,8 @@ pub fn average(average: &Var, value: &Var, decay: f64) -> Result<()> {
     by_dtype!(source, T => {
         let value = host::<T>(&source)?;
         with_slices([average.as_tensor()], |[average]: [&mut [T]; 1]| {
-            let tasks = (average.chunks_mut(PIECE).zip(value.chunks(PIECE)))
-                .map(|(average, value)| Step { average, value, weight: T::of(1.0 - decay) })
-                .collect();
-            parallel::each(tasks, value.len() / 2, |task: Step<'_, T>| dispatch(task));
+            T::average(THREADS, average, &value, (1.0 - decay) as T);
             Ok(())
         })
     })
-}
-
-struct Step<'a, T> {
-    average: &'a mut [T],
-    value: &'a [T],
-    weight: T,
-}
-
-impl<T: Float> WithSimd for Step<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for (average, value) in self.average.iter_mut().zip(self.value) {
-            *average += (*value - *average) * self.weight;
-        }
-    }
 }

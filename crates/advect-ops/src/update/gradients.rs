@@ -1,11 +1,10 @@
 //! The global norm of gradients, and their scaling.
 
-use advect_core::{Result, check, parallel};
+use advect_core::{Result, check};
+use advect_kernels::update::Updates;
 use candle_core::{DType, Tensor};
-use pulp::{Simd, WithSimd};
 
-use super::PIECE;
-use crate::cpu::{self, Float, by_dtype, dispatch, host, sums};
+use crate::cpu::{self, THREADS, by_dtype, host};
 
 /// The Euclidean norm of all elements of all tensors together. Squares are summed in f64: in a narrower dtype they
 /// overflow or vanish long before the elements do.
@@ -68,26 +67,7 @@ fn squares(x: &Tensor, factor: f64) -> Result<f64> {
         return Ok(x.sqr()?.sum_all()?.to_scalar()?);
     }
     let x = x.contiguous()?;
-    by_dtype!(x, T => {
-        let x = host::<T>(&x)?;
-        Ok(parallel::sum(x.len(), PIECE, x.len() / 4, |range| {
-            dispatch(Squares(&x[range], factor))
-        }))
-    })
-}
-
-struct Squares<'a, T>(&'a [T], f64);
-
-impl<T: Float> WithSimd for Squares<'_, T> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> f64 {
-        sums::sum(self.0, 0f64, |x| {
-            let x = x.to_f64() * self.1;
-            x * x
-        })
-    }
+    by_dtype!(x, T => Ok(T::sum_squares(THREADS, &host::<T>(&x)?, factor)))
 }
 
 /// `factor · x`, outside of any graph.

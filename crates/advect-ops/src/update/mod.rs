@@ -4,7 +4,9 @@ mod adamw;
 mod average;
 mod gradients;
 
-pub use adamw::{AdamWRates, adamw};
+pub use adamw::adamw;
+#[doc(inline)]
+pub use advect_kernels::update::AdamWRates;
 pub use average::average;
 pub use gradients::{norm, scale};
 
@@ -43,6 +45,3 @@ fn apart(x: Tensor, variables: &[&Var]) -> Result<Tensor> {
     }
     Ok(x.force_contiguous()?)
 }
-
-/// Elements in a piece of work.
-const PIECE: usize = 16_384;

@@ -1,0 +1,20 @@
+//! What an activation function is.
+
+use pulp::Simd;
+
+use crate::Float;
+
+/// A function of one number with two derivatives. NaN stays NaN.
+pub(super) trait Pointwise: Copy + Send + Sync + 'static {
+    /// About how many tenths of a nanosecond a value takes.
+    const COST: usize;
+    /// Whether the slope is a function of the value.
+    const SLOPE_FOLLOWS: bool;
+
+    fn value<S: Simd, T: Float>(x: T) -> T;
+    fn slope<S: Simd, T: Float>(x: T) -> T;
+    /// The second derivative.
+    fn curvature<S: Simd, T: Float>(x: T) -> T;
+    /// The slope where the value is y; called only if [`Pointwise::SLOPE_FOLLOWS`].
+    fn slope_at_value<S: Simd, T: Float>(y: T) -> T;
+}

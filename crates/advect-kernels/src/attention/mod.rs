@@ -1,0 +1,59 @@
+//! Scaled dot-product attention, a few rows of scores at a time.
+
+mod backward;
+mod forward;
+mod head;
+mod of_channels;
+mod of_rows;
+mod sizes;
+
+use std::ops::Range;
+
+use crate::{Float, Threads, kernels};
+use of_channels::{attend_channels, attend_channels_backward};
+use of_rows::{attend, attend_backward};
+
+pub use sizes::{Mask, Sizes};
+
+kernels! {
+    /// The kernels of attention.
+    pub trait Attention {
+        /// The value, `(batch, heads, n, e)`, for queries `(batch, heads, n, d)`, keys `(batch, heads, m, d)` and values
+        /// `(batch, heads, m, e)`.
+        fn attend(
+            threads: &dyn Threads,
+            sizes: Sizes,
+            qkv: [&[Self]; 3],
+            mask: Option<Mask<'_, Self>>,
+        ) -> Vec<Self>;
+
+        /// The gradients of queries, keys and values, given the value and its gradient.
+        fn attend_backward(
+            threads: &dyn Threads,
+            sizes: Sizes,
+            qkv: [&[Self]; 3],
+            mask: Option<Mask<'_, Self>>,
+            value: &[Self],
+            gradient: &[Self],
+        ) -> [Vec<Self>; 3];
+
+        /// The value, `(batch, heads · d, n)`, for the channels of all three, `(batch, 3 · heads · d, n)`. `channels` has those of each
+        /// head's queries, keys and values.
+        fn attend_channels(
+            threads: &dyn Threads,
+            sizes: Sizes,
+            channels: &[[Range<usize>; 3]],
+            qkv: &[Self],
+        ) -> Vec<Self>;
+
+        /// The gradient of the channels, given the value and its gradient.
+        fn attend_channels_backward(
+            threads: &dyn Threads,
+            sizes: Sizes,
+            channels: &[[Range<usize>; 3]],
+            qkv: &[Self],
+            value: &[Self],
+            gradient: &[Self],
+        ) -> Vec<Self>;
+    }
+}

@@ -1,0 +1,215 @@
+//! Layer normalisation and RMS normalisation of rows.
+
+use pulp::{Simd, WithSimd};
+
+use crate::moments::moments;
+use crate::{Float, Threads, dispatch, kernels, sums};
+
+/// A normalisation of rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows {
+    /// Whether the mean is subtracted.
+    pub centred: bool,
+    /// What is added to the variance.
+    pub epsilon: f64,
+    /// Numbers of a row.
+    pub width: usize,
+    /// The number of rows.
+    pub rows: usize,
+    /// The number of rows after which the next row of scale and shift counts.
+    pub sharing: usize,
+}
+
+kernels! {
+    /// The kernels of normalisations of rows.
+    pub trait LayerNorm {
+        /// `(x − mean) / √(variance + ε) · scale + shift`.
+        fn layer_norm(
+            threads: &dyn Threads,
+            rows: &Rows,
+            x: &[Self],
+            scale: &[Self],
+            shift: Option<&[Self]>,
+        ) -> Vec<Self>;
+
+        /// The gradients of x, scale and shift, given that of the value.
+        fn layer_norm_backward(
+            threads: &dyn Threads,
+            rows: &Rows,
+            x: &[Self],
+            scale: &[Self],
+            gradient: &[Self],
+        ) -> [Vec<Self>; 3];
+    }
+}
+
+/// Rows whose contributions to the gradients of scale and shift are summed together.
+const SUMMED: usize = 64;
+
+fn layer_norm<T: Float>(
+    threads: &dyn Threads,
+    rows: &Rows,
+    x: &[T],
+    scale: &[T],
+    shift: Option<&[T]>,
+) -> Vec<T> {
+    let width = rows.width;
+    let mut y = vec![T::ZERO; x.len()];
+    let time = x.len();
+    let piece = threads.piece(rows.rows, 1, time);
+    let tasks = y.chunks_mut(piece * width).enumerate().collect();
+    threads.each(tasks, time, |(i, y): (usize, &mut [T])| {
+        dispatch(Forward {
+            centred: rows.centred,
+            epsilon: T::of(rows.epsilon),
+            first: i * piece,
+            x: &x[i * piece * width..][..y.len()],
+            scale,
+            shift,
+            y,
+            width,
+            sharing: rows.sharing,
+        });
+    });
+    y
+}
+
+fn layer_norm_backward<T: Float>(
+    threads: &dyn Threads,
+    rows: &Rows,
+    x: &[T],
+    scale: &[T],
+    gradient: &[T],
+) -> [Vec<T>; 3] {
+    let Rows { width, sharing, .. } = *rows;
+    let mut dx = vec![T::ZERO; x.len()];
+    // Pieces that don't cross from one row of scale to the next.
+    let starts = (0..rows.rows).step_by(sharing).flat_map(|start| {
+        let firsts = (start..start + sharing).step_by(SUMMED);
+        firsts.map(move |first| first..(first + SUMMED).min(start + sharing))
+    });
+    let pieces: Vec<_> = starts.collect();
+    let mut partial = vec![T::ZERO; pieces.len() * 2 * width];
+    let mut tasks = Vec::with_capacity(pieces.len());
+    let mut rest = &mut dx[..];
+    for (range, sums) in pieces.iter().zip(partial.chunks_exact_mut(2 * width)) {
+        let (dx, others) = rest.split_at_mut(range.len() * width);
+        rest = others;
+        let (scale_sums, shift_sums) = sums.split_at_mut(width);
+        let all = range.start * width..range.end * width;
+        tasks.push(Backward {
+            centred: rows.centred,
+            epsilon: T::of(rows.epsilon),
+            x: &x[all.clone()],
+            g: &gradient[all],
+            scale: &scale[range.start / sharing * width..][..width],
+            dx,
+            scale_sums,
+            shift_sums,
+        });
+    }
+    threads.each(tasks, 2 * x.len(), |task: Backward<'_, T>| dispatch(task));
+    let mut sums = [vec![T::ZERO; scale.len()], vec![T::ZERO; scale.len()]];
+    for (range, partial) in pieces.iter().zip(partial.chunks_exact(2 * width)) {
+        let offset = range.start / sharing * width;
+        for (sums, partial) in sums.iter_mut().zip(partial.chunks_exact(width)) {
+            for (sum, x) in sums[offset..].iter_mut().zip(partial) {
+                *sum += *x;
+            }
+        }
+    }
+    let [scale_sums, shift_sums] = sums;
+    [dx, scale_sums, shift_sums]
+}
+
+struct Forward<'a, T> {
+    centred: bool,
+    epsilon: T,
+    /// The first row.
+    first: usize,
+    x: &'a [T],
+    scale: &'a [T],
+    shift: Option<&'a [T]>,
+    y: &'a mut [T],
+    width: usize,
+    sharing: usize,
+}
+
+impl<T: Float> WithSimd for Forward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let width = self.width;
+        let rows = self
+            .y
+            .chunks_exact_mut(width)
+            .zip(self.x.chunks_exact(width));
+        for (i, (y, x)) in rows.enumerate() {
+            let offset = (self.first + i) / self.sharing * width;
+            let moments = moments(x, self.centred, self.epsilon);
+            let (x, mean, inverse) = (&moments.x[..], moments.mean, moments.inverse);
+            let scale = &self.scale[offset..][..width];
+            match self.shift {
+                Some(shift) => {
+                    let affine = scale.iter().zip(&shift[offset..][..width]);
+                    for ((y, x), (a, b)) in y.iter_mut().zip(x).zip(affine) {
+                        *y = ((*x - mean) * inverse).madd::<S>(*a, *b);
+                    }
+                }
+                None => {
+                    for ((y, x), a) in y.iter_mut().zip(x).zip(scale) {
+                        *y = (*x - mean) * inverse * *a;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// With `h = g · scale` and the normalised x̂: `dx = (h − mean h − x̂ mean(h x̂)) / √(variance + ε)`, where the mean of h
+/// is left out if x was not centred.
+struct Backward<'a, T> {
+    centred: bool,
+    epsilon: T,
+    x: &'a [T],
+    g: &'a [T],
+    scale: &'a [T],
+    dx: &'a mut [T],
+    scale_sums: &'a mut [T],
+    shift_sums: &'a mut [T],
+}
+
+impl<T: Float> WithSimd for Backward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let width = self.scale.len();
+        let rows = self.x.chunks_exact(width).zip(self.g.chunks_exact(width));
+        let count = T::of(width as f64);
+        for (dx, (x, g)) in self.dx.chunks_exact_mut(width).zip(rows) {
+            let moments = moments(x, self.centred, self.epsilon);
+            let (x, mean, inverse) = (&moments.x[..], moments.mean, moments.inverse);
+            let affine = self
+                .scale
+                .iter()
+                .zip(self.scale_sums.iter_mut().zip(self.shift_sums.iter_mut()));
+            for ((dx, (x, g)), (scale, (scale_sum, shift_sum))) in
+                dx.iter_mut().zip(x.iter().zip(g)).zip(affine)
+            {
+                let normal = (*x - mean) * inverse;
+                *scale_sum += *g * normal;
+                *shift_sum += *g;
+                *dx = *g * *scale;
+            }
+            let [of_h, of_product] = sums::sum_pairs(dx, x, |h, x| [h, h * (x - mean)]);
+            let of_h = if self.centred { of_h / count } else { T::ZERO };
+            let of_product = of_product * inverse / count;
+            for (dx, x) in dx.iter_mut().zip(x) {
+                let normal = (*x - mean) * inverse;
+                *dx = (*dx - of_h - normal * of_product) * moments.outer;
+            }
+        }
+    }
+}

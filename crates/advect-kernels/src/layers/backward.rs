@@ -1,0 +1,316 @@
+//! From the gradient of the last layer's values to those of input, weights and biases.
+
+use pulp::{Simd, WithSimd};
+
+use super::layer::{Layer, Rows, Saved, time};
+use crate::activation::Function;
+use crate::matmul::{Finish, Right, Start, multiply};
+use crate::matrix::{Matrix, PANEL, Packed};
+use crate::{Buffer, Float, Threads, dispatch};
+
+/// The gradients of layers.
+pub struct Gradients<T> {
+    /// That of the first layer's input, `(rows, inputs)`, if wanted.
+    pub input: Vec<T>,
+    /// Those of the weights.
+    pub weights: Vec<Vec<T>>,
+    /// Those of the biases.
+    pub biases: Vec<Vec<T>>,
+}
+
+/// Rows whose contributions to the gradients of biases are summed together.
+const SUMMED: usize = 128;
+/// Rows whose gradients at all layers are in the cache together.
+const SLAB: usize = 8 * SUMMED;
+
+/// The gradients, given that of the value.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn layers_backward<T: Float>(
+    threads: &dyn Threads,
+    rows: usize,
+    input: &[T],
+    layers: &[Layer<'_, T>],
+    value: &[T],
+    saved: &Saved<T>,
+    gradient: &[T],
+    input_wanted: bool,
+) -> Gradients<T> {
+    let input = match saved.input.is_empty() {
+        true => input,
+        false => &saved.input,
+    };
+    let inputs = layers.first().map_or(0, Layer::inputs);
+    let mut input_gradient = vec![T::ZERO; if input_wanted { rows * inputs } else { 0 }];
+    let packed: Vec<Packed<T>> = (layers.iter().enumerate())
+        .map(|(l, layer)| match l > 0 || input_wanted {
+            true => Packed::new(layer.weight),
+            false => Packed::default(),
+        })
+        .collect();
+    let width: usize = layers.iter().map(Layer::outputs).sum();
+    let height = SLAB.min(rows);
+    let mut deltas: Vec<Buffer<T>> = (layers.iter())
+        .map(|layer| Buffer::new(height * layer.outputs()))
+        .collect();
+    let mut sums = vec![T::ZERO; width];
+    let mut weights = WeightGradients::new(threads, layers, time(height, layers));
+    let mut input_rows = Rows::new(&mut input_gradient, inputs, SUMMED);
+    for first in (0..rows).step_by(SLAB) {
+        let height = SLAB.min(rows - first);
+        let time = time(height, layers);
+        let mut partial = vec![T::ZERO; height.div_ceil(SUMMED) * width];
+        let mut delta_rows = Rows::all(&mut deltas, layers, SUMMED);
+        let tasks = (partial.chunks_mut(width.max(1)).enumerate())
+            .map(|(i, sums)| {
+                let rows = SUMMED.min(height - i * SUMMED);
+                Backward {
+                    layers,
+                    packed: &packed,
+                    value,
+                    saved,
+                    gradient,
+                    first: first + i * SUMMED,
+                    rows,
+                    deltas: delta_rows.iter_mut().map(Rows::next).collect(),
+                    input: input_rows.next(),
+                    sums,
+                }
+            })
+            .collect();
+        threads.each(tasks, time, |task: Backward<'_, T>| dispatch(task));
+        for partial in partial.chunks_exact(width.max(1)) {
+            for (sum, x) in sums.iter_mut().zip(partial) {
+                *sum += *x;
+            }
+        }
+        weights.add(threads, first, height, input, layers, saved, &deltas, time);
+    }
+    let mut biases = Vec::with_capacity(layers.len());
+    for layer in layers {
+        let rest = sums.split_off(layer.outputs());
+        biases.push(std::mem::replace(&mut sums, rest));
+    }
+    Gradients {
+        input: input_gradient,
+        weights: weights.assemble(layers),
+        biases,
+    }
+}
+
+struct Backward<'a, T: Float> {
+    layers: &'a [Layer<'a, T>],
+    packed: &'a [Packed<T>],
+    value: &'a [T],
+    saved: &'a Saved<T>,
+    gradient: &'a [T],
+    first: usize,
+    rows: usize,
+    deltas: Vec<&'a mut [T]>,
+    input: &'a mut [T],
+    sums: &'a mut [T],
+}
+
+impl<T: Float> WithSimd for Backward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let mut sums = self.sums;
+        for l in (0..self.layers.len()).rev() {
+            let layer = &self.layers[l];
+            let width = layer.outputs();
+            let range = self.first * width..(self.first + self.rows) * width;
+            let (earlier, rest) = self.deltas.split_at_mut(l);
+            let delta = &mut rest[0][..self.rows * width];
+            let last = l + 1 == self.layers.len();
+            if last {
+                delta.copy_from_slice(&self.gradient[range.clone()]);
+                let finish = &mut ScaleBySlope {
+                    activation: layer.activation,
+                    values: &self.value[range.start..],
+                    slopes: self.saved.slopes[l].get(range.start..).unwrap_or(&[]),
+                    width,
+                };
+                finish.rows(simd, 0, delta);
+            }
+            let (others, mine) = sums.split_at_mut(sums.len() - width);
+            sums = others;
+            if width > 0 {
+                for row in delta.chunks_exact(width) {
+                    for (sum, x) in mine.iter_mut().zip(row) {
+                        *sum += *x;
+                    }
+                }
+            }
+            let delta = Matrix::new(delta, self.rows, width);
+            let inputs = layer.inputs();
+            let right = Right::rows::<S>(layer.weight).unwrap_or(Right::Packed(&self.packed[l]));
+            if l > 0 {
+                let first = self.first * inputs;
+                let finish = &mut ScaleBySlope {
+                    activation: self.layers[l - 1].activation,
+                    values: &self.saved.values[l - 1][first..],
+                    slopes: self.saved.slopes[l - 1].get(first..).unwrap_or(&[]),
+                    width: inputs,
+                };
+                multiply(
+                    simd,
+                    delta,
+                    right,
+                    earlier[l - 1],
+                    inputs,
+                    Start::Zero,
+                    Some(finish),
+                );
+            } else if !self.input.is_empty() {
+                multiply(simd, delta, right, self.input, inputs, Start::Zero, None);
+            }
+        }
+    }
+}
+
+/// Multiplies by the activation's slope: a saved one, or that which follows from the value.
+struct ScaleBySlope<'a, T> {
+    activation: Function,
+    values: &'a [T],
+    slopes: &'a [T],
+    width: usize,
+}
+
+impl<T: Float> Finish<T> for ScaleBySlope<'_, T> {
+    #[inline(always)]
+    fn rows<S: Simd>(&mut self, simd: S, first: usize, delta: &mut [T]) {
+        let first = first * self.width;
+        if self.activation.slope_follows_from_value() {
+            let values = &self.values[first..][..delta.len()];
+            self.activation.scale_by_slope_at_value(simd, delta, values);
+        } else {
+            for (d, s) in delta.iter_mut().zip(&self.slopes[first..]) {
+                *d *= *s;
+            }
+        }
+    }
+}
+
+/// `deltaᵀ x` of each layer, `(outputs, inputs)`, in blocks of columns, each the work of one thread.
+struct WeightGradients<T> {
+    blocks: Vec<Vec<Vec<T>>>,
+    /// Columns of a block.
+    cuts: Vec<usize>,
+}
+
+impl<T: Float> WeightGradients<T> {
+    fn new(threads: &dyn Threads, layers: &[Layer<'_, T>], time: usize) -> Self {
+        let count = match threads.worthwhile(time) {
+            true => threads.count(),
+            false => 1,
+        };
+        let cut = |l: &Layer<'_, T>| (l.inputs().div_ceil(count).max(1)).next_multiple_of(PANEL);
+        let cuts: Vec<usize> = layers.iter().map(cut).collect();
+        let blocks = (layers.iter().zip(&cuts)).map(|(layer, &cut)| {
+            let starts = (0..layer.inputs()).step_by(cut);
+            let width = |start| cut.min(layer.inputs() - start);
+            starts
+                .map(|s| vec![T::ZERO; layer.outputs() * width(s)])
+                .collect()
+        });
+        WeightGradients {
+            blocks: blocks.collect(),
+            cuts,
+        }
+    }
+
+    /// Adds what some rows contribute.
+    #[allow(clippy::too_many_arguments)]
+    fn add(
+        &mut self,
+        threads: &dyn Threads,
+        first: usize,
+        rows: usize,
+        input: &[T],
+        layers: &[Layer<'_, T>],
+        saved: &Saved<T>,
+        deltas: &[Buffer<T>],
+        time: usize,
+    ) {
+        let mut tasks = Vec::new();
+        for (l, (layer, blocks)) in layers.iter().zip(&mut self.blocks).enumerate() {
+            let x = if l == 0 { input } else { &saved.values[l - 1] };
+            let x = Matrix::new(&x[first * layer.inputs()..], rows, layer.inputs());
+            let delta = Matrix::new(&deltas[l], rows, layer.outputs()).transposed();
+            for (i, out) in blocks.iter_mut().enumerate() {
+                let start = i * self.cuts[l];
+                let x = x.columns(start, x.columns.min(start + self.cuts[l]));
+                tasks.push(WeightGradient { delta, x, out });
+            }
+        }
+        threads.each(tasks, time, |task: WeightGradient<'_, T>| dispatch(task));
+    }
+
+    fn assemble(self, layers: &[Layer<'_, T>]) -> Vec<Vec<T>> {
+        (self.blocks.into_iter().zip(layers).zip(self.cuts))
+            .map(|((blocks, layer), cut)| assemble(blocks, layer.outputs(), layer.inputs(), cut))
+            .collect()
+    }
+}
+
+struct WeightGradient<'a, T> {
+    delta: Matrix<'a, T>,
+    x: Matrix<'a, T>,
+    out: &'a mut [T],
+}
+
+/// Rows of x packed at a time.
+const DEEP: usize = 512;
+
+impl<T: Float> WithSimd for WeightGradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let width = self.x.columns;
+        if let Some(right) = Right::rows::<S>(self.x) {
+            multiply(
+                simd,
+                self.delta,
+                right,
+                self.out,
+                width,
+                Start::Present,
+                None,
+            );
+            return;
+        }
+        let mut packed = Packed::default();
+        for start in (0..self.x.rows).step_by(DEEP) {
+            let end = self.x.rows.min(start + DEEP);
+            packed.fill(self.x.rows(start, end));
+            let delta = self.delta.columns(start, end);
+            multiply(
+                simd,
+                delta,
+                Right::Packed(&packed),
+                self.out,
+                width,
+                Start::Present,
+                None,
+            );
+        }
+    }
+}
+
+/// Blocks of columns side by side.
+fn assemble<T: Float>(mut blocks: Vec<Vec<T>>, rows: usize, columns: usize, cut: usize) -> Vec<T> {
+    if blocks.len() == 1 {
+        return blocks.swap_remove(0);
+    }
+    let mut out = vec![T::ZERO; rows * columns];
+    for (b, block) in blocks.iter().enumerate() {
+        let width = cut.min(columns - b * cut);
+        let lines = out.chunks_exact_mut(columns).zip(block.chunks_exact(width));
+        for (out, block) in lines {
+            out[b * cut..][..width].copy_from_slice(block);
+        }
+    }
+    out
+}

@@ -1,0 +1,232 @@
+//! From the first layer's input to the last one's values.
+
+use pulp::{Simd, WithSimd};
+
+use super::layer::{Layer, Part, Rows, Saved, time};
+use crate::dots::multiply_transposed;
+use crate::matmul::{Finish, Right, Start, multiply};
+use crate::matrix::{Matrix, Packed};
+use crate::{Buffer, Float, Threads, dispatch};
+
+/// Rows that go through all layers together, at most.
+const BLOCK: usize = 32;
+/// Values of a layer that fit the stack.
+const SMALL: usize = 256;
+/// Up to so many rows, packing the weights costs more than it saves.
+const FEW: usize = 6;
+
+/// The last layer's values, `(rows, outputs)`, and what was saved if `save`.
+pub(super) fn layers_forward<T: Float>(
+    threads: &dyn Threads,
+    rows: usize,
+    parts: &[Part<'_, T>],
+    layers: &[Layer<'_, T>],
+    save: bool,
+) -> (Vec<T>, Saved<T>) {
+    let inputs: usize = parts.iter().map(|part| part.width).sum();
+    let outputs = layers.last().map_or(inputs, Layer::outputs);
+    let mut out = vec![T::ZERO; rows * outputs];
+    let joined = save && parts.len() > 1;
+    let saving = if save { layers } else { &[] };
+    let buffer = |wanted: bool, width: usize| Buffer::new(if wanted { rows * width } else { 0 });
+    let hidden = |(i, layer): (usize, &Layer<'_, T>)| buffer(i + 1 < layers.len(), layer.outputs());
+    let slopes = |layer: &Layer<'_, T>| {
+        let needed = !layer.activation.slope_follows_from_value();
+        buffer(needed, layer.outputs())
+    };
+    let mut saved = Saved {
+        input: buffer(joined, inputs),
+        values: saving.iter().enumerate().map(hidden).collect(),
+        slopes: saving.iter().map(slopes).collect(),
+    };
+    let packed = pack(threads, rows, layers);
+    let time = time(rows, layers);
+    let piece = threads.piece(rows, 8, time);
+    let mut input = Rows::new(&mut saved.input, inputs, piece);
+    let mut values = Rows::all(&mut saved.values, layers, piece);
+    let mut slopes = Rows::all(&mut saved.slopes, layers, piece);
+    let mut rest = &mut out[..];
+    let mut next = |first: usize| {
+        let (here, after) =
+            std::mem::take(&mut rest).split_at_mut(piece.min(rows - first) * outputs);
+        rest = after;
+        Forward {
+            parts,
+            layers,
+            packed: &packed,
+            first,
+            out: here,
+            input: input.next(),
+            values: values.iter_mut().map(Rows::next).collect(),
+            slopes: slopes.iter_mut().map(Rows::next).collect(),
+        }
+    };
+    if rows <= piece {
+        // All at once, without a list.
+        dispatch(next(0));
+    } else {
+        let tasks = (0..rows).step_by(piece).map(next).collect();
+        threads.each(tasks, time, |task: Forward<'_, T>| dispatch(task));
+    }
+    (out, saved)
+}
+
+/// The packed weights, where there are so many rows that it pays; empty for layers whose product does not profit.
+pub(super) fn pack<T: Float>(
+    threads: &dyn Threads,
+    rows: usize,
+    layers: &[Layer<'_, T>],
+) -> Vec<Packed<T>> {
+    if rows <= FEW {
+        return Vec::new();
+    }
+    let mut packed: Vec<Packed<T>> = layers.iter().map(|_| Packed::default()).collect();
+    let wide = packed.iter_mut().zip(layers).filter(|(_, l)| !thin(l));
+    let items: Vec<_> = wide.collect();
+    let elements: usize = items.iter().map(|(_, l)| l.inputs() * l.outputs()).sum();
+    threads.each(items, elements / 2, |(packed, layer)| {
+        *packed = Packed::new(layer.weight.transposed());
+    });
+    packed
+}
+
+/// Whether a layer has so few outputs that they are best made one by one.
+pub(super) fn thin<T>(layer: &Layer<'_, T>) -> bool {
+    layer.outputs() <= 4 && layer.inputs() >= 16
+}
+
+struct Forward<'a, T: Float> {
+    parts: &'a [Part<'a, T>],
+    layers: &'a [Layer<'a, T>],
+    packed: &'a [Packed<T>],
+    /// The first row.
+    first: usize,
+    out: &'a mut [T],
+    input: &'a mut [T],
+    values: Vec<&'a mut [T]>,
+    slopes: Vec<&'a mut [T]>,
+}
+
+impl<T: Float> WithSimd for Forward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let outputs = self.layers.last().map_or(0, Layer::outputs);
+        if outputs == 0 {
+            return;
+        }
+        let rows = self.out.len() / outputs;
+        let inputs: usize = self.parts.iter().map(|part| part.width).sum();
+        let widest = (self.layers.iter())
+            .map(Layer::outputs)
+            .fold(inputs, usize::max);
+        let scratch = BLOCK.min(rows) * widest;
+        // Few values stay on the stack.
+        let (mut on_stack, mut on_heap) = ([T::ZERO; 2 * SMALL], Vec::new());
+        let both = match scratch <= SMALL {
+            true => &mut on_stack[..2 * scratch],
+            false => {
+                on_heap.resize(2 * scratch, T::ZERO);
+                &mut on_heap[..]
+            }
+        };
+        let (mut x, mut y) = both.split_at_mut(scratch);
+        for start in (0..rows).step_by(BLOCK) {
+            let count = BLOCK.min(rows - start);
+            join(self.parts, self.first + start, count, inputs, x);
+            if !self.input.is_empty() {
+                self.input[start * inputs..][..count * inputs]
+                    .copy_from_slice(&x[..count * inputs]);
+            }
+            for (l, layer) in self.layers.iter().enumerate() {
+                let width = layer.outputs();
+                let target = start * width..(start + count) * width;
+                let kept = l.min(self.values.len());
+                let (below, here) = self.values.split_at_mut(kept);
+                // Where values are saved, they are written there at once and read from there.
+                let x_rows = match below.last() {
+                    Some(saved) if !saved.is_empty() => &saved[start * layer.inputs()..],
+                    _ => &x[..],
+                };
+                let out = match here {
+                    _ if l + 1 == self.layers.len() => &mut self.out[target.clone()],
+                    [saved, ..] => &mut saved[target.clone()],
+                    [] => &mut y[..count * width],
+                };
+                let slopes = match self.slopes.get_mut(l) {
+                    Some(slopes) if !slopes.is_empty() => &mut slopes[target],
+                    _ => &mut [],
+                };
+                let finish = &mut Activate { layer, slopes };
+                let x_rows = Matrix::new(x_rows, count, layer.inputs());
+                match self.packed.get(l) {
+                    Some(packed) if !thin(layer) => {
+                        let from = layer.bias.map_or(Start::Zero, Start::Row);
+                        multiply(
+                            simd,
+                            x_rows,
+                            Right::Packed(packed),
+                            out,
+                            width,
+                            from,
+                            Some(finish),
+                        );
+                    }
+                    _ => multiply_transposed(simd, x_rows, layer.weight, layer.bias, out, finish),
+                }
+                std::mem::swap(&mut x, &mut y);
+            }
+        }
+    }
+}
+
+/// Applies the activation, and keeps its slopes if there is room for them.
+struct Activate<'a, T> {
+    layer: &'a Layer<'a, T>,
+    slopes: &'a mut [T],
+}
+
+impl<T: Float> Finish<T> for Activate<'_, T> {
+    #[inline(always)]
+    fn rows<S: Simd>(&mut self, simd: S, first: usize, y: &mut [T]) {
+        let width = self.layer.outputs();
+        let activation = self.layer.activation;
+        if !self.slopes.is_empty() {
+            let slopes = &mut self.slopes[first * width..][..y.len()];
+            slopes.copy_from_slice(y);
+            activation.slopes(simd, slopes);
+        }
+        activation.values(simd, y);
+    }
+}
+
+/// Writes the parts' columns side by side.
+#[inline(always)]
+pub(super) fn join<T: Float>(
+    parts: &[Part<'_, T>],
+    first: usize,
+    rows: usize,
+    width: usize,
+    out: &mut [T],
+) {
+    if let [part] = parts
+        && !part.shared
+    {
+        out[..rows * width].copy_from_slice(&part.values[first * width..][..rows * width]);
+        return;
+    }
+    let mut column = 0;
+    for part in parts {
+        for i in 0..rows {
+            let source = if part.shared {
+                0
+            } else {
+                (first + i) * part.width
+            };
+            out[i * width + column..][..part.width]
+                .copy_from_slice(&part.values[source..][..part.width]);
+        }
+        column += part.width;
+    }
+}

@@ -1,0 +1,117 @@
+//! The CPU's kernels: slices in, slices out, vectorised with run-time dispatch.
+//!
+//! This crate is internal to `advect-ops`, which turns these functions into operations of tensors; nothing in it is promised to
+//! stay as it is. It knows neither tensors nor graphs nor errors: what calls it has checked shapes, and a slice of another length
+//! than is documented is a panic. It depends on `pulp` alone, so that it is compiled beside candle, and borrows its [`Threads`].
+//!
+//! | module | kernels |
+//! | --- | --- |
+//! | [`activation`] | nonlinearities, with two derivatives |
+//! | [`attention`] | scaled dot products, by blocks of rows |
+//! | [`combine`] | linear combinations |
+//! | [`convolution`] | values and gradients, by products of matrices and by Winograd's algorithm |
+//! | [`exponential`] | exponentials |
+//! | [`group_norm`], [`layer_norm`], [`softmax`] | normalisations |
+//! | [`layers`] | fully connected layers, one after another |
+//! | [`planes`] | images enlarged and shrunk |
+//! | [`scaled_error`], [`squared_errors`], [`squared_distances`] | sizes of differences |
+//! | [`update`] | AdamW, averages, norms |
+//!
+//! They stand on products of matrices, views and packed copies of these, elementary functions and sums that are inlined into loops,
+//! scratch memory, and vectors of the two types of [`Float`].
+//!
+//! Loops over elements are plain Rust, inlined into functions compiled for the instruction set found at run time
+//! (AVX-512, AVX2 with FMA, NEON, or none), where they become vector instructions. Only the matrix product
+//! names its registers. Nothing depends on the number of threads: sums are cut at fixed places.
+//!
+//! All `unsafe` blocks of Advect's operations are here: in the matrix product, the transforms of convolutions, and the memory
+//! that tasks write first.
+//!
+//! What is generic is compiled wherever it is called. So the kernels of each element type are methods of a trait that f32 and f64
+//! implement ([`Layers`](layers::Layers), for one): those are compiled here, once.
+
+pub mod activation;
+pub mod attention;
+mod buffer;
+pub mod combine;
+pub mod convolution;
+mod dots;
+pub mod exponential;
+mod float;
+pub mod group_norm;
+pub mod layer_norm;
+pub mod layers;
+mod math;
+mod matmul;
+mod matrix;
+mod moments;
+pub mod planes;
+pub mod scaled_error;
+pub mod softmax;
+pub mod squared_distances;
+pub mod squared_errors;
+mod squares;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod threads;
+pub mod update;
+mod vectorize;
+
+use buffer::{Buffer, Unwritten, fill};
+use vectorize::{dispatch, vectorize};
+
+pub use buffer::keep_memory;
+pub use float::Float;
+pub use matrix::Matrix;
+pub use threads::{Alone, Threads};
+
+/// A type that has all kernels: f32 or f64.
+pub trait Kernels:
+    activation::Activations
+    + attention::Attention
+    + combine::Combine
+    + convolution::Convolutions
+    + group_norm::GroupNorm
+    + layer_norm::LayerNorm
+    + layers::Layers
+    + planes::Planes
+    + scaled_error::ScaledErrors
+    + softmax::Softmax
+    + squared_distances::SquaredDistances
+    + squared_errors::SquaredErrors
+    + update::Updates
+{
+}
+
+impl Kernels for f32 {}
+impl Kernels for f64 {}
+
+/// A trait of kernels that f32 and f64 implement by the generic functions of the same names, which are in scope.
+macro_rules! kernels {
+    (
+        $(#[$doc:meta])*
+        pub trait $name:ident { $(
+            $(#[$about:meta])*
+            fn $kernel:ident($($argument:ident: $type:ty),* $(,)?) $(-> $value:ty)?;
+        )* }
+    ) => {
+        $(#[$doc])*
+        pub trait $name: Float { $(
+            $(#[$about])*
+            #[allow(clippy::too_many_arguments)]
+            fn $kernel($($argument: $type),*) $(-> $value)?;
+        )* }
+        kernels!(@ $name f32 $($kernel($($argument: $type),*) $(-> $value)?;)*);
+        kernels!(@ $name f64 $($kernel($($argument: $type),*) $(-> $value)?;)*);
+    };
+    (@ $name:ident $float:ident $($kernel:ident($($argument:ident: $type:ty),*) $(-> $value:ty)?;)*) => {
+        impl $name for $float { $(
+            #[inline(never)]
+            fn $kernel($($argument: $type),*) $(-> $value)? {
+                $kernel($($argument),*)
+            }
+        )* }
+    };
+}
+use kernels;

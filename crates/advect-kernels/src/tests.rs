@@ -1,0 +1,233 @@
+//! Kernels give the same with every instruction set, to rounding, and the same bits with any number of threads.
+
+use std::sync::Mutex;
+
+use crate::activation::{Function, Order};
+use crate::attention::Sizes;
+use crate::combine::Factor;
+use crate::convolution::{Begin, Geometry};
+use crate::group_norm::Groups;
+use crate::layer_norm::Rows;
+use crate::layers::{Layer, Part};
+use crate::update::AdamWRates;
+use crate::vectorize::{LEVEL, Level};
+use crate::{Alone, Kernels, Matrix, Threads};
+
+/// Three threads for everything.
+struct Three;
+
+impl Threads for Three {
+    fn count(&self) -> usize {
+        3
+    }
+
+    fn worthwhile(&self, _: usize) -> bool {
+        true
+    }
+
+    fn piece(&self, count: usize, unit: usize, _: usize) -> usize {
+        count.div_ceil(7).next_multiple_of(unit.max(1)).max(1)
+    }
+
+    fn each_index(&self, count: usize, f: &(dyn Fn(usize) + Sync)) {
+        let next = Mutex::new(0..count);
+        let work = || {
+            while let Some(i) = next.lock().ok().and_then(|mut next| next.next()) {
+                f(i);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(work);
+            }
+        });
+    }
+}
+
+/// Numbers between −1 and 1 that look random.
+fn numbers<T: Kernels>(count: usize) -> Vec<T> {
+    let number = |i: usize| (i * 7919 % 2003) as f64 / 1001.5 - 1.0;
+    (0..count).map(|i| T::of(number(i))).collect()
+}
+
+fn convolutions<T: Kernels>(threads: &dyn Threads, channels: usize, kernel: usize) -> Vec<Vec<T>> {
+    let g = &Geometry {
+        batch: 3,
+        groups: 1,
+        inputs: channels,
+        outputs: channels + 3,
+        size: [9, 8],
+        out: [9, 8],
+        kernel: [kernel; 2],
+        stride: [1, 1],
+        padding: [kernel / 2; 2],
+        dilation: [1, 1],
+    };
+    let x = numbers::<T>(g.batch * channels * 72);
+    let weight = numbers::<T>(g.outputs * channels * kernel * kernel);
+    let gradient = numbers::<T>(g.batch * g.outputs * 72);
+    vec![
+        T::convolve(threads, g, &x, &weight, Begin::default()),
+        T::input_gradient(threads, g, &weight, &gradient),
+        T::weight_gradient(threads, g, &x, &gradient),
+        T::channel_sums(threads, g, &gradient),
+    ]
+}
+
+fn layers<T: Kernels>(threads: &dyn Threads) -> Vec<Vec<T>> {
+    let (rows, widths) = (75, [5, 37, 19, 2]);
+    let x = numbers::<T>(rows * widths[0]);
+    let weights: Vec<Vec<T>> = widths.windows(2).map(|w| numbers(w[0] * w[1])).collect();
+    let biases: Vec<Vec<T>> = widths[1..].iter().map(|&w| numbers(w)).collect();
+    let functions = [Function::Silu, Function::Tanh, Function::Identity];
+    let layers: Vec<Layer<'_, T>> = (0..3)
+        .map(|l| Layer {
+            weight: Matrix::new(&weights[l], widths[l + 1], widths[l]),
+            bias: Some(&biases[l]),
+            activation: functions[l],
+        })
+        .collect();
+    let part = || Part {
+        values: &x[..],
+        width: widths[0],
+        shared: false,
+    };
+    let (value, saved) = T::layers_forward(threads, rows, &[part()], &layers, true);
+    let g = numbers::<T>(value.len());
+    let gradients = T::layers_backward(threads, rows, &x, &layers, &value, &saved, &g, true);
+    let along = T::layers_along(threads, rows, &[part()], &[vec![Some(part())]], &layers);
+    let mut all = vec![value, gradients.input, along.0];
+    all.extend(gradients.weights);
+    all.extend(gradients.biases);
+    all.extend(along.1);
+    all
+}
+
+/// What all kernels make of some numbers.
+fn everything<T: Kernels>(threads: &dyn Threads) -> Vec<Vec<T>> {
+    let x = numbers::<T>(6 * 130);
+    let (g, ones) = (numbers::<T>(6 * 130), vec![T::ONE; 130]);
+    let mut all = layers::<T>(threads);
+    for (channels, kernel) in [(3, 5), (20, 3), (4, 1)] {
+        all.extend(convolutions::<T>(threads, channels, kernel));
+    }
+    for function in [
+        Function::Gelu,
+        Function::GeluTanh,
+        Function::Selu,
+        Function::Softplus,
+    ] {
+        for order in [Order::Value, Order::Slope, Order::Curvature] {
+            all.push(T::elements(threads, function, order, &x, &[&g]));
+        }
+    }
+    let y = T::softmax(threads, &x, 130);
+    all.push(T::softmax_backward(threads, &y, &g, 130));
+    all.push(y);
+    let rows = &Rows {
+        centred: true,
+        epsilon: 1e-5,
+        width: 130,
+        rows: 6,
+        sharing: 6,
+    };
+    all.push(T::layer_norm(threads, rows, &x, &ones, Some(&g[..130])));
+    all.extend(T::layer_norm_backward(threads, rows, &x, &ones, &g));
+    let groups = &Groups {
+        function: Function::Silu,
+        epsilon: 1e-5,
+        groups: 2,
+        channels: 5,
+        area: 13,
+        adaptive: false,
+    };
+    all.push(T::group_norm(threads, groups, &x, &ones[..10], &g[..10]));
+    all.extend(T::group_norm_backward(
+        threads,
+        groups,
+        &x,
+        &ones[..10],
+        &g[..10],
+        &g,
+    ));
+    let sizes = Sizes {
+        batch: 1,
+        heads: 2,
+        n: 39,
+        m: 39,
+        d: 10,
+        e: 10,
+    };
+    let qkv = [&x[..], &g[..], &x[..]];
+    let value = T::attend(threads, sizes, qkv, None);
+    all.extend(T::attend_backward(threads, sizes, qkv, None, &value, &g));
+    all.push(value);
+    let channels = [[0..4, 8..12, 16..20], [4..8, 12..16, 20..24]];
+    let sizes = Sizes {
+        n: 31,
+        m: 31,
+        d: 4,
+        e: 4,
+        ..sizes
+    };
+    let qkv = &x[..24 * 31];
+    let value = T::attend_channels(threads, sizes, &channels, qkv);
+    let back = T::attend_channels_backward(threads, sizes, &channels, qkv, &value, &g[..8 * 31]);
+    all.extend([value, back]);
+    let terms = [
+        (Factor::Shared(0.3), &x[..]),
+        (Factor::PerSample(&[1.0, -2.0, 0.5]), &g[..]),
+    ];
+    all.push(T::combine(threads, &terms, 3));
+    all.push(T::squared_errors(threads, &x, &g, 6));
+    all.push(T::differences(threads, &x, &g, &ones[..6], T::ONE));
+    let distances = T::squared_distances(threads, &x, &g, 78, 78, 10);
+    all.push(distances.into_iter().map(T::of).collect());
+    let total = T::scaled_error(threads, &x, &g, &g, 0.1, 1.0);
+    all.push(vec![T::of(total.squares), T::of(total.largest)]);
+    let (mut value, mut first, mut second) = (x.clone(), g.clone(), vec![T::ONE; g.len()]);
+    let rates = AdamWRates {
+        decay: 0.9,
+        rate: 0.1,
+        correction: 0.5,
+        beta1: 0.9,
+        beta2: 0.99,
+        epsilon: 1e-8,
+    };
+    T::adamw(threads, &mut value, &mut first, &mut second, &g, &rates);
+    T::average(threads, &mut second, &value, T::of(0.25));
+    all.extend([value, first, second]);
+    all.push(vec![T::of(T::sum_squares(threads, &x, 2.0))]);
+    all
+}
+
+fn check<T: Kernels>(tolerance: f64) {
+    let with = |level: Level| {
+        LEVEL.set(level);
+        let all = everything::<T>(&Alone);
+        LEVEL.set(Level::Widest);
+        all
+    };
+    let expected = with(Level::Widest);
+    for level in [Level::Scalar, Level::Avx2] {
+        for (i, (values, expected)) in with(level).iter().zip(&expected).enumerate() {
+            assert_eq!(values.len(), expected.len());
+            let scale = expected
+                .iter()
+                .fold(1.0, |m, x| f64::max(m, x.to_f64().abs()));
+            for (x, y) in values.iter().zip(expected) {
+                let error = (x.to_f64() - y.to_f64()).abs();
+                assert!(error <= tolerance * scale, "{level:?} {i}: {x:?} {y:?}");
+            }
+        }
+    }
+    for (i, (values, expected)) in everything::<T>(&Three).iter().zip(&expected).enumerate() {
+        assert!(values == expected, "three threads: {i}");
+    }
+}
+
+#[test]
+fn every_instruction_set_gives_the_same() {
+    check::<f32>(2e-5);
+    check::<f64>(2e-14);
+}

@@ -1,0 +1,69 @@
+//! Threads that share the work, lent by whoever calls a kernel.
+
+use std::sync::{Mutex, PoisonError};
+
+/// Threads that kernels divide long work among.
+///
+/// This crate has no pool of its own, as two on the same cores wait for each other. Results don't depend on the number of
+/// threads, nor on which of them takes what.
+pub trait Threads: Sync {
+    /// The number of threads that share long work, the caller among them.
+    fn count(&self) -> usize;
+
+    /// Whether work of about so many nanoseconds on one thread should be divided.
+    fn worthwhile(&self, nanoseconds: usize) -> bool;
+
+    /// The length of the pieces into which `count` items are best cut, a multiple of `unit` and at least 1.
+    fn piece(&self, count: usize, unit: usize, nanoseconds: usize) -> usize;
+
+    /// Calls `f` with each index below `count` at least once, on any threads, and returns when all calls have.
+    fn each_index(&self, count: usize, f: &(dyn Fn(usize) + Sync));
+}
+
+impl dyn Threads + '_ {
+    /// Calls `f` on each item, on several threads if all of it takes about as long on one as is worthwhile.
+    pub fn each<I: Send>(&self, items: Vec<I>, nanoseconds: usize, f: impl Fn(I) + Sync) {
+        if items.len() < 2 || !self.worthwhile(nanoseconds) {
+            items.into_iter().for_each(f);
+            return;
+        }
+        let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|i| Mutex::new(Some(i))).collect();
+        self.each_index(items.len(), &|i| {
+            let mut item = items[i].lock().unwrap_or_else(PoisonError::into_inner);
+            let item = item.take();
+            if let Some(item) = item {
+                f(item);
+            }
+        });
+    }
+}
+
+/// The caller's thread alone.
+///
+/// ```
+/// use advect_kernels::{Alone, Threads};
+/// let threads: &dyn Threads = &Alone;
+/// let mut squares = vec![0; 100];
+/// threads.each(squares.iter_mut().enumerate().collect(), 1_000_000, |(i, square)| *square = i * i);
+/// assert_eq!(squares[99], 9801);
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Alone;
+
+impl Threads for Alone {
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn worthwhile(&self, _: usize) -> bool {
+        false
+    }
+
+    fn piece(&self, count: usize, unit: usize, _: usize) -> usize {
+        count.next_multiple_of(unit.max(1)).max(1)
+    }
+
+    fn each_index(&self, count: usize, f: &(dyn Fn(usize) + Sync)) {
+        (0..count).for_each(f);
+    }
+}

@@ -1,0 +1,146 @@
+//! Gradients on their way from one node to another, beside candle's graph.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+
+use advect_core::{Error, Result};
+
+thread_local! {
+    /// The number of the backward function that this thread is in, 0 for none.
+    static WITHIN: Cell<u64> = const { Cell::new(0) };
+    /// The last of these numbers.
+    static LAST: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Calls a backward function. What passes leave that it begins is told from what is left by the pass that it is part of, and
+/// passed over once it has returned.
+pub(super) fn within<R>(f: impl FnOnce() -> R) -> R {
+    /// Puts back what was, also after a panic.
+    struct Restore(u64);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            WITHIN.set(self.0);
+        }
+    }
+    LAST.set(LAST.get() + 1);
+    let _restore = Restore(WITHIN.replace(LAST.get()));
+    f()
+}
+
+/// A place where nodes leave something for a node that comes later in the same pass.
+///
+/// A pass is walked by one thread, so each thread has a stack of its own. Passes one after the other, or one within another, take
+/// what lies on top; what a failed pass left stays below, or has the number of a function that has returned, and is dropped with
+/// this place.
+pub(super) struct Handover<T>(Mutex<Left<T>>);
+
+struct Left<T> {
+    /// How many were left so far.
+    count: u64,
+    stacks: HashMap<ThreadId, Vec<Item<T>>>,
+}
+
+struct Item<T> {
+    number: u64,
+    /// The function that the pass was begun by.
+    within: u64,
+    content: T,
+}
+
+impl<T> Default for Handover<T> {
+    fn default() -> Self {
+        Handover(Mutex::new(Left {
+            count: 0,
+            stacks: HashMap::new(),
+        }))
+    }
+}
+
+impl<T> Handover<T> {
+    fn lock(&self) -> MutexGuard<'_, Left<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves something. Returns its number, which no other has.
+    pub(super) fn leave(&self, content: T) -> u64 {
+        let mut left = self.lock();
+        left.count += 1;
+        let item = Item {
+            number: left.count,
+            within: WITHIN.get(),
+            content,
+        };
+        let number = item.number;
+        let stack = left.stacks.entry(thread::current().id()).or_default();
+        stack.push(item);
+        number
+    }
+
+    /// Takes the last `count` that this pass left, and checks the sum of their numbers, if it is known: no others have it, as the last
+    /// have the largest numbers.
+    ///
+    /// # Errors
+    /// [`Error::Range`] if this pass did not leave so many.
+    pub(super) fn take(&self, count: usize, sum: Option<f64>) -> Result<Vec<T>> {
+        let thread = thread::current().id();
+        let mut left = self.lock();
+        let stack = left.stacks.get_mut(&thread).ok_or_else(missing)?;
+        let within = WITHIN.get();
+        stack.retain(|item| item.within <= within);
+        let first = stack.len().checked_sub(count).ok_or_else(missing)?;
+        let last = &stack[first..];
+        let numbers: f64 = last.iter().map(|item| item.number as f64).sum();
+        let known = last.iter().all(|item| item.within == within);
+        if !known || sum.is_some_and(|sum| sum != numbers) {
+            return Err(missing());
+        }
+        let taken = stack.split_off(first);
+        if stack.is_empty() {
+            left.stacks.remove(&thread);
+        }
+        Ok(taken.into_iter().map(|item| item.content).collect())
+    }
+}
+
+/// The error of a gradient that nobody left.
+pub(super) fn missing() -> Error {
+    Error::range("backward", "no gradient", "one for each use of a value")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_take_what_they_left() {
+        let place = Handover::default();
+        let stale = place.leave("a failed pass");
+        let a = place.leave("a");
+        within(|| {
+            place.leave("a failed pass within");
+        });
+        let inner = within(|| {
+            place.leave("b");
+            place.take(1, None)
+        });
+        assert_eq!(inner.unwrap(), ["b"]);
+        let c = place.leave("c");
+        // Another thread has a stack of its own.
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert!(place.take(1, None).is_err()));
+        });
+        // A pass that left less than it takes.
+        assert!(place.take(4, None).is_err());
+        assert!(place.take(2, Some((stale + c) as f64)).is_err());
+        assert!(within(|| place.take(1, None)).is_err());
+        assert_eq!(place.take(2, Some((a + c) as f64)).unwrap(), ["a", "c"]);
+        assert_eq!(
+            place.take(1, Some(stale as f64)).unwrap(),
+            ["a failed pass"]
+        );
+        assert!(place.lock().stacks.is_empty());
+    }
+}
