@@ -142,7 +142,7 @@ fn fit(data: &[Tensor; 2], coupling: &dyn Coupling, args: &Args, key: &Key) -> R
     trainer.run(
         args.steps,
         loss,
-        &mut Progress::new(args.steps, "two moons"),
+        &mut Progress::new("two moons"),
     )?;
     net.on(&trainer.averaged().frozen())
 }

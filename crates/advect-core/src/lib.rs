@@ -31,6 +31,7 @@ mod jvp;
 mod key;
 mod observer;
 pub mod parallel;
+mod progress;
 pub mod shape;
 pub mod testing;
 mod time;
@@ -44,5 +45,8 @@ pub use generator::Generator;
 pub use guidance::{GuidanceInterval, GuidanceWeight, Guided, guidance_fn};
 pub use jvp::{ConditionalJvp, Jvp};
 pub use key::Key;
-pub use observer::{Observer, Verdict, observer_fn};
+pub use observer::{Observer, Verdict, observer_fn, stop_when};
+pub use progress::Advance;
+#[cfg(feature = "progress")]
+pub use progress::Progress;
 pub use time::Time;

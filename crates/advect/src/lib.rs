@@ -48,7 +48,7 @@
 //! | [`solvers`] | `advect-solvers` | ordinary and stochastic differential equations, gradients, divergences |
 //! | [`samplers`] | `advect-samplers` | from fields to samples and likelihoods |
 //! | [`models`] | `advect-models` | networks, the parameter store |
-//! | [`train`] | `advect-train` | AdamW, averages, checkpoints, the training loop |
+//! | [`train`] | `advect-train` | optimisers, averages, checkpoints, the training loop |
 //! | [`metrics`] | `advect-metrics` | Wasserstein, energy, MMD, nearest neighbours |
 //! | [`data`] | `advect-data` | toy data, digits, shuffled batches |
 //! | [`transport`] | `advect-transport` | exact optimal transport, Sinkhorn |
@@ -90,7 +90,8 @@ pub use candle_nn;
 pub mod prelude {
     pub use advect_core::{
         Conditional, ConditionalJvp, Error, Field, Generator, Given, GuidanceInterval, Guided, Jvp,
-        Key, Observer, Result, Time, check, field_fn, guidance_fn, observer_fn, shape, system_fn,
+        Key, Observer, Progress, Result, Time, check, field_fn, guidance_fn, observer_fn, shape,
+        stop_when, system_fn,
     };
     pub use advect_data::{Batches, Digits, Normalization, Prefetched};
     pub use advect_models::{
@@ -124,7 +125,7 @@ pub mod prelude {
         GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, Tail, UniformLogSnr, UniformTime,
     };
     pub use advect_samplers::likelihood::{BitsPerDimension, Likelihood, UniformDequantization};
-    pub use advect_samplers::observer::{SamplingProgress, Snapshots};
+    pub use advect_samplers::observer::Snapshots;
     pub use advect_samplers::rule::{
         Ancestral, AnnealedLangevin, Ddim, DpmSolver, EdmRule, Inpaint, Plms, PredictorCorrector,
         ReverseSde, Rule, SdeMethod, UniPc, Variance,
@@ -148,9 +149,11 @@ pub mod prelude {
     pub use advect_solvers::{Event, Save, Solution, Solver, Status};
     pub use advect_train::decay::{Decay, Warmup};
     pub use advect_train::learning_rate::{LearningRate, WarmupCosine};
-    pub use advect_train::observer::Progress;
+    pub use advect_train::observer::Checkpointing;
     pub use advect_train::{
-        AdamW, AdamWConfig, Checkpoint, Ema, StepReport, Trainer, clip_norm, gradient_norm,
+        Adam, AdamConfig, AdamW, AdamWConfig, Checkpoint, Ema, Gradients, Lion, LionConfig,
+        Momentum, Muon, MuonConfig, ParameterGroup, RunEnd, Sgd, SgdConfig, StatefulOptimizer,
+        StepReport, Trainer,
     };
     pub use candle_core::{DType, Device, Tensor};
     pub use candle_nn::Optimizer;

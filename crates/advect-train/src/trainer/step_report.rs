@@ -18,3 +18,17 @@ pub struct StepReport {
     /// [`LearningRate::end`](crate::learning_rate::LearningRate::end).
     pub schedule_ended: bool,
 }
+
+impl StepReport {
+    /// The report before a step was made.
+    pub(super) fn none(step: usize) -> Self {
+        StepReport {
+            step,
+            loss: f64::NAN,
+            gradient_norm: f64::NAN,
+            learning_rate: f64::NAN,
+            without_gradient: Vec::new(),
+            schedule_ended: false,
+        }
+    }
+}
