@@ -229,6 +229,31 @@ fn no_step_leaves_nan() {
     for_each_optimizer!(leaves_no_nan);
 }
 
+/// A setting that is infinite in f32 makes NaN of a zero.
+fn multiplies_no_zero_by_infinity<R: UpdateRule>(rule: R) {
+    for (rate, decay) in [(1e39, 0.0), (0.1, 1e39), (1e30, 1e30), (0.0, 1e39)] {
+        let x = Var::zeros((2, 2), DType::F32, &Device::Cpu).unwrap();
+        let mut rule = rule.clone();
+        rule.set_learning_rate(rate);
+        rule.set_weight_decay(decay).unwrap();
+        let mut optimizer = PerParameter::new(vec![x.clone()], rule).unwrap();
+        let loss = x.sqr().unwrap().sum_all().unwrap();
+        if let Err(error) = optimizer.backward_step(&loss) {
+            let error = Error::from(error);
+            assert!(matches!(error, Error::Stopped { .. }), "{error}");
+        }
+        for x in copy(&[&optimizer]).iter().flat_map(State::values) {
+            advect_core::check::finite("memory", x).unwrap();
+        }
+        assert_eq!(x.to_vec2::<f32>().unwrap(), [[0.0; 2]; 2]);
+    }
+}
+
+#[test]
+fn zeros_stay_zeros() {
+    for_each_optimizer!(multiplies_no_zero_by_infinity);
+}
+
 fn refuses_other_arguments<R: UpdateRule>(rule: R) {
     let half = Var::zeros(2, DType::BF16, &Device::Cpu).unwrap();
     let refused = PerParameter::from_named(vec![("w".into(), half)], rule.clone());

@@ -108,7 +108,7 @@ impl UpdateRule for AdamConfig {
     }
 
     fn is_harmless(&self, bounds: &Bounds) -> bool {
-        self.adamw(0.0).is_harmless(bounds)
+        bounds.fits(self.weight_decay) && self.adamw(0.0).is_harmless(bounds)
     }
 }
 

@@ -113,7 +113,7 @@ impl UpdateRule for AdamWConfig {
     fn is_harmless(&self, bounds: &Bounds) -> bool {
         let rates = self.rates(bounds.count);
         let change = rates.rate * (bounds.largest / rates.epsilon);
-        bounds.squares_fit() && bounds.is_small(rates.decay, change)
+        bounds.squares_fit() && bounds.fits(rates.rate) && bounds.is_small(rates.decay, change)
     }
 }
 

@@ -101,7 +101,8 @@ impl<'a, R: UpdateRule> Update<'a, R> {
             gradient,
             largest,
         };
-        if self.rule.is_harmless(&bounds) {
+        // NaN has no bound.
+        if gradient.is_finite() && self.rule.is_harmless(&bounds) {
             return Ok(());
         }
         let copy =

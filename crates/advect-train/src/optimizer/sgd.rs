@@ -155,7 +155,9 @@ impl UpdateRule for SgdConfig {
             Momentum::Nesterov { factor } => (factor, 1.0),
         };
         let direction = bounds.largest / (1.0 - factor) + ahead * bounds.gradient;
-        bounds.fits(direction) && bounds.is_small(1.0, self.learning_rate * direction)
+        let (rate, decay) = (self.learning_rate, self.weight_decay);
+        [rate, decay, rate * decay, direction].map(|size| bounds.fits(size)) == [true; 4]
+            && bounds.is_small(1.0, rate * direction)
     }
 }
 

@@ -132,7 +132,7 @@ impl Bounds {
             }
     }
 
-    /// Whether numbers of this size can be added several times.
+    /// Whether numbers of this size are finite in the dtype, and a few of them can be added.
     pub(super) fn fits(&self, size: f64) -> bool {
         size < match self.dtype {
             DType::F32 => 2f64.powi(120),
@@ -141,7 +141,7 @@ impl Bounds {
     }
 
     /// Whether a parameter that is multiplied by `decay` and then changed by less than `change` stays finite: the change is less
-    /// than half the spacing of the largest numbers.
+    /// than half the spacing of the largest numbers. (Factors of the change have to fit, too: infinity times 0 is NaN.)
     pub(super) fn is_small(&self, decay: f64, change: f64) -> bool {
         let spacing = match self.dtype {
             DType::F32 => 2f64.powi(102),
