@@ -17,7 +17,7 @@ use super::{AdamWConfig, Bounds, UpdateRule};
 /// let x = Var::new(1f64, &Device::Cpu)?;
 /// let config = AdamConfig { learning_rate: 0.1, weight_decay: 3.0, ..AdamConfig::default() };
 /// let mut optimizer = Adam::new(vec![x.clone()], config)?;
-/// optimizer.backward_step(&(&x * -2.0)?)?; // g + λ θ = 1
+/// optimizer.backward_step(&(x.as_tensor() * -2.0)?)?; // g + λ θ = 1
 /// assert!((x.to_scalar::<f64>()? - 0.9).abs() < 1e-8);
 /// # Ok(())
 /// # }

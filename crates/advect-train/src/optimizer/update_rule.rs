@@ -10,7 +10,7 @@ use candle_core::{DType, Tensor, Var};
 /// ```
 /// use advect_core::{Result, check};
 /// use advect_ops::update;
-/// use advect_train::optimizer::{PerParameter, UpdateRule};
+/// use advect_train::optimizer::{Bounds, PerParameter, UpdateRule};
 /// use candle_core::{Device, Tensor, Var};
 /// use candle_nn::Optimizer;
 ///
@@ -32,6 +32,10 @@ use candle_core::{DType, Tensor, Var};
 ///     }
 ///     fn step(&self, value: &Var, _: &[Var], gradient: &Tensor, _: f64) -> Result<()> {
 ///         update::descend(value, &gradient.sign()?, 1.0, self.learning_rate)
+///     }
+///     // Not required: such steps need no trial on copies.
+///     fn is_harmless(&self, bounds: &Bounds) -> bool {
+///         bounds.gradient.is_finite() && self.learning_rate < 1e20
 ///     }
 /// }
 ///
@@ -105,7 +109,7 @@ pub trait UpdateRule: Debug + Clone + Send {
     }
 }
 
-/// What is known of a step before it is made.
+/// What is known of a step before it is made; see [`UpdateRule::is_harmless`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Bounds {
