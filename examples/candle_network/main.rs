@@ -39,7 +39,7 @@ fn main() -> Result<()> {
         let x1 = SwissRoll::default().sample(256, dtype, &device, rng)?;
         objective.loss(&net, &rng.normal_like(&x1)?, &x1, rng)
     };
-    trainer.run(steps, loss, &mut Progress::new(steps, "candle network"))?;
+    trainer.run(steps, loss, &mut Progress::new("candle network"))?;
 
     // Its parameters are the store's: saved, and loaded into a network that is frozen.
     let path = std::env::temp_dir().join(format!("advect-{}.safetensors", std::process::id()));

@@ -114,7 +114,7 @@ fn fit(moons: &TwoMoons, args: &Args, key: &Key, device: &Device) -> Result<Mlp>
         let (x0, change) = unpack(&back.end()?, x.dims())?;
         Ok((log_normal(&x0)? - change)?.mean_all()?.neg()?)
     };
-    trainer.run(args.steps, loss, &mut Progress::new(args.steps, "cnf"))?;
+    trainer.run(args.steps, loss, &mut Progress::new("cnf"))?;
     net.on(&trainer.averaged().frozen())
 }
 

@@ -52,7 +52,7 @@ impl Workshop<'_> {
             let x0 = pairs.normal_like(&x1)?;
             loss(&net, &parameters, &x0, &x1, rng)
         };
-        trainer.run(steps, loss, &mut Progress::new(steps, name))?;
+        trainer.run(steps, loss, &mut Progress::new(name))?;
         net.on(&trainer.averaged().frozen())
     }
 

@@ -55,7 +55,7 @@ fn main() -> Result<()> {
         let x1 = SwissRoll::default().sample(256, dtype, &device, rng)?;
         objective.loss(&net, &rng.normal_like(&x1)?, &x1, rng)
     };
-    trainer.run(steps, loss, &mut Progress::new(steps, "custom loss"))?;
+    trainer.run(steps, loss, &mut Progress::new("custom loss"))?;
 
     let rng = trainer.rng();
     let mut draw = || SwissRoll::default().sample(2000, dtype, &device, rng);

@@ -93,12 +93,9 @@ fn main() -> Result<()> {
         let noise = rng.normal_like(&images)?;
         objective.loss(&net.given(&labels), &noise, &images, rng)
     };
-    // In stretches, so that little is lost if the run is stopped.
-    let mut progress = Progress::new(args.steps, "digits");
-    while trainer.step() < args.steps {
-        trainer.run(args.steps.min(trainer.step() + 1000), &loss, &mut progress)?;
-        trainer.save(&checkpoint)?;
-    }
+    // Little is lost if the run is stopped.
+    let save = Checkpointing::every(1000, &checkpoint)?;
+    trainer.run(args.steps, loss, &mut (Progress::new("digits"), save))?;
     let trained = started.elapsed();
 
     // From noise to digits, the classes in turn, with the average of the weights.

@@ -138,13 +138,13 @@ fn main() -> Result<()> {
     let shown = Tensor::new(shown, &device)?;
     let heun = Solver::new(Heun, Fixed::steps(10)?);
 
-    let mut progress = Progress::new(args.steps, "images");
+    let mut progress = Progress::new("images").length(args.steps);
     let mut training = Duration::ZERO;
     let last = args.until.unwrap_or(args.steps).min(args.steps);
     while trainer.step() < last {
         let started = Instant::now();
         let until = last.min((trainer.step() / args.every + 1) * args.every);
-        let record = observer_fn(|step: &StepReport| losses.push(step.loss));
+        let record = observer_fn(|trainer: &Trainer| losses.push(trainer.report().loss));
         let mut observer = (record, &mut progress);
         trainer.run(until, &loss, &mut observer)?;
         training += started.elapsed();

@@ -105,7 +105,7 @@ fn main() -> Result<()> {
     let mut rows: Vec<(&str, Vec<Tensor>)> = Vec::new();
     for budget in BUDGETS {
         for (k, (name, sampler)) in samplers(budget)?.iter().enumerate() {
-            let mut progress = SamplingProgress::new(name);
+            let mut progress = Progress::new(name);
             let all = 0..args.samples as u64;
             let images = source.sample_observed(sampler, &model, all, &mut progress)?;
             match rows.get_mut(k) {
@@ -160,7 +160,7 @@ fn learn(
         let noise = rng.normal_like(&images)?;
         objective.loss(&net, &noise, &images, rng)
     };
-    trainer.run(args.steps, loss, &mut Progress::new(args.steps, "training"))?;
+    trainer.run(args.steps, loss, &mut Progress::new("training"))?;
     net.on(&trainer.averaged().frozen())
 }
 

@@ -139,10 +139,6 @@ fn fit(data: &[Tensor; 2], coupling: &dyn Coupling, args: &Args, key: &Key) -> R
         let pairs = coupling.pair(&x0, &x1, rng)?;
         objective.loss(&net, &pairs.source(&x0)?, &pairs.target(&x1)?, rng)
     };
-    trainer.run(
-        args.steps,
-        loss,
-        &mut Progress::new(args.steps, "two moons"),
-    )?;
+    trainer.run(args.steps, loss, &mut Progress::new("two moons"))?;
     net.on(&trainer.averaged().frozen())
 }

@@ -30,6 +30,7 @@ mod jvp;
 mod key;
 mod observer;
 pub mod parallel;
+mod progress;
 pub mod shape;
 pub mod testing;
 mod time;
@@ -42,5 +43,8 @@ pub use from_fn::{FromFn, field_fn, system_fn};
 pub use generator::Generator;
 pub use jvp::{ConditionalJvp, Jvp};
 pub use key::Key;
-pub use observer::{Observer, Verdict, observer_fn};
+pub use observer::{Observer, Verdict, observer_fn, stop_when};
+pub use progress::Advance;
+#[cfg(feature = "progress")]
+pub use progress::Progress;
 pub use time::Time;

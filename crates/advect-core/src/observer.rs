@@ -12,6 +12,7 @@ use crate::{FromFn, Result};
 /// | --- | --- |
 /// | `()` | nothing |
 /// | [`observer_fn`] | calls a closure |
+/// | [`stop_when`] | stops the run when a condition holds |
 /// | `(a, b)` | tells both, and stops if one of them says so |
 /// | `&mut O`, `Box<O>` | tells `O` |
 /// | `Option<O>` | tells `O`, if there is one |
@@ -85,6 +86,26 @@ impl<E: ?Sized, A: Observer<E>, B: Observer<E>> Observer<E> for (A, B) {
 /// Makes an [`Observer`] of a closure, which returns nothing, a [`ControlFlow`], or a [`Result`] of either.
 pub fn observer_fn<E: ?Sized, V: Verdict, F: FnMut(&E) -> V>(f: F) -> FromFn<F> {
     FromFn(f)
+}
+
+/// Makes an [`Observer`] that stops the run after the first event for which a condition holds.
+///
+/// ```
+/// use advect_core::{Observer, stop_when};
+/// # fn main() -> advect_core::Result<()> {
+/// let mut enough = stop_when(|step: &usize| *step >= 2);
+/// assert!(enough.observe(&1)?.is_continue());
+/// assert!(enough.observe(&2)?.is_break());
+/// # Ok(())
+/// # }
+/// ```
+pub fn stop_when<E: ?Sized>(
+    mut condition: impl FnMut(&E) -> bool,
+) -> FromFn<impl FnMut(&E) -> ControlFlow<()>> {
+    FromFn(move |event: &E| match condition(event) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    })
 }
 
 impl<E: ?Sized, V: Verdict, F: FnMut(&E) -> V> Observer<E> for FromFn<F> {

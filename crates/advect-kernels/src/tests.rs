@@ -194,7 +194,7 @@ fn everything<T: Kernels>(threads: &dyn Threads) -> Vec<Vec<T>> {
         beta2: 0.99,
         epsilon: 1e-8,
     };
-    T::adamw(threads, &mut value, &mut first, &mut second, &g, &rates);
+    T::adamw(threads, [&mut value, &mut first, &mut second], &g, &rates);
     T::average(threads, &mut second, &value, T::of(0.25));
     all.extend([value, first, second]);
     all.push(vec![T::of(T::sum_squares(threads, &x, 2.0))]);

@@ -14,7 +14,7 @@
 //! | [`squared_errors`] | `Σ (x − y)²` of each sample |
 //! | [`scaled_error`], [`scaled_errors`], [`squared_distances`], [`exponentiate`] | numbers on the host |
 //! | [`with_gradient`], [`with_graph`], [`without_graph`], [`with_plain_graph`] | values with gradients of your own, and how graphs are built |
-//! | [`update`] | AdamW, averages, norms: in place |
+//! | [`update`] | AdamW, momentum, Lion, averages, norms: in place |
 //! | [`custom`] | operations with kernels of your own |
 //!
 //! On the CPU f32 and f64 run on kernels (in `advect-kernels`) that choose AVX-512, AVX2 with FMA, NEON or plain code at run time, and share

@@ -1,43 +1,60 @@
-//! Training: [`AdamW`], gradient clipping, learning rates, exponential moving averages, checkpoints,
-//! and a [`Trainer`] that puts them together. Each piece works without the others.
+//! Training: optimisers, groups of parameters, learning rates, averages, checkpoints, and a [`Trainer`] that puts them together.
+//! Each piece works without the others.
+//!
+//! | piece | what it is |
+//! | --- | --- |
+//! | [`Trainer`] | the loop, and its steps: [`gradients`](Trainer::gradients) of a loss, and what [`apply`](Trainer::apply) makes of them |
+//! | [`Gradients`] | gradients by name, with their loss: added, averaged, clipped, looked at |
+//! | [`AdamW`], [`Adam`], [`Sgd`], [`Lion`], [`Muon`] | optimisers, made of a formula for one parameter ([`optimizer`]) |
+//! | [`ParameterGroup`] | parameters with a learning rate or a weight decay of their own, frozen, or not always in use |
+//! | [`learning_rate`] | learning rates as functions of the step |
+//! | [`Ema`], [`decay`] | averages of parameters |
+//! | [`Checkpoint`] | all that a run needs to go on, in one file |
+//! | [`observer`] | what watches a run: progress, checkpoints, an end before its time |
 //!
 //! ```
 //! use advect_core::{Field, Generator, Key, Time};
 //! use advect_models::Mlp;
 //! use advect_nn::ParameterStore;
-//! use advect_train::{AdamW, AdamWConfig, Trainer};
-//! use candle_core::{DType, Device, Tensor};
+//! use advect_train::{AdamW, AdamWConfig, ParameterGroup, Trainer};
+//! use candle_core::{DType, Device};
 //! # fn main() -> advect_core::Result<()> {
 //! let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
 //! let net = Mlp::config(1).hidden(&[32]).build(&store.builder())?;
 //! let config = AdamWConfig { learning_rate: 1e-2, ..AdamWConfig::default() };
 //! let optimizer = AdamW::from_store(&store, config)?;
-//! let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(1)).clip_norm(1.0)?;
-//! let mut last = f64::INFINITY;
+//! let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(1))
+//!     .clip_norm(1.0)?
+//!     .group(ParameterGroup::matching("*.bias").weight_decay(0.0))?;
 //! let loss = |_: usize, rng: &mut Generator| {
 //!     let x = rng.normal((64, 1), DType::F32, &Device::Cpu)?;
 //!     Ok((net.at(&Time::Shared(0.0), &x)? - x.sin()?)?.sqr()?.mean_all()?)
 //! };
-//! trainer.run(200, loss, &mut |report: &advect_train::StepReport| last = report.loss)?;
-//! assert!(last < 0.02, "{last}");
+//! trainer.run(200, loss, &mut ())?;
+//! assert!(trainer.report().loss < 0.02, "{}", trainer.report().loss);
 //! # Ok(())
 //! # }
 //! ```
 
-mod adamw;
 mod checkpoint;
-mod clip;
 pub mod decay;
 mod ema;
+mod gradients;
 pub mod learning_rate;
 mod name_pattern;
 pub mod observer;
+pub mod optimizer;
+mod parameter_group;
 mod stateful_optimizer;
 mod trainer;
 
-pub use adamw::{AdamW, AdamWConfig};
 pub use checkpoint::Checkpoint;
-pub use clip::{clip_norm, gradient_norm};
 pub use ema::Ema;
+pub use gradients::Gradients;
+pub use optimizer::{
+    Adam, AdamConfig, AdamW, AdamWConfig, Lion, LionConfig, Momentum, Muon, MuonConfig, Sgd,
+    SgdConfig,
+};
+pub use parameter_group::ParameterGroup;
 pub use stateful_optimizer::StatefulOptimizer;
-pub use trainer::{StepReport, Trainer};
+pub use trainer::{RunEnd, StepReport, Trainer};

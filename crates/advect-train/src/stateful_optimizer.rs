@@ -6,6 +6,8 @@ use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use candle_nn::Optimizer;
 
+use crate::ParameterGroup;
+
 /// An optimiser whose parameters and state are known, as a [`Trainer`](crate::Trainer) takes.
 ///
 /// A trainer compares [`parameters`](StatefulOptimizer::parameters) with its store, so that no parameter stays behind in
@@ -65,6 +67,23 @@ use candle_nn::Optimizer;
 pub trait StatefulOptimizer: Optimizer + Stateful {
     /// The variables that steps change, under names for messages.
     fn parameters(&self) -> Vec<(String, Var)>;
+
+    /// Takes over a group's factor of the learning rate, its weight decay, and whether it is frozen, for the steps to come.
+    ///
+    /// This provided method is an error for a group with a factor or a weight decay, and leaves the rest to the trainer.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a setting that is out of range or that the optimiser can't have, or a group without parameters.
+    fn group(&mut self, group: &ParameterGroup) -> Result<()> {
+        match group.has_settings() {
+            false => Ok(()),
+            true => {
+                let given = format!("\"{}\" with {group}", group.pattern);
+                let accepted = "no rate factor and no weight decay of its own, by this optimiser,";
+                Err(Error::range("group", given, accepted))
+            }
+        }
+    }
 
     /// Makes a step if it succeeds and leaves finite numbers; otherwise parameters and state stay those of before. `norm`
     /// is the Euclidean norm of all gradients together, or more.

@@ -4,7 +4,7 @@
 use advect_core::{Error, Generator, Key, observer_fn};
 use advect_nn::{Linear, ParameterStore, Stateful};
 use advect_train::learning_rate::WarmupCosine;
-use advect_train::{AdamW, AdamWConfig, StepReport, Trainer};
+use advect_train::{AdamW, AdamWConfig, Gradients, ParameterGroup, Trainer};
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{Module, Optimizer};
 
@@ -22,6 +22,10 @@ fn trainer(store: &ParameterStore) -> Trainer {
 
 fn layer(store: &ParameterStore, name: &str) -> Linear {
     Linear::new(4, 4, &store.builder().pp(name)).unwrap()
+}
+
+fn frozen(name: &str) -> ParameterGroup {
+    ParameterGroup::matching(name).frozen()
 }
 
 /// The mean square of what some layers make, one after the other, of the same numbers.
@@ -138,7 +142,7 @@ fn a_long_list_is_cut() {
 fn frozen_parameters_stay() {
     let store = store();
     let (first, second) = (layer(&store, "a.first"), layer(&store, "b.second"));
-    let mut trainer = trainer(&store).freeze("a.*").unwrap();
+    let mut trainer = trainer(&store).group(frozen("a.*")).unwrap();
     let before = values(&store);
     let report = trainer.update(&loss(&[&first, &second])).unwrap();
     let after = values(&store);
@@ -146,16 +150,19 @@ fn frozen_parameters_stay() {
     assert!(before[2] != after[2] && before[3] != after[3]);
     assert!(report.without_gradient.is_empty());
     // The norm is that of what is trained.
-    let grads = loss(&[&first, &second]).backward().unwrap();
-    let norm = advect_train::gradient_norm(&grads, &store.vars()[2..]).unwrap();
+    let trained = &store.parameters()[2..];
+    let norm = Gradients::of(&loss(&[&first, &second]), trained)
+        .unwrap()
+        .norm()
+        .unwrap();
     let report = trainer.update(&loss(&[&first, &second])).unwrap();
     assert_eq!(report.gradient_norm, norm);
 
     let error = trainer.update(&loss(&[&first])).unwrap_err().to_string();
     assert!(error.contains("frozen parameters only"), "{error}");
-    let error = trainer.freeze("c.*").unwrap_err().to_string();
+    let error = trainer.group(frozen("c.*")).unwrap_err().to_string();
     assert!(
-        error.contains("freeze: \"c.*\"") && error.contains("a.first.weight"),
+        error.contains("pattern: \"c.*\"") && error.contains("a.first.weight"),
         "{error}"
     );
 }
@@ -168,7 +175,7 @@ fn an_optimiser_of_the_head_alone() {
     let parameters = store.parameters().split_off(2);
     let optimizer = AdamW::from_named(parameters, AdamWConfig::default()).unwrap();
     let trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
-    let mut trainer = trainer.freeze("encoder.*").unwrap();
+    let mut trainer = trainer.group(frozen("encoder.*")).unwrap();
     trainer.update(&loss(&[&encoder, &head])).unwrap();
 }
 
@@ -177,7 +184,9 @@ fn unused_parameters_are_reported() {
     let store = store();
     let (first, branch) = (layer(&store, "first"), layer(&store, "branch"));
     let names = ["branch.weight", "branch.bias"];
-    let mut declared = trainer(&store).may_be_unused("branch.*").unwrap();
+    let mut declared = trainer(&store)
+        .group(ParameterGroup::matching("branch.*").may_be_unused())
+        .unwrap();
     let report = declared.update(&loss(&[&first])).unwrap();
     assert_eq!(report.without_gradient, names);
     let report = declared.update(&loss(&[&first, &branch])).unwrap();
@@ -215,7 +224,7 @@ fn the_end_of_a_schedule_is_told_once() {
     let net = layer(&store, "net");
     let mut trainer = trainer(&store).learning_rate(WarmupCosine::new(1e-3, 0, 3).unwrap());
     let mut ended = Vec::new();
-    let mut observer = observer_fn(|report: &StepReport| ended.push(report.schedule_ended));
+    let mut observer = observer_fn(|trainer: &Trainer| ended.push(trainer.report().schedule_ended));
     trainer
         .run(6, |_, _| Ok(loss(&[&net])), &mut observer)
         .unwrap();

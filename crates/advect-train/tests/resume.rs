@@ -241,11 +241,9 @@ fn useless_steps_are_refused() {
         "stopped at step 0: the loss depends on no parameter"
     );
     for bad in [f64::NAN, f64::INFINITY, -1e-3] {
-        let mut trainer = run_of(4, 0)
-            .trainer
-            .learning_rate(learning_rate_fn(move |_| bad));
-        let error = trainer.update(&loss(&run.net)).unwrap_err().to_string();
-        // The loss is of another run's network: the rate is looked at first.
+        let Run { trainer, net, .. } = run_of(4, 0);
+        let mut trainer = trainer.learning_rate(learning_rate_fn(move |_| bad));
+        let error = trainer.update(&loss(&net)).unwrap_err().to_string();
         assert_eq!(
             error,
             format!("stopped at step 0: the learning rate is {bad}")

@@ -49,7 +49,7 @@
 //! | [`samplers`] | `advect-samplers` | from fields to samples and likelihoods |
 //! | [`nn`] | `advect-nn` | the parameter store, layers, embeddings, networks by one forward pass |
 //! | [`models`] | `advect-models` | whole networks |
-//! | [`train`] | `advect-train` | AdamW, averages, checkpoints, the training loop |
+//! | [`train`] | `advect-train` | optimisers, averages, checkpoints, the training loop |
 //! | [`metrics`] | `advect-metrics` | Wasserstein, energy, MMD, nearest neighbours |
 //! | [`data`] | `advect-data` | toy data, digits, shuffled batches |
 //! | [`transport`] | `advect-transport` | exact optimal transport, Sinkhorn |
@@ -104,9 +104,11 @@ pub use candle_nn;
 
 /// The items that most programs use: `use advect::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "progress")]
+    pub use advect_core::Progress;
     pub use advect_core::{
         Conditional, ConditionalJvp, Error, Field, Generator, Given, Jvp, Key, Observer, Result,
-        Time, check, field_fn, observer_fn, shape, system_fn,
+        Time, check, field_fn, observer_fn, shape, stop_when, system_fn,
     };
     #[cfg(feature = "data")]
     pub use advect_data::{Batches, Digits, Normalization, Prefetched};
@@ -146,8 +148,6 @@ pub mod prelude {
     };
     pub use advect_samplers::guidance::{GuidanceInterval, GuidanceWeight, Guided, guidance_fn};
     pub use advect_samplers::likelihood::{BitsPerDimension, Likelihood, UniformDequantization};
-    #[cfg(feature = "progress")]
-    pub use advect_samplers::observer::SamplingProgress;
     pub use advect_samplers::observer::Snapshots;
     pub use advect_samplers::rule::{
         Ancestral, AnnealedLangevin, Ddim, DpmSolver, Edm, Inpaint, Plms, PredictorCorrector,
@@ -174,11 +174,12 @@ pub mod prelude {
     pub use advect_train::decay::{Decay, Warmup};
     #[cfg(feature = "train")]
     pub use advect_train::learning_rate::{LearningRate, WarmupCosine};
-    #[cfg(all(feature = "progress", feature = "train"))]
-    pub use advect_train::observer::Progress;
     #[cfg(feature = "train")]
+    pub use advect_train::observer::Checkpointing;
     pub use advect_train::{
-        AdamW, AdamWConfig, Checkpoint, Ema, StepReport, Trainer, clip_norm, gradient_norm,
+        Adam, AdamConfig, AdamW, AdamWConfig, Checkpoint, Ema, Gradients, Lion, LionConfig,
+        Momentum, Muon, MuonConfig, ParameterGroup, RunEnd, Sgd, SgdConfig, StatefulOptimizer,
+        StepReport, Trainer,
     };
     pub use candle_core::{DType, Device, Tensor};
     #[cfg(feature = "nn")]

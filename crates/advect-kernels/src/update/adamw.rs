@@ -1,11 +1,7 @@
 //! A step of AdamW in one pass.
 
-use pulp::{Simd, WithSimd};
-
-use crate::{Float, Threads, dispatch};
-
-/// Elements in a piece of work.
-const PIECE: usize = 16_384;
+use super::formula::{Formula, apply};
+use crate::{Float, Threads};
 
 /// The numbers of one step of AdamW.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,50 +20,27 @@ pub struct AdamWRates {
     pub epsilon: f64,
 }
 
-pub(super) fn adamw<T: Float>(
-    threads: &dyn Threads,
-    value: &mut [T],
-    first: &mut [T],
-    second: &mut [T],
-    gradient: &[T],
-    rates: &AdamWRates,
-) {
-    let tasks = (value.chunks_mut(PIECE).zip(first.chunks_mut(PIECE)))
-        .zip(second.chunks_mut(PIECE).zip(gradient.chunks(PIECE)))
-        .map(|((value, first), (second, gradient))| Update {
-            value,
-            first,
-            second,
-            gradient,
-            rates,
-        })
-        .collect();
-    threads.each(tasks, gradient.len(), |task: Update<'_, T>| dispatch(task));
-}
-
-struct Update<'a, T> {
-    value: &'a mut [T],
-    first: &'a mut [T],
-    second: &'a mut [T],
-    gradient: &'a [T],
-    rates: &'a AdamWRates,
-}
-
-impl<T: Float> WithSimd for Update<'_, T> {
-    type Output = ();
-
+impl Formula<3> for AdamWRates {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let r = self.rates;
-        let (b1, b2, epsilon) = (T::of(r.beta1), T::of(r.beta2), T::of(r.epsilon));
-        let (c1, c2) = (T::of(1.0 - r.beta1), T::of(1.0 - r.beta2));
-        let (decay, rate) = (T::of(r.decay), T::of(r.rate));
-        let inverse = T::of(1.0 / r.correction);
-        let moments = self.first.iter_mut().zip(self.second);
-        for ((value, (first, second)), g) in self.value.iter_mut().zip(moments).zip(self.gradient) {
+    fn run<T: Float>(&self, [value, first, second]: [&mut [T]; 3], gradient: &[T]) {
+        let (b1, b2, epsilon) = (T::of(self.beta1), T::of(self.beta2), T::of(self.epsilon));
+        let (c1, c2) = (T::of(1.0 - self.beta1), T::of(1.0 - self.beta2));
+        let (decay, rate) = (T::of(self.decay), T::of(self.rate));
+        let inverse = T::of(1.0 / self.correction);
+        let moments = first.iter_mut().zip(second);
+        for ((value, (first, second)), g) in value.iter_mut().zip(moments).zip(gradient) {
             *first = b1 * *first + c1 * *g;
             *second = b2 * *second + c2 * (*g * *g);
             *value = decay * *value - rate * *first / ((*second * inverse).root() + epsilon);
         }
     }
+}
+
+pub(super) fn adamw<T: Float>(
+    threads: &dyn Threads,
+    variables: [&mut [T]; 3],
+    gradient: &[T],
+    rates: &AdamWRates,
+) {
+    apply(threads, variables, gradient, rates);
 }

@@ -2,27 +2,38 @@
 
 mod adamw;
 mod average;
+mod descend;
+mod formula;
+mod lion;
+mod momentum;
 mod norm;
 
 pub use adamw::AdamWRates;
+pub use lion::LionRates;
+pub use momentum::MomentumRates;
 
 use crate::{Float, Threads, kernels};
 use adamw::adamw;
 use average::average;
+use descend::descend;
+use lion::lion;
+use momentum::momentum;
 use norm::sum_squares;
 
 kernels! {
     /// The kernels of optimisers.
     pub trait Updates {
-        /// A step of AdamW. All slices are of one length.
-        fn adamw(
-            threads: &dyn Threads,
-            value: &mut [Self],
-            first: &mut [Self],
-            second: &mut [Self],
-            gradient: &[Self],
-            rates: &AdamWRates,
-        );
+        /// A step of AdamW of the value, the first and the second moments. All slices are of one length.
+        fn adamw(threads: &dyn Threads, variables: [&mut [Self]; 3], gradient: &[Self], rates: &AdamWRates);
+
+        /// A step along a direction, `decay · θ − rate · d`.
+        fn descend(threads: &dyn Threads, variables: [&mut [Self]; 1], direction: &[Self], decay: f64, rate: f64);
+
+        /// A step of Lion of the value and the momentum. All slices are of one length.
+        fn lion(threads: &dyn Threads, variables: [&mut [Self]; 2], gradient: &[Self], rates: &LionRates);
+
+        /// A step with momentum of the value and the velocity. All slices are of one length.
+        fn momentum(threads: &dyn Threads, variables: [&mut [Self]; 2], gradient: &[Self], rates: &MomentumRates);
 
         /// `a + (x − a) w`, in place of the average a.
         fn average(threads: &dyn Threads, averages: &mut [Self], value: &[Self], weight: Self);

@@ -1,12 +1,11 @@
 //! A step of AdamW (Loshchilov and Hutter 2019, algorithm 2) in one pass.
 
-use advect_core::{Error, Result, check};
-use advect_kernels::update::{AdamWRates, Updates};
-use candle_core::{DType, Tensor, Var};
+use advect_core::Result;
+use advect_kernels::update::AdamWRates;
+use candle_core::{Tensor, Var};
 
-use super::{apart, apart_from_itself, in_place, share_memory};
-use crate::cpu::in_place::with_slices;
-use crate::cpu::{THREADS, by_dtype, host};
+use super::elementwise::{Elementwise, step};
+use crate::cpu::{Float, THREADS};
 
 /// `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`,
 /// `θ ← decay · θ − rate · m / (√(v / correction) + ε)`, in place.
@@ -24,8 +23,8 @@ use crate::cpu::{THREADS, by_dtype, host};
 /// ```
 ///
 /// # Errors
-/// [`Error::DType`] unless the value is f32 or f64 (16 bits hold neither ε nor small second moments), [`Error`] naming the
-/// argument that is not like the value, [`Error::Range`] for a variable given twice; then nothing has changed.
+/// [`Error::DType`](advect_core::Error::DType) unless the value is f32 or f64 (16 bits hold neither ε nor small second moments), an error naming the
+/// argument that is not like the value, [`Error::Range`](advect_core::Error::Range) for a variable given twice; then nothing has changed.
 pub fn adamw(
     value: &Var,
     first: &Var,
@@ -33,51 +32,24 @@ pub fn adamw(
     gradient: &Tensor,
     rates: &AdamWRates,
 ) -> Result<()> {
-    if !matches!(value.dtype(), DType::F32 | DType::F64) {
-        return Err(Error::dtype("value", value.dtype(), "f32 or f64"));
-    }
-    let gradient = gradient.detach();
-    check::alike("gradient", &gradient, "value", value)?;
-    check::alike("first", first, "value", value)?;
-    check::alike("second", second, "value", value)?;
-    if value.elem_count() == 0 {
-        return Ok(());
-    }
-    for (name, var) in [("value", value), ("first", first), ("second", second)] {
-        apart_from_itself(name, var)?;
-    }
-    // Each is locked for writing while the others are.
-    let twice = |name, of: &str| {
-        let given = format!("the variable that is the {of}, too,");
-        Err(Error::range(name, given, "a variable of its own"))
-    };
-    match () {
-        () if share_memory(value, first) => return twice("first", "value"),
-        () if share_memory(value, second) => return twice("second", "value"),
-        () if share_memory(first, second) => return twice("second", "first"),
-        () => {}
-    }
-    if !in_place(&[value, first, second]) {
-        return compose(value, first, second, &gradient, rates);
-    }
-    let gradient = apart(gradient, &[value, first, second])?;
-    by_dtype!(gradient, T => {
-        let gradient = host::<T>(&gradient)?;
-        with_slices([value, first, second], |[value, first, second]: [&mut [T]; 3]| {
-            T::adamw(THREADS, value, first, second, &gradient, rates);
-            Ok(())
-        })
-    })
+    let names = ["value", "first", "second"];
+    step(names, [value, first, second], gradient, rates)
 }
 
-fn compose(value: &Var, first: &Var, second: &Var, g: &Tensor, rates: &AdamWRates) -> Result<()> {
-    let (b1, b2) = (rates.beta1, rates.beta2);
-    let m = ((first.as_detached_tensor() * b1)? + (g * (1.0 - b1))?)?;
-    let v = ((second.as_detached_tensor() * b2)? + (g.sqr()? * (1.0 - b2))?)?;
-    let root = (&v / rates.correction)?.sqrt()?;
-    let direction = (&m / (root + rates.epsilon)?)?;
-    let decayed = (value.as_detached_tensor() * rates.decay)?;
-    value.set(&(decayed - (direction * rates.rate)?)?)?;
-    first.set(&m)?;
-    Ok(second.set(&v)?)
+impl Elementwise<3> for AdamWRates {
+    fn run<T: Float>(&self, variables: [&mut [T]; 3], gradient: &[T]) {
+        T::adamw(THREADS, variables, gradient, self);
+    }
+
+    fn compose(&self, [value, first, second]: [&Var; 3], g: &Tensor) -> Result<()> {
+        let (b1, b2) = (self.beta1, self.beta2);
+        let m = ((first.as_detached_tensor() * b1)? + (g * (1.0 - b1))?)?;
+        let v = ((second.as_detached_tensor() * b2)? + (g.sqr()? * (1.0 - b2))?)?;
+        let root = (&v / self.correction)?.sqrt()?;
+        let direction = (&m / (root + self.epsilon)?)?;
+        let decayed = (value.as_detached_tensor() * self.decay)?;
+        value.set(&(decayed - (direction * self.rate)?)?)?;
+        first.set(&m)?;
+        Ok(second.set(&v)?)
+    }
 }

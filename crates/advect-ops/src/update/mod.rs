@@ -1,14 +1,31 @@
 //! Updates of parameters where they lie: no temporaries, no graph.
+//!
+//! | update | of |
+//! | --- | --- |
+//! | [`descend`] | a step along a direction, with decay |
+//! | [`momentum`] | stochastic gradient descent with momentum, classical or Nesterov's |
+//! | [`adamw`] | Adam and AdamW |
+//! | [`lion`] | Lion |
+//! | [`average`] | an exponential moving average |
+//!
+//! [`norm`] and [`scale`] are for gradients.
 
 mod adamw;
 mod average;
+mod descend;
+mod elementwise;
 mod gradients;
+mod lion;
+mod momentum;
 
 pub use adamw::adamw;
 #[doc(inline)]
-pub use advect_kernels::update::AdamWRates;
+pub use advect_kernels::update::{AdamWRates, LionRates, MomentumRates};
 pub use average::average;
+pub use descend::descend;
 pub use gradients::{norm, scale};
+pub use lion::lion;
+pub use momentum::momentum;
 
 use advect_core::{Error, Result};
 use candle_core::{Tensor, Var};

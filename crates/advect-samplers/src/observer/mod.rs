@@ -2,19 +2,16 @@
 //!
 //! | observer | does |
 //! | --- | --- |
-//! | `SamplingProgress` | draws a progress bar (feature `progress`, on by default) |
+//! | `advect_core::Progress` | draws a progress bar (feature `progress`, on by default) |
 //! | [`Snapshots`] | keeps states on the way |
 
-#[cfg(feature = "progress")]
-mod progress;
 mod snapshots;
 
+use advect_core::Advance;
 use candle_core::Tensor;
 
 use crate::Level;
 
-#[cfg(feature = "progress")]
-pub use progress::SamplingProgress;
 pub use snapshots::Snapshots;
 
 /// A level that a sampler has reached.
@@ -48,6 +45,50 @@ impl StepInfo {
             level,
             x,
             evaluations,
+        }
+    }
+}
+
+/// A short run ends without a line in a log.
+impl Advance for StepInfo {
+    fn position(&self) -> usize {
+        self.step
+    }
+
+    fn length(&self) -> Option<usize> {
+        self.steps
+    }
+
+    fn message(&self) -> String {
+        // Rounded first: no zero has a sign.
+        let time = (self.level.time * 1e3).round() / 1e3 + 0.0;
+        format!("t {time:.3}  {} evaluations", self.evaluations)
+    }
+
+    fn is_milestone(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_level() {
+        for (time, message) in [
+            (0.5, "t 0.500  4 evaluations"),
+            (-1e-9, "t 0.000  4 evaluations"),
+        ] {
+            let mut level = Level::clean();
+            level.time = time;
+            let x = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
+            let reached = StepInfo::new(2, Some(2), level, x, 4);
+            assert_eq!((reached.position(), reached.length()), (2, Some(2)));
+            assert_eq!(reached.message(), message);
+            assert!(!reached.is_milestone());
         }
     }
 }

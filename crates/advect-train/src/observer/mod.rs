@@ -1,11 +1,17 @@
-//! Observers of training, which are told of each step: any [`Observer<StepReport>`](advect_core::Observer).
+//! Observers of training, which are told of each step: any [`Observer<Trainer<O>>`](advect_core::Observer).
+//!
+//! What they see is the [`Trainer`](crate::Trainer) itself after the step: its [report](crate::Trainer::report), its averages to
+//! sample with, and all that a checkpoint holds.
 //!
 //! | observer | does |
 //! | --- | --- |
-//! | `Progress` | draws a progress bar (feature `progress`, on by default) |
+//! | [`Checkpointing`] | saves the run every so many steps |
+//! | `advect_core::Progress` | draws a progress bar (feature `progress`, on by default) |
+//! | [`observer_fn`](advect_core::observer_fn) | calls a closure |
+//! | [`stop_when`](advect_core::stop_when) | stops the run when a condition holds |
+//! | `(a, b)` | tells both |
 
-#[cfg(feature = "progress")]
-mod progress;
+mod advance;
+mod checkpointing;
 
-#[cfg(feature = "progress")]
-pub use progress::Progress;
+pub use checkpointing::Checkpointing;

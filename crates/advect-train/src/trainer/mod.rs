@@ -2,36 +2,38 @@
 
 mod resume;
 pub(crate) mod roles;
+mod run;
+mod step;
 mod step_report;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use advect_core::{Error, Generator, Observer, Result, check};
+use advect_core::{Error, Generator, Result, check};
 use advect_nn::{ParameterStore, Stateful};
-use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor, Var};
 
 use crate::checkpoint::{AVERAGE, PARAMETERS};
-use crate::clip::{gradient_norm, scale_gradients};
 use crate::decay::Decay;
-use crate::ema::named;
 use crate::learning_rate::LearningRate;
-use crate::{AdamW, Ema, StatefulOptimizer};
-use roles::{Role, Roles};
+use crate::{AdamW, Ema, ParameterGroup, StatefulOptimizer};
+use roles::Roles;
+pub use run::RunEnd;
 pub use step_report::StepReport;
 
 /// A training run: parameters, an optimiser, a generator, the count of steps, and, if asked for,
 /// clipping, a learning-rate schedule and an average.
 ///
-/// [`Trainer::update`] makes one step from a loss, for loops of one's own; [`Trainer::run`] is the loop.
+/// [`Trainer::run`] is the loop, of which observers are told; [`Trainer::update`] makes one step from a loss, for loops of one's own.
+/// A step has two parts, [`Trainer::gradients`] and [`Trainer::apply`], between which gradients can be accumulated, averaged over
+/// machines, and looked at.
+///
 /// [`Trainer::save`] and [`Trainer::resume`] store and restore all of its state: a run that stops and
 /// resumes has the same bits as one that never stopped, as long as its losses depend on nothing but the
 /// step and the generator.
 ///
 /// Every parameter of the store is accounted for. The first step, and the first after the store has grown, is an error
-/// unless the optimiser holds each parameter and the loss gives each a gradient. [`Trainer::freeze`] and
-/// [`Trainer::may_be_unused`] say which parameters need not. Later steps list those without a gradient in their
+/// unless the optimiser holds each parameter and the loss gives each a gradient. A [`Trainer::group`] that is frozen or may be
+/// unused says which parameters need not. Later steps list those without a gradient in their
 /// [`StepReport`].
 ///
 /// ```
@@ -65,6 +67,20 @@ pub struct Trainer<O = AdamW> {
     roles: Roles,
     settings: BTreeMap<String, String>,
     told_end: bool,
+    report: StepReport,
+    until: Option<usize>,
+}
+
+impl<O> Trainer<O> {
+    /// The report of the last step that this trainer made; before the first, one whose numbers are NaN.
+    pub fn report(&self) -> &StepReport {
+        &self.report
+    }
+
+    /// The number of steps at which the current or last [`run`](Trainer::run) ends, if there was one.
+    pub fn until(&self) -> Option<usize> {
+        self.until
+    }
 }
 
 impl<O: StatefulOptimizer> Trainer<O> {
@@ -81,6 +97,8 @@ impl<O: StatefulOptimizer> Trainer<O> {
             roles: Roles::default(),
             settings: BTreeMap::new(),
             told_end: false,
+            report: StepReport::none(0),
+            until: None,
         }
     }
 
@@ -110,42 +128,29 @@ impl<O: StatefulOptimizer> Trainer<O> {
         Ok(Trainer { ema, ..self })
     }
 
-    /// Leaves the parameters with this name as they are, whatever gradient they have. In the name, `*` stands for any
-    /// characters. May be called several times.
+    /// Trains the parameters of a group in another way: with a learning rate or a weight decay of their own, frozen, or not always
+    /// in use. May be called several times.
     ///
-    /// ```
-    /// # use advect_core::{Generator, Key};
-    /// # use advect_nn::{Linear, ParameterStore};
-    /// # use advect_train::{AdamW, AdamWConfig, Trainer};
-    /// # use candle_core::{DType, Device, Tensor};
-    /// # fn main() -> advect_core::Result<()> {
-    /// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
-    /// let encoder = Linear::new(2, 2, &store.builder().pp("encoder"))?;
-    /// let head = Linear::new(2, 1, &store.builder().pp("head"))?;
-    /// let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
-    /// let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(0)).freeze("encoder.*")?;
-    /// let before = encoder.bias().to_vec1::<f64>()?;
-    /// let x = Tensor::ones((1, 2), DType::F64, &Device::Cpu)?;
-    /// trainer.update(&head.forward(&encoder.forward(&x)?)?.sum_all()?)?;
-    /// assert_eq!(encoder.bias().to_vec1::<f64>()?, before);
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// What a group does to steps becomes a [setting](Trainer::setting) of the run under the name `group`, a space and the pattern,
+    /// so that a checkpoint of a run with other groups is refused unless that setting is changed.
     ///
     /// # Errors
-    /// [`Error::Range`] if no parameter of the store has such a name.
-    pub fn freeze(mut self, name: &str) -> Result<Self> {
-        (self.roles).declare("freeze", name, Role::Frozen, &self.store)?;
-        Ok(self)
-    }
-
-    /// Accepts that losses leave out the parameters with this name from the first step on, as a branch that is not always
-    /// taken does. In the name, `*` stands for any characters. May be called several times.
-    ///
-    /// # Errors
-    /// [`Error::Range`] if no parameter of the store has such a name.
-    pub fn may_be_unused(mut self, name: &str) -> Result<Self> {
-        (self.roles).declare("may_be_unused", name, Role::MayBeUnused, &self.store)?;
+    /// [`Error::Range`] if no parameter of the store is in the group, or a setting is out of range; as
+    /// [`StatefulOptimizer::group`].
+    pub fn group(mut self, group: ParameterGroup) -> Result<Self> {
+        let parameters = self.store.parameters();
+        group.check(parameters.iter().map(|(name, _)| name))?;
+        if group.has_settings() {
+            self.optimizer.group(&group)?;
+        }
+        let steps = group.to_string();
+        if !steps.is_empty() {
+            let setting = self.settings.entry(format!("group {}", group.pattern));
+            setting
+                .and_modify(|before| *before += &format!(", {steps}"))
+                .or_insert(steps);
+        }
+        self.roles.declare(group);
         Ok(self)
     }
 
@@ -175,159 +180,6 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// The generator: what [`Trainer::run`] hands to losses.
     pub fn rng(&mut self) -> &mut Generator {
         &mut self.rng
-    }
-
-    /// Makes one step down the gradient of a scalar loss.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] unless the loss is a scalar; [`Error::Stopped`] if
-    /// - the loss, its gradient, the learning rate or the average's decay is NaN or out of range,
-    /// - the step would leave NaN or an infinity in a parameter or in the optimiser's state,
-    /// - no parameter has a gradient, or, on the first step, some parameter is not accounted for (see [`Trainer`]), or
-    ///   not finite.
-    ///
-    /// After an error the parameters, the optimiser, the average and the count of steps are those of before the step.
-    pub fn update(&mut self, loss: &Tensor) -> Result<StepReport> {
-        if loss.rank() != 0 {
-            return Err(Error::shape("loss", loss.dims(), "a scalar"));
-        }
-        let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-        if !value.is_finite() {
-            return Err(self.stopped(format!("the loss is {value}")));
-        }
-        let mut grads = loss.backward()?;
-        let old_rate = self.optimizer.learning_rate();
-        let rate = (self.rate.as_ref()).map_or(old_rate, |rate| rate.at(self.step));
-        if !(rate >= 0.0 && rate.is_finite()) {
-            return Err(self.stopped(format!("the learning rate is {rate}")));
-        }
-        let (trained, without_gradient) = self.account(&mut grads)?;
-        let norm = gradient_norm(&grads, &trained)?;
-        if !norm.is_finite() {
-            return Err(self.stopped(self.spoiled(&grads, norm)?));
-        }
-        let mut bound = norm;
-        if let Some(max_norm) = self.max_norm.filter(|&max_norm| norm > max_norm) {
-            scale_gradients(&mut grads, &trained, max_norm / norm)?;
-            // With room for the rounding of each product.
-            bound = 1.01 * max_norm;
-        }
-        let average = match &self.ema {
-            Some(ema) => {
-                let decay = ema.ready(self.step);
-                Some((
-                    ema,
-                    decay.map_err(|e| self.stopped(format!("average: {e}")))?,
-                ))
-            }
-            None => None,
-        };
-
-        self.optimizer.set_learning_rate(rate);
-        if let Err(error) = self.optimizer.try_step(&grads, bound) {
-            self.optimizer.set_learning_rate(old_rate);
-            return Err(match error {
-                Error::Stopped { reason, .. } => self.stopped(reason),
-                other => other,
-            });
-        }
-        if let Some((ema, decay)) = average {
-            ema.advance(decay)?;
-        }
-        let ended = self.rate.as_ref().and_then(|rate| rate.end());
-        let schedule_ended = !self.told_end && ended.is_some_and(|end| self.step >= end);
-        self.told_end |= schedule_ended;
-        self.step += 1;
-        Ok(StepReport {
-            step: self.step,
-            loss: value,
-            gradient_norm: norm,
-            learning_rate: rate,
-            without_gradient,
-            schedule_ended,
-        })
-    }
-
-    /// Makes steps until `until` are made in all, each on the loss of `loss(step, rng)`, and tells
-    /// `observer` of each, which may stop the run.
-    ///
-    /// # Errors
-    /// Those of `loss`, and as [`Trainer::update`].
-    pub fn run(
-        &mut self,
-        until: usize,
-        mut loss: impl FnMut(usize, &mut Generator) -> Result<Tensor>,
-        observer: &mut dyn Observer<StepReport>,
-    ) -> Result<()> {
-        while self.step < until {
-            let loss = loss(self.step, &mut self.rng)?;
-            if observer.observe(&self.update(&loss)?)?.is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the gradients of frozen parameters away. Returns the variables that a step is to move, and the names of the
-    /// parameters that have no gradient.
-    fn account(&mut self, grads: &mut GradStore) -> Result<(Vec<Var>, Vec<String>)> {
-        let vars = self.store.vars();
-        if !vars.iter().any(|var| grads.get(var).is_some()) {
-            return Err(self.stopped("the loss depends on no parameter"));
-        }
-        if !self.roles.are_known(vars.len()) {
-            let (parameters, optimized) = (self.store.parameters(), self.optimizer.parameters());
-            let account = self.roles.account(&parameters, &optimized, grads);
-            let roles = account.map_err(|reason| self.stopped(reason))?;
-            self.check_finite()?;
-            self.roles.set_known(roles);
-        }
-        let mut trained = Vec::with_capacity(vars.len());
-        let mut lacking = Vec::new();
-        for (i, (var, role)) in vars.into_iter().zip(self.roles.known()).enumerate() {
-            match (role, grads.get(&var).is_some()) {
-                (Role::Frozen, _) => {
-                    grads.remove(&var);
-                }
-                (_, true) => trained.push(var),
-                (_, false) => lacking.push(i),
-            }
-        }
-        if trained.is_empty() {
-            return Err(self.stopped("the loss depends on frozen parameters only"));
-        }
-        let without_gradient = match lacking.is_empty() {
-            true => Vec::new(),
-            false => {
-                let parameters = self.store.parameters();
-                lacking.iter().map(|&i| parameters[i].0.clone()).collect()
-            }
-        };
-        Ok((trained, without_gradient))
-    }
-
-    /// Refuses parameters, optimisers and averages that begin with NaN or an infinity.
-    fn check_finite(&self) -> Result<()> {
-        for (part, stateful) in self.parts() {
-            for (name, var) in stateful.variables() {
-                check::finite("x", &var).map_err(|e| named(e, format!("{part}/{name}")))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Why the norm of the gradients is not finite.
-    fn spoiled(&self, grads: &GradStore, norm: f64) -> Result<String> {
-        for (name, var) in self.store.parameters() {
-            if let Some(gradient) = grads.get(&var)
-                && !check::is_finite(gradient)?
-            {
-                return Ok(format!(
-                    "the gradient's norm is {norm}: that by \"{name}\" is not finite"
-                ));
-            }
-        }
-        Ok(format!("the gradient's norm is {norm}"))
     }
 
     fn stopped(&self, reason: impl Display) -> Error {

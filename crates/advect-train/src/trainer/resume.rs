@@ -5,7 +5,7 @@ use std::path::Path;
 use advect_core::{Error, Result};
 use advect_nn::State;
 
-use super::Trainer;
+use super::{StepReport, Trainer};
 use crate::checkpoint::AVERAGE;
 use crate::{Checkpoint, StatefulOptimizer};
 
@@ -108,6 +108,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
             stateful.restore(state)?;
         }
         self.step = checkpoint.step;
+        self.report = StepReport::none(self.step);
         self.rng = checkpoint.generator.clone();
         Ok(())
     }

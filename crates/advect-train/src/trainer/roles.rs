@@ -2,78 +2,46 @@
 
 use std::collections::HashSet;
 
-use advect_core::{Error, Result};
-use advect_nn::ParameterStore;
 use candle_core::Var;
-use candle_core::backprop::GradStore;
 
-use crate::name_pattern::matches;
+use crate::{Gradients, ParameterGroup};
 
-/// What a step may do with a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    /// It has a gradient from the first step on.
-    Trained,
-    /// It may have none.
-    MayBeUnused,
-    /// It stays as it is.
-    Frozen,
-}
-
-/// The roles of a store's parameters, by patterns of names.
+/// What the groups of a run say of parameters.
 #[derive(Debug, Default)]
 pub(super) struct Roles {
-    patterns: Vec<(String, Role)>,
-    /// In the store's order, for those that have been accounted for.
-    known: Vec<Role>,
+    groups: Vec<ParameterGroup>,
+    /// How many parameters have been accounted for.
+    known: usize,
 }
 
 impl Roles {
-    /// Gives a role to the parameters whose names have a pattern.
-    pub(super) fn declare(
-        &mut self,
-        argument: &'static str,
-        pattern: &str,
-        role: Role,
-        store: &ParameterStore,
-    ) -> Result<()> {
-        let names = store.parameters();
-        if !names.iter().any(|(name, _)| matches(pattern, name)) {
-            let names = list(names.iter().map(|(name, _)| name));
-            let accepted =
-                format!("a name, or one with * for any characters, of the store ({names})");
-            return Err(Error::range(argument, format!("\"{pattern}\""), accepted));
-        }
-        self.patterns.push((pattern.to_string(), role));
-        self.known.clear();
-        Ok(())
+    pub(super) fn declare(&mut self, group: ParameterGroup) {
+        self.groups.push(group);
+        self.known = 0;
     }
 
     /// Whether all parameters are accounted for.
     pub(super) fn are_known(&self, count: usize) -> bool {
-        self.known.len() == count
+        self.known == count
     }
 
-    pub(super) fn set_known(&mut self, roles: Vec<Role>) {
-        self.known = roles;
+    pub(super) fn set_known(&mut self, count: usize) {
+        self.known = count;
     }
 
-    pub(super) fn known(&self) -> &[Role] {
-        &self.known
+    /// Whether a parameter stays as it is.
+    pub(super) fn freezes(&self, name: &str) -> bool {
+        let mut groups = self.groups.iter();
+        groups.any(|group| group.frozen && group.contains(name))
     }
 
-    /// The role of a name: frozen goes before all.
-    fn of(&self, name: &str) -> Role {
-        let roles = (self.patterns.iter())
-            .filter(|(pattern, _)| matches(pattern, name))
-            .map(|&(_, role)| role);
-        roles.fold(Role::Trained, |role, next| match role {
-            Role::Frozen => Role::Frozen,
-            _ => next,
-        })
+    /// Whether losses may leave a parameter out.
+    fn may_be_unused(&self, name: &str) -> bool {
+        let mut groups = self.groups.iter();
+        groups.any(|group| group.may_be_unused && group.contains(name))
     }
 
-    /// The roles of all parameters, if each that is to be trained has an optimiser and a gradient.
+    /// Checks that each parameter that is to be trained has an optimiser and a gradient.
     ///
     /// # Errors
     /// What is wrong, naming the parameters.
@@ -81,25 +49,22 @@ impl Roles {
         &self,
         parameters: &[(String, Var)],
         optimized: &[(String, Var)],
-        grads: &GradStore,
-    ) -> Result<Vec<Role>, String> {
-        let roles: Vec<Role> = parameters.iter().map(|(name, _)| self.of(name)).collect();
+        gradients: &Gradients,
+    ) -> Result<(), String> {
         let ids = |vars: &[(String, Var)]| -> HashSet<_> {
             vars.iter().map(|(_, var)| var.id()).collect()
         };
         let (stored, held) = (ids(parameters), ids(optimized));
-        let names = |lacks: &dyn Fn(&Var, Role) -> bool| -> Vec<&String> {
-            let all = parameters.iter().zip(&roles);
-            let lacking = all.filter(|((_, var), role)| lacks(var, **role));
-            lacking.map(|((name, _), _)| name).collect()
-        };
         let count = parameters.len();
 
-        let alone = names(&|var, role| role != Role::Frozen && !held.contains(&var.id()));
+        let alone = parameters
+            .iter()
+            .filter(|(name, var)| !self.freezes(name) && !held.contains(&var.id()));
+        let alone: Vec<&String> = alone.map(|(name, _)| name).collect();
         if !alone.is_empty() {
             return Err(format!(
                 "{} of {count} parameters are not held by the optimiser ({}): make it when all networks have been \
-                 built, or declare them by Trainer::freeze",
+                 built, or declare them by a Trainer::group that is frozen",
                 alone.len(),
                 list(alone)
             ));
@@ -115,17 +80,21 @@ impl Roles {
                 list(strangers)
             ));
         }
-        let lacking = names(&|var, role| role == Role::Trained && grads.get(var).is_none());
+        let with: HashSet<&str> = gradients.iter().map(|(name, _)| name).collect();
+        let lacking = parameters.iter().map(|(name, _)| name).filter(|name| {
+            !with.contains(name.as_str()) && !self.freezes(name) && !self.may_be_unused(name)
+        });
+        let lacking: Vec<&String> = lacking.collect();
         if !lacking.is_empty() {
             return Err(format!(
                 "the loss gives no gradient to {} of {count} parameters ({}): it does not use them, or an operation \
-                 without a backward pass lies between; declare them by Trainer::freeze if they are not to be trained, \
-                 by Trainer::may_be_unused if some losses leave them out",
+                 without a backward pass lies between; declare them by a Trainer::group that is frozen if they are not \
+                 to be trained, that may be unused if some losses leave them out",
                 lacking.len(),
                 list(lacking)
             ));
         }
-        Ok(roles)
+        Ok(())
     }
 }
 

@@ -1,7 +1,4 @@
-//! AdamW (Loshchilov and Hutter 2019, algorithm 2), as in PyTorch.
-
-mod config;
-mod parameter;
+//! An optimiser of all parameters by a rule for each.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,47 +9,50 @@ use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use candle_nn::Optimizer;
 
-use crate::StatefulOptimizer;
-pub use config::AdamWConfig;
-use parameter::{Parameter, Update};
+use super::UpdateRule;
+use super::parameter::{Parameter, Update};
+use crate::{ParameterGroup, StatefulOptimizer};
 
-/// AdamW: at a parameter's k-th step with a gradient g,
-/// `θ ← (1 − ηλ) θ`, `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`,
-/// `θ ← θ − η (m / (1 − β₁ᵏ)) / (√(v / (1 − β₂ᵏ)) + ε)`.
+/// An optimiser that updates each parameter by the same [`UpdateRule`], such as [`AdamW`](super::AdamW).
 ///
-/// Parameters without a gradient stay as they are, and do not count the step. A step that would leave NaN or an infinity
-/// in a parameter or a moment is an error, after which all of them are those of before.
+/// Parameters without a gradient stay as they are, and do not count the step. A step that would leave NaN or an infinity in a
+/// parameter or in the optimiser's memory is an error, after which all of them are those of before.
 ///
-/// It is a candle_nn [`Optimizer`] too; its state, the moments and counts of steps, is that of a [`Stateful`].
+/// It is a candle_nn [`Optimizer`] too; its state, the memory and the counts of steps, is that of a [`Stateful`].
 ///
 /// ```
-/// use advect_train::{AdamW, AdamWConfig};
-/// use candle_core::{Device, Var};
+/// use advect_core::Key;
+/// use advect_nn::{Linear, ParameterStore, Stateful};
+/// use advect_train::{Lion, LionConfig};
+/// use candle_core::{DType, Device, Tensor};
 /// use candle_nn::Optimizer;
-/// # fn main() -> candle_core::Result<()> {
-/// let x = Var::new(1f64, &Device::Cpu)?;
-/// let config = AdamWConfig { learning_rate: 0.1, weight_decay: 0.0, ..AdamWConfig::default() };
-/// let mut optimizer = AdamW::new(vec![x.clone()], config)?;
-/// optimizer.backward_step(&x.sqr()?)?;
-/// assert!((x.to_scalar::<f64>()? - 0.9).abs() < 1e-8); // the first step is η in size
+/// # fn main() -> advect_core::Result<()> {
+/// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+/// let net = Linear::new(1, 1, &store.builder())?;
+/// let mut optimizer = Lion::from_store(&store, LionConfig { learning_rate: 0.1, ..LionConfig::default() })?;
+/// let before = net.bias().to_vec1::<f64>()?[0];
+/// optimizer.backward_step(&net.forward(&Tensor::ones((1, 1), DType::F64, &Device::Cpu)?)?.sum_all()?)?;
+/// assert!((net.bias().to_vec1::<f64>()?[0] - (before - 0.1)).abs() < 1e-15);
+/// let names: Vec<String> = optimizer.state().into_keys().collect();
+/// assert_eq!(names, ["momentum.bias", "momentum.weight", "steps.bias", "steps.weight"]);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct AdamW {
+pub struct PerParameter<R> {
     parameters: Vec<Parameter>,
-    config: AdamWConfig,
-    /// A bound of all first moments, unless the moments have been lent since.
+    rule: R,
+    /// A bound of all gradients so far, unless the memory has been lent since.
     largest: f64,
     lent: AtomicBool,
 }
 
-impl AdamW {
+impl<R: UpdateRule> PerParameter<R> {
     /// An optimiser of all parameters of a store, as they are now: build the network first.
     ///
     /// # Errors
     /// [`Error::Range`] for settings outside their range, or a store without parameters.
-    pub fn from_store(store: &ParameterStore, config: AdamWConfig) -> Result<Self> {
+    pub fn from_store(store: &ParameterStore, config: R) -> Result<Self> {
         let parameters = store.parameters();
         if parameters.is_empty() {
             let accepted = "a store in which a network has been built";
@@ -70,7 +70,7 @@ impl AdamW {
     /// # Errors
     /// [`Error::Range`] for settings outside their range, [`Error::DType`] for variables that are not f32 or f64, or
     /// names that are not all different.
-    pub fn from_named(variables: Vec<(String, Var)>, config: AdamWConfig) -> Result<Self> {
+    pub fn from_named(variables: Vec<(String, Var)>, config: R) -> Result<Self> {
         config.check()?;
         let mut names: Vec<&String> = variables.iter().map(|(name, _)| name).collect();
         names.sort();
@@ -80,25 +80,26 @@ impl AdamW {
         let parameters: Result<Vec<Parameter>> = (variables.into_iter())
             .map(|(name, value)| Parameter::new(name, value, &config))
             .collect();
-        Ok(AdamW {
+        Ok(PerParameter {
             parameters: parameters?,
-            config,
+            rule: config,
             largest: 0.0,
             lent: AtomicBool::new(false),
         })
     }
 
     /// The settings.
-    pub fn config(&self) -> &AdamWConfig {
-        &self.config
+    pub fn config(&self) -> &R {
+        &self.rule
     }
 
     /// The steps to be made, none of which has been.
-    fn updates<'a>(&'a self, grads: &'a GradStore) -> Result<Vec<Update<'a>>> {
-        self.config.check()?;
-        let updates: Result<Vec<Update<'_>>> = (self.parameters.iter())
+    fn updates<'a>(&'a self, grads: &'a GradStore) -> Result<Vec<Update<'a, R>>> {
+        self.rule.check()?;
+        let moved = self.parameters.iter().filter(|parameter| !parameter.frozen);
+        let updates: Result<Vec<Update<'_, R>>> = moved
             .filter_map(|parameter| Some((parameter, grads.get(&parameter.value)?)))
-            .map(|(parameter, gradient)| Update::new(parameter, gradient, &self.config))
+            .map(|(parameter, gradient)| Update::new(parameter, gradient, &self.rule))
             .collect();
         let updates = updates?;
         if updates.is_empty() {
@@ -113,7 +114,7 @@ impl AdamW {
     }
 }
 
-impl StatefulOptimizer for AdamW {
+impl<R: UpdateRule> StatefulOptimizer for PerParameter<R> {
     fn parameters(&self) -> Vec<(String, Var)> {
         let parameters = self.parameters.iter();
         parameters
@@ -121,21 +122,35 @@ impl StatefulOptimizer for AdamW {
             .collect()
     }
 
+    fn group(&mut self, group: &ParameterGroup) -> Result<()> {
+        group.check(self.parameters.iter().map(|parameter| &parameter.name))?;
+        if let Some(decay) = group.weight_decay {
+            self.rule.clone().set_weight_decay(decay)?;
+        }
+        for parameter in &mut self.parameters {
+            if group.contains(&parameter.name) {
+                parameter.join(group);
+            }
+        }
+        Ok(())
+    }
+
     fn try_step(&mut self, grads: &GradStore, norm: f64) -> Result<()> {
-        let largest = match self.lent.load(Ordering::Relaxed) {
+        let mut largest = match self.lent.load(Ordering::Relaxed) {
             true => {
-                let first = self.parameters.iter().map(|p| p.first.as_tensor());
-                update::norm(&first.collect::<Vec<_>>())?
+                let first = self.parameters.iter().filter_map(|p| p.memory.first());
+                update::norm(&first.map(Var::as_tensor).collect::<Vec<_>>())?
             }
             false => self.largest,
         };
-        // A mean of gradients is not beyond the largest.
-        let largest = largest.max(norm);
         let updates = self.updates(grads)?;
+        let mut gradient = norm;
         for update in &updates {
-            if !update.is_harmless(norm, largest) {
-                update.rehearse()?;
-            }
+            gradient = gradient.max(update.gradient_bound(norm)?);
+        }
+        largest = largest.max(gradient);
+        for update in &updates {
+            update.rehearse(gradient, largest)?;
         }
         for update in &updates {
             update.apply()?;
@@ -146,63 +161,43 @@ impl StatefulOptimizer for AdamW {
     }
 }
 
-impl Optimizer for AdamW {
-    type Config = AdamWConfig;
+impl<R: UpdateRule> Optimizer for PerParameter<R> {
+    type Config = R;
 
-    fn new(vars: Vec<Var>, config: AdamWConfig) -> candle_core::Result<Self> {
+    fn new(vars: Vec<Var>, config: R) -> candle_core::Result<Self> {
         let float = vars.into_iter().filter(|var| var.dtype().is_float());
         let named = float.enumerate().map(|(i, var)| (i.to_string(), var));
         Ok(Self::from_named(named.collect(), config)?)
     }
 
     fn step(&mut self, grads: &GradStore) -> candle_core::Result<()> {
-        let values = self.parameters.iter().map(|p| &p.value);
-        let gradients: Vec<&Tensor> = values.filter_map(|value| grads.get(value)).collect();
+        let moved = self.parameters.iter().filter(|p| !p.frozen);
+        let gradients: Vec<&Tensor> = moved.filter_map(|p| grads.get(&p.value)).collect();
         let norm = update::norm(&gradients)?;
         Ok(self.try_step(grads, norm)?)
     }
 
     fn learning_rate(&self) -> f64 {
-        self.config.learning_rate
+        self.rule.learning_rate()
     }
 
     fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.config.learning_rate = learning_rate;
+        self.rule.set_learning_rate(learning_rate);
     }
 }
 
-impl Stateful for AdamW {
+impl<R: UpdateRule> Stateful for PerParameter<R> {
     fn variables(&self) -> Vec<(String, Var)> {
         // Whoever has them may change them.
         self.lent.store(true, Ordering::Relaxed);
-        let mut variables = Vec::with_capacity(3 * self.parameters.len());
+        let mut variables = Vec::new();
         for parameter in &self.parameters {
             let name = &parameter.name;
-            variables.push((format!("first.{name}"), parameter.first.clone()));
-            variables.push((format!("second.{name}"), parameter.second.clone()));
+            for (slot, var) in parameter.slots.iter().zip(&parameter.memory) {
+                variables.push((format!("{slot}.{name}"), var.clone()));
+            }
             variables.push((format!("steps.{name}"), parameter.steps.clone()));
         }
         variables
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bad_settings_are_refused() {
-        let fails = |change: fn(&mut AdamWConfig), name: &str| {
-            let mut config = AdamWConfig::default();
-            change(&mut config);
-            let message = AdamW::from_named(vec![], config).unwrap_err().to_string();
-            assert!(message.starts_with(&format!("{name}: ")), "{message}");
-        };
-        fails(|c| c.learning_rate = -1.0, "learning_rate");
-        fails(|c| c.learning_rate = f64::NAN, "learning_rate");
-        fails(|c| c.beta1 = 1.0, "beta1");
-        fails(|c| c.beta2 = -0.1, "beta2");
-        fails(|c| c.epsilon = 0.0, "epsilon");
-        fails(|c| c.weight_decay = -0.1, "weight_decay");
     }
 }

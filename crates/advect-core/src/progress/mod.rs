@@ -1,0 +1,55 @@
+//! What is shown of a run while it goes on.
+
+#[cfg(feature = "progress")]
+mod bar;
+
+#[cfg(feature = "progress")]
+pub use bar::Progress;
+
+/// An event of a run whose progress can be shown, by [`Progress`] or an observer of your own.
+///
+/// ```
+/// use advect_core::{Advance, observer_fn, Observer};
+/// struct Epoch(usize);
+/// impl Advance for Epoch {
+///     fn position(&self) -> usize {
+///         self.0
+///     }
+///     fn length(&self) -> Option<usize> {
+///         Some(10)
+///     }
+///     fn message(&self) -> String {
+///         format!("epoch {}", self.0)
+///     }
+/// }
+/// let mut shown = Vec::new();
+/// let mut observer = observer_fn(|event: &Epoch| shown.push(event.message()));
+/// observer.observe(&Epoch(3)).unwrap();
+/// assert_eq!(shown, ["epoch 3"]);
+/// assert!(Epoch(10).is_milestone() && !Epoch(3).is_milestone());
+/// ```
+pub trait Advance {
+    /// The number of steps made.
+    fn position(&self) -> usize;
+
+    /// The number of steps at the end of the run, where it is known.
+    fn length(&self) -> Option<usize>;
+
+    /// What is shown beside the count.
+    fn message(&self) -> String;
+
+    /// A number that jumps from step to step, with its name: it is shown smoothed, before the message.
+    fn noisy(&self) -> Option<(&'static str, f64)> {
+        None
+    }
+
+    /// Remarks on this step, each with a name; of remarks with the same name, the first is shown.
+    fn notes(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Whether the event has a line of its own in a log that has a line now and then. By default, the last step has.
+    fn is_milestone(&self) -> bool {
+        self.length() == Some(self.position())
+    }
+}

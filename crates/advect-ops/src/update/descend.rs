@@ -1,0 +1,43 @@
+//! A step along a direction.
+
+use advect_core::Result;
+use candle_core::{Tensor, Var};
+
+use super::elementwise::{Elementwise, step};
+use crate::cpu::{Float, THREADS};
+
+/// `θ ← decay · θ − rate · d`, in place.
+///
+/// ```
+/// use advect_ops::update::descend;
+/// use candle_core::{Device, Tensor, Var};
+/// # fn main() -> advect_core::Result<()> {
+/// let theta = Var::new(&[2f64], &Device::Cpu)?;
+/// descend(&theta, &Tensor::new(&[4f64], &Device::Cpu)?, 0.5, 0.125)?;
+/// assert_eq!(theta.to_vec1::<f64>()?, [0.5]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::DType`](advect_core::Error::DType) unless the value is f32 or f64, an error naming `gradient` if it is not like
+/// the value; then nothing has changed.
+pub fn descend(value: &Var, direction: &Tensor, decay: f64, rate: f64) -> Result<()> {
+    step(["value"], [value], direction, &Descent { decay, rate })
+}
+
+struct Descent {
+    decay: f64,
+    rate: f64,
+}
+
+impl Elementwise<1> for Descent {
+    fn run<T: Float>(&self, variables: [&mut [T]; 1], direction: &[T]) {
+        T::descend(THREADS, variables, direction, self.decay, self.rate);
+    }
+
+    fn compose(&self, [value]: [&Var; 1], direction: &Tensor) -> Result<()> {
+        let decayed = (value.as_detached_tensor() * self.decay)?;
+        Ok(value.set(&(decayed - (direction * self.rate)?)?)?)
+    }
+}

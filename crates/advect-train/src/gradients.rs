@@ -1,0 +1,280 @@
+//! Gradients by name: what lies between a loss and a step. Clipping is that of Pascanu et al. 2013, algorithm 1.
+
+use advect_core::{Error, Result, check};
+use advect_ops::update;
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Tensor, Var};
+
+/// The gradients of a loss by named parameters, in the order of their store, with the value of the loss.
+///
+/// [`Trainer::gradients`](crate::Trainer::gradients) computes them and [`Trainer::apply`](crate::Trainer::apply) makes a step of
+/// them. What lies in between is free: [`add`](Gradients::add) and [`mean`](Gradients::mean) accumulate over micro-batches,
+/// [`map`](Gradients::map) sends each to other machines and takes in what comes back, [`iter`](Gradients::iter) shows them. The
+/// tensors are in no graph.
+///
+/// ```
+/// use advect_core::Key;
+/// use advect_nn::{Linear, ParameterStore};
+/// use advect_train::Gradients;
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+/// let net = Linear::new(2, 1, &store.builder())?;
+/// let of = |x: [[f64; 2]; 1]| -> advect_core::Result<Gradients> {
+///     let loss = net.forward(&Tensor::new(&x, &Device::Cpu)?)?.sum_all()?;
+///     Gradients::of(&loss, &store.parameters())
+/// };
+/// let mean = Gradients::mean([of([[1.0, 2.0]]), of([[3.0, 6.0]])])?;
+/// assert_eq!(mean.get("weight").unwrap().to_vec2::<f64>()?, [[2.0, 4.0]]);
+/// assert_eq!(mean.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["weight", "bias"]);
+/// assert_eq!(mean.norm()?, (4f64 + 16.0 + 1.0).sqrt());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Gradients {
+    loss: f64,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    name: String,
+    parameter: Var,
+    gradient: Option<Tensor>,
+}
+
+impl Gradients {
+    /// Computes the gradients of a scalar loss by named parameters, by a backward pass.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the loss is a scalar, [`Error::Stopped`] if it is NaN or infinite.
+    pub fn of(loss: &Tensor, parameters: &[(String, Var)]) -> Result<Self> {
+        if loss.rank() != 0 {
+            return Err(Error::shape("loss", loss.dims(), "a scalar"));
+        }
+        let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+        if !value.is_finite() {
+            return Err(Error::stopped("the loss", format!("the loss is {value}")));
+        }
+        let mut grads = loss.backward()?;
+        let entries = parameters.iter().map(|(name, parameter)| Entry {
+            name: name.clone(),
+            parameter: parameter.clone(),
+            gradient: grads.remove(parameter).map(|gradient| gradient.detach()),
+        });
+        Ok(Gradients {
+            loss: value,
+            entries: entries.collect(),
+        })
+    }
+
+    /// Averages gradients by the same parameters, and their losses: those of micro-batches of equal sizes are then those of the
+    /// whole batch. Only the sum and one part are held at a time.
+    ///
+    /// # Errors
+    /// Those of the parts, and as [`Gradients::add`]; [`Error::Empty`] without parts.
+    pub fn mean(parts: impl IntoIterator<Item = Result<Gradients>>) -> Result<Self> {
+        let mut parts = parts.into_iter();
+        let Some(first) = parts.next() else {
+            let argument = "parts".into();
+            return Err(Error::Empty { argument });
+        };
+        let (mut sum, mut count) = (first?, 1.0);
+        for part in parts {
+            sum.add(&part?)?;
+            count += 1.0;
+        }
+        sum.scale(1.0 / count)?;
+        Ok(sum)
+    }
+
+    /// The value of the loss; of several, their sum or mean, as that of the gradients.
+    pub fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    /// The gradients with their parameters' names; parameters without a gradient are left out.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        let entries = self.entries.iter();
+        entries.filter_map(|entry| Some((entry.name.as_str(), entry.gradient.as_ref()?)))
+    }
+
+    /// The names of the parameters that have no gradient.
+    pub fn missing(&self) -> impl Iterator<Item = &str> {
+        let missing = self.entries.iter().filter(|entry| entry.gradient.is_none());
+        missing.map(|entry| entry.name.as_str())
+    }
+
+    /// The gradient by the parameter of this name, if there is one.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        let entry = self.entries.iter().find(|entry| entry.name == name);
+        entry.and_then(|entry| entry.gradient.as_ref())
+    }
+
+    /// Replaces the gradient of each parameter by what `f` makes of it and of the parameter's name; `f` gets `None` for a parameter
+    /// without a gradient.
+    ///
+    /// # Errors
+    /// Those of `f`; an error naming the parameter for a gradient that is not like it. The gradients are then as before.
+    pub fn map(
+        &mut self,
+        mut f: impl FnMut(&str, Option<&Tensor>) -> Result<Option<Tensor>>,
+    ) -> Result<()> {
+        let mut changed = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let gradient = f(&entry.name, entry.gradient.as_ref())?;
+            if let Some(gradient) = &gradient {
+                check::alike("gradient", gradient, "the parameter", &entry.parameter)
+                    .map_err(|error| about(error, &entry.name))?;
+            }
+            changed.push(gradient.map(|gradient| gradient.detach()));
+        }
+        for (entry, gradient) in self.entries.iter_mut().zip(changed) {
+            entry.gradient = gradient;
+        }
+        Ok(())
+    }
+
+    /// Adds other gradients by the same parameters, and their loss.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for gradients by other parameters; these are then as before.
+    pub fn add(&mut self, other: &Gradients) -> Result<()> {
+        let same = |(ours, theirs): (&Entry, &Entry)| ours.parameter.id() == theirs.parameter.id();
+        let (count, others) = (self.entries.len(), other.entries.len());
+        if count != others || !self.entries.iter().zip(&other.entries).all(same) {
+            let given = format!("gradients by {others} parameters");
+            let accepted = format!("gradients by the same {count} parameters");
+            return Err(Error::range("other", given, accepted));
+        }
+        let mut theirs = other.entries.iter();
+        self.map(|_, ours| {
+            let theirs = theirs.next().and_then(|entry| entry.gradient.as_ref());
+            Ok(match (ours, theirs) {
+                (Some(ours), Some(theirs)) => Some((ours + theirs)?),
+                (ours, theirs) => ours.or(theirs).cloned(),
+            })
+        })?;
+        self.loss += other.loss;
+        Ok(())
+    }
+
+    /// Multiplies the gradients and the loss by a factor.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless the factor is finite.
+    pub fn scale(&mut self, factor: f64) -> Result<()> {
+        check::finite_number("factor", factor)?;
+        self.scale_tensors(factor)?;
+        self.loss *= factor;
+        Ok(())
+    }
+
+    /// The Euclidean norm of all gradients together, computed in f64.
+    ///
+    /// # Errors
+    /// Those of candle.
+    pub fn norm(&self) -> Result<f64> {
+        update::norm(&self.iter().map(|(_, x)| x).collect::<Vec<_>>())
+    }
+
+    /// Scales all gradients by `max_norm / norm` if their norm is above `max_norm`, and returns the norm before that. The loss
+    /// stays as it is. (PyTorch's `clip_grad_norm_` adds 1e-6 to the norm; this does not.)
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless `max_norm` is above 0; [`Error::Stopped`], naming a parameter, if the norm is NaN or infinite. The
+    /// gradients are then as before.
+    pub fn clip_norm(&mut self, max_norm: f64) -> Result<f64> {
+        check::positive("max_norm", max_norm)?;
+        let norm = self.finite_norm()?;
+        if norm > max_norm {
+            self.scale_tensors(max_norm / norm)?;
+        }
+        Ok(norm)
+    }
+
+    /// The gradients by variable, as optimisers of candle's take them.
+    pub fn to_store(&self) -> GradStore {
+        let mut store = GradStore::default();
+        for entry in &self.entries {
+            if let Some(gradient) = &entry.gradient {
+                store.insert(&entry.parameter, gradient.clone());
+            }
+        }
+        store
+    }
+
+    /// The norm, if it is finite; what is wrong otherwise.
+    pub(crate) fn finite_norm(&self) -> Result<f64> {
+        let norm = self.norm()?;
+        if norm.is_finite() {
+            return Ok(norm);
+        }
+        let mut reason = format!("the gradient's norm is {norm}");
+        for (name, gradient) in self.iter() {
+            if !check::is_finite(gradient)? {
+                reason += &format!(": that by \"{name}\" is not finite");
+                break;
+            }
+        }
+        Err(Error::stopped("the gradients", reason))
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// Leaves out the parameters that `left_out` says, by their names.
+    pub(crate) fn without(&mut self, mut left_out: impl FnMut(&str) -> bool) {
+        self.entries.retain(|entry| !left_out(&entry.name));
+    }
+
+    /// Refuses gradients by variables that are none of these.
+    pub(crate) fn check_within(&self, parameters: &[(String, Var)]) -> Result<()> {
+        // Both have the same order, so that the next is the one as a rule.
+        let mut at = 0;
+        for entry in &self.entries {
+            let is_it = |(_, var): &(String, Var)| var.id() == entry.parameter.id();
+            match (parameters.iter().skip(at).position(is_it))
+                .map(|ahead| at + ahead)
+                .or_else(|| parameters.iter().position(is_it))
+            {
+                Some(found) => at = found + 1,
+                None => {
+                    let given = format!("a gradient by \"{}\" of another store", entry.name);
+                    let accepted = "gradients by the parameters of the trainer's store";
+                    return Err(Error::range("gradients", given, accepted));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn scale_tensors(&mut self, factor: f64) -> Result<()> {
+        self.map(|_, gradient| gradient.map(|x| update::scale(x, factor)).transpose())
+    }
+}
+
+/// The same error about an argument of another name.
+fn about(error: Error, name: &str) -> Error {
+    let argument = format!("the gradient by \"{name}\"").into();
+    match error {
+        Error::Shape {
+            given, accepted, ..
+        } => Error::Shape {
+            argument,
+            given,
+            accepted,
+        },
+        Error::DType {
+            given, accepted, ..
+        } => Error::DType {
+            argument,
+            given,
+            accepted,
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,41 @@
+//! Optimisers.
+//!
+//! | optimiser | step | settings |
+//! | --- | --- | --- |
+//! | [`AdamW`] | a mean gradient over its root mean square; weights decay beside it | [`AdamWConfig`] |
+//! | [`Adam`] | the same, with the decay in the gradient | [`AdamConfig`] |
+//! | [`Sgd`] | down the gradient, with momentum if asked for | [`SgdConfig`] |
+//! | [`Lion`] | the sign of a mean gradient | [`LionConfig`] |
+//! | [`Muon`] | matrices by an orthogonalised mean gradient, the rest as AdamW | [`MuonConfig`] |
+//!
+//! Each is a [`PerParameter`] of its settings, which are an [`UpdateRule`]: a formula for one parameter at a time. All of them
+//! take [groups](crate::ParameterGroup) of parameters, store and restore their state, and refuse a step that would leave NaN or an
+//! infinity. A rule of your own gets the same.
+
+mod adam;
+mod adamw;
+mod lion;
+mod muon;
+mod parameter;
+mod per_parameter;
+mod sgd;
+mod update_rule;
+
+pub use adam::AdamConfig;
+pub use adamw::AdamWConfig;
+pub use lion::LionConfig;
+pub use muon::MuonConfig;
+pub use per_parameter::PerParameter;
+pub use sgd::{Momentum, SgdConfig};
+pub use update_rule::{Bounds, UpdateRule};
+
+/// The optimiser AdamW; see [`AdamWConfig`] for its formula.
+pub type AdamW = PerParameter<AdamWConfig>;
+/// The optimiser Adam; see [`AdamConfig`] for its formula.
+pub type Adam = PerParameter<AdamConfig>;
+/// Stochastic gradient descent; see [`SgdConfig`] for its formula.
+pub type Sgd = PerParameter<SgdConfig>;
+/// The optimiser Lion; see [`LionConfig`] for its formula.
+pub type Lion = PerParameter<LionConfig>;
+/// The optimiser Muon; see [`MuonConfig`] for its formula.
+pub type Muon = PerParameter<MuonConfig>;

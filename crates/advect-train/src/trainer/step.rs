@@ -1,0 +1,159 @@
+//! One step: gradients of a loss, and what is made of them.
+
+use advect_core::{Error, Result, check};
+use candle_core::Tensor;
+
+use super::{StepReport, Trainer};
+use crate::ema::named;
+use crate::{Gradients, StatefulOptimizer};
+
+impl<O: StatefulOptimizer> Trainer<O> {
+    /// Makes one step down the gradient of a scalar loss: [`Trainer::apply`] of [`Trainer::gradients`].
+    ///
+    /// # Errors
+    /// Those of both. After an error the parameters, the optimiser, the average and the count of steps are those of before the
+    /// step.
+    pub fn update(&mut self, loss: &Tensor) -> Result<StepReport> {
+        let gradients = self.gradients(loss)?;
+        self.apply(gradients)
+    }
+
+    /// Computes the gradients of a scalar loss by the parameters of the store that are not frozen; nothing changes.
+    ///
+    /// ```
+    /// use advect_core::{Generator, Key, Result};
+    /// use advect_nn::{Linear, ParameterStore};
+    /// use advect_train::{AdamW, AdamWConfig, Gradients, Trainer};
+    /// use candle_core::{DType, Device};
+    /// # fn main() -> Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    /// let net = Linear::new(1, 1, &store.builder())?;
+    /// let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
+    /// let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
+    /// // A batch of 4 × 32 in the memory of 32.
+    /// let parts = (0..4).map(|part| {
+    ///     let x = Generator::from_seed(part).normal((32, 1), DType::F64, &Device::Cpu)?;
+    ///     trainer.gradients(&(net.forward(&x)? - &x)?.sqr()?.mean_all()?)
+    /// });
+    /// let gradients = Gradients::mean(parts)?;
+    /// let loss = gradients.loss();
+    /// let report = trainer.apply(gradients)?;
+    /// assert_eq!((report.step, report.loss), (1, loss));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the loss is a scalar; [`Error::Stopped`] if it is NaN or infinite, or depends on no parameter that is
+    /// to be trained.
+    pub fn gradients(&self, loss: &Tensor) -> Result<Gradients> {
+        let mut gradients =
+            Gradients::of(loss, &self.store.parameters()).map_err(|error| self.at_step(error))?;
+        if gradients.is_empty() {
+            return Err(self.stopped("the loss depends on no parameter"));
+        }
+        gradients.without(|name| self.roles.freezes(name));
+        if gradients.is_empty() {
+            return Err(self.stopped("the loss depends on frozen parameters only"));
+        }
+        Ok(gradients)
+    }
+
+    /// Makes one step down gradients, which may have been summed, averaged over machines or changed in another way: clips them,
+    /// moves the parameters, and then their average.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for gradients by parameters of another store; [`Error::Stopped`] if
+    /// - a gradient, the learning rate or the average's decay is NaN or out of range,
+    /// - the step would leave NaN or an infinity in a parameter or in the optimiser's state,
+    /// - no parameter has a gradient, or, on the first step, some parameter is not accounted for (see [`Trainer`]), or
+    ///   not finite.
+    ///
+    /// After an error the parameters, the optimiser, the average and the count of steps are those of before the step.
+    pub fn apply(&mut self, mut gradients: Gradients) -> Result<StepReport> {
+        let old_rate = self.optimizer.learning_rate();
+        let rate = (self.rate.as_ref()).map_or(old_rate, |rate| rate.at(self.step));
+        if !(rate >= 0.0 && rate.is_finite()) {
+            return Err(self.stopped(format!("the learning rate is {rate}")));
+        }
+        self.account(&mut gradients)?;
+        let norm = match self.max_norm {
+            Some(max_norm) => gradients.clip_norm(max_norm),
+            None => gradients.finite_norm(),
+        };
+        let norm = norm.map_err(|error| self.at_step(error))?;
+        let bound = match self.max_norm {
+            // With room for the rounding of each product.
+            Some(max_norm) if norm > max_norm => 1.01 * max_norm,
+            _ => norm,
+        };
+        let average = match &self.ema {
+            Some(ema) => {
+                let decay = ema.ready(self.step);
+                Some((
+                    ema,
+                    decay.map_err(|e| self.stopped(format!("average: {e}")))?,
+                ))
+            }
+            None => None,
+        };
+
+        self.optimizer.set_learning_rate(rate);
+        if let Err(error) = self.optimizer.try_step(&gradients.to_store(), bound) {
+            self.optimizer.set_learning_rate(old_rate);
+            return Err(self.at_step(error));
+        }
+        if let Some((ema, decay)) = average {
+            ema.advance(decay)?;
+        }
+        let ended = self.rate.as_ref().and_then(|rate| rate.end());
+        let schedule_ended = !self.told_end && ended.is_some_and(|end| self.step >= end);
+        self.told_end |= schedule_ended;
+        self.step += 1;
+        self.report = StepReport {
+            step: self.step,
+            loss: gradients.loss(),
+            gradient_norm: norm,
+            learning_rate: rate,
+            without_gradient: gradients.missing().map(str::to_string).collect(),
+            schedule_ended,
+        };
+        Ok(self.report.clone())
+    }
+
+    /// Leaves out frozen parameters, and refuses gradients that can't be those of a step.
+    fn account(&mut self, gradients: &mut Gradients) -> Result<()> {
+        let parameters = self.store.parameters();
+        gradients.check_within(&parameters)?;
+        gradients.without(|name| self.roles.freezes(name));
+        if gradients.is_empty() {
+            return Err(self.stopped("no parameter that is to be trained has a gradient"));
+        }
+        if !self.roles.are_known(parameters.len()) {
+            let optimized = self.optimizer.parameters();
+            let account = self.roles.account(&parameters, &optimized, gradients);
+            account.map_err(|reason| self.stopped(reason))?;
+            self.check_finite()?;
+            self.roles.set_known(parameters.len());
+        }
+        Ok(())
+    }
+
+    /// Refuses parameters, optimisers and averages that begin with NaN or an infinity.
+    fn check_finite(&self) -> Result<()> {
+        for (part, stateful) in self.parts() {
+            for (name, var) in stateful.variables() {
+                check::finite("x", &var).map_err(|e| named(e, format!("{part}/{name}")))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The error of a part of a step, at this step.
+    fn at_step(&self, error: Error) -> Error {
+        match error {
+            Error::Stopped { reason, .. } => self.stopped(reason),
+            other => other,
+        }
+    }
+}
