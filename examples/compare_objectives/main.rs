@@ -136,8 +136,9 @@ fn report(
     let start = (noise * flow.source)?;
     let way = solver
         .clone()
+        .integration(flow, &start, 0.0, flow.end)
         .save(Save::Every(1))
-        .solve(flow, &start, 0.0, flow.end)?;
+        .run()?;
     let samples = way.end()?;
     let distance = wasserstein2(&samples, test)?;
     let energy = path_energy(&way.times, &way.states)?;

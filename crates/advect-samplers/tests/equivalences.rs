@@ -144,7 +144,7 @@ fn a_reverse_sde_without_diffusion_is_the_flow() {
         let on = |rule: ReverseSde| rule.on(GivenTimes::new(&times).unwrap());
         println!("{path}");
         assert_close(&run(&on(still)), &run(&euler), 1e-10, 1e-10);
-        let solver = Solver::new(Heun, Fixed::grid(&times[1..]).unwrap()).save(Save::End);
+        let solver = Solver::new(Heun, Fixed::grid(&times[1..]).unwrap());
         let heun = ProbabilityFlow::new(solver)
             .within(times[0], times[15])
             .unwrap();

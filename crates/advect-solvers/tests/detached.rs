@@ -8,10 +8,10 @@ use advect_core::{Error, Field, Generator, Jvp, Key, Result, Time, field_fn};
 use advect_models::{Activation, Mlp, ParameterStore};
 use advect_ops::{with_graph, without_graph};
 use advect_solvers::Solver;
+use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::divergence::{Divergence, Exact, Flow, Hutchinson, Probe, Transposed};
 use advect_solvers::energy::{Energy, GradientField, Summed};
-use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
 use advect_solvers::stepper::{Dopri5, Rk4};
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -36,7 +36,7 @@ fn fixed() -> Solver<Rk4, Fixed> {
 }
 
 /// The gradients of the squares of the last state, or the error of whichever pass fails.
-fn gradients<G: Gradient, F: Field + Send + Sync + 'static>(
+fn gradients<G: Adjoint, F: Field + Send + Sync + 'static>(
     strategy: &G,
     field: F,
     parameters: &[Tensor],
@@ -74,7 +74,7 @@ fn taken_inside(net: &Mlp, t: &Time, x: &Tensor) -> Result<Tensor> {
 
 #[test]
 fn gradients_taken_inside_a_field_are_told() {
-    fn check(strategy: &impl Gradient, what: &str) {
+    fn check(strategy: &impl Adjoint, what: &str) {
         let (store, net) = network(2);
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
         // By the state and by parameters, with and without a part that is in the graph.
@@ -91,7 +91,7 @@ fn gradients_taken_inside_a_field_are_told() {
 
 #[test]
 fn states_that_are_detached_inside_a_field_are_told() {
-    fn check(strategy: &impl Gradient, what: &str) {
+    fn check(strategy: &impl Adjoint, what: &str) {
         let (store, net) = network(2);
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
         let field = field_fn(move |t, x| net.at(t, &x.detach()));
@@ -105,7 +105,7 @@ fn states_that_are_detached_inside_a_field_are_told() {
 
 #[test]
 fn parameters_without_a_gradient_are_named() {
-    fn check(strategy: &impl Gradient, what: &str) {
+    fn check(strategy: &impl Adjoint, what: &str) {
         let (store, net) = network(2);
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
         let parameters = store.tensors();
@@ -135,7 +135,7 @@ fn parameters_without_a_gradient_are_named() {
 /// Fields that don't change with the state, with it for a while, or without parameters are no faults.
 #[test]
 fn derivatives_that_are_0_are_0() {
-    fn check(strategy: &impl Gradient, what: &str) {
+    fn check(strategy: &impl Adjoint, what: &str) {
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
         let constant = field_fn(|_, x| Ok(x.ones_like()?));
         let by_x =
@@ -279,7 +279,7 @@ fn gradient_fields_are_gradients_and_have_them() {
 /// A conservative flow is trained through each strategy like any other.
 #[test]
 fn gradient_fields_are_trained_through() {
-    fn check(strategy: &impl Gradient, what: &str) {
+    fn check(strategy: &impl Adjoint, what: &str) {
         let (store, net) = network(2);
         let field = GradientField::new(Bowl(Summed(net)), &store.tensors()).unwrap();
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();

@@ -8,11 +8,11 @@ use advect_core::{Conditional, Error, Field, Generator, Jvp, Key, Result, Time};
 use advect_models::{Activation, Mlp, ParameterStore};
 use advect_ops::{Dual, Value, softmax};
 use advect_solvers::Solver;
+use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::divergence::{
     Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Probe, pack, unpack,
 };
-use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
 use advect_solvers::stepper::{Dopri5, Rk4};
 use candle_core::{DType, Device, Tensor};
 

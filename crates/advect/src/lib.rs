@@ -133,12 +133,12 @@ pub mod prelude {
     pub use advect_samplers::{
         LastStep, Model, ProbabilityFlow, Run, Sampler, Source, iadb, pieces,
     };
+    pub use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
     pub use advect_solvers::controller::{Adaptive, Fixed};
     pub use advect_solvers::divergence::{
         Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Transposed,
     };
     pub use advect_solvers::energy::GradientField;
-    pub use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
     pub use advect_solvers::sde::{
         BrownianPath, EulerMaruyama, Milstein, Noise, Sra1, StratonovichHeun,
     };

@@ -4,21 +4,21 @@
 use std::sync::Arc;
 
 use advect_core::{Error, Field, Generator, Jvp, Result, Time, check, shape};
+use advect_solvers::adjoint::Adjoint;
 use advect_solvers::divergence::Probe;
-use advect_solvers::gradient::Gradient;
 use candle_core::{DType, Tensor};
 
 /// `−log p₁(x1) + λ_K ∫ |v|² dt + λ_J ∫ ‖∂v/∂x‖² dt` along the way of each sample from the data at t = 1 to the base law at
 /// t = 0, in nats.
 ///
 /// The divergence, and the Jacobian's Frobenius norm, are exact or Hutchinson's estimates of one probe a solve. The
-/// gradient goes through the integration by any [`Gradient`].
+/// gradient goes through the integration by any [`Adjoint`].
 ///
 /// ```
 /// use std::sync::Arc;
 /// use advect_core::{Generator, Jvp, Key};
 /// use advect_objectives::objective::{MaximumLikelihood, log_standard_normal};
-/// use advect_solvers::{Solver, controller::Fixed, gradient::Unrolled, stepper::Rk4};
+/// use advect_solvers::{Solver, controller::Fixed, adjoint::Unrolled, stepper::Rk4};
 /// use candle_core::{DType, Device, Tensor};
 /// # use advect_core::{Field, Result, Time};
 /// # struct Net;
@@ -48,7 +48,7 @@ pub struct MaximumLikelihood<G> {
     jacobian: f64,
 }
 
-impl<G: Gradient> MaximumLikelihood<G> {
+impl<G: Adjoint> MaximumLikelihood<G> {
     /// With exact divergences and without regularisers.
     pub fn new(gradient: G) -> Self {
         MaximumLikelihood {

@@ -1,6 +1,6 @@
 //! The method of Bogacki and Shampine, 3(2) (A 3(2) pair of Runge–Kutta formulas, Appl. Math. Lett. 2, 1989).
 
-use super::{RungeKutta, embedded};
+use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::Tableau;
 
 /// Order 3 with an embedded method of order 2; the last of its four stages is the first one of the next step, so that
@@ -37,7 +37,7 @@ impl RungeKutta for Bosh3 {
     );
 }
 
-embedded!(Bosh3);
+impl EmbeddedRungeKutta for Bosh3 {}
 
 #[cfg(test)]
 crate::stepper::contract::stepper_contract!(Bosh3, order = 3, evaluations = 3, within = 3);

@@ -1,7 +1,7 @@
 //! The method of Dormand and Prince, 5(4) (A family of embedded Runge–Kutta formulae, J. Comput. Appl.
 //! Math. 6, 1980, table 2).
 
-use super::{RungeKutta, embedded};
+use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::{Interpolant, Tableau};
 
 /// Order 5 with an embedded method of order 4; the last of its seven stages is the first one of the
@@ -83,7 +83,7 @@ const MIDDLE: [f64; 7] = [
     11237099.0 / 235043384.0 / 2.0,
 ];
 
-embedded!(Dopri5);
+impl EmbeddedRungeKutta for Dopri5 {}
 
 #[cfg(test)]
 crate::stepper::contract::stepper_contract!(Dopri5, order = 5, evaluations = 6, within = 5);

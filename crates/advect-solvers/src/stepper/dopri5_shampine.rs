@@ -1,7 +1,7 @@
 //! Dormand and Prince's method with the error estimate of Shampine (Some practical Runge–Kutta formulas, Math. Comp. 46,
 //! 1986, p. 149).
 
-use super::{Dopri5, RungeKutta, embedded};
+use super::{Dopri5, EmbeddedRungeKutta, RungeKutta};
 use crate::Tableau;
 
 /// [`Dopri5`] with another embedded method of order 4, whose estimates are smaller: at the same tolerance steps are
@@ -30,7 +30,7 @@ impl RungeKutta for Dopri5Shampine {
     );
 }
 
-embedded!(Dopri5Shampine);
+impl EmbeddedRungeKutta for Dopri5Shampine {}
 
 #[cfg(test)]
 crate::stepper::contract::stepper_contract!(Dopri5Shampine, order = 5, evaluations = 6, within = 5);

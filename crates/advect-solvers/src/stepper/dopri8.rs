@@ -1,7 +1,7 @@
 //! The method of Prince and Dormand, 8(7), with 13 stages (High order embedded Runge–Kutta formulae, J. Comput. Appl.
 //! Math. 7, 1981, table 2: RK8(7)13M).
 
-use super::{RungeKutta, embedded};
+use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::{Interpolant, Tableau};
 
 /// Order 8 with an embedded method of order 7: 13 evaluations a step, for tolerances below about 1e-8. It advances with
@@ -264,7 +264,7 @@ impl RungeKutta for Dopri8 {
     );
 }
 
-embedded!(Dopri8);
+impl EmbeddedRungeKutta for Dopri8 {}
 
 #[cfg(test)]
 crate::stepper::contract::stepper_contract!(Dopri8, order = 8, evaluations = 13, within = 6);

@@ -1,6 +1,6 @@
 //! The explicit midpoint method (Runge 1895).
 
-use super::{RungeKutta, embedded};
+use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::Tableau;
 
 /// `x' = x + h f(t + h/2, x + h/2 f(t, x))`: order 2, two evaluations a step; the difference to
@@ -18,7 +18,7 @@ impl RungeKutta for Midpoint {
         Tableau::new(2, &[0.0, 0.5], &[&[], &[0.5]], &[0.0, 1.0]).with_error(1, &[-1.0, 1.0]);
 }
 
-embedded!(Midpoint);
+impl EmbeddedRungeKutta for Midpoint {}
 
 #[cfg(test)]
 crate::stepper::contract::stepper_contract!(Midpoint, order = 2, evaluations = 2, within = 2);

@@ -1,6 +1,6 @@
 //! Ralston's method of order 2 (Ralston, Runge–Kutta methods with minimum error bounds, Math. Comp. 16, 1962).
 
-use super::{RungeKutta, embedded};
+use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::Tableau;
 
 /// `x' = x + h (k1 + 3 k2)/4` with `k2 = f(t + 2h/3, x + 2h/3 k1)`: of the methods of order 2 with two evaluations the
@@ -19,7 +19,7 @@ impl RungeKutta for Ralston {
             .with_error(1, &[-0.75, 0.75]);
 }
 
-embedded!(Ralston);
+impl EmbeddedRungeKutta for Ralston {}
 
 #[cfg(test)]
 crate::stepper::contract::stepper_contract!(Ralston, order = 2, evaluations = 2, within = 2);

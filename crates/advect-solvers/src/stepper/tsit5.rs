@@ -1,7 +1,7 @@
 //! The method of Tsitouras, 5(4) (Runge–Kutta pairs of order 5(4) satisfying only the first column simplifying
 //! assumption, Comput. Math. Appl. 62, 2011, table 1 and section 3).
 
-use super::{RungeKutta, embedded};
+use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::{Interpolant, Tableau};
 
 /// Order 5 with an embedded method of order 4; the last of its seven stages is the first one of the next step, so that
@@ -105,7 +105,7 @@ impl RungeKutta for Tsit5 {
     );
 }
 
-embedded!(Tsit5);
+impl EmbeddedRungeKutta for Tsit5 {}
 
 #[cfg(test)]
 crate::stepper::contract::stepper_contract!(Tsit5, order = 5, evaluations = 6, within = 5);
