@@ -29,6 +29,7 @@ mod generator;
 mod guidance;
 mod jvp;
 mod key;
+pub mod normal;
 mod observer;
 pub mod parallel;
 pub mod shape;

@@ -6,6 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
+use advect_core::normal::log_standard_normal;
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Error, Field, Generator, Jvp, Key, Time};
 use advect_models::{Activation, Mlp, ParameterStore};

@@ -6,6 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
+use advect_core::normal::log_standard_normal;
 use advect_core::{Field, Generator, Key, Time, field_fn};
 use advect_models::{Activation, Mlp, ParameterStore};
 use advect_objectives::objective::*;

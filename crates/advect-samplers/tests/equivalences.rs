@@ -12,9 +12,9 @@ use advect_samplers::diffusion::ForwardDiffusion;
 use advect_samplers::grid::{GivenSigmas, GivenTimes, Grid, Karras, UniformTime};
 use advect_samplers::rule::*;
 use advect_samplers::{LastStep, Level, Model, ProbabilityFlow, Sampler, iadb};
+use advect_solvers::Solver;
 use advect_solvers::controller::Fixed;
 use advect_solvers::stepper::{Euler, Heun};
-use advect_solvers::{Save, Solver};
 use common::{from_state, log_snr_times, mixture, paths, states};
 
 /// Two samplers on each path, from the same state with the same noise.

@@ -185,7 +185,6 @@ fn bad_arguments_are_typed_errors() {
         range(
             "save",
             solver
-                .clone()
                 .integration(&decay, &x0, 0.0, 1.0)
                 .save(Save::At(times))
                 .run(),
@@ -194,7 +193,6 @@ fn bad_arguments_are_typed_errors() {
     range(
         "save",
         solver
-            .clone()
             .integration(&decay, &x0, 0.0, 1.0)
             .save(Save::Every(0))
             .run(),
@@ -202,7 +200,6 @@ fn bad_arguments_are_typed_errors() {
     range(
         "save",
         solver
-            .clone()
             .integration(&decay, &x0, 0.0, 0.0)
             .save(Save::At(vec![5.0]))
             .run(),
@@ -210,7 +207,6 @@ fn bad_arguments_are_typed_errors() {
     range(
         "save",
         solver
-            .clone()
             .integration(&decay, &x0, 0.0, 1e-200)
             .save(Save::At(vec![2e-200]))
             .run(),

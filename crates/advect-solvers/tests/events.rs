@@ -177,7 +177,6 @@ fn integrations_go_on_from_saves_halts_and_limits() {
     let near = f64::from_bits(landing.to_bits() - 4);
     let saves = Save::At(vec![0.2, 1.0, near]);
     let saved = solver
-        .clone()
         .integration(&field_fn(fall), &start, 0.0, near)
         .save(saves)
         .run();

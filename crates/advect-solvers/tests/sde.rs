@@ -290,7 +290,6 @@ fn saves_gradients_and_failures_work_as_for_ordinary_equations() {
     let stepper = EulerMaruyama::new(Diagonal(Times(SIGMA)), path.clone());
     let solver = Solver::new(stepper, Fixed::steps(20).unwrap());
     let saved = solver
-        .clone()
         .integration(&Times(MU), &x0, 0.0, 1.0)
         .save(Save::Every(5))
         .run()
@@ -433,8 +432,7 @@ fn states_between_the_steps_are_those_of_the_path() {
     let path = BrownianPath::new(Key::from_seed(7), &x0, 0.0, 1.0).unwrap();
     let stepper = EulerMaruyama::new(Additive(|_| 1.0), path.clone());
     let solver = Solver::new(stepper, Fixed::steps(2).unwrap());
-    let at = solver.clone();
-    let saved = &at
+    let saved = &solver
         .integration(&still, &x0, 0.0, 1.0)
         .save(Save::At(vec![t]))
         .run()

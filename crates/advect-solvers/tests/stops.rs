@@ -351,10 +351,12 @@ fn zeros_of_time_have_no_sign() {
     let nan = field_fn(|_, x| Ok((x * f64::NAN)?));
     let x = ones(DType::F64);
     let solver = Solver::new(Dopri5, adaptive(1e-6));
-    let dense = solver.clone();
-    let dense = dense.solve(&decay, &x, 1.0, -0.0).unwrap();
+    let dense = solver
+        .integration(&decay, &x, 1.0, -0.0)
+        .save(Save::Dense)
+        .run()
+        .unwrap();
     let path = BrownianPath::new(Key::from_seed(0), &x, -0.0, 1.0).unwrap();
-    let saves = solver.clone();
     let messages = [
         solver
             .solve(&nan, &x, -0.0, 1.0)
@@ -364,12 +366,12 @@ fn zeros_of_time_have_no_sign() {
         dense.at(2.0).unwrap_err(),
         dense.steps[dense.steps.len() - 1].at(2.0).unwrap_err(),
         path.increment(0.0, 2.0).unwrap_err(),
-        saves
+        solver
             .integration(&decay, &x, -0.0, 1.0)
             .save(Save::At(vec![2.0]))
             .run()
             .unwrap_err(),
-        saves
+        solver
             .integration(&decay, &x, 1.0, -0.0)
             .save(Save::At(vec![2.0]))
             .run()
@@ -378,8 +380,7 @@ fn zeros_of_time_have_no_sign() {
     for message in messages.map(|e| e.to_string()) {
         assert!(!message.contains("-0"), "{message}");
     }
-    let at = solver;
-    let saved = at
+    let saved = solver
         .integration(&decay, &x, 1.0, 0.0)
         .save(Save::At(vec![1.0, -0.0]))
         .run()
@@ -405,8 +406,7 @@ fn absurd_sizes_are_refused() {
     assert!(late.cells(1 << 20).is_err());
     let decay = field_fn(|_, x| Ok(x.neg()?));
     let solver = Solver::new(Rk4, Fixed::steps(3).unwrap());
-    let every = solver.clone();
-    let solution = every
+    let solution = solver
         .integration(&decay, &x, 0.0, 1.0)
         .save(Save::Every(usize::MAX))
         .run()

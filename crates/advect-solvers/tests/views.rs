@@ -8,7 +8,7 @@ use advect_core::{Field, Generator, Jvp, Key, Result, Time, system_fn};
 use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::divergence::{
-    Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Probe, Transposed, pack, unpack,
+    Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Probe, Transposed,
 };
 use advect_solvers::sde::{
     Additive, BrownianPath, Diagonal, EulerMaruyama, General, Interpretation, Milstein,
@@ -196,14 +196,17 @@ fn runs() -> Vec<(&'static str, Run)> {
             let plus = Flow::new(Wave, plus).transport(&fixed(Rk4), x, 1.0, 0.0)?;
             let base = |x: &Tensor| Ok(x.sqr()?.sum(1)?);
             let density = Flow::new(Wave, Exact).log_density(&solver(), x, base)?;
-            let packed = fixed(Rk4).solve(&Flow::new(Wave, Exact), &pack(x)?, 0.0, 1.0)?;
-            let (moved, _) = unpack(&packed.end()?, x.dims())?;
+            let flow = Arc::new(Flow::new(Wave, Exact));
+            let moved = fixed(Rk4).solve(&flow, &flow.begin(x)?, 0.0, 1.0)?;
+            let by = Unrolled::new(fixed(Rk4));
+            let packed = flow.transport_by(&by, &[], x, 0.0, 1.0)?;
             Ok(vec![
                 exact.x,
                 exact.log_density_change,
                 plus.x,
                 density,
-                moved,
+                moved.end()?.0,
+                packed.x,
             ])
         }),
     ));

@@ -77,7 +77,6 @@ fn oversteps_come_back() {
         Save::At(vec![0.2, 1.0]),
     ] {
         let solution = solver
-            .clone()
             .integration(&Forced, &x0, 0.0, 1.0)
             .save(save)
             .run()

@@ -145,7 +145,7 @@ pub mod prelude {
     pub use advect_solvers::stepper::{
         Bosh3, Dopri5, Dopri8, Euler, Heun, Midpoint, Ralston, Rk4, Tsit5,
     };
-    pub use advect_solvers::{Event, Save, Solution, Solver, Status};
+    pub use advect_solvers::{AcceptedStep, DenseStep, Event, Save, Solution, Solver, Status};
     pub use advect_train::decay::{Decay, Warmup};
     pub use advect_train::learning_rate::{LearningRate, WarmupCosine};
     pub use advect_train::observer::Progress;

@@ -73,9 +73,8 @@ impl Divergence for HutchPlusPlus {
             divergence = (divergence + part)?;
         }
         Ok(WithDivergence {
-            value,
-            divergence,
             standard_error,
+            ..WithDivergence::new(value, divergence)
         })
     }
 }
