@@ -14,6 +14,7 @@ use crate::{Interpolant, State, Tableau};
 #[doc(alias = "interpolation")]
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[doc(alias = "Piece")]
 pub struct DenseStep<X = Tensor> {
     /// Where the step starts.
     pub start: f64,

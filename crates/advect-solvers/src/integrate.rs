@@ -126,25 +126,28 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                 statistics.accepted += 1;
                 rejected = None;
 
-                let (mut next, mut step) = (next, step);
-                let mut happened = None;
+                let (mut next, mut step, mut happened) = (next, step, None);
                 if !tracked.is_empty() {
-                    let whole = step.clone();
-                    let first = whole.slopes.first();
                     let attempt = |fraction: f64| {
                         let end = t + fraction * h;
                         let interval = Interval::Shared { start: t, end };
-                        stepper.step(&counted, &interval, &x, first)
+                        stepper.step(&counted, &interval, &x, step.slopes.first())
                     };
-                    let limit = next;
+                    let mut first: Option<(usize, f64, Step<X>)> = None;
                     for (index, event) in tracked.iter_mut().enumerate() {
-                        // The first event in the step counts, unless it comes after the end.
-                        if let Some((at, found)) = event.look((t, limit), &whole, attempt)?
-                            && (at - end) * direction <= 0.0
-                            && (happened.is_none() || (at - next) * direction < 0.0)
+                        let Some((at, found)) = event.look((t, next), &step, attempt)? else {
+                            continue;
+                        };
+                        let before = |limit: f64| (at - limit) * direction < 0.0;
+                        // An event that comes after the end does not count.
+                        if (before(end) || at == end)
+                            && first.as_ref().is_none_or(|(_, limit, _)| before(*limit))
                         {
-                            (next, step, happened) = (at, found, Some(index));
+                            first = Some((index, at, found));
                         }
+                    }
+                    if let Some((index, at, found)) = first {
+                        (next, step, happened) = (at, found, Some(index));
                     }
                 }
 

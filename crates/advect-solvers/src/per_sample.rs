@@ -162,9 +162,8 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             let goals: Vec<Goal> = goals.into_iter().flatten().collect();
 
             let before = calls.get();
-            let starts: Vec<f64> = active.iter().map(|a| a.t).collect();
             let interval = Interval::PerSample {
-                start: starts.clone(),
+                start: active.iter().map(|a| a.t).collect(),
                 end: goals.iter().map(|goal| goal.end).collect(),
             };
             let step = stepper.step(&counted, &interval, &x, slope.as_ref())?;
@@ -226,24 +225,25 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
                 let samples = positions.iter().map(|&i| active[i as usize].sample);
                 saved.take(&step.x, positions, samples)?;
             }
-            let enough = !observers.is_empty() && accepted.contains(&true) && {
+            let mut enough = false;
+            if !observers.is_empty()
+                && accepted.contains(&true)
+                && let Interval::PerSample { start, .. } = &interval
+            {
                 let advanced = positions(&accepted, |accepted| *accepted);
-                let numbers = advanced.iter().map(|&i| active[i as usize].sample as usize);
-                let samples: Vec<usize> = numbers.collect();
-                let starts = advanced.iter().map(|&i| starts[i as usize]);
-                let times = advanced.iter().map(|&i| active[i as usize].t);
-                let (starts, times) = (starts.collect(), times.collect());
+                let each = || advanced.iter().map(|&i| i as usize);
+                let samples: Vec<usize> = each().map(|i| active[i].sample as usize).collect();
+                let starts = each().map(|i| start[i]).collect();
+                let times = each().map(|i| active[i].t).collect();
                 let x = X::gather(&[&step.x], &advanced)?;
                 let mut told = AcceptedSamples::new(samples, starts, times, x);
                 for (told, &sample) in told.statistics.iter_mut().zip(&told.samples) {
                     *told = solutions.statistics[sample];
                 }
-                let mut enough = false;
                 for observer in &mut observers {
                     enough |= observer.observe(&told)?.is_break();
                 }
-                enough
-            };
+            }
             let done = positions(&ended, |ended| *ended);
             finished.take(
                 &step.x,

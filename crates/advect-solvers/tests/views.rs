@@ -101,7 +101,7 @@ fn runs() -> Vec<(&'static str, Run)> {
             }),
         ),
         (
-            "solve_each",
+            "a clock per sample",
             Box::new(|x| {
                 let solver = Solver::new(Tsit5, Adaptive::new(1e-2, 1e-2)?);
                 let solution = solver
@@ -117,7 +117,7 @@ fn runs() -> Vec<(&'static str, Run)> {
             }),
         ),
         (
-            "solve_until",
+            "events",
             Box::new(|x| {
                 let event = Event::new(|t, x: &Tensor| {
                     let sum = x.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;

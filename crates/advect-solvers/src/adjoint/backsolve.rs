@@ -27,6 +27,10 @@ use crate::{AcceptedStep, Save, Solution, Solver, State, Statistics};
 /// not an ODE", 2021): they don't act back on anything, and steps are longer without them. [`Backsolve::measure_all`]
 /// counts them in, as torchdiffeq does.
 #[derive(Debug, Clone)]
+#[doc(alias = "adjoint sensitivity")]
+#[doc(alias = "odeint_adjoint")]
+#[doc(alias = "BacksolveAdjoint")]
+#[doc(alias = "optimize then discretize")]
 pub struct Backsolve<S, C, SB = S, CB = C> {
     solver: Solver<S, C>,
     backward: Solver<SB, CB>,

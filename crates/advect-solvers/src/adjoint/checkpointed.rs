@@ -16,11 +16,13 @@ use crate::{AcceptedStep, Interval, Save, Solution, Solver, Statistics};
 
 /// The discrete adjoint: the exact gradient of the numerical solution, step by step backwards.
 ///
-/// Forwards no graph is built. Backwards the state before each step is had from the nearest checkpoint, the step is made
+/// Forwards no graph is built. Backwards the state before each step is recomputed from the nearest checkpoint, the step is made
 /// again with its graph, and the gradient is pulled back through it. Memory is that of one step and of the checkpoints;
 /// between them steps are made again, by the binomial schedule of Griewank 1992: with s checkpoints no step of n is
 /// repeated more than r times, where (s + r)! / (s! r!) ≥ n. Ten checkpoints and 1,000 steps: four times.
 #[derive(Debug, Clone)]
+#[doc(alias = "RecursiveCheckpointAdjoint")]
+#[doc(alias = "discretize then optimize")]
 pub struct Checkpointed<S, C> {
     solver: Solver<S, C>,
     checkpoints: usize,

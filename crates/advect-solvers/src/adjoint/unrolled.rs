@@ -19,6 +19,8 @@ use crate::{AcceptedStep, Save, Solution, Solver};
 /// refused once it has evaluated the field more often than [`Unrolled::max_evaluations`] allows: 400 times, unless set,
 /// those of rejected steps included.
 #[derive(Debug, Clone)]
+#[doc(alias = "DirectAdjoint")]
+#[doc(alias = "backpropagation through the solver")]
 pub struct Unrolled<S, C> {
     solver: Solver<S, C>,
     max_evaluations: usize,

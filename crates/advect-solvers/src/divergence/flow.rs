@@ -18,7 +18,7 @@ use crate::stepper::Stepper;
 /// The divergence may be exact or estimated, and further integrals along the way may be taken beside it:
 /// [`Flow::kinetic_energy`] and [`Flow::jacobian_norm`]. [`Flow::transport`] moves samples by any solver,
 /// [`Flow::transport_by`] by any [`Adjoint`], so that the result can be differentiated at little memory. The density of a
-/// continuous normalizing flow with base `p₀` at time 0 is had by one integration backwards ([`Flow::log_density`]):
+/// continuous normalizing flow with base `p₀` at time 0 takes one integration backwards ([`Flow::log_density`]):
 ///
 /// ```
 /// use advect_core::normal::{log_normal, log_standard_normal};

@@ -53,6 +53,8 @@ impl Probe {
 /// The probes are drawn once and stay the same: a differential equation must not change while it is solved (Grathwohl et
 /// al., FFJORD, 2019, section 3.1). Draw new ones for each solve.
 #[derive(Debug, Clone)]
+#[doc(alias = "FFJORD")]
+#[doc(alias = "trace estimator")]
 pub struct Hutchinson {
     /// Each shaped like the state.
     probes: Vec<Tensor>,

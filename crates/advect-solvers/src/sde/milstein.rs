@@ -11,6 +11,8 @@ use crate::stepper::{Method, Step, Stepper};
 
 /// The interpretation of a stochastic integral.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[doc(alias = "Sense")]
+#[doc(alias = "Itô")]
 pub enum Interpretation {
     /// Itô's: the noise is taken at the start of each step.
     Ito,

@@ -8,11 +8,24 @@ use crate::Tableau;
 /// longer. It is what torchdiffeq and diffrax call dopri5; SciPy, MATLAB and Hairer's DOPRI5 use [`Dopri5`].
 ///
 /// ```
-/// use advect_solvers::stepper::{Dopri5, Dopri5Shampine, RungeKutta};
-/// assert_eq!(Dopri5Shampine::TABLEAU.weights(), Dopri5::TABLEAU.weights());
-/// assert_ne!(Dopri5Shampine::TABLEAU.error_weights(), Dopri5::TABLEAU.error_weights());
+/// use advect_core::field_fn;
+/// use advect_solvers::stepper::{Dopri5, Dopri5Shampine, Embedded};
+/// use advect_solvers::{Solver, controller::Adaptive};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let decay = field_fn(|_, x| Ok(x.neg()?));
+/// let x = Tensor::new(&[1f64], &Device::Cpu)?;
+/// let steps = |stepper: &dyn Embedded| -> advect_core::Result<usize> {
+///     let solution = Solver::new(stepper, Adaptive::new(1e-9, 1e-9)?).solve(&decay, &x, 0.0, 10.0)?;
+///     Ok(solution.statistics.accepted)
+/// };
+/// assert!(steps(&Dopri5Shampine)? < steps(&Dopri5)?);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[doc(alias = "RK45")]
+#[doc(alias = "DOPRI5")]
 pub struct Dopri5Shampine;
 
 impl RungeKutta for Dopri5Shampine {
