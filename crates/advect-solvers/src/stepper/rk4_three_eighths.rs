@@ -15,7 +15,7 @@ use crate::Tableau;
 /// let field = field_fn(|t, x| t.coefficient(|t| t.powi(4))?.times(&x.ones_like()?));
 /// let x = Tensor::new(&[0f64], &Device::Cpu)?;
 /// let end = Solver::new(Rk4ThreeEighths, Fixed::steps(1)?).solve(&field, &x, 0.0, 1.0)?.end()?;
-/// assert!((end.to_vec1::<f64>()?[0] - 23.0 / 108.0).abs() < 1e-15);
+/// assert!((end.to_vec1::<f64>()?[0] - 11.0 / 54.0).abs() < 1e-15);
 /// # Ok(())
 /// # }
 /// ```
