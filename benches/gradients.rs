@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use advect::prelude::*;
-use advect::solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
+use advect::solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect::solvers::stepper::Rk4ThreeEighths;
 use advect_benches::{mlp, points, store};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-fn gradients(c: &mut Criterion, name: &str, gradient: &impl Gradient) {
+fn gradients(c: &mut Criterion, name: &str, gradient: &impl Adjoint) {
     let store = store();
     let field = Arc::new(mlp(&store, 2, 64).unwrap());
     let parameters = store.tensors();

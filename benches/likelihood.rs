@@ -1,21 +1,18 @@
 //! Log-densities along flows: `cargo bench --bench likelihood`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use advect::core::normal::log_standard_normal;
 use advect::prelude::*;
 use advect::solvers::divergence::{Exact, Flow, Hutchinson, Probe};
 use advect_benches::{frozen_mlp, points};
 use criterion::{Criterion, criterion_group, criterion_main};
-
-fn log_normal(x: &Tensor) -> Result<Tensor> {
-    Ok(x.sqr()?.sum(1)?.affine(-0.5, 0.0)?)
-}
 
 fn exact(c: &mut Criterion) {
     let x = points(3, 1024, 2).unwrap();
     let flow = Flow::new(frozen_mlp(2, 64).unwrap(), Exact);
     let solver = Solver::new(Midpoint, Fixed::steps(50).unwrap());
     c.bench_function("likelihood/midpoint50_mlp64/exact_b1024_d2", |b| {
-        b.iter(|| flow.log_density(&solver, &x, log_normal).unwrap());
+        b.iter(|| flow.log_density(&solver, &x, log_standard_normal).unwrap());
     });
 }
 
@@ -44,7 +41,7 @@ fn hutchinson(c: &mut Criterion) {
             b.iter(|| {
                 let probe = Hutchinson::new(Probe::Rademacher, 1, &x, &mut rng).unwrap();
                 let flow = Flow::new(net.clone(), probe);
-                flow.log_density(&solver, &x, log_normal).unwrap()
+                flow.log_density(&solver, &x, log_standard_normal).unwrap()
             });
         });
     }

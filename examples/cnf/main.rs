@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use advect::core::normal::log_standard_normal;
 use advect::data::toy::{Toy, TwoMoons};
 use advect::prelude::*;
-use advect::solvers::divergence::{Divergence, Exact, Flow, Hutchinson, Probe, pack, unpack};
+use advect::solvers::divergence::{Divergence, Exact, Flow, Hutchinson, Probe};
 use advect_examples::plot::{BLUE, ORANGE, Panel, panels, rows};
 use clap::Parser;
 use plotters::style::RGBColor;
@@ -62,7 +63,7 @@ fn main() -> Result<()> {
     let test = moons.sample(args.samples, DType::F32, &device, &mut rng)?;
     let solver = Solver::new(Dopri5, Adaptive::new(1e-5, 1e-5)?);
     let flow = Flow::new(net.clone(), Exact);
-    let log_density = flow.log_density(&solver, &test, log_normal)?;
+    let log_density = flow.log_density(&solver, &test, log_standard_normal)?;
     let values = log_density.to_dtype(DType::F64)?.to_vec1::<f64>()?;
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64;
@@ -78,12 +79,6 @@ fn main() -> Result<()> {
     draw(&picture, &flow, &solver, &test, &samples)?;
     println!("picture      {}", picture.display());
     Ok(())
-}
-
-/// `log N(x; 0, I)`.
-fn log_normal(x: &Tensor) -> Result<Tensor> {
-    let constant = -0.5 * x.dims()[1] as f64 * (2.0 * std::f64::consts::PI).ln();
-    Ok(x.sqr()?.sum(1)?.affine(-0.5, constant)?)
 }
 
 /// Trains the field by maximum likelihood.
@@ -102,7 +97,7 @@ fn fit(moons: &TwoMoons, args: &Args, key: &Key, device: &Device) -> Result<Mlp>
     let mut trainer = Trainer::new(&store, optimizer, key.named("training").into())
         .learning_rate(WarmupCosine::new(5e-3, args.steps / 20, args.steps)?)
         .ema(0.99)?;
-    let gradient = Checkpointed::new(Solver::new(Rk4, Fixed::steps(10)?), 10)?;
+    let adjoint = Checkpointed::new(Solver::new(Rk4, Fixed::steps(10)?), 10)?;
     let loss = |_: usize, rng: &mut Generator| {
         let x = moons.sample(args.batch, DType::F32, device, rng)?;
         let divergence: Box<dyn Divergence + Send + Sync> = match args.hutchinson {
@@ -110,9 +105,9 @@ fn fit(moons: &TwoMoons, args: &Args, key: &Key, device: &Device) -> Result<Mlp>
             false => Box::new(Exact),
         };
         let flow = Arc::new(Flow::new(net.clone(), divergence));
-        let back = gradient.solve(&flow, &parameters, &pack(&x)?, &[1.0, 0.0])?;
-        let (x0, change) = unpack(&back.end()?, x.dims())?;
-        Ok((log_normal(&x0)? - change)?.mean_all()?.neg()?)
+        let back = flow.transport_by(&adjoint, &parameters, &x, 1.0, 0.0)?;
+        let log_density = (log_standard_normal(&back.x)? - back.log_density_change)?;
+        Ok(log_density.mean_all()?.neg()?)
     };
     trainer.run(args.steps, loss, &mut Progress::new("cnf"))?;
     net.on(&trainer.averaged().frozen())
@@ -149,7 +144,7 @@ fn draw<D: Divergence>(
         .collect();
     let centres = Tensor::from_vec(centres, (grid.len(), 2), samples.device())?;
     let values = flow
-        .log_density(solver, &centres, log_normal)?
+        .log_density(solver, &centres, log_standard_normal)?
         .exp()?
         .to_vec1::<f32>()?;
     let largest = values.iter().copied().fold(0.0, f32::max);

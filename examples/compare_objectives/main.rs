@@ -12,8 +12,8 @@ mod objectives;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use advect::core::normal::log_normal;
 use advect::metrics::{path_energy, wasserstein2};
-use advect::objectives::objective::log_standard_normal;
 use advect::paths::closed_form::Covariance;
 use advect::prelude::*;
 use advect::solvers::divergence::{Exact, Flow};
@@ -135,19 +135,17 @@ fn report(
     let solver = Solver::new(Dopri5, Adaptive::new(1e-5, 1e-5)?);
     let start = (noise * flow.source)?;
     let way = solver
-        .clone()
+        .integration(flow, &start, 0.0, flow.end)
         .save(Save::Every(1))
-        .solve(flow, &start, 0.0, flow.end)?;
+        .run()?;
     let samples = way.end()?;
     let distance = wasserstein2(&samples, test)?;
     let energy = path_energy(&way.times, &way.states)?;
 
-    let packed = Flow::new(flow, Exact);
-    let back = packed.transport(&solver, test, flow.end, 0.0)?;
-    // log N(x; 0, s² I) = log N(x/s; 0, I) − d ln s.
-    let base = log_standard_normal(&(back.x / flow.source)?)?;
+    let back = Flow::new(flow, Exact).transport(&solver, test, flow.end, 0.0)?;
+    let base = log_normal(&back.x, flow.source * flow.source)?;
     let log_density = (base - back.log_density_change)?.mean_all()?;
-    let nats = 2.0 * flow.source.ln() - f64::from(log_density.to_scalar::<f32>()?);
+    let nats = -f64::from(log_density.to_scalar::<f32>()?);
     let evaluations = way.statistics.evaluations;
     println!("{name:<16}{distance:>6.3}{nats:>8.3}{energy:>9.2}{evaluations:>14}{seconds:>9.1} s");
     Ok(samples)

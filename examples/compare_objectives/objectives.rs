@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use advect::core::normal::log_standard_normal;
 use advect::objectives::objective::*;
 use advect::objectives::weighting::MinSnr;
 use advect::paths::path::gamma::Parabola;

@@ -103,10 +103,10 @@ fn observe(args: &Args, device: &Device, mut rng: Generator) -> Result<Data> {
     let time = |i: usize| END * i as f64 / (OBSERVATIONS - 1) as f64;
     let times: Vec<f64> = (0..OBSERVATIONS).map(time).collect();
     let solver = Solver::new(Dopri8, Adaptive::new(1e-6, 1e-6)?);
-    let solution =
-        solver
-            .save(Save::At(times.clone()))
-            .solve(&field_fn(spiral), &start, 0.0, END)?;
+    let solution = solver
+        .integration(&field_fn(spiral), &start, 0.0, END)
+        .save(Save::At(times.clone()))
+        .run()?;
     let truth = Tensor::cat(&solution.states, 0)?;
     let noise = (rng.normal_like(&truth)? * args.noise)?;
     let observed = (&truth + noise)?;
@@ -120,7 +120,7 @@ fn observe(args: &Args, device: &Device, mut rng: Generator) -> Result<Data> {
 /// Fits a network by one of the gradients, and tells how well, how fast and at what price.
 fn fit(
     name: &'static str,
-    gradient: &impl Gradient,
+    gradient: &impl Adjoint,
     data: &Data,
     args: &Args,
     key: &Key,
@@ -182,8 +182,11 @@ fn fit(
     let milliseconds = started.elapsed().as_secs_f64() * 1e3 / args.steps as f64;
 
     let fitted = slope(net.on(&trainer.averaged().frozen())?);
-    let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6)?).save(Save::At(data.times.clone()));
-    let solution = solver.solve(&fitted, &data.truth.narrow(0, 0, 1)?, 0.0, END)?;
+    let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6)?);
+    let solution = solver
+        .integration(&fitted, &data.truth.narrow(0, 0, 1)?, 0.0, END)
+        .save(Save::At(data.times.clone()))
+        .run()?;
     solution.end()?;
     let way = Tensor::cat(&solution.states, 0)?;
     let error = (&way - &data.truth)?

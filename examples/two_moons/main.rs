@@ -102,8 +102,9 @@ fn main() -> Result<()> {
         let net = fit(&train, coupling, &args, &key)?;
         let seconds = started.elapsed().as_secs_f64();
         let flow = Solver::new(Euler, Fixed::steps(100)?)
+            .integration(&net, &test[0], 0.0, 1.0)
             .save(Save::Every(1))
-            .solve(&net, &test[0], 0.0, 1.0)?;
+            .run()?;
         let distance = wasserstein2(&flow.end()?, &test[1])?;
         let energy = path_energy(&flow.times, &flow.states)?;
         let error = normalized_path_energy_error(energy, best)?;

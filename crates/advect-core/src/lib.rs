@@ -28,6 +28,7 @@ mod from_fn;
 mod generator;
 mod jvp;
 mod key;
+pub mod normal;
 mod observer;
 pub mod parallel;
 mod progress;

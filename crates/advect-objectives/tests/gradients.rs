@@ -6,6 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
+use advect_core::normal::log_standard_normal;
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Error, Field, Generator, Jvp, Key, Time};
 use advect_models::Mlp;
@@ -15,9 +16,9 @@ use advect_objectives::objective::*;
 use advect_paths::path::SchrodingerBridge;
 use advect_paths::schedule::DiscreteDiffusion;
 use advect_solvers::Solver;
+use advect_solvers::adjoint::{Adjoint, Checkpointed, Unrolled};
 use advect_solvers::controller::Fixed;
 use advect_solvers::divergence::{Exact, Hutchinson, Probe};
-use advect_solvers::gradient::{Checkpointed, Gradient, Unrolled};
 use advect_solvers::stepper::Rk4;
 use candle_core::{DType, Device, Tensor};
 use common::pairs;
@@ -83,7 +84,7 @@ fn maximum_likelihood_with_regularisers() {
     let (net, parameters) = (Arc::new(net), store.tensors());
     let (_, x1) = pairs(3, &mut Generator::from_seed(5));
     let solver = || Solver::new(Rk4, Fixed::steps(4).unwrap());
-    fn each<G: Gradient>(
+    fn each<G: Adjoint>(
         gradient: G,
         probe: Option<Probe>,
         (store, net, parameters): (&ParameterStore, &Arc<Mlp>, &[Tensor]),

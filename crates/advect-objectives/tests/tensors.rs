@@ -4,6 +4,7 @@
 
 mod common;
 
+use advect_core::normal::log_standard_normal;
 use advect_core::testing::assert_close;
 use advect_core::{Error, Field, Generator, Jvp, Result, Time};
 use advect_objectives::ConditionDropout;

@@ -6,6 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
+use advect_core::normal::log_standard_normal;
 use advect_core::{Field, Generator, Key, Time, field_fn};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
@@ -18,9 +19,9 @@ use advect_paths::path::{Affine, Interpolant, Path, SchrodingerBridge};
 use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned};
 use advect_paths::schedule::*;
 use advect_solvers::Solver;
+use advect_solvers::adjoint::Unrolled;
 use advect_solvers::controller::Fixed;
 use advect_solvers::divergence::Exact;
-use advect_solvers::gradient::Unrolled;
 use advect_solvers::stepper::Rk4;
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::{AdamW, AdamWConfig, Trainer};

@@ -1,13 +1,14 @@
 //! The probability-flow ODE (Song et al. 2021a, eq. 13; the flow of flow matching), with any solver.
 
 use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
 
-use advect_core::{Error, Result, Time, field_fn};
+use advect_core::{Error, Result, Time, field_fn, observer_fn};
 use advect_paths::Prediction;
 use advect_paths::schedule::Schedule;
 use advect_solvers::controller::{Controller, Fixed};
 use advect_solvers::stepper::{Euler, Stepper};
-use advect_solvers::{Save, Solver};
+use advect_solvers::{AcceptedStep, Solver};
 use candle_core::Tensor;
 
 use crate::run::check_finite;
@@ -54,8 +55,7 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
     /// From time 0 to 1, by a solver.
     pub fn new(solver: Solver<S, C>) -> Self {
         ProbabilityFlow {
-            // Nobody would see other states.
-            solver: solver.save(Save::End),
+            solver,
             start: 0.0,
             end: 1.0,
             denoises: false,
@@ -107,19 +107,21 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
             let run = shared.borrow();
             run.evaluate(at, x)?.to(Prediction::Velocity)
         });
-        let mut observe = |t: f64, x: &Tensor| {
+        let observer = observer_fn(|step: &AcceptedStep| -> Result<ControlFlow<()>> {
             steps.set(steps.get() + 1);
             let mut run = shared.borrow_mut();
-            let level = Level::at(model.schedule(), t);
-            run.reached(steps.get(), None, &level, x)?;
+            let level = Level::at(model.schedule(), step.t);
+            run.reached(steps.get(), None, &level, &step.x)?;
             halted.set(run.halted());
             Ok(match run.halted() {
-                true => std::ops::ControlFlow::Break(()),
-                false => std::ops::ControlFlow::Continue(()),
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
             })
-        };
-        let solution =
-            (self.solver).solve_observed(&velocity, &x.detach(), start, end, &mut observe)?;
+        });
+        let x = x.detach();
+        let solution = (self.solver.integration(&velocity, &x, start, end))
+            .observe(observer)
+            .run()?;
         let x = match halted.get() {
             true => solution.last_state,
             false => solution.end()?,

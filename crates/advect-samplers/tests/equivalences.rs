@@ -12,9 +12,9 @@ use advect_samplers::diffusion::ForwardDiffusion;
 use advect_samplers::grid::{GivenSigmas, GivenTimes, Grid, Karras, UniformTime};
 use advect_samplers::rule::*;
 use advect_samplers::{LastStep, Level, Model, ProbabilityFlow, Sampler, iadb};
+use advect_solvers::Solver;
 use advect_solvers::controller::Fixed;
 use advect_solvers::stepper::{Euler, Heun};
-use advect_solvers::{Save, Solver};
 use common::{from_state, log_snr_times, mixture, paths, states};
 
 /// Two samplers on each path, from the same state with the same noise.
@@ -144,7 +144,7 @@ fn a_reverse_sde_without_diffusion_is_the_flow() {
         let on = |rule: ReverseSde| rule.on(GivenTimes::new(&times).unwrap());
         println!("{path}");
         assert_close(&run(&on(still)), &run(&euler), 1e-10, 1e-10);
-        let solver = Solver::new(Heun, Fixed::grid(&times[1..]).unwrap()).save(Save::End);
+        let solver = Solver::new(Heun, Fixed::grid(&times[1..]).unwrap());
         let heun = ProbabilityFlow::new(solver)
             .within(times[0], times[15])
             .unwrap();

@@ -3,6 +3,7 @@
 
 mod common;
 
+use advect_core::normal::cdf;
 use advect_core::{Generator, Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
@@ -85,18 +86,6 @@ fn rules() -> Vec<(&'static str, usize, OnTimes)> {
     ]
 }
 
-/// The standard normal distribution function, by Simpson's rule.
-fn phi(x: f64) -> f64 {
-    let n = 400;
-    let h = (x.abs().min(9.0)) / n as f64;
-    let f = |t: f64| (-0.5 * t * t).exp();
-    let inner: f64 = (1..n)
-        .map(|i| (2.0 + 2.0 * (i % 2) as f64) * f(i as f64 * h))
-        .sum();
-    let integral = h / 3.0 * (f(0.0) + inner + f(n as f64 * h));
-    0.5 + x.signum() * integral / (2.0 * std::f64::consts::PI).sqrt()
-}
-
 /// The weights and means of the mixture, and its variance.
 const WEIGHTS: [f64; 3] = [0.3, 0.5, 0.2];
 const MEANS: [[f64; 2]; 3] = [[-1.0, 0.3], [0.8, -0.6], [0.4, 1.0]];
@@ -113,7 +102,7 @@ fn fault(x: &Tensor, alpha: f64, sigma: f64) -> Option<String> {
         let cdf = |v: f64| -> f64 {
             let parts = WEIGHTS.iter().zip(MEANS);
             parts
-                .map(|(w, m)| w * phi((v - alpha * m[k]) / deviation))
+                .map(|(w, m)| w * cdf((v - alpha * m[k]) / deviation))
                 .sum()
         };
         let distance = values.iter().enumerate().fold(0f64, |d, (i, v)| {

@@ -1,6 +1,7 @@
-//! Where an integration is to stop.
+//! Events: where an integration stops before its end.
 
 use std::fmt;
+use std::sync::Arc;
 
 use advect_core::{Coefficient, Result, check};
 use candle_core::Tensor;
@@ -8,9 +9,10 @@ use candle_core::Tensor;
 use crate::State;
 use crate::stepper::Step;
 
-type Function<'a, X> = dyn Fn(f64, &X) -> Result<f64> + 'a;
+type Function<X> = dyn Fn(f64, &X) -> Result<f64> + Send + Sync;
 
-/// The zero of a scalar function of time and state: [`Solver::solve_until`](crate::Solver::solve_until) stops there.
+/// An event: the zero of a scalar function of time and state, where an integration stops
+/// ([`Integration::until`](crate::Integration::until)).
 ///
 /// After each accepted step the sign is compared with that before; where it changed, the size of that step at which the
 /// function is zero is found by steps of the method itself, so that the state there is as exact as any other. Two zeros
@@ -36,19 +38,22 @@ type Function<'a, X> = dyn Fn(f64, &X) -> Result<f64> + 'a;
 /// let x = Tensor::new(&[[10f64, 0.0]], &Device::Cpu)?;
 /// let ground = Event::new(|_, x: &Tensor| Ok(x.to_vec2::<f64>()?[0][0]));
 /// let solver = Solver::new(Dopri5, Adaptive::new(1e-9, 1e-9)?);
-/// let solution = solver.solve_until(&fall, &x, 0.0, 10.0, &ground)?;
+/// let solution = solver.integration(&fall, &x, 0.0, 10.0).until(&ground).run()?;
 /// assert_eq!(solution.status, Status::Event);
 /// assert!((solution.last_time - (20f64 / 9.81).sqrt()).abs() < 1e-9);
 /// # Ok(())
 /// # }
 /// ```
-pub struct Event<'a, X = Tensor> {
-    function: Box<Function<'a, X>>,
+#[doc(alias = "callback")]
+#[doc(alias = "terminate")]
+#[doc(alias = "root finding")]
+pub struct Event<X = Tensor> {
+    function: Arc<Function<X>>,
     crossing: Crossing,
     tolerance: f64,
 }
 
-/// Which changes of sign count.
+/// The changes of sign that count as an [`Event`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Crossing {
     /// Both.
@@ -60,22 +65,31 @@ pub enum Crossing {
     Falling,
 }
 
-impl<'a, X> Event<'a, X> {
-    /// Where `function` is 0, in either direction, located to 1e-12 of the time that the step takes.
-    pub fn new(function: impl Fn(f64, &X) -> Result<f64> + 'a) -> Self {
+impl<X> Clone for Event<X> {
+    fn clone(&self) -> Self {
         Event {
-            function: Box::new(function),
+            function: Arc::clone(&self.function),
+            ..*self
+        }
+    }
+}
+
+impl<X> Event<X> {
+    /// An event where `function` is 0, crossed in either direction, located to 1e-12 of the time that the step takes.
+    pub fn new(function: impl Fn(f64, &X) -> Result<f64> + Send + Sync + 'static) -> Self {
+        Event {
+            function: Arc::new(function),
             crossing: Crossing::Any,
             tolerance: 1e-12,
         }
     }
 
-    /// Only where the function crosses 0 in this direction, as the integration goes.
+    /// The same event, only where the function crosses 0 in this direction, as the integration goes.
     pub fn crossing(self, crossing: Crossing) -> Self {
         Event { crossing, ..self }
     }
 
-    /// Located to this part of the step in which it is, at most 1.
+    /// The same event, located to this part of the step in which it is, at most 1.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless finite and above 0.
@@ -154,8 +168,8 @@ fn on_side(value: f64, of: f64) -> bool {
 }
 
 /// An event's function along an integration.
-pub(crate) struct Watched<'a, 'b, X> {
-    event: &'a Event<'b, X>,
+pub(crate) struct Tracked<'a, X> {
+    event: &'a Event<X>,
     /// The last value.
     value: f64,
     start: f64,
@@ -163,23 +177,23 @@ pub(crate) struct Watched<'a, 'b, X> {
     resolution: f64,
 }
 
-impl<'a, 'b, X: State> Watched<'a, 'b, X> {
+impl<'a, X: State> Tracked<'a, X> {
     /// At the start of an integration to `end`.
-    pub(crate) fn new(event: &'a Event<'b, X>, start: f64, x: &X, end: f64) -> Result<Self> {
+    pub(crate) fn new(event: &'a Event<X>, start: f64, x: &X, end: f64) -> Result<Self> {
         let value = event.value(start, x)?;
-        let watched = Watched {
+        let tracked = Tracked {
             event,
             value,
             start,
             resolution: (event.tolerance.min(1e-12).max(8.0 * x.unit_roundoff()))
                 * (start.abs() + (end - start).abs()),
         };
-        Ok(match watched.is_rounding(start, x, value)? {
-            true => Watched {
+        Ok(match tracked.is_rounding(start, x, value)? {
+            true => Tracked {
                 value: 0.0,
-                ..watched
+                ..tracked
             },
-            false => watched,
+            false => tracked,
         })
     }
 
@@ -251,7 +265,7 @@ impl<'a, 'b, X: State> Watched<'a, 'b, X> {
     }
 }
 
-impl<X> fmt::Debug for Event<'_, X> {
+impl<X> fmt::Debug for Event<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
             .field("crossing", &self.crossing)

@@ -3,11 +3,12 @@
 //!
 //! | to | see |
 //! | --- | --- |
-//! | integrate, save, stop at events, watch | [`Solver`], [`Save`], [`Event`], [`Piece`] |
+//! | integrate | [`Solver::solve`] |
+//! | save states, stop at events, observe steps, give each sample its own clock | [`Solver::integration`], [`Save`], [`Event`] |
 //! | choose a method, or add one | [`stepper`], [`Tableau`] |
-//! | choose steps | [`controller`]; [`Solver::solve_each`] for a clock per sample |
+//! | choose steps | [`controller`] |
 //! | integrate several tensors at once | [`State`] |
-//! | differentiate a solution | [`gradient`] |
+//! | differentiate a solution | [`adjoint`] |
 //! | add noise | [`sde`] |
 //! | find divergences and densities | [`divergence`] |
 //! | move along the gradient of an energy | [`energy`] |
@@ -32,19 +33,22 @@
 //! # }
 //! ```
 
+mod accepted_step;
+pub mod adjoint;
 mod clock;
 pub mod controller;
+mod dense_step;
 mod detached;
 pub mod divergence;
 pub mod energy;
 mod event;
-pub mod gradient;
-mod hooks;
+mod integrate;
+mod integration;
 mod interpolant;
 mod interval;
 mod order_conditions;
 mod per_sample;
-mod piece;
+mod sample_solutions;
 mod save;
 pub mod sde;
 mod solution;
@@ -53,13 +57,15 @@ mod state;
 pub mod stepper;
 mod tableau;
 
+pub use accepted_step::{AcceptedSamples, AcceptedStep};
+pub use dense_step::DenseStep;
 pub use event::{Crossing, Event};
+pub use integration::{Integration, SampleIntegration};
 pub use interpolant::Interpolant;
 pub use interval::Interval;
-pub use per_sample::SampleSolutions;
-pub use piece::Piece;
+pub use sample_solutions::SampleSolutions;
 pub use save::Save;
-pub use solution::{Solution, Statistics, Status};
+pub use solution::{Occurrence, Solution, Statistics, Status};
 pub use solver::Solver;
 pub use state::{Samples, State};
 pub use tableau::Tableau;

@@ -1,108 +1,17 @@
-//! A clock for each sample.
+//! The integration loop with a clock for each sample.
 
 use std::cell::Cell;
 
-use advect_core::{Error, Field, Result, Time, system_fn};
-use candle_core::Tensor;
+use advect_core::{Error, Observer, Result, Time, system_fn};
 
 use crate::clock::{span, unsigned};
-use crate::controller::{Adaptive, AdaptiveMemory, Judgement, Position, Tried, exponent};
+use crate::controller::{AdaptiveMemory, Judgement, Position, Tried, exponent};
+use crate::sample_solutions::Collected;
 use crate::stepper::Embedded;
-use crate::{Interval, Samples, Save, Solver, Statistics, Status};
-
-/// What [`Solver::solve_each`] gives: an integration of each sample, as far as it came.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct SampleSolutions<X = Tensor> {
-    /// The last time that each sample reached.
-    pub last_times: Vec<f64>,
-    /// The states of the samples, each at its last time.
-    pub last_state: X,
-    /// How the integration of each sample ended.
-    pub statuses: Vec<Status>,
-    /// What each sample cost.
-    pub statistics: Vec<Statistics>,
-    /// How often the field was called, for any number of samples.
-    pub calls: usize,
-    saved: Vec<Collected<X>>,
-}
-
-impl<X: Samples> SampleSolutions<X> {
-    /// The states at the end.
-    ///
-    /// # Errors
-    /// [`Error::Stopped`] if a sample did not reach the end; it says which and why, and the fields hold what was
-    /// reached.
-    pub fn end(&self) -> Result<X> {
-        self.reached(|_| true)?;
-        Ok(self.last_state.clone())
-    }
-
-    /// The states at the `index`-th of the times of [`Save::At`].
-    ///
-    /// # Errors
-    /// [`Error::Range`] for an index beyond those times, [`Error::Stopped`] if a sample did not come so far.
-    pub fn saved(&self, index: usize) -> Result<X> {
-        let Some(saved) = self.saved.get(index) else {
-            let accepted = format!("an index below {}", self.saved.len());
-            return Err(Error::range("index", index, accepted));
-        };
-        self.reached(|sample| !saved.samples.contains(&(sample as u32)))?;
-        saved.assemble()
-    }
-
-    /// Checks that all the samples asked for reached the end.
-    fn reached(&self, asked: impl Fn(usize) -> bool) -> Result<()> {
-        let failed = |(i, status): (usize, &Status)| Some((i, status.reason()?));
-        let mut failures = self.statuses.iter().enumerate().filter_map(failed);
-        match failures.find(|(i, _)| asked(*i)) {
-            None => Ok(()),
-            Some((sample, reason)) => {
-                let accepted = self.statistics[sample].accepted;
-                let t = self.last_times[sample];
-                let at = format!("t = {t}, after {accepted} steps accepted, sample {sample}");
-                Err(Error::stopped(at, reason))
-            }
-        }
-    }
-}
-
-/// Samples that arrive in any order.
-#[derive(Debug, Clone)]
-struct Collected<X> {
-    samples: Vec<u32>,
-    parts: Vec<X>,
-}
-
-impl<X: Samples> Collected<X> {
-    fn new() -> Self {
-        Collected {
-            samples: Vec::new(),
-            parts: Vec::new(),
-        }
-    }
-
-    /// Takes the samples at some positions of a state.
-    fn take(
-        &mut self,
-        from: &X,
-        positions: &[u32],
-        samples: impl Iterator<Item = u32>,
-    ) -> Result<()> {
-        if !positions.is_empty() {
-            self.parts.push(X::gather(&[from], positions)?);
-            self.samples.extend(samples);
-        }
-        Ok(())
-    }
-
-    /// All of them in their order.
-    fn assemble(&self) -> Result<X> {
-        let mut order: Vec<u32> = (0..self.samples.len() as u32).collect();
-        order.sort_by_key(|&i| self.samples[i as usize]);
-        X::gather(&self.parts.iter().collect::<Vec<_>>(), &order)
-    }
-}
+use crate::{
+    AcceptedSamples, Integration, Interval, SampleIntegration, SampleSolutions, Samples, Save,
+    Solver, Statistics, Status,
+};
 
 /// A sample under way.
 #[derive(Debug, Clone, Copy)]
@@ -141,62 +50,34 @@ impl Active {
     }
 }
 
-impl<S> Solver<S, Adaptive> {
-    /// As [`Solver::solve`], but each sample has its own clock, its own step sizes and its own error; one that is at
-    /// its end leaves the batch. A stiff sample does not drag the others to its small steps, and a sample's solution
-    /// does not depend on its company.
-    ///
-    /// The field sees [`Time::PerSample`], and those samples only that are still under way: what it needs to know of
-    /// each must be part of the state, with a slope of 0, and not of the field.
-    ///
-    /// ```
-    /// use advect_core::{Time, field_fn};
-    /// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
-    /// use candle_core::{Device, Tensor};
-    /// # fn main() -> advect_core::Result<()> {
-    /// // dx/dt = −rate · x: the rate is the second column.
-    /// let field = field_fn(|_, x| {
-    ///     let (x, rate) = (x.narrow(1, 0, 1)?, x.narrow(1, 1, 1)?);
-    ///     Ok(Tensor::cat(&[(x * &rate)?.neg()?, rate.zeros_like()?], 1)?)
-    /// });
-    /// let x = Tensor::new(&[[1f64, 1.0], [1.0, 300.0]], &Device::Cpu)?;
-    /// let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6)?);
-    /// let solution = solver.solve_each(&field, &x, 0.0, 1.0)?;
-    /// let [easy, stiff] = [0, 1].map(|i| solution.statistics[i].accepted);
-    /// assert!(easy < 15 && stiff > 80);
-    /// assert!((solution.end()?.to_vec2::<f64>()?[0][0] - (-1f64).exp()).abs() < 1e-6);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Solver::solve`]; [`Error::Range`] for saves other than [`Save::End`] and [`Save::At`], and for a
-    /// controller that oversteps.
-    pub fn solve_each<X: Samples>(
-        &self,
-        field: &dyn Field<X>,
-        x0: &X,
-        start: f64,
-        end: f64,
-    ) -> Result<SampleSolutions<X>>
-    where
-        S: Embedded<X>,
-    {
+impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
+    /// Integrates each sample, with all that the settings ask for.
+    pub(crate) fn integrate(self) -> Result<SampleSolutions<X>> {
+        self.check()?;
+        let Integration {
+            solver: Solver {
+                stepper,
+                controller,
+            },
+            field,
+            x0,
+            save,
+            ..
+        } = self.shared;
+        let mut observers = self.observers;
+        let (start, end) = (self.shared.start, self.shared.end);
         let (start, end) = span(start, end)?;
         x0.check("x0")?;
-        self.save.check(start, end)?;
-        let times: &[f64] = match &self.save {
+        save.check(start, end)?;
+        let times: &[f64] = match &save {
             Save::End => &[],
             Save::At(times) => times,
             other => {
                 let given = format!("{other:?}");
-                return Err(Error::range("save", given, "Save::End or Save::At"));
+                let accepted = "Save::End or Save::At, with a clock for each sample";
+                return Err(Error::range("save", given, accepted));
             }
         };
-        if self.controller.goes_beyond() {
-            let accepted = "one that ends at the end";
-            return Err(Error::range("controller", "one that oversteps", accepted));
-        }
         let count = x0.samples("x0")?;
         let calls = Cell::new(0);
         let counted = system_fn(|t: &Time, x: &X| {
@@ -226,7 +107,7 @@ impl<S> Solver<S, Adaptive> {
             x: x0,
             end,
         };
-        let (memories, mut slope) = self.controller.begin_each(&self.stepper, &counted, at)?;
+        let (memories, mut slope) = controller.begin_each(stepper, &counted, at)?;
         let begin = |(sample, memory): (u32, AdaptiveMemory)| Active {
             sample,
             t: start,
@@ -235,7 +116,7 @@ impl<S> Solver<S, Adaptive> {
             stopped: None,
         };
         let mut active: Vec<Active> = (0..).zip(memories).map(begin).collect();
-        let unresolved = self.controller.unresolved_each(x0)?;
+        let unresolved = controller.unresolved_each(x0)?;
         let broken_slopes = broken(slope.as_ref())?;
         for (i, a) in active.iter_mut().enumerate() {
             a.stopped = match (broken_slopes.as_ref().is_some_and(|b| b[i]), unresolved[i]) {
@@ -249,14 +130,14 @@ impl<S> Solver<S, Adaptive> {
         }
         let mut x = x0.clone();
         let mut finished = Collected::new();
-        let exponent = exponent::<X, S>(&self.stepper);
+        let exponent = exponent::<X, S>(stepper);
         let direction = (end - start).signum();
 
         while !active.is_empty() {
             let goal = |a: &Active| {
                 let statistics = &solutions.statistics[a.sample as usize];
                 let stop = times.get(a.saved).map_or(end, |t| unsigned(*t));
-                match statistics.accepted + statistics.rejected >= self.controller.limit() {
+                match statistics.accepted + statistics.rejected >= controller.limit() {
                     true => Err(Status::StepLimit),
                     false => a.goal(stop, direction),
                 }
@@ -285,12 +166,12 @@ impl<S> Solver<S, Adaptive> {
                 start: active.iter().map(|a| a.t).collect(),
                 end: goals.iter().map(|goal| goal.end).collect(),
             };
-            let step = self.stepper.step(&counted, &interval, &x, slope.as_ref())?;
+            let step = stepper.step(&counted, &interval, &x, slope.as_ref())?;
             let Some(error) = &step.error else {
                 let accepted = "a stepper that keeps the promise of Embedded";
                 return Err(Error::range("stepper", "no error estimate", accepted));
             };
-            let mut ratios = self.controller.norms(error, &x, &step.x)?;
+            let mut ratios = controller.norms(error, &x, &step.x)?;
             if let Some(broken) = broken(Some(&step.x))? {
                 for (ratio, broken) in ratios.iter_mut().zip(broken) {
                     *ratio = if broken { f64::NAN } else { *ratio };
@@ -301,7 +182,7 @@ impl<S> Solver<S, Adaptive> {
                 true => None,
                 false => broken(step.slopes.first())?,
             };
-            let unresolved = self.controller.unresolved_each(&step.x)?;
+            let unresolved = controller.unresolved_each(&step.x)?;
 
             let mut accepted = vec![false; active.len()];
             let mut ended = vec![false; active.len()];
@@ -316,7 +197,7 @@ impl<S> Solver<S, Adaptive> {
                     ratio,
                     shortened: goals[i].shortened,
                 };
-                a.stopped = match self.controller.respond(&mut a.memory, exponent, tried) {
+                a.stopped = match controller.respond(&mut a.memory, exponent, tried) {
                     Judgement::Accept if unresolved[i] => Some(Status::Unresolved),
                     Judgement::Stop(_) => Some(Status::underflow(!ratio.is_finite())),
                     Judgement::Reject if hopeless.as_ref().is_some_and(|h| h[i]) => {
@@ -344,6 +225,25 @@ impl<S> Solver<S, Adaptive> {
                 let samples = positions.iter().map(|&i| active[i as usize].sample);
                 saved.take(&step.x, positions, samples)?;
             }
+            let mut enough = false;
+            if !observers.is_empty()
+                && accepted.contains(&true)
+                && let Interval::PerSample { start, .. } = &interval
+            {
+                let advanced = positions(&accepted, |accepted| *accepted);
+                let each = || advanced.iter().map(|&i| i as usize);
+                let samples: Vec<usize> = each().map(|i| active[i].sample as usize).collect();
+                let starts = each().map(|i| start[i]).collect();
+                let times = each().map(|i| active[i].t).collect();
+                let x = X::gather(&[&step.x], &advanced)?;
+                let mut told = AcceptedSamples::new(samples, starts, times, x);
+                for (told, &sample) in told.statistics.iter_mut().zip(&told.samples) {
+                    *told = solutions.statistics[sample];
+                }
+                for observer in &mut observers {
+                    enough |= observer.observe(&told)?.is_break();
+                }
+            }
             let done = positions(&ended, |ended| *ended);
             finished.take(
                 &step.x,
@@ -352,6 +252,11 @@ impl<S> Solver<S, Adaptive> {
             )?;
 
             let first = step.slopes.into_iter().next();
+            if enough {
+                for a in &mut active {
+                    a.stopped = a.stopped.or(Some(Status::Halted));
+                }
+            }
             if done.is_empty() && accepted.iter().all(|a| *a) {
                 (x, slope) = (step.x, step.last_slope);
                 continue;

@@ -1,11 +1,11 @@
-//! Which states of an integration are kept.
+//! The states of an integration that are kept.
 
 use advect_core::{Error, Result};
 
 use crate::clock::unsigned;
-use crate::{Piece, State};
+use crate::{DenseStep, State};
 
-/// Which states a [`Solution`](crate::Solution) holds.
+/// The states that a [`Solution`](crate::Solution) keeps ([`Integration::save`](crate::Integration::save)).
 ///
 /// ```
 /// use advect_core::{Time, field_fn};
@@ -15,15 +15,14 @@ use crate::{Piece, State};
 /// let decay = field_fn(|_, x| Ok(x.neg()?));
 /// let x = Tensor::new(&[1.0f64], &Device::Cpu)?;
 /// let solver = Solver::new(Rk4, Fixed::steps(10)?);
-/// let count = |save| Ok::<_, advect_core::Error>(
-///     solver.clone().save(save).solve(&decay, &x, 0.0, 1.0)?.states.len(),
-/// );
+/// let integration = || solver.integration(&decay, &x, 0.0, 1.0);
+/// let count = |save| Ok::<_, advect_core::Error>(integration().save(save).run()?.states.len());
 /// assert_eq!(count(Save::End)?, 1);
 /// assert_eq!(count(Save::At(vec![0.0, 0.33, 1.0]))?, 3);
 /// assert_eq!(count(Save::Interpolated(vec![0.0, 0.33, 1.0]))?, 3);
 /// assert_eq!(count(Save::Every(5))?, 3); // steps 0, 5 and 10
 ///
-/// let solution = solver.clone().save(Save::Dense).solve(&decay, &x, 0.0, 1.0)?;
+/// let solution = integration().save(Save::Dense).run()?;
 /// let between = solution.at(0.123)?.to_vec1::<f64>()?[0]; // any time
 /// assert!((between - (-0.123f64).exp()).abs() < 1e-6);
 /// # Ok(())
@@ -31,6 +30,8 @@ use crate::{Piece, State};
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
+#[doc(alias = "saveat")]
+#[doc(alias = "t_eval")]
 pub enum Save {
     /// The last state only.
     #[default]
@@ -99,12 +100,12 @@ impl Save {
 #[derive(Debug)]
 pub(crate) struct Recorder<'a, X> {
     save: &'a Save,
-    steps: usize,
+    count: usize,
     /// 1 forwards in time, −1 backwards.
     direction: f64,
     pub(crate) times: Vec<f64>,
     pub(crate) states: Vec<X>,
-    pub(crate) pieces: Vec<Piece<X>>,
+    pub(crate) steps: Vec<DenseStep<X>>,
 }
 
 impl<'a, X: State> Recorder<'a, X> {
@@ -112,11 +113,11 @@ impl<'a, X: State> Recorder<'a, X> {
     pub(crate) fn new(save: &'a Save, (start, end): (f64, f64), x0: &X) -> Self {
         let mut recorder = Recorder {
             save,
-            steps: 0,
+            count: 0,
             direction: (end - start).signum(),
             times: Vec::new(),
             states: Vec::new(),
-            pieces: Vec::new(),
+            steps: Vec::new(),
         };
         match save {
             Save::Every(_) | Save::Dense => recorder.push(start, x0.clone()),
@@ -137,7 +138,7 @@ impl<'a, X: State> Recorder<'a, X> {
     }
 
     /// Whether a step to `t` is to be interpolated.
-    pub(crate) fn wants_piece(&self, from: f64, t: f64) -> bool {
+    pub(crate) fn wants_step(&self, from: f64, t: f64) -> bool {
         match self.save {
             Save::Dense => true,
             Save::Interpolated(times) => (times.get(self.times.len()))
@@ -152,26 +153,26 @@ impl<'a, X: State> Recorder<'a, X> {
         &mut self,
         t: f64,
         x: &X,
-        piece: Option<&Piece<X>>,
+        step: Option<&DenseStep<X>>,
         limit: f64,
     ) -> Result<()> {
-        self.steps += 1;
-        match (self.save, piece) {
+        self.count += 1;
+        match (self.save, step) {
             (Save::Every(n), _)
-                if self.steps.is_multiple_of(*n) && (limit - t) * self.direction >= 0.0 =>
+                if self.count.is_multiple_of(*n) && (limit - t) * self.direction >= 0.0 =>
             {
                 self.push(t, x.clone());
             }
             (Save::At(times), _) if times.get(self.times.len()) == Some(&t) => {
                 self.push(t, x.clone());
             }
-            (Save::Dense, Some(piece)) => self.pieces.push(piece.clone()),
-            (Save::Interpolated(times), Some(piece)) => {
+            (Save::Dense, Some(step)) => self.steps.push(step.clone()),
+            (Save::Interpolated(times), Some(step)) => {
                 while let Some(&next) = times.get(self.times.len())
-                    && piece.contains(next)
+                    && step.contains(next)
                     && (limit - next) * self.direction >= 0.0
                 {
-                    let state = piece.at(next)?;
+                    let state = step.at(next)?;
                     self.push(unsigned(next), state);
                 }
             }

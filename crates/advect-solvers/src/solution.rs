@@ -1,9 +1,9 @@
-//! What an integration gives.
+//! Solutions: the result of an integration.
 
 use advect_core::{Error, Result};
 use candle_core::Tensor;
 
-use crate::{Piece, State};
+use crate::{DenseStep, State};
 
 /// How an integration ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Status {
     Reached,
     /// It reached an [`Event`](crate::Event).
     Event,
-    /// Who watched it said that it was enough.
+    /// An observer stopped it.
     Halted,
     /// It made as many steps as the controller allows.
     StepLimit,
@@ -41,7 +41,7 @@ impl Status {
         match self {
             Status::Reached => None,
             Status::Event => Some("an event came before the end"),
-            Status::Halted => Some("who watched the integration halted it"),
+            Status::Halted => Some("an observer stopped the integration"),
             Status::StepLimit => Some(
                 "the limit of steps was reached; allow more of them, or larger errors; where the solution changes far more \
                  slowly than the steps are short, the equation is stiff, which explicit methods are slow at",
@@ -59,7 +59,7 @@ impl Status {
     }
 }
 
-/// What an integration cost.
+/// The cost of an integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Statistics {
@@ -73,7 +73,7 @@ pub struct Statistics {
     pub rejected: usize,
 }
 
-/// The states of an integration as far as it came, how it ended, and what it cost.
+/// The result of an integration: the states as far as it came, how it ended, and its cost.
 ///
 /// ```
 /// use advect_core::{Time, field_fn};
@@ -104,12 +104,51 @@ pub struct Solution<X = Tensor> {
     pub last_state: X,
     /// How the integration ended.
     pub status: Status,
-    /// What it cost.
+    /// The cost.
     pub statistics: Statistics,
     /// The first sample that was NaN or infinite in the last step that was tried.
     pub failed_sample: Option<usize>,
     /// The steps, with [`Save::Dense`](crate::Save::Dense).
-    pub pieces: Vec<Piece<X>>,
+    pub steps: Vec<DenseStep<X>>,
+    /// The events that happened, in the order of time.
+    pub events: Vec<Occurrence<X>>,
+}
+
+/// An [`Event`](crate::Event) that happened during an integration.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Occurrence<X = Tensor> {
+    /// The event, counted from 0 in the order of the calls of [`Integration::until`](crate::Integration::until).
+    pub event: usize,
+    /// The time at which it happened.
+    pub t: f64,
+    /// The state at that time.
+    pub x: X,
+}
+
+impl<X> Occurrence<X> {
+    /// The event of a number, at the time `t` and in the state `x`.
+    pub fn new(event: usize, t: f64, x: X) -> Self {
+        Occurrence { event, t, x }
+    }
+}
+
+impl<X> Solution<X> {
+    /// A solution that came to `last_state` at `last_time` and ended so, with nothing saved and nothing counted: the other
+    /// fields can be set afterwards.
+    pub fn new(status: Status, last_time: f64, last_state: X) -> Self {
+        Solution {
+            times: Vec::new(),
+            states: Vec::new(),
+            last_time,
+            last_state,
+            status,
+            statistics: Statistics::default(),
+            failed_sample: None,
+            steps: Vec::new(),
+            events: Vec::new(),
+        }
+    }
 }
 
 impl<X: State> Solution<X> {
@@ -151,7 +190,7 @@ impl<X: State> Solution<X> {
         {
             return Ok(x.clone());
         }
-        let (Some(first), Some(last)) = (self.pieces.first(), self.pieces.last()) else {
+        let (Some(first), Some(last)) = (self.steps.first(), self.steps.last()) else {
             return Err(Error::range(
                 "t",
                 t,
@@ -159,18 +198,18 @@ impl<X: State> Solution<X> {
             ));
         };
         let forwards = last.end >= first.start;
-        let before = |piece: &Piece<X>| match forwards {
-            true => piece.end < t,
-            false => piece.end > t,
+        let before = |step: &DenseStep<X>| match forwards {
+            true => step.end < t,
+            false => step.end > t,
         };
-        let index = self.pieces.partition_point(before);
+        let index = self.steps.partition_point(before);
         // The last step may go beyond the end.
         let reached = match forwards {
             true => t <= self.last_time,
             false => t >= self.last_time,
         };
-        match self.pieces.get(index) {
-            Some(piece) if piece.contains(t) && reached => piece.at(t),
+        match self.steps.get(index) {
+            Some(step) if step.contains(t) && reached => step.at(t),
             _ => {
                 let accepted = format!("a time from {} to {}", first.start, self.last_time);
                 Err(Error::range("t", t, accepted))

@@ -45,21 +45,21 @@ impl Tableau {
     ) -> Self {
         assert!(
             !b.is_empty() && b.len() <= MAX_STAGES,
-            "between one and 16 stages"
+            "expected between 1 and 16 stages"
         );
         assert!(
             c.len() == b.len() && a.len() == b.len(),
-            "as many rows and nodes as weights"
+            "expected as many rows and nodes as weights"
         );
         assert!(
             order >= 1 && order <= MAX_ORDER,
-            "conditions are known for orders 1 to 8"
+            "expected an order from 1 to 8"
         );
         let mut i = 0;
         while i < a.len() {
             assert!(
                 a[i].len() == i,
-                "row i of an explicit method holds i numbers"
+                "expected i numbers in row i, as the method is explicit"
             );
             let mut sum = 0.0;
             let mut j = 0;
@@ -67,10 +67,16 @@ impl Tableau {
                 sum += a[i][j];
                 j += 1;
             }
-            assert!(near(sum, c[i]), "the nodes are the row sums");
+            assert!(
+                near(sum, c[i]),
+                "expected nodes that are the sums of their rows"
+            );
             i += 1;
         }
-        assert!(satisfied(a, b, 1.0, order), "the order conditions hold");
+        assert!(
+            satisfied(a, b, 1.0, order),
+            "expected coefficients that satisfy all conditions of the stated order"
+        );
         Tableau {
             order,
             c,
@@ -91,11 +97,11 @@ impl Tableau {
     pub const fn with_error(mut self, embedded_order: usize, error: &'static [f64]) -> Self {
         assert!(
             error.len() == self.b.len(),
-            "as many error weights as stages"
+            "expected as many error weights as stages"
         );
         assert!(
             embedded_order >= 1 && embedded_order <= MAX_ORDER,
-            "conditions are known for orders 1 to 8"
+            "expected an order from 1 to 8"
         );
         let mut embedded = [0.0; MAX_STAGES];
         let mut i = 0;
@@ -106,7 +112,7 @@ impl Tableau {
         let (embedded, _) = embedded.split_at(error.len());
         assert!(
             satisfied(self.a, embedded, 1.0, embedded_order),
-            "the embedded order conditions hold"
+            "expected embedded weights that satisfy all conditions of their stated order"
         );
         self.error = Some(error);
         self.embedded_order = embedded_order;
@@ -122,7 +128,7 @@ impl Tableau {
     pub const fn with_interpolant(mut self, order: usize, interpolant: Interpolant) -> Self {
         assert!(
             order >= 1 && order <= self.order,
-            "no more exact than the method"
+            "expected an interpolant of order 1 up to the order of the method"
         );
         let mut eighth = 1;
         while eighth <= 8 {
@@ -131,11 +137,14 @@ impl Tableau {
             let (weights, _) = weights.split_at(self.b.len());
             assert!(
                 satisfied(self.a, weights, theta, order),
-                "the order conditions hold within the step"
+                "expected an interpolant that satisfies all conditions of its stated order"
             );
             let mut i = 0;
             while eighth == 8 && i < weights.len() {
-                assert!(near(weights[i], self.b[i]), "a step ends where it ends");
+                assert!(
+                    near(weights[i], self.b[i]),
+                    "expected an interpolant that is the weights b at the end of the step"
+                );
                 i += 1;
             }
             eighth += 1;

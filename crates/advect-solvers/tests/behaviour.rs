@@ -38,8 +38,9 @@ fn saved_states_lie_on_the_solution() {
     let problem = Rotation { omega: 2.0 };
     let times = vec![0.0, 0.01, 0.5, 0.77, 3.0];
     let solution = Solver::new(Dopri5, adaptive(1e-10))
+        .integration(&problem, &problem.solution(0.0).unwrap(), 0.0, 3.0)
         .save(Save::At(times.clone()))
-        .solve(&problem, &problem.solution(0.0).unwrap(), 0.0, 3.0)
+        .run()
         .unwrap();
     assert_eq!(solution.times, times);
     for (t, x) in times.iter().zip(&solution.states) {
@@ -50,8 +51,9 @@ fn saved_states_lie_on_the_solution() {
 #[test]
 fn backwards_in_time() {
     let end = Solver::new(Dopri5, adaptive(1e-10))
+        .integration(&Forced, &Forced.solution(1.0).unwrap(), 1.0, 0.0)
         .save(Save::At(vec![0.6, 0.2]))
-        .solve(&Forced, &Forced.solution(1.0).unwrap(), 1.0, 0.0)
+        .run()
         .unwrap();
     assert_close(&end.states[1], &Forced.solution(0.2).unwrap(), 1e-8, 0.0);
     assert_close(
@@ -87,8 +89,12 @@ fn a_cut_step_does_not_move_the_grid() {
         Ok(x.neg()?)
     });
     let x0 = Tensor::new(&[1f64], &Device::Cpu).unwrap();
-    let solver = Solver::new(Euler, Fixed::steps(4).unwrap()).save(Save::At(vec![0.6]));
-    solver.solve(&field, &x0, 0.0, 1.0).unwrap();
+    let solver = Solver::new(Euler, Fixed::steps(4).unwrap());
+    solver
+        .integration(&field, &x0, 0.0, 1.0)
+        .save(Save::At(vec![0.6]))
+        .run()
+        .unwrap();
     assert_eq!(*times.borrow(), [0.0, 0.25, 0.5, 0.6, 0.75]);
 }
 
@@ -113,8 +119,9 @@ fn nothing_is_lost_when_it_stops() {
         Ok((x * if bad { f64::NAN } else { 1.0 })?)
     });
     let solution = Solver::new(Dopri5, adaptive(1e-6))
+        .integration(&late_nan, &x0, 0.0, 1.0)
         .save(Save::Every(1))
-        .solve(&late_nan, &x0, 0.0, 1.0)
+        .run()
         .unwrap();
     assert_eq!(solution.status, Status::NonFinite);
     assert!(
@@ -178,31 +185,31 @@ fn bad_arguments_are_typed_errors() {
         range(
             "save",
             solver
-                .clone()
+                .integration(&decay, &x0, 0.0, 1.0)
                 .save(Save::At(times))
-                .solve(&decay, &x0, 0.0, 1.0),
+                .run(),
         );
     }
     range(
         "save",
         solver
-            .clone()
+            .integration(&decay, &x0, 0.0, 1.0)
             .save(Save::Every(0))
-            .solve(&decay, &x0, 0.0, 1.0),
+            .run(),
     );
     range(
         "save",
         solver
-            .clone()
+            .integration(&decay, &x0, 0.0, 0.0)
             .save(Save::At(vec![5.0]))
-            .solve(&decay, &x0, 0.0, 0.0),
+            .run(),
     );
     range(
         "save",
         solver
-            .clone()
+            .integration(&decay, &x0, 0.0, 1e-200)
             .save(Save::At(vec![2e-200]))
-            .solve(&decay, &x0, 0.0, 1e-200),
+            .run(),
     );
     let grid = Solver::new(Euler, Fixed::grid(&[0.2, 0.4]).unwrap());
     range("times", grid.solve(&decay, &x0, 1.0, 0.0));
@@ -249,8 +256,12 @@ fn methods_can_be_chosen_at_run_time() {
 #[test]
 fn where_nothing_is_integrated_the_start_is_the_end() {
     let x0 = Forced.solution(0.0).unwrap();
-    let solver = Solver::new(Euler, Fixed::steps(3).unwrap()).save(Save::At(vec![0.5]));
-    let solution = solver.solve(&Forced, &x0, 0.5, 0.5).unwrap();
+    let solver = Solver::new(Euler, Fixed::steps(3).unwrap());
+    let solution = solver
+        .integration(&Forced, &x0, 0.5, 0.5)
+        .save(Save::At(vec![0.5]))
+        .run()
+        .unwrap();
     assert_eq!(
         (
             solution.status,

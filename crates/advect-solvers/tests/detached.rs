@@ -9,10 +9,10 @@ use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
 use advect_ops::{with_graph, without_graph};
 use advect_solvers::Solver;
+use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::divergence::{Divergence, Exact, Flow, Hutchinson, Probe, Transposed};
 use advect_solvers::energy::{Energy, GradientField, Summed};
-use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
 use advect_solvers::stepper::{Dopri5, Rk4};
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -37,7 +37,7 @@ fn fixed() -> Solver<Rk4, Fixed> {
 }
 
 /// The gradients of the squares of the last state, or the error of whichever pass fails.
-fn gradients<G: Gradient, F: Field + Send + Sync + 'static>(
+fn gradients<G: Adjoint, F: Field + Send + Sync + 'static>(
     strategy: &G,
     field: F,
     parameters: &[Tensor],
@@ -75,7 +75,7 @@ fn taken_inside(net: &Mlp, t: &Time, x: &Tensor) -> Result<Tensor> {
 
 #[test]
 fn gradients_taken_inside_a_field_are_told() {
-    fn check(strategy: &impl Gradient, what: &str) {
+    fn check(strategy: &impl Adjoint, what: &str) {
         let (store, net) = network(2);
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
         // By the state and by parameters, with and without a part that is in the graph.
@@ -92,7 +92,7 @@ fn gradients_taken_inside_a_field_are_told() {
 
 #[test]
 fn states_that_are_detached_inside_a_field_are_told() {
-    fn check(strategy: &impl Gradient, what: &str) {
+    fn check(strategy: &impl Adjoint, what: &str) {
         let (store, net) = network(2);
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
         let field = field_fn(move |t, x| net.at(t, &x.detach()));
@@ -106,7 +106,7 @@ fn states_that_are_detached_inside_a_field_are_told() {
 
 #[test]
 fn parameters_without_a_gradient_are_named() {
-    fn check(strategy: &impl Gradient, what: &str) {
+    fn check(strategy: &impl Adjoint, what: &str) {
         let (store, net) = network(2);
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
         let parameters = store.tensors();
@@ -136,7 +136,7 @@ fn parameters_without_a_gradient_are_named() {
 /// Fields that don't change with the state, with it for a while, or without parameters are no faults.
 #[test]
 fn derivatives_that_are_0_are_0() {
-    fn check(strategy: &impl Gradient, what: &str) {
+    fn check(strategy: &impl Adjoint, what: &str) {
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
         let constant = field_fn(|_, x| Ok(x.ones_like()?));
         let by_x =
@@ -280,7 +280,7 @@ fn gradient_fields_are_gradients_and_have_them() {
 /// A conservative flow is trained through each strategy like any other.
 #[test]
 fn gradient_fields_are_trained_through() {
-    fn check(strategy: &impl Gradient, what: &str) {
+    fn check(strategy: &impl Adjoint, what: &str) {
         let (store, net) = network(2);
         let field = GradientField::new(Bowl(Summed(net)), &store.tensors()).unwrap();
         let x0 = Var::from_tensor(&normal(&[3, 2], 1)).unwrap();
@@ -419,15 +419,14 @@ fn transposed_products_within_forward_passes_without_a_graph() {
     let flow = Flow::new(frozen.clone(), Exact);
     let native = flow.transport(&solver, &x, 1.0, 0.0).unwrap();
     let flow = Arc::new(Flow::new(Owned(frozen), Exact));
-    let packed = advect_solvers::divergence::pack(&x).unwrap();
     let discrete = Checkpointed::new(solver, 3).unwrap();
-    let end = discrete
-        .solve(&flow, &[], &packed, &[1.0, 0.0])
-        .unwrap()
-        .end()
-        .unwrap();
-    let (_, change) = advect_solvers::divergence::unpack(&end, &[5, 2]).unwrap();
-    assert_close(&change, &native.log_density_change, 1e-8, 1e-8);
+    let moved = flow.transport_by(&discrete, &[], &x, 1.0, 0.0).unwrap();
+    assert_close(
+        &moved.log_density_change,
+        &native.log_density_change,
+        1e-8,
+        1e-8,
+    );
 }
 
 /// A network whose products are those of its transposed Jacobian.

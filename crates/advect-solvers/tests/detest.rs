@@ -1,14 +1,13 @@
 //! The errors that are made, against the tolerance asked, on the problems of DETEST (`golden/detest.py`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::ops::ControlFlow;
-
+use advect_core::observer_fn;
 use advect_core::testing::detest::{Detest, END, problems};
-use advect_solvers::Solver;
 use advect_solvers::controller::Adaptive;
 use advect_solvers::stepper::{
     Bosh3, Dopri5, Dopri5Shampine, Dopri8, Embedded, Heun, Midpoint, Ralston, Tsit5,
 };
+use advect_solvers::{DenseStep, Solver};
 use candle_core::Tensor;
 use serde_json::Value;
 
@@ -56,7 +55,7 @@ fn step_error(method: &dyn Embedded, problem: &Detest, tolerance: f64) -> f64 {
         .accepted;
     let fine = Solver::new(Dopri8, adaptive(1e-13));
     let (mut step, mut largest) = (0, 0f64);
-    let watched = solver.solve_watched(problem, &start, 0.0, END, &mut |piece| {
+    let observer = observer_fn(|piece: &DenseStep| -> advect_core::Result<()> {
         step += 1;
         if step % (count / LOOKED_AT).max(1) == 0 {
             let exact = fine
@@ -64,9 +63,13 @@ fn step_error(method: &dyn Embedded, problem: &Detest, tolerance: f64) -> f64 {
                 .end()?;
             largest = largest.max(error(&piece.end_x, &values(&exact), tolerance));
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     });
-    watched.unwrap().end().unwrap();
+    let observed = solver
+        .integration(problem, &start, 0.0, END)
+        .observe_within(observer)
+        .run();
+    observed.unwrap().end().unwrap();
     largest
 }
 

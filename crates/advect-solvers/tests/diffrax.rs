@@ -31,9 +31,11 @@ fn steps_and_solutions_agree() {
             _ => adaptive.gains(0.3, 0.4, 0.0).unwrap(),
         };
         let ts = numbers(&row, "ts");
-        let solver = Solver::new(&*stepper, adaptive).save(Save::Interpolated(ts.clone()));
+        let solver = Solver::new(&*stepper, adaptive);
         let solution = solver
-            .solve(&*problem(&row), &start(&row), ts[0], ts[ts.len() - 1])
+            .integration(&*problem(&row), &start(&row), ts[0], ts[ts.len() - 1])
+            .save(Save::Interpolated(ts.clone()))
+            .run()
             .unwrap();
         let statistics = solution.statistics;
         for (key, count) in [

@@ -3,18 +3,17 @@
 
 use std::sync::Arc;
 
+use advect_core::normal::log_standard_normal;
 use advect_core::testing::assert_close;
 use advect_core::{Conditional, Error, Field, Generator, Jvp, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
 use advect_ops::{Dual, Value, softmax};
-use advect_solvers::Solver;
+use advect_solvers::adjoint::{Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
-use advect_solvers::divergence::{
-    Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Probe, pack, unpack,
-};
-use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
+use advect_solvers::divergence::{Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Probe};
 use advect_solvers::stepper::{Dopri5, Rk4};
+use advect_solvers::{Save, Solver};
 use candle_core::{DType, Device, Tensor};
 
 fn network(dim: usize) -> (ParameterStore, Mlp) {
@@ -216,20 +215,13 @@ impl Jvp for ToMixture {
     }
 }
 
-fn log_normal(x: &Tensor) -> Result<Tensor> {
-    let dim = x.dims()[1] as f64;
-    Ok(x.sqr()?
-        .sum(1)?
-        .affine(-0.5, -0.5 * dim * (2.0 * std::f64::consts::PI).ln())?)
-}
-
 #[test]
 fn the_density_of_a_mixture_is_its_closed_form() {
     let x = (normal(&[200, 2], 10) * 1.5).unwrap();
     let solver = Solver::new(Dopri5, Adaptive::new(1e-8, 1e-8).unwrap());
     let flow = Flow::new(ToMixture, Exact);
     let ours = flow
-        .log_density(&solver, &x, log_normal)
+        .log_density(&solver, &x, log_standard_normal)
         .unwrap()
         .to_vec1::<f64>()
         .unwrap();
@@ -259,7 +251,7 @@ fn the_density_of_a_mixture_is_its_closed_form() {
     let few = x.narrow(0, 0, 4).unwrap();
     let coarse = Solver::new(Rk4, Fixed::steps(20).unwrap());
     let exact = flow
-        .log_density(&coarse, &few, log_normal)
+        .log_density(&coarse, &few, log_standard_normal)
         .unwrap()
         .to_vec1::<f64>()
         .unwrap();
@@ -270,7 +262,7 @@ fn the_density_of_a_mixture_is_its_closed_form() {
         let probe = Hutchinson::new(Probe::Rademacher, 1, &few, &mut rng).unwrap();
         let flow = Flow::new(ToMixture, probe);
         all.push(
-            flow.log_density(&coarse, &few, log_normal)
+            flow.log_density(&coarse, &few, log_standard_normal)
                 .unwrap()
                 .to_vec1::<f64>()
                 .unwrap(),
@@ -301,30 +293,21 @@ fn likelihoods_are_differentiable() {
     macro_rules! check {
         ($divergence:expr) => {
             let flow = Arc::new(Flow::new(net.clone(), $divergence));
-            let loss = |end: &Tensor| -> Result<Tensor> {
-                let (x0, change) = unpack(end, x.dims())?;
-                Ok((log_normal(&x0)? - change)?.mean_all()?)
-            };
             let direct = || {
-                flow.log_density(&solver, &x, log_normal)
+                flow.log_density(&solver, &x, log_standard_normal)
                     .unwrap()
                     .mean_all()
                     .unwrap()
             };
-            let packed = pack(&x).unwrap();
             macro_rules! by {
-                ($strategy:expr) => {
-                    loss(
-                        &$strategy
-                            .solve(&flow, &parameters, &packed, &[1.0, 0.0])
-                            .unwrap()
-                            .end()
-                            .unwrap(),
-                    )
-                    .unwrap()
-                    .backward()
-                    .unwrap()
-                };
+                ($strategy:expr) => {{
+                    let moved = flow
+                        .transport_by(&$strategy, &parameters, &x, 1.0, 0.0)
+                        .unwrap();
+                    let base = log_standard_normal(&moved.x).unwrap();
+                    let loss = (base - moved.log_density_change).unwrap();
+                    loss.mean_all().unwrap().backward().unwrap()
+                }};
             }
             let all = [
                 direct().backward().unwrap(),
@@ -382,8 +365,128 @@ fn probes_that_don_t_fit_are_refused() {
     let result = probe.at(&net, &Time::Shared(0.0), &fewer);
     assert!(matches!(result, Err(Error::Shape { argument, .. }) if argument == "probe"));
     let flow = Flow::new(net, Exact);
-    let result = Field::at(&flow, &Time::Shared(0.0), &normal(&[4], 1));
-    assert!(matches!(result, Err(Error::Shape { .. })));
-    let result = unpack(&normal(&[4], 1), &[4]);
+    let state = (normal(&[4, 3], 1), normal(&[4, 2], 1));
+    let result = flow.read(&state, 0.0, 1.0);
     assert!(matches!(result, Err(Error::Shape { argument, .. }) if argument == "state"));
+    let wrong = solver_of_rk4().solve(&flow, &state, 0.0, 1.0);
+    assert!(matches!(wrong, Err(Error::Shape { argument, .. }) if argument == "field"));
+    let normed = Flow::new(Quiet, HutchPlusPlus::new(1, 1, &x, &mut rng).unwrap()).jacobian_norm();
+    let error = normed.transport(&solver_of_rk4(), &x, 0.0, 1.0);
+    assert!(matches!(error, Err(Error::Range { argument, .. }) if argument == "divergence"));
+}
+
+fn solver_of_rk4() -> Solver<Rk4, Fixed> {
+    Solver::new(Rk4, Fixed::steps(40).unwrap())
+}
+
+/// `f(x) = A x` along the last dimension, with a matrix of 3 × 3.
+struct Quiet;
+
+const MATRIX: [[f64; 3]; 3] = [[0.5, -0.3, 0.2], [0.1, -0.4, 0.6], [0.0, 0.25, 0.3]];
+
+impl Field for Quiet {
+    fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
+        let a = Tensor::new(&MATRIX, x.device())?.to_dtype(x.dtype())?;
+        Ok(x.broadcast_matmul(&a.t()?)?)
+    }
+}
+
+impl Jvp for Quiet {
+    fn jvp(&self, t: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        Ok((self.at(t, x)?, self.at(t, dx)?))
+    }
+}
+
+/// The integrals beside a flow of a linear field: ∫ tr A, ∫ ‖A‖², and ∫ |A x|² by Simpson's rule, of samples of any shape, in
+/// both directions, by solvers and adjoints alike.
+#[test]
+fn integrals_along_a_flow_are_known() {
+    let trace: f64 = (0..3).map(|i| MATRIX[i][i]).sum();
+    let squares: f64 = MATRIX.iter().flatten().map(|a| a * a).sum();
+    let x = normal(&[4, 2, 3], 21);
+    let flow = Arc::new(Flow::new(Quiet, Exact).kinetic_energy().jacobian_norm());
+    let solver = solver_of_rk4();
+    for (start, end) in [(0.25, 1.0), (1.0, 0.25)] {
+        let moved = flow.transport(&solver, &x, start, end).unwrap();
+        // Two rows of three elements, each with the matrix.
+        assert_near(
+            &moved.log_density_change,
+            &[-2.0 * trace * (end - start); 4],
+            1e-12,
+        );
+        let norm = moved.jacobian_norm.as_ref().unwrap();
+        assert_near(norm, &[2.0 * squares * 0.75; 4], 1e-12);
+        let panels = 100;
+        let times: Vec<f64> = (0..=panels)
+            .map(|i| start + (end - start) * f64::from(i) / f64::from(panels))
+            .collect();
+        let way = solver
+            .integration(&Quiet, &x, start, end)
+            .save(Save::At(times))
+            .run()
+            .unwrap();
+        let mut sum = Tensor::zeros(4, DType::F64, &Device::Cpu).unwrap();
+        for (i, x) in way.states.iter().enumerate() {
+            let weight = match i {
+                0 | 100 => 1.0,
+                i => 2.0 + 2.0 * (i % 2) as f64,
+            };
+            let speed = Quiet.at(&Time::Shared(0.0), x).unwrap();
+            let energy = advect_core::shape::sum_squares_per_sample(&speed).unwrap();
+            sum = (sum + (energy * (weight * 0.75 / 300.0)).unwrap()).unwrap();
+        }
+        let energy = moved.kinetic_energy.as_ref().unwrap();
+        assert_close(energy, &sum, 1e-7, 1e-7);
+        for by in [
+            flow.transport_by(&Unrolled::new(solver.clone()), &[], &x, start, end),
+            flow.transport_by(
+                &Checkpointed::new(solver.clone(), 3).unwrap(),
+                &[],
+                &x,
+                start,
+                end,
+            ),
+            flow.transport_by(&Backsolve::new(solver.clone()), &[], &x, start, end),
+        ] {
+            let by = by.unwrap();
+            assert_close(&by.x, &moved.x, 1e-12, 1e-12);
+            for (a, b) in [
+                (&by.log_density_change, &moved.log_density_change),
+                (by.kinetic_energy.as_ref().unwrap(), energy),
+                (by.jacobian_norm.as_ref().unwrap(), norm),
+            ] {
+                assert_close(a, b, 1e-12, 1e-12);
+            }
+        }
+    }
+}
+
+/// The change by each probe is its quadratic form, whose mean and standard error are told; the norms average to ‖A‖².
+#[test]
+fn each_probe_of_a_flow_is_told_apart() {
+    let x = normal(&[5, 3], 22);
+    let probes: Vec<Tensor> = (0..4).map(|i| normal(&[5, 3], 30 + i)).collect();
+    let by_probes = Hutchinson::with_probes(probes.clone()).unwrap();
+    let flow = Flow::new(Quiet, by_probes).jacobian_norm();
+    let moved = flow.transport(&solver_of_rk4(), &x, 1.0, 0.0).unwrap();
+    let apart = moved.by_probe.clone().unwrap();
+    assert_eq!(apart.dims(), [5, 4]);
+    let mut norms = Tensor::zeros(5, DType::F64, &Device::Cpu).unwrap();
+    for (i, v) in probes.iter().enumerate() {
+        let image = Quiet.at(&Time::Shared(0.0), v).unwrap();
+        let form = (v * &image).unwrap().sum(1).unwrap();
+        let column = apart.narrow(1, i, 1).unwrap().squeeze(1).unwrap();
+        assert_close(&column, &form, 1e-12, 1e-12);
+        norms = (norms + image.sqr().unwrap().sum(1).unwrap()).unwrap();
+    }
+    let norms = (norms / 4.0).unwrap();
+    assert_close(moved.jacobian_norm.as_ref().unwrap(), &norms, 1e-12, 1e-12);
+    let (mean, error) = moved.log_density_estimate().unwrap();
+    assert_close(&mean, &moved.log_density_change, 1e-12, 1e-12);
+    let rows = apart.to_vec2::<f64>().unwrap();
+    for (row, error) in rows.iter().zip(error.unwrap().to_vec1::<f64>().unwrap()) {
+        let mean = row.iter().sum::<f64>() / 4.0;
+        let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 3.0;
+        assert!((error - (variance / 4.0).sqrt()).abs() < 1e-12);
+    }
 }

@@ -3,10 +3,10 @@
 
 use std::ops::ControlFlow;
 
-use advect_core::{Result, Time, field_fn};
+use advect_core::{Result, Time, field_fn, observer_fn};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::stepper::{Dopri5, Rk4, Stepper, Tsit5};
-use advect_solvers::{Crossing, Event, Save, Solver, Status};
+use advect_solvers::{AcceptedStep, Crossing, Event, Save, Solver, Status};
 use candle_core::{DType, Device, Tensor};
 
 const GRAVITY: f64 = 9.81;
@@ -57,7 +57,9 @@ fn a_ball_bounces() {
                 let (mut t, mut x) = (0.0, x.to_dtype(dtype).unwrap());
                 for (i, expected) in bounces(8).into_iter().enumerate() {
                     let solution = solver
-                        .solve_until(&field_fn(fall), &x, t, 100.0, &height)
+                        .integration(&field_fn(fall), &x, t, 100.0)
+                        .until(&height)
+                        .run()
                         .unwrap();
                     assert_eq!(solution.status, Status::Event);
                     t = solution.last_time;
@@ -91,7 +93,9 @@ fn the_same_event_is_not_found_twice() {
         let mut t = 0.0;
         for k in 0..6 {
             let solution = solver
-                .solve_until(&turn, &x, t, sign * 20.0, &first)
+                .integration(&turn, &x, t, sign * 20.0)
+                .until(&first)
+                .run()
                 .unwrap();
             assert_eq!(solution.status, Status::Event);
             (t, x) = (solution.last_time, solution.last_state);
@@ -104,7 +108,7 @@ fn the_same_event_is_not_found_twice() {
 /// Integrates in pieces, and counts the events, each of which ends one.
 fn events(
     solver: &Solver<&dyn Stepper, Fixed>,
-    event: &Event<'_>,
+    event: &Event,
     stops: &[f64],
     end: f64,
 ) -> Vec<f64> {
@@ -113,7 +117,11 @@ fn events(
     let (mut t, mut found) = (0.0, Vec::new());
     for &stop in stops.iter().chain([&end]) {
         while t != stop {
-            let solution = solver.solve_until(&clock, &x, t, stop, event).unwrap();
+            let solution = solver
+                .integration(&clock, &x, t, stop)
+                .until(event)
+                .run()
+                .unwrap();
             (t, x) = (solution.last_time, solution.last_state);
             if solution.status == Status::Event {
                 found.push(t);
@@ -129,9 +137,9 @@ fn events(
 fn no_event_is_lost_or_found_twice_between_two_integrations() {
     let root = 0.7;
     // Of the state, whose last digits are those of sums, and of time.
-    let of_state = Event::new(|_, x: &Tensor| Ok(root - numbers(x)[0]));
-    let of_time = Event::new(|t, _: &Tensor| Ok(root - t));
-    let steep = Event::new(|t, _: &Tensor| Ok((t - root) * 1e6));
+    let of_state = Event::new(move |_, x: &Tensor| Ok(root - numbers(x)[0]));
+    let of_time = Event::new(move |t, _: &Tensor| Ok(root - t));
+    let steep = Event::new(move |t, _: &Tensor| Ok((t - root) * 1e6));
     let solver = Solver::new(&Rk4 as &dyn Stepper, Fixed::size(0.1).unwrap());
     for event in [&of_state, &of_time, &steep] {
         for ulps in -40i64..=40 {
@@ -158,7 +166,9 @@ fn integrations_go_on_from_saves_halts_and_limits() {
         assert!(t < landing);
         let solver = Solver::new(Dopri5, adaptive(1e-10));
         let solution = solver
-            .solve_until(&field_fn(fall), x, t, 10.0, &falling)
+            .integration(&field_fn(fall), x, t, 10.0)
+            .until(&falling)
+            .run()
             .unwrap();
         assert_eq!(solution.status, Status::Event);
         assert!((solution.last_time - landing).abs() < 1e-9);
@@ -167,32 +177,41 @@ fn integrations_go_on_from_saves_halts_and_limits() {
     let near = f64::from_bits(landing.to_bits() - 4);
     let saves = Save::At(vec![0.2, 1.0, near]);
     let saved = solver
-        .clone()
+        .integration(&field_fn(fall), &start, 0.0, near)
         .save(saves)
-        .solve(&field_fn(fall), &start, 0.0, near);
+        .run();
     let saved = saved.unwrap();
     for (t, x) in saved.times.iter().zip(&saved.states).take(2) {
         check(*t, x);
     }
     // Within a few roundings of the ground: at once, or never, but not as another event.
-    let solution = solver.solve_until(&field_fn(fall), &saved.states[2], near, 10.0, &falling);
+    let solution = solver
+        .integration(&field_fn(fall), &saved.states[2], near, 10.0)
+        .until(&falling)
+        .run();
     let solution = solution.unwrap();
     assert!(solution.status == Status::Reached || solution.last_time - landing < 1e-9);
     let few = Solver::new(Dopri5, adaptive(1e-10).max_steps(3).unwrap());
     let limited = few
-        .solve_until(&field_fn(fall), &start, 0.0, 1.4, &falling)
+        .integration(&field_fn(fall), &start, 0.0, 1.4)
+        .until(&falling)
+        .run()
         .unwrap();
     assert_eq!(limited.status, Status::StepLimit);
     check(limited.last_time, &limited.last_state);
     let mut steps = 0;
-    let halted = solver.solve_observed(&field_fn(fall), &start, 0.0, 1.4, &mut |_, _| {
+    let second = observer_fn(|_: &AcceptedStep| {
         steps += 1;
-        Ok(match steps {
+        match steps {
             2 => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
-        })
+        }
     });
-    let halted = halted.unwrap();
+    let halted = solver
+        .integration(&field_fn(fall), &start, 0.0, 1.4)
+        .observe(second)
+        .run()
+        .unwrap();
     assert_eq!(halted.status, Status::Halted);
     check(halted.last_time, &halted.last_state);
 }
@@ -207,13 +226,21 @@ fn values_that_stay_above_zero_are_no_events() {
             .tolerance(tolerance)
             .unwrap();
         let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-300).unwrap());
-        let solution = solver.solve_until(&decay, &x, 0.0, 10.0, &value).unwrap();
+        let solution = solver
+            .integration(&decay, &x, 0.0, 10.0)
+            .until(&value)
+            .run()
+            .unwrap();
         assert_eq!(solution.status, Status::Reached);
     }
     // A touch of zero from above at t = 1, between steps.
     let clock = field_fn(|_, x| Ok(x.ones_like()?));
     let touch = Event::new(|t, _: &Tensor| Ok((t - 1.0).powi(2)));
     let solver = Solver::new(Rk4, Fixed::steps(7).unwrap());
-    let solution = solver.solve_until(&clock, &x, 0.0, 2.0, &touch).unwrap();
+    let solution = solver
+        .integration(&clock, &x, 0.0, 2.0)
+        .until(&touch)
+        .run()
+        .unwrap();
     assert_eq!(solution.status, Status::Reached);
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use advect_core::{Result, field_fn};
 use advect_ops::{Activation, linear};
 use advect_solvers::Solver;
+use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::Fixed;
-use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
 use advect_solvers::stepper::Rk4;
 use candle_core::{DType, Device, Tensor, Var};
 use peak_alloc::PeakAlloc;
@@ -19,7 +19,7 @@ const BATCH: usize = 256;
 const DIM: usize = 32;
 
 /// The peak of a gradient through so many steps, in states of the integration.
-fn peak(gradient: &impl Gradient) -> usize {
+fn peak(gradient: &impl Adjoint) -> usize {
     let weight = (Tensor::eye(DIM, DType::F32, &Device::Cpu).unwrap() * 0.1).unwrap();
     let weight = Var::from_tensor(&weight).unwrap();
     let parameters = [weight.as_tensor().clone()];

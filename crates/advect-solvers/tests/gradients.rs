@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use advect_core::{Error, Field, Result, Time, field_fn};
 use advect_ops::{Activation, linear};
+use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed, Norm};
-use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
 use advect_solvers::stepper::{Dopri5, Heun, Rk4, Tsit5};
 use advect_solvers::{Solution, Solver};
 use candle_core::{DType, Device, Tensor, Var};
@@ -63,7 +63,7 @@ fn accurate() -> Solver<Dopri5, Adaptive> {
 }
 
 /// The gradients of the loss by one strategy: of the parameters, the initial state and the times.
-fn gradients(strategy: &impl Gradient, net: &Net, x0: &Var, times: &[f64]) -> Vec<Vec<f64>> {
+fn gradients(strategy: &impl Adjoint, net: &Net, x0: &Var, times: &[f64]) -> Vec<Vec<f64>> {
     let times = Var::new(times, &Device::Cpu).unwrap();
     let field = Arc::new(net.clone());
     let solution = strategy

@@ -39,7 +39,9 @@ fn one_stiff_sample_does_not_drag_the_others() {
     let x = states(&rates, DType::F64);
     let solver = Solver::new(Dopri5, adaptive(1e-6));
     let each = solver
-        .solve_each(&field_fn(relaxation), &x, 0.0, 2.0)
+        .integration(&field_fn(relaxation), &x, 0.0, 2.0)
+        .each_sample()
+        .run()
         .unwrap();
     let together = solver.solve(&field_fn(relaxation), &x, 0.0, 2.0).unwrap();
     let sum = |f: fn(&advect_solvers::Statistics) -> usize| -> usize {
@@ -60,15 +62,21 @@ fn one_stiff_sample_does_not_drag_the_others() {
 fn a_sample_does_not_depend_on_its_company() {
     let rates = [1.0, 30.0, 3.0, 0.1];
     for dtype in [DType::F64, DType::F32] {
-        let solver = Solver::new(Tsit5, adaptive(1e-5)).save(Save::At(vec![0.0, 0.3, 1.7, 2.0]));
+        let solver = Solver::new(Tsit5, adaptive(1e-5));
         let x = states(&rates, dtype);
         let all = solver
-            .solve_each(&field_fn(relaxation), &x, 0.0, 2.0)
+            .integration(&field_fn(relaxation), &x, 0.0, 2.0)
+            .save(Save::At(vec![0.0, 0.3, 1.7, 2.0]))
+            .each_sample()
+            .run()
             .unwrap();
         for i in 0..rates.len() {
             let alone = x.narrow(0, i, 1).unwrap();
             let alone = solver
-                .solve_each(&field_fn(relaxation), &alone, 0.0, 2.0)
+                .integration(&field_fn(relaxation), &alone, 0.0, 2.0)
+                .save(Save::At(vec![0.0, 0.3, 1.7, 2.0]))
+                .each_sample()
+                .run()
                 .unwrap();
             assert_eq!(alone.statistics[0], all.statistics[i]);
             for k in 0..4 {
@@ -91,7 +99,9 @@ fn one_sample_is_a_batch_of_one() {
         for adaptive in [adaptive(1e-7), adaptive(1e-5).gains(0.3, 0.4, 0.0).unwrap()] {
             let solver = Solver::new(Bosh3, adaptive.norm_by(Norm::Max));
             let each = solver
-                .solve_each(&field_fn(relaxation), &x, 0.0, 1.0)
+                .integration(&field_fn(relaxation), &x, 0.0, 1.0)
+                .each_sample()
+                .run()
                 .unwrap();
             let whole = solver.solve(&field_fn(relaxation), &x, 0.0, 1.0).unwrap();
             assert_eq!(each.statistics[0], whole.statistics);
@@ -105,9 +115,14 @@ fn backwards_in_time_and_without_reused_slopes() {
     let x = states(&[0.5, 2.0], DType::F64);
     let solver = Solver::new(Heun, adaptive(1e-7));
     let there = solver
-        .solve_each(&field_fn(relaxation), &x, 0.0, 1.0)
+        .integration(&field_fn(relaxation), &x, 0.0, 1.0)
+        .each_sample()
+        .run()
         .unwrap();
-    let back = solver.solve_each(&field_fn(relaxation), &there.end().unwrap(), 1.0, 0.0);
+    let back = solver
+        .integration(&field_fn(relaxation), &there.end().unwrap(), 1.0, 0.0)
+        .each_sample()
+        .run();
     assert_close(&back.unwrap().end().unwrap(), &x, 1e-5, 1e-5);
 }
 
@@ -116,8 +131,13 @@ fn a_sample_that_fails_is_alone() {
     // dx/dt = x²: infinite at t = 1/x(0).
     let explosion = field_fn(|_, x| Ok(x.sqr()?));
     let x = Tensor::new(&[[0.1f64], [2.0], [0.5]], &Device::Cpu).unwrap();
-    let solver = Solver::new(Dopri5, adaptive(1e-8)).save(Save::At(vec![0.3, 0.9]));
-    let solution = solver.solve_each(&explosion, &x, 0.0, 1.0).unwrap();
+    let solver = Solver::new(Dopri5, adaptive(1e-8));
+    let solution = solver
+        .integration(&explosion, &x, 0.0, 1.0)
+        .save(Save::At(vec![0.3, 0.9]))
+        .each_sample()
+        .run()
+        .unwrap();
     assert_eq!(solution.statuses[0], Status::Reached);
     assert_ne!(solution.statuses[1], Status::Reached);
     assert!((solution.last_times[1] - 0.5).abs() < 1e-3);
@@ -150,7 +170,9 @@ fn pairs_of_states_have_samples_too() {
     let y = Tensor::new(&[0f64, 1.0, 1e3], &Device::Cpu).unwrap();
     let solver = Solver::new(Dopri5, adaptive(1e-9));
     let each = solver
-        .solve_each(&field, &(x.clone(), y.clone()), 0.0, 1.0)
+        .integration(&field, &(x.clone(), y.clone()), 0.0, 1.0)
+        .each_sample()
+        .run()
         .unwrap();
     let whole = solver.solve(&field, &(x, y), 0.0, 1.0).unwrap();
     let (a, b) = (each.end().unwrap(), whole.end().unwrap());
@@ -168,19 +190,30 @@ fn bad_arguments_are_typed_errors() {
     let x = states(&[1.0], DType::F64);
     let solver = Solver::new(Dopri5, adaptive(1e-3));
     for save in [Save::Every(1), Save::Dense, Save::Interpolated(vec![0.5])] {
-        let result = solver.clone().save(save).solve_each(field, &x, 0.0, 1.0);
+        let result = solver
+            .integration(field, &x, 0.0, 1.0)
+            .save(save)
+            .each_sample()
+            .run();
         assert!(matches!(result, Err(Error::Range { argument, .. }) if argument == "save"));
     }
     let beyond = Solver::new(Dopri5, adaptive(1e-3).overstep());
     assert!(matches!(
-        beyond.solve_each(field, &x, 0.0, 1.0),
+        beyond.integration(field, &x, 0.0, 1.0).each_sample().run(),
         Err(Error::Range { .. })
     ));
     let empty = x.narrow(0, 0, 0).unwrap();
     assert!(matches!(
-        solver.solve_each(field, &empty, 0.0, 1.0),
+        solver
+            .integration(field, &empty, 0.0, 1.0)
+            .each_sample()
+            .run(),
         Err(Error::Empty { .. })
     ));
-    let still = solver.solve_each(field, &x, 0.5, 0.5).unwrap();
+    let still = solver
+        .integration(field, &x, 0.5, 0.5)
+        .each_sample()
+        .run()
+        .unwrap();
     assert_eq!((still.calls, still.statuses[0]), (0, Status::Reached));
 }

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use advect_core::testing::measured_order;
-use advect_core::{Error, Field, Jvp, Key, Result, Time, field_fn};
+use advect_core::{Error, Field, Jvp, Key, Result, Time, field_fn, observer_fn};
+use advect_solvers::adjoint::{Adjoint, Checkpointed, Unrolled};
 use advect_solvers::controller::Fixed;
-use advect_solvers::gradient::{Checkpointed, Gradient, Unrolled};
 use advect_solvers::sde::{
-    Additive, BrownianPath, Diagonal, EulerMaruyama, General, Milstein, MilsteinDerivativeFree,
-    Scalar, Sense, Sra1, StratonovichHeun,
+    Additive, BrownianPath, Diagonal, EulerMaruyama, General, Interpretation, Milstein,
+    MilsteinDerivativeFree, Scalar, Sra1, StratonovichHeun,
 };
 use advect_solvers::stepper::Stepper;
-use advect_solvers::{Save, Solver, Status};
+use advect_solvers::{DenseStep, Save, Solver, Status};
 use candle_core::{DType, Device, Tensor, Var};
 
 const MU: f64 = 0.6;
@@ -85,7 +85,10 @@ fn strong_orders_of_multiplicative_noise() {
         0.5,
         "Euler-Maruyama",
     );
-    for (sense, exact) in [(Sense::Ito, &ito), (Sense::Stratonovich, &stratonovich)] {
+    for (sense, exact) in [
+        (Interpretation::Ito, &ito),
+        (Interpretation::Stratonovich, &stratonovich),
+    ] {
         assert_order(
             order(&Milstein::new(noise, p(), sense), exact),
             1.0,
@@ -126,7 +129,8 @@ fn strong_orders_of_scalar_and_general_noise() {
         1.0,
         "Heun, scalar",
     );
-    let milstein = MilsteinDerivativeFree::new(Scalar(turn), path.clone(), Sense::Stratonovich);
+    let milstein =
+        MilsteinDerivativeFree::new(Scalar(turn), path.clone(), Interpretation::Stratonovich);
     assert_order(
         strong_order(&counts, &milstein, &still, &x0, &exact),
         1.0,
@@ -193,13 +197,13 @@ fn strong_orders_of_nonlinear_noise() {
     // In Itô's sense the drift is half of g g' = x more.
     let ito = field_fn(|_, x| Ok((x * 0.5)?));
     let counts = [32, 64, 128, 256];
-    let free = MilsteinDerivativeFree::new(noise, path.clone(), Sense::Stratonovich);
+    let free = MilsteinDerivativeFree::new(noise, path.clone(), Interpretation::Stratonovich);
     assert_order(
         strong_order(&counts, &free, &still, &x0, &exact),
         1.0,
         "Milstein, Stratonovich",
     );
-    let free = MilsteinDerivativeFree::new(noise, path.clone(), Sense::Ito);
+    let free = MilsteinDerivativeFree::new(noise, path.clone(), Interpretation::Ito);
     assert_order(
         strong_order(&counts, &free, &ito, &x0, &exact),
         1.0,
@@ -286,9 +290,9 @@ fn saves_gradients_and_failures_work_as_for_ordinary_equations() {
     let stepper = EulerMaruyama::new(Diagonal(Times(SIGMA)), path.clone());
     let solver = Solver::new(stepper, Fixed::steps(20).unwrap());
     let saved = solver
-        .clone()
+        .integration(&Times(MU), &x0, 0.0, 1.0)
         .save(Save::Every(5))
-        .solve(&Times(MU), &x0, 0.0, 1.0)
+        .run()
         .unwrap();
     assert_eq!((saved.states.len(), saved.statistics.evaluations), (5, 20));
     // The noise belongs to the step, so the discrete adjoint is exact.
@@ -372,11 +376,11 @@ fn backwards_in_time_the_sense_is_that_of_the_direction() {
         "Euler-Maruyama, backwards",
     );
     assert_order(
-        order(&Milstein::new(noise, p(), Sense::Ito)),
+        order(&Milstein::new(noise, p(), Interpretation::Ito)),
         1.0,
         "Milstein, backwards",
     );
-    let free = MilsteinDerivativeFree::new(noise, p(), Sense::Ito);
+    let free = MilsteinDerivativeFree::new(noise, p(), Interpretation::Ito);
     assert_order(order(&free), 1.0, "Milstein without derivatives, backwards");
 }
 
@@ -428,8 +432,12 @@ fn states_between_the_steps_are_those_of_the_path() {
     let path = BrownianPath::new(Key::from_seed(7), &x0, 0.0, 1.0).unwrap();
     let stepper = EulerMaruyama::new(Additive(|_| 1.0), path.clone());
     let solver = Solver::new(stepper, Fixed::steps(2).unwrap());
-    let at = solver.clone().save(Save::At(vec![t]));
-    let saved = &at.solve(&still, &x0, 0.0, 1.0).unwrap().states[0];
+    let saved = &solver
+        .integration(&still, &x0, 0.0, 1.0)
+        .save(Save::At(vec![t]))
+        .run()
+        .unwrap()
+        .states[0];
     // Brownian motion itself, whose variance at t is t; on a line from 0 to W(0.5) it is 2 t².
     let exact = path.increment(0.0, t).unwrap();
     let difference = (saved - exact).unwrap().abs().unwrap().max_all().unwrap();
@@ -437,21 +445,24 @@ fn states_between_the_steps_are_those_of_the_path() {
     let variance = mean(&saved.sqr().unwrap());
     assert!((variance / t - 1.0).abs() < 0.1, "{variance}");
     for save in [Save::Interpolated(vec![t]), Save::Dense] {
-        let error = solver.clone().save(save).solve(&still, &x0, 0.0, 1.0);
+        let error = solver.integration(&still, &x0, 0.0, 1.0).save(save).run();
         let error = error.unwrap_err();
         assert!(matches!(&error, Error::Range { argument, .. } if argument == "save"));
         assert!(error.to_string().contains("Save::At"), "{error}");
     }
     // Observers see the ends.
     let mut ends = 0;
-    let watched = solver.solve_watched(&still, &x0, 0.0, 1.0, &mut |piece| {
-        let error = piece.at(0.5 * (piece.start + piece.end)).unwrap_err();
+    let observer = observer_fn(|step: &DenseStep| {
+        let error = step.at(0.5 * (step.start + step.end)).unwrap_err();
         assert!(error.to_string().contains("Save::At"), "{error}");
-        assert!(piece.at(piece.start).is_ok() && piece.at(piece.end).is_ok());
+        assert!(step.at(step.start).is_ok() && step.at(step.end).is_ok());
         ends += 1;
-        Ok(std::ops::ControlFlow::Continue(()))
     });
-    assert!(watched.unwrap().end().is_ok() && ends == 2);
+    let observed = solver
+        .integration(&still, &x0, 0.0, 1.0)
+        .observe_within(observer)
+        .run();
+    assert!(observed.unwrap().end().is_ok() && ends == 2);
 }
 
 /// An event of a stochastic equation is a zero of its path, and the path goes on from there.
@@ -465,7 +476,11 @@ fn events_are_on_the_path() {
         let stepper = EulerMaruyama::new(Additive(|_| 1.0), path.clone());
         let solver = Solver::new(stepper, Fixed::size(1.0 / 64.0).unwrap());
         let high = advect_solvers::Event::new(move |_, x: &Tensor| Ok(number(x).abs() - 0.3));
-        let first = solver.solve_until(&still, &x0, 0.0, 1.0, &high).unwrap();
+        let first = solver
+            .integration(&still, &x0, 0.0, 1.0)
+            .until(&high)
+            .run()
+            .unwrap();
         if first.status == Status::Event {
             let there = number(&path.increment(0.0, first.last_time).unwrap());
             assert!((number(&first.last_state) - there).abs() < 1e-9);

@@ -4,10 +4,10 @@
 use std::cell::Cell;
 
 use advect_core::{Error, Field, Generator, Key, Result, Time, field_fn};
+use advect_solvers::adjoint::{Adjoint, Checkpointed};
 use advect_solvers::controller::{Adaptive, Fixed, Norm};
 use advect_solvers::divergence::Divergence;
 use advect_solvers::divergence::{Exact, HutchPlusPlus, Hutchinson, Probe, Transposed};
-use advect_solvers::gradient::{Checkpointed, Gradient};
 use advect_solvers::sde::BrownianPath;
 use advect_solvers::stepper::{
     Bosh3, Dopri5, Dopri8, Embedded, Euler, Heun, Method, Rk4, Step, Stepper, Tsit5,
@@ -119,7 +119,11 @@ fn singularities_underflow_for_each_sample() {
             let small = (&x * 1e-3).unwrap();
             let both = Tensor::cat(&[&x, &small], 0).unwrap();
             let solver = Solver::new(Dopri5, adaptive(1e-5).norm_by(Norm::Max));
-            let each = solver.solve_each(&*field, &both, 0.0, 2.5).unwrap();
+            let each = solver
+                .integration(&*field, &both, 0.0, 2.5)
+                .each_sample()
+                .run()
+                .unwrap();
             let whole = solver.solve(&*field, &x, 0.0, 2.5).unwrap();
             assert_eq!(each.statuses[0], whole.status, "{name}");
             assert_ne!(whole.status, Status::StepLimit, "{name}");
@@ -228,7 +232,11 @@ fn slopes_that_are_not_finite_at_the_start_are_refused_at_once() {
             (solution.status, solution.failed_sample),
             (Status::NonFinite, Some(1))
         );
-        let each = solver.solve_each(&one, &x, 0.0, 1.0).unwrap();
+        let each = solver
+            .integration(&one, &x, 0.0, 1.0)
+            .each_sample()
+            .run()
+            .unwrap();
         let reached = Status::Reached;
         assert_eq!(each.statuses, [reached, Status::NonFinite, reached]);
         assert!(each.statistics[1].evaluations <= 8);
@@ -253,11 +261,23 @@ fn slopes_that_are_not_finite_later_are_no_reason_to_shrink() {
             })
         }),
     );
-    let solver = Solver::new(Heun, adaptive(1e-6)).save(Save::At(vec![0.4]));
+    let solver = Solver::new(Heun, adaptive(1e-6));
     let x = ones(DType::F64);
-    assert!(solver.solve(&late, &x, 0.0, 0.45).unwrap().end().is_ok());
+    assert!(
+        solver
+            .integration(&late, &x, 0.0, 0.45)
+            .save(Save::At(vec![0.4]))
+            .run()
+            .unwrap()
+            .end()
+            .is_ok()
+    );
     calls.set(0);
-    let solution = solver.save(Save::End).solve(&late, &x, 0.5, 1.0).unwrap();
+    let solution = solver
+        .integration(&late, &x, 0.5, 1.0)
+        .save(Save::End)
+        .run()
+        .unwrap();
     assert_eq!((solution.status, calls.get()), (Status::NonFinite, 1));
 }
 
@@ -281,7 +301,10 @@ fn times_that_f64_does_not_resolve_are_refused() {
         calls.set(0);
         refused(solver.solve(&decay, &x, start, end), "end");
         assert!(matches!(
-            solver.solve_each(&decay, &x, start, end),
+            solver
+                .integration(&decay, &x, start, end)
+                .each_sample()
+                .run(),
             Err(Error::Range { .. })
         ));
         let fixed = Solver::new(Rk4, Fixed::steps(3).unwrap());
@@ -292,7 +315,7 @@ fn times_that_f64_does_not_resolve_are_refused() {
     for (start, end) in [(1e16, 1e16 + 2.0), (1e16, 1e16 + 1e6), (-1e16, -1e16 - 2.0)] {
         refused(solver.solve(&decay, &x, start, end), "start");
         assert!(matches!(
-            solver.solve_each(&decay, &x, start, end),
+            solver.integration(&decay, &x, start, end).each_sample().run(),
             Err(Error::Range { argument, .. }) if argument == "start"
         ));
         let first = Solver::new(Dopri5, adaptive(1e-6).first_step(0.1).unwrap());
@@ -328,10 +351,12 @@ fn zeros_of_time_have_no_sign() {
     let nan = field_fn(|_, x| Ok((x * f64::NAN)?));
     let x = ones(DType::F64);
     let solver = Solver::new(Dopri5, adaptive(1e-6));
-    let dense = solver.clone().save(Save::Dense);
-    let dense = dense.solve(&decay, &x, 1.0, -0.0).unwrap();
+    let dense = solver
+        .integration(&decay, &x, 1.0, -0.0)
+        .save(Save::Dense)
+        .run()
+        .unwrap();
     let path = BrownianPath::new(Key::from_seed(0), &x, -0.0, 1.0).unwrap();
-    let saves = solver.clone().save(Save::At(vec![2.0]));
     let messages = [
         solver
             .solve(&nan, &x, -0.0, 1.0)
@@ -339,16 +364,27 @@ fn zeros_of_time_have_no_sign() {
             .end()
             .unwrap_err(),
         dense.at(2.0).unwrap_err(),
-        dense.pieces[dense.pieces.len() - 1].at(2.0).unwrap_err(),
+        dense.steps[dense.steps.len() - 1].at(2.0).unwrap_err(),
         path.increment(0.0, 2.0).unwrap_err(),
-        saves.solve(&decay, &x, -0.0, 1.0).unwrap_err(),
-        saves.solve(&decay, &x, 1.0, -0.0).unwrap_err(),
+        solver
+            .integration(&decay, &x, -0.0, 1.0)
+            .save(Save::At(vec![2.0]))
+            .run()
+            .unwrap_err(),
+        solver
+            .integration(&decay, &x, 1.0, -0.0)
+            .save(Save::At(vec![2.0]))
+            .run()
+            .unwrap_err(),
     ];
     for message in messages.map(|e| e.to_string()) {
         assert!(!message.contains("-0"), "{message}");
     }
-    let at = solver.save(Save::At(vec![1.0, -0.0]));
-    let saved = at.solve(&decay, &x, 1.0, 0.0).unwrap();
+    let saved = solver
+        .integration(&decay, &x, 1.0, 0.0)
+        .save(Save::At(vec![1.0, -0.0]))
+        .run()
+        .unwrap();
     assert!(saved.times[1].is_sign_positive() && saved.last_time.is_sign_positive());
 }
 
@@ -370,8 +406,11 @@ fn absurd_sizes_are_refused() {
     assert!(late.cells(1 << 20).is_err());
     let decay = field_fn(|_, x| Ok(x.neg()?));
     let solver = Solver::new(Rk4, Fixed::steps(3).unwrap());
-    let every = solver.clone().save(Save::Every(usize::MAX));
-    let solution = every.solve(&decay, &x, 0.0, 1.0).unwrap();
+    let solution = solver
+        .integration(&decay, &x, 0.0, 1.0)
+        .save(Save::Every(usize::MAX))
+        .run()
+        .unwrap();
     assert_eq!(solution.times, [0.0, 1.0]);
     let many = Solver::new(Dopri5, adaptive(1e-3).max_steps(usize::MAX).unwrap());
     assert!(many.solve(&decay, &x, 0.0, 1.0).unwrap().end().is_ok());
@@ -404,6 +443,12 @@ fn integers_are_refused() {
         let solver = Solver::new(Euler, Fixed::steps(1).unwrap());
         typed(solver.solve(&decay, &x, 0.0, 1.0).map(|_| ()));
         let solver = Solver::new(Dopri5, adaptive(1e-3));
-        typed(solver.solve_each(&decay, &x, 0.0, 1.0).map(|_| ()));
+        typed(
+            solver
+                .integration(&decay, &x, 0.0, 1.0)
+                .each_sample()
+                .run()
+                .map(|_| ()),
+        );
     }
 }

@@ -22,7 +22,11 @@ fn one_tolerance_may_be_0() {
             let solver = Solver::new(Dopri5, Adaptive::new(rtol, atol).unwrap());
             let whole = solver.solve(&decay, &x, 0.0, 5.0).unwrap();
             assert_eq!(whole.status, Status::Reached);
-            let each = solver.solve_each(&decay, &x, 0.0, 5.0).unwrap();
+            let each = solver
+                .integration(&decay, &x, 0.0, 5.0)
+                .each_sample()
+                .run()
+                .unwrap();
             for end in [whole.end().unwrap(), each.end().unwrap()] {
                 let end = end.to_dtype(DType::F64).unwrap().to_vec2::<f64>().unwrap();
                 let exact = (-5f64).exp();
@@ -65,7 +69,11 @@ fn tolerances_below_the_dtype_are_refused() {
             let adaptive = Adaptive::new(tolerance, tolerance).unwrap().norm_by(norm);
             let solver = Solver::new(Dopri5, adaptive);
             let whole = solver.solve(&decay, &x, 0.0, 0.01).map(|_| ());
-            let each = solver.solve_each(&decay, &x, 0.0, 0.01).map(|_| ());
+            let each = solver
+                .integration(&decay, &x, 0.0, 0.01)
+                .each_sample()
+                .run()
+                .map(|_| ());
             for result in [whole, each] {
                 match result {
                     Ok(()) => assert!(!refused, "{dtype:?}, {tolerance}"),
@@ -104,13 +112,21 @@ fn states_that_outgrow_their_dtype_are_told() {
         assert!(solution.last_time <= largest && solution.last_time > 0.0);
         let message = solution.end().unwrap_err().to_string();
         assert!(message.contains("wider dtype"), "{message}");
-        let each = solver.solve_each(&clock, &x, 0.0, 1e5).unwrap();
+        let each = solver
+            .integration(&clock, &x, 0.0, 1e5)
+            .each_sample()
+            .run()
+            .unwrap();
         assert_eq!(each.statuses[0], Status::Unresolved);
         assert!(each.last_times[0] <= largest && each.last_times[0] > 0.0);
     }
     // One that is too large at the start is alone.
     let x = state(&[1.0, 1e6], DType::F32);
-    let each = solver.solve_each(&clock, &x, 0.0, 1.0).unwrap();
+    let each = solver
+        .integration(&clock, &x, 0.0, 1.0)
+        .each_sample()
+        .run()
+        .unwrap();
     assert_eq!(each.statuses, [Status::Reached, Status::Unresolved]);
 }
 
@@ -123,8 +139,12 @@ fn steps_are_not_below_the_smallest() {
     });
     let x = state(&[0.0], DType::F64);
     let adaptive = Adaptive::new(1e-8, 1e-8).unwrap();
-    let free = Solver::new(Dopri5, adaptive).save(Save::Every(1));
-    let solution = free.solve(&layer, &x, 0.0, 1.0).unwrap();
+    let free = Solver::new(Dopri5, adaptive);
+    let solution = free
+        .integration(&layer, &x, 0.0, 1.0)
+        .save(Save::Every(1))
+        .run()
+        .unwrap();
     let shortest = |times: &[f64]| {
         let sizes = times.windows(2).map(|w| (w[1] - w[0]).abs());
         sizes.fold(f64::INFINITY, f64::min)
@@ -138,9 +158,13 @@ fn steps_are_not_below_the_smallest() {
         (0.3 * needed, Status::Reached),
         (4.0 * needed, Status::StepUnderflow),
     ] {
-        let solver = Solver::new(Dopri5, adaptive.min_step(min).unwrap()).save(Save::Every(1));
+        let solver = Solver::new(Dopri5, adaptive.min_step(min).unwrap());
         for (start, end) in [(0.0, 1.0), (1.0, 0.0)] {
-            let solution = solver.solve(&layer, &x, start, end).unwrap();
+            let solution = solver
+                .integration(&layer, &x, start, end)
+                .save(Save::Every(1))
+                .run()
+                .unwrap();
             assert_eq!(solution.status, status);
             let inner = &solution.times[..solution.times.len() - 1];
             assert!(shortest(inner) >= min * (1.0 - 1e-12));
@@ -150,14 +174,22 @@ fn steps_are_not_below_the_smallest() {
             }
         }
         let each = Solver::new(Dopri5, adaptive.min_step(min).unwrap());
-        let each = each.solve_each(&layer, &x, 0.0, 1.0).unwrap();
+        let each = each
+            .integration(&layer, &x, 0.0, 1.0)
+            .each_sample()
+            .run()
+            .unwrap();
         assert_eq!(each.statuses[0], status);
     }
     // A step that is cut to end at a time may be shorter.
     let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let solver = Solver::new(Heun, adaptive.min_step(0.3).unwrap());
-    let solver = solver.save(Save::At(vec![0.01, 0.95]));
-    let solution = solver.solve(&still, &x, 0.0, 1.0).unwrap();
+
+    let solution = solver
+        .integration(&still, &x, 0.0, 1.0)
+        .save(Save::At(vec![0.01, 0.95]))
+        .run()
+        .unwrap();
     assert_eq!(
         (solution.status, solution.times),
         (Status::Reached, vec![0.01, 0.95])

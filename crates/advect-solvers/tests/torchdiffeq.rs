@@ -6,10 +6,10 @@ mod golden_problems;
 use advect_core::testing::assert_close;
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::stepper::{
-    Bosh3, Dopri5Shampine, Dopri8, Embedded, Euler, Heun, Midpoint, Rk4ThreeEighths, RungeKutta,
-    Stepper,
+    Bosh3, Dopri5Shampine, Dopri8, Embedded, EmbeddedRungeKutta, Euler, Heun, Midpoint,
+    Rk4ThreeEighths, RungeKutta, Stepper,
 };
-use advect_solvers::{Interpolant, Save, Solver, State, Tableau};
+use advect_solvers::{Interpolant, Save, Solver, Tableau};
 use candle_core::Tensor;
 use golden_problems::{expected, numbers, problem, rows, start, text};
 use serde_json::Value;
@@ -31,9 +31,11 @@ fn fixed_steps_agree_to_rounding() {
         };
         let fixed = Fixed::size(row["step"].as_f64().unwrap()).unwrap();
         let ts = numbers(row, "ts");
-        let solver = Solver::new(&*stepper, fixed).save(Save::At(ts.clone()));
+        let solver = Solver::new(&*stepper, fixed);
         let solution = solver
-            .solve(&*problem(row), &start(row), ts[0], ts[ts.len() - 1])
+            .integration(&*problem(row), &start(row), ts[0], ts[ts.len() - 1])
+            .save(Save::At(ts.clone()))
+            .run()
             .unwrap();
         let states = Tensor::cat(&solution.states, 0).unwrap();
         assert_close(&states, &expected(row), 1e-9, 1e-12);
@@ -52,11 +54,7 @@ impl RungeKutta for QuarticBosh3 {
         Bosh3::TABLEAU.with_interpolant(1, Interpolant::Quartic(&[0.0, 0.5, 0.0, 0.0]));
 }
 
-impl<X: State> Embedded<X> for QuarticBosh3 {
-    fn error_order(&self) -> f64 {
-        2.0
-    }
-}
+impl EmbeddedRungeKutta for QuarticBosh3 {}
 
 /// torchdiffeq's Dopri8: a quartic through the middle that the method's own interpolant has.
 struct QuarticDopri8;
@@ -81,11 +79,7 @@ impl RungeKutta for QuarticDopri8 {
     const TABLEAU: Tableau = Dopri8::TABLEAU.with_interpolant(4, Interpolant::Quartic(&MIDDLE));
 }
 
-impl<X: State> Embedded<X> for QuarticDopri8 {
-    fn error_order(&self) -> f64 {
-        7.0
-    }
-}
+impl EmbeddedRungeKutta for QuarticDopri8 {}
 
 /// With steps that go beyond the end, the same pairs and the same interpolants: the same steps.
 #[test]
@@ -101,9 +95,11 @@ fn adaptive_steps_are_the_same() {
         let tolerance = row["rtol"].as_f64().unwrap();
         let adaptive = Adaptive::new(tolerance, tolerance).unwrap().overstep();
         let ts = numbers(row, "ts");
-        let solver = Solver::new(&*stepper, adaptive).save(Save::Interpolated(ts.clone()));
+        let solver = Solver::new(&*stepper, adaptive);
         let solution = solver
-            .solve(&*problem(row), &start(row), ts[0], ts[ts.len() - 1])
+            .integration(&*problem(row), &start(row), ts[0], ts[ts.len() - 1])
+            .save(Save::Interpolated(ts.clone()))
+            .run()
             .unwrap();
         let evaluations = row["nfe"].as_u64().unwrap() as usize;
         assert_eq!(solution.statistics.evaluations, evaluations, "{row}");

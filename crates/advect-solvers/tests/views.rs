@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use advect_core::testing::assert_close;
 use advect_core::{Field, Generator, Jvp, Key, Result, Time, system_fn};
+use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::divergence::{
-    Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Probe, Transposed, pack, unpack,
+    Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Probe, Transposed,
 };
-use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
 use advect_solvers::sde::{
-    Additive, BrownianPath, Diagonal, EulerMaruyama, General, Milstein, MilsteinDerivativeFree,
-    Scalar, Sense, Sra1, StratonovichHeun,
+    Additive, BrownianPath, Diagonal, EulerMaruyama, General, Interpretation, Milstein,
+    MilsteinDerivativeFree, Scalar, Sra1, StratonovichHeun,
 };
 use advect_solvers::stepper::{Dopri5, Rk4, Stepper, Tsit5};
 use advect_solvers::{Event, Save, Solver};
@@ -85,25 +85,30 @@ fn runs() -> Vec<(&'static str, Run)> {
             Box::new(|x| {
                 let times = vec![0.0, 0.2, 1.0];
                 let at = solver()
+                    .integration(&Wave, x, 0.0, 1.0)
                     .save(Save::At(times.clone()))
-                    .solve(&Wave, x, 0.0, 1.0)?;
+                    .run()?;
                 let within = solver()
+                    .integration(&Wave, x, 0.0, 1.0)
                     .save(Save::Interpolated(times))
-                    .solve(&Wave, x, 0.0, 1.0)?;
+                    .run()?;
                 let dense = solver()
+                    .integration(&Wave, x, 1.0, 0.0)
                     .save(Save::Dense)
-                    .solve(&Wave, x, 1.0, 0.0)?
+                    .run()?
                     .at(0.4)?;
                 Ok([at.states, within.states, vec![dense]].concat())
             }),
         ),
         (
-            "solve_each",
+            "a clock per sample",
             Box::new(|x| {
                 let solver = Solver::new(Tsit5, Adaptive::new(1e-2, 1e-2)?);
                 let solution = solver
+                    .integration(&Wave, x, 0.0, 1.0)
                     .save(Save::At(vec![0.0, 0.5]))
-                    .solve_each(&Wave, x, 0.0, 1.0)?;
+                    .each_sample()
+                    .run()?;
                 Ok(vec![
                     solution.saved(0)?,
                     solution.saved(1)?,
@@ -112,14 +117,18 @@ fn runs() -> Vec<(&'static str, Run)> {
             }),
         ),
         (
-            "solve_until",
+            "events",
             Box::new(|x| {
                 let event = Event::new(|t, x: &Tensor| {
                     let sum = x.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
                     Ok(0.51 - t + 1e-9 * sum)
                 });
                 Ok(vec![
-                    solver().solve_until(&Wave, x, 0.0, 1.0, &event)?.last_state,
+                    solver()
+                        .integration(&Wave, x, 0.0, 1.0)
+                        .until(&event)
+                        .run()?
+                        .last_state,
                 ])
             }),
         ),
@@ -138,7 +147,7 @@ fn runs() -> Vec<(&'static str, Run)> {
             }),
         ),
     ];
-    fn strategy(gradient: impl Gradient, x: &Tensor) -> Result<Vec<Tensor>> {
+    fn strategy(gradient: impl Adjoint, x: &Tensor) -> Result<Vec<Tensor>> {
         let x = Var::from_tensor(x)?;
         let solution = gradient.solve(&Arc::new(Wave), &[], x.as_tensor(), &[0.0, 0.4, 1.0])?;
         let gradients = solution.end()?.sqr()?.sum_all()?.backward()?;
@@ -187,14 +196,17 @@ fn runs() -> Vec<(&'static str, Run)> {
             let plus = Flow::new(Wave, plus).transport(&fixed(Rk4), x, 1.0, 0.0)?;
             let base = |x: &Tensor| Ok(x.sqr()?.sum(1)?);
             let density = Flow::new(Wave, Exact).log_density(&solver(), x, base)?;
-            let packed = fixed(Rk4).solve(&Flow::new(Wave, Exact), &pack(x)?, 0.0, 1.0)?;
-            let (moved, _) = unpack(&packed.end()?, x.dims())?;
+            let flow = Arc::new(Flow::new(Wave, Exact));
+            let moved = fixed(Rk4).solve(&flow, &flow.begin(x)?, 0.0, 1.0)?;
+            let by = Unrolled::new(fixed(Rk4));
+            let packed = flow.transport_by(&by, &[], x, 0.0, 1.0)?;
             Ok(vec![
                 exact.x,
                 exact.log_density_change,
                 plus.x,
                 density,
-                moved,
+                moved.end()?.0,
+                packed.x,
             ])
         }),
     ));
@@ -212,18 +224,21 @@ fn runs() -> Vec<(&'static str, Run)> {
                 Box::new(EulerMaruyama::new(Scalar(Wave), one)),
                 Box::new(EulerMaruyama::new(General(matrix), two)),
                 Box::new(EulerMaruyama::new(additive, p.clone().by_sample(3))),
-                Box::new(Milstein::new(noise, p.clone(), Sense::Ito)),
+                Box::new(Milstein::new(noise, p.clone(), Interpretation::Ito)),
                 Box::new(MilsteinDerivativeFree::new(
                     noise,
                     p.clone(),
-                    Sense::Stratonovich,
+                    Interpretation::Stratonovich,
                 )),
                 Box::new(StratonovichHeun::new(noise, p.clone())),
                 Box::new(Sra1::new(additive, p)),
             ];
             let run = |stepper: &dyn Stepper| {
-                let solver = fixed(stepper).save(Save::At(vec![0.3]));
-                let solution = solver.solve(&Wave, x, 0.0, 1.0)?;
+                let solver = fixed(stepper);
+                let solution = solver
+                    .integration(&Wave, x, 0.0, 1.0)
+                    .save(Save::At(vec![0.3]))
+                    .run()?;
                 Ok([solution.states, vec![solution.last_state]].concat())
             };
             let all: Result<Vec<Vec<Tensor>>> = steppers.iter().map(|s| run(&**s)).collect();

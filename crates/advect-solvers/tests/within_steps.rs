@@ -1,14 +1,12 @@
-//! Dense output, interpolated saves, events, watchers and several tensors at once.
+//! Dense output, interpolated saves, events, observers and several tensors at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-use std::ops::ControlFlow;
 
 use advect_core::testing::assert_close;
 use advect_core::testing::problems::{Forced, Problem, Rotation};
-use advect_core::{Error, Result, Time, field_fn, system_fn};
+use advect_core::{Error, Result, Time, field_fn, observer_fn, system_fn};
 use advect_solvers::controller::{Adaptive, Fixed, Norm};
 use advect_solvers::stepper::{Dopri5, Dopri8, Embedded, Euler, Heun, Rk4, Tsit5};
-use advect_solvers::{Crossing, Event, Save, Solver, Status};
+use advect_solvers::{Crossing, DenseStep, Event, Save, Solver, Status};
 use candle_core::{Device, Tensor};
 
 fn adaptive(tolerance: f64) -> Adaptive {
@@ -20,8 +18,12 @@ fn dense_output_is_the_solution_at_any_time() {
     let problem = Rotation { omega: 2.0 };
     for (start, end) in [(0.0, 3.0), (3.0, 0.0)] {
         let x0 = problem.solution(start).unwrap();
-        let solver = Solver::new(Tsit5, adaptive(1e-10)).save(Save::Dense);
-        let solution = solver.solve(&problem, &x0, start, end).unwrap();
+        let solver = Solver::new(Tsit5, adaptive(1e-10));
+        let solution = solver
+            .integration(&problem, &x0, start, end)
+            .save(Save::Dense)
+            .run()
+            .unwrap();
         for t in [0.0, 1e-9, 0.37, 1.0, 2.999, 3.0] {
             let x = solution.at(t).unwrap();
             assert_close(&x, &problem.solution(t).unwrap(), 1e-7, 1e-7);
@@ -48,8 +50,12 @@ fn interpolated_saves_don_t_change_the_steps() {
     ] {
         let solver = Solver::new(stepper, adaptive(tolerance));
         let plain = solver.solve(&Forced, &x0, 0.0, 1.0).unwrap();
-        let solver = solver.save(Save::Interpolated(times.clone()));
-        let saved = solver.solve(&Forced, &x0, 0.0, 1.0).unwrap();
+
+        let saved = solver
+            .integration(&Forced, &x0, 0.0, 1.0)
+            .save(Save::Interpolated(times.clone()))
+            .run()
+            .unwrap();
         assert_eq!(saved.times, times);
         assert_eq!(saved.statistics.accepted, plain.statistics.accepted);
         assert!(saved.statistics.evaluations <= plain.statistics.evaluations + 1);
@@ -71,9 +77,9 @@ fn oversteps_come_back() {
         Save::At(vec![0.2, 1.0]),
     ] {
         let solution = solver
-            .clone()
+            .integration(&Forced, &x0, 0.0, 1.0)
             .save(save)
-            .solve(&Forced, &x0, 0.0, 1.0)
+            .run()
             .unwrap();
         assert_eq!(
             (solution.status, solution.last_time),
@@ -88,7 +94,11 @@ fn oversteps_come_back() {
     // An event beyond the end is none.
     let solver = Solver::new(Dopri5, adaptive(1e-3).overstep());
     let beyond = Event::new(|t, _: &Tensor| Ok(1.0001 - t));
-    let solution = solver.solve_until(&Forced, &x0, 0.0, 1.0, &beyond).unwrap();
+    let solution = solver
+        .integration(&Forced, &x0, 0.0, 1.0)
+        .until(&beyond)
+        .run()
+        .unwrap();
     assert_eq!(
         (solution.status, solution.last_time),
         (Status::Reached, 1.0)
@@ -139,7 +149,11 @@ fn events_that_are_nan_for_a_while_are_not_lost() {
         })
     });
     let solver = Solver::new(Euler, Fixed::steps(20).unwrap());
-    let solution = solver.solve_until(&clock, &x0, 0.0, 1.0, &gap).unwrap();
+    let solution = solver
+        .integration(&clock, &x0, 0.0, 1.0)
+        .until(&gap)
+        .run()
+        .unwrap();
     assert_eq!(solution.status, Status::Event);
     assert!((solution.last_time - 0.7).abs() < 1e-9);
 }
@@ -191,8 +205,13 @@ fn events_are_located() {
         (Crossing::Rising, rising),
     ] {
         let event = Event::new(first).crossing(crossing);
-        let fine = Solver::new(Dopri5, adaptive(1e-11)).save(Save::Dense);
-        let solution = fine.solve_until(&problem, &x0, 0.0, 5.0, &event).unwrap();
+        let fine = Solver::new(Dopri5, adaptive(1e-11));
+        let solution = fine
+            .integration(&problem, &x0, 0.0, 5.0)
+            .save(Save::Dense)
+            .until(&event)
+            .run()
+            .unwrap();
         assert_eq!(solution.status, Status::Event);
         assert!(
             (solution.last_time - expected).abs() < 1e-9,
@@ -211,7 +230,11 @@ fn events_are_located() {
         assert!(matches!(solution.end(), Err(Error::Stopped { .. })));
 
         let coarse = Solver::new(Rk4, Fixed::steps(20).unwrap());
-        let solution = coarse.solve_until(&problem, &x0, 0.0, 5.0, &event).unwrap();
+        let solution = coarse
+            .integration(&problem, &x0, 0.0, 5.0)
+            .until(&event)
+            .run()
+            .unwrap();
         assert!((solution.last_time - expected).abs() < 1e-2);
         assert!(first(0.0, &solution.last_state).unwrap().abs() < 1e-9);
     }
@@ -219,28 +242,39 @@ fn events_are_located() {
     let event = Event::new(first).crossing(Crossing::Falling);
     let solver = Solver::new(Dopri5, adaptive(1e-11));
     let x5 = problem.solution(5.0).unwrap();
-    let back = solver.solve_until(&problem, &x5, 5.0, 0.0, &event).unwrap();
+    let back = solver
+        .integration(&problem, &x5, 5.0, 0.0)
+        .until(&event)
+        .run()
+        .unwrap();
     assert!((back.last_time - rising).abs() < 1e-8, "{}", back.last_time);
     // None comes.
     let never = Event::new(|_, _: &Tensor| Ok(1.0));
-    let solution = solver.solve_until(&problem, &x0, 0.0, 1.0, &never).unwrap();
+    let solution = solver
+        .integration(&problem, &x0, 0.0, 1.0)
+        .until(&never)
+        .run()
+        .unwrap();
     assert_eq!(solution.status, Status::Reached);
 }
 
 #[test]
-fn watchers_see_every_step_and_may_halt() {
+fn observers_see_every_step_and_their_errors_end_it() {
     let x0 = Forced.solution(0.0).unwrap();
     let solver = Solver::new(Euler, Fixed::steps(8).unwrap());
     let mut seen = Vec::new();
-    let solution = solver.solve_watched(&Forced, &x0, 0.0, 1.0, &mut |piece| {
-        seen.push((piece.start, piece.end));
-        Ok(ControlFlow::Continue(()))
-    });
+    let observer = observer_fn(|step: &DenseStep| seen.push((step.start, step.end)));
+    let solution = solver
+        .integration(&Forced, &x0, 0.0, 1.0)
+        .observe_within(observer)
+        .run();
     assert_eq!(solution.unwrap().status, Status::Reached);
     assert_eq!((seen.len(), seen[7]), (8, (0.875, 1.0)));
-    let failing = solver.solve_watched(&Forced, &x0, 0.0, 1.0, &mut |piece| {
-        piece.at(piece.end + 1.0).map(|_| ControlFlow::Continue(()))
-    });
+    let failing = observer_fn(|step: &DenseStep| step.at(step.end + 1.0).map(|_| ()));
+    let failing = solver
+        .integration(&Forced, &x0, 0.0, 1.0)
+        .observe_within(failing)
+        .run();
     assert!(matches!(failing, Err(Error::Range { .. })));
 }
 

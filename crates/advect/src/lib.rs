@@ -157,19 +157,19 @@ pub mod prelude {
     pub use advect_samplers::{
         LastStep, Model, NoiseSource, ProbabilityFlow, Run, Sampler, iadb, pieces,
     };
+    pub use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
     pub use advect_solvers::controller::{Adaptive, Fixed};
     pub use advect_solvers::divergence::{
         Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Transposed,
     };
     pub use advect_solvers::energy::GradientField;
-    pub use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
     pub use advect_solvers::sde::{
         BrownianPath, EulerMaruyama, Milstein, Noise, Sra1, StratonovichHeun,
     };
     pub use advect_solvers::stepper::{
         Bosh3, Dopri5, Dopri8, Euler, Heun, Midpoint, Ralston, Rk4, Tsit5,
     };
-    pub use advect_solvers::{Event, Save, Solution, Solver, Status};
+    pub use advect_solvers::{AcceptedStep, DenseStep, Event, Save, Solution, Solver, Status};
     #[cfg(feature = "train")]
     pub use advect_train::decay::{Decay, Warmup};
     #[cfg(feature = "train")]

@@ -8,6 +8,7 @@
 mod discretized;
 mod gaussian_decoder;
 
+use advect_core::normal::log_normalizer;
 use advect_core::{Result, check, forward_to};
 use advect_ops::squared_errors;
 use candle_core::Tensor;
@@ -33,8 +34,8 @@ forward_to!([] Decoder {
 fn log_density(x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor> {
     check::float("x1", x1)?;
     check::positive("variance", variance)?;
-    let dim = (x1.elem_count() / check::batch("x1", x1)?) as f64;
+    let dimensions = x1.elem_count() / check::batch("x1", x1)?;
     let squares = squared_errors(mean, x1)?;
-    let constant = -0.5 * dim * (2.0 * std::f64::consts::PI * variance).ln();
+    let constant = log_normalizer(dimensions, variance);
     Ok(squares.affine(-0.5 / variance, constant)?)
 }

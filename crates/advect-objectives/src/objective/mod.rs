@@ -49,7 +49,7 @@ pub use ddpm::ddpm;
 pub use edm::edm;
 pub use flow_matching::flow_matching;
 pub use implicit_score_matching::{ImplicitScoreMatching, SlicedScoreMatching};
-pub use maximum_likelihood::{MaximumLikelihood, log_standard_normal};
+pub use maximum_likelihood::MaximumLikelihood;
 pub use rectified_flow::{one_step_distillation, rectified_flow, reflow};
 pub use regression::Regression;
 pub use score_and_flow::{ScoreAndFlow, ScoreAndFlowLosses};

@@ -19,17 +19,6 @@ pub(crate) fn check_density(sampler: &impl TimeDensity, distribution: impl Fn(f6
     }
 }
 
-/// `Φ(z)`, by its series: to 1e-10 for |z| < 6.
-pub(crate) fn normal_distribution(z: f64) -> f64 {
-    let (mut term, mut sum, mut k) = (z, z, 1.0);
-    while term.abs() > 1e-16 * sum.abs() {
-        k += 2.0;
-        term *= z * z / k;
-        sum += term;
-    }
-    0.5 + sum * super::normal_density(z)
-}
-
 /// Checks the count, the range, reproducibility, and the law by the Kolmogorov–Smirnov distance to a
 /// given distribution function.
 pub(crate) fn check(sampler: &impl TimeSampler, distribution: impl Fn(f64) -> f64) {

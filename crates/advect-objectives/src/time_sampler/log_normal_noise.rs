@@ -1,10 +1,11 @@
 //! Log-normal noise levels (Karras et al. 2022, table 1).
 
+use advect_core::normal::pdf;
 use advect_core::{Error, Generator, Result, check};
 use advect_paths::schedule::Schedule;
 use rand_distr::StandardNormal;
 
-use super::{TimeDensity, TimeSampler, integral, normal_density};
+use super::{TimeDensity, TimeSampler, integral};
 
 /// Times at which `ln(σ/α) ~ N(mean, std²)`, within what the schedule reaches: levels outside are drawn again.
 ///
@@ -47,7 +48,7 @@ impl<S: Schedule> LogNormalNoise<S> {
         // Beyond ten deviations nothing is left.
         let standard = |t: f64| ((-0.5 * schedule.log_snr(t) - mean) / std).clamp(-10.0, 10.0);
         let range = (standard(1.0), standard(0.0));
-        let mass = integral(normal_density, range.0, range.1);
+        let mass = integral(pdf, range.0, range.1);
         // NaN is of no use either.
         if mass.is_nan() || mass < 0.01 {
             let given = format!("{mean} ± {std}");
@@ -88,7 +89,7 @@ impl<S: Schedule> TimeDensity for LogNormalNoise<S> {
         let log_noise = -0.5 * self.schedule.log_snr(t);
         // d ln(σ/α)/dt = −½ dλ/dt = −½ g²/σ².
         let slope = 0.5 * self.schedule.diffusion_squared(t) / self.schedule.sigma(t).powi(2);
-        let density = normal_density((log_noise - self.mean) / self.std) * slope / self.std;
+        let density = pdf((log_noise - self.mean) / self.std) * slope / self.std;
         if density.is_nan() {
             0.0
         } else {
@@ -100,14 +101,14 @@ impl<S: Schedule> TimeDensity for LogNormalNoise<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time_sampler::contract::{check_density, normal_distribution};
+    use crate::time_sampler::contract::check_density;
     use advect_paths::schedule::{CondOt, EdmSchedule};
 
     fn holds(schedule: impl Schedule + Copy, mean: f64, std: f64) {
         let law = LogNormalNoise::new(schedule, mean, std).unwrap();
         let below = |t: f64| {
             let z = (-0.5 * schedule.log_snr(t) - mean) / std;
-            normal_distribution(z.clamp(-6.0, 6.0))
+            advect_core::normal::cdf(z.clamp(-6.0, 6.0))
         };
         let (all, least) = (below(0.0) - below(1.0), below(0.0));
         check_density(&law, |t| (least - below(t)) / all);

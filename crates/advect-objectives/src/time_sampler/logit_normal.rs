@@ -1,9 +1,10 @@
 //! Logit-normal times (Esser et al. 2024, section 3.1, eq. 19).
 
+use advect_core::normal::pdf;
 use advect_core::{Error, Generator, Result, check};
 use rand_distr::StandardNormal;
 
-use super::{TimeDensity, TimeSampler, normal_density};
+use super::{TimeDensity, TimeSampler};
 
 /// `t = 1 / (1 + exp(−(mean + std · z)))` with `z ~ N(0, 1)`: more times in the middle, none at the ends.
 ///
@@ -68,7 +69,7 @@ impl TimeSampler for LogitNormal {
 impl TimeDensity for LogitNormal {
     fn density(&self, t: f64) -> f64 {
         let z = ((t / (1.0 - t)).ln() - self.mean) / self.std;
-        let density = normal_density(z) / (self.std * t * (1.0 - t));
+        let density = pdf(z) / (self.std * t * (1.0 - t));
         // At the ends it tends to 0.
         if density.is_nan() { 0.0 } else { density }
     }
@@ -83,7 +84,7 @@ mod tests {
     fn keeps_the_contract() {
         for (mean, std) in [(0.0, 1.0), (-0.5, 0.6)] {
             contract::check_density(&LogitNormal::new(mean, std).unwrap(), |t| {
-                contract::normal_distribution(((t / (1.0 - t)).ln() - mean) / std)
+                advect_core::normal::cdf(((t / (1.0 - t)).ln() - mean) / std)
             });
         }
     }

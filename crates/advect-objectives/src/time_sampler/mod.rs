@@ -79,11 +79,6 @@ forward_to!([] TimeDensity {
     fn density(&self, t: f64) -> f64;
 });
 
-/// `φ(z)`, the standard normal density.
-fn normal_density(z: f64) -> f64 {
-    (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt()
-}
-
 /// The integral of a smooth function by Simpson's rule.
 fn integral(f: impl Fn(f64) -> f64, low: f64, high: f64) -> f64 {
     let panels = 4000;

@@ -1,5 +1,7 @@
 //! What a state says about its data and its noise, when the data is a mixture of Gaussians.
 
+use advect_core::normal::log_normalizer;
+
 use super::components::{Components, pick};
 use super::covariance::Kind;
 
@@ -66,7 +68,7 @@ impl<'a> Posterior<'a> {
             };
             self.shares[k] = c.log_weights()[k] - 0.5 * (squares + log_volume);
         }
-        self.normalize() - 0.5 * c.dim() as f64 * (2.0 * std::f64::consts::PI).ln()
+        self.normalize() + log_normalizer(c.dim(), 1.0)
     }
 
     /// The limit of the shares as the noise vanishes. In directions in which a component has no width only the distance
@@ -100,8 +102,7 @@ impl<'a> Posterior<'a> {
                 false => f64::NEG_INFINITY,
             };
         }
-        let log_density =
-            self.normalize() - 0.5 * c.dim() as f64 * (2.0 * std::f64::consts::PI).ln();
+        let log_density = self.normalize() + log_normalizer(c.dim(), 1.0);
         match best {
             (away, _) if away > 0.0 => f64::NEG_INFINITY,
             (_, 0) => log_density,

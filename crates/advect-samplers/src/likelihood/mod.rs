@@ -8,13 +8,12 @@
 mod bits_per_dimension;
 mod uniform_dequantization;
 
-use std::f64::consts::PI;
-
-use advect_core::{Error, Generator, Jvp, Key, Result, Time, check, shape, system_fn};
+use advect_core::normal::log_normal;
+use advect_core::{Error, Generator, Jvp, Key, Result, check};
 use advect_paths::schedule::Schedule;
 use advect_solvers::Solver;
 use advect_solvers::controller::Controller;
-use advect_solvers::divergence::{Divergence, Exact, Probe};
+use advect_solvers::divergence::{Divergence, Exact, Flow, Hutchinson, Probe};
 use advect_solvers::stepper::Stepper;
 use candle_core::{DType, Tensor};
 
@@ -205,72 +204,35 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
         C: Controller<St, (Tensor, Tensor)>,
     {
         check_state("x", x)?;
-        let batch = x.dims()[0];
         let deviation = self.source()?;
         let x = &x.detach();
-        let probes = self.probes(x)?;
-        let field = system_fn(|t: &Time, (x, _): &(Tensor, Tensor)| self.slopes(t, x, &probes));
-        let columns = probes.len().max(1);
-        let zeros = Tensor::zeros((batch, columns), shape::wide(x)?.dtype(), x.device())?;
-        let solution = solver.solve(&field, &(x.clone(), zeros), from, to)?;
-        let (moved, integrals) = solution.end()?;
-        // ∫ ∇·u dt from the start to the end, whichever way it was taken.
-        let integrals = (integrals.to_dtype(DType::F64)? * (to - from).signum())?;
-        let at_start = if from < to { x } else { &moved };
-        let nats = (log_normal(at_start, deviation)? - integrals.mean(1)?)?;
-        let standard_error = match columns {
-            1 => None,
-            n => {
-                let mean = integrals.mean_keepdim(1)?;
-                let squares = integrals.broadcast_sub(&mean)?.sqr()?.sum(1)?;
-                Some((squares / (n * (n - 1)) as f64)?.sqrt()?)
-            }
-        };
+        let flow = Flow::new(self.model.velocity(), self.divergence(x)?).detached();
+        let moved = flow.transport(solver, x, from, to)?;
+        let (change, standard_error) = moved.log_density_estimate()?;
+        let at_start = if from < to { x } else { &moved.x };
+        let base = log_normal(&at_start.to_dtype(DType::F64)?, deviation * deviation)?;
+        // From the start to the end, whichever way it was taken.
+        let nats = (base + (change * (to - from).signum())?)?;
         Ok(LogLikelihood {
             nats,
             standard_error,
-            dimensions: x.elem_count() / batch,
-            x: moved,
-            evaluations: solution.statistics.evaluations,
+            dimensions: x.elem_count() / x.dims()[0],
+            x: moved.x,
+            evaluations: moved.statistics.evaluations,
         })
     }
 
-    /// Probes for each sample by its number; none for the exact divergence.
-    fn probes(&self, x: &Tensor) -> Result<Vec<Tensor>> {
+    /// The exact divergence, or one estimated by probes for each sample by its number.
+    fn divergence(&self, x: &Tensor) -> Result<Box<dyn Divergence>> {
         let Trace::Hutchinson { probe, count, key } = self.trace else {
-            return Ok(Vec::new());
+            return Ok(Box::new(Exact));
         };
         check::memory("count", &[count, x.elem_count()], DType::F64)?;
         let mut rng = Generator::from(key);
         let draw = |_| probe.draw_by_sample(self.first_sample, x, &mut rng);
-        (0..count).map(draw).collect()
+        let probes = (0..count).map(draw).collect::<Result<Vec<_>>>()?;
+        Ok(Box::new(Hutchinson::with_probes(probes)?))
     }
-
-    /// The velocity, and its divergence by each probe, `(batch, probes)`.
-    fn slopes(&self, t: &Time, x: &Tensor, probes: &[Tensor]) -> Result<(Tensor, Tensor)> {
-        if probes.is_empty() {
-            let found = Exact.at(&self.model.velocity(), t, x)?;
-            return Ok((
-                found.value.detach(),
-                found.divergence.detach().unsqueeze(1)?,
-            ));
-        }
-        let (value, along) = self.model.velocity().jvp_each(t, x, probes)?;
-        let dots = along.iter().zip(probes).map(|(jv, v)| {
-            let product = (shape::wide(&jv.detach())? * shape::wide(v)?)?;
-            shape::sum_per_sample(&product)
-        });
-        let columns = Tensor::stack(&dots.collect::<Result<Vec<_>>>()?, 1)?;
-        Ok((value.detach(), columns))
-    }
-}
-
-/// `log N(x; 0, s² I)` of each sample, in f64.
-fn log_normal(x: &Tensor, deviation: f64) -> Result<Tensor> {
-    let dimensions = (x.elem_count() / check::batch("x", x)?) as f64;
-    let squares = shape::sum_squares_per_sample(&x.to_dtype(DType::F64)?)?;
-    let constant = -0.5 * dimensions * (2.0 * PI * deviation * deviation).ln();
-    Ok(squares.affine(-0.5 / (deviation * deviation), constant)?)
 }
 
 /// One number for each sample, on the host.

@@ -1,11 +1,10 @@
 //! Steps as long as the error estimate allows.
 
 use advect_core::{Error, Field, Result, check};
-use advect_ops::ScaledError;
 
 use super::initial_step::initial_steps;
 use super::response::{AdaptiveMemory, Tried, exponent};
-use super::{Attempt, Controller, Judgement, Position};
+use super::{Attempt, Controller, Judgement, Norm, Position};
 use crate::clock::{smallest_step, too_fine};
 use crate::stepper::Embedded;
 use crate::{Interval, Samples, State, Status};
@@ -52,6 +51,8 @@ use crate::{Interval, Samples, State, Status};
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "PIDController")]
+#[doc(alias = "error control")]
 pub struct Adaptive {
     rtol: f64,
     atol: f64,
@@ -63,26 +64,6 @@ pub struct Adaptive {
     pub(super) max_step: f64,
     max_steps: usize,
     oversteps: bool,
-}
-
-/// How the errors of all elements make one number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub enum Norm {
-    /// The root mean square: the error of a typical element meets the tolerance.
-    #[default]
-    Rms,
-    /// The largest: the error of each element does.
-    Max,
-}
-
-impl Norm {
-    /// The norm of errors that are scaled by their tolerances.
-    pub fn of(self, error: ScaledError) -> f64 {
-        match self {
-            Norm::Rms => error.rms(),
-            Norm::Max => error.largest(),
-        }
-    }
 }
 
 impl Adaptive {

@@ -8,6 +8,7 @@
 mod adaptive;
 mod fixed;
 mod initial_step;
+mod norm;
 mod response;
 
 use advect_core::{Field, Result};
@@ -16,12 +17,13 @@ use candle_core::Tensor;
 use crate::stepper::Step;
 use crate::{State, Status};
 
-pub use adaptive::{Adaptive, Norm};
+pub use adaptive::Adaptive;
 pub use fixed::{Fixed, FixedMemory};
+pub use norm::Norm;
 pub use response::AdaptiveMemory;
 pub(crate) use response::{Tried, exponent};
 
-/// Where an integration stands.
+/// The current place of an integration: time, state and the end to come.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Position<'a, X = Tensor> {
@@ -41,7 +43,12 @@ impl<X> Clone for Position<'_, X> {
 
 impl<X> Copy for Position<'_, X> {}
 
-impl<X> Position<'_, X> {
+impl<'a, X> Position<'a, X> {
+    /// The position in state `x` at time `t` of an integration to `end`.
+    pub fn new(t: f64, x: &'a X, end: f64) -> Self {
+        Position { t, x, end }
+    }
+
     /// The time after a step of this size, not beyond the end by a rounding.
     pub(crate) fn after(&self, h: f64) -> f64 {
         let (low, high) = (self.t.min(self.end), self.t.max(self.end));
@@ -63,6 +70,20 @@ pub struct Attempt<'a, X = Tensor> {
     pub finite: bool,
     /// Whether it was shorter than the controller asked for, to end where a state is to be saved.
     pub shortened: bool,
+}
+
+impl<'a, X> Attempt<'a, X> {
+    /// An attempt of size `h` from a position, whose new state is finite and which was not shortened: set the fields
+    /// afterwards where it is otherwise.
+    pub fn new(from: Position<'a, X>, h: f64, step: &'a Step<X>) -> Self {
+        Attempt {
+            from,
+            h,
+            step,
+            finite: true,
+            shortened: false,
+        }
+    }
 }
 
 /// A controller's judgement of a step.

@@ -1,9 +1,9 @@
 //! The divergence itself.
 
-use advect_core::{Jvp, Result, Time, check, shape};
+use advect_core::{Error, Jvp, Result, Time, check, shape};
 use candle_core::Tensor;
 
-use super::{Divergence, WithDivergence};
+use super::{Divergence, WithDivergence, add};
 
 /// `Σ_i e_i · ∂f/∂x e_i` over all d elements of a sample: d Jacobian–vector products.
 ///
@@ -40,28 +40,40 @@ const TOGETHER: usize = 16;
 
 impl Divergence for Exact {
     fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence> {
+        self.find(field, t, x, false)
+    }
+
+    fn with_norm(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence> {
+        self.find(field, t, x, true)
+    }
+}
+
+impl Exact {
+    fn find(&self, field: &dyn Jvp, t: &Time, x: &Tensor, normed: bool) -> Result<WithDivergence> {
         let batch = check::batch("x", x)?;
         check::float("x", x)?;
         let dim = x.elem_count() / batch;
         let mut value = None;
-        let mut sum: Option<Tensor> = None;
+        let (mut sum, mut norm) = (None, None);
         for first in (0..dim).step_by(TOGETHER) {
             let range = first..dim.min(first + TOGETHER);
             let units: Result<Vec<Tensor>> = range.clone().map(|i| unit(x, dim, i)).collect();
             let (y, along) = field.jvp_each(t, x, &units?)?;
             for (i, along) in range.zip(along) {
+                if normed {
+                    add(&mut norm, shape::sum_squares_per_sample(&along)?)?;
+                }
                 let element = along.reshape((batch, dim))?.narrow(1, i, 1)?.squeeze(1)?;
-                let element = shape::wide(&element)?;
-                sum = Some(match sum {
-                    Some(sum) => (sum + element)?,
-                    None => element,
-                });
+                add(&mut sum, shape::wide(&element)?)?;
             }
             value.get_or_insert(y);
         }
         match (value, sum) {
-            (Some(value), Some(sum)) => Ok(WithDivergence::new(value, sum)),
-            _ => Err(advect_core::Error::Empty {
+            (Some(value), Some(sum)) => Ok(WithDivergence {
+                jacobian_norm: norm,
+                ..WithDivergence::new(value, sum)
+            }),
+            _ => Err(Error::Empty {
                 argument: "x".into(),
             }),
         }

@@ -1,21 +1,27 @@
 //! The change of variables along a flow.
 
+use std::sync::Arc;
+
 use advect_core::{Error, Field, Jvp, Result, Time, check, shape};
 use candle_core::{DType, Tensor};
 
-use super::Divergence;
+use super::packed::Packed;
+use super::{Divergence, Transported};
+use crate::Solver;
+use crate::adjoint::Adjoint;
 use crate::controller::Controller;
 use crate::stepper::Stepper;
-use crate::{Solution, Solver};
 
-/// A state and its log-density moved together: `dx/dt = f(t, x)`, `d log p(x(t))/dt = −∇·f(t, x)` (Chen et al., Neural
-/// ordinary differential equations, 2018, theorem 1).
+/// The flow of a field with its change of variables: a state and its log-density moved together, `dx/dt = f(t, x)`,
+/// `d log p(x(t))/dt = −∇·f(t, x)` (Chen et al., Neural ordinary differential equations, 2018, theorem 1).
 ///
-/// The log-density stands in the last column of one tensor, `(batch, d + 1)`, so that every solver and every
-/// [gradient](crate::gradient) can be used on it; [`Flow::transport`] does the packing. The density of a continuous
-/// normalizing flow with base `p₀` at time 0 is had by one integration backwards ([`Flow::log_density`]):
+/// The divergence may be exact or estimated, and further integrals along the way may be taken beside it:
+/// [`Flow::kinetic_energy`] and [`Flow::jacobian_norm`]. [`Flow::transport`] moves samples by any solver,
+/// [`Flow::transport_by`] by any [`Adjoint`], so that the result can be differentiated at little memory. The density of a
+/// continuous normalizing flow with base `p₀` at time 0 takes one integration backwards ([`Flow::log_density`]):
 ///
 /// ```
+/// use advect_core::normal::{log_normal, log_standard_normal};
 /// use advect_core::{Field, Jvp, Result, Time};
 /// use advect_solvers::divergence::{Exact, Flow};
 /// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
@@ -38,36 +44,122 @@ use crate::{Solution, Solver};
 /// let x = Tensor::new(&[[0.3f64], [2.0]], &Device::Cpu)?;
 /// let flow = Flow::new(Stretch(0.5), Exact);
 /// let solver = Solver::new(Dopri5, Adaptive::new(1e-9, 1e-9)?);
-/// let log_2_pi = (2.0 * std::f64::consts::PI).ln();
-/// let base = |x: &Tensor| Ok(x.sqr()?.sum(1)?.affine(-0.5, -0.5 * log_2_pi)?);
-/// let log_density = flow.log_density(&solver, &x, base)?.to_vec1::<f64>()?;
-/// let normal = |x: f64, s: f64| -0.5 * (x / s).powi(2) - s.ln() - 0.5 * log_2_pi;
-/// assert!((log_density[1] - normal(2.0, 0.5f64.exp())).abs() < 1e-8);
+/// let log_density = flow.log_density(&solver, &x, log_standard_normal)?.to_vec1::<f64>()?;
+/// let expected = log_normal(&x, 1f64.exp())?.to_vec1::<f64>()?;
+/// assert!((log_density[1] - expected[1]).abs() < 1e-8);
+///
+/// // With the kinetic energy ∫ |f|² dt beside it: ∫ (x/2)² dt from x(1) = 2 back to x(0) = 2 e^(−1/2).
+/// let moved = flow.kinetic_energy().transport(&solver, &x, 1.0, 0.0)?;
+/// let energy = moved.kinetic_energy.unwrap().to_vec1::<f64>()?;
+/// assert!((energy[1] - (1.0 - (-1f64).exp())).abs() < 1e-8);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone)]
+#[doc(alias = "CNF")]
+#[doc(alias = "FFJORD")]
+#[doc(alias = "continuous normalizing flow")]
+#[doc(alias = "change of variables")]
 pub struct Flow<F, D> {
     field: F,
     divergence: D,
-}
-
-/// What [`Flow::transport`] gives.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Transported {
-    /// The states at the end, of the dtype that they had at the start.
-    pub x: Tensor,
-    /// `log p(x(end)) − log p(x(start))` along each sample's way, `(batch,)`: `−∫ ∇·f dt`; in f32 for states of 16 bits.
-    pub log_density_change: Tensor,
-    /// The whole integration, of states `(batch, d + 1)`, in f32 for states of 16 bits.
-    pub solution: Solution,
+    kinetic: bool,
+    jacobian: bool,
+    detached: bool,
 }
 
 impl<F: Jvp, D: Divergence> Flow<F, D> {
     /// The flow of a field, with a way to find its divergence.
     pub fn new(field: F, divergence: D) -> Self {
-        Flow { field, divergence }
+        Flow {
+            field,
+            divergence,
+            kinetic: false,
+            jacobian: false,
+            detached: false,
+        }
+    }
+
+    /// The same flow, with the kinetic energy `∫ |f|² |dt|` of each sample's way ([`Transported::kinetic_energy`]).
+    #[doc(alias = "RNODE")]
+    pub fn kinetic_energy(self) -> Self {
+        Flow {
+            kinetic: true,
+            ..self
+        }
+    }
+
+    /// The same flow, with the integral `∫ ‖∂f/∂x‖² |dt|` of the Jacobian's squared Frobenius norm along each sample's way
+    /// ([`Transported::jacobian_norm`]), for divergences that find it: [`Exact`](super::Exact) and
+    /// [`Hutchinson`](super::Hutchinson).
+    #[doc(alias = "RNODE")]
+    pub fn jacobian_norm(self) -> Self {
+        Flow {
+            jacobian: true,
+            ..self
+        }
+    }
+
+    /// The same flow, with each value of the field and its divergence taken out of the graph: for likelihoods that are not
+    /// differentiated, of fields whose parameters are tracked.
+    pub fn detached(self) -> Self {
+        Flow {
+            detached: true,
+            ..self
+        }
+    }
+
+    /// The state that the flow moves: samples `(batch, ...)`, those of 16 bits in f32, and integrals of 0, one column each.
+    /// With it the flow is a field that any [`Integration`](crate::Integration) takes; [`Flow::read`] tells what the
+    /// states are.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a scalar, [`Error::Empty`] for an empty batch.
+    pub fn begin(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let batch = check::batch("x", x)?;
+        let x = shape::wide(x)?;
+        let zeros = Tensor::zeros((batch, self.columns()), x.dtype(), x.device())?;
+        Ok((x, zeros))
+    }
+
+    /// The samples and the integrals of a state that came from `start` to `end`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless there is a column for each integral.
+    pub fn read(&self, state: &(Tensor, Tensor), start: f64, end: f64) -> Result<Transported> {
+        let (x, integrals) = state;
+        let (batch, columns) = (check::batch("state", x)?, self.columns());
+        if integrals.dims() != [batch, columns] {
+            let accepted = format!("({batch}, {columns}), a column for each integral,");
+            return Err(Error::shape("state", integrals.dims(), accepted));
+        }
+        let column = |i: usize| -> Result<Tensor> { Ok(integrals.narrow(1, i, 1)?.squeeze(1)?) };
+        // Integrals of what is not negative, whichever way time ran.
+        let unsigned = |i: usize| match end < start {
+            true => Ok(column(i)?.neg()?),
+            false => column(i),
+        };
+        let probes = self.divergence.estimates();
+        let by_probe = match probes {
+            1 => None,
+            probes => Some(integrals.narrow(1, 0, probes)?),
+        };
+        let log_density_change = match &by_probe {
+            Some(all) => all.mean(1)?,
+            None => column(0)?,
+        };
+        Ok(Transported {
+            kinetic_energy: match self.kinetic {
+                true => Some(unsigned(probes)?),
+                false => None,
+            },
+            jacobian_norm: match self.jacobian {
+                true => Some(unsigned(columns - 1)?),
+                false => None,
+            },
+            by_probe,
+            ..Transported::new(x.clone(), log_density_change)
+        })
     }
 
     /// Moves samples and their log-density from one time to another, in either direction. Samples of 16 bits are moved in
@@ -83,28 +175,57 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         end: f64,
     ) -> Result<Transported>
     where
-        S: Stepper,
-        C: Controller<S>,
+        S: Stepper<(Tensor, Tensor)>,
+        C: Controller<S, (Tensor, Tensor)>,
     {
-        let packed = Packed {
+        let field = Cast {
             flow: self,
-            shape: x.dims(),
             dtype: x.dtype(),
         };
-        let solution = solver.solve(&packed, &pack(&shape::wide(x)?)?, start, end)?;
-        let (moved, log_density_change) = unpack(&solution.end()?, x.dims())?;
+        let solution = solver.solve(&field, &self.begin(x)?, start, end)?;
+        let moved = self.read(&solution.end()?, start, end)?;
         Ok(Transported {
-            x: moved.to_dtype(x.dtype())?,
-            log_density_change,
-            solution,
+            x: moved.x.to_dtype(x.dtype())?,
+            statistics: solution.statistics,
+            ..moved
+        })
+    }
+
+    /// The same by an [`Adjoint`], part of the graph of the samples and of `parameters`, those of the field.
+    ///
+    /// Samples and integrals are the columns of one state, `(batch, d + integrals)`, for the solver of the adjoint.
+    ///
+    /// # Errors
+    /// Those of [`Adjoint::solve`], and [`Error::Stopped`] if the end is not reached.
+    pub fn transport_by<A: Adjoint>(
+        self: &Arc<Self>,
+        adjoint: &A,
+        parameters: &[Tensor],
+        x: &Tensor,
+        start: f64,
+        end: f64,
+    ) -> Result<Transported>
+    where
+        F: Send + Sync + 'static,
+        D: Send + Sync + 'static,
+    {
+        let packed = Arc::new(Packed::new(self, x)?);
+        let solution = adjoint.solve(&packed, parameters, &packed.begin(x)?, &[start, end])?;
+        let moved = self.read(&packed.split(&solution.end()?)?, start, end)?;
+        Ok(Transported {
+            x: moved.x.to_dtype(x.dtype())?,
+            statistics: solution.statistics,
+            ..moved
         })
     }
 
     /// The log-density at time 1 of samples that a base density at time 0 was transported to:
-    /// `log p₁(x) = log p₀(x(0)) + ∫₀¹ −∇·f dt`, `(batch,)`. `base` gives `log p₀`, `(batch,)`.
+    /// `log p₁(x) = log p₀(x(0)) + ∫₀¹ −∇·f dt`, `(batch,)`. `base` gives `log p₀`, `(batch,)`:
+    /// [`log_standard_normal`](advect_core::normal::log_standard_normal), for one.
     ///
     /// # Errors
     /// As [`Flow::transport`], and those of `base`.
+    #[doc(alias = "log_prob")]
     pub fn log_density<S, C>(
         &self,
         solver: &Solver<S, C>,
@@ -112,71 +233,94 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         base: impl Fn(&Tensor) -> Result<Tensor>,
     ) -> Result<Tensor>
     where
-        S: Stepper,
-        C: Controller<S>,
+        S: Stepper<(Tensor, Tensor)>,
+        C: Controller<S, (Tensor, Tensor)>,
     {
         let moved = self.transport(solver, x, 1.0, 0.0)?;
         Ok((shape::wide(&base(&moved.x)?)? - moved.log_density_change)?)
     }
 
-    /// The value on a packed state, whose samples have this shape, the batch excluded; the field is evaluated in a dtype.
-    fn packed(&self, t: &Time, state: &Tensor, sample: &[usize], dtype: DType) -> Result<Tensor> {
-        let batch = check::batch("x", state)?;
-        let dims: Vec<usize> = [&[batch], sample].concat();
-        let (x, _) = unpack(state, &dims)?;
-        let found = (self.divergence).at(&self.field, t, &x.to_dtype(dtype)?)?;
-        let rows = found.value.reshape((batch, ()))?.to_dtype(state.dtype())?;
-        let change = found.divergence.neg()?.reshape((batch, 1))?;
-        let change = change.to_dtype(state.dtype())?;
-        Ok(Tensor::cat(&[rows, change], 1)?)
+    /// The number of integrals.
+    pub(super) fn columns(&self) -> usize {
+        self.divergence.estimates() + usize::from(self.kinetic) + usize::from(self.jacobian)
     }
-}
 
-/// The flow as a field on packed states of samples `(d,)`: what gradients need.
-impl<F: Jvp, D: Divergence> Field for Flow<F, D> {
-    fn at(&self, t: &Time, state: &Tensor) -> Result<Tensor> {
-        match state.dims() {
-            &[_, width] if width > 1 => self.packed(t, state, &[width - 1], state.dtype()),
-            dims => Err(Error::shape("x", dims, "(batch, d + 1)")),
+    /// The value of the field at a state, and those whose integrals are taken, each `(batch,)`; the field is evaluated in a
+    /// dtype.
+    pub(super) fn slopes(
+        &self,
+        t: &Time,
+        x: &Tensor,
+        dtype: DType,
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        let cast = x.to_dtype(dtype)?;
+        let found = match self.jacobian {
+            true => self.divergence.with_norm(&self.field, t, &cast)?,
+            false => self.divergence.at(&self.field, t, &cast)?,
+        };
+        let value = match self.detached {
+            true => found.value.detach(),
+            false => found.value,
+        };
+        let probes = self.divergence.estimates();
+        let mut rates = match probes {
+            1 => vec![found.divergence],
+            _ => found.estimates,
+        };
+        if rates.len() != probes {
+            let accepted = format!("{probes}, as Divergence::estimates says,");
+            return Err(Error::range("estimates", rates.len(), accepted));
         }
+        for rate in &mut rates {
+            *rate = rate.neg()?;
+        }
+        if self.kinetic {
+            rates.push(shape::sum_squares_per_sample(&value)?);
+        }
+        if self.jacobian {
+            rates.push(found.jacobian_norm.ok_or_else(|| {
+                let accepted = "one that finds the norm in Divergence::with_norm";
+                Error::range(
+                    "divergence",
+                    "one without the norm of the Jacobian",
+                    accepted,
+                )
+            })?);
+        }
+        for rate in &mut rates {
+            *rate = rate.to_dtype(x.dtype())?;
+            if self.detached {
+                *rate = rate.detach();
+            }
+        }
+        Ok((value.to_dtype(x.dtype())?, rates))
     }
 }
 
-/// A flow on samples of any shape.
-struct Packed<'a, F, D> {
+/// The flow as a field on samples and integrals ([`Flow::begin`]).
+impl<F: Jvp, D: Divergence> Field<(Tensor, Tensor)> for Flow<F, D> {
+    fn at(&self, t: &Time, state: &(Tensor, Tensor)) -> Result<(Tensor, Tensor)> {
+        let cast = Cast {
+            flow: self,
+            dtype: state.0.dtype(),
+        };
+        cast.at(t, state)
+    }
+}
+
+/// A flow whose field is evaluated in a dtype.
+struct Cast<'a, F, D> {
     flow: &'a Flow<F, D>,
-    /// Of the unpacked states.
-    shape: &'a [usize],
     dtype: DType,
 }
 
-impl<F: Jvp, D: Divergence> Field for Packed<'_, F, D> {
-    fn at(&self, t: &Time, state: &Tensor) -> Result<Tensor> {
-        self.flow.packed(t, state, &self.shape[1..], self.dtype)
+impl<F: Jvp, D: Divergence> Field<(Tensor, Tensor)> for Cast<'_, F, D> {
+    fn at(&self, t: &Time, (x, _): &(Tensor, Tensor)) -> Result<(Tensor, Tensor)> {
+        let (value, rates) = self.flow.slopes(t, x, self.dtype)?;
+        let columns = match rates.as_slice() {
+            [one] => one.unsqueeze(1)?,
+            all => Tensor::stack(all, 1)?,
+        };
+        Ok((value, columns))
     }
-}
-
-/// States `(batch, ...)` with a log-density of 0 beside them: `(batch, d + 1)`, what a [`Flow`] as a field moves. The
-/// log-density has the dtype of the states; in 16 bits it has two or three digits, so widen the states before.
-///
-/// # Errors
-/// [`Error`] for an empty batch.
-pub fn pack(x: &Tensor) -> Result<Tensor> {
-    let batch = check::batch("x", x)?;
-    let rows = x.reshape((batch, ()))?;
-    let zeros = Tensor::zeros((batch, 1), x.dtype(), x.device())?;
-    Ok(Tensor::cat(&[rows, zeros], 1)?)
-}
-
-/// The states in the shape that they had, and the change of the log-density.
-///
-/// # Errors
-/// [`Error::Shape`] unless the states are `(batch, d + 1)`; those of candle, if `dims` has another number of elements.
-pub fn unpack(state: &Tensor, dims: &[usize]) -> Result<(Tensor, Tensor)> {
-    let width = match state.dims() {
-        &[_, width] if width > 1 => width - 1,
-        given => return Err(Error::shape("state", given, "(batch, d + 1)")),
-    };
-    let x = state.narrow(1, 0, width)?.reshape(dims)?;
-    Ok((x, state.narrow(1, width, 1)?.squeeze(1)?))
 }

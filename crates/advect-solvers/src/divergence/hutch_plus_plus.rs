@@ -14,6 +14,7 @@ use super::{Divergence, Probe, WithDivergence, dot};
 ///
 /// In gradients the basis is taken as it is: the derivative of an unbiased estimate, with respect to J alone.
 #[derive(Debug, Clone)]
+#[doc(alias = "Hutch++")]
 pub struct HutchPlusPlus {
     sketches: Vec<Tensor>,
     probes: Vec<Tensor>,
@@ -73,9 +74,8 @@ impl Divergence for HutchPlusPlus {
             divergence = (divergence + part)?;
         }
         Ok(WithDivergence {
-            value,
-            divergence,
             standard_error,
+            ..WithDivergence::new(value, divergence)
         })
     }
 }

@@ -1,10 +1,10 @@
 //! Hutchinson's estimate (A stochastic estimator of the trace of the influence matrix for Laplacian smoothing splines,
 //! Commun. Stat. Simul. Comput. 19, 1990).
 
-use advect_core::{Error, Generator, Jvp, Result, Time, check};
+use advect_core::{Error, Generator, Jvp, Result, Time, check, shape};
 use candle_core::{DType, Device, Tensor};
 
-use super::{Divergence, WithDivergence, dot};
+use super::{Divergence, WithDivergence, add, dot};
 
 /// The law of a probe: independent elements of mean 0 and variance 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -53,6 +53,8 @@ impl Probe {
 /// The probes are drawn once and stay the same: a differential equation must not change while it is solved (Grathwohl et
 /// al., FFJORD, 2019, section 3.1). Draw new ones for each solve.
 #[derive(Debug, Clone)]
+#[doc(alias = "FFJORD")]
+#[doc(alias = "trace estimator")]
 pub struct Hutchinson {
     /// Each shaped like the state.
     probes: Vec<Tensor>,
@@ -86,6 +88,21 @@ impl Hutchinson {
 
 impl Divergence for Hutchinson {
     fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence> {
+        self.find(field, t, x, false)
+    }
+
+    /// The norm is the mean of `‖∂f/∂x v‖²` over the probes v, unbiased too.
+    fn with_norm(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence> {
+        self.find(field, t, x, true)
+    }
+
+    fn estimates(&self) -> usize {
+        self.probes.len()
+    }
+}
+
+impl Hutchinson {
+    fn find(&self, field: &dyn Jvp, t: &Time, x: &Tensor, normed: bool) -> Result<WithDivergence> {
         check::batch("x", x)?;
         for probe in &self.probes {
             check::alike("probe", probe, "x", x)?;
@@ -93,11 +110,27 @@ impl Divergence for Hutchinson {
         let (value, along) = field.jvp_each(t, x, &self.probes)?;
         let pairs = along.iter().zip(&self.probes);
         let estimates: Result<Vec<Tensor>> = pairs.map(|(jv, v)| dot(jv, v)).collect();
-        let (divergence, standard_error) = mean(&estimates?)?;
+        let estimates = estimates?;
+        let (divergence, standard_error) = mean(&estimates)?;
+        let mut norm = None;
+        if normed {
+            for jv in &along {
+                add(&mut norm, shape::sum_squares_per_sample(jv)?)?;
+            }
+        }
+        let jacobian_norm = match (norm, along.len()) {
+            (Some(sum), count) if count > 1 => Some((sum / count as f64)?),
+            (norm, _) => norm,
+        };
         Ok(WithDivergence {
             value,
             divergence,
             standard_error,
+            estimates: match estimates.len() {
+                1 => Vec::new(),
+                _ => estimates,
+            },
+            jacobian_norm,
         })
     }
 }

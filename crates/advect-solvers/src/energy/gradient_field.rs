@@ -70,7 +70,7 @@ impl<E> GradientField<E> {
     /// # Errors
     /// [`Error::Range`] for a parameter that is computed from others.
     pub fn new(energy: E, parameters: &[Tensor]) -> Result<Self> {
-        crate::gradient::check_parameters(parameters)?;
+        crate::adjoint::check_parameters(parameters)?;
         Ok(GradientField {
             energy: Arc::new(energy),
             parameters: parameters.to_vec(),

@@ -10,6 +10,9 @@ use crate::stepper::{Method, Step, Stepper};
 
 /// `x' = x + h f(t, x) + g(t, x) ΔW`, in Itô's sense: strong order 0.5, weak order 1; strong order 1 for additive noise.
 #[derive(Debug, Clone)]
+#[doc(alias = "Euler–Maruyama")]
+#[doc(alias = "Euler-Maruyama")]
+#[doc(alias = "sdeint")]
 pub struct EulerMaruyama<N> {
     noise: N,
     path: BrownianPath,

@@ -9,21 +9,23 @@ use super::{BrownianPath, Pointwise, drift, shared, sum};
 use crate::Interval;
 use crate::stepper::{Method, Step, Stepper};
 
-/// In whose sense a stochastic integral is meant.
+/// The interpretation of a stochastic integral.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Sense {
+#[doc(alias = "Sense")]
+#[doc(alias = "Itô")]
+pub enum Interpretation {
     /// Itô's: the noise is taken at the start of each step.
     Ito,
     /// Stratonovich's: in its middle, so that the ordinary chain rule holds.
     Stratonovich,
 }
 
-impl Sense {
+impl Interpretation {
     /// `ΔW² − |h|` or `ΔW²`, for each element, halved.
     fn half_square(self, dw: &Tensor, h: f64) -> Result<Tensor> {
         let shift = match self {
-            Sense::Ito => -0.5 * h.abs(),
-            Sense::Stratonovich => 0.0,
+            Interpretation::Ito => -0.5 * h.abs(),
+            Interpretation::Stratonovich => 0.0,
         };
         Ok(dw.sqr()?.affine(0.5, shift)?)
     }
@@ -35,13 +37,17 @@ impl Sense {
 pub struct Milstein<N> {
     noise: N,
     path: BrownianPath,
-    sense: Sense,
+    interpretation: Interpretation,
 }
 
 impl<N> Milstein<N> {
     /// With a noise, and the Brownian path that drives it.
-    pub fn new(noise: N, path: BrownianPath, sense: Sense) -> Self {
-        Milstein { noise, path, sense }
+    pub fn new(noise: N, path: BrownianPath, interpretation: Interpretation) -> Self {
+        Milstein {
+            noise,
+            path,
+            interpretation,
+        }
     }
 }
 
@@ -65,7 +71,7 @@ impl<N: Pointwise<Field: Jvp>> Stepper for Milstein<N> {
         let dw = self.noise.spread(&self.path.increment(t, end)?, x)?;
         let (g, along) = along_itself(self.noise.field(), t, x)?;
         let noise = (g * &dw)?;
-        let correction = (along * self.sense.half_square(&dw, h)?)?;
+        let correction = (along * self.interpretation.half_square(&dw, h)?)?;
         let x = sum(&[(h, &f), (1.0, &noise), (1.0, &correction), (1.0, x)])?;
         Ok(Step::new(x, f))
     }
@@ -80,13 +86,17 @@ impl<N: Pointwise<Field: Jvp>> Stepper for Milstein<N> {
 pub struct MilsteinDerivativeFree<N> {
     noise: N,
     path: BrownianPath,
-    sense: Sense,
+    interpretation: Interpretation,
 }
 
 impl<N> MilsteinDerivativeFree<N> {
     /// With a noise, and the Brownian path that drives it.
-    pub fn new(noise: N, path: BrownianPath, sense: Sense) -> Self {
-        MilsteinDerivativeFree { noise, path, sense }
+    pub fn new(noise: N, path: BrownianPath, interpretation: Interpretation) -> Self {
+        MilsteinDerivativeFree {
+            noise,
+            path,
+            interpretation,
+        }
     }
 }
 
@@ -116,12 +126,14 @@ impl<N: Pointwise> Stepper for MilsteinDerivativeFree<N> {
             let support = sum(&[(f_weight, &f), (sign * root, &g), (1.0, x)])?;
             self.noise.field().at(&at, &support)
         };
-        let change = match self.sense {
-            Sense::Ito => (at_support(h, 1.0)? - &g)?,
-            Sense::Stratonovich => ((at_support(0.0, 1.0)? - at_support(0.0, -1.0)?)? * 0.5)?,
+        let change = match self.interpretation {
+            Interpretation::Ito => (at_support(h, 1.0)? - &g)?,
+            Interpretation::Stratonovich => {
+                ((at_support(0.0, 1.0)? - at_support(0.0, -1.0)?)? * 0.5)?
+            }
         };
         let noise = (g * &dw)?;
-        let correction = (change * self.sense.half_square(&dw, h)?)?;
+        let correction = (change * self.interpretation.half_square(&dw, h)?)?;
         let x = sum(&[(h, &f), (1.0, &noise), (1.0 / root, &correction), (1.0, x)])?;
         Ok(Step::new(x, f))
     }

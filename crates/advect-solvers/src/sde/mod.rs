@@ -4,7 +4,7 @@
 //! gradients are those of ordinary equations. A [`BrownianPath`] is a function of its key: whatever steps are made, it is
 //! the same path, so that halving them shows the strong error.
 //!
-//! | stepper | sense | noise | strong order |
+//! | stepper | interpretation | noise | strong order |
 //! | --- | --- | --- | --- |
 //! | [`EulerMaruyama`] | Itô | any | 0.5, 1 for additive noise |
 //! | [`Milstein`], [`MilsteinDerivativeFree`] | Itô or Stratonovich | [`Diagonal`], [`Scalar`] | 1 |
@@ -49,7 +49,7 @@ use crate::{Interval, State};
 
 pub use brownian::{BrownianPath, Increment};
 pub use euler_maruyama::EulerMaruyama;
-pub use milstein::{Milstein, MilsteinDerivativeFree, Sense};
+pub use milstein::{Interpretation, Milstein, MilsteinDerivativeFree};
 pub use noise::{Additive, Diagonal, General, Noise, Pointwise, Scalar};
 pub use sra1::Sra1;
 pub use stratonovich_heun::StratonovichHeun;

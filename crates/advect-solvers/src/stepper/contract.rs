@@ -16,8 +16,12 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
 /// The mean over the steps of the largest error at the ends of `n` steps from 0 to 1, from the problem's solution at t = 0.
 fn error(stepper: &dyn Stepper, problem: &impl Problem, n: usize) -> f64 {
     let x0 = problem.solution(0.0).unwrap();
-    let solver = Solver::new(stepper, Fixed::steps(n).unwrap()).save(Save::Every(1));
-    let solution = solver.solve(problem, &x0, 0.0, 1.0).unwrap();
+    let solver = Solver::new(stepper, Fixed::steps(n).unwrap());
+    let solution = solver
+        .integration(problem, &x0, 0.0, 1.0)
+        .save(Save::Every(1))
+        .run()
+        .unwrap();
     let steps = solution.times.iter().zip(&solution.states);
     let error = |(&t, x): (&f64, &Tensor)| difference(x, &problem.solution(t).unwrap());
     steps.map(error).sum::<f64>() / n as f64
@@ -26,8 +30,12 @@ fn error(stepper: &dyn Stepper, problem: &impl Problem, n: usize) -> f64 {
 /// The largest error at places within the steps.
 fn error_within(stepper: &dyn Stepper, problem: &impl Problem, n: usize) -> f64 {
     let x0 = problem.solution(0.0).unwrap();
-    let solver = Solver::new(stepper, Fixed::steps(n).unwrap()).save(Save::Dense);
-    let solution = solver.solve(problem, &x0, 0.0, 1.0).unwrap();
+    let solver = Solver::new(stepper, Fixed::steps(n).unwrap());
+    let solution = solver
+        .integration(problem, &x0, 0.0, 1.0)
+        .save(Save::Dense)
+        .run()
+        .unwrap();
     let at = |i: usize| (i as f64 + 0.5) / (7 * n) as f64;
     let error = |t: f64| difference(&solution.at(t).unwrap(), &problem.solution(t).unwrap());
     (0..7 * n).map(|i| error(at(i))).fold(0.0, f64::max)
@@ -104,8 +112,11 @@ pub(crate) fn check(stepper: &dyn Stepper, order: usize, evaluations: usize, wit
     let x0 = Forced.solution(0.0).unwrap();
     let solver = Solver::new(stepper, Fixed::steps(10).unwrap());
     let count = |save: Save| {
-        let solver = solver.clone().save(save);
-        let solution = solver.solve(&Forced, &x0, 0.0, 1.0).unwrap();
+        let solution = solver
+            .integration(&Forced, &x0, 0.0, 1.0)
+            .save(save)
+            .run()
+            .unwrap();
         solution.statistics.evaluations
     };
     // A reused last stage costs one evaluation once, and so does the slope at the end.

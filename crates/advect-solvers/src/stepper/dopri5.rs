@@ -1,18 +1,32 @@
 //! The method of Dormand and Prince, 5(4) (A family of embedded Runge–Kutta formulae, J. Comput. Appl.
 //! Math. 6, 1980, table 2).
 
-use super::{RungeKutta, embedded};
+use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::{Interpolant, Tableau};
 
-/// Order 5 with an embedded method of order 4; the last of its seven stages is the first one of the
+/// The pair of Dormand and Prince: order 5 with an embedded method of order 4; the last of its seven stages is the first one of the
 /// next step, so that an accepted step costs six evaluations. It advances with the weights of order 5.
 ///
 /// ```
-/// use advect_solvers::stepper::{Dopri5, Method, RungeKutta};
-/// assert_eq!(Dopri5.order(), 5.0);
-/// assert!(Dopri5::TABLEAU.first_same_as_last());
+/// use advect_core::field_fn;
+/// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let decay = field_fn(|_, x| Ok(x.neg()?));
+/// let x = Tensor::new(&[1f64], &Device::Cpu)?;
+/// let solution = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6)?).solve(&decay, &x, 0.0, 1.0)?;
+/// assert!((solution.end()?.to_vec1::<f64>()?[0] - (-1f64).exp()).abs() < 10.0 * 1e-6);
+/// // Two evaluations choose the first step, one of which it begins with.
+/// let cost = solution.statistics;
+/// assert_eq!(cost.evaluations, 2 + 6 * (cost.accepted + cost.rejected));
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[doc(alias = "RK45")]
+#[doc(alias = "ode45")]
+#[doc(alias = "DOPRI5")]
+#[doc(alias = "dopri")]
 pub struct Dopri5;
 
 impl RungeKutta for Dopri5 {
@@ -83,7 +97,7 @@ const MIDDLE: [f64; 7] = [
     11237099.0 / 235043384.0 / 2.0,
 ];
 
-embedded!(Dopri5);
+impl EmbeddedRungeKutta for Dopri5 {}
 
 #[cfg(test)]
 crate::stepper::contract::stepper_contract!(Dopri5, order = 5, evaluations = 6, within = 5);

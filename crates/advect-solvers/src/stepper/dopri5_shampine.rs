@@ -1,18 +1,31 @@
 //! Dormand and Prince's method with the error estimate of Shampine (Some practical Runge–Kutta formulas, Math. Comp. 46,
 //! 1986, p. 149).
 
-use super::{Dopri5, RungeKutta, embedded};
+use super::{Dopri5, EmbeddedRungeKutta, RungeKutta};
 use crate::Tableau;
 
 /// [`Dopri5`] with another embedded method of order 4, whose estimates are smaller: at the same tolerance steps are
 /// longer. It is what torchdiffeq and diffrax call dopri5; SciPy, MATLAB and Hairer's DOPRI5 use [`Dopri5`].
 ///
 /// ```
-/// use advect_solvers::stepper::{Dopri5, Dopri5Shampine, RungeKutta};
-/// assert_eq!(Dopri5Shampine::TABLEAU.weights(), Dopri5::TABLEAU.weights());
-/// assert_ne!(Dopri5Shampine::TABLEAU.error_weights(), Dopri5::TABLEAU.error_weights());
+/// use advect_core::field_fn;
+/// use advect_solvers::stepper::{Dopri5, Dopri5Shampine, Embedded};
+/// use advect_solvers::{Solver, controller::Adaptive};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let decay = field_fn(|_, x| Ok(x.neg()?));
+/// let x = Tensor::new(&[1f64], &Device::Cpu)?;
+/// let steps = |stepper: &dyn Embedded| -> advect_core::Result<usize> {
+///     let solution = Solver::new(stepper, Adaptive::new(1e-9, 1e-9)?).solve(&decay, &x, 0.0, 10.0)?;
+///     Ok(solution.statistics.accepted)
+/// };
+/// assert!(steps(&Dopri5Shampine)? < steps(&Dopri5)?);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[doc(alias = "RK45")]
+#[doc(alias = "DOPRI5")]
 pub struct Dopri5Shampine;
 
 impl RungeKutta for Dopri5Shampine {
@@ -30,7 +43,7 @@ impl RungeKutta for Dopri5Shampine {
     );
 }
 
-embedded!(Dopri5Shampine);
+impl EmbeddedRungeKutta for Dopri5Shampine {}
 
 #[cfg(test)]
 crate::stepper::contract::stepper_contract!(Dopri5Shampine, order = 5, evaluations = 6, within = 5);

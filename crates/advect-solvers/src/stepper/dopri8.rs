@@ -1,21 +1,33 @@
 //! The method of Prince and Dormand, 8(7), with 13 stages (High order embedded Runge–Kutta formulae, J. Comput. Appl.
 //! Math. 7, 1981, table 2: RK8(7)13M).
 
-use super::{RungeKutta, embedded};
+use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::{Interpolant, Tableau};
 
-/// Order 8 with an embedded method of order 7: 13 evaluations a step, for tolerances below about 1e-8. It advances with
+/// The pair of Prince and Dormand: order 8 with an embedded method of order 7: 13 evaluations a step, for tolerances below about 1e-8. It advances with
 /// the weights of order 8. The slope at the end is a fourteenth stage, and the first one of the next step.
 ///
 /// Within a step the stages are weighted by polynomials of Bogacki and Shampine (Interpolating high-order Runge–Kutta
 /// formulas, Comput. Math. Appl. 20, 1990), which satisfy all conditions of order 5, and none of order 6.
 ///
 /// ```
-/// use advect_solvers::stepper::{Dopri8, Method, RungeKutta};
-/// assert_eq!(Dopri8.order(), 8.0);
-/// assert_eq!(Dopri8::TABLEAU.stages(), 14);
+/// use advect_core::field_fn;
+/// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri8};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let decay = field_fn(|_, x| Ok(x.neg()?));
+/// let x = Tensor::new(&[1f64], &Device::Cpu)?;
+/// let solution = Solver::new(Dopri8, Adaptive::new(1e-9, 1e-9)?).solve(&decay, &x, 0.0, 1.0)?;
+/// assert!((solution.end()?.to_vec1::<f64>()?[0] - (-1f64).exp()).abs() < 10.0 * 1e-9);
+/// // Two evaluations choose the first step, one of which it begins with.
+/// let cost = solution.statistics;
+/// assert_eq!(cost.evaluations, 2 + 13 * (cost.accepted + cost.rejected));
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[doc(alias = "DOPRI8")]
+#[doc(alias = "DOP853")]
 pub struct Dopri8;
 
 impl RungeKutta for Dopri8 {
@@ -264,7 +276,7 @@ impl RungeKutta for Dopri8 {
     );
 }
 
-embedded!(Dopri8);
+impl EmbeddedRungeKutta for Dopri8 {}
 
 #[cfg(test)]
 crate::stepper::contract::stepper_contract!(Dopri8, order = 8, evaluations = 13, within = 6);

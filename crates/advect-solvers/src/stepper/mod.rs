@@ -41,10 +41,10 @@ pub use midpoint::Midpoint;
 pub use ralston::Ralston;
 pub use rk4::Rk4;
 pub use rk4_three_eighths::Rk4ThreeEighths;
-pub use runge_kutta::RungeKutta;
+pub use runge_kutta::{EmbeddedRungeKutta, RungeKutta};
 pub use tsit5::Tsit5;
 
-/// What a step gives.
+/// The result of one step of a [`Stepper`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Step<X = Tensor> {
@@ -59,8 +59,8 @@ pub struct Step<X = Tensor> {
 }
 
 impl<X> Step<X> {
-    /// A step to `x` whose slope at the start was `first_slope`, without error estimate or slope at the end;
-    /// those that have them set the fields.
+    /// A step to `x` whose slope at the start was `first_slope`, without an error estimate and without a slope at the
+    /// end: set these fields afterwards where they are known.
     pub fn new(x: X, first_slope: X) -> Self {
         Step {
             x,
@@ -83,7 +83,7 @@ impl<X: State> Step<X> {
     }
 }
 
-/// What is to be known of a method, whatever it is applied to.
+/// The properties of a method, whatever it is applied to.
 pub trait Method {
     /// The order of convergence; for stochastic methods the strong order.
     fn order(&self) -> f64;
@@ -122,33 +122,19 @@ pub trait Stepper<X: State = Tensor>: Method {
 
 /// A [`Stepper`] whose steps carry an error estimate, so that [`Adaptive`](crate::controller::Adaptive)
 /// can choose their size.
+///
+/// Embedded Runge–Kutta pairs implement [`EmbeddedRungeKutta`] and get this trait; other methods implement it
+/// themselves, and set [`Step::error`] in each step.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` gives no error estimate",
     label = "adaptive step sizes need one",
-    note = "use `controller::Fixed` with this stepper, or an embedded one such as `Dopri5`"
+    note = "use `controller::Fixed` with this stepper, or an embedded one such as `Dopri5`",
+    note = "a Runge–Kutta method of your own whose tableau has error weights needs `impl EmbeddedRungeKutta for {Self} {{}}`"
 )]
 pub trait Embedded<X: State = Tensor>: Stepper<X> {
     /// The lower of the two orders whose difference is the error estimate: 4 for a pair 5(4).
     fn error_order(&self) -> f64;
 }
-
-/// Says that a Runge–Kutta method's tableau has an error estimate.
-macro_rules! embedded {
-    ($method:ty) => {
-        const _: () = assert!(
-            <$method as crate::stepper::RungeKutta>::TABLEAU
-                .error_weights()
-                .is_some()
-        );
-
-        impl<X: crate::State> crate::stepper::Embedded<X> for $method {
-            fn error_order(&self) -> f64 {
-                <$method as crate::stepper::RungeKutta>::TABLEAU.error_order() as f64
-            }
-        }
-    };
-}
-use embedded;
 
 // For methods chosen at run time: `let stepper: &dyn Stepper = if accurate { &Rk4 } else { &Euler };`.
 // A blanket implementation for references would overlap with that for Runge–Kutta methods.

@@ -2,11 +2,11 @@
 
 use advect_core::{Coefficient, Field, Result};
 
-use super::{Method, Step, Stepper};
+use super::{Embedded, Method, Step, Stepper};
 use crate::{Interval, State, Tableau};
 
 /// An explicit Runge–Kutta method: a type with a [`Tableau`]. That is all a new one needs to be a
-/// [`Stepper`]:
+/// [`Stepper`]; one with an error estimate implements [`EmbeddedRungeKutta`] besides.
 ///
 /// ```
 /// use advect_solvers::{Solver, Tableau, controller::Fixed, stepper::RungeKutta};
@@ -35,6 +35,66 @@ use crate::{Interval, State, Tableau};
 pub trait RungeKutta {
     /// The method's coefficients.
     const TABLEAU: Tableau;
+}
+
+/// A Runge–Kutta method whose [`Tableau`] has error weights: an embedded pair, which is an [`Embedded`] stepper.
+///
+/// It has nothing to implement. Where the tableau has no error weights, a program that uses the error estimate does not
+/// compile.
+///
+/// ```
+/// use advect_core::field_fn;
+/// use advect_solvers::stepper::{EmbeddedRungeKutta, RungeKutta};
+/// use advect_solvers::{Solver, Tableau, controller::Adaptive};
+/// use candle_core::{Device, Tensor};
+///
+/// /// Heun's method with Euler's method embedded.
+/// struct HeunEuler;
+/// impl RungeKutta for HeunEuler {
+///     const TABLEAU: Tableau = Tableau::new(2, &[0.0, 1.0], &[&[], &[1.0]], &[0.5, 0.5]).with_error(1, &[-0.5, 0.5]);
+/// }
+/// impl EmbeddedRungeKutta for HeunEuler {}
+///
+/// # fn main() -> advect_core::Result<()> {
+/// let decay = field_fn(|_, x| Ok(x.neg()?));
+/// let x = Tensor::new(&[1f64], &Device::Cpu)?;
+/// let end = Solver::new(HeunEuler, Adaptive::new(1e-6, 1e-6)?).solve(&decay, &x, 0.0, 1.0)?.end()?;
+/// assert!((end.to_vec1::<f64>()?[0] - (-1f64).exp()).abs() < 1e-5);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```compile_fail
+/// # use advect_core::field_fn;
+/// # use advect_solvers::stepper::{EmbeddedRungeKutta, RungeKutta};
+/// # use advect_solvers::{Solver, Tableau, controller::Adaptive};
+/// # use candle_core::{Device, Tensor};
+/// struct Heun;
+/// impl RungeKutta for Heun {
+///     const TABLEAU: Tableau = Tableau::new(2, &[0.0, 1.0], &[&[], &[1.0]], &[0.5, 0.5]);
+/// }
+/// impl EmbeddedRungeKutta for Heun {} // without error weights
+///
+/// # fn main() -> advect_core::Result<()> {
+/// # let decay = field_fn(|_, x| Ok(x.neg()?));
+/// # let x = Tensor::new(&[1f64], &Device::Cpu)?;
+/// let solution = Solver::new(Heun, Adaptive::new(1e-6, 1e-6)?).solve(&decay, &x, 0.0, 1.0)?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait EmbeddedRungeKutta: RungeKutta {}
+
+impl<M: EmbeddedRungeKutta, X: State> Embedded<X> for M {
+    fn error_order(&self) -> f64 {
+        const {
+            assert!(
+                M::TABLEAU.error_weights().is_some(),
+                "expected a tableau with error weights: add them by Tableau::with_error, or don't implement \
+                 EmbeddedRungeKutta"
+            );
+        }
+        M::TABLEAU.error_order() as f64
+    }
 }
 
 impl<M: RungeKutta> Method for M {

@@ -1,21 +1,32 @@
 //! The method of Tsitouras, 5(4) (Runge–Kutta pairs of order 5(4) satisfying only the first column simplifying
 //! assumption, Comput. Math. Appl. 62, 2011, table 1 and section 3).
 
-use super::{RungeKutta, embedded};
+use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::{Interpolant, Tableau};
 
-/// Order 5 with an embedded method of order 4; the last of its seven stages is the first one of the next step, so that
+/// The pair of Tsitouras: order 5 with an embedded method of order 4; the last of its seven stages is the first one of the next step, so that
 /// an accepted step costs six evaluations. Its error is a little smaller than that of [`Dopri5`](super::Dopri5).
 ///
 /// The paper prints the last error weight, 1/66, with the sign that makes the embedded method inconsistent; here it
 /// is checked by the order conditions, as all coefficients are.
 ///
 /// ```
-/// use advect_solvers::stepper::{Method, RungeKutta, Tsit5};
-/// assert_eq!(Tsit5.order(), 5.0);
-/// assert!(Tsit5::TABLEAU.first_same_as_last());
+/// use advect_core::field_fn;
+/// use advect_solvers::{Solver, controller::Adaptive, stepper::Tsit5};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let decay = field_fn(|_, x| Ok(x.neg()?));
+/// let x = Tensor::new(&[1f64], &Device::Cpu)?;
+/// let solution = Solver::new(Tsit5, Adaptive::new(1e-6, 1e-6)?).solve(&decay, &x, 0.0, 1.0)?;
+/// assert!((solution.end()?.to_vec1::<f64>()?[0] - (-1f64).exp()).abs() < 10.0 * 1e-6);
+/// // Two evaluations choose the first step, one of which it begins with.
+/// let cost = solution.statistics;
+/// assert_eq!(cost.evaluations, 2 + 6 * (cost.accepted + cost.rejected));
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[doc(alias = "Tsitouras")]
 pub struct Tsit5;
 
 impl RungeKutta for Tsit5 {
@@ -105,7 +116,7 @@ impl RungeKutta for Tsit5 {
     );
 }
 
-embedded!(Tsit5);
+impl EmbeddedRungeKutta for Tsit5 {}
 
 #[cfg(test)]
 crate::stepper::contract::stepper_contract!(Tsit5, order = 5, evaluations = 6, within = 5);

@@ -2,7 +2,7 @@
 
 use advect::prelude::*;
 use advect::solvers::controller::Controller;
-use advect::solvers::sde::{Additive, Diagonal, MilsteinDerivativeFree, Scalar, Sense};
+use advect::solvers::sde::{Additive, Diagonal, Interpretation, MilsteinDerivativeFree, Scalar};
 use advect::solvers::stepper::*;
 
 use crate::{CPU, check, elements};
@@ -98,7 +98,9 @@ fn adaptive_steps() {
     let adaptive = || Adaptive::new(1e-4, 1e-6).unwrap();
     let pid = adaptive().gains(0.4, 0.3, 0.1).unwrap();
     let each = Solver::new(Dopri5, adaptive())
-        .solve_each(&field_fn(riccati), &start(), 0.0, 1.0)
+        .integration(&field_fn(riccati), &start(), 0.0, 1.0)
+        .each_sample()
+        .run()
         .unwrap();
     let back = Solver::new(Dopri5, adaptive())
         .solve(&field_fn(riccati), &start(), 1.0, 0.5)
@@ -149,7 +151,7 @@ fn stochastic_steps() {
     let half = field_fn(|_, x| Ok(x.affine(0.5, 0.1)?));
     let constant = |t: f64| 0.5 + t;
     let steps = || Fixed::steps(3).unwrap();
-    let (ito, stratonovich) = (Sense::Ito, Sense::Stratonovich);
+    let (ito, stratonovich) = (Interpretation::Ito, Interpretation::Stratonovich);
     let one = Tensor::zeros(1, DType::F64, &CPU).unwrap();
     let common = BrownianPath::new(Key::from_seed(7), &one, 0.0, 1.0).unwrap();
     let free = MilsteinDerivativeFree::new(Scalar(half), common, stratonovich);

@@ -40,6 +40,9 @@ use part::{Known, Part};
 /// # }
 /// ```
 #[derive(Debug)]
+#[doc(alias = "Wiener process")]
+#[doc(alias = "BrownianTree")]
+#[doc(alias = "VirtualBrownianTree")]
 pub struct BrownianPath {
     key: Key,
     shape: Shape,

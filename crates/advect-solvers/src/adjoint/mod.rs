@@ -1,4 +1,4 @@
-//! Gradients of solutions with respect to the initial state, the parameters of the field, and the times.
+//! Adjoints: gradients of solutions with respect to the initial state, the parameters of the field, and the times.
 //!
 //! | | gradient | memory | evaluations backwards |
 //! | --- | --- | --- | --- |
@@ -25,7 +25,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use advect_core::{Time, field_fn};
-//! use advect_solvers::gradient::{Backsolve, Checkpointed, Gradient, Unrolled};
+//! use advect_solvers::adjoint::{Backsolve, Checkpointed, Adjoint, Unrolled};
 //! use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
 //! use candle_core::{Device, Tensor, Var};
 //! # fn main() -> advect_core::Result<()> {
@@ -39,8 +39,8 @@
 //! };
 //!
 //! let solver = Solver::new(Dopri5, Adaptive::new(1e-10, 1e-10)?);
-//! let solve = |gradient: &dyn Fn() -> advect_core::Result<Tensor>| -> advect_core::Result<[f64; 2]> {
-//!     let gradients = gradient()?.sum_all()?.backward()?;
+//! let solve = |solution: &dyn Fn() -> advect_core::Result<Tensor>| -> advect_core::Result<[f64; 2]> {
+//!     let gradients = solution()?.sum_all()?.backward()?;
 //!     let number = |v: &Var| Ok::<f64, advect_core::Error>(gradients.get(v).unwrap().sum_all()?.to_scalar()?);
 //!     Ok([number(&rate)?, number(&x0)?])
 //! };
@@ -65,18 +65,25 @@ mod vjp;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use advect_core::{Error, Field, Result, Time, check};
+use advect_core::{Error, Field, Observer, Result, Time, check};
 use advect_ops::without_graph;
 use candle_core::{DType, Tensor};
 
-use crate::{Solution, Statistics};
+use crate::{AcceptedStep, Solution, Statistics};
 
 pub use backsolve::{Augmented, Backsolve};
 pub use checkpointed::Checkpointed;
 pub use unrolled::Unrolled;
 
 /// A way to solve a differential equation so that a loss of the solution can be differentiated.
-pub trait Gradient {
+///
+/// What is saved are the states at given times. There are no events: where an event happens depends on the parameters,
+/// which these gradients would leave out.
+#[doc(alias = "adjoint sensitivity")]
+#[doc(alias = "odeint_adjoint")]
+#[doc(alias = "Gradient")]
+#[doc(alias = "backpropagation")]
+pub trait Adjoint {
     /// Integrates `dx/dt = field(t, x)` from `x0` at the first of `times` to the last, and saves the states at all of
     /// them, part of the graph of `x0` and `parameters`.
     ///
@@ -89,13 +96,29 @@ pub trait Gradient {
         parameters: &[Tensor],
         x0: &Tensor,
         times: &[f64],
+    ) -> Result<Solution> {
+        self.solve_observed(field, parameters, x0, times, &mut ())
+    }
+
+    /// The same, with an observer of the accepted steps, which can stop the integration as that of
+    /// [`Integration::observe`](crate::Integration::observe) does: [`Solution::last_state`] is then part of the graph.
+    ///
+    /// # Errors
+    /// As [`Adjoint::solve`], and those of the observer.
+    fn solve_observed<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        x0: &Tensor,
+        times: &[f64],
+        observer: &mut dyn Observer<AcceptedStep>,
     ) -> Result<Solution>;
 
     /// The same, differentiable in the times too, which are a tensor of rank 1: `∂x(t)/∂t = f(t, x(t))`, and what moves
     /// the start moves all that follows.
     ///
     /// # Errors
-    /// As [`Gradient::solve`].
+    /// As [`Adjoint::solve`].
     fn solve_at<F: Field + Send + Sync + ?Sized + 'static>(
         &self,
         field: &Arc<F>,

@@ -1,4 +1,4 @@
-//! One step of a solution, with all that lies between its ends.
+//! Accepted steps with the solution within them.
 
 use advect_core::{Coefficient, Error, Result};
 use candle_core::Tensor;
@@ -6,13 +6,16 @@ use candle_core::Tensor;
 use crate::interpolant::hermite;
 use crate::{Interpolant, State, Tableau};
 
-/// One accepted step, and the solution within it.
+/// An accepted step, and the solution within it: [`DenseStep::at`] gives the state at any time of the step.
 ///
-/// Given to who watches an integration ([`Solver::solve_watched`](crate::Solver::solve_watched)), and kept by
-/// [`Save::Dense`](crate::Save::Dense).
+/// [`Integration::observe_within`](crate::Integration::observe_within) shows each step of an integration, and
+/// [`Save::Dense`](crate::Save::Dense) keeps all of them in [`Solution::steps`](crate::Solution::steps).
+#[doc(alias = "dense output")]
+#[doc(alias = "interpolation")]
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Piece<X = Tensor> {
+#[doc(alias = "Piece")]
+pub struct DenseStep<X = Tensor> {
     /// Where the step starts.
     pub start: f64,
     /// Where it ends; before `start` backwards in time.
@@ -26,7 +29,7 @@ pub struct Piece<X = Tensor> {
     pub(crate) tableau: Option<&'static Tableau>,
 }
 
-impl<X: State> Piece<X> {
+impl<X: State> DenseStep<X> {
     /// Whether `t` is within the step, its ends included.
     pub fn contains(&self, t: f64) -> bool {
         (self.start <= t && t <= self.end) || (self.end <= t && t <= self.start)
@@ -70,7 +73,7 @@ impl<X: State> Piece<X> {
             }
             _ => {
                 let accepted = format!(
-                    "{} or {}: the method has no states between, so end a step there by Save::At,",
+                    "{} or {} (the method has no states between them; end a step there by Save::At)",
                     self.start, self.end
                 );
                 return Err(Error::range("t", t, accepted));

@@ -1,28 +1,28 @@
 //! The discrete adjoint, from checkpoints.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use advect_core::{Error, Field, Result, check, field_fn};
+use advect_core::{Error, Field, Observer, Result, check, field_fn, observer_fn};
 use advect_ops::{with_gradient, without_graph};
 use candle_core::Tensor;
 
 use super::checkpoints::Checkpoints;
 use super::traced::Traced;
 use super::vjp::{add, complete, pull_back};
-use super::{Gradient, Record, check_parameters, check_times};
+use super::{Adjoint, Record, check_parameters, check_times};
 use crate::controller::Controller;
-use crate::hooks::Hooks;
 use crate::stepper::Stepper;
-use crate::{Interval, Piece, Save, Solution, Solver, Statistics};
+use crate::{AcceptedStep, Interval, Save, Solution, Solver, Statistics};
 
 /// The discrete adjoint: the exact gradient of the numerical solution, step by step backwards.
 ///
-/// Forwards no graph is built. Backwards the state before each step is had from the nearest checkpoint, the step is made
+/// Forwards no graph is built. Backwards the state before each step is recomputed from the nearest checkpoint, the step is made
 /// again with its graph, and the gradient is pulled back through it. Memory is that of one step and of the checkpoints;
 /// between them steps are made again, by the binomial schedule of Griewank 1992: with s checkpoints no step of n is
 /// repeated more than r times, where (s + r)! / (s! r!) ≥ n. Ten checkpoints and 1,000 steps: four times.
 #[derive(Debug, Clone)]
+#[doc(alias = "RecursiveCheckpointAdjoint")]
+#[doc(alias = "discretize then optimize")]
 pub struct Checkpointed<S, C> {
     solver: Solver<S, C>,
     checkpoints: usize,
@@ -49,17 +49,18 @@ impl<S, C> Checkpointed<S, C> {
     }
 }
 
-impl<S, C> Gradient for Checkpointed<S, C>
+impl<S, C> Adjoint for Checkpointed<S, C>
 where
     S: Stepper + Clone + Send + Sync + 'static,
     C: Controller<S> + Clone,
 {
-    fn solve<F: Field + Send + Sync + ?Sized + 'static>(
+    fn solve_observed<F: Field + Send + Sync + ?Sized + 'static>(
         &self,
         field: &Arc<F>,
         parameters: &[Tensor],
         x0: &Tensor,
         times: &[f64],
+        observer: &mut dyn Observer<AcceptedStep>,
     ) -> Result<Solution> {
         check_times(times)?;
         check_parameters(parameters)?;
@@ -71,19 +72,19 @@ where
         let start = x0.detach();
         let mut checkpoints = Checkpoints::new(self.checkpoints, &start);
         let mut steps = Vec::new();
-        let solver = self.solver.clone().save(Save::At(times.to_vec()));
-        let mut watcher = |piece: &Piece| {
-            checkpoints.offer(steps.len(), &piece.x);
-            steps.push((piece.start, piece.end));
-            Ok(ControlFlow::Continue(()))
-        };
-        let hooks = Hooks {
-            watcher: Some(&mut watcher),
-            detached: true,
-            ..Hooks::default()
-        };
+        let mut before = start.clone();
+        let record = observer_fn(|step: &AcceptedStep| {
+            checkpoints.offer(steps.len(), &before);
+            steps.push((step.start, step.t));
+            before = step.x.clone();
+        });
         let (from, to) = (times[0], times[times.len() - 1]);
-        let mut solution = without_graph(|| solver.integrate(&plain, &start, from, to, hooks))?;
+        let integration = (self.solver.integration(&plain, &start, from, to))
+            .save(Save::At(times.to_vec()))
+            .observe(record)
+            .observe(observer)
+            .detached();
+        let mut solution = without_graph(|| integration.run())?;
 
         let ends = |t: &f64| steps.iter().position(|(_, end)| end == t).map(|i| i + 1);
         // How many steps lie before each saved state; the last that was reached may not be one.

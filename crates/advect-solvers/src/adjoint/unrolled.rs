@@ -3,14 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use advect_core::{Error, Field, Result, check, field_fn};
+use advect_core::{Error, Field, Observer, Result, check, field_fn};
 use candle_core::Tensor;
 
-use super::{Gradient, check_times};
+use super::{Adjoint, check_times};
 use crate::controller::Controller;
 use crate::detached::check_constant;
 use crate::stepper::Stepper;
-use crate::{Save, Solution, Solver};
+use crate::{AcceptedStep, Save, Solution, Solver};
 
 /// Gradients through the unrolled steps: every operation of every step is in the graph. The fastest for short
 /// integrations; the memory grows with the number of steps.
@@ -19,13 +19,15 @@ use crate::{Save, Solution, Solver};
 /// refused once it has evaluated the field more often than [`Unrolled::max_evaluations`] allows: 400 times, unless set,
 /// those of rejected steps included.
 #[derive(Debug, Clone)]
+#[doc(alias = "DirectAdjoint")]
+#[doc(alias = "backpropagation through the solver")]
 pub struct Unrolled<S, C> {
     solver: Solver<S, C>,
     max_evaluations: usize,
 }
 
 impl<S, C> Unrolled<S, C> {
-    /// With the steps of a solver; what it saves is not used.
+    /// With the steps of a solver.
     pub fn new(solver: Solver<S, C>) -> Self {
         Unrolled {
             solver,
@@ -47,13 +49,14 @@ impl<S, C> Unrolled<S, C> {
     }
 }
 
-impl<S: Stepper + Clone, C: Controller<S> + Clone> Gradient for Unrolled<S, C> {
-    fn solve<F: Field + Send + Sync + ?Sized + 'static>(
+impl<S: Stepper + Clone, C: Controller<S> + Clone> Adjoint for Unrolled<S, C> {
+    fn solve_observed<F: Field + Send + Sync + ?Sized + 'static>(
         &self,
         field: &Arc<F>,
         _: &[Tensor],
         x0: &Tensor,
         times: &[f64],
+        observer: &mut dyn Observer<AcceptedStep>,
     ) -> Result<Solution> {
         check_times(times)?;
         let count = Cell::new(0);
@@ -75,8 +78,11 @@ impl<S: Stepper + Clone, C: Controller<S> + Clone> Gradient for Unrolled<S, C> {
             }
             Ok(value)
         });
-        let solver = self.solver.clone().save(Save::At(times.to_vec()));
-        let solution = solver.solve(&limited, x0, times[0], times[times.len() - 1])?;
+        let (start, end) = (times[0], times[times.len() - 1]);
+        let solution = (self.solver.integration(&limited, x0, start, end))
+            .save(Save::At(times.to_vec()))
+            .observe(observer)
+            .run()?;
         // Without a graph nobody asks for derivatives.
         if let (true, Some((t, x, value))) = (solution.last_state.track_op(), detached.take()) {
             check_constant("field", |x| field.at(&t, x), &x, &value)?;

@@ -3,17 +3,16 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use advect_core::{Coefficient, Field, Result, Time, field_fn, system_fn};
+use advect_core::{Coefficient, Field, Observer, Result, Time, field_fn, system_fn};
 use advect_ops::{ScaledError, with_gradient, without_graph};
 use candle_core::Tensor;
 
 use super::traced::Traced;
 use super::vjp::{pull_back, without_gradient};
-use super::{Gradient, Record, check_parameters, check_times};
+use super::{Adjoint, Record, check_parameters, check_times};
 use crate::controller::Controller;
-use crate::hooks::Hooks;
 use crate::stepper::Stepper;
-use crate::{Save, Solution, Solver, State, Statistics};
+use crate::{AcceptedStep, Save, Solution, Solver, State, Statistics};
 
 /// The continuous adjoint (Chen et al., Neural ordinary differential equations, 2018, algorithm 1): with
 /// `a = ∂L/∂x(t)`, the equations `dx/dt = f`, `da/dt = −aᵀ ∂f/∂x` and `dg/dt = −aᵀ ∂f/∂θ` are integrated from the end
@@ -28,6 +27,10 @@ use crate::{Save, Solution, Solver, State, Statistics};
 /// not an ODE", 2021): they don't act back on anything, and steps are longer without them. [`Backsolve::measure_all`]
 /// counts them in, as torchdiffeq does.
 #[derive(Debug, Clone)]
+#[doc(alias = "adjoint sensitivity")]
+#[doc(alias = "odeint_adjoint")]
+#[doc(alias = "BacksolveAdjoint")]
+#[doc(alias = "optimize then discretize")]
 pub struct Backsolve<S, C, SB = S, CB = C> {
     solver: Solver<S, C>,
     backward: Solver<SB, CB>,
@@ -36,7 +39,7 @@ pub struct Backsolve<S, C, SB = S, CB = C> {
 }
 
 impl<S: Clone, C: Clone> Backsolve<S, C> {
-    /// With the same solver forwards and backwards; what it saves is not used.
+    /// With the same solver forwards and backwards.
     pub fn new(solver: Solver<S, C>) -> Self {
         let backward = solver.clone();
         Backsolve {
@@ -73,32 +76,31 @@ impl<S, C, SB, CB> Backsolve<S, C, SB, CB> {
     }
 }
 
-impl<S, C, SB, CB> Gradient for Backsolve<S, C, SB, CB>
+impl<S, C, SB, CB> Adjoint for Backsolve<S, C, SB, CB>
 where
     S: Stepper + Clone,
     C: Controller<S> + Clone,
     SB: Stepper<Augmented> + Clone + Send + Sync + 'static,
     CB: Controller<SB, Augmented> + Clone + Send + Sync + 'static,
 {
-    fn solve<F: Field + Send + Sync + ?Sized + 'static>(
+    fn solve_observed<F: Field + Send + Sync + ?Sized + 'static>(
         &self,
         field: &Arc<F>,
         parameters: &[Tensor],
         x0: &Tensor,
         times: &[f64],
+        observer: &mut dyn Observer<AcceptedStep>,
     ) -> Result<Solution> {
         check_times(times)?;
         check_parameters(parameters)?;
         let plain = field_fn(|t, x| Ok(field.at(t, x)?.detach()));
-        let solver = self.solver.clone().save(Save::At(times.to_vec()));
         let (start, end) = (times[0], times[times.len() - 1]);
         let x0_alone = x0.detach();
-        let hooks = Hooks {
-            detached: true,
-            ..Hooks::default()
-        };
-        let mut solution =
-            without_graph(|| solver.integrate(&plain, &x0_alone, start, end, hooks))?;
+        let integration = (self.solver.integration(&plain, &x0_alone, start, end))
+            .save(Save::At(times.to_vec()))
+            .observe(observer)
+            .detached();
+        let mut solution = without_graph(|| integration.run())?;
         let mut saved = solution.states.clone();
         let mut saved_times = solution.times.clone();
         saved.push(solution.last_state.clone());
@@ -109,7 +111,7 @@ where
         inputs.extend_from_slice(parameters);
         let walk = Walk {
             field: field.clone(),
-            solver: self.backward.clone().save(Save::End),
+            solver: self.backward.clone(),
             parameters: parameters.to_vec(),
             times: saved_times,
             states: saved,

@@ -1,0 +1,23 @@
+//! Norms of errors.
+
+use advect_ops::ScaledError;
+
+/// The norm that makes one number of the errors of all elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Norm {
+    /// The root mean square: the error of a typical element meets the tolerance.
+    #[default]
+    Rms,
+    /// The largest: the error of each element does.
+    Max,
+}
+
+impl Norm {
+    /// The norm of errors that are scaled by their tolerances.
+    pub fn of(self, error: ScaledError) -> f64 {
+        match self {
+            Norm::Rms => error.rms(),
+            Norm::Max => error.largest(),
+        }
+    }
+}

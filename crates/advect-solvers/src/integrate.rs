@@ -1,0 +1,240 @@
+//! The one integration loop.
+
+use std::cell::Cell;
+
+use advect_core::{Field, Observer, Result, Time, system_fn};
+
+use crate::clock::span;
+use crate::controller::{Attempt, Controller, Judgement, Position};
+use crate::event::Tracked;
+use crate::save::Recorder;
+use crate::stepper::{Step, Stepper};
+use crate::{
+    AcceptedStep, DenseStep, Integration, Interpolant, Interval, Occurrence, Solution, Solver,
+    State, Statistics, Status,
+};
+
+impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
+    /// Integrates, with all that the settings ask for.
+    pub(crate) fn integrate(self) -> Result<Solution<X>> {
+        let Integration {
+            solver: Solver {
+                stepper,
+                controller,
+            },
+            field,
+            x0,
+            save,
+            events,
+            mut observers,
+            mut inner_observers,
+            detached,
+            ..
+        } = self;
+        let (start, end) = span(self.start, self.end)?;
+        x0.check("x0")?;
+        save.check(start, end)?;
+        if stepper.tableau().is_none() {
+            save.check_without_interpolant(controller.oversteps())?;
+        }
+
+        let evaluations = Cell::new(0);
+        let counted = system_fn(|t: &Time, x: &X| {
+            evaluations.set(evaluations.get() + 1);
+            field.at(t, x)
+        });
+        let mut statistics = Statistics::default();
+        let mut recorder = Recorder::new(&save, (start, end), x0);
+        let (mut t, mut x) = (start, x0.clone());
+        let mut failed_sample = None;
+        let mut occurrences = Vec::new();
+        let direction = (end - start).signum();
+        let oversteps = controller.oversteps();
+
+        let status = if start == end {
+            Status::Reached
+        } else {
+            let at = Position { t, x: &x, end };
+            let (mut memory, mut slope) = controller.begin(stepper, &counted, at)?;
+            let mut tracked = Vec::with_capacity(events.len());
+            for event in &events {
+                tracked.push(Tracked::new(event, t, &x, end)?);
+            }
+            if let Some(slope) = &slope {
+                failed_sample = slope.not_finite()?;
+            }
+            let broken = failed_sample.is_some();
+            // Where the step just rejected ended.
+            let mut rejected = None;
+            loop {
+                if broken {
+                    break Status::NonFinite;
+                }
+                if statistics.accepted + statistics.rejected >= controller.step_limit() {
+                    break Status::StepLimit;
+                }
+                let from = Position { t, x: &x, end };
+                let wanted = controller.next(&memory, from);
+                let stop = recorder.next_stop(end);
+                // A step that would end just short of the stop is stretched to it.
+                let slack = 1e-10 * (wanted - t).abs();
+                let beyond = oversteps && stop == end;
+                let stops = !beyond && (stop - wanted) * direction <= slack;
+                let next = if stops { stop } else { wanted };
+                if (wanted == t && !stops) || rejected == Some(next) {
+                    break Status::underflow(failed_sample.is_some());
+                }
+                let h = next - t;
+                let interval = Interval::Shared {
+                    start: t,
+                    end: next,
+                };
+                let mut step = stepper.step(&counted, &interval, &x, slope.as_ref())?;
+                if detached {
+                    step = step.detach();
+                }
+                failed_sample = step.x.not_finite()?;
+                let attempt = Attempt {
+                    from,
+                    h,
+                    step: &step,
+                    finite: failed_sample.is_none(),
+                    shortened: h.abs() + slack < (wanted - t).abs(),
+                };
+                let judgement = controller.judge(&mut memory, stepper, attempt)?;
+                if judgement != Judgement::Accept {
+                    statistics.rejected += 1;
+                    if let (None, Some(error)) = (failed_sample, &step.error) {
+                        failed_sample = error.not_finite()?;
+                    }
+                    slope = step.slopes.into_iter().next();
+                    match judgement {
+                        Judgement::Stop(Status::StepUnderflow) => {
+                            break Status::underflow(failed_sample.is_some());
+                        }
+                        Judgement::Stop(status) => break status,
+                        // A shorter step begins with the same slope.
+                        _ if failed_sample.is_some() && slope_is_broken(&slope)? => {
+                            break Status::NonFinite;
+                        }
+                        _ => {
+                            rejected = Some(next);
+                            continue;
+                        }
+                    }
+                }
+                statistics.accepted += 1;
+                rejected = None;
+
+                let (mut next, mut step, mut happened) = (next, step, None);
+                if !tracked.is_empty() {
+                    let attempt = |fraction: f64| {
+                        let end = t + fraction * h;
+                        let interval = Interval::Shared { start: t, end };
+                        stepper.step(&counted, &interval, &x, step.slopes.first())
+                    };
+                    let mut first: Option<(usize, f64, Step<X>)> = None;
+                    for (index, event) in tracked.iter_mut().enumerate() {
+                        let Some((at, found)) = event.look((t, next), &step, attempt)? else {
+                            continue;
+                        };
+                        let before = |limit: f64| (at - limit) * direction < 0.0;
+                        // An event that comes after the end does not count.
+                        if (before(end) || at == end)
+                            && first.as_ref().is_none_or(|(_, limit, _)| before(*limit))
+                        {
+                            first = Some((index, at, found));
+                        }
+                    }
+                    if let Some((index, at, found)) = first {
+                        (next, step, happened) = (at, found, Some(index));
+                    }
+                }
+
+                let ends = (next - end) * direction >= 0.0;
+                let beyond = ends && next != end;
+                let needed = !inner_observers.is_empty() || beyond || recorder.wants_step(t, next);
+                let dense = match needed {
+                    true => Some(dense_step(stepper, &counted, (t, next), &x, &step)?),
+                    false => None,
+                };
+                let began = t;
+                recorder.step(next, &step.x, dense.as_ref(), end)?;
+                (t, x) = match &dense {
+                    Some(dense) if beyond => (end, dense.at(end)?),
+                    _ => (next, step.x),
+                };
+                let mut enough = false;
+                if let Some(dense) = &dense {
+                    for observer in &mut inner_observers {
+                        enough |= observer.observe(dense)?.is_break();
+                    }
+                }
+                if !observers.is_empty() {
+                    statistics.evaluations = evaluations.get();
+                    let accepted = AcceptedStep::new(began, t, x.clone(), statistics);
+                    for observer in &mut observers {
+                        enough |= observer.observe(&accepted)?.is_break();
+                    }
+                }
+                slope = (step.last_slope).or(dense.and_then(|dense| dense.end_slope));
+                if let Some(event) = happened {
+                    occurrences.push(Occurrence::new(event, t, x.clone()));
+                    break Status::Event;
+                }
+                if ends {
+                    break Status::Reached;
+                }
+                if enough {
+                    break Status::Halted;
+                }
+            }
+        };
+        recorder.finish(t, &x);
+        statistics.evaluations = evaluations.get();
+        Ok(Solution {
+            times: recorder.times,
+            states: recorder.states,
+            last_time: t,
+            last_state: x,
+            failed_sample: failed_sample.filter(|_| status == Status::NonFinite),
+            status,
+            statistics,
+            steps: recorder.steps,
+            events: occurrences,
+        })
+    }
+}
+
+/// A step with what is needed to interpolate it. The slope at its end serves the next step too.
+fn dense_step<X: State, S: Stepper<X>>(
+    stepper: &S,
+    field: &dyn Field<X>,
+    (start, end): (f64, f64),
+    x: &X,
+    step: &Step<X>,
+) -> Result<DenseStep<X>> {
+    let tableau = stepper.tableau();
+    let cubic = tableau.is_some_and(|tableau| tableau.interpolant() == Interpolant::Hermite);
+    let end_slope = match &step.last_slope {
+        None if cubic => Some(field.at(&Time::Shared(end), &step.x)?),
+        known => known.clone(),
+    };
+    Ok(DenseStep {
+        start,
+        end,
+        x: x.clone(),
+        end_x: step.x.clone(),
+        slopes: step.slopes.clone(),
+        end_slope,
+        tableau,
+    })
+}
+
+/// Whether a slope is NaN or infinite.
+fn slope_is_broken<X: State>(slope: &Option<X>) -> Result<bool> {
+    match slope {
+        Some(slope) => Ok(slope.not_finite()?.is_some()),
+        None => Ok(false),
+    }
+}

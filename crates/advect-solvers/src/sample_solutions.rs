@@ -1,0 +1,100 @@
+//! Solutions of samples that have a clock each.
+
+use advect_core::{Error, Result};
+use candle_core::Tensor;
+
+use crate::{Samples, Statistics, Status};
+
+/// The result of a [`SampleIntegration`](crate::SampleIntegration): the integration of each sample, as far as it came.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SampleSolutions<X = Tensor> {
+    /// The last time that each sample reached.
+    pub last_times: Vec<f64>,
+    /// The states of the samples, each at its last time.
+    pub last_state: X,
+    /// How the integration of each sample ended.
+    pub statuses: Vec<Status>,
+    /// The cost of each sample.
+    pub statistics: Vec<Statistics>,
+    /// How often the field was called, for any number of samples.
+    pub calls: usize,
+    pub(crate) saved: Vec<Collected<X>>,
+}
+
+impl<X: Samples> SampleSolutions<X> {
+    /// The states at the end.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if a sample did not reach the end; it says which and why, and the fields hold what was
+    /// reached.
+    pub fn end(&self) -> Result<X> {
+        self.reached(|_| true)?;
+        Ok(self.last_state.clone())
+    }
+
+    /// The states at the `index`-th of the times of [`Save::At`].
+    ///
+    /// # Errors
+    /// [`Error::Range`] for an index beyond those times, [`Error::Stopped`] if a sample did not come so far.
+    pub fn saved(&self, index: usize) -> Result<X> {
+        let Some(saved) = self.saved.get(index) else {
+            let accepted = format!("an index below {}", self.saved.len());
+            return Err(Error::range("index", index, accepted));
+        };
+        self.reached(|sample| !saved.samples.contains(&(sample as u32)))?;
+        saved.assemble()
+    }
+
+    /// Checks that all the samples asked for reached the end.
+    fn reached(&self, asked: impl Fn(usize) -> bool) -> Result<()> {
+        let failed = |(i, status): (usize, &Status)| Some((i, status.reason()?));
+        let mut failures = self.statuses.iter().enumerate().filter_map(failed);
+        match failures.find(|(i, _)| asked(*i)) {
+            None => Ok(()),
+            Some((sample, reason)) => {
+                let accepted = self.statistics[sample].accepted;
+                let t = self.last_times[sample];
+                let at = format!("t = {t}, after {accepted} steps accepted, sample {sample}");
+                Err(Error::stopped(at, reason))
+            }
+        }
+    }
+}
+
+/// Samples that arrive in any order.
+#[derive(Debug, Clone)]
+pub(crate) struct Collected<X> {
+    samples: Vec<u32>,
+    parts: Vec<X>,
+}
+
+impl<X: Samples> Collected<X> {
+    pub(crate) fn new() -> Self {
+        Collected {
+            samples: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
+
+    /// Takes the samples at some positions of a state.
+    pub(crate) fn take(
+        &mut self,
+        from: &X,
+        positions: &[u32],
+        samples: impl Iterator<Item = u32>,
+    ) -> Result<()> {
+        if !positions.is_empty() {
+            self.parts.push(X::gather(&[from], positions)?);
+            self.samples.extend(samples);
+        }
+        Ok(())
+    }
+
+    /// All of them in their order.
+    pub(crate) fn assemble(&self) -> Result<X> {
+        let mut order: Vec<u32> = (0..self.samples.len() as u32).collect();
+        order.sort_by_key(|&i| self.samples[i as usize]);
+        X::gather(&self.parts.iter().collect::<Vec<_>>(), &order)
+    }
+}
