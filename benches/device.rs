@@ -57,7 +57,7 @@ impl Bench {
             once();
         }
         let (mut ms, start) = (Vec::new(), Instant::now());
-        let more = |ms: &[f64]| start.elapsed() < Duration::from_secs(3) && ms.len() < 200;
+        let more = |ms: &[f64]| start.elapsed() < Duration::from_millis(1500) && ms.len() < 200;
         while ms.len() < 5 || more(&ms) {
             ms.push(once());
         }

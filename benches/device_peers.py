@@ -40,7 +40,7 @@ def case(name, make):
         for _ in range(5):
             once()
         ms, start = [], time.perf_counter()
-        while len(ms) < 5 or (time.perf_counter() - start < 2 and len(ms) < 200):
+        while len(ms) < 5 or (time.perf_counter() - start < 1.5 and len(ms) < 200):
             ms.append(once())
         peer = "torch, TF32" if tf32 else "torch, f32"
         print(json.dumps({"case": name, "peer": peer, "ms": round(statistics.median(ms), 4),

@@ -11,7 +11,7 @@ set -euo pipefail
 
 [ $# -ge 2 ] || { echo "usage: $0 TOOLCHAIN FOLDER [cudnn]" >&2; exit 2; }
 cd "$(dirname "$0")/.."
-exports=$(scripts/cuda-toolchain.sh "$1")
+exports=$(scripts/cuda-toolchain.sh "$1" ${3:+"$3"})
 eval "$exports"
 mkdir -p "$2"
 folder=$(cd "$2" && pwd)

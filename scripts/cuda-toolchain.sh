@@ -2,22 +2,33 @@
 # Sets up CUDA 13.0's compiler and libraries in a folder, from the wheels on PyPI, and prints what to export. No GPU, no
 # driver and no root are needed; x86-64 Linux with Python 3 and a C++ compiler is.
 #
-#   scripts/cuda-toolchain.sh FOLDER > cuda.env && source cuda.env
+#   scripts/cuda-toolchain.sh FOLDER [cudnn] > cuda.env && source cuda.env
 #
+# With `cudnn`, cuDNN is part of it, which takes another gigabyte.
 # A driver refuses PTX that is newer than its CUDA: 13.0 is what branch 580 runs.
 set -euo pipefail
 
-[ $# = 1 ] || { echo "usage: $0 FOLDER" >&2; exit 2; }
+[ $# -ge 1 ] || { echo "usage: $0 FOLDER [cudnn]" >&2; exit 2; }
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 root=$folder/nvidia/cu13
 
-if [ ! -x "$root/bin/nvcc" ]; then
-  # An environment of its own, as pip is often older than the wheels' tags or not to be used outside of one.
-  python3 -m venv "$folder/venv"
-  "$folder/venv/bin/pip" install --quiet --target "$folder" \
-    nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 'nvidia-cuda-cccl==13.0.*' \
-    'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-nvrtc==13.0.*' 'nvidia-cublas==13.0.*' nvidia-curand >&2
+# Into a folder, by an environment of its own, as some systems refuse to install outside of one.
+install() {
+  [ -x "$folder/venv/bin/pip" ] || python3 -m venv "$folder/venv"
+  "$folder/venv/bin/pip" install --quiet --target "$@" >&2
+}
+
+[ -x "$root/bin/nvcc" ] || install "$folder" nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 \
+  'nvidia-cuda-cccl==13.0.*' 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-nvrtc==13.0.*' 'nvidia-cublas==13.0.*' nvidia-curand
+
+if [ "${2:-}" = cudnn ]; then
+  # A target of its own: pip does not add to what is there. The links are where the other libraries are looked for.
+  cudnn=$folder/cudnn/nvidia/cudnn
+  [ -e "$cudnn/lib/libcudnn.so.9" ] || install "$folder/cudnn" --no-deps nvidia-cudnn-cu13
+  ln -sf "$cudnn"/lib/libcudnn*.so.9 "$root/lib/"
+  ln -sf libcudnn.so.9 "$root/lib/libcudnn.so"
+  ln -sf "$cudnn"/include/* "$root/include/"
 fi
 
 # Wheels bring libX.so.N alone, which a linker does not look for.

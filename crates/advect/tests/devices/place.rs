@@ -17,6 +17,10 @@ pub(crate) static DEVICE: LazyLock<Device> = LazyLock::new(|| {
     let Some(ordinal) = ordinal else {
         panic!("ADVECT_TEST_DEVICE is {name:?}: it may be cpu, cuda, cuda:1, …");
     };
+    assert!(
+        advect::candle::utils::cuda_is_available(),
+        "ADVECT_TEST_DEVICE is {name:?}: build with `--features cuda`"
+    );
     match Device::new_cuda(ordinal) {
         Ok(device) => device,
         // Never the CPU in its place: that would pass.
