@@ -36,18 +36,18 @@ cat > "$folder/run.sh" <<'RUN'
 # Tests, then timings, then those of PyTorch where it is installed. Arguments choose timings, as parts of their names.
 set -uo pipefail
 cd "$(dirname "$0")"
-# Where CUDA's libraries usually are: its own folder, and the packages that PyTorch brings.
-packages=$(python3 -c 'import nvidia; print(*nvidia.__path__)' 2>/dev/null | cut -d ' ' -f 1)
-for lib in /usr/local/cuda/lib64 ${packages:+"$packages"/*/lib}; do
-  LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$lib
-done
-export LD_LIBRARY_PATH
+# Where CUDA's libraries usually are: its own folder, and the packages that PyTorch brings, which finds its own.
+packages=$(python3 -c 'import nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null)
+libs=/usr/local/cuda/lib64
+for lib in ${packages:+"$packages"/*/lib}; do libs=$libs:$lib; done
+ours() { LD_LIBRARY_PATH=$libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} "$@"; }
+
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 # One test at a time, so that what they print stays apart.
-ADVECT_TEST_DEVICE=cuda RUST_BACKTRACE=0 ./tests --test-threads=1 --nocapture
+ADVECT_TEST_DEVICE=cuda RUST_BACKTRACE=0 ours ./tests --test-threads=1 --nocapture
 status=$?
-./timings cuda "$@"
-./timings cuda --keep "$@"
+ours ./timings cuda "$@"
+ours ./timings cuda --keep "$@"
 python3 -c 'import torch, torchcfm, torchdiffeq' 2>/dev/null && python3 peers.py "$@"
 exit $status
 RUN

@@ -78,9 +78,13 @@ fn squares(x: &Tensor, factor: f64) -> Result<f64> {
 /// Adds the squares of a tensor that the kernels don't run on to a sum where it lies, so that one answer is awaited for all tensors of a
 /// device. Returns the sum so far if that is on another device.
 fn add_elsewhere(sum: &mut Option<Tensor>, x: &Tensor, factor: f64) -> Result<f64> {
-    let squares = (x.detach().to_dtype(DType::F64)? * factor)?
-        .sqr()?
-        .sum_all()?;
+    let wide = x.detach().to_dtype(DType::F64)?;
+    let scaled = if factor == 1.0 {
+        wide
+    } else {
+        (wide * factor)?
+    };
+    let squares = scaled.sqr()?.sum_all()?;
     match sum.take() {
         Some(before) if before.device().same_device(x.device()) => {
             *sum = Some((before + squares)?);

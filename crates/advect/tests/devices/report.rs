@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use advect::prelude::*;
 
-use crate::place::{CPU, DEVICE, Place};
+use crate::place::{CPU, Place, device};
 
 /// The cases of a test.
 pub(crate) struct Report {
@@ -17,7 +17,7 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new() -> Self {
         // Said before any case, where the device can't be had.
-        let _ = &*DEVICE;
+        let _ = device();
         Report {
             cases: 0,
             failures: Vec::new(),
@@ -96,7 +96,7 @@ impl Report {
     /// Fails if a case did.
     pub(crate) fn finish(self) {
         let count = self.failures.len();
-        let device = DEVICE.location();
+        let device = device().location();
         eprintln!(
             "{} cases on {device:?}; the nearest to its bound: {:.2} of it, {}",
             self.cases, self.worst.0, self.worst.1
