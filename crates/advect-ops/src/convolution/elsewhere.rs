@@ -1,7 +1,8 @@
 //! Convolutions by candle's operations, for devices that the kernels don't run on.
 //!
 //! Values are candle's own (cuDNN's, where candle is built with it). Its gradients are not used, as they fail for some sizes: that of
-//! the images is a convolution with the kernel turned round, that of the weights a product of the values' gradients with what each place of the kernel sees.
+//! the images is a convolution with the kernel turned round, that of the weights a product of the values' gradients with what each
+//! place of the kernel sees.
 
 use advect_core::{Error, Result};
 use candle_core::Tensor;
