@@ -7,6 +7,7 @@ pub mod report;
 
 use std::path::Path;
 
+use advect::candle::utils::cuda_is_available;
 use advect::prelude::{Device, Error, Result};
 pub use picture::{Canvas, picture};
 use plotters::style::{FontStyle, register_font};
@@ -17,15 +18,20 @@ pub const FONT: &str = "advect";
 /// The device of a name: `cpu`, `cuda`, or `cuda:1` for the second card.
 ///
 /// # Errors
-/// [`Error::Range`] for another name, and candle's own error for a device that is not there.
+/// [`Error::Range`] for another name, and for a GPU without the feature `cuda`; candle's own error for one that is not there.
 pub fn device(name: &str) -> Result<Device> {
     let wrong = || Error::range("device", name, "cpu, cuda or cuda:N");
-    match name.split_once(':') {
-        None if name == "cpu" => Ok(Device::Cpu),
-        None if name == "cuda" => Ok(Device::new_cuda(0)?),
-        Some(("cuda", index)) => Ok(Device::new_cuda(index.parse().map_err(|_| wrong())?)?),
-        _ => Err(wrong()),
+    let index = match name.split_once(':') {
+        None if name == "cpu" => return Ok(Device::Cpu),
+        None if name == "cuda" => 0,
+        Some(("cuda", index)) => index.parse().map_err(|_| wrong())?,
+        _ => return Err(wrong()),
+    };
+    if !cuda_is_available() {
+        let accepted = "cpu, unless built with `--features cuda`, which needs the CUDA toolkit";
+        return Err(Error::range("device", name, accepted));
     }
+    Ok(Device::new_cuda(index)?)
 }
 
 /// Makes the folder that a picture goes to, and registers the font of its text.

@@ -70,10 +70,21 @@ pub fn sum_squares_per_sample(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// Those of candle.
 pub fn wide(x: &Tensor) -> Result<Tensor> {
-    Ok(match x.dtype() {
-        DType::F16 | DType::BF16 => x.to_dtype(DType::F32)?,
-        _ => x.clone(),
-    })
+    match x.dtype() {
+        DType::F16 | DType::BF16 => cast(x, DType::F32),
+        _ => Ok(x.clone()),
+    }
+}
+
+/// A tensor in another dtype, also one without elements, which candle does not cast on CUDA devices.
+///
+/// # Errors
+/// Those of candle.
+pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    match x.elem_count() {
+        0 if x.dtype() != dtype => Ok(Tensor::zeros(x.shape(), dtype, x.device())?),
+        _ => Ok(x.to_dtype(dtype)?),
+    }
 }
 
 /// The samples as rows, of at least 32 bits.

@@ -97,7 +97,7 @@ impl Operation for Combine {
         let total = total.ok_or_else(|| Error::Empty {
             argument: "terms".into(),
         })?;
-        Ok(total.to_dtype(inputs[0].dtype())?)
+        shape::cast(&total, inputs[0].dtype())
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {

@@ -1,7 +1,8 @@
 //! Convolutions by candle's operations, for devices that the kernels don't run on.
 //!
 //! Values are candle's own (cuDNN's, where candle is built with it). Its gradients are not used, as they fail for some sizes: that of
-//! the images is a convolution with the kernel turned round, that of the weights a product of matrices for each place of the kernel.
+//! the images is a convolution with the kernel turned round, that of the weights a product of the values' gradients with what each
+//! place of the kernel sees.
 
 use advect_core::{Error, Result};
 use advect_kernels::convolution::Geometry;
@@ -176,18 +177,17 @@ fn weight_gradient(g: &Geometry, x: &Tensor, gradient: &Tensor) -> Result<Tensor
     if g.batch * positions == 0 {
         return Ok(Tensor::zeros(shape, x.dtype(), x.device())?);
     }
-    // (groups, channels, batch · positions)
-    let lines = |x: &Tensor, channels: usize| -> Result<Tensor> {
-        let x = x.reshape((g.batch, g.groups, channels, positions))?;
-        let x = x.permute((1, 2, 0, 3))?.contiguous()?;
-        Ok(x.reshape((g.groups, channels, g.batch * positions))?)
-    };
-    let (padded, gradient) = (padded(g, x)?, lines(gradient, g.outputs)?);
-    let mut parts = Vec::with_capacity(kh * kw);
-    for place in places(g) {
-        let seen = lines(&seen(g, &padded, place)?, g.inputs)?;
-        parts.push(gradient.matmul(&seen.transpose(1, 2)?)?);
-    }
-    let weights = Tensor::stack(&parts, 3)?;
-    Ok(weights.reshape(shape)?)
+    // (groups · channels, batch, ...): what a place sees is then copied once.
+    let by_channels = |x: &Tensor| -> Result<Tensor> { Ok(x.transpose(0, 1)?.contiguous()?) };
+    let padded = by_channels(&padded(g, x)?)?;
+    let seen: Result<Vec<Tensor>> = places(g).map(|place| seen(g, &padded, place)).collect();
+    // (groups, places · inputs, batch · positions): one product for all places keeps a device busier than one for each.
+    let count = g.batch * positions;
+    let seen = Tensor::cat(&seen?, 0)?.reshape((kh * kw, g.groups, g.inputs, count))?;
+    let seen = seen.transpose(0, 1)?.contiguous()?;
+    let seen = seen.reshape((g.groups, kh * kw * g.inputs, count))?;
+    let gradient = by_channels(gradient)?.reshape((g.groups, g.outputs, count))?;
+    let weights = gradient.matmul(&seen.transpose(1, 2)?)?;
+    let weights = weights.reshape((g.groups * g.outputs, kh * kw, g.inputs))?;
+    Ok(weights.transpose(1, 2)?.contiguous()?.reshape(shape)?)
 }

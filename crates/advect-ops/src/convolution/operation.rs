@@ -115,7 +115,7 @@ impl Operation for Convolve {
         if matches!(x.dtype(), DType::F16 | DType::BF16) {
             let wide: Result<Vec<Tensor>> = inputs.iter().map(|x| shape::wide(x)).collect();
             let y = apply(*self, &wide?.iter().collect::<Vec<_>>())?;
-            return Ok(y.to_dtype(x.dtype())?);
+            return shape::cast(&y, x.dtype());
         }
         let (x, weight) = (x.contiguous()?, weight.contiguous()?);
         let mut y = Elsewhere(self.geometry).compose(&[&x, &weight])?;

@@ -24,11 +24,16 @@ use crate::cpu::{self, THREADS, by_dtype, host};
 /// [`Error::DType`](advect_core::Error::DType) for a tensor that is no float.
 pub fn norm(tensors: &[&Tensor]) -> Result<f64> {
     let total = |factor: f64| -> Result<f64> {
-        let mut total = 0.0;
+        let (mut total, mut elsewhere) = (0.0, None);
         for x in tensors {
-            total += squares(x, factor)?;
+            check::float("tensors", x)?;
+            if cpu::fits(&[x]) {
+                total += squares(x, factor)?;
+            } else {
+                total += add_elsewhere(&mut elsewhere, x, factor)?;
+            }
         }
-        Ok(total)
+        Ok(total + elsewhere.map_or(Ok(0.0), |sum: Tensor| sum.to_scalar())?)
     };
     let squares = total(1.0)?;
     if (f64::MIN_POSITIVE..=f64::MAX).contains(&squares) {
@@ -58,16 +63,32 @@ fn largest(x: &Tensor) -> Result<f64> {
     }
 }
 
-/// The sum of the squares of all elements times a factor.
+/// The sum of the squares of all elements times a factor, by the kernels.
 fn squares(x: &Tensor, factor: f64) -> Result<f64> {
-    check::float("tensors", x)?;
-    let x = x.detach();
-    if !cpu::fits(&[&x]) {
-        let x = (x.to_dtype(DType::F64)? * factor)?;
-        return Ok(x.sqr()?.sum_all()?.to_scalar()?);
-    }
-    let x = x.contiguous()?;
+    let x = x.detach().contiguous()?;
     by_dtype!(x, T => Ok(T::sum_squares(THREADS, &host::<T>(&x)?, factor)))
+}
+
+/// Adds the squares of a tensor that the kernels don't run on to a sum where it lies, so that one answer is awaited for all tensors of a
+/// device. Returns the sum so far if that is on another device.
+fn add_elsewhere(sum: &mut Option<Tensor>, x: &Tensor, factor: f64) -> Result<f64> {
+    let wide = x.detach().to_dtype(DType::F64)?;
+    let scaled = if factor == 1.0 {
+        wide
+    } else {
+        (wide * factor)?
+    };
+    let squares = scaled.sqr()?.sum_all()?;
+    match sum.take() {
+        Some(before) if before.device().same_device(x.device()) => {
+            *sum = Some((before + squares)?);
+            Ok(0.0)
+        }
+        before => {
+            *sum = Some(squares);
+            Ok(before.map_or(Ok(0.0), |sum| sum.to_scalar())?)
+        }
+    }
 }
 
 /// `factor · x`, outside of any graph.

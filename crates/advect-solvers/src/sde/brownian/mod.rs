@@ -185,7 +185,7 @@ impl BrownianPath {
     /// # Errors
     /// [`Error::Range`] for times outside of the span.
     pub fn increment(&self, s: f64, t: f64) -> Result<Tensor> {
-        Ok(self.between(s, t)?.value)
+        Ok(self.between(s, t)?.value.to_device(&self.device)?)
     }
 
     /// `W(t) − W(s)` and its integral over time.
@@ -196,8 +196,8 @@ impl BrownianPath {
         let part = self.between(s, t)?;
         match part.integral {
             Some(integral) => Ok(Increment {
-                value: part.value,
-                integral,
+                value: part.value.to_device(&self.device)?,
+                integral: integral.to_device(&self.device)?,
             }),
             None => Err(Error::range("path", "one without areas", "one with areas")),
         }
@@ -264,16 +264,17 @@ impl BrownianPath {
         Ok((cell, t - self.start - cell as f64 * self.width()))
     }
 
-    /// Standard normal numbers at a place under the key.
+    /// Standard normal numbers at a place under the key. They and what is made of them stay on the host, where sums are rounded in one
+    /// way, so that a path has the same bits on every device.
     fn draw(&self, cell: usize, node: u64, which: u64) -> Result<Tensor> {
         let key = self.key.child(cell as u64);
         // Nodes of the tree are numbered from 1; 0 is the whole cell.
         let mut generator = Generator::resume(key, 2 * node + which);
         match self.first_sample {
-            None => generator.normal(self.shape.clone(), self.dtype, &self.device),
+            None => generator.normal(self.shape.clone(), self.dtype, &Device::Cpu),
             Some(first) => {
                 let like =
-                    Tensor::zeros((), self.dtype, &self.device)?.broadcast_as(&self.shape)?;
+                    Tensor::zeros((), self.dtype, &Device::Cpu)?.broadcast_as(&self.shape)?;
                 generator.normal_by_sample(first, &like)
             }
         }

@@ -1,0 +1,75 @@
+//! Convolutions: candle's on the device, with gradients of our own.
+
+use advect::ops::Convolution;
+
+use crate::operations::Operation;
+use crate::report::Report;
+
+#[test]
+fn of_images() {
+    let mut report = Report::new();
+    let plain = Convolution::padded(1);
+    let settings = [
+        plain,
+        Convolution {
+            stride: [2, 2],
+            ..plain
+        },
+        Convolution {
+            stride: [2, 1],
+            ..plain
+        },
+        Convolution {
+            padding: [0, 2],
+            ..plain
+        },
+        Convolution {
+            dilation: [2, 2],
+            padding: [2, 2],
+            ..plain
+        },
+        Convolution { groups: 2, ..plain },
+    ];
+    for c in settings {
+        let weight = [6, 4 / c.groups, 3, 3];
+        let op = Operation::Conv2d(c, true, false);
+        op.check(
+            &mut report,
+            &format!("conv2d {c:?}"),
+            &[&[2, 4, 7, 6], &weight, &[6]],
+        );
+    }
+    let weight = [3, 2, 3, 3];
+    let channels: [&[usize]; 4] = [&[2, 2, 4, 4], &weight, &[3], &[2, 3]];
+    Operation::Conv2d(plain, true, true).check(&mut report, "conv2d onto", &channels);
+    let whole: [&[usize]; 3] = [&[2, 2, 4, 4], &weight, &[2, 3, 4, 4]];
+    Operation::Conv2d(plain, false, true).check(&mut report, "conv2d onto", &whole);
+    let one: [&[usize]; 3] = [&[2, 3, 4, 4], &[5, 3, 1, 1], &[5]];
+    Operation::Conv2d(Convolution::default(), true, false).check(&mut report, "conv2d", &one);
+    let none: [&[usize]; 3] = [&[0, 2, 4, 4], &weight, &[3]];
+    Operation::Conv2d(plain, true, false).check(&mut report, "conv2d", &none);
+    report.finish();
+}
+
+#[test]
+fn of_sequences() {
+    let mut report = Report::new();
+    let plain = Convolution::padded(1);
+    for c in [
+        plain,
+        Convolution {
+            stride: [1, 2],
+            ..plain
+        },
+    ] {
+        let op = Operation::Conv1d(c, true, false);
+        op.check(
+            &mut report,
+            &format!("conv1d {c:?}"),
+            &[&[2, 4, 9], &[6, 4, 3], &[6]],
+        );
+    }
+    let onto: [&[usize]; 4] = [&[2, 4, 9], &[6, 4, 3], &[6], &[2, 6]];
+    Operation::Conv1d(plain, true, true).check(&mut report, "conv1d onto", &onto);
+    report.finish();
+}

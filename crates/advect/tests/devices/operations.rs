@@ -1,0 +1,253 @@
+//! Operations of `advect-ops`: values, gradients of all arguments, derivatives along a direction and their gradients.
+
+use advect::candle::Var;
+use advect::core::Coefficient;
+use advect::core::Coefficient::{PerSample, Shared};
+use advect::ops::{self, Convolution, Dual, HeadOrder, Value};
+use advect::prelude::*;
+
+use crate::place::{Place, weighted};
+use crate::report::Report;
+
+/// An operation with its settings.
+pub(crate) enum Operation {
+    Activate(Activation),
+    Linear(Activation),
+    Mlp(usize, Activation),
+    LayerNorm,
+    RmsNorm,
+    GroupNorm(usize, Activation),
+    Softmax,
+    /// With a mask of this shape.
+    Attention(Option<Vec<usize>>),
+    SelfAttention(HeadOrder),
+    /// With a bias, and onto something, or not.
+    Conv2d(Convolution, bool, bool),
+    Conv1d(Convolution, bool, bool),
+    Upsample(usize),
+    AvgPool(usize),
+    Sinusoids,
+    Combine(Vec<Coefficient>),
+    ScaleSamples,
+    SquaredErrors,
+}
+
+impl Operation {
+    fn run<V: Value>(&self, place: &Place, x: &[V]) -> Result<V> {
+        match self {
+            Self::Activate(activation) => activation.apply(&x[0]),
+            Self::Linear(activation) => {
+                ops::linear(&x[0], x[1].primal(), Some(x[2].primal()), *activation)
+            }
+            Self::Mlp(parts, activation) => {
+                let (parts, parameters) = x.split_at(*parts);
+                let parts: Vec<&V> = parts.iter().collect();
+                let layers: Vec<_> = (parameters.chunks(2))
+                    .map(|layer| (layer[0].primal(), layer[1].primal()))
+                    .collect();
+                ops::mlp(&parts, &layers, *activation)
+            }
+            Self::LayerNorm => ops::layer_norm(&x[0], &x[1], &x[2], 1e-3),
+            Self::RmsNorm => ops::rms_norm(&x[0], &x[1], 1e-3),
+            Self::GroupNorm(groups, activation) => {
+                ops::group_norm(&x[0], *groups, &x[1], &x[2], 1e-3, *activation)
+            }
+            Self::Softmax => ops::softmax(&x[0]),
+            Self::Attention(mask) => {
+                let mask = mask.as_ref().map(|shape| place.normal(50, shape));
+                ops::attention(&x[0], &x[1], &x[2], mask.transpose()?.as_ref())
+            }
+            Self::SelfAttention(order) => ops::self_attention(&x[0], 2, *order),
+            Self::Conv2d(convolution, bias, onto) => {
+                let (weight, rest) = (x[1].primal(), &x[2..]);
+                let b = bias.then(|| rest[0].primal());
+                match onto {
+                    true => ops::conv2d_onto(&x[0], weight, b, convolution, &rest[rest.len() - 1]),
+                    false => ops::conv2d(&x[0], weight, b, convolution),
+                }
+            }
+            Self::Conv1d(convolution, bias, onto) => {
+                let (weight, rest) = (x[1].primal(), &x[2..]);
+                let b = bias.then(|| rest[0].primal());
+                match onto {
+                    true => ops::conv1d_onto(&x[0], weight, b, convolution, &rest[rest.len() - 1]),
+                    false => ops::conv1d(&x[0], weight, b, convolution),
+                }
+            }
+            Self::Upsample(factor) => ops::upsample_nearest(&x[0], *factor),
+            Self::AvgPool(factor) => ops::avg_pool(&x[0], *factor),
+            Self::Sinusoids => ops::sinusoids(&x[0], &ops::sinusoidal_frequencies(4, 100.0)?),
+            Self::Combine(factors) => {
+                let terms: Vec<_> = factors.iter().cloned().zip(x).collect();
+                ops::combine(&terms)
+            }
+            Self::ScaleSamples => ops::scale_samples(&x[0], &x[1]),
+            Self::SquaredErrors => ops::squared_errors(&x[0], &x[1]),
+        }
+    }
+
+    /// The value, the derivative along directions of all arguments, and the gradients of both.
+    fn all(&self, place: &Place, shapes: &[&[usize]]) -> Result<Vec<Tensor>> {
+        let draw = |first: u64| -> Result<Vec<Tensor>> {
+            let seeds = (first..).zip(shapes);
+            seeds
+                .map(|(seed, shape)| place.normal(seed, shape))
+                .collect()
+        };
+        let (inputs, directions) = (draw(1)?, draw(20)?);
+        let vars: Result<Vec<Var>> = inputs.iter().map(|x| Ok(Var::from_tensor(x)?)).collect();
+        let vars = vars?;
+        let tracked: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+        let mut found = vec![self.run(place, &inputs)?];
+        let y = self.run(place, &tracked)?;
+        found.push(y.detach());
+        let along = |inputs: &[Tensor]| -> Result<(Tensor, Tensor)> {
+            let duals: Result<Vec<Dual>> = (inputs.iter().zip(&directions))
+                .map(|(x, dx)| Dual::new(x.clone(), dx.clone()))
+                .collect();
+            self.run(place, &duals?)?.into_parts()
+        };
+        let (value, tangent) = along(&inputs)?;
+        found.extend([value, tangent]);
+        for y in [y, along(&tracked)?.1] {
+            let gradients = weighted(place, &y)?.backward()?;
+            for var in &vars {
+                // Derivatives of what is linear have no gradient in it.
+                found.push(match gradients.get(var) {
+                    Some(gradient) => gradient.clone(),
+                    None => var.zeros_like()?,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// In f32, f64 and 16 bits, against f64.
+    pub(crate) fn check(&self, report: &mut Report, name: &str, shapes: &[&[usize]]) {
+        for (dtype, tolerance) in [
+            (DType::F32, 1e-5),
+            (DType::F64, 1e-12),
+            (DType::BF16, 5e-2),
+            (DType::F16, 1e-2),
+        ] {
+            let places = [Place::tested(dtype), Place::exact(dtype)];
+            let name = format!("{name} {shapes:?} {dtype:?}");
+            report.compare(&name, places, tolerance, |place| self.all(place, shapes));
+        }
+    }
+}
+
+#[test]
+fn activations() {
+    let mut report = Report::new();
+    for activation in Activation::ALL {
+        let op = Operation::Activate(activation);
+        op.check(&mut report, &format!("{activation:?}"), &[&[7, 5, 3]]);
+    }
+    report.finish();
+}
+
+#[test]
+fn linear_layers_and_perceptrons() {
+    let mut report = Report::new();
+    for activation in [Activation::Identity, Activation::Selu, Activation::Silu] {
+        let op = Operation::Linear(activation);
+        op.check(&mut report, "linear", &[&[2, 3, 4], &[5, 4], &[5]]);
+        op.check(&mut report, "linear", &[&[33, 17], &[19, 17], &[19]]);
+        let op = Operation::Mlp(3, activation);
+        let shapes: [&[usize]; 7] = [&[9, 2], &[1, 3], &[9, 1], &[7, 6], &[7], &[4, 7], &[4]];
+        op.check(&mut report, "mlp", &shapes);
+    }
+    Operation::Linear(Activation::Silu).check(&mut report, "linear", &[&[0, 4], &[5, 4], &[5]]);
+    report.finish();
+}
+
+#[test]
+fn derivatives_along_several_directions() {
+    let mut report = Report::new();
+    report.same("mlp_tangents", 1e-5, |place| {
+        let x = place.normal(0, &[5, 3])?;
+        let directions = [place.normal(1, &[5, 3])?, place.normal(2, &[5, 3])?];
+        let drawn: Result<Vec<_>> = [[7, 3], [7, 1], [2, 7], [2, 1]]
+            .iter()
+            .zip(3..)
+            .map(|(shape, seed)| place.normal(seed, shape))
+            .collect();
+        let drawn = drawn?;
+        let biases = [drawn[1].flatten_all()?, drawn[3].flatten_all()?];
+        let layers = [(&drawn[0], &biases[0]), (&drawn[2], &biases[1])];
+        let (y, along) = ops::mlp_tangents(&[&x], &directions, &layers, Activation::Tanh)?;
+        Ok([y].into_iter().chain(along).collect())
+    });
+    report.finish();
+}
+
+#[test]
+fn norms_softmax_and_attention() {
+    let mut report = Report::new();
+    Operation::Softmax.check(&mut report, "softmax", &[&[2, 3, 17]]);
+    for affine in [&[5][..], &[2, 5]] {
+        Operation::LayerNorm.check(&mut report, "layer norm", &[&[2, 3, 5], affine, affine]);
+        Operation::RmsNorm.check(&mut report, "rms norm", &[&[2, 3, 5], affine]);
+    }
+    for activation in [Activation::Identity, Activation::Silu] {
+        let op = Operation::GroupNorm(2, activation);
+        op.check(&mut report, "group norm", &[&[2, 4, 3, 5], &[4], &[4]]);
+        op.check(
+            &mut report,
+            "adaptive group norm",
+            &[&[2, 4, 3], &[2, 4], &[2, 4]],
+        );
+    }
+    let x: [&[usize]; 3] = [&[2, 2, 3, 4], &[2, 2, 5, 4], &[2, 2, 5, 3]];
+    for mask in [None, Some(vec![3, 5]), Some(vec![2, 1, 1, 5])] {
+        Operation::Attention(mask).check(&mut report, "attention", &x);
+    }
+    for order in [HeadOrder::ByHead, HeadOrder::ByRole] {
+        let op = Operation::SelfAttention(order);
+        op.check(&mut report, "self-attention", &[&[2, 18, 5]]);
+        op.check(&mut report, "self-attention", &[&[0, 18, 5]]);
+    }
+    report.finish();
+}
+
+#[test]
+fn combinations_and_resizing() {
+    let mut report = Report::new();
+    let factors = vec![Shared(0.3), PerSample(vec![1.0, -2.0, 0.5]), Shared(-1.0)];
+    let x = [&[3, 2, 2][..]; 3];
+    Operation::Combine(factors).check(&mut report, "combine", &x);
+    Operation::Combine(vec![Shared(2.0)]).check(&mut report, "combine", &[&[0, 2]]);
+    Operation::ScaleSamples.check(&mut report, "scale samples", &[&[3, 2, 2], &[3]]);
+    Operation::SquaredErrors.check(&mut report, "squared errors", &[&[3, 40], &[3, 40]]);
+    Operation::Sinusoids.check(&mut report, "sinusoids", &[&[6]]);
+    for factor in [1, 2, 3] {
+        Operation::Upsample(factor).check(&mut report, "upsample", &[&[1, 2, 3, 2]]);
+        Operation::Upsample(factor).check(&mut report, "upsample", &[&[2, 2, 5]]);
+        Operation::AvgPool(factor).check(&mut report, "average pool", &[&[1, 2, 6, 6]]);
+        Operation::AvgPool(factor).check(&mut report, "average pool", &[&[2, 2, 6]]);
+    }
+    report.finish();
+}
+
+/// Arguments that lie otherwise than their shapes say.
+#[test]
+fn views() {
+    let mut report = Report::new();
+    report.same("views", 1e-5, |place| {
+        let wide = place.normal(0, &[4, 6, 5])?;
+        let var = Var::from_tensor(&wide)?;
+        let x = var
+            .as_tensor()
+            .transpose(0, 2)?
+            .narrow(1, 1, 4)?
+            .narrow(2, 0, 3)?;
+        let (scale, shift) = (place.normal(1, &[4])?, place.normal(2, &[4])?);
+        let rows = ops::group_norm(&x, 2, &scale, &shift, 1e-3, Activation::Silu)?;
+        let soft = ops::softmax(&x.broadcast_as((2, 5, 4, 3))?.get(1)?)?;
+        let y = ops::combine(&[(Shared(0.5), &rows), (Shared(2.0), &soft)])?;
+        let gradients = weighted(place, &y)?.backward()?;
+        Ok(vec![y.detach(), gradients.get(&var).unwrap().clone()])
+    });
+    report.finish();
+}

@@ -1,0 +1,149 @@
+//! Steps of training, and what is stored of them.
+
+use advect::data::toy::{Toy, TwoMoons};
+use advect::prelude::*;
+
+use crate::place::{Place, stir};
+use crate::report::Report;
+
+struct Training {
+    store: ParameterStore,
+    net: Mlp,
+    trainer: Trainer,
+}
+
+impl Training {
+    fn new(place: &Place, seed: u64) -> Result<Self> {
+        let store = ParameterStore::new(Key::from_seed(seed), place.dtype, &place.device);
+        let net = Mlp::config(2).hidden(&[16, 16]).build(&store.builder())?;
+        let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
+        let trainer = Trainer::new(&store, optimizer, Generator::from_seed(seed))
+            .learning_rate(WarmupCosine::new(1e-2, 3, 20)?)
+            .clip_norm(0.1)?
+            .ema(0.9)?;
+        Ok(Training {
+            store,
+            net,
+            trainer,
+        })
+    }
+
+    /// Trains up to a step.
+    fn until(&mut self, step: usize) -> Result<()> {
+        let (net, objective) = (&self.net, rectified_flow());
+        let (dtype, device) = (self.store.dtype(), self.store.device().clone());
+        let loss = |_: usize, rng: &mut Generator| -> Result<Tensor> {
+            let data = TwoMoons::default().sample(64, dtype, &device, rng)?;
+            objective.loss(net, &rng.normal_like(&data)?, &data, rng)
+        };
+        self.trainer.run(step, loss, &mut ())?;
+        Ok(())
+    }
+
+    fn found(&self) -> Vec<Tensor> {
+        let averaged = self.trainer.averaged().tensors();
+        self.store.tensors().into_iter().chain(averaged).collect()
+    }
+}
+
+#[test]
+fn steps() {
+    let mut report = Report::new();
+    for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::F64, 1e-10)] {
+        let places = [Place::tested(dtype), Place::same_on_cpu(dtype)];
+        report.compare(
+            &format!("10 steps in {dtype:?}"),
+            places,
+            tolerance,
+            |place| {
+                let mut training = Training::new(place, 0)?;
+                training.until(10)?;
+                Ok(training.found())
+            },
+        );
+    }
+    report.same("a step of a U-Net", 1e-4, |place| {
+        let store = place.store();
+        let config = UNet::config(&[1, 8, 8])
+            .channels(8)
+            .groups(4)
+            .blocks(1)
+            .attention(&[4]);
+        let net = config
+            .multipliers(&[1.0, 2.0])
+            .classes(3)
+            .build(&store.builder())?;
+        stir(&store, place)?;
+        // With a small ε the step of a gradient that is 0 but for rounding, such as that of the keys' bias, would be as long as any.
+        let optimizer = AdamW::from_store(
+            &store,
+            AdamWConfig {
+                learning_rate: 1e-2,
+                epsilon: 1e-2,
+                ..AdamWConfig::default()
+            },
+        )?;
+        let mut trainer =
+            Trainer::new(&store, optimizer, Generator::from_seed(1)).clip_norm(1.0)?;
+        let (x0, x1) = (
+            place.normal(1, &[4, 1, 8, 8])?,
+            place.normal(2, &[4, 1, 8, 8])?,
+        );
+        let labels = place.labels(3, 4)?;
+        let mut rng = Generator::from_seed(2);
+        let loss = rectified_flow().loss(&net.given(&labels), &x0, &x1, &mut rng)?;
+        let step = trainer.update(&loss)?;
+        let numbers = Tensor::new(&[step.loss, step.gradient_norm], &Device::Cpu)?;
+        Ok([numbers].into_iter().chain(store.tensors()).collect())
+    });
+    report.finish();
+}
+
+/// Bits, written on one device and read on the other.
+#[test]
+fn checkpoints() {
+    let mut report = Report::new();
+    let folder = tempfile::tempdir().unwrap();
+    report.holds("a resumed run is one that never stopped", |place| {
+        let path = folder.path().join("run.safetensors");
+        let mut whole = Training::new(place, 0)?;
+        whole.until(8)?;
+        let mut first = Training::new(place, 0)?;
+        first.until(5)?;
+        first.trainer.save(&path)?;
+        let mut second = Training::new(place, 1)?;
+        second.trainer.resume(&path)?;
+        second.until(8)?;
+        same(&second.found(), &whole.found())
+    });
+    report.holds("resumed on the CPU", |place| {
+        let path = folder.path().join("there.safetensors");
+        let mut there = Training::new(place, 0)?;
+        there.until(3)?;
+        there.trainer.save(&path)?;
+        let mut here = Training::new(&Place::same_on_cpu(place.dtype), 1)?;
+        here.trainer.resume(&path)?;
+        same(&here.found(), &there.found())
+    });
+    report.holds("weights", |place| {
+        let path = folder.path().join("weights.safetensors");
+        let (from, to) = (Training::new(place, 0)?, Training::new(place, 1)?);
+        from.store.save(&path)?;
+        to.store.load(&*path)?;
+        let copy = from.store.duplicate()?;
+        Ok(same(&from.store.tensors(), &to.store.tensors())?
+            && same(&from.store.tensors(), &copy.tensors())?)
+    });
+    report.finish();
+}
+
+/// Whether all bits are the same.
+fn same(a: &[Tensor], b: &[Tensor]) -> Result<bool> {
+    let values = |x: &Tensor| -> Result<Vec<f32>> { Ok(x.flatten_all()?.to_vec1()?) };
+    for (a, b) in a.iter().zip(b) {
+        if values(a)? != values(b)? {
+            return Ok(false);
+        }
+    }
+    Ok(a.len() == b.len())
+}
