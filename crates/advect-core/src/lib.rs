@@ -20,6 +20,7 @@
 pub mod check;
 mod coefficient;
 mod conditional;
+mod energy;
 mod error;
 mod field;
 pub mod file;
@@ -38,6 +39,7 @@ mod time;
 
 pub use coefficient::Coefficient;
 pub use conditional::{Conditional, Given};
+pub use energy::Energy;
 pub use error::{Error, Result};
 pub use field::Field;
 pub use from_fn::{FromFn, field_fn, system_fn};

@@ -4,6 +4,7 @@
 //! | to | see |
 //! | --- | --- |
 //! | write a network | [`Network`], [`network_field!`](crate::network_field) |
+//! | use one with a single output as an energy | [`Potential`] |
 //! | keep, save and load parameters; freeze them | [`ParameterStore`], [`Stateful`], [`Weights`] |
 //! | build layers | [`Linear`], [`ConvolutionLayer`], [`GroupNorm`], [`Activation`] |
 //! | tell a network time and class | [`TimeEmbedding`], [`TimeFeatures`], [`ClassEmbedding`] |
@@ -40,6 +41,7 @@
 mod embedding;
 mod layer;
 mod network;
+mod potential;
 mod store;
 
 /// The activation functions of `advect-ops`.
@@ -47,6 +49,7 @@ pub use advect_ops::Activation;
 pub use embedding::{ClassEmbedding, NoClass, TimeEmbedding, TimeFeatures};
 pub use layer::{ConvolutionLayer, Cost, GroupNorm, Linear};
 pub use network::Network;
+pub use potential::Potential;
 pub use store::{ParameterStore, State, Stateful, Weights, tensor_of_view};
 
 /// What [`network_field!`](crate::network_field) names.

@@ -116,7 +116,7 @@ pub mod prelude {
     pub use advect_models::{Mlp, UNet};
     #[cfg(feature = "nn")]
     pub use advect_nn::{
-        Activation, Linear, Network, ParameterStore, Stateful, TimeEmbedding, Weights,
+        Activation, Linear, Network, ParameterStore, Potential, Stateful, TimeEmbedding, Weights,
         network_field,
     };
     pub use advect_objectives::ConditionDropout;
