@@ -112,3 +112,17 @@ fn what_is_shown_of_a_step() {
     let (name, value) = trainer.noisy().unwrap();
     assert_eq!((name, value), ("loss", trainer.report().loss));
 }
+
+#[cfg(feature = "progress")]
+#[test]
+fn progress_shows_the_loss_and_the_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let (mut trainer, loss) = run();
+    let file = std::fs::File::create(&path).unwrap();
+    let mut progress = advect_core::Progress::lines("training", file);
+    trainer.run(20, &loss, &mut progress).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("training  20/20  loss "), "{text}");
+    assert!(text.contains("  rate 1.0e-3  ") && text.trim_end().ends_with(" s a step  0 s left"));
+}

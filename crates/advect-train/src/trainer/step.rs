@@ -60,7 +60,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     }
 
     /// Makes one step down gradients, which may have been summed, averaged over machines or changed in another way: clips them,
-    /// moves the parameters, and then their average.
+    /// moves the parameters, and then their average. Parameters without a gradient stay as they are.
     ///
     /// # Errors
     /// [`Error::Range`] for gradients by parameters of another store; [`Error::Stopped`] if
