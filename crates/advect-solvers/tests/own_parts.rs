@@ -39,10 +39,7 @@ impl RungeKutta for Zonneveld {
         ],
         &[1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0, 0.0],
     )
-    .with_error(
-        3,
-        &[2.0 / 3.0, -2.0, -2.0, -2.0, 16.0 / 3.0],
-    );
+    .with_error(3, &[2.0 / 3.0, -2.0, -2.0, -2.0, 16.0 / 3.0]);
 }
 
 impl EmbeddedRungeKutta for Zonneveld {}
@@ -114,12 +111,7 @@ struct Halving(f64);
 impl<S: Stepper<X>, X: State> Controller<S, X> for Halving {
     type Memory = f64;
 
-    fn begin(
-        &self,
-        _: &S,
-        _: &dyn Field<X>,
-        at: Position<'_, X>,
-    ) -> Result<(f64, Option<X>)> {
+    fn begin(&self, _: &S, _: &dyn Field<X>, at: Position<'_, X>) -> Result<(f64, Option<X>)> {
         Ok(((at.end - at.t) / 4.0, None))
     }
 
@@ -152,7 +144,13 @@ fn a_stepper_and_a_controller_are_driven_and_tested_alone() {
     assert!((number(&solution.end().unwrap()) - 1f64.exp()).abs() < 0.05);
     assert!(solution.statistics.rejected > 3);
     let adaptive = Solver::new(Checked, Adaptive::new(1e-4, 1e-4).unwrap());
-    assert!(adaptive.solve(&growth, &one(), 0.0, 1.0).unwrap().end().is_ok());
+    assert!(
+        adaptive
+            .solve(&growth, &one(), 0.0, 1.0)
+            .unwrap()
+            .end()
+            .is_ok()
+    );
 
     let x = one();
     let from = Position::new(0.0, &x, 1.0);
@@ -162,6 +160,11 @@ fn a_stepper_and_a_controller_are_driven_and_tested_alone() {
     let attempt = Attempt::new(from, 0.5, &step);
     let judgement = Controller::<Checked>::judge(&Halving(1e-4), &mut size, &Checked, attempt);
     assert_eq!((judgement.unwrap(), size), (Judgement::Reject, 0.25));
+    step.error = Some((&x * 1e-5).unwrap());
+    let attempt = Attempt::new(from, 0.5, &step);
+    assert!(attempt.finite && !attempt.shortened);
+    let judgement = Controller::<Checked>::judge(&Halving(1e-4), &mut size, &Checked, attempt);
+    assert_eq!((judgement.unwrap(), size), (Judgement::Accept, 0.25));
 }
 
 /// Unrolled steps to the last time alone, told to nobody before it is reached.
