@@ -11,7 +11,7 @@ use crate::observer::StepInfo;
 use crate::start::check_start;
 use crate::{AnyModel, Estimate, Level, Transition};
 
-/// What a sampler works with: a [`Model`], noise for each sample by its number, a count of evaluations, and an observer.
+/// What a sampler works with: a [`Model`](crate::Model), noise for each sample by its number, a count of evaluations, and an observer.
 ///
 /// ```
 /// use advect_core::{Key, field_fn, observer_fn};

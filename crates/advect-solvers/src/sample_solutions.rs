@@ -33,7 +33,7 @@ impl<X: Samples> SampleSolutions<X> {
         Ok(self.last_state.clone())
     }
 
-    /// The states at the `index`-th of the times of [`Save::At`].
+    /// The states at the `index`-th of the times of [`Save::At`](crate::Save::At).
     ///
     /// # Errors
     /// [`Error::Range`] for an index beyond those times, [`Error::Stopped`] if a sample did not come so far.

@@ -160,6 +160,11 @@ fn a_stepper_and_a_controller_are_driven_and_tested_alone() {
     let attempt = Attempt::new(from, 0.5, &step);
     let judgement = Controller::<Checked>::judge(&Halving(1e-4), &mut size, &Checked, attempt);
     assert_eq!((judgement.unwrap(), size), (Judgement::Reject, 0.25));
+    step.error = Some((&x * 1e-5).unwrap());
+    let attempt = Attempt::new(from, 0.5, &step);
+    assert!(attempt.finite && !attempt.shortened);
+    let judgement = Controller::<Checked>::judge(&Halving(1e-4), &mut size, &Checked, attempt);
+    assert_eq!((judgement.unwrap(), size), (Judgement::Accept, 0.25));
 }
 
 /// Unrolled steps to the last time alone, told to nobody before it is reached.
