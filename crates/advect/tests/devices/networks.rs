@@ -64,10 +64,7 @@ fn perceptrons() {
     ] {
         check(&mut report, &format!("Mlp {time:?}"), |place| {
             let store = place.store();
-            let config = Mlp::config(3)
-                .hidden(&[16, 8])
-                .time(time.clone())
-                .classes(3);
+            let config = Mlp::config(3).hidden(&[16, 8]).time(time).classes(3);
             let net = config.build(&store.builder())?;
             everything(place, &store, &net, &[5, 3])
         });
