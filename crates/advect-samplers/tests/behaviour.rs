@@ -28,64 +28,31 @@ use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::divergence::Probe;
 use advect_solvers::stepper::{Dopri5, Heun};
 use candle_core::{DType, Tensor};
+use common::rules::{Short, rows};
 use common::{CPU, mixture};
 
 /// One of each, in 6 steps.
 fn samplers() -> Vec<(&'static str, Box<dyn Sampler>)> {
-    let grid = || UniformLogSnr::new(6).unwrap();
-    let open = || UniformTime::within(6, 0.1, 0.95).unwrap();
-    let g = ForwardDiffusion::new(1.0).unwrap();
-    let sde = DpmSolver::order(3).and_then(|s| s.stochastic(1.0)).unwrap();
+    let shorts = shorts().into_iter();
+    shorts.map(|(name, short)| (name, short.sampler)).collect()
+}
+
+/// The rules' samplers of 6 steps, and the probability flow.
+fn shorts() -> Vec<(&'static str, Short)> {
     let heun = Solver::new(Heun, Fixed::steps(6).unwrap());
-    vec![
-        ("DDPM", Box::new(Ancestral::new().on(grid()))),
-        (
-            "DDPM β",
-            Box::new(Ancestral::new().variance(Variance::Forward).on(grid())),
-        ),
-        ("DDIM", Box::new(Ddim::new().eta(0.5).unwrap().on(grid()))),
-        (
-            "EDM",
-            Box::new(Edm::heun().churn(3.0).unwrap().on(Karras::new(6).unwrap())),
-        ),
-        ("DPM", Box::new(sde.on(grid()))),
-        ("UniPC", Box::new(UniPc::order(3).unwrap().on(grid()))),
-        ("PLMS", Box::new(Plms.on(grid()))),
-        (
-            "SDE",
-            Box::new(ReverseSde::new(g).on(open()).last_step(LastStep::Denoise)),
-        ),
-        (
-            "SRA1",
-            Box::new(
-                ReverseSde::new(g)
-                    .method(SdeMethod::Sra1)
-                    .on(open())
-                    .last_step(LastStep::Mean),
-            ),
-        ),
-        (
-            "NCSN",
-            Box::new(AnnealedLangevin::new(3, 1e-5).unwrap().on(grid())),
-        ),
-        (
-            "PC",
-            Box::new(
-                PredictorCorrector::new(ReverseSde::new(g), 1, 0.1)
-                    .unwrap()
-                    .on(open()),
-            ),
-        ),
-        (
-            "flow",
-            Box::new(
-                ProbabilityFlow::new(heun)
-                    .within(0.05, 0.95)
-                    .unwrap()
-                    .denoise(),
-            ),
-        ),
-    ]
+    let flow = ProbabilityFlow::new(heun)
+        .within(0.05, 0.95)
+        .unwrap()
+        .denoise();
+    let flow = Short {
+        sampler: Box::new(flow),
+        evaluations: 13,
+        noisy: false,
+        coarse: false,
+    };
+    let rows = rows().into_iter();
+    let shorts = rows.filter_map(|row| Some((row.name, row.short?)));
+    shorts.chain([("flow", flow)]).collect()
 }
 
 fn elements(x: &Tensor) -> Vec<f64> {
@@ -155,18 +122,17 @@ fn every_shape_and_dtype_is_sampled() {
     for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
         for shape in [&[][..], &[3], &[1, 4, 2]] {
             let source = NoiseSource::new(Key::from_seed(1), shape, dtype, &CPU).unwrap();
-            for (name, sampler) in samplers() {
-                let x = source.sample(&sampler, &model, 0..2).unwrap();
+            for (name, short) in shorts() {
+                let x = source.sample(&short.sampler, &model, 0..2).unwrap();
                 assert_eq!(x.dims(), [&[2], shape].concat(), "{name}");
                 assert_eq!(x.dtype(), dtype, "{name}");
                 // All but what ends at a noisy level, or keeps its least noise, ends at the data.
                 let far = elements(&x)
                     .iter()
                     .fold(0f64, |d, v| d.max((v - 0.5).abs()));
-                let noisy = ["SRA1", "PC", "NCSN"].contains(&name);
-                // PLMS knows the data only by differences of large numbers, which 16 bits don't have.
-                let short = matches!(dtype, DType::BF16 | DType::F16) && name == "PLMS";
-                assert!(noisy || short || far < 0.02, "{name}, {dtype:?}: {far}");
+                let coarse = short.coarse && matches!(dtype, DType::BF16 | DType::F16);
+                let near = short.noisy || coarse || far < 0.02;
+                assert!(near, "{name}, {dtype:?}: {far}");
             }
         }
     }
@@ -175,13 +141,11 @@ fn every_shape_and_dtype_is_sampled() {
 #[test]
 fn evaluations_are_counted() {
     let model = Model::new(field_fn(constant), Prediction::Data, &Cosine);
-    // PLMS corrects its first step, EDM all but the last, and a step without noise is Euler's; NCSN makes 3 steps at each of 6 levels; a corrector, one.
-    let expected = [6, 6, 6, 11, 6, 6, 7, 6, 11, 18, 12, 13];
     let x = Tensor::new(&[[1f64, -0.5], [0.3, -1.2]], &CPU).unwrap();
-    for ((name, sampler), expected) in samplers().iter().zip(expected) {
+    for (name, short) in shorts() {
         let mut run = Run::new(&model, Key::from_seed(0));
-        sampler.run(&mut run, &x).unwrap();
-        assert_eq!(run.evaluations(), expected, "{name}");
+        short.sampler.run(&mut run, &x).unwrap();
+        assert_eq!(run.evaluations(), short.evaluations, "{name}");
     }
 }
 

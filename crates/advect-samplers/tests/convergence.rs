@@ -8,43 +8,13 @@ use advect_core::testing::measured_order;
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
 use advect_paths::schedule::VariancePreserving;
-use advect_samplers::diffusion::ForwardDiffusion;
 use advect_samplers::grid::GivenTimes;
-use advect_samplers::rule::{Ddim, DpmSolver, Edm, Plms, ReverseSde, Rule, SdeMethod, UniPc};
+use advect_samplers::rule::{DpmSolver, Rule};
 use advect_samplers::{AnyModel, Level, Model, ProbabilityFlow, Run, Sampler};
 use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri8};
 use candle_core::Tensor;
+use common::rules::{Row, rows};
 use common::{from_state, log_snr_times, mixture, paths, states};
-
-type OnTimes = Box<dyn Fn(&[f64]) -> Box<dyn Sampler>>;
-
-fn rule<R: Rule + Copy + 'static>(rule: R) -> OnTimes {
-    Box::new(move |times| Box::new(rule.on(GivenTimes::new(times).unwrap())))
-}
-
-fn rules() -> Vec<(&'static str, f64, OnTimes)> {
-    let dpm = |order| DpmSolver::order(order).unwrap();
-    let still = ReverseSde::new(ForwardDiffusion::new(0.0).unwrap());
-    vec![
-        ("DDIM", 1.0, rule(Ddim::new())),
-        ("EDM Euler", 1.0, rule(Edm::euler())),
-        ("EDM Heun", 2.0, rule(Edm::heun())),
-        ("DPM-Solver++ 1", 1.0, rule(dpm(1))),
-        ("DPM-Solver++ 2M", 2.0, rule(dpm(2))),
-        ("DPM-Solver++ 3M", 3.0, rule(dpm(3))),
-        (
-            "DPM-Solver++ 3M, customary",
-            2.0,
-            rule(DpmSolver::customary_third_order()),
-        ),
-        ("UniPC 1", 2.0, rule(UniPc::order(1).unwrap())),
-        ("UniPC 2", 3.0, rule(UniPc::order(2).unwrap())),
-        ("UniPC 3", 4.0, rule(UniPc::order(3).unwrap())),
-        ("PLMS", 2.0, rule(Plms)),
-        ("Euler", 1.0, rule(still)),
-        ("Heun", 2.0, rule(still.method(SdeMethod::Heun))),
-    ]
-}
 
 /// Where the flow leads, from the first time to the last.
 fn exact(model: &dyn AnyModel, x: &Tensor, start: f64, end: f64) -> Tensor {
@@ -69,16 +39,20 @@ fn rules_converge_at_their_orders_on_every_path() {
         let ends = log_snr_times(&schedule, 1, from, to);
         let x = states(&law, &Level::at(&schedule, ends[0]), 32, 0).unwrap();
         let truth = exact(&model, &x, ends[0], ends[1]);
-        for (name, order, on) in rules() {
+        for Row {
+            name,
+            order,
+            on_times,
+            ..
+        } in rows()
+        {
+            let Some((order, counts)) = order else {
+                continue;
+            };
             let error = |steps: usize| {
                 let times = log_snr_times(&schedule, steps, from, to);
-                let end = from_state(&*on(&times), &model, &x, 0);
+                let end = from_state(&*on_times(&times), &model, &x, 0);
                 distance(&end.unwrap(), &truth)
-            };
-            // With far more steps, the first ones, of lower order, are all that is left of the error.
-            let counts = match name {
-                "UniPC 3" => [320, 640],
-                _ => [160, 320],
             };
             let measured = measured_order(&counts, error);
             println!("{path:15} {name:28} {order} {measured:.2}");

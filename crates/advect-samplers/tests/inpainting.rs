@@ -8,12 +8,12 @@ use advect_core::{Error, Generator, Key, Result, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
 use advect_paths::schedule::{Cosine, VarianceExploding, VariancePreserving};
-use advect_samplers::diffusion::ForwardDiffusion;
 use advect_samplers::grid::{Tail, UniformLogSnr, UniformTime};
 use advect_samplers::rule::*;
 use advect_samplers::{LastStep, Model, NoiseSource, Run, Sampler, pieces};
 use candle_core::{DType, Tensor};
 use common::CPU;
+use common::rules::rows;
 
 /// Two coordinates of variance 1 with correlation 0.8.
 fn pair() -> Gaussian {
@@ -82,32 +82,9 @@ fn the_unknown_part_follows_the_known_one() {
 
 /// One of each rule under inpainting, which two passes make.
 fn samplers(known: &Tensor, mask: &Tensor) -> Vec<(&'static str, Box<dyn Sampler>)> {
-    fn made<R: Rule + 'static>(rule: R, known: &Tensor, mask: &Tensor) -> Box<dyn Sampler>
-    where
-        R::Memory: Clone,
-    {
-        let rule = Inpaint::new(rule, known, mask).unwrap();
-        let grid = UniformLogSnr::new(8).and_then(|grid| grid.range(0.02, 50.0));
-        Box::new(rule.resampling(2).unwrap().on(grid.unwrap()))
-    }
-    let sde = DpmSolver::order(3).and_then(|s| s.stochastic(1.0)).unwrap();
-    let reverse = ReverseSde::new(ForwardDiffusion::new(1.0).unwrap());
-    let corrected = PredictorCorrector::new(Ddim::new(), 1, 0.1).unwrap();
-    vec![
-        ("DDPM", made(Ancestral::new(), known, mask)),
-        ("DDIM", made(Ddim::new(), known, mask)),
-        ("EDM", made(Edm::heun().churn(3.0).unwrap(), known, mask)),
-        ("DPM", made(DpmSolver::order(3).unwrap(), known, mask)),
-        ("SDE-DPM", made(sde, known, mask)),
-        ("UniPC", made(UniPc::order(3).unwrap(), known, mask)),
-        ("PLMS", made(Plms, known, mask)),
-        ("SDE", made(reverse, known, mask)),
-        (
-            "NCSN",
-            made(AnnealedLangevin::new(2, 1e-5).unwrap(), known, mask),
-        ),
-        ("PC", made(corrected, known, mask)),
-    ]
+    let rows = rows().into_iter();
+    rows.filter_map(|row| Some((row.name, row.inpainting?(known, mask))))
+        .collect()
 }
 
 #[test]

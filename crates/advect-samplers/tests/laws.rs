@@ -8,83 +8,14 @@ use advect_core::{Generator, Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
 use advect_paths::schedule::Cosine;
-use advect_samplers::diffusion::{ForwardDiffusion, NoiseLevel};
-use advect_samplers::grid::GivenTimes;
 use advect_samplers::langevin::{MarginalAt, MetropolisAdjusted, Unadjusted};
 use advect_samplers::rule::*;
 use advect_samplers::{LastStep, Level, Model, Sampler};
 use candle_core::{DType, Tensor};
+use common::rules::{Row, rows};
 use common::{CPU, from_state, log_snr_times, mixture, paths, states};
 
 const COUNT: usize = 2000;
-
-type OnTimes = Box<dyn Fn(&[f64]) -> Box<dyn Sampler>>;
-
-fn rule<R: Rule + Copy + 'static>(rule: R) -> OnTimes {
-    Box::new(move |times| Box::new(rule.on(GivenTimes::new(times).unwrap())))
-}
-
-/// Samplers, and the steps they need for errors well below what can be told of so many samples.
-fn rules() -> Vec<(&'static str, usize, OnTimes)> {
-    let sde = |order| {
-        DpmSolver::order(order)
-            .and_then(|s| s.stochastic(1.0))
-            .unwrap()
-    };
-    let reverse = ReverseSde::new(ForwardDiffusion::new(1.0).unwrap());
-    let wild = ReverseSde::new(ForwardDiffusion::new(2.0).unwrap());
-    let level = ReverseSde::new(NoiseLevel::new(1.0).unwrap());
-    let corrected = |rule| PredictorCorrector::new(rule, 2, 0.1).unwrap();
-    vec![
-        ("DDPM", 200, rule(Ancestral::new())),
-        (
-            "DDPM, large variance",
-            400,
-            rule(Ancestral::new().variance(Variance::Forward)),
-        ),
-        ("DDIM, η = 1/2", 200, rule(Ddim::new().eta(0.5).unwrap())),
-        (
-            "EDM with churn",
-            100,
-            rule(Edm::heun().churn(20.0).unwrap()),
-        ),
-        ("SDE-DPM-Solver++ 1", 200, rule(sde(1))),
-        ("SDE-DPM-Solver++ 2", 60, rule(sde(2))),
-        ("SDE-DPM-Solver++ 3", 60, rule(sde(3))),
-        (
-            "half SDE-DPM-Solver++ 2",
-            60,
-            rule(DpmSolver::order(2).and_then(|s| s.stochastic(0.5)).unwrap()),
-        ),
-        ("reverse SDE", 400, rule(reverse)),
-        (
-            "reverse SDE, Heun",
-            150,
-            rule(reverse.method(SdeMethod::Heun)),
-        ),
-        (
-            "reverse SDE, SRA1",
-            150,
-            rule(reverse.method(SdeMethod::Sra1)),
-        ),
-        (
-            "twice the diffusion",
-            150,
-            rule(wild.method(SdeMethod::Sra1)),
-        ),
-        ("w² = σ", 400, rule(level)),
-        (
-            "predictor–corrector",
-            100,
-            rule(corrected(Ddim::new()).by_level()),
-        ),
-        (
-            "annealed Langevin",
-            40,
-            rule(AnnealedLangevin::new(10, 0.1 * 0.01).unwrap()),
-        ),
-    ]
-}
 
 /// The weights and means of the mixture, and its variance.
 const WEIGHTS: [f64; 3] = [0.3, 0.5, 0.2];
@@ -147,10 +78,19 @@ fn stochastic_rules_have_the_law_of_every_path() {
         let ends = log_snr_times(&schedule, 1, from, to);
         let end = Level::at(&schedule, ends[1]);
         let x = states(&law, &Level::at(&schedule, ends[0]), COUNT, 7).unwrap();
-        for (name, steps, on) in rules() {
+        for Row {
+            name,
+            law,
+            on_times,
+            ..
+        } in rows()
+        {
+            let Some(steps) = law else {
+                continue;
+            };
             let times = log_snr_times(&schedule, steps, from, to);
             let started = std::time::Instant::now();
-            let x = from_state(&*on(&times), &model, &x, 3).unwrap();
+            let x = from_state(&*on_times(&times), &model, &x, 3).unwrap();
             let fault = fault(&x, end.alpha, end.sigma);
             println!("{path:15} {name:28} {:.2?} {fault:?}", started.elapsed());
             assert!(fault.is_none(), "{path}, {name}: {fault:?}");

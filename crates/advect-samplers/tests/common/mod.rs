@@ -1,6 +1,8 @@
 //! A law whose fields are known, and paths to sample it on.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod rules;
+
 use advect_core::{Generator, Result};
 use advect_paths::closed_form::{Covariance, GaussianMixture};
 use advect_paths::schedule::{
