@@ -1,6 +1,6 @@
 //! What every Advect crate shares: the [`Field`] trait, [`Time`], the [`Error`] type, seeded
-//! randomness ([`Key`], [`Generator`]), argument checks, shape helpers, and [`testing`] with
-//! closed-form problems.
+//! randomness ([`Key`], [`Generator`]), argument checks, shape helpers, and, with
+//! the feature `testing`, closed-form problems and comparisons for tests.
 //!
 //! ```
 //! use advect_core::{Field, Generator, Result, Time, field_fn};
@@ -34,6 +34,7 @@ mod observer;
 pub mod parallel;
 mod progress;
 pub mod shape;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod time;
 

@@ -65,6 +65,7 @@
 //! | `train` | optimisers, averages, checkpoints, the training loop | yes |
 //! | `progress` | progress bars | yes |
 //! | `pytorch` | weights from files of PyTorch | yes |
+//! | `testing` | problems with known solutions, finite differences and comparisons, for tests | no |
 //! | `cuda` | candle's CUDA backend in every crate; needs the CUDA toolkit to build | no |
 //! | `cudnn` | `cuda`, with cuDNN for convolutions | no |
 
