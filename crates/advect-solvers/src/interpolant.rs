@@ -2,7 +2,7 @@
 
 use crate::order_conditions::MAX_STAGES;
 
-/// How a step from t to t + h is interpolated at t + θh.
+/// The interpolation of a step from t to t + h, at t + θh.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Interpolant {

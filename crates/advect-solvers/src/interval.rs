@@ -2,7 +2,7 @@
 
 use advect_core::{Coefficient, Result, Time, check};
 
-/// From a start to an end: the same for all samples, or each its own. The end is before the start backwards in time.
+/// The time of a step, from a start to an end: the same for all samples, or each its own. The end is before the start backwards in time.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Interval {
     /// One step for the whole batch.

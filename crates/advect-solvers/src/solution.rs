@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use crate::{DenseStep, State};
 
-/// How an integration ended.
+/// The way in which an integration ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {

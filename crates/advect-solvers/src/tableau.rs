@@ -153,7 +153,7 @@ impl Tableau {
         self
     }
 
-    /// How a step is interpolated.
+    /// The interpolant of a step.
     pub const fn interpolant(&self) -> Interpolant {
         self.interpolant
     }

@@ -39,7 +39,7 @@ pub struct Backsolve<S, C, SB = S, CB = C> {
 }
 
 impl<S: Clone, C: Clone> Backsolve<S, C> {
-    /// With the same solver forwards and backwards.
+    /// The continuous adjoint by a solver, the same forwards and backwards.
     pub fn new(solver: Solver<S, C>) -> Self {
         let backward = solver.clone();
         Backsolve {
@@ -52,7 +52,7 @@ impl<S: Clone, C: Clone> Backsolve<S, C> {
 }
 
 impl<S, C, SB, CB> Backsolve<S, C, SB, CB> {
-    /// With another solver backwards.
+    /// The same adjoint, with another solver backwards.
     pub fn backward<S2, C2>(self, backward: Solver<S2, C2>) -> Backsolve<S, C, S2, C2> {
         Backsolve {
             solver: self.solver,
@@ -62,7 +62,7 @@ impl<S, C, SB, CB> Backsolve<S, C, SB, CB> {
         }
     }
 
-    /// Lets the gradients of the parameters count in the errors that choose the steps.
+    /// The same adjoint, with the gradients of the parameters counted in the errors that choose the steps.
     pub fn measure_all(self) -> Self {
         Backsolve {
             measured: true,
@@ -70,7 +70,7 @@ impl<S, C, SB, CB> Backsolve<S, C, SB, CB> {
         }
     }
 
-    /// What the last backward pass cost.
+    /// The cost of the last backward pass.
     pub fn backward_statistics(&self) -> Statistics {
         self.record.get()
     }
@@ -207,8 +207,8 @@ impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk
     }
 }
 
-/// The state of the integration backwards: what steppers and controllers of [`Backsolve::backward`] are to take, as all
-/// of this crate that are not stochastic do.
+/// The state of the integration backwards. Steppers and controllers of [`Backsolve::backward`] take it, as all of this
+/// crate that are not stochastic do.
 #[derive(Debug, Clone)]
 pub struct Augmented {
     x: Tensor,

@@ -27,7 +27,7 @@ pub struct Unrolled<S, C> {
 }
 
 impl<S, C> Unrolled<S, C> {
-    /// With the steps of a solver.
+    /// The unrolled steps of a solver.
     pub fn new(solver: Solver<S, C>) -> Self {
         Unrolled {
             solver,
@@ -35,7 +35,7 @@ impl<S, C> Unrolled<S, C> {
         }
     }
 
-    /// Allows more evaluations: about 8,000 operations in a chain are safe on a stack of 2 MiB. An evaluation adds as many
+    /// The same, with this many evaluations allowed: about 8,000 operations in a chain are safe on a stack of 2 MiB. An evaluation adds as many
     /// as the field has one after the other, and one more: a perceptron of ours two, one of candle's operations a dozen.
     ///
     /// # Errors

@@ -67,7 +67,7 @@ pub struct Adaptive {
 }
 
 impl Adaptive {
-    /// With relative and absolute tolerance a step, and at most 100,000 steps. One of the two may be 0: errors are then
+    /// Error control by a relative and an absolute tolerance for each step, with at most 100,000 steps. One of the two may be 0: errors are then
     /// measured against the state alone, or against one number.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Adaptive {
         })
     }
 
-    /// With proportional, integral and derivative gains. (0.3, 0.4, 0) and (0.4, 0.3, 0) are less restless than the
+    /// The same control with proportional, integral and derivative gains. (0.3, 0.4, 0) and (0.4, 0.3, 0) are less restless than the
     /// elementary (0, 1, 0) where the error does not vary smoothly.
     ///
     /// # Errors
@@ -106,12 +106,12 @@ impl Adaptive {
         Ok(Adaptive { gains, ..self })
     }
 
-    /// With another norm of the errors.
+    /// The same control with another norm of the errors.
     pub fn norm_by(self, norm: Norm) -> Self {
         Adaptive { norm, ..self }
     }
 
-    /// With a first step of this size, which saves the two evaluations that would choose it.
+    /// The same control with a first step of this size, which saves the two evaluations that would choose it.
     ///
     /// # Errors
     /// [`Error::Range`] unless finite and above 0.
@@ -120,7 +120,7 @@ impl Adaptive {
         Ok(Adaptive { first_step, ..self })
     }
 
-    /// With no step longer than this.
+    /// The same control with no step longer than this.
     ///
     /// # Errors
     /// [`Error::Range`] unless finite, above 0 and not below [`Adaptive::min_step`].
@@ -129,7 +129,7 @@ impl Adaptive {
         Adaptive { max_step, ..self }.ordered(size)
     }
 
-    /// With no step shorter than this, unless to end where a state is to be saved: where one of this size is rejected, the
+    /// The same control with no step shorter than this, unless to end where a state is to be saved: where one of this size is rejected, the
     /// integration ends with [`Status::StepUnderflow`] instead of creeping on.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ impl Adaptive {
         Err(Error::range("size", size, accepted))
     }
 
-    /// Gives up after this many steps, accepted and rejected.
+    /// The same control, which gives up after this many steps, accepted and rejected.
     ///
     /// # Errors
     /// [`Error::Range`] for 0.
@@ -160,7 +160,7 @@ impl Adaptive {
         Ok(Adaptive { max_steps, ..self })
     }
 
-    /// Lets the last step go beyond the end, and interpolates back: what torchdiffeq does. The field is evaluated
+    /// The same control, whose last step may go beyond the end and is interpolated back: what torchdiffeq does. The field is evaluated
     /// beyond the end then.
     pub fn overstep(self) -> Self {
         Adaptive {

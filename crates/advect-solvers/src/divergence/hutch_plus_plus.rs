@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use super::hutchinson::{check_count, mean};
 use super::{Divergence, Probe, WithDivergence, dot};
 
-/// The trace of the Jacobian on a subspace, exactly, and Hutchinson's estimate of what is left.
+/// The estimate of Hutch++: the trace of the Jacobian on a subspace, exactly, and Hutchinson's estimate of what is left.
 ///
 /// With s sketches S and Q an orthonormal basis of `J S`, the estimate is `tr(Qᵀ J Q)` and the mean of `g · J g` over
 /// probes g with their parts in Q taken away. Its error falls as 1/s where Hutchinson's falls as 1/√s, and it is exact

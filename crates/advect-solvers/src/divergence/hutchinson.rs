@@ -48,7 +48,7 @@ impl Probe {
     }
 }
 
-/// The mean of `v · ∂f/∂x v` over probes v: unbiased, at one Jacobian–vector product a probe.
+/// Hutchinson's estimate of the divergence, the mean of `v · ∂f/∂x v` over probes v: unbiased, at one Jacobian–vector product a probe.
 ///
 /// The probes are drawn once and stay the same: a differential equation must not change while it is solved (Grathwohl et
 /// al., FFJORD, 2019, section 3.1). Draw new ones for each solve.
@@ -72,7 +72,7 @@ impl Hutchinson {
         Ok(Hutchinson { probes: probes? })
     }
 
-    /// With probes of one's own, each shaped like the state.
+    /// The estimate by probes of one's own, each shaped like the state.
     ///
     /// # Errors
     /// [`Error::Empty`] without any.

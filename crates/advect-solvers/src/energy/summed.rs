@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use super::Energy;
 
-/// `E(t, x) = Σ_i f_i(t, x)`: the sum of a field's elements. It makes an energy of any network with a forward mode, whose
+/// The energy `E(t, x) = Σ_i f_i(t, x)`: the sum of a field's elements. It makes an energy of any network with a forward mode, whose
 /// last layer is then summed.
 ///
 /// ```

@@ -28,21 +28,21 @@ pub trait Pointwise: Noise {
     fn spread(&self, dw: &Tensor, x: &Tensor) -> Result<Tensor>;
 }
 
-/// `g(t, x) ∘ dW`: a Brownian motion for each element of the state. g is a field. For orders above 0.5 each element of g
+/// Diagonal noise, `g(t, x) ∘ dW`: a Brownian motion for each element of the state. g is a field. For orders above 0.5 each element of g
 /// may depend on the same element of x only.
 #[derive(Debug, Clone, Copy)]
 pub struct Diagonal<G>(pub G);
 
-/// `g(t, x) dW` with one Brownian motion for each sample, `(batch,)`. g is a field.
+/// Scalar noise, `g(t, x) dW` with one Brownian motion for each sample, `(batch,)`. g is a field.
 #[derive(Debug, Clone, Copy)]
 pub struct Scalar<G>(pub G);
 
-/// `g(t) dW` with a number g that does not depend on the state, and a Brownian motion for each element of it: what
+/// Additive noise, `g(t) dW` with a number g that does not depend on the state, and a Brownian motion for each element of it: what
 /// diffusion models have. g is a function `Fn(f64) -> f64`.
 #[derive(Debug, Clone, Copy)]
 pub struct Additive<G>(pub G);
 
-/// `g(t, x) dW` with a matrix for each sample, `(batch, dim, m)`, for states `(batch, dim)` and m Brownian motions for
+/// General noise, `g(t, x) dW` with a matrix for each sample, `(batch, dim, m)`, for states `(batch, dim)` and m Brownian motions for
 /// each sample, `(batch, m)`. g is a function `Fn(&Time, &Tensor) -> Result<Tensor>`.
 #[derive(Debug, Clone, Copy)]
 pub struct General<G>(pub G);

@@ -15,7 +15,7 @@ use std::fmt::Debug;
 use advect_core::{Coefficient, Result};
 use advect_ops::ScaledError;
 
-/// What a [`Solver`](crate::Solver) can integrate: an element of a vector space whose size can be measured.
+/// A state that a [`Solver`](crate::Solver) can integrate: an element of a vector space whose size can be measured.
 ///
 /// A pair is a state if both parts are, so that several tensors are one problem with one step size:
 ///

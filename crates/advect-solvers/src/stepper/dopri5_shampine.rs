@@ -4,7 +4,7 @@
 use super::{Dopri5, EmbeddedRungeKutta, RungeKutta};
 use crate::Tableau;
 
-/// [`Dopri5`] with another embedded method of order 4, whose estimates are smaller: at the same tolerance steps are
+/// The pair of Dormand and Prince with Shampine's error estimate: [`Dopri5`] with another embedded method of order 4, whose estimates are smaller: at the same tolerance steps are
 /// longer. It is what torchdiffeq and diffrax call dopri5; SciPy, MATLAB and Hairer's DOPRI5 use [`Dopri5`].
 ///
 /// ```
