@@ -53,7 +53,7 @@ impl Losses {
             text => text.map_err(|e| Error::file(&path, e))?,
         };
         for line in text.lines().skip(1) {
-            let wrong = || Error::file(&path, format!("a line {line:?}, step,loss is accepted"));
+            let wrong = || Error::file(&path, format!("a line {line:?}; expected step,loss"));
             let (step, loss) = line.split_once(',').ok_or_else(wrong)?;
             let step: usize = step.parse().map_err(|_| wrong())?;
             if self.losses.is_empty() {

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// # fn main() -> advect_core::Result<()> {
 /// let x = Tensor::zeros((0, 2), DType::F32, &Device::Cpu)?;
 /// let error = check::batch("x0", &x).unwrap_err();
-/// assert_eq!(error.to_string(), "x0: an empty batch was given, at least one element is accepted");
+/// assert_eq!(error.to_string(), "x0: got an empty batch, expected at least one element");
 /// # Ok(())
 /// # }
 /// ```
@@ -119,7 +119,7 @@ pub fn labels(
         return Err(Error::dtype(argument, labels.dtype(), "u8, u32 or i64"));
     }
     if labels.dims() != [batch] {
-        let accepted = format!("({batch},), one label per sample,");
+        let accepted = format!("({batch},), one label per sample");
         return Err(Error::shape(argument, labels.dims(), accepted));
     }
     let values = labels.to_dtype(DType::I64)?.to_vec1::<i64>()?;
@@ -152,7 +152,7 @@ pub fn condition(
         (a, b) if a.is_int() && b.is_int() => DType::I64,
         (a, b) if a.is_float() && b.is_float() => b,
         (given, accepted) => {
-            let accepted = format!("{accepted:?}, the dtype of the field's conditions,");
+            let accepted = format!("{accepted:?}, the dtype of the field's conditions");
             return Err(Error::dtype(argument, given, accepted));
         }
     };
@@ -385,7 +385,7 @@ mod tests {
         let message = labels("labels", &bad, 3, 10).unwrap_err().to_string();
         assert_eq!(
             message,
-            "labels: -1 was given, a label in 0..10 is accepted"
+            "labels: got -1, expected a label in 0..10"
         );
         assert!(matches!(
             labels("labels", &good, 4, 10),
@@ -405,7 +405,7 @@ mod tests {
         let message = alike("x1", &b, "x0", &a).unwrap_err().to_string();
         assert_eq!(
             message,
-            "x1: shape [2, 4] was given, the shape [2, 3] of x0 is accepted"
+            "x1: got shape [2, 4], expected the shape [2, 3] of x0"
         );
         let c = a.to_dtype(DType::F64).unwrap();
         assert!(matches!(

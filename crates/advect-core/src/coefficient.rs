@@ -48,7 +48,7 @@ impl Coefficient {
             Coefficient::PerSample(c) => {
                 let batch = check::batch("x", x)?;
                 if c.len() != batch {
-                    let accepted = format!("({batch},), one factor per sample,");
+                    let accepted = format!("({batch},), one factor per sample");
                     return Err(Error::shape("coefficient", &[c.len()], accepted));
                 }
                 let c = Tensor::from_slice(c, c.len(), &Device::Cpu)?

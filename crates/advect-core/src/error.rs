@@ -1,4 +1,4 @@
-//! The one error type: which argument, what was given, what is accepted.
+//! The one error type: the argument, the value that came, and the values that are accepted.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -10,7 +10,7 @@ use thiserror::Error;
 /// The result of every fallible function of Advect.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, with the argument's name, what was given and what is accepted.
+/// An error, with the name of the argument, the value that came and the values that are accepted.
 ///
 /// Control characters, which names of files and of what is in them may hold, are escaped where an error is displayed, so
 /// that they don't reach a terminal.
@@ -18,14 +18,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// ```
 /// use advect_core::Error;
 /// let e = Error::range("sigma_min", 1.5, "a number in [0, 1)");
-/// assert_eq!(e.to_string(), "sigma_min: 1.5 was given, a number in [0, 1) is accepted");
+/// assert_eq!(e.to_string(), "sigma_min: got 1.5, expected a number in [0, 1)");
 /// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A tensor has the wrong rank or the wrong size along some dimension.
     #[error(
-        "{}: shape {given:?} was given, {} is accepted",
+        "{}: got shape {given:?}, expected {}",
         Plain(argument),
         Plain(accepted)
     )]
@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// A tensor has the wrong element type.
     #[error(
-        "{}: dtype {given:?} was given, {} is accepted",
+        "{}: got dtype {given:?}, expected {}",
         Plain(argument),
         Plain(accepted)
     )]
@@ -52,7 +52,7 @@ pub enum Error {
         accepted: String,
     },
     /// A tensor lives on another device than its companions.
-    #[error("{argument}: a tensor on {given} was given, one on {accepted} is accepted")]
+    #[error("{argument}: got a tensor on {given}, expected one on {accepted}")]
     Device {
         /// The argument's name.
         argument: Cow<'static, str>,
@@ -63,7 +63,7 @@ pub enum Error {
     },
     /// A value lies outside what is accepted.
     #[error(
-        "{}: {} was given, {} is accepted",
+        "{}: got {}, expected {}",
         Plain(argument),
         Plain(given),
         Plain(accepted)
@@ -77,7 +77,7 @@ pub enum Error {
         accepted: String,
     },
     /// A tensor holds NaN or an infinity.
-    #[error("{argument}: {value} was found at flat index {index}, finite values are accepted")]
+    #[error("{argument}: got {value} at flat index {index}, expected finite values")]
     NonFinite {
         /// The argument's name.
         argument: Cow<'static, str>,
@@ -87,7 +87,7 @@ pub enum Error {
         value: f64,
     },
     /// A batch without elements.
-    #[error("{argument}: an empty batch was given, at least one element is accepted")]
+    #[error("{argument}: got an empty batch, expected at least one element")]
     Empty {
         /// The argument's name.
         argument: Cow<'static, str>,
@@ -267,6 +267,6 @@ mod tests {
             "a\\u{1b}[2J\\n.png: tensor \"b\\u{9b}\\u{7}\":\nno"
         );
         let error = Error::range("w\r".to_string(), "\x08", "é");
-        assert_eq!(error.to_string(), "w\\r: \\u{8} was given, é is accepted");
+        assert_eq!(error.to_string(), "w\\r: got \\u{8}, expected é");
     }
 }

@@ -148,7 +148,7 @@ impl Generator {
             _ => (53, f64::MAX),
         };
         if range.start.abs().max(range.end.abs()) > largest {
-            let accepted = format!("a range within ±{largest:e}, the largest number of {dtype:?},");
+            let accepted = format!("a range within ±{largest:e}, the largest number of {dtype:?}");
             return Err(Error::range("range", format!("{range:?}"), accepted));
         }
         let scale = f64::from(bits).exp2();

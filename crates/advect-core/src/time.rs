@@ -113,7 +113,7 @@ impl Time {
             Time::PerSample(t) if t.dims() != [batch] => Err(Error::shape(
                 "t",
                 t.dims(),
-                format!("({batch},), one time per sample,"),
+                format!("({batch},), one time per sample"),
             )),
             _ => Ok(()),
         }
@@ -131,7 +131,7 @@ mod tests {
         let message = t.tensor(&x).unwrap_err().to_string();
         assert_eq!(
             message,
-            "t: shape [2] was given, (3,), one time per sample, is accepted"
+            "t: got shape [2], expected (3,), one time per sample"
         );
         assert!(matches!(Time::per_sample(&[]), Err(Error::Empty { .. })));
         assert!(matches!(

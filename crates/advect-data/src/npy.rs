@@ -86,14 +86,14 @@ fn parse(mut source: Source<impl Read>) -> Result<Tensor, String> {
         2 | 3 => source.header(4)?,
         other => {
             return Err(format!(
-                "its format has version {other}, 1 to 3 are accepted"
+                "its format has version {other}; expected 1 to 3"
             ));
         }
     };
     let length = (length.iter().rev()).fold(0, |length, &byte| length << 8 | usize::from(byte));
     if length > HEADER {
         return Err(format!(
-            "its header has {length} bytes, at most {HEADER} are accepted"
+            "its header has {length} bytes; expected at most {HEADER}"
         ));
     }
     let text = String::from_utf8_lossy(&source.header(length)?).into_owned();
@@ -154,7 +154,7 @@ fn array(header: &Header, mut source: Source<impl Read>) -> Result<Tensor, Strin
         "f4" | "f" => numbers!(f32 => f32),
         "f8" | "d" => numbers!(f64 => f64),
         other => Err(format!(
-            "its numbers are of type {other}, booleans, integers of up to 64 bits with a sign or 32 without, and floats are accepted"
+            "its numbers are of type {other}; expected booleans, integers of up to 64 bits with a sign or 32 without, and floats"
         )),
     }
 }

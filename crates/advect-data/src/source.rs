@@ -114,7 +114,7 @@ pub(crate) fn check_rank(rank: usize) -> Result<(), String> {
     match rank <= RANK {
         true => Ok(()),
         false => Err(format!(
-            "it has {rank} dimensions, at most {RANK} are accepted"
+            "it has {rank} dimensions; expected at most {RANK}"
         )),
     }
 }

@@ -193,7 +193,7 @@ fn bad_arguments_are_typed_errors() {
     assert!(matches!(net.at(&t, &double), Err(Error::DType { argument, .. }) if argument == "x"));
     let outside = Tensor::new(&[0u32, 1, 2, 4], &Device::Cpu).unwrap();
     let error = net.given(&outside).at(&t, &x).unwrap_err().to_string();
-    assert_eq!(error, "condition: 4 was given, a label in 0..4 is accepted");
+    assert_eq!(error, "condition: got 4, expected a label in 0..4");
     let plain = Mlp::config(3).build(&store.builder().pp("plain")).unwrap();
     assert!(matches!(
         plain.given(&labels).at(&t, &x),

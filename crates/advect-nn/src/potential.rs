@@ -44,7 +44,7 @@ fn numbers(value: &Tensor, x: &Tensor) -> Result<Tensor> {
         &[count] if count == batch => Ok(value.clone()),
         &[count, 1] if count == batch => Ok(value.squeeze(1)?),
         dims => {
-            let accepted = format!("({batch},) or ({batch}, 1), one number for each sample,");
+            let accepted = format!("({batch},) or ({batch}, 1), one number for each sample");
             Err(Error::shape("network", dims, accepted))
         }
     }

@@ -90,7 +90,7 @@ impl GroupNorm {
             return Err(Error::shape("x", dims, "(batch, channels, ...)"));
         };
         if self.groups == 0 || channels == 0 || !channels.is_multiple_of(self.groups) {
-            let accepted = format!("a divisor of the number of channels, {channels},");
+            let accepted = format!("a divisor of the number of channels, {channels}");
             return Err(Error::range("groups", self.groups, accepted));
         }
         for (name, affine) in [("scale", scale), ("shift", shift)] {

@@ -27,7 +27,7 @@ pub fn scale_samples<V: Value>(x: &V, factors: &V) -> Result<V> {
     check::float("x", primal)?;
     check::same_kind("factors", c, "x", primal)?;
     if c.dims() != [batch] {
-        let accepted = format!("({batch},), one factor per sample,");
+        let accepted = format!("({batch},), one factor per sample");
         return Err(Error::shape("factors", c.dims(), accepted));
     }
     x.map_bilinear(factors, |x, c| {

@@ -163,7 +163,7 @@ impl<'a> Run<'a> {
                     *count *= 2;
                 }
                 if channels == 0 || raw.dims() != accepted {
-                    let accepted = format!("{accepted:?}, twice the channels of x,");
+                    let accepted = format!("{accepted:?}, twice the channels of x");
                     return Err(Error::shape("field", raw.dims(), accepted));
                 }
                 let half = |k| Ok::<_, Error>(raw.narrow(1, k * channels, channels)?.contiguous()?);

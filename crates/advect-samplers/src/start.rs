@@ -18,7 +18,7 @@ pub(crate) fn check_noise(noise: &Tensor) -> Result<()> {
     if (0.25..=4.0).contains(&mean_square) || may_be(mean_square, noise)? {
         return Ok(());
     }
-    let accepted = "standard normal noise, of mean square 1 (the sampler scales it; a state of the path goes to Sampler::run),";
+    let accepted = "standard normal noise, of mean square 1 (the sampler scales it; a state of the path goes to Sampler::run)";
     Err(Error::range("noise", told(mean_square), accepted))
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn check_start(x: &Tensor, level: &Level) -> Result<()> {
         return Ok(());
     }
     let accepted = format!(
-        "a state of the path at t = {}, of mean square {}{noise:.3} (noise times σ = {:.3}, as Sampler::sample makes it; Run::any_start accepts all),",
+        "a state of the path at t = {}, of mean square {}{noise:.3} (noise times σ = {:.3}, as Sampler::sample makes it; Run::any_start accepts all)",
         level.time,
         if small { "at least " } else { "" },
         level.sigma,

@@ -376,7 +376,7 @@ fn bad_fields_and_states_are_typed_errors() {
     let text = error.to_string();
     assert_eq!(
         text,
-        "field: shape [3, 2] was given, [3, 4], twice the channels of x, is accepted"
+        "field: got shape [3, 2], expected [3, 4], twice the channels of x"
     );
     let source = NoiseSource::new(Key::from_seed(0), &[2], DType::F64, &CPU).unwrap();
     assert!(matches!(source.noise(4..4), Err(Error::Empty { .. })));

@@ -24,7 +24,7 @@ pub(crate) fn span(start: f64, end: f64) -> Result<(f64, f64)> {
         }
     }
     if !(end - start).is_finite() {
-        let accepted = format!("an end within {:e} of the start, {start},", f64::MAX);
+        let accepted = format!("an end within {:e} of the start, {start}", f64::MAX);
         return Err(Error::range("end", end, accepted));
     }
     Ok((unsigned(start), unsigned(end)))

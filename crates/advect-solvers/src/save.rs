@@ -91,7 +91,7 @@ impl Save {
             Save::Interpolated(_) | Save::Dense => ("save", format!("{self:?}"), "Save::At"),
             _ => return Ok(()),
         };
-        let accepted = format!("{accepted}, with a method that has no states between its steps,");
+        let accepted = format!("{accepted}, with a method that has no states between its steps");
         Err(Error::range(argument, given, accepted))
     }
 }

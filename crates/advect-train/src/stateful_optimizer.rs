@@ -79,7 +79,7 @@ pub trait StatefulOptimizer: Optimizer + Stateful {
             false => Ok(()),
             true => {
                 let given = format!("\"{}\" with {group}", group.pattern);
-                let accepted = "no rate factor and no weight decay of its own, by this optimiser,";
+                let accepted = "no rate factor and no weight decay of its own, by this optimiser";
                 Err(Error::range("group", given, accepted))
             }
         }

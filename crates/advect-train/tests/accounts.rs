@@ -214,7 +214,7 @@ fn numbers_that_are_not_finite_at_first_are_named() {
         .unwrap();
     let error = trainer.update(&loss(&[&net])).unwrap_err().to_string();
     let expected =
-        "optimizer/second.net.weight: inf was found at flat index 3, finite values are accepted";
+        "optimizer/second.net.weight: got inf at flat index 3, expected finite values";
     assert_eq!(error, expected);
 }
 

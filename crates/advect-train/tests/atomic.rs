@@ -294,7 +294,7 @@ fn a_store_that_outgrew_its_average_moves_nothing() {
     let mut run = Run { trainer, ..run };
     run.fails(
         1.0,
-        &["4 parameters was given, the 2 parameters that the average began with"],
+        &["got 4 parameters, expected the 2 parameters that the average began with"],
     );
 }
 
@@ -313,7 +313,7 @@ fn decays_out_of_range_move_nothing() {
     };
     run.trainer.update(&run.loss(1.0)).unwrap();
     run.trainer.update(&run.loss(1.0)).unwrap();
-    run.fails(1.0, &["decay: 1 was given"]);
+    run.fails(1.0, &["decay: got 1,"]);
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn checkpoints_hold_finite_numbers() {
     let mut checkpoint = Checkpoint::load(&path, &Device::Cpu).unwrap();
     let parameters = checkpoint.parts.get_mut("parameters").unwrap();
     parameters.insert("bias".into(), infinite.clone());
-    let expected = "parameters/bias: inf was found at flat index 0, finite values are accepted";
+    let expected = "parameters/bias: got inf at flat index 0, expected finite values";
     assert_eq!(checkpoint.save(&path).unwrap_err().to_string(), expected);
     assert_eq!(std::fs::read(&path).unwrap(), whole);
     assert_eq!(

@@ -122,7 +122,7 @@ fn bad_checkpoints_are_refused_and_change_nothing() {
     };
     refused(
         &replaced("\"advect\":\"1 ", "\"advect\":\"2 "),
-        "version 2 was given, version 1 is accepted",
+        "version 2; expected version 1",
     );
     refused(
         &replaced("\"advect\":\"1 3", "\"advect\":\"1 4"),
@@ -353,17 +353,17 @@ fn runs_with_other_settings_are_refused() {
     for (settings, words) in [
         (
             &[("seed", 1), ("batch", 32)][..],
-            "batch = 64 was given, batch = 32, as in this run,",
+            "got batch = 64, expected batch = 32, as in this run",
         ),
         (
             &[("seed", 1)],
-            "batch = 64 was given, no batch, as in this run,",
+            "got batch = 64, expected no batch, as in this run",
         ),
         (
             &[("seed", 1), ("batch", 64), ("flip", 1)],
-            "no flip was given, flip = 1, as in this run,",
+            "got no flip, expected flip = 1, as in this run",
         ),
-        (&[], "batch = 64 was given, no batch"),
+        (&[], "got batch = 64, expected no batch"),
     ] {
         let mut other = with(settings);
         let error = other.resume(&path).unwrap_err();

@@ -110,7 +110,7 @@ impl Cost {
     /// [`Error::Shape`] if the dimensions of a point differ; [`Error::Range`] as there.
     pub fn between(x: &Points, y: &Points) -> Result<Self> {
         if x.dim() != y.dim() {
-            let accepted = format!("points of {} dimensions, as in x,", x.dim());
+            let accepted = format!("points of {} dimensions, as in x", x.dim());
             return Err(Error::shape("y", &[y.count(), y.dim()], accepted));
         }
         if x.dim() > DIRECT {

@@ -22,7 +22,7 @@ pub(crate) fn shaped_pair(
     let (x_rows, y_rows) = (rows(x_name, x)?, rows(y_name, y)?);
     let dim = x_rows.dim(1)?;
     if y_rows.dim(1)? != dim {
-        let accepted = format!("points of {dim} dimensions, as in {x_name},");
+        let accepted = format!("points of {dim} dimensions, as in {x_name}");
         return Err(Error::shape(y_name, y.dims(), accepted));
     }
     Ok((x_rows, y_rows))

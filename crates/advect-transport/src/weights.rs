@@ -9,7 +9,7 @@ const UNITS: u64 = 1 << 60;
 /// `(count + 8) · 2⁻²⁴`. Returns their sum.
 pub(crate) fn check(argument: &'static str, weights: &[f64], count: usize) -> Result<f64> {
     if weights.len() != count {
-        let accepted = format!("({count},), one weight each,");
+        let accepted = format!("({count},), one weight each");
         return Err(Error::shape(argument, &[weights.len()], accepted));
     }
     if let Some(bad) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {

@@ -51,7 +51,7 @@ pub fn cifar10(path: impl AsRef<Path>, split: Split) -> Result<Images> {
             if filled < image.len() {
                 let (bytes, whole) = (i * image.len() + filled, image.len());
                 return Err(wrong(format!(
-                    "it has {bytes} bytes, a multiple of {whole} is accepted"
+                    "it has {bytes} bytes; expected a multiple of {whole}"
                 )));
             }
             if i == MOST {
@@ -59,7 +59,7 @@ pub fn cifar10(path: impl AsRef<Path>, split: Split) -> Result<Images> {
             }
             if usize::from(image[0]) >= CLASSES.len() {
                 return Err(wrong(format!(
-                    "image {i} has label {}, 0 to 9 are accepted",
+                    "image {i} has label {}; expected 0 to 9",
                     image[0]
                 )));
             }

@@ -176,7 +176,7 @@ impl Folder {
         let (width, height) = decoder.dimensions();
         if u64::from(width) * u64::from(height) > self.most_pixels {
             return Err(wrong(&format!(
-                "it has {width} × {height} pixels, at most {} are accepted: see Folder::most_pixels",
+                "it has {width} × {height} pixels; expected at most {}: see Folder::most_pixels",
                 self.most_pixels
             )));
         }

@@ -48,7 +48,7 @@ fn parse(source: &mut Source<impl Read>) -> Result<Tensor, String> {
     };
     if kind != BYTES {
         return Err(format!(
-            "its numbers are of type {kind:#04x}, unsigned bytes ({BYTES:#04x}) are accepted"
+            "its numbers are of type {kind:#04x}; expected unsigned bytes ({BYTES:#04x})"
         ));
     }
     check_rank(rank)?;

@@ -47,7 +47,7 @@ pub fn mnist_files(images: impl AsRef<Path>, labels: impl AsRef<Path>) -> Result
     let (pixels, path) = (read_idx(&images)?, images.as_ref());
     let &[count, height, width] = pixels.dims() else {
         let reason = format!(
-            "its sizes are {:?}, (images, height, width) is accepted",
+            "its sizes are {:?}; expected (images, height, width)",
             pixels.dims()
         );
         return Err(Error::file(path, reason));
@@ -55,7 +55,7 @@ pub fn mnist_files(images: impl AsRef<Path>, labels: impl AsRef<Path>) -> Result
     let (digits, path) = (read_idx(&labels)?, labels.as_ref());
     if digits.dims() != [count] {
         let reason = format!(
-            "its sizes are {:?}, one label for each of {count} images is accepted",
+            "its sizes are {:?}; expected one label for each of {count} images",
             digits.dims()
         );
         return Err(Error::file(path, reason));

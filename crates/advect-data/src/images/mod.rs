@@ -58,7 +58,7 @@ impl Images {
     ) -> Result<Self> {
         let count = labels.len();
         if shape[0] != count {
-            let accepted = format!("({},), one label for each image,", shape[0]);
+            let accepted = format!("({},), one label for each image", shape[0]);
             return Err(Error::shape("labels", &[count], accepted));
         }
         if shape
@@ -66,7 +66,7 @@ impl Images {
             .try_fold(1usize, |n, &side| n.checked_mul(side))
             != Some(pixels.len())
         {
-            let accepted = format!("{shape:?}, a byte for each channel and pixel,");
+            let accepted = format!("{shape:?}, a byte for each channel and pixel");
             return Err(Error::shape("pixels", &[pixels.len()], accepted));
         }
         Ok(Images {

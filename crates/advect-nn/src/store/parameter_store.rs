@@ -166,11 +166,11 @@ impl ParameterStore {
             return Ok(None);
         };
         if var.shape() != shape {
-            let accepted = format!("{:?}, its shape in the store,", var.dims());
+            let accepted = format!("{:?}, its shape in the store", var.dims());
             return Err(Error::shape(name.to_string(), shape.dims(), accepted));
         }
         if var.dtype() != dtype {
-            let accepted = format!("{:?}, its dtype in the store,", var.dtype());
+            let accepted = format!("{:?}, its dtype in the store", var.dtype());
             return Err(Error::dtype(name.to_string(), dtype, accepted));
         }
         Ok(Some(var))

@@ -129,7 +129,7 @@ pub(crate) fn check_pairs(x0: &Tensor, x1: &Tensor) -> Result<usize> {
 /// Checks the times that a sampler drew.
 pub(crate) fn check_times(times: &[f64], batch: usize) -> Result<()> {
     if times.len() != batch {
-        let accepted = format!("({batch},), one time per sample,");
+        let accepted = format!("({batch},), one time per sample");
         return Err(Error::shape("times", &[times.len()], accepted));
     }
     Ok(())

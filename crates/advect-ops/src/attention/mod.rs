@@ -65,14 +65,14 @@ fn sizes(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Sizes> {
     let m = match *k.dims() {
         [b, h, m, width] if (b, h, width) == (batch, heads, d) => m,
         _ => {
-            let accepted = format!("({batch}, {heads}, m, {d}), as q has it,");
+            let accepted = format!("({batch}, {heads}, m, {d}), as q has it");
             return Err(Error::shape("k", k.dims(), accepted));
         }
     };
     let e = match *v.dims() {
         [b, h, length, e] if (b, h, length) == (batch, heads, m) => e,
         _ => {
-            let accepted = format!("({batch}, {heads}, {m}, e), as q and k have it,");
+            let accepted = format!("({batch}, {heads}, {m}, e), as q and k have it");
             return Err(Error::shape("v", v.dims(), accepted));
         }
     };
@@ -102,7 +102,7 @@ fn wide_mask(sizes: &Sizes, mask: &Tensor, q: &Tensor) -> Result<Tensor> {
     let fits = wide.rank() == 4 && wide.dims().iter().zip(full).all(|(&a, b)| a == b || a == 1);
     if !fits {
         let accepted = format!(
-            "({}, {}), or what broadcasts to {full:?},",
+            "({}, {}), or what broadcasts to {full:?}",
             sizes.n, sizes.m
         );
         return Err(Error::shape("mask", mask.dims(), accepted));

@@ -79,7 +79,7 @@ impl Convolution {
         };
         if !fits(weight.dims()) {
             let accepted = format!(
-                "(outputs, inputs, kernel height, kernel width) with {channels} / {groups} inputs, and outputs in {groups} groups,"
+                "(outputs, inputs, kernel height, kernel width) with {channels} / {groups} inputs, and outputs in {groups} groups"
             );
             return Err(Error::shape("weight", weight.dims(), accepted));
         }
@@ -257,7 +257,7 @@ pub fn conv2d_gradients(
     let g = &op.geometry;
     check::same_kind("gradient", gradient, "x", x)?;
     if gradient.dims() != op.output_shape() {
-        let accepted = format!("{:?}, the shape of the value,", op.output_shape());
+        let accepted = format!("{:?}, the shape of the value", op.output_shape());
         return Err(Error::shape("gradient", gradient.dims(), accepted));
     }
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);

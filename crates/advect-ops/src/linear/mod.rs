@@ -44,7 +44,7 @@ pub fn linear<V: Value>(
     check::float("x", primal)?;
     check::same_kind("x", primal, "weight", weight)?;
     if primal.dims().last() != Some(&inputs) {
-        let accepted = format!("(..., {inputs}), as the weight has it,");
+        let accepted = format!("(..., {inputs}), as the weight has it");
         return Err(Error::shape("x", primal.dims(), accepted));
     }
     let op = Layers {
@@ -121,7 +121,7 @@ fn perceptron<V: Value>(
     }
     for (weight, bias) in layers {
         if check_weight(weight, Some(bias))? != width {
-            let accepted = format!("(outputs, {width}), as what comes before it is that wide,");
+            let accepted = format!("(outputs, {width}), as what comes before it is that wide");
             return Err(Error::shape("weight", weight.dims(), accepted));
         }
         check::same_kind("weight", weight, "parts", first)?;
@@ -145,7 +145,7 @@ fn check_weight(weight: &Tensor, bias: Option<&Tensor>) -> Result<usize> {
     if let Some(bias) = bias {
         check::same_kind("bias", bias, "weight", weight)?;
         if bias.dims() != [outputs] {
-            let accepted = format!("({outputs},), as the weight has it,");
+            let accepted = format!("({outputs},), as the weight has it");
             return Err(Error::shape("bias", bias.dims(), accepted));
         }
     }

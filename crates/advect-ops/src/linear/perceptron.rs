@@ -59,7 +59,7 @@ impl Perceptron {
         for (weight, bias) in &layers {
             check::same_kind("weight", weight, "the first one", first)?;
             if check_weight(weight, Some(bias))? != width {
-                let accepted = format!("(outputs, {width}), as what comes before it is that wide,");
+                let accepted = format!("(outputs, {width}), as what comes before it is that wide");
                 return Err(Error::shape("weight", weight.dims(), accepted));
             }
             width = weight.dims()[0];

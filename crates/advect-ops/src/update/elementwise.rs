@@ -47,7 +47,7 @@ pub(super) fn step<const N: usize>(
     // Each is locked for writing while the others are.
     for (i, x) in variables.into_iter().enumerate() {
         if let Some(j) = (i + 1..N).find(|&j| share_memory(x, variables[j])) {
-            let given = format!("the variable that is the {}, too,", names[i]);
+            let given = format!("the variable that is the {}, too", names[i]);
             return Err(Error::range(names[j], given, "a variable of its own"));
         }
     }

@@ -60,7 +60,7 @@ impl Components {
         for covariance in &covariances {
             if covariance.dim().is_some_and(|d| d != dim) {
                 let given = [covariance.dim().unwrap_or(0)];
-                let accepted = format!("{dim} dimensions, as the means have,");
+                let accepted = format!("{dim} dimensions, as the means have");
                 return Err(Error::shape("covariances", &given, accepted));
             }
         }

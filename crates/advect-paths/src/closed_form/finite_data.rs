@@ -68,7 +68,7 @@ pub(super) fn rows(
     check::float(argument, x)?;
     check::finite(argument, x)?;
     if weights.len() != count {
-        let accepted = format!("({count},), one weight for each of {argument},");
+        let accepted = format!("({count},), one weight for each of {argument}");
         return Err(Error::shape("weights", &[weights.len()], accepted));
     }
     let values = x.detach().flatten_all()?.to_device(&Device::Cpu)?;

@@ -107,7 +107,7 @@ impl<S: Schedule> MarginalField<S> {
         check::finite("x", x)?;
         let d = self.components.dim();
         if x.elem_count() != batch * d {
-            let accepted = format!("(batch, {d}), or another shape of samples of {d} elements,");
+            let accepted = format!("(batch, {d}), or another shape of samples of {d} elements");
             return Err(Error::shape("x", x.dims(), accepted));
         }
         t.fits(batch)?;

@@ -122,7 +122,7 @@ pub(super) fn classes(
     numbers: &mut HashMap<Vec<u64>, usize>,
 ) -> Result<Vec<usize>> {
     if check::batch(argument, condition)? != batch {
-        let accepted = format!("({batch}, ...), a condition for each sample,");
+        let accepted = format!("({batch}, ...), a condition for each sample");
         return Err(Error::shape(argument, condition.dims(), accepted));
     }
     let words: Vec<u64> = match condition.dtype() {

@@ -50,7 +50,7 @@ impl Pairs {
             return Err(Error::shape("source", source.dims(), "(pairs,)"));
         }
         if target.dims() != source.dims() {
-            let accepted = format!("{:?}, as source,", source.dims());
+            let accepted = format!("{:?}, as source", source.dims());
             return Err(Error::shape("target", target.dims(), accepted));
         }
         for (argument, indices) in [("source", &source), ("target", &target)] {
@@ -154,7 +154,7 @@ impl Pairs {
     pub fn in_place(&self, condition: &Tensor) -> Result<Self> {
         let batch = check::batch("condition", condition)?;
         if batch != self.len() {
-            let accepted = format!("({}, ...), a condition for each pair,", self.len());
+            let accepted = format!("({}, ...), a condition for each pair", self.len());
             return Err(Error::shape("condition", condition.dims(), accepted));
         }
         if let Ok(sorted) = self.by_target() {

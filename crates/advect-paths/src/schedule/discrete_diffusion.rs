@@ -107,7 +107,7 @@ impl DiscreteDiffusion {
         };
         match betas.iter().enumerate().find(bad) {
             Some((_, bad)) => {
-                let accepted = "numbers in (0, 1), the last of which may be 1,";
+                let accepted = "numbers in (0, 1), the last of which may be 1";
                 Err(Error::range("betas", bad, accepted))
             }
             None => Ok(Self::from_rates(betas.to_vec())),

@@ -30,7 +30,7 @@ impl GivenSigmas {
         let sigmas: Vec<f64> = sigmas.iter().map(|s| s + 0.0).collect();
         let inside = sigmas.iter().all(|s| s.is_finite() && *s >= 0.0);
         if sigmas.len() < 2 || !inside || !sigmas.windows(2).all(|w| w[0] > w[1]) {
-            let accepted = "two numbers or more that fall, finite and not negative,";
+            let accepted = "two numbers or more that fall, finite and not negative";
             return Err(Error::range("sigmas", format!("{sigmas:?}"), accepted));
         }
         Ok(GivenSigmas(sigmas))

@@ -12,7 +12,7 @@ use crate::Level;
 /// use advect_samplers::grid::GivenTimes;
 /// assert!(GivenTimes::new(&[0.0, 0.5, 0.9, 1.0]).is_ok());
 /// let error = GivenTimes::new(&[0.0, 0.9, 0.5]).unwrap_err().to_string();
-/// assert_eq!(error, "times: [0.0, 0.9, 0.5] was given, two times or more that rise within [0, 1] is accepted");
+/// assert_eq!(error, "times: got [0.0, 0.9, 0.5], expected two times or more that rise within [0, 1]");
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct GivenTimes(Vec<f64>);

@@ -81,7 +81,7 @@ fn check_range(sigma_min: f64, sigma_max: f64) -> Result<(f64, f64)> {
         return Ok((sigma_min, sigma_max));
     }
     let given = format!("{} to {}", sigma_min + 0.0, sigma_max + 0.0);
-    let accepted = "0 < sigma_min < sigma_max, finite,";
+    let accepted = "0 < sigma_min < sigma_max, finite";
     Err(Error::range("sigma_min, sigma_max", given, accepted))
 }
 

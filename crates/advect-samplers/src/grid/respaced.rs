@@ -18,7 +18,7 @@ use crate::Level;
 /// assert_eq!(Respaced::linear(1000, 4)?.steps(), [1000, 667, 334, 1, 0]);
 /// assert_eq!(Respaced::quadratic(1000, 4)?.steps(), [801, 356, 89, 1, 0]);
 /// let error = Respaced::leading(10, 11).unwrap_err().to_string();
-/// assert_eq!(error, "steps: 11 was given, a number from 1 to 10, those of training, is accepted");
+/// assert_eq!(error, "steps: got 11, expected a number from 1 to 10, those of training");
 /// # Ok(())
 /// # }
 /// ```
@@ -92,7 +92,7 @@ impl Respaced {
         check::at_least_one("trained", trained)?;
         let inside = steps.iter().all(|&k| k <= trained);
         if steps.len() < 2 || !inside || !steps.windows(2).all(|w| w[0] > w[1]) {
-            let accepted = format!("two steps or more that fall, from {trained} or below,");
+            let accepted = format!("two steps or more that fall, from {trained} or below");
             return Err(Error::range("steps", format!("{steps:?}"), accepted));
         }
         Ok(Respaced {
@@ -105,7 +105,7 @@ impl Respaced {
     fn spread(trained: usize, steps: usize, place: impl Fn(usize) -> usize) -> Result<Self> {
         check_steps(trained)?;
         if steps == 0 || steps > trained {
-            let accepted = format!("a number from 1 to {trained}, those of training,");
+            let accepted = format!("a number from 1 to {trained}, those of training");
             return Err(Error::range("steps", steps, accepted));
         }
         let mut rising = Vec::with_capacity(steps);
@@ -131,7 +131,7 @@ impl Grid for Respaced {
         if let Some(steps) = schedule.trained_steps()
             && steps != self.trained
         {
-            let accepted = format!("{steps}, the steps of the schedule,");
+            let accepted = format!("{steps}, the steps of the schedule");
             return Err(Error::range("trained", self.trained, accepted));
         }
         let time = |&k: &usize| 1.0 - k as f64 / self.trained as f64;

@@ -159,7 +159,7 @@ mod tests {
         };
         assert_eq!(
             text(Tail::by_strength(grid, 0.1).unwrap()),
-            "strength: 0.1 was given, a start that leaves a step of the grid's 4 is accepted"
+            "strength: got 0.1, expected a start that leaves a step of the grid's 4"
         );
         let late = Tail::from_time(UniformTime::within(4, 0.0, 0.5).unwrap(), 0.6);
         assert!(text(late.unwrap()).starts_with("start: 0.6"));

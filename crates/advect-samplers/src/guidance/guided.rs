@@ -98,7 +98,7 @@ impl<F: Conditional, W: GuidanceWeight> Field for Guided<F, W> {
         let values = self.field.given(&conditions).at(&doubled, &both)?;
         let batch = check::batch("x", x)?;
         if values.dims().first() != Some(&(2 * batch)) {
-            let accepted = format!("{:?}, the shape of x, twice,", both.dims());
+            let accepted = format!("{:?}, the shape of x, twice", both.dims());
             return Err(Error::shape("field", values.dims(), accepted));
         }
         let parts = values.chunk(2, 0)?;

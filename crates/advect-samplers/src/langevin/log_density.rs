@@ -38,7 +38,7 @@ impl<F: Fn(&Tensor) -> Result<Tensor>> LogDensity for Differentiated<F> {
         let x = Var::from_tensor(&x.detach())?;
         let value = (self.0)(x.as_tensor())?;
         if value.dims() != [batch] {
-            let accepted = format!("({batch},), one number per sample,");
+            let accepted = format!("({batch},), one number per sample");
             return Err(Error::shape("log_density", value.dims(), accepted));
         }
         let mut gradients = value.sum_all()?.backward()?;

@@ -127,7 +127,7 @@ fn evaluate(density: &dyn LogDensity, x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (value, score) = density.with_score(x)?;
     check::alike("score", &score, "x", x)?;
     if value.dims() != [x.dims()[0]] {
-        let accepted = format!("({},), one number per sample,", x.dims()[0]);
+        let accepted = format!("({},), one number per sample", x.dims()[0]);
         return Err(advect_core::Error::shape(
             "log_density",
             value.dims(),

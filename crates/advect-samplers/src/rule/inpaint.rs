@@ -109,7 +109,7 @@ impl<R: Rule> Inpaint<R> {
                 Ok(y) => Ok(y.contiguous()?),
                 Err(_) => {
                     let accepted = format!(
-                        "a shape that broadcasts to {:?}, that of the states,",
+                        "a shape that broadcasts to {:?}, that of the states",
                         x.dims()
                     );
                     Err(Error::shape("known", y.dims(), accepted))

@@ -145,7 +145,7 @@ impl Adaptive {
             return Ok(self);
         }
         let accepted = format!(
-            "a size that leaves the smallest step, {}, below the largest, {},",
+            "a size that leaves the smallest step, {}, below the largest, {}",
             self.min_step, self.max_step
         );
         Err(Error::range("size", size, accepted))
@@ -213,7 +213,7 @@ impl Adaptive {
     /// The error of tolerances that the initial state does not resolve.
     fn too_small(&self, roundoff: f64) -> Error {
         let accepted = format!(
-            "tolerances above the rounding of x0, which is {roundoff:.0e} of it in this dtype,"
+            "tolerances above the rounding of x0, which is {roundoff:.0e} of it in this dtype"
         );
         Error::range(
             "rtol, atol",

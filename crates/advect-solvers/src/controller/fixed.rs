@@ -144,7 +144,7 @@ impl<X: State, S: Stepper<X> + ?Sized> Controller<S, X> for Fixed {
         let resolved = spacing(start.abs().max(at.end.abs()));
         if count > MOST || (inner.is_empty() && count > 1 && size.abs() < resolved) {
             let given = format!("steps of {:e} from {start} to {}", size.abs(), at.end);
-            let accepted = format!("at most {MOST} steps, each of {resolved:e} or more,");
+            let accepted = format!("at most {MOST} steps, each of {resolved:e} or more");
             return Err(Error::range("controller", given, accepted));
         }
         let memory = FixedMemory {

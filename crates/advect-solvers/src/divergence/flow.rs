@@ -130,7 +130,7 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         let (x, integrals) = state;
         let (batch, columns) = (check::batch("state", x)?, self.columns());
         if integrals.dims() != [batch, columns] {
-            let accepted = format!("({batch}, {columns}), a column for each integral,");
+            let accepted = format!("({batch}, {columns}), a column for each integral");
             return Err(Error::shape("state", integrals.dims(), accepted));
         }
         let column = |i: usize| -> Result<Tensor> { Ok(integrals.narrow(1, i, 1)?.squeeze(1)?) };
@@ -268,7 +268,7 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
             _ => found.estimates,
         };
         if rates.len() != probes {
-            let accepted = format!("{probes}, as Divergence::estimates says,");
+            let accepted = format!("{probes}, as Divergence::estimates says");
             return Err(Error::range("estimates", rates.len(), accepted));
         }
         for rate in &mut rates {

@@ -33,7 +33,7 @@ impl HutchPlusPlus {
         check::float("x", x)?;
         let dim = x.elem_count() / check::batch("x", x)?;
         if sketches > dim {
-            let accepted = format!("at most {dim}, the elements of a sample,");
+            let accepted = format!("at most {dim}, the elements of a sample");
             return Err(Error::range("sketches", sketches, accepted));
         }
         let mut draw = |count: usize| -> Result<Vec<Tensor>> {

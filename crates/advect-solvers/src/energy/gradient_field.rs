@@ -86,7 +86,7 @@ fn gradient(f: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor) -> Result<(Tensor
     let var = Var::from_tensor(&x.detach())?;
     let value = with_graph(|| f(var.as_tensor()))?;
     if value.dims() != [batch] {
-        let accepted = format!("({batch},), one number per sample,");
+        let accepted = format!("({batch},), one number per sample");
         return Err(Error::shape("energy", value.dims(), accepted));
     }
     let found = match value.track_op() {

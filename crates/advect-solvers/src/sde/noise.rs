@@ -93,7 +93,7 @@ impl<G: Field> Pointwise for Scalar<G> {
     fn spread(&self, dw: &Tensor, x: &Tensor) -> Result<Tensor> {
         let batch = check::batch("x", x)?;
         if dw.dims() != [batch] {
-            let accepted = format!("({batch},), one motion per sample,");
+            let accepted = format!("({batch},), one motion per sample");
             return Err(Error::shape("path", dw.dims(), accepted));
         }
         check::same_kind("path", dw, "x", x)?;
@@ -125,7 +125,7 @@ impl<G: Fn(&Time, &Tensor) -> Result<Tensor>> Noise for General<G> {
         };
         let g = (self.0)(&Time::Shared(t), x)?;
         if g.dims() != [batch, dim, count] || of_w != batch {
-            let accepted = format!("({batch}, {dim}, {count}), with a path ({batch}, {count}),");
+            let accepted = format!("({batch}, {dim}, {count}), with a path ({batch}, {count})");
             return Err(Error::shape("g", g.dims(), accepted));
         }
         check::same_kind("g", &g, "x", x)?;

@@ -49,7 +49,7 @@ impl Header {
             version => {
                 let version = version.unwrap_or(&"");
                 return Err(format!(
-                    "version {version} was given, version {VERSION} is accepted"
+                    "version {version}; expected version {VERSION}"
                 ));
             }
         }

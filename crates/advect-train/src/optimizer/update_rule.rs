@@ -81,7 +81,7 @@ pub trait UpdateRule: Debug + Clone + Send {
     /// # Errors
     /// [`Error::Range`] if the rule has no weight decay.
     fn set_weight_decay(&mut self, weight_decay: f64) -> Result<()> {
-        let accepted = "no weight decay, by this optimiser,";
+        let accepted = "no weight decay, by this optimiser";
         Err(Error::range("weight_decay", weight_decay, accepted))
     }
 

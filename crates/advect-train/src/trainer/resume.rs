@@ -123,7 +123,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
             };
             let (ours, theirs) = (self.settings.get(name), checkpoint.settings.get(name));
             if ours != theirs {
-                let accepted = format!("{}, as in this run,", shown(ours));
+                let accepted = format!("{}, as in this run", shown(ours));
                 return Err(Error::range("settings", shown(theirs), accepted));
             }
         }

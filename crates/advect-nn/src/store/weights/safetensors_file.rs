@@ -27,7 +27,7 @@ pub fn tensor_of_view(name: &str, view: &TensorView<'_>, device: &Device) -> Res
         let given = format!("a tensor of {}", view.dtype());
         return refused(
             given,
-            "one of floats, or of integers of a type that candle has,",
+            "one of floats, or of integers of a type that candle has",
         );
     }
     Ok(view.load(device)?)

@@ -183,7 +183,7 @@ impl Archive {
         let size = self.zip.by_name(&name).map_err(|e| e.to_string())?.size();
         match size > PICKLE {
             true => Err(format!(
-                "its pickle has {size} bytes, at most {PICKLE} are accepted"
+                "its pickle has {size} bytes; expected at most {PICKLE}"
             )),
             false => self.entry("data.pkl"),
         }
@@ -296,7 +296,7 @@ impl<'a> Stored<'a> {
         let (size, stride) = (&self.size, &self.stride);
         if size.len() > RANK || stride.len() != size.len() {
             return Err(format!(
-                "it has {} dimensions, at most {RANK} are accepted",
+                "it has {} dimensions; expected at most {RANK}",
                 size.len()
             ));
         }
@@ -371,7 +371,7 @@ fn dtype(storage: &str) -> Result<DType, String> {
         "IntStorage" => DType::I32,
         "LongStorage" => DType::I64,
         other => {
-            let accepted = "floats, and integers of types that candle has, are accepted";
+            let accepted = "floats; expected and integers of types that candle has,";
             return Err(format!("its numbers are of type {other}, {accepted}"));
         }
     })

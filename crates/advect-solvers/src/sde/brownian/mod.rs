@@ -134,7 +134,7 @@ impl BrownianPath {
         };
         let resolved = 4.0 * spacing(path.start.abs().max(path.end.abs()));
         if path.cells != count || (count > 1 && path.width() < resolved) {
-            let accepted = format!("1 to {MOST}, of cells not below {resolved:e},");
+            let accepted = format!("1 to {MOST}, of cells not below {resolved:e}");
             return Err(Error::range("count", count, accepted));
         }
         Ok(path)
