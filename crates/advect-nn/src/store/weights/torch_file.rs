@@ -371,8 +371,8 @@ fn dtype(storage: &str) -> Result<DType, String> {
         "IntStorage" => DType::I32,
         "LongStorage" => DType::I64,
         other => {
-            let accepted = "floats; expected and integers of types that candle has,";
-            return Err(format!("its numbers are of type {other}, {accepted}"));
+            let accepted = "expected floats, or integers of a type that candle has";
+            return Err(format!("its numbers are of type {other}; {accepted}"));
         }
     })
 }
