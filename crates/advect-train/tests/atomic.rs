@@ -325,7 +325,7 @@ fn averages_take_no_nan() {
         .set(&Tensor::new(&[f32::NAN], &Device::Cpu).unwrap())
         .unwrap();
     let error = ema.update(0).unwrap_err().to_string();
-    assert!(error.starts_with("bias: NaN was found"), "{error}");
+    assert!(error.starts_with("bias: got NaN"), "{error}");
     assert_eq!(numbers(&[&ema]), before);
 }
 
