@@ -383,10 +383,7 @@ mod tests {
         assert_eq!(labels("labels", &good, 3, 10).unwrap(), [0, 9, 3]);
         let bad = Tensor::new(&[0i64, -1, 3], &Device::Cpu).unwrap();
         let message = labels("labels", &bad, 3, 10).unwrap_err().to_string();
-        assert_eq!(
-            message,
-            "labels: got -1, expected a label in 0..10"
-        );
+        assert_eq!(message, "labels: got -1, expected a label in 0..10");
         assert!(matches!(
             labels("labels", &good, 4, 10),
             Err(Error::Shape { .. })

@@ -85,9 +85,7 @@ fn parse(mut source: Source<impl Read>) -> Result<Tensor, String> {
         1 => source.header(2)?,
         2 | 3 => source.header(4)?,
         other => {
-            return Err(format!(
-                "its format has version {other}; expected 1 to 3"
-            ));
+            return Err(format!("its format has version {other}; expected 1 to 3"));
         }
     };
     let length = (length.iter().rev()).fold(0, |length, &byte| length << 8 | usize::from(byte));

@@ -113,8 +113,6 @@ impl<R: Read> Source<R> {
 pub(crate) fn check_rank(rank: usize) -> Result<(), String> {
     match rank <= RANK {
         true => Ok(()),
-        false => Err(format!(
-            "it has {rank} dimensions; expected at most {RANK}"
-        )),
+        false => Err(format!("it has {rank} dimensions; expected at most {RANK}")),
     }
 }

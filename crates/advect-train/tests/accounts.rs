@@ -213,8 +213,7 @@ fn numbers_that_are_not_finite_at_first_are_named() {
         .set(&Tensor::from_vec(moments, (4, 4), &Device::Cpu).unwrap())
         .unwrap();
     let error = trainer.update(&loss(&[&net])).unwrap_err().to_string();
-    let expected =
-        "optimizer/second.net.weight: got inf at flat index 3, expected finite values";
+    let expected = "optimizer/second.net.weight: got inf at flat index 3, expected finite values";
     assert_eq!(error, expected);
 }
 

@@ -196,10 +196,7 @@ fn groups_survive_a_stop() {
     // A run with other groups goes on otherwise, and only by choice.
     let mut other = run(&groups[..2]);
     let error = other.trainer.restore(&checkpoint).unwrap_err().to_string();
-    assert!(
-        error.contains("got group second.bias = frozen"),
-        "{error}"
-    );
+    assert!(error.contains("got group second.bias = frozen"), "{error}");
     let mut checkpoint = checkpoint;
     checkpoint.settings.remove("group second.bias");
     other.trainer.restore(&checkpoint).unwrap();

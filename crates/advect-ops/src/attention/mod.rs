@@ -101,10 +101,7 @@ fn wide_mask(sizes: &Sizes, mask: &Tensor, q: &Tensor) -> Result<Tensor> {
     };
     let fits = wide.rank() == 4 && wide.dims().iter().zip(full).all(|(&a, b)| a == b || a == 1);
     if !fits {
-        let accepted = format!(
-            "({}, {}), or what broadcasts to {full:?}",
-            sizes.n, sizes.m
-        );
+        let accepted = format!("({}, {}), or what broadcasts to {full:?}", sizes.n, sizes.m);
         return Err(Error::shape("mask", mask.dims(), accepted));
     }
     Ok(wide)

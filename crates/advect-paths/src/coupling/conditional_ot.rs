@@ -218,7 +218,8 @@ impl Coupling for ConditionalOt {
     /// # Errors
     /// [`Error::Range`]: it needs conditions, and [`Coupling::pair_given`] takes them.
     fn pair(&self, _: &Tensor, _: &Tensor, _: &mut Generator) -> Result<Pairs> {
-        let accepted = "the labels or contexts of the samples, by pair_given or as the condition of the field";
+        let accepted =
+            "the labels or contexts of the samples, by pair_given or as the condition of the field";
         Err(Error::range("condition", "none", accepted))
     }
 

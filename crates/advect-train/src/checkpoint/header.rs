@@ -48,9 +48,7 @@ impl Header {
             Some(&VERSION) => {}
             version => {
                 let version = version.unwrap_or(&"");
-                return Err(format!(
-                    "version {version}; expected version {VERSION}"
-                ));
+                return Err(format!("version {version}; expected version {VERSION}"));
             }
         }
         let header = || {
