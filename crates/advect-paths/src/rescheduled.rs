@@ -8,7 +8,7 @@ use crate::prediction::{finite, solve, unit};
 use crate::reparametrized::{Factors, Reparametrized, factors, times};
 use crate::schedule::Schedule;
 
-/// A field trained under one [`Schedule`] as the field of the same [`Prediction`] under another one.
+/// A field trained on one [`Schedule`], converted into the field of the same [`Prediction`] on another one.
 ///
 /// Under any schedule, x_t is a multiple of the x_s that has the same signal-to-noise ratio under another: with
 /// `s` such that `λ_trained(s) = λ_wanted(t)` and `c = α_trained(s)/α_wanted(t) = σ_trained(s)/σ_wanted(t)`, the state

@@ -18,8 +18,8 @@ pub struct Components {
 }
 
 impl Components {
-    /// A mixture from its weights, its means one after the other, of `dim` numbers each, and a covariance for each mean or one
-    /// for all: what a [`Law`](super::Law) of your own gives.
+    /// Creates a mixture from its weights, its means one after the other, of `dim` numbers each, and one covariance
+    /// for each mean or one for all. [`Law::components`](super::Law::components) of your own laws returns it.
     ///
     /// ```
     /// use advect_paths::closed_form::{Components, Covariance};
@@ -72,22 +72,22 @@ impl Components {
         })
     }
 
-    /// The dimension of the data.
+    /// Returns the dimension of the data.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// The number of components.
+    /// Returns the number of components.
     pub fn count(&self) -> usize {
         self.log_weights.len()
     }
 
-    /// The logarithms of the weights: `−∞` for a component of weight 0.
+    /// Returns the logarithms of the weights: `−∞` for a component of weight 0.
     pub fn log_weights(&self) -> &[f64] {
         &self.log_weights
     }
 
-    /// The means, one after the other.
+    /// Returns the means, one after the other.
     pub fn means(&self) -> &[f64] {
         &self.means
     }
@@ -134,7 +134,7 @@ impl Components {
 /// Checks weights: none negative, their sum 1.
 fn check_weights(weights: &[f64]) -> Result<()> {
     if let Some(bad) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
-        return Err(Error::range("weights", bad, "numbers not below 0"));
+        return Err(Error::range("weights", bad, "numbers of at least 0"));
     }
     let sum: f64 = weights.iter().sum();
     if (sum - 1.0).abs() > 1e-9 {

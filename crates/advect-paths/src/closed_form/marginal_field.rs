@@ -12,7 +12,8 @@ use crate::Prediction;
 use crate::prediction::unit;
 use crate::schedule::Schedule;
 
-/// What the best network would predict at (t, x); made by the methods of [`Law`](super::Law).
+/// The field that the best network would learn: the exact marginal prediction at (t, x). The methods of
+/// [`Law`](super::Law) make it.
 ///
 /// Values are computed in f64 on the host, without differences of large numbers, and are constants for automatic
 /// differentiation. Derivatives along directions of the state ([`Jvp`]) and the divergence are exact too; there is none
@@ -52,7 +53,7 @@ impl<S: Schedule> MarginalField<S> {
         }
     }
 
-    /// The divergence `∇·f(t, x)` of the field, `(batch,)`.
+    /// Returns the divergence `∇·f(t, x)` of the field, `(batch,)`.
     ///
     /// # Errors
     /// As [`Field::at`].
@@ -65,7 +66,7 @@ impl<S: Schedule> MarginalField<S> {
         .finish(x, &[x.dims()[0]])
     }
 
-    /// The log-density of the marginal, `log p_t(x)`, `(batch,)`.
+    /// Returns the log-density of the marginal, `log p_t(x)`, `(batch,)`.
     ///
     /// # Errors
     /// As [`Field::at`]; [`Error::Range`] where the density is 0 or infinite: without noise, at data without width.
@@ -76,8 +77,8 @@ impl<S: Schedule> MarginalField<S> {
         .finish(x, &[x.dims()[0]])
     }
 
-    /// A draw of the data x1 given the state x at time t: with `x0 = (x − α x1)/σ`, one of the pairs that the state may
-    /// come from.
+    /// Draws the data x1 given the state x at time t. With `x0 = (x − α x1)/σ`, it is one of the pairs from which the
+    /// state may come.
     ///
     /// # Errors
     /// As [`Field::at`].
