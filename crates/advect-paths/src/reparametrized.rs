@@ -61,7 +61,7 @@ pub(crate) trait Reparametrized {
         Self::Field: Jvp,
     {
         if dt != 0.0 {
-            let accepted = "0: derivatives of this field are along its state";
+            let accepted = "0, because derivatives of this field are along its state,";
             return Err(Error::range("dt", dt, accepted));
         }
         check::alike("dx", dx, "x", x)?;

@@ -41,7 +41,7 @@ pub fn blend(law: &impl Law, x: &Tensor, times: &[f64], rng: &mut Generator) -> 
         return Err(Error::range(
             "times",
             given,
-            "times that rise within [0, 1]",
+            "a list of times that rises within [0, 1]",
         ));
     }
     let schedule = CondOt::default();

@@ -43,7 +43,7 @@ impl Components {
         check::at_least_one("dim", dim)?;
         let count = weights.len();
         if count.checked_mul(dim) != Some(means.len()) {
-            let accepted = format!("{count} means of {dim} numbers");
+            let accepted = format!("{count} × {dim} numbers, a mean for each weight,");
             return Err(Error::shape("means", &[means.len()], accepted));
         }
         if let Some(index) = means.iter().position(|m| !m.is_finite()) {
@@ -54,13 +54,13 @@ impl Components {
             });
         }
         if covariances.len() != count && covariances.len() != 1 {
-            let accepted = format!("{count}, one for each mean, or 1");
+            let accepted = format!("({count},), one for each mean, or (1,), one for all,");
             return Err(Error::shape("covariances", &[covariances.len()], accepted));
         }
         for covariance in &covariances {
             if covariance.dim().is_some_and(|d| d != dim) {
                 let given = [covariance.dim().unwrap_or(0)];
-                let accepted = format!("{dim} dimensions, as the means have,");
+                let accepted = format!("({dim},), the dimension of the means,");
                 return Err(Error::shape("covariances", &given, accepted));
             }
         }
@@ -134,12 +134,12 @@ impl Components {
 /// Checks weights: none negative, their sum 1.
 fn check_weights(weights: &[f64]) -> Result<()> {
     if let Some(bad) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
-        return Err(Error::range("weights", bad, "numbers of at least 0"));
+        return Err(Error::range("weights", bad, "a number of at least 0"));
     }
     let sum: f64 = weights.iter().sum();
     if (sum - 1.0).abs() > 1e-9 {
-        let given = format!("weights that sum to {sum}");
-        return Err(Error::range("weights", given, "weights that sum to 1"));
+        let given = format!("a sum of {sum}");
+        return Err(Error::range("weights", given, "a sum of 1"));
     }
     Ok(())
 }

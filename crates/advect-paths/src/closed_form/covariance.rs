@@ -58,11 +58,11 @@ impl Covariance {
             return Err(Error::shape(
                 "covariance",
                 &[elements.len()],
-                "d · d elements",
+                "(d · d,), the elements of a square matrix,",
             ));
         }
         if let Some(bad) = elements.iter().find(|e| !e.is_finite()) {
-            return Err(Error::range("covariance", bad, "finite elements"));
+            return Err(Error::range("covariance", bad, "a finite number"));
         }
         let size = elements.iter().fold(0.0f64, |m, e| m.max(e.abs()));
         let symmetric =

@@ -185,7 +185,7 @@ impl Values {
         // Without noise at data without width, or beyond what 16 bits hold.
         if !check::is_finite(&values)? {
             let given = format!("a time at which a value is infinite in {:?}", x.dtype());
-            let accepted = "a time at which the law has a density";
+            let accepted = "a time at which all values are finite";
             return Err(Error::range("t", given, accepted));
         }
         Ok(values.to_device(x.device())?)
@@ -204,7 +204,7 @@ impl<S: Schedule> Field for MarginalField<S> {
 impl<S: Schedule> Jvp for MarginalField<S> {
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         if dt != 0.0 {
-            let accepted = "0: derivatives of this field are along its state";
+            let accepted = "0, because derivatives of this field are along its state,";
             return Err(Error::range("dt", dt, accepted));
         }
         let (value, mut along) = self.jvp_each(t, x, std::slice::from_ref(dx))?;

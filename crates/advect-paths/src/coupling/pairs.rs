@@ -57,7 +57,7 @@ impl Pairs {
         for (argument, indices) in [("source", &source), ("target", &target)] {
             // candle takes this index for a sample of zeros.
             if indices.to_vec1::<u32>()?.contains(&u32::MAX) {
-                return Err(Error::range(argument, u32::MAX, "indices below 2^32 − 1"));
+                return Err(Error::range(argument, u32::MAX, "an index below 2^32 − 1"));
             }
         }
         Ok(Pairs {
@@ -267,7 +267,7 @@ fn take(argument: &'static str, x: &Tensor, indices: &Tensor) -> Result<Tensor> 
         let last = indices.to_vec1::<u32>()?.into_iter().max().unwrap_or(0);
         match last as usize >= size {
             true => {
-                let accepted = format!("({}, ...) or more samples", u64::from(last) + 1);
+                let accepted = format!("a batch of at least {} samples", u64::from(last) + 1);
                 Err(Error::shape(argument, x.dims(), accepted))
             }
             false => Err(error.into()),

@@ -110,7 +110,7 @@ impl DiscreteDiffusion {
         };
         match betas.iter().enumerate().find(bad) {
             Some((_, bad)) => {
-                let accepted = "numbers in (0, 1), the last of which may be 1,";
+                let accepted = "a number in (0, 1), or 1 at the last step,";
                 Err(Error::range("betas", bad, accepted))
             }
             None => Ok(Self::from_rates(betas.to_vec())),

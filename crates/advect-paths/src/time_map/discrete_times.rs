@@ -57,7 +57,7 @@ impl DiscreteTimes {
             return Err(Error::Empty { argument });
         }
         match values.iter().find(|v| !v.is_finite()) {
-            Some(bad) => Err(Error::range("values", bad, "finite numbers")),
+            Some(bad) => Err(Error::range("values", bad, "a finite number")),
             None => Ok(DiscreteTimes(values.to_vec())),
         }
     }
