@@ -74,7 +74,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             Save::At(times) => times,
             other => {
                 let given = format!("{other:?}");
-                let accepted = "Save::End or Save::At, with a clock for each sample";
+                let accepted = "Save::End or Save::At, with a clock for each sample,";
                 return Err(Error::range("save", given, accepted));
             }
         };
@@ -168,8 +168,8 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             };
             let step = stepper.step(&counted, &interval, &x, slope.as_ref())?;
             let Some(error) = &step.error else {
-                let accepted = "a stepper that keeps the promise of Embedded";
-                return Err(Error::range("stepper", "no error estimate", accepted));
+                let accepted = "one with an error estimate in each step, as Embedded promises,";
+                return Err(Error::range("stepper", "one whose steps have no error estimate", accepted));
             };
             let mut ratios = controller.norms(error, &x, &step.x)?;
             if let Some(broken) = broken(Some(&step.x))? {

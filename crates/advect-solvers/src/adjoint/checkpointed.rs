@@ -30,7 +30,7 @@ pub struct Checkpointed<S, C> {
 }
 
 impl<S, C> Checkpointed<S, C> {
-    /// With the steps of a solver, and at most so many states kept beside the first; what the solver saves is not used.
+    /// Creates an adjoint with the steps of a solver, and at most `checkpoints` states kept beside the first.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 checkpoints.
@@ -43,7 +43,7 @@ impl<S, C> Checkpointed<S, C> {
         })
     }
 
-    /// What the last backward pass cost: steps made again, and steps pulled back as `vjps`.
+    /// Returns the cost of the last backward pass: steps made again, and steps pulled back as `vjps`.
     pub fn backward_statistics(&self) -> Statistics {
         self.record.get()
     }

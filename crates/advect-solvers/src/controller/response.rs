@@ -1,4 +1,4 @@
-//! How the size of the next step follows from the error of the last.
+//! The response of step sizes to errors.
 
 use super::{Adaptive, Judgement};
 use crate::stepper::Embedded;

@@ -1,11 +1,11 @@
-//! The divergence itself.
+//! The exact divergence.
 
 use advect_core::{Error, Jvp, Result, Time, check, shape};
 use candle_core::Tensor;
 
 use super::{Divergence, WithDivergence, add};
 
-/// `Σ_i e_i · ∂f/∂x e_i` over all d elements of a sample: d Jacobian–vector products.
+/// The exact divergence, `Σ_i e_i · ∂f/∂x e_i` over all d elements of a sample: d Jacobian–vector products.
 ///
 /// ```
 /// use advect_core::{Field, Jvp, Result, Time};
