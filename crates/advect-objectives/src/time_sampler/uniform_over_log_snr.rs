@@ -41,7 +41,11 @@ impl<S: Schedule> UniformOverLogSnr<S> {
     pub fn new(schedule: S, start: f64, end: f64) -> Result<Self> {
         if !(0.0 <= start && start < end && end <= 1.0) {
             let given = format!("{start}..{end}");
-            return Err(Error::range("times", given, "a span with 0 ≤ start < end ≤ 1"));
+            return Err(Error::range(
+                "times",
+                given,
+                "a span with 0 ≤ start < end ≤ 1",
+            ));
         }
         let (low, high) = (schedule.log_snr(start), schedule.log_snr(end));
         if !(low.is_finite() && high.is_finite() && low < high) {

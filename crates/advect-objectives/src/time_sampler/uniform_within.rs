@@ -32,7 +32,11 @@ impl UniformWithin {
     pub fn new(low: f64, high: f64) -> Result<Self> {
         if !(0.0 <= low && low < high && high <= 1.0) {
             let given = format!("{low}..{high}");
-            return Err(Error::range("times", given, "a range with 0 ≤ low < high ≤ 1"));
+            return Err(Error::range(
+                "times",
+                given,
+                "a range with 0 ≤ low < high ≤ 1",
+            ));
         }
         Ok(UniformWithin { low, high })
     }

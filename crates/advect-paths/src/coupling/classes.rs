@@ -89,7 +89,11 @@ impl Classes {
         if let Some((sources, targets)) = self.parts().find(|(s, t)| s.len() != t.len()) {
             let (n, m) = (sources.len(), targets.len());
             let given = format!("one with {n} sources and {m} targets");
-            return Err(Error::range("condition", given, "one with equal numbers of both"));
+            return Err(Error::range(
+                "condition",
+                given,
+                "one with equal numbers of both",
+            ));
         }
         if self.sources.len() == 1 {
             return pair(x0, x1);

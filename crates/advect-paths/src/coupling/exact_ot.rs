@@ -70,7 +70,10 @@ pub(super) fn squared_distances(x0: &Tensor, x1: &Tensor) -> Result<Cost> {
     check::float("x0", x0)?;
     check::same_kind("x1", x1, "x0", x0)?;
     if x0.dims()[1..] != x1.dims()[1..] {
-        let accepted = format!("(batch, ...) with samples of shape {:?}, as in x0,", &x0.dims()[1..]);
+        let accepted = format!(
+            "(batch, ...) with samples of shape {:?}, as in x0,",
+            &x0.dims()[1..]
+        );
         return Err(Error::shape("x1", x1.dims(), accepted));
     }
     Cost::squared_euclidean(x0, x1).or_else(|error| {

@@ -159,11 +159,7 @@ impl PathPoint {
 }
 
 fn missing(what: &str) -> Error {
-    Error::range(
-        "prediction",
-        what,
-        "one that this path can train",
-    )
+    Error::range("prediction", what, "one that this path can train")
 }
 
 /// The sum, if all factors are finite.
@@ -176,7 +172,11 @@ fn evaluate(terms: &[(Coefficient, Tensor)]) -> Result<Tensor> {
         };
         if let Some(bad) = bad {
             let given = format!("a time where a factor of the target is {bad}");
-            return Err(Error::range("t", given, "a time at which all factors are finite"));
+            return Err(Error::range(
+                "t",
+                given,
+                "a time at which all factors are finite",
+            ));
         }
     }
     if let [(Coefficient::Shared(1.0), x)] = terms {

@@ -97,7 +97,8 @@ impl Respaced {
         check::at_least_one("trained", trained)?;
         let inside = steps.iter().all(|&k| k <= trained);
         if steps.len() < 2 || !inside || !steps.windows(2).all(|w| w[0] > w[1]) {
-            let accepted = format!("a list of at least two falling steps, from {trained} or below,");
+            let accepted =
+                format!("a list of at least two falling steps, from {trained} or below,");
             return Err(Error::range("steps", format!("{steps:?}"), accepted));
         }
         Ok(Respaced {

@@ -81,7 +81,11 @@ impl Rule for Ddim {
 
     fn invert(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
         if self.eta != 0.0 {
-            return Err(Error::range("eta", self.eta, "0, because noise can't be inverted,"));
+            return Err(Error::range(
+                "eta",
+                self.eta,
+                "0, because noise can't be inverted,",
+            ));
         }
         let to = transition.to;
         if transition.from.is_clean() {

@@ -76,7 +76,11 @@ impl Edm {
     pub fn churn_range(self, min: f64, max: f64) -> Result<Self> {
         if !(0.0 <= min && min <= max) {
             let given = format!("{} to {}", min + 0.0, max + 0.0);
-            return Err(Error::range("min, max", given, "a range with 0 ≤ min ≤ max"));
+            return Err(Error::range(
+                "min, max",
+                given,
+                "a range with 0 ≤ min ≤ max",
+            ));
         }
         Ok(Edm {
             range: (min, max),

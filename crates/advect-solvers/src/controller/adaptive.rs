@@ -80,7 +80,11 @@ impl Adaptive {
         let rtol = check::non_negative("rtol", rtol)?;
         let atol = check::non_negative("atol", atol)?;
         if rtol == 0.0 && atol == 0.0 {
-            return Err(Error::range("rtol, atol", "0 for both", "0 for at most one"));
+            return Err(Error::range(
+                "rtol, atol",
+                "0 for both",
+                "0 for at most one",
+            ));
         }
         Ok(Adaptive {
             rtol,

@@ -44,7 +44,11 @@ impl Fixed {
     pub fn steps(count: usize) -> Result<Self> {
         match count {
             1..=MOST => Ok(Fixed(Kind::Steps(count))),
-            _ => Err(Error::range("count", count, format!("a number from 1 to {MOST}"))),
+            _ => Err(Error::range(
+                "count",
+                count,
+                format!("a number from 1 to {MOST}"),
+            )),
         }
     }
 
@@ -141,7 +145,11 @@ impl<X: State, S: Stepper<X> + ?Sized> Controller<S, X> for Fixed {
         };
         let resolved = spacing(start.abs().max(at.end.abs()));
         if count > MOST || (inner.is_empty() && count > 1 && size.abs() < resolved) {
-            let given = format!("a grid of steps of {:e} from {start} to {}", size.abs(), at.end);
+            let given = format!(
+                "a grid of steps of {:e} from {start} to {}",
+                size.abs(),
+                at.end
+            );
             let accepted = format!("a grid of at most {MOST} steps, each of {resolved:e} or more,");
             return Err(Error::range("controller", given, accepted));
         }

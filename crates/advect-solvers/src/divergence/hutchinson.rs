@@ -143,7 +143,11 @@ const MOST: usize = 1 << 16;
 pub(super) fn check_count(argument: &'static str, count: usize) -> Result<()> {
     match count {
         1..=MOST => Ok(()),
-        _ => Err(Error::range(argument, count, format!("a number from 1 to {MOST}"))),
+        _ => Err(Error::range(
+            argument,
+            count,
+            format!("a number from 1 to {MOST}"),
+        )),
     }
 }
 

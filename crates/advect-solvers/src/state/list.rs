@@ -81,7 +81,11 @@ impl<S: Samples> Samples for Vec<S> {
         for x in self {
             let n = x.samples(argument)?;
             if *count.get_or_insert(n) != n {
-                return Err(Error::range(argument, n, "the same number of samples in each part"));
+                return Err(Error::range(
+                    argument,
+                    n,
+                    "the same number of samples in each part",
+                ));
             }
         }
         count.ok_or_else(|| Error::Empty {

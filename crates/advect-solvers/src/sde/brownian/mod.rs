@@ -134,7 +134,8 @@ impl BrownianPath {
         };
         let resolved = 4.0 * spacing(path.start.abs().max(path.end.abs()));
         if path.cells != count || (count > 1 && path.width() < resolved) {
-            let accepted = format!("a number from 1 to {MOST}, with cells of at least {resolved:e},");
+            let accepted =
+                format!("a number from 1 to {MOST}, with cells of at least {resolved:e},");
             return Err(Error::range("count", count, accepted));
         }
         Ok(path)
