@@ -153,7 +153,7 @@ impl Prediction {
         solve((alpha, sigma), from, to.mixture(schedule, t))
     }
 
-    /// What the prediction is made of.
+    /// Returns the mixture of data and noise that the prediction is.
     pub(crate) fn mixture<S: Schedule + ?Sized>(self, schedule: &S, t: f64) -> Mixture {
         let (data, noise) = match self {
             Prediction::Velocity => (schedule.d_alpha(t), schedule.d_sigma(t)),
@@ -322,7 +322,7 @@ mod tests {
         Prediction::V,
     ];
 
-    /// What each prediction is, straight from its definition.
+    /// Each prediction, straight from its definition.
     fn truth(p: Prediction, s: &dyn Schedule, t: f64, x0: &Tensor, x1: &Tensor) -> Tensor {
         let mix = |a: f64, b: f64| ((x1 * a).unwrap() + (x0 * b).unwrap()).unwrap();
         match p {

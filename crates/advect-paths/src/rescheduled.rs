@@ -52,7 +52,7 @@ impl<F: Field, S: Schedule, R: Schedule> Rescheduled<F, S, R> {
         }
     }
 
-    /// The trained time, the factor of the state, and those of x and of the value.
+    /// Returns the trained time, the factor of the state, and the factors of x and of the value.
     fn at_time(&self, t: f64) -> Result<[f64; 4]> {
         let t = unit(t)?;
         let s = self.trained.time_at_log_snr(self.wanted.log_snr(t));

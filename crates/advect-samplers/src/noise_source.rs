@@ -113,7 +113,7 @@ impl NoiseSource {
     /// Draws the samples with these numbers, as [`NoiseSource::sample`], with an observer.
     ///
     /// # Errors
-    /// As [`NoiseSource::sample`], and those of the observer.
+    /// As [`NoiseSource::sample`], and the errors of the observer.
     pub fn sample_observed(
         &self,
         sampler: &dyn Sampler,

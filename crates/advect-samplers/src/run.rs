@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
     /// Evaluates the field, once.
     ///
     /// # Errors
-    /// Those of the field; [`Error::Shape`] for a value that is not as the model says.
+    /// The errors of the field; [`Error::Shape`] for a value whose shape does not fit the model.
     pub fn evaluate<'x>(&self, time: f64, x: &'x Tensor) -> Result<Estimate<'a, 'x>> {
         let raw = self.value(&Time::Shared(time), x)?;
         let (value, variance) = match self.model.has_variances() {
@@ -191,8 +191,8 @@ impl<'a> Run<'a> {
     /// Values of the field and states are outside of any graph.
     ///
     /// # Errors
-    /// [`Error::Range`] for fewer than two levels; typed errors for a state that is empty, no float or not finite; those of the step; [`Error::Stopped`], with the level
-    /// and the sample, where a state becomes NaN or infinite.
+    /// [`Error::Range`] for fewer than two levels; typed errors for a state that is empty, no float or not finite; the errors
+    /// of the step; [`Error::Stopped`], with the level and the sample, where a state becomes NaN or infinite.
     pub fn along(
         &mut self,
         levels: &[Level],
@@ -238,7 +238,7 @@ impl<'a> Run<'a> {
     /// Shows a level to the observer.
     ///
     /// # Errors
-    /// Those of the observer.
+    /// The errors of the observer.
     pub fn reached(
         &mut self,
         step: usize,

@@ -16,7 +16,7 @@ pub trait Sampler {
     /// where α is small.
     ///
     /// # Errors
-    /// Those of the grid.
+    /// The errors of the grid.
     fn start(&self, schedule: &dyn Schedule) -> Result<Level>;
 
     /// Takes a state `(batch, ...)` of the path from the start to the end: a latent, data with noise, or the result
@@ -24,7 +24,7 @@ pub trait Sampler {
     ///
     /// # Errors
     /// Typed errors for a state that is empty, no float or not finite, or that can't be at the start by its size
-    /// ([`Run::check_start`]), and for a grid that does not fit the schedule; those
+    /// ([`Run::check_start`]), and for a grid that does not fit the schedule; the errors
     /// of the field; [`Error::Stopped`](advect_core::Error::Stopped) where a state becomes NaN or infinite.
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor>;
 
@@ -80,7 +80,7 @@ pub trait Sampler {
     /// use advect_samplers::{Model, Sampler};
     /// use candle_core::{DType, Device, Tensor};
     /// # fn main() -> advect_core::Result<()> {
-    /// // The velocity of data N(0, 1): what it does not know of the image, it fills in.
+    /// // The velocity of data N(0, 1): it fills in the missing parts of the image.
     /// let net = field_fn(|t, x| t.coefficient(|t| (2.0 * t - 1.0) / (t * t + (1.0 - t) * (1.0 - t)))?.times(x));
     /// let schedule = CondOt::default();
     /// let model = Model::new(&net, Prediction::Velocity, &schedule);

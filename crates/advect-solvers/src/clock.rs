@@ -1,4 +1,4 @@
-//! What f64 resolves of time.
+//! The resolution of times in f64.
 
 use advect_core::{Error, Result};
 

@@ -40,7 +40,7 @@ impl<X: State> DenseStep<X> {
     ///
     /// # Errors
     /// [`Error::Range`] for a time outside of the step, and for one that is not its start or end if the method has no
-    /// [`Tableau`]: a stochastic equation's solution between is not a function of what is known of the step.
+    /// [`Tableau`]: a stochastic equation's solution within the step is not a function of its ends.
     pub fn at(&self, t: f64) -> Result<X> {
         if !self.contains(t) {
             let accepted = format!("a time from {} to {}", self.start, self.end);

@@ -62,7 +62,7 @@ pub struct Integration<'a, S, C, X = Tensor> {
     pub(crate) save: Save,
     pub(crate) events: Vec<&'a Event<X>>,
     pub(crate) observers: Observers<'a, AcceptedStep<X>>,
-    /// Those that look within steps.
+    /// The observers that look within steps.
     pub(crate) inner_observers: Observers<'a, DenseStep<X>>,
     /// Whether each step is taken out of the graph.
     pub(crate) detached: bool,
@@ -99,7 +99,7 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
 
     /// Stops where an event happens, with [`Status::Event`](crate::Status::Event).
     ///
-    /// Of several events the first one to happen stops the integration; of those that happen at the same time it is the
+    /// Of several events the first one to happen stops the integration; of several at the same time it is the
     /// one that was added first. [`Solution::events`] tells which it was.
     #[doc(alias = "callback")]
     pub fn until(mut self, event: &'a Event<X>) -> Self {
@@ -140,7 +140,7 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
     ///
     /// # Errors
     /// As [`Solver::solve`]; typed errors for saves outside the span or between the steps of a method that has none
-    /// there; those of events and observers.
+    /// there; the errors of events and observers.
     pub fn run(self) -> Result<Solution<X>>
     where
         X: State,
@@ -156,8 +156,8 @@ impl<'a, S, X> Integration<'a, S, Adaptive, X> {
     /// batch. A stiff sample does not force its small steps on the others, and a sample's solution does not depend on
     /// the other samples.
     ///
-    /// The field sees [`Time::PerSample`](advect_core::Time::PerSample), and those samples only that are still under way:
-    /// what it needs to know of each must be part of the state, with a slope of 0, and not of the field.
+    /// The field sees [`Time::PerSample`](advect_core::Time::PerSample), and only the samples that are still under way:
+    /// values that belong to a sample must be part of the state, with a slope of 0, and not of the field.
     ///
     /// ```
     /// use advect_core::field_fn;

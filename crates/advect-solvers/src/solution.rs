@@ -27,7 +27,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Where there is no smaller step to try: what made the steps small, the cause of the last rejection. `broken` says
+    /// Returns the status where there is no smaller step to try, by the cause of the last rejection. `broken` says
     /// that it was NaN or an infinity.
     pub(crate) fn underflow(broken: bool) -> Self {
         match broken {
@@ -81,7 +81,7 @@ pub struct Statistics {
 /// use advect_solvers::{Solver, Status, controller::Adaptive, stepper::Dopri5};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// // dx/dt = x² from 1 is infinite at t = 1: what was reached is kept.
+/// // dx/dt = x² from 1 is infinite at t = 1: the states before are kept.
 /// let explosion = field_fn(|_, x| Ok(x.sqr()?));
 /// let x = Tensor::new(&[1.0f64], &Device::Cpu)?;
 /// let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6)?);
@@ -185,7 +185,7 @@ impl<X: State> Solution<X> {
     /// [`Save::Dense`](crate::Save::Dense).
     ///
     /// # Errors
-    /// [`Error::Range`] for a time outside of what was reached, or without dense output.
+    /// [`Error::Range`] for a time that was not reached, or without dense output.
     pub fn at(&self, t: f64) -> Result<X> {
         if let (Some(&first), Some(x)) = (self.times.first(), self.states.first())
             && first == t

@@ -59,7 +59,7 @@ impl<S, C> Solver<S, C> {
     /// # Errors
     /// Typed errors for times that are not finite or too far apart, steps that the time does not resolve, tolerances below
     /// the rounding of the initial state, an initial state that is empty, no float or not finite, and a field whose value
-    /// is not shaped like its state; those of the field itself.
+    /// is not shaped like its state; the errors of the field itself.
     #[doc(alias = "torchdiffeq")]
     #[doc(alias = "odeint")]
     #[doc(alias = "solve_ivp")]

@@ -17,12 +17,12 @@ use crate::time_sampler::TimeSampler;
 /// by [`Conditional::given`](advect_core::Conditional::given).
 ///
 /// The coupling sees one batch at a time. The pairs' marginals are right for every size of the batch, and so is
-/// what a flow arrives at; how near the pairs are to those of optimal transport between the two laws depends on the size, and
+/// the law at the end of a flow; the distance of the pairs from optimal transport between the two laws depends on the size, and
 /// within classes on the number of samples of a class (see [`coupling`](advect_paths::coupling)).
 /// The mean loss depends on it, too, so that losses of different sizes don't compare.
 ///
 /// Coupled sources are no independent noise beside the data: the velocity of a path is learned all the same, but the
-/// score, and a bound of the likelihood, need independent pairs (or, for [`ScoreAndFlow`], those of
+/// score, and a bound of the likelihood, need independent pairs (or, for [`ScoreAndFlow`], pairs of
 /// [`EntropicOt`](advect_paths::coupling::EntropicOt) on a Schrödinger bridge).
 ///
 /// ```

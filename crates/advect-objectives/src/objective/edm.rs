@@ -34,7 +34,7 @@ use crate::weighting::EdmWeight;
 ///
 /// # Errors
 /// [`Error::Range`](advect_core::Error::Range) for a `sigma_data` that is not above 0, or a schedule whose levels are not
-/// those of the law.
+/// the errors of the law.
 #[doc(alias = "Karras")]
 #[doc(alias = "EDM")]
 pub fn edm(

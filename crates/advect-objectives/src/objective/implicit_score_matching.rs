@@ -49,7 +49,7 @@ impl<D: Divergence> ImplicitScoreMatching<D> {
     /// Returns one loss per sample, `(batch,)`.
     ///
     /// # Errors
-    /// Typed errors for samples that are empty or not finite; those of the field.
+    /// Typed errors for samples that are empty or not finite; the errors of the field.
     pub fn losses(&self, score: &dyn Jvp, t: &Time, x: &Tensor) -> Result<Tensor> {
         check_samples(x)?;
         let found = self.divergence.at(score, t, x)?;

@@ -99,7 +99,7 @@ impl<A: Adjoint> MaximumLikelihood<A> {
     ///
     /// # Errors
     /// Typed errors for samples that are empty, not finite or of 16 bits, and for a `base` whose answer is not `(batch,)` in
-    /// the samples' dtype; those of the field and of the integration.
+    /// the samples' dtype; the errors of the field and of the integration.
     pub fn losses<F: Jvp + Send + Sync + 'static>(
         &self,
         field: &Arc<F>,

@@ -60,7 +60,7 @@ pub use variational_bound::{BoundTerms, ReverseVariance, VariationalBound};
 
 /// A training objective on pairs of source and target samples.
 ///
-/// An objective of one's own is one impl; [`Objective::loss`] comes with it:
+/// Your own objective is one impl; [`Objective::loss`] comes with it:
 ///
 /// ```
 /// use advect_core::{Field, Generator, Result, Time, shape, field_fn};
@@ -95,7 +95,7 @@ pub trait Objective {
     /// bound to the field beforehand.
     ///
     /// # Errors
-    /// Typed errors for batches that do not fit each other or hold NaN; those of the field.
+    /// Typed errors for batches that do not fit each other or hold NaN; the errors of the field.
     fn losses(
         &self,
         field: &dyn Field,

@@ -53,7 +53,7 @@ pub fn rectified_flow() -> Regression<Affine<CondOt>> {
 ///
 /// # Errors
 /// [`Error::Range`](advect_core::Error::Range) for a batch of 0, [`Error::Empty`](advect_core::Error::Empty) without
-/// samples; those of the solver, and [`Error::Stopped`](advect_core::Error::Stopped) where it does not arrive.
+/// samples; the errors of the solver, and [`Error::Stopped`](advect_core::Error::Stopped) where it does not arrive.
 #[doc(alias = "rectified flow")]
 #[doc(alias = "2-rectified flow")]
 pub fn reflow<S: Stepper, C: Controller<S>>(

@@ -63,7 +63,7 @@ impl ScoreAndFlowLosses {
     /// Returns the mean of the sum of both.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     pub fn total(&self) -> Result<Tensor> {
         Ok((&self.flow + &self.score)?.mean_all()?)
     }

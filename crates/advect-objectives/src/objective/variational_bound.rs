@@ -76,7 +76,7 @@ impl BoundTerms {
     /// Returns the sum of all terms, `(batch,)`.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     pub fn total(&self) -> Result<Tensor> {
         let mut total = (&self.prior + &self.decoder)?;
         for step in &self.steps {
@@ -115,7 +115,7 @@ impl<D: Decoder> VariationalBound<D> {
     /// Returns all terms for data `x1`, with fresh noise at each step, by T evaluations of the field.
     ///
     /// # Errors
-    /// Typed errors for data that is empty or not finite; those of the field and of the decoder.
+    /// Typed errors for data that is empty or not finite; the errors of the field and of the decoder.
     pub fn terms(&self, noise: &dyn Field, x1: &Tensor, rng: &mut Generator) -> Result<BoundTerms> {
         let batch = check::batch("x1", x1)?;
         check::float("x1", x1)?;

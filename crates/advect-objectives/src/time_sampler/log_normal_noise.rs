@@ -41,7 +41,7 @@ impl<S: Schedule> LogNormalNoise<S> {
     ///
     /// # Errors
     /// [`Error::Range`] unless `mean` is finite and `std` finite and above 0, and if less than a hundredth of the law is
-    /// within what the schedule reaches.
+    /// within the levels of the schedule.
     pub fn new(schedule: S, mean: f64, std: f64) -> Result<Self> {
         if !mean.is_finite() {
             return Err(Error::range("mean", mean, "a finite number"));

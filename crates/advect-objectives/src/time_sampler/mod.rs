@@ -37,7 +37,7 @@ pub use uniform_within::UniformWithin;
 
 /// A law of training times in [0, 1].
 ///
-/// A sampler of one's own is one impl:
+/// Your own sampler is one impl:
 ///
 /// ```
 /// use advect_core::{Generator, Result};
@@ -61,7 +61,7 @@ pub trait TimeSampler {
     /// Draws `batch` times in [0, 1].
     ///
     /// # Errors
-    /// Whatever the sampler reports; those of Advect, [`Error::Range`](advect_core::Error::Range) for a batch that does not fit the memory.
+    /// The errors of the sampler. Samplers of Advect return [`Error::Range`](advect_core::Error::Range) for a batch that does not fit the memory.
     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>>;
 }
 

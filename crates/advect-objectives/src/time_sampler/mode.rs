@@ -53,7 +53,7 @@ impl TimeSampler for Mode {
 }
 
 impl TimeDensity for Mode {
-    /// `du/dt`, with u found by bisection.
+    /// Returns `du/dt`, with u found by bisection.
     fn density(&self, t: f64) -> f64 {
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..60 {

@@ -19,7 +19,7 @@ pub struct Components {
 
 impl Components {
     /// Creates a mixture from its weights, its means one after the other, of `dim` numbers each, and one covariance
-    /// for each mean or one for all. [`Law::components`](super::Law::components) of your own laws returns it.
+    /// for each mean or one for all. Your own laws return it from [`Law::components`](super::Law::components).
     ///
     /// ```
     /// use advect_paths::closed_form::{Components, Covariance};

@@ -78,7 +78,7 @@ impl Classes {
     /// The pairs of each class by themselves. They take the places of the class's sources.
     ///
     /// # Errors
-    /// Those of the pairing; [`Error::Shape`] unless it makes as many pairs of a class as there are samples; [`Error::Range`]
+    /// The errors of the pairing; [`Error::Shape`] unless it makes as many pairs of a class as there are samples; [`Error::Range`]
     /// for a class that has not as many targets as sources.
     pub(super) fn pair_each(
         &self,

@@ -130,7 +130,7 @@ impl ConditionalOt {
         }
     }
 
-    /// What is to be solved for two batches and their conditions.
+    /// Returns the problem to solve for two batches and their conditions.
     pub(super) fn problem(
         &self,
         x0: &Tensor,

@@ -10,7 +10,7 @@ pub trait LogDensity {
     /// Returns `log p(x) + c`, `(batch,)`, and `∇ log p(x)`, shaped like x `(batch, ...)`.
     ///
     /// # Errors
-    /// Those of the density.
+    /// The errors of the density.
     fn with_score(&self, x: &Tensor) -> Result<(Tensor, Tensor)>;
 }
 

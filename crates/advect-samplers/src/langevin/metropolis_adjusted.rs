@@ -62,7 +62,7 @@ impl MetropolisAdjusted {
     /// A proposal whose density is 0 or not a number is not accepted; a density that returns an error ends the run with it.
     ///
     /// # Errors
-    /// Typed errors for a start that is empty, no float, not finite, or of density 0; those of the density.
+    /// Typed errors for a start that is empty, no float, not finite, or of density 0; the errors of the density.
     pub fn run(
         &self,
         density: &dyn LogDensity,

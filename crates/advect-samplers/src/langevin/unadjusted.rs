@@ -43,7 +43,7 @@ impl Unadjusted {
     /// Makes `count` steps of each sample of a batch, with the score at a time.
     ///
     /// # Errors
-    /// Typed errors for a state that is empty, no float or not finite; those of the score; `NonFinite` if the
+    /// Typed errors for a state that is empty, no float or not finite; the errors of the score; `NonFinite` if the
     /// chain diverges.
     pub fn run(
         &self,

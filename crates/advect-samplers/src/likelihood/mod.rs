@@ -163,7 +163,7 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
     /// Returns the log-density of data `(batch, ...)`, with its latents.
     ///
     /// # Errors
-    /// Typed errors for data that is empty, no float or not finite; those of the field; [`Error::Stopped`] if the solver does
+    /// Typed errors for data that is empty, no float or not finite; the errors of the field; [`Error::Stopped`] if the solver does
     /// not reach the start.
     pub fn log_density<St, C>(&self, solver: &Solver<St, C>, x1: &Tensor) -> Result<LogLikelihood>
     where

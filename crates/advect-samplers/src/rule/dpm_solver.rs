@@ -79,7 +79,7 @@ impl DpmSolver {
         })
     }
 
-    /// The order of a step, with so many values in memory.
+    /// Returns the order of a step, with `known` values in memory.
     fn order_of(&self, transition: &Transition, known: usize) -> usize {
         let left = transition.count - transition.index;
         let order = self.order.min(known);

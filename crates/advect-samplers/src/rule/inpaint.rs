@@ -107,7 +107,7 @@ impl<R: Rule> Inpaint<R> {
         })
     }
 
-    /// A state at a level, with what is known as it is there.
+    /// Returns a state at a level, in which the known part is as it is there.
     fn keep(&self, run: &mut Run<'_>, level: &Level, x: &Tensor) -> Result<Tensor> {
         let wide = |y: &Tensor| -> Result<Tensor> {
             match y.broadcast_as(x.shape()) {

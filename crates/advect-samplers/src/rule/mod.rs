@@ -82,7 +82,7 @@ pub trait Rule {
     /// Returns the state at the end of a transition, from the state at its start.
     ///
     /// # Errors
-    /// Those of the field; [`Error::Range`] for a transition that the rule can't make.
+    /// The errors of the field; [`Error::Range`] for a transition that the rule can't make.
     fn step(
         &self,
         run: &mut Run<'_>,
@@ -105,7 +105,7 @@ pub trait Rule {
     /// [`LastStep::Denoise`](crate::LastStep::Denoise).
     ///
     /// # Errors
-    /// Those of the field; [`Error::Range`] where the data does not follow from the prediction.
+    /// The errors of the field; [`Error::Range`] where the data does not follow from the prediction.
     fn denoise(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
         run.evaluate(transition.from.time, x)?.data()
     }

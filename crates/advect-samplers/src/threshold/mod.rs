@@ -20,7 +20,7 @@ pub trait Threshold {
     /// Returns the bounded data, in the same shape.
     ///
     /// # Errors
-    /// [`Error::DType`](advect_core::Error::DType) unless the data is a float; those of candle.
+    /// [`Error::DType`](advect_core::Error::DType) unless the data is a float; the errors of candle.
     fn apply(&self, data: &Tensor) -> Result<Tensor>;
 }
 

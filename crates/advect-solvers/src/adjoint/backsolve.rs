@@ -129,7 +129,7 @@ where
     }
 }
 
-/// What the backward pass knows of the way.
+/// The record of the forward pass that the backward pass needs.
 struct Walk<F: ?Sized, S, C> {
     field: Arc<F>,
     solver: Solver<S, C>,

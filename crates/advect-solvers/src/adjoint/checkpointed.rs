@@ -116,7 +116,7 @@ where
     }
 }
 
-/// What the backward pass knows of the way.
+/// The record of the forward pass that the backward pass needs.
 struct Walk<F: ?Sized, S> {
     field: Arc<F>,
     stepper: S,

@@ -11,7 +11,7 @@
 //!
 //! The field is shared with the graph, so it comes in an [`Arc`]; the tensors that it is to be differentiated by are
 //! listed. They are variables, as a parameter store hands them out; tracked tensors that are not listed get no gradient
-//! from [`Checkpointed`] and [`Backsolve`], so that what is computed from variables belongs inside the field.
+//! from [`Checkpointed`] and [`Backsolve`], so that values computed from variables belong inside the field.
 //!
 //! Values that were taken out of the graph are reported: a field whose value changes with the state although no graph connects the two
 //! (a gradient that it took by candle's `backward`, say; use [`GradientField`](crate::energy::GradientField)), and, by
@@ -77,7 +77,7 @@ pub use unrolled::Unrolled;
 
 /// A way to solve a differential equation so that a loss of the solution can be differentiated.
 ///
-/// What is saved are the states at given times. There are no events: where an event happens depends on the parameters,
+/// The saved states are at given times. There are no events: the time of an event depends on the parameters,
 /// which these gradients would leave out.
 #[doc(alias = "neural ODE")]
 #[doc(alias = "torchdiffeq")]
@@ -106,7 +106,7 @@ pub trait Adjoint {
     /// [`Integration::observe`](crate::Integration::observe). [`Solution::last_state`] is then part of the graph.
     ///
     /// # Errors
-    /// As [`Adjoint::solve`], and those of the observer.
+    /// As [`Adjoint::solve`], and the errors of the observer.
     fn solve_observed<F: Field + Send + Sync + ?Sized + 'static>(
         &self,
         field: &Arc<F>,

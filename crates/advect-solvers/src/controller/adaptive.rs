@@ -241,7 +241,7 @@ impl Adaptive {
         self.min_step.max(smallest_step(t))
     }
 
-    /// What is remembered of each sample before the first step, and the slope there if it was evaluated.
+    /// Returns the memory of each sample before the first step, and the slope there if it was evaluated.
     pub(crate) fn begin_each<X: Samples, S: Embedded<X> + ?Sized>(
         &self,
         stepper: &S,

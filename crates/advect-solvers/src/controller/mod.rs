@@ -108,7 +108,7 @@ pub trait Controller<S: ?Sized, X: State = Tensor> {
     /// first step. If that slope is NaN or infinite, the integration ends at once.
     ///
     /// # Errors
-    /// A typed error for settings that don't fit the span of time; those of the field.
+    /// A typed error for settings that don't fit the span of time; the errors of the field.
     fn begin(
         &self,
         stepper: &S,
@@ -123,7 +123,7 @@ pub trait Controller<S: ?Sized, X: State = Tensor> {
     /// Judges a step, and adapts.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     fn judge(
         &self,
         memory: &mut Self::Memory,

@@ -167,7 +167,7 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
     /// f32, and the field is evaluated in their dtype.
     ///
     /// # Errors
-    /// Those of [`Solver::solve`], and [`Error::Stopped`] if the end is not reached.
+    /// The errors of [`Solver::solve`], and [`Error::Stopped`] if the end is not reached.
     pub fn transport<S, C>(
         &self,
         solver: &Solver<S, C>,
@@ -198,7 +198,7 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
     /// Samples and integrals are the columns of one state, `(batch, d + integrals)`, for the solver of the adjoint.
     ///
     /// # Errors
-    /// Those of [`Adjoint::solve`], and [`Error::Stopped`] if the end is not reached.
+    /// The errors of [`Adjoint::solve`], and [`Error::Stopped`] if the end is not reached.
     pub fn transport_by<A: Adjoint>(
         self: &Arc<Self>,
         adjoint: &A,
@@ -226,7 +226,7 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
     /// [`log_standard_normal`](advect_core::normal::log_standard_normal) does.
     ///
     /// # Errors
-    /// As [`Flow::transport`], and those of `base`.
+    /// As [`Flow::transport`], and the errors of `base`.
     #[doc(alias = "log_prob")]
     pub fn log_density<S, C>(
         &self,

@@ -68,7 +68,7 @@ pub trait Divergence {
     /// Returns the value and the divergence at `(t, x)`.
     ///
     /// # Errors
-    /// Those of the field; a typed error if probes don't fit the state.
+    /// The errors of the field; a typed error if probes don't fit the state.
     fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence>;
 
     /// Returns the value, the divergence, and [`WithDivergence::jacobian_norm`], at `(t, x)`.

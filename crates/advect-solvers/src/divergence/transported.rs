@@ -42,7 +42,7 @@ impl Transported {
     /// is no standard error for fewer than two probes.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     pub fn log_density_estimate(&self) -> Result<(Tensor, Option<Tensor>)> {
         let Some(estimates) = &self.by_probe else {
             return Ok((self.log_density_change.to_dtype(DType::F64)?, None));

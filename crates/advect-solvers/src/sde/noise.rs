@@ -8,7 +8,7 @@ pub trait Noise {
     /// Returns `g(t, x) dw`, shaped like x, for a `dw` shaped like the Brownian path.
     ///
     /// # Errors
-    /// A typed error if the shapes don't fit; those of g.
+    /// A typed error if the shapes don't fit; the errors of g.
     fn apply(&self, t: f64, x: &Tensor, dw: &Tensor) -> Result<Tensor>;
 }
 

@@ -61,7 +61,7 @@ pub trait State: Clone + Debug {
     /// Returns the sample, counted along the first dimension, of the first element that is NaN or infinite.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     fn not_finite(&self) -> Result<Option<usize>>;
 
     /// Returns the same state outside of any graph.
@@ -74,7 +74,7 @@ pub trait State: Clone + Debug {
     /// Scales this error of a step from x to y by tolerances.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     fn scaled_error(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<ScaledError>;
 }
 
@@ -89,12 +89,12 @@ pub trait Samples: State {
     /// Gathers the samples at these positions of several states put one after the other.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     fn gather(parts: &[&Self], positions: &[u32]) -> Result<Self>;
 
     /// Scales this error of a step by tolerances, sample by sample, as [`State::scaled_error`].
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     fn scaled_errors(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<Vec<ScaledError>>;
 }

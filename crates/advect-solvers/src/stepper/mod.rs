@@ -104,7 +104,7 @@ pub trait Stepper<X: State = Tensor>: Method {
     /// evaluates it.
     ///
     /// # Errors
-    /// Those of the field.
+    /// The errors of the field.
     fn step(
         &self,
         field: &dyn Field<X>,
@@ -116,7 +116,7 @@ pub trait Stepper<X: State = Tensor>: Method {
     /// Returns the state after a step, at the least cost, to recompute a step.
     ///
     /// # Errors
-    /// Those of the field.
+    /// The errors of the field.
     fn advance(&self, field: &dyn Field<X>, interval: &Interval, x: &X) -> Result<X> {
         Ok(self.step(field, interval, x, None)?.x)
     }

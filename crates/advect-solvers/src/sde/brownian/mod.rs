@@ -17,7 +17,7 @@ use part::{Known, Part};
 /// The span is cut into cells, one unless set. The increment of each cell is drawn at the cell's place under the key;
 /// within a cell the path is refined by halving, each middle drawn given the ends (Lévy's construction; as a tree that is
 /// never stored, Li et al., Scalable gradients for stochastic differential equations, 2020). So the path depends on the
-/// key, the span and the number of cells, and not on what was asked before, in which order, or by which step sizes. The
+/// key, the span and the number of cells, and not on earlier queries, their order, or the step sizes. The
 /// memory is that of one way through the tree; what the last query met is kept, so that queries in order are fast.
 ///
 /// Steps that end on cells cost one draw each: set [`BrownianPath::cells`] to the number of steps where they are equal.
@@ -68,7 +68,7 @@ pub struct Increment {
     pub integral: Tensor,
 }
 
-/// What the last query met.
+/// The intermediate results of the last query.
 #[derive(Debug, Default)]
 struct Memory {
     cell: Option<(usize, Known)>,
@@ -79,7 +79,7 @@ struct Memory {
 }
 
 impl Clone for BrownianPath {
-    /// The same path, which remembers nothing yet.
+    /// Returns the same path, without intermediate results.
     fn clone(&self) -> Self {
         BrownianPath {
             shape: self.shape.clone(),
@@ -240,7 +240,7 @@ impl BrownianPath {
         (self.end - self.start) / self.cells as f64
     }
 
-    /// What rounding leaves of times that were to be on the grid.
+    /// Returns the largest rounding error of times that were meant to be on the grid.
     fn slack(&self) -> f64 {
         let largest = self.start.abs().max(self.end.abs());
         16.0 * f64::EPSILON * largest.max(self.end - self.start)
