@@ -4,8 +4,7 @@
 use advect_core::{Conditional, Error, Generator, Result, check, shape};
 use candle_core::{DType, Device, Tensor};
 
-/// The dropout of conditions: each sample's condition is replaced by [`Conditional::no_condition`] with a given
-/// probability.
+/// The dropout of conditions: each sample's condition is replaced by [`Conditional::no_condition`] with a given probability.
 ///
 /// ```
 /// use advect_core::{Conditional, Generator, Result, Time};

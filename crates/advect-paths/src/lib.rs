@@ -1,5 +1,4 @@
-//! Conditional probability paths from source to target: schedules, paths, couplings and the predictions of networks
-//! on them.
+//! Conditional probability paths from source to target: schedules, paths, couplings and the predictions of networks on them.
 //!
 //! A [`Path`](path::Path) says where a pair of endpoints is at time t, and how fast it moves; a
 //! [`Schedule`](schedule::Schedule) gives the coefficients of an affine path; a

@@ -40,8 +40,7 @@ pub enum Prediction {
     #[doc(alias = "denoiser")]
     #[doc(alias = "x0-prediction")]
     Data,
-    /// The "v" of diffusion models, `E[α x0 − σ x1 | x_t]`; with `α = sin(πt/2)`, `σ = cos(πt/2)` it is `−2/π` times
-    /// the velocity.
+    /// The "v" of diffusion models, `E[α x0 − σ x1 | x_t]`; with `α = sin(πt/2)`, `σ = cos(πt/2)` it is `−2/π` times the velocity.
     #[doc(alias = "v-prediction")]
     V,
 }

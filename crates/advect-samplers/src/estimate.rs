@@ -7,8 +7,7 @@ use candle_core::Tensor;
 
 use crate::AnyModel;
 
-/// The result of one evaluation at a state `x = α x1 + σ x0`: everything that is linear in the expected data and
-/// noise.
+/// The result of one evaluation at a state `x = α x1 + σ x0`: everything that is linear in the expected data and noise.
 pub struct Estimate<'a, 'x> {
     model: &'a dyn AnyModel,
     time: f64,

@@ -87,8 +87,7 @@ impl Level {
         self.sigma == 0.0
     }
 
-    /// Returns `σ/α`, the standard deviation of the noise relative to the factor of the data. It is infinite where α
-    /// = 0.
+    /// Returns `σ/α`, the standard deviation of the noise relative to the factor of the data. It is infinite where α = 0.
     pub fn ratio(&self) -> f64 {
         self.sigma / self.alpha
     }

@@ -91,8 +91,7 @@ impl NoiseSource {
         Generator::from(self.key.child(0)).normal_by_sample(samples.start, &like)
     }
 
-    /// Returns the run of samples numbered from `first` on, to count evaluations or to start from your own states,
-    /// for example.
+    /// Returns the run of samples numbered from `first` on, to count evaluations or to start from your own states, for example.
     pub fn run<'a>(&self, model: &'a dyn AnyModel, first: u64) -> Run<'a> {
         Run::new(model, self.key.child(1)).first_sample(first)
     }

@@ -63,8 +63,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Numbers the samples from `first` on. The noise of a sample depends on its number, not on the other samples of
-    /// the batch.
+    /// Numbers the samples from `first` on. The noise of a sample depends on its number, not on the other samples of the batch.
     pub fn first_sample(self, first: u64) -> Self {
         Run {
             first_sample: first,
@@ -185,8 +184,7 @@ impl<'a> Run<'a> {
         Ok(without_graph(|| self.model.field().at(t, x))?.detach())
     }
 
-    /// Takes a state along levels, by a step from each to the next, until the end or until the observer halts the
-    /// run.
+    /// Takes a state along levels, by a step from each to the next, until the end or until the observer halts the run.
     ///
     /// Values of the field and states are outside of any graph.
     ///

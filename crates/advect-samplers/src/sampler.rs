@@ -125,8 +125,7 @@ pub enum LastStep {
     Plain,
     /// A step by the same rule without noise, to the mean.
     Mean,
-    /// A step to the expected data `E[x1 | x]`, by Tweedie's formula, in place of the rule's step, wherever the grid
-    /// ends.
+    /// A step to the expected data `E[x1 | x]`, by Tweedie's formula, in place of the rule's step, wherever the grid ends.
     #[doc(alias = "Tweedie")]
     Denoise,
 }

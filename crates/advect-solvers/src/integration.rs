@@ -117,8 +117,7 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
         self
     }
 
-    /// Shows each accepted step to an observer that can look within it, by [`DenseStep::at`], and stop the
-    /// integration.
+    /// Shows each accepted step to an observer that can look within it, by [`DenseStep::at`], and stop the integration.
     ///
     /// It costs an evaluation of the field at the end of the integration, for methods whose interpolant is
     /// [`Hermite`](crate::Interpolant::Hermite)'s and whose last stage is not the first of the next step.

@@ -44,8 +44,7 @@ pub use squared_norm::SquaredNorm;
 
 /// A distance between predictions and targets.
 pub trait Distance {
-    /// Returns one number per sample, `(batch,)`, of tensors `(batch, ...)` of one shape: f64 for f64, f32 for
-    /// others.
+    /// Returns one number per sample, `(batch,)`, of tensors `(batch, ...)` of one shape: f64 for f64, f32 for others.
     ///
     /// # Errors
     /// Typed errors for tensors that are not alike, or empty.

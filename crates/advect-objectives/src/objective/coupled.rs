@@ -117,8 +117,7 @@ impl<C: Coupling, O: Objective> Objective for Coupled<C, O> {
 }
 
 impl<C: Coupling, P: Path, T: TimeSampler> Coupled<C, ScoreAndFlow<P, T>> {
-    /// Returns the losses of a velocity and a score on the pairs of a batch: \[SF\]²M. Both fields have the same
-    /// conditions.
+    /// Returns the losses of a velocity and a score on the pairs of a batch: \[SF\]²M. Both fields have the same conditions.
     ///
     /// # Errors
     /// As the coupling and [`ScoreAndFlow::losses`].

@@ -1,5 +1,4 @@
-//! Score matching without a target: by the divergence (Hyvärinen 2005), or along random directions (Song et al.
-//! 2019).
+//! Score matching without a target: by the divergence (Hyvärinen 2005), or along random directions (Song et al. 2019).
 
 use advect_core::{Error, Generator, Jvp, Result, Time, check, shape};
 use advect_solvers::divergence::{Divergence, Probe};

@@ -66,8 +66,7 @@ impl<A: Adjoint> MaximumLikelihood<A> {
         }
     }
 
-    /// Uses one probe of this law in place of all directions, fresh for each loss and the same along the integration:
-    /// FFJORD.
+    /// Uses one probe of this law in place of all directions, fresh for each loss and the same along the integration: FFJORD.
     #[doc(alias = "FFJORD")]
     pub fn hutchinson(self, probe: Probe) -> Self {
         MaximumLikelihood {

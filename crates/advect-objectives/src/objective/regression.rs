@@ -11,8 +11,7 @@ use crate::time_sampler::{TimeSampler, Uniform};
 use crate::weighting::{Unweighted, Weighting};
 
 /// The regression `loss_i = w(t_i) · distance(f(t_i, x_t), target_i)`, for a path, a [`Prediction`], a law of times,
-/// a weighting and a distance. Times are uniform, weights equal and the distance is the mean squared error by
-/// default.
+/// a weighting and a distance. Times are uniform, weights equal and the distance is the mean squared error by default.
 ///
 /// With a squared distance, its gradient with respect to the field's parameters equals, in expectation, that of
 /// regression on the target's mean given x_t: the marginal velocity, score, noise, data or v (Lipman et al. 2023,

@@ -36,8 +36,7 @@ pub fn interpolant_velocity<P: Path>(path: P) -> Regression<P, Uniform, Unweight
     Regression::new(path, Prediction::Velocity).distance(Quadratic)
 }
 
-/// Creates the loss of an interpolant's denoiser, `½ |η|² − z·η`, for the noise `η = E[z | x_t]`. The score is
-/// `−η/γ`.
+/// Creates the loss of an interpolant's denoiser, `½ |η|² − z·η`, for the noise `η = E[z | x_t]`. The score is `−η/γ`.
 ///
 /// ```
 /// use advect_objectives::objective::interpolant_denoiser;

@@ -6,8 +6,7 @@ use rand_distr::StandardNormal;
 
 use super::{TimeDensity, TimeSampler};
 
-/// Logit-normal times, `t = 1 / (1 + exp(−(mean + std · z)))` with `z ~ N(0, 1)`: more times in the middle, none at
-/// the ends.
+/// Logit-normal times, `t = 1 / (1 + exp(−(mean + std · z)))` with `z ~ N(0, 1)`: more times in the middle, none at the ends.
 ///
 /// A positive `mean` moves times towards the data. (Esser et al. run time from data to noise: their m is
 /// our −mean.)

@@ -6,8 +6,7 @@ use advect_paths::schedule::Schedule;
 use super::Weighting;
 
 /// EDM's weighting `w(t) = (ρ² + σ_d²)/(ρ σ_d)²` with `ρ = σ/α`, for a loss of the data. The loss of a network with
-/// [`EdmPreconditioner`](advect_paths::preconditioner::EdmPreconditioner) then counts the same at all levels of
-/// noise.
+/// [`EdmPreconditioner`](advect_paths::preconditioner::EdmPreconditioner) then counts the same at all levels of noise.
 ///
 /// ```
 /// use advect_objectives::weighting::{EdmWeight, Weighting};

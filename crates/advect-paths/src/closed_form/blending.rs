@@ -8,8 +8,7 @@ use super::{Law, MarginalField};
 use crate::schedule::CondOt;
 
 /// Samples by the stochastic loop from which iterative α-(de)blending is derived. At each time the loop draws one of
-/// the pairs (x0, x1) of which the state may be the blend `(1 − t) x0 + t x1`, and blends that pair again at the next
-/// time.
+/// the pairs (x0, x1) of which the state may be the blend `(1 − t) x0 + t x1`, and blends that pair again at the next time.
 ///
 /// From noise at the first time to the last it draws samples of the law, exactly, in as few steps as one likes; with many
 /// steps the ways that samples take come close to the deterministic flow, in whose place a network can then be trained.

@@ -32,8 +32,7 @@ pub struct FiniteData {
 }
 
 impl FiniteData {
-    /// Creates the law of the samples of a batch `(n, ...)`, with equal weights. The dimensions of a sample are
-    /// flattened.
+    /// Creates the law of the samples of a batch `(n, ...)`, with equal weights. The dimensions of a sample are flattened.
     ///
     /// # Errors
     /// [`Error::Empty`] without points, [`Error::NonFinite`] for NaN or an infinity, [`Error::DType`] unless floats.

@@ -1,5 +1,5 @@
-//! Optimal transport with conditions: pairs agree not only in x0 and x1 but also in their conditions (Chemseddine et
-//! al. 2024; Kerrigan et al. 2024; C²OT, Cheng and Schwing 2025).
+//! Optimal transport with conditions: a source and a target should agree in their conditions, too (Chemseddine et al. 2024;
+//! Kerrigan et al. 2024; C²OT, Cheng and Schwing 2025).
 
 use advect_core::{Error, Generator, Result, check};
 use advect_transport::{Cost, assignment};
@@ -67,8 +67,7 @@ pub(super) enum Problem {
 }
 
 impl ConditionalOt {
-    /// Creates a coupling with a weight w, the price of a difference between conditions. Infinity forbids
-    /// differences.
+    /// Creates a coupling with a weight w, the price of a difference between conditions. Infinity forbids differences.
     ///
     /// # Errors
     /// [`Error::Range`] for a weight that is negative or NaN.
@@ -94,8 +93,7 @@ impl ConditionalOt {
         })
     }
 
-    /// Pairs sources with targets whose conditions are given separately, because they are in another order, for
-    /// instance.
+    /// Pairs sources with targets whose conditions are given separately, because they are in another order, for instance.
     ///
     /// ```
     /// use advect_paths::coupling::ConditionalOt;

@@ -136,8 +136,7 @@ impl Pairs {
             match order.get_mut(*j as usize) {
                 Some(place) if *place == u32::MAX => *place = k as u32,
                 _ => {
-                    let given =
-                        format!("pairs with target {j}, which is out of range or occurs twice,");
+                    let given = format!("target {j}, which is out of range or repeated,");
                     return Err(Error::range("pairs", given, "a permutation"));
                 }
             }

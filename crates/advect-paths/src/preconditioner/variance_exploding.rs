@@ -2,8 +2,7 @@
 
 use super::Preconditioner;
 
-/// The preconditioner for a network that predicts `−x0`: its input is the state itself, and its output is multiplied
-/// by the noise.
+/// The preconditioner for a network that predicts `−x0`: its input is the state itself, and its output is multiplied by the noise.
 ///
 /// ```
 /// use advect_paths::preconditioner::{Preconditioner, VePreconditioner};

@@ -3,8 +3,7 @@
 use super::Preconditioner;
 use crate::time_map::TimeMap;
 
-/// A [`Preconditioner`] with a [`TimeMap`] of the path's time in place of `c_noise`; [`Preconditioner::with_times`]
-/// makes it.
+/// A [`Preconditioner`] with a [`TimeMap`] of the path's time in place of `c_noise`; [`Preconditioner::with_times`] makes it.
 ///
 /// ```
 /// use advect_core::{Field, Time, field_fn};

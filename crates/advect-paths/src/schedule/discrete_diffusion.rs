@@ -118,8 +118,7 @@ impl DiscreteDiffusion {
     }
 
     /// Returns this schedule with rates rescaled so that step T is pure noise, `ᾱ_T = 0`:
-    /// `√ᾱ'_k = (√ᾱ_k − √ᾱ_T) √ᾱ_1 / (√ᾱ_1 − √ᾱ_T)`. This leaves ᾱ_1 unchanged and makes `β'_T = 1` (Lin et al. 2024,
-    /// algorithm 1).
+    /// `√ᾱ'_k = (√ᾱ_k − √ᾱ_T) √ᾱ_1 / (√ᾱ_1 − √ᾱ_T)`. This leaves ᾱ_1 unchanged and makes `β'_T = 1` (Lin et al. 2024, algorithm 1).
     ///
     /// Schedules in use leave some signal at step T (√ᾱ_T = 0.0064 for DDPM, 0.068 for Stable Diffusion), which samplers that begin with
     /// noise alone lack: their samples can't be very bright or very dark. At step T noise tells nothing of the data, so a network on this
@@ -224,8 +223,7 @@ impl DiscreteDiffusion {
         -self.log_alpha_bars[k].exp_m1()
     }
 
-    /// Returns the variance of `q(x_(k−1) | x_k, x_0)`, `β̃_k = β_k (1 − ᾱ_(k−1)) / (1 − ᾱ_k)` (Ho et al. 2020, eq.
-    /// 7).
+    /// Returns the variance of `q(x_(k−1) | x_k, x_0)`, `β̃_k = β_k (1 − ᾱ_(k−1)) / (1 − ᾱ_k)` (Ho et al. 2020, eq. 7).
     ///
     /// # Panics
     /// Unless `1 ≤ k ≤ T`.

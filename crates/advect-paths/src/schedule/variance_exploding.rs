@@ -8,8 +8,7 @@ use super::Schedule;
 /// The schedule `α = 1`, `σ = σ_min (σ_max/σ_min)^(1 − t)`, whose noise shrinks by the same factor in equal times.
 ///
 /// The source is the data with noise of `σ_max`, in practice N(0, σ_max²); noise of `σ_min` is left at t = 1. Its
-/// levels at equally spaced times are the levels of NCSN. [`VarianceExplodingSde`](super::VarianceExplodingSde) ends
-/// at the data.
+/// levels at equally spaced times are the levels of NCSN. [`VarianceExplodingSde`](super::VarianceExplodingSde) ends at the data.
 ///
 /// ```
 /// use advect_paths::schedule::{Schedule, VarianceExploding};

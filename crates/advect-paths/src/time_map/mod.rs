@@ -52,8 +52,7 @@ pub trait TimeMap {
     /// Returns the derivative of the network's time at time t.
     fn slope(&self, t: f64) -> f64;
 
-    /// Returns the network's times, shared or per sample as t is. If times per sample are tracked by a graph, so are
-    /// the network's.
+    /// Returns the network's times, shared or per sample as t is. If times per sample are tracked by a graph, so are the network's.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for a time outside \[0, 1\], or one at which the map is not finite.

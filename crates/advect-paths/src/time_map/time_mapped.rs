@@ -8,8 +8,7 @@ use super::TimeMap;
 
 /// A network that is told `τ(t)` in place of t, for a [`TimeMap`] τ: `f(τ(t), x)`.
 ///
-/// It takes the network's conditions, and has the network's derivatives along directions, time included, with the
-/// factor τ'(t).
+/// It takes the network's conditions, and has the network's derivatives along directions, time included, with the factor τ'(t).
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Result, Time};

@@ -30,8 +30,7 @@ pub fn diffusion_fn<F: Fn(f64) -> f64>(f: F) -> FromFn<F> {
     FromFn(f)
 }
 
-/// The coefficient `c g²`, a multiple of that of the forward process (Song et al. 2021a, eq. 6). It is infinite where
-/// α = 0.
+/// The coefficient `c g²`, a multiple of that of the forward process (Song et al. 2021a, eq. 6). It is infinite where α = 0.
 ///
 /// ```
 /// use advect_paths::schedule::{Schedule, VariancePreserving};
@@ -65,8 +64,7 @@ impl DiffusionCoefficient for ForwardDiffusion {
     }
 }
 
-/// The coefficient `c σ(t)` (Ma et al., SiT, 2024). Their code, whose noise is `√(2 D)`, has c = 2 by its form
-/// "sigma".
+/// The coefficient `c σ(t)` (Ma et al., SiT, 2024). Their code, whose noise is `√(2 D)`, has c = 2 by its form "sigma".
 #[doc(alias = "SiT")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NoiseLevel(f64);

@@ -40,8 +40,7 @@ impl Respaced {
         Respaced::spread(trained, trained, |i| i + 1)
     }
 
-    /// Creates a grid of the steps `k = 1 + i ⌊T/n⌋`, which include the least noise but not the most: DDIM's "linear"
-    /// selection.
+    /// Creates a grid of the steps `k = 1 + i ⌊T/n⌋`, which include the least noise but not the most: DDIM's "linear" selection.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 steps, or more than T.

@@ -34,8 +34,7 @@ impl UniformTime {
         UniformTime::within(steps, 0.0, 1.0)
     }
 
-    /// Creates n steps from a start to an end. Score SDEs end at 1 − 1e-3 (1 − 1e-5 for VE), because their end is
-    /// singular.
+    /// Creates n steps from a start to an end. Score SDEs end at 1 − 1e-3 (1 − 1e-5 for VE), because their end is singular.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps, or unless `0 ≤ start < end ≤ 1`.

@@ -14,8 +14,7 @@ pub trait LogDensity {
     fn with_score(&self, x: &Tensor) -> Result<(Tensor, Tensor)>;
 }
 
-/// A log-density `(batch, ...) → (batch,)` made of operations that candle differentiates, such as an energy-based
-/// network.
+/// A log-density `(batch, ...) → (batch,)` made of operations that candle differentiates, such as an energy-based network.
 ///
 /// ```
 /// use advect_samplers::langevin::{Differentiated, LogDensity};

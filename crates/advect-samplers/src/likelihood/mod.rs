@@ -114,8 +114,7 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
         }
     }
 
-    /// Numbers the samples from `first` on. The probes of a sample depend on its number, not on the other samples of
-    /// the batch.
+    /// Numbers the samples from `first` on. The probes of a sample depend on its number, not on the other samples of the batch.
     pub fn first_sample(self, first: u64) -> Self {
         Likelihood {
             first_sample: first,

@@ -10,8 +10,7 @@ use super::annealed_langevin::langevin;
 use crate::grid::check_count;
 use crate::{Level, Run, Transition};
 
-/// A rule that makes a step of another rule, the predictor, and then Langevin steps `x ← x + δ s + √(2 δ) z` at the
-/// new level.
+/// A rule that makes a step of another rule, the predictor, and then Langevin steps `x ← x + δ s + √(2 δ) z` at the new level.
 ///
 /// The size of the corrector's steps is `δ = 2 (r ‖z‖/‖s‖)²` with a signal-to-noise ratio r, 0.16 in the paper, for each sample
 /// by itself; their code takes the batch's mean norms. A sample of few elements may have a score of nearly 0, where such a step would

@@ -13,8 +13,7 @@ use crate::controller::Controller;
 use crate::stepper::Stepper;
 
 /// The flow of a field with its change of variables: a state and its log-density that move together,
-/// `dx/dt = f(t, x)`, `d log p(x(t))/dt = −∇·f(t, x)` (Chen et al., Neural ordinary differential equations, 2018,
-/// theorem 1).
+/// `dx/dt = f(t, x)`, `d log p(x(t))/dt = −∇·f(t, x)` (Chen et al., Neural ordinary differential equations, 2018, theorem 1).
 ///
 /// The divergence may be exact or estimated, and further integrals along the way may be taken beside it:
 /// [`Flow::kinetic_energy`] and [`Flow::jacobian_norm`]. [`Flow::transport`] moves samples by any solver,

@@ -13,8 +13,7 @@ pub struct Transported {
     pub x: Tensor,
     /// The change `log p(x(end)) − log p(x(start)) = −∫ ∇·f dt` of the log-density of each sample, `(batch,)`.
     pub log_density_change: Tensor,
-    /// The estimates of that change by each probe, `(batch, probes)`, if there are two probes or more. Their mean is
-    /// the change.
+    /// The estimates of that change by each probe, `(batch, probes)`, if there are two probes or more. Their mean is the change.
     pub by_probe: Option<Tensor>,
     /// The kinetic energy `∫ |f|² |dt|` of each sample, `(batch,)`, if it was asked for.
     pub kinetic_energy: Option<Tensor>,
@@ -25,8 +24,7 @@ pub struct Transported {
 }
 
 impl Transported {
-    /// Creates the result of samples and the change of their log-density alone. The other fields can be set
-    /// afterwards.
+    /// Creates the result of samples and the change of their log-density alone. The other fields can be set afterwards.
     pub fn new(x: Tensor, log_density_change: Tensor) -> Self {
         Transported {
             x,

@@ -16,8 +16,7 @@ use crate::stepper::{Method, Step, Stepper};
 pub enum Interpretation {
     /// Itô's interpretation: the noise is taken at the start of each step.
     Ito,
-    /// Stratonovich's interpretation: the noise is taken in the middle of each step, so that the ordinary chain rule
-    /// holds.
+    /// Stratonovich's interpretation: the noise is taken in the middle of each step, so that the ordinary chain rule holds.
     Stratonovich,
 }
 

@@ -4,8 +4,7 @@ use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::Tableau;
 
 /// The pair of Bogacki and Shampine, of order 3 with an embedded method of order 2. The last of its four stages is
-/// the first one of the next step, so that an accepted step costs three evaluations. It suits tolerances of about
-/// 1e-2 to 1e-4.
+/// the first one of the next step, so that an accepted step costs three evaluations. It suits tolerances of about 1e-2 to 1e-4.
 ///
 /// ```
 /// use advect_core::field_fn;

@@ -5,8 +5,7 @@ use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::{Interpolant, Tableau};
 
 /// The pair of Dormand and Prince, of order 5 with an embedded method of order 4. The last of its seven stages is the
-/// first one of the next step, so that an accepted step costs six evaluations. It advances with the weights of order
-/// 5.
+/// first one of the next step, so that an accepted step costs six evaluations. It advances with the weights of order 5.
 ///
 /// ```
 /// use advect_core::field_fn;

@@ -100,8 +100,7 @@ pub trait Method {
 /// Runge–Kutta methods implement [`RungeKutta`] and get this trait; other methods implement it
 /// themselves.
 pub trait Stepper<X: State = Tensor>: Method {
-    /// Makes one step from state `x`, over an interval. `slope` is f(t, x) if it is known; otherwise the step
-    /// evaluates it.
+    /// Makes one step from state `x`, over an interval. `slope` is f(t, x) if it is known; otherwise the step evaluates it.
     ///
     /// # Errors
     /// The errors of the field.

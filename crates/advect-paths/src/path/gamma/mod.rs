@@ -21,8 +21,7 @@ pub use constant::Constant;
 pub use parabola::Parabola;
 pub use sine_squared::SineSquared;
 
-/// The factor of the noise and its derivative, for t in [0, 1]. The values at the ends are limits, which may be
-/// infinite.
+/// The factor of the noise and its derivative, for t in [0, 1]. The values at the ends are limits, which may be infinite.
 ///
 /// ```
 /// use advect_paths::path::gamma::Gamma;

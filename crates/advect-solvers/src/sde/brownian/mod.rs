@@ -141,8 +141,7 @@ impl BrownianPath {
         Ok(path)
     }
 
-    /// Sets the part of a cell to which the path is refined, which makes another path: 2⁻²⁴ by default, and not below
-    /// 2⁻⁵⁰.
+    /// Sets the part of a cell to which the path is refined, which makes another path: 2⁻²⁴ by default, and not below 2⁻⁵⁰.
     ///
     /// # Errors
     /// [`Error::Range`] unless above 0 and below 1.
