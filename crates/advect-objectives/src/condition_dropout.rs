@@ -4,7 +4,7 @@
 use advect_core::{Conditional, Error, Generator, Result, check, shape};
 use candle_core::{DType, Device, Tensor};
 
-/// Replaces each sample's condition by [`Conditional::no_condition`] with a given probability.
+/// The dropout of conditions: each sample's condition is replaced by [`Conditional::no_condition`] with a given probability.
 ///
 /// ```
 /// use advect_core::{Conditional, Generator, Result, Time};
@@ -26,13 +26,17 @@ use candle_core::{DType, Device, Tensor};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "classifier-free guidance")]
+#[doc(alias = "CFG")]
+#[doc(alias = "label dropout")]
+#[doc(alias = "unconditional")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConditionDropout {
     probability: f64,
 }
 
 impl ConditionDropout {
-    /// With a probability in [0, 1].
+    /// Creates a dropout with a probability in [0, 1].
     ///
     /// # Errors
     /// [`Error::Range`] outside.
@@ -47,7 +51,7 @@ impl ConditionDropout {
         Ok(ConditionDropout { probability })
     }
 
-    /// The conditions of the batch `x`, some of them dropped.
+    /// Returns the field's conditions for the batch `x`, with some of them dropped.
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::DType`] or [`Error::Device`] if `condition` does not go with the field's

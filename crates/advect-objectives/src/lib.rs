@@ -1,4 +1,4 @@
-//! What is minimised: training objectives, and the pieces they are made of.
+//! Training objectives, and the pieces of which they are made.
 //!
 //! An [`Objective`](objective::Objective) turns a field and a batch of pairs into one loss per sample;
 //! a [`TimeSampler`](time_sampler::TimeSampler) draws the times, a [`Weighting`](weighting::Weighting)

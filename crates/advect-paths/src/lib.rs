@@ -1,9 +1,8 @@
-//! Conditional probability paths from source to target: schedules, paths, couplings, and what a
-//! network may predict about them.
+//! Conditional probability paths from source to target: schedules, paths, couplings and the predictions of networks on them.
 //!
 //! A [`Path`](path::Path) says where a pair of endpoints is at time t, and how fast it moves; a
 //! [`Schedule`](schedule::Schedule) gives the coefficients of an affine path; a
-//! [`Coupling`](coupling::Coupling) pairs up a batch; a [`Prediction`] is a field's meaning, and
+//! [`Coupling`](coupling::Coupling) pairs up a batch; a [`Prediction`] is the meaning of a field's values, and
 //! converts to every other. A [`TimeMap`](time_map::TimeMap) tells a network trained elsewhere the time as it knows it.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! What a field on an affine path predicts, and how each prediction follows from any other.
+//! The predictions of fields on an affine path, and their conversion into each other.
 
 use advect_core::{Coefficient, Error, Field, Jvp, Result, Time, check};
 use advect_ops::combine;
@@ -11,8 +11,8 @@ use crate::schedule::Schedule;
 /// How far outside [0, 1] a time may lie by rounding.
 const SLACK: f64 = 1e-12;
 
-/// The meaning of a field on an affine path `x_t = α x1 + σ x0` with x0 ~ N(0, I), independent of x1. (On pairs of a
-/// coupling all but the score keep their meaning.)
+/// The quantity that a field on an affine path predicts: `x_t = α x1 + σ x0` with x0 ~ N(0, I), independent of x1.
+/// (On pairs of a coupling, all but the score keep their meaning.)
 ///
 /// Given x_t, each of these determines all others, because each is a known mixture `a x1 + b x0`
 /// (in expectation given x_t):
@@ -24,6 +24,8 @@ const SLACK: f64 = 1e-12;
 /// | noise | 0 | 1 | Ho et al. 2020 |
 /// | data | 1 | 0 | the denoiser |
 /// | v | `−σ` | `α` | Salimans and Ho 2022, section 4 |
+#[doc(alias = "parametrization")]
+#[doc(alias = "prediction_type")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Prediction {
@@ -32,11 +34,14 @@ pub enum Prediction {
     /// The score `∇ log p_t(x_t) = −E[x0 | x_t] / σ`.
     Score,
     /// The noise `E[x0 | x_t]`.
+    #[doc(alias = "epsilon")]
     Noise,
     /// The data `E[x1 | x_t]`.
+    #[doc(alias = "denoiser")]
+    #[doc(alias = "x0-prediction")]
     Data,
-    /// `E[α x0 − σ x1 | x_t]`: the "v" of diffusion models; with `α = sin(πt/2)`, `σ = cos(πt/2)` it is
-    /// `−2/π` times the velocity.
+    /// The "v" of diffusion models, `E[α x0 − σ x1 | x_t]`; with `α = sin(πt/2)`, `σ = cos(πt/2)` it is `−2/π` times the velocity.
+    #[doc(alias = "v-prediction")]
     V,
 }
 
@@ -87,8 +92,8 @@ impl Prediction {
         combine(&[(of_x, x), (of_value, value)])
     }
 
-    /// The factors a and b of `a x + b value`, which [`Prediction::convert`] computes: what steps of samplers, which are
-    /// linear in both, are made of.
+    /// Returns the factors a and b of the value `a x + b value` that [`Prediction::convert`] computes. Steps of
+    /// samplers, which are linear in both, are made of them.
     ///
     /// ```
     /// use advect_paths::{Prediction, schedule::CondOt};
@@ -118,9 +123,9 @@ impl Prediction {
         })
     }
 
-    /// How much an error of this prediction is multiplied by when it is seen as another one: the square of
-    /// this is the weight that turns a loss of one into that of the other. Infinite, or NaN, at times where the other does
-    /// not follow from this one.
+    /// Returns the factor by which an error grows when this prediction is converted into another one. Its square is
+    /// the weight that turns a loss of one into a loss of the other. It is infinite, or NaN, at times where the other
+    /// does not follow from this one.
     ///
     /// ```
     /// use advect_paths::{Prediction, schedule::{Cosine, Schedule}};
@@ -147,7 +152,7 @@ impl Prediction {
         solve((alpha, sigma), from, to.mixture(schedule, t))
     }
 
-    /// What the prediction is made of.
+    /// Returns the mixture of data and noise that the prediction is.
     pub(crate) fn mixture<S: Schedule + ?Sized>(self, schedule: &S, t: f64) -> Mixture {
         let (data, noise) = match self {
             Prediction::Velocity => (schedule.d_alpha(t), schedule.d_sigma(t)),
@@ -167,7 +172,7 @@ impl Prediction {
         }
     }
 
-    /// A field of this prediction, seen as another one.
+    /// Converts a field of this prediction into a field of another one.
     ///
     /// ```
     /// use advect_core::{Field, Time, field_fn};
@@ -197,8 +202,8 @@ impl Prediction {
         }
     }
 
-    /// A field of this prediction that was trained on one schedule, as one of the same prediction on another: what a
-    /// change of schedule after training needs. See [`Rescheduled`].
+    /// Converts a field of this prediction from the schedule of its training to another schedule. See
+    /// [`Rescheduled`].
     pub fn reschedule<F: Field, S: Schedule, R: Schedule>(
         self,
         field: F,
@@ -251,7 +256,7 @@ pub(crate) fn finite<const N: usize>(
     }
 }
 
-/// A field of one [`Prediction`] seen as another; made by [`Prediction::field`].
+/// A field of one [`Prediction`] converted into another; [`Prediction::field`] makes it.
 ///
 /// Where the field has derivatives along directions of the state, so has this; not along time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -316,7 +321,7 @@ mod tests {
         Prediction::V,
     ];
 
-    /// What each prediction is, straight from its definition.
+    /// Each prediction, straight from its definition.
     fn truth(p: Prediction, s: &dyn Schedule, t: f64, x0: &Tensor, x1: &Tensor) -> Tensor {
         let mix = |a: f64, b: f64| ((x1 * a).unwrap() + (x0 * b).unwrap()).unwrap();
         match p {

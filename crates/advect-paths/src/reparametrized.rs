@@ -4,7 +4,7 @@ use advect_core::{Coefficient, Error, Field, Jvp, Result, Time, check};
 use advect_ops::combine;
 use candle_core::Tensor;
 
-/// What is asked of the inner field, and what is made of its answer.
+/// The time and the factors by which a field follows from an inner field.
 pub(crate) struct Factors {
     /// The time at which the inner field is asked.
     pub(crate) time: Time,
@@ -61,7 +61,7 @@ pub(crate) trait Reparametrized {
         Self::Field: Jvp,
     {
         if dt != 0.0 {
-            let accepted = "0: derivatives of this field are along its state";
+            let accepted = "0, because derivatives of this field are along its state";
             return Err(Error::range("dt", dt, accepted));
         }
         check::alike("dx", dx, "x", x)?;

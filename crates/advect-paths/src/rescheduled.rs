@@ -8,7 +8,7 @@ use crate::prediction::{finite, solve, unit};
 use crate::reparametrized::{Factors, Reparametrized, factors, times};
 use crate::schedule::Schedule;
 
-/// A field trained under one [`Schedule`] as the field of the same [`Prediction`] under another one.
+/// A field trained on one [`Schedule`], converted into the field of the same [`Prediction`] on another one.
 ///
 /// Under any schedule, x_t is a multiple of the x_s that has the same signal-to-noise ratio under another: with
 /// `s` such that `λ_trained(s) = λ_wanted(t)` and `c = α_trained(s)/α_wanted(t) = σ_trained(s)/σ_wanted(t)`, the state
@@ -52,7 +52,7 @@ impl<F: Field, S: Schedule, R: Schedule> Rescheduled<F, S, R> {
         }
     }
 
-    /// The trained time, the factor of the state, and those of x and of the value.
+    /// Returns the trained time, the factor of the state, and the factors of x and of the value.
     fn at_time(&self, t: f64) -> Result<[f64; 4]> {
         let t = unit(t)?;
         let s = self.trained.time_at_log_snr(self.wanted.log_snr(t));

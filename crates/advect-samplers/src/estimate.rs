@@ -1,4 +1,4 @@
-//! What one evaluation of a field tells.
+//! The result of one evaluation of a field.
 
 use advect_core::{Coefficient, Error, Result};
 use advect_ops::combine;
@@ -7,7 +7,7 @@ use candle_core::Tensor;
 
 use crate::AnyModel;
 
-/// What one evaluation tells of a state: with `x = α x1 + σ x0`, everything that is linear in the expected data and noise.
+/// The result of one evaluation at a state `x = α x1 + σ x0`: everything that is linear in the expected data and noise.
 pub struct Estimate<'a, 'x> {
     model: &'a dyn AnyModel,
     time: f64,
@@ -47,7 +47,7 @@ impl<'a, 'x> Estimate<'a, 'x> {
         Ok(factors)
     }
 
-    /// `data E[x1 | x] + noise E[x0 | x] + Σ_k c_k y_k`, in one pass.
+    /// Computes `data E[x1 | x] + noise E[x0 | x] + Σ_k c_k y_k`, in one pass.
     ///
     /// # Errors
     /// [`Error::Range`] where a part that is asked for does not follow from the prediction at this time.
@@ -63,12 +63,12 @@ impl<'a, 'x> Estimate<'a, 'x> {
         combine(&terms)
     }
 
-    /// The field's value itself.
+    /// Returns the field's value itself.
     pub fn value(&self) -> &Tensor {
         &self.value
     }
 
-    /// What another prediction would be.
+    /// Returns the value converted into another prediction.
     ///
     /// # Errors
     /// [`Error::Range`] where it does not follow from the model's at this time.
@@ -81,7 +81,7 @@ impl<'a, 'x> Estimate<'a, 'x> {
         }
     }
 
-    /// The expected data `E[x1 | x]`.
+    /// Returns the expected data `E[x1 | x]`.
     ///
     /// # Errors
     /// As [`Estimate::mix`].
@@ -89,7 +89,7 @@ impl<'a, 'x> Estimate<'a, 'x> {
         self.mix(1.0, 0.0, &[])
     }
 
-    /// The expected noise `E[x0 | x]`.
+    /// Returns the expected noise `E[x0 | x]`.
     ///
     /// # Errors
     /// As [`Estimate::mix`].
@@ -97,7 +97,7 @@ impl<'a, 'x> Estimate<'a, 'x> {
         self.mix(0.0, 1.0, &[])
     }
 
-    /// What interpolates the variances of a reverse step, in \[−1, 1\].
+    /// Returns the network's number for each element that interpolates the variances of a reverse step, in \[−1, 1\].
     ///
     /// # Errors
     /// [`Error::Range`] for a model without.

@@ -1,4 +1,4 @@
-//! Noise levels: the places that samplers visit.
+//! The noise levels that samplers visit.
 
 use advect_core::{Error, Result, check};
 use advect_ops::combine;
@@ -9,18 +9,18 @@ use candle_core::Tensor;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Level {
-    /// The time, at which a network can be asked unless the level is clean.
+    /// The time. A network can be asked there unless the level is clean.
     pub time: f64,
     /// The factor of the data.
     pub alpha: f64,
     /// The factor of the noise.
     pub sigma: f64,
-    /// `ln(α²/σ²)`.
+    /// The logarithm of the signal-to-noise ratio, `ln(α²/σ²)`.
     pub log_snr: f64,
 }
 
 impl Level {
-    /// The level of a schedule at a time.
+    /// Returns the level of a schedule at a time.
     pub fn at(schedule: &dyn Schedule, time: f64) -> Self {
         Level {
             // Without the sign of a zero.
@@ -31,7 +31,7 @@ impl Level {
         }
     }
 
-    /// The level of a schedule at which `σ/α` is this.
+    /// Returns the level of a schedule at which `σ/α` is `ratio`.
     ///
     /// # Errors
     /// [`Error::Range`] for a ratio that the schedule does not have.
@@ -47,7 +47,7 @@ impl Level {
         Ok(level)
     }
 
-    /// Clean data, beyond the least noise of any schedule: α = 1, σ = 0, at time 1.
+    /// Returns the level of clean data, beyond the least noise of any schedule: α = 1, σ = 0, at time 1.
     pub fn clean() -> Self {
         Level {
             time: 1.0,
@@ -57,7 +57,7 @@ impl Level {
         }
     }
 
-    /// The state `α x1 + σ x0` of data and standard normal noise here.
+    /// Returns the state `α x1 + σ x0` of data and standard normal noise at this level.
     ///
     /// ```
     /// use advect_paths::schedule::CondOt;
@@ -73,6 +73,8 @@ impl Level {
     ///
     /// # Errors
     /// Typed errors for data that is empty or no float, and noise that is not like it.
+    #[doc(alias = "add_noise")]
+    #[doc(alias = "q_sample")]
     pub fn noised(&self, data: &Tensor, noise: &Tensor) -> Result<Tensor> {
         check::batch("data", data)?;
         check::float("data", data)?;
@@ -80,12 +82,12 @@ impl Level {
         combine(&[(self.alpha.into(), data), (self.sigma.into(), noise)])
     }
 
-    /// Whether there is no noise.
+    /// Returns `true` if there is no noise.
     pub fn is_clean(&self) -> bool {
         self.sigma == 0.0
     }
 
-    /// `σ/α`, the standard deviation of the noise beside data of factor 1: infinite where α = 0.
+    /// Returns `σ/α`, the standard deviation of the noise relative to the factor of the data. It is infinite where α = 0.
     pub fn ratio(&self) -> f64 {
         self.sigma / self.alpha
     }
@@ -99,18 +101,18 @@ pub struct Transition {
     pub index: usize,
     /// The number of transitions.
     pub count: usize,
-    /// Where it starts.
+    /// The level at the start.
     pub from: Level,
-    /// Where it ends.
+    /// The level at the end.
     pub to: Level,
-    /// Where the last transition ends.
+    /// The level at the end of the last transition.
     pub end: Level,
-    /// The least noise on the way, the end excluded if it is clean.
+    /// The level of the least noise on the grid, the end excluded if it is clean.
     pub least: Level,
 }
 
 impl Transition {
-    /// A transition that is the only one of its run.
+    /// Creates a transition that is the only one of its run.
     pub fn new(from: Level, to: Level) -> Self {
         Transition {
             index: 0,
@@ -122,7 +124,8 @@ impl Transition {
         }
     }
 
-    /// The part `1 − r²` of the noise's variance that the transition takes away, where `r = α_from σ_to / (α_to σ_from)`.
+    /// Returns the part `1 − r²` of the noise's variance that the transition takes away, where
+    /// `r = α_from σ_to / (α_to σ_from)`.
     ///
     /// ```
     /// use advect_paths::schedule::CondOt;
@@ -135,24 +138,24 @@ impl Transition {
         -(-2.0 * self.log_ratio()).exp_m1()
     }
 
-    /// Refuses a transition that begins with pure noise, for rules that know of the data by `x/α`.
+    /// Refuses a transition that begins with pure noise, for rules that divide by α.
     ///
     /// # Errors
     /// [`Error::Range`] naming the grid, if α is 0 at the start.
     pub fn requires_data(&self) -> Result<()> {
         if self.from.alpha == 0.0 {
-            let accepted = "levels with data in them, such as those of Karras or Respaced";
+            let accepted = "a grid whose levels all have data in them, such as Karras or Respaced";
             return Err(Error::range("grid", "a level with α = 0", accepted));
         }
         Ok(())
     }
 
-    /// `λ_to − λ_from` with `λ = ln(α/σ)`: infinite from pure noise and to clean data.
+    /// Returns `λ_to − λ_from` with `λ = ln(α/σ)`, which is infinite from pure noise and to clean data.
     pub fn log_ratio(&self) -> f64 {
         0.5 * (self.to.log_snr - self.from.log_snr)
     }
 
-    /// Whether this is the last transition.
+    /// Returns `true` if this is the last transition.
     pub fn is_last(&self) -> bool {
         self.index + 1 == self.count
     }

@@ -1,9 +1,9 @@
-//! From a trained field to samples and likelihoods.
+//! Samples and likelihoods from a trained field.
 //!
-//! A [`Model`] says what a field predicts, and on which schedule; a [`Sampler`] takes noise to samples with it. Most samplers are a
+//! A [`Model`] is a field with its prediction and its schedule; a [`Sampler`] takes noise to samples with it. Most samplers are a
 //! [`rule`] (how one step is made) on a [`grid`] (where the steps go); [`ProbabilityFlow`] takes any solver instead.
 //!
-//! | to | see |
+//! | task | see |
 //! | --- | --- |
 //! | sample: DDPM, DDIM, EDM, DPM-Solver++, UniPC, reverse SDEs, predictor–corrector | [`rule`] |
 //! | choose the levels: uniform, Karras, log-SNR, shifted, DDPM's subsets | [`grid`] |

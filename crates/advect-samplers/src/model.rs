@@ -1,10 +1,10 @@
-//! A trained field with its meaning.
+//! A trained field with its prediction and its schedule.
 
 use advect_core::{Field, forward_to};
 use advect_paths::schedule::Schedule;
 use advect_paths::{Converted, Prediction};
 
-/// A trained field, what it predicts, and the schedule of the affine path it was trained on: all that a sampler has to know.
+/// A trained field with its prediction and the schedule of its affine path, which are all that a sampler has to know.
 ///
 /// ```
 /// use advect_core::{Generator, Time, field_fn};
@@ -38,7 +38,7 @@ pub struct Model<F, S> {
 }
 
 impl<F: Field, S: Schedule> Model<F, S> {
-    /// A field that predicts this on this schedule.
+    /// Creates a model from a field, its prediction and its schedule.
     pub fn new(field: F, prediction: Prediction, schedule: S) -> Self {
         Model {
             field,
@@ -48,10 +48,13 @@ impl<F: Field, S: Schedule> Model<F, S> {
         }
     }
 
-    /// A field whose values have twice as many channels, along dimension 1, as the state: the prediction, and then a number
-    /// v for each element, in \[−1, 1\], that interpolates the variance of a reverse step (Nichol and Dhariwal, Improved
-    /// denoising diffusion probabilistic models, 2021, section 3.1; as their networks give it).
-    /// [`Variance::Learned`](crate::rule::Variance::Learned) uses it; all else passes it over.
+    /// Creates a model from a field with learned variances, whose values have twice as many channels, along dimension
+    /// 1, as the state. After the prediction comes a number v for each element, in \[−1, 1\], that interpolates the
+    /// variance of a reverse step (Nichol and Dhariwal, Improved denoising diffusion probabilistic models, 2021,
+    /// section 3.1; in the form of their networks). [`Variance::Learned`](crate::rule::Variance::Learned) uses it;
+    /// everything else ignores it.
+    #[doc(alias = "learned variance")]
+    #[doc(alias = "iDDPM")]
     pub fn with_variances(field: F, prediction: Prediction, schedule: S) -> Self {
         Model {
             variances: true,
@@ -59,22 +62,22 @@ impl<F: Field, S: Schedule> Model<F, S> {
         }
     }
 
-    /// The field.
+    /// Returns the field.
     pub fn field(&self) -> &F {
         &self.field
     }
 
-    /// What the field predicts.
+    /// Returns the prediction of the field.
     pub fn prediction(&self) -> Prediction {
         self.prediction
     }
 
-    /// The schedule of the path.
+    /// Returns the schedule of the path.
     pub fn schedule(&self) -> &S {
         &self.schedule
     }
 
-    /// The velocity of the probability flow, as a field.
+    /// Returns the velocity of the probability flow, as a field.
     ///
     /// ```
     /// use advect_core::{Field, Time, field_fn};
@@ -95,18 +98,18 @@ impl<F: Field, S: Schedule> Model<F, S> {
     }
 }
 
-/// A [`Model`] of any field and schedule: what samplers take, as `&dyn AnyModel`.
+/// A [`Model`] of any field and schedule, which samplers take as `&dyn AnyModel`.
 pub trait AnyModel {
-    /// The field.
+    /// Returns the field.
     fn field(&self) -> &dyn Field;
 
-    /// What the field predicts.
+    /// Returns the prediction of the field.
     fn prediction(&self) -> Prediction;
 
-    /// The schedule of the path.
+    /// Returns the schedule of the path.
     fn schedule(&self) -> &dyn Schedule;
 
-    /// Whether the field's values have variances behind the prediction ([`Model::with_variances`]).
+    /// Returns `true` if the field's values have variances after the prediction ([`Model::with_variances`]).
     fn has_variances(&self) -> bool;
 }
 

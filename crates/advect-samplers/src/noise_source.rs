@@ -1,4 +1,4 @@
-//! Where samples come from: noise by number.
+//! The noise of samples by their numbers.
 
 use std::ops::Range;
 
@@ -8,10 +8,10 @@ use candle_core::{DType, Device, Tensor};
 use crate::observer::StepInfo;
 use crate::{AnyModel, Run, Sampler};
 
-/// The noise of samples that have numbers: sample n begins with the same noise, and meets the same noise on its way, whatever
-/// other samples are drawn beside it. So a set of samples can be drawn in pieces, on several machines, or in part, and
-/// is the same set; to the last bit where the field's values don't depend on the batch, as those of Advect's MLP don't in batches of seven or
-/// more.
+/// The noise of numbered samples: sample n starts with the same noise, and meets the same noise along its way,
+/// whatever other samples are drawn with it. A set of samples can be drawn in pieces, on several machines, or in
+/// part, and is the same set. It is the same to the last bit if the field's values don't depend on the batch, as the
+/// values of Advect's MLP don't in batches of seven or more.
 ///
 /// The start is `σ z` with standard normal z and σ of the sampler's first level: N(0, I) on paths from pure noise, and on
 /// variance-preserving ones as far as they reach it. [`NoiseSource::sample_from`] starts from data with that noise.
@@ -41,6 +41,8 @@ use crate::{AnyModel, Run, Sampler};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "seed")]
+#[doc(alias = "reproducible sampling")]
 #[derive(Debug, Clone)]
 pub struct NoiseSource {
     key: Key,
@@ -50,7 +52,7 @@ pub struct NoiseSource {
 }
 
 impl NoiseSource {
-    /// Of samples of a shape, the batch excluded.
+    /// Creates the noise of samples of a shape, the batch excluded.
     ///
     /// # Errors
     /// [`Error::DType`] unless the dtype is a float, [`Error::Empty`] for samples without elements, [`Error::Range`] for more elements than
@@ -71,7 +73,7 @@ impl NoiseSource {
         })
     }
 
-    /// Standard normal noise of the samples with these numbers.
+    /// Returns standard normal noise of the samples with these numbers.
     ///
     /// # Errors
     /// [`Error::Empty`] without samples, [`Error::Range`] for more than fit the memory.
@@ -89,7 +91,7 @@ impl NoiseSource {
         Generator::from(self.key.child(0)).normal_by_sample(samples.start, &like)
     }
 
-    /// The run of samples numbered from `first` on: to count evaluations, say, or for a start of one's own.
+    /// Returns the run of samples numbered from `first` on, to count evaluations or to start from your own states, for example.
     pub fn run<'a>(&self, model: &'a dyn AnyModel, first: u64) -> Run<'a> {
         Run::new(model, self.key.child(1)).first_sample(first)
     }
@@ -107,10 +109,10 @@ impl NoiseSource {
         self.sample_observed(sampler, model, samples, &mut ())
     }
 
-    /// As [`NoiseSource::sample`], with an observer.
+    /// Draws the samples with these numbers, as [`NoiseSource::sample`], with an observer.
     ///
     /// # Errors
-    /// As [`NoiseSource::sample`], and those of the observer.
+    /// As [`NoiseSource::sample`], and the errors of the observer.
     pub fn sample_observed(
         &self,
         sampler: &dyn Sampler,
@@ -124,7 +126,7 @@ impl NoiseSource {
         sampler.run(&mut run.observer(observer), &noise)
     }
 
-    /// Takes data `(batch, ...)`, a row for each of these samples, to samples like it, by this source's noise: see
+    /// Takes data `(batch, ...)`, a row for each of these samples, to samples like it, with this source's noise: see
     /// [`Sampler::sample_from`].
     ///
     /// # Errors
@@ -144,7 +146,7 @@ impl NoiseSource {
     }
 }
 
-/// Cuts a range of sample numbers into pieces of at most `size`, and about equal sizes.
+/// Cuts a range of sample numbers into pieces of about equal sizes, at most `size`.
 ///
 /// ```
 /// use advect_samplers::pieces;

@@ -15,7 +15,7 @@ use crate::run::check_finite;
 use crate::start::check_state;
 use crate::{Level, Run, Sampler};
 
-/// `dx/dt = u(t, x)` with the velocity u of the model, integrated by a [`Solver`].
+/// The probability-flow ODE `dx/dt = u(t, x)` with the velocity u of the model, integrated by a [`Solver`].
 ///
 /// With an adaptive solver the batch has one clock: steps, and so the last bits of a sample, depend on the others.
 ///
@@ -43,6 +43,10 @@ use crate::{Level, Run, Sampler};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "probability flow ODE")]
+#[doc(alias = "PF-ODE")]
+#[doc(alias = "CNF")]
+#[doc(alias = "odeint")]
 #[derive(Debug, Clone)]
 pub struct ProbabilityFlow<S, C> {
     solver: Solver<S, C>,
@@ -52,7 +56,7 @@ pub struct ProbabilityFlow<S, C> {
 }
 
 impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
-    /// From time 0 to 1, by a solver.
+    /// Creates a sampler from time 0 to 1, by a solver.
     pub fn new(solver: Solver<S, C>) -> Self {
         ProbabilityFlow {
             solver,
@@ -62,7 +66,7 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
         }
     }
 
-    /// Between other times: to an end before 1 where the velocity is infinite there.
+    /// Sets the times of the start and the end. Choose an end before 1 if the velocity is infinite at 1.
     ///
     /// # Errors
     /// [`Error::Range`] unless `0 ≤ start < end ≤ 1`.
@@ -71,7 +75,8 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
         Ok(ProbabilityFlow { start, end, ..self })
     }
 
-    /// With one more evaluation at the end, to the expected data `E[x1 | x]` there.
+    /// Adds one more evaluation at the end, to return the expected data `E[x1 | x]` there.
+    #[doc(alias = "Tweedie")]
     pub fn denoise(self) -> Self {
         ProbabilityFlow {
             denoises: true,
@@ -149,11 +154,13 @@ impl<S: Stepper, C: Controller<S>> Sampler for ProbabilityFlow<S, C> {
     }
 }
 
-/// Iterative α-(de)blending, `x ← x + (α_(i+1) − α_i) D_θ(x, α_i)`, in n equal steps (Heitz, Belcour and Chambon, Iterative α-(de)blending, 2023,
-/// algorithm 4): Euler's method for the velocity of the linear schedule, which is [`Ddim`](crate::rule::Ddim) there.
+/// Creates the sampler of iterative α-(de)blending, `x ← x + (α_(i+1) − α_i) D_θ(x, α_i)`, in n equal steps (Heitz,
+/// Belcour and Chambon, Iterative α-(de)blending, 2023, algorithm 4): Euler's method for the velocity of the linear
+/// schedule, which is [`Ddim`](crate::rule::Ddim) there.
 ///
 /// # Errors
 /// [`Error::Range`] for 0 steps.
+#[doc(alias = "iterative α-(de)blending")]
 pub fn iadb(steps: usize) -> Result<ProbabilityFlow<Euler, Fixed>> {
     Ok(ProbabilityFlow::new(Solver::new(
         Euler,

@@ -1,4 +1,4 @@
-//! One pass of a sampler: what it may ask for, and who is told.
+//! One pass of a sampler.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -11,7 +11,8 @@ use crate::observer::StepInfo;
 use crate::start::check_start;
 use crate::{AnyModel, Estimate, Level, Transition};
 
-/// What a sampler works with: a [`Model`](crate::Model), noise for each sample by its number, a count of evaluations, and an observer.
+/// The tools of one pass of a sampler: a [`Model`](crate::Model), noise for each sample by its number, a count of
+/// evaluations, and an observer.
 ///
 /// ```
 /// use advect_core::{Key, field_fn, observer_fn};
@@ -48,7 +49,7 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// A run with a model, whose noise hangs on a key.
+    /// Creates a run with a model and a key for its noise.
     pub fn new(model: &'a dyn AnyModel, key: Key) -> Self {
         Run {
             model,
@@ -62,7 +63,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The same run for samples numbered from `first` on: their noise is what it would be beside all others.
+    /// Numbers the samples from `first` on. The noise of a sample depends on its number, not on the other samples of the batch.
     pub fn first_sample(self, first: u64) -> Self {
         Run {
             first_sample: first,
@@ -70,7 +71,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The same run, whose start may be of any size: of a source that is not standard normal, of data in place of noise, of zeros.
+    /// Accepts a start of any size: from a source that is not standard normal, data in place of noise, or zeros.
     pub fn any_start(self) -> Self {
         Run {
             any_start: true,
@@ -78,9 +79,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Checks that a state can be where a sampler starts, as samplers do at the start of [`Sampler::run`](crate::Sampler::run):
-    /// `α x1 + σ x0` is not much smaller than `σ x0`, and where α = 0, not much larger. What chance may do with so few numbers
-    /// is accepted, and everything after [`Run::any_start`].
+    /// Checks that a state can be the start of a sampler, as samplers do at the start of
+    /// [`Sampler::run`](crate::Sampler::run): `α x1 + σ x0` is not much smaller than `σ x0`, and where α = 0, not
+    /// much larger. Deviations that can occur by chance in few numbers are accepted. After [`Run::any_start`], all
+    /// states are accepted.
     ///
     /// # Errors
     /// Typed errors for a state that is empty, no float or not finite; [`Error::Range`] where its mean square can't be that of the path.
@@ -91,7 +93,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The same run, with an observer that is told of each level that is reached, and may halt it.
+    /// Adds an observer that is shown each level that is reached, and may halt the run.
     pub fn observer(self, observer: &'a mut dyn Observer<StepInfo>) -> Self {
         Run {
             observer: Some(observer),
@@ -99,22 +101,23 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The model.
+    /// Returns the model.
     pub fn model(&self) -> &'a dyn AnyModel {
         self.model
     }
 
-    /// How often the field was evaluated so far.
+    /// Returns the number of evaluations of the field so far.
+    #[doc(alias = "NFE")]
     pub fn evaluations(&self) -> usize {
         self.evaluations.get()
     }
 
-    /// Whether the observer halted the run: the state is then that of the last level reached.
+    /// Returns `true` if the observer halted the run: the state is then that of the last level reached.
     pub fn halted(&self) -> bool {
         self.halted
     }
 
-    /// Standard normal noise like `x`, or 0 where a step is to be without.
+    /// Returns standard normal noise like `x`, or 0 for a step without noise.
     ///
     /// # Errors
     /// As [`Generator::normal_by_sample`].
@@ -125,12 +128,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A key, and the number of the first sample: for noise that is a function of them.
+    /// Returns a key and the number of the first sample, for noise that is a function of them.
     pub fn noise_key(&mut self) -> (Key, u64) {
         (self.rng.split(), self.first_sample)
     }
 
-    /// Whether noise is 0, as it is in the last step of [`LastStep::Mean`](crate::LastStep::Mean).
+    /// Returns `true` if noise is 0, as it is in the last step of [`LastStep::Mean`](crate::LastStep::Mean).
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -151,7 +154,7 @@ impl<'a> Run<'a> {
     /// Evaluates the field, once.
     ///
     /// # Errors
-    /// Those of the field; [`Error::Shape`] for a value that is not as the model says.
+    /// The errors of the field; [`Error::Shape`] for a value whose shape does not fit the model.
     pub fn evaluate<'x>(&self, time: f64, x: &'x Tensor) -> Result<Estimate<'a, 'x>> {
         let raw = self.value(&Time::Shared(time), x)?;
         let (value, variance) = match self.model.has_variances() {
@@ -181,13 +184,13 @@ impl<'a> Run<'a> {
         Ok(without_graph(|| self.model.field().at(t, x))?.detach())
     }
 
-    /// Takes a state along levels, by a step from each to the next, until the end or until the observer halts.
+    /// Takes a state along levels, by a step from each to the next, until the end or until the observer halts the run.
     ///
     /// Values of the field and states are outside of any graph.
     ///
     /// # Errors
-    /// [`Error::Range`] for fewer than two levels; typed errors for a state that is empty, no float or not finite; those of the step; [`Error::Stopped`], with the level
-    /// and the sample, where a state becomes NaN or infinite.
+    /// [`Error::Range`] for fewer than two levels; typed errors for a state that is empty, no float or not finite; the errors
+    /// of the step; [`Error::Stopped`], with the level and the sample, where a state becomes NaN or infinite.
     pub fn along(
         &mut self,
         levels: &[Level],
@@ -198,7 +201,7 @@ impl<'a> Run<'a> {
         check::float("x", x)?;
         check::finite("x", x)?;
         let [first, .., end] = levels else {
-            return Err(Error::range("levels", levels.len(), "two levels or more"));
+            return Err(Error::range("levels", levels.len(), "at least 2"));
         };
         self.begin();
         let mut x = x.detach();
@@ -230,10 +233,10 @@ impl<'a> Run<'a> {
         Ok(x)
     }
 
-    /// Tells the observer.
+    /// Shows a level to the observer.
     ///
     /// # Errors
-    /// Those of the observer.
+    /// The errors of the observer.
     pub fn reached(
         &mut self,
         step: usize,

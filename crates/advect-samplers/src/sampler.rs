@@ -1,4 +1,4 @@
-//! From noise to samples.
+//! Samplers, which turn noise into samples.
 
 use advect_core::{Generator, Result, forward_to};
 use advect_paths::schedule::Schedule;
@@ -9,26 +9,28 @@ use crate::rule::Rule;
 use crate::start::{check_noise, check_state};
 use crate::{AnyModel, Level, Run};
 
-/// A way from noise to samples: a [`Rule`] on a [`Grid`] ([`Rule::on`]), or
+/// A sampler, which turns noise into samples: a [`Rule`] on a [`Grid`] ([`Rule::on`]), or
 /// [`ProbabilityFlow`](crate::ProbabilityFlow) with any solver.
 pub trait Sampler {
-    /// Where the state has to be at the start: at `α x1 + σ x0`, which is `σ x0` with standard normal x0 where α is small.
+    /// Returns the level at the start: the state there is `α x1 + σ x0`, which is `σ x0` with standard normal x0
+    /// where α is small.
     ///
     /// # Errors
-    /// Those of the grid.
+    /// The errors of the grid.
     fn start(&self, schedule: &dyn Schedule) -> Result<Level>;
 
-    /// Takes a state `(batch, ...)` of the path from the start to the end: a latent, data with noise, or what another sampler left.
-    /// (For noise alone, there is [`Sampler::sample`].)
+    /// Takes a state `(batch, ...)` of the path from the start to the end: a latent, data with noise, or the result
+    /// of another sampler. (For noise alone, there is [`Sampler::sample`].)
     ///
     /// # Errors
     /// Typed errors for a state that is empty, no float or not finite, or that can't be at the start by its size
-    /// ([`Run::check_start`]), and for a grid that does not fit the schedule; those
+    /// ([`Run::check_start`]), and for a grid that does not fit the schedule; the errors
     /// of the field; [`Error::Stopped`](advect_core::Error::Stopped) where a state becomes NaN or infinite.
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor>;
 
-    /// Takes standard normal noise `(batch, ...)` to samples, with the generator's next noise on the way. The start is `σ` times the
-    /// noise, with σ of [`Sampler::start`], and has no data in it: a sampler that starts late wants [`Sampler::sample_from`].
+    /// Takes standard normal noise `(batch, ...)` to samples, with the generator's next noise along the way. The
+    /// start is `σ` times the noise, with the σ of [`Sampler::start`], and has no data in it. If a sampler starts
+    /// late, use [`Sampler::sample_from`].
     ///
     /// ```
     /// use advect_core::{Generator, Time, field_fn};
@@ -65,9 +67,10 @@ pub trait Sampler {
         self.run(&mut Run::new(model, rng.split()).any_start(), &x)
     }
 
-    /// Takes data `(batch, ...)` to samples like it: noises it to the level at which this sampler starts, and goes on from there, with
-    /// the generator's next noise (Meng et al., SDEdit: guided image synthesis and editing with stochastic differential equations, 2022,
-    /// section 3). A sampler that starts late, on a [`Tail`](crate::grid::Tail) of a grid, keeps more of the data.
+    /// Takes data `(batch, ...)` to samples like it: adds noise up to the level at which this sampler starts, and
+    /// goes on from there, with the generator's next noise (Meng et al., SDEdit: guided image synthesis and editing
+    /// with stochastic differential equations, 2022, section 3). A sampler that starts late, on a
+    /// [`Tail`](crate::grid::Tail) of a grid, keeps more of the data.
     ///
     /// ```
     /// use advect_core::{Generator, Time, field_fn};
@@ -77,7 +80,7 @@ pub trait Sampler {
     /// use advect_samplers::{Model, Sampler};
     /// use candle_core::{DType, Device, Tensor};
     /// # fn main() -> advect_core::Result<()> {
-    /// // The velocity of data N(0, 1): what it does not know of the image, it fills in.
+    /// // The velocity of data N(0, 1): it fills in the missing parts of the image.
     /// let net = field_fn(|t, x| t.coefficient(|t| (2.0 * t - 1.0) / (t * t + (1.0 - t) * (1.0 - t)))?.times(x));
     /// let schedule = CondOt::default();
     /// let model = Model::new(&net, Prediction::Velocity, &schedule);
@@ -91,6 +94,8 @@ pub trait Sampler {
     ///
     /// # Errors
     /// As [`Sampler::run`].
+    #[doc(alias = "SDEdit")]
+    #[doc(alias = "img2img")]
     fn sample_from(
         &self,
         model: &dyn AnyModel,
@@ -112,19 +117,20 @@ forward_to!([] Sampler {
     fn sample_from(&self, model: &dyn AnyModel, data: &Tensor, rng: &mut Generator) -> Result<Tensor>;
 });
 
-/// How the last step is made.
+/// The form of the last step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum LastStep {
-    /// As all others.
+    /// A step like all others.
     #[default]
     Plain,
-    /// By the same rule without noise, to the mean.
+    /// A step by the same rule without noise, to the mean.
     Mean,
-    /// To the expected data `E[x1 | x]`, by Tweedie's formula, in place of the rule's step, wherever the grid ends.
+    /// A step to the expected data `E[x1 | x]`, by Tweedie's formula, in place of the rule's step, wherever the grid ends.
+    #[doc(alias = "Tweedie")]
     Denoise,
 }
 
-/// A [`Rule`] on a [`Grid`]; made by [`Rule::on`].
+/// A [`Rule`] on a [`Grid`]; [`Rule::on`] makes it.
 ///
 /// ```
 /// use advect_core::{Generator, Time, field_fn};
@@ -165,7 +171,7 @@ impl<R: Rule, G: Grid> GridSampler<R, G> {
         }
     }
 
-    /// The same, with another last step.
+    /// Sets the form of the last step.
     pub fn last_step(self, last: LastStep) -> Self {
         GridSampler { last, ..self }
     }
@@ -179,6 +185,7 @@ impl<R: Rule, G: Grid> GridSampler<R, G> {
     ///
     /// # Errors
     /// As [`Sampler::run`]; [`Error::Range`](advect_core::Error::Range) for a rule that can't be inverted.
+    #[doc(alias = "DDIM inversion")]
     pub fn invert(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
         let mut levels = self.levels(run.model().schedule())?;
         levels.reverse();

@@ -1,17 +1,17 @@
-//! The steps that observers of an integration are told of.
+//! The steps that an integration shows to its observers.
 
 use candle_core::Tensor;
 
 use crate::Statistics;
 
-/// An accepted step of an integration, as an [`Observer`](advect_core::Observer) sees it
+/// An accepted step of an integration, as shown to an [`Observer`](advect_core::Observer)
 /// ([`Integration::observe`](crate::Integration::observe)).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AcceptedStep<X = Tensor> {
     /// The time at which the step started.
     pub start: f64,
-    /// The time that the integration reached by the step.
+    /// The time at which the step ended.
     pub t: f64,
     /// The state at that time.
     pub x: X,
@@ -20,7 +20,7 @@ pub struct AcceptedStep<X = Tensor> {
 }
 
 impl<X> AcceptedStep<X> {
-    /// A step from the time `start` to the state `x` at the time `t`.
+    /// Creates a step from the time `start` to the state `x` at the time `t`.
     pub fn new(start: f64, t: f64, x: X, statistics: Statistics) -> Self {
         AcceptedStep {
             start,
@@ -31,7 +31,7 @@ impl<X> AcceptedStep<X> {
     }
 }
 
-/// The accepted steps of those samples that advanced together, each on its own clock
+/// The accepted steps of the samples that advanced together, each on its own clock
 /// ([`SampleIntegration::observe`](crate::SampleIntegration::observe)).
 ///
 /// The lists have an element for each sample that advanced; samples whose step was rejected are missing.
@@ -40,9 +40,9 @@ impl<X> AcceptedStep<X> {
 pub struct AcceptedSamples<X = Tensor> {
     /// The numbers of the samples, in ascending order.
     pub samples: Vec<usize>,
-    /// The time at which the step of each started.
+    /// The time at which the step of each sample started.
     pub starts: Vec<f64>,
-    /// The time that each reached.
+    /// The time at which the step of each sample ended.
     pub times: Vec<f64>,
     /// The states of the samples, each at its time.
     pub x: X,
@@ -51,7 +51,7 @@ pub struct AcceptedSamples<X = Tensor> {
 }
 
 impl<X> AcceptedSamples<X> {
-    /// Steps of some samples to the states `x`, without cost.
+    /// Creates steps of some samples to the states `x`, without cost.
     pub fn new(samples: Vec<usize>, starts: Vec<f64>, times: Vec<f64>, x: X) -> Self {
         AcceptedSamples {
             statistics: vec![Statistics::default(); samples.len()],

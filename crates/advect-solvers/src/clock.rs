@@ -1,4 +1,4 @@
-//! What f64 resolves of time.
+//! The resolution of times in f64.
 
 use advect_core::{Error, Result};
 
@@ -38,7 +38,7 @@ pub(crate) fn unsigned(t: f64) -> f64 {
 /// The error of a first step that the clock does not resolve.
 pub(crate) fn too_fine(start: f64, step: f64) -> Error {
     let accepted = format!(
-        "one near 0 (the first step, {step:e}, is below ten spacings of f64 there, {:e})",
+        "a time nearer to 0 (the first step, {step:e}, is below ten spacings of f64 there, {:e})",
         smallest_step(start)
     );
     Error::range("start", start, accepted)

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use crate::interpolant::hermite;
 use crate::{Interpolant, State, Tableau};
 
-/// An accepted step, and the solution within it: [`DenseStep::at`] gives the state at any time of the step.
+/// An accepted step with the solution within it: [`DenseStep::at`] returns the state at any time of the step.
 ///
 /// [`Integration::observe_within`](crate::Integration::observe_within) shows each step of an integration, and
 /// [`Save::Dense`](crate::Save::Dense) keeps all of them in [`Solution::steps`](crate::Solution::steps).
@@ -16,13 +16,13 @@ use crate::{Interpolant, State, Tableau};
 #[non_exhaustive]
 #[doc(alias = "Piece")]
 pub struct DenseStep<X = Tensor> {
-    /// Where the step starts.
+    /// The time at which the step starts.
     pub start: f64,
-    /// Where it ends; before `start` backwards in time.
+    /// The time at which the step ends, before `start` backwards in time.
     pub end: f64,
-    /// The state at its start.
+    /// The state at the start.
     pub x: X,
-    /// The state at its end.
+    /// The state at the end.
     pub end_x: X,
     pub(crate) slopes: Vec<X>,
     pub(crate) end_slope: Option<X>,
@@ -30,17 +30,17 @@ pub struct DenseStep<X = Tensor> {
 }
 
 impl<X: State> DenseStep<X> {
-    /// Whether `t` is within the step, its ends included.
+    /// Returns `true` if `t` is within the step, its ends included.
     pub fn contains(&self, t: f64) -> bool {
         (self.start <= t && t <= self.end) || (self.end <= t && t <= self.start)
     }
 
-    /// The state at time `t` within the step, by the method's own interpolant, of the order that its documentation
+    /// Returns the state at time `t` within the step, by the method's own interpolant, whose order its documentation
     /// states.
     ///
     /// # Errors
     /// [`Error::Range`] for a time outside of the step, and for one that is not its start or end if the method has no
-    /// [`Tableau`]: a stochastic equation's solution between is not a function of what is known of the step.
+    /// [`Tableau`]: a stochastic equation's solution within the step is not a function of its ends.
     pub fn at(&self, t: f64) -> Result<X> {
         if !self.contains(t) {
             let accepted = format!("a time from {} to {}", self.start, self.end);

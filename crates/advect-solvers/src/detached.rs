@@ -1,4 +1,4 @@
-//! Derivatives of what is in no graph.
+//! Derivatives of values that are in no graph.
 
 use advect_core::{Error, Result};
 use advect_ops::{with_gradient, without_graph};
@@ -32,7 +32,7 @@ pub(crate) fn check_constant(
     ))
 }
 
-/// A value whose own derivatives are not to be had: a loss that is made of it fails in its backward pass.
+/// Returns a value without derivatives of its own: a loss that is made of it fails in its backward pass.
 pub(crate) fn undifferentiable(
     value: &Tensor,
     argument: &'static str,

@@ -1,4 +1,4 @@
-//! Events: where an integration stops before its end.
+//! Events, at which an integration stops before its end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::stepper::Step;
 
 type Function<X> = dyn Fn(f64, &X) -> Result<f64> + Send + Sync;
 
-/// An event: the zero of a scalar function of time and state, where an integration stops
+/// An event, at which an integration stops: the zero of a scalar function of time and state
 /// ([`Integration::until`](crate::Integration::until)).
 ///
 /// After each accepted step the sign is compared with that before; where it changed, the size of that step at which the
@@ -44,6 +44,7 @@ type Function<X> = dyn Fn(f64, &X) -> Result<f64> + Send + Sync;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "odeint_event")]
 #[doc(alias = "callback")]
 #[doc(alias = "terminate")]
 #[doc(alias = "root finding")]
@@ -56,12 +57,12 @@ pub struct Event<X = Tensor> {
 /// The changes of sign that count as an [`Event`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Crossing {
-    /// Both.
+    /// Both directions.
     #[default]
     Any,
-    /// From below 0 to above.
+    /// The change from below 0 to above.
     Rising,
-    /// From above 0 to below.
+    /// The change from above 0 to below.
     Falling,
 }
 
@@ -75,7 +76,7 @@ impl<X> Clone for Event<X> {
 }
 
 impl<X> Event<X> {
-    /// An event where `function` is 0, crossed in either direction, located to 1e-12 of the time that the step takes.
+    /// Creates an event where `function` crosses 0 in either direction, located to 1e-12 of the size of the step.
     pub fn new(function: impl Fn(f64, &X) -> Result<f64> + Send + Sync + 'static) -> Self {
         Event {
             function: Arc::new(function),
@@ -84,12 +85,12 @@ impl<X> Event<X> {
         }
     }
 
-    /// The same event, only where the function crosses 0 in this direction, as the integration goes.
+    /// Sets the direction in which the function has to cross 0, as the integration goes.
     pub fn crossing(self, crossing: Crossing) -> Self {
         Event { crossing, ..self }
     }
 
-    /// The same event, located to this part of the step in which it is, at most 1.
+    /// Sets the part of a step to which the event is located, at most 1.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless finite and above 0.

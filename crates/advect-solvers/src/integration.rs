@@ -15,7 +15,8 @@ use crate::{
 /// Observers, told in this order.
 type Observers<'a, E> = Vec<Box<dyn Observer<E> + 'a>>;
 
-/// An integration that is about to run: what to save, where to stop, and who observes. All settings combine freely.
+/// An integration that is about to run, with its settings for saved states, events and observers. All settings
+/// combine freely.
 ///
 /// [`Solver::integration`] makes one, and [`Integration::run`] carries it out.
 ///
@@ -61,7 +62,7 @@ pub struct Integration<'a, S, C, X = Tensor> {
     pub(crate) save: Save,
     pub(crate) events: Vec<&'a Event<X>>,
     pub(crate) observers: Observers<'a, AcceptedStep<X>>,
-    /// Those that look within steps.
+    /// The observers that look within steps.
     pub(crate) inner_observers: Observers<'a, DenseStep<X>>,
     /// Whether each step is taken out of the graph.
     pub(crate) detached: bool,
@@ -89,7 +90,7 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
         }
     }
 
-    /// Keeps these states, in place of the last one alone.
+    /// Sets the states to save, in place of the last one alone.
     #[doc(alias = "saveat")]
     #[doc(alias = "t_eval")]
     pub fn save(self, save: Save) -> Self {
@@ -98,7 +99,7 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
 
     /// Stops where an event happens, with [`Status::Event`](crate::Status::Event).
     ///
-    /// Of several events the first one to happen stops the integration; of those that happen at the same time it is the
+    /// Of several events the first one to happen stops the integration; of several at the same time it is the
     /// one that was added first. [`Solution::events`] tells which it was.
     #[doc(alias = "callback")]
     pub fn until(mut self, event: &'a Event<X>) -> Self {
@@ -134,11 +135,11 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
         }
     }
 
-    /// Integrates.
+    /// Runs the integration.
     ///
     /// # Errors
     /// As [`Solver::solve`]; typed errors for saves outside the span or between the steps of a method that has none
-    /// there; those of events and observers.
+    /// there; the errors of events and observers.
     pub fn run(self) -> Result<Solution<X>>
     where
         X: State,
@@ -150,12 +151,12 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
 }
 
 impl<'a, S, X> Integration<'a, S, Adaptive, X> {
-    /// Gives each sample its own clock, its own step sizes and its own error; a sample that is at its end leaves the
-    /// batch. A stiff sample does not drag the others to its small steps, and a sample's solution does not depend on its
-    /// company.
+    /// Gives each sample its own clock, its own step sizes and its own error. A sample that is at its end leaves the
+    /// batch. A stiff sample does not force its small steps on the others, and a sample's solution does not depend on
+    /// the other samples.
     ///
-    /// The field sees [`Time::PerSample`](advect_core::Time::PerSample), and those samples only that are still under way:
-    /// what it needs to know of each must be part of the state, with a slope of 0, and not of the field.
+    /// The field sees [`Time::PerSample`](advect_core::Time::PerSample), and only the samples that are still under way:
+    /// values that belong to a sample must be part of the state, with a slope of 0, and not of the field.
     ///
     /// ```
     /// use advect_core::field_fn;
@@ -185,7 +186,7 @@ impl<'a, S, X> Integration<'a, S, Adaptive, X> {
     }
 }
 
-/// An integration with a clock for each sample that is about to run ([`Integration::each_sample`]).
+/// An integration that is about to run, with a clock for each sample ([`Integration::each_sample`]).
 #[must_use = "an integration does nothing until it is run"]
 pub struct SampleIntegration<'a, S, X = Tensor> {
     pub(crate) shared: Integration<'a, S, Adaptive, X>,
@@ -193,7 +194,7 @@ pub struct SampleIntegration<'a, S, X = Tensor> {
 }
 
 impl<'a, S, X> SampleIntegration<'a, S, X> {
-    /// Keeps these states, in place of the last one alone: [`Save::End`] or [`Save::At`].
+    /// Sets the states to save, in place of the last one alone: [`Save::End`] or [`Save::At`].
     pub fn save(self, save: Save) -> Self {
         SampleIntegration {
             shared: self.shared.save(save),
@@ -224,7 +225,7 @@ impl<'a, S, X> SampleIntegration<'a, S, X> {
         self
     }
 
-    /// Integrates each sample.
+    /// Runs the integration of each sample.
     ///
     /// # Errors
     /// As [`Integration::run`]; [`Error::Range`] for what a clock per sample does not combine with: saves other than
@@ -248,7 +249,7 @@ impl<S, X> SampleIntegration<'_, S, X> {
                 !shared.events.is_empty(),
                 "until",
                 "an event",
-                "none with a clock for each sample: an event stops the whole batch",
+                "none with a clock for each sample, because an event stops the whole batch",
             ),
             (
                 !shared.observers.is_empty(),
@@ -260,7 +261,7 @@ impl<S, X> SampleIntegration<'_, S, X> {
                 !shared.inner_observers.is_empty(),
                 "observe_within",
                 "an observer within steps",
-                "none with a clock for each sample; use observe after each_sample()",
+                "none with a clock for each sample (use observe after each_sample())",
             ),
             (
                 shared.solver.controller.goes_beyond(),

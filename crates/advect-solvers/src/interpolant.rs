@@ -1,8 +1,8 @@
-//! Where a solution is between the ends of a step.
+//! The interpolation of a solution between the ends of a step.
 
 use crate::order_conditions::MAX_STAGES;
 
-/// The interpolation of a step from t to t + h, at t + θh.
+/// The interpolation of a step from t to t + h at t + θh.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Interpolant {
@@ -11,7 +11,7 @@ pub enum Interpolant {
     /// The quartic with the states and slopes of both ends and the state `x + h Σ_i m_i k_i` in the middle; the last
     /// stage is the slope at the end.
     Quartic(&'static [f64]),
-    /// `x + h Σ_i b_i(θ) k_i`, with the coefficients of θ, θ², … in `b_i` for each stage.
+    /// The polynomial `x + h Σ_i b_i(θ) k_i`, with the coefficients of θ, θ², … in `b_i` for each stage.
     Stages(&'static [&'static [f64]]),
 }
 

@@ -1,22 +1,23 @@
-//! Where a step goes.
+//! The interval of a step.
 
 use advect_core::{Coefficient, Result, Time, check};
 
-/// The time of a step, from a start to an end: the same for all samples, or each its own. The end is before the start backwards in time.
+/// The interval of a step from a start to an end, the same for all samples or one for each. The end is before the
+/// start backwards in time.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Interval {
-    /// One step for the whole batch.
+    /// One interval for the whole batch.
     Shared {
-        /// Where it starts.
+        /// The time at the start.
         start: f64,
-        /// Where it ends.
+        /// The time at the end.
         end: f64,
     },
-    /// One for each sample.
+    /// An interval for each sample.
     PerSample {
-        /// Where they start.
+        /// The times at the start.
         start: Vec<f64>,
-        /// Where they end.
+        /// The times at the end.
         end: Vec<f64>,
     },
 }
@@ -30,7 +31,7 @@ fn place(start: f64, end: f64, c: f64) -> f64 {
 }
 
 impl Interval {
-    /// The time `start + c h`, with h the size of the step; the end itself for c = 1.
+    /// Returns the time `start + c h`, with h the size of the step: exactly the end for c = 1.
     ///
     /// # Errors
     /// [`Error`](advect_core::Error) for times that are not finite.
@@ -50,7 +51,7 @@ impl Interval {
         }
     }
 
-    /// The factor `w h`.
+    /// Returns the factor `w h`, with h the size of the step.
     pub fn factor(&self, w: f64) -> Coefficient {
         match self {
             Interval::Shared { start, end } => Coefficient::Shared(w * (end - start)),

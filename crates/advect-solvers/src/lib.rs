@@ -1,7 +1,7 @@
-//! Solvers of differential equations `dx/dt = f(t, x)`, and stochastic ones, for any [`Field`](advect_core::Field)
-//! on tensors. Nothing here knows of diffusion.
+//! Solvers of ordinary and stochastic differential equations, `dx/dt = f(t, x)`, for any
+//! [`Field`](advect_core::Field) on tensors. Nothing here is specific to diffusion.
 //!
-//! | to | see |
+//! | task | see |
 //! | --- | --- |
 //! | integrate | [`Solver::solve`] |
 //! | save states, stop at events, observe steps, give each sample its own clock | [`Solver::integration`], [`Save`], [`Event`] |
@@ -13,7 +13,7 @@
 //! | find divergences and densities | [`divergence`] |
 //! | move along the gradient of an energy | [`energy`] |
 //!
-//! A [`Solver`] is a [`stepper`] (how one step is made) and a [`controller`] (how long the steps are):
+//! A [`Solver`] is a [`stepper`], which makes the steps, and a [`controller`], which chooses their sizes:
 //!
 //! ```
 //! use advect_core::{Time, field_fn};

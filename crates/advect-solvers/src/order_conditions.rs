@@ -5,7 +5,7 @@
 pub(crate) const MAX_ORDER: usize = 8;
 /// The number of stages that there is room for.
 pub(crate) const MAX_STAGES: usize = 16;
-/// Rooted trees of up to so many nodes.
+/// The largest number of rooted trees.
 const TREES: usize = 200;
 /// The rounding that a condition on coefficients given to 16 digits may show.
 const TOLERANCE: f64 = 1e-12;

@@ -168,8 +168,12 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             };
             let step = stepper.step(&counted, &interval, &x, slope.as_ref())?;
             let Some(error) = &step.error else {
-                let accepted = "a stepper that keeps the promise of Embedded";
-                return Err(Error::range("stepper", "no error estimate", accepted));
+                let accepted = "one with an error estimate in each step, as Embedded promises";
+                return Err(Error::range(
+                    "stepper",
+                    "one whose steps have no error estimate",
+                    accepted,
+                ));
             };
             let mut ratios = controller.norms(error, &x, &step.x)?;
             if let Some(broken) = broken(Some(&step.x))? {

@@ -1,11 +1,11 @@
-//! Solutions of samples that have a clock each.
+//! Solutions of samples with a clock each.
 
 use advect_core::{Error, Result};
 use candle_core::Tensor;
 
 use crate::{Samples, Statistics, Status};
 
-/// The result of a [`SampleIntegration`](crate::SampleIntegration): the integration of each sample, as far as it came.
+/// The result of a [`SampleIntegration`](crate::SampleIntegration): the solution of each sample, as far as it came.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SampleSolutions<X = Tensor> {
@@ -13,17 +13,17 @@ pub struct SampleSolutions<X = Tensor> {
     pub last_times: Vec<f64>,
     /// The states of the samples, each at its last time.
     pub last_state: X,
-    /// How the integration of each sample ended.
+    /// The status of each sample at its last time.
     pub statuses: Vec<Status>,
     /// The cost of each sample.
     pub statistics: Vec<Statistics>,
-    /// How often the field was called, for any number of samples.
+    /// The number of calls of the field, for any number of samples.
     pub calls: usize,
     pub(crate) saved: Vec<Collected<X>>,
 }
 
 impl<X: Samples> SampleSolutions<X> {
-    /// The states at the end.
+    /// Returns the states at the end.
     ///
     /// # Errors
     /// [`Error::Stopped`] if a sample did not reach the end; it says which and why, and the fields hold what was
@@ -33,7 +33,7 @@ impl<X: Samples> SampleSolutions<X> {
         Ok(self.last_state.clone())
     }
 
-    /// The states at the `index`-th of the times of [`Save::At`](crate::Save::At).
+    /// Returns the states at the `index`-th of the times of [`Save::At`](crate::Save::At).
     ///
     /// # Errors
     /// [`Error::Range`] for an index beyond those times, [`Error::Stopped`] if a sample did not come so far.

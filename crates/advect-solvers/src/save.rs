@@ -1,4 +1,4 @@
-//! The states of an integration that are kept.
+//! The states that an integration saves.
 
 use advect_core::{Error, Result};
 
@@ -39,14 +39,15 @@ pub enum Save {
     /// The states at these times, strictly monotone from start to end. Steps are cut to end exactly
     /// there, so that no interpolation error is added.
     At(Vec<f64>),
-    /// The states at these times, interpolated within the steps, whose sizes don't depend on the times. Only methods with a
-    /// [`Tableau`](crate::Tableau) have them: a stochastic equation's solution between two steps is not a function of
-    /// them, so use [`Save::At`], which asks the Brownian path.
+    /// The states at these times, interpolated within the steps, whose sizes don't depend on the times. Only methods
+    /// with a [`Tableau`](crate::Tableau) have such states. A stochastic equation's solution between two steps is not
+    /// a function of them, so use [`Save::At`], which asks the Brownian path.
     Interpolated(Vec<f64>),
     /// The first state, the state after every n-th accepted step, and the last one.
     Every(usize),
-    /// All steps with what is needed to interpolate them: [`Solution::at`](crate::Solution::at) gives the state at any
-    /// time. The states saved are the first and the last one. Only for methods with a [`Tableau`](crate::Tableau).
+    /// All steps, so that [`Solution::at`](crate::Solution::at) returns the state at any time. The saved states are
+    /// the first and the last one. Only for methods with a [`Tableau`](crate::Tableau).
+    #[doc(alias = "dense output")]
     Dense,
 }
 
@@ -71,7 +72,7 @@ impl Save {
                 if times.iter().all(inside) && ordered {
                     return Ok(());
                 }
-                let accepted = format!("times strictly monotone within {start}..{end}");
+                let accepted = format!("a list of times strictly monotone within {start}..{end}");
                 Err(Error::range("save", format!("{times:?}"), accepted))
             }
         }

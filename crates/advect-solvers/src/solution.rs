@@ -1,33 +1,33 @@
-//! Solutions: the result of an integration.
+//! Solutions, the results of integrations.
 
 use advect_core::{Error, Result};
 use candle_core::Tensor;
 
 use crate::{DenseStep, State};
 
-/// The way in which an integration ended.
+/// The end of an integration: a success, or the reason why it stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// It reached the end.
+    /// The integration reached the end.
     Reached,
-    /// It reached an [`Event`](crate::Event).
+    /// The integration reached an [`Event`](crate::Event).
     Event,
-    /// An observer stopped it.
+    /// An observer stopped the integration.
     Halted,
-    /// It made as many steps as the controller allows.
+    /// The integration reached the controller's limit of steps.
     StepLimit,
-    /// No step is accepted, down to the smallest that the controller allows or the time resolves: a singularity, or a
-    /// jump.
+    /// No step was accepted, down to the smallest that the controller allows or the time resolves. The cause is a
+    /// singularity or a jump.
     StepUnderflow,
-    /// The state is rounded to its dtype by more than the tolerance.
+    /// The rounding of the state to its dtype is larger than the tolerance.
     Unresolved,
     /// The field or the state became NaN or infinite.
     NonFinite,
 }
 
 impl Status {
-    /// Where there is no smaller step to try: what made the steps small, the cause of the last rejection. `broken` says
+    /// Returns the status where there is no smaller step to try, by the cause of the last rejection. `broken` says
     /// that it was NaN or an infinity.
     pub(crate) fn underflow(broken: bool) -> Self {
         match broken {
@@ -63,24 +63,25 @@ impl Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Evaluations of the field.
+    /// The number of evaluations of the field.
+    #[doc(alias = "NFE")]
     pub evaluations: usize,
-    /// Vector–Jacobian products of the field.
+    /// The number of vector–Jacobian products of the field.
     pub vjps: usize,
-    /// Steps accepted.
+    /// The number of accepted steps.
     pub accepted: usize,
-    /// Steps rejected.
+    /// The number of rejected steps.
     pub rejected: usize,
 }
 
-/// The result of an integration: the states as far as it came, how it ended, and its cost.
+/// The result of an integration: the states as far as it came, its status and its cost.
 ///
 /// ```
 /// use advect_core::{Time, field_fn};
 /// use advect_solvers::{Solver, Status, controller::Adaptive, stepper::Dopri5};
 /// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
-/// // dx/dt = x² from 1 is infinite at t = 1: what was reached is kept.
+/// // dx/dt = x² from 1 is infinite at t = 1: the states before are kept.
 /// let explosion = field_fn(|_, x| Ok(x.sqr()?));
 /// let x = Tensor::new(&[1.0f64], &Device::Cpu)?;
 /// let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6)?);
@@ -102,9 +103,9 @@ pub struct Solution<X = Tensor> {
     pub last_time: f64,
     /// The state at the last time.
     pub last_state: X,
-    /// How the integration ended.
+    /// The status at the last time.
     pub status: Status,
-    /// The cost.
+    /// The cost of the integration.
     pub statistics: Statistics,
     /// The first sample that was NaN or infinite in the last step that was tried.
     pub failed_sample: Option<usize>,
@@ -127,15 +128,15 @@ pub struct Occurrence<X = Tensor> {
 }
 
 impl<X> Occurrence<X> {
-    /// The event of a number, at the time `t` and in the state `x`.
+    /// Creates an occurrence of the event of a number, at the time `t` and in the state `x`.
     pub fn new(event: usize, t: f64, x: X) -> Self {
         Occurrence { event, t, x }
     }
 }
 
 impl<X> Solution<X> {
-    /// A solution that came to `last_state` at `last_time` and ended so, with nothing saved and nothing counted: the other
-    /// fields can be set afterwards.
+    /// Creates a solution that ended with a status in `last_state` at `last_time`, without saved states and without
+    /// cost. The other fields can be set afterwards.
     pub fn new(status: Status, last_time: f64, last_state: X) -> Self {
         Solution {
             times: Vec::new(),
@@ -152,7 +153,7 @@ impl<X> Solution<X> {
 }
 
 impl<X: State> Solution<X> {
-    /// The state at the end.
+    /// Returns the state at the end.
     ///
     /// # Errors
     /// [`Error::Stopped`] if the integration did not reach the end; it says where, why and what to try, and the
@@ -180,10 +181,11 @@ impl<X: State> Solution<X> {
         Some(Error::stopped(at, reason))
     }
 
-    /// The state at any time that was reached, if the integration was saved by [`Save::Dense`](crate::Save::Dense).
+    /// Returns the state at any time that was reached, if the integration was saved by
+    /// [`Save::Dense`](crate::Save::Dense).
     ///
     /// # Errors
-    /// [`Error::Range`] for a time outside of what was reached, or without dense output.
+    /// [`Error::Range`] for a time that was not reached, or without dense output.
     pub fn at(&self, t: f64) -> Result<X> {
         if let (Some(&first), Some(x)) = (self.times.first(), self.states.first())
             && first == t

@@ -1,4 +1,4 @@
-//! Solvers: a way to make steps, and a way to choose their sizes.
+//! Solvers, which combine a stepper and a controller.
 
 use advect_core::{Field, Result};
 
@@ -28,6 +28,8 @@ use crate::{Integration, Solution, State};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "torchdiffeq")]
+#[doc(alias = "neural ODE")]
 #[derive(Debug, Clone)]
 #[doc(alias = "odeint")]
 #[doc(alias = "ODE")]
@@ -37,7 +39,7 @@ pub struct Solver<S, C> {
 }
 
 impl<S, C> Solver<S, C> {
-    /// A solver that makes steps by a stepper, of sizes chosen by a controller.
+    /// Creates a solver that makes steps by a stepper, with sizes chosen by a controller.
     pub fn new(stepper: S, controller: C) -> Self {
         Solver {
             stepper,
@@ -57,7 +59,8 @@ impl<S, C> Solver<S, C> {
     /// # Errors
     /// Typed errors for times that are not finite or too far apart, steps that the time does not resolve, tolerances below
     /// the rounding of the initial state, an initial state that is empty, no float or not finite, and a field whose value
-    /// is not shaped like its state; those of the field itself.
+    /// is not shaped like its state; the errors of the field itself.
+    #[doc(alias = "torchdiffeq")]
     #[doc(alias = "odeint")]
     #[doc(alias = "solve_ivp")]
     #[doc(alias = "diffeqsolve")]
@@ -75,8 +78,8 @@ impl<S, C> Solver<S, C> {
         self.integration(field, x0, start, end).run()
     }
 
-    /// An integration of `dx/dt = field(t, x)` from `x0` at `start` to `end`, with settings for what to save, where to stop
-    /// and who observes; [`Integration::run`] carries it out.
+    /// Prepares an integration of `dx/dt = field(t, x)` from `x0` at `start` to `end`, with settings for saved
+    /// states, events and observers. [`Integration::run`] runs it.
     #[doc(alias = "odeint_event")]
     #[doc(alias = "solve_ivp")]
     #[doc(alias = "diffeqsolve")]

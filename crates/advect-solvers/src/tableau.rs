@@ -30,8 +30,8 @@ pub struct Tableau {
 }
 
 impl Tableau {
-    /// A method of the given order with nodes `c`, stage weights `a` (row i holds i numbers) and
-    /// weights `b`; between the ends of a step it is interpolated by [`Interpolant::Hermite`].
+    /// Creates a method of the given order with nodes `c`, stage weights `a` (row i holds i numbers) and weights `b`.
+    /// Between the ends of a step it is interpolated by [`Interpolant::Hermite`].
     ///
     /// # Panics
     /// Where the numbers do not make a consistent explicit method of that order, or there are more than 16 stages. In
@@ -119,7 +119,7 @@ impl Tableau {
         self
     }
 
-    /// Interpolates steps by weights of the stages that depend on the place, exact to `order`.
+    /// Sets the interpolation of steps by weights of the stages that depend on the place, exact to `order`.
     ///
     /// # Panics
     /// Where there is not a polynomial for each stage, or the weights don't satisfy the conditions of that order within
@@ -153,17 +153,17 @@ impl Tableau {
         self
     }
 
-    /// The interpolant of a step.
+    /// Returns the interpolation of a step.
     pub const fn interpolant(&self) -> Interpolant {
         self.interpolant
     }
 
-    /// The order of convergence.
+    /// Returns the order of convergence.
     pub const fn order(&self) -> usize {
         self.order
     }
 
-    /// The lower of the orders of the method and of the embedded one; 0 without an error estimate.
+    /// Returns the lower of the orders of the method and of the embedded one, or 0 without an error estimate.
     pub const fn error_order(&self) -> usize {
         if self.embedded_order < self.order {
             self.embedded_order
@@ -172,32 +172,32 @@ impl Tableau {
         }
     }
 
-    /// The number of stages.
+    /// Returns the number of stages.
     pub const fn stages(&self) -> usize {
         self.b.len()
     }
 
-    /// The nodes c.
+    /// Returns the nodes c.
     pub const fn nodes(&self) -> &'static [f64] {
         self.c
     }
 
-    /// The stage weights a, row by row.
+    /// Returns the stage weights a, row by row.
     pub const fn matrix(&self) -> &'static [&'static [f64]] {
         self.a
     }
 
-    /// The weights b.
+    /// Returns the weights b.
     pub const fn weights(&self) -> &'static [f64] {
         self.b
     }
 
-    /// The error weights e = b − b̂, if there is an error estimate.
+    /// Returns the error weights e = b − b̂, if there is an error estimate.
     pub const fn error_weights(&self) -> Option<&'static [f64]> {
         self.error
     }
 
-    /// Whether the last stage is the first one of the next step: it sits at t + h with the weights b.
+    /// Returns `true` if the last stage is the first one of the next step: it is at t + h with the weights b.
     pub const fn first_same_as_last(&self) -> bool {
         let last = self.b.len() - 1;
         if last == 0 || self.c[last] != 1.0 || self.b[last] != 0.0 {

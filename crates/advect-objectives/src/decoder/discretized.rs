@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::Decoder;
 
-/// The probability that a Gaussian has in the bin of each element: data stands on `levels` equally spaced values from −1 to
+/// The probability of a Gaussian in the bin of each element. The data has `levels` equally spaced values from −1 to
 /// 1, and the bins of the first and the last reach to infinity.
 ///
 /// Computed on the host in f64 from logarithms of the distribution function, so that nothing is lost far from the mean;
@@ -30,7 +30,7 @@ pub struct Discretized {
 }
 
 impl Discretized {
-    /// With a number of levels: 256 for images of 8 bits.
+    /// Creates a decoder for a number of levels: 256 for images of 8 bits.
     ///
     /// # Errors
     /// [`Error::Range`] for fewer than 2.

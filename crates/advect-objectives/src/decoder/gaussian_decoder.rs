@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use super::{Decoder, log_density};
 
-/// `log N(x1; μ, v I)`.
+/// The Gaussian density `log N(x1; μ, v I)`.
 ///
 /// ```
 /// use advect_objectives::decoder::{Decoder, GaussianDecoder};

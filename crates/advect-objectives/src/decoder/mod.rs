@@ -1,9 +1,9 @@
 //! Decoders: the last step of a diffusion's bound, from the least noisy state to the data.
 //!
-//! | decoder | of data |
+//! | decoder | data |
 //! | --- | --- |
-//! | [`GaussianDecoder`] | of any value: a density |
-//! | [`Discretized`] | on a grid of levels in [−1, 1], such as the 256 of images: a probability |
+//! | [`GaussianDecoder`] | any values: a density |
+//! | [`Discretized`] | a grid of levels in [−1, 1], such as the 256 of images: a probability |
 
 mod discretized;
 mod gaussian_decoder;
@@ -18,8 +18,8 @@ pub use gaussian_decoder::GaussianDecoder;
 
 /// The likelihood of data given a Gaussian around it.
 pub trait Decoder {
-    /// `log p(x1)`, in nats, `(batch,)`, of data `(batch, ...)` under a Gaussian of a mean of the same shape and one
-    /// variance.
+    /// Returns `log p(x1)`, in nats, `(batch,)`, of data `(batch, ...)` under a Gaussian of a mean of the same shape
+    /// and one variance.
     ///
     /// # Errors
     /// Typed errors for tensors that are not alike, and data that the decoder is not for.

@@ -5,7 +5,7 @@ use candle_core::{D, Tensor};
 
 use super::{Distance, errors};
 
-/// `Σ |e|/d` over the d elements of a sample; its minimiser is the median, not the mean.
+/// The mean absolute error `Σ |e|/d` over the d elements of a sample, whose minimiser is the median, not the mean.
 ///
 /// ```
 /// use advect_objectives::distance::{AbsoluteError, Distance};
@@ -16,6 +16,8 @@ use super::{Distance, errors};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "L1")]
+#[doc(alias = "MAE")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AbsoluteError;
 

@@ -1,4 +1,4 @@
-//! What holds for every distance.
+//! The properties of every distance.
 
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Error, Generator};

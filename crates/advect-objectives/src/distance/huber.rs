@@ -5,7 +5,8 @@ use candle_core::{D, Tensor};
 
 use super::{Distance, errors};
 
-/// `Σ h(e)/d` with `h(e) = ½ e²` up to `|e| = δ` and `δ (|e| − ½ δ)` beyond: large errors pull no more than those of δ.
+/// Huber's loss `Σ h(e)/d` with `h(e) = ½ e²` up to `|e| = δ` and `δ (|e| − ½ δ)` beyond, so that large errors pull
+/// no more than errors of δ.
 ///
 /// ```
 /// use advect_objectives::distance::{Distance, Huber};
@@ -17,13 +18,14 @@ use super::{Distance, errors};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "smooth L1")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Huber {
     delta: f64,
 }
 
 impl Huber {
-    /// With the error δ from which the loss is linear.
+    /// Creates a loss that is linear from the error δ on.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless it is finite and above 0.

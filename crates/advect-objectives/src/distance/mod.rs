@@ -1,6 +1,6 @@
-//! Distances: how far a prediction is from its target, one number a sample.
+//! Distances between predictions and targets, one number for each sample.
 //!
-//! | distance | of a sample of d elements, with e = prediction − target |
+//! | distance | value for a sample of d elements, with e = prediction − target |
 //! | --- | --- |
 //! | [`SquaredError`] | `Σ e²/d` |
 //! | [`SquaredNorm`] | `Σ e²` |
@@ -9,7 +9,7 @@
 //! | [`Huber`] | `Σ h(e)/d`, quadratic up to δ, then linear |
 //! | [`PseudoHuber`] | `√(Σ e² + c²) − c` |
 //!
-//! Samples of 16 bits are compared in f32. All are functions of two tensors, for losses of one's own, too:
+//! Samples of 16 bits are compared in f32. All are functions of two tensors, so your own losses can use them, too:
 //!
 //! ```
 //! use advect_objectives::distance::{Distance, PseudoHuber, SquaredError};
@@ -44,7 +44,7 @@ pub use squared_norm::SquaredNorm;
 
 /// A distance between predictions and targets.
 pub trait Distance {
-    /// One number per sample, `(batch,)`, of tensors `(batch, ...)` of one shape: f64 for f64, f32 for others.
+    /// Returns one number per sample, `(batch,)`, of tensors `(batch, ...)` of one shape: f64 for f64, f32 for others.
     ///
     /// # Errors
     /// Typed errors for tensors that are not alike, or empty.

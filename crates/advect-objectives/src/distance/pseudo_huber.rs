@@ -5,7 +5,8 @@ use candle_core::{D, Tensor};
 
 use super::{Distance, errors};
 
-/// `√(Σ e² + c²) − c`: quadratic where a sample's error is small beside c, its norm where it is large.
+/// The pseudo-Huber loss `√(Σ e² + c²) − c`: quadratic where a sample's error is small beside c, the norm of the
+/// error where it is large.
 ///
 /// Song and Dhariwal take `c = 0.00054 √d` for images of d elements in [−1, 1].
 ///
@@ -18,13 +19,14 @@ use super::{Distance, errors};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "Charbonnier")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PseudoHuber {
     c: f64,
 }
 
 impl PseudoHuber {
-    /// With the error c from which the loss turns linear.
+    /// Creates a loss that turns linear around the error c.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless it is finite and above 0.

@@ -5,8 +5,8 @@ use candle_core::{D, Tensor};
 
 use super::{Distance, rows};
 
-/// `Σ (½ f² − f · target)`: half of the squared norm less what does not depend on the prediction f, so that its gradient
-/// is the same but its value can be negative. At the minimiser it is `−½ E|f|²`.
+/// The quadratic loss `Σ (½ f² − f · target)`: half of the squared norm without the part that does not depend on the
+/// prediction f. Its gradient is the same, but its value can be negative. At the minimiser it is `−½ E|f|²`.
 ///
 /// ```
 /// use advect_objectives::distance::{Distance, Quadratic};

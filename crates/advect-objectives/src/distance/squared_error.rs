@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 use super::Distance;
 
-/// `Σ e²/d` over the d elements of a sample.
+/// The mean squared error `Σ e²/d` over the d elements of a sample.
 ///
 /// ```
 /// use advect_objectives::distance::{Distance, SquaredError};
@@ -17,6 +17,8 @@ use super::Distance;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "MSE")]
+#[doc(alias = "L2")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SquaredError;
 

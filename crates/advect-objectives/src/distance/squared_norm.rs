@@ -1,4 +1,4 @@
-//! The squared Euclidean norm: what bounds of the likelihood are made of.
+//! The squared Euclidean norm, which bounds of the likelihood use.
 
 use advect_core::{Result, check};
 use advect_ops::squared_errors;
@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 use super::Distance;
 
-/// `Σ e²` over the elements of a sample.
+/// The squared Euclidean norm `Σ e²` over the elements of a sample.
 ///
 /// ```
 /// use advect_objectives::distance::{Distance, SquaredNorm};

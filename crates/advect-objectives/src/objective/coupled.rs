@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use super::{Objective, ScoreAndFlow, ScoreAndFlowLosses};
 use crate::time_sampler::TimeSampler;
 
-/// Pairs each batch by a [`Coupling`] before the objective sees it.
+/// An objective on pairs that a [`Coupling`] makes of each batch.
 ///
 /// A field that has a [`condition`](Field::condition), such as `net.given(&labels)`, is trained on pairs that
 /// [`Coupling::pair_given`] makes: within each class of equal labels, and by the cost of C²OT for contexts that are floats (Cheng
@@ -17,12 +17,12 @@ use crate::time_sampler::TimeSampler;
 /// by [`Conditional::given`](advect_core::Conditional::given).
 ///
 /// The coupling sees one batch at a time. The pairs' marginals are right for every size of the batch, and so is
-/// what a flow arrives at; how near the pairs are to those of optimal transport between the two laws depends on the size, and
+/// the law at the end of a flow; the distance of the pairs from optimal transport between the two laws depends on the size, and
 /// within classes on the number of samples of a class (see [`coupling`](advect_paths::coupling)).
 /// The mean loss depends on it, too, so that losses of different sizes don't compare.
 ///
 /// Coupled sources are no independent noise beside the data: the velocity of a path is learned all the same, but the
-/// score, and a bound of the likelihood, need independent pairs (or, for [`ScoreAndFlow`], those of
+/// score, and a bound of the likelihood, need independent pairs (or, for [`ScoreAndFlow`], pairs of
 /// [`EntropicOt`](advect_paths::coupling::EntropicOt) on a Schrödinger bridge).
 ///
 /// ```
@@ -59,6 +59,9 @@ use crate::time_sampler::TimeSampler;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "OT-CFM")]
+#[doc(alias = "SB-CFM")]
+#[doc(alias = "minibatch optimal transport")]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Coupled<C, O> {
     coupling: C,
@@ -66,7 +69,7 @@ pub struct Coupled<C, O> {
 }
 
 impl<C: Coupling, O> Coupled<C, O> {
-    /// A coupling before an objective.
+    /// Creates an objective from a coupling and an objective on its pairs.
     pub fn new(coupling: C, objective: O) -> Self {
         Coupled {
             coupling,
@@ -114,7 +117,7 @@ impl<C: Coupling, O: Objective> Objective for Coupled<C, O> {
 }
 
 impl<C: Coupling, P: Path, T: TimeSampler> Coupled<C, ScoreAndFlow<P, T>> {
-    /// The losses of a velocity and a score on the pairs of a batch: \[SF\]²M. Their conditions are the same.
+    /// Returns the losses of a velocity and a score on the pairs of a batch: \[SF\]²M. Both fields have the same conditions.
     ///
     /// # Errors
     /// As the coupling and [`ScoreAndFlow::losses`].

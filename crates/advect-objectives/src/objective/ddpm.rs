@@ -7,8 +7,8 @@ use advect_paths::schedule::DiscreteDiffusion;
 use super::Regression;
 use crate::time_sampler::Levels;
 
-/// `|ε − ε_θ(x_k, k)|² / d` at a step k drawn from 1 … T, with `x_k = √ᾱ_k x1 + √(1 − ᾱ_k) ε` and x0 for ε; the field is told
-/// the time `1 − k/T`.
+/// Creates DDPM's simple objective, `|ε − ε_θ(x_k, k)|² / d` at a step k drawn from 1 … T, with
+/// `x_k = √ᾱ_k x1 + √(1 − ᾱ_k) ε` and x0 for ε. The field is told the time `1 − k/T`.
 ///
 /// It is [`score_matching`](super::score_matching) seen as a prediction of the noise;
 /// [`VariationalBound`](super::VariationalBound) has the weights of the likelihood.
@@ -19,6 +19,9 @@ use crate::time_sampler::Levels;
 /// use advect_paths::Prediction;
 /// assert_eq!(ddpm(DiscreteDiffusion::default()).prediction(), Prediction::Noise);
 /// ```
+#[doc(alias = "L_simple")]
+#[doc(alias = "noise prediction")]
+#[doc(alias = "epsilon")]
 pub fn ddpm(schedule: DiscreteDiffusion) -> Regression<Affine<DiscreteDiffusion>, Levels> {
     let times = Levels::of_steps(&schedule);
     Regression::new(Affine::new(schedule), Prediction::Noise).times(times)

@@ -9,8 +9,8 @@ use super::Regression;
 use crate::time_sampler::LogNormalNoise;
 use crate::weighting::EdmWeight;
 
-/// `w(σ) |D(x1 + σ x0, σ) − x1|² / d` with `ln σ ~ N(−1.2, 1.2²)` and [`EdmWeight`], for data of standard deviation
-/// `sigma_data`. The field is a denoiser: a network under
+/// Creates EDM's objective, `w(σ) |D(x1 + σ x0, σ) − x1|² / d` with `ln σ ~ N(−1.2, 1.2²)` and [`EdmWeight`], for
+/// data of standard deviation `sigma_data`. The field is a denoiser: a network under
 /// [`EdmPreconditioner`](advect_paths::preconditioner::EdmPreconditioner).
 ///
 /// ```
@@ -34,7 +34,9 @@ use crate::weighting::EdmWeight;
 ///
 /// # Errors
 /// [`Error::Range`](advect_core::Error::Range) for a `sigma_data` that is not above 0, or a schedule whose levels are not
-/// those of the law.
+/// the errors of the law.
+#[doc(alias = "Karras")]
+#[doc(alias = "EDM")]
 pub fn edm(
     schedule: EdmSchedule,
     sigma_data: f64,

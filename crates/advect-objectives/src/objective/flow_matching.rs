@@ -5,7 +5,7 @@ use advect_paths::path::Path;
 
 use super::Regression;
 
-/// Regression of a velocity on that of a path: `|v(t, x_t) − u_t(x_t | x0, x1)|² / d`.
+/// Creates the regression of a velocity on that of a path, `|v(t, x_t) − u_t(x_t | x0, x1)|² / d`.
 ///
 /// | with the path | and pairs | it is |
 /// | --- | --- | --- |
@@ -35,6 +35,9 @@ use super::Regression;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "CFM")]
+#[doc(alias = "I-CFM")]
+#[doc(alias = "conditional flow matching")]
 pub fn flow_matching<P: Path>(path: P) -> Regression<P> {
     Regression::new(path, Prediction::Velocity)
 }

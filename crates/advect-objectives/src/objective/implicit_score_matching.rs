@@ -4,8 +4,8 @@ use advect_core::{Error, Generator, Jvp, Result, Time, check, shape};
 use advect_solvers::divergence::{Divergence, Probe};
 use candle_core::{DType, Tensor};
 
-/// `½ |s(x)|² + ∇·s(x)` at samples x of the law whose score is learned (Hyvärinen 2005, eq. 4): with the divergence exact,
-/// or estimated by probes, which leaves the gradient unbiased.
+/// Implicit score matching, `½ |s(x)|² + ∇·s(x)` at samples x of the law whose score is learned (Hyvärinen 2005, eq.
+/// 4). The divergence is exact, or estimated by probes, which leaves the gradient unbiased.
 ///
 /// It needs no noise and no path; on a path, x is x_t. At the score s* of the law its mean is `−½ E|s*|²`, the least.
 ///
@@ -33,21 +33,22 @@ use candle_core::{DType, Tensor};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "ISM")]
 #[derive(Debug, Clone)]
 pub struct ImplicitScoreMatching<D> {
     divergence: D,
 }
 
 impl<D: Divergence> ImplicitScoreMatching<D> {
-    /// With a way to find the divergence.
+    /// Creates the objective with a way to find the divergence.
     pub fn new(divergence: D) -> Self {
         ImplicitScoreMatching { divergence }
     }
 
-    /// One loss per sample, `(batch,)`.
+    /// Returns one loss per sample, `(batch,)`.
     ///
     /// # Errors
-    /// Typed errors for samples that are empty or not finite; those of the field.
+    /// Typed errors for samples that are empty or not finite; the errors of the field.
     pub fn losses(&self, score: &dyn Jvp, t: &Time, x: &Tensor) -> Result<Tensor> {
         check_samples(x)?;
         let found = self.divergence.at(score, t, x)?;
@@ -57,8 +58,8 @@ impl<D: Divergence> ImplicitScoreMatching<D> {
     }
 }
 
-/// Sliced score matching, `v·∇(v·s) + ½ (v·s)²` on random directions v (Song et al. 2019, eq. 7); with the variance of the
-/// second term taken away it is [`ImplicitScoreMatching`] with probes (eq. 8).
+/// Sliced score matching, `v·∇(v·s) + ½ (v·s)²` on random directions v (Song et al. 2019, eq. 7). Without the
+/// variance of the second term, it is [`ImplicitScoreMatching`] with probes (eq. 8).
 ///
 /// ```
 /// use advect_objectives::objective::SlicedScoreMatching;
@@ -70,6 +71,7 @@ impl<D: Divergence> ImplicitScoreMatching<D> {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "SSM")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlicedScoreMatching {
     probe: Probe,
@@ -77,7 +79,7 @@ pub struct SlicedScoreMatching {
 }
 
 impl SlicedScoreMatching {
-    /// With the law of the directions and their number for each sample.
+    /// Creates the objective with a law of the directions and their number for each sample.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 directions, and for more than fit the memory.
@@ -87,7 +89,7 @@ impl SlicedScoreMatching {
         Ok(SlicedScoreMatching { probe, count })
     }
 
-    /// One loss per sample, `(batch,)`, with fresh directions.
+    /// Returns one loss per sample, `(batch,)`, with fresh directions.
     ///
     /// # Errors
     /// As [`ImplicitScoreMatching::losses`].

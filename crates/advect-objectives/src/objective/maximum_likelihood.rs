@@ -8,8 +8,8 @@ use advect_solvers::adjoint::Adjoint;
 use advect_solvers::divergence::{Divergence, Exact, Flow, Hutchinson, Probe};
 use candle_core::{DType, Tensor};
 
-/// `−log p₁(x1) + λ_K ∫ |v|² dt + λ_J ∫ ‖∂v/∂x‖² dt` along the way of each sample from the data at t = 1 to the base law at
-/// t = 0, in nats.
+/// The negative log-likelihood with regularisers, `−log p₁(x1) + λ_K ∫ |v|² dt + λ_J ∫ ‖∂v/∂x‖² dt` along the way of
+/// each sample from the data at t = 1 to the base law at t = 0, in nats.
 ///
 /// The divergence, and the Jacobian's Frobenius norm, are exact or Hutchinson's estimates of one probe a solve. The
 /// gradient goes through the integration by any [`Adjoint`].
@@ -41,6 +41,12 @@ use candle_core::{DType, Tensor};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "FFJORD")]
+#[doc(alias = "CNF")]
+#[doc(alias = "RNODE")]
+#[doc(alias = "TrajectoryNet")]
+#[doc(alias = "continuous normalizing flow")]
+#[doc(alias = "NLL")]
 #[derive(Debug, Clone)]
 pub struct MaximumLikelihood<A> {
     adjoint: A,
@@ -50,7 +56,7 @@ pub struct MaximumLikelihood<A> {
 }
 
 impl<A: Adjoint> MaximumLikelihood<A> {
-    /// With exact divergences and without regularisers.
+    /// Creates the objective with exact divergences and without regularisers.
     pub fn new(adjoint: A) -> Self {
         MaximumLikelihood {
             adjoint,
@@ -60,8 +66,8 @@ impl<A: Adjoint> MaximumLikelihood<A> {
         }
     }
 
-    /// The same objective with one probe of this law in place of all directions, fresh for each loss and the same along
-    /// the integration: FFJORD.
+    /// Uses one probe of this law in place of all directions, fresh for each loss and the same along the integration: FFJORD.
+    #[doc(alias = "FFJORD")]
     pub fn hutchinson(self, probe: Probe) -> Self {
         MaximumLikelihood {
             probe: Some(probe),
@@ -69,7 +75,7 @@ impl<A: Adjoint> MaximumLikelihood<A> {
         }
     }
 
-    /// The same objective with the kinetic energy's weight λ_K.
+    /// Sets the weight λ_K of the kinetic energy.
     ///
     /// # Errors
     /// [`Error::Range`] for a negative or infinite weight.
@@ -78,7 +84,7 @@ impl<A: Adjoint> MaximumLikelihood<A> {
         Ok(MaximumLikelihood { kinetic, ..self })
     }
 
-    /// The same objective with the Jacobian norm's weight λ_J.
+    /// Sets the weight λ_J of the Jacobian's norm.
     ///
     /// # Errors
     /// [`Error::Range`] for a negative or infinite weight.
@@ -87,12 +93,12 @@ impl<A: Adjoint> MaximumLikelihood<A> {
         Ok(MaximumLikelihood { jacobian, ..self })
     }
 
-    /// One loss per sample, `(batch,)`. `parameters` are those of the field, and `base` gives `log p₀`, `(batch,)`, of
-    /// samples at t = 0: [`log_standard_normal`](advect_core::normal::log_standard_normal), for one.
+    /// Returns one loss per sample, `(batch,)`. `parameters` are the field's parameters, and `base` gives `log p₀`,
+    /// `(batch,)`, of samples at t = 0: [`log_standard_normal`](advect_core::normal::log_standard_normal), for one.
     ///
     /// # Errors
     /// Typed errors for samples that are empty, not finite or of 16 bits, and for a `base` whose answer is not `(batch,)` in
-    /// the samples' dtype; those of the field and of the integration.
+    /// the samples' dtype; the errors of the field and of the integration.
     pub fn losses<F: Jvp + Send + Sync + 'static>(
         &self,
         field: &Arc<F>,

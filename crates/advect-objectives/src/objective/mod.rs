@@ -1,6 +1,6 @@
-//! Objectives: from a field and a batch of pairs to one loss per sample.
+//! Objectives, which turn a field and a batch of pairs into one loss per sample.
 //!
-//! Nearly all are a [`Regression`]: of what a field predicts on what a path says, at times of some law, with a weighting
+//! Nearly all are a [`Regression`] of a field's predictions on the targets of a path, at times of some law, with a weighting
 //! and a distance. These compositions have names:
 //!
 //! | objective | path | prediction | times | weights |
@@ -17,9 +17,9 @@
 //! | [`ddpm`] | DDPM's steps | noise | steps | 1 |
 //! | [`edm`] | EDM's levels | data | log-normal σ | EDM's |
 //!
-//! Others are no regression, or need more than a field:
+//! The others are not regressions, or need more than a field:
 //!
-//! | objective | of | loss |
+//! | objective | trains | loss |
 //! | --- | --- | --- |
 //! | [`Coupled`] | another objective | on pairs that a coupling makes |
 //! | [`VariationalBound`] | a noise | DDPM's bound of the likelihood, in nats |
@@ -60,7 +60,7 @@ pub use variational_bound::{BoundTerms, ReverseVariance, VariationalBound};
 
 /// A training objective on pairs of source and target samples.
 ///
-/// An objective of one's own is one impl; [`Objective::loss`] comes with it:
+/// Your own objective is one impl; [`Objective::loss`] comes with it:
 ///
 /// ```
 /// use advect_core::{Field, Generator, Result, Time, shape, field_fn};
@@ -85,14 +85,17 @@ pub use variational_bound::{BoundTerms, ReverseVariance, VariationalBound};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "loss")]
+#[doc(alias = "criterion")]
 pub trait Objective {
-    /// One loss per sample, `(batch,)`, f64 for states of f64 and f32 for others, differentiable with respect to the field's parameters.
+    /// Returns one loss per sample, `(batch,)`, f64 for states of f64 and f32 for others, differentiable with respect
+    /// to the field's parameters.
     ///
     /// `x0` (source) and `x1` (target) are batches `(batch, ...)`, already coupled; conditions are
     /// bound to the field beforehand.
     ///
     /// # Errors
-    /// Typed errors for batches that do not fit each other or hold NaN; those of the field.
+    /// Typed errors for batches that do not fit each other or hold NaN; the errors of the field.
     fn losses(
         &self,
         field: &dyn Field,
@@ -101,7 +104,7 @@ pub trait Objective {
         rng: &mut Generator,
     ) -> Result<Tensor>;
 
-    /// The mean of [`Objective::losses`]: a scalar to call `backward` on.
+    /// Returns the mean of [`Objective::losses`]: a scalar on which to call `backward`.
     ///
     /// # Errors
     /// As [`Objective::losses`].

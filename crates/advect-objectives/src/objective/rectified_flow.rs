@@ -12,22 +12,25 @@ use candle_core::Tensor;
 use super::{Regression, flow_matching};
 use crate::time_sampler::Levels;
 
-/// `|(x1 − x0) − v(t, x_t)|² / d` on straight lines `x_t = t x1 + (1 − t) x0` (Liu et al. 2023, eq. 1): flow matching with
-/// [`CondOt`] and σ_min = 0, between any two distributions. Iterative α-(de)blending (Heitz, Belcour and Chambon 2023, section 4) is the same objective;
-/// sampling by Euler's steps is its algorithm 4, and [`blend`](advect_paths::closed_form::blend) the stochastic loop that it comes from.
+/// Creates the objective of rectified flow, `|(x1 − x0) − v(t, x_t)|² / d` on straight lines
+/// `x_t = t x1 + (1 − t) x0` (Liu et al. 2023, eq. 1): flow matching with [`CondOt`] and σ_min = 0, between any two
+/// distributions. Iterative α-(de)blending (Heitz, Belcour and Chambon 2023, section 4) is the same objective.
+/// Sampling by Euler's steps is its algorithm 4, and [`blend`](advect_paths::closed_form::blend) is the stochastic
+/// loop from which it is derived.
 ///
 /// ```
 /// use advect_objectives::objective::{flow_matching, rectified_flow};
 /// use advect_paths::{path::Affine, schedule::CondOt};
 /// assert_eq!(rectified_flow(), flow_matching(Affine::new(CondOt::default())));
 /// ```
+#[doc(alias = "rectified flow")]
 #[doc(alias = "IADB")]
 #[doc(alias = "1-rectified flow")]
 pub fn rectified_flow() -> Regression<Affine<CondOt>> {
     flow_matching(Affine::new(CondOt::default()))
 }
 
-/// The pairs `(z0, z1)` that a flow makes of source samples: z1 is where the flow carries z0 (Liu et al. 2023,
+/// Returns the pairs `(z0, z1)` that a flow makes of source samples: the flow carries z0 to z1 (Liu et al. 2023,
 /// algorithm 1). [`rectified_flow`] trained on them is 2-rectified flow, whose lines are straighter, and so on.
 ///
 /// The source is carried in batches of `batch`, without a graph.
@@ -50,7 +53,9 @@ pub fn rectified_flow() -> Regression<Affine<CondOt>> {
 ///
 /// # Errors
 /// [`Error::Range`](advect_core::Error::Range) for a batch of 0, [`Error::Empty`](advect_core::Error::Empty) without
-/// samples; those of the solver, and [`Error::Stopped`](advect_core::Error::Stopped) where it does not arrive.
+/// samples; the errors of the solver, and [`Error::Stopped`](advect_core::Error::Stopped) where it does not arrive.
+#[doc(alias = "rectified flow")]
+#[doc(alias = "2-rectified flow")]
 pub fn reflow<S: Stepper, C: Controller<S>>(
     velocity: &impl Field,
     solver: &Solver<S, C>,
@@ -68,8 +73,8 @@ pub fn reflow<S: Stepper, C: Controller<S>>(
     Ok((z0.detach(), Tensor::cat(&ends, 0)?))
 }
 
-/// Distillation into one step: `|(z1 − z0) − v(0, z0)|² / d` on pairs of a flow (Liu et al. 2023, section 2.2), after which
-/// `z0 + v(0, z0)` is a sample.
+/// Creates the objective of distillation into one step, `|(z1 − z0) − v(0, z0)|² / d` on pairs of a flow (Liu et al.
+/// 2023, section 2.2), after which `z0 + v(0, z0)` is a sample.
 ///
 /// ```
 /// use advect_core::{Generator, Time, field_fn};
@@ -83,6 +88,7 @@ pub fn reflow<S: Stepper, C: Controller<S>>(
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "InstaFlow")]
 pub fn one_step_distillation() -> Regression<Affine<CondOt>, Levels> {
     rectified_flow().times(Levels::start())
 }

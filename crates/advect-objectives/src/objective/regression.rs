@@ -1,4 +1,4 @@
-//! Regression of a field on what a path says: the form of nearly all objectives.
+//! Regression of a field on the targets of a path: the form of nearly all objectives.
 
 use advect_core::{Coefficient, Error, Field, Generator, Result, Time, check};
 use advect_paths::Prediction;
@@ -10,8 +10,8 @@ use crate::distance::{Distance, SquaredError};
 use crate::time_sampler::{TimeSampler, Uniform};
 use crate::weighting::{Unweighted, Weighting};
 
-/// `loss_i = w(t_i) · distance(f(t_i, x_t), target_i)`, for a path, a [`Prediction`], a law of times, a weighting and a
-/// distance: uniform times, equal weights and the mean squared error unless said otherwise.
+/// The regression `loss_i = w(t_i) · distance(f(t_i, x_t), target_i)`, for a path, a [`Prediction`], a law of times,
+/// a weighting and a distance. Times are uniform, weights equal and the distance is the mean squared error by default.
 ///
 /// With a squared distance, its gradient with respect to the field's parameters equals, in expectation, that of
 /// regression on the target's mean given x_t: the marginal velocity, score, noise, data or v (Lipman et al. 2023,
@@ -43,7 +43,7 @@ pub struct Regression<P, T = Uniform, W = Unweighted, D = SquaredError> {
 }
 
 impl<P: Path> Regression<P> {
-    /// On a path, of a field that predicts this.
+    /// Creates the regression of a field of some prediction on a path.
     pub fn new(path: P, prediction: Prediction) -> Self {
         Regression {
             path,
@@ -56,7 +56,7 @@ impl<P: Path> Regression<P> {
 }
 
 impl<P: Path, T: TimeSampler, W: Weighting, D: Distance> Regression<P, T, W, D> {
-    /// The same objective with another law of times.
+    /// Sets the law of times.
     pub fn times<U: TimeSampler>(self, times: U) -> Regression<P, U, W, D> {
         Regression {
             path: self.path,
@@ -67,7 +67,7 @@ impl<P: Path, T: TimeSampler, W: Weighting, D: Distance> Regression<P, T, W, D> 
         }
     }
 
-    /// The same objective with another weighting.
+    /// Sets the weighting.
     pub fn weighting<V: Weighting>(self, weighting: V) -> Regression<P, T, V, D> {
         Regression {
             path: self.path,
@@ -78,7 +78,7 @@ impl<P: Path, T: TimeSampler, W: Weighting, D: Distance> Regression<P, T, W, D> 
         }
     }
 
-    /// The same objective with another distance.
+    /// Sets the distance.
     pub fn distance<E: Distance>(self, distance: E) -> Regression<P, T, W, E> {
         Regression {
             path: self.path,
@@ -89,8 +89,8 @@ impl<P: Path, T: TimeSampler, W: Weighting, D: Distance> Regression<P, T, W, D> 
         }
     }
 
-    /// The losses at given times, one a sample, in place of those that the law draws: to log losses by noise level, or to
-    /// learn where to look.
+    /// Returns the losses at given times, one for each sample, in place of drawn times. Use it to log losses by noise
+    /// level, or to adapt the law of times.
     ///
     /// ```
     /// use advect_core::{Generator, Time, field_fn};
@@ -137,12 +137,12 @@ impl<P: Path, T: TimeSampler, W: Weighting, D: Distance> Regression<P, T, W, D> 
         weighted(&losses, times, &self.weighting)
     }
 
-    /// What the field predicts.
+    /// Returns the prediction of the field.
     pub fn prediction(&self) -> Prediction {
         self.prediction
     }
 
-    /// The path.
+    /// Returns the path.
     pub fn path(&self) -> &P {
         &self.path
     }
@@ -171,11 +171,11 @@ pub(crate) fn weighted(
 ) -> Result<Tensor> {
     let weights: Vec<f64> = times.iter().map(|&t| weighting.weight(t)).collect();
     if let Some(i) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
-        let given = format!("the weight {} at t = {}", weights[i], times[i]);
+        let given = format!("{} at t = {}", weights[i], times[i]);
         return Err(Error::range(
             "weighting",
             given,
-            "finite weights not below 0",
+            "a finite weight of at least 0",
         ));
     }
     match weights.iter().all(|w| *w == 1.0) {

@@ -9,7 +9,8 @@ use super::{check_pairs, check_times};
 use crate::distance::{Distance, SquaredError};
 use crate::time_sampler::{TimeSampler, Uniform};
 
-/// A velocity and a score of one path, learned together: `(|v − u_t|² + |γ s + z|²) / d`, where `γ z` is the path's noise.
+/// The regression of a velocity and a score on one path, learned together: `(|v − u_t|² + |γ s + z|²) / d`, where
+/// `γ z` is the path's noise.
 ///
 /// The second term is `λ² |½σ² s + ½σ² z/γ|²` with the paper's `λ = 2γ/σ²`: the network of the paper predicts `½σ² s`, this
 /// one the score itself. On a [`SchrodingerBridge`](advect_paths::path::SchrodingerBridge), with pairs drawn from the
@@ -40,34 +41,36 @@ use crate::time_sampler::{TimeSampler, Uniform};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "[SF]²M")]
+#[doc(alias = "SF2M")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoreAndFlow<P, T = Uniform> {
     path: P,
     times: T,
 }
 
-/// What [`ScoreAndFlow`] gives: one loss a sample for each field, `(batch,)`.
+/// The losses of [`ScoreAndFlow`]: one for each sample and field, `(batch,)`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ScoreAndFlowLosses {
-    /// Of the velocity.
+    /// The losses of the velocity.
     pub flow: Tensor,
-    /// Of the score.
+    /// The losses of the score.
     pub score: Tensor,
 }
 
 impl ScoreAndFlowLosses {
-    /// The mean of their sum.
+    /// Returns the mean of the sum of both.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     pub fn total(&self) -> Result<Tensor> {
         Ok((&self.flow + &self.score)?.mean_all()?)
     }
 }
 
 impl<P: Path> ScoreAndFlow<P> {
-    /// On a path with noise, with uniform times.
+    /// Creates the objective on a path with noise, with uniform times.
     pub fn new(path: P) -> Self {
         ScoreAndFlow {
             path,
@@ -77,7 +80,7 @@ impl<P: Path> ScoreAndFlow<P> {
 }
 
 impl<P: Path, T: TimeSampler> ScoreAndFlow<P, T> {
-    /// The same objective with another law of times.
+    /// Sets the law of times.
     pub fn times<U: TimeSampler>(self, times: U) -> ScoreAndFlow<P, U> {
         ScoreAndFlow {
             path: self.path,
@@ -85,7 +88,7 @@ impl<P: Path, T: TimeSampler> ScoreAndFlow<P, T> {
         }
     }
 
-    /// The losses of a velocity and a score on pairs.
+    /// Returns the losses of a velocity and a score on pairs.
     ///
     /// # Errors
     /// As [`Objective::losses`](super::Objective::losses); [`Error::Range`] at times where the path has no noise, or its
@@ -107,7 +110,7 @@ impl<P: Path, T: TimeSampler> ScoreAndFlow<P, T> {
         if let Coefficient::PerSample(scales) = &scale
             && let Some(i) = scales.iter().position(|s| *s == 0.0)
         {
-            let accepted = "times at which the path has noise";
+            let accepted = "a time at which the path has noise";
             return Err(Error::range("t", times[i], accepted));
         }
         let v = velocity.at(&t, &point.x)?;

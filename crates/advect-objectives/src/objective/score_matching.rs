@@ -10,8 +10,9 @@ use crate::distance::SquaredNorm;
 use crate::time_sampler::{Levels, Uniform, UniformOverLogSnr};
 use crate::weighting::{Diffusion, Importance, NoiseVariance};
 
-/// Denoising score matching with equal weights in terms of the noise: `σ² |s(t, x_t) + x0/σ|² / d` (Vincent 2011, eq. 9;
-/// in continuous time, Song et al. 2021a, eq. 7), on the affine path of any schedule, with x0 ~ N(0, I).
+/// Creates the objective of denoising score matching, with equal weights in terms of the noise:
+/// `σ² |s(t, x_t) + x0/σ|² / d` (Vincent 2011, eq. 9; in continuous time, Song et al. 2021a, eq. 7), on the affine
+/// path of any schedule, with x0 ~ N(0, I).
 ///
 /// Where σ vanishes at t = 1, times should end before: see [`UniformWithin`](crate::time_sampler::UniformWithin).
 ///
@@ -26,6 +27,9 @@ use crate::weighting::{Diffusion, Importance, NoiseVariance};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "DSM")]
+#[doc(alias = "score SDE")]
+#[doc(alias = "denoising score matching")]
 pub fn score_matching<S: Schedule + Clone>(
     schedule: S,
 ) -> Regression<Affine<S>, Uniform, NoiseVariance<S>> {
@@ -33,8 +37,8 @@ pub fn score_matching<S: Schedule + Clone>(
     Regression::new(Affine::new(schedule), Prediction::Score).weighting(weighting)
 }
 
-/// The objective of noise-conditional score networks: [`score_matching`] at `levels` geometric levels of noise, from
-/// `sigma_max` to `sigma_min` (Song and Ermon 2019, eq. 6 with λ = σ²; levels as in Song and Ermon 2020).
+/// Creates the objective of noise-conditional score networks: [`score_matching`] at `levels` geometric levels of
+/// noise, from `sigma_max` to `sigma_min` (Song and Ermon 2019, eq. 6 with λ = σ²; levels as in Song and Ermon 2020).
 ///
 /// The time of level i of L, from 0, is `i/(L − 1)`.
 ///
@@ -50,6 +54,7 @@ pub fn score_matching<S: Schedule + Clone>(
 ///
 /// # Errors
 /// [`Error::Range`](advect_core::Error::Range) unless `0 < sigma_min < sigma_max` and there are two levels or more.
+#[doc(alias = "NCSN")]
 pub fn ncsn(
     sigma_min: f64,
     sigma_max: f64,
@@ -59,9 +64,9 @@ pub fn ncsn(
     Ok(score_matching(schedule).times(Levels::evenly_spaced(levels)?))
 }
 
-/// Score matching that bounds the likelihood (Song et al. 2021b, "ScoreFlow", eq. 8): `g² |s(t, x_t) + x0/σ|²`, the squared
-/// norm, with times drawn where they count, from `start` to `end`. In effect it is the loss of the noise with times uniform
-/// in log-SNR.
+/// Creates the objective of score matching that bounds the likelihood (Song et al. 2021b, "ScoreFlow", eq. 8):
+/// `g² |s(t, x_t) + x0/σ|²`, the squared norm, with times from `start` to `end` drawn by importance. It amounts to
+/// the loss of the noise with times uniform in log-SNR.
 ///
 /// Half of its mean, over a time of length 1, is the part of the bound of `−log p`, in nats a sample, that depends on the
 /// field; the prior's divergence and the entropy of the noise are not in it.
@@ -79,6 +84,8 @@ pub fn ncsn(
 ///
 /// # Errors
 /// As [`UniformOverLogSnr::new`].
+#[doc(alias = "ScoreFlow")]
+#[doc(alias = "likelihood weighting")]
 #[allow(clippy::type_complexity)]
 pub fn score_flow<S: Schedule + Clone>(
     schedule: S,

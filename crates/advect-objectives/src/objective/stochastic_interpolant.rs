@@ -8,7 +8,7 @@ use crate::distance::Quadratic;
 use crate::time_sampler::Uniform;
 use crate::weighting::Unweighted;
 
-/// The velocity's loss, `½ |b|² − (∂_t I + γ' z)·b`.
+/// Creates the loss of an interpolant's velocity, `½ |b|² − (∂_t I + γ' z)·b`.
 ///
 /// Where γ' is infinite at an end, so is its variance: take times away from there
 /// ([`UniformWithin`](crate::time_sampler::UniformWithin)), or a smoother γ.
@@ -31,11 +31,12 @@ use crate::weighting::Unweighted;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "stochastic interpolant")]
 pub fn interpolant_velocity<P: Path>(path: P) -> Regression<P, Uniform, Unweighted, Quadratic> {
     Regression::new(path, Prediction::Velocity).distance(Quadratic)
 }
 
-/// The denoiser's loss, `½ |η|² − z·η`, for the noise `η = E[z | x_t]`; the score is `−η/γ`.
+/// Creates the loss of an interpolant's denoiser, `½ |η|² − z·η`, for the noise `η = E[z | x_t]`. The score is `−η/γ`.
 ///
 /// ```
 /// use advect_objectives::objective::interpolant_denoiser;
@@ -45,6 +46,7 @@ pub fn interpolant_velocity<P: Path>(path: P) -> Regression<P, Uniform, Unweight
 /// let objective = interpolant_denoiser(Interpolant::new(Cosine, Parabola));
 /// assert_eq!(objective.prediction(), Prediction::Noise);
 /// ```
+#[doc(alias = "stochastic interpolant")]
 pub fn interpolant_denoiser<P: Path>(path: P) -> Regression<P, Uniform, Unweighted, Quadratic> {
     Regression::new(path, Prediction::Noise).distance(Quadratic)
 }

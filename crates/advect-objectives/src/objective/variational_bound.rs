@@ -9,18 +9,19 @@ use rand_distr::StandardUniform;
 use super::{Objective, check_pairs};
 use crate::decoder::{Decoder, GaussianDecoder};
 
-/// The variance of a reverse step `p(x_(k−1) | x_k)`: the two that Ho et al. 2020, section 3.2, name as extremes.
+/// The variance of a reverse step `p(x_(k−1) | x_k)`: one of the two extremes in Ho et al. 2020, section 3.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum ReverseVariance {
     /// `β_k`, the best for data of unit variance. (Implementations of DDPM often take `β̃_2` for the last step here, too.)
     #[default]
     Beta,
-    /// `β̃_k`, that of `q(x_(k−1) | x_k, x_0)`, the best for data that is one point; at the last step, where it is 0, `β̃_2`.
+    /// `β̃_k`, the variance of `q(x_(k−1) | x_k, x_0)`, the best for data that is one point. At the last step, where
+    /// it is 0, `β̃_2` is used.
     Posterior,
 }
 
-/// The bound `L = L_T + Σ_(k=2..T) L_(k−1) + L_0` of the negative log-likelihood of data, in nats a sample, for a field that
-/// predicts the noise at times `1 − k/T`:
+/// The variational bound `L = L_T + Σ_(k=2..T) L_(k−1) + L_0` of the negative log-likelihood of data, in nats per
+/// sample, for a field that predicts the noise at times `1 − k/T`:
 ///
 /// | term | |
 /// | --- | --- |
@@ -50,6 +51,8 @@ pub enum ReverseVariance {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "VLB")]
+#[doc(alias = "ELBO")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct VariationalBound<D = GaussianDecoder> {
     schedule: DiscreteDiffusion,
@@ -61,19 +64,19 @@ pub struct VariationalBound<D = GaussianDecoder> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BoundTerms {
-    /// `L_T`.
+    /// The term `L_T` of the prior.
     pub prior: Tensor,
-    /// `L_1 … L_(T−1)`, of the steps k = 2 … T.
+    /// The terms `L_1 … L_(T−1)`, of the steps k = 2 … T.
     pub steps: Vec<Tensor>,
-    /// `L_0`.
+    /// The term `L_0` of the decoder.
     pub decoder: Tensor,
 }
 
 impl BoundTerms {
-    /// Their sum, `(batch,)`.
+    /// Returns the sum of all terms, `(batch,)`.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     pub fn total(&self) -> Result<Tensor> {
         let mut total = (&self.prior + &self.decoder)?;
         for step in &self.steps {
@@ -84,7 +87,7 @@ impl BoundTerms {
 }
 
 impl VariationalBound {
-    /// Of a schedule, with variances β_k and data of any value.
+    /// Creates the bound of a schedule, with variances β_k and data of any value.
     pub fn new(schedule: DiscreteDiffusion) -> Self {
         VariationalBound {
             schedule,
@@ -95,12 +98,12 @@ impl VariationalBound {
 }
 
 impl<D: Decoder> VariationalBound<D> {
-    /// The same bound with other variances.
+    /// Sets the variances of the reverse steps.
     pub fn variance(self, variance: ReverseVariance) -> Self {
         VariationalBound { variance, ..self }
     }
 
-    /// The same bound with another decoder.
+    /// Sets the decoder.
     pub fn decoder<E: Decoder>(self, decoder: E) -> VariationalBound<E> {
         VariationalBound {
             schedule: self.schedule,
@@ -109,10 +112,10 @@ impl<D: Decoder> VariationalBound<D> {
         }
     }
 
-    /// All terms for data `x1`, with fresh noise at each step: T evaluations of the field.
+    /// Returns all terms for data `x1`, with fresh noise at each step, by T evaluations of the field.
     ///
     /// # Errors
-    /// Typed errors for data that is empty or not finite; those of the field and of the decoder.
+    /// Typed errors for data that is empty or not finite; the errors of the field and of the decoder.
     pub fn terms(&self, noise: &dyn Field, x1: &Tensor, rng: &mut Generator) -> Result<BoundTerms> {
         let batch = check::batch("x1", x1)?;
         check::float("x1", x1)?;
@@ -205,7 +208,7 @@ impl<D: Decoder> VariationalBound<D> {
 }
 
 impl<D: Decoder> Objective for VariationalBound<D> {
-    /// An estimate of the bound from one step for each sample; `x0` is standard normal noise.
+    /// Returns an estimate of the bound from one step for each sample. `x0` is standard normal noise.
     fn losses(
         &self,
         field: &dyn Field,

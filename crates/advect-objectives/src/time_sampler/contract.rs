@@ -1,4 +1,4 @@
-//! What holds for every time sampler; each sampler's tests call it.
+//! The properties of every time sampler; each sampler's tests call it.
 
 use advect_core::{Error, Generator};
 

@@ -7,8 +7,8 @@ use rand_distr::StandardUniform;
 
 use super::{TimeDensity, TimeSampler};
 
-/// `t = 1 / (1 + cot(πu/2))` with u uniform, of density `2/(π − 2πt + 2πt²)`: straight paths then meet signal-to-noise
-/// ratios as often as cosine paths do with uniform times.
+/// Times `t = 1 / (1 + cot(πu/2))` with u uniform, of density `2/(π − 2πt + 2πt²)`: straight paths then meet
+/// signal-to-noise ratios as often as cosine paths do with uniform times.
 ///
 /// ```
 /// use advect_objectives::time_sampler::{CosMap, TimeDensity};

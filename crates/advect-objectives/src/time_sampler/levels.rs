@@ -1,4 +1,4 @@
-//! Finitely many times.
+//! Times from a finite set.
 
 use advect_core::{Error, Generator, Result, check};
 use advect_paths::schedule::DiscreteDiffusion;
@@ -7,8 +7,8 @@ use rand_distr::StandardUniform;
 
 use super::TimeSampler;
 
-/// One of some times, each with the same chance: the steps of DDPM, the noise levels of NCSN, or t = 0 alone for maps of
-/// one step.
+/// Times from a finite set, each with the same chance: the steps of DDPM, the noise levels of NCSN, or t = 0 alone
+/// for maps of one step.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -28,7 +28,7 @@ pub struct Levels {
 }
 
 impl Levels {
-    /// These times.
+    /// Creates the law of these times.
     ///
     /// # Errors
     /// [`Error::Empty`] without times, [`Error::Range`] for one outside [0, 1].
@@ -39,24 +39,24 @@ impl Levels {
             });
         }
         match times.iter().find(|t| !(0.0..=1.0).contains(*t)) {
-            Some(bad) => Err(Error::range("times", bad, "times in [0, 1]")),
+            Some(bad) => Err(Error::range("times", bad, "a time in [0, 1]")),
             None => Ok(Levels { times }),
         }
     }
 
-    /// t = 0 alone.
+    /// Returns the law of t = 0 alone.
     pub fn start() -> Self {
         Levels { times: vec![0.0] }
     }
 
-    /// The steps of DDPM, k = 1 … T.
+    /// Returns the law of DDPM's steps, k = 1 … T.
     pub fn of_steps(schedule: &DiscreteDiffusion) -> Self {
         Levels {
             times: schedule.times(),
         }
     }
 
-    /// `i / (count − 1)` for i below `count`: from 0 to 1.
+    /// Returns the law of the times `i / (count − 1)` for i below `count`, from 0 to 1.
     ///
     /// # Errors
     /// [`Error::Range`] for fewer than two, and for more than fit the memory.

@@ -7,7 +7,7 @@ use rand_distr::StandardNormal;
 
 use super::{TimeDensity, TimeSampler, integral};
 
-/// Times at which `ln(σ/α) ~ N(mean, std²)`, within what the schedule reaches: levels outside are drawn again.
+/// Times at which `ln(σ/α) ~ N(mean, std²)`, within the levels of the schedule. Levels outside are drawn again.
 ///
 /// EDM has mean −1.2 and std 1.2, of which [`EdmSchedule`](advect_paths::schedule::EdmSchedule)'s default range leaves out 2e-5.
 ///
@@ -24,6 +24,8 @@ use super::{TimeDensity, TimeSampler, integral};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "P_mean")]
+#[doc(alias = "EDM")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogNormalNoise<S> {
     schedule: S,
@@ -35,11 +37,11 @@ pub struct LogNormalNoise<S> {
 }
 
 impl<S: Schedule> LogNormalNoise<S> {
-    /// With the mean and standard deviation of `ln(σ/α)`.
+    /// Creates a law with a mean and a standard deviation of `ln(σ/α)`.
     ///
     /// # Errors
     /// [`Error::Range`] unless `mean` is finite and `std` finite and above 0, and if less than a hundredth of the law is
-    /// within what the schedule reaches.
+    /// within the levels of the schedule.
     pub fn new(schedule: S, mean: f64, std: f64) -> Result<Self> {
         if !mean.is_finite() {
             return Err(Error::range("mean", mean, "a finite number"));

@@ -6,7 +6,7 @@ use rand_distr::StandardNormal;
 
 use super::{TimeDensity, TimeSampler};
 
-/// `t = 1 / (1 + exp(−(mean + std · z)))` with `z ~ N(0, 1)`: more times in the middle, none at the ends.
+/// Logit-normal times, `t = 1 / (1 + exp(−(mean + std · z)))` with `z ~ N(0, 1)`: more times in the middle, none at the ends.
 ///
 /// A positive `mean` moves times towards the data. (Esser et al. run time from data to noise: their m is
 /// our −mean.)
@@ -21,6 +21,8 @@ use super::{TimeDensity, TimeSampler};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "logit-normal")]
+#[doc(alias = "SD3")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogitNormal {
     mean: f64,
@@ -28,7 +30,7 @@ pub struct LogitNormal {
 }
 
 impl Default for LogitNormal {
-    /// Mean 0, standard deviation 1.
+    /// Returns the law of mean 0 and standard deviation 1.
     fn default() -> Self {
         LogitNormal {
             mean: 0.0,
@@ -38,7 +40,7 @@ impl Default for LogitNormal {
 }
 
 impl LogitNormal {
-    /// With the mean and standard deviation of logit(t).
+    /// Creates a law with a mean and a standard deviation of logit(t).
     ///
     /// # Errors
     /// [`Error::Range`] unless `mean` is finite and `std` finite and above 0.

@@ -1,4 +1,4 @@
-//! Time samplers: at which times an objective looks.
+//! Time samplers, which draw the times of an objective.
 //!
 //! | sampler | law of t |
 //! | --- | --- |
@@ -7,8 +7,8 @@
 //! | [`Stratified`] | uniform, one in each of `batch` equal intervals |
 //! | [`Levels`] | one of finitely many times |
 //! | [`LogitNormal`] | `logit(t) ~ N(mean, std²)` |
-//! | [`Mode`], [`CosMap`] | the other densities of Stable Diffusion 3 |
-//! | [`LogNormalNoise`] | `ln(σ/α) ~ N(mean, std²)`, as EDM has it |
+//! | [`Mode`], [`CosMap`] | other densities of the paper on Stable Diffusion 3 |
+//! | [`LogNormalNoise`] | `ln(σ/α) ~ N(mean, std²)`, as in EDM |
 //! | [`UniformOverLogSnr`] | uniform in the logarithm of the signal-to-noise ratio |
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ pub use uniform_within::UniformWithin;
 
 /// A law of training times in [0, 1].
 ///
-/// A sampler of one's own is one impl:
+/// Your own sampler is one impl:
 ///
 /// ```
 /// use advect_core::{Generator, Result};
@@ -58,16 +58,16 @@ pub use uniform_within::UniformWithin;
 /// # }
 /// ```
 pub trait TimeSampler {
-    /// `batch` times in [0, 1].
+    /// Draws `batch` times in [0, 1].
     ///
     /// # Errors
-    /// Whatever the sampler reports; those of Advect, [`Error::Range`](advect_core::Error::Range) for a batch that does not fit the memory.
+    /// The errors of the sampler. Samplers of Advect return [`Error::Range`](advect_core::Error::Range) for a batch that does not fit the memory.
     fn sample(&self, batch: usize, rng: &mut Generator) -> Result<Vec<f64>>;
 }
 
 /// A law of times with a density.
 pub trait TimeDensity: TimeSampler {
-    /// The density at t, which integrates to 1 over [0, 1].
+    /// Returns the density at t, which integrates to 1 over [0, 1].
     fn density(&self, t: f64) -> f64;
 }
 

@@ -7,8 +7,8 @@ use rand_distr::StandardUniform;
 
 use super::{TimeDensity, TimeSampler};
 
-/// `t = u + s (cos²(πu/2) − 1 + u)` with u uniform: for scales s above 0 more times in the middle, below 0 more at the
-/// ends; 0 is the uniform law.
+/// Times `t = u + s (cos²(πu/2) − 1 + u)` with u uniform: for scales s above 0 more times are in the middle, below 0
+/// more at the ends. The scale 0 is the uniform law.
 ///
 /// (Esser et al. run time from data to noise: our t is their 1 − t.)
 ///
@@ -28,7 +28,7 @@ pub struct Mode {
 }
 
 impl Mode {
-    /// With a scale in `[−1, 2/(π − 2)]`, within which the map is monotone; the paper's best is 1.29.
+    /// Creates a law with a scale in `[−1, 2/(π − 2)]`, for which the map is monotone. The paper's best is 1.29.
     ///
     /// # Errors
     /// [`Error::Range`] outside.
@@ -53,7 +53,7 @@ impl TimeSampler for Mode {
 }
 
 impl TimeDensity for Mode {
-    /// `du/dt`, with u found by bisection.
+    /// Returns `du/dt`, with u found by bisection.
     fn density(&self, t: f64) -> f64 {
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..60 {

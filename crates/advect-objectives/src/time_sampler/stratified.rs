@@ -6,7 +6,7 @@ use rand_distr::StandardUniform;
 
 use super::{TimeDensity, TimeSampler};
 
-/// One time in each of `batch` equal intervals: `t_i = (i + u_i) / batch` with `u_i` uniform on [0, 1).
+/// Stratified times, one in each of `batch` equal intervals: `t_i = (i + u_i) / batch` with `u_i` uniform on [0, 1).
 ///
 /// Each time is uniform on [0, 1) only when the order of the batch is random, as that of shuffled
 /// batches is: sample i always gets the i-th interval.
@@ -18,6 +18,7 @@ use super::{TimeDensity, TimeSampler};
 /// assert!(times.iter().enumerate().all(|(i, t)| (4.0 * t).floor() == i as f64));
 /// # Ok::<(), advect_core::Error>(())
 /// ```
+#[doc(alias = "low-discrepancy")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stratified;
 

@@ -25,6 +25,7 @@ use super::{TimeDensity, TimeSampler};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "ScoreFlow")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UniformOverLogSnr<S> {
     schedule: S,
@@ -33,19 +34,23 @@ pub struct UniformOverLogSnr<S> {
 }
 
 impl<S: Schedule> UniformOverLogSnr<S> {
-    /// Between the times `start` and `end` of a schedule.
+    /// Creates a law between the times `start` and `end` of a schedule.
     ///
     /// # Errors
     /// [`Error::Range`] unless `0 ≤ start < end ≤ 1` and the ratio is finite at both.
     pub fn new(schedule: S, start: f64, end: f64) -> Result<Self> {
         if !(0.0 <= start && start < end && end <= 1.0) {
             let given = format!("{start}..{end}");
-            return Err(Error::range("times", given, "0 ≤ start < end ≤ 1"));
+            return Err(Error::range(
+                "times",
+                given,
+                "a span with 0 ≤ start < end ≤ 1",
+            ));
         }
         let (low, high) = (schedule.log_snr(start), schedule.log_snr(end));
         if !(low.is_finite() && high.is_finite() && low < high) {
-            let given = format!("times {start} and {end}, of log-SNR {low} and {high}");
-            let accepted = "times with some signal and some noise";
+            let given = format!("a span from t = {start} to {end}, of log-SNR {low} to {high}");
+            let accepted = "a span whose ends have some signal and some noise";
             return Err(Error::range("times", given, accepted));
         }
         Ok(UniformOverLogSnr {

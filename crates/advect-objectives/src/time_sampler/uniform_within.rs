@@ -5,7 +5,7 @@ use rand_distr::StandardUniform;
 
 use super::{TimeDensity, TimeSampler};
 
-/// Independent times, uniform between two: for paths whose targets are infinite at an end.
+/// Independent times, uniform between two bounds, for paths whose targets are infinite at an end.
 ///
 /// Song et al. 2021a leave out the last 1e-5 before the data of variance-preserving diffusions.
 ///
@@ -25,14 +25,18 @@ pub struct UniformWithin {
 }
 
 impl UniformWithin {
-    /// From `low` to `high`.
+    /// Creates the uniform law from `low` to `high`.
     ///
     /// # Errors
     /// [`Error::Range`] unless `0 ≤ low < high ≤ 1`.
     pub fn new(low: f64, high: f64) -> Result<Self> {
         if !(0.0 <= low && low < high && high <= 1.0) {
             let given = format!("{low}..{high}");
-            return Err(Error::range("times", given, "0 ≤ low < high ≤ 1"));
+            return Err(Error::range(
+                "times",
+                given,
+                "a range with 0 ≤ low < high ≤ 1",
+            ));
         }
         Ok(UniformWithin { low, high })
     }

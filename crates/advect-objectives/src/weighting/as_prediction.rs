@@ -5,8 +5,8 @@ use advect_paths::schedule::Schedule;
 
 use super::Weighting;
 
-/// The square of [`Prediction::error_scale`]: with it, the squared error of a field of one prediction is that of the same
-/// field seen as another prediction.
+/// The weights that turn the squared error of one prediction into that of another: the square of
+/// [`Prediction::error_scale`].
 ///
 /// ```
 /// use advect_objectives::weighting::{AsPrediction, Weighting};
@@ -23,7 +23,7 @@ pub struct AsPrediction<S> {
 }
 
 impl<S: Schedule> AsPrediction<S> {
-    /// For fields of prediction `from`, the loss of prediction `to`.
+    /// Creates the weighting that gives fields of prediction `from` the loss of prediction `to`.
     pub fn new(schedule: S, from: Prediction, to: Prediction) -> Self {
         AsPrediction { schedule, from, to }
     }

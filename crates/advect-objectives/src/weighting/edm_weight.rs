@@ -5,7 +5,7 @@ use advect_paths::schedule::Schedule;
 
 use super::Weighting;
 
-/// `w(t) = (ρ² + σ_d²)/(ρ σ_d)²` with `ρ = σ/α`, for a loss of the data: that of a network under
+/// EDM's weighting `w(t) = (ρ² + σ_d²)/(ρ σ_d)²` with `ρ = σ/α`, for a loss of the data. The loss of a network with
 /// [`EdmPreconditioner`](advect_paths::preconditioner::EdmPreconditioner) then counts the same at all levels of noise.
 ///
 /// ```
@@ -18,6 +18,8 @@ use super::Weighting;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "Karras")]
+#[doc(alias = "EDM")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EdmWeight<S> {
     schedule: S,
@@ -25,7 +27,7 @@ pub struct EdmWeight<S> {
 }
 
 impl<S: Schedule> EdmWeight<S> {
-    /// For data of standard deviation `sigma_data`.
+    /// Creates the weighting for data of standard deviation `sigma_data`.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless it is finite and above 0.

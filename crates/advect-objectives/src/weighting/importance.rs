@@ -3,8 +3,8 @@
 use super::Weighting;
 use crate::time_sampler::TimeDensity;
 
-/// `w(t)/p(t)`: with times drawn from the density p, the objective is the one of weighting w and uniform times, with
-/// another variance (Song et al. 2021b, section 5.1).
+/// The weighting `w(t)/p(t)` for times drawn from the density p: the objective is the one of weighting w and uniform
+/// times, with another variance (Song et al. 2021b, section 5.1).
 ///
 /// ```
 /// use advect_objectives::time_sampler::LogitNormal;
@@ -17,6 +17,7 @@ use crate::time_sampler::TimeDensity;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "importance sampling")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Importance<W, T> {
     weighting: W,
@@ -24,7 +25,7 @@ pub struct Importance<W, T> {
 }
 
 impl<W: Weighting, T: TimeDensity> Importance<W, T> {
-    /// The weighting that is meant for uniform times, and the law of the times that are drawn.
+    /// Creates a weighting from the one for uniform times and the law of the times that are drawn.
     pub fn new(weighting: W, times: T) -> Self {
         Importance { weighting, times }
     }

@@ -6,8 +6,8 @@ use advect_paths::schedule::Schedule;
 
 use super::{AsPrediction, Weighting};
 
-/// `w(t) = min(SNR(t), γ)` for the data, and for another prediction what is the same loss: `min(SNR, γ)/SNR` for the noise,
-/// `min(SNR, γ)/(SNR + 1)` for v where `α² + σ² = 1`.
+/// Min-SNR weighting, `w(t) = min(SNR(t), γ)` for the data. For another prediction it is the weight of the same loss:
+/// `min(SNR, γ)/SNR` for the noise, `min(SNR, γ)/(SNR + 1)` for v where `α² + σ² = 1`.
 ///
 /// ```
 /// use advect_objectives::weighting::{MinSnr, Weighting};
@@ -21,6 +21,8 @@ use super::{AsPrediction, Weighting};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "min-SNR")]
+#[doc(alias = "min-SNR-γ")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MinSnr<S> {
     as_data: AsPrediction<S>,
@@ -28,7 +30,7 @@ pub struct MinSnr<S> {
 }
 
 impl<S: Schedule> MinSnr<S> {
-    /// With the limit γ (5 in the paper), for a field of some prediction.
+    /// Creates the weighting with the limit γ (5 in the paper), for a field of some prediction.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless γ is finite and above 0.

@@ -1,15 +1,15 @@
-//! Weightings: how much a time counts.
+//! Weightings of times in an objective.
 //!
-//! | weighting | w(t) | for |
+//! | weighting | w(t) | loss |
 //! | --- | --- | --- |
 //! | [`Unweighted`] | 1 | |
 //! | [`weighting_fn`] | a closure | |
 //! | [`NoiseVariance`] | `σ²` | the score: NCSN, score SDE |
 //! | [`Diffusion`] | `g²` | the score: the likelihood |
 //! | [`MinSnr`] | `min(SNR, γ)`, in terms of the data | any prediction |
-//! | [`AsPrediction`] | what turns a loss of one prediction into that of another | any prediction |
+//! | [`AsPrediction`] | the ratio of two predictions' squared errors | any prediction |
 //! | [`EdmWeight`] | `(σ² + σ_d²)/(σ σ_d)²` | the data |
-//! | [`Importance`] | another weighting over the density of times | times that are not uniform |
+//! | [`Importance`] | another weighting divided by the density of times | any, at times that are not uniform |
 
 mod as_prediction;
 mod diffusion;
@@ -38,7 +38,7 @@ pub use unweighted::Unweighted;
 /// assert_eq!(chosen.weight(0.5), 0.25);
 /// ```
 pub trait Weighting {
-    /// The weight `w(t)`; an objective reports one that is negative or not finite as an error.
+    /// Returns the weight `w(t)`. An objective reports a weight that is negative or not finite as an error.
     fn weight(&self, t: f64) -> f64;
 }
 

@@ -4,20 +4,21 @@ use advect_paths::schedule::Schedule;
 
 use super::Weighting;
 
-/// `w(t) = σ(t)²`: with it a loss of the score is one of the noise.
+/// The weighting `w(t) = σ(t)²`, which makes a loss of the score one of the noise.
 ///
 /// ```
 /// use advect_objectives::weighting::{NoiseVariance, Weighting};
 /// use advect_paths::schedule::CondOt;
 /// assert_eq!(NoiseVariance::new(CondOt::default()).weight(0.5), 0.25);
 /// ```
+#[doc(alias = "NCSN")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NoiseVariance<S> {
     schedule: S,
 }
 
 impl<S: Schedule> NoiseVariance<S> {
-    /// Of a schedule.
+    /// Creates the weighting of a schedule.
     pub fn new(schedule: S) -> Self {
         NoiseVariance { schedule }
     }

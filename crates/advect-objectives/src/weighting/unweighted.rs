@@ -2,7 +2,7 @@
 
 use super::Weighting;
 
-/// `w(t) = 1`.
+/// The weighting `w(t) = 1`.
 ///
 /// ```
 /// use advect_objectives::weighting::{Unweighted, Weighting};

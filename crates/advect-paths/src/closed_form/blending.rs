@@ -7,8 +7,8 @@ use candle_core::Tensor;
 use super::{Law, MarginalField};
 use crate::schedule::CondOt;
 
-/// The stochastic loop that iterative α-(de)blending is derived from: at each time the state is taken apart into one of
-/// the pairs (x0, x1) that it may be a blend `(1 − t) x0 + t x1` of, which are blended again at the next time.
+/// Samples by the stochastic loop from which iterative α-(de)blending is derived. At each time the loop draws one of
+/// the pairs (x0, x1) of which the state may be the blend `(1 − t) x0 + t x1`, and blends that pair again at the next time.
 ///
 /// From noise at the first time to the last it draws samples of the law, exactly, in as few steps as one likes; with many
 /// steps the ways that samples take come close to the deterministic flow, in whose place a network can then be trained.
@@ -31,6 +31,8 @@ use crate::schedule::CondOt;
 /// # Errors
 /// [`Error::Range`] unless the times rise within [0, 1] and all but the last lie below 1; as
 /// [`MarginalField::sample_data`].
+#[doc(alias = "iterative α-(de)blending")]
+#[doc(alias = "IADB")]
 pub fn blend(law: &impl Law, x: &Tensor, times: &[f64], rng: &mut Generator) -> Result<Tensor> {
     let rising = times.windows(2).all(|w| w[0] < w[1]);
     if !(rising && times.iter().all(|t| (0.0..=1.0).contains(t))) {
@@ -38,7 +40,7 @@ pub fn blend(law: &impl Law, x: &Tensor, times: &[f64], rng: &mut Generator) -> 
         return Err(Error::range(
             "times",
             given,
-            "times that rise within [0, 1]",
+            "a list of times that rises within [0, 1]",
         ));
     }
     let schedule = CondOt::default();

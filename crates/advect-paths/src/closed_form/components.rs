@@ -18,8 +18,8 @@ pub struct Components {
 }
 
 impl Components {
-    /// A mixture from its weights, its means one after the other, of `dim` numbers each, and a covariance for each mean or one
-    /// for all: what a [`Law`](super::Law) of your own gives.
+    /// Creates a mixture from its weights, its means one after the other, of `dim` numbers each, and one covariance
+    /// for each mean or one for all. Your own laws return it from [`Law::components`](super::Law::components).
     ///
     /// ```
     /// use advect_paths::closed_form::{Components, Covariance};
@@ -43,7 +43,7 @@ impl Components {
         check::at_least_one("dim", dim)?;
         let count = weights.len();
         if count.checked_mul(dim) != Some(means.len()) {
-            let accepted = format!("{count} means of {dim} numbers");
+            let accepted = format!("{count} × {dim} numbers, a mean for each weight");
             return Err(Error::shape("means", &[means.len()], accepted));
         }
         if let Some(index) = means.iter().position(|m| !m.is_finite()) {
@@ -54,13 +54,13 @@ impl Components {
             });
         }
         if covariances.len() != count && covariances.len() != 1 {
-            let accepted = format!("{count}, one for each mean, or 1");
+            let accepted = format!("({count},), one for each mean, or (1,), one for all");
             return Err(Error::shape("covariances", &[covariances.len()], accepted));
         }
         for covariance in &covariances {
             if covariance.dim().is_some_and(|d| d != dim) {
                 let given = [covariance.dim().unwrap_or(0)];
-                let accepted = format!("{dim} dimensions, as the means have");
+                let accepted = format!("({dim},), the dimension of the means");
                 return Err(Error::shape("covariances", &given, accepted));
             }
         }
@@ -72,22 +72,22 @@ impl Components {
         })
     }
 
-    /// The dimension of the data.
+    /// Returns the dimension of the data.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// The number of components.
+    /// Returns the number of components.
     pub fn count(&self) -> usize {
         self.log_weights.len()
     }
 
-    /// The logarithms of the weights: `−∞` for a component of weight 0.
+    /// Returns the logarithms of the weights: `−∞` for a component of weight 0.
     pub fn log_weights(&self) -> &[f64] {
         &self.log_weights
     }
 
-    /// The means, one after the other.
+    /// Returns the means, one after the other.
     pub fn means(&self) -> &[f64] {
         &self.means
     }
@@ -134,12 +134,12 @@ impl Components {
 /// Checks weights: none negative, their sum 1.
 fn check_weights(weights: &[f64]) -> Result<()> {
     if let Some(bad) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
-        return Err(Error::range("weights", bad, "numbers not below 0"));
+        return Err(Error::range("weights", bad, "a number of at least 0"));
     }
     let sum: f64 = weights.iter().sum();
     if (sum - 1.0).abs() > 1e-9 {
-        let given = format!("weights that sum to {sum}");
-        return Err(Error::range("weights", given, "weights that sum to 1"));
+        let given = format!("a sum of {sum}");
+        return Err(Error::range("weights", given, "a sum of 1"));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use advect_core::{Error, Result};
 
-/// A symmetric matrix without negative eigenvalues.
+/// The covariance of a Gaussian: a symmetric matrix without negative eigenvalues.
 ///
 /// ```
 /// use advect_paths::closed_form::Covariance;
@@ -29,7 +29,7 @@ pub(super) enum Kind {
 }
 
 impl Covariance {
-    /// The same variance in all directions; 0 for a single point.
+    /// Creates a covariance with the same variance in all directions: 0 for a single point.
     ///
     /// # Errors
     /// [`Error::Range`] for a negative or infinite variance.
@@ -38,7 +38,7 @@ impl Covariance {
         Ok(Covariance(Kind::Isotropic(variance)))
     }
 
-    /// A variance for each coordinate.
+    /// Creates a diagonal covariance, with one variance for each coordinate.
     ///
     /// # Errors
     /// [`Error::Range`] for a negative or infinite variance.
@@ -47,7 +47,7 @@ impl Covariance {
         Ok(Covariance(Kind::Diagonal(variances)))
     }
 
-    /// A full matrix, row by row.
+    /// Creates a covariance from a full matrix, row by row.
     ///
     /// # Errors
     /// [`Error::Shape`] unless the number of elements is a square, [`Error::Range`] unless the matrix is finite,
@@ -58,11 +58,11 @@ impl Covariance {
             return Err(Error::shape(
                 "covariance",
                 &[elements.len()],
-                "d · d elements",
+                "(d · d,), the elements of a square matrix",
             ));
         }
         if let Some(bad) = elements.iter().find(|e| !e.is_finite()) {
-            return Err(Error::range("covariance", bad, "finite elements"));
+            return Err(Error::range("covariance", bad, "a finite number"));
         }
         let size = elements.iter().fold(0.0f64, |m, e| m.max(e.abs()));
         let symmetric =
@@ -81,7 +81,7 @@ impl Covariance {
                 return Err(Error::range(
                     "covariance",
                     given,
-                    "one without negative ones",
+                    "a matrix without negative eigenvalues",
                 ));
             }
             *v = v.max(0.0);

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{Components, Covariance, Law};
 
-/// The law that draws one of finitely many points: what a network sees in training.
+/// The law that draws one of finitely many points, such as the samples of a data set.
 ///
 /// Its denoiser is a softmax over the points, `Σ_k softmax_k(ln w_k − |x − α x_k|²/2σ²) x_k`; without noise, the nearest
 /// point. A flow along its velocity ends at the data itself.
@@ -32,7 +32,7 @@ pub struct FiniteData {
 }
 
 impl FiniteData {
-    /// The samples of a batch `(n, ...)`, with equal weights; their dimensions are flattened.
+    /// Creates the law of the samples of a batch `(n, ...)`, with equal weights. The dimensions of a sample are flattened.
     ///
     /// # Errors
     /// [`Error::Empty`] without points, [`Error::NonFinite`] for NaN or an infinity, [`Error::DType`] unless floats.
@@ -41,7 +41,7 @@ impl FiniteData {
         Self::weighted(points, &vec![1.0 / count as f64; count])
     }
 
-    /// With a weight for each sample.
+    /// Creates the law of the samples of a batch, with a weight for each.
     ///
     /// # Errors
     /// As [`FiniteData::new`]; [`Error::Shape`] unless there is a weight for each, [`Error::Range`] unless the weights are

@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use super::finite_data::rows;
 use super::{Components, Covariance, Law};
 
-/// N(m, Σ): all its marginal fields are linear in x.
+/// The Gaussian N(m, Σ), whose marginal fields are all linear in x.
 ///
 /// ```
 /// use advect_core::{Field, Time};
@@ -31,7 +31,7 @@ pub struct Gaussian {
 }
 
 impl Gaussian {
-    /// With a mean, one sample of any shape, which is flattened, and a covariance.
+    /// Creates a Gaussian with a mean and a covariance. The mean is one sample of any shape, which is flattened.
     ///
     /// # Errors
     /// Typed errors for a mean that is empty or not finite, and a covariance of another dimension.

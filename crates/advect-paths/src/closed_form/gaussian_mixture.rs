@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use super::finite_data::rows;
 use super::{Components, Covariance, Law};
 
-/// `Σ_k w_k N(m_k, Σ_k)`.
+/// The mixture of Gaussians `Σ_k w_k N(m_k, Σ_k)`.
 ///
 /// ```
 /// use advect_core::{Generator, Time};
@@ -28,13 +28,14 @@ use super::{Components, Covariance, Law};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "GMM")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct GaussianMixture {
     components: Arc<Components>,
 }
 
 impl GaussianMixture {
-    /// With K weights, means `(K, ...)`, and a covariance for each or one for all.
+    /// Creates a mixture with K weights, means `(K, ...)`, and one covariance for each component or one for all.
     ///
     /// # Errors
     /// [`Error::Range`] unless the weights are not negative and sum to 1; [`Error::Shape`] unless there is a weight for

@@ -12,7 +12,8 @@ use crate::Prediction;
 use crate::prediction::unit;
 use crate::schedule::Schedule;
 
-/// What the best network would predict at (t, x); made by the methods of [`Law`](super::Law).
+/// The field that the best network would learn: the exact marginal prediction at (t, x). The methods of
+/// [`Law`](super::Law) make it.
 ///
 /// Values are computed in f64 on the host, without differences of large numbers, and are constants for automatic
 /// differentiation. Derivatives along directions of the state ([`Jvp`]) and the divergence are exact too; there is none
@@ -52,7 +53,7 @@ impl<S: Schedule> MarginalField<S> {
         }
     }
 
-    /// The divergence `∇·f(t, x)` of the field, `(batch,)`.
+    /// Returns the divergence `∇·f(t, x)` of the field, `(batch,)`.
     ///
     /// # Errors
     /// As [`Field::at`].
@@ -65,7 +66,7 @@ impl<S: Schedule> MarginalField<S> {
         .finish(x, &[x.dims()[0]])
     }
 
-    /// The log-density of the marginal, `log p_t(x)`, `(batch,)`.
+    /// Returns the log-density of the marginal, `log p_t(x)`, `(batch,)`.
     ///
     /// # Errors
     /// As [`Field::at`]; [`Error::Range`] where the density is 0 or infinite: without noise, at data without width.
@@ -76,8 +77,8 @@ impl<S: Schedule> MarginalField<S> {
         .finish(x, &[x.dims()[0]])
     }
 
-    /// A draw of the data x1 given the state x at time t: with `x0 = (x − α x1)/σ`, one of the pairs that the state may
-    /// come from.
+    /// Draws the data x1 given the state x at time t. With `x0 = (x − α x1)/σ`, it is one of the pairs from which the
+    /// state may come.
     ///
     /// # Errors
     /// As [`Field::at`].
@@ -184,7 +185,7 @@ impl Values {
         // Without noise at data without width, or beyond what 16 bits hold.
         if !check::is_finite(&values)? {
             let given = format!("a time at which a value is infinite in {:?}", x.dtype());
-            let accepted = "a time at which the law has a density";
+            let accepted = "a time at which all values are finite";
             return Err(Error::range("t", given, accepted));
         }
         Ok(values.to_device(x.device())?)
@@ -203,7 +204,7 @@ impl<S: Schedule> Field for MarginalField<S> {
 impl<S: Schedule> Jvp for MarginalField<S> {
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         if dt != 0.0 {
-            let accepted = "0: derivatives of this field are along its state";
+            let accepted = "0, because derivatives of this field are along its state";
             return Err(Error::range("dt", dt, accepted));
         }
         let (value, mut along) = self.jvp_each(t, x, std::slice::from_ref(dx))?;

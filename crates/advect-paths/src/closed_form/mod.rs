@@ -1,14 +1,14 @@
-//! Laws of data for which everything that a network can learn on an affine path is known in closed form.
+//! Laws of data whose marginal fields on every affine path are known in closed form.
 //!
 //! With noise x0 ~ N(0, I), the state `x_t = α x1 + σ x0` of data x1 from a mixture of Gaussians is itself a mixture of
 //! Gaussians. [`Law`] gives the marginal velocity, score, denoiser, noise and v as fields, with derivatives, divergence
 //! and log-density: oracles for tests, and samplers of data sets without training.
 //!
-//! | law | of |
+//! | law | data |
 //! | --- | --- |
-//! | [`FiniteData`] | the points of a data set, with equal or other weights |
+//! | [`FiniteData`] | the points of a data set, with equal or given weights |
 //! | [`Gaussian`] | one Gaussian with any covariance |
-//! | [`GaussianMixture`] | several |
+//! | [`GaussianMixture`] | several Gaussians |
 
 mod blending;
 mod components;
@@ -35,7 +35,7 @@ pub use gaussian::Gaussian;
 pub use gaussian_mixture::GaussianMixture;
 pub use marginal_field::MarginalField;
 
-/// A law of data whose marginals on every affine path are known: a mixture of Gaussians, of width 0 perhaps.
+/// A law of data whose marginals on every affine path are known: a mixture of Gaussians, whose widths may be 0.
 ///
 /// ```
 /// use advect_core::{Field, Time};
@@ -52,10 +52,10 @@ pub use marginal_field::MarginalField;
 /// # }
 /// ```
 pub trait Law {
-    /// The mixture.
+    /// Returns the mixture.
     fn components(&self) -> &Arc<Components>;
 
-    /// The marginal field of some [`Prediction`] on the affine path of a schedule.
+    /// Returns the marginal field of a [`Prediction`] on the affine path of a schedule.
     fn field<S: Schedule>(&self, prediction: Prediction, schedule: S) -> MarginalField<S>
     where
         Self: Sized,
@@ -63,7 +63,7 @@ pub trait Law {
         MarginalField::new(self.components(), schedule, prediction)
     }
 
-    /// The marginal velocity `u_t(x) = E[α' x1 + σ' x0 | x_t = x]`.
+    /// Returns the marginal velocity `u_t(x) = E[α' x1 + σ' x0 | x_t = x]`.
     fn velocity<S: Schedule>(&self, schedule: S) -> MarginalField<S>
     where
         Self: Sized,
@@ -71,7 +71,7 @@ pub trait Law {
         self.field(Prediction::Velocity, schedule)
     }
 
-    /// The score `∇ log p_t(x)`.
+    /// Returns the score `∇ log p_t(x)`.
     fn score<S: Schedule>(&self, schedule: S) -> MarginalField<S>
     where
         Self: Sized,
@@ -79,7 +79,7 @@ pub trait Law {
         self.field(Prediction::Score, schedule)
     }
 
-    /// The denoiser `E[x1 | x_t = x]`.
+    /// Returns the denoiser `E[x1 | x_t = x]`.
     fn denoiser<S: Schedule>(&self, schedule: S) -> MarginalField<S>
     where
         Self: Sized,

@@ -1,4 +1,4 @@
-//! What a state says about its data and its noise, when the data is a mixture of Gaussians.
+//! The law of the data and the noise given a state, when the data is a mixture of Gaussians.
 
 use advect_core::normal::log_normalizer;
 
@@ -12,13 +12,13 @@ use super::covariance::Kind;
 pub(super) struct Posterior<'a> {
     components: &'a Components,
     shares: Vec<f64>,
-    /// Those of one component.
+    /// The values of one component.
     score: Vec<f64>,
     data: Vec<f64>,
     scratch: Vec<f64>,
 }
 
-/// What [`Posterior::at`] finds: means given x, in the original axes.
+/// The result of [`Posterior::at`]: means given x, in the original axes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Found {
     /// `log p_t(x)`.
@@ -281,7 +281,7 @@ impl<'a> Posterior<'a> {
     }
 }
 
-/// `α v / c`: what of a deviation of x is the data's.
+/// Returns `α v / c`, the part of a deviation of x that is due to the data.
 fn gain(alpha: f64, v: f64, variance: f64) -> f64 {
     divide(alpha * v, variance)
 }

@@ -78,7 +78,7 @@ impl Classes {
     /// The pairs of each class by themselves. They take the places of the class's sources.
     ///
     /// # Errors
-    /// Those of the pairing; [`Error::Shape`] unless it makes as many pairs of a class as there are samples; [`Error::Range`]
+    /// The errors of the pairing; [`Error::Shape`] unless it makes as many pairs of a class as there are samples; [`Error::Range`]
     /// for a class that has not as many targets as sources.
     pub(super) fn pair_each(
         &self,
@@ -88,8 +88,12 @@ impl Classes {
     ) -> Result<Pairs> {
         if let Some((sources, targets)) = self.parts().find(|(s, t)| s.len() != t.len()) {
             let (n, m) = (sources.len(), targets.len());
-            let given = format!("{n} sources and {m} targets of one condition");
-            return Err(Error::range("condition", given, "as many of either"));
+            let given = format!("one with {n} sources and {m} targets");
+            return Err(Error::range(
+                "condition",
+                given,
+                "one with equal numbers of both",
+            ));
         }
         if self.sources.len() == 1 {
             return pair(x0, x1);
@@ -101,7 +105,7 @@ impl Classes {
                 |x: &Tensor, members: &[u32]| x.index_select(&Tensor::new(members, x.device())?, 0);
             let pairs = pair(&part(&x0, sources)?, &part(&x1, targets)?)?;
             if pairs.len() != sources.len() {
-                let accepted = format!("{} pairs of as many samples", sources.len());
+                let accepted = format!("({},), a pair for each sample", sources.len());
                 return Err(Error::shape("pairs", &[pairs.len()], accepted));
             }
             let sides = (pairs.source_indices().to_vec1::<u32>()?.into_iter())

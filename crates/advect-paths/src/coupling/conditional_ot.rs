@@ -1,5 +1,5 @@
-//! Optimal transport that keeps conditions: what goes with x0 and what goes with x1 should agree, too (Chemseddine et al.
-//! 2024; Kerrigan et al. 2024; C²OT, Cheng and Schwing 2025).
+//! Optimal transport with conditions: a source and a target should agree in their conditions, too (Chemseddine et al. 2024;
+//! Kerrigan et al. 2024; C²OT, Cheng and Schwing 2025).
 
 use advect_core::{Error, Generator, Result, check};
 use advect_transport::{Cost, assignment};
@@ -9,8 +9,8 @@ use super::classes::{Classes, Named};
 use super::exact_ot::{check_points, optimal, squared_distances};
 use super::{Coupling, Pairs};
 
-/// The permutation of least `Σ_i |x0_i − x1_j|² + w d(c_i, c_j)`, `j = π(i)`, where d is 1 for labels that differ, and the
-/// squared distance of contexts that are floats.
+/// A coupling by the permutation of least `Σ_i |x0_i − x1_j|² + w d(c_i, c_j)`, `j = π(i)`, where d is 1 for labels
+/// that differ, and the squared distance of contexts that are floats.
 ///
 /// Plain optimal transport mixes conditions up: a source near class a is paired with a instead of its own label, and
 /// the flow given a label is trained from a part of the noise only. With an infinite weight w, pairs agree in their conditions;
@@ -34,6 +34,9 @@ use super::{Coupling, Pairs};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "C²OT")]
+#[doc(alias = "C2OT")]
+#[doc(alias = "conditional optimal transport")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConditionalOt {
     price: Price,
@@ -47,7 +50,7 @@ enum Price {
 }
 
 impl Default for ConditionalOt {
-    /// [`ConditionalOt::adaptive`] with a share of 0.05.
+    /// Returns [`ConditionalOt::adaptive`] with a share of 0.05.
     fn default() -> Self {
         ConditionalOt {
             price: Price::Share(0.05),
@@ -64,22 +67,23 @@ pub(super) enum Problem {
 }
 
 impl ConditionalOt {
-    /// With a weight w, the price of a difference between conditions; infinity forbids them.
+    /// Creates a coupling with a weight w, the price of a difference between conditions. Infinity forbids differences.
     ///
     /// # Errors
     /// [`Error::Range`] for a weight that is negative or NaN.
     pub fn new(weight: f64) -> Result<Self> {
         if weight.is_nan() || weight < 0.0 {
-            return Err(Error::range("weight", weight, "a number not below 0"));
+            return Err(Error::range("weight", weight, "a number of at least 0"));
         }
         Ok(ConditionalOt {
             price: Price::Weight(weight),
         })
     }
 
-    /// With the weight at which a `share` of all pairs of a sample's source with another's target cost no more than
-    /// the sample's own two, `|x0_i − x1_j|² + w d(c_i, c_j) ≤ |x0_i − x1_i|²`: these are what optimal transport chooses
-    /// from (Cheng and Schwing 2025, who find it by bisection). Labels are kept apart, whatever the share.
+    /// Creates a coupling whose weight is found for each batch. With that weight, a `share` of all pairs of a source
+    /// with another sample's target cost no more than the source with its own target,
+    /// `|x0_i − x1_j|² + w d(c_i, c_j) ≤ |x0_i − x1_i|²`. Optimal transport chooses from these pairs (Cheng and
+    /// Schwing 2025 find the weight by bisection). Labels are kept apart, whatever the share.
     ///
     /// # Errors
     /// [`Error::Range`] unless the share is in \[0, 1\].
@@ -89,7 +93,7 @@ impl ConditionalOt {
         })
     }
 
-    /// Pairs sources that have conditions of their own with targets that have others, in another order for instance.
+    /// Pairs sources with targets whose conditions are given separately, because they are in another order, for instance.
     ///
     /// ```
     /// use advect_paths::coupling::ConditionalOt;
@@ -124,7 +128,7 @@ impl ConditionalOt {
         }
     }
 
-    /// What is to be solved for two batches and their conditions.
+    /// Returns the problem to solve for two batches and their conditions.
     pub(super) fn problem(
         &self,
         x0: &Tensor,
@@ -216,10 +220,9 @@ fn forbids(weight: f64, classes: &Classes, distances: &Cost, differences: &Cost)
 
 impl Coupling for ConditionalOt {
     /// # Errors
-    /// [`Error::Range`]: it needs conditions, and [`Coupling::pair_given`] takes them.
+    /// Always [`Error::Range`], because this coupling needs conditions: [`Coupling::pair_given`] takes them.
     fn pair(&self, _: &Tensor, _: &Tensor, _: &mut Generator) -> Result<Pairs> {
-        let accepted =
-            "the labels or contexts of the samples, by pair_given or as the condition of the field";
+        let accepted = "a condition for each sample, from pair_given or the field";
         Err(Error::range("condition", "none", accepted))
     }
 

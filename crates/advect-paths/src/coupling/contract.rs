@@ -1,4 +1,4 @@
-//! What holds for every coupling; each coupling's tests call it.
+//! The properties of every coupling; each coupling's tests call it.
 
 use advect_core::{Error, Generator};
 use candle_core::{DType, Device, Tensor};

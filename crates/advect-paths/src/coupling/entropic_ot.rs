@@ -8,8 +8,8 @@ use super::conditional_ot::Problem;
 use super::exact_ot::squared_distances;
 use super::{ConditionalOt, Coupling, Pairs, draw};
 
-/// Draws pairs from the plan π of entropic optimal transport of squared distances, as the static Schrödinger bridge wants
-/// them.
+/// A coupling that draws pairs from the plan π of entropic optimal transport with squared distances, which is the
+/// static Schrödinger bridge.
 ///
 /// | pairs | law of a pair | occurs once | batches |
 /// | --- | --- | --- | --- |
@@ -40,6 +40,10 @@ use super::{ConditionalOt, Coupling, Pairs, draw};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "SB-CFM")]
+#[doc(alias = "Sinkhorn")]
+#[doc(alias = "Schrödinger bridge")]
+#[doc(alias = "entropic optimal transport")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EntropicOt {
     solver: Sinkhorn,
@@ -55,8 +59,9 @@ enum Draw {
 }
 
 impl From<Sinkhorn> for EntropicOt {
-    /// With another tolerance or limit of iterations; a plan within 1e-3 of its marginals is near enough when the iterations
-    /// are spent. Where it is unbalanced, pairs are drawn with replacement: samples that the plan leaves out are not drawn.
+    /// Creates a coupling from a solver with another tolerance or limit of iterations. If the iterations are spent, a
+    /// plan within 1e-3 of its marginals is accepted. If the plan is unbalanced, pairs are drawn with replacement,
+    /// and samples that the plan leaves out are not drawn.
     fn from(solver: Sinkhorn) -> Self {
         let draw = match solver.is_unbalanced() {
             true => Draw::Independent,
@@ -67,9 +72,9 @@ impl From<Sinkhorn> for EntropicOt {
 }
 
 impl EntropicOt {
-    /// With a regularisation ε in units of squared distance; the Schrödinger bridge of diffusion σ takes `2σ²`. The
-    /// iterations, at most 10,000, end when the marginals are off by 1e-3 of the mass. Rounded, such a plan differs from the
-    /// one that they converge to in about 1e-3 of the mass, too: less than a batch can tell.
+    /// Creates a coupling with a regularisation ε in units of squared distance: `2σ²` for the Schrödinger bridge of
+    /// diffusion σ. The iterations, at most 10,000, end when the marginals are off by 1e-3 of the mass. Rounded, such
+    /// a plan differs from the converged one in about 1e-3 of the mass, too: less than a batch can tell.
     ///
     /// # Errors
     /// [`Error::Range`] unless it is finite and above 0.
@@ -77,7 +82,7 @@ impl EntropicOt {
         Ok(Sinkhorn::new(regularization)?.tolerance(1e-3)?.into())
     }
 
-    /// The same coupling, of pairs that are drawn independently: as many as there are sources.
+    /// Draws pairs independently: one pair for each source, with replacement.
     pub fn with_replacement(self) -> Self {
         EntropicOt {
             draw: Draw::Independent,
@@ -85,8 +90,8 @@ impl EntropicOt {
         }
     }
 
-    /// The same coupling, of pairs in which each sample occurs once: sources choose, in random order and by the plan, among
-    /// the targets that are left.
+    /// Draws pairs in which each sample occurs once. The sources choose in random order, by the plan, among the
+    /// targets that are left.
     pub fn permuted(self) -> Self {
         EntropicOt {
             draw: Draw::Permutation,
@@ -94,7 +99,7 @@ impl EntropicOt {
         }
     }
 
-    /// The plan between two batches, which tells whether and how fast it converged.
+    /// Returns the plan between two batches. The plan says whether and how fast it converged.
     ///
     /// # Errors
     /// As [`Cost::squared_euclidean`] and [`Sinkhorn::solve`].
@@ -149,7 +154,8 @@ impl Coupling for EntropicOt {
         self.draw(&squared_distances(x0, x1)?, x0.device(), rng)
     }
 
-    /// Within each class of equal labels; for contexts that are floats from the plan of the cost of [`ConditionalOt::default`].
+    /// Draws pairs within each class of equal labels. For contexts that are floats, it draws from the plan of the
+    /// cost of [`ConditionalOt::default`].
     ///
     /// # Errors
     /// As [`Coupling::pair`] and [`ConditionalOt::pair_between`].

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 use super::{ConditionalOt, Coupling, Pairs, draw};
 
-/// Pairs the batches by the permutation π that minimises `Σ_i |x0_i − x1_π(i)|²`, exactly.
+/// A coupling by the permutation π that minimises `Σ_i |x0_i − x1_π(i)|²`, exactly.
 ///
 /// Every sample occurs once: nothing is drawn, unlike resampling from a transport plan, which repeats
 /// some samples and leaves out others.
@@ -26,6 +26,8 @@ use super::{ConditionalOt, Coupling, Pairs, draw};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "OT-CFM")]
+#[doc(alias = "minibatch optimal transport")]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ExactOt;
 
@@ -39,7 +41,8 @@ impl Coupling for ExactOt {
         Pairs::from_indices(source, target, x0.device())
     }
 
-    /// Within each class of equal labels; for contexts that are floats as [`ConditionalOt::default`] does.
+    /// Pairs samples within each class of equal labels. For contexts that are floats, it does as
+    /// [`ConditionalOt::default`].
     ///
     /// # Errors
     /// As [`ConditionalOt::pair_between`].
@@ -67,7 +70,10 @@ pub(super) fn squared_distances(x0: &Tensor, x1: &Tensor) -> Result<Cost> {
     check::float("x0", x0)?;
     check::same_kind("x1", x1, "x0", x0)?;
     if x0.dims()[1..] != x1.dims()[1..] {
-        let accepted = format!("samples of the shape {:?} of x0's", &x0.dims()[1..]);
+        let accepted = format!(
+            "(batch, ...) with samples of shape {:?}, as in x0",
+            &x0.dims()[1..]
+        );
         return Err(Error::shape("x1", x1.dims(), accepted));
     }
     Cost::squared_euclidean(x0, x1).or_else(|error| {

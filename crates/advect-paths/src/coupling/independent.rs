@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use super::{Coupling, Pairs};
 
-/// Pairs each source sample with a target sample at random: a uniformly random permutation.
+/// A coupling that pairs each source sample with a target sample at random, by a uniformly random permutation.
 ///
 /// Batches drawn independently are such a coupling already; this is for batches that are not.
 ///

@@ -1,4 +1,4 @@
-//! Couplings: which source sample goes with which target sample of a batch.
+//! Couplings, which pair the source samples of a batch with its target samples.
 //!
 //! | coupling | pairs |
 //! | --- | --- |
@@ -47,18 +47,18 @@ pub use exact_ot::ExactOt;
 pub use independent::Independent;
 pub use pairs::Pairs;
 
-/// A joint law of source and target samples within a minibatch.
+/// A joint law of the source and target samples of a minibatch.
 pub trait Coupling {
     /// Pairs up batches `x0` and `x1` of samples of one shape.
     ///
-    /// The samples' labels have no say in it: use [`Coupling::pair_given`] where a field is trained on them.
+    /// The samples' labels are not used: call [`Coupling::pair_given`] where a field is trained on them.
     ///
     /// # Errors
     /// Typed errors for batches that do not fit.
     fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs>;
 
-    /// Pairs up batches whose samples have a condition each, `condition[i]` being that of `x0[i]` and of `x1[i]`: labels
-    /// `(batch,)` or contexts `(batch, ...)`. Noise, which has no condition, may stand in any order.
+    /// Pairs up batches with a condition for each sample: labels `(batch,)` or contexts `(batch, ...)`, where
+    /// `condition[i]` belongs to `x0[i]` and to `x1[i]`. Noise, which has no condition, may stand in any order.
     ///
     /// The source keeps its law given the condition, which conditional fields need. Where samples of equal conditions are paired
     /// up by themselves, pair k has the condition of sample k; [`Pairs::in_place`] sees to that for all pairs.

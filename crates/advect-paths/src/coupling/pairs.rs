@@ -7,7 +7,8 @@ use candle_core::{DType, Device, Tensor};
 
 use super::classes::classes;
 
-/// Pairs of samples, as indices into the source and target batches, so that what belongs to the samples can follow.
+/// Pairs of samples, as indices into the source and target batches. Labels and other companions of the samples can be
+/// rearranged by the same indices.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -36,7 +37,7 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// Pairs from indices, u32 tensors of shape `(pairs,)`.
+    /// Creates pairs from indices: u32 tensors of shape `(pairs,)`.
     ///
     /// # Errors
     /// [`Error::Shape`] unless both are of rank 1 and of one length, [`Error::DType`] unless u32, [`Error::Device`] unless on
@@ -56,7 +57,7 @@ impl Pairs {
         for (argument, indices) in [("source", &source), ("target", &target)] {
             // candle takes this index for a sample of zeros.
             if indices.to_vec1::<u32>()?.contains(&u32::MAX) {
-                return Err(Error::range(argument, u32::MAX, "indices below 2^32 − 1"));
+                return Err(Error::range(argument, u32::MAX, "an index below 2^32 − 1"));
             }
         }
         Ok(Pairs {
@@ -91,17 +92,17 @@ impl Pairs {
         Pairs::from_indices(source, target, device)
     }
 
-    /// The number of pairs.
+    /// Returns the number of pairs.
     pub fn len(&self) -> usize {
         self.source.dims()[0]
     }
 
-    /// Whether there is no pair.
+    /// Returns `true` if there are no pairs.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The same pairs in random order.
+    /// Returns the same pairs in random order.
     ///
     /// # Errors
     /// As [`Generator::permutation`].
@@ -110,7 +111,7 @@ impl Pairs {
         self.select(&order)
     }
 
-    /// The same pairs in the order of the target batch: what leaves x1, and all that goes with it, where it is.
+    /// Returns the same pairs in the order of the target batch, so that x1 and its companions stay in place.
     ///
     /// ```
     /// use advect_core::Generator;
@@ -135,8 +136,7 @@ impl Pairs {
             match order.get_mut(*j as usize) {
                 Some(place) if *place == u32::MAX => *place = k as u32,
                 _ => {
-                    let given =
-                        format!("pairs in which target {j} is not one of as many targets once");
+                    let given = format!("target {j}, which is out of range or repeated");
                     return Err(Error::range("pairs", given, "a permutation"));
                 }
             }
@@ -145,8 +145,9 @@ impl Pairs {
         self.select(&order)
     }
 
-    /// The same pairs in an order in which conditions stay where they are: the target of pair k has `condition[k]`. In the
-    /// order of the targets if each occurs once, or else as they are, if they keep the conditions' places.
+    /// Returns the same pairs in an order that leaves the conditions in place: the target of pair k has
+    /// `condition[k]`. If each target occurs once, that is the order of the targets; otherwise the pairs are returned
+    /// as they are, if that leaves the conditions in place.
     ///
     /// # Errors
     /// [`Error::Range`] for pairs of other conditions than those of the batch, or in other places; typed errors unless there is
@@ -177,7 +178,7 @@ impl Pairs {
         }
     }
 
-    /// Batches of `size` pairs, one after the other; the last may be smaller.
+    /// Cuts the pairs into batches of `size`, one after the other. The last may be smaller.
     ///
     /// ```
     /// use advect_core::Generator;
@@ -224,7 +225,7 @@ impl Pairs {
         self.map(|x| x.index_select(order, 0))
     }
 
-    /// The source side of each pair: `x0`, or what goes with it, rearranged.
+    /// Returns the source side of each pair: `x0`, or companions of its samples, rearranged.
     ///
     /// # Errors
     /// [`Error::Shape`] for a batch that is too small for the indices, [`Error::Device`] for one that is elsewhere.
@@ -237,7 +238,7 @@ impl Pairs {
         take("x0", x0, &self.source)
     }
 
-    /// The target side of each pair: `x1`, its labels, or what else goes with it, rearranged.
+    /// Returns the target side of each pair: `x1`, its labels, or other companions of its samples, rearranged.
     ///
     /// # Errors
     /// As [`Pairs::source`].
@@ -245,12 +246,12 @@ impl Pairs {
         take("x1", x1, &self.target)
     }
 
-    /// The indices into the source batch.
+    /// Returns the indices into the source batch.
     pub fn source_indices(&self) -> &Tensor {
         &self.source
     }
 
-    /// The indices into the target batch.
+    /// Returns the indices into the target batch.
     pub fn target_indices(&self) -> &Tensor {
         &self.target
     }
@@ -265,7 +266,7 @@ fn take(argument: &'static str, x: &Tensor, indices: &Tensor) -> Result<Tensor> 
         let last = indices.to_vec1::<u32>()?.into_iter().max().unwrap_or(0);
         match last as usize >= size {
             true => {
-                let accepted = format!("({}, ...) or more samples", u64::from(last) + 1);
+                let accepted = format!("a batch of at least {} samples", u64::from(last) + 1);
                 Err(Error::shape(argument, x.dims(), accepted))
             }
             false => Err(error.into()),

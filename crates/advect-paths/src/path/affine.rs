@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use super::{Path, PathPoint, check_ends, factor};
 use crate::schedule::Schedule;
 
-/// `x_t = α(t) x1 + σ(t) x0` with velocity `α'(t) x1 + σ'(t) x0`, for any [`Schedule`].
+/// The affine path `x_t = α(t) x1 + σ(t) x0` with velocity `α'(t) x1 + σ'(t) x0`, for any [`Schedule`].
 ///
 /// Where x0 is standard normal noise, independent of x1, it is the noise of the path, and its score is `−x0/σ`. Pairs that
 /// a coupling made are not independent: on them the score means nothing, though the velocity does; paths with noise of
@@ -33,18 +33,20 @@ use crate::schedule::Schedule;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "interpolant")]
+#[doc(alias = "probability path")]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Affine<S> {
     schedule: S,
 }
 
 impl<S: Schedule> Affine<S> {
-    /// The affine path of a schedule.
+    /// Creates the affine path of a schedule.
     pub fn new(schedule: S) -> Self {
         Affine { schedule }
     }
 
-    /// The path's schedule.
+    /// Returns the path's schedule.
     pub fn schedule(&self) -> &S {
         &self.schedule
     }

@@ -8,8 +8,8 @@ use super::gamma::Constant;
 use super::{Interpolant, Path, PathPoint};
 use crate::schedule::CondOt;
 
-/// `x_t = t x1 + (1 − t) x0 + σ z` with `z ~ N(0, I)`, and velocity `x1 − x0`: a straight line between
-/// any two points, blurred by the same noise at all times.
+/// The path `x_t = t x1 + (1 − t) x0 + σ z` with `z ~ N(0, I)` and velocity `x1 − x0`: a straight line between any
+/// two points, blurred by the same noise at all times.
 ///
 /// ```
 /// use advect_core::{Generator, Time};
@@ -23,13 +23,16 @@ use crate::schedule::CondOt;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "I-CFM")]
+#[doc(alias = "OT-CFM")]
+#[doc(alias = "CFM")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConstantSigma {
     interpolant: Interpolant<CondOt, Constant>,
 }
 
 impl ConstantSigma {
-    /// With noise of standard deviation `sigma` ≥ 0.
+    /// Creates a path with noise of standard deviation `sigma` ≥ 0.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for a negative or infinite `sigma`.
@@ -38,7 +41,7 @@ impl ConstantSigma {
         Ok(ConstantSigma { interpolant })
     }
 
-    /// The point with given noise `z`, shaped like the endpoints.
+    /// Returns the point with given noise `z`, shaped like the endpoints.
     ///
     /// # Errors
     /// As [`Path::sample`].

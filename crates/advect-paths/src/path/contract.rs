@@ -1,4 +1,4 @@
-//! What holds for every path; each path's tests call it.
+//! The properties of every path; each path's tests call it.
 
 use advect_core::testing::assert_close;
 use advect_core::{Error, Generator, Time};

@@ -9,8 +9,8 @@ use super::gamma::Gamma;
 use super::{Path, PathPoint, check_ends, factor};
 use crate::schedule::Schedule;
 
-/// `x_t = I(t, x0, x1) + γ(t) z` with `I = α(t) x1 + σ(t) x0`, `z ~ N(0, I)`, and velocity `∂_t I + γ' z`, between any
-/// two distributions.
+/// The stochastic interpolant `x_t = I(t, x0, x1) + γ(t) z` with `I = α(t) x1 + σ(t) x0`, `z ~ N(0, I)` and velocity
+/// `∂_t I + γ' z`, between any two distributions.
 ///
 /// I is linear with [`CondOt`](crate::schedule::CondOt), trigonometric with [`Cosine`](crate::schedule::Cosine), or goes
 /// by way of pure noise with [`EncodingDecoding`](crate::schedule::EncodingDecoding). The score is `−z/γ`.
@@ -31,6 +31,7 @@ use crate::schedule::Schedule;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "stochastic interpolant")]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Interpolant<S, G> {
     schedule: S,
@@ -38,22 +39,22 @@ pub struct Interpolant<S, G> {
 }
 
 impl<S: Schedule, G: Gamma> Interpolant<S, G> {
-    /// With coefficients of the ends and of the noise.
+    /// Creates an interpolant from the coefficients of the ends and of the noise.
     pub fn new(schedule: S, gamma: G) -> Self {
         Interpolant { schedule, gamma }
     }
 
-    /// The coefficients of the ends.
+    /// Returns the coefficients of the ends.
     pub fn schedule(&self) -> &S {
         &self.schedule
     }
 
-    /// The coefficient of the noise.
+    /// Returns the coefficient of the noise.
     pub fn gamma(&self) -> &G {
         &self.gamma
     }
 
-    /// The point with given noise `z`, shaped like the endpoints.
+    /// Returns the point with given noise `z`, shaped like the endpoints.
     ///
     /// # Errors
     /// As [`Path::sample`].

@@ -1,12 +1,12 @@
-//! A path whose velocity is known on average: flow matching proper.
+//! A path with a known marginal velocity: flow matching in its original form.
 
 use advect_core::{Coefficient, Field, Generator, Result, Time, check};
 use candle_core::Tensor;
 
 use super::{Path, PathPoint};
 
-/// The states of a path, with a known marginal velocity in place of the conditional one: regression on it is flow
-/// matching (Lipman et al. 2023, eq. 5), whose gradient is that of the conditional kind on average, and less noisy.
+/// A path with a known marginal velocity in place of the conditional one. Regression on it is flow matching (Lipman
+/// et al. 2023, eq. 5), whose gradient equals that of conditional flow matching on average, and is less noisy.
 ///
 /// ```
 /// use advect_core::{Generator, Time};
@@ -25,6 +25,7 @@ use super::{Path, PathPoint};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "flow matching")]
 #[derive(Debug, Clone, Copy)]
 pub struct Marginal<P, F> {
     path: P,
@@ -32,7 +33,7 @@ pub struct Marginal<P, F> {
 }
 
 impl<P: Path, F: Field> Marginal<P, F> {
-    /// The states of `path`, and `velocity` for their velocity.
+    /// Creates a path with the states of `path` and the velocity `velocity`.
     pub fn new(path: P, velocity: F) -> Self {
         Marginal { path, velocity }
     }

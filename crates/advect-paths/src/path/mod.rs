@@ -1,4 +1,4 @@
-//! Paths: where a pair (x0, x1) is at time t, how fast it moves, and what else a field may predict there.
+//! Paths: the state of a pair (x0, x1) at time t, its velocity, and the other targets for a field there.
 //!
 //! | path | x_t | velocity |
 //! | --- | --- | --- |
@@ -6,7 +6,7 @@
 //! | [`ConstantSigma`] | `t x1 + (1 − t) x0 + σ z` | `x1 − x0` |
 //! | [`SchrodingerBridge`] | `t x1 + (1 − t) x0 + σ √(t(1 − t)) z` | `x1 − x0 + σ (1 − 2t)/(2√(t(1 − t))) z` |
 //! | [`Interpolant`] | `α x1 + σ x0 + γ z` | `α' x1 + σ' x0 + γ' z` |
-//! | [`Marginal`] | those of another path | any field, at x_t |
+//! | [`Marginal`] | the x_t of another path | any field, at x_t |
 
 mod affine;
 mod constant_sigma;
@@ -30,7 +30,7 @@ pub use schrodinger_bridge::SchrodingerBridge;
 
 /// A conditional probability path p_t(x | x0, x1) with its velocity.
 ///
-/// A path of one's own is one impl; paths that need no randomness of their own leave `rng` alone:
+/// Your own path is one impl. A path that needs no randomness leaves `rng` alone:
 ///
 /// ```
 /// use advect_core::{Generator, Result, Time};
@@ -56,16 +56,16 @@ pub use schrodinger_bridge::SchrodingerBridge;
 /// # }
 /// ```
 pub trait Path {
-    /// A point at time `t` (in [0, 1]) of the path between `x0` and `x1`, batches `(batch, ...)` of one
-    /// shape, dtype and device. Noise of the path's own comes from `rng`.
+    /// Returns a point at time `t` (in [0, 1]) of the path between `x0` and `x1`, batches `(batch, ...)` of one
+    /// shape, dtype and device. The path's own noise comes from `rng`.
     ///
     /// # Errors
     /// Typed errors for endpoints or times that do not fit.
     fn sample(&self, t: &Time, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<PathPoint>;
 }
 
-/// Checks the arguments of [`Path::sample`], for paths of your own: endpoints that are floats and alike, and times in \[0, 1\], one for all or one
-/// for each sample. Returns the times.
+/// Checks the arguments of [`Path::sample`] and returns the times, for your own paths. The endpoints must be floats
+/// of one shape, dtype and device, and the times in \[0, 1\], one for all or one for each sample.
 ///
 /// # Errors
 /// Typed errors that name the argument.
@@ -80,8 +80,9 @@ pub fn check_ends(t: &Time, x0: &Tensor, x1: &Tensor) -> Result<Vec<f64>> {
     }
 }
 
-/// A function of the times of `t`, as [`check_ends`] returned them, as a factor for [`PathPoint::linear`]. Unlike
-/// [`Time::coefficient`], it accepts values that are not finite, which are errors only if the target that needs them is asked for.
+/// Turns a function of time into a factor for [`PathPoint::linear`], at the times of `t` that [`check_ends`]
+/// returned. Unlike [`Time::coefficient`], it accepts values that are not finite, which are errors only if a target
+/// that needs them is asked for.
 pub fn factor(t: &Time, times: &[f64], f: &dyn Fn(f64) -> f64) -> Coefficient {
     match t {
         Time::Shared(_) => Coefficient::Shared(f(times[0])),

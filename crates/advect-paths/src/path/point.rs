@@ -1,4 +1,4 @@
-//! A point of a conditional path, and what a field may be asked to predict there.
+//! A point of a conditional path, and the targets for a field there.
 
 use advect_core::{Coefficient, Error, Result};
 use advect_ops::combine;
@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 use crate::Prediction;
 
-/// A point of a conditional path: the state, and whatever a field can be trained to predict from it.
+/// A point of a conditional path: the state, and the targets that a field can be trained to predict from it.
 ///
 /// Targets are computed when they are asked for. Those that the path does not have, or that are infinite at some of the
 /// times, are errors.
@@ -31,12 +31,13 @@ struct Noise {
 }
 
 impl PathPoint {
-    /// A point from its state and velocity: all that flow matching needs.
+    /// Creates a point from its state and velocity, which are all that flow matching needs.
     pub fn new(x: Tensor, velocity: Tensor) -> Self {
         Self::linear(x, vec![(Coefficient::Shared(1.0), velocity)])
     }
 
-    /// A point whose velocity `Σ c_k y_k` is computed when it is asked for. Its factors may be infinite: then only the velocity is an error.
+    /// Creates a point whose velocity `Σ c_k y_k` is computed when it is asked for. The factors may be infinite: then
+    /// only the velocity is an error.
     ///
     /// ```
     /// use advect_core::Coefficient;
@@ -60,7 +61,7 @@ impl PathPoint {
         }
     }
 
-    /// With the end of the path, x1: the target of [`Prediction::Data`].
+    /// Adds the end of the path, x1: the target of [`Prediction::Data`].
     pub fn with_data(self, x1: Tensor) -> Self {
         PathPoint {
             data: Some(x1),
@@ -68,7 +69,7 @@ impl PathPoint {
         }
     }
 
-    /// With the standard normal noise `z` whose multiple `scale · z` is the Gaussian part of the state.
+    /// Adds the standard normal noise `z`, whose multiple `scale · z` is the Gaussian part of the state.
     pub fn with_noise(self, z: Tensor, scale: Coefficient) -> Self {
         PathPoint {
             noise: Some(Noise { z, scale }),
@@ -76,17 +77,17 @@ impl PathPoint {
         }
     }
 
-    /// With another velocity, as in [`PathPoint::linear`].
+    /// Sets the velocity, as in [`PathPoint::linear`].
     pub fn with_velocity(self, velocity: Vec<(Coefficient, Tensor)>) -> Self {
         PathPoint { velocity, ..self }
     }
 
-    /// With `α x0 − σ x1`, the target of [`Prediction::V`], as a combination of tensors.
+    /// Adds `α x0 − σ x1`, the target of [`Prediction::V`], as a combination of tensors.
     pub fn with_v(self, v: Vec<(Coefficient, Tensor)>) -> Self {
         PathPoint { v: Some(v), ..self }
     }
 
-    /// The conditional velocity, the target of flow matching.
+    /// Returns the conditional velocity, the target of flow matching.
     ///
     /// # Errors
     /// [`Error::Range`] where it is infinite.
@@ -94,8 +95,8 @@ impl PathPoint {
         evaluate(&self.velocity)
     }
 
-    /// The score of the path's Gaussian part, `−z / scale`, whose mean given x_t is the marginal score, if z is
-    /// independent of all else in the state.
+    /// Returns the score of the path's Gaussian part, `−z / scale`. Its mean given x_t is the marginal score, if z is
+    /// independent of the rest of the state.
     ///
     /// # Errors
     /// [`Error::Range`] without noise: on a path that has none, or at a time where its factor is 0.
@@ -111,7 +112,7 @@ impl PathPoint {
         evaluate(&[(factor, noise.z.clone())])
     }
 
-    /// The noise z, standard normal given the ends.
+    /// Returns the noise z, which is standard normal given the ends.
     ///
     /// # Errors
     /// [`Error::Range`] on a path without noise.
@@ -119,7 +120,7 @@ impl PathPoint {
         Ok(self.gaussian("a noise")?.z.clone())
     }
 
-    /// The factor of the noise in the state.
+    /// Returns the factor of the noise in the state.
     ///
     /// # Errors
     /// [`Error::Range`] on a path without noise.
@@ -127,7 +128,7 @@ impl PathPoint {
         Ok(self.gaussian("a noise")?.scale.clone())
     }
 
-    /// The end of the path, x1.
+    /// Returns the end of the path, x1.
     ///
     /// # Errors
     /// [`Error::Range`] for a point that was made without it.
@@ -135,10 +136,10 @@ impl PathPoint {
         self.data.clone().ok_or_else(|| missing("data"))
     }
 
-    /// What a field of some [`Prediction`] is trained to say at this point.
+    /// Returns the target of a field of some [`Prediction`] at this point.
     ///
     /// # Errors
-    /// Those of the method of the same name; [`Error::Range`] for [`Prediction::V`] on a path that is not affine.
+    /// The errors of the method of the same name; [`Error::Range`] for [`Prediction::V`] on a path that is not affine.
     pub fn target(&self, prediction: Prediction) -> Result<Tensor> {
         match prediction {
             Prediction::Velocity => self.velocity(),
@@ -158,11 +159,7 @@ impl PathPoint {
 }
 
 fn missing(what: &str) -> Error {
-    Error::range(
-        "prediction",
-        what,
-        "one that this path has: it has no such target, and of those",
-    )
+    Error::range("prediction", what, "one that this path can train")
 }
 
 /// The sum, if all factors are finite.
@@ -175,7 +172,11 @@ fn evaluate(terms: &[(Coefficient, Tensor)]) -> Result<Tensor> {
         };
         if let Some(bad) = bad {
             let given = format!("a time where a factor of the target is {bad}");
-            return Err(Error::range("t", given, "a time at which it is finite"));
+            return Err(Error::range(
+                "t",
+                given,
+                "a time at which all factors are finite",
+            ));
         }
     }
     if let [(Coefficient::Shared(1.0), x)] = terms {

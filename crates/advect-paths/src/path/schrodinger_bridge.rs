@@ -8,7 +8,7 @@ use super::gamma::BrownianBridge;
 use super::{Interpolant, Path, PathPoint};
 use crate::schedule::CondOt;
 
-/// `x_t = t x1 + (1 − t) x0 + σ √(t (1 − t)) z`: Brownian bridges of diffusion σ, with velocity
+/// The path `x_t = t x1 + (1 − t) x0 + σ √(t (1 − t)) z` of Brownian bridges of diffusion σ, with velocity
 /// `(1 − 2t)/(2t(1 − t)) (x_t − μ_t) + x1 − x0` and score `−z / (σ √(t (1 − t)))`.
 ///
 /// With pairs from entropic optimal transport of squared distances at strength 2σ² it is the Schrödinger bridge of a
@@ -30,6 +30,10 @@ use crate::schedule::CondOt;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "SB-CFM")]
+#[doc(alias = "[SF]²M")]
+#[doc(alias = "SF2M")]
+#[doc(alias = "Schrödinger bridge")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SchrodingerBridge {
     interpolant: Interpolant<CondOt, BrownianBridge>,
@@ -37,7 +41,7 @@ pub struct SchrodingerBridge {
 }
 
 impl SchrodingerBridge {
-    /// With diffusion `sigma` above 0.
+    /// Creates a path with diffusion `sigma` above 0.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) otherwise.
@@ -50,23 +54,23 @@ impl SchrodingerBridge {
         })
     }
 
-    /// The diffusion σ.
+    /// Returns the diffusion σ.
     pub fn sigma(&self) -> f64 {
         self.sigma
     }
 
-    /// The entropy of the coupling that makes it the Schrödinger bridge, `2σ²`.
+    /// Returns the entropic regularisation of the coupling with which the path is the Schrödinger bridge, `2σ²`.
     pub fn entropy(&self) -> f64 {
         2.0 * self.sigma * self.sigma
     }
 
-    /// The weight `λ(t) = 2 √(t (1 − t)) / σ` of Tong et al. 2024b, eq. 23: with `g = ½ σ² s`, the score's part of the drift,
-    /// `λ g` has the target −z, of unit size at all times.
+    /// Returns the weight `λ(t) = 2 √(t (1 − t)) / σ` of Tong et al. 2024b, eq. 23: with `g = ½ σ² s`, the score's
+    /// part of the drift, `λ g` has the target −z, of unit size at all times.
     pub fn score_weight(&self, t: f64) -> f64 {
         2.0 * (t * (1.0 - t)).max(0.0).sqrt() / self.sigma
     }
 
-    /// The point with given noise `z`, shaped like the endpoints.
+    /// Returns the point with given noise `z`, shaped like the endpoints.
     ///
     /// # Errors
     /// As [`Path::sample`].

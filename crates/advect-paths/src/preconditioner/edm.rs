@@ -4,7 +4,8 @@ use advect_core::{Result, check};
 
 use super::Preconditioner;
 
-/// Inputs and training targets of unit variance, and the smallest `c_out`, for data of standard deviation `σ_data`.
+/// EDM's preconditioner, with inputs and training targets of unit variance and the smallest `c_out`, for data of
+/// standard deviation `σ_data`.
 ///
 /// ```
 /// use advect_paths::preconditioner::{EdmPreconditioner, Preconditioner};
@@ -12,20 +13,21 @@ use super::Preconditioner;
 /// assert!((edm.skip(0.5) - 0.5).abs() < 1e-15);
 /// assert_eq!(edm.skip(0.0), 1.0);
 /// ```
+#[doc(alias = "Karras")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EdmPreconditioner {
     sigma_data: f64,
 }
 
 impl Default for EdmPreconditioner {
-    /// `σ_data = 0.5`.
+    /// Returns the preconditioner for `σ_data = 0.5`.
     fn default() -> Self {
         EdmPreconditioner { sigma_data: 0.5 }
     }
 }
 
 impl EdmPreconditioner {
-    /// For data of this standard deviation.
+    /// Creates the preconditioner for data of this standard deviation.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless it is finite and above 0.

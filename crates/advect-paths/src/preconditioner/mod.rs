@@ -1,5 +1,5 @@
-//! Preconditioners: a denoiser made of a network whose inputs and outputs have unit size at every level of noise
-//! (Karras et al. 2022, section 5 and table 1).
+//! Preconditioners, which make a denoiser of a network whose inputs and outputs have unit size at every level of
+//! noise (Karras et al. 2022, section 5 and table 1).
 //!
 //! On any affine path, `y = x_t / α` is the data with noise of `ρ = σ/α`, and the denoiser is
 //! `D = c_skip(ρ) y + c_out(ρ) F(c_noise(ρ), c_in(ρ) y)`.
@@ -29,18 +29,23 @@ pub use variance_exploding::VePreconditioner;
 pub use variance_preserving::VpPreconditioner;
 pub use with_times::WithTimes;
 
-/// The coefficients of a preconditioned denoiser, at noise of standard deviation `noise` beside data of factor 1.
+/// The coefficients of a preconditioned denoiser, at a level of noise: its standard deviation `noise` where the
+/// factor of the data is 1.
 pub trait Preconditioner {
-    /// The factor of the state in the answer, `c_skip`.
+    /// Returns the factor of the state in the answer, `c_skip`.
+    #[doc(alias = "c_skip")]
     fn skip(&self, noise: f64) -> f64;
-    /// The factor of the network's output, `c_out`.
+    /// Returns the factor of the network's output, `c_out`.
+    #[doc(alias = "c_out")]
     fn output(&self, noise: f64) -> f64;
-    /// The factor of the network's input, `c_in`.
+    /// Returns the factor of the network's input, `c_in`.
+    #[doc(alias = "c_in")]
     fn input(&self, noise: f64) -> f64;
-    /// What the network is told as its time, `c_noise`, at time t of the path, which has this noise.
+    /// Returns the time that the network is told, `c_noise`, at time t of the path, which has this noise.
+    #[doc(alias = "c_noise")]
     fn label(&self, t: f64, noise: f64) -> f64;
 
-    /// The same preconditioner for a network that is told the path's time through a [`TimeMap`] in place of `c_noise`.
+    /// Returns the same preconditioner with a [`TimeMap`] of the path's time in place of `c_noise`.
     fn with_times<M: TimeMap>(self, map: M) -> WithTimes<Self, M>
     where
         Self: Sized,
@@ -56,7 +61,7 @@ forward_to!([] Preconditioner {
     fn label(&self, t: f64, noise: f64) -> f64;
 });
 
-/// A network under a [`Preconditioner`]: the denoiser `E[x1 | x_t]` of an affine path, a field of
+/// A network with a [`Preconditioner`]: the denoiser `E[x1 | x_t]` of an affine path, a field of
 /// [`Prediction::Data`](crate::Prediction::Data).
 ///
 /// Where the network has derivatives along directions of the state, so has this; not along time.
@@ -85,7 +90,8 @@ pub struct Preconditioned<F, P, S> {
 }
 
 impl<F: Field, P: Preconditioner, S: Schedule> Preconditioned<F, P, S> {
-    /// A network, which is asked at times that the preconditioner makes of the path's.
+    /// Creates a denoiser from a network, a preconditioner and a schedule. The preconditioner turns the path's time
+    /// into the network's.
     pub fn new(network: F, preconditioner: P, schedule: S) -> Self {
         Preconditioned {
             network,

@@ -1,13 +1,15 @@
-//! The preconditioner that NCSN++ amounts to (Karras et al. 2022, table 1, column "VE").
+//! The preconditioner of NCSN++ (Karras et al. 2022, table 1, column "VE").
 
 use super::Preconditioner;
 
-/// The state itself as input, and the network's output times the noise: a network that predicts `−x0`.
+/// The preconditioner for a network that predicts `−x0`: its input is the state itself, and its output is multiplied by the noise.
 ///
 /// ```
 /// use advect_paths::preconditioner::{Preconditioner, VePreconditioner};
 /// assert_eq!((VePreconditioner.skip(3.0), VePreconditioner.output(3.0)), (1.0, 3.0));
 /// ```
+#[doc(alias = "NCSN++")]
+#[doc(alias = "VE")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VePreconditioner;
 

@@ -1,11 +1,11 @@
-//! The preconditioner that DDPM++ amounts to (Karras et al. 2022, table 1, column "VP").
+//! The preconditioner of DDPM++ (Karras et al. 2022, table 1, column "VP").
 
 use advect_core::{Result, check};
 
 use super::Preconditioner;
 use crate::schedule::{Schedule, VariancePreserving};
 
-/// A network that predicts the noise, and is told the diffusion time in steps: `(M − 1) s`.
+/// The preconditioner for a network that predicts the noise, and is told the diffusion time in steps: `(M − 1) s`.
 ///
 /// ```
 /// use advect_paths::preconditioner::{Preconditioner, VpPreconditioner};
@@ -14,6 +14,8 @@ use crate::schedule::{Schedule, VariancePreserving};
 /// let noise = vp.sigma(0.75) / vp.alpha(0.75);
 /// assert!((p.label(0.75, noise) - 999.0 * 0.25).abs() < 1e-9);
 /// ```
+#[doc(alias = "DDPM++")]
+#[doc(alias = "VP")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VpPreconditioner {
     schedule: VariancePreserving,
@@ -21,7 +23,7 @@ pub struct VpPreconditioner {
 }
 
 impl Default for VpPreconditioner {
-    /// β from 0.1 to 20 and M = 1,000.
+    /// Returns the preconditioner with β from 0.1 to 20 and M = 1,000.
     fn default() -> Self {
         VpPreconditioner {
             schedule: VariancePreserving::default(),
@@ -31,7 +33,7 @@ impl Default for VpPreconditioner {
 }
 
 impl VpPreconditioner {
-    /// With the schedule and the number of steps M that the network was trained with.
+    /// Creates the preconditioner from the schedule and the number of steps M with which the network was trained.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps.

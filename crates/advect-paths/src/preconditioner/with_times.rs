@@ -1,10 +1,9 @@
-//! A preconditioner for a network that counts time in its own way.
+//! A preconditioner for a network with its own scale of time.
 
 use super::Preconditioner;
 use crate::time_map::TimeMap;
 
-/// The factors of a [`Preconditioner`], with a [`TimeMap`] of the path's time in place of its `c_noise`; made by
-/// [`Preconditioner::with_times`].
+/// A [`Preconditioner`] with a [`TimeMap`] of the path's time in place of `c_noise`; [`Preconditioner::with_times`] makes it.
 ///
 /// ```
 /// use advect_core::{Field, Time, field_fn};

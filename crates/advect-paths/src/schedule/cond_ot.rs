@@ -5,7 +5,7 @@ use advect_core::{Error, Result};
 
 use super::Schedule;
 
-/// `α = t`, `σ = 1 − (1 − σ_min) t`: each x0 moves at constant speed to within σ_min of its x1.
+/// The schedule `α = t`, `σ = 1 − (1 − σ_min) t`: each x0 moves at constant speed to within σ_min of its x1.
 ///
 /// ```
 /// use advect_paths::schedule::{CondOt, Schedule};
@@ -16,13 +16,16 @@ use super::Schedule;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "rectified flow")]
+#[doc(alias = "linear schedule")]
+#[doc(alias = "FM-OT")]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct CondOt {
     sigma_min: f64,
 }
 
 impl CondOt {
-    /// With `sigma_min` in [0, 1), the noise that is left at t = 1. The default is 0.
+    /// Creates a schedule with `sigma_min` in [0, 1), the noise that is left at t = 1. The default is 0.
     ///
     /// # Errors
     /// [`Error::Range`] outside [0, 1).

@@ -1,4 +1,4 @@
-//! What holds for every schedule; each schedule's tests call it.
+//! The properties of every schedule; each schedule's tests call it.
 
 use advect_core::testing::derivative;
 

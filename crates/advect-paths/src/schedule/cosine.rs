@@ -4,13 +4,15 @@ use std::f64::consts::FRAC_PI_2;
 
 use super::Schedule;
 
-/// `α = sin(πt/2)`, `σ = cos(πt/2)`: constant variance for data of unit variance.
+/// The schedule `α = sin(πt/2)`, `σ = cos(πt/2)`, with constant variance for data of unit variance.
 ///
 /// ```
 /// use advect_paths::schedule::{Cosine, Schedule};
 /// assert_eq!((Cosine.alpha(0.0), Cosine.sigma(1.0)), (0.0, 0.0));
 /// assert!((Cosine.alpha(0.5) - 0.5f64.sqrt()).abs() < 1e-15);
 /// ```
+#[doc(alias = "GVP")]
+#[doc(alias = "trigonometric interpolant")]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Cosine;
 

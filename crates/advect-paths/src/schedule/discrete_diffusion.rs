@@ -8,11 +8,12 @@ use advect_core::{Error, Result};
 use super::Schedule;
 use super::variance_preserving::log_snr_of;
 
-/// T noise rates β_1 … β_T, and `ᾱ_k = Π_(i ≤ k) (1 − β_i)`; step k stands at time `t = 1 − k/T`, the data at k = 0.
+/// The schedule of DDPM's T noise rates β_1 … β_T, with `ᾱ_k = Π_(i ≤ k) (1 − β_i)`. Step k stands at time
+/// `t = 1 − k/T`, the data at k = 0.
 ///
 /// At the steps, `α = √ᾱ_k` and `σ = √(1 − ᾱ_k)`. Between them ln ᾱ is linear in t: a variance-preserving diffusion
-/// with a constant rate a step, so that the steps of DDPM are exact at any subset of times. At a step, derivatives are
-/// those of its own interval, towards the data.
+/// with a constant rate a step, so that the steps of DDPM are exact at any subset of times. At a step, derivatives
+/// are the slopes of its own interval, towards the data.
 ///
 /// The last rate may be 1 ([`DiscreteDiffusion::zero_terminal_snr`]): step T is then pure noise, and α is linear in t between it and the
 /// step before, as ln ᾱ can't be.
@@ -24,6 +25,8 @@ use super::variance_preserving::log_snr_of;
 /// assert!((ddpm.alpha(ddpm.time(250)).powi(2) - ddpm.alpha_bar(250)).abs() < 1e-12);
 /// assert_eq!(ddpm.posterior_variance(1), 0.0);
 /// ```
+#[doc(alias = "DDPM")]
+#[doc(alias = "beta schedule")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct DiscreteDiffusion {
     /// β_1 … β_T.
@@ -33,7 +36,7 @@ pub struct DiscreteDiffusion {
 }
 
 impl Default for DiscreteDiffusion {
-    /// 1,000 steps with β from 1e-4 to 0.02, as in Ho et al. 2020.
+    /// Returns 1,000 steps with β from 1e-4 to 0.02, as in Ho et al. 2020.
     fn default() -> Self {
         Self::from_rates(linear(1000, 1e-4, 0.02).collect())
     }
@@ -58,7 +61,7 @@ fn linear(steps: usize, start: f64, end: f64) -> impl Iterator<Item = f64> {
 }
 
 impl DiscreteDiffusion {
-    /// With rates that rise linearly from `beta_start` to `beta_end`.
+    /// Creates a schedule whose rates rise linearly from `beta_start` to `beta_end`.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 steps or more than 10⁷, or rates outside (0, 1).
@@ -75,7 +78,7 @@ impl DiscreteDiffusion {
         ))
     }
 
-    /// With `ᾱ(k) ∝ cos²(π/2 · (k/T + 0.008) / 1.008)` and rates of at most 0.999.
+    /// Creates a schedule with `ᾱ(k) ∝ cos²(π/2 · (k/T + 0.008) / 1.008)` and rates of at most 0.999.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 steps or more than 10⁷.
@@ -90,7 +93,7 @@ impl DiscreteDiffusion {
         Ok(Self::from_rates(rates.collect()))
     }
 
-    /// With rates β_1 … β_T of one's own.
+    /// Creates a schedule with your own rates β_1 … β_T.
     ///
     /// # Errors
     /// [`Error::Empty`] without rates, [`Error::Range`] for one outside (0, 1) (the last of two or more may be 1).
@@ -107,15 +110,15 @@ impl DiscreteDiffusion {
         };
         match betas.iter().enumerate().find(bad) {
             Some((_, bad)) => {
-                let accepted = "numbers in (0, 1), the last of which may be 1";
+                let accepted = "a number in (0, 1), or 1 at the last step";
                 Err(Error::range("betas", bad, accepted))
             }
             None => Ok(Self::from_rates(betas.to_vec())),
         }
     }
 
-    /// This schedule with rates rescaled so that step T is pure noise, `ᾱ_T = 0`:
-    /// `√ᾱ'_k = (√ᾱ_k − √ᾱ_T) √ᾱ_1 / (√ᾱ_1 − √ᾱ_T)`, which leaves ᾱ_1 as it was and makes `β'_T = 1` (Lin et al. 2024, algorithm 1).
+    /// Returns this schedule with rates rescaled so that step T is pure noise, `ᾱ_T = 0`:
+    /// `√ᾱ'_k = (√ᾱ_k − √ᾱ_T) √ᾱ_1 / (√ᾱ_1 − √ᾱ_T)`. This leaves ᾱ_1 unchanged and makes `β'_T = 1` (Lin et al. 2024, algorithm 1).
     ///
     /// Schedules in use leave some signal at step T (√ᾱ_T = 0.0064 for DDPM, 0.068 for Stable Diffusion), which samplers that begin with
     /// noise alone lack: their samples can't be very bright or very dark. At step T noise tells nothing of the data, so a network on this
@@ -136,6 +139,7 @@ impl DiscreteDiffusion {
     ///
     /// # Errors
     /// [`Error::Range`] for a schedule whose steps 1 and T have the same ᾱ, as one of a single step.
+    #[doc(alias = "rescale_zero_terminal_snr")]
     pub fn zero_terminal_snr(&self) -> Result<Self> {
         let steps = self.steps();
         let first = (0.5 * self.log_alpha_bars[1]).exp();
@@ -179,22 +183,22 @@ impl DiscreteDiffusion {
         }
     }
 
-    /// The number of steps, T.
+    /// Returns the number of steps, T.
     pub fn steps(&self) -> usize {
         self.betas.len()
     }
 
-    /// The time of step k, `1 − k/T`.
+    /// Returns the time of step k, `1 − k/T`.
     pub fn time(&self, k: usize) -> f64 {
         1.0 - k as f64 / self.steps() as f64
     }
 
-    /// The times of all steps, k = 1 … T.
+    /// Returns the times of all steps, k = 1 … T.
     pub fn times(&self) -> Vec<f64> {
         (1..=self.steps()).map(|k| self.time(k)).collect()
     }
 
-    /// The rate β_k.
+    /// Returns the rate β_k.
     ///
     /// # Panics
     /// Unless `1 ≤ k ≤ T`.
@@ -202,15 +206,16 @@ impl DiscreteDiffusion {
         self.betas[k - 1]
     }
 
-    /// `ᾱ_k`, which is 1 for k = 0.
+    /// Returns `ᾱ_k`, which is 1 for k = 0.
     ///
     /// # Panics
     /// Unless `k ≤ T`.
+    #[doc(alias = "alphas_cumprod")]
     pub fn alpha_bar(&self, k: usize) -> f64 {
         self.log_alpha_bars[k].exp()
     }
 
-    /// `1 − ᾱ_k`, without cancellation.
+    /// Returns `1 − ᾱ_k`, without cancellation.
     ///
     /// # Panics
     /// Unless `k ≤ T`.
@@ -218,7 +223,7 @@ impl DiscreteDiffusion {
         -self.log_alpha_bars[k].exp_m1()
     }
 
-    /// The variance of `q(x_(k−1) | x_k, x_0)`, `β̃_k = β_k (1 − ᾱ_(k−1)) / (1 − ᾱ_k)` (Ho et al. 2020, eq. 7).
+    /// Returns the variance of `q(x_(k−1) | x_k, x_0)`, `β̃_k = β_k (1 − ᾱ_(k−1)) / (1 − ᾱ_k)` (Ho et al. 2020, eq. 7).
     ///
     /// # Panics
     /// Unless `1 ≤ k ≤ T`.

@@ -4,8 +4,8 @@ use advect_core::{Result, check};
 
 use super::{Schedule, variance_exploding::check_range};
 
-/// `α = 1`, `σ = (σ_max^(1/ρ) + t (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ`: data with noise of σ, where σ itself is EDM's time and
-/// equal steps of t are its N levels, `t = i / (N − 1)`.
+/// The schedule of EDM, `α = 1`, `σ = (σ_max^(1/ρ) + t (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ`. The data has noise of σ,
+/// which is EDM's own time, and equal steps of t are EDM's N levels, `t = i / (N − 1)`.
 ///
 /// ```
 /// use advect_paths::schedule::{EdmSchedule, Schedule};
@@ -14,6 +14,8 @@ use super::{Schedule, variance_exploding::check_range};
 /// // The time of a noise level:
 /// assert!((edm.sigma(edm.time_at_log_snr(-2.0 * 0.5f64.ln())) - 0.5).abs() < 1e-14);
 /// ```
+#[doc(alias = "Karras")]
+#[doc(alias = "EDM")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EdmSchedule {
     sigma_min: f64,
@@ -22,7 +24,7 @@ pub struct EdmSchedule {
 }
 
 impl Default for EdmSchedule {
-    /// `σ_min = 0.002`, `σ_max = 80`, `ρ = 7`, as in Karras et al. 2022, table 1.
+    /// Returns the schedule with `σ_min = 0.002`, `σ_max = 80`, `ρ = 7`, as in Karras et al. 2022, table 1.
     fn default() -> Self {
         EdmSchedule {
             sigma_min: 0.002,
@@ -33,8 +35,8 @@ impl Default for EdmSchedule {
 }
 
 impl EdmSchedule {
-    /// With noise from `sigma_max` (at t = 0) to `sigma_min` (at t = 1); the larger `rho` is, the more of the time is
-    /// spent at small noise.
+    /// Creates a schedule with noise from `sigma_max` (at t = 0) to `sigma_min` (at t = 1). The larger `rho` is, the
+    /// more of the time is spent at small noise.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless `0 < sigma_min < sigma_max` and `rho > 0`, all finite.

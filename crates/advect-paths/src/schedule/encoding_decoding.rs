@@ -4,9 +4,9 @@ use std::f64::consts::PI;
 
 use super::Schedule;
 
-/// `σ = cos²(πt)`, `α = 0` up to t = ½, and `α = cos²(πt)`, `σ = 0` from there on: the source is turned into pure noise
-/// of the path's own, and that into data. It is meant for an [`Interpolant`](crate::path::Interpolant) with a γ that
-/// does not vanish at ½, such as `sin²(πt)`.
+/// The schedule `σ = cos²(πt)`, `α = 0` up to t = ½, and `α = cos²(πt)`, `σ = 0` from there on. The source turns into
+/// pure noise of the path, and that noise into data. It is meant for an [`Interpolant`](crate::path::Interpolant)
+/// with a γ that does not vanish at ½, such as `sin²(πt)`.
 ///
 /// Alone it is no way from noise to data: its signal-to-noise ratio is 0 in the first half, infinite in the second.
 ///

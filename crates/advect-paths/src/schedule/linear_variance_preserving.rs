@@ -2,7 +2,7 @@
 
 use super::Schedule;
 
-/// `α = t`, `σ = √(1 − t²)`: constant variance for data of unit variance. At t = 1, σ' = −∞.
+/// The schedule `α = t`, `σ = √(1 − t²)`, with constant variance for data of unit variance. At t = 1, σ' = −∞.
 ///
 /// ```
 /// use advect_paths::schedule::{LinearVariancePreserving, Schedule};

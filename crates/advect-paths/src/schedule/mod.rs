@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | [`CondOt`] | `t` | `1 − (1 − σ_min) t` |
 //! | [`VariancePreserving`] | `exp(−½ B(1 − t))` | `√(1 − α²)` |
-//! | [`SubVariancePreserving`] | as above | `1 − α²` |
+//! | [`SubVariancePreserving`] | `exp(−½ B(1 − t))` | `1 − α²` |
 //! | [`VarianceExploding`] | 1 | `σ_min (σ_max/σ_min)^(1−t)` |
 //! | [`VarianceExplodingSde`] | 1 | `σ_min √((σ_max/σ_min)^(2−2t) − 1)` |
 //! | [`Cosine`] | `sin(πt/2)` | `cos(πt/2)` |
@@ -47,13 +47,14 @@ pub use variance_exploding::VarianceExploding;
 pub use variance_exploding_sde::VarianceExplodingSde;
 pub use variance_preserving::VariancePreserving;
 
-/// The coefficients of `x_t = α(t) x1 + σ(t) x0` and their derivatives, for t in [0, 1], where t = 0
-/// is the source (noise, x0) and t = 1 the target (data, x1).
+/// The coefficients of `x_t = α(t) x1 + σ(t) x0` and their derivatives, for t in [0, 1]: t = 0 is the source (noise,
+/// x0) and t = 1 the target (data, x1).
 ///
-/// All are in f64 and, at both ends, are limits: possibly infinite, never NaN. For one time per sample, hand them to
-/// [`Time::coefficient`](advect_core::Time::coefficient). The signal-to-noise ratio `α²/σ²` does not fall with t.
+/// All are in f64. The values at both ends are limits, which may be infinite but are never NaN. For one time per
+/// sample, hand them to [`Time::coefficient`](advect_core::Time::coefficient). The signal-to-noise ratio `α²/σ²` does
+/// not fall with t.
 ///
-/// A schedule of one's own is one impl:
+/// Your own schedule is one impl:
 ///
 /// ```
 /// use advect_paths::schedule::Schedule;
@@ -71,28 +72,30 @@ pub use variance_preserving::VariancePreserving;
 /// assert!((log_snr - 2.0 * (0.25f64 / 0.75).ln()).abs() < 1e-15);
 /// assert!((Quadratic.time_at_log_snr(log_snr) - 0.5).abs() < 1e-15);
 /// ```
+#[doc(alias = "noise schedule")]
+#[doc(alias = "scheduler")]
 pub trait Schedule {
-    /// The factor of the data, `α(t)`.
+    /// Returns the factor of the data, `α(t)`.
     fn alpha(&self, t: f64) -> f64;
-    /// The factor of the noise, `σ(t)`.
+    /// Returns the factor of the noise, `σ(t)`.
     fn sigma(&self, t: f64) -> f64;
-    /// The derivative `α'(t)`.
+    /// Returns the derivative `α'(t)`.
     fn d_alpha(&self, t: f64) -> f64;
-    /// The derivative `σ'(t)`.
+    /// Returns the derivative `σ'(t)`.
     fn d_sigma(&self, t: f64) -> f64;
 
-    /// The product `σ σ' = ½ (σ²)'`: schedules whose σ' is infinite where σ = 0 give its limit there.
+    /// Returns the product `σ σ' = ½ (σ²)'`. Schedules whose σ' is infinite where σ = 0 give its limit there.
     fn sigma_d_sigma(&self, t: f64) -> f64 {
         self.sigma(t) * self.d_sigma(t)
     }
 
-    /// The logarithm of the signal-to-noise ratio, `λ = ln(α² / σ²)`: −∞ where α = 0, ∞ where σ = 0.
+    /// Returns the logarithm of the signal-to-noise ratio, `λ = ln(α² / σ²)`: −∞ where α = 0, ∞ where σ = 0.
     fn log_snr(&self, t: f64) -> f64 {
         2.0 * (self.alpha(t).ln() - self.sigma(t).ln())
     }
 
-    /// The time at which the logarithm of the signal-to-noise ratio is `log_snr`: the inverse of
-    /// [`Schedule::log_snr`], and the nearer end where it is never reached.
+    /// Returns the time at which the logarithm of the signal-to-noise ratio is `log_snr`: the inverse of
+    /// [`Schedule::log_snr`]. If that value is never reached, it is the nearer end.
     ///
     /// Found by bisection unless the schedule knows its inverse, as all of Advect's do that have one.
     fn time_at_log_snr(&self, log_snr: f64) -> f64 {
@@ -117,15 +120,15 @@ pub trait Schedule {
         }
     }
 
-    /// The number of steps T of a schedule in discrete time, at `1 − k/T`: the only times at which a network was trained.
-    /// `None` in continuous time.
+    /// Returns the number of steps T of a schedule in discrete time, whose networks were trained only at the times
+    /// `1 − k/T`, or `None` in continuous time.
     fn trained_steps(&self) -> Option<usize> {
         None
     }
 
-    /// The square of the diffusion coefficient of the linear stochastic equation that has these marginals (Song et al.
-    /// 2021a; Kingma et al. 2021): with diffusion time s = 1 − t, `dx = −(α'/α) x ds + g dw` and
-    /// `g² = 2 (σ² α'/α − σ σ') = σ² dλ/dt`. Infinite where α = 0.
+    /// Returns the square of the diffusion coefficient of the linear stochastic equation with these marginals (Song
+    /// et al. 2021a; Kingma et al. 2021): with diffusion time s = 1 − t, `dx = −(α'/α) x ds + g dw` and
+    /// `g² = 2 (σ² α'/α − σ σ') = σ² dλ/dt`. It is infinite where α = 0.
     fn diffusion_squared(&self, t: f64) -> f64 {
         let (alpha, sigma) = (self.alpha(t), self.sigma(t));
         if alpha == 0.0 {

@@ -5,7 +5,7 @@ use advect_core::{Result, check};
 
 use super::Schedule;
 
-/// `α = tⁿ`, `σ = 1 − tⁿ`: straight lines, travelled at another speed.
+/// The schedule `α = tⁿ`, `σ = 1 − tⁿ`: straight lines at a varying speed.
 ///
 /// ```
 /// use advect_paths::schedule::{Polynomial, Schedule};
@@ -21,7 +21,7 @@ pub struct Polynomial {
 }
 
 impl Polynomial {
-    /// With a power above 0; where it is below 1, the derivatives at t = 0 are infinite.
+    /// Creates a schedule with a power above 0. If it is below 1, the derivatives at t = 0 are infinite.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless it is finite and above 0.

@@ -1,10 +1,10 @@
-//! A schedule at another pace.
+//! A schedule at a different pace.
 
 use advect_core::{Error, Result};
 
 use super::Schedule;
 
-/// `α(w(t))`, `σ(w(t))` for a warp w of [0, 1]: the same states, reached at other times.
+/// The schedule `α(w(t))`, `σ(w(t))` for a warp w of [0, 1], which reaches the same states at other times.
 ///
 /// A field trained on the schedule follows the new one through [`Rescheduled`](crate::Rescheduled), exactly.
 ///
@@ -27,7 +27,7 @@ pub struct Retimed<S, W, D> {
 }
 
 impl<S: Schedule, W: Fn(f64) -> f64, D: Fn(f64) -> f64> Retimed<S, W, D> {
-    /// With a warp and its derivative.
+    /// Creates a schedule from another one, a warp and its derivative.
     ///
     /// # Errors
     /// [`Error::Range`] unless the warp leads from 0 to 1 (to 1e-12) and rises between them, at 64 places that are

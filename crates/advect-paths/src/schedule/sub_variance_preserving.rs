@@ -4,7 +4,7 @@ use advect_core::Result;
 
 use super::{Schedule, VariancePreserving};
 
-/// `α = exp(−½ B(1 − t))`, `σ = 1 − α²`, with the B of [`VariancePreserving`]: its variance is below that one's.
+/// The schedule `α = exp(−½ B(1 − t))`, `σ = 1 − α²`, with the B of [`VariancePreserving`] and a smaller variance.
 ///
 /// ```
 /// use advect_paths::schedule::{Schedule, SubVariancePreserving, VariancePreserving};
@@ -12,13 +12,16 @@ use super::{Schedule, VariancePreserving};
 /// assert_eq!(sub.alpha(0.7), vp.alpha(0.7));
 /// assert!((sub.sigma(0.7) - vp.sigma(0.7).powi(2)).abs() < 1e-15);
 /// ```
+#[doc(alias = "sub-VP")]
+#[doc(alias = "subVPSDE")]
+#[doc(alias = "score SDE")]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SubVariancePreserving {
     mean: VariancePreserving,
 }
 
 impl SubVariancePreserving {
-    /// With noise rates from `beta_min` (at the data) to `beta_max` (at the noise).
+    /// Creates a schedule with noise rates from `beta_min` (at the data) to `beta_max` (at the noise).
     ///
     /// # Errors
     /// As [`VariancePreserving::new`].

@@ -5,10 +5,10 @@ use advect_core::{Error, Result, check};
 
 use super::Schedule;
 
-/// `α = 1`, `σ = σ_min (σ_max/σ_min)^(1 − t)`: noise that shrinks by the same factor in equal times.
+/// The schedule `α = 1`, `σ = σ_min (σ_max/σ_min)^(1 − t)`, whose noise shrinks by the same factor in equal times.
 ///
-/// The source is the data with noise of `σ_max`, in practice N(0, σ_max²); noise of `σ_min` is left at t = 1. Its levels
-/// at equally spaced times are those of NCSN. [`VarianceExplodingSde`](super::VarianceExplodingSde) ends at the data.
+/// The source is the data with noise of `σ_max`, in practice N(0, σ_max²); noise of `σ_min` is left at t = 1. Its
+/// levels at equally spaced times are the levels of NCSN. [`VarianceExplodingSde`](super::VarianceExplodingSde) ends at the data.
 ///
 /// ```
 /// use advect_paths::schedule::{Schedule, VarianceExploding};
@@ -16,6 +16,9 @@ use super::Schedule;
 /// assert!((ve.sigma(0.0) - 50.0).abs() < 1e-12 && (ve.sigma(1.0) - 0.01).abs() < 1e-17);
 /// assert!((ve.sigma(0.5).powi(2) - 50.0 * 0.01).abs() < 1e-12);
 /// ```
+#[doc(alias = "VE")]
+#[doc(alias = "NCSN")]
+#[doc(alias = "score SDE")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VarianceExploding {
     sigma_min: f64,
@@ -23,7 +26,7 @@ pub struct VarianceExploding {
 }
 
 impl Default for VarianceExploding {
-    /// `σ_min = 0.01`, `σ_max = 50`, as in Song et al. 2021 for CIFAR-10.
+    /// Returns the schedule with `σ_min = 0.01`, `σ_max = 50`, as in Song et al. 2021 for CIFAR-10.
     fn default() -> Self {
         VarianceExploding {
             sigma_min: 0.01,
@@ -33,7 +36,7 @@ impl Default for VarianceExploding {
 }
 
 impl VarianceExploding {
-    /// With noise from `sigma_max` (at t = 0) to `sigma_min` (at t = 1).
+    /// Creates a schedule with noise from `sigma_max` (at t = 0) to `sigma_min` (at t = 1).
     ///
     /// # Errors
     /// [`Error::Range`] unless `0 < sigma_min < sigma_max`, both finite.

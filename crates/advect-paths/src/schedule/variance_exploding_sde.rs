@@ -5,7 +5,7 @@ use advect_core::Result;
 
 use super::{Schedule, VarianceExploding};
 
-/// `α = 1`, `σ² = σ_min² ((σ_max/σ_min)^(2 − 2t) − 1)`: the law at time s = 1 − t of
+/// The schedule `α = 1`, `σ² = σ_min² ((σ_max/σ_min)^(2 − 2t) − 1)`: the law at time s = 1 − t of
 /// `dx = σ_min r^s √(2 ln r) dw`, `r = σ_max/σ_min`, that starts at the data. No noise is left at t = 1.
 ///
 /// ```
@@ -15,13 +15,15 @@ use super::{Schedule, VarianceExploding};
 /// assert!((sde.sigma(0.3).powi(2) - (levels.sigma(0.3).powi(2) - 0.01f64.powi(2))).abs() < 1e-12);
 /// assert!((sde.diffusion_squared(0.3) - levels.diffusion_squared(0.3)).abs() < 1e-9);
 /// ```
+#[doc(alias = "VESDE")]
+#[doc(alias = "score SDE")]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct VarianceExplodingSde {
     levels: VarianceExploding,
 }
 
 impl VarianceExplodingSde {
-    /// With the diffusion of noise levels from `sigma_min` (at t = 1) to `sigma_max` (at t = 0).
+    /// Creates a schedule with the diffusion of noise levels from `sigma_min` (at t = 1) to `sigma_max` (at t = 0).
     ///
     /// # Errors
     /// As [`VarianceExploding::new`].

@@ -5,7 +5,7 @@ use advect_core::{Error, Result};
 
 use super::Schedule;
 
-/// `α = exp(−½ B(1 − t))`, `σ = √(1 − α²)`, with `B(s) = β_min s + ½ (β_max − β_min) s²`.
+/// The schedule `α = exp(−½ B(1 − t))`, `σ = √(1 − α²)`, with `B(s) = β_min s + ½ (β_max − β_min) s²`.
 ///
 /// At t = 0 the signal is small, not zero (α = 0.0066 with the default); at t = 1, σ = 0 and σ' = −∞.
 ///
@@ -15,6 +15,9 @@ use super::Schedule;
 /// assert!((vp.alpha(0.0) - (-0.25 * 20.1f64).exp()).abs() < 1e-15);
 /// assert_eq!((vp.alpha(1.0), vp.sigma(1.0)), (1.0, 0.0));
 /// ```
+#[doc(alias = "VP")]
+#[doc(alias = "VPSDE")]
+#[doc(alias = "score SDE")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VariancePreserving {
     beta_min: f64,
@@ -22,7 +25,7 @@ pub struct VariancePreserving {
 }
 
 impl Default for VariancePreserving {
-    /// `β_min = 0.1`, `β_max = 20`, as in Song et al. 2021.
+    /// Returns the schedule with `β_min = 0.1`, `β_max = 20`, as in Song et al. 2021.
     fn default() -> Self {
         VariancePreserving {
             beta_min: 0.1,
@@ -32,7 +35,7 @@ impl Default for VariancePreserving {
 }
 
 impl VariancePreserving {
-    /// With noise rates from `beta_min` (at the data) to `beta_max` (at the noise).
+    /// Creates a schedule with noise rates from `beta_min` (at the data) to `beta_max` (at the noise).
     ///
     /// # Errors
     /// [`Error::Range`] unless `0 < beta_min ≤ beta_max`, both finite.

@@ -1,12 +1,12 @@
-//! Indices of steps in discrete time (Ho et al. 2020, as their networks and those after them are told the time).
+//! Indices of steps in discrete time (as the networks of Ho et al. 2020 and their successors are told the time).
 
 use advect_core::{Error, Result};
 
 use super::TimeMap;
 
-/// One value for each of T steps: step k = 1 … T, which stands at `t = 1 − k/T` as on
-/// [`DiscreteDiffusion`](crate::schedule::DiscreteDiffusion), is told as `values[k − 1]`. So the first value is that of the least noise,
-/// and the last that of pure noise, at t = 0.
+/// A table of T values, one for each step. Step k = 1 … T stands at `t = 1 − k/T`, as on
+/// [`DiscreteDiffusion`](crate::schedule::DiscreteDiffusion), and has the value `values[k − 1]`. The first value
+/// belongs to the least noise, and the last to pure noise, at t = 0.
 ///
 /// Between two steps values are interpolated linearly; between the first step and the data, which no network was trained on, the first
 /// value is held. At a step the slope is that of its own interval, towards the data.
@@ -26,6 +26,7 @@ use super::TimeMap;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "timesteps")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct DiscreteTimes(Vec<f64>);
 
@@ -33,7 +34,8 @@ pub struct DiscreteTimes(Vec<f64>);
 const MOST_STEPS: usize = 10_000_000;
 
 impl DiscreteTimes {
-    /// The steps' indices, from 0 at the least noise to T − 1 at the most: what DDPM, guided-diffusion and diffusers call timesteps.
+    /// Creates a map to the indices of steps, from 0 at the least noise to T − 1 at the most: the timesteps of DDPM,
+    /// guided-diffusion and diffusers.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 steps or more than 10⁷.
@@ -45,7 +47,7 @@ impl DiscreteTimes {
         Ok(DiscreteTimes((0..count).map(|k| k as f64).collect()))
     }
 
-    /// Values of one's own, from the least noise to the most.
+    /// Creates a map to your own values, from the least noise to the most.
     ///
     /// # Errors
     /// [`Error::Empty`] without values, [`Error::Range`] for one that is not finite.
@@ -55,7 +57,7 @@ impl DiscreteTimes {
             return Err(Error::Empty { argument });
         }
         match values.iter().find(|v| !v.is_finite()) {
-            Some(bad) => Err(Error::range("values", bad, "finite numbers")),
+            Some(bad) => Err(Error::range("values", bad, "a finite number")),
             None => Ok(DiscreteTimes(values.to_vec())),
         }
     }

@@ -4,7 +4,7 @@ use advect_core::{Result, check};
 
 use super::TimeMap;
 
-/// `a + b t`.
+/// The linear map of time `a + b t`.
 ///
 /// ```
 /// use advect_paths::time_map::{LinearTime, TimeMap};
@@ -23,7 +23,7 @@ pub struct LinearTime {
 }
 
 impl LinearTime {
-    /// With an offset a and a scale b; b below 0 turns time round.
+    /// Creates a map with an offset a and a scale b. If b is below 0, time runs backwards.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless both are finite.
@@ -34,7 +34,7 @@ impl LinearTime {
         })
     }
 
-    /// By what the network is told at both ends: at t = 0, the noise, and at t = 1, the data.
+    /// Creates a map from the network's times at both ends: at t = 0, the noise, and at t = 1, the data.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless both are finite.

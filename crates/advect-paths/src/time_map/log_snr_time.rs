@@ -5,7 +5,7 @@ use advect_core::{Result, check};
 use super::TimeMap;
 use crate::schedule::Schedule;
 
-/// `a + b λ(t)` with `λ = ln(α²/σ²)` of a schedule: a network that is told the level of noise can be asked on any schedule.
+/// The map `a + b λ(t)` with `λ = ln(α²/σ²)` of a schedule. A network that is told the level of noise works on any schedule.
 ///
 /// Where α or σ is 0, λ is infinite, and the network can't be asked.
 ///
@@ -24,7 +24,7 @@ pub struct LogSnrTime<S> {
 }
 
 impl<S: Schedule> LogSnrTime<S> {
-    /// λ itself.
+    /// Creates a map to λ itself.
     pub fn new(schedule: S) -> Self {
         LogSnrTime {
             schedule,
@@ -33,7 +33,8 @@ impl<S: Schedule> LogSnrTime<S> {
         }
     }
 
-    /// EDM's `¼ ln(σ/α)`.
+    /// Creates a map to EDM's `¼ ln(σ/α)`.
+    #[doc(alias = "EDM")]
     pub fn c_noise(schedule: S) -> Self {
         LogSnrTime {
             schedule,
@@ -42,7 +43,7 @@ impl<S: Schedule> LogSnrTime<S> {
         }
     }
 
-    /// `a + b λ`, with an offset a and a scale b.
+    /// Sets an offset a and a scale b, for `a + b λ`.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless both are finite.

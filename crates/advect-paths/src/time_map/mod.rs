@@ -1,4 +1,4 @@
-//! Maps of time: what a network is told where the path is at t.
+//! Maps of time, which translate the path's time t into the time that a network is told.
 //!
 //! Advect's time runs from noise at 0 to data at 1. Networks that were trained elsewhere count otherwise: DDPM's steps run from the data
 //! to the noise, EDM's network is told a logarithm of the noise. A [`TimeMap`] says how, and [`TimeMapped`] puts it before a network.
@@ -6,7 +6,7 @@
 //! | map | the network's time at t |
 //! | --- | --- |
 //! | [`LinearTime`] | `a + b t`: another direction, offset or scale |
-//! | [`DiscreteTimes`] | the index of DDPM's step, or what a table has there |
+//! | [`DiscreteTimes`] | the index of DDPM's step, or the value of a table there |
 //! | [`LogSnrTime`] | `a + b ln(α²/σ²)`: EDM's `c_noise`, variational diffusion |
 //! | [`TimeFunction`] | any function, with its derivative |
 
@@ -46,13 +46,13 @@ pub use time_mapped::TimeMapped;
 /// # }
 /// ```
 pub trait TimeMap {
-    /// The network's time at time t in \[0, 1\]; NaN or infinite where it has none.
+    /// Returns the network's time at time t in \[0, 1\]: NaN or infinite where there is none.
     fn at(&self, t: f64) -> f64;
 
-    /// Its derivative.
+    /// Returns the derivative of the network's time at time t.
     fn slope(&self, t: f64) -> f64;
 
-    /// The network's times, shared or per sample as t is. Where times per sample are tracked, so are those.
+    /// Returns the network's times, shared or per sample as t is. If times per sample are tracked by a graph, so are the network's.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for a time outside \[0, 1\], or one at which the map is not finite.
@@ -75,7 +75,7 @@ pub trait TimeMap {
         Ok(Time::PerSample((values + moved)?))
     }
 
-    /// The derivatives at times, shared or per sample as t is.
+    /// Returns the derivatives at times, shared or per sample as t is.
     ///
     /// # Errors
     /// As [`TimeMap::apply`].
@@ -84,7 +84,7 @@ pub trait TimeMap {
         Ok(slopes)
     }
 
-    /// A network that is told this time.
+    /// Returns a field that tells a network this time.
     fn field<F>(self, network: F) -> TimeMapped<F, Self>
     where
         Self: Sized,

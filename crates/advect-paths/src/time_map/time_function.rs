@@ -2,7 +2,7 @@
 
 use super::TimeMap;
 
-/// `f(t)`, with its derivative: for networks that are told the time in a way of their own.
+/// A map of time by a function `f(t)` with its derivative, for networks with their own scale of time.
 ///
 /// ```
 /// use advect_paths::time_map::{TimeFunction, TimeMap};
@@ -16,7 +16,7 @@ pub struct TimeFunction<F, D> {
 }
 
 impl<F: Fn(f64) -> f64, D: Fn(f64) -> f64> TimeFunction<F, D> {
-    /// A function and its derivative.
+    /// Creates a map from a function and its derivative.
     pub fn new(f: F, d_f: D) -> Self {
         TimeFunction { f, d_f }
     }

@@ -8,7 +8,7 @@ use super::TimeMap;
 
 /// A network that is told `τ(t)` in place of t, for a [`TimeMap`] τ: `f(τ(t), x)`.
 ///
-/// What the network can do, this can: it takes conditions, and has derivatives along directions, time included, with the factor τ'(t).
+/// It takes the network's conditions, and has the network's derivatives along directions, time included, with the factor τ'(t).
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Result, Time};
@@ -42,12 +42,12 @@ pub struct TimeMapped<F, M> {
 }
 
 impl<F, M: TimeMap> TimeMapped<F, M> {
-    /// A network behind a map.
+    /// Creates a field from a network and a map of time.
     pub fn new(network: F, map: M) -> Self {
         TimeMapped { network, map }
     }
 
-    /// The network.
+    /// Returns the network.
     pub fn network(&self) -> &F {
         &self.network
     }

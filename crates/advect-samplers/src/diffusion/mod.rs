@@ -1,9 +1,9 @@
-//! How much noise a reverse SDE has: its diffusion coefficient squared, w²(t).
+//! The noise of a reverse SDE: the square of its diffusion coefficient, w²(t).
 //!
 //! | coefficient | w²(t) |
 //! | --- | --- |
-//! | [`ForwardDiffusion`] | `c g²`, of the forward process: the reverse SDE of score models for c = 1, the flow for c = 0 |
-//! | [`NoiseLevel`] | `c σ`: finite everywhere on paths from pure noise (a choice of SiT's) |
+//! | [`ForwardDiffusion`] | `c g²` with the g of the forward process: the reverse SDE of score models for c = 1, the flow for c = 0 |
+//! | [`NoiseLevel`] | `c σ`: finite everywhere on paths from pure noise (one of SiT's choices) |
 //! | [`diffusion_fn`] | a closure on time |
 
 use advect_core::{FromFn, Result, check, forward_to};
@@ -11,7 +11,7 @@ use advect_paths::schedule::Schedule;
 
 /// The square of a reverse SDE's diffusion coefficient.
 pub trait DiffusionCoefficient {
-    /// w²(t), not negative.
+    /// Returns w²(t), which is not negative.
     fn squared(&self, schedule: &dyn Schedule, t: f64) -> f64;
 }
 
@@ -25,12 +25,12 @@ impl<F: Fn(f64) -> f64> DiffusionCoefficient for FromFn<F> {
     }
 }
 
-/// Makes a [`DiffusionCoefficient`] of a closure that gives w²(t).
+/// Makes a [`DiffusionCoefficient`] of a closure that returns w²(t).
 pub fn diffusion_fn<F: Fn(f64) -> f64>(f: F) -> FromFn<F> {
     FromFn(f)
 }
 
-/// `c g²`, a multiple of the forward process's own (Song et al. 2021a, eq. 6). Infinite where α = 0.
+/// The coefficient `c g²`, a multiple of that of the forward process (Song et al. 2021a, eq. 6). It is infinite where α = 0.
 ///
 /// ```
 /// use advect_paths::schedule::{Schedule, VariancePreserving};
@@ -41,11 +41,12 @@ pub fn diffusion_fn<F: Fn(f64) -> f64>(f: F) -> FromFn<F> {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "score SDE")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ForwardDiffusion(f64);
 
 impl ForwardDiffusion {
-    /// With a factor c.
+    /// Creates the coefficient with a factor c.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless it is finite and not negative.
@@ -63,12 +64,13 @@ impl DiffusionCoefficient for ForwardDiffusion {
     }
 }
 
-/// `c σ(t)` (Ma et al., SiT, 2024). Their code, whose noise is `√(2 D)`, has c = 2 by its form "sigma".
+/// The coefficient `c σ(t)` (Ma et al., SiT, 2024). Their code, whose noise is `√(2 D)`, has c = 2 by its form "sigma".
+#[doc(alias = "SiT")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NoiseLevel(f64);
 
 impl NoiseLevel {
-    /// With a factor c.
+    /// Creates the coefficient with a factor c.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless it is finite and not negative.

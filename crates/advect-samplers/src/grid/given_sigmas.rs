@@ -1,4 +1,4 @@
-//! Noise levels of one's own.
+//! Your own noise levels.
 
 use advect_core::{Error, Result};
 use advect_paths::schedule::Schedule;
@@ -6,7 +6,7 @@ use advect_paths::schedule::Schedule;
 use super::Grid;
 use crate::Level;
 
-/// Ratios `σ/α` that fall, to 0 perhaps: what k-diffusion and diffusers call sigmas.
+/// Your own falling ratios `σ/α`, the last of which may be 0: the sigmas of k-diffusion and diffusers.
 ///
 /// ```
 /// use advect_paths::schedule::CondOt;
@@ -17,11 +17,12 @@ use crate::Level;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "sigmas")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct GivenSigmas(Vec<f64>);
 
 impl GivenSigmas {
-    /// These ratios.
+    /// Creates a grid of these ratios.
     ///
     /// # Errors
     /// [`Error::Range`] unless there are two or more, finite, not negative, and they fall strictly.
@@ -30,7 +31,7 @@ impl GivenSigmas {
         let sigmas: Vec<f64> = sigmas.iter().map(|s| s + 0.0).collect();
         let inside = sigmas.iter().all(|s| s.is_finite() && *s >= 0.0);
         if sigmas.len() < 2 || !inside || !sigmas.windows(2).all(|w| w[0] > w[1]) {
-            let accepted = "two numbers or more that fall, finite and not negative";
+            let accepted = "a list of at least two falling numbers, finite and not negative";
             return Err(Error::range("sigmas", format!("{sigmas:?}"), accepted));
         }
         Ok(GivenSigmas(sigmas))

@@ -6,8 +6,8 @@ use advect_paths::schedule::Schedule;
 use super::{Grid, between, check_range, check_steps, usual_range};
 use crate::Level;
 
-/// `σ_i = (σ_max^(1/ρ) + i/(n − 1) (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ` for i < n, and then 0, with σ standing for `σ/α`: n
-/// steps on any schedule. (One step goes from σ_max to the data.)
+/// The levels `σ_i = (σ_max^(1/ρ) + i/(n − 1) (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ` for i < n, and then 0, with σ standing
+/// for `σ/α`: n steps on any schedule. (One step goes from σ_max to the data.)
 ///
 /// ```
 /// use advect_paths::schedule::EdmSchedule;
@@ -20,6 +20,7 @@ use crate::Level;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "EDM")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Karras {
     steps: usize,
@@ -28,8 +29,8 @@ pub struct Karras {
 }
 
 impl Karras {
-    /// n steps with ρ = 7, from σ = 80 to 0.002, or what the schedule has of that; in discrete time, from the
-    /// most to the least noise that was trained.
+    /// Creates n steps with ρ = 7, from σ = 80 to 0.002, or the part of that range on the schedule. In discrete time,
+    /// they go from the most to the least noise of the training.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps.
@@ -41,7 +42,7 @@ impl Karras {
         })
     }
 
-    /// The same with another ρ: 1 makes equal steps of σ, larger ones more steps where there is little noise.
+    /// Sets ρ: 1 makes equal steps of σ, and larger numbers make more steps where there is little noise.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless ρ is above 0.
@@ -52,7 +53,7 @@ impl Karras {
         })
     }
 
-    /// The same between other levels.
+    /// Sets the largest and the least level.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless `0 < sigma_min < sigma_max`.

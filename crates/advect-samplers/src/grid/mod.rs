@@ -1,4 +1,4 @@
-//! Grids: the levels that a sampler visits, from noise to data, as values of their own.
+//! Grids: the levels that a sampler visits, from noise to data.
 //!
 //! | grid | levels |
 //! | --- | --- |
@@ -7,10 +7,10 @@
 //! | [`Karras`] | equal steps of `(σ/α)^(1/ρ)` |
 //! | [`Shifted`] | steps of t moved towards the noise, as for large images (SD3, Flux) |
 //! | [`Respaced`] | a subset of DDPM's steps: linear, quadratic, leading, trailing, or any |
-//! | [`GivenTimes`], [`GivenSigmas`] | of one's own |
+//! | [`GivenTimes`], [`GivenSigmas`] | your own times or ratios `σ/α` |
 //! | [`Tail`] | the last levels of another grid, to start from data with noise |
 //!
-//! n steps are n evaluations for rules that make one in a step.
+//! n steps are n evaluations for rules with one evaluation per step.
 
 mod given_sigmas;
 mod given_times;
@@ -37,8 +37,11 @@ pub use uniform_log_snr::UniformLogSnr;
 pub use uniform_time::UniformTime;
 
 /// The levels that a sampler visits.
+#[doc(alias = "timesteps")]
+#[doc(alias = "noise schedule")]
 pub trait Grid {
-    /// The levels on a schedule, from noise to data, two or more: noise falls from each to the next, which samplers check.
+    /// Returns the levels on a schedule, two or more, from noise to data. The noise falls from each to the next,
+    /// which samplers check.
     ///
     /// # Errors
     /// [`Error::Range`] for levels that the schedule does not have.
@@ -54,7 +57,7 @@ pub(crate) fn checked(levels: Vec<Level>) -> Result<Vec<Level>> {
     let falls = |pair: &[Level]| pair[0].log_snr < pair[1].log_snr;
     if levels.len() < 2 || !levels.windows(2).all(falls) {
         let given = format!("{:?}", levels.iter().map(|l| l.time).collect::<Vec<_>>());
-        let accepted = "two times or more along which the noise falls on this schedule";
+        let accepted = "a list of at least two times along which the noise falls on this schedule";
         return Err(Error::range("grid", given, accepted));
     }
     Ok(levels)
@@ -81,7 +84,7 @@ fn check_range(sigma_min: f64, sigma_max: f64) -> Result<(f64, f64)> {
         return Ok((sigma_min, sigma_max));
     }
     let given = format!("{} to {}", sigma_min + 0.0, sigma_max + 0.0);
-    let accepted = "0 < sigma_min < sigma_max, finite";
+    let accepted = "a finite range with 0 < sigma_min < sigma_max";
     Err(Error::range("sigma_min, sigma_max", given, accepted))
 }
 

@@ -7,8 +7,8 @@ use advect_paths::schedule::Schedule;
 use super::{Grid, check_steps};
 use crate::Level;
 
-/// Some of the T steps that a model was trained on, at times `1 − k/T`, and then the data at k = 0. (Implementations that
-/// count from 0 call step k "timestep k − 1".)
+/// Some of the T steps on which a model was trained, at times `1 − k/T`, and then the data at k = 0. (Implementations
+/// that count from 0 call step k "timestep k − 1".)
 ///
 /// ```
 /// use advect_samplers::grid::Respaced;
@@ -22,6 +22,9 @@ use crate::Level;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "timestep_spacing")]
+#[doc(alias = "timestep_respacing")]
+#[doc(alias = "DDIM")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Respaced {
     trained: usize,
@@ -29,7 +32,7 @@ pub struct Respaced {
 }
 
 impl Respaced {
-    /// All T steps: DDPM's own sampling.
+    /// Creates a grid of all T steps: DDPM's own sampling.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 steps.
@@ -37,7 +40,7 @@ impl Respaced {
         Respaced::spread(trained, trained, |i| i + 1)
     }
 
-    /// `k = 1 + i ⌊T/n⌋`: begins at the least noise, and does not reach the most. DDIM's "linear" selection.
+    /// Creates a grid of the steps `k = 1 + i ⌊T/n⌋`, which include the least noise but not the most: DDIM's "linear" selection.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 steps, or more than T.
@@ -46,7 +49,7 @@ impl Respaced {
         Respaced::spread(trained, steps, |i| 1 + i * stride)
     }
 
-    /// `k = T − i T/n`, rounded: begins at the most noise, and leaves out the least.
+    /// Creates a grid of the steps `k = T − i T/n`, rounded, which include the most noise but not the least.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 steps, or more than T.
@@ -57,7 +60,7 @@ impl Respaced {
         })
     }
 
-    /// From 1 to T in equal steps, rounded.
+    /// Creates a grid from 1 to T in equal steps, rounded.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 steps, or more than T.
@@ -70,7 +73,8 @@ impl Respaced {
         })
     }
 
-    /// `k = 1 + ⌊(i/(n − 1) √(0.8 T))²⌋`, each at least one step from the one before: more steps where there is little noise.
+    /// Creates a grid of the steps `k = 1 + ⌊(i/(n − 1) √(0.8 T))²⌋`, each at least one from the previous one: more
+    /// steps where there is little noise.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 steps, or more than T.
@@ -84,7 +88,7 @@ impl Respaced {
         Respaced::spread(trained, steps, place)
     }
 
-    /// These steps, from noise to data. 0, the data itself, may be the last.
+    /// Creates a grid of these steps, from noise to data. The last may be 0, the data itself.
     ///
     /// # Errors
     /// [`Error::Range`] unless there are two or more, not above T, and they fall strictly.
@@ -92,7 +96,7 @@ impl Respaced {
         check::at_least_one("trained", trained)?;
         let inside = steps.iter().all(|&k| k <= trained);
         if steps.len() < 2 || !inside || !steps.windows(2).all(|w| w[0] > w[1]) {
-            let accepted = format!("two steps or more that fall, from {trained} or below");
+            let accepted = format!("a list of at least two falling steps, from {trained} or below");
             return Err(Error::range("steps", format!("{steps:?}"), accepted));
         }
         Ok(Respaced {
@@ -120,7 +124,7 @@ impl Respaced {
         Respaced::given(trained, &rising)
     }
 
-    /// The steps, from noise to data.
+    /// Returns the steps, from noise to data.
     pub fn steps(&self) -> &[usize] {
         &self.steps
     }

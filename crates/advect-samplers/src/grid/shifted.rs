@@ -7,7 +7,7 @@ use advect_paths::schedule::Schedule;
 use super::{Grid, check_steps};
 use crate::Level;
 
-/// `1 − t_i = m s_i / (1 + (m − 1) s_i)` with `s_i = 1 − i/n`, for i = 0 … n.
+/// The times `1 − t_i = m s_i / (1 + (m − 1) s_i)` with `s_i = 1 − i/n`, for i = 0 … n.
 ///
 /// The more pixels an image has, the more noise it takes to hide it: an image of m² as many pixels at the moved time is as
 /// uncertain as the smaller one was before. m = 3 for SD3 at 1024², and m = 1 does nothing.
@@ -21,6 +21,9 @@ use crate::Level;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "SD3")]
+#[doc(alias = "Flux")]
+#[doc(alias = "timestep shift")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shifted {
     steps: usize,
@@ -28,7 +31,7 @@ pub struct Shifted {
 }
 
 impl Shifted {
-    /// n steps, shifted by m.
+    /// Creates n steps, shifted by m.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps, or unless the shift is above 0.
@@ -39,8 +42,8 @@ impl Shifted {
         })
     }
 
-    /// n steps for images of so many tokens, as Flux has it: `ln m` is linear in their number, 0.5 for 256 and 1.15 for
-    /// 4,096.
+    /// Creates n steps for images of a number of tokens, as in Flux: `ln m` is linear in that number, 0.5 for 256 and
+    /// 1.15 for 4,096.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps or tokens.

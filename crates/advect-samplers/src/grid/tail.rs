@@ -1,4 +1,5 @@
-//! A start on the way (Meng et al., SDEdit: guided image synthesis and editing with stochastic differential equations, 2022).
+//! A start part of the way along a grid (Meng et al., SDEdit: guided image synthesis and editing with stochastic
+//! differential equations, 2022).
 
 use advect_core::{Error, Result};
 use advect_paths::schedule::Schedule;
@@ -6,7 +7,7 @@ use advect_paths::schedule::Schedule;
 use super::Grid;
 use crate::Level;
 
-/// The last levels of another grid: where a sampler goes on from data with some noise, image to image.
+/// The last levels of another grid, for samplers that start from data with some noise: image to image.
 ///
 /// The levels are the grid's own. [`Sampler::sample_from`](crate::Sampler::sample_from) noises data to the first of them;
 /// [`Sampler::start`](crate::Sampler::start) and [`Level::noised`] are its parts.
@@ -25,6 +26,9 @@ use crate::Level;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "SDEdit")]
+#[doc(alias = "img2img")]
+#[doc(alias = "image to image")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tail<G> {
     grid: G,
@@ -39,7 +43,8 @@ enum Start {
 }
 
 impl<G: Grid> Tail<G> {
-    /// The last `⌊s n⌋` of n steps, for a strength s: 1 is the whole grid, and little of the data is kept near it.
+    /// Creates a grid of the last `⌊s n⌋` of n steps, for a strength s. The strength 1 is the whole grid, and near it
+    /// little of the data is kept.
     ///
     /// # Errors
     /// [`Error::Range`] unless the strength is above 0 and at most 1. [`Grid::levels`] refuses one that leaves no step.
@@ -52,7 +57,7 @@ impl<G: Grid> Tail<G> {
         Ok(Tail { grid, start })
     }
 
-    /// The levels at this time or later.
+    /// Creates a grid of the levels at this time or later.
     ///
     /// # Errors
     /// [`Error::Range`] unless the time is in \[0, 1). [`Grid::levels`] refuses one that leaves no step.
@@ -64,7 +69,7 @@ impl<G: Grid> Tail<G> {
         Ok(Tail { grid, start })
     }
 
-    /// The levels with noise of at most this much, as `σ/α`.
+    /// Creates a grid of the levels whose noise, as `σ/α`, is at most this.
     ///
     /// # Errors
     /// [`Error::Range`] unless it is above 0. [`Grid::levels`] refuses one that leaves no step.
@@ -97,7 +102,7 @@ impl<G: Grid> Grid for Tail<G> {
             }
         };
         if first >= steps {
-            let accepted = format!("a start that leaves a step of the grid's {steps}");
+            let accepted = format!("a start that leaves at least one of the grid's {steps} steps");
             return Err(Error::range(name, given, accepted));
         }
         Ok(levels.split_off(first))
@@ -159,7 +164,7 @@ mod tests {
         };
         assert_eq!(
             text(Tail::by_strength(grid, 0.1).unwrap()),
-            "strength: got 0.1, expected a start that leaves a step of the grid's 4"
+            "strength: got 0.1, expected a start that leaves at least one of the grid's 4 steps"
         );
         let late = Tail::from_time(UniformTime::within(4, 0.0, 0.5).unwrap(), 0.6);
         assert!(text(late.unwrap()).starts_with("start: 0.6"));

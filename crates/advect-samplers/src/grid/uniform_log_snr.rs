@@ -6,7 +6,8 @@ use advect_paths::schedule::Schedule;
 use super::{Grid, between, check_range, check_steps, usual_range};
 use crate::Level;
 
-/// `ln σ_i` falls in equal steps from σ_max to σ_min, for i < n, and then 0, with σ standing for `σ/α`: n steps.
+/// The levels whose `ln σ_i` falls in equal steps from σ_max to σ_min, for i < n, and then σ = 0, with σ standing for
+/// `σ/α`: n steps.
 ///
 /// ```
 /// use advect_paths::schedule::Cosine;
@@ -25,8 +26,8 @@ pub struct UniformLogSnr {
 }
 
 impl UniformLogSnr {
-    /// n steps from σ = 80 to 0.002, or what the schedule has of that; in discrete time, from the
-    /// most to the least noise that was trained.
+    /// Creates n steps from σ = 80 to 0.002, or the part of that range on the schedule. In discrete time, they go
+    /// from the most to the least noise of the training.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps.
@@ -37,7 +38,7 @@ impl UniformLogSnr {
         })
     }
 
-    /// The same between other levels.
+    /// Sets the largest and the least level.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless `0 < sigma_min < sigma_max`.

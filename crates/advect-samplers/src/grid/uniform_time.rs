@@ -7,7 +7,7 @@ use super::given_times::span;
 use super::{Grid, check_steps};
 use crate::Level;
 
-/// `t_i = start + i/n (end − start)`, for i = 0 … n.
+/// The times `t_i = start + i/n (end − start)`, for i = 0 … n.
 ///
 /// ```
 /// use advect_paths::schedule::CondOt;
@@ -26,7 +26,7 @@ pub struct UniformTime {
 }
 
 impl UniformTime {
-    /// n steps from 0 to 1.
+    /// Creates n steps from 0 to 1.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps.
@@ -34,7 +34,7 @@ impl UniformTime {
         UniformTime::within(steps, 0.0, 1.0)
     }
 
-    /// n steps from a start to an end: 1 − 1e-3 is where score SDEs end (1 − 1e-5 for VE), because of their singular end.
+    /// Creates n steps from a start to an end. Score SDEs end at 1 − 1e-3 (1 − 1e-5 for VE), because their end is singular.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps, or unless `0 ≤ start < end ≤ 1`.

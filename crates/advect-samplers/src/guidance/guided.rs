@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use super::GuidanceWeight;
 use advect_core::{Conditional, Error, Field, Result, Time, check, shape};
 
-/// A [`Conditional`] field under classifier-free guidance of weight `w`:
+/// A [`Conditional`] field with classifier-free guidance of weight `w`:
 /// `v(t, x) = v(t, x | none) + w · (v(t, x | condition) − v(t, x | none))`.
 ///
 /// `w = 0` is the unconditional field, `w = 1` the conditional one, `w > 1` exaggerates the
@@ -37,6 +37,9 @@ use advect_core::{Conditional, Error, Field, Result, Time, check, shape};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "CFG")]
+#[doc(alias = "classifier-free guidance")]
+#[doc(alias = "guidance scale")]
 #[derive(Debug, Clone)]
 pub struct Guided<F, W = f64> {
     field: F,
@@ -60,13 +63,15 @@ impl<F: Conditional, W: GuidanceWeight> Guided<F, W> {
         })
     }
 
-    /// The same, with the guided value brought back towards the spread of the conditional one: with φ = `part`,
-    /// `v ← (φ std(v_condition)/std(v) + 1 − φ) v`, the standard deviations over each sample's elements (Lin et al., Common
-    /// diffusion noise schedules and sample steps are flawed, 2024, eq. 14–16, with φ = 0.7). Large weights make images
-    /// overexposed without it. It depends on what is predicted; the paper's is for v.
+    /// Rescales the guided value towards the spread of the conditional one: with φ = `part`,
+    /// `v ← (φ std(v_condition)/std(v) + 1 − φ) v`, with the standard deviations over each sample's elements (Lin et
+    /// al., Common diffusion noise schedules and sample steps are flawed, 2024, eq. 14–16, with φ = 0.7). Large
+    /// weights make images overexposed without it. The result depends on the prediction; the paper's is v.
     ///
     /// # Errors
     /// [`Error::Range`] unless φ is in \[0, 1\].
+    #[doc(alias = "guidance_rescale")]
+    #[doc(alias = "CFG rescale")]
     pub fn rescaled(self, part: f64) -> Result<Self> {
         Ok(Guided {
             rescale: check::fraction("part", part)?,

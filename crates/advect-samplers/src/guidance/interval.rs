@@ -4,7 +4,7 @@
 use super::GuidanceWeight;
 use advect_core::{Error, Result, check};
 
-/// A weight within an interval of time, 1 outside of it, where only the conditional part is evaluated.
+/// A weight within an interval of time, and 1 outside of it, where only the conditional part is evaluated.
 ///
 /// The paper guides at noise levels `σ_low < σ ≤ σ_high`: a schedule's `time_at_log_snr(−2 ln σ)` are the ends here.
 ///
@@ -24,7 +24,7 @@ pub struct GuidanceInterval {
 }
 
 impl GuidanceInterval {
-    /// A weight for times from `start`, included, to `end`, excluded.
+    /// Creates a weight for times from `start`, included, to `end`, excluded.
     ///
     /// # Errors
     /// [`Error::Range`] for a weight that is not finite, or unless `start < end`.
@@ -32,7 +32,7 @@ impl GuidanceInterval {
         check::finite_number("weight", weight)?;
         if start.is_nan() || end.is_nan() || start >= end {
             let given = format!("{start} to {end}");
-            return Err(Error::range("start, end", given, "times that rise"));
+            return Err(Error::range("start, end", given, "a start before the end"));
         }
         Ok(GuidanceInterval { weight, start, end })
     }

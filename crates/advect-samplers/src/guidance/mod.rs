@@ -1,9 +1,9 @@
-//! Classifier-free guidance: [`Guided`] fields, and the weights they are guided by.
+//! Classifier-free guidance: [`Guided`] fields, and their weights.
 //!
 //! | weight | |
 //! | --- | --- |
 //! | `f64` | the same at all times |
-//! | [`GuidanceInterval`] | one within an interval of time, 1 elsewhere |
+//! | [`GuidanceInterval`] | a given number within an interval of time, 1 elsewhere |
 //! | [`guidance_fn`] | a closure on time |
 
 mod guided;
@@ -15,8 +15,9 @@ pub use guided::Guided;
 pub use interval::GuidanceInterval;
 
 /// The weight of guidance at a time.
+#[doc(alias = "guidance scale")]
 pub trait GuidanceWeight {
-    /// The weight at time t.
+    /// Returns the weight at time t.
     fn at(&self, t: f64) -> f64;
 }
 

@@ -7,14 +7,14 @@ use candle_core::{Tensor, Var};
 
 /// A log-density up to a constant, with its gradient.
 pub trait LogDensity {
-    /// `log p(x) + c`, `(batch,)`, and `∇ log p(x)`, shaped like x `(batch, ...)`.
+    /// Returns `log p(x) + c`, `(batch,)`, and `∇ log p(x)`, shaped like x `(batch, ...)`.
     ///
     /// # Errors
-    /// Those of the density.
+    /// The errors of the density.
     fn with_score(&self, x: &Tensor) -> Result<(Tensor, Tensor)>;
 }
 
-/// A log-density `(batch, ...) → (batch,)` made of operations that candle differentiates: an energy-based network, say.
+/// A log-density `(batch, ...) → (batch,)` made of operations that candle differentiates, such as an energy-based network.
 ///
 /// ```
 /// use advect_samplers::langevin::{Differentiated, LogDensity};
@@ -29,6 +29,7 @@ pub trait LogDensity {
 /// ```
 ///
 /// A density whose value no graph connects with x is an [`Error::Detached`].
+#[doc(alias = "EBM")]
 #[derive(Debug, Clone, Copy)]
 pub struct Differentiated<F>(pub F);
 
@@ -52,7 +53,7 @@ impl<F: Fn(&Tensor) -> Result<Tensor>> LogDensity for Differentiated<F> {
     }
 }
 
-/// The marginal at a time, of a [`Law`] on a schedule.
+/// The marginal of a [`Law`] on a schedule, at a time.
 #[derive(Debug, Clone)]
 pub struct MarginalAt<S> {
     score: MarginalField<S>,
@@ -60,7 +61,7 @@ pub struct MarginalAt<S> {
 }
 
 impl<S: Schedule> MarginalAt<S> {
-    /// The marginal `p_t` of a law.
+    /// Creates the marginal `p_t` of a law.
     pub fn new(law: &impl Law, schedule: S, time: f64) -> Self {
         MarginalAt {
             score: law.score(schedule),

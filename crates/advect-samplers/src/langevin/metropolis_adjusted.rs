@@ -8,9 +8,9 @@ use rand_distr::StandardUniform;
 
 use super::LogDensity;
 
-/// Proposals `y = x + ½ h s(x) + √h z`, accepted with probability `min(1, p(y) q(x | y) / (p(x) q(y | x)))`,
-/// `q(y | x) = N(y; x + ½ h s(x), h I)`: p is the law of the chain for every h. Steps that accept 57 % of the proposals are about
-/// the best in many dimensions.
+/// The Metropolis-adjusted Langevin algorithm: proposals `y = x + ½ h s(x) + √h z`, accepted with probability
+/// `min(1, p(y) q(x | y) / (p(x) q(y | x)))`, `q(y | x) = N(y; x + ½ h s(x), h I)`: p is the law of the chain for
+/// every h. Steps that accept 57 % of the proposals are about the best in many dimensions.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -27,12 +27,14 @@ use super::LogDensity;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "MALA")]
+#[doc(alias = "MCMC")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MetropolisAdjusted {
     step: f64,
 }
 
-/// Where chains have come.
+/// The result of a number of steps: the states of the chains.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Chain {
@@ -40,12 +42,12 @@ pub struct Chain {
     pub x: Tensor,
     /// Their log-density, up to its constant, `(batch,)`.
     pub log_density: Tensor,
-    /// The part of the proposals that were accepted.
+    /// The fraction of the proposals that were accepted.
     pub accepted: f64,
 }
 
 impl MetropolisAdjusted {
-    /// With a step size h.
+    /// Creates the algorithm with a step size h.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless h is above 0.
@@ -60,7 +62,7 @@ impl MetropolisAdjusted {
     /// A proposal whose density is 0 or not a number is not accepted; a density that returns an error ends the run with it.
     ///
     /// # Errors
-    /// Typed errors for a start that is empty, no float, not finite, or of density 0; those of the density.
+    /// Typed errors for a start that is empty, no float, not finite, or of density 0; the errors of the density.
     pub fn run(
         &self,
         density: &dyn LogDensity,

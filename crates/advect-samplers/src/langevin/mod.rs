@@ -2,10 +2,10 @@
 //!
 //! | chain | |
 //! | --- | --- |
-//! | [`Unadjusted`] | Euler and Maruyama's steps: their law is p up to the step size |
-//! | [`MetropolisAdjusted`] | the same steps, accepted or not: their law is p |
+//! | [`Unadjusted`] | Euler and Maruyama's steps: their law is p up to an error of the step size |
+//! | [`MetropolisAdjusted`] | the same steps, each accepted or rejected: their law is p |
 //!
-//! Along noise levels see [`AnnealedLangevin`](crate::rule::AnnealedLangevin) and
+//! For Langevin steps along noise levels, see [`AnnealedLangevin`](crate::rule::AnnealedLangevin) and
 //! [`PredictorCorrector`](crate::rule::PredictorCorrector).
 
 mod log_density;

@@ -5,8 +5,8 @@ use advect_core::{Field, Generator, Result, Time, check};
 use advect_ops::combine;
 use candle_core::Tensor;
 
-/// `x ← x + ½ h s(x) + √h z` with the score s and standard normal z. For N(0, I) the variance of the chain is
-/// `1 / (1 − h/4)` instead of 1.
+/// The unadjusted Langevin algorithm, `x ← x + ½ h s(x) + √h z` with the score s and standard normal z. For N(0, I)
+/// the variance of the chain is `1 / (1 − h/4)` instead of 1.
 ///
 /// ```
 /// use advect_core::{Generator, Time, field_fn};
@@ -22,13 +22,15 @@ use candle_core::Tensor;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "ULA")]
+#[doc(alias = "MCMC")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Unadjusted {
     step: f64,
 }
 
 impl Unadjusted {
-    /// With a step size h.
+    /// Creates the algorithm with a step size h.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless h is above 0.
@@ -41,7 +43,7 @@ impl Unadjusted {
     /// Makes `count` steps of each sample of a batch, with the score at a time.
     ///
     /// # Errors
-    /// Typed errors for a state that is empty, no float or not finite; those of the score; `NonFinite` if the
+    /// Typed errors for a state that is empty, no float or not finite; the errors of the score; `NonFinite` if the
     /// chain diverges.
     pub fn run(
         &self,

@@ -8,18 +8,18 @@ use candle_core::Tensor;
 
 use super::{UniformDequantization, numbers};
 
-/// How likelihoods of data with levels were counted.
+/// The convention by which likelihoods of data with levels are counted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Convention {
-    /// By a density of data with uniform noise: an upper bound of the bits of the levels, on average over the noise (Theis,
-    /// van den Oord and Bethge 2016, section 3.1).
+    /// The density of data with uniform noise: an upper bound of the bits of the levels, on average over the noise
+    /// (Theis, van den Oord and Bethge 2016, section 3.1).
     UniformDequantization(UniformDequantization),
-    /// By probabilities of the levels themselves, or a bound of them.
+    /// The probabilities of the levels themselves, or a bound of them.
     Levels,
 }
 
-/// Bits per dimension of samples, with the convention they were counted by. Fewer are better.
+/// The bits per dimension of samples, with their convention. Fewer are better.
 ///
 /// ```
 /// use advect_samplers::likelihood::{BitsPerDimension, Convention};
@@ -33,21 +33,25 @@ pub enum Convention {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "bpd")]
+#[doc(alias = "BPD")]
+#[doc(alias = "bits/dim")]
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct BitsPerDimension {
-    /// Of each sample.
+    /// The bits per dimension of each sample.
     pub bits: Vec<f64>,
-    /// Their mean.
+    /// The mean over the samples.
     pub mean: f64,
-    /// The standard error of the mean, by the spread of two samples or more.
+    /// The standard error of the mean, from the spread of two samples or more.
     pub standard_error: Option<f64>,
-    /// How they were counted.
+    /// The convention by which they were counted.
     pub convention: Convention,
 }
 
 impl BitsPerDimension {
-    /// From negative log-probabilities of levels in nats a sample, `(batch,)`, such as DDPM's bound with a discretized decoder.
+    /// Counts the bits of negative log-probabilities of levels in nats for each sample, `(batch,)`, such as DDPM's
+    /// bound with a discretized decoder.
     ///
     /// # Errors
     /// Typed errors unless there is a finite number for each sample; [`Error::Range`](advect_core::Error::Range) for 0

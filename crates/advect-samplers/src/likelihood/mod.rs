@@ -2,7 +2,7 @@
 //! Grathwohl et al. 2019).
 //!
 //! [`Likelihood`] gives log-densities, for data or while sampling; [`UniformDequantization`] makes data of levels continuous, and
-//! turns log-densities into [`BitsPerDimension`], which say by what convention they were counted. DDPM's variational bound
+//! turns log-densities into [`BitsPerDimension`], which name the convention by which they were counted. DDPM's variational bound
 //! is an objective, `VariationalBound::terms` of advect-objectives; [`BitsPerDimension::of_levels`] counts its bits.
 
 mod bits_per_dimension;
@@ -24,8 +24,8 @@ use crate::start::{check_noise, check_state};
 pub use bits_per_dimension::{BitsPerDimension, Convention};
 pub use uniform_dequantization::UniformDequantization;
 
-/// The log-density of data under a model: `log p(x1) = log N(x(start); 0, σ² I) − ∫ ∇·u dt`, along the probability flow from the data
-/// back to the start, where σ is the schedule's.
+/// The log-density of data under a model, `log p(x1) = log N(x(start); 0, σ² I) − ∫ ∇·u dt`, along the probability
+/// flow from the data back to the start, where σ is the schedule's.
 ///
 /// The divergence is exact, at one directional derivative a dimension, or [estimated](Likelihood::hutchinson). The field has to have
 /// derivatives along its state ([`Jvp`]), as all networks and closed forms of Advect do.
@@ -59,6 +59,11 @@ pub use uniform_dequantization::UniformDequantization;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "probability flow ODE")]
+#[doc(alias = "NLL")]
+#[doc(alias = "log_prob")]
+#[doc(alias = "FFJORD")]
+#[doc(alias = "CNF")]
 #[derive(Debug, Clone, Copy)]
 pub struct Likelihood<F, S> {
     model: Model<F, S>,
@@ -80,24 +85,24 @@ enum Trace {
     },
 }
 
-/// Log-densities, how sure they are, and where the samples came from or went.
+/// Log-densities with their standard errors, and the samples at the other end of the flow.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LogLikelihood {
     /// The log-density of each sample at the end, in nats, `(batch,)`, f64.
     pub nats: Tensor,
-    /// The standard error of each by its probes, where there are two or more.
+    /// The standard error of each log-density, if there are two probes or more.
     pub standard_error: Option<Tensor>,
-    /// The states at the other end of the way: latents of data, or samples.
+    /// The states at the other end of the flow: the latents of data, or samples.
     pub x: Tensor,
-    /// Elements of a sample.
+    /// The number of elements of a sample.
     pub dimensions: usize,
-    /// Evaluations of the field, each with all of its derivatives.
+    /// The number of evaluations of the field, each with all of its derivatives.
     pub evaluations: usize,
 }
 
 impl<F: Jvp, S: Schedule> Likelihood<F, S> {
-    /// Of a model, from time 0 to 1, with the exact divergence.
+    /// Creates the likelihood of a model, from time 0 to 1, with the exact divergence.
     pub fn new(model: Model<F, S>) -> Self {
         Likelihood {
             model,
@@ -109,7 +114,7 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
         }
     }
 
-    /// For samples numbered from `first` on: their probes are what they would be beside all others, and differ from those of other numbers.
+    /// Numbers the samples from `first` on. The probes of a sample depend on its number, not on the other samples of the batch.
     pub fn first_sample(self, first: u64) -> Self {
         Likelihood {
             first_sample: first,
@@ -117,8 +122,8 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
         }
     }
 
-    /// Between other times. Where the velocity is infinite at 1, end shortly before (score SDEs take 1 − 1e-5): the density is then that of
-    /// the state `α x1 + σ x0` there, with the little noise that is left.
+    /// Sets the times of the start and the end. If the velocity is infinite at 1, end shortly before (score SDEs take
+    /// 1 − 1e-5): the density is then that of the state `α x1 + σ x0` there, with the little noise that is left.
     ///
     /// # Errors
     /// [`Error::Range`] unless `0 ≤ start < end ≤ 1`.
@@ -127,7 +132,7 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
         Ok(Likelihood { start, end, ..self })
     }
 
-    /// With another standard deviation of the source than σ at the start.
+    /// Sets the standard deviation of the source, which is σ at the start by default.
     ///
     /// # Errors
     /// [`Error::Range`] unless it is above 0.
@@ -138,11 +143,14 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
         })
     }
 
-    /// With Hutchinson's estimate of the divergence from so many probes for each sample, drawn once by the key and fixed on the whole
-    /// way: unbiased, at one directional derivative a probe. Two probes or more tell a standard error.
+    /// Uses Hutchinson's estimate of the divergence, from `count` probes for each sample that are drawn once by the
+    /// key and fixed along the whole flow. It is unbiased and costs one directional derivative for each probe. Two
+    /// probes or more give a standard error.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 probes.
+    #[doc(alias = "FFJORD")]
+    #[doc(alias = "trace estimator")]
     pub fn hutchinson(self, probe: Probe, count: usize, key: Key) -> Result<Self> {
         check::at_least_one("count", count)?;
         Ok(Likelihood {
@@ -151,10 +159,10 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
         })
     }
 
-    /// The log-density of data `(batch, ...)`, with its latents.
+    /// Returns the log-density of data `(batch, ...)`, with its latents.
     ///
     /// # Errors
-    /// Typed errors for data that is empty, no float or not finite; those of the field; [`Error::Stopped`] if the solver does
+    /// Typed errors for data that is empty, no float or not finite; the errors of the field; [`Error::Stopped`] if the solver does
     /// not reach the start.
     pub fn log_density<St, C>(&self, solver: &Solver<St, C>, x1: &Tensor) -> Result<LogLikelihood>
     where

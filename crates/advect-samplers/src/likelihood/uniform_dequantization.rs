@@ -9,8 +9,9 @@ use rand_distr::StandardUniform;
 
 use super::{BitsPerDimension, Convention, LogLikelihood, numbers};
 
-/// Data on levels that are `width` apart, each spread evenly over a bin of that width: `x + width (u − ½)` with u uniform in
-/// [0, 1). The bits of a density p of such data are `−log₂ p(x)/d − log₂ width`.
+/// The uniform dequantization of data on levels that are `width` apart, each spread evenly over a bin of that width:
+/// `x + width (u − ½)` with u uniform in [0, 1). The bits of a density p of such data are
+/// `−log₂ p(x)/d − log₂ width`.
 ///
 /// Images of 256 levels from −1 to 1 are 2/255 apart. Train on data with this noise, too: a density of the levels
 /// themselves may be as high as it likes.
@@ -28,13 +29,14 @@ use super::{BitsPerDimension, Convention, LogLikelihood, numbers};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "dequantization")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UniformDequantization {
     width: f64,
 }
 
 impl UniformDequantization {
-    /// Of levels so far apart.
+    /// Creates the dequantization of levels that are `width` apart.
     ///
     /// # Errors
     /// [`Error::Range`] unless the width is above 0.
@@ -44,24 +46,24 @@ impl UniformDequantization {
         })
     }
 
-    /// Of so many levels, the first and the last of which are these.
+    /// Creates the dequantization of `count` equally spaced levels from `first` to `last`.
     ///
     /// # Errors
     /// [`Error::Range`] for fewer than two levels, or unless `first < last`.
     pub fn of_levels(count: usize, first: f64, last: f64) -> Result<Self> {
         if count < 2 {
-            let accepted = "two levels or more";
+            let accepted = "at least 2";
             return Err(Error::range("count", count, accepted));
         }
         UniformDequantization::new((last - first) / (count - 1) as f64)
     }
 
-    /// The distance of levels.
+    /// Returns the distance between levels.
     pub fn width(&self) -> f64 {
         self.width
     }
 
-    /// Data on levels, with the generator's next noise.
+    /// Adds the generator's next noise to data on levels.
     ///
     /// # Errors
     /// [`Error::DType`] unless the data is f16, f32 or f64 (the noise would be less than the spacing of bf16 numbers), `NonFinite` for NaN and
@@ -71,7 +73,8 @@ impl UniformDequantization {
         self.add(x, noise)
     }
 
-    /// The same for samples numbered from `first` on: the noise of a sample depends on its number, not on the others beside it.
+    /// Adds noise to samples numbered from `first` on. The noise of a sample depends on its number, not on the other
+    /// samples of the batch.
     ///
     /// # Errors
     /// As [`UniformDequantization::apply`], and for numbers as [`Generator::values_by_sample`].
@@ -93,7 +96,7 @@ impl UniformDequantization {
         Ok((x + noise.to_device(x.device())?)?)
     }
 
-    /// The bits of log-densities that were found for data with this noise.
+    /// Returns the bits of log-densities that were found for data with this noise.
     ///
     /// # Errors
     /// Typed errors unless the log-densities are finite.

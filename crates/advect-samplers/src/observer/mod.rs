@@ -1,6 +1,7 @@
-//! Observers of samplers, which are told of each level that is reached: any [`Observer<StepInfo>`](advect_core::Observer).
+//! Observers of samplers, which are shown each level that is reached: any
+//! [`Observer<StepInfo>`](advect_core::Observer).
 //!
-//! | observer | does |
+//! | observer | task |
 //! | --- | --- |
 //! | `advect_core::Progress` | draws a progress bar (feature `progress`, on by default) |
 //! | [`Snapshots`] | keeps states on the way |
@@ -18,20 +19,20 @@ pub use snapshots::Snapshots;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StepInfo {
-    /// The number of steps made, from 1.
+    /// The number of steps so far, from 1.
     pub step: usize,
-    /// The number of steps there will be, where it is known beforehand.
+    /// The total number of steps, if it is known beforehand.
     pub steps: Option<usize>,
     /// The level.
     pub level: Level,
-    /// The state there.
+    /// The state at that level.
     pub x: Tensor,
-    /// How often the field was evaluated so far.
+    /// The number of evaluations of the field so far.
     pub evaluations: usize,
 }
 
 impl StepInfo {
-    /// A report of a level, for samplers and tests of your own.
+    /// Creates a report of a level, for your own samplers and tests.
     pub fn new(
         step: usize,
         steps: Option<usize>,

@@ -1,4 +1,4 @@
-//! States on the way.
+//! States along the way of a sampler.
 
 use std::ops::ControlFlow;
 
@@ -7,7 +7,7 @@ use candle_core::Tensor;
 
 use super::StepInfo;
 
-/// Keeps every n-th state, with its time; the memory is that of the states.
+/// An observer that keeps every n-th state, with its time. It needs the memory of the states.
 ///
 /// ```
 /// use advect_core::{Key, Time, field_fn};
@@ -39,7 +39,7 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// After each `count`-th step.
+    /// Creates an observer that keeps the state after each `count`-th step.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0.

@@ -9,18 +9,20 @@ use crate::{Run, Transition};
 /// The variance of a reverse step, with `r = α σ' / (α' σ)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Variance {
-    /// `σ'² (1 − r²)`, that of `q(x' | x, x1)`: β̃ of DDPM, the smaller.
+    /// The posterior variance `σ'² (1 − r²)` of `q(x' | x, x1)`: β̃ of DDPM, the smaller one.
     #[default]
     Posterior,
-    /// `σ² (1 − r²) (α'² + σ'²)/(α² + σ²)`, the true one for data N(0, I): β of DDPM on variance-preserving paths, the larger.
+    /// The variance `σ² (1 − r²) (α'² + σ'²)/(α² + σ²)`, exact for data N(0, I): β of DDPM on variance-preserving
+    /// paths, the larger one.
     Forward,
-    /// Between the two, `exp(f ln β + (1 − f) ln β̃)` with `f = (v + 1)/2` for a v that the network gives (Nichol and
-    /// Dhariwal 2021, eq. 15): of a [model with variances](crate::Model::with_variances).
+    /// A variance between the two, `exp(f ln β + (1 − f) ln β̃)` with `f = (v + 1)/2` for the v of a
+    /// [model with variances](crate::Model::with_variances) (Nichol and Dhariwal 2021, eq. 15).
+    #[doc(alias = "iDDPM")]
     Learned,
 }
 
-/// `x' = α' D + σ' r ε + s z`: the mean of `q(x' | x, x1)` at the expected data, and noise of a [`Variance`] s². The step to
-/// clean data is without noise.
+/// Ancestral steps `x' = α' D + σ' r ε + s z`: the mean of `q(x' | x, x1)` at the expected data, and noise of a
+/// [`Variance`] s². The step to clean data has no noise.
 ///
 /// On DDPM's schedule and all of its steps this is algorithm 2 of Ho et al.; on any other it is the same for a coarser or a
 /// continuous process.
@@ -46,18 +48,19 @@ pub enum Variance {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "DDPM")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ancestral {
     variance: Variance,
 }
 
 impl Ancestral {
-    /// With the posterior's variance.
+    /// Creates the rule with the posterior's variance.
     pub fn new() -> Self {
         Ancestral::default()
     }
 
-    /// With another variance.
+    /// Sets the variance.
     pub fn variance(self, variance: Variance) -> Self {
         Ancestral { variance }
     }

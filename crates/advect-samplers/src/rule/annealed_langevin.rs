@@ -9,8 +9,8 @@ use super::Rule;
 use crate::grid::check_count;
 use crate::{Level, Run, Transition};
 
-/// At each level, `count` Langevin steps `x ← x + ½ δ s + √δ z` with `δ = ε σ²/σ_last²`, where s is the score and σ_last the
-/// least noise of the grid; then on to the next level, with `x/α` as it is.
+/// Annealed Langevin dynamics: at each level, `count` Langevin steps `x ← x + ½ δ s + √δ z` with `δ = ε σ²/σ_last²`,
+/// where s is the score and σ_last the least noise of the grid. From level to level, `x/α` stays as it is.
 ///
 /// Take a grid that ends with clean data: there are no steps there, and [`LastStep::Denoise`](crate::LastStep::Denoise) makes the last transition
 /// a denoising (Jolicoeur-Martineau et al., 2021), without which samples keep the least noise. (On a grid that ends noisy, another last step
@@ -29,6 +29,8 @@ use crate::{Level, Run, Transition};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "NCSN")]
+#[doc(alias = "ALD")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AnnealedLangevin {
     count: usize,
@@ -36,7 +38,7 @@ pub struct AnnealedLangevin {
 }
 
 impl AnnealedLangevin {
-    /// With so many steps at each level, of size ε at the last one.
+    /// Creates the rule with `count` steps at each level, of size ε at the last one.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps or more than 10⁷, or unless ε is above 0.

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use super::Rule;
 use crate::{Run, Transition};
 
-/// `x' = α' D + √(σ'² − s²) ε + s z` with the expected data D and noise ε, and `s² = η² σ'² (1 − r²)`,
+/// DDIM's steps `x' = α' D + √(σ'² − s²) ε + s z` with the expected data D and noise ε, and `s² = η² σ'² (1 − r²)`,
 /// `r = α σ' / (α' σ)`.
 ///
 /// s² for η = 1 is the variance of `q(x' | x, x1)`: then this is [`Ancestral`](super::Ancestral) sampling. For η = 0 it is
@@ -34,18 +34,19 @@ use crate::{Run, Transition};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "DDIM")]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Ddim {
     eta: f64,
 }
 
 impl Ddim {
-    /// Without noise, η = 0.
+    /// Creates the rule without noise, η = 0.
     pub fn new() -> Self {
         Ddim::default()
     }
 
-    /// With another η, from 0 to 1.
+    /// Sets η, from 0 to 1.
     ///
     /// # Errors
     /// [`Error::Range`] otherwise.
@@ -80,7 +81,11 @@ impl Rule for Ddim {
 
     fn invert(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
         if self.eta != 0.0 {
-            return Err(Error::range("eta", self.eta, "0: noise can't be inverted"));
+            return Err(Error::range(
+                "eta",
+                self.eta,
+                "0, because noise can't be inverted,",
+            ));
         }
         let to = transition.to;
         if transition.from.is_clean() {

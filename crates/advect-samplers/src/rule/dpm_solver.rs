@@ -9,9 +9,8 @@ use candle_core::Tensor;
 use super::Rule;
 use crate::{Run, Transition};
 
-/// Exponential integrators in `λ = ln(α/σ)` for the expected data D, which is taken for a polynomial in λ through the last
-/// levels: with `h = λ' − λ` and η = 0,
-/// `x' = (σ'/σ) x + α' ∫₀^h e^(l − h) D(λ + l) dl`.
+/// Exponential integrators in `λ = ln(α/σ)` for the expected data D, which is approximated by a polynomial in λ
+/// through the last levels: with `h = λ' − λ` and η = 0, `x' = (σ'/σ) x + α' ∫₀^h e^(l − h) D(λ + l) dl`.
 ///
 /// Order 1 is [`Ddim`](super::Ddim), 2 is "2M", 3 is "3M". With η above 0 it solves the reverse SDE with η times the forward
 /// process's variance: η = 1 is "SDE-DPM-Solver++", of which order 1 is [`Ancestral`](super::Ancestral) sampling.
@@ -31,6 +30,10 @@ use crate::{Run, Transition};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "DPM-Solver++")]
+#[doc(alias = "DPM++ 2M")]
+#[doc(alias = "DPM++ 2M SDE")]
+#[doc(alias = "DPM++ 3M SDE")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DpmSolver {
     order: usize,
@@ -40,7 +43,7 @@ pub struct DpmSolver {
 }
 
 impl DpmSolver {
-    /// Of order 1, 2 or 3, without noise.
+    /// Creates the rule of order 1, 2 or 3, without noise.
     ///
     /// # Errors
     /// [`Error::Range`] for another order.
@@ -55,7 +58,7 @@ impl DpmSolver {
         }
     }
 
-    /// "3M" as it is in use elsewhere, with half of the second derivative.
+    /// Creates the customary "3M", with half of the second derivative.
     pub fn customary_third_order() -> Self {
         DpmSolver {
             order: 3,
@@ -64,10 +67,11 @@ impl DpmSolver {
         }
     }
 
-    /// With η from 0, the flow, to 1, the forward process's variance.
+    /// Sets η, from 0, the flow, to 1, the forward process's variance.
     ///
     /// # Errors
     /// [`Error::Range`] otherwise.
+    #[doc(alias = "SDE-DPM-Solver++")]
     pub fn stochastic(self, eta: f64) -> Result<Self> {
         Ok(DpmSolver {
             eta: check::fraction("eta", eta)?,
@@ -75,7 +79,7 @@ impl DpmSolver {
         })
     }
 
-    /// The order of a step, with so many values in memory.
+    /// Returns the order of a step, with `known` values in memory.
     fn order_of(&self, transition: &Transition, known: usize) -> usize {
         let left = transition.count - transition.index;
         let order = self.order.min(known);

@@ -8,8 +8,8 @@ use candle_core::Tensor;
 use super::Rule;
 use crate::{Level, Run, Transition};
 
-/// Steps of `d(x/α) = ε d(σ/α)`, whose slope is the expected noise ε: Euler's method, or Heun's, of order 2, which corrects
-/// every step but one to clean data; with churn, fresh noise before each step.
+/// Steps of `d(x/α) = ε d(σ/α)`, whose slope is the expected noise ε. The method is Euler's, or Heun's, of order 2,
+/// which corrects every step except one to clean data. With churn, fresh noise comes before each step.
 ///
 /// With churn, a step at σ within `[S_min, S_max]` (σ stands for `σ/α`) first raises the noise to
 /// `σ̂ = σ (1 + min(S_churn/n, √2 − 1))` with n the number of steps, and noise of deviation S_noise; but not beyond the most noise
@@ -24,6 +24,9 @@ use crate::{Level, Run, Transition};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "Karras")]
+#[doc(alias = "EDM")]
+#[doc(alias = "k-diffusion")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Edm {
     corrects: bool,
@@ -42,20 +45,21 @@ impl Edm {
         }
     }
 
-    /// Euler's method, without churn: [`Ddim`](super::Ddim).
+    /// Creates Euler's method, without churn: [`Ddim`](super::Ddim).
     pub fn euler() -> Self {
         Edm::new(false)
     }
 
-    /// Heun's method, without churn.
+    /// Creates Heun's method, without churn.
     pub fn heun() -> Self {
         Edm::new(true)
     }
 
-    /// With an amount of churn, S_churn: 0 is none.
+    /// Sets the amount of churn, S_churn: 0 is none.
     ///
     /// # Errors
     /// [`Error::Range`] for a negative or infinite number.
+    #[doc(alias = "S_churn")]
     pub fn churn(self, churn: f64) -> Result<Self> {
         Ok(Edm {
             churn: check::non_negative("churn", churn)?,
@@ -63,14 +67,20 @@ impl Edm {
         })
     }
 
-    /// With churn only for `S_min ≤ σ/α ≤ S_max`.
+    /// Restricts churn to `S_min ≤ σ/α ≤ S_max`.
     ///
     /// # Errors
     /// [`Error::Range`] unless `0 ≤ min ≤ max`.
+    #[doc(alias = "S_tmin")]
+    #[doc(alias = "S_tmax")]
     pub fn churn_range(self, min: f64, max: f64) -> Result<Self> {
         if !(0.0 <= min && min <= max) {
             let given = format!("{} to {}", min + 0.0, max + 0.0);
-            return Err(Error::range("min, max", given, "numbers 0 ≤ min ≤ max"));
+            return Err(Error::range(
+                "min, max",
+                given,
+                "a range with 0 ≤ min ≤ max",
+            ));
         }
         Ok(Edm {
             range: (min, max),
@@ -78,10 +88,11 @@ impl Edm {
         })
     }
 
-    /// With churn of another deviation S_noise than 1, slightly above perhaps.
+    /// Sets the deviation S_noise of the churn, which is 1 by default and may be slightly more.
     ///
     /// # Errors
     /// [`Error::Range`] unless it is above 0.
+    #[doc(alias = "S_noise")]
     pub fn noise(self, deviation: f64) -> Result<Self> {
         Ok(Edm {
             noise: check::positive("deviation", deviation)?,

@@ -9,8 +9,9 @@ use super::Rule;
 use crate::grid::check_count;
 use crate::{Level, Run, Transition};
 
-/// A rule that keeps a known part of the data, around any other rule. After each step of the other rule, where the mask is 1,
-/// `α known + σ z` with fresh noise z takes the place of the state. At clean data the known part is as it was given.
+/// A rule that keeps a known part of the data, with any other rule for the rest. After each step of the other rule,
+/// where the mask is 1, `α known + σ z` with fresh noise z takes the place of the state. At clean data the known part
+/// is as it was given.
 ///
 /// With resampling, each step but one to clean data is made several times: in between the state is noised back to where the
 /// step started, so that both parts come to agree.
@@ -42,6 +43,8 @@ use crate::{Level, Run, Transition};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "RePaint")]
+#[doc(alias = "inpainting")]
 #[derive(Debug, Clone)]
 pub struct Inpaint<R> {
     rule: R,
@@ -52,8 +55,9 @@ pub struct Inpaint<R> {
 }
 
 impl<R: Rule> Inpaint<R> {
-    /// A rule, the data and a mask that is 1 where the data is known and 0 elsewhere, of any dtype. The shapes of both broadcast to that of
-    /// the states. What the data is where it is not known does not matter: it may be NaN.
+    /// Creates the rule from another rule, the data and a mask of any dtype, which is 1 where the data is known and 0
+    /// elsewhere. The shapes of both broadcast to that of the states. The values of the data where it is not known
+    /// don't matter: they may be NaN.
     ///
     /// # Errors
     /// [`Error::DType`] for data that is no float, [`Error::Range`] for a mask with other numbers, [`Error::Shape`] for shapes that don't fit
@@ -64,7 +68,7 @@ impl<R: Rule> Inpaint<R> {
         check::batch("mask", mask)?;
         let numbers = mask.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
         if let Some(other) = numbers.iter().find(|&&v| v != 0.0 && v != 1.0) {
-            return Err(Error::range("mask", other, "0 and 1"));
+            return Err(Error::range("mask", other, "0 or 1"));
         }
         check::same_device("mask", mask.device(), "known", known.device())?;
         let shape = mask
@@ -72,7 +76,7 @@ impl<R: Rule> Inpaint<R> {
             .broadcast_shape_binary_op(known.shape(), "mask");
         let shape = shape.map_err(|_| {
             let accepted = format!(
-                "one that broadcasts with the shape {:?} of known",
+                "a shape that broadcasts with the shape {:?} of known",
                 known.dims()
             );
             Error::shape("mask", mask.dims(), accepted)
@@ -91,10 +95,11 @@ impl<R: Rule> Inpaint<R> {
         })
     }
 
-    /// The same with each step made so many times: 1 is without resampling, 10 in the paper.
+    /// Sets the number of times that each step is made: 1 is without resampling, 10 in the paper.
     ///
     /// # Errors
     /// [`Error::Range`] for 0, or more than 10⁷.
+    #[doc(alias = "RePaint")]
     pub fn resampling(self, passes: usize) -> Result<Self> {
         Ok(Inpaint {
             passes: check_count("passes", passes)?,
@@ -102,7 +107,7 @@ impl<R: Rule> Inpaint<R> {
         })
     }
 
-    /// A state at a level, with what is known as it is there.
+    /// Returns a state at a level, in which the known part is as it is there.
     fn keep(&self, run: &mut Run<'_>, level: &Level, x: &Tensor) -> Result<Tensor> {
         let wide = |y: &Tensor| -> Result<Tensor> {
             match y.broadcast_as(x.shape()) {

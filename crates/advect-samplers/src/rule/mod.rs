@@ -1,17 +1,17 @@
-//! Rules: how one step from a noise level to the next is made.
+//! Rules, which make one step from a noise level to the next.
 //!
-//! | rule | what | evaluations a step |
+//! | rule | step | evaluations per step |
 //! | --- | --- | --- |
 //! | [`Ancestral`] | DDPM's reverse step | 1 |
 //! | [`Ddim`] | DDIM with any η, invertible for η = 0 | 1 |
-//! | [`Edm`] | Euler or Heun in `σ/α`, with churn | 1, or 2 but in a step to clean data |
+//! | [`Edm`] | Euler or Heun in `σ/α`, with churn | 1, or 2 except in a step to clean data |
 //! | [`DpmSolver`] | DPM-Solver++ multistep of order 1, 2 or 3, or its SDE | 1 |
 //! | [`UniPc`] | UniPC of order 1, 2 or 3 | 1 |
-//! | [`Plms`] | pseudo linear multistep (PNDM) | 1, and 2 in the first step |
+//! | [`Plms`] | pseudo linear multistep (PNDM) | 1, but 2 in the first step |
 //! | [`ReverseSde`] | the reverse-time SDE with any diffusion coefficient | 1 or 2 |
-//! | [`AnnealedLangevin`] | Langevin steps at each level (NCSN) | as many |
-//! | [`PredictorCorrector`] | another rule, and Langevin steps after it | the rule's, and as many |
-//! | [`Inpaint`] | another rule, with a part of the data that is known | the rule's, as often as it is made again |
+//! | [`AnnealedLangevin`] | Langevin steps at each level (NCSN) | 1 for each Langevin step |
+//! | [`PredictorCorrector`] | another rule, and Langevin steps after it | the rule's, and 1 for each Langevin step |
+//! | [`Inpaint`] | another rule, with a part of the data that is known | the rule's, times the resampling passes |
 //!
 //! A rule and a [`Grid`] make a sampler: `Ddim::new().on(UniformTime::new(50)?)`. All work on any affine path, for any prediction.
 //! [`Edm`], [`Plms`] and [`AnnealedLangevin`] need levels with some data in them, α > 0.
@@ -44,7 +44,7 @@ pub use predictor_corrector::PredictorCorrector;
 pub use reverse_sde::{ReverseSde, SdeMethod};
 pub use uni_pc::{UniPc, UniPcMemory};
 
-/// How one step is made. A rule of one's own is one impl:
+/// A rule that makes one step. Your own rule is one impl:
 ///
 /// ```
 /// use advect_core::{Generator, Result, Time, field_fn};
@@ -76,13 +76,13 @@ pub use uni_pc::{UniPc, UniPcMemory};
 /// # }
 /// ```
 pub trait Rule {
-    /// What is kept from one step for the next ones: values of the field, for multistep rules.
+    /// The memory from one step to the next ones: values of the field, for multistep rules.
     type Memory: Default;
 
-    /// The state at the end of a transition, from the state at its start.
+    /// Returns the state at the end of a transition, from the state at its start.
     ///
     /// # Errors
-    /// Those of the field; [`Error::Range`] for a transition that the rule can't make.
+    /// The errors of the field; [`Error::Range`] for a transition that the rule can't make.
     fn step(
         &self,
         run: &mut Run<'_>,
@@ -91,25 +91,26 @@ pub trait Rule {
         x: &Tensor,
     ) -> Result<Tensor>;
 
-    /// A step in the other direction, along a transition on which the noise grows: for rules that follow the probability flow.
+    /// Makes a step in the other direction, along a transition on which the noise grows, for rules that follow the
+    /// probability flow.
     ///
     /// # Errors
     /// As [`Rule::step`]; [`Error::Range`] unless the rule has one.
     fn invert(&self, _: &mut Run<'_>, _: &Transition, _: &Tensor) -> Result<Tensor> {
-        let accepted = "one that can be inverted: Ddim with η = 0, or a ProbabilityFlow";
+        let accepted = "one with an inverse, such as Ddim with η = 0 or a ProbabilityFlow";
         Err(Error::range("rule", "one without an inverse", accepted))
     }
 
-    /// The expected data `E[x1 | x]` at the end of the last transition, in place of a step: what
-    /// [`LastStep::Denoise`](crate::LastStep::Denoise) asks for.
+    /// Returns the expected data `E[x1 | x]` at the end of the last transition, in place of a step, for
+    /// [`LastStep::Denoise`](crate::LastStep::Denoise).
     ///
     /// # Errors
-    /// Those of the field; [`Error::Range`] where the data does not follow from the prediction.
+    /// The errors of the field; [`Error::Range`] where the data does not follow from the prediction.
     fn denoise(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
         run.evaluate(transition.from.time, x)?.data()
     }
 
-    /// This rule on a grid: a sampler.
+    /// Makes a sampler of this rule and a grid.
     fn on<G: Grid>(self, grid: G) -> GridSampler<Self, G>
     where
         Self: Sized,

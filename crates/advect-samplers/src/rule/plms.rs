@@ -7,9 +7,10 @@ use candle_core::Tensor;
 use super::Rule;
 use crate::{Run, Transition};
 
-/// DDIM's step, `x' = (α'/α) x + (σ' − α' σ/α) e`, with the noise e extrapolated from up to four levels by the weights of
-/// Adams and Bashforth for equal steps; Heun's method in the first step. Of order 2, and for grids of equal steps; known as PNDM without
-/// its Runge–Kutta steps. The data is the small difference of large numbers here, which 16 bits don't have.
+/// DDIM's steps, `x' = (α'/α) x + (σ' − α' σ/α) e`, with the noise e extrapolated from up to four levels by the
+/// weights of Adams and Bashforth for equal steps, and with Heun's method in the first step. The rule is of order 2,
+/// for grids of equal steps, and is known as PNDM without its Runge–Kutta steps. It computes the data as a small
+/// difference of large numbers, for which 16 bits are not enough.
 ///
 /// ```
 /// use advect_samplers::grid::Respaced;
@@ -19,6 +20,8 @@ use crate::{Run, Transition};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "PNDM")]
+#[doc(alias = "PLMS")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Plms;
 

@@ -10,7 +10,7 @@ use super::annealed_langevin::langevin;
 use crate::grid::check_count;
 use crate::{Level, Run, Transition};
 
-/// A step of another rule, the predictor, and then Langevin steps `x ← x + δ s + √(2 δ) z` at the level it led to.
+/// A rule that makes a step of another rule, the predictor, and then Langevin steps `x ← x + δ s + √(2 δ) z` at the new level.
 ///
 /// The size of the corrector's steps is `δ = 2 (r ‖z‖/‖s‖)²` with a signal-to-noise ratio r, 0.16 in the paper, for each sample
 /// by itself; their code takes the batch's mean norms. A sample of few elements may have a score of nearly 0, where such a step would
@@ -28,6 +28,8 @@ use crate::{Level, Run, Transition};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "score SDE")]
+#[doc(alias = "PC sampler")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PredictorCorrector<P> {
     predictor: P,
@@ -37,7 +39,7 @@ pub struct PredictorCorrector<P> {
 }
 
 impl<P: Rule> PredictorCorrector<P> {
-    /// With a predictor, and so many corrector steps of a signal-to-noise ratio.
+    /// Creates the rule from a predictor, a number of corrector steps and their signal-to-noise ratio.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps or more than 10⁷, or unless the ratio is above 0.
@@ -50,7 +52,7 @@ impl<P: Rule> PredictorCorrector<P> {
         })
     }
 
-    /// With corrector steps of a size that depends on the noise level alone.
+    /// Makes the size of corrector steps depend on the noise level alone.
     pub fn by_level(self) -> Self {
         PredictorCorrector {
             by_level: true,

@@ -15,17 +15,20 @@ use crate::{Run, Transition};
 /// The method of a step of an SDE with additive noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum SdeMethod {
-    /// Euler and Maruyama's: one evaluation, at the start of the step.
+    /// Euler and Maruyama's method: one evaluation, at the start of the step.
+    #[doc(alias = "Euler–Maruyama")]
+    #[doc(alias = "Euler-Maruyama")]
     #[default]
     EulerMaruyama,
-    /// Heun's: two evaluations, one at the end of the step.
+    /// Heun's method: two evaluations, one of them at the end of the step.
     Heun,
-    /// SRA1, of strong order 1.5: two evaluations, within the step.
+    /// The method SRA1, of strong order 1.5: two evaluations, one of them within the step.
     Sra1,
 }
 
-/// `dx = [u + ½ w² s] dt + w dW` with the velocity u, the score s and any w(t): its marginals are those of the path whatever
-/// w is. w = 0 is the probability-flow ODE; the forward process's g is the reverse SDE of score models.
+/// The reverse-time SDE `dx = [u + ½ w² s] dt + w dW` with the velocity u, the score s and any w(t), whose marginals
+/// equal those of the path for every w. w = 0 is the probability-flow ODE, and the forward process's g gives the
+/// reverse SDE of score models.
 ///
 /// At clean data the score is infinite, and the SDE can't be asked: a step there goes to the expected data. On a grid that ends
 /// before, [`LastStep`](crate::LastStep) says how the last step is made; without noise it is Euler's.
@@ -51,6 +54,9 @@ pub enum SdeMethod {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "score SDE")]
+#[doc(alias = "reverse diffusion")]
+#[doc(alias = "SiT")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReverseSde<W = ForwardDiffusion> {
     diffusion: W,
@@ -58,7 +64,7 @@ pub struct ReverseSde<W = ForwardDiffusion> {
 }
 
 impl<W: DiffusionCoefficient> ReverseSde<W> {
-    /// With a diffusion coefficient, and Euler and Maruyama's method.
+    /// Creates the rule with a diffusion coefficient and Euler and Maruyama's method.
     pub fn new(diffusion: W) -> Self {
         ReverseSde {
             diffusion,
@@ -66,7 +72,7 @@ impl<W: DiffusionCoefficient> ReverseSde<W> {
         }
     }
 
-    /// With another method.
+    /// Sets the method.
     pub fn method(self, method: SdeMethod) -> Self {
         ReverseSde { method, ..self }
     }

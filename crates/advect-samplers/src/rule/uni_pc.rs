@@ -9,8 +9,9 @@ use candle_core::Tensor;
 use super::Rule;
 use crate::{Run, Transition};
 
-/// Exponential integrators as [`DpmSolver`](super::DpmSolver), each step of which is corrected when the field is evaluated
-/// where it led to: no more evaluations, one order more. A UniPC of order p predicts with order p and corrects to p + 1.
+/// Exponential integrators like [`DpmSolver`](super::DpmSolver), with a correction of each step by the evaluation at
+/// its end, which the next step needs anyway: one more order without more evaluations. A UniPC of order p predicts
+/// with order p and corrects to p + 1.
 ///
 /// Steps begin with order 1 and rise; towards clean data they fall again, to 1 in the last step.
 ///
@@ -28,7 +29,7 @@ pub struct UniPc {
 }
 
 impl UniPc {
-    /// Of order 1, 2 or 3.
+    /// Creates the rule of order 1, 2 or 3.
     ///
     /// # Errors
     /// [`Error::Range`] for another order.
@@ -40,7 +41,7 @@ impl UniPc {
     }
 }
 
-/// What UniPC keeps.
+/// The memory of [`UniPc`].
 #[derive(Debug, Clone, Default)]
 pub struct UniPcMemory {
     /// λ and the expected data at earlier levels, the latest first.

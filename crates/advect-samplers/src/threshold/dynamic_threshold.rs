@@ -1,13 +1,13 @@
-//! A bound that each sample sets for itself (Saharia et al., Photorealistic text-to-image diffusion models with deep language
-//! understanding, 2022, section 2.3).
+//! A bound that depends on each sample (Saharia et al., Photorealistic text-to-image diffusion models with deep
+//! language understanding, 2022, section 2.3).
 
 use advect_core::{Coefficient, Error, Result, check};
 use candle_core::{DType, Tensor};
 
 use super::Threshold;
 
-/// Each sample brought to \[−s, s\] and divided by s/c, where s is a percentile of its absolute values, or c if that is more:
-/// samples within \[−c, c\] stay as they are, and others don't saturate.
+/// A dynamic threshold: each sample is clamped to \[−s, s\] and divided by s/c, where s is a percentile of its
+/// absolute values, or c if that is more. Samples within \[−c, c\] stay as they are, and others don't saturate.
 ///
 /// ```
 /// use advect_samplers::threshold::{DynamicThreshold, Threshold};
@@ -20,6 +20,8 @@ use super::Threshold;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "dynamic thresholding")]
+#[doc(alias = "Imagen")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DynamicThreshold {
     percentile: f64,
@@ -27,7 +29,7 @@ pub struct DynamicThreshold {
 }
 
 impl DynamicThreshold {
-    /// With a percentile as a part of 1, 0.995 in the paper, for data from −1 to 1.
+    /// Creates a threshold with a percentile as a part of 1, 0.995 in the paper, for data from −1 to 1.
     ///
     /// # Errors
     /// [`Error::Range`] unless it is above 0 and at most 1.
@@ -42,7 +44,7 @@ impl DynamicThreshold {
         })
     }
 
-    /// For data from −c to c.
+    /// Sets the limit c, for data from −c to c.
     ///
     /// # Errors
     /// [`Error::Range`] unless c is above 0.

@@ -1,9 +1,9 @@
 //! Thresholds: bounds on the expected data, which guidance may drive out of the data's range.
 //!
-//! | threshold | |
+//! | threshold | bounds |
 //! | --- | --- |
-//! | [`StaticThreshold`] | to \[−c, c\] |
-//! | [`DynamicThreshold`] | to a percentile of each sample, which is then brought back to \[−c, c\] |
+//! | [`StaticThreshold`] | each element to \[−c, c\] |
+//! | [`DynamicThreshold`] | each sample to a percentile of its absolute values, and scales it back to \[−c, c\] |
 
 mod dynamic_threshold;
 mod static_threshold;
@@ -15,11 +15,12 @@ pub use dynamic_threshold::DynamicThreshold;
 pub use static_threshold::StaticThreshold;
 
 /// A bound on data.
+#[doc(alias = "clip_denoised")]
 pub trait Threshold {
-    /// The data, bounded, in the same shape.
+    /// Returns the bounded data, in the same shape.
     ///
     /// # Errors
-    /// [`Error::DType`](advect_core::Error::DType) unless the data is a float; those of candle.
+    /// [`Error::DType`](advect_core::Error::DType) unless the data is a float; the errors of candle.
     fn apply(&self, data: &Tensor) -> Result<Tensor>;
 }
 
@@ -27,8 +28,8 @@ forward_to!([] Threshold {
     fn apply(&self, data: &Tensor) -> Result<Tensor>;
 });
 
-/// A field of [`Prediction::Data`](advect_paths::Prediction::Data) under a [`Threshold`]: of the same prediction. Noise and
-/// velocity then follow from the bounded data.
+/// A field of [`Prediction::Data`](advect_paths::Prediction::Data) with a [`Threshold`], which has the same
+/// prediction. Noise and velocity then follow from the bounded data.
 ///
 /// ```
 /// use advect_core::{Field, Generator, Time, field_fn};
@@ -57,7 +58,7 @@ pub struct Thresholded<F, T> {
 }
 
 impl<F: Field, T: Threshold> Thresholded<F, T> {
-    /// A denoiser under a threshold.
+    /// Creates a field from a denoiser and a threshold.
     pub fn new(denoiser: F, threshold: T) -> Self {
         Thresholded {
             denoiser,

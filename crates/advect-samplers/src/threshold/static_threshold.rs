@@ -5,14 +5,16 @@ use candle_core::Tensor;
 
 use super::Threshold;
 
-/// Each element brought to \[−c, c\].
+/// A static threshold: each element is clamped to \[−c, c\].
+#[doc(alias = "clip_denoised")]
+#[doc(alias = "clip_sample")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StaticThreshold {
     limit: f64,
 }
 
 impl StaticThreshold {
-    /// With a limit c: 1 for images from −1 to 1.
+    /// Creates a threshold with a limit c: 1 for images from −1 to 1.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless it is above 0.

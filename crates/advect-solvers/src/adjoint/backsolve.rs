@@ -26,6 +26,8 @@ use crate::{AcceptedStep, Save, Solution, Solver, State, Statistics};
 /// The gradients of the parameters are no part of the errors that choose the steps (Kidger, Chen and Lyons, "Hey, that's
 /// not an ODE", 2021): they don't act back on anything, and steps are longer without them. [`Backsolve::measure_all`]
 /// counts them in, as torchdiffeq does.
+#[doc(alias = "neural ODE")]
+#[doc(alias = "torchdiffeq")]
 #[derive(Debug, Clone)]
 #[doc(alias = "adjoint sensitivity")]
 #[doc(alias = "odeint_adjoint")]
@@ -39,7 +41,7 @@ pub struct Backsolve<S, C, SB = S, CB = C> {
 }
 
 impl<S: Clone, C: Clone> Backsolve<S, C> {
-    /// The continuous adjoint by a solver, the same forwards and backwards.
+    /// Creates an adjoint with the same solver forwards and backwards.
     pub fn new(solver: Solver<S, C>) -> Self {
         let backward = solver.clone();
         Backsolve {
@@ -52,7 +54,7 @@ impl<S: Clone, C: Clone> Backsolve<S, C> {
 }
 
 impl<S, C, SB, CB> Backsolve<S, C, SB, CB> {
-    /// The same adjoint, with another solver backwards.
+    /// Sets the solver of the backward pass.
     pub fn backward<S2, C2>(self, backward: Solver<S2, C2>) -> Backsolve<S, C, S2, C2> {
         Backsolve {
             solver: self.solver,
@@ -62,7 +64,7 @@ impl<S, C, SB, CB> Backsolve<S, C, SB, CB> {
         }
     }
 
-    /// The same adjoint, with the gradients of the parameters counted in the errors that choose the steps.
+    /// Includes the gradients of the parameters in the error control of the backward pass.
     pub fn measure_all(self) -> Self {
         Backsolve {
             measured: true,
@@ -70,7 +72,7 @@ impl<S, C, SB, CB> Backsolve<S, C, SB, CB> {
         }
     }
 
-    /// The cost of the last backward pass.
+    /// Returns the cost of the last backward pass.
     pub fn backward_statistics(&self) -> Statistics {
         self.record.get()
     }
@@ -127,7 +129,7 @@ where
     }
 }
 
-/// What the backward pass knows of the way.
+/// The record of the forward pass that the backward pass needs.
 struct Walk<F: ?Sized, S, C> {
     field: Arc<F>,
     solver: Solver<S, C>,
@@ -207,8 +209,8 @@ impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk
     }
 }
 
-/// The state of the integration backwards. Steppers and controllers of [`Backsolve::backward`] take it, as all of this
-/// crate that are not stochastic do.
+/// The state of the integration backwards. Steppers and controllers of [`Backsolve::backward`] must take it, as all
+/// of this crate do that are not stochastic.
 #[derive(Debug, Clone)]
 pub struct Augmented {
     x: Tensor,

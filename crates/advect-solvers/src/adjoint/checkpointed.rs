@@ -30,7 +30,7 @@ pub struct Checkpointed<S, C> {
 }
 
 impl<S, C> Checkpointed<S, C> {
-    /// The discrete adjoint of a solver's steps, with at most so many states kept beside the first.
+    /// Creates an adjoint with the steps of a solver, and at most `checkpoints` states kept beside the first.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 checkpoints.
@@ -43,7 +43,7 @@ impl<S, C> Checkpointed<S, C> {
         })
     }
 
-    /// The cost of the last backward pass: steps made again, and steps pulled back as `vjps`.
+    /// Returns the cost of the last backward pass: steps made again, and steps pulled back as `vjps`.
     pub fn backward_statistics(&self) -> Statistics {
         self.record.get()
     }
@@ -116,7 +116,7 @@ where
     }
 }
 
-/// What the backward pass knows of the way.
+/// The record of the forward pass that the backward pass needs.
 struct Walk<F: ?Sized, S> {
     field: Arc<F>,
     stepper: S,

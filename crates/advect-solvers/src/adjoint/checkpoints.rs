@@ -1,4 +1,4 @@
-//! Which states are kept of many, so that all can be had again backwards at little cost.
+//! Checkpoints: the states that are kept of many, so that all can be recomputed backwards at little cost.
 
 use advect_core::Result;
 use candle_core::Tensor;

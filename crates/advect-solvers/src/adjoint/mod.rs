@@ -1,19 +1,19 @@
 //! Adjoints: gradients of solutions with respect to the initial state, the parameters of the field, and the times.
 //!
-//! | | gradient | memory | evaluations backwards |
+//! | adjoint | gradient | memory | evaluations backwards |
 //! | --- | --- | --- | --- |
 //! | [`Unrolled`] | of the numerical solution, exact | all steps | none |
-//! | [`Checkpointed`] | of the numerical solution, exact | one step and so many states as are asked for | once more, and again what lies between checkpoints |
-//! | [`Backsolve`] | of the true solution, to tolerance | one evaluation | of a second integration, backwards |
+//! | [`Checkpointed`] | of the numerical solution, exact | one step and the requested number of states | one more pass, and again the steps between checkpoints |
+//! | [`Backsolve`] | of the true solution, to tolerance | one evaluation | a second integration, backwards |
 //!
-//! In all of them the steps themselves are constants: what the error control would have done elsewhere is not
+//! In all of them the steps themselves are constants: the response of the error control to its inputs is not
 //! differentiated.
 //!
 //! The field is shared with the graph, so it comes in an [`Arc`]; the tensors that it is to be differentiated by are
 //! listed. They are variables, as a parameter store hands them out; tracked tensors that are not listed get no gradient
-//! from [`Checkpointed`] and [`Backsolve`], so that what is computed from variables belongs inside the field.
+//! from [`Checkpointed`] and [`Backsolve`], so that values computed from variables belong inside the field.
 //!
-//! What was taken out of the graph is told: a field whose value changes with the state although no graph connects the two
+//! Values that were taken out of the graph are reported: a field whose value changes with the state although no graph connects the two
 //! (a gradient that it took by candle's `backward`, say; use [`GradientField`](crate::energy::GradientField)), and, by
 //! [`Checkpointed`] and [`Backsolve`], a variable that is listed but has no gradient, are an [`Error::Detached`] of the
 //! backward pass. A field that does not change with the state is fine. Leave out, or list
@@ -77,15 +77,17 @@ pub use unrolled::Unrolled;
 
 /// A way to solve a differential equation so that a loss of the solution can be differentiated.
 ///
-/// What is saved are the states at given times. There are no events: where an event happens depends on the parameters,
+/// The saved states are at given times. There are no events: the time of an event depends on the parameters,
 /// which these gradients would leave out.
+#[doc(alias = "neural ODE")]
+#[doc(alias = "torchdiffeq")]
 #[doc(alias = "adjoint sensitivity")]
 #[doc(alias = "odeint_adjoint")]
 #[doc(alias = "Gradient")]
 #[doc(alias = "backpropagation")]
 pub trait Adjoint {
     /// Integrates `dx/dt = field(t, x)` from `x0` at the first of `times` to the last, and saves the states at all of
-    /// them, part of the graph of `x0` and `parameters`.
+    /// them, as part of the graph of `x0` and `parameters`.
     ///
     /// # Errors
     /// [`Error::Range`] unless there are two times or more, strictly monotone; those of
@@ -100,11 +102,11 @@ pub trait Adjoint {
         self.solve_observed(field, parameters, x0, times, &mut ())
     }
 
-    /// The same, with an observer of the accepted steps, which can stop the integration as that of
-    /// [`Integration::observe`](crate::Integration::observe) does: [`Solution::last_state`] is then part of the graph.
+    /// Integrates with an observer of the accepted steps, which can stop the integration like an observer of
+    /// [`Integration::observe`](crate::Integration::observe). [`Solution::last_state`] is then part of the graph.
     ///
     /// # Errors
-    /// As [`Adjoint::solve`], and those of the observer.
+    /// As [`Adjoint::solve`], and the errors of the observer.
     fn solve_observed<F: Field + Send + Sync + ?Sized + 'static>(
         &self,
         field: &Arc<F>,
@@ -114,8 +116,8 @@ pub trait Adjoint {
         observer: &mut dyn Observer<AcceptedStep>,
     ) -> Result<Solution>;
 
-    /// The same, differentiable in the times too, which are a tensor of rank 1: `∂x(t)/∂t = f(t, x(t))`, and what moves
-    /// the start moves all that follows.
+    /// Integrates so that the solution is differentiable in the times too, which are a tensor of rank 1:
+    /// `∂x(t)/∂t = f(t, x(t))`, and a change of the first time changes all states after it.
     ///
     /// # Errors
     /// As [`Adjoint::solve`].
@@ -166,7 +168,7 @@ pub(crate) fn check_parameters(parameters: &[Tensor]) -> Result<()> {
         true => Err(Error::range(
             "parameters",
             "a tensor computed from others",
-            "variables; compute from them inside the field",
+            "a variable (compute from it inside the field)",
         )),
         false => Ok(()),
     }
@@ -179,7 +181,7 @@ fn check_times(times: &[f64]) -> Result<()> {
         return Ok(());
     }
     let given = format!("{times:?}");
-    let accepted = "two finite times or more, strictly monotone";
+    let accepted = "a list of at least two finite, strictly monotone times";
     Err(Error::range("times", given, accepted))
 }
 

@@ -12,8 +12,8 @@ use crate::detached::check_constant;
 use crate::stepper::Stepper;
 use crate::{AcceptedStep, Save, Solution, Solver};
 
-/// Gradients through the unrolled steps: every operation of every step is in the graph. The fastest for short
-/// integrations; the memory grows with the number of steps.
+/// Gradients through the unrolled steps: every operation of every step is in the graph. It is the fastest for short
+/// integrations, and its memory grows with the number of steps.
 ///
 /// candle walks and drops graphs by recursion, so that a long one overflows the stack. Therefore an integration is
 /// refused once it has evaluated the field more often than [`Unrolled::max_evaluations`] allows: 400 times, unless set,
@@ -27,7 +27,7 @@ pub struct Unrolled<S, C> {
 }
 
 impl<S, C> Unrolled<S, C> {
-    /// The unrolled steps of a solver.
+    /// Creates an adjoint with the steps of a solver.
     pub fn new(solver: Solver<S, C>) -> Self {
         Unrolled {
             solver,
@@ -35,8 +35,9 @@ impl<S, C> Unrolled<S, C> {
         }
     }
 
-    /// The same, with this many evaluations allowed: about 8,000 operations in a chain are safe on a stack of 2 MiB. An evaluation adds as many
-    /// as the field has one after the other, and one more: a perceptron of ours two, one of candle's operations a dozen.
+    /// Sets the largest number of evaluations: about 8,000 operations in a chain are safe on a stack of 2 MiB. An
+    /// evaluation adds the operations that the field has one after the other, and one more: a perceptron of this
+    /// workspace two, one of candle's operations a dozen.
     ///
     /// # Errors
     /// [`Error::Range`] for 0.
@@ -66,10 +67,10 @@ impl<S: Stepper + Clone, C: Controller<S> + Clone> Adjoint for Unrolled<S, C> {
             count.set(count.get() + 1);
             if count.get() > self.max_evaluations {
                 let accepted = format!(
-                    "at most {} in one graph; use Checkpointed for more",
+                    "a number up to {} in one graph (Checkpointed takes more)",
                     self.max_evaluations
                 );
-                return Err(Error::range("evaluations", "more", accepted));
+                return Err(Error::range("evaluations", "a larger number", accepted));
             }
             let value = field.at(t, x)?;
             if x.track_op() && !value.track_op() {

@@ -9,7 +9,8 @@ use crate::clock::{smallest_step, too_fine};
 use crate::stepper::Embedded;
 use crate::{Interval, Samples, State, Status};
 
-/// Step sizes by error control: integral (I), proportional–integral (PI) or with a derivative term (PID).
+/// A controller that chooses step sizes by error control: integral (I), proportional–integral (PI) or with a
+/// derivative term (PID).
 ///
 /// With the scale `s = atol + rtol · max(|x|, |x'|)` and the ratio `e = ‖error / s‖` over all elements of the batch, a
 /// step is accepted if `e ≤ 1`, and the next one is `0.9 · e₀^(−(P+I+D)/k) · e₁^((P+2D)/k) · e₂^(−D/k)` times as long,
@@ -50,6 +51,9 @@ use crate::{Interval, Samples, State, Status};
 /// Solver::new(Euler, Adaptive::new(1e-5, 1e-5).unwrap()).solve(field, x, 0.0, 1.0);
 /// # }
 /// ```
+#[doc(alias = "adaptive step size")]
+#[doc(alias = "rtol")]
+#[doc(alias = "atol")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[doc(alias = "PIDController")]
 #[doc(alias = "error control")]
@@ -67,8 +71,8 @@ pub struct Adaptive {
 }
 
 impl Adaptive {
-    /// Error control by a relative and an absolute tolerance for each step, with at most 100,000 steps. One of the two may be 0: errors are then
-    /// measured against the state alone, or against one number.
+    /// Creates a controller with a relative and an absolute tolerance for each step, and at most 100,000 steps. One
+    /// of the two may be 0: errors are then measured against the state alone, or against one number.
     ///
     /// # Errors
     /// [`Error::Range`] unless both are finite and not negative, and one is above 0.
@@ -76,7 +80,11 @@ impl Adaptive {
         let rtol = check::non_negative("rtol", rtol)?;
         let atol = check::non_negative("atol", atol)?;
         if rtol == 0.0 && atol == 0.0 {
-            return Err(Error::range("rtol, atol", "0 and 0", "one above 0"));
+            return Err(Error::range(
+                "rtol, atol",
+                "0 for both",
+                "0 for at most one",
+            ));
         }
         Ok(Adaptive {
             rtol,
@@ -92,8 +100,8 @@ impl Adaptive {
         })
     }
 
-    /// The same control with proportional, integral and derivative gains. (0.3, 0.4, 0) and (0.4, 0.3, 0) are less restless than the
-    /// elementary (0, 1, 0) where the error does not vary smoothly.
+    /// Sets the proportional, integral and derivative gains. (0.3, 0.4, 0) and (0.4, 0.3, 0) are less restless than
+    /// the elementary (0, 1, 0) where the error does not vary smoothly.
     ///
     /// # Errors
     /// [`Error::Range`] unless all are finite and not negative, and the integral gain is above 0.
@@ -106,12 +114,12 @@ impl Adaptive {
         Ok(Adaptive { gains, ..self })
     }
 
-    /// The same control with another norm of the errors.
+    /// Sets the norm of the errors.
     pub fn norm_by(self, norm: Norm) -> Self {
         Adaptive { norm, ..self }
     }
 
-    /// The same control with a first step of this size, which saves the two evaluations that would choose it.
+    /// Sets the size of the first step, which saves the two evaluations that would choose it.
     ///
     /// # Errors
     /// [`Error::Range`] unless finite and above 0.
@@ -120,7 +128,7 @@ impl Adaptive {
         Ok(Adaptive { first_step, ..self })
     }
 
-    /// The same control with no step longer than this.
+    /// Sets the size of the longest step.
     ///
     /// # Errors
     /// [`Error::Range`] unless finite, above 0 and not below [`Adaptive::min_step`].
@@ -129,8 +137,8 @@ impl Adaptive {
         Adaptive { max_step, ..self }.ordered(size)
     }
 
-    /// The same control with no step shorter than this, unless to end where a state is to be saved: where one of this size is rejected, the
-    /// integration ends with [`Status::StepUnderflow`] instead of creeping on.
+    /// Sets the size of the shortest step, except for steps that end where a state is to be saved. If a step of this
+    /// size is rejected, the integration ends with [`Status::StepUnderflow`].
     ///
     /// # Errors
     /// [`Error::Range`] unless finite, above 0 and not above [`Adaptive::max_step`].
@@ -151,7 +159,7 @@ impl Adaptive {
         Err(Error::range("size", size, accepted))
     }
 
-    /// The same control, which gives up after this many steps, accepted and rejected.
+    /// Sets the number of steps, accepted and rejected, after which the integration gives up.
     ///
     /// # Errors
     /// [`Error::Range`] for 0.
@@ -160,8 +168,9 @@ impl Adaptive {
         Ok(Adaptive { max_steps, ..self })
     }
 
-    /// The same control, whose last step may go beyond the end and is interpolated back: what torchdiffeq does. The field is evaluated
-    /// beyond the end then.
+    /// Lets the last step go beyond the end, and interpolates back, as torchdiffeq does. The field is then evaluated
+    /// beyond the end.
+    #[doc(alias = "torchdiffeq")]
     pub fn overstep(self) -> Self {
         Adaptive {
             oversteps: true,
@@ -212,12 +221,11 @@ impl Adaptive {
 
     /// The error of tolerances that the initial state does not resolve.
     fn too_small(&self, roundoff: f64) -> Error {
-        let accepted = format!(
-            "tolerances above the rounding of x0, which is {roundoff:.0e} of it in this dtype"
-        );
+        let accepted =
+            format!("a pair above the rounding of x0, which is {roundoff:.0e} of it in this dtype");
         Error::range(
             "rtol, atol",
-            format!("{:e} and {:e}", self.rtol, self.atol),
+            format!("a pair of {:e} and {:e}", self.rtol, self.atol),
             accepted,
         )
     }
@@ -232,7 +240,7 @@ impl Adaptive {
         self.min_step.max(smallest_step(t))
     }
 
-    /// What is remembered of each sample before the first step, and the slope there if it was evaluated.
+    /// Returns the memory of each sample before the first step, and the slope there if it was evaluated.
     pub(crate) fn begin_each<X: Samples, S: Embedded<X> + ?Sized>(
         &self,
         stepper: &S,
@@ -313,8 +321,8 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
         let Some(error) = &attempt.step.error else {
             return Err(Error::range(
                 "stepper",
-                "a step without an error estimate",
-                "a stepper that keeps the promise of Embedded",
+                "one whose steps have no error estimate",
+                "one with an error estimate in each step, as Embedded promises",
             ));
         };
         let ratio = match attempt.finite {

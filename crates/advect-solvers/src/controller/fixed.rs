@@ -7,7 +7,7 @@ use crate::clock::{spacing, unsigned};
 use crate::stepper::Stepper;
 use crate::{State, Status};
 
-/// Steps of fixed size, whatever the error.
+/// A controller with steps of fixed size, whatever the error.
 ///
 /// ```
 /// use advect_core::{Time, field_fn};
@@ -37,19 +37,22 @@ enum Kind {
 const MOST: usize = u32::MAX as usize;
 
 impl Fixed {
-    /// `count` steps of equal size from start to end, at most 2³² − 1.
+    /// Makes `count` steps of equal size from start to end, at most 2³² − 1.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 and above that; the integration gives it for steps too small to change the time.
     pub fn steps(count: usize) -> Result<Self> {
         match count {
             1..=MOST => Ok(Fixed(Kind::Steps(count))),
-            _ => Err(Error::range("count", count, format!("1 to {MOST}"))),
+            _ => Err(Error::range(
+                "count",
+                count,
+                format!("a number from 1 to {MOST}"),
+            )),
         }
     }
 
-    /// Steps of size `size` > 0 (forwards or backwards in time alike); the last one is as short as it
-    /// has to be.
+    /// Makes steps of size `size` > 0, forwards or backwards in time. The last one is as short as it has to be.
     ///
     /// # Errors
     /// [`Error::Range`] unless `size` is finite and above 0; the integration gives it for steps too small to change the
@@ -58,9 +61,8 @@ impl Fixed {
         Ok(Fixed(Kind::Size(check::positive("size", size)?)))
     }
 
-    /// Steps that end at the given times and at the end of the integration. Times must be strictly
-    /// monotone in the direction of the integration; those not after its start are passed over, as are
-    /// those not before its end.
+    /// Makes steps that end at the given times and at the end of the integration. Times must be strictly monotone in
+    /// the direction of the integration. Times that are not between its start and its end are skipped.
     ///
     /// # Errors
     /// [`Error::Range`] unless the times are finite and strictly monotone, [`Error::Empty`] without any.
@@ -77,7 +79,7 @@ impl Fixed {
             return Err(Error::range(
                 "times",
                 given,
-                "finite, strictly monotone times",
+                "a list of finite, strictly monotone times",
             ));
         }
         Ok(Fixed(Kind::Grid(
@@ -86,7 +88,7 @@ impl Fixed {
     }
 }
 
-/// The grid of one integration and how far it has come.
+/// The grid of one integration, and its progress.
 #[derive(Debug, Clone)]
 pub struct FixedMemory {
     start: f64,
@@ -133,7 +135,7 @@ impl<X: State, S: Stepper<X> + ?Sized> Controller<S, X> for Fixed {
                     return Err(Error::range(
                         "times",
                         given,
-                        "times in the direction of integration",
+                        "a list of times in the direction of integration",
                     ));
                 }
                 let inside = |t: &&f64| (**t - start) * span > 0.0 && (at.end - **t) * span > 0.0;
@@ -143,8 +145,12 @@ impl<X: State, S: Stepper<X> + ?Sized> Controller<S, X> for Fixed {
         };
         let resolved = spacing(start.abs().max(at.end.abs()));
         if count > MOST || (inner.is_empty() && count > 1 && size.abs() < resolved) {
-            let given = format!("steps of {:e} from {start} to {}", size.abs(), at.end);
-            let accepted = format!("at most {MOST} steps, each of {resolved:e} or more");
+            let given = format!(
+                "a grid of steps of {:e} from {start} to {}",
+                size.abs(),
+                at.end
+            );
+            let accepted = format!("a grid of at most {MOST} steps, each of {resolved:e} or more");
             return Err(Error::range("controller", given, accepted));
         }
         let memory = FixedMemory {

@@ -1,8 +1,8 @@
-//! Controllers: how long the steps are.
+//! Controllers, which choose the sizes of steps.
 //!
 //! | controller | steps |
 //! | --- | --- |
-//! | [`Fixed`] | a number of equal ones, a given size, or a given grid |
+//! | [`Fixed`] | a number of equal steps, a given size, or a given grid |
 //! | [`Adaptive`] | as long as the error estimate allows |
 
 mod adaptive;
@@ -44,7 +44,7 @@ impl<X> Clone for Position<'_, X> {
 impl<X> Copy for Position<'_, X> {}
 
 impl<'a, X> Position<'a, X> {
-    /// The position in state `x` at time `t` of an integration to `end`.
+    /// Creates the position in state `x` at time `t` of an integration to `end`.
     pub fn new(t: f64, x: &'a X, end: f64) -> Self {
         Position { t, x, end }
     }
@@ -60,21 +60,21 @@ impl<'a, X> Position<'a, X> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Attempt<'a, X = Tensor> {
-    /// Where it began.
+    /// The position at which it began.
     pub from: Position<'a, X>,
-    /// Its size, negative backwards in time.
+    /// The size of the step, negative backwards in time.
     pub h: f64,
-    /// What it gave.
+    /// The result of the step.
     pub step: &'a Step<X>,
     /// Whether the new state is free of NaN and infinities.
     pub finite: bool,
-    /// Whether it was shorter than the controller asked for, to end where a state is to be saved.
+    /// Whether the step was shorter than the controller's choice, to end where a state is to be saved.
     pub shortened: bool,
 }
 
 impl<'a, X> Attempt<'a, X> {
-    /// An attempt of size `h` from a position, whose new state is finite and which was not shortened: set the fields
-    /// afterwards where it is otherwise.
+    /// Creates an attempt of size `h` from a position, with a finite new state and not shortened. Set the fields
+    /// afterwards if it is otherwise.
     pub fn new(from: Position<'a, X>, h: f64, step: &'a Step<X>) -> Self {
         Attempt {
             from,
@@ -97,18 +97,18 @@ pub enum Judgement {
     Stop(Status),
 }
 
-/// Chooses step sizes for steppers of type `S` and judges their steps.
+/// A controller, which chooses step sizes for steppers of type `S` and judges their steps.
 ///
 /// A controller is configuration only; what changes during an integration is its `Memory`.
 pub trait Controller<S: ?Sized, X: State = Tensor> {
-    /// What is remembered from step to step.
+    /// The memory from step to step.
     type Memory;
 
-    /// Begins an integration. It may evaluate the field: the slope f(t, x), if it did, comes back and
-    /// serves the first step. The integration ends at once if it is NaN or infinite.
+    /// Begins an integration. It may evaluate the field: if it did, it returns the slope f(t, x), which serves the
+    /// first step. If that slope is NaN or infinite, the integration ends at once.
     ///
     /// # Errors
-    /// A typed error for settings that don't fit the span of time; those of the field.
+    /// A typed error for settings that don't fit the span of time; the errors of the field.
     fn begin(
         &self,
         stepper: &S,
@@ -116,14 +116,14 @@ pub trait Controller<S: ?Sized, X: State = Tensor> {
         at: Position<'_, X>,
     ) -> Result<(Self::Memory, Option<X>)>;
 
-    /// The time at which the next step should end. The integration ends it earlier where a state is to
-    /// be saved, and stops where it is the current time, or that of the step just rejected.
+    /// Returns the time at which the next step should end. The integration ends the step earlier if a state is to be
+    /// saved there, and stops if it is the current time, or the end of the step just rejected.
     fn next(&self, memory: &Self::Memory, at: Position<'_, X>) -> f64;
 
     /// Judges a step, and adapts.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     fn judge(
         &self,
         memory: &mut Self::Memory,
@@ -131,10 +131,10 @@ pub trait Controller<S: ?Sized, X: State = Tensor> {
         attempt: Attempt<'_, X>,
     ) -> Result<Judgement>;
 
-    /// The number of steps, accepted and rejected, after which the integration gives up.
+    /// Returns the number of steps, accepted and rejected, after which the integration gives up.
     fn step_limit(&self) -> usize;
 
-    /// Whether the last step may go beyond the end, whose state is then interpolated.
+    /// Returns `true` if the last step may go beyond the end. The state at the end is then interpolated.
     fn oversteps(&self) -> bool {
         false
     }

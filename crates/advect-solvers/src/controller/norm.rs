@@ -2,18 +2,18 @@
 
 use advect_ops::ScaledError;
 
-/// The norm that makes one number of the errors of all elements.
+/// The norm that combines the errors of all elements into one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Norm {
     /// The root mean square: the error of a typical element meets the tolerance.
     #[default]
     Rms,
-    /// The largest: the error of each element does.
+    /// The largest: the error of each element meets the tolerance.
     Max,
 }
 
 impl Norm {
-    /// The norm of errors that are scaled by their tolerances.
+    /// Returns the norm of errors that are scaled by their tolerances.
     pub fn of(self, error: ScaledError) -> f64 {
         match self {
             Norm::Rms => error.rms(),

@@ -1,4 +1,4 @@
-//! How the size of the next step follows from the error of the last.
+//! The response of step sizes to errors.
 
 use super::{Adaptive, Judgement};
 use crate::stepper::Embedded;
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(memory.ratios, [0.1, 0.5]);
     }
 
-    /// What is rejected again and again is another step each time, until it is the smallest.
+    /// A step that is rejected again and again gets smaller each time, until it is the smallest.
     #[test]
     fn rejected_steps_differ_and_end() {
         for (from, smallest) in [(1.0, 10.0 * f64::EPSILON), (0.0, 0.01), (-3.0, 0.01)] {

@@ -1,4 +1,4 @@
-//! The divergence itself.
+//! The exact divergence.
 
 use advect_core::{Error, Jvp, Result, Time, check, shape};
 use candle_core::Tensor;

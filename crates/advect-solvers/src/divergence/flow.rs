@@ -12,8 +12,8 @@ use crate::adjoint::Adjoint;
 use crate::controller::Controller;
 use crate::stepper::Stepper;
 
-/// The flow of a field with its change of variables: a state and its log-density moved together, `dx/dt = f(t, x)`,
-/// `d log p(x(t))/dt = −∇·f(t, x)` (Chen et al., Neural ordinary differential equations, 2018, theorem 1).
+/// The flow of a field with its change of variables: a state and its log-density that move together,
+/// `dx/dt = f(t, x)`, `d log p(x(t))/dt = −∇·f(t, x)` (Chen et al., Neural ordinary differential equations, 2018, theorem 1).
 ///
 /// The divergence may be exact or estimated, and further integrals along the way may be taken beside it:
 /// [`Flow::kinetic_energy`] and [`Flow::jacobian_norm`]. [`Flow::transport`] moves samples by any solver,
@@ -69,7 +69,7 @@ pub struct Flow<F, D> {
 }
 
 impl<F: Jvp, D: Divergence> Flow<F, D> {
-    /// The flow of a field, with a way to find its divergence.
+    /// Creates the flow of a field, with a way to find its divergence.
     pub fn new(field: F, divergence: D) -> Self {
         Flow {
             field,
@@ -80,7 +80,7 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         }
     }
 
-    /// The same flow, with the kinetic energy `∫ |f|² |dt|` of each sample's way ([`Transported::kinetic_energy`]).
+    /// Adds the kinetic energy `∫ |f|² |dt|` of each sample along the flow ([`Transported::kinetic_energy`]).
     #[doc(alias = "RNODE")]
     pub fn kinetic_energy(self) -> Self {
         Flow {
@@ -89,7 +89,7 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         }
     }
 
-    /// The same flow, with the integral `∫ ‖∂f/∂x‖² |dt|` of the Jacobian's squared Frobenius norm along each sample's way
+    /// Adds the integral `∫ ‖∂f/∂x‖² |dt|` of the Jacobian's squared Frobenius norm for each sample along the flow
     /// ([`Transported::jacobian_norm`]), for divergences that find it: [`Exact`](super::Exact) and
     /// [`Hutchinson`](super::Hutchinson).
     #[doc(alias = "RNODE")]
@@ -100,8 +100,8 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         }
     }
 
-    /// The same flow, with each value of the field and its divergence taken out of the graph: for likelihoods that are not
-    /// differentiated, of fields whose parameters are tracked.
+    /// Takes each value of the field and its divergence out of the graph, for likelihoods that are not differentiated
+    /// but whose field has tracked parameters.
     pub fn detached(self) -> Self {
         Flow {
             detached: true,
@@ -109,9 +109,9 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         }
     }
 
-    /// The state that the flow moves: samples `(batch, ...)`, those of 16 bits in f32, and integrals of 0, one column each.
-    /// With it the flow is a field that any [`Integration`](crate::Integration) takes; [`Flow::read`] tells what the
-    /// states are.
+    /// Returns the initial state of the flow: samples `(batch, ...)`, in f32 for samples of 16 bits, and integrals of
+    /// 0, one column each. With it the flow is a field that any [`Integration`](crate::Integration) takes;
+    /// [`Flow::read`] reads the states.
     ///
     /// # Errors
     /// [`Error::Shape`] for a scalar, [`Error::Empty`] for an empty batch.
@@ -122,7 +122,7 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         Ok((x, zeros))
     }
 
-    /// The samples and the integrals of a state that came from `start` to `end`.
+    /// Returns the samples and the integrals of a state that the flow moved from `start` to `end`.
     ///
     /// # Errors
     /// [`Error::Shape`] unless there is a column for each integral.
@@ -166,7 +166,7 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
     /// f32, and the field is evaluated in their dtype.
     ///
     /// # Errors
-    /// Those of [`Solver::solve`], and [`Error::Stopped`] if the end is not reached.
+    /// The errors of [`Solver::solve`], and [`Error::Stopped`] if the end is not reached.
     pub fn transport<S, C>(
         &self,
         solver: &Solver<S, C>,
@@ -191,12 +191,13 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         })
     }
 
-    /// The same by an [`Adjoint`], part of the graph of the samples and of `parameters`, those of the field.
+    /// Moves samples and their log-density by an [`Adjoint`], so that the result is part of the graph of the samples
+    /// and of the field's `parameters`.
     ///
     /// Samples and integrals are the columns of one state, `(batch, d + integrals)`, for the solver of the adjoint.
     ///
     /// # Errors
-    /// Those of [`Adjoint::solve`], and [`Error::Stopped`] if the end is not reached.
+    /// The errors of [`Adjoint::solve`], and [`Error::Stopped`] if the end is not reached.
     pub fn transport_by<A: Adjoint>(
         self: &Arc<Self>,
         adjoint: &A,
@@ -219,12 +220,12 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         })
     }
 
-    /// The log-density at time 1 of samples that a base density at time 0 was transported to:
-    /// `log p₁(x) = log p₀(x(0)) + ∫₀¹ −∇·f dt`, `(batch,)`. `base` gives `log p₀`, `(batch,)`:
-    /// [`log_standard_normal`](advect_core::normal::log_standard_normal), for one.
+    /// Returns the log-density of samples at time 1, to which the flow moves a base density from time 0:
+    /// `log p₁(x) = log p₀(x(0)) + ∫₀¹ −∇·f dt`, `(batch,)`. `base` returns `log p₀`, `(batch,)`, as
+    /// [`log_standard_normal`](advect_core::normal::log_standard_normal) does.
     ///
     /// # Errors
-    /// As [`Flow::transport`], and those of `base`.
+    /// As [`Flow::transport`], and the errors of `base`.
     #[doc(alias = "log_prob")]
     pub fn log_density<S, C>(
         &self,

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use super::hutchinson::{check_count, mean};
 use super::{Divergence, Probe, WithDivergence, dot};
 
-/// The estimate of Hutch++: the trace of the Jacobian on a subspace, exactly, and Hutchinson's estimate of what is left.
+/// The divergence by the exact trace of the Jacobian on a subspace, and Hutchinson's estimate of the rest.
 ///
 /// With s sketches S and Q an orthonormal basis of `J S`, the estimate is `tr(Qᵀ J Q)` and the mean of `g · J g` over
 /// probes g with their parts in Q taken away. Its error falls as 1/s where Hutchinson's falls as 1/√s, and it is exact
@@ -21,8 +21,8 @@ pub struct HutchPlusPlus {
 }
 
 impl HutchPlusPlus {
-    /// Draws `sketches` vectors to sketch with and `probes` probes, both Rademacher's, for states like `x`. They stay
-    /// the same; draw new ones for each solve.
+    /// Draws `sketches` vectors for the subspace and `probes` probes, both Rademacher's, for states like `x`. They
+    /// stay the same; draw new ones for each solve.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 sketches or probes, more sketches than a sample has elements, or more than 65,536 probes;

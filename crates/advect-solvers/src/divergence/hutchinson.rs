@@ -17,7 +17,7 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// A probe for each sample of x, shaped like x.
+    /// Draws a probe for each sample of x, shaped like x.
     ///
     /// # Errors
     /// [`Error::DType`] unless x is a float.
@@ -33,8 +33,8 @@ impl Probe {
         }
     }
 
-    /// A probe for each sample of x, numbered from `first` on: the probe of a sample depends on its number, not on the
-    /// others beside it.
+    /// Draws a probe for each sample of x, numbered from `first` on. The probe of a sample depends on its number, not
+    /// on the other samples of the batch.
     ///
     /// # Errors
     /// As [`Generator::normal_by_sample`].
@@ -48,7 +48,8 @@ impl Probe {
     }
 }
 
-/// Hutchinson's estimate of the divergence, the mean of `v · ∂f/∂x v` over probes v: unbiased, at one Jacobian–vector product a probe.
+/// Hutchinson's estimate of the divergence, the mean of `v · ∂f/∂x v` over probes v. It is unbiased, and costs one
+/// Jacobian–vector product for each probe.
 ///
 /// The probes are drawn once and stay the same: a differential equation must not change while it is solved (Grathwohl et
 /// al., FFJORD, 2019, section 3.1). Draw new ones for each solve.
@@ -72,7 +73,7 @@ impl Hutchinson {
         Ok(Hutchinson { probes: probes? })
     }
 
-    /// The estimate by probes of one's own, each shaped like the state.
+    /// Creates the estimate from your own probes, each shaped like the state.
     ///
     /// # Errors
     /// [`Error::Empty`] without any.
@@ -91,7 +92,7 @@ impl Divergence for Hutchinson {
         self.find(field, t, x, false)
     }
 
-    /// The norm is the mean of `‖∂f/∂x v‖²` over the probes v, unbiased too.
+    /// Returns the norm, too, as the mean of `‖∂f/∂x v‖²` over the probes v, unbiased too.
     fn with_norm(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence> {
         self.find(field, t, x, true)
     }
@@ -142,7 +143,11 @@ const MOST: usize = 1 << 16;
 pub(super) fn check_count(argument: &'static str, count: usize) -> Result<()> {
     match count {
         1..=MOST => Ok(()),
-        _ => Err(Error::range(argument, count, format!("1 to {MOST}"))),
+        _ => Err(Error::range(
+            argument,
+            count,
+            format!("a number from 1 to {MOST}"),
+        )),
     }
 }
 

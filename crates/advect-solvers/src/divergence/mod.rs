@@ -1,10 +1,10 @@
-//! Divergences of fields, and how densities change along them.
+//! Divergences of fields, and the change of densities along them.
 //!
-//! | | exact for | cost in evaluations |
+//! | divergence | exact for | cost in evaluations |
 //! | --- | --- | --- |
 //! | [`Exact`] | every field | 1 + d |
 //! | [`Hutchinson`] | the mean over probes | 1 + probes |
-//! | [`HutchPlusPlus`] | Jacobians of low rank, and the mean over probes | 1 + probes, twice over |
+//! | [`HutchPlusPlus`] | Jacobians of low rank, and the mean over probes | 2 + 2 · sketches + probes |
 //!
 //! All are made of [`Jvp`]s, so they are differentiable: a loss that contains them is trained by one backward pass.
 //! Fields without forward mode are evaluated through [`Transposed`], by backward mode. [`Flow`] integrates a state together
@@ -28,7 +28,7 @@ pub use hutchinson::{Hutchinson, Probe};
 pub use transported::Transported;
 pub use transposed::Transposed;
 
-/// A field's value, and its divergence `∇·f = Σ_i ∂f_i/∂x_i` for each sample.
+/// A field's value and its divergence `∇·f = Σ_i ∂f_i/∂x_i` for each sample.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WithDivergence {
@@ -36,7 +36,7 @@ pub struct WithDivergence {
     pub value: Tensor,
     /// The divergence or its estimate, `(batch,)`; in f32 for states of 16 bits.
     pub divergence: Tensor,
-    /// The standard error of the estimate, `(batch,)`, if there are two probes or more to tell it from.
+    /// The standard error of the estimate, `(batch,)`, if there are two probes or more.
     pub standard_error: Option<Tensor>,
     /// The independent estimates whose mean is the divergence, each `(batch,)`; none if there is only one
     /// ([`Divergence::estimates`]).
@@ -47,7 +47,8 @@ pub struct WithDivergence {
 }
 
 impl WithDivergence {
-    /// A value and a divergence without a standard error: set the other fields afterwards where they are known.
+    /// Creates the result of a value and a divergence without a standard error. Set the other fields afterwards if
+    /// they are known.
     pub fn new(value: Tensor, divergence: Tensor) -> Self {
         WithDivergence {
             value,
@@ -64,19 +65,19 @@ impl WithDivergence {
 /// Of a new one [`Divergence::at`] is all that is needed.
 #[doc(alias = "trace of the Jacobian")]
 pub trait Divergence {
-    /// The value and the divergence at `(t, x)`.
+    /// Returns the value and the divergence at `(t, x)`.
     ///
     /// # Errors
-    /// Those of the field; a typed error if probes don't fit the state.
+    /// The errors of the field; a typed error if probes don't fit the state.
     fn at(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence>;
 
-    /// The value, the divergence, and [`WithDivergence::jacobian_norm`], at `(t, x)`.
+    /// Returns the value, the divergence, and [`WithDivergence::jacobian_norm`], at `(t, x)`.
     ///
     /// # Errors
     /// As [`Divergence::at`]; [`Error::Range`] unless implemented: [`Exact`] and [`Hutchinson`] do.
     fn with_norm(&self, field: &dyn Jvp, t: &Time, x: &Tensor) -> Result<WithDivergence> {
         let _ = (field, t, x);
-        let accepted = "Exact or Hutchinson, which find it beside the divergence";
+        let accepted = "Exact or Hutchinson, which find it with the divergence";
         Err(Error::range(
             "divergence",
             "one without the norm of the Jacobian",
@@ -84,8 +85,8 @@ pub trait Divergence {
         ))
     }
 
-    /// The number of independent estimates whose mean is the divergence. If there are two or more,
-    /// [`WithDivergence::estimates`] has them, and a [`Flow`] integrates each, to tell a standard error at the end.
+    /// Returns the number of independent estimates whose mean is the divergence. If there are two or more,
+    /// [`WithDivergence::estimates`] holds them, and a [`Flow`] integrates each, for a standard error at the end.
     fn estimates(&self) -> usize {
         1
     }

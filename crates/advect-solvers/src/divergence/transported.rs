@@ -1,4 +1,4 @@
-//! Where a flow took samples, and what was integrated on the way.
+//! The result of a flow: the samples and the integrals along their way.
 
 use advect_core::Result;
 use candle_core::{DType, Tensor};
@@ -13,18 +13,18 @@ pub struct Transported {
     pub x: Tensor,
     /// The change `log p(x(end)) − log p(x(start)) = −∫ ∇·f dt` of the log-density of each sample, `(batch,)`.
     pub log_density_change: Tensor,
-    /// The estimates of that change by each probe, `(batch, probes)`, whose mean it is, if there are two probes or more.
+    /// The estimates of that change by each probe, `(batch, probes)`, if there are two probes or more. Their mean is the change.
     pub by_probe: Option<Tensor>,
-    /// The kinetic energy `∫ |f|² |dt|` of each sample's way, `(batch,)`, if it was asked for.
+    /// The kinetic energy `∫ |f|² |dt|` of each sample, `(batch,)`, if it was asked for.
     pub kinetic_energy: Option<Tensor>,
-    /// The integral `∫ ‖∂f/∂x‖² |dt|` along each sample's way, `(batch,)`, if it was asked for.
+    /// The integral `∫ ‖∂f/∂x‖² |dt|` for each sample, `(batch,)`, if it was asked for.
     pub jacobian_norm: Option<Tensor>,
     /// The cost of the integration.
     pub statistics: Statistics,
 }
 
 impl Transported {
-    /// Samples with the change of their log-density, and nothing else: the other fields can be set afterwards.
+    /// Creates the result of samples and the change of their log-density alone. The other fields can be set afterwards.
     pub fn new(x: Tensor, log_density_change: Tensor) -> Self {
         Transported {
             x,
@@ -36,11 +36,11 @@ impl Transported {
         }
     }
 
-    /// The change of the log-density and its standard error by the probes, each `(batch,)` and in f64. There is no standard
-    /// error without two probes or more.
+    /// Returns the change of the log-density and its standard error by the probes, each `(batch,)` and in f64. There
+    /// is no standard error for fewer than two probes.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     pub fn log_density_estimate(&self) -> Result<(Tensor, Option<Tensor>)> {
         let Some(estimates) = &self.by_probe else {
             return Ok((self.log_density_change.to_dtype(DType::F64)?, None));

@@ -6,8 +6,8 @@ use candle_core::{Tensor, Var};
 
 use crate::detached::{check_constant, has_other_variables, undifferentiable};
 
-/// A field with its Jacobian transposed, by candle's `backward`: any [`Field`] made of differentiable operations, which
-/// need not know forward mode.
+/// A field whose Jacobian is transposed, by candle's `backward`. Any [`Field`] made of differentiable operations will
+/// do; it needs no forward mode.
 ///
 /// A matrix and its transpose have the same trace, so every [`Divergence`](super::Divergence) of it is one of the field, and
 /// Hutchinson's `v · Jᵀ v` is the same number as `v · J v`, probe for probe.
@@ -32,7 +32,7 @@ use crate::detached::{check_constant, has_other_variables, undifferentiable};
 pub struct Transposed<F>(F);
 
 impl<F: Field> Transposed<F> {
-    /// The field with its Jacobian transposed.
+    /// Creates the field whose Jacobian is transposed.
     pub fn new(field: F) -> Self {
         Transposed(field)
     }
@@ -49,10 +49,10 @@ impl<F: Field> Field for Transposed<F> {
 }
 
 impl<F: Field> Jvp for Transposed<F> {
-    /// The value, and the transposed Jacobian times `dx`; `dt` is 0.
+    /// Returns the value, and the transposed Jacobian times `dx`. `dt` must be 0.
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         if dt != 0.0 {
-            let accepted = "0: a transposed Jacobian has no direction of time";
+            let accepted = "0, because a transposed Jacobian has no direction of time";
             return Err(Error::range("dt", dt, accepted));
         }
         let (value, mut products) = self.jvp_each(t, x, std::slice::from_ref(dx))?;

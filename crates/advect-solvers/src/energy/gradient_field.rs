@@ -12,8 +12,8 @@ use candle_core::{Tensor, Var};
 use super::Energy;
 use crate::detached::{check_constant, has_other_variables, undifferentiable};
 
-/// The field `∇_x E(t, x)` of an [`Energy`], differentiable by x and by the parameters that are listed: a score network or
-/// a velocity that is conservative, trained like any other. Its value is one backward pass, and so is its gradient, through
+/// The field `∇_x E(t, x)` of an [`Energy`], differentiable by x and by the listed parameters: a conservative score
+/// network or velocity, trained like any other. Its value takes one backward pass, and so does its gradient, through
 /// [`Energy::jvp`].
 ///
 /// As a [`Jvp`] it gives the Hessian times a direction, by one backward pass, for the divergences of evaluations; these
@@ -47,6 +47,8 @@ use crate::detached::{check_constant, has_other_variables, undifferentiable};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "EBM")]
+#[doc(alias = "energy-based model")]
 #[derive(Debug)]
 pub struct GradientField<E> {
     energy: Arc<E>,
@@ -54,7 +56,7 @@ pub struct GradientField<E> {
 }
 
 impl<E> Clone for GradientField<E> {
-    /// The same energy, shared.
+    /// Returns the gradient of the same energy, which is shared.
     fn clone(&self) -> Self {
         GradientField {
             energy: self.energy.clone(),
@@ -64,8 +66,8 @@ impl<E> Clone for GradientField<E> {
 }
 
 impl<E> GradientField<E> {
-    /// The gradient of an energy, with the parameters of the energy by which it is to be differentiated: the variables of
-    /// a parameter store, or none for a frozen network.
+    /// Creates the gradient of an energy, with the parameters of the energy by which it is to be differentiated: the
+    /// variables of a parameter store, or none for a frozen network.
     ///
     /// # Errors
     /// [`Error::Range`] for a parameter that is computed from others.
@@ -155,10 +157,10 @@ impl<E: Energy> GradientField<E> {
 }
 
 impl<E: Energy + Send + Sync + 'static> Jvp for GradientField<E> {
-    /// The value, and the Hessian of the energy times `dx`; `dt` is 0.
+    /// Returns the value, and the Hessian of the energy times `dx`. `dt` must be 0.
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         if dt != 0.0 {
-            let accepted = "0: an energy's gradient has no derivative by time here";
+            let accepted = "0, because this gradient has no derivative by time";
             return Err(Error::range("dt", dt, accepted));
         }
         check::alike("dx", dx, "x", x)?;

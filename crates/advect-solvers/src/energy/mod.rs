@@ -1,6 +1,6 @@
 //! Scalar functions of the state, and fields that are their gradients.
 //!
-//! | | |
+//! | item | meaning |
 //! | --- | --- |
 //! | [`Energy`] | `E(t, x)`, one number for each sample |
 //! | [`Summed`] | the sum of a field's elements, as an energy |

@@ -5,8 +5,8 @@ use candle_core::Tensor;
 
 use super::Energy;
 
-/// The energy `E(t, x) = Σ_i f_i(t, x)`: the sum of a field's elements. It makes an energy of any network with a forward mode, whose
-/// last layer is then summed.
+/// The energy `E(t, x) = Σ_i f_i(t, x)`, the sum of a field's elements. It makes an energy of any network with a
+/// forward mode, whose last layer is then summed.
 ///
 /// ```
 /// use advect_core::{Field, Jvp, Result, Time};

@@ -8,7 +8,8 @@ use super::{BrownianPath, Noise, drift, shared, sum};
 use crate::Interval;
 use crate::stepper::{Method, Step, Stepper};
 
-/// The method of Euler and Maruyama, `x' = x + h f(t, x) + g(t, x) ΔW`, in Itô's sense: strong order 0.5, weak order 1; strong order 1 for additive noise.
+/// The Euler–Maruyama method, `x' = x + h f(t, x) + g(t, x) ΔW`, in Itô's sense: strong order 0.5, weak order 1;
+/// strong order 1 for additive noise.
 #[derive(Debug, Clone)]
 #[doc(alias = "Euler–Maruyama")]
 #[doc(alias = "Euler-Maruyama")]
@@ -19,7 +20,7 @@ pub struct EulerMaruyama<N> {
 }
 
 impl<N> EulerMaruyama<N> {
-    /// The method with a noise, and the Brownian path that drives it.
+    /// Creates the method with a noise, and the Brownian path that drives it.
     pub fn new(noise: N, path: BrownianPath) -> Self {
         EulerMaruyama { noise, path }
     }

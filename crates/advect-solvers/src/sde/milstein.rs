@@ -14,9 +14,9 @@ use crate::stepper::{Method, Step, Stepper};
 #[doc(alias = "Sense")]
 #[doc(alias = "Itô")]
 pub enum Interpretation {
-    /// Itô's: the noise is taken at the start of each step.
+    /// Itô's interpretation: the noise is taken at the start of each step.
     Ito,
-    /// Stratonovich's: in its middle, so that the ordinary chain rule holds.
+    /// Stratonovich's interpretation: the noise is taken in the middle of each step, so that the ordinary chain rule holds.
     Stratonovich,
 }
 
@@ -31,8 +31,8 @@ impl Interpretation {
     }
 }
 
-/// Milstein's method, `x' = x + h f + g ΔW + ½ (∂g/∂x g) (ΔW² − |h|)`, without the `|h|` in Stratonovich's sense: strong order 1. The
-/// derivative of g along itself is a [`Jvp`].
+/// Milstein's method, `x' = x + h f + g ΔW + ½ (∂g/∂x g) (ΔW² − |h|)`, without the `|h|` in Stratonovich's sense:
+/// strong order 1. The derivative of g along itself is a [`Jvp`].
 #[derive(Debug, Clone)]
 pub struct Milstein<N> {
     noise: N,
@@ -41,7 +41,7 @@ pub struct Milstein<N> {
 }
 
 impl<N> Milstein<N> {
-    /// The method with a noise, and the Brownian path that drives it.
+    /// Creates the method with a noise, and the Brownian path that drives it.
     pub fn new(noise: N, path: BrownianPath, interpretation: Interpretation) -> Self {
         Milstein {
             noise,
@@ -77,7 +77,7 @@ impl<N: Pointwise<Field: Jvp>> Stepper for Milstein<N> {
     }
 }
 
-/// Milstein's method without derivatives: as [`Milstein`], with differences for the derivative of g along itself, for any g.
+/// Milstein's method with differences for the derivative of g along itself, for any g.
 ///
 /// In Itô's sense it is `(g(t, x + h f + √|h| g) − g(t, x)) / √|h|` (Platen 1984; Kloeden and Platen, eq. 11.1.3): one
 /// more evaluation of g. What is wrong with it is of mean 0 there, as `ΔW² − |h|` is. In Stratonovich's sense `ΔW²` is not,
@@ -90,7 +90,7 @@ pub struct MilsteinDerivativeFree<N> {
 }
 
 impl<N> MilsteinDerivativeFree<N> {
-    /// The method with a noise, and the Brownian path that drives it.
+    /// Creates the method with a noise, and the Brownian path that drives it.
     pub fn new(noise: N, path: BrownianPath, interpretation: Interpretation) -> Self {
         MilsteinDerivativeFree {
             noise,

@@ -1,7 +1,7 @@
 //! Stochastic differential equations `dx = f(t, x) dt + g(t, x) dW`.
 //!
-//! The drift f is a field like any other; the noise is in the stepper, so that the loop, the controllers, saves and
-//! gradients are those of ordinary equations. A [`BrownianPath`] is a function of its key: whatever steps are made, it is
+//! The drift f is a field like any other. The noise is in the stepper, so that the loop, the controllers, saves and
+//! gradients are the same as for ordinary equations. A [`BrownianPath`] is a function of its key: whatever the steps, it is
 //! the same path, so that halving them shows the strong error.
 //!
 //! | stepper | interpretation | noise | strong order |
@@ -11,10 +11,10 @@
 //! | [`StratonovichHeun`] | Stratonovich | any | 1 for [`Diagonal`], [`Scalar`] and [`Additive`], else 0.5 |
 //! | [`Sra1`] | either | [`Additive`] | 1.5 |
 //!
-//! States are those at the ends of steps. What lies between is not a function of the two ends but of the path, so end a
+//! The states are at the ends of steps. A state between them is not a function of the two ends but of the path, so end a
 //! step wherever a state is wanted, by [`Save::At`](crate::Save::At); interpolation is refused.
 //!
-//! Backwards in time Itô's sense is that of the direction of integration: the noise is taken where each step starts.
+//! Backwards in time, Itô's sense follows the direction of integration: the noise is taken where each step starts.
 //!
 //! ```
 //! use advect_core::{Key, Time, field_fn};
@@ -61,7 +61,7 @@ fn shared(interval: &Interval) -> Result<(f64, f64)> {
         Interval::PerSample { .. } => Err(Error::range(
             "interval",
             "a clock for each sample",
-            "one clock: a Brownian path has one time",
+            "one clock, because a Brownian path has one time,",
         )),
     }
 }

@@ -1,49 +1,49 @@
-//! How noise enters: `g(t, x) dW`.
+//! The noise of a stochastic equation, `g(t, x) dW`.
 
 use advect_core::{Coefficient, Error, Field, Jvp, Result, Time, check, shape};
 use candle_core::Tensor;
 
 /// A diffusion g, applied to increments of Brownian motion.
 pub trait Noise {
-    /// `g(t, x) dw`, shaped like x, for a `dw` shaped like the Brownian path.
+    /// Returns `g(t, x) dw`, shaped like x, for a `dw` shaped like the Brownian path.
     ///
     /// # Errors
-    /// A typed error if the shapes don't fit; those of g.
+    /// A typed error if the shapes don't fit; the errors of g.
     fn apply(&self, t: f64, x: &Tensor, dw: &Tensor) -> Result<Tensor>;
 }
 
-/// Noise whose g is a field shaped like the state, and whose Brownian motion is one number for each element, or one
-/// for each sample: what Milstein's method can be had for without Lévy areas.
+/// Noise whose g is a field shaped like the state, and whose Brownian motion is one number for each element or one
+/// for each sample. For such noise, Milstein's method needs no Lévy areas.
 pub trait Pointwise: Noise {
-    /// The field g.
+    /// The type of the field g.
     type Field: Field;
 
-    /// The field g.
+    /// Returns the field g.
     fn field(&self) -> &Self::Field;
 
-    /// A number of the Brownian motion for each element of x.
+    /// Returns a number of the Brownian motion for each element of x.
     ///
     /// # Errors
     /// A typed error if the shapes don't fit.
     fn spread(&self, dw: &Tensor, x: &Tensor) -> Result<Tensor>;
 }
 
-/// Diagonal noise, `g(t, x) ∘ dW`: a Brownian motion for each element of the state. g is a field. For orders above 0.5 each element of g
-/// may depend on the same element of x only.
+/// Diagonal noise `g(t, x) ∘ dW`, with a Brownian motion for each element of the state. g is a field. For orders
+/// above 0.5 each element of g may depend on the same element of x only.
 #[derive(Debug, Clone, Copy)]
 pub struct Diagonal<G>(pub G);
 
-/// Scalar noise, `g(t, x) dW` with one Brownian motion for each sample, `(batch,)`. g is a field.
+/// Scalar noise `g(t, x) dW`, with one Brownian motion for each sample, `(batch,)`. g is a field.
 #[derive(Debug, Clone, Copy)]
 pub struct Scalar<G>(pub G);
 
-/// Additive noise, `g(t) dW` with a number g that does not depend on the state, and a Brownian motion for each element of it: what
-/// diffusion models have. g is a function `Fn(f64) -> f64`.
+/// Additive noise `g(t) dW`, with a number g that does not depend on the state, and a Brownian motion for each
+/// element of the state, as in diffusion models. g is a function `Fn(f64) -> f64`.
 #[derive(Debug, Clone, Copy)]
 pub struct Additive<G>(pub G);
 
-/// General noise, `g(t, x) dW` with a matrix for each sample, `(batch, dim, m)`, for states `(batch, dim)` and m Brownian motions for
-/// each sample, `(batch, m)`. g is a function `Fn(&Time, &Tensor) -> Result<Tensor>`.
+/// General noise `g(t, x) dW`, with a matrix for each sample, `(batch, dim, m)`, for states `(batch, dim)` and m
+/// Brownian motions for each sample, `(batch, m)`. g is a function `Fn(&Time, &Tensor) -> Result<Tensor>`.
 #[derive(Debug, Clone, Copy)]
 pub struct General<G>(pub G);
 
@@ -120,7 +120,7 @@ impl<G: Fn(&Time, &Tensor) -> Result<Tensor>> Noise for General<G> {
             return Err(Error::shape(
                 "x",
                 x.dims(),
-                "(batch, dim) with a path (batch, m)",
+                "(batch, dim), with a path (batch, m)",
             ));
         };
         let g = (self.0)(&Time::Shared(t), x)?;

@@ -8,9 +8,9 @@ use super::{Additive, BrownianPath, Noise, drift, shared, sum};
 use crate::Interval;
 use crate::stepper::{Method, Step, Stepper};
 
-/// The method SRA1, `y = x + ¾ h f(t, x) + 3/2 g(t + h) I/h`, `x' = x + h (f(t, x) + 2 f(t + ¾h, y))/3 + g(t + h) (ΔW − I/h) + g(t) I/h`
-/// with `I = ∫ (W(u) − W(t)) du` over the step: strong order 1.5, two evaluations a step. For additive noise the senses
-/// of Itô and Stratonovich agree.
+/// Rößler's method SRA1, `y = x + ¾ h f(t, x) + 3/2 g(t + h) I/h`,
+/// `x' = x + h (f(t, x) + 2 f(t + ¾h, y))/3 + g(t + h) (ΔW − I/h) + g(t) I/h` with `I = ∫ (W(u) − W(t)) du` over the
+/// step: strong order 1.5, two evaluations per step. For additive noise the senses of Itô and Stratonovich agree.
 #[derive(Debug, Clone)]
 pub struct Sra1<G> {
     noise: Additive<G>,
@@ -18,7 +18,7 @@ pub struct Sra1<G> {
 }
 
 impl<G> Sra1<G> {
-    /// The method with a noise, and the Brownian path that drives it; the path draws areas from now on.
+    /// Creates the method with a noise, and the Brownian path that drives it, for which it turns areas on.
     pub fn new(noise: Additive<G>, path: BrownianPath) -> Self {
         let path = path.areas();
         Sra1 { noise, path }

@@ -8,8 +8,9 @@ use super::{BrownianPath, Noise, drift, shared, sum};
 use crate::Interval;
 use crate::stepper::{Method, Step, Stepper};
 
-/// Heun's method for Stratonovich's sense, `y = x + h f(t, x) + g(t, x) ΔW`, `x' = x + h/2 (f(t, x) + f(t + h, y)) + (g(t, x) + g(t + h, y)) ΔW/2`, in
-/// Stratonovich's sense: strong order 1 for diagonal, scalar and additive noise, else 0.5; of order 2 without noise.
+/// Heun's method for Stratonovich equations, `y = x + h f(t, x) + g(t, x) ΔW`,
+/// `x' = x + h/2 (f(t, x) + f(t + h, y)) + (g(t, x) + g(t + h, y)) ΔW/2`, in Stratonovich's sense: strong order 1 for
+/// diagonal, scalar and additive noise, else 0.5; of order 2 without noise.
 #[derive(Debug, Clone)]
 pub struct StratonovichHeun<N> {
     noise: N,
@@ -17,7 +18,7 @@ pub struct StratonovichHeun<N> {
 }
 
 impl<N> StratonovichHeun<N> {
-    /// The method with a noise, and the Brownian path that drives it.
+    /// Creates the method with a noise, and the Brownian path that drives it.
     pub fn new(noise: N, path: BrownianPath) -> Self {
         StratonovichHeun { noise, path }
     }

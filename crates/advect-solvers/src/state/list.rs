@@ -8,11 +8,11 @@ fn counts<S>(argument: &'static str, x: &[S], reference: &[S]) -> Result<()> {
     match x.len() == reference.len() {
         true => Ok(()),
         false => {
-            let given = format!("{} states", x.len());
+            let given = format!("a list of length {}", x.len());
             Err(Error::range(
                 argument,
                 given,
-                format!("{}", reference.len()),
+                format!("a list of length {}", reference.len()),
             ))
         }
     }
@@ -81,7 +81,11 @@ impl<S: Samples> Samples for Vec<S> {
         for x in self {
             let n = x.samples(argument)?;
             if *count.get_or_insert(n) != n {
-                return Err(Error::range(argument, n, "as many samples in each part"));
+                return Err(Error::range(
+                    argument,
+                    n,
+                    "the same number of samples in each part",
+                ));
             }
         }
         count.ok_or_else(|| Error::Empty {

@@ -1,10 +1,10 @@
-//! States: what a differential equation moves.
+//! The states of differential equations.
 //!
-//! | state | for |
+//! | state | use |
 //! | --- | --- |
 //! | [`Tensor`](candle_core::Tensor) | almost everything |
 //! | `(A, B)`, `(A, B, C)` | several states at once: a sample and its log-density, say |
-//! | `Vec<S>` | any number of states alike |
+//! | `Vec<S>` | any number of states of one type |
 
 mod list;
 mod tensor;
@@ -40,13 +40,13 @@ use advect_ops::ScaledError;
 /// # }
 /// ```
 pub trait State: Clone + Debug {
-    /// `Σ_k c_k x_k`; the factors may differ from sample to sample.
+    /// Returns `Σ_k c_k x_k`. The factors may differ from sample to sample.
     ///
     /// # Errors
     /// [`Error::Empty`](advect_core::Error::Empty) without terms; a typed error if their shapes differ.
     fn combine(terms: &[(Coefficient, &Self)]) -> Result<Self>;
 
-    /// Checks that this can be where an integration begins: floats, not empty, finite.
+    /// Checks that this can be the start of an integration: floats, not empty, finite.
     ///
     /// # Errors
     /// A typed error naming `argument`.
@@ -58,43 +58,43 @@ pub trait State: Clone + Debug {
     /// A typed error naming `argument`.
     fn alike(&self, argument: &'static str, name: &'static str, reference: &Self) -> Result<()>;
 
-    /// The sample, counted along the first dimension, of the first element that is NaN or infinite.
+    /// Returns the sample, counted along the first dimension, of the first element that is NaN or infinite.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     fn not_finite(&self) -> Result<Option<usize>>;
 
-    /// The same state outside of any graph.
+    /// Returns the same state outside of any graph.
     fn detach(&self) -> Self;
 
-    /// The largest relative error by which a number is rounded to the state's dtype: half of the distance from 1 to the
-    /// next number. Tolerances are compared with it.
+    /// Returns the largest relative error of rounding a number to the state's dtype: half of the distance from 1 to
+    /// the next number. Tolerances are compared with it.
     fn unit_roundoff(&self) -> f64;
 
-    /// This, the error of a step from x to y, against tolerances.
+    /// Scales this error of a step from x to y by tolerances.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     fn scaled_error(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<ScaledError>;
 }
 
-/// A [`State`] made of samples along the first dimension, which can be integrated each at its own pace.
+/// A [`State`] made of samples along the first dimension, each of which can be integrated at its own pace.
 pub trait Samples: State {
-    /// The number of samples.
+    /// Returns the number of samples.
     ///
     /// # Errors
     /// A typed error naming `argument` if parts don't agree.
     fn samples(&self, argument: &'static str) -> Result<usize>;
 
-    /// The samples at these positions of several states put one after the other.
+    /// Gathers the samples at these positions of several states put one after the other.
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     fn gather(parts: &[&Self], positions: &[u32]) -> Result<Self>;
 
-    /// As [`State::scaled_error`], sample by sample.
+    /// Scales this error of a step by tolerances, sample by sample, as [`State::scaled_error`].
     ///
     /// # Errors
-    /// Those of candle.
+    /// The errors of candle.
     fn scaled_errors(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<Vec<ScaledError>>;
 }

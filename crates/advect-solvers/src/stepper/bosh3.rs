@@ -3,8 +3,8 @@
 use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::Tableau;
 
-/// The pair of Bogacki and Shampine: order 3 with an embedded method of order 2; the last of its four stages is the first one of the next step, so that
-/// an accepted step costs three evaluations. For tolerances of about 1e-2 to 1e-4.
+/// The pair of Bogacki and Shampine, of order 3 with an embedded method of order 2. The last of its four stages is
+/// the first one of the next step, so that an accepted step costs three evaluations. It suits tolerances of about 1e-2 to 1e-4.
 ///
 /// ```
 /// use advect_core::field_fn;

@@ -1,4 +1,4 @@
-//! What every Runge–Kutta stepper keeps: its order at the end of a step and within, and its number of evaluations.
+//! The properties of every Runge–Kutta stepper: its order at the end of a step and within, and its number of evaluations.
 
 use advect_core::testing::measured_order;
 use advect_core::testing::problems::{Forced, Problem, Rotation};

@@ -4,8 +4,8 @@
 use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::{Interpolant, Tableau};
 
-/// The pair of Dormand and Prince: order 5 with an embedded method of order 4; the last of its seven stages is the first one of the
-/// next step, so that an accepted step costs six evaluations. It advances with the weights of order 5.
+/// The pair of Dormand and Prince, of order 5 with an embedded method of order 4. The last of its seven stages is the
+/// first one of the next step, so that an accepted step costs six evaluations. It advances with the weights of order 5.
 ///
 /// ```
 /// use advect_core::field_fn;
@@ -22,6 +22,8 @@ use crate::{Interpolant, Tableau};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "Dormand–Prince")]
+#[doc(alias = "Dormand-Prince")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[doc(alias = "RK45")]
 #[doc(alias = "ode45")]

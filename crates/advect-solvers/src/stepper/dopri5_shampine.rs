@@ -4,8 +4,8 @@
 use super::{Dopri5, EmbeddedRungeKutta, RungeKutta};
 use crate::Tableau;
 
-/// The pair of Dormand and Prince with Shampine's error estimate: [`Dopri5`] with another embedded method of order 4, whose estimates are smaller: at the same tolerance steps are
-/// longer. It is what torchdiffeq and diffrax call dopri5; SciPy, MATLAB and Hairer's DOPRI5 use [`Dopri5`].
+/// The method [`Dopri5`] with another embedded method of order 4, whose estimates are smaller: at the same tolerance,
+/// steps are longer. It is the dopri5 of torchdiffeq and diffrax; SciPy, MATLAB and Hairer's DOPRI5 use [`Dopri5`].
 ///
 /// ```
 /// use advect_core::field_fn;
@@ -23,6 +23,8 @@ use crate::Tableau;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "torchdiffeq")]
+#[doc(alias = "diffrax")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[doc(alias = "RK45")]
 #[doc(alias = "DOPRI5")]

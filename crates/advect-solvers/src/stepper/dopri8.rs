@@ -4,8 +4,9 @@
 use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::{Interpolant, Tableau};
 
-/// The pair of Prince and Dormand: order 8 with an embedded method of order 7: 13 evaluations a step, for tolerances below about 1e-8. It advances with
-/// the weights of order 8. The slope at the end is a fourteenth stage, and the first one of the next step.
+/// The pair of Prince and Dormand, of order 8 with an embedded method of order 7. It takes 13 evaluations per step,
+/// for tolerances below about 1e-8. It advances with the weights of order 8. The slope at the end is a fourteenth
+/// stage, and the first one of the next step.
 ///
 /// Within a step the stages are weighted by polynomials of Bogacki and Shampine (Interpolating high-order Runge–Kutta
 /// formulas, Comput. Math. Appl. 20, 1990), which satisfy all conditions of order 5, and none of order 6.

@@ -3,7 +3,7 @@
 use super::RungeKutta;
 use crate::Tableau;
 
-/// Euler's method, `x' = x + h f(t, x)`: order 1, one evaluation a step.
+/// Euler's method, `x' = x + h f(t, x)`: order 1, one evaluation per step.
 ///
 /// ```
 /// use advect_core::field_fn;

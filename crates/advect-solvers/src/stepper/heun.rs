@@ -3,8 +3,8 @@
 use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::Tableau;
 
-/// Heun's method, `x' = x + h/2 (k1 + f(t + h, x + h k1))` with `k1 = f(t, x)`: order 2, two evaluations a step; the difference to
-/// Euler's method estimates the error.
+/// Heun's method, `x' = x + h/2 (k1 + f(t + h, x + h k1))` with `k1 = f(t, x)`: order 2, two evaluations per step.
+/// The difference to Euler's method estimates the error.
 ///
 /// ```
 /// use advect_core::field_fn;

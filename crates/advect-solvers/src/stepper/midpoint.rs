@@ -3,8 +3,8 @@
 use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::Tableau;
 
-/// The midpoint method, `x' = x + h f(t + h/2, x + h/2 f(t, x))`: order 2, two evaluations a step; the difference to
-/// Euler's method estimates the error.
+/// The midpoint method, `x' = x + h f(t + h/2, x + h/2 f(t, x))`: order 2, two evaluations per step. The difference
+/// to Euler's method estimates the error.
 ///
 /// ```
 /// use advect_core::field_fn;

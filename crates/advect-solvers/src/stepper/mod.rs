@@ -1,4 +1,4 @@
-//! Steppers: how one step is made.
+//! Steppers, which make the steps of an integration.
 //!
 //! | stepper | order | stages | error estimate | order within a step |
 //! | --- | --- | --- | --- | --- |
@@ -9,7 +9,7 @@
 //! | [`Dopri5`], [`Dopri5Shampine`], [`Tsit5`] | 5 | 7, the last one reused | order 4 | 5 |
 //! | [`Dopri8`] | 8 | 14, the last one reused | order 7 | 6 |
 //!
-//! The last column is the order with which the error of dense output vanishes, at the worst place within a step.
+//! The last column is the order of the error of dense output, at the worst place within a step.
 
 mod bosh3;
 #[cfg(test)]
@@ -54,13 +54,13 @@ pub struct Step<X = Tensor> {
     pub error: Option<X>,
     /// The slopes of the stages. The first, f(t, x), is kept for another try from there.
     pub slopes: Vec<X>,
-    /// The slope at the end, f(t + h, x'), where the step has computed it: kept for the next step.
+    /// The slope at the end, f(t + h, x'), if the step has computed it, which is kept for the next step.
     pub last_slope: Option<X>,
 }
 
 impl<X> Step<X> {
-    /// A step to `x` whose slope at the start was `first_slope`, without an error estimate and without a slope at the
-    /// end: set these fields afterwards where they are known.
+    /// Creates a step to `x` whose slope at the start was `first_slope`, without an error estimate and without a
+    /// slope at the end. Set these fields afterwards if they are known.
     pub fn new(x: X, first_slope: X) -> Self {
         Step {
             x,
@@ -83,12 +83,13 @@ impl<X: State> Step<X> {
     }
 }
 
-/// The properties of a method, whatever it is applied to.
+/// The properties of a method, for all types of states.
 pub trait Method {
-    /// The order of convergence; for stochastic methods the strong order.
+    /// Returns the order of convergence; for stochastic methods, the strong order.
     fn order(&self) -> f64;
 
-    /// The coefficients, of a Runge–Kutta method. Without them there are no states between the ends of a step.
+    /// Returns the coefficients of a Runge–Kutta method, or `None` for other methods, which have no states between
+    /// the ends of a step.
     fn tableau(&self) -> Option<&'static Tableau> {
         None
     }
@@ -99,10 +100,10 @@ pub trait Method {
 /// Runge–Kutta methods implement [`RungeKutta`] and get this trait; other methods implement it
 /// themselves.
 pub trait Stepper<X: State = Tensor>: Method {
-    /// One step from state `x`, over an interval. `slope` is f(t, x) where it is known, and is evaluated otherwise.
+    /// Makes one step from state `x`, over an interval. `slope` is f(t, x) if it is known; otherwise the step evaluates it.
     ///
     /// # Errors
-    /// Those of the field.
+    /// The errors of the field.
     fn step(
         &self,
         field: &dyn Field<X>,
@@ -111,10 +112,10 @@ pub trait Stepper<X: State = Tensor>: Method {
         slope: Option<&X>,
     ) -> Result<Step<X>>;
 
-    /// The state after a step, at the least cost: what recomputing a step needs.
+    /// Returns the state after a step, at the least cost, to recompute a step.
     ///
     /// # Errors
-    /// Those of the field.
+    /// The errors of the field.
     fn advance(&self, field: &dyn Field<X>, interval: &Interval, x: &X) -> Result<X> {
         Ok(self.step(field, interval, x, None)?.x)
     }
@@ -132,7 +133,7 @@ pub trait Stepper<X: State = Tensor>: Method {
     note = "a Runge–Kutta method of your own whose tableau has error weights needs `impl EmbeddedRungeKutta for {Self} {{}}`"
 )]
 pub trait Embedded<X: State = Tensor>: Stepper<X> {
-    /// The lower of the two orders whose difference is the error estimate: 4 for a pair 5(4).
+    /// Returns the lower of the two orders whose difference is the error estimate: 4 for a pair 5(4).
     fn error_order(&self) -> f64;
 }
 

@@ -3,8 +3,8 @@
 use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::Tableau;
 
-/// Ralston's method, `x' = x + h (k1 + 3 k2)/4` with `k2 = f(t + 2h/3, x + 2h/3 k1)`: of the methods of order 2 with two evaluations the
-/// one with the smallest bound of its error; the difference to Euler's method estimates the error.
+/// Ralston's method, `x' = x + h (k1 + 3 k2)/4` with `k2 = f(t + 2h/3, x + 2h/3 k1)`: the method of order 2 with two
+/// evaluations that has the smallest bound of its error. The difference to Euler's method estimates the error.
 ///
 /// ```
 /// use advect_core::field_fn;

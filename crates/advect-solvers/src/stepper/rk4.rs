@@ -3,7 +3,7 @@
 use super::RungeKutta;
 use crate::Tableau;
 
-/// The classical Runge–Kutta method of order 4, four evaluations a step.
+/// The classical Runge–Kutta method of order 4, with four evaluations per step.
 ///
 /// Some libraries name the [3/8 rule](super::Rk4ThreeEighths) "rk4"; this is the one with two stages at
 /// the midpoint.

@@ -3,7 +3,7 @@
 use super::RungeKutta;
 use crate::Tableau;
 
-/// Kutta's 3/8 rule of order 4, four evaluations a step, with slightly smaller error constants than the
+/// Kutta's 3/8 rule of order 4, with four evaluations per step and slightly smaller error constants than the
 /// [classical method](super::Rk4).
 ///
 /// ```

@@ -5,8 +5,8 @@ use advect_core::{Coefficient, Field, Result};
 use super::{Embedded, Method, Step, Stepper};
 use crate::{Interval, State, Tableau};
 
-/// An explicit Runge–Kutta method: a type with a [`Tableau`]. That is all a new one needs to be a
-/// [`Stepper`]; one with an error estimate implements [`EmbeddedRungeKutta`] besides.
+/// An explicit Runge–Kutta method: a type with a [`Tableau`]. A new method needs nothing else to be a [`Stepper`];
+/// one with an error estimate also implements [`EmbeddedRungeKutta`].
 ///
 /// ```
 /// use advect_solvers::{Solver, Tableau, controller::Fixed, stepper::RungeKutta};

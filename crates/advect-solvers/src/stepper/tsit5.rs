@@ -4,8 +4,9 @@
 use super::{EmbeddedRungeKutta, RungeKutta};
 use crate::{Interpolant, Tableau};
 
-/// The pair of Tsitouras: order 5 with an embedded method of order 4; the last of its seven stages is the first one of the next step, so that
-/// an accepted step costs six evaluations. Its error is a little smaller than that of [`Dopri5`](super::Dopri5).
+/// The pair of Tsitouras, of order 5 with an embedded method of order 4. The last of its seven stages is the first
+/// one of the next step, so that an accepted step costs six evaluations. Its error is a little smaller than that of
+/// [`Dopri5`](super::Dopri5).
 ///
 /// The paper prints the last error weight, 1/66, with the sign that makes the embedded method inconsistent; here it
 /// is checked by the order conditions, as all coefficients are.

@@ -4,7 +4,7 @@ use advect_core::{Result, check};
 
 use super::Gamma;
 
-/// `γ = √(a t (1 − t))`, the standard deviation of a Brownian bridge of diffusion `√a`; Albergo, Boffi and
+/// The noise `γ = √(a t (1 − t))`: the standard deviation of a Brownian bridge of diffusion `√a`; Albergo, Boffi and
 /// Vanden-Eijnden 2023 take a = 2. Its slope is infinite at both ends.
 ///
 /// ```
@@ -20,7 +20,7 @@ pub struct BrownianBridge {
 }
 
 impl BrownianBridge {
-    /// With the variance a of the Brownian motion at time 1.
+    /// Creates a γ from the variance a of the Brownian motion at time 1.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless it is finite and above 0.

@@ -4,7 +4,7 @@ use advect_core::{Result, check};
 
 use super::Gamma;
 
-/// `γ = σ`: the ends are blurred, too.
+/// The constant noise `γ = σ`, which blurs the ends, too.
 ///
 /// ```
 /// use advect_paths::path::gamma::{Constant, Gamma};
@@ -19,7 +19,7 @@ pub struct Constant {
 }
 
 impl Constant {
-    /// With noise of standard deviation `sigma` ≥ 0.
+    /// Creates a γ of standard deviation `sigma` ≥ 0.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for a negative or infinite `sigma`.

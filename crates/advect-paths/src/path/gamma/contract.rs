@@ -1,4 +1,4 @@
-//! What holds for every γ.
+//! The properties of every γ.
 
 use advect_core::testing::derivative;
 

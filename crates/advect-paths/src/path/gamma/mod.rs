@@ -1,4 +1,4 @@
-//! How much noise a stochastic interpolant has: the factor γ of z (Albergo, Boffi and Vanden-Eijnden 2023, section 4).
+//! The noise of stochastic interpolants: the factor γ of z (Albergo, Boffi and Vanden-Eijnden 2023, section 4).
 //!
 //! | noise | γ(t) |
 //! | --- | --- |
@@ -21,7 +21,7 @@ pub use constant::Constant;
 pub use parabola::Parabola;
 pub use sine_squared::SineSquared;
 
-/// The factor of the noise and its derivative, for t in [0, 1]; at the ends, limits that may be infinite.
+/// The factor of the noise and its derivative, for t in [0, 1]. The values at the ends are limits, which may be infinite.
 ///
 /// ```
 /// use advect_paths::path::gamma::Gamma;
@@ -35,9 +35,9 @@ pub use sine_squared::SineSquared;
 /// assert_eq!(Early.gamma(0.5), 0.125);
 /// ```
 pub trait Gamma {
-    /// `γ(t)`, not negative.
+    /// Returns `γ(t)`, which is not negative.
     fn gamma(&self, t: f64) -> f64;
-    /// The derivative `γ'(t)`.
+    /// Returns the derivative `γ'(t)`.
     fn d_gamma(&self, t: f64) -> f64;
 }
 

@@ -2,7 +2,7 @@
 
 use super::Gamma;
 
-/// `γ = t (1 − t)`, whose slope is finite at both ends.
+/// The noise `γ = t (1 − t)`, whose slope is finite at both ends.
 ///
 /// ```
 /// use advect_paths::path::gamma::{Gamma, Parabola};

@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use super::Gamma;
 
-/// `γ = sin²(πt)`, the noise of the encoding–decoding interpolant.
+/// The noise `γ = sin²(πt)` of the encoding–decoding interpolant.
 ///
 /// ```
 /// use advect_paths::path::gamma::{Gamma, SineSquared};

@@ -11,13 +11,13 @@ use super::sum;
 use crate::clock::{spacing, span};
 use part::{Known, Part};
 
-/// A Brownian path: increments of independent Brownian motions, as many as a tensor has elements, over any part of a
+/// A Brownian path: increments of independent Brownian motions, one for each element of a tensor, over any part of a
 /// span of time.
 ///
 /// The span is cut into cells, one unless set. The increment of each cell is drawn at the cell's place under the key;
 /// within a cell the path is refined by halving, each middle drawn given the ends (Lévy's construction; as a tree that is
 /// never stored, Li et al., Scalable gradients for stochastic differential equations, 2020). So the path depends on the
-/// key, the span and the number of cells, and not on what was asked before, in which order, or by which step sizes. The
+/// key, the span and the number of cells, and not on earlier queries, their order, or the step sizes. The
 /// memory is that of one way through the tree; what the last query met is kept, so that queries in order are fast.
 ///
 /// Steps that end on cells cost one draw each: set [`BrownianPath::cells`] to the number of steps where they are equal.
@@ -62,13 +62,13 @@ pub struct BrownianPath {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Increment {
-    /// `W(t) − W(s)`.
+    /// The increment `W(t) − W(s)`.
     pub value: Tensor,
-    /// `∫ (W(u) − W(s)) du` over u from s to t: the iterated integral `I_(1,0)`.
+    /// The time integral `∫ (W(u) − W(s)) du` over u from s to t: the iterated integral `I_(1,0)`.
     pub integral: Tensor,
 }
 
-/// What the last query met.
+/// The intermediate results of the last query.
 #[derive(Debug, Default)]
 struct Memory {
     cell: Option<(usize, Known)>,
@@ -79,7 +79,7 @@ struct Memory {
 }
 
 impl Clone for BrownianPath {
-    /// The same path, which remembers nothing yet.
+    /// Returns the same path, without intermediate results.
     fn clone(&self) -> Self {
         BrownianPath {
             shape: self.shape.clone(),
@@ -94,7 +94,7 @@ impl Clone for BrownianPath {
 const DEPTH: usize = 24;
 
 impl BrownianPath {
-    /// A path for states (or a noise) shaped like `x`, between two times in either order.
+    /// Creates a path for states (or a noise) shaped like `x`, between two times in either order.
     ///
     /// # Errors
     /// [`Error::Range`] unless the times are finite and differ, [`Error::DType`] unless `x` is a float.
@@ -103,7 +103,7 @@ impl BrownianPath {
         let (start, end) = span(start, end)?;
         if start == end {
             let given = format!("{start} to {end}");
-            return Err(Error::range("start, end", given, "two finite times"));
+            return Err(Error::range("start, end", given, "a finite span"));
         }
         Ok(BrownianPath {
             key,
@@ -120,8 +120,8 @@ impl BrownianPath {
         })
     }
 
-    /// Another path, made of this many cells: the number of steps, where those are equal. An increment costs a draw for
-    /// each cell that it spans.
+    /// Sets the number of cells, which makes another path. Use the number of steps if they are equal. An increment
+    /// costs a draw for each cell that it spans.
     ///
     /// # Errors
     /// [`Error::Range`] for 0, for more than 2²⁴, and for cells that f64 does not tell apart.
@@ -134,13 +134,14 @@ impl BrownianPath {
         };
         let resolved = 4.0 * spacing(path.start.abs().max(path.end.abs()));
         if path.cells != count || (count > 1 && path.width() < resolved) {
-            let accepted = format!("1 to {MOST}, of cells not below {resolved:e}");
+            let accepted =
+                format!("a number from 1 to {MOST}, with cells of at least {resolved:e}");
             return Err(Error::range("count", count, accepted));
         }
         Ok(path)
     }
 
-    /// Another path, refined to this part of a cell: 2⁻²⁴ unless set, and not below 2⁻⁵⁰.
+    /// Sets the part of a cell to which the path is refined, which makes another path: 2⁻²⁴ by default, and not below 2⁻⁵⁰.
     ///
     /// # Errors
     /// [`Error::Range`] unless above 0 and below 1.
@@ -156,7 +157,7 @@ impl BrownianPath {
         })
     }
 
-    /// Another path, whose time integrals are drawn with it: what methods of order 1.5 need.
+    /// Draws time integrals with the path, which makes another path. Methods of order 1.5 need them.
     pub fn areas(self) -> Self {
         BrownianPath {
             areas: true,
@@ -165,8 +166,8 @@ impl BrownianPath {
         }
     }
 
-    /// Another path, whose samples along the first dimension are those numbered `first`, `first + 1`, …: the path of a
-    /// sample depends on its number, not on the others beside it.
+    /// Numbers the samples along the first dimension `first`, `first + 1`, …, which makes another path. The path of a
+    /// sample depends on its number, not on the other samples of the batch.
     pub fn by_sample(self, first: u64) -> Self {
         BrownianPath {
             first_sample: Some(first),
@@ -175,12 +176,12 @@ impl BrownianPath {
         }
     }
 
-    /// The shape of the path's values.
+    /// Returns the shape of the path's values.
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// `W(t) − W(s)`: normal with variance `|t − s|`, independent over disjoint intervals.
+    /// Returns `W(t) − W(s)`, which is normal with variance `|t − s|` and independent over disjoint intervals.
     ///
     /// # Errors
     /// [`Error::Range`] for times outside of the span.
@@ -188,7 +189,7 @@ impl BrownianPath {
         Ok(self.between(s, t)?.value.to_device(&self.device)?)
     }
 
-    /// `W(t) − W(s)` and its integral over time.
+    /// Returns `W(t) − W(s)` and its integral over time.
     ///
     /// # Errors
     /// [`Error::Range`] for times outside of the span, or for a path without [`BrownianPath::areas`].
@@ -238,7 +239,7 @@ impl BrownianPath {
         (self.end - self.start) / self.cells as f64
     }
 
-    /// What rounding leaves of times that were to be on the grid.
+    /// Returns the largest rounding error of times that were meant to be on the grid.
     fn slack(&self) -> f64 {
         let largest = self.start.abs().max(self.end.abs());
         16.0 * f64::EPSILON * largest.max(self.end - self.start)

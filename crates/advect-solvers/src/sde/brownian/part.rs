@@ -72,7 +72,7 @@ impl Part {
         })
     }
 
-    /// This and what follows it.
+    /// Returns this part and the one after it, put together.
     pub(super) fn then(&self, next: &Part) -> Result<Part> {
         let integral = match (&self.integral, &next.integral) {
             (Some(a), Some(b)) => Some(sum(&[(1.0, a), (next.length, &self.value), (1.0, b)])?),
@@ -85,7 +85,7 @@ impl Part {
         })
     }
 
-    /// What follows `first` in this, which begins with it.
+    /// Returns the part after `first` in this one, which begins with it.
     pub(super) fn less(&self, first: Part) -> Result<Part> {
         if first.length == 0.0 {
             return Ok(self.clone());
