@@ -31,7 +31,7 @@ use crate::time_sampler::TimeSampler;
 /// # fn main() -> advect_core::Result<()> {
 /// // OT-CFM.
 /// let objective = Coupled::new(ExactOt, flow_matching(ConstantSigma::new(0.1)?));
-/// # let _ = objective;
+/// assert_eq!(objective, Coupled::new(ExactOt, flow_matching(ConstantSigma::new(0.1)?)));
 /// # Ok(())
 /// # }
 /// ```

@@ -29,7 +29,7 @@ use crate::weighting::{Unweighted, Weighting};
 ///     .times(LogitNormal::new(0.0, 1.0)?)
 ///     .weighting(MinSnr::new(Cosine, 5.0, Prediction::V)?)
 ///     .distance(PseudoHuber::new(0.03)?);
-/// # let _ = objective;
+/// assert_eq!(objective.prediction(), Prediction::V);
 /// # Ok(())
 /// # }
 /// ```

@@ -19,11 +19,11 @@ use crate::weighting::{Diffusion, Importance, NoiseVariance};
 /// ```
 /// use advect_objectives::objective::score_matching;
 /// use advect_objectives::time_sampler::UniformWithin;
-/// use advect_paths::schedule::VariancePreserving;
+/// use advect_paths::{Prediction, schedule::VariancePreserving};
 /// # fn main() -> advect_core::Result<()> {
 /// // The objective of score SDE for variance-preserving diffusions.
 /// let objective = score_matching(VariancePreserving::default()).times(UniformWithin::new(0.0, 1.0 - 1e-5)?);
-/// # let _ = objective;
+/// assert_eq!(objective.prediction(), Prediction::Score);
 /// # Ok(())
 /// # }
 /// ```

@@ -18,14 +18,21 @@ use crate::{Level, Run, Transition};
 /// fall geometrically, 100 steps each, ε = 2e-5.
 ///
 /// ```
-/// use advect_paths::schedule::VarianceExploding;
+/// use advect_core::{Generator, field_fn};
+/// use advect_paths::{Prediction, schedule::VarianceExploding};
 /// use advect_samplers::grid::UniformLogSnr;
 /// use advect_samplers::rule::{AnnealedLangevin, Rule};
-/// use advect_samplers::LastStep;
+/// use advect_samplers::{LastStep, Model, Sampler};
+/// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let schedule = VarianceExploding::new(0.01, 1.0)?;
 /// let levels = UniformLogSnr::new(10)?.range(0.01, 1.0)?;
 /// let sampler = AnnealedLangevin::new(100, 2e-5)?.on(levels).last_step(LastStep::Denoise);
+/// // The denoiser of data that is all 2.
+/// let model = Model::new(field_fn(|_, x| Ok(x.affine(0.0, 2.0)?)), Prediction::Data, schedule);
+/// let noise = Tensor::new(&[[0.3f64, -1.0]], &Device::Cpu)?;
+/// let x = sampler.sample(&model, &noise, &mut Generator::from_seed(0))?.to_vec2::<f64>()?;
+/// assert!((x[0][0] - 2.0).abs() < 1e-6 && (x[0][1] - 2.0).abs() < 1e-6);
 /// # Ok(())
 /// # }
 /// ```

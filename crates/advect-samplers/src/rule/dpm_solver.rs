@@ -22,11 +22,20 @@ use crate::{Run, Transition};
 /// it converge with order 2 (and a smaller constant than 2M): [`DpmSolver::customary_third_order`].
 ///
 /// ```
+/// use advect_core::{Generator, field_fn};
+/// use advect_paths::{Prediction, schedule::Cosine};
 /// use advect_samplers::grid::UniformLogSnr;
 /// use advect_samplers::rule::{DpmSolver, Rule};
+/// use advect_samplers::{Model, Sampler};
+/// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let two_m = DpmSolver::order(2)?.on(UniformLogSnr::new(20)?);
 /// let sde = DpmSolver::order(2)?.stochastic(1.0)?.on(UniformLogSnr::new(20)?);
+/// // The denoiser of data that is all 2.
+/// let model = Model::new(field_fn(|_, x| Ok(x.affine(0.0, 2.0)?)), Prediction::Data, Cosine);
+/// let noise = Tensor::new(&[[0.3f64, -1.0]], &Device::Cpu)?;
+/// let x = two_m.sample(&model, &noise, &mut Generator::from_seed(0))?.to_vec2::<f64>()?;
+/// assert!((x[0][0] - 2.0).abs() < 1e-6 && (x[0][1] - 2.0).abs() < 1e-6);
 /// # Ok(())
 /// # }
 /// ```

@@ -16,11 +16,20 @@ use crate::{Level, Run, Transition};
 /// of the schedule. Every path has these variables, so on any of them this is EDM's sampler; levels have to have α > 0.
 ///
 /// ```
+/// use advect_core::{Generator, field_fn};
+/// use advect_paths::{Prediction, schedule::Cosine};
 /// use advect_samplers::grid::Karras;
 /// use advect_samplers::rule::{Edm, Rule};
+/// use advect_samplers::{Model, Sampler};
+/// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let deterministic = Edm::heun().on(Karras::new(18)?);
 /// let stochastic = Edm::heun().churn(40.0)?.churn_range(0.05, 50.0)?.noise(1.003)?.on(Karras::new(256)?);
+/// // The denoiser of data that is all 2.
+/// let model = Model::new(field_fn(|_, x| Ok(x.affine(0.0, 2.0)?)), Prediction::Data, Cosine);
+/// let noise = Tensor::new(&[[0.3f64, -1.0]], &Device::Cpu)?;
+/// let x = deterministic.sample(&model, &noise, &mut Generator::from_seed(0))?.to_vec2::<f64>()?;
+/// assert!((x[0][0] - 2.0).abs() < 1e-6 && (x[0][1] - 2.0).abs() < 1e-6);
 /// # Ok(())
 /// # }
 /// ```

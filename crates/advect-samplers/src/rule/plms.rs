@@ -13,10 +13,19 @@ use crate::{Run, Transition};
 /// difference of large numbers, for which 16 bits are not enough.
 ///
 /// ```
+/// use advect_core::{Generator, field_fn};
+/// use advect_paths::{Prediction, schedule::Cosine};
 /// use advect_samplers::grid::Respaced;
 /// use advect_samplers::rule::{Plms, Rule};
+/// use advect_samplers::{Model, Sampler};
+/// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let sampler = Plms.on(Respaced::leading(1000, 50)?);
+/// // The denoiser of data that is all 2.
+/// let model = Model::new(field_fn(|_, x| Ok(x.affine(0.0, 2.0)?)), Prediction::Data, Cosine);
+/// let noise = Tensor::new(&[[0.3f64, -1.0]], &Device::Cpu)?;
+/// let x = sampler.sample(&model, &noise, &mut Generator::from_seed(0))?.to_vec2::<f64>()?;
+/// assert!((x[0][0] - 2.0).abs() < 0.01 && (x[0][1] - 2.0).abs() < 0.01);
 /// # Ok(())
 /// # }
 /// ```

@@ -16,10 +16,19 @@ use crate::{Run, Transition};
 /// Steps begin with order 1 and rise; towards clean data they fall again, to 1 in the last step.
 ///
 /// ```
+/// use advect_core::{Generator, field_fn};
+/// use advect_paths::{Prediction, schedule::Cosine};
 /// use advect_samplers::grid::UniformLogSnr;
 /// use advect_samplers::rule::{Rule, UniPc};
+/// use advect_samplers::{Model, Sampler};
+/// use candle_core::{Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let sampler = UniPc::order(2)?.on(UniformLogSnr::new(10)?);
+/// // The denoiser of data that is all 2.
+/// let model = Model::new(field_fn(|_, x| Ok(x.affine(0.0, 2.0)?)), Prediction::Data, Cosine);
+/// let noise = Tensor::new(&[[0.3f64, -1.0]], &Device::Cpu)?;
+/// let x = sampler.sample(&model, &noise, &mut Generator::from_seed(0))?.to_vec2::<f64>()?;
+/// assert!((x[0][0] - 2.0).abs() < 1e-6 && (x[0][1] - 2.0).abs() < 1e-6);
 /// # Ok(())
 /// # }
 /// ```
