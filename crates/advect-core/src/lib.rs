@@ -1,6 +1,5 @@
-//! What every Advect crate shares: the [`Field`] trait, [`Time`], the [`Error`] type, seeded
-//! randomness ([`Key`], [`Generator`]), argument checks, shape helpers, and [`testing`] with
-//! closed-form problems.
+//! Items that every Advect crate shares: the [`Field`] trait, [`Time`], the [`Error`] type, seeded randomness ([`Key`],
+//! [`Generator`]), argument checks, shape helpers, and [`testing`] with closed-form problems.
 //!
 //! ```
 //! use advect_core::{Field, Generator, Result, Time, field_fn};

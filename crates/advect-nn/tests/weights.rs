@@ -288,7 +288,7 @@ fn other_files_are_called_by_their_names() {
     );
     assert!(store().load(folder.path()).is_err());
     #[cfg(unix)]
-    has(&reason(store().load("/dev/zero")), &["no regular file"]);
+    has(&reason(store().load("/dev/zero")), &["not a regular file"]);
 }
 
 fn archive(method: CompressionMethod, entries: &[(&str, &[u8])]) -> Vec<u8> {

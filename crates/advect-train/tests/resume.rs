@@ -183,7 +183,7 @@ fn a_checkpoint_is_no_file_of_weights_and_weights_are_no_checkpoint() {
     refused("no checkpoint: it is a zip archive");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    refused("no regular file");
+    refused("not a regular file");
 }
 
 #[test]
