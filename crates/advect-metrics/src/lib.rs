@@ -1,4 +1,4 @@
-//! Distances between samples, and what else tells good samples from bad ones.
+//! Distances between samples, and other measures of their quality.
 //!
 //! | metric | compares |
 //! | --- | --- |
@@ -68,8 +68,8 @@ fn at_least_two(x: &Points, y: &Points) -> advect_core::Result<()> {
         if points.count() < 2 {
             return Err(advect_core::Error::range(
                 name,
-                "one sample",
-                "at least two samples",
+                "a batch of one sample",
+                "a batch of at least two samples",
             ));
         }
     }
@@ -82,6 +82,6 @@ fn finite(argument: &'static str, value: f64) -> advect_core::Result<f64> {
         return Ok(value);
     }
     let given = format!("a result of {value}");
-    let accepted = "numbers for which it is finite";
+    let accepted = "an argument for which the result is finite";
     Err(advect_core::Error::range(argument, given, accepted))
 }

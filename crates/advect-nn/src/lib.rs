@@ -52,7 +52,7 @@ pub use network::Network;
 pub use potential::Potential;
 pub use store::{ParameterStore, State, Stateful, Weights, tensor_of_view};
 
-/// What [`network_field!`](crate::network_field) names.
+/// Re-exports of the items that [`network_field!`](crate::network_field) names.
 #[doc(hidden)]
 pub mod macros {
     pub use advect_core::{Conditional, ConditionalJvp, Field, Jvp, Result, Time};

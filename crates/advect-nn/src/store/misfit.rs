@@ -76,7 +76,7 @@ impl<'a> Misfit<'a> {
                     if let Some(cause) = self.cause(variables, state) {
                         given = format!("{given}: {cause};");
                     }
-                    Error::range("state", given, "one that fits")
+                    Error::range("state", given, "a state that fits")
                 }
             },
         )

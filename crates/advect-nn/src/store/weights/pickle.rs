@@ -1,4 +1,4 @@
-//! Python's pickles, as far as PyTorch's files need them: data alone, nothing is called.
+//! A reader of Python's pickles, as far as PyTorch's files need them. It reads data only and calls nothing.
 //!
 //! The opcodes are those of Python's `pickletools`. Objects lie in a list and refer to each other by their places in it, so that
 //! what a pickle repeats is not repeated in memory, and what it nests is not nested: memory is a multiple of the pickle's length.
@@ -215,7 +215,7 @@ impl<'a> Machine<'a> {
             b'j' => self.get(4)?,
             other => {
                 return Err(format!(
-                    "its opcode {other:#04x} is none that PyTorch writes"
+                    "its opcode {other:#04x} is not one that PyTorch writes"
                 ));
             }
         }
