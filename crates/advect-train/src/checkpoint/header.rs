@@ -1,4 +1,4 @@
-//! What the metadata of a checkpoint hold, as text.
+//! The metadata of a checkpoint, as text.
 
 use std::collections::BTreeMap;
 

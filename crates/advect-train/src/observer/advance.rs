@@ -1,4 +1,4 @@
-//! What a progress bar shows of a training run.
+//! The display of a training run in a progress bar.
 
 use advect_core::Advance;
 

@@ -5,7 +5,7 @@
 //!
 //! | observer | does |
 //! | --- | --- |
-//! | [`Checkpointing`] | saves the run every so many steps |
+//! | [`Checkpointing`] | saves the run after every n-th step |
 //! | `advect_core::Progress` | draws a progress bar (feature `progress`, on by default) |
 //! | [`observer_fn`](advect_core::observer_fn) | calls a closure |
 //! | [`stop_when`](advect_core::stop_when) | stops the run when a condition holds |

@@ -7,8 +7,8 @@ use candle_core::{Tensor, Var};
 use super::adamw::{check_beta, unknown_memory};
 use super::{Bounds, UpdateRule};
 
-/// The settings of [`Lion`](crate::Lion), by default its authors': with a gradient g,
-/// `θ ← (1 − ηλ) θ − η sign(β₁ m + (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`.
+/// The settings of [`Lion`](crate::Lion), by default its authors': with a gradient g, `θ ← (1 − ηλ) θ − η sign(β₁ m +
+/// (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`.
 ///
 /// Each step of each element is η in size. The authors recommend a rate three to ten times smaller than AdamW's, and a weight
 /// decay as much larger.
@@ -26,6 +26,8 @@ use super::{Bounds, UpdateRule};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "betas")]
+#[doc(alias = "lr")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LionConfig {
     /// The learning rate η, not below 0; 1e-4 by default.

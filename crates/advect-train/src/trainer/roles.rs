@@ -1,4 +1,4 @@
-//! An account of every parameter: trained, sometimes unused, or frozen.
+//! The role of each parameter: trained, sometimes unused, or frozen.
 
 use std::collections::HashSet;
 
