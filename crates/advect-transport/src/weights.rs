@@ -9,17 +9,17 @@ const UNITS: u64 = 1 << 60;
 /// `(count + 8) · 2⁻²⁴`. Returns their sum.
 pub(crate) fn check(argument: &'static str, weights: &[f64], count: usize) -> Result<f64> {
     if weights.len() != count {
-        let accepted = format!("({count},), one weight each,");
+        let accepted = format!("({count},), one weight for each point,");
         return Err(Error::shape(argument, &[weights.len()], accepted));
     }
     if let Some(bad) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
-        return Err(Error::range(argument, bad, "weights of at least 0"));
+        return Err(Error::range(argument, bad, "a weight of at least 0"));
     }
     let sum: f64 = weights.iter().sum();
     let rounding = (count as f64 + 8.0) * f64::from(f32::EPSILON) / 2.0;
     if (sum - 1.0).abs() > rounding.min(0.01) {
-        let given = format!("weights that sum to {sum}");
-        return Err(Error::range(argument, given, "weights that sum to 1"));
+        let given = format!("a sum of {sum}");
+        return Err(Error::range(argument, given, "a sum of 1"));
     }
     Ok(sum)
 }

@@ -75,7 +75,7 @@ fn optimal(cost: &Cost, mut tree: Tree) -> Result<Solution> {
         .iter()
         .any(|(i, j, _)| cost.row(*i)[*j] == f64::INFINITY)
     {
-        let given = "costs without a plan that avoids the forbidden pairs, those that cost ∞";
+        let given = "a cost without a plan that avoids the forbidden pairs, those that cost ∞,";
         return Err(Error::range("cost", given, "a cost with such a plan"));
     }
     Ok(Solution {

@@ -22,7 +22,7 @@ impl Support {
         let row = |i: &usize| columns.iter().any(|j| cost.row(*i)[*j] < f64::INFINITY);
         let column = |j: &usize| rows.iter().any(|i| cost.row(*i)[*j] < f64::INFINITY);
         let blocked = |what: &str, i: usize| {
-            let given = format!("{what} {i} of infinite costs");
+            let given = format!("{what} {i} with infinite costs only");
             Err(Error::range("cost", given, "a finite cost for each weight"))
         };
         if !leave_out {
