@@ -23,7 +23,7 @@ pub struct Matrix<'a, T> {
 }
 
 impl<'a, T: Float> Matrix<'a, T> {
-    /// Contiguous rows.
+    /// Creates a view of contiguous rows.
     ///
     /// # Panics
     /// If there are fewer values.

@@ -1,5 +1,5 @@
-//! Tensor operations that candle lacks, detaches, gets wrong or does slowly; every network, solver and optimiser of
-//! Advect stands on them.
+//! Tensor operations that candle lacks, computes without a gradient, gets wrong or does slowly. All networks, solvers
+//! and optimisers of Advect use them.
 //!
 //! | operation | formula |
 //! | --- | --- |

@@ -8,7 +8,7 @@ use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
 
-/// `e^(x_i) / Σ_j e^(x_j)` over the last dimension, with the largest element subtracted first.
+/// Returns `e^(x_i) / Σ_j e^(x_j)` over the last dimension, with the largest element subtracted first.
 ///
 /// ```
 /// use advect_ops::softmax;

@@ -1,4 +1,4 @@
-//! What one head of one sample sees, and its weights.
+//! The inputs of one head of one sample, and its weights.
 
 use pulp::Simd;
 

@@ -1,4 +1,4 @@
-//! From the first layer's input to the last one's values.
+//! The forward pass, from the first layer's input to the last layer's values.
 
 use pulp::{Simd, WithSimd};
 

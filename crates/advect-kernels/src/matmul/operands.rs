@@ -1,4 +1,4 @@
-//! What products are made of.
+//! The operands of products.
 
 use pulp::Simd;
 
@@ -12,7 +12,7 @@ pub(crate) enum Start<'a, T> {
     Zero,
     /// The same row for all rows.
     Row(&'a [T]),
-    /// What is there.
+    /// The values that are there.
     Present,
 }
 
@@ -21,9 +21,9 @@ pub(crate) enum Start<'a, T> {
 pub(crate) enum Right<'a, T: Float> {
     /// A whole packed matrix.
     Packed(&'a Packed<T>),
-    /// So many columns from one on, which begins a panel.
+    /// A range of columns, which begins a panel.
     Columns(&'a Packed<T>, usize, usize),
-    /// As it lies in memory; see [`Right::rows`].
+    /// Rows as they are in memory; see [`Right::rows`].
     Rows(Matrix<'a, T>),
 }
 

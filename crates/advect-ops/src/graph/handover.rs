@@ -106,7 +106,11 @@ impl<T> Handover<T> {
 
 /// The error of a gradient that nobody left.
 pub(super) fn missing() -> Error {
-    Error::range("backward", "no gradient", "one for each use of a value")
+    Error::range(
+        "backward",
+        "no gradient",
+        "a gradient for each use of a value",
+    )
 }
 
 #[cfg(test)]

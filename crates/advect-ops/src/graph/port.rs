@@ -18,7 +18,7 @@ pub(crate) fn attach(output: Output, inputs: &[Tensor], backward: Box<Backward>)
     let backward = move |value: &Tensor, gradient: &Tensor| {
         let gradients = within(|| backward(value, gradient))?;
         if gradients.len() != count {
-            let accepted = format!("{count}, one for each tracked input");
+            let accepted = format!("{count}, one for each tracked input,");
             return Err(Error::range("backward", gradients.len(), accepted));
         }
         Ok(gradients)

@@ -1,4 +1,4 @@
-//! Updates of parameters where they lie: no temporaries, no graph.
+//! Updates of parameters in place, without temporaries or a graph.
 //!
 //! | update | of |
 //! | --- | --- |
@@ -41,7 +41,11 @@ fn in_place(tensors: &[&Tensor]) -> bool {
 fn apart_from_itself(argument: &'static str, var: &Var) -> Result<()> {
     if var.layout().has_internal_overlap() {
         let given = format!("a variable with strides {:?}", var.stride());
-        return Err(Error::range(argument, given, "a place for each element"));
+        return Err(Error::range(
+            argument,
+            given,
+            "a variable with a place for each element",
+        ));
     }
     Ok(())
 }
