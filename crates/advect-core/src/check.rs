@@ -185,7 +185,7 @@ pub fn finite(argument: &'static str, x: &Tensor) -> Result<()> {
 /// Returns whether every element is finite.
 ///
 /// # Errors
-/// Those of candle.
+/// Errors of candle.
 pub fn is_finite(x: &Tensor) -> Result<bool> {
     fn all<T: WithDType>(values: &[T]) -> bool {
         // Within a chunk there is no early exit, so that the loop vectorises.

@@ -44,7 +44,7 @@ pub trait Conditional {
     /// guidance use it, and training puts it in place of dropped conditions.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     #[doc(alias = "null condition")]
     #[doc(alias = "unconditional")]
     #[doc(alias = "CFG")]

@@ -98,7 +98,6 @@ pub fn log_cdf(z: f64) -> f64 {
 /// ```
 #[doc(alias = "CDF")]
 #[doc(alias = "erf")]
-#[doc(alias = "erf")]
 #[doc(alias = "erfc")]
 #[doc(alias = "ndtr")]
 #[doc(alias = "Phi")]

@@ -68,7 +68,7 @@ pub fn sum_squares_per_sample(x: &Tensor) -> Result<Tensor> {
 /// Converts a tensor of 16 bits to f32 and leaves others as they are. Use it before squares and sums.
 ///
 /// # Errors
-/// Those of candle.
+/// Errors of candle.
 pub fn wide(x: &Tensor) -> Result<Tensor> {
     match x.dtype() {
         DType::F16 | DType::BF16 => cast(x, DType::F32),
@@ -80,7 +80,7 @@ pub fn wide(x: &Tensor) -> Result<Tensor> {
 /// CUDA devices.
 ///
 /// # Errors
-/// Those of candle.
+/// Errors of candle.
 #[doc(alias = "to_dtype")]
 pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
     match x.elem_count() {

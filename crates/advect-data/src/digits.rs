@@ -47,7 +47,7 @@ impl Digits {
     /// Loads the digits.
     ///
     /// # Errors
-    /// [`Error::DType`] unless the dtype is a float; those of candle.
+    /// [`Error::DType`] unless the dtype is a float; errors of candle.
     pub fn load(dtype: DType, device: &Device) -> Result<Self> {
         check::float_dtype("dtype", dtype)?;
         let damaged = |reason: String| Error::file("optdigits.csv.gz", reason);

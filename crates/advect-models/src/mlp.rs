@@ -114,7 +114,7 @@ impl MlpConfig {
     /// twin that samples.
     ///
     /// # Errors
-    /// [`Error::Range`] for a dimension or width of 0; those of the builder.
+    /// [`Error::Range`] for a dimension or width of 0; errors of the builder.
     pub fn build(&self, builder: &VarBuilder<'_>) -> Result<Mlp> {
         check::at_least_one("dim", self.dim)?;
         self.time.check()?;
@@ -168,7 +168,7 @@ impl Mlp {
     /// Returns the same network on the parameters of another builder, such as averaged ones.
     ///
     /// # Errors
-    /// Those of the builder.
+    /// Errors of the builder.
     #[doc(alias = "EMA")]
     pub fn on(&self, builder: &VarBuilder<'_>) -> Result<Self> {
         self.config.build(builder)

@@ -142,7 +142,7 @@ pub trait Operation: Kernel<f32> + Kernel<f64> {
 /// each other and the operation is for the caller to check, or for the operation.
 ///
 /// # Errors
-/// Those of the operation; [`Error::Empty`] without arguments; [`Error`] naming `value`, `gradient` or `tangent` where the operation
+/// Errors of the operation; [`Error::Empty`] without arguments; [`Error`] naming `value`, `gradient` or `tangent` where the operation
 /// returned one of a wrong size. The backward pass has errors of the same kinds.
 pub fn apply<V: Value>(
     operation: impl Operation,

@@ -17,21 +17,21 @@ pub trait Operation: Send + Sync + 'static {
     /// Returns the value by candle's operations, differentiable, on any device. The kernels are tested against it.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor>;
 
     /// Returns the value by the CPU's kernel, for contiguous f32 or f64 arguments. `save` says whether there will be a
     /// backward pass.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Output, Self::Saved)>;
 
     /// Returns the gradients of the arguments for which they are wanted, by the CPU's kernels, given the gradient of
     /// the value, which is contiguous.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn backward(
         &self,
         inputs: &[&Tensor],
@@ -48,7 +48,7 @@ pub trait Tangent: Operation {
     /// Both are differentiable.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)>;
 }
 

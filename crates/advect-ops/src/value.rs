@@ -75,7 +75,7 @@ pub trait Value: Clone + sealed::Sealed {
     /// alike.
     ///
     /// # Errors
-    /// Those of `f`.
+    /// Errors of `f`.
     fn map_linear(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
         let tangent = self.tangent().map(&f).transpose()?;
         Ok(Self::from_parts(f(self.primal())?, tangent))
@@ -85,7 +85,7 @@ pub trait Value: Clone + sealed::Sealed {
     /// f(x, dy)`.
     ///
     /// # Errors
-    /// Those of `f`.
+    /// Errors of `f`.
     fn map_bilinear(
         &self,
         other: &Self,
@@ -100,7 +100,7 @@ pub trait Value: Clone + sealed::Sealed {
     /// Applies a function to each element, with its derivative `slope`, both made of candle's operations.
     ///
     /// # Errors
-    /// Those of the functions.
+    /// Errors of the functions.
     fn map_elements(
         &self,
         f: impl Fn(&Tensor) -> Result<Tensor>,
@@ -114,7 +114,7 @@ pub trait Value: Clone + sealed::Sealed {
     /// Returns the sum; shapes broadcast.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn plus(&self, other: &Self) -> Result<Self> {
         let primal = self.primal().broadcast_add(other.primal())?;
         let wide = |x: &Tensor| x.broadcast_as(primal.shape());
@@ -126,7 +126,7 @@ pub trait Value: Clone + sealed::Sealed {
     /// Returns the elementwise product; shapes broadcast.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn times(&self, other: &Self) -> Result<Self> {
         self.map_bilinear(other, |x, y| Ok(x.broadcast_mul(y)?))
     }
@@ -134,7 +134,7 @@ pub trait Value: Clone + sealed::Sealed {
     /// Concatenates values along a dimension.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     #[doc(alias = "cat")]
     #[doc(alias = "concat")]
     fn concatenate(values: &[&Self], dim: usize) -> Result<Self> {
@@ -200,7 +200,7 @@ impl Dual {
     /// Returns the value and its tangent, which is zeros if the value does not depend on the direction.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     pub fn into_parts(self) -> Result<(Tensor, Tensor)> {
         let tangent = match self.tangent {
             Some(tangent) => tangent,

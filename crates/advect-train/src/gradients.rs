@@ -77,7 +77,7 @@ impl Gradients {
     /// the gradients and the loss of the whole batch. Only the sum and one part are held at a time.
     ///
     /// # Errors
-    /// Those of the parts, and as [`Gradients::add`]; [`Error::Empty`] without parts.
+    /// Errors of the parts, and as [`Gradients::add`]; [`Error::Empty`] without parts.
     #[doc(alias = "gradient accumulation")]
     #[doc(alias = "all-reduce")]
     pub fn mean(parts: impl IntoIterator<Item = Result<Gradients>>) -> Result<Self> {
@@ -122,7 +122,7 @@ impl Gradients {
     /// or `None` for a parameter without a gradient.
     ///
     /// # Errors
-    /// Those of `f`; an error naming the parameter for a gradient that is not like it. The gradients are then as before.
+    /// Errors of `f`; an error naming the parameter for a gradient that is not like it. The gradients are then as before.
     pub fn map(
         &mut self,
         mut f: impl FnMut(&str, Option<&Tensor>) -> Result<Option<Tensor>>,
@@ -180,7 +180,7 @@ impl Gradients {
     /// Returns the Euclidean norm of all gradients together, computed in f64.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     pub fn norm(&self) -> Result<f64> {
         update::norm(&self.iter().map(|(_, x)| x).collect::<Vec<_>>())
     }

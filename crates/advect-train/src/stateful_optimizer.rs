@@ -12,7 +12,7 @@ use crate::ParameterGroup;
 ///
 /// A trainer compares [`parameters`](StatefulOptimizer::parameters) with its store, so that no parameter stays behind in
 /// silence, and makes its steps by [`try_step`](StatefulOptimizer::try_step), so that a step that fails changes nothing. An
-/// optimiser of candle's becomes one in a type of one's own:
+/// optimiser of candle's becomes one in your own type:
 ///
 /// ```
 /// use advect_core::{Generator, Key};
@@ -94,7 +94,7 @@ pub trait StatefulOptimizer: Optimizer + Stateful {
     /// its own.
     ///
     /// # Errors
-    /// Those of the step; [`Error::Stopped`] if it leaves NaN or an infinity.
+    /// Errors of the step; [`Error::Stopped`] if it leaves NaN or an infinity.
     fn try_step(&mut self, grads: &GradStore, norm: f64) -> Result<()> {
         let _ = norm;
         let variables: Vec<(String, Var)> =

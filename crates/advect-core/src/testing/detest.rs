@@ -33,7 +33,7 @@ impl Detest {
     /// Returns the state at t = 0.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     pub fn start(&self) -> Result<Tensor> {
         let n = self.start.len();
         Ok(Tensor::from_slice(&self.start, (1, n), &Device::Cpu)?)

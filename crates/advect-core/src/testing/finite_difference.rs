@@ -31,7 +31,7 @@ pub fn derivative(f: impl Fn(f64) -> f64, t: f64, h: f64) -> f64 {
 /// ```
 ///
 /// # Errors
-/// Those of `f`.
+/// Errors of `f`.
 pub fn gradient(f: impl Fn(&Tensor) -> Result<f64>, x: &Tensor, h: f64) -> Result<Tensor> {
     let values = x.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
     let shifted = |i: usize, h: f64| -> Result<f64> {

@@ -12,7 +12,7 @@ pub trait Problem: Field {
     /// at its initial time.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn solution(&self, t: f64) -> Result<Tensor>;
 }
 

@@ -40,7 +40,7 @@ pub type Rng<'a> = &'a mut dyn rand::Rng;
 
 /// A distribution of points in the plane.
 ///
-/// One of one's own is one impl:
+/// Your own distribution is one impl:
 ///
 /// ```
 /// use advect_core::{Generator, Result};

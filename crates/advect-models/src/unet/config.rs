@@ -201,7 +201,7 @@ impl UNetConfig {
     ///
     /// # Errors
     /// [`Error::Range`] for a setting that is 0, not a number, or does not divide what it should; [`Error::Shape`] for
-    /// sizes that cannot be halved as often as there are levels; those of the builder.
+    /// sizes that cannot be halved as often as there are levels; errors of the builder.
     pub fn build(&self, builder: &VarBuilder<'_>) -> Result<UNet> {
         self.check()?;
         UNet::build(self, builder)

@@ -193,7 +193,7 @@ impl UNet {
     /// Returns the same network on the parameters of another builder, such as averaged ones.
     ///
     /// # Errors
-    /// Those of the builder.
+    /// Errors of the builder.
     #[doc(alias = "EMA")]
     pub fn on(&self, builder: &VarBuilder<'_>) -> Result<Self> {
         self.config.build(builder)

@@ -46,7 +46,7 @@ impl ClassEmbedding {
     /// standard normal numbers (PyTorch's law).
     ///
     /// # Errors
-    /// [`Error::Range`] for no classes or no features; those of the builder.
+    /// [`Error::Range`] for no classes or no features; errors of the builder.
     pub fn new(
         classes: usize,
         features: usize,
@@ -99,7 +99,7 @@ impl ClassEmbedding {
     /// Returns the features that stand for no class, `(1, features)`.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     pub fn of_none(&self) -> Result<Tensor> {
         match self.none {
             NoClass::Learned => Ok(self.table.narrow(0, self.classes(), 1)?),

@@ -61,14 +61,14 @@ pub trait TimeFeatures: Debug + Send + Sync {
     /// Returns the features of times `(n,)` in f64: `(n, dim)` in f64.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn of(&self, t: &Tensor) -> Result<Tensor>;
 
     /// Returns the features with their derivative along the tangent of the times. One function that is generic over
     /// [`Value`] serves for both.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn of_dual(&self, t: &Dual) -> Result<Dual>;
 }
 
@@ -77,7 +77,7 @@ impl dyn TimeFeatures {
     /// and device of `x`.
     ///
     /// # Errors
-    /// [`Error::DType`](advect_core::Error::DType) unless `x` is a float; those of the features.
+    /// [`Error::DType`](advect_core::Error::DType) unless `x` is a float; errors of the features.
     pub fn embed<V: Value>(&self, t: &V, x: &Tensor) -> Result<V> {
         check::float("x", x)?;
         let features = match t.tangent() {

@@ -38,7 +38,7 @@ impl ConvolutionLayer {
     /// (length).
     ///
     /// # Errors
-    /// [`Error::Range`] for 0 inputs or outputs, groups that do not divide them, or a kernel that is neither; those of the
+    /// [`Error::Range`] for 0 inputs or outputs, groups that do not divide them, or a kernel that is neither; errors of the
     /// builder.
     pub fn new(
         inputs: usize,
@@ -114,7 +114,7 @@ impl ConvolutionLayer {
     /// according to the kernel.
     ///
     /// # Errors
-    /// Those of [`conv2d`].
+    /// Errors of [`conv2d`].
     pub fn forward<V: Value>(&self, x: &V) -> Result<V> {
         let bias = Some(&self.bias);
         match self.weight.rank() {
@@ -126,7 +126,7 @@ impl ConvolutionLayer {
     /// Returns the layer's value added to another, in one pass: see [`conv2d_onto`].
     ///
     /// # Errors
-    /// Those of [`conv2d_onto`].
+    /// Errors of [`conv2d_onto`].
     pub fn forward_onto<V: Value>(&self, x: &V, onto: &V) -> Result<V> {
         let bias = Some(&self.bias);
         match self.weight.rank() {

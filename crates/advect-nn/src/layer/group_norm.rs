@@ -38,7 +38,7 @@ impl GroupNorm {
     /// Creates a layer with parameters `weight` and `bias`, `(channels,)`; the names are PyTorch's.
     ///
     /// # Errors
-    /// [`Error::Range`] unless the groups divide the channels; those of the builder.
+    /// [`Error::Range`] unless the groups divide the channels; errors of the builder.
     pub fn new(groups: usize, channels: usize, builder: &VarBuilder<'_>) -> Result<Self> {
         if groups == 0 || channels == 0 || !channels.is_multiple_of(groups) {
             let accepted = format!("a divisor of the number of channels, {channels},");
@@ -54,7 +54,7 @@ impl GroupNorm {
     /// Returns an activation of the normalised x.
     ///
     /// # Errors
-    /// Those of [`group_norm`].
+    /// Errors of [`group_norm`].
     pub fn forward<V: Value>(&self, x: &V, activation: Activation) -> Result<V> {
         let (scale, shift) = (self.scale.clone(), self.shift.clone());
         let (scale, shift) = (V::constant(scale), V::constant(shift));
@@ -65,7 +65,7 @@ impl GroupNorm {
     /// group normalisation (Dhariwal and Nichol 2021, section 4.3).
     ///
     /// # Errors
-    /// Those of [`group_norm`].
+    /// Errors of [`group_norm`].
     #[doc(alias = "AdaGN")]
     #[doc(alias = "FiLM")]
     #[doc(alias = "scale_shift_norm")]

@@ -35,7 +35,7 @@ impl Linear {
     /// (outputs).
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for 0 inputs or outputs; those of the builder.
+    /// [`Error::Range`](advect_core::Error::Range) for 0 inputs or outputs; errors of the builder.
     pub fn new(inputs: usize, outputs: usize, builder: &VarBuilder<'_>) -> Result<Self> {
         check::at_least_one("inputs", inputs)?;
         check::at_least_one("outputs", outputs)?;
@@ -53,7 +53,7 @@ impl Linear {
     /// Returns the layer's value at `x` of shape `(..., inputs)`, a tensor or a [`Dual`](advect_ops::Dual).
     ///
     /// # Errors
-    /// Those of [`advect_ops::linear`].
+    /// Errors of [`advect_ops::linear`].
     pub fn forward<V: Value>(&self, x: &V) -> Result<V> {
         self.activated(x, Activation::Identity)
     }
@@ -61,7 +61,7 @@ impl Linear {
     /// Returns an activation of the layer's value, in one pass.
     ///
     /// # Errors
-    /// Those of [`advect_ops::linear`].
+    /// Errors of [`advect_ops::linear`].
     pub fn activated<V: Value>(&self, x: &V, activation: Activation) -> Result<V> {
         linear(x, &self.weight, Some(&self.bias), activation)
     }

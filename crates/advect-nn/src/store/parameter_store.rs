@@ -119,7 +119,7 @@ impl ParameterStore {
     /// Returns a store with the same names and copies of the values.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     #[doc(alias = "deepcopy")]
     pub fn duplicate(&self) -> Result<Self> {
         let copies: candle_core::Result<Vec<_>> = (self.lock().iter())

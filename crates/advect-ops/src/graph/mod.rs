@@ -79,7 +79,7 @@ pub use scopes::{with_graph, with_plain_graph, without_graph};
 /// ```
 ///
 /// # Errors
-/// Those of candle. The backward pass fails if `backward` does, or does not return one gradient for each input, of its shape and dtype.
+/// Errors of candle. The backward pass fails if `backward` does, or does not return one gradient for each input, of its shape and dtype.
 #[doc(alias = "custom gradient")]
 #[doc(alias = "custom_vjp")]
 #[doc(alias = "autograd")]

@@ -15,7 +15,7 @@ pub(super) trait Elementwise<const N: usize>: Sync {
     /// Returns the same in candle's operations, for other devices.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn compose(&self, variables: [&Var; N], gradient: &Tensor) -> Result<()>;
 }
 

@@ -90,14 +90,14 @@ pub trait UpdateRule: Debug + Clone + Send {
     /// checked.
     ///
     /// # Errors
-    /// Those of the operations.
+    /// Errors of the operations.
     fn step(&self, value: &Var, memory: &[Var], gradient: &Tensor, count: f64) -> Result<()>;
 
     /// Returns a bound of the gradient in the formula, given the norm of all gradients. It is the norm itself, unless
     /// the formula adds something.
     ///
     /// # Errors
-    /// Those of the operations.
+    /// Errors of the operations.
     fn gradient_bound(&self, value: &Tensor, norm: f64) -> Result<f64> {
         let _ = value;
         Ok(norm)

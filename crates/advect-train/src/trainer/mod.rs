@@ -23,7 +23,7 @@ pub use step_report::StepReport;
 /// A training run: parameters, an optimiser, a generator, the number of steps, and optionally clipping, a learning-rate
 /// schedule and an average.
 ///
-/// [`Trainer::run`] is the loop, of which observers are told; [`Trainer::update`] makes one step from a loss, for loops of one's own.
+/// [`Trainer::run`] is the loop, of which observers are told; [`Trainer::update`] makes one step from a loss, for your own loops.
 /// A step has two parts, [`Trainer::gradients`] and [`Trainer::apply`], between which gradients can be accumulated, averaged over
 /// machines, and looked at.
 ///

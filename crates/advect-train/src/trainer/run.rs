@@ -40,7 +40,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// `observer` of each step; the observer may stop the run.
     ///
     /// # Errors
-    /// Those of `loss` and of the observer, and as [`Trainer::update`].
+    /// Errors of `loss` and of the observer, and as [`Trainer::update`].
     #[doc(alias = "fit")]
     #[doc(alias = "train")]
     pub fn run(
@@ -81,7 +81,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// ```
     ///
     /// # Errors
-    /// Those of `gradients` and of the observer, and as [`Trainer::apply`].
+    /// Errors of `gradients` and of the observer, and as [`Trainer::apply`].
     #[doc(alias = "gradient accumulation")]
     #[doc(alias = "data parallel")]
     pub fn run_with(

@@ -11,7 +11,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// Makes one step down the gradient of a scalar loss: [`Trainer::apply`] of [`Trainer::gradients`].
     ///
     /// # Errors
-    /// Those of both. After an error the parameters, the optimiser, the average and the count of steps are those of before the
+    /// Errors of both. After an error the parameters, the optimiser, the average and the count of steps are those of before the
     /// step.
     pub fn update(&mut self, loss: &Tensor) -> Result<StepReport> {
         let gradients = self.gradients(loss)?;

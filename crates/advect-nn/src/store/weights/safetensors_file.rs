@@ -15,7 +15,7 @@ use crate::store::listing::listed;
 ///
 /// # Errors
 /// [`Error::Range`], naming the tensor, for a dtype that candle does not have, as those of complex numbers and truth values, or
-/// more than 64 dimensions; those of candle.
+/// more than 64 dimensions; errors of candle.
 pub fn tensor_of_view(name: &str, view: &TensorView<'_>, device: &Device) -> Result<Tensor> {
     let refused =
         |given: String, accepted: &str| Err(Error::range(name.to_string(), given, accepted));
