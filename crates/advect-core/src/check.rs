@@ -282,7 +282,7 @@ pub fn at_least_one(argument: &'static str, count: usize) -> Result<usize> {
 /// Checks that a tensor of the given sizes has a number of elements that can be counted and that fits in memory.
 /// Returns this number.
 ///
-/// Memory is asked for, and given back untouched, only where much is needed.
+/// Memory is requested, and released untouched, only if the size is large.
 ///
 /// ```
 /// use advect_core::check;

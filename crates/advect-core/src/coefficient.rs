@@ -6,7 +6,7 @@ use crate::{Error, Result, check, shape};
 
 /// A factor for the samples of a batch, in f64: one for all samples, or one for each.
 ///
-/// Made from times by [`Time::coefficient`](crate::Time::coefficient).
+/// [`Time::coefficient`](crate::Time::coefficient) makes one from times.
 ///
 /// ```
 /// use advect_core::Time;

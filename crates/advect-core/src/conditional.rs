@@ -6,7 +6,7 @@ use crate::{Field, Result, Time, check, forward_to};
 
 /// A field that depends on a condition: class labels `(batch,)`, or a context `(batch, ...)`.
 ///
-/// [`Conditional::given`] fixes the condition and leaves a [`Field`]:
+/// [`Conditional::given`] fixes the condition and returns a [`Field`]:
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Result, Time};
@@ -52,8 +52,8 @@ pub trait Conditional {
 
     /// Returns the field at a fixed condition, by reference. [`Given::new`] takes the field by value.
     ///
-    /// The result tells its condition as its [`Field::condition`]: optimal pairs of a batch are then made
-    /// within each class. Pairs that are made without regard to the labels teach a conditional field a wrong law, as each
+    /// The result returns its condition from [`Field::condition`], so that optimal pairs of a batch are made within
+    /// each class. Pairs that are made without regard to the labels teach a conditional field a wrong law, as each
     /// class gets a part of the noise only (Cheng and Schwing 2025).
     fn given(&self, condition: &Tensor) -> Given<&Self>
     where

@@ -13,8 +13,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of Advect, with the argument's name, the value that was given and the values that are accepted.
 ///
-/// Control characters, which names of files and of what is in them may hold, are escaped where an error is displayed, so
-/// that they don't reach a terminal.
+/// Messages escape control characters, which may occur in names of files and in names within files, so that they don't
+/// reach a terminal.
 ///
 /// ```
 /// use advect_core::Error;

@@ -45,9 +45,9 @@ pub trait Field<X = Tensor> {
 
     /// Returns the condition that the field was given, one for each sample of a batch, if there is one.
     ///
-    /// Couplings and others that rearrange a batch ask for it, so that samples are exchanged within a class only. A wrapper
-    /// passes on the condition of the field that it wraps. A closure has none, even if it captures labels: write
-    /// [`net.given(&labels)`](crate::Conditional::given) instead of such a closure.
+    /// Couplings and other functions that rearrange a batch ask for it, so that samples are exchanged within a class
+    /// only. A wrapper passes on the condition of the field that it wraps. A closure has none, even if it captures
+    /// labels: write [`net.given(&labels)`](crate::Conditional::given) instead of such a closure.
     fn condition(&self) -> Option<&Tensor> {
         None
     }

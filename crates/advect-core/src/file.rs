@@ -80,9 +80,9 @@ pub fn format(first: &[u8]) -> Option<&'static str> {
 /// Writes a file through a temporary file beside it, which takes the file's name when it is complete and on disk. A
 /// crash at any moment leaves the previous file intact.
 ///
-/// The file keeps its permissions and, where the system allows it, its owner. A symbolic link stays one: the file
-/// that it leads to is written. Temporary files are called `NAME.advect-PROCESS-NUMBER.partial`; those of earlier writes
-/// that were killed are removed.
+/// The file keeps its permissions and, where the system allows it, its owner. If the path is a symbolic link, the link
+/// stays, and the file that it leads to is written. Temporary files are called `NAME.advect-PROCESS-NUMBER.partial`;
+/// the files of earlier writes that were killed are removed.
 ///
 /// ```
 /// # fn main() -> advect_core::Result<()> {

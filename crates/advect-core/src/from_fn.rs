@@ -6,8 +6,9 @@ use crate::{Field, Result, Time};
 
 /// A closure that implements one of Advect's traits.
 ///
-/// Each trait that a closure can stand for has a function that makes one of these: [`field_fn`] for a [`Field`], and so on. The name
-/// at the call leaves room for `&F`, `Box<F>` and `Arc<F>` to be fields as well, as a reference to a closure is a closure too.
+/// Each trait that a closure can implement has a function that creates one: [`field_fn`] for a [`Field`], and so on.
+/// The name at the call leaves room for `&F`, `Box<F>` and `Arc<F>` to be fields as well, as a reference to a closure
+/// is a closure too.
 ///
 /// ```
 /// use advect_core::{Field, Time, field_fn};

@@ -33,9 +33,9 @@ fn seek(rng: &mut ChaCha8Rng, place: u128) {
 
 /// A seeded generator of random tensors. Every random function of Advect takes a generator from its caller.
 ///
-/// Its state is a [`Key`] and a count of draws, both small and public, so that it can be stored and
-/// restored exactly. Numbers are drawn on the host in f64, rounded to the dtype asked for, then moved
-/// to the device: the same seed gives the same numbers on every device.
+/// Its state is a [`Key`] and a count of draws, both small and public, so that it can be stored and restored exactly.
+/// Numbers are drawn on the host in f64, rounded to the requested dtype, then moved to the device: the same seed gives
+/// the same numbers on every device.
 ///
 /// ```
 /// use advect_core::Generator;

@@ -6,7 +6,7 @@ use crate::{Conditional, Field, Given, Result, Time, check, forward_to};
 
 /// A field with its derivative along a direction in time and state.
 ///
-/// `jvp(t, x, dt, dx)` is the pair of the value `f(t, x)` and of `∂f/∂t dt + ∂f/∂x dx`, at about twice the price of the
+/// `jvp(t, x, dt, dx)` is the pair of the value `f(t, x)` and of `∂f/∂t dt + ∂f/∂x dx`, at about twice the cost of the
 /// value. Implementations build both from differentiable operations, so that a loss that contains derivatives, such as
 /// the divergence's estimate `v · ∂f/∂x v` (Hutchinson 1990), is trained by one ordinary `backward`.
 ///

@@ -14,7 +14,7 @@ use crate::{FromFn, Result};
 /// | `()` | nothing |
 /// | [`observer_fn`] | calls a closure |
 /// | [`stop_when`] | stops the run when a condition holds |
-/// | `(a, b)` | tells both, and stops if one of them says so |
+/// | `(a, b)` | tells both, and stops the run if either does |
 /// | `&mut O`, `Box<O>` | tells `O` |
 /// | `Option<O>` | tells `O`, if there is one |
 ///

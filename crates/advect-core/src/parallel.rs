@@ -1,8 +1,8 @@
 //! Parallel loops on candle's own thread pool, for work that is long enough to be divided. Only one pool competes for
 //! the cores.
 //!
-//! Their number is that of the physical cores, or that in the environment variable `CANDLE_NUM_THREADS` or
-//! `RAYON_NUM_THREADS`.
+//! The number of threads is the number of physical cores, or the value of the environment variable `CANDLE_NUM_THREADS`
+//! or `RAYON_NUM_THREADS`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};

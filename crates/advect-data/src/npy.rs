@@ -19,7 +19,7 @@ const HEADER: usize = 1 << 16;
 /// u32; i32, i64, f16, f32 and f64 as they are. Either order of bytes and of dimensions is understood, with 64
 /// dimensions at most.
 ///
-/// No more is read than the header asks for, in memory of at most eight times its size.
+/// It reads no more than the header asks for, in memory of at most eight times its size.
 ///
 /// # Errors
 /// [`Error::File`] if it can't be read, is cut short or too long, or holds something else.

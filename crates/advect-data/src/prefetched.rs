@@ -12,9 +12,9 @@ const MOST: usize = 1 << 16;
 
 /// The results of a function of the step, which a thread makes ahead of time while earlier steps are in progress.
 ///
-/// The function is called for one step after the other, so that what comes is the same as without a thread; asking for
-/// another step than the next, as a run does that resumes, starts from there. Draw random numbers from a key of the step,
-/// and the order is seeded too:
+/// The function is called for one step after the other, so that the results are the same as without a thread. Asking
+/// for another step than the next, as a resumed run does, starts from there. Draw random numbers from a key of the
+/// step, and the order is seeded too:
 ///
 /// ```
 /// use advect_core::{Generator, Key};

@@ -7,11 +7,11 @@
 //! | [`sliced_wasserstein2`] | two samples, along random directions |
 //! | [`energy_distance`] | two samples |
 //! | [`mmd2`] | two samples, by a Gaussian kernel |
-//! | [`nearest_neighbour_two_sample`] | two samples: can their points be told apart? |
-//! | [`nearest_neighbour_labels`] | labels: does a sample look like its class? |
+//! | [`nearest_neighbour_two_sample`] | two samples, by whether their points can be told apart |
+//! | [`nearest_neighbour_labels`] | samples with their classes, by the labels of their nearest neighbours |
 //! | [`path_energy`] | trajectories with the cheapest possible ones |
 //!
-//! All compute in f64 on the host, whatever the dtype and device of the samples.
+//! All of them are computed in f64 on the host, whatever the dtype and device of the samples.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};

@@ -10,7 +10,7 @@ use crate::scaled::Scaled;
 /// `y` (Lopez-Paz and Oquab 2017): 0.5 if they come from one distribution, near 1 if `y` is unlike `x`, below 0.5 if
 /// `y` copies `x`.
 ///
-/// Batches should be of equal size; ties count for the other sample, as copies do.
+/// Batches should be of equal size. Ties count for the other sample, as copies do.
 ///
 /// ```
 /// use advect_core::Generator;

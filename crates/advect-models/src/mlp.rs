@@ -25,8 +25,8 @@ pub struct MlpConfig {
 /// A multilayer perceptron on `(t, x)`: a [`Field`](advect_core::Field) on states of `dim` numbers per sample and, if
 /// it has classes, a [`Conditional`](advect_core::Conditional) field on class labels.
 ///
-/// The features of time and class are appended to the state. Label `classes` is the one that means
-/// "none"; evaluation as a plain field uses it.
+/// The features of time and class are appended to the state. Label `classes` means "none"; evaluation as a plain field
+/// uses it.
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Key, Time};

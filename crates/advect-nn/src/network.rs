@@ -6,9 +6,10 @@ use candle_core::{DType, Device, Tensor};
 
 /// A network that is defined by one forward pass of time, state and condition. Its output may have any shape.
 ///
-/// The pass is written once for any [`Value`], so that the network has derivatives along directions as well. Critics, encoders and
-/// decoders are used through [`Network::evaluate`]. Where the output is shaped like the state, [`network_field!`](crate::network_field)
-/// makes the network a [`Field`](advect_core::Field) with all that fields can do.
+/// The pass is written once for any [`Value`], so that the network has derivatives along directions as well. Critics,
+/// encoders and decoders are used through [`Network::evaluate`]. If the output is shaped like the state,
+/// [`network_field!`](crate::network_field) makes the network a [`Field`](advect_core::Field) with all of a field's
+/// abilities.
 ///
 /// ```
 /// use advect_core::{Field, Jvp, Key, Result, Time};
@@ -49,8 +50,9 @@ use candle_core::{DType, Device, Tensor};
 pub trait Network {
     /// Returns the output at time t and state x, given a condition or none.
     ///
-    /// `t` is `(1,)`, for the whole batch, or `(batch,)`, in f64 in the host's memory: an embedding makes features of it.
-    /// `x` is `(batch, ...)`, and the condition one for each sample of it. A network that takes no condition passes over it or refuses it.
+    /// `t` is `(1,)`, for the whole batch, or `(batch,)`, in f64 in the host's memory; an embedding converts it to
+    /// features. `x` is `(batch, ...)`, and the condition has one entry for each of its samples. A network that takes
+    /// no condition ignores it or refuses it.
     ///
     /// # Errors
     /// Typed errors for states and conditions that do not fit.

@@ -34,7 +34,7 @@ use crate::Network;
 /// # }
 /// ```
 ///
-/// Anything else that the network gives is an [`Error::Shape`].
+/// Any other output of the network is an [`Error::Shape`].
 #[doc(alias = "energy-based model")]
 #[doc(alias = "EBM")]
 #[derive(Debug, Clone, Copy, PartialEq)]

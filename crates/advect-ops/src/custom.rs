@@ -1,8 +1,8 @@
 //! Your own operations: kernels on slices that become operations of a [`Value`], like those of this crate.
 //!
-//! An operation says what it computes four times: by a [`Kernel`] for f32 and f64 in the CPU's memory, forwards and backwards; by
-//! candle's operations, for everything else; and along a direction. [`apply`] chooses. What it returns is part of the graph of
-//! candle if an argument is, and carries a derivative if an argument is a [`Dual`](crate::Dual).
+//! An operation is defined in four ways: by a [`Kernel`] for f32 and f64 in the CPU's memory, forwards and backwards;
+//! by candle's operations, for everything else; and along a direction. [`apply`] chooses among them. Its result is part
+//! of the graph of candle if an argument is, and carries a derivative if an argument is a [`Dual`](crate::Dual).
 //!
 //! ```
 //! use std::ops::{Add, Mul, Neg};
@@ -96,7 +96,7 @@ pub struct View<'a, T> {
 
 /// The CPU's kernel of an operation, for numbers of one type.
 ///
-/// Panics are the caller's; threads may be had from [`advect_core::parallel`].
+/// The caller handles panics. Threads are available from [`advect_core::parallel`].
 pub trait Kernel<T>: Send + Sync + 'static {
     /// Returns the value and its shape.
     ///
@@ -138,8 +138,8 @@ pub trait Operation: Kernel<f32> + Kernel<f64> {
 
 /// Applies an operation to `inputs`, and to `constants` that don't change along a direction, in this order.
 ///
-/// The kernel runs where all of them are f32, or all f64, and in the CPU's memory; it gets them contiguous. Whether their shapes fit
-/// each other and the operation is for the caller to check, or for the operation.
+/// The kernel runs if all arguments are f32, or all f64, and in the CPU's memory; it gets them contiguous. The caller,
+/// or the operation, must check that their shapes fit each other and the operation.
 ///
 /// # Errors
 /// Errors of the operation; [`Error::Empty`] without arguments; [`Error`] naming `value`, `gradient` or `tangent` where the operation

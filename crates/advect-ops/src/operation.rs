@@ -9,9 +9,9 @@ pub(crate) use crate::output::Output;
 
 /// An operation: its value, and its derivatives backwards and forwards.
 ///
-/// Arguments were checked before any method is called.
+/// Arguments are checked before any method is called.
 pub trait Operation: Send + Sync + 'static {
-    /// What the backward pass needs besides the arguments and the value.
+    /// The values that the backward pass needs besides the arguments and the value.
     type Saved: Send + Sync + 'static;
 
     /// Returns the value by candle's operations, differentiable, on any device. The kernels are tested against it.

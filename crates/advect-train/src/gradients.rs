@@ -8,10 +8,10 @@ use candle_core::{DType, Tensor, Var};
 
 /// The gradients of a loss by named parameters, in the order of their store, with the value of the loss.
 ///
-/// [`Trainer::gradients`](crate::Trainer::gradients) computes them and [`Trainer::apply`](crate::Trainer::apply) makes a step of
-/// them. What lies in between is free: [`add`](Gradients::add) and [`mean`](Gradients::mean) accumulate over micro-batches,
-/// [`map`](Gradients::map) sends each to other machines and takes in what comes back, [`iter`](Gradients::iter) shows them. The
-/// tensors are in no graph.
+/// [`Trainer::gradients`](crate::Trainer::gradients) computes them and [`Trainer::apply`](crate::Trainer::apply) makes
+/// a step with them. Between the two, [`add`](Gradients::add) and [`mean`](Gradients::mean) accumulate over
+/// micro-batches, [`map`](Gradients::map) sends each gradient to other machines and takes in the reply, and
+/// [`iter`](Gradients::iter) shows them. The tensors are in no graph.
 ///
 /// ```
 /// use advect_core::Key;

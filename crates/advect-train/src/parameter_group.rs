@@ -10,8 +10,8 @@ use crate::trainer::roles::list;
 /// A group of parameters, chosen by a pattern of their names, with the settings that differ for them.
 ///
 /// A [`Trainer`](crate::Trainer::group) takes groups, and so does an optimiser without a trainer
-/// ([`StatefulOptimizer::group`](crate::StatefulOptimizer::group)). A parameter may be in several groups: of each setting, that of
-/// the last group which has it counts, and what one group freezes stays frozen.
+/// ([`StatefulOptimizer::group`](crate::StatefulOptimizer::group)). A parameter may be in several groups: each setting
+/// is taken from the last group that has it, and a parameter that one group freezes stays frozen.
 ///
 /// ```
 /// use advect_core::{Generator, Key};

@@ -10,9 +10,9 @@ use crate::ParameterGroup;
 
 /// An optimiser with known parameters and state, as a [`Trainer`](crate::Trainer) requires.
 ///
-/// A trainer compares [`parameters`](StatefulOptimizer::parameters) with its store, so that no parameter stays behind in
-/// silence, and makes its steps by [`try_step`](StatefulOptimizer::try_step), so that a step that fails changes nothing. An
-/// optimiser of candle's becomes one in your own type:
+/// A trainer compares [`parameters`](StatefulOptimizer::parameters) with its store, so that no parameter is silently
+/// left out, and makes its steps by [`try_step`](StatefulOptimizer::try_step), so that a failed step changes nothing.
+/// Wrap an optimiser of candle in your own type:
 ///
 /// ```
 /// use advect_core::{Generator, Key};
@@ -70,7 +70,8 @@ pub trait StatefulOptimizer: Optimizer + Stateful {
 
     /// Applies a group's factor of the learning rate, its weight decay and whether it is frozen, for later steps.
     ///
-    /// This provided method is an error for a group with a factor or a weight decay, and leaves the rest to the trainer.
+    /// This provided method returns an error for a group with a factor or a weight decay, and leaves the rest to the
+    /// trainer.
     ///
     /// # Errors
     /// [`Error::Range`] for a setting that is out of range or that the optimiser can't have, or a group without parameters.
@@ -89,9 +90,9 @@ pub trait StatefulOptimizer: Optimizer + Stateful {
     /// Makes a step if it succeeds and leaves finite numbers; otherwise parameters and state stay as they were before.
     /// `norm` is the Euclidean norm of all gradients together, or more.
     ///
-    /// This provided method copies parameters and state before each step, and puts them back after a failed one. An
-    /// optimiser that can tell beforehand, or that has state beside its [`variables`](Stateful::variables), has a method of
-    /// its own.
+    /// This provided method copies parameters and state before each step, and restores them after a failed one. An
+    /// optimiser that can tell beforehand, or that has state in addition to its [`variables`](Stateful::variables),
+    /// overrides it.
     ///
     /// # Errors
     /// Errors of the step; [`Error::Stopped`] if it leaves NaN or an infinity.

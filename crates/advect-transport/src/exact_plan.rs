@@ -19,7 +19,8 @@ pub struct Entry {
 /// The cheapest plan between weighted points, `min Σ π_ij c_ij` over `π ≥ 0` whose rows sum to the weights a and whose
 /// columns to b. It is stored as its nonzero entries, at most `rows + columns − 1`.
 ///
-/// The plan is exact: no other is cheaper for the costs as they are stored, of whatever magnitudes they are. Pairs of cost ∞ carry nothing.
+/// The plan is exact: no other is cheaper for the costs as they are stored, whatever their magnitudes. Pairs of cost ∞
+/// carry nothing.
 ///
 /// ```
 /// use advect_transport::{Cost, ExactPlan};

@@ -12,8 +12,9 @@ use crate::{Observer, Result};
 /// An observer that shows a run's progress: a progress bar on standard error, with the time left. Where standard error
 /// is no terminal, it writes a line every 10 seconds and one at the last step of a training run.
 ///
-/// It shows any run whose events are an [`Advance`]: of training the loss (smoothed) and the learning rate, and, once each, that
-/// the schedule of the learning rate has ended, and that parameters had no gradient; of sampling the time and the evaluations.
+/// It shows any run whose events are an [`Advance`]. For training it shows the loss (smoothed) and the learning rate
+/// and, once each, that the schedule of the learning rate has ended and that parameters had no gradient. For sampling
+/// it shows the time and the evaluations.
 ///
 /// ```
 /// use advect_core::{Advance, Observer, Progress};

@@ -1,6 +1,6 @@
 //! Initial value problems `dx/dt = f(t, x)` whose solutions are known in closed form.
 //!
-//! Each is a field on states of shape `(batch, dim)` and gives its state at any time.
+//! Each is a field on states of shape `(batch, dim)` and returns its state at any time.
 
 use candle_core::{Device, Tensor};
 

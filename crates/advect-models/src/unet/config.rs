@@ -187,9 +187,9 @@ impl UNetConfig {
     /// 6 to 60,000, so that times in [0, 1] change only a few of them: a network that is trained here may be told 100 t
     /// or 1000 t.
     ///
-    /// This does not turn time round. A network that was trained elsewhere, on steps 0 (the least noise) to 999 (the most), is asked at
-    /// step 999 where our time is 0: leave the factor at 1, and wrap the network in `TimeMapped` of advect-paths, with
-    /// `DiscreteTimes::steps(1000)`.
+    /// This does not reverse time. A network that was trained elsewhere, on steps 0 (the least noise) to 999 (the
+    /// most), is asked at step 999 where our time is 0: leave the factor at 1, and wrap the network in `TimeMapped` of
+    /// advect-paths, with `DiscreteTimes::steps(1000)`.
     pub fn time_scale(mut self, factor: f64) -> Self {
         self.time_scale = factor;
         self

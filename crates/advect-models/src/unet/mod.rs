@@ -25,10 +25,10 @@ use residual::{Resample, Residual};
 /// or sequences `(batch, channels, length)` and, if it has classes, a [`Conditional`](advect_core::Conditional) field
 /// on class labels.
 ///
-/// It is the network that `torchcfm` and `guided-diffusion` call `UNetModel`: its parameters have the same names and
-/// shapes, so that a state dict of theirs, in a file of safetensors or of PyTorch, is read by
-/// [`ParameterStore::load`](advect_nn::ParameterStore::load). Images may have other sizes than those it was
-/// configured for, as long as they can be halved as often.
+/// It is the network that `torchcfm` and `guided-diffusion` call `UNetModel`. Its parameters have the same names and
+/// shapes, so that [`ParameterStore::load`](advect_nn::ParameterStore::load) reads their state dicts from a file of
+/// safetensors or of PyTorch. Images may have other sizes than the configured one, as long as they can be halved as
+/// often.
 ///
 /// Label `classes` means "none": then nothing is added to the features of time. Evaluation as a plain field uses it.
 ///

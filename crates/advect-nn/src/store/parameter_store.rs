@@ -13,9 +13,9 @@ use crate::{Stateful, Weights};
 
 /// The parameters of one or more networks, in the order in which they were created.
 ///
-/// It hands out candle's [`VarBuilder`], so that networks written for candle live in it. A
-/// parameter's initial value hangs on the store's key and the parameter's name only, not on the order
-/// in which parameters are made. Clones share the parameters.
+/// It provides candle's [`VarBuilder`], so that networks written for candle can use it. A parameter's initial value
+/// depends only on the store's key and the parameter's name, not on the order in which parameters are created. Clones
+/// share the parameters.
 ///
 /// Not every layer of candle's can be trained: `LayerNorm` with a bias, `RmsNorm`, `ops::softmax_last_dim`, `rotary_emb`
 /// and `ops::sdpa` have no backward pass (candle 0.11), so neither their own parameters nor those before them get a

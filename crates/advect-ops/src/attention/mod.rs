@@ -19,8 +19,8 @@ pub use of_channels::{HeadOrder, self_attention};
 /// The mask is added to the scores: 0 where a query sees a key, −∞ where it does not. Its shape is `(n, m)`, or any of
 /// rank 4 that broadcasts to `(batch, heads, n, m)`. A query that sees no key gives NaN.
 ///
-/// On the CPU a few rows of scores are in the cache at a time; the matrix of all is never stored, neither forwards nor
-/// backwards. Forward mode, and masks that are to be trained, are composed of plain operations, which store it.
+/// On the CPU a few rows of scores are in the cache at a time; the matrix of all scores is never stored, neither
+/// forwards nor backwards. Forward mode, and masks that are to be trained, use plain operations, which store it.
 ///
 /// ```
 /// use advect_ops::attention;

@@ -39,7 +39,7 @@ impl HeadOrder {
 /// of `qkv`, `(batch, 3 · heads · d, n)` in the given order; the value is `(batch, heads · d, n)`, with the scores
 /// scaled by 1 / √d.
 ///
-/// As [`attention`](crate::attention), without transposing feature maps to rows and back.
+/// It is the same as [`attention`](crate::attention), without transposing feature maps to rows and back.
 ///
 /// ```
 /// use advect_ops::{HeadOrder, self_attention};

@@ -123,11 +123,11 @@ impl Convolution {
 /// p, · s + j d − p]` of images `(batch, channels, height, width)` with weights `(outputs, channels / groups, kernel
 /// height, kernel width)` and a bias `(outputs,)`; pixels beyond the edges are 0.
 ///
-/// On the CPU it is a product of matrices of which one is made by blocks, or, for kernels of 3 × 3 by steps of one with 16 channels or more on
-/// either side, Winograd's algorithm, which sums pixels of a tile of 6 × 6, with factors. Where such sums overflow, or one pixel is NaN, the image is made again by
-/// the sums above, at their cost. Elsewhere it is candle's, with
-/// gradients made of convolutions and products of matrices (candle's own are several times slower, and fail for some sizes). 16 bits are
-/// summed in f32.
+/// On the CPU it is a product of matrices, one of which is made by blocks. For kernels of 3 × 3 by steps of one with 16
+/// channels or more on either side it is Winograd's algorithm, which sums pixels of a tile of 6 × 6, with factors. If
+/// such sums overflow, or one pixel is NaN, the image is computed again by the sums above, at their cost. On other
+/// devices it is candle's, with gradients made of convolutions and products of matrices (candle's own are several times
+/// slower, and fail for some sizes). 16 bits are summed in f32.
 ///
 /// ```
 /// use advect_ops::{Convolution, conv2d};

@@ -63,7 +63,7 @@ pub use scopes::{with_graph, with_plain_graph, without_graph};
 /// Gives a value that was computed in any way its place in the graph: it depends on `inputs`, and `backward` turns the
 /// gradient of the value into a gradient for each input.
 ///
-/// Inputs that are not tracked are passed over; without a tracked one the value comes back as it is.
+/// Inputs that are not tracked are skipped. Without a tracked input the value is returned as it is.
 ///
 /// ```
 /// use advect_ops::with_gradient;

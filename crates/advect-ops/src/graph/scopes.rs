@@ -66,9 +66,9 @@ pub fn with_graph<R>(f: impl FnOnce() -> R) -> R {
 /// Calls `f` such that the operations of this crate build a plain graph of candle on this thread: one node for each,
 /// with every gradient added up by candle.
 ///
-/// Gradients are the same, up to rounding where more than one operation uses a value. They take a tenth longer or so: between
-/// operations of this crate they are otherwise handed over beside the graph, which saves candle zeros to add to. This is for
-/// whoever walks the graph himself, suspects the shortcut, or measures it.
+/// Gradients are the same, up to rounding where more than one operation uses a value. They take about a tenth longer:
+/// otherwise gradients are handed over beside the graph between operations of this crate, which saves candle zeros to
+/// add to. Use it to walk the graph yourself, to rule out the shortcut, or to measure it.
 ///
 /// ```
 /// use advect_ops::{Activation, with_plain_graph};

@@ -66,8 +66,8 @@ pub fn linear<V: Value>(
 /// Returns the value of a whole multilayer perceptron: linear layers with an activation between them. The columns may
 /// come in several parts, each `(rows, width)`, or `(1, width)` for columns that are the same in all rows.
 ///
-/// `layers` are pairs of a weight `(outputs, inputs)` and a bias `(outputs,)`. On the CPU blocks of rows go through all
-/// layers while they are in the cache, and nothing is stored between layers unless a gradient is to be had.
+/// `layers` are pairs of a weight `(outputs, inputs)` and a bias `(outputs,)`. On the CPU, blocks of rows go through
+/// all layers while they are in the cache, and nothing is stored between layers unless a gradient is needed.
 ///
 /// ```
 /// use advect_ops::{Activation, mlp};

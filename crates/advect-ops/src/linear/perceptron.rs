@@ -13,7 +13,7 @@ use crate::{Activation, Value};
 /// A multilayer perceptron with fixed layers, for many calls of [`mlp`]. If the parameters are part of no graph, as
 /// those of frozen networks, and are in the CPU's memory, a call checks and locks no more than it must.
 ///
-/// It shares the parameters' storage, so that it sees what optimisers write.
+/// It shares the parameters' storage, so that it sees the updates of optimisers.
 ///
 /// ```
 /// use advect_ops::{Activation, Perceptron, mlp};

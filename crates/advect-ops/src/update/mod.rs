@@ -1,6 +1,6 @@
 //! Updates of parameters in place, without temporaries or a graph.
 //!
-//! | update | of |
+//! | update | purpose |
 //! | --- | --- |
 //! | [`descend`] | a step along a direction, with decay |
 //! | [`momentum`] | stochastic gradient descent with momentum, classical or Nesterov's |

@@ -20,9 +20,9 @@ pub(crate) const AVERAGE: &str = "ema";
 /// A checkpoint of a run: a step count, a generator, the settings, and named parts, each the [`State`] of a
 /// [`Stateful`](advect_nn::Stateful) object.
 ///
-/// The file is safetensors, with tensors named `part/name`, readable by any tool for that format. Its
-/// metadata hold the format's version, the step, the generator, the settings and a CRC-32 of everything, so that a
-/// damaged file is told from a whole one. It is written atomically: a crash leaves the previous one.
+/// The file is safetensors, with tensors named `part/name`, readable by any tool for that format. Its metadata hold the
+/// format's version, the step, the generator, the settings and a CRC-32 of everything, so that a damaged file is
+/// recognised. It is written atomically: a crash leaves the previous one.
 ///
 /// ```
 /// use advect_core::Generator;

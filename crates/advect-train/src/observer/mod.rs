@@ -1,7 +1,7 @@
 //! Observers of training, which are told of each step: any [`Observer<Trainer<O>>`](advect_core::Observer).
 //!
-//! What they see is the [`Trainer`](crate::Trainer) itself after the step: its [report](crate::Trainer::report), its averages to
-//! sample with, and all that a checkpoint holds.
+//! They see the [`Trainer`](crate::Trainer) itself after the step: its [report](crate::Trainer::report), its averages
+//! to sample with, and everything that a checkpoint holds.
 //!
 //! | observer | does |
 //! | --- | --- |

@@ -10,8 +10,8 @@ use super::{Bounds, UpdateRule};
 /// The settings of [`Lion`](crate::Lion), by default its authors': with a gradient g, `θ ← (1 − ηλ) θ − η sign(β₁ m +
 /// (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`.
 ///
-/// Each step of each element is η in size. The authors recommend a rate three to ten times smaller than AdamW's, and a weight
-/// decay as much larger.
+/// Each step changes each element by η. The authors recommend a rate three to ten times smaller than AdamW's, and a
+/// weight decay larger by the same factor.
 ///
 /// ```
 /// use advect_train::{Lion, LionConfig};

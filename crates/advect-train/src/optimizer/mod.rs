@@ -8,9 +8,9 @@
 //! | [`Lion`] | the sign of a mean gradient | [`LionConfig`] |
 //! | [`Muon`] | matrices by an orthogonalised mean gradient, the rest as AdamW | [`MuonConfig`] |
 //!
-//! Each is a [`PerParameter`] of its settings, which are an [`UpdateRule`]: a formula for one parameter at a time. All of them
-//! take [groups](crate::ParameterGroup) of parameters, store and restore their state, and refuse a step that would leave NaN or an
-//! infinity. A rule of your own gets the same.
+//! Each is a [`PerParameter`] of its settings, which are an [`UpdateRule`]: a formula for one parameter at a time. All
+//! of them take [groups](crate::ParameterGroup) of parameters, store and restore their state, and refuse a step that
+//! would leave NaN or an infinity. Your own rule gets the same.
 
 mod adam;
 mod adamw;

@@ -15,10 +15,10 @@ use crate::{ParameterGroup, StatefulOptimizer};
 
 /// An optimiser that updates each parameter by the same [`UpdateRule`], such as [`AdamW`](super::AdamW).
 ///
-/// Parameters without a gradient stay as they are, and do not count the step. A step that would leave NaN or an infinity in a
-/// parameter or in the optimiser's memory is an error, after which all of them are those of before.
+/// Parameters without a gradient stay as they are, and do not count the step. A step that would leave NaN or an
+/// infinity in a parameter or in the optimiser's memory is an error, after which all of them are as they were before.
 ///
-/// It is a candle_nn [`Optimizer`] too; its state, the memory and the counts of steps, is that of a [`Stateful`].
+/// It is also a candle_nn [`Optimizer`]; its state, the memory and the counts of steps, is that of a [`Stateful`].
 ///
 /// ```
 /// use advect_core::Key;

@@ -23,17 +23,17 @@ pub use step_report::StepReport;
 /// A training run: parameters, an optimiser, a generator, the number of steps, and optionally clipping, a learning-rate
 /// schedule and an average.
 ///
-/// [`Trainer::run`] is the loop, of which observers are told; [`Trainer::update`] makes one step from a loss, for your own loops.
-/// A step has two parts, [`Trainer::gradients`] and [`Trainer::apply`], between which gradients can be accumulated, averaged over
-/// machines, and looked at.
+/// [`Trainer::run`] is the loop, and tells observers of each step; [`Trainer::update`] makes one step from a loss, for
+/// your own loops. A step has two parts, [`Trainer::gradients`] and [`Trainer::apply`], between which gradients can be
+/// accumulated, averaged over machines and inspected.
 ///
 /// [`Trainer::save`] and [`Trainer::resume`] store and restore all of its state: a run that stops and
 /// resumes has the same bits as one that never stopped, as long as its losses depend on nothing but the
 /// step and the generator.
 ///
 /// Every parameter of the store is accounted for. The first step, and the first after the store has grown, is an error
-/// unless the optimiser holds each parameter and the loss gives each a gradient. A [`Trainer::group`] that is frozen or may be
-/// unused says which parameters need not. Later steps list those without a gradient in their
+/// unless the optimiser holds each parameter and the loss gives each a gradient. Parameters in a [`Trainer::group`]
+/// that is frozen or may be unused are exempt. Later steps list the parameters without a gradient in their
 /// [`StepReport`].
 ///
 /// ```
@@ -139,8 +139,8 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// Trains the parameters of a group differently: with their own learning rate or weight decay, frozen, or not
     /// always in use. May be called several times.
     ///
-    /// What a group does to steps becomes a [setting](Trainer::setting) of the run under the name `group`, a space and the pattern,
-    /// so that a checkpoint of a run with other groups is refused unless that setting is changed.
+    /// The effect of a group on steps becomes a [setting](Trainer::setting) of the run under the name `group`, a space
+    /// and the pattern, so that a checkpoint of a run with other groups is refused unless that setting is changed.
     ///
     /// # Errors
     /// [`Error::Range`] if no parameter of the store is in the group, or a setting is out of range; as

@@ -28,8 +28,8 @@ const FREE: usize = usize::MAX;
 /// Returns the cheapest assignment of rows to columns: pairs (row, column), in the order of the rows. In a square
 /// matrix each row has a pair, so that the columns are a permutation; in other matrices, the smaller side is assigned.
 ///
-/// The assignment is exact: no other has a smaller sum of the costs as they are stored, of whatever magnitudes they are. Pairs of
-/// cost ∞ are never made. It takes O(n³) time at worst, and the answer does not depend on the machine's vector
+/// The assignment is exact: no other has a smaller sum of the costs as they are stored, whatever their magnitudes.
+/// Pairs of cost ∞ are never made. It takes O(n³) time at worst, and the result does not depend on the machine's vector
 /// instructions.
 ///
 /// ```

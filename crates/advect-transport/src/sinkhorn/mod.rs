@@ -111,7 +111,7 @@ impl Sinkhorn {
 
     /// Returns the plan between equal weights, `1/rows` and `1/columns`.
     ///
-    /// A plan that has not converged after the last iteration is returned as it is: [`Plan::converged`] tells.
+    /// A plan that has not converged after the last iteration is returned as it is; see [`Plan::converged`].
     ///
     /// # Errors
     /// [`Error::Stopped`] if the numbers overflow: with costs that are 1e13 times the regularisation; [`Error::Range`] for a row
@@ -123,9 +123,9 @@ impl Sinkhorn {
 
     /// Returns the plan between given weights of rows and columns: none below 0, of sum 1 on each side.
     ///
-    /// Weights that miss the sum of 1 by no more than the rounding of 32 bits, `(count + 8) · 2⁻²⁴`, are divided by their sum. A
-    /// point of weight 0 is left out, and so is, from an unbalanced plan, one whose costs are all ∞; their potentials
-    /// are −∞.
+    /// Weights that miss the sum of 1 by no more than the rounding of 32 bits, `(count + 8) · 2⁻²⁴`, are divided by
+    /// their sum. A point of weight 0 is left out. From an unbalanced plan, so is a point whose costs are all ∞. The
+    /// potentials of these points are −∞.
     ///
     /// # Errors
     /// [`Error::Shape`] unless there is a weight for each row and column; [`Error::Range`] for other weights, and for

@@ -23,8 +23,9 @@ const RANK: usize = 64;
 /// The weights in a file, with the rules for reading them: from which of its dictionaries, under which names, in which
 /// dtype.
 ///
-/// Files of safetensors and, with the feature `pytorch`, which is on by default, of PyTorch (`.pt`, `.pth`, `.ckpt`, `.bin`, written by PyTorch 1.6 or later) are told apart by what
-/// is in them. Of a file of PyTorch only data are taken: nothing that is pickled in it is run.
+/// Files of safetensors and, with the feature `pytorch`, which is on by default, of PyTorch (`.pt`, `.pth`, `.ckpt`,
+/// `.bin`, written by PyTorch 1.6 or later) are recognised by their contents. Only data are read from a file of
+/// PyTorch: no pickled code is run.
 ///
 /// A path is a value of this type too, so that [`ParameterStore::load`](crate::ParameterStore::load) takes either:
 ///
@@ -42,8 +43,8 @@ const RANK: usize = 64;
 /// # }
 /// ```
 ///
-/// Reading takes memory of at most five times the file's size and a hundred times that of its header or pickle; in another
-/// dtype, more by the ratio of the sizes.
+/// Reading takes memory of at most five times the file's size and a hundred times the size of its header or pickle; in
+/// another dtype, more by the ratio of the sizes.
 #[doc(alias = "safetensors")]
 #[doc(alias = "torch.load")]
 #[doc(alias = "state_dict")]
