@@ -10,9 +10,9 @@ use crate::{Error, Result};
 
 /// Tells the temporary files of this process apart.
 static WRITES: AtomicUsize = AtomicUsize::new(0);
-/// How many bytes of a file's name its temporary file repeats: the rest must fit the longest name of the file system, too.
+/// The number of bytes of a file's name that its temporary file repeats: the rest must fit the longest name of the file system, too.
 const STEM: usize = 100;
-/// How many symbolic links are followed, as on Linux.
+/// The number of symbolic links that are followed, as on Linux.
 const LINKS: usize = 40;
 
 /// Opens a regular file for reading.

@@ -113,7 +113,7 @@ pub fn cdf(z: f64) -> f64 {
     0.5 + series(z) * pdf(z)
 }
 
-/// Where the fraction takes over from the series.
+/// The point from which the fraction replaces the series.
 const FAR: f64 = 2.5;
 
 /// Laplace's continued fraction, `φ(x)/Φ(−x) = x + 1/(x + 2/(x + …))` for x above 0 (Abramowitz and Stegun 26.2.14).

@@ -66,7 +66,7 @@ pub fn read_npz(path: impl AsRef<Path>) -> Result<Vec<(String, Tensor)>> {
     Ok(arrays)
 }
 
-/// What a header says.
+/// The contents of a header.
 struct Header {
     big_endian: bool,
     kind: String,

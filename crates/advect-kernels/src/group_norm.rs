@@ -29,7 +29,7 @@ impl Groups {
         self.channels * self.area
     }
 
-    /// Where scale and shift of the i-th group of the batch are.
+    /// The range of scale and shift of the i-th group of the batch.
     fn affine(&self, i: usize) -> std::ops::Range<usize> {
         let group = if self.adaptive { i } else { i % self.groups };
         group * self.channels..(group + 1) * self.channels

@@ -62,7 +62,7 @@ fn sum_of_pairs(x: &Points, y: &Points, f: impl Fn(f64) -> f64) -> f64 {
     sum
 }
 
-/// Accepts clouds of at least two points each: what an average over pairs within a cloud needs.
+/// Checks that clouds have at least two points each, as an average over pairs within a cloud needs.
 fn at_least_two(x: &Points, y: &Points) -> advect_core::Result<()> {
     for (name, points) in [("x", x), ("y", y)] {
         if points.count() < 2 {
@@ -76,7 +76,7 @@ fn at_least_two(x: &Points, y: &Points) -> advect_core::Result<()> {
     Ok(())
 }
 
-/// Accepts a result that did not overflow.
+/// Checks that a result did not overflow.
 fn finite(argument: &'static str, value: f64) -> advect_core::Result<f64> {
     if value.is_finite() {
         return Ok(value);

@@ -105,7 +105,7 @@ impl GroupNorm {
         check::alike("shift", shift, "scale", scale)
     }
 
-    /// By candle's operations, in at least 32 bits.
+    /// The value by candle's operations, in at least 32 bits.
     fn composed<V: Value>(&self, x: &V, scale: &V, shift: &V) -> Result<V> {
         let primal = x.primal();
         let (dtype, shape) = (primal.dtype(), primal.shape());

@@ -116,7 +116,7 @@ impl Normalize {
         }
     }
 
-    /// By candle's operations, in at least 32 bits.
+    /// The value by candle's operations, in at least 32 bits.
     fn composed<V: Value>(&self, x: &V, scale: &V, shift: Option<&V>) -> Result<V> {
         let dtype = x.primal().dtype();
         let wide = |x: &Tensor| match dtype {

@@ -30,7 +30,7 @@ pub fn softmax<V: Value>(x: &V) -> Result<V> {
     V::apply(Softmax, &[x], &[])
 }
 
-/// By candle's operations, in at least 32 bits.
+/// The value by candle's operations, in at least 32 bits.
 pub(crate) fn compose<V: Value>(x: &V) -> Result<V> {
     if x.primal().elem_count() == 0 {
         return Ok(x.clone());

@@ -116,7 +116,7 @@ impl Ema {
     }
 }
 
-/// Accepts a decay in [0, 1).
+/// Checks that a decay is in [0, 1).
 pub(crate) fn checked_decay(decay: f64) -> Result<f64> {
     match (0.0..1.0).contains(&decay) {
         true => Ok(decay),

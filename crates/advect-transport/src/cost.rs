@@ -311,7 +311,7 @@ impl Cost {
     }
 }
 
-/// The number of costs, if so many can be stored.
+/// The number of costs, if they can be stored.
 fn size_of_matrix(rows: usize, columns: usize) -> Result<usize> {
     let size = rows.checked_mul(columns);
     let fits = |size: &usize| *size <= isize::MAX as usize / size_of::<f64>();

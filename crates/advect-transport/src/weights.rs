@@ -5,8 +5,8 @@ use advect_core::{Error, Result};
 /// Masses are whole multiples of this part of the whole.
 const UNITS: u64 = 1 << 60;
 
-/// Accepts a weight for each of `count` points: not negative, and of sum 1 up to the rounding of as many numbers of 32 bits,
-/// `(count + 8) · 2⁻²⁴`. Returns their sum.
+/// Checks that there is a weight for each of `count` points, not negative and of sum 1 up to the rounding of `count`
+/// numbers of 32 bits, `(count + 8) · 2⁻²⁴`. Returns their sum.
 pub(crate) fn check(argument: &'static str, weights: &[f64], count: usize) -> Result<f64> {
     if weights.len() != count {
         let accepted = format!("({count},), one weight for each point,");

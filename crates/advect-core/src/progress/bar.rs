@@ -52,7 +52,7 @@ pub struct Progress {
     shown: Shown,
 }
 
-/// Where a run is shown.
+/// The place where a run is shown.
 enum Shown {
     Bar(ProgressBar),
     Lines {

@@ -11,7 +11,7 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::Images;
 
-/// The pixels that a picture may have unless told otherwise: those of 8,192 × 8,192.
+/// The number of pixels that a picture may have by default: that of 8,192 × 8,192.
 const MOST_PIXELS: u64 = 1 << 26;
 
 /// The treatment of files that can't be read.
@@ -136,7 +136,10 @@ impl Folder {
             labels.push(*label);
         }
         let Some((width, height)) = first else {
-            let reason = format!("of {} PNG and JPEG files none could be read", files.len());
+            let reason = format!(
+                "none of its PNG and JPEG files could be read ({} in all)",
+                files.len()
+            );
             return Err(Error::file(&self.path, reason));
         };
         let channels = if self.grey { 1 } else { 3 };
@@ -202,7 +205,7 @@ impl Folder {
 /// A file, and the number of its class.
 type Labelled = (PathBuf, u32);
 
-/// What is in a folder, sorted by name.
+/// The contents of a folder, sorted by name.
 struct Entries {
     folders: Vec<PathBuf>,
     /// The pictures.

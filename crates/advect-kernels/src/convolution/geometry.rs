@@ -102,7 +102,7 @@ impl Geometry {
         }
     }
 
-    /// What the k-th weight sees at some positions of an image, 0 beyond its edges.
+    /// Copies the pixels that the k-th weight sees at some positions of an image, 0 beyond its edges.
     #[inline(always)]
     pub(super) fn see<T: Float>(
         &self,

@@ -19,7 +19,7 @@ pub(crate) use operands::{Right, Start};
 /// Rows of A that a tile takes where there are 32 registers.
 pub(crate) const ROWS: usize = 8;
 
-/// What is done with rows of a product as soon as they are complete. (A trait, as closures are not reliably compiled
+/// An operation on rows of a product as soon as they are complete. (A trait, as closures are not reliably compiled
 /// for the instruction set of the function that calls them.)
 pub(crate) trait Finish<T> {
     /// Finishes `rows`, which are the rows from `first` on.

@@ -5,7 +5,7 @@ use pulp::Simd;
 use crate::Float;
 use crate::matrix::{Matrix, PANEL, Packed};
 
-/// What a product is added to.
+/// The values to which a product is added.
 #[derive(Clone, Copy)]
 pub(crate) enum Start<'a, T> {
     /// Zeros.

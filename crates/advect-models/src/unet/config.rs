@@ -31,7 +31,7 @@ const LEVELS: usize = 32;
 const BLOCKS: usize = 1 << 10;
 const CHANNELS: usize = 1 << 20;
 
-/// How channels are divided among the heads of attention.
+/// The division of channels among the heads of attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heads {
     Count(usize),
@@ -39,7 +39,7 @@ pub(super) enum Heads {
 }
 
 impl Heads {
-    /// The number of heads for so many channels.
+    /// The number of heads for this number of channels.
     pub(super) fn count(self, channels: usize) -> Result<usize> {
         let (name, given, count) = match self {
             Heads::Count(count) => ("heads", count, count),

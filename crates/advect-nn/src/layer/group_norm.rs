@@ -31,7 +31,7 @@ pub struct GroupNorm {
     groups: usize,
 }
 
-/// What is added to variances, as in PyTorch.
+/// The number that is added to variances, as in PyTorch.
 const EPSILON: f64 = 1e-5;
 
 impl GroupNorm {

@@ -8,7 +8,7 @@ use candle_nn::init::NormalOrUniform;
 /// Numbers of a parameter beyond which it is taken for a mistake.
 const MOST: usize = 1 << 36;
 
-/// Accepts parameters of floats that fit into memory.
+/// Checks that parameters are floats and fit in memory.
 pub(crate) fn check_parameter(name: &str, shape: &Shape, dtype: DType) -> Result<()> {
     if check::float_dtype("dtype", dtype).is_err() {
         let accepted = "f16, bf16, f32 or f64, a dtype of parameters,";

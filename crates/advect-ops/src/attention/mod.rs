@@ -114,7 +114,7 @@ fn wide_mask(sizes: &Sizes, mask: &Tensor, q: &Tensor) -> Result<Tensor> {
     Ok(wide)
 }
 
-/// By candle's operations, in at least 32 bits.
+/// The value by candle's operations, in at least 32 bits.
 fn compose<V: Value>(q: &V, k: &V, v: &V, mask: Option<&V>) -> Result<V> {
     let dtype = q.primal().dtype();
     let (queries, e) = (q.primal(), v.primal().dims()[3]);

@@ -92,7 +92,7 @@ struct OfChannels {
 }
 
 impl OfChannels {
-    /// By rows.
+    /// The value by attention of rows.
     fn composed<V: Value>(&self, qkv: &V) -> Result<V> {
         let Sizes {
             batch, heads, n, d, ..

@@ -18,7 +18,7 @@ pub(super) struct Convolve {
     pub(super) bias: bool,
 }
 
-/// What the value is added to.
+/// The tensor to which the value is added.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Onto {
     /// `(batch, outputs)`.

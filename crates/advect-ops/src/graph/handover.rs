@@ -37,7 +37,7 @@ pub(super) fn within<R>(f: impl FnOnce() -> R) -> R {
 pub(super) struct Handover<T>(Mutex<Left<T>>);
 
 struct Left<T> {
-    /// How many were left so far.
+    /// The number of gradients left so far.
     count: u64,
     stacks: HashMap<ThreadId, Vec<Item<T>>>,
 }

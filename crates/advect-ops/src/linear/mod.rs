@@ -164,7 +164,7 @@ struct Layers {
     depth: usize,
     /// The activation after all layers but the last.
     between: Activation,
-    /// That after the last layer.
+    /// The activation after the last layer.
     last: Activation,
     biased: bool,
 }

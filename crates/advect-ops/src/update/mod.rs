@@ -37,7 +37,7 @@ fn in_place(tensors: &[&Tensor]) -> bool {
     cpu::fits(tensors) && tensors.iter().all(|x| x.is_contiguous())
 }
 
-/// Accepts a variable each of whose elements has a place of its own.
+/// Checks that each element of a variable has a separate place.
 fn apart_from_itself(argument: &'static str, var: &Var) -> Result<()> {
     if var.layout().has_internal_overlap() {
         let given = format!("a variable with strides {:?}", var.stride());

@@ -35,7 +35,7 @@ impl<O> Advance for Trainer<O> {
         let unused = &report.without_gradient;
         if !unused.is_empty() {
             let note = format!(
-                "no gradient at step {} for {} parameters ({})",
+                "no gradient at step {} for {} of the parameters ({})",
                 report.step,
                 unused.len(),
                 list(unused)

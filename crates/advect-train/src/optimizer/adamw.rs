@@ -122,7 +122,7 @@ impl UpdateRule for AdamWConfig {
     }
 }
 
-/// Accepts the decay of a moment.
+/// Checks the decay of a moment.
 pub(super) fn check_beta(name: &'static str, beta: f64) -> Result<()> {
     match (0.0..1.0).contains(&beta) {
         true => Ok(()),

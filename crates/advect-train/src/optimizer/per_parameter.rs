@@ -108,7 +108,7 @@ impl<R: UpdateRule> PerParameter<R> {
         let updates = updates?;
         if updates.is_empty() {
             let reason = format!(
-                "there are none by any of the {} parameters of this optimiser; \
+                "there are none by the parameters of this optimiser ({} in all); \
                  make it when the network has been built, and compute the loss from its parameters",
                 self.parameters.len()
             );

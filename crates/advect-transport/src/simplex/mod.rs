@@ -18,7 +18,7 @@ use number::{Fixed, Number, Short, precision};
 use potentials::{Costs, Potentials};
 use tree::Tree;
 
-/// What flows where: `(row, column, flow)` with flow above 0, and the potentials of rows and columns.
+/// The flows, `(row, column, flow)` with flow above 0, and the potentials of rows and columns.
 pub(crate) struct Solution {
     pub(crate) flows: Vec<(usize, usize, u64)>,
     pub(crate) row_potentials: Vec<f64>,

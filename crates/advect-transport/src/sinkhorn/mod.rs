@@ -184,7 +184,7 @@ impl Sinkhorn {
         // The last stage returns.
         Err(Error::stopped(
             format!("iteration {iterations}"),
-            "no stage",
+            "no stage is left",
         ))
     }
 

@@ -5,7 +5,7 @@
 pub struct Plan {
     pub(super) values: Vec<f64>,
     pub(super) columns: usize,
-    /// What rows and columns were to sum to.
+    /// The weights to which rows and columns should sum.
     pub(super) row_goals: Vec<f64>,
     pub(super) column_goals: Vec<f64>,
     pub(super) row_potentials: Vec<f64>,

@@ -1,4 +1,4 @@
-//! Which rows and columns take part in a plan.
+//! The rows and columns that take part in a plan.
 
 use advect_core::{Error, Result};
 
@@ -48,7 +48,7 @@ impl Support {
         (self.rows.len(), self.columns.len()) == (cost.rows(), cost.columns())
     }
 
-    /// The costs among those that take part.
+    /// The costs among the rows and columns that take part.
     pub(super) fn costs(&self, cost: &Cost) -> Cost {
         cost.part(&self.rows, &self.columns, false)
     }
@@ -59,7 +59,7 @@ impl Support {
         (pick(&self.rows, rows), pick(&self.columns, columns))
     }
 
-    /// The plan of all rows and columns from that of those that take part.
+    /// The plan of all rows and columns from the plan of the ones that take part.
     pub(super) fn spread(&self, plan: Plan, rows: &[f64], columns: &[f64]) -> Plan {
         let mut values = vec![0.0; rows.len() * columns.len()];
         for (k, i) in self.rows.iter().enumerate() {

@@ -21,9 +21,9 @@ pub(super) enum Object<'a> {
     Sequence(Vec<Place>),
     /// The pairs of a dictionary, in their order.
     Dictionary(Vec<(Place, Place)>),
-    /// What a function or a class made of its arguments.
+    /// The result of a function or a class, with its arguments.
     Call(Place, Place),
-    /// A storage: what stands for it in the pickle.
+    /// A storage, with the object that stands for it in the pickle.
     Persistent(Place),
 }
 
@@ -329,7 +329,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// What a call makes: ordered dictionaries are dictionaries, all else is kept as it is.
+    /// The result of a call: ordered dictionaries are dictionaries, everything else is kept as it is.
     fn call(&self, function: Place, arguments: Place) -> Object<'a> {
         match self.objects[function] {
             Object::Global("collections", "OrderedDict" | "defaultdict") => {

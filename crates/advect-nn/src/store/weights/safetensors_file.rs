@@ -21,13 +21,13 @@ pub fn tensor_of_view(name: &str, view: &TensorView<'_>, device: &Device) -> Res
         |given: String, accepted: &str| Err(Error::range(name.to_string(), given, accepted));
     if view.shape().len() > RANK {
         let given = format!("a tensor of {} dimensions", view.shape().len());
-        return refused(given, "one of at most 64");
+        return refused(given, "a tensor of at most 64");
     }
     if DType::try_from(view.dtype()).is_err() {
         let given = format!("a tensor of {}", view.dtype());
         return refused(
             given,
-            "one of floats, or of integers of a type that candle has,",
+            "a tensor of floats, or of integers of a type that candle has,",
         );
     }
     Ok(view.load(device)?)

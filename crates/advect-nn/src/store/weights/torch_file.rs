@@ -13,7 +13,7 @@ use crate::store::listing::listed;
 
 /// The longest pickle that is read: about a hundred bytes for each tensor are usual.
 const PICKLE: u64 = 1 << 26;
-/// How many times the file's size the tensors may take, as several may share a storage.
+/// The size that the tensors may take, as a multiple of the file's size: several may share a storage.
 const SHARED: u64 = 4;
 
 /// The tensors of a file, within dictionaries or groups of names.
@@ -135,7 +135,7 @@ fn dictionaries(pickle: &Pickle<'_>, items: &Items) -> String {
 /// The archive.
 struct Archive {
     zip: ZipArchive<BufReader<File>>,
-    /// What the names of all entries begin with.
+    /// The prefix of the names of all entries.
     base: String,
     length: u64,
 }
@@ -203,11 +203,11 @@ impl Archive {
     }
 }
 
-/// Where a tensor's numbers are.
+/// The place of a tensor's numbers.
 struct Stored<'a> {
     dtype: Result<DType, String>,
     storage: &'a str,
-    /// In elements, as the strides.
+    /// The offset in elements, like the strides.
     offset: usize,
     size: Vec<usize>,
     stride: Vec<usize>,
