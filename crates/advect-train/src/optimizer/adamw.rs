@@ -73,7 +73,7 @@ impl UpdateRule for AdamWConfig {
         check_beta("beta2", self.beta2)
     }
 
-    /// ε must not round to 0.
+    /// Checks that ε does not round to 0.
     fn check_parameter(&self, value: &Tensor) -> Result<()> {
         let smallest = match value.dtype() {
             DType::F32 => f64::from(f32::MIN_POSITIVE),
@@ -113,8 +113,9 @@ impl UpdateRule for AdamWConfig {
         update::adamw(value, first, second, gradient, &self.rates(count))
     }
 
-    /// The second moment is a mean of squared gradients, and the first no larger than the largest gradient. The parameter is
-    /// multiplied by 1 or less, then changed by at most `rate · first / ε`.
+    /// Returns whether a step surely leaves finite numbers. The second moment is a mean of squared gradients, and the
+    /// first is no larger than the largest gradient. The parameter is multiplied by 1 or less, then changed by at most
+    /// `rate · first / ε`.
     fn is_harmless(&self, bounds: &Bounds) -> bool {
         let rates = self.rates(bounds.count);
         let change = rates.rate * (bounds.largest / rates.epsilon);

@@ -89,7 +89,8 @@ impl UpdateRule for LionConfig {
         update::lion(value, momentum, gradient, &rates)
     }
 
-    /// The momentum is a mean of gradients, and the step is the rate in size.
+    /// Returns whether a step surely leaves finite numbers. The momentum is a mean of gradients, and the size of the
+    /// step is the rate.
     fn is_harmless(&self, bounds: &Bounds) -> bool {
         let decay = 1.0 - self.learning_rate * self.weight_decay;
         bounds.fits(bounds.largest) && bounds.is_small(decay, self.learning_rate)

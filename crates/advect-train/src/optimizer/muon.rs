@@ -133,7 +133,8 @@ impl UpdateRule for MuonConfig {
         Ok(momentum.set(&next)?)
     }
 
-    /// A matrix whose singular values are at most 1.3 has no element above that.
+    /// Returns whether a step surely leaves finite numbers. A matrix whose singular values are at most 1.3 has no
+    /// element above that.
     fn is_harmless(&self, bounds: &Bounds) -> bool {
         let stretch = (bounds.elements as f64).sqrt();
         let decay = 1.0 - self.learning_rate * self.weight_decay;

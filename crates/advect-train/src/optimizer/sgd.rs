@@ -150,7 +150,8 @@ impl UpdateRule for SgdConfig {
         with_decay(self.weight_decay, value, norm)
     }
 
-    /// A velocity is at most the largest gradient over `1 − factor`.
+    /// Returns whether a step surely leaves finite numbers. A velocity is at most the largest gradient over `1 −
+    /// factor`.
     fn is_harmless(&self, bounds: &Bounds) -> bool {
         let (factor, ahead) = match self.momentum {
             Momentum::None => (0.0, 0.0),
