@@ -1,10 +1,10 @@
-//! Checks of arguments: each returns a typed [`Error`] that names the argument.
+//! Checks of arguments, which return an [`Error`] that names the argument.
 
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor, WithDType};
 
 use crate::{Error, Result};
 
-/// Accepts a batch: rank 1 or more and at least one element. Returns the batch size, `x.dim(0)`.
+/// Checks that `x` is a batch, with rank 1 or more and at least one element. Returns the batch size, `x.dim(0)`.
 ///
 /// ```
 /// use advect_core::check;
@@ -31,7 +31,7 @@ pub fn batch(argument: &'static str, x: &Tensor) -> Result<usize> {
     Ok(x.dims()[0])
 }
 
-/// Accepts floating-point tensors of 16 bits or more.
+/// Checks that a tensor has a floating-point dtype of 16 bits or more.
 ///
 /// # Errors
 /// [`Error::DType`] otherwise.
@@ -39,7 +39,7 @@ pub fn float(argument: &'static str, x: &Tensor) -> Result<()> {
     float_dtype(argument, x.dtype())
 }
 
-/// Accepts floating-point dtypes of 16 bits or more.
+/// Checks that a dtype is a floating-point type of 16 bits or more.
 ///
 /// # Errors
 /// [`Error::DType`] otherwise.
@@ -50,7 +50,7 @@ pub fn float_dtype(argument: &'static str, dtype: DType) -> Result<()> {
     }
 }
 
-/// Accepts a tensor with the shape, dtype and device of `reference`.
+/// Checks that a tensor has the shape, dtype and device of `reference`.
 ///
 /// # Errors
 /// [`Error::Shape`], [`Error::DType`] or [`Error::Device`], naming `argument`.
@@ -67,7 +67,7 @@ pub fn alike(
     same_kind(argument, x, reference_name, reference)
 }
 
-/// Accepts a tensor with the dtype and device of `reference`, of any shape.
+/// Checks that a tensor has the dtype and device of `reference`. Any shape is accepted.
 ///
 /// # Errors
 /// [`Error::DType`] or [`Error::Device`], naming `argument`.
@@ -84,7 +84,7 @@ pub fn same_kind(
     same_device(argument, x.device(), reference_name, reference.device())
 }
 
-/// Accepts a tensor on the device of `reference`.
+/// Checks that a tensor is on the device of `reference`.
 ///
 /// # Errors
 /// [`Error::Device`], naming `argument`.
@@ -104,7 +104,7 @@ pub fn same_device(
     Ok(())
 }
 
-/// Accepts integer labels, one per sample, each in `0..classes`. Returns them on the host.
+/// Checks integer labels, one per sample, each in `0..classes`. Returns them on the host.
 ///
 /// # Errors
 /// [`Error::DType`] unless u8, u32 or i64; [`Error::Shape`] unless `(batch,)`;
@@ -136,8 +136,8 @@ pub fn labels(
         .collect()
 }
 
-/// Brings a condition and the one that means "none" to a common dtype: their own if they agree, i64 for
-/// two kinds of integers, that of `none` for two kinds of floats. Returns both.
+/// Converts a condition and the condition that means "none" to a common dtype: their own if they agree, i64 for two
+/// kinds of integers, the dtype of `none` for two kinds of floats. Returns both.
 ///
 /// # Errors
 /// [`Error::DType`] for a float beside an integer, [`Error::Shape`] or [`Error::Device`] if the shapes or
@@ -161,7 +161,7 @@ pub fn condition(
     Ok((condition, none))
 }
 
-/// Accepts a tensor without NaN and infinities. Integer tensors always pass.
+/// Checks that a tensor holds neither NaN nor an infinity. Integer tensors always pass.
 ///
 /// On the CPU this is one read of the memory; elsewhere one reduction, whose answer is awaited.
 ///
@@ -182,10 +182,10 @@ pub fn finite(argument: &'static str, x: &Tensor) -> Result<()> {
     }
 }
 
-/// Whether every element is finite.
+/// Returns whether every element is finite.
 ///
 /// # Errors
-/// Those of candle.
+/// Errors of candle.
 pub fn is_finite(x: &Tensor) -> Result<bool> {
     fn all<T: WithDType>(values: &[T]) -> bool {
         // Within a chunk there is no early exit, so that the loop vectorises.
@@ -222,7 +222,7 @@ fn is_finite_by_reduction(x: &Tensor) -> Result<bool> {
     Ok(zeros.sum_all()?.to_scalar::<f32>()? == 0.0)
 }
 
-/// Accepts a positive finite number.
+/// Checks that a number is finite and positive, and returns it.
 ///
 /// # Errors
 /// [`Error::Range`] otherwise.
@@ -234,7 +234,7 @@ pub fn positive(argument: &'static str, value: f64) -> Result<f64> {
     }
 }
 
-/// Accepts a finite number that is not negative.
+/// Checks that a number is finite and not negative, and returns it.
 ///
 /// # Errors
 /// [`Error::Range`] otherwise.
@@ -246,7 +246,7 @@ pub fn non_negative(argument: &'static str, value: f64) -> Result<f64> {
     }
 }
 
-/// Accepts a finite number.
+/// Checks that a number is finite, and returns it.
 ///
 /// # Errors
 /// [`Error::Range`] otherwise.
@@ -257,7 +257,7 @@ pub fn finite_number(argument: &'static str, value: f64) -> Result<f64> {
     }
 }
 
-/// Accepts a number from 0 to 1, both included.
+/// Checks that a number is between 0 and 1, both included, and returns it.
 ///
 /// # Errors
 /// [`Error::Range`] otherwise.
@@ -268,7 +268,7 @@ pub fn fraction(argument: &'static str, value: f64) -> Result<f64> {
     }
 }
 
-/// Accepts a count of at least one.
+/// Checks that a count is at least one, and returns it.
 ///
 /// # Errors
 /// [`Error::Range`] for 0.
@@ -279,9 +279,10 @@ pub fn at_least_one(argument: &'static str, count: usize) -> Result<usize> {
     Ok(count)
 }
 
-/// Accepts sizes whose elements can be counted and fit the memory. Returns their number.
+/// Checks that a tensor of the given sizes has a number of elements that can be counted and that fits in memory.
+/// Returns this number.
 ///
-/// Memory is asked for, and given back untouched, only where much is needed.
+/// Memory is requested, and released untouched, only if the size is large.
 ///
 /// ```
 /// use advect_core::check;
@@ -317,7 +318,7 @@ pub fn memory(argument: &'static str, shape: &[usize], dtype: DType) -> Result<u
             [count] => count.to_string(),
             shape => format!("{shape:?}"),
         };
-        Error::range(argument, given, "a size that fits the memory")
+        Error::range(argument, given, "a size that fits in memory")
     })
 }
 

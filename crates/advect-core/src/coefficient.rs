@@ -1,12 +1,12 @@
-//! A factor for a batch: one number, or one per sample.
+//! Factors for a batch: one number, or one number per sample.
 
 use candle_core::{DType, Device, Tensor};
 
 use crate::{Error, Result, check, shape};
 
-/// A factor for the samples of a batch, in f64: one for all, or one for each.
+/// A factor for the samples of a batch, in f64: one for all samples, or one for each.
 ///
-/// Made from times by [`Time::coefficient`](crate::Time::coefficient).
+/// [`Time::coefficient`](crate::Time::coefficient) makes one from times.
 ///
 /// ```
 /// use advect_core::Time;
@@ -33,7 +33,7 @@ impl From<f64> for Coefficient {
 }
 
 impl Coefficient {
-    /// The product `c · x`, sample by sample, in the dtype of `x`.
+    /// Returns the product `c · x`, sample by sample, in the dtype of `x`.
     ///
     /// # Errors
     /// [`Error::Shape`] if there is not one factor per sample, [`Error::DType`] unless x is a float.

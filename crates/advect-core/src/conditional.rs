@@ -6,7 +6,7 @@ use crate::{Field, Result, Time, check, forward_to};
 
 /// A field that depends on a condition: class labels `(batch,)`, or a context `(batch, ...)`.
 ///
-/// [`Conditional::given`] fixes the condition and leaves a [`Field`]:
+/// [`Conditional::given`] fixes the condition and returns a [`Field`]:
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Result, Time};
@@ -32,24 +32,28 @@ use crate::{Field, Result, Time, check, forward_to};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "class-conditional")]
 pub trait Conditional {
-    /// The value at time `t` and state `x`, given one condition per sample.
+    /// Returns the value at time `t` and state `x`, given one condition per sample.
     ///
     /// # Errors
     /// Whatever the field reports; fields of Advect check all three arguments.
     fn at_given(&self, t: &Time, x: &Tensor, condition: &Tensor) -> Result<Tensor>;
 
-    /// The condition that means "none", one per sample of `x`: what unconditional evaluation and
-    /// classifier-free guidance use, and what training puts in place of dropped conditions.
+    /// Returns the condition that means "none", one per sample of `x`. Unconditional evaluation and classifier-free
+    /// guidance use it, and training puts it in place of dropped conditions.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
+    #[doc(alias = "null condition")]
+    #[doc(alias = "unconditional")]
+    #[doc(alias = "CFG")]
     fn no_condition(&self, x: &Tensor) -> Result<Tensor>;
 
-    /// The field at a fixed condition, by reference. [`Given::new`] takes the field by value.
+    /// Returns the field at a fixed condition, by reference. [`Given::new`] takes the field by value.
     ///
-    /// The result tells its condition as its [`Field::condition`]: optimal pairs of a batch are then made
-    /// within each class. Pairs that are made without regard to the labels teach a conditional field a wrong law, as each
+    /// The result returns its condition from [`Field::condition`], so that optimal pairs of a batch are made within
+    /// each class. Pairs that are made without regard to the labels teach a conditional field a wrong law, as each
     /// class gets a part of the noise only (Cheng and Schwing 2025).
     fn given(&self, condition: &Tensor) -> Given<&Self>
     where
@@ -92,7 +96,7 @@ pub struct Given<F> {
 }
 
 impl<F> Given<F> {
-    /// The field at a condition, one for each sample of the batches to come.
+    /// Fixes the condition of a field, one for each sample of the batches to come.
     pub fn new(field: F, condition: &Tensor) -> Self {
         Given {
             field,

@@ -33,14 +33,17 @@ use crate::{Result, Time, forward_to};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "potential")]
+#[doc(alias = "EBM")]
 pub trait Energy {
-    /// `E(t, x)`, `(batch,)`, for x of shape `(batch, ...)`, built of tracked operations.
+    /// Returns `E(t, x)`, `(batch,)`, for x of shape `(batch, ...)`. The value must be built of tracked operations.
     ///
     /// # Errors
     /// Whatever the energy reports.
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor>;
 
-    /// `E(t, x)` and `∂E/∂x · dx` of each sample, both `(batch,)` and built of tracked operations; `dx` is shaped like x.
+    /// Returns `E(t, x)` and `∂E/∂x · dx` of each sample, both `(batch,)` and built of tracked operations; `dx` is
+    /// shaped like x.
     ///
     /// # Errors
     /// As [`Energy::at`], and [`Error`](crate::Error) naming the tangent if `dx` is not like x.

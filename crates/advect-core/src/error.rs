@@ -1,4 +1,5 @@
-//! The one error type: the argument, the value that came, and the values that are accepted.
+//! The error type of all Advect crates. A message names the argument, the value that was given and the values that are
+//! accepted.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -10,10 +11,10 @@ use thiserror::Error;
 /// The result of every fallible function of Advect.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error, with the name of the argument, the value that came and the values that are accepted.
+/// An error of Advect, with the argument's name, the value that was given and the values that are accepted.
 ///
-/// Control characters, which names of files and of what is in them may hold, are escaped where an error is displayed, so
-/// that they don't reach a terminal.
+/// Messages escape control characters, which may occur in names of files and in names within files, so that they don't
+/// reach a terminal.
 ///
 /// ```
 /// use advect_core::Error;
@@ -32,7 +33,7 @@ pub enum Error {
     Shape {
         /// The argument's name.
         argument: Cow<'static, str>,
-        /// The shape that came.
+        /// The shape that was given.
         given: Vec<usize>,
         /// The shapes that are accepted.
         accepted: String,
@@ -46,22 +47,22 @@ pub enum Error {
     DType {
         /// The argument's name.
         argument: Cow<'static, str>,
-        /// The dtype that came.
+        /// The dtype that was given.
         given: DType,
         /// The dtypes that are accepted.
         accepted: String,
     },
-    /// A tensor lives on another device than its companions.
+    /// A tensor is on another device than the tensors that it is used with.
     #[error("{argument}: got a tensor on {given}, expected one on {accepted}")]
     Device {
         /// The argument's name.
         argument: Cow<'static, str>,
-        /// The device that came.
+        /// The device that was given.
         given: String,
         /// The device that is accepted.
         accepted: String,
     },
-    /// A value lies outside what is accepted.
+    /// A value is outside the accepted range.
     #[error(
         "{}: got {}, expected {}",
         Plain(argument),
@@ -71,7 +72,7 @@ pub enum Error {
     Range {
         /// The argument's name.
         argument: Cow<'static, str>,
-        /// The value that came.
+        /// The value that was given.
         given: String,
         /// The values that are accepted.
         accepted: String,
@@ -81,39 +82,39 @@ pub enum Error {
     NonFinite {
         /// The argument's name.
         argument: Cow<'static, str>,
-        /// The position of the first offending element, counted in row-major order.
+        /// The flat index of the first offending element, in row-major order.
         index: usize,
         /// The offending element.
         value: f64,
     },
-    /// A batch without elements.
+    /// A batch has no elements.
     #[error("{argument}: got an empty batch, expected at least one element")]
     Empty {
         /// The argument's name.
         argument: Cow<'static, str>,
     },
-    /// A derivative was asked of a value that no graph connects to the thing it is to be taken by.
+    /// A derivative is not available, because no graph connects the value to the variable.
     #[error("{argument}: {reason}")]
     Detached {
         /// The argument's name.
         argument: Cow<'static, str>,
-        /// Where the graph ends, and what to write instead.
+        /// The place where the graph ends, and the code to write instead.
         reason: String,
     },
     /// A computation ended before it reached its goal.
     #[error("stopped at {at}: {reason}")]
     Stopped {
-        /// Where it stopped: a time or a step.
+        /// The place where it stopped: a time or a step.
         at: String,
-        /// Why it stopped.
+        /// The reason why it stopped.
         reason: String,
     },
     /// A file could not be read, written or understood.
     #[error("{}: {}", Plain(&path.to_string_lossy().replace('\n', "\\n")), Plain(reason))]
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of the file.
         reason: String,
     },
     /// An error of the tensor library.
@@ -137,7 +138,7 @@ impl Display for Plain<'_> {
 }
 
 impl Error {
-    /// A [`Error::Shape`] for `argument`.
+    /// Creates an [`Error::Shape`] for `argument`.
     pub fn shape(
         argument: impl Into<Cow<'static, str>>,
         given: &[usize],
@@ -150,7 +151,7 @@ impl Error {
         }
     }
 
-    /// A [`Error::DType`] for `argument`.
+    /// Creates an [`Error::DType`] for `argument`.
     pub fn dtype(
         argument: impl Into<Cow<'static, str>>,
         given: DType,
@@ -163,7 +164,7 @@ impl Error {
         }
     }
 
-    /// A [`Error::Range`] for `argument`. A negative zero is shown as 0.
+    /// Creates an [`Error::Range`] for `argument`. A negative zero is shown as 0.
     pub fn range(
         argument: impl Into<Cow<'static, str>>,
         given: impl Display,
@@ -180,7 +181,7 @@ impl Error {
         }
     }
 
-    /// A [`Error::File`] for `path`.
+    /// Creates an [`Error::File`] for `path`.
     pub fn file(path: impl AsRef<Path>, reason: impl Display) -> Self {
         Error::File {
             path: path.as_ref().to_path_buf(),
@@ -188,7 +189,7 @@ impl Error {
         }
     }
 
-    /// A [`Error::Detached`] for `argument`: `reason` says where its graph ends and what to write instead.
+    /// Creates an [`Error::Detached`] for `argument`. The `reason` says where its graph ends and what to write instead.
     ///
     /// ```
     /// use advect_core::Error;
@@ -202,7 +203,7 @@ impl Error {
         }
     }
 
-    /// A [`Error::Stopped`] at a time or step.
+    /// Creates an [`Error::Stopped`] at a time or step.
     pub fn stopped(at: impl Display, reason: impl Display) -> Self {
         Error::Stopped {
             at: at.to_string(),
@@ -211,7 +212,7 @@ impl Error {
     }
 }
 
-/// For code that implements candle's own traits: our error, carried inside candle's.
+/// Wraps an error of Advect in an error of candle, for code that implements candle's own traits.
 impl From<Error> for candle_core::Error {
     fn from(error: Error) -> Self {
         match error {
@@ -224,7 +225,7 @@ impl From<Error> for candle_core::Error {
     }
 }
 
-/// An error of candle, or the error of ours that candle carried.
+/// Unwraps an error of Advect that candle carried; other errors of candle become [`Error::Candle`].
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
         match error {

@@ -1,10 +1,10 @@
-//! The one trait that everything turns on: a time-dependent field.
+//! The central trait: a time-dependent field.
 
 use candle_core::Tensor;
 
 use crate::{Result, Time, forward_to};
 
-/// A time-dependent field: `(t, x) -> a tensor shaped like x`.
+/// A time-dependent field: a function `(t, x)` whose value is a tensor shaped like `x`.
 ///
 /// Velocity, score, noise prediction and denoiser are all fields; what a field *means* is said
 /// beside it. Networks are fields, and a closure becomes one by [`field_fn`](crate::field_fn):
@@ -25,6 +25,10 @@ use crate::{Result, Time, forward_to};
 ///
 /// A state is a tensor unless said otherwise. Differential equations of several tensors at once, such as a sample and
 /// its log-density, are fields of another `X`, a pair for instance.
+#[doc(alias = "vector field")]
+#[doc(alias = "velocity")]
+#[doc(alias = "drift")]
+#[doc(alias = "ODEFunc")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a field",
     label = "not a field",
@@ -32,18 +36,18 @@ use crate::{Result, Time, forward_to};
     note = "a conditional network becomes a field by `net.given(&condition)`"
 )]
 pub trait Field<X = Tensor> {
-    /// The value at time `t` and state `x` of shape `(batch, ...)`: a tensor with the shape, dtype
-    /// and device of `x`.
+    /// Returns the value at time `t` and state `x` of shape `(batch, ...)`: a tensor with the shape, dtype and device
+    /// of `x`.
     ///
     /// # Errors
     /// Whatever the field reports; fields of Advect check `t` and `x`.
     fn at(&self, t: &Time, x: &X) -> Result<X>;
 
-    /// The condition that the field was given, one for each sample of a batch, if it was given one.
+    /// Returns the condition that the field was given, one for each sample of a batch, if there is one.
     ///
-    /// Couplings and others that rearrange a batch ask for it, so that samples are exchanged within a class only. A wrapper
-    /// passes on the condition of the field that it wraps. A closure has none, even if it captures labels: write
-    /// [`net.given(&labels)`](crate::Conditional::given) instead of such a closure.
+    /// Couplings and other functions that rearrange a batch ask for it, so that samples are exchanged within a class
+    /// only. A wrapper passes on the condition of the field that it wraps. A closure has none, even if it captures
+    /// labels: write [`net.given(&labels)`](crate::Conditional::given) instead of such a closure.
     fn condition(&self) -> Option<&Tensor> {
         None
     }

@@ -1,4 +1,4 @@
-//! Files: read if they are files at all, and written whole or not at all.
+//! Reading of regular files, and atomic writing.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -10,9 +10,9 @@ use crate::{Error, Result};
 
 /// Tells the temporary files of this process apart.
 static WRITES: AtomicUsize = AtomicUsize::new(0);
-/// How many bytes of a file's name its temporary file repeats: the rest must fit the longest name of the file system, too.
+/// The number of bytes of a file's name that its temporary file repeats: the rest must fit the longest name of the file system, too.
 const STEM: usize = 100;
-/// How many symbolic links are followed, as on Linux.
+/// The number of symbolic links that are followed, as on Linux.
 const LINKS: usize = 40;
 
 /// Opens a regular file for reading.
@@ -24,12 +24,12 @@ pub fn open(path: impl AsRef<Path>) -> Result<File> {
     let failed = |e: io::Error| Error::file(path, e);
     // Opening a pipe waits for a writer, so the kind is asked for first.
     if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(Error::file(path, "this is no regular file"));
+        return Err(Error::file(path, "this is not a regular file"));
     }
     File::open(path).map_err(failed)
 }
 
-/// Reads a regular file whole.
+/// Reads the whole contents of a regular file.
 ///
 /// # Errors
 /// As [`open`]; [`Error::File`] if it does not fit the memory.
@@ -41,7 +41,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The format that the first bytes of a file tell, for messages about files of another one.
+/// Returns the name of the format that the first bytes of a file show, for messages about files of a wrong format.
 ///
 /// ```
 /// use advect_core::file::format;
@@ -77,12 +77,12 @@ pub fn format(first: &[u8]) -> Option<&'static str> {
     known.map(|(_, name)| *name)
 }
 
-/// Writes a file through a temporary one beside it, which takes its name when it is complete and on
-/// the disk: a crash at any moment leaves the previous file whole.
+/// Writes a file through a temporary file beside it, which takes the file's name when it is complete and on disk. A
+/// crash at any moment leaves the previous file intact.
 ///
-/// The file keeps its permissions and, where the system allows it, its owner. A symbolic link stays one: the file
-/// that it leads to is written. Temporary files are called `NAME.advect-PROCESS-NUMBER.partial`; those of earlier writes
-/// that were killed are removed.
+/// The file keeps its permissions and, where the system allows it, its owner. If the path is a symbolic link, the link
+/// stays, and the file that it leads to is written. Temporary files are called `NAME.advect-PROCESS-NUMBER.partial`;
+/// the files of earlier writes that were killed are removed.
 ///
 /// ```
 /// # fn main() -> advect_core::Result<()> {
@@ -97,6 +97,7 @@ pub fn format(first: &[u8]) -> Option<&'static str> {
 /// # Errors
 /// [`Error::File`] if anything fails, or if there is a folder, a pipe or a device of this name; the temporary file is
 /// removed, the previous file stays.
+#[doc(alias = "atomic write")]
 pub fn write_atomically(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -112,7 +113,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
     };
     let previous = match fs::metadata(&path) {
         Ok(metadata) if !metadata.is_file() => {
-            return Err(io::Error::other("this is no regular file"));
+            return Err(io::Error::other("this is not a regular file"));
         }
         Ok(metadata) => Some(metadata),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -149,7 +150,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
     }
 }
 
-/// The path that symbolic links lead to, whether there is a file or not.
+/// Returns the path that symbolic links lead to, whether there is a file or not.
 fn linked(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_path_buf();
     for _ in 0..LINKS {
@@ -162,7 +163,7 @@ fn linked(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links"))
 }
 
-/// The beginning of the names of a file's temporary files.
+/// Returns the beginning of the names of a file's temporary files.
 fn stem(name: &OsStr) -> String {
     let name = name.to_string_lossy();
     let end = (0..=STEM.min(name.len())).rev();
@@ -170,7 +171,7 @@ fn stem(name: &OsStr) -> String {
     format!("{}.advect-", &name[..end.unwrap_or(0)])
 }
 
-/// A new temporary file, locked as long as it is open.
+/// Returns a new temporary file, locked as long as it is open.
 fn create(folder: &Path, stem: &str) -> io::Result<(File, PathBuf)> {
     loop {
         let number = WRITES.fetch_add(1, Ordering::Relaxed);
@@ -281,7 +282,7 @@ mod tests {
             write(&folder.0, "")
                 .unwrap_err()
                 .to_string()
-                .contains("no regular file")
+                .contains("not a regular file")
         );
         assert!(write(Path::new(""), "").is_err());
     }
@@ -365,7 +366,7 @@ mod tests {
         }
         for path in [&pipe, &folder.0] {
             for error in [read(path).unwrap_err(), write(path, "").unwrap_err()] {
-                assert!(error.to_string().contains("no regular file"), "{error}");
+                assert!(error.to_string().contains("not a regular file"), "{error}");
             }
         }
         assert!(read(folder.0.join("none")).is_err());

@@ -1,6 +1,6 @@
-//! What a type can do, so can pointers to it.
+//! Implementations of traits for references and smart pointers.
 
-/// Implements a trait for `&T`, `Box<T>`, `Rc<T>` and `Arc<T>`, sized or not, by what `T` does.
+/// Implements a trait for `&T`, `Box<T>`, `Rc<T>` and `Arc<T>`, sized or not, by forwarding to `T`.
 ///
 /// The parameters of the implementation stand in brackets. List all methods that an implementation may override, the provided ones
 /// too: a method that is left out is the trait's own.

@@ -1,13 +1,14 @@
-//! Closures under the name of what they are.
+//! Closures as instances of Advect's traits.
 
 use std::fmt;
 
 use crate::{Field, Result, Time};
 
-/// A closure as an instance of one of Advect's traits.
+/// A closure that implements one of Advect's traits.
 ///
-/// Each trait that a closure can stand for has a function that makes one of these: [`field_fn`] for a [`Field`], and so on. The name
-/// at the call leaves room for `&F`, `Box<F>` and `Arc<F>` to be fields as well, as a reference to a closure is a closure too.
+/// Each trait that a closure can implement has a function that creates one: [`field_fn`] for a [`Field`], and so on.
+/// The name at the call leaves room for `&F`, `Box<F>` and `Arc<F>` to be fields as well, as a reference to a closure
+/// is a closure too.
 ///
 /// ```
 /// use advect_core::{Field, Time, field_fn};
@@ -29,7 +30,7 @@ impl<F> fmt::Debug for FromFn<F> {
     }
 }
 
-/// Makes a [`Field`] of a closure on a time and a tensor.
+/// Creates a [`Field`] from a closure on a time and a tensor.
 ///
 /// Like [`std::iter::from_fn`], it gives the closure the trait's name. [`system_fn`] does the same for states of several tensors.
 ///
@@ -49,7 +50,7 @@ pub fn field_fn<F: Fn(&Time, &candle_core::Tensor) -> Result<candle_core::Tensor
     FromFn(f)
 }
 
-/// Makes a [`Field`] of a closure on a time and a state of any type, such as a pair of tensors.
+/// Creates a [`Field`] from a closure on a time and a state of any type, such as a pair of tensors.
 ///
 /// ```
 /// use advect_core::{Field, Time, system_fn};

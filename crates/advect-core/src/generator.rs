@@ -1,4 +1,4 @@
-//! The caller's random generator: a key and the number of draws so far.
+//! A random generator that the caller owns: a key and the number of draws so far.
 
 use std::ops::Range;
 
@@ -31,11 +31,11 @@ fn seek(rng: &mut ChaCha8Rng, place: u128) {
     }
 }
 
-/// A seeded generator of random tensors. Every random function of Advect takes one from its caller.
+/// A seeded generator of random tensors. Every random function of Advect takes a generator from its caller.
 ///
-/// Its state is a [`Key`] and a count of draws, both small and public, so that it can be stored and
-/// restored exactly. Numbers are drawn on the host in f64, rounded to the dtype asked for, then moved
-/// to the device: the same seed gives the same numbers on every device.
+/// Its state is a [`Key`] and a count of draws, both small and public, so that it can be stored and restored exactly.
+/// Numbers are drawn on the host in f64, rounded to the requested dtype, then moved to the device: the same seed gives
+/// the same numbers on every device.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -49,6 +49,9 @@ fn seek(rng: &mut ChaCha8Rng, place: u128) {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "RNG")]
+#[doc(alias = "PRNG")]
+#[doc(alias = "seed")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generator {
     key: Key,
@@ -56,50 +59,53 @@ pub struct Generator {
 }
 
 impl From<Key> for Generator {
-    /// The generator that starts at position 0 of a key.
+    /// Creates a generator that starts at position 0 of a key.
     fn from(key: Key) -> Self {
         Generator { key, position: 0 }
     }
 }
 
 impl Generator {
-    /// The generator of a seed.
+    /// Creates a generator from a seed.
+    #[doc(alias = "manual_seed")]
     pub fn from_seed(seed: u64) -> Self {
         Key::from_seed(seed).into()
     }
 
-    /// The generator with this key, after `position` draws: what [`Generator::key`] and
-    /// [`Generator::position`] tell. After 2⁶³ − 2 draws a generator goes on at the beginning of another key.
+    /// Creates the generator with this key after `position` draws, as [`Generator::key`] and [`Generator::position`]
+    /// return them. After 2⁶³ − 2 draws a generator continues at the beginning of another key.
     pub fn resume(key: Key, position: u64) -> Self {
         Generator { key, position }
     }
 
-    /// The key that the numbers come from.
+    /// Returns the key that the numbers come from.
     pub fn key(&self) -> Key {
         self.key
     }
 
-    /// How many draws were made from the key.
+    /// Returns the number of draws that were made from the key.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// A fresh key, independent of all other draws and of the key's children. Counts as one draw.
+    /// Returns a fresh key, independent of all other draws and of the key's children. This counts as one draw.
     pub fn split(&mut self) -> Key {
         let (key, position) = self.advance();
         key.splits().child(position)
     }
 
-    /// The numbers of the next draw, as a generator for the `rand` ecosystem.
+    /// Returns the numbers of the next draw, as a generator for the `rand` ecosystem.
     pub fn stream(&mut self) -> ChaCha8Rng {
         let (key, position) = self.advance();
         key.stream(position)
     }
 
-    /// Independent standard normal numbers, N(0, 1).
+    /// Draws independent standard normal numbers, N(0, 1).
     ///
     /// # Errors
     /// [`Error::DType`] unless the dtype is a float, [`Error::Range`] for a shape beyond the memory.
+    #[doc(alias = "randn")]
+    #[doc(alias = "Gaussian")]
     pub fn normal(
         &mut self,
         shape: impl Into<Shape>,
@@ -109,15 +115,16 @@ impl Generator {
         self.sample(&StandardNormal, shape, dtype, device)
     }
 
-    /// Standard normal numbers with the shape, dtype and device of `x`.
+    /// Draws standard normal numbers with the shape, dtype and device of `x`.
     ///
     /// # Errors
     /// As [`Generator::normal`].
+    #[doc(alias = "randn_like")]
     pub fn normal_like(&mut self, x: &Tensor) -> Result<Tensor> {
         self.normal(x.shape(), x.dtype(), x.device())
     }
 
-    /// Independent uniform numbers in `[range.start, range.end)`.
+    /// Draws independent uniform numbers in `[range.start, range.end)`.
     ///
     /// Unit uniforms are cut, not rounded, to the precision of `dtype`, so that `0.0..1.0` never
     /// yields 1; other ranges may reach their end by rounding.
@@ -125,6 +132,7 @@ impl Generator {
     /// # Errors
     /// [`Error::Range`] for a range that is empty, infinite or beyond what the dtype holds, and for a shape beyond the memory;
     /// [`Error::DType`] unless the dtype is a float.
+    #[doc(alias = "rand")]
     pub fn uniform(
         &mut self,
         range: Range<f64>,
@@ -156,7 +164,7 @@ impl Generator {
         self.sample(&cut, shape, dtype, device)
     }
 
-    /// Independent draws of any distribution of the `rand` ecosystem, in f64 and then rounded.
+    /// Draws independent numbers from any distribution of the `rand` ecosystem, in f64 and then rounded.
     ///
     /// # Errors
     /// As [`Generator::normal`].
@@ -177,7 +185,7 @@ impl Generator {
             .to_device(device)?)
     }
 
-    /// Independent draws of a distribution as a vector on the host.
+    /// Draws independent numbers from a distribution, as a vector on the host.
     ///
     /// # Errors
     /// [`Error::Range`] for more than fit the memory.
@@ -198,8 +206,8 @@ impl Generator {
         Ok(values)
     }
 
-    /// Standard normal numbers with the shape, dtype and device of `x`, whose samples, along the first dimension, are
-    /// those numbered `first`, `first + 1`, …: the numbers of a sample depend on its number, not on the others that are
+    /// Draws standard normal numbers with the shape, dtype and device of `x`. The samples, along the first dimension,
+    /// are numbered `first`, `first + 1`, …: the numbers of a sample depend on its number, not on the others that are
     /// drawn with it.
     ///
     /// ```
@@ -227,8 +235,8 @@ impl Generator {
             .to_device(x.device())?)
     }
 
-    /// Independent draws of a distribution, `width` for each of the samples numbered `first` to
-    /// `first + samples − 1`, in their order; see [`Generator::normal_by_sample`].
+    /// Draws independent numbers from a distribution, `width` for each of the samples numbered `first` to `first +
+    /// samples − 1`, in their order; see [`Generator::normal_by_sample`].
     ///
     /// # Errors
     /// [`Error::Range`] for numbers beyond those that have noise of their own: 2⁶⁸ over 4 to 8 times the width, which is 2⁵⁴
@@ -271,10 +279,11 @@ impl Generator {
         Ok(values)
     }
 
-    /// Independent uniform integers in `range`, as u32.
+    /// Draws independent uniform integers in `range`, as u32.
     ///
     /// # Errors
     /// [`Error::Range`] for an empty range, and for a shape beyond the memory.
+    #[doc(alias = "randint")]
     pub fn integers(
         &mut self,
         range: Range<u32>,
@@ -290,11 +299,13 @@ impl Generator {
         Ok(Tensor::from_vec(values, shape, device)?)
     }
 
-    /// A uniformly random permutation of `0..n`, as a u32 tensor of shape `(n,)`: indices for
+    /// Draws a uniformly random permutation of `0..n`, as a u32 tensor of shape `(n,)`: indices for
     /// [`Tensor::index_select`].
     ///
     /// # Errors
     /// [`Error::Range`] if `n` does not fit u32, or the indices don't fit the memory.
+    #[doc(alias = "shuffle")]
+    #[doc(alias = "randperm")]
     pub fn permutation(&mut self, n: usize, device: &Device) -> Result<Tensor> {
         let end = u32::try_from(n).map_err(|_| Error::range("n", n, "a number below 2^32"))?;
         check::memory("n", &[n], DType::U32)?;
@@ -303,7 +314,7 @@ impl Generator {
         Ok(Tensor::from_vec(indices, n, device)?)
     }
 
-    /// The key and the position of the next draw.
+    /// Returns the key and the position of the next draw.
     fn advance(&mut self) -> (Key, u64) {
         if self.position >= POSITIONS {
             *self = self.key.successor().into();

@@ -6,7 +6,7 @@ use crate::{Conditional, Field, Given, Result, Time, check, forward_to};
 
 /// A field with its derivative along a direction in time and state.
 ///
-/// `jvp(t, x, dt, dx)` is the pair of the value `f(t, x)` and of `∂f/∂t dt + ∂f/∂x dx`, at about twice the price of the
+/// `jvp(t, x, dt, dx)` is the pair of the value `f(t, x)` and of `∂f/∂t dt + ∂f/∂x dx`, at about twice the cost of the
 /// value. Implementations build both from differentiable operations, so that a loss that contains derivatives, such as
 /// the divergence's estimate `v · ∂f/∂x v` (Hutchinson 1990), is trained by one ordinary `backward`.
 ///
@@ -37,16 +37,18 @@ use crate::{Conditional, Field, Given, Result, Time, check, forward_to};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "Jacobian-vector product")]
+#[doc(alias = "forward mode")]
 pub trait Jvp: Field {
-    /// The value at `(t, x)`, and its derivative along `(dt, dx)`; `dx` is shaped like `x`, and `dt` the same for all
-    /// samples.
+    /// Returns the value at `(t, x)` and its derivative along `(dt, dx)`; `dx` is shaped like `x`, and `dt` is the same
+    /// for all samples.
     ///
     /// # Errors
     /// As [`Field::at`], and [`Error`](crate::Error) naming the tangent if `dx` is not like `x`.
     fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)>;
 
-    /// The value at `(t, x)`, and its derivatives along several directions of the state, each shaped like `x`: what
-    /// divergences need. Networks that can share the value's price among the directions override this.
+    /// Returns the value at `(t, x)` and its derivatives along several directions of the state, each shaped like `x`.
+    /// Divergences need them. Networks that can share the cost of the value among the directions override this.
     ///
     /// # Errors
     /// As [`Jvp::jvp`].
@@ -60,7 +62,7 @@ forward_to!([] Jvp {
     fn jvp_each(&self, t: &Time, x: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)>;
 });
 
-/// The value, and its derivatives one by one.
+/// Returns the value, and its derivatives one by one.
 fn each(
     value: impl FnOnce() -> Result<Tensor>,
     jvp: impl Fn(&Tensor) -> Result<(Tensor, Tensor)>,
@@ -79,7 +81,7 @@ fn each(
 ///
 /// [`Conditional::given`] turns it into a [`Jvp`].
 pub trait ConditionalJvp: Conditional {
-    /// As [`Jvp::jvp`], given a condition.
+    /// Does the same as [`Jvp::jvp`], given a condition.
     ///
     /// # Errors
     /// As [`Conditional::at_given`] and [`Jvp::jvp`].
@@ -92,7 +94,7 @@ pub trait ConditionalJvp: Conditional {
         dx: &Tensor,
     ) -> Result<(Tensor, Tensor)>;
 
-    /// As [`Jvp::jvp_each`], given a condition.
+    /// Does the same as [`Jvp::jvp_each`], given a condition.
     ///
     /// # Errors
     /// As [`ConditionalJvp::jvp_given`].

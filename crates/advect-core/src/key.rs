@@ -1,4 +1,4 @@
-//! Keys: names of independent random streams.
+//! Keys, which name independent random streams.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ const CHILDREN: u64 = 1 << 63;
 const NAMES: u64 = CHILDREN - 1;
 pub(crate) const SPLITS: u64 = CHILDREN - 2;
 
-/// A 256-bit key. Every random number of Advect is a function of a key and a position, so it does
+/// A 256-bit key for random numbers. Every random number of Advect is a function of a key and a position, so it does
 /// not depend on what was drawn before, in which order, or by how many threads.
 ///
 /// A key splits into independent keys ([`Key::child`]); the numbers come from the ChaCha8 stream
@@ -26,25 +26,29 @@ pub(crate) const SPLITS: u64 = CHILDREN - 2;
 /// assert_ne!(key.child(0), key.child(1));
 /// assert_eq!(key.named("noise"), key.named("noise"));
 /// ```
+#[doc(alias = "PRNGKey")]
+#[doc(alias = "seed")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// The key of a seed.
+    /// Creates a key from a seed.
     pub fn from_seed(seed: u64) -> Self {
         Key(ChaCha8Rng::seed_from_u64(seed).get_seed())
     }
 
-    /// The `index`-th child, for an index below 2⁶³ − 2: a key independent of this one, of its numbers and of its
-    /// other children.
+    /// Returns the `index`-th child, for an index below 2⁶³ − 2: a key that is independent of this one, of its numbers
+    /// and of its other children.
+    #[doc(alias = "fold_in")]
+    #[doc(alias = "split")]
     pub fn child(&self, index: u64) -> Self {
         let mut bytes = [0; 32];
         rand::Rng::fill_bytes(&mut self.rng(CHILDREN | index), &mut bytes);
         Key(bytes)
     }
 
-    /// The child of a name: what a parameter's initial value hangs on, so that it does not depend on
-    /// the order in which parameters are made.
+    /// Returns the child with a name. A parameter's initial value is drawn from it, so that the value does not depend
+    /// on the order in which parameters are created.
     pub fn named(&self, name: &str) -> Self {
         // Names hang below the last child, so that they don't meet the numbered ones. Each chunk of 7
         // bytes and its length make one index: no two names share a chain of indices.
@@ -57,22 +61,22 @@ impl Key {
         })
     }
 
-    /// The root of the keys that a generator splits off.
+    /// Returns the root of the keys that a generator splits off.
     pub(crate) fn splits(&self) -> Self {
         self.child(SPLITS)
     }
 
-    /// The key under which a generator goes on that has used all positions of this one.
+    /// Returns the key under which a generator goes on that has used all positions of this one.
     pub(crate) fn successor(&self) -> Self {
         self.splits().splits()
     }
 
-    /// The numbers at a position below 2⁶³, as a generator for the `rand` ecosystem.
+    /// Returns the numbers at a position below 2⁶³, as a generator for the `rand` ecosystem.
     pub fn stream(&self, position: u64) -> ChaCha8Rng {
         self.rng(position & (CHILDREN - 1))
     }
 
-    /// The key in hexadecimal, 64 digits: what checkpoints store.
+    /// Returns the key as 64 hexadecimal digits, the form in which checkpoints store it.
     pub fn to_hex(&self) -> String {
         self.0.iter().fold(String::new(), |mut hex, byte| {
             // Writing to a String cannot fail.
@@ -81,12 +85,12 @@ impl Key {
         })
     }
 
-    /// The key that [`Key::to_hex`] wrote.
+    /// Parses a key that [`Key::to_hex`] wrote.
     ///
     /// # Errors
     /// [`Error::Range`] unless there are 64 hexadecimal digits.
     pub fn from_hex(hex: &str) -> Result<Self> {
-        let wrong = || Error::range("key", hex, "64 hexadecimal digits");
+        let wrong = || Error::range("key", hex, "a string of 64 hexadecimal digits");
         if hex.len() != 64 || !hex.is_ascii() {
             return Err(wrong());
         }

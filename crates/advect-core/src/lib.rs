@@ -1,6 +1,5 @@
-//! What every Advect crate shares: the [`Field`] trait, [`Time`], the [`Error`] type, seeded
-//! randomness ([`Key`], [`Generator`]), argument checks, shape helpers, and, with
-//! the feature `testing`, closed-form problems and comparisons for tests.
+//! Items that every Advect crate shares: the [`Field`] trait, [`Time`], the [`Error`] type, seeded randomness ([`Key`],
+//! [`Generator`]), argument checks, shape helpers, and, with the feature `testing`, closed-form problems and comparisons for tests.
 //!
 //! ```
 //! use advect_core::{Field, Generator, Result, Time, field_fn};

@@ -13,7 +13,7 @@ use candle_core::Tensor;
 
 use crate::{Result, check, shape};
 
-/// The log-density `log N(x; 0, I)` of each sample, `(batch,)`; in f32 for samples of 16 bits.
+/// Returns the log-density `log N(x; 0, I)` of each sample, `(batch,)`; in f32 for samples of 16 bits.
 ///
 /// ```
 /// use advect_core::normal::log_standard_normal;
@@ -34,7 +34,8 @@ pub fn log_standard_normal(x: &Tensor) -> Result<Tensor> {
     log_normal(x, 1.0)
 }
 
-/// The log-density `log N(x; 0, v I)` of each sample, `(batch,)`, for a variance v; in f32 for samples of 16 bits.
+/// Returns the log-density `log N(x; 0, v I)` of each sample, `(batch,)`, for a variance v; in f32 for samples of 16
+/// bits.
 ///
 /// # Errors
 /// As [`log_standard_normal`], and [`Error::Range`](crate::Error::Range) unless the variance is finite and above 0.
@@ -47,7 +48,8 @@ pub fn log_normal(x: &Tensor, variance: f64) -> Result<Tensor> {
     Ok(shape::sum_squares_per_sample(x)?.affine(-0.5 / variance, constant)?)
 }
 
-/// The logarithm of the factor before the exponential of `N(μ, v I)` in so many dimensions: `−½ d ln 2πv`.
+/// Returns the logarithm of the factor before the exponential in the density of `N(μ, v I)`, `−½ d ln 2πv` in d
+/// dimensions.
 ///
 /// ```
 /// use advect_core::normal::{log_normalizer, log_pdf};
@@ -57,17 +59,18 @@ pub fn log_normalizer(dimensions: usize, variance: f64) -> f64 {
     -0.5 * dimensions as f64 * (2.0 * PI * variance).ln()
 }
 
-/// The logarithm of the density of N(0, 1), `ln φ(z) = −½ z² − ½ ln 2π`.
+/// Returns the logarithm of the density of N(0, 1), `ln φ(z) = −½ z² − ½ ln 2π`.
 pub fn log_pdf(z: f64) -> f64 {
     -0.5 * z * z - 0.5 * (2.0 * PI).ln()
 }
 
-/// The density of N(0, 1), `φ(z) = exp(−½ z²)/√2π`.
+/// Returns the density of N(0, 1), `φ(z) = exp(−½ z²)/√2π`.
+#[doc(alias = "normal density")]
 pub fn pdf(z: f64) -> f64 {
     (-0.5 * z * z).exp() / (2.0 * PI).sqrt()
 }
 
-/// The logarithm of the distribution function of N(0, 1), `ln Φ(z)`, with all its digits in both tails.
+/// Returns the logarithm of the distribution function of N(0, 1), `ln Φ(z)`, with all its digits in both tails.
 ///
 /// ```
 /// use advect_core::normal::log_cdf;
@@ -86,13 +89,14 @@ pub fn log_cdf(z: f64) -> f64 {
     (0.5 + series(z) * log_pdf(z).exp()).ln()
 }
 
-/// The distribution function of N(0, 1), `Φ(z) = ½ (1 + erf(z/√2))`.
+/// Returns the distribution function of N(0, 1), `Φ(z) = ½ (1 + erf(z/√2))`.
 ///
 /// ```
 /// use advect_core::normal::cdf;
 /// assert_eq!(cdf(0.0), 0.5);
 /// assert!((cdf(1.0) - 0.841_344_746_068_542_9).abs() < 1e-15);
 /// ```
+#[doc(alias = "CDF")]
 #[doc(alias = "erf")]
 #[doc(alias = "erfc")]
 #[doc(alias = "ndtr")]
@@ -109,7 +113,7 @@ pub fn cdf(z: f64) -> f64 {
     0.5 + series(z) * pdf(z)
 }
 
-/// Where the fraction takes over from the series.
+/// The point from which the fraction replaces the series.
 const FAR: f64 = 2.5;
 
 /// Laplace's continued fraction, `φ(x)/Φ(−x) = x + 1/(x + 2/(x + …))` for x above 0 (Abramowitz and Stegun 26.2.14).
@@ -117,7 +121,7 @@ fn fraction(x: f64) -> f64 {
     (1..=80).rev().fold(x, |below, k| x + f64::from(k) / below)
 }
 
-/// `(Φ(z) − ½)/φ(z) = z + z³/3 + z⁵/(3·5) + …` (Abramowitz and Stegun 26.2.11).
+/// Returns `(Φ(z) − ½)/φ(z) = z + z³/3 + z⁵/(3·5) + …` (Abramowitz and Stegun 26.2.11).
 fn series(z: f64) -> f64 {
     let (mut term, mut sum, mut k) = (z, z, 1.0);
     while term.abs() > 1e-17 * sum.abs() {

@@ -1,10 +1,11 @@
-//! Observers: what is told of the progress of a run, and may stop it.
+//! Observers, which are told of the progress of a run and may stop it.
 
 use std::ops::ControlFlow;
 
 use crate::{FromFn, Result};
 
-/// An observer of a run, told of each event `E` of it: a step of a solver, a level of a sampler, an update of a trainer.
+/// An observer of a run, which is told of each event `E`: a step of a solver, a level of a sampler, an update of a
+/// trainer.
 ///
 /// It can report, keep, store, and stop the run. These are observers, too:
 ///
@@ -13,7 +14,7 @@ use crate::{FromFn, Result};
 /// | `()` | nothing |
 /// | [`observer_fn`] | calls a closure |
 /// | [`stop_when`] | stops the run when a condition holds |
-/// | `(a, b)` | tells both, and stops if one of them says so |
+/// | `(a, b)` | tells both, and stops the run if either does |
 /// | `&mut O`, `Box<O>` | tells `O` |
 /// | `Option<O>` | tells `O`, if there is one |
 ///
@@ -34,12 +35,14 @@ use crate::{FromFn, Result};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "callback")]
+#[doc(alias = "hook")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not observe `{E}`",
     note = "a closure becomes an observer by `observer_fn(|event: &…| …)`"
 )]
 pub trait Observer<E: ?Sized> {
-    /// Takes note of an event. `Break` stops the run after it.
+    /// Receives an event. `Break` stops the run after it.
     ///
     /// # Errors
     /// An error ends the run with it.
@@ -83,12 +86,13 @@ impl<E: ?Sized, A: Observer<E>, B: Observer<E>> Observer<E> for (A, B) {
     }
 }
 
-/// Makes an [`Observer`] of a closure, which returns nothing, a [`ControlFlow`], or a [`Result`] of either.
+/// Creates an [`Observer`] from a closure, which returns nothing, a [`ControlFlow`], or a [`Result`] of either.
+#[doc(alias = "callback")]
 pub fn observer_fn<E: ?Sized, V: Verdict, F: FnMut(&E) -> V>(f: F) -> FromFn<F> {
     FromFn(f)
 }
 
-/// Makes an [`Observer`] that stops the run after the first event for which a condition holds.
+/// Creates an [`Observer`] that stops the run after the first event for which a condition holds.
 ///
 /// ```
 /// use advect_core::{Observer, stop_when};
@@ -99,6 +103,7 @@ pub fn observer_fn<E: ?Sized, V: Verdict, F: FnMut(&E) -> V>(f: F) -> FromFn<F> 
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "early stopping")]
 pub fn stop_when<E: ?Sized>(
     mut condition: impl FnMut(&E) -> bool,
 ) -> FromFn<impl FnMut(&E) -> ControlFlow<()>> {
@@ -114,9 +119,9 @@ impl<E: ?Sized, V: Verdict, F: FnMut(&E) -> V> Observer<E> for FromFn<F> {
     }
 }
 
-/// What a closure that observes may return.
+/// The return type of a closure that observes: nothing, a [`ControlFlow`], or a [`Result`] of either.
 pub trait Verdict {
-    /// Whether the run goes on.
+    /// Converts the value to a [`ControlFlow`], which says whether the run goes on.
     ///
     /// # Errors
     /// The closure's own.

@@ -1,7 +1,8 @@
-//! Threads, where the work repays waking them: those of candle's own pool, so that no two pools compete for the cores.
+//! Parallel loops on candle's own thread pool, for work that is long enough to be divided. Only one pool competes for
+//! the cores.
 //!
-//! Their number is that of the physical cores, or that in the environment variable `CANDLE_NUM_THREADS` or
-//! `RAYON_NUM_THREADS`.
+//! The number of threads is the number of physical cores, or the value of the environment variable `CANDLE_NUM_THREADS`
+//! or `RAYON_NUM_THREADS`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,18 +13,18 @@ use candle_core::utils::barrier_pool;
 /// Nanoseconds of work on one thread from which a second one helps.
 const WORTHWHILE: usize = 30_000;
 
-/// The number of threads that share long work.
+/// Returns the number of threads that share long work.
 pub fn threads() -> usize {
     barrier_pool().n_workers() + 1
 }
 
-/// Whether work of about so many nanoseconds on one thread should be divided.
+/// Returns whether work that takes about `nanoseconds` on one thread should be divided.
 pub fn worthwhile(nanoseconds: usize) -> bool {
     nanoseconds > WORTHWHILE && threads() > 1
 }
 
-/// The length of the pieces into which `count` items are best cut, a multiple of `unit`: all of them if the work is
-/// short, else one to four pieces a thread.
+/// Returns the best length of the pieces into which `count` items are cut, a multiple of `unit`: `count` if the work is
+/// short, else such that each thread gets one to four pieces.
 pub fn piece(count: usize, unit: usize, nanoseconds: usize) -> usize {
     // More for long work, so that threads that come late find something left.
     let pieces = match nanoseconds {
@@ -34,8 +35,8 @@ pub fn piece(count: usize, unit: usize, nanoseconds: usize) -> usize {
     count.div_ceil(pieces).next_multiple_of(unit.max(1)).max(1)
 }
 
-/// Calls `f` on each item, on several threads if all of it takes about as long on one as is [`worthwhile`]. Within a
-/// call, or beside one on another thread, items are worked on by the caller alone.
+/// Calls `f` on each item, on several threads if the work on one thread would take so long that it is [`worthwhile`].
+/// Within a call, or beside a call on another thread, the caller alone works on the items.
 ///
 /// ```
 /// use advect_core::parallel;
@@ -104,8 +105,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The sum of `f` over pieces of `0..count` of a fixed length, in their order, so that it does not depend on the
-/// number of threads.
+/// Returns the sum of `f` over pieces of `0..count` of a fixed length, in their order, so that it does not depend on
+/// the number of threads.
 pub fn sum(
     count: usize,
     piece: usize,

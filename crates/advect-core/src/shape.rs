@@ -1,11 +1,11 @@
-//! Shapes of batches `(batch, ...)`: columns that broadcast over samples, reductions within samples.
+//! Operations on the shapes of batches `(batch, ...)`: columns that broadcast over samples, reductions within samples.
 
 use candle_core::{D, DType, Tensor};
 
 use crate::{Error, Result, check};
 
-/// Reshapes one value per sample, `(batch,)`, to `(batch, 1, ..., 1)` of the given rank, so that it
-/// broadcasts over the samples of a batch.
+/// Reshapes one value per sample, `(batch,)`, to `(batch, 1, ..., 1)` of the given rank, so that it broadcasts over the
+/// samples of a batch.
 ///
 /// # Errors
 /// [`Error::Shape`] unless `values` is of rank 1.
@@ -18,8 +18,8 @@ pub fn column(values: &Tensor, rank: usize) -> Result<Tensor> {
     Ok(values.reshape(dims)?)
 }
 
-/// Sums each sample: `(batch, ...)` to `(batch,)`. Samples of 16 bits are summed, and their sums returned,
-/// in f32: in 16 bits a sum of ones ends at 256 (bf16) or 2,048 (f16).
+/// Sums each sample: `(batch, ...)` to `(batch,)`. Samples of 16 bits are summed in f32, and the sums are returned in
+/// f32: in 16 bits a sum of ones ends at 256 (bf16) or 2,048 (f16).
 ///
 /// ```
 /// use advect_core::shape;
@@ -38,7 +38,7 @@ pub fn sum_per_sample(x: &Tensor) -> Result<Tensor> {
     Ok(wide_rows(x)?.sum(D::Minus1)?)
 }
 
-/// Averages each sample: `(batch, ...)` to `(batch,)`, samples of 16 bits in f32.
+/// Averages each sample: `(batch, ...)` to `(batch,)`. Samples of 16 bits are averaged in f32.
 ///
 /// # Errors
 /// As [`sum_per_sample`].
@@ -65,10 +65,10 @@ pub fn sum_squares_per_sample(x: &Tensor) -> Result<Tensor> {
     Ok(wide_rows(x)?.sqr()?.sum(D::Minus1)?)
 }
 
-/// A tensor of 16 bits as f32, others as they are: what to do before squares and sums.
+/// Converts a tensor of 16 bits to f32 and leaves others as they are. Use it before squares and sums.
 ///
 /// # Errors
-/// Those of candle.
+/// Errors of candle.
 pub fn wide(x: &Tensor) -> Result<Tensor> {
     match x.dtype() {
         DType::F16 | DType::BF16 => cast(x, DType::F32),
@@ -76,10 +76,12 @@ pub fn wide(x: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// A tensor in another dtype, also one without elements, which candle does not cast on CUDA devices.
+/// Converts a tensor to another dtype. It also works for tensors without elements, which candle does not convert on
+/// CUDA devices.
 ///
 /// # Errors
-/// Those of candle.
+/// Errors of candle.
+#[doc(alias = "to_dtype")]
 pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
     match x.elem_count() {
         0 if x.dtype() != dtype => Ok(Tensor::zeros(x.shape(), dtype, x.device())?),

@@ -1,4 +1,4 @@
-//! Time: one instant for the whole batch, or one per sample.
+//! Times: one instant for the whole batch, or one per sample.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -36,7 +36,7 @@ impl From<f64> for Time {
 }
 
 impl Time {
-    /// One instant per sample, kept as f64 on the host.
+    /// Creates times with one instant per sample, kept as f64 on the host.
     ///
     /// # Errors
     /// [`Error::Empty`] without values, [`Error::NonFinite`] for NaN or an infinity.
@@ -47,7 +47,7 @@ impl Time {
         Ok(Time::PerSample(t))
     }
 
-    /// The times as a tensor of shape `(batch,)` with the batch size, dtype and device of `x`.
+    /// Returns the times as a tensor of shape `(batch,)` with the batch size, dtype and device of `x`.
     ///
     /// # Errors
     /// [`Error::DType`] unless `x` is a float (integers have no times between 0 and 1), [`Error::Shape`] if there is not one time per
@@ -70,7 +70,7 @@ impl Time {
         }
     }
 
-    /// The times on the host in f64: one value if shared, else one per sample.
+    /// Returns the times on the host in f64: one value if shared, else one per sample.
     ///
     /// # Errors
     /// [`Error::Shape`] if the tensor of times is not of rank 1.
@@ -82,7 +82,7 @@ impl Time {
         }
     }
 
-    /// A function of time, evaluated in f64, as a factor for batches.
+    /// Evaluates a function of time in f64, as a factor for batches.
     ///
     /// The factor is a constant for automatic differentiation.
     ///

@@ -8,8 +8,8 @@ use candle_core::{Device, Tensor};
 /// The last epoch: a key has this many children at least.
 const EPOCHS: u64 = 1 << 62;
 
-/// Shuffled batches of `0..count`: each epoch is a new permutation, cut into batches of one size; what is
-/// left over at an epoch's end is passed over.
+/// Shuffled batches of `0..count`. Each epoch is a new permutation, cut into batches of one size; samples that are left
+/// over at the end of an epoch are skipped.
 ///
 /// The batch of a step is a function of the key and the step: a run that resumes at a step sees the
 /// batches that it would have seen.
@@ -28,6 +28,9 @@ const EPOCHS: u64 = 1 << 62;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "DataLoader")]
+#[doc(alias = "shuffle")]
+#[doc(alias = "minibatch")]
 #[derive(Debug)]
 pub struct Batches {
     count: usize,
@@ -38,7 +41,7 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Batches of `size` from `count` samples.
+    /// Creates batches of `size` from `count` samples.
     ///
     /// # Errors
     /// [`Error::Range`] unless `1 ≤ size ≤ count < 2³²`.
@@ -61,12 +64,12 @@ impl Batches {
         })
     }
 
-    /// The number of batches in an epoch.
+    /// Returns the number of batches in an epoch.
     pub fn per_epoch(&self) -> usize {
         self.count / self.size
     }
 
-    /// The indices of the batch of a step: u32, `(size,)`, on the host.
+    /// Returns the indices of the batch of a step: u32, `(size,)`, on the host.
     ///
     /// # Errors
     /// [`Error::Range`] for an epoch beyond 2⁶², and where the indices don't fit the memory.
@@ -76,7 +79,7 @@ impl Batches {
             return Err(Error::range(
                 "step",
                 step,
-                format!("an epoch of at most {EPOCHS}"),
+                format!("a step in an epoch up to {EPOCHS}"),
             ));
         }
         let mut cached = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,8 +97,8 @@ impl Batches {
         Ok(indices.force_contiguous()?)
     }
 
-    /// The batch of a step from each of several tensors `(count, ...)`, views included: data, labels, and what else
-    /// belongs together.
+    /// Returns the batch of a step from each of several tensors `(count, ...)`, views included, such as data and
+    /// labels.
     ///
     /// # Errors
     /// [`Error::Shape`] for a tensor of another number of samples.

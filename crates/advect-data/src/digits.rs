@@ -1,4 +1,4 @@
-//! The handwritten digits that come with the crate.
+//! A data set of handwritten digits that is part of the crate.
 
 use std::io::Read;
 
@@ -6,7 +6,7 @@ use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Tensor};
 use flate2::read::GzDecoder;
 
-/// 1,797 handwritten digits of 8×8 pixels: the test set of "Optical Recognition of Handwritten Digits" by
+/// A data set of 1,797 handwritten digits of 8×8 pixels: the test set of "Optical Recognition of Handwritten Digits" by
 /// E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998, doi 10.24432/C50P49, CC BY 4.0.
 ///
 /// ```
@@ -20,6 +20,8 @@ use flate2::read::GzDecoder;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "load_digits")]
+#[doc(alias = "optdigits")]
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Digits {
@@ -38,14 +40,14 @@ impl Digits {
     /// The number of classes.
     pub const CLASSES: usize = 10;
 
-    /// Who made the data, and on what terms they are shared: name them where you show the digits.
+    /// The authors and the licence of the data. Name them where you show the digits.
     pub const ATTRIBUTION: &str = "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, \
         UCI Machine Learning Repository, 1998, doi 10.24432/C50P49, CC BY 4.0";
 
-    /// Unpacks the digits.
+    /// Loads the digits.
     ///
     /// # Errors
-    /// [`Error::DType`] unless the dtype is a float; those of candle.
+    /// [`Error::DType`] unless the dtype is a float; errors of candle.
     pub fn load(dtype: DType, device: &Device) -> Result<Self> {
         check::float_dtype("dtype", dtype)?;
         let damaged = |reason: String| Error::file("optdigits.csv.gz", reason);
@@ -80,12 +82,12 @@ impl Digits {
         })
     }
 
-    /// The number of digits.
+    /// Returns the number of digits.
     pub fn len(&self) -> usize {
         self.labels.elem_count()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no digits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

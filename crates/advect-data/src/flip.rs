@@ -3,8 +3,8 @@
 use advect_core::{Error, Generator, Result, check};
 use candle_core::{DType, Device, Tensor};
 
-/// Mirrors each image `(count, channels, height, width)`, left to right, with a probability; of any dtype that candle computes
-/// with, which it keeps.
+/// Mirrors each image `(count, channels, height, width)`, left to right, with a probability. It accepts any dtype that
+/// candle computes with, and keeps it.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -20,6 +20,8 @@ use candle_core::{DType, Device, Tensor};
 ///
 /// # Errors
 /// [`Error::Shape`] unless x has four dimensions, [`Error::Range`] unless the probability is in [0, 1].
+#[doc(alias = "RandomHorizontalFlip")]
+#[doc(alias = "augmentation")]
 pub fn flip_horizontally(x: &Tensor, probability: f64, rng: &mut Generator) -> Result<Tensor> {
     check::fraction("probability", probability)?;
     let &[count, _, _, width] = x.dims() else {

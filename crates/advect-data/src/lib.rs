@@ -1,7 +1,7 @@
-//! Data: two-dimensional [`toy`] distributions, handwritten [`Digits`], [`images`] from files, arrays of NumPy, and shuffled
-//! [`Batches`], which [`Prefetched`] makes ahead.
+//! Data: two-dimensional [`toy`] distributions, handwritten [`Digits`], [`images`] from files, arrays of NumPy, and
+//! shuffled [`Batches`], which [`Prefetched`] makes ahead of time.
 //!
-//! Images are kept as bytes; [`Normalization`] makes numbers of them, and [`flip_horizontally`] mirrors them.
+//! Images are kept as bytes; [`Normalization`] converts them to numbers, and [`flip_horizontally`] mirrors them.
 //!
 //! ```
 //! use advect_core::{Generator, Key};

@@ -1,10 +1,10 @@
-//! From bytes to numbers, and back.
+//! Conversion of bytes to numbers, and back.
 
 use advect_core::{Error, Result, check};
 use candle_core::{DType, Tensor};
 
-/// `(x / 255 − mean) / deviation` for the bytes x of images, with a mean and a deviation for each channel, or for all;
-/// from −1 to 1 unless told otherwise.
+/// The conversion `(x / 255 − mean) / deviation` of the bytes x of images, with a mean and a deviation for each
+/// channel, or one of each for all channels; to −1 … 1 by default.
 ///
 /// ```
 /// use advect_data::Normalization;
@@ -21,6 +21,9 @@ use candle_core::{DType, Tensor};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "Normalize")]
+#[doc(alias = "normalize")]
+#[doc(alias = "standardize")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalization {
     mean: Vec<f64>,
@@ -28,7 +31,7 @@ pub struct Normalization {
 }
 
 impl Default for Normalization {
-    /// To −1 … 1: a mean and a deviation of one half.
+    /// Creates the conversion to −1 … 1: a mean and a deviation of one half.
     fn default() -> Self {
         Normalization {
             mean: vec![0.5],
@@ -38,7 +41,8 @@ impl Default for Normalization {
 }
 
 impl Normalization {
-    /// Means and deviations of channels, on the scale where pixels are from 0 to 1; one of each for all channels alike.
+    /// Creates a conversion with means and deviations of channels, on the scale where pixels are from 0 to 1; one of
+    /// each stands for all channels.
     ///
     /// # Errors
     /// [`Error::Range`] unless there are as many of the one as of the other, at least one, means are finite, and deviations
@@ -49,7 +53,7 @@ impl Normalization {
             return Err(Error::Empty { argument });
         }
         if mean.len() != deviation.len() {
-            let accepted = format!("{}, as there are means", mean.len());
+            let accepted = format!("{}, the number of means", mean.len());
             return Err(Error::range("deviation", deviation.len(), accepted));
         }
         for (mean, deviation) in mean.iter().zip(deviation) {
@@ -62,7 +66,7 @@ impl Normalization {
         })
     }
 
-    /// Numbers of a dtype from bytes `(count, channels, ...)`.
+    /// Converts bytes `(count, channels, ...)` to numbers of a dtype.
     ///
     /// # Errors
     /// [`Error::DType`] unless the images are u8 and the dtype is a float; [`Error::Shape`] for another number of channels;
@@ -90,7 +94,7 @@ impl Normalization {
         for ((factor, shift), deviation) in factors.iter().zip(&shifts).zip(&self.deviation) {
             // Of the sum, which is of opposite signs, neither part may overflow.
             if (255.0 * factor).max(shift.abs()) > largest {
-                let accepted = format!("one whose numbers fit {dtype:?}");
+                let accepted = format!("a deviation with which the results fit {dtype:?}");
                 return Err(Error::range("deviation", deviation, accepted));
             }
         }
@@ -99,7 +103,7 @@ impl Normalization {
         Ok(x.to_dtype(dtype)?)
     }
 
-    /// The inverse: from numbers to 0 … 1, which is where images are; not cut off.
+    /// Applies the inverse: from numbers to 0 … 1, the range of images. Values outside are not cut off.
     ///
     /// # Errors
     /// [`Error::DType`] unless x is a float; [`Error::Shape`] for another number of channels.
@@ -109,7 +113,7 @@ impl Normalization {
         Ok(x.broadcast_add(&self.column("x", &x, &self.mean)?)?)
     }
 
-    /// The nearest bytes; what is beyond 0 and 255 is cut off.
+    /// Converts numbers to the nearest bytes. Values below 0 or above 255 are cut off.
     ///
     /// # Errors
     /// As [`Normalization::invert`], which refuses bytes, and [`Error::NonFinite`] for numbers that are none.

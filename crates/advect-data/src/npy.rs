@@ -1,4 +1,4 @@
-//! Arrays of NumPy.
+//! Arrays from files of NumPy.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -15,13 +15,16 @@ use crate::source::{Source, check_rank};
 /// The longest header that is read; NumPy itself takes 10,000 bytes from files that it does not trust.
 const HEADER: usize = 1 << 16;
 
-/// Reads an array from a `.npy` file, in the CPU's memory: booleans and u8 as u8; i8 and i16 as i16; u16 and u32 as u32;
-/// i32, i64, f16, f32 and f64 as they are. Either order of bytes, and of dimensions, is understood; 64 dimensions at most.
+/// Reads an array from a `.npy` file into the CPU's memory: booleans and u8 as u8; i8 and i16 as i16; u16 and u32 as
+/// u32; i32, i64, f16, f32 and f64 as they are. Either order of bytes and of dimensions is understood, with 64
+/// dimensions at most.
 ///
-/// No more is read than the header asks for, in memory of at most eight times its size.
+/// It reads no more than the header asks for, in memory of at most eight times its size.
 ///
 /// # Errors
 /// [`Error::File`] if it can't be read, is cut short or too long, or holds something else.
+#[doc(alias = "numpy")]
+#[doc(alias = "np.load")]
 pub fn read_npy(path: impl AsRef<Path>) -> Result<Tensor> {
     let path = path.as_ref();
     let file = file::open(path)?;
@@ -29,10 +32,12 @@ pub fn read_npy(path: impl AsRef<Path>) -> Result<Tensor> {
     parse(Source::new(BufReader::new(file), Some(length))).map_err(|e| Error::file(path, e))
 }
 
-/// Reads all arrays of an `.npz` file, compressed or not, with their names, in their order. As [`read_npy`].
+/// Reads all arrays of an `.npz` file, compressed or not, with their names, in their order, as [`read_npy`] does.
 ///
 /// # Errors
 /// [`Error::File`], naming the array too; for a name that comes twice, and for entries that share their bytes.
+#[doc(alias = "numpy")]
+#[doc(alias = "np.load")]
 pub fn read_npz(path: impl AsRef<Path>) -> Result<Vec<(String, Tensor)>> {
     let path = path.as_ref();
     let failed = |e: &dyn Display| Error::file(path, e);
@@ -61,7 +66,7 @@ pub fn read_npz(path: impl AsRef<Path>) -> Result<Vec<(String, Tensor)>> {
     Ok(arrays)
 }
 
-/// What a header says.
+/// The contents of a header.
 struct Header {
     big_endian: bool,
     kind: String,
@@ -78,7 +83,7 @@ fn parse(mut source: Source<impl Read>) -> Result<Tensor, String> {
         let other = other.map_or("it does not begin with \\x93NUMPY".into(), |other| {
             format!("it is {other}")
         });
-        return Err(format!("this is no npy file: {other}"));
+        return Err(format!("this is not an npy file: {other}"));
     }
     let length = match first[6] {
         _ if filled < 8 => return Err("it ends within its header".into()),

@@ -1,4 +1,4 @@
-//! Batches made ahead, on a thread of their own.
+//! Batches that a separate thread makes ahead of time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -10,11 +10,11 @@ use advect_core::{Error, Result, check};
 /// The most results that are made ahead: places for them are made at once.
 const MOST: usize = 1 << 16;
 
-/// What a function makes of a step, made ahead of time by a thread while the last steps are worked on.
+/// The results of a function of the step, which a thread makes ahead of time while earlier steps are in progress.
 ///
-/// The function is called for one step after the other, so that what comes is the same as without a thread; asking for
-/// another step than the next, as a run does that resumes, starts from there. Draw random numbers from a key of the step,
-/// and the order is seeded too:
+/// The function is called for one step after the other, so that the results are the same as without a thread. Asking
+/// for another step than the next, as a resumed run does, starts from there. Draw random numbers from a key of the
+/// step, and the order is seeded too:
 ///
 /// ```
 /// use advect_core::{Generator, Key};
@@ -36,6 +36,9 @@ const MOST: usize = 1 << 16;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "DataLoader")]
+#[doc(alias = "prefetch")]
+#[doc(alias = "num_workers")]
 pub struct Prefetched<T> {
     make: Arc<dyn Fn(usize) -> Result<T> + Send + Sync>,
     ahead: usize,
@@ -50,7 +53,7 @@ struct Worker<T> {
 }
 
 impl<T: Send + 'static> Prefetched<T> {
-    /// Makes at most so many results ahead. No thread is started before the first is asked for.
+    /// Makes at most `ahead` results ahead of time. No thread is started before the first result is asked for.
     ///
     /// # Errors
     /// [`Error::Range`] for 0, and for more than 65,536.
@@ -59,7 +62,11 @@ impl<T: Send + 'static> Prefetched<T> {
         make: impl Fn(usize) -> Result<T> + Send + Sync + 'static,
     ) -> Result<Self> {
         if ahead > MOST {
-            return Err(Error::range("ahead", ahead, format!("1 to {MOST}")));
+            return Err(Error::range(
+                "ahead",
+                ahead,
+                format!("a number from 1 to {MOST}"),
+            ));
         }
         Ok(Prefetched {
             make: Arc::new(make),
@@ -68,7 +75,7 @@ impl<T: Send + 'static> Prefetched<T> {
         })
     }
 
-    /// The result of a step.
+    /// Returns the result of a step.
     ///
     /// # Errors
     /// That of the function, for this step; the next call asks it again. [`Error::Stopped`] if the function panicked, or

@@ -1,4 +1,4 @@
-//! As much of a file as its header asks for, and no more.
+//! A reader that takes as much of a file as its header asks for, and no more.
 
 use std::fmt::Display;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,7 +12,7 @@ pub(crate) const RANK: usize = 64;
 /// Bytes that are read at a time: memory grows as data come, not as a header promises them.
 const PIECE: usize = 1 << 16;
 
-/// What a file or an entry of an archive holds, read from its beginning on.
+/// The contents of a file or of an entry of an archive, read from the beginning.
 pub(crate) struct Source<R> {
     reader: R,
     /// The number of bytes that are left, where it is known.
@@ -38,7 +38,7 @@ impl Source<Box<dyn Read>> {
 }
 
 impl<R: Read> Source<R> {
-    /// A reader of so many bytes, if their number is known.
+    /// A reader of `left` bytes, if their number is known.
     pub(crate) fn new(reader: R, left: Option<u64>) -> Self {
         Source { reader, left }
     }
@@ -82,7 +82,10 @@ impl<R: Read> Source<R> {
             let asked = asked.map_or("more than can be counted".into(), |n| n.to_string());
             format!("it has {given} bytes of data, {asks} for {asked}")
         };
-        let given = || self.left.map_or("other".into(), |left| left.to_string());
+        let given = || {
+            self.left
+                .map_or("another number of".into(), |left| left.to_string())
+        };
         let asked = asked.ok_or_else(|| wrong(given()))?;
         if self.left.is_some_and(|left| left != asked as u64) {
             return Err(wrong(given()));
@@ -109,7 +112,7 @@ impl<R: Read> Source<R> {
     }
 }
 
-/// Accepts shapes of at most [`RANK`] dimensions.
+/// Checks that a shape has at most [`RANK`] dimensions.
 pub(crate) fn check_rank(rank: usize) -> Result<(), String> {
     match rank <= RANK {
         true => Ok(()),

@@ -80,8 +80,8 @@ fn damaged_idx_files_are_named() {
     assert!(read(&whole[..whole.len() - 1]).contains("5 bytes"));
     assert!(read(&[&whole[..], &[0]].concat()).contains("7 bytes"));
     assert!(read(&whole[..9]).contains("header"));
-    assert!(read(b"").contains("no IDX"));
-    assert!(read(b"PNG!").contains("no IDX"));
+    assert!(read(b"").contains("not an IDX"));
+    assert!(read(b"PNG!").contains("not an IDX"));
     assert!(read(&[0, 0, 0x0d, 0]).contains("0x0d"));
     assert!(read(&idx(&[u32::MAX; 4], &[])).contains("sizes"));
     assert!(read(&idx(&[0, u32::MAX, u32::MAX, u32::MAX], &[])).contains("sizes"));

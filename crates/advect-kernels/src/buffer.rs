@@ -1,4 +1,4 @@
-//! Large scratch memory, kept for the next call: fresh pages cost more than what is computed in them.
+//! Large scratch memory, kept for the next call, as fresh pages cost more than the computation in them.
 
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -12,7 +12,7 @@ const LARGE: usize = 1 << 14;
 /// Elements kept in all, per type.
 const KEPT: usize = 1 << 25;
 
-/// Has the allocator keep the memory of tensors that are dropped, for those that follow.
+/// Makes the allocator keep the memory of dropped tensors for later ones.
 ///
 /// The allocator of Linux (glibc) gives memory above a threshold back to the system as soon as it is free, and has it made
 /// anew, page by page and zeroed, for the next tensor: a third of the time of a training step. The threshold grows to the

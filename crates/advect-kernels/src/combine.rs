@@ -4,19 +4,19 @@ use pulp::{Simd, WithSimd};
 
 use crate::{Float, Threads, Unwritten, dispatch, fill, kernels};
 
-/// What a term is multiplied by.
+/// The factor of a term.
 #[derive(Debug, Clone, Copy)]
 pub enum Factor<'a> {
     /// One number for all samples.
     Shared(f64),
-    /// One for each sample.
+    /// One number for each sample.
     PerSample(&'a [f64]),
 }
 
 kernels! {
     /// The kernel of linear combinations.
     pub trait Combine {
-        /// `Σ_k c_k x_k` for terms of one length, of so many samples.
+        /// Returns `Σ_k c_k x_k` for terms of one length, of the given number of samples.
         fn combine(
             threads: &dyn Threads,
             terms: &[(Factor<'_>, &[Self])],

@@ -6,7 +6,7 @@ use crate::buffer::Shelf;
 use crate::math::Math;
 use crate::squares::{self, Square};
 
-/// f32 or f64, with the vectors of an instruction set.
+/// A floating-point type, f32 or f64, with the vectors of an instruction set.
 pub trait Float:
     Math
     + Copy
@@ -34,23 +34,23 @@ pub trait Float:
     /// The smallest positive normal number.
     const MIN_POSITIVE: Self;
 
-    /// The number, rounded to this type.
+    /// Rounds a number to this type.
     fn of(x: f64) -> Self;
-    /// The number, exactly.
+    /// Returns the number exactly.
     fn to_f64(self) -> f64;
     /// `√x`.
     fn root(self) -> Self;
     /// `|x|`.
     fn magnitude(self) -> Self;
-    /// Whether it is neither infinite nor NaN.
+    /// Returns whether it is neither infinite nor NaN.
     fn finite(self) -> bool;
 
-    /// Where buffers of this type are kept.
+    /// Returns the shelf for buffers of this type.
     #[doc(hidden)]
     fn shelf() -> &'static Shelf<Self>;
     /// The numbers in a vector.
     fn lanes<S: Simd>() -> usize;
-    /// A vector of equal numbers.
+    /// Returns a vector of equal numbers.
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
     /// `a b + c`, rounded once where the machine can.
     fn fused<S: Simd>(
@@ -67,12 +67,12 @@ pub trait Float:
     fn times<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// The sum of a vector's numbers.
     fn total<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
-    /// The columns of a square as rows.
+    /// Transposes a square.
     #[doc(hidden)]
     fn transposed(square: Square<Self>) -> Square<Self>;
-    /// The whole vectors of a slice, and the rest.
+    /// Splits a slice into whole vectors and the rest.
     fn vectors<S: Simd>(values: &[Self]) -> (&[Self::Vector<S>], &[Self]);
-    /// The whole vectors of a slice, and the rest, to be written.
+    /// Splits a slice into whole vectors and the rest, both mutable.
     fn vectors_mut<S: Simd>(values: &mut [Self]) -> (&mut [Self::Vector<S>], &mut [Self]);
 }
 

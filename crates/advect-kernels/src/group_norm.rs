@@ -9,17 +9,17 @@ use crate::{Float, Threads, Unwritten, dispatch, fill, kernels, sums};
 /// A normalisation of groups of channels; x is `(batch, groups · channels, area)`.
 #[derive(Debug, Clone, Copy)]
 pub struct Groups {
-    /// What is done with the normalised numbers.
+    /// The function that is applied to the normalised numbers.
     pub function: Function,
-    /// What is added to the variance.
+    /// The number that is added to the variance.
     pub epsilon: f64,
     /// The number of groups of a sample.
     pub groups: usize,
-    /// Channels of a group.
+    /// The number of channels of a group.
     pub channels: usize,
-    /// Elements of a channel.
+    /// The number of elements of a channel.
     pub area: usize,
-    /// Whether each sample has a scale and a shift of its own.
+    /// Whether each sample has its own scale and shift.
     pub adaptive: bool,
 }
 
@@ -29,7 +29,7 @@ impl Groups {
         self.channels * self.area
     }
 
-    /// Where scale and shift of the i-th group of the batch are.
+    /// The range of scale and shift of the i-th group of the batch.
     fn affine(&self, i: usize) -> std::ops::Range<usize> {
         let group = if self.adaptive { i } else { i % self.groups };
         group * self.channels..(group + 1) * self.channels
@@ -39,7 +39,7 @@ impl Groups {
 kernels! {
     /// The kernels of normalisations of groups.
     pub trait GroupNorm {
-        /// `function((x − mean) / √(variance + ε) · scale + shift)`.
+        /// Returns `function((x − mean) / √(variance + ε) · scale + shift)`.
         fn group_norm(
             threads: &dyn Threads,
             groups: &Groups,
@@ -48,7 +48,7 @@ kernels! {
             shift: &[Self],
         ) -> Vec<Self>;
 
-        /// The gradients of x, scale and shift, given that of the value.
+        /// Returns the gradients of x, scale and shift, given the gradient of the value.
         fn group_norm_backward(
             threads: &dyn Threads,
             groups: &Groups,

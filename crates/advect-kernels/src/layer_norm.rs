@@ -10,20 +10,20 @@ use crate::{Float, Threads, dispatch, kernels, sums};
 pub struct Rows {
     /// Whether the mean is subtracted.
     pub centred: bool,
-    /// What is added to the variance.
+    /// The number that is added to the variance.
     pub epsilon: f64,
-    /// Numbers of a row.
+    /// The size of a row.
     pub width: usize,
     /// The number of rows.
     pub rows: usize,
-    /// The number of rows after which the next row of scale and shift counts.
+    /// The number of rows that share a row of scale and shift.
     pub sharing: usize,
 }
 
 kernels! {
     /// The kernels of normalisations of rows.
     pub trait LayerNorm {
-        /// `(x − mean) / √(variance + ε) · scale + shift`.
+        /// Returns `(x − mean) / √(variance + ε) · scale + shift`.
         fn layer_norm(
             threads: &dyn Threads,
             rows: &Rows,
@@ -32,7 +32,7 @@ kernels! {
             shift: Option<&[Self]>,
         ) -> Vec<Self>;
 
-        /// The gradients of x, scale and shift, given that of the value.
+        /// Returns the gradients of x, scale and shift, given the gradient of the value.
         fn layer_norm_backward(
             threads: &dyn Threads,
             rows: &Rows,

@@ -1,4 +1,4 @@
-//! The CPU's kernels: slices in, slices out, vectorised with run-time dispatch.
+//! Kernels for the CPU, from slices to slices, vectorised with run-time dispatch.
 //!
 //! This crate is internal to `advect-ops`, which turns these functions into operations of tensors; nothing in it is promised to
 //! stay as it is. It knows neither tensors nor graphs nor errors: what calls it has checked shapes, and a slice of another length

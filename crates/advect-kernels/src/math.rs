@@ -14,19 +14,19 @@ const INV_SQRT_TAU: f64 = 0.398_942_280_401_432_7;
 
 /// Elementary functions of numbers, inlined for the instruction set of `S`.
 pub trait Math: Sized {
-    /// `a b + c`; fused where that is an instruction.
+    /// Returns `a b + c`, fused if that is an instruction.
     fn madd<S: Simd>(self, b: Self, c: Self) -> Self;
-    /// `e^x`, with gradual underflow.
+    /// Returns `e^x`, with gradual underflow.
     fn exp<S: Simd>(self) -> Self;
-    /// `e^x − 1` for x not above 0.
+    /// Returns `e^x − 1` for x not above 0.
     fn expm1_below<S: Simd>(self) -> Self;
-    /// `tanh x`.
+    /// Returns `tanh x`.
     fn tanh<S: Simd>(self) -> Self;
-    /// `(σ(x), 1 − σ(x))` with `σ(x) = 1 / (1 + e^(−x))`, each to full relative precision.
+    /// Returns `(σ(x), 1 − σ(x))` with `σ(x) = 1 / (1 + e^(−x))`, each to full relative precision.
     fn sigmoids<S: Simd>(self) -> (Self, Self);
-    /// `ln(1 + e^x)`.
+    /// Returns `ln(1 + e^x)`.
     fn softplus<S: Simd>(self) -> Self;
-    /// `(Φ(x), φ(x))`: the distribution function and the density of N(0, 1).
+    /// Returns `(Φ(x), φ(x))`: the distribution function and the density of N(0, 1).
     fn normal<S: Simd>(self) -> (Self, Self);
 }
 

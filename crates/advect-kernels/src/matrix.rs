@@ -10,20 +10,20 @@ pub(crate) const DEPTH: usize = 512;
 /// A view of a matrix with any strides.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a, T> {
-    /// From the first element on.
+    /// The values, from the first element on.
     pub(crate) values: &'a [T],
     /// The number of rows.
     pub(crate) rows: usize,
     /// The number of columns.
     pub(crate) columns: usize,
-    /// From one row to the next.
+    /// The distance from one row to the next.
     pub(crate) row_stride: usize,
-    /// From one column to the next.
+    /// The distance from one column to the next.
     pub(crate) column_stride: usize,
 }
 
 impl<'a, T: Float> Matrix<'a, T> {
-    /// Contiguous rows.
+    /// Creates a view of contiguous rows.
     ///
     /// # Panics
     /// If there are fewer values.
@@ -38,7 +38,7 @@ impl<'a, T: Float> Matrix<'a, T> {
         }
     }
 
-    /// The same values, rows for columns.
+    /// The same values with rows and columns exchanged.
     pub(crate) fn transposed(self) -> Self {
         Matrix {
             values: self.values,

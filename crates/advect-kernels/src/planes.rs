@@ -5,7 +5,7 @@ use crate::{Float, Threads, kernels};
 kernels! {
     /// The kernels between images and others that are `factors` times as high and as wide. The smaller lines have `width` pixels.
     pub trait Planes {
-        /// Each pixel of the smaller images, times `scale`, as a rectangle.
+        /// Spreads each pixel of the smaller images, times `scale`, over a rectangle.
         fn spread(
             threads: &dyn Threads,
             x: &[Self],
@@ -14,7 +14,7 @@ kernels! {
             scale: Self,
         ) -> Vec<Self>;
 
-        /// The sum of each rectangle of the larger images, times `scale`.
+        /// Returns the sum of each rectangle of the larger images, times `scale`.
         fn gather(
             threads: &dyn Threads,
             y: &[Self],

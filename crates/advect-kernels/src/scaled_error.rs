@@ -9,14 +9,14 @@ use crate::{Float, Threads, dispatch, kernels};
 pub struct Total {
     /// The sum of the squares.
     pub squares: f64,
-    /// The largest magnitude; without meaning if there is a NaN, which the sum tells.
+    /// The largest magnitude. It has no meaning if there is a NaN, which the sum shows.
     pub largest: f64,
 }
 
 kernels! {
-    /// The kernels of scaled errors: of the ratios `e / (atol + rtol · max(|x|, |y|))`.
+    /// The kernels of scaled errors, the ratios `e / (atol + rtol · max(|x|, |y|))`.
     pub trait ScaledErrors {
-        /// Of all ratios.
+        /// Returns the total of all ratios.
         fn scaled_error(
             threads: &dyn Threads,
             error: &[Self],
@@ -26,7 +26,7 @@ kernels! {
             atol: f64,
         ) -> Total;
 
-        /// Of those of each sample of `width` numbers.
+        /// Returns the total of the ratios of each sample of `width` numbers.
         fn scaled_errors(
             error: &[Self],
             x: &[Self],

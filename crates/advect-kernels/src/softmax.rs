@@ -8,10 +8,10 @@ use crate::{Float, Threads, dispatch, kernels, sums};
 kernels! {
     /// The kernels of softmax, of rows of `width` numbers.
     pub trait Softmax {
-        /// `e^(x_i) / Σ_j e^(x_j)`, with the largest element of each row subtracted first.
+        /// Returns `e^(x_i) / Σ_j e^(x_j)`, with the largest element of each row subtracted first.
         fn softmax(threads: &dyn Threads, x: &[Self], width: usize) -> Vec<Self>;
 
-        /// `y_i (g_i − Σ_j y_j g_j)`: the gradient, given the value y and its gradient g.
+        /// Returns the gradient `y_i (g_i − Σ_j y_j g_j)`, given the value y and its gradient g.
         fn softmax_backward(
             threads: &dyn Threads,
             y: &[Self],

@@ -9,7 +9,8 @@ use crate::{Buffer, Float, Threads, dispatch, kernels, sums};
 kernels! {
     /// The kernel of squared distances.
     pub trait SquaredDistances {
-        /// `|x_i − y_j|²` for n and m points of d numbers, row by row. What overflows is infinite or NaN.
+        /// Returns `|x_i − y_j|²` for n and m points of d numbers, row by row. Distances that overflow are infinite or
+        /// NaN.
         fn squared_distances(
             threads: &dyn Threads,
             x: &[Self],

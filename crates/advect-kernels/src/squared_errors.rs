@@ -7,10 +7,10 @@ use crate::{Float, Threads, Unwritten, dispatch, fill, kernels, sums};
 kernels! {
     /// The kernels of squared errors.
     pub trait SquaredErrors {
-        /// `Σ (x − y)²` of each of `batch` samples.
+        /// Returns `Σ (x − y)²` of each of `batch` samples.
         fn squared_errors(threads: &dyn Threads, x: &[Self], y: &[Self], batch: usize) -> Vec<Self>;
 
-        /// `c c_i (x − y)`, with a factor for each sample.
+        /// Returns `c c_i (x − y)`, with a factor for each sample.
         fn differences(
             threads: &dyn Threads,
             x: &[Self],

@@ -23,7 +23,7 @@ pub(crate) fn plain<T: Copy>(rows: Square<T>) -> Square<T> {
     std::array::from_fn(|j| std::array::from_fn(|i| rows[i][j]))
 }
 
-/// By the shuffles of AVX, where there are.
+/// Transposes by the shuffles of AVX, if the machine has them.
 #[inline(always)]
 pub(crate) fn shuffled(rows: Square<f32>) -> Square<f32> {
     #[cfg(target_arch = "x86_64")]

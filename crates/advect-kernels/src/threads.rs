@@ -1,27 +1,27 @@
-//! Threads that share the work, lent by whoever calls a kernel.
+//! Threads that share the work, lent by the caller of a kernel.
 
 use std::sync::{Mutex, PoisonError};
 
-/// Threads that kernels divide long work among.
+/// A pool of threads among which kernels divide long work.
 ///
 /// This crate has no pool of its own, as two on the same cores wait for each other. Results don't depend on the number of
 /// threads, nor on which of them takes what.
 pub trait Threads: Sync {
-    /// The number of threads that share long work, the caller among them.
+    /// Returns the number of threads that share long work, the caller among them.
     fn count(&self) -> usize;
 
-    /// Whether work of about so many nanoseconds on one thread should be divided.
+    /// Returns whether work that takes about `nanoseconds` on one thread should be divided.
     fn worthwhile(&self, nanoseconds: usize) -> bool;
 
-    /// The length of the pieces into which `count` items are best cut, a multiple of `unit` and at least 1.
+    /// Returns the best length of the pieces into which `count` items are cut, a multiple of `unit` and at least 1.
     fn piece(&self, count: usize, unit: usize, nanoseconds: usize) -> usize;
 
-    /// Calls `f` with each index below `count` at least once, on any threads, and returns when all calls have.
+    /// Calls `f` with each index below `count` at least once, on any threads, and returns when all calls have returned.
     fn each_index(&self, count: usize, f: &(dyn Fn(usize) + Sync));
 }
 
 impl dyn Threads + '_ {
-    /// Calls `f` on each item, on several threads if all of it takes about as long on one as is worthwhile.
+    /// Calls `f` on each item, on several threads if the work on one thread would take so long that it is worthwhile.
     pub fn each<I: Send>(&self, items: Vec<I>, nanoseconds: usize, f: impl Fn(I) + Sync) {
         if items.len() < 2 || !self.worthwhile(nanoseconds) {
             items.into_iter().for_each(f);
@@ -38,7 +38,7 @@ impl dyn Threads + '_ {
     }
 }
 
-/// The caller's thread alone.
+/// A pool that consists of the caller's thread alone.
 ///
 /// ```
 /// use advect_kernels::{Alone, Threads};

@@ -1,11 +1,11 @@
-//! Kernels as functions of their own for each instruction set.
+//! Kernels as separate functions for each instruction set.
 //!
 //! pulp's functions are compiled wherever they are called, and plain code is even inlined there. These are compiled once
 //! for each kernel.
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Which instructions kernels are tested with.
+/// The instruction set with which kernels are tested.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Level {

@@ -6,8 +6,8 @@ use candle_core::Tensor;
 use crate::scaled::Scaled;
 use crate::{at_least_two, finite, mean_between, mean_within};
 
-/// `2 E|X − Y| − E|X − X'| − E|Y − Y'|`, estimated without bias from batches `(n, ...)` and `(m, ...)`: 0
-/// on average, and often slightly negative, for two samples of one distribution.
+/// Returns the energy distance `2 E|X − Y| − E|X − X'| − E|Y − Y'|`, estimated without bias from batches `(n, ...)` and
+/// `(m, ...)`: 0 on average, and often slightly negative, for two samples of one distribution.
 ///
 /// ```
 /// use advect_core::Generator;

@@ -1,4 +1,4 @@
-//! Distances between samples, and what else tells good samples from bad ones.
+//! Distances between samples, and other measures of their quality.
 //!
 //! | metric | compares |
 //! | --- | --- |
@@ -7,11 +7,11 @@
 //! | [`sliced_wasserstein2`] | two samples, along random directions |
 //! | [`energy_distance`] | two samples |
 //! | [`mmd2`] | two samples, by a Gaussian kernel |
-//! | [`nearest_neighbour_two_sample`] | two samples: can their points be told apart? |
-//! | [`nearest_neighbour_labels`] | labels: does a sample look like its class? |
+//! | [`nearest_neighbour_two_sample`] | two samples, by whether their points can be told apart |
+//! | [`nearest_neighbour_labels`] | samples with their classes, by the labels of their nearest neighbours |
 //! | [`path_energy`] | trajectories with the cheapest possible ones |
 //!
-//! All compute in f64 on the host, whatever the dtype and device of the samples.
+//! All of them are computed in f64 on the host, whatever the dtype and device of the samples.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -62,26 +62,26 @@ fn sum_of_pairs(x: &Points, y: &Points, f: impl Fn(f64) -> f64) -> f64 {
     sum
 }
 
-/// Accepts clouds of at least two points each: what an average over pairs within a cloud needs.
+/// Checks that clouds have at least two points each, as an average over pairs within a cloud needs.
 fn at_least_two(x: &Points, y: &Points) -> advect_core::Result<()> {
     for (name, points) in [("x", x), ("y", y)] {
         if points.count() < 2 {
             return Err(advect_core::Error::range(
                 name,
-                "one sample",
-                "at least two samples",
+                "a batch of one sample",
+                "a batch of at least two samples",
             ));
         }
     }
     Ok(())
 }
 
-/// Accepts a result that did not overflow.
+/// Checks that a result did not overflow.
 fn finite(argument: &'static str, value: f64) -> advect_core::Result<f64> {
     if value.is_finite() {
         return Ok(value);
     }
     let given = format!("a result of {value}");
-    let accepted = "numbers for which it is finite";
+    let accepted = "an argument for which the result is finite";
     Err(advect_core::Error::range(argument, given, accepted))
 }

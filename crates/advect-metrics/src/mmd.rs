@@ -6,9 +6,9 @@ use candle_core::Tensor;
 use crate::scaled::Scaled;
 use crate::{at_least_two, finite, mean_between, mean_within};
 
-/// `MMD² = E k(X, X') + E k(Y, Y') − 2 E k(X, Y)` with the Gaussian kernel
-/// `k(x, y) = exp(−|x − y|² / (2 bandwidth²))`, estimated without bias (Gretton et al. 2012, eq. 3) from
-/// batches `(n, ...)` and `(m, ...)`.
+/// Returns the squared maximum mean discrepancy `MMD² = E k(X, X') + E k(Y, Y') − 2 E k(X, Y)` with the Gaussian kernel
+/// `k(x, y) = exp(−|x − y|² / (2 bandwidth²))`, estimated without bias (Gretton et al. 2012, eq. 3) from batches `(n,
+/// ...)` and `(m, ...)`.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -28,6 +28,8 @@ use crate::{at_least_two, finite, mean_between, mean_within};
 /// # Errors
 /// [`Error::Range`] unless the bandwidth is above 0 and there are two samples
 /// each; [`Error::Shape`] for different dimensions; `Empty` and `NonFinite`.
+#[doc(alias = "maximum mean discrepancy")]
+#[doc(alias = "KID")]
 pub fn mmd2(x: &Tensor, y: &Tensor, bandwidth: f64) -> Result<f64> {
     check::positive("bandwidth", bandwidth)?;
     let Scaled { x, y, unit } = Scaled::new(("x", x), ("y", y))?;
@@ -43,18 +45,27 @@ pub fn mmd2(x: &Tensor, y: &Tensor, bandwidth: f64) -> Result<f64> {
     )
 }
 
-/// The median distance between points of `x` and points of `y`: a usual bandwidth.
+/// Returns the median distance between points of `x` and points of `y`, a usual bandwidth.
 ///
 /// # Errors
 /// [`Error::Shape`] for samples of different dimensions; [`Error::Range`] where the median overflows, or for more pairs
 /// than fit in memory; `Empty` and `NonFinite` errors.
+#[doc(alias = "median heuristic")]
 pub fn median_bandwidth(x: &Tensor, y: &Tensor) -> Result<f64> {
     let Scaled { x, y, unit } = Scaled::new(("x", x), ("y", y))?;
     let count = x.count().checked_mul(y.count());
     let count = count.filter(|count| *count <= isize::MAX as usize / size_of::<f64>());
     let count = count.ok_or_else(|| {
-        let given = format!("{} and {} samples", x.count(), y.count());
-        Error::range("x, y", given, "samples whose distances fit in memory")
+        let given = format!(
+            "a pair of batches of {} and {} samples",
+            x.count(),
+            y.count()
+        );
+        Error::range(
+            "x, y",
+            given,
+            "a pair of batches whose distances fit in memory",
+        )
     })?;
     let mut distances = vec![0.0; count];
     for (i, row) in distances.chunks_exact_mut(y.count()).enumerate() {

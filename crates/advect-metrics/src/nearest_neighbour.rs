@@ -6,11 +6,11 @@ use candle_core::Tensor;
 
 use crate::scaled::Scaled;
 
-/// The leave-one-out accuracy of a 1-nearest-neighbour classifier that tells the points of `x` from those
-/// of `y` (Lopez-Paz and Oquab 2017): 0.5 if they come from one distribution, near 1 if `y` is unlike
-/// `x`, below 0.5 if `y` copies `x`.
+/// Returns the leave-one-out accuracy of a 1-nearest-neighbour classifier that tells the points of `x` from those of
+/// `y` (Lopez-Paz and Oquab 2017): 0.5 if they come from one distribution, near 1 if `y` is unlike `x`, below 0.5 if
+/// `y` copies `x`.
 ///
-/// Batches should be of equal size; ties count for the other sample, as copies do.
+/// Batches should be of equal size. Ties count for the other sample, as copies do.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -31,6 +31,9 @@ use crate::scaled::Scaled;
 /// # Errors
 /// [`Error::Shape`](advect_core::Error::Shape) for samples of different dimensions; `Empty` and
 /// `NonFinite` errors.
+#[doc(alias = "C2ST")]
+#[doc(alias = "1-NN")]
+#[doc(alias = "classifier two-sample test")]
 pub fn nearest_neighbour_two_sample(x: &Tensor, y: &Tensor) -> Result<f64> {
     let Scaled { x, y, .. } = Scaled::new(("x", x), ("y", y))?;
     let right = |mine: &Points, other: &Points| {
@@ -49,8 +52,8 @@ pub fn nearest_neighbour_two_sample(x: &Tensor, y: &Tensor) -> Result<f64> {
     Ok((right(&x, &y) + right(&y, &x)) as f64 / (x.count() + y.count()) as f64)
 }
 
-/// The label of the nearest reference for each query: queries `(n, ...)`, references `(m, ...)` with
-/// labels `(m,)` of u8, u32 or i64 below `classes`.
+/// Returns the label of the nearest reference for each query: queries `(n, ...)`, references `(m, ...)` with labels
+/// `(m,)` of u8, u32 or i64 below `classes`.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -67,6 +70,8 @@ pub fn nearest_neighbour_two_sample(x: &Tensor, y: &Tensor) -> Result<f64> {
 /// # Errors
 /// [`Error::Shape`](advect_core::Error::Shape) for different dimensions or a wrong number of labels;
 /// [`Error::Range`](advect_core::Error::Range) for a label outside `0..classes`; `Empty`, `NonFinite`.
+#[doc(alias = "kNN")]
+#[doc(alias = "1-NN")]
 pub fn nearest_neighbour_labels(
     queries: &Tensor,
     references: &Tensor,

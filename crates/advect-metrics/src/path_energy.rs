@@ -6,8 +6,8 @@ use candle_core::{DType, Tensor};
 use crate::finite;
 use crate::scaled::unit;
 
-/// `E ∫ |dx/dt|² dt` of trajectories through `states` at `times`, taken as straight between them:
-/// `Σ_k mean_i |x_{k+1} − x_k|² / (t_{k+1} − t_k)`. For Euler steps this is the integral of |v|².
+/// Returns the path energy `E ∫ |dx/dt|² dt` of trajectories through `states` at `times`, taken as straight between
+/// them: `Σ_k mean_i |x_{k+1} − x_k|² / (t_{k+1} − t_k)`. For Euler steps this is the integral of |v|².
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -22,10 +22,19 @@ use crate::scaled::unit;
 /// # Errors
 /// [`Error::Range`] unless the times are strictly increasing and as many as the states, at least two;
 /// [`Error::Shape`] for states of different shapes; [`Error::Range`] where the energy overflows; `Empty`, `DType` and `NonFinite` errors.
+#[doc(alias = "kinetic energy")]
 pub fn path_energy(times: &[f64], states: &[Tensor]) -> Result<f64> {
     if times.len() < 2 || times.len() != states.len() {
-        let given = format!("{} times for {} states", times.len(), states.len());
-        return Err(Error::range("times", given, "one per state, at least two"));
+        let given = format!(
+            "a list of length {} with a list of states of length {}",
+            times.len(),
+            states.len()
+        );
+        return Err(Error::range(
+            "times",
+            given,
+            "a list of one time per state, at least two in all",
+        ));
     }
     check::float("states", &states[0])?;
     check::batch("states", &states[0])?;
@@ -37,7 +46,7 @@ pub fn path_energy(times: &[f64], states: &[Tensor]) -> Result<f64> {
             return Err(Error::range(
                 "times",
                 format!("{t:?}"),
-                "strictly increasing times",
+                "a strictly increasing list",
             ));
         }
         check::alike("states", &x[1], "the first one", &x[0])?;
@@ -51,7 +60,8 @@ pub fn path_energy(times: &[f64], states: &[Tensor]) -> Result<f64> {
     finite("states", energy)
 }
 
-/// `|energy − W₂²| / W₂²`: 0 for optimal transport, whose path energy is W₂² (Benamou and Brenier 2000).
+/// Returns the relative error `|energy − W₂²| / W₂²`: 0 for optimal transport, whose path energy is W₂² (Benamou and
+/// Brenier 2000).
 ///
 /// ```
 /// assert_eq!(advect_metrics::normalized_path_energy_error(6.0, 2.0)?, 0.5);
@@ -60,6 +70,8 @@ pub fn path_energy(times: &[f64], states: &[Tensor]) -> Result<f64> {
 ///
 /// # Errors
 /// [`Error::Range`] unless `energy` is not below 0 and `wasserstein2` above 0, both finite, and where the error overflows.
+#[doc(alias = "NPE")]
+#[doc(alias = "normalized path energy")]
 pub fn normalized_path_energy_error(energy: f64, wasserstein2: f64) -> Result<f64> {
     check::non_negative("energy", energy)?;
     check::positive("wasserstein2", wasserstein2)?;

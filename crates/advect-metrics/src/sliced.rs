@@ -12,8 +12,8 @@ use crate::scaled::Scaled;
 /// Projections beyond this take hours.
 const MOST: usize = 1 << 24;
 
-/// `(mean over directions θ of W₂²(θ·x, θ·y))^½`, with `projections` directions drawn uniformly from
-/// the sphere, for batches `(n, ...)` and `(m, ...)`.
+/// Returns the sliced 2-Wasserstein distance `(mean over directions θ of W₂²(θ·x, θ·y))^½`, with `projections`
+/// directions drawn uniformly from the sphere, for batches `(n, ...)` and `(m, ...)`.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -32,6 +32,7 @@ const MOST: usize = 1 << 24;
 /// # Errors
 /// [`Error::Shape`] for samples of different dimensions;
 /// [`Error::Range`] for 0 projections or more than 2²⁴; `Empty` and `NonFinite` errors.
+#[doc(alias = "SWD")]
 pub fn sliced_wasserstein2(
     x: &Tensor,
     y: &Tensor,
@@ -43,7 +44,7 @@ pub fn sliced_wasserstein2(
         return Err(Error::range(
             "projections",
             projections,
-            format!("at most {MOST}"),
+            format!("a number of at most {MOST}"),
         ));
     }
     let Scaled { x, y, unit } = Scaled::new(("x", x), ("y", y))?;

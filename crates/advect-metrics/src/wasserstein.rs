@@ -10,8 +10,8 @@ use crate::finite;
 use crate::quantiles::{between_sorted, sorted};
 use crate::scaled::Scaled;
 
-/// `W₂ = (min over plans π of Σ π_ij |x_i − y_j|²)^½` for batches `(n, ...)` and `(m, ...)`, each of equal weights: for
-/// `n = m` the plan is a permutation.
+/// Returns the 2-Wasserstein distance `W₂ = (min over plans π of Σ π_ij |x_i − y_j|²)^½` for batches `(n, ...)` and
+/// `(m, ...)`, each of equal weights: for `n = m` the plan is a permutation.
 ///
 /// The plan is exact. It needs an n × m matrix and cubic time at worst, some seconds for n = m = 5,000; in one dimension,
 /// no more than sorting.
@@ -31,12 +31,14 @@ use crate::scaled::Scaled;
 /// # Errors
 /// [`Error::Shape`] for samples of different dimensions;
 /// [`Error::Range`] where the distance overflows; `Empty`, `DType` and `NonFinite` errors.
+#[doc(alias = "W2")]
+#[doc(alias = "optimal transport")]
 pub fn wasserstein2(x: &Tensor, y: &Tensor) -> Result<f64> {
     distance(x, y, Power::Two, None)
 }
 
-/// `W₁ = min over plans π of Σ π_ij |x_i − y_j|`, the earth mover's distance, for batches `(n, ...)` and `(m, ...)`, each of
-/// equal weights.
+/// Returns the 1-Wasserstein distance `W₁ = min over plans π of Σ π_ij |x_i − y_j|`, the earth mover's distance, for
+/// batches `(n, ...)` and `(m, ...)`, each of equal weights.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -51,12 +53,16 @@ pub fn wasserstein2(x: &Tensor, y: &Tensor) -> Result<f64> {
 ///
 /// # Errors
 /// As [`wasserstein2`].
+#[doc(alias = "W1")]
+#[doc(alias = "EMD")]
+#[doc(alias = "earth mover distance")]
+#[doc(alias = "optimal transport")]
 pub fn wasserstein1(x: &Tensor, y: &Tensor) -> Result<f64> {
     distance(x, y, Power::One, None)
 }
 
-/// [`wasserstein2`] of samples with weights, one for each: none below 0, of sum 1 up to the rounding of 32 bits, by which
-/// they are divided. A sample of weight 0 is left out.
+/// Returns the [`wasserstein2`] distance of samples with weights, one for each: none below 0, of sum 1 up to the
+/// rounding of 32 bits, by which they are divided. A sample of weight 0 is left out.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -70,6 +76,7 @@ pub fn wasserstein1(x: &Tensor, y: &Tensor) -> Result<f64> {
 ///
 /// # Errors
 /// As [`wasserstein2`], and [`ExactPlan::weighted`] for the weights.
+#[doc(alias = "W2")]
 pub fn wasserstein2_weighted(
     x: &Tensor,
     x_weights: &[f64],
@@ -79,7 +86,7 @@ pub fn wasserstein2_weighted(
     distance(x, y, Power::Two, Some((x_weights, y_weights)))
 }
 
-/// [`wasserstein1`] of samples with weights, as [`wasserstein2_weighted`] takes them.
+/// Returns the [`wasserstein1`] distance of samples with weights, as [`wasserstein2_weighted`] takes them.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -93,6 +100,8 @@ pub fn wasserstein2_weighted(
 ///
 /// # Errors
 /// As [`wasserstein2_weighted`].
+#[doc(alias = "W1")]
+#[doc(alias = "EMD")]
 pub fn wasserstein1_weighted(
     x: &Tensor,
     x_weights: &[f64],

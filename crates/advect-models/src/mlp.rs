@@ -11,7 +11,7 @@ use advect_ops::{Perceptron, Value, mlp_tangents};
 use candle_core::{Shape, Tensor};
 use candle_nn::VarBuilder;
 
-/// What an [`Mlp`] looks like; made by [`Mlp::config`].
+/// The configuration of an [`Mlp`]; created by [`Mlp::config`].
 #[derive(Debug, Clone)]
 pub struct MlpConfig {
     dim: usize,
@@ -22,11 +22,11 @@ pub struct MlpConfig {
     classes: usize,
 }
 
-/// A multilayer perceptron on `(t, x)`: a [`Field`](advect_core::Field) on states of `dim` numbers a sample, and, if it was
-/// given classes, a [`Conditional`](advect_core::Conditional) one on class labels.
+/// A multilayer perceptron on `(t, x)`: a [`Field`](advect_core::Field) on states of `dim` numbers per sample and, if
+/// it has classes, a [`Conditional`](advect_core::Conditional) field on class labels.
 ///
-/// The features of time and class are appended to the state. Label `classes` is the one that means
-/// "none"; evaluation as a plain field uses it.
+/// The features of time and class are appended to the state. Label `classes` means "none"; evaluation as a plain field
+/// uses it.
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Key, Time};
@@ -45,6 +45,8 @@ pub struct MlpConfig {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "multilayer perceptron")]
+#[doc(alias = "feed-forward")]
 #[derive(Debug, Clone)]
 pub struct Mlp {
     config: MlpConfig,
@@ -53,26 +55,26 @@ pub struct Mlp {
 }
 
 impl MlpConfig {
-    /// The widths of the hidden layers; three of 256 unless set.
+    /// Sets the widths of the hidden layers; three of 256 by default.
     pub fn hidden(mut self, widths: &[usize]) -> Self {
         self.hidden = widths.to_vec();
         self
     }
 
-    /// The activation after each hidden layer; SiLU unless set.
+    /// Sets the activation after each hidden layer; SiLU by default.
     pub fn activation(mut self, activation: Activation) -> Self {
         self.activation = activation;
         self
     }
 
-    /// How the network is told the time: a [`TimeEmbedding`], or features of your own; [`TimeEmbedding::Identity`] unless set.
+    /// Sets the features of time: a [`TimeEmbedding`], or your own type; [`TimeEmbedding::Identity`] by default.
     pub fn time(mut self, time: impl TimeFeatures + 'static) -> Self {
         self.time = Arc::new(time);
         self
     }
 
-    /// Makes the output `(batch, outputs)`, whatever the shape of the state: of a critic, a potential, an encoder. Unless set, it is
-    /// shaped like the state, and the network is a field.
+    /// Makes the output `(batch, outputs)`, whatever the shape of the state, for a critic, a potential or an encoder.
+    /// By default, it is shaped like the state, and the network is a field.
     ///
     /// ```
     /// use advect_core::{Key, Time};
@@ -93,6 +95,8 @@ impl MlpConfig {
     }
 
     /// Conditions the network on labels in `0..classes`; label `classes` means "none".
+    #[doc(alias = "class-conditional")]
+    #[doc(alias = "CFG")]
     pub fn classes(mut self, classes: usize) -> Self {
         self.classes = classes;
         self
@@ -106,11 +110,11 @@ impl MlpConfig {
         }
     }
 
-    /// The network, with its parameters from a builder: `store.builder()` to train it,
-    /// `store.frozen()` for a frozen twin that samples.
+    /// Builds the network with parameters from a builder: `store.builder()` to train it, `store.frozen()` for a frozen
+    /// twin that samples.
     ///
     /// # Errors
-    /// [`Error::Range`] for a dimension or width of 0; those of the builder.
+    /// [`Error::Range`] for a dimension or width of 0; errors of the builder.
     pub fn build(&self, builder: &VarBuilder<'_>) -> Result<Mlp> {
         check::at_least_one("dim", self.dim)?;
         self.time.check()?;
@@ -149,7 +153,7 @@ impl MlpConfig {
 }
 
 impl Mlp {
-    /// A configuration for states of `dim` numbers a sample, to be refined and then built.
+    /// Creates a configuration for states of `dim` numbers per sample, to be changed and then built.
     pub fn config(dim: usize) -> MlpConfig {
         MlpConfig {
             dim,
@@ -161,15 +165,16 @@ impl Mlp {
         }
     }
 
-    /// The same network on other parameters, such as averaged ones: those of a builder.
+    /// Returns the same network on the parameters of another builder, such as averaged ones.
     ///
     /// # Errors
-    /// Those of the builder.
+    /// Errors of the builder.
+    #[doc(alias = "EMA")]
     pub fn on(&self, builder: &VarBuilder<'_>) -> Result<Self> {
         self.config.build(builder)
     }
 
-    /// The number of parameters, and of operations for a sample.
+    /// Returns the cost: the number of parameters, and of operations for a sample.
     pub fn cost(&self) -> Cost {
         let classes = self.classes.as_ref().map(ClassEmbedding::cost);
         let layers = self.perceptron.layers();
@@ -186,7 +191,7 @@ impl Mlp {
         let batch = check::batch("x", x)?;
         let dim = self.config.dim;
         if x.rank() < 2 || x.elem_count() != batch * dim {
-            let accepted = format!("(batch, ...) with {dim} numbers a sample");
+            let accepted = format!("(batch, ...) with a sample size of {dim}");
             return Err(Error::shape("x", x.dims(), accepted));
         }
         check::same_kind("x", x, "the network", self.perceptron.weight())?;
@@ -217,8 +222,8 @@ impl Mlp {
 }
 
 impl Network for Mlp {
-    /// The output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or none: shaped like x, or `(batch, outputs)` if the
-    /// network has [outputs of its own](MlpConfig::outputs).
+    /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or none. It is shaped like x, or
+    /// `(batch, outputs)` if [`outputs`](MlpConfig::outputs) is set.
     fn forward<V: Value>(&self, t: &V, x: &V, labels: Option<&Tensor>) -> Result<V> {
         let rows = self.rows(x)?;
         let features = self.features(t, x.primal(), labels)?;

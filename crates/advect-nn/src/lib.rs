@@ -1,13 +1,13 @@
-//! The parts of networks: the [`ParameterStore`] that parameters live in, layers, embeddings, and the [`Network`] trait, which makes a
-//! field of one forward pass.
+//! The parts of networks: the [`ParameterStore`] that holds parameters, layers, embeddings, and the [`Network`] trait, which
+//! makes a field of one forward pass.
 //!
 //! | to | see |
 //! | --- | --- |
 //! | write a network | [`Network`], [`network_field!`](crate::network_field) |
-//! | use one with a single output as an energy | [`Potential`] |
+//! | use a network with a single output as an energy | [`Potential`] |
 //! | keep, save and load parameters; freeze them | [`ParameterStore`], [`Stateful`], [`Weights`] |
 //! | build layers | [`Linear`], [`ConvolutionLayer`], [`GroupNorm`], [`Activation`] |
-//! | tell a network time and class | [`TimeEmbedding`], [`TimeFeatures`], [`ClassEmbedding`] |
+//! | give time and class to a network | [`TimeEmbedding`], [`TimeFeatures`], [`ClassEmbedding`] |
 //!
 //! A network that is written for candle is a field by [`field_fn`](advect_core::field_fn). It trains from
 //! [`store.builder()`](ParameterStore::builder), is frozen from [`store.frozen()`](ParameterStore::frozen), and is saved with the store:
@@ -52,7 +52,7 @@ pub use network::Network;
 pub use potential::Potential;
 pub use store::{ParameterStore, State, Stateful, Weights, tensor_of_view};
 
-/// What [`network_field!`](crate::network_field) names.
+/// Re-exports of the items that [`network_field!`](crate::network_field) names.
 #[doc(hidden)]
 pub mod macros {
     pub use advect_core::{Conditional, ConditionalJvp, Field, Jvp, Result, Time};

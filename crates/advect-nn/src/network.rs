@@ -1,14 +1,15 @@
-//! Networks by one forward pass.
+//! Networks that are defined by one forward pass.
 
 use advect_core::{Error, Result, Time, check};
 use advect_ops::{Dual, Value};
 use candle_core::{DType, Device, Tensor};
 
-/// A network: one forward pass of time, state and condition, whose output may have any shape.
+/// A network that is defined by one forward pass of time, state and condition. Its output may have any shape.
 ///
-/// The pass is written once for any [`Value`], so that the network has derivatives along directions as well. Critics, encoders and
-/// decoders are used through [`Network::evaluate`]. Where the output is shaped like the state, [`network_field!`](crate::network_field)
-/// makes the network a [`Field`](advect_core::Field) with all that fields can do.
+/// The pass is written once for any [`Value`], so that the network has derivatives along directions as well. Critics,
+/// encoders and decoders are used through [`Network::evaluate`]. If the output is shaped like the state,
+/// [`network_field!`](crate::network_field) makes the network a [`Field`](advect_core::Field) with all of a field's
+/// abilities.
 ///
 /// ```
 /// use advect_core::{Field, Jvp, Key, Result, Time};
@@ -43,20 +44,26 @@ use candle_core::{DType, Device, Tensor};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "nn.Module")]
+#[doc(alias = "Module")]
+#[doc(alias = "model")]
 pub trait Network {
-    /// The output at time t and state x, given a condition or none.
+    /// Returns the output at time t and state x, given a condition or none.
     ///
-    /// `t` is `(1,)`, for the whole batch, or `(batch,)`, in f64 in the host's memory: an embedding makes features of it.
-    /// `x` is `(batch, ...)`, and the condition one for each sample of it. A network that takes no condition passes over it or refuses it.
+    /// `t` is `(1,)`, for the whole batch, or `(batch,)`, in f64 in the host's memory; an embedding converts it to
+    /// features. `x` is `(batch, ...)`, and the condition has one entry for each of its samples. A network that takes
+    /// no condition ignores it or refuses it.
     ///
     /// # Errors
     /// Typed errors for states and conditions that do not fit.
     fn forward<V: Value>(&self, t: &V, x: &V, condition: Option<&Tensor>) -> Result<V>;
 
-    /// The condition that means "none", one for each sample of x.
+    /// Returns the condition that means "none", one for each sample of x.
     ///
     /// # Errors
     /// [`Error::Range`] unless the network has one.
+    #[doc(alias = "null condition")]
+    #[doc(alias = "CFG")]
     fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
         let _ = x;
         let accepted = "a network that defines Network::no_condition";
@@ -67,8 +74,8 @@ pub trait Network {
         ))
     }
 
-    /// The output, and its derivatives along several directions of the state. Networks that can share the price of the output among
-    /// the directions override this.
+    /// Returns the output and its derivatives along several directions of the state. Networks that can share the cost
+    /// of the output among the directions override this.
     ///
     /// # Errors
     /// As [`Network::forward`].
@@ -93,7 +100,7 @@ pub trait Network {
         Ok((value, along))
     }
 
-    /// The output at a [`Time`].
+    /// Returns the output at a [`Time`].
     ///
     /// # Errors
     /// As [`Network::forward`]; [`Error::Shape`] if there is not one time per sample.
@@ -101,10 +108,11 @@ pub trait Network {
         self.forward(&times(t, x)?, x, condition)
     }
 
-    /// The output at a [`Time`], and its derivative along `(dt, dx)`: the Jacobian–vector product.
+    /// Returns the output at a [`Time`] and its derivative along `(dt, dx)`: the Jacobian–vector product.
     ///
     /// # Errors
     /// As [`Network::evaluate`], and [`Error`] naming the tangent if `dx` is not like `x`.
+    #[doc(alias = "jvp")]
     fn evaluate_along(
         &self,
         t: &Time,
@@ -119,7 +127,7 @@ pub trait Network {
         self.forward(&t, &x, condition)?.into_parts()
     }
 
-    /// The output at a [`Time`], and its derivatives along several directions of the state.
+    /// Returns the output at a [`Time`] and its derivatives along several directions of the state.
     ///
     /// # Errors
     /// As [`Network::evaluate_along`].
@@ -143,8 +151,8 @@ fn times(t: &Time, x: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// Makes a [`Network`] a [`Field`](advect_core::Field), [`Jvp`](advect_core::Jvp), [`Conditional`](advect_core::Conditional) and
-/// [`ConditionalJvp`](advect_core::ConditionalJvp).
+/// Implements [`Field`](advect_core::Field), [`Jvp`](advect_core::Jvp), [`Conditional`](advect_core::Conditional) and
+/// [`ConditionalJvp`](advect_core::ConditionalJvp) for a [`Network`].
 ///
 /// `network_field!(Net)` is for a type of its own, `network_field!([F: Bound] Net<F>)` for a generic one.
 #[macro_export]

@@ -5,7 +5,8 @@ use candle_core::Tensor;
 
 use crate::Network;
 
-/// A [`Network`] with one number for each sample, `(batch,)` or `(batch, 1)`, as an [`Energy`]: a potential, whose gradient is a field.
+/// An [`Energy`] made of a [`Network`] with one number for each sample, `(batch,)` or `(batch, 1)`: a potential, whose
+/// gradient is a field.
 ///
 /// ```
 /// use advect_core::{Energy, Key, Result, Time};
@@ -33,7 +34,9 @@ use crate::Network;
 /// # }
 /// ```
 ///
-/// Anything else that the network gives is an [`Error::Shape`].
+/// Any other output of the network is an [`Error::Shape`].
+#[doc(alias = "energy-based model")]
+#[doc(alias = "EBM")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Potential<N>(pub N);
 

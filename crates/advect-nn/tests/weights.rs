@@ -288,7 +288,7 @@ fn other_files_are_called_by_their_names() {
     );
     assert!(store().load(folder.path()).is_err());
     #[cfg(unix)]
-    has(&reason(store().load("/dev/zero")), &["no regular file"]);
+    has(&reason(store().load("/dev/zero")), &["not a regular file"]);
 }
 
 fn archive(method: CompressionMethod, entries: &[(&str, &[u8])]) -> Vec<u8> {
@@ -449,7 +449,7 @@ fn messages_of_misfits_are_short_and_guess_the_cause() {
         &[
             "240 tensors that don't fit (120 missing: layers.0.weight, ",
             "(120 in all); 120 not known: module.layers.0.weight, ",
-            "all 120 names of it begin with \"module.\", which Weights::without_prefix takes off",
+            "its names (120 in all) begin with \"module.\", which Weights::without_prefix removes",
         ],
     );
     has(
@@ -476,7 +476,10 @@ fn messages_of_misfits_are_short_and_guess_the_cause() {
         .restore(&build("", 4, 3, DType::F32).state())
         .unwrap_err()
         .to_string();
-    has(&error, &["3 names lack \"net.\""]);
+    has(
+        &error,
+        &["names lack \"net.\", with which they would fit (3 in all)"],
+    );
     let long = build(&"x".repeat(10_000), 4, 2, DType::F32);
     has(&message(&long), &["no name fits"]);
     let empty = build("", 4, 0, DType::F32);

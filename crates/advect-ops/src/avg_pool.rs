@@ -1,4 +1,4 @@
-//! Shrinking images by averaging squares of pixels.
+//! Shrinking of images by averaging squares of pixels.
 
 use advect_core::{Error, Result, check, shape};
 use advect_kernels::planes::Planes as _;
@@ -9,8 +9,9 @@ use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent, linear_jvp};
 use crate::upsample::Planes;
 
-/// The means of squares of `factor × factor` pixels of images `(batch, channels, height, width)`, or of `factor` elements of
-/// sequences `(batch, channels, length)`. (The gradient of candle's own `avg_pool2d` is scaled wrongly.)
+/// Returns the means of squares of `factor × factor` pixels of images `(batch, channels, height, width)`, or of
+/// `factor` elements of sequences `(batch, channels, length)`. (The gradient of candle's own `avg_pool2d` is scaled
+/// wrongly.)
 ///
 /// ```
 /// use advect_ops::avg_pool;
@@ -25,12 +26,15 @@ use crate::upsample::Planes;
 /// # Errors
 /// [`Error::Shape`] unless x has three or four dimensions and the factor divides those after the second, [`Error::DType`] unless it is a
 /// float, [`Error::Range`] for a factor of 0.
+#[doc(alias = "avg_pool2d")]
+#[doc(alias = "avg_pool1d")]
+#[doc(alias = "downsample")]
 pub fn avg_pool<V: Value>(x: &V, factor: usize) -> Result<V> {
     check::at_least_one("factor", factor)?;
     let planes = Planes::of(x.primal(), factor)?;
     if (planes.size.iter().zip(planes.factors)).any(|(&size, factor)| !size.is_multiple_of(factor))
     {
-        let accepted = format!("a height and a width that {factor} divides");
+        let accepted = format!("a size divisible by {factor} along each pooled dimension");
         return Err(Error::shape("x", x.primal().dims(), accepted));
     }
     // A factor beyond the size divides nothing but 0.

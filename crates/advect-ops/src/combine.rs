@@ -1,4 +1,4 @@
-//! Linear combinations of tensors in one pass: states of solvers, points of paths.
+//! Linear combinations of tensors in one pass, such as states of solvers and points of paths.
 
 use advect_core::{Coefficient, Error, Result, check, shape};
 use advect_kernels::combine::{Combine as _, Factor};
@@ -8,7 +8,7 @@ use crate::Value;
 use crate::cpu::{Float, THREADS, by_dtype, host, hosts, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 
-/// `Σ_k c_k x_k` for tensors of one shape, with a factor for the whole batch or one for each sample.
+/// Returns `Σ_k c_k x_k` for tensors of one shape, with one factor for the whole batch or one for each sample.
 ///
 /// ```
 /// use advect_core::Coefficient::{PerSample, Shared};
@@ -25,6 +25,8 @@ use crate::operation::{Operation, Output, Tangent, apply};
 /// # Errors
 /// [`Error::Empty`] without terms, [`Error`] naming `x` where a term is not like the first, [`Error::Shape`] unless
 /// there is one factor per sample.
+#[doc(alias = "axpy")]
+#[doc(alias = "lerp")]
 pub fn combine<V: Value>(terms: &[(Coefficient, &V)]) -> Result<V> {
     let Some((_, first)) = terms.first() else {
         return Err(Error::Empty {

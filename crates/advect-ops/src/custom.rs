@@ -1,8 +1,8 @@
-//! Operations of your own: kernels on slices that become operations of a [`Value`], as those of this crate.
+//! Your own operations: kernels on slices that become operations of a [`Value`], like those of this crate.
 //!
-//! An operation says what it computes four times: by a [`Kernel`] for f32 and f64 in the CPU's memory, forwards and backwards; by
-//! candle's operations, for everything else; and along a direction. [`apply`] chooses. What it returns is part of the graph of
-//! candle if an argument is, and carries a derivative if an argument is a [`Dual`](crate::Dual).
+//! An operation is defined in four ways: by a [`Kernel`] for f32 and f64 in the CPU's memory, forwards and backwards;
+//! by candle's operations, for everything else; and along a direction. [`apply`] chooses among them. Its result is part
+//! of the graph of candle if an argument is, and carries a derivative if an argument is a [`Dual`](crate::Dual).
 //!
 //! ```
 //! use std::ops::{Add, Mul, Neg};
@@ -88,7 +88,7 @@ use crate::operation::{self, Output, Tangent};
 /// An argument of a kernel: numbers in the CPU's memory.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a, T> {
-    /// The numbers, the last dimension first to change.
+    /// The numbers, in row-major order.
     pub values: &'a [T],
     /// The shape.
     pub dims: &'a [usize],
@@ -96,15 +96,15 @@ pub struct View<'a, T> {
 
 /// The CPU's kernel of an operation, for numbers of one type.
 ///
-/// Panics are the caller's; threads may be had from [`advect_core::parallel`].
+/// The caller handles panics. Threads are available from [`advect_core::parallel`].
 pub trait Kernel<T>: Send + Sync + 'static {
-    /// The value, and its shape.
+    /// Returns the value and its shape.
     ///
     /// # Errors
     /// Any: [`apply`] returns it.
     fn forward(&self, inputs: &[View<'_, T>]) -> Result<(Vec<T>, Shape)>;
 
-    /// The gradient of each argument that is wanted, given the value and its gradient.
+    /// Returns the gradient of each argument for which it is wanted, given the value and its gradient.
     ///
     /// # Errors
     /// Any: the backward pass returns it.
@@ -117,29 +117,32 @@ pub trait Kernel<T>: Send + Sync + 'static {
     ) -> Result<Vec<Option<Vec<T>>>>;
 }
 
-/// An operation of tensors with a [`Kernel`] for both types that there are kernels for.
+/// An operation of tensors, with a [`Kernel`] for each of the two element types, f32 and f64.
+#[doc(alias = "CustomOp")]
+#[doc(alias = "autograd Function")]
+#[doc(alias = "custom gradient")]
 pub trait Operation: Kernel<f32> + Kernel<f64> {
-    /// The value by differentiable operations of candle or of this crate: on other devices, and of other types.
+    /// Returns the value by differentiable operations of candle or of this crate, for other devices and other types.
     ///
     /// # Errors
     /// Any: [`apply`] returns it.
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor>;
 
-    /// The derivative of the value along tangents of the arguments, by differentiable operations. `None` stands for 0; at least one is
-    /// not `None`.
+    /// Returns the derivative of the value along tangents of the arguments, by differentiable operations. `None` stands
+    /// for 0; at least one is not `None`.
     ///
     /// # Errors
     /// Any: [`apply`] returns it.
     fn tangent(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<Tensor>;
 }
 
-/// The value of an operation of `inputs`, and of `constants` that don't change along a direction, in this order.
+/// Applies an operation to `inputs`, and to `constants` that don't change along a direction, in this order.
 ///
-/// The kernel runs where all of them are f32, or all f64, and in the CPU's memory; it gets them contiguous. Whether their shapes fit
-/// each other and the operation is for the caller to check, or for the operation.
+/// The kernel runs if all arguments are f32, or all f64, and in the CPU's memory; it gets them contiguous. The caller,
+/// or the operation, must check that their shapes fit each other and the operation.
 ///
 /// # Errors
-/// Those of the operation; [`Error::Empty`] without arguments; [`Error`] naming `value`, `gradient` or `tangent` where the operation
+/// Errors of the operation; [`Error::Empty`] without arguments; [`Error`] naming `value`, `gradient` or `tangent` where the operation
 /// returned one of a wrong size. The backward pass has errors of the same kinds.
 pub fn apply<V: Value>(
     operation: impl Operation,
@@ -169,7 +172,11 @@ fn views<'a, T: Float>(inputs: &[&'a Tensor], locked: &'a [Host<'_, T>]) -> Vec<
 
 /// The error of a list of numbers that is not as long as a shape says.
 fn misfit(argument: &'static str, count: usize, dims: &[usize]) -> Error {
-    Error::shape(argument, &[count], format!("the numbers of {dims:?}"))
+    Error::shape(
+        argument,
+        &[count],
+        format!("one number for each element of {dims:?}"),
+    )
 }
 
 impl<O: Operation> operation::Operation for Custom<O> {

@@ -8,8 +8,8 @@ use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Activation, Dual, Value};
 
-/// `activation((x − mean) / √(variance + ε) · scale + shift)` for x of shape `(batch, channels, ...)`, with mean and
-/// variance over each sample's groups of `channels / groups` channels.
+/// Returns `activation((x − mean) / √(variance + ε) · scale + shift)` for x of shape `(batch, channels, ...)`, with
+/// mean and variance over each sample's groups of `channels / groups` channels.
 ///
 /// `scale` and `shift` are `(channels,)`, or `(batch, channels)` for adaptive normalisation (Dhariwal and Nichol 2021,
 /// section 4.3: scale = 1 + γ, shift = β).
@@ -29,6 +29,8 @@ use crate::{Activation, Dual, Value};
 /// # Errors
 /// [`Error::Range`] unless the groups divide the channels or for a negative ε, [`Error`] naming the argument that does
 /// not fit.
+#[doc(alias = "GroupNorm")]
+#[doc(alias = "AdaGN")]
 pub fn group_norm<V: Value>(
     x: &V,
     groups: usize,
@@ -47,8 +49,8 @@ pub fn group_norm<V: Value>(
     V::apply(op, &[x, scale, shift], &[])
 }
 
-/// The gradients of x, scale and shift of [`group_norm`], given that of its value: for those who walk backwards
-/// themselves.
+/// Returns the gradients of x, scale and shift of [`group_norm`], given the gradient of its value, for your own
+/// backward passes.
 ///
 /// # Errors
 /// As [`group_norm`], and [`Error::DType`] or [`Error::Device`] unless all are f32 or f64 in the CPU's memory.
@@ -103,7 +105,7 @@ impl GroupNorm {
         check::alike("shift", shift, "scale", scale)
     }
 
-    /// By candle's operations, in at least 32 bits.
+    /// The value by candle's operations, in at least 32 bits.
     fn composed<V: Value>(&self, x: &V, scale: &V, shift: &V) -> Result<V> {
         let primal = x.primal();
         let (dtype, shape) = (primal.dtype(), primal.shape());

@@ -9,7 +9,7 @@ use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
 
-/// `(x − mean) / √(variance + ε) · scale + shift` over the last dimension of x, `(batch, ..., width)`.
+/// Returns `(x − mean) / √(variance + ε) · scale + shift` over the last dimension of x, `(batch, ..., width)`.
 ///
 /// `scale` and `shift` are `(width,)`, or `(batch, width)` for adaptive normalisation (Peebles and Xie 2023, section 3.2:
 /// scale = 1 + γ, shift = β). The variance is that of the population.
@@ -27,6 +27,8 @@ use crate::{Dual, Value};
 ///
 /// # Errors
 /// [`Error`] naming the argument that does not fit; [`Error::Range`] for a negative ε.
+#[doc(alias = "LayerNorm")]
+#[doc(alias = "AdaLN")]
 pub fn layer_norm<V: Value>(x: &V, scale: &V, shift: &V, epsilon: f64) -> Result<V> {
     check_affine(x.primal(), "scale", scale.primal())?;
     check_affine(x.primal(), "shift", shift.primal())?;
@@ -42,7 +44,8 @@ pub fn layer_norm<V: Value>(x: &V, scale: &V, shift: &V, epsilon: f64) -> Result
     )
 }
 
-/// `x / √(mean x² + ε) · scale` over the last dimension of x, `(batch, ..., width)`; `scale` as for [`layer_norm`].
+/// Returns `x / √(mean x² + ε) · scale` over the last dimension of x, `(batch, ..., width)`; `scale` is as for
+/// [`layer_norm`].
 ///
 /// ```
 /// use advect_ops::rms_norm;
@@ -57,6 +60,7 @@ pub fn layer_norm<V: Value>(x: &V, scale: &V, shift: &V, epsilon: f64) -> Result
 ///
 /// # Errors
 /// As [`layer_norm`].
+#[doc(alias = "RMSNorm")]
 pub fn rms_norm<V: Value>(x: &V, scale: &V, epsilon: f64) -> Result<V> {
     check_affine(x.primal(), "scale", scale.primal())?;
     let epsilon = check::non_negative("epsilon", epsilon)?;
@@ -112,7 +116,7 @@ impl Normalize {
         }
     }
 
-    /// By candle's operations, in at least 32 bits.
+    /// The value by candle's operations, in at least 32 bits.
     fn composed<V: Value>(&self, x: &V, scale: &V, shift: Option<&V>) -> Result<V> {
         let dtype = x.primal().dtype();
         let wide = |x: &Tensor| match dtype {

@@ -1,29 +1,30 @@
-//! Tensor operations that candle lacks, detaches, gets wrong or does slowly; every network, solver and optimiser of
-//! Advect stands on them.
+//! Tensor operations that candle lacks, computes without a gradient, gets wrong or does slowly. All networks, solvers
+//! and optimisers of Advect use them.
 //!
 //! | operation | formula |
 //! | --- | --- |
 //! | [`Activation`] | ten nonlinearities, with two derivatives each |
-//! | [`linear`], [`mlp`], [`Perceptron`] | `activation(x Wᵀ + b)`, and a whole perceptron in one go |
+//! | [`linear`], [`mlp`], [`Perceptron`] | `activation(x Wᵀ + b)`, and a whole perceptron in one pass |
 //! | [`layer_norm`], [`rms_norm`], [`group_norm`] | normalisation, plain or adaptive; the last with an activation |
 //! | [`softmax`], [`attention`], [`self_attention`] | `softmax(q kᵀ / √d + mask) v`, by blocks of rows |
 //! | [`conv2d`], [`conv1d`] | cross-correlation with strides, padding, dilation, groups |
-//! | [`upsample_nearest`], [`avg_pool`] | images larger and smaller |
+//! | [`upsample_nearest`], [`avg_pool`] | enlargement and shrinking of images |
 //! | [`sinusoids`] | features of time |
 //! | [`combine`], [`scale_samples`] | `Σ c_k x_k`, shared or per-sample factors |
 //! | [`squared_errors`] | `Σ (x − y)²` of each sample |
-//! | [`scaled_error`], [`scaled_errors`], [`squared_distances`], [`exponentiate`] | numbers on the host |
-//! | [`with_gradient`], [`with_graph`], [`without_graph`], [`with_plain_graph`] | values with gradients of your own, and how graphs are built |
-//! | [`update`] | AdamW, momentum, Lion, averages, norms: in place |
-//! | [`custom`] | operations with kernels of your own |
+//! | [`scaled_error`], [`scaled_errors`], [`squared_distances`], [`exponentiate`] | sizes of differences, and exponentials, on the host |
+//! | [`with_gradient`], [`with_graph`], [`without_graph`], [`with_plain_graph`] | values with your own gradients, and the building of graphs |
+//! | [`update`] | AdamW, momentum, Lion, averages and norms, in place |
+//! | [`custom`] | operations with your own kernels |
 //!
-//! On the CPU f32 and f64 run on kernels (in `advect-kernels`) that choose AVX-512, AVX2 with FMA, NEON or plain code at run time, and share
-//! candle's own threads where the work repays it; no `target-cpu` flag is needed. Everything else (16 bits, other
-//! devices) is composed of candle's operations. Any strides and offsets are taken, and empty batches.
+//! On the CPU, f32 and f64 use kernels (in `advect-kernels`) that choose AVX-512, AVX2 with FMA, NEON or plain code at
+//! run time, and share candle's own threads if the work is long enough; no `target-cpu` flag is needed. Everything else
+//! (16 bits, other devices) is composed of candle's operations. Any strides and offsets are accepted, and so are empty
+//! batches.
 //!
 //! All differentiable operations take a [`Value`]: a tensor, or a [`Dual`] that carries its derivative along a
-//! direction. A network written once for any `V: Value` has both; see there. Gradients go through candle's `backward`
-//! as ever:
+//! direction. A network written once for any `V: Value` has both; see there. Gradients use candle's `backward` as
+//! usual:
 //!
 //! ```
 //! use advect_ops::{Activation, linear};

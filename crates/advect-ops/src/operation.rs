@@ -1,4 +1,4 @@
-//! How a kernel becomes part of candle's graph.
+//! The trait by which a kernel becomes part of candle's graph.
 
 use advect_core::{Result, check};
 use candle_core::Tensor;
@@ -9,28 +9,29 @@ pub(crate) use crate::output::Output;
 
 /// An operation: its value, and its derivatives backwards and forwards.
 ///
-/// Arguments were checked before any method is called.
+/// Arguments are checked before any method is called.
 pub trait Operation: Send + Sync + 'static {
-    /// What the backward pass needs besides the arguments and the value.
+    /// The values that the backward pass needs besides the arguments and the value.
     type Saved: Send + Sync + 'static;
 
-    /// The value by candle's operations, differentiable, on any device: what the kernels are tested against.
+    /// Returns the value by candle's operations, differentiable, on any device. The kernels are tested against it.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor>;
 
-    /// The value by the CPU's kernel, of contiguous f32 or f64 arguments. `save` tells whether there will be a backward
-    /// pass.
+    /// Returns the value by the CPU's kernel, for contiguous f32 or f64 arguments. `save` says whether there will be a
+    /// backward pass.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Output, Self::Saved)>;
 
-    /// The gradients of the arguments that are wanted, by the CPU's kernels, given that of the value, contiguous.
+    /// Returns the gradients of the arguments for which they are wanted, by the CPU's kernels, given the gradient of
+    /// the value, which is contiguous.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn backward(
         &self,
         inputs: &[&Tensor],
@@ -43,11 +44,11 @@ pub trait Operation: Send + Sync + 'static {
 
 /// An operation with a derivative forwards.
 pub trait Tangent: Operation {
-    /// The value, and its derivative along tangents of the arguments, `None` for 0; at least one is not `None`. Both
-    /// are differentiable.
+    /// Returns the value and its derivative along tangents of the arguments, `None` for 0; at least one is not `None`.
+    /// Both are differentiable.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)>;
 }
 

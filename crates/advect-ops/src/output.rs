@@ -1,4 +1,4 @@
-//! What operations hand to the graph.
+//! The output of an operation, as it is passed to the graph.
 
 use advect_core::{Error, Result};
 use candle_core::op::BackpropOp;
@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CudaStorage, Shape, Storage, Tensor};
 
 use crate::cpu::float::Float;
 
-/// What a kernel computed: values and their shape, not yet a tensor.
+/// The output of a kernel: values and their shape, not yet a tensor.
 pub struct Output {
     storage: Storage,
     shape: Shape,

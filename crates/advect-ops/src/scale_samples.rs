@@ -1,11 +1,11 @@
-//! Each sample times a number of its own.
+//! Products of each sample with its own factor.
 
 use advect_core::{Error, Result, check, shape};
 
 use crate::Value;
 
-/// `c_i x_i` for x of shape `(batch, ...)` and c of shape `(batch,)`; differentiable in both. Where the factors are
-/// numbers on the host, [`combine`](crate::combine) is the faster way.
+/// Returns `c_i x_i` for x of shape `(batch, ...)` and c of shape `(batch,)`, differentiable in both. If the factors
+/// are numbers on the host, [`combine`](crate::combine) is faster.
 ///
 /// ```
 /// use advect_ops::scale_samples;

@@ -1,4 +1,4 @@
-//! The size of a step's error, measured against tolerances, in one pass.
+//! The size of a step's error, relative to tolerances, in one pass.
 
 use advect_core::{Error, Result, check};
 use advect_kernels::scaled_error::{ScaledErrors, Total};
@@ -6,7 +6,7 @@ use candle_core::{D, DType, Tensor};
 
 use crate::cpu::{self, THREADS, by_dtype, host};
 
-/// Numbers `r = e / (atol + rtol · max(|x|, |y|))` of a step's error, summed up.
+/// A summary of the numbers `r = e / (atol + rtol · max(|x|, |y|))` of a step's error.
 ///
 /// ```
 /// use advect_ops::scaled_error;
@@ -36,8 +36,9 @@ impl ScaledError {
         }
     }
 
-    /// The root mean square of the numbers (Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations I, eq.
-    /// II.4.11); NaN or infinite if one of them is, 0 without any.
+    /// Returns the root mean square of the numbers (Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations
+    /// I, eq. II.4.11); NaN or infinite if one of them is, 0 if there are none.
+    #[doc(alias = "error norm")]
     pub fn rms(&self) -> f64 {
         match self.count {
             0 => 0.0,
@@ -45,7 +46,7 @@ impl ScaledError {
         }
     }
 
-    /// The largest magnitude; NaN if one of them is, 0 without any.
+    /// Returns the largest magnitude; NaN if one of the numbers is, 0 if there are none.
     pub fn largest(&self) -> f64 {
         match self.squares.is_nan() {
             true => f64::NAN,
@@ -53,7 +54,7 @@ impl ScaledError {
         }
     }
 
-    /// Of these numbers and others together.
+    /// Returns the summary of these numbers and others together.
     pub fn and(self, other: Self) -> Self {
         ScaledError {
             squares: self.squares + other.squares,
@@ -63,7 +64,7 @@ impl ScaledError {
     }
 }
 
-/// The [`ScaledError`] of all elements, in f64.
+/// Returns the [`ScaledError`] of all elements, in f64.
 ///
 /// # Errors
 /// [`Error`] naming `x` or `y` if they are not like `error`, or `error` if it is no float or empty.
@@ -93,7 +94,7 @@ pub fn scaled_error(
     })
 }
 
-/// The [`ScaledError`] of each sample, `x[i]`.
+/// Returns the [`ScaledError`] of each sample, `x[i]`.
 ///
 /// # Errors
 /// As [`scaled_error`].

@@ -1,4 +1,4 @@
-//! Sines and cosines of times: the features that networks are told the time by.
+//! Sines and cosines of times, as features for networks.
 
 use std::f64::consts::PI;
 
@@ -7,8 +7,8 @@ use candle_core::{DType, Tensor};
 
 use crate::Value;
 
-/// `cos(ω_k t)` for all frequencies, then `sin(ω_k t)`: `(n,)` times to `(n, 2 · frequencies)` features, in f64 so that
-/// large phases keep their digits; differentiable.
+/// Returns `cos(ω_k t)` for all frequencies, then `sin(ω_k t)`: `(n,)` times to `(n, 2 · frequencies)` features, in f64
+/// so that large phases keep their digits. The features are differentiable.
 ///
 /// ```
 /// use advect_ops::{fourier_frequencies, sinusoids};
@@ -25,6 +25,9 @@ use crate::Value;
 ///
 /// # Errors
 /// [`Error::Shape`] unless t is `(n,)`, [`Error::DType`] unless it is a float, [`Error::Empty`] without frequencies.
+#[doc(alias = "timestep_embedding")]
+#[doc(alias = "positional encoding")]
+#[doc(alias = "Fourier features")]
 pub fn sinusoids<V: Value>(t: &V, frequencies: &[f64]) -> Result<V> {
     let times = t.primal();
     check::float("t", times)?;
@@ -44,7 +47,8 @@ pub fn sinusoids<V: Value>(t: &V, frequencies: &[f64]) -> Result<V> {
     V::concatenate(&[&cos, &sin], 1)
 }
 
-/// `ω_k = kπ` for k = 1 … `count`: a Fourier series on twice the unit interval, so that both ends differ.
+/// Returns the frequencies `ω_k = kπ` for k = 1 … `count`: a Fourier series on twice the unit interval, so that both
+/// ends differ.
 ///
 /// # Errors
 /// [`Error::Range`] for more than fit the memory.
@@ -53,8 +57,8 @@ pub fn fourier_frequencies(count: usize) -> Result<Vec<f64>> {
     Ok((1..=count).map(|k| PI * k as f64).collect())
 }
 
-/// `ω_k = longest^(−k / count)` for k = 0 … `count` − 1: wavelengths from 2π to nearly `2π · longest` (Vaswani et al. 2017,
-/// section 3.5, with `longest` = 10,000; Ho et al. 2020 for times in steps).
+/// Returns the frequencies `ω_k = longest^(−k / count)` for k = 0 … `count` − 1: wavelengths from 2π to nearly `2π ·
+/// longest` (Vaswani et al. 2017, section 3.5, with `longest` = 10,000; Ho et al. 2020 for times in steps).
 ///
 /// ```
 /// # fn main() -> advect_core::Result<()> {

@@ -8,7 +8,7 @@ use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
 
-/// `e^(x_i) / Σ_j e^(x_j)` over the last dimension, with the largest element subtracted first.
+/// Returns `e^(x_i) / Σ_j e^(x_j)` over the last dimension, with the largest element subtracted first.
 ///
 /// ```
 /// use advect_ops::softmax;
@@ -30,7 +30,7 @@ pub fn softmax<V: Value>(x: &V) -> Result<V> {
     V::apply(Softmax, &[x], &[])
 }
 
-/// By candle's operations, in at least 32 bits.
+/// The value by candle's operations, in at least 32 bits.
 pub(crate) fn compose<V: Value>(x: &V) -> Result<V> {
     if x.primal().elem_count() == 0 {
         return Ok(x.clone());

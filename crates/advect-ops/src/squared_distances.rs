@@ -6,12 +6,13 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::cpu::{THREADS, by_dtype, host};
 
-/// `|x_i − y_j|²` for points x of shape `(n, d)` and y `(m, d)`: n rows of m numbers in f64, on the host, never
+/// Returns `|x_i − y_j|²` for points x of shape `(n, d)` and y `(m, d)`: n rows of m numbers in f64, on the host, never
 /// negative.
 ///
-/// `|x|² + |y|² − 2 x·y`, with the mean of x as origin. The product is made in the points' dtype, so that the error is
-/// about 1e-6 of the clouds' extent squared for f32 (16 bits are widened to that), 1e-15 for f64. Where the squares
-/// overflow f32, all is done in f64; where they overflow that, distances are sums of squared differences.
+/// It is computed as `|x|² + |y|² − 2 x·y`, with the mean of x as origin. The product is made in the points' dtype, so
+/// that the error is about 1e-6 of the clouds' extent squared for f32 (16 bits are widened to that), 1e-15 for f64.
+/// Where the squares overflow f32, everything is done in f64; where they overflow f64, distances are sums of squared
+/// differences.
 ///
 /// ```
 /// use advect_ops::squared_distances;
@@ -25,6 +26,8 @@ use crate::cpu::{THREADS, by_dtype, host};
 ///
 /// # Errors
 /// [`Error`] naming the argument that is not `(n, d)`, of another d, dtype or device, or empty.
+#[doc(alias = "cdist")]
+#[doc(alias = "pairwise distances")]
 pub fn squared_distances(x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
     for (name, points) in [("x", x), ("y", y)] {
         check::batch(name, points)?;
@@ -39,7 +42,7 @@ pub fn squared_distances(x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
         return Err(Error::shape(
             "y",
             y.dims(),
-            format!("(m, {d}), as x has it,"),
+            format!("(m, {d}), to match x,"),
         ));
     }
     let dtype = match x.dtype() {

@@ -1,4 +1,4 @@
-//! Squared errors of samples, in one pass each way: what most losses are made of.
+//! Squared errors of samples, in one pass each way, as most losses need them.
 
 use advect_core::{Result, check, shape};
 use advect_kernels::squared_errors::SquaredErrors as _;
@@ -8,8 +8,8 @@ use crate::Value;
 use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 
-/// `Σ (x − y)²` over each sample of batches `(batch, ...)` of one shape: `(batch,)`, differentiable in both. Samples of 16
-/// bits are summed, and their sums returned, in f32.
+/// Returns `Σ (x − y)²` over each sample of batches `(batch, ...)` of one shape: `(batch,)`, differentiable in both.
+/// Samples of 16 bits are summed in f32, and the sums are returned in f32.
 ///
 /// ```
 /// use advect_ops::squared_errors;
@@ -25,6 +25,8 @@ use crate::operation::{Operation, Output, Tangent, apply};
 /// # Errors
 /// [`Error::Empty`](advect_core::Error::Empty) for an empty batch, [`Error`](advect_core::Error) naming `y` if it is not like
 /// x, [`Error::DType`](advect_core::Error::DType) unless they are floats.
+#[doc(alias = "MSE")]
+#[doc(alias = "mse_loss")]
 pub fn squared_errors<V: Value>(x: &V, y: &V) -> Result<V> {
     check::batch("x", x.primal())?;
     check::float("x", x.primal())?;

@@ -1,4 +1,4 @@
-//! Enlarging images by repeating pixels.
+//! Enlargement of images by repeating pixels.
 
 use advect_core::{Error, Result, check};
 use advect_kernels::planes::Planes as _;
@@ -26,6 +26,8 @@ use crate::operation::{Operation, Output, Tangent, linear_jvp};
 /// # Errors
 /// [`Error::Shape`] unless x has three or four dimensions, [`Error::DType`] unless it is a float, [`Error::Range`] for a factor of 0, or
 /// one that makes more pixels than the memory holds.
+#[doc(alias = "upsample_nearest2d")]
+#[doc(alias = "interpolate")]
 pub fn upsample_nearest<V: Value>(x: &V, factor: usize) -> Result<V> {
     check::at_least_one("factor", factor)?;
     let planes = Planes::of(x.primal(), factor)?;

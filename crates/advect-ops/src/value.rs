@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use crate::operation::{self, Tangent};
 
-/// What a network's forward pass runs on: a [`Tensor`], or a [`Dual`] that carries a derivative along.
+/// An argument or value of a network's forward pass: a [`Tensor`], or a [`Dual`], which also carries a derivative.
 ///
 /// A forward pass written once for any `V: Value` gives both the value and the Jacobian–vector product:
 ///
@@ -34,22 +34,22 @@ use crate::operation::{self, Tangent};
 /// Tangents are made of differentiable operations: one ordinary `backward` through them gives the gradients of a loss
 /// that contains derivatives, which candle cannot get by differentiating twice.
 pub trait Value: Clone + sealed::Sealed {
-    /// The value itself.
+    /// Returns the value itself.
     fn primal(&self) -> &Tensor;
 
-    /// Its derivative along the direction; `None` stands for 0.
+    /// Returns its derivative along the direction; `None` stands for 0.
     fn tangent(&self) -> Option<&Tensor>;
 
-    /// Puts the two together; a [`Tensor`] has no place for a tangent, and never gets one.
+    /// Combines a value and a tangent. A [`Tensor`] has no place for a tangent, and never gets one.
     #[doc(hidden)]
     fn from_parts(primal: Tensor, tangent: Option<Tensor>) -> Self;
 
-    /// A value that does not change along the direction.
+    /// Creates a value that does not change along the direction.
     fn constant(primal: Tensor) -> Self {
         Self::from_parts(primal, None)
     }
 
-    /// An operation of values, and of tensors that don't change along the direction.
+    /// Applies an operation to values, and to tensors that don't change along the direction.
     #[doc(hidden)]
     fn apply<O: Tangent>(op: O, inputs: &[&Self], constants: &[&Tensor]) -> Result<Self> {
         let primals = inputs.iter().map(|x| x.primal());
@@ -71,20 +71,21 @@ pub trait Value: Clone + sealed::Sealed {
         Ok(Self::from_parts(primal, Some(tangent)))
     }
 
-    /// A linear map without a constant, such as a reshape, a slice or a sum: value and tangent go through it alike.
+    /// Applies a linear map without a constant, such as a reshape, a slice or a sum, to the value and the tangent
+    /// alike.
     ///
     /// # Errors
-    /// Those of `f`.
+    /// Errors of `f`.
     fn map_linear(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
         let tangent = self.tangent().map(&f).transpose()?;
         Ok(Self::from_parts(f(self.primal())?, tangent))
     }
 
-    /// A function that is linear in either argument, such as a product of matrices:
-    /// `d f(x, y) = f(dx, y) + f(x, dy)`.
+    /// Applies a function that is linear in either argument, such as a product of matrices: `d f(x, y) = f(dx, y) +
+    /// f(x, dy)`.
     ///
     /// # Errors
-    /// Those of `f`.
+    /// Errors of `f`.
     fn map_bilinear(
         &self,
         other: &Self,
@@ -96,10 +97,10 @@ pub trait Value: Clone + sealed::Sealed {
         Ok(Self::from_parts(f(self.primal(), other.primal())?, tangent))
     }
 
-    /// A function of each element, with its derivative `slope`, both of candle's operations.
+    /// Applies a function to each element, with its derivative `slope`, both made of candle's operations.
     ///
     /// # Errors
-    /// Those of the functions.
+    /// Errors of the functions.
     fn map_elements(
         &self,
         f: impl Fn(&Tensor) -> Result<Tensor>,
@@ -110,10 +111,10 @@ pub trait Value: Clone + sealed::Sealed {
         Ok(Self::from_parts(f(self.primal())?, tangent))
     }
 
-    /// The sum; shapes broadcast.
+    /// Returns the sum; shapes broadcast.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn plus(&self, other: &Self) -> Result<Self> {
         let primal = self.primal().broadcast_add(other.primal())?;
         let wide = |x: &Tensor| x.broadcast_as(primal.shape());
@@ -122,18 +123,20 @@ pub trait Value: Clone + sealed::Sealed {
         Ok(Self::from_parts(primal, tangent))
     }
 
-    /// The elementwise product; shapes broadcast.
+    /// Returns the elementwise product; shapes broadcast.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn times(&self, other: &Self) -> Result<Self> {
         self.map_bilinear(other, |x, y| Ok(x.broadcast_mul(y)?))
     }
 
-    /// The values side by side along a dimension.
+    /// Concatenates values along a dimension.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
+    #[doc(alias = "cat")]
+    #[doc(alias = "concat")]
     fn concatenate(values: &[&Self], dim: usize) -> Result<Self> {
         let primals: Vec<&Tensor> = values.iter().map(|x| x.primal()).collect();
         let primal = Tensor::cat(&primals, dim)?;
@@ -172,6 +175,9 @@ impl Value for Tensor {
 }
 
 /// A value and its derivative along a direction: a dual number `x + ε dx` (Griewank and Walther 2008, section 3.1).
+#[doc(alias = "forward mode")]
+#[doc(alias = "jvp")]
+#[doc(alias = "JVP")]
 #[derive(Debug, Clone)]
 pub struct Dual {
     primal: Tensor,
@@ -179,7 +185,7 @@ pub struct Dual {
 }
 
 impl Dual {
-    /// A value with its tangent, of the same shape, dtype and device.
+    /// Creates a dual of a value and its tangent, of the same shape, dtype and device.
     ///
     /// # Errors
     /// [`Error`](advect_core::Error) naming the tangent, if they differ.
@@ -191,10 +197,10 @@ impl Dual {
         })
     }
 
-    /// The value and its tangent; zeros if the value does not depend on the direction.
+    /// Returns the value and its tangent, which is zeros if the value does not depend on the direction.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     pub fn into_parts(self) -> Result<(Tensor, Tensor)> {
         let tangent = match self.tangent {
             Some(tangent) => tangent,

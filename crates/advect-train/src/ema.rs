@@ -8,8 +8,8 @@ use candle_nn::VarBuilder;
 
 use crate::decay::Decay;
 
-/// The average `θ̄ ← d θ̄ + (1 − d) θ` of a store's parameters, which begins at their values. Samples
-/// drawn with the averaged parameters are usually better.
+/// The exponential moving average `θ̄ ← d θ̄ + (1 − d) θ` of a store's parameters, which begins at their values.
+/// Samples drawn with the averaged parameters are usually better.
 ///
 /// The decay d may change from step to step: see [`Decay`].
 ///
@@ -32,6 +32,10 @@ use crate::decay::Decay;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "EMA")]
+#[doc(alias = "exponential moving average")]
+#[doc(alias = "Polyak averaging")]
+#[doc(alias = "ModelEma")]
 pub struct Ema {
     source: ParameterStore,
     average: ParameterStore,
@@ -39,7 +43,7 @@ pub struct Ema {
 }
 
 impl Ema {
-    /// An average of the store's parameters as they are now, with a decay d in [0, 1): a number, a
+    /// Creates an average of the store's parameters as they are now, with a decay d in [0, 1): a number, a
     /// [`Warmup`](crate::decay::Warmup), or a function of the step.
     ///
     /// # Errors
@@ -69,7 +73,7 @@ impl Ema {
         })
     }
 
-    /// Takes one step of the average: step `step` of the run, counted from 0, which the decay may depend on.
+    /// Makes one step of the average: step `step` of the run, counted from 0, on which the decay may depend.
     ///
     /// # Errors
     /// [`Error::Range`] if the store has more parameters than it had when the average began, or for a decay outside [0, 1);
@@ -86,8 +90,8 @@ impl Ema {
     pub(crate) fn ready(&self, step: usize) -> Result<f64> {
         let (averages, sources) = (self.average.vars().len(), self.source.vars().len());
         if averages != sources {
-            let given = format!("{sources} parameters");
-            let accepted = format!("the {averages} parameters that the average began with");
+            let given = format!("a list of parameters of length {sources}");
+            let accepted = format!("one of length {averages}, as when the average began");
             return Err(Error::range("store", given, accepted));
         }
         checked_decay(self.decay.at(step))
@@ -101,18 +105,18 @@ impl Ema {
         Ok(())
     }
 
-    /// The averaged parameters.
+    /// Returns the averaged parameters.
     pub fn parameters(&self) -> &ParameterStore {
         &self.average
     }
 
-    /// A builder for a frozen twin on the averaged parameters, which sees later updates.
+    /// Returns a builder for a frozen twin on the averaged parameters, which sees later updates.
     pub fn frozen(&self) -> VarBuilder<'static> {
         self.average.frozen()
     }
 }
 
-/// Accepts a decay in [0, 1).
+/// Checks that a decay is in [0, 1).
 pub(crate) fn checked_decay(decay: f64) -> Result<f64> {
     match (0.0..1.0).contains(&decay) {
         true => Ok(decay),

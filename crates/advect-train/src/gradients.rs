@@ -1,4 +1,5 @@
-//! Gradients by name: what lies between a loss and a step. Clipping is that of Pascanu et al. 2013, algorithm 1.
+//! Gradients by name, the result of a backward pass and the input of a step. Clipping is that of Pascanu et al. 2013,
+//! algorithm 1.
 
 use advect_core::{Error, Result, check};
 use advect_ops::update;
@@ -7,10 +8,10 @@ use candle_core::{DType, Tensor, Var};
 
 /// The gradients of a loss by named parameters, in the order of their store, with the value of the loss.
 ///
-/// [`Trainer::gradients`](crate::Trainer::gradients) computes them and [`Trainer::apply`](crate::Trainer::apply) makes a step of
-/// them. What lies in between is free: [`add`](Gradients::add) and [`mean`](Gradients::mean) accumulate over micro-batches,
-/// [`map`](Gradients::map) sends each to other machines and takes in what comes back, [`iter`](Gradients::iter) shows them. The
-/// tensors are in no graph.
+/// [`Trainer::gradients`](crate::Trainer::gradients) computes them and [`Trainer::apply`](crate::Trainer::apply) makes
+/// a step with them. Between the two, [`add`](Gradients::add) and [`mean`](Gradients::mean) accumulate over
+/// micro-batches, [`map`](Gradients::map) sends each gradient to other machines and takes in the reply, and
+/// [`iter`](Gradients::iter) shows them. The tensors are in no graph.
 ///
 /// ```
 /// use advect_core::Key;
@@ -31,6 +32,7 @@ use candle_core::{DType, Tensor, Var};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "GradStore")]
 #[derive(Debug, Clone)]
 pub struct Gradients {
     loss: f64,
@@ -49,6 +51,8 @@ impl Gradients {
     ///
     /// # Errors
     /// [`Error::Shape`] unless the loss is a scalar, [`Error::Stopped`] if it is NaN or infinite.
+    #[doc(alias = "backward")]
+    #[doc(alias = "grad")]
     pub fn of(loss: &Tensor, parameters: &[(String, Var)]) -> Result<Self> {
         if loss.rank() != 0 {
             return Err(Error::shape("loss", loss.dims(), "a scalar"));
@@ -69,11 +73,13 @@ impl Gradients {
         })
     }
 
-    /// Averages gradients by the same parameters, and their losses: those of micro-batches of equal sizes are then those of the
-    /// whole batch. Only the sum and one part are held at a time.
+    /// Averages gradients by the same parameters, and their losses. Those of micro-batches of equal sizes average to
+    /// the gradients and the loss of the whole batch. Only the sum and one part are held at a time.
     ///
     /// # Errors
-    /// Those of the parts, and as [`Gradients::add`]; [`Error::Empty`] without parts.
+    /// Errors of the parts, and as [`Gradients::add`]; [`Error::Empty`] without parts.
+    #[doc(alias = "gradient accumulation")]
+    #[doc(alias = "all-reduce")]
     pub fn mean(parts: impl IntoIterator<Item = Result<Gradients>>) -> Result<Self> {
         let mut parts = parts.into_iter();
         let Some(first) = parts.next() else {
@@ -89,34 +95,34 @@ impl Gradients {
         Ok(sum)
     }
 
-    /// The value of the loss; of several, their sum or mean, as that of the gradients.
+    /// Returns the value of the loss. For sums or means of gradients, it is the sum or mean of their losses.
     pub fn loss(&self) -> f64 {
         self.loss
     }
 
-    /// The gradients with their parameters' names; parameters without a gradient are left out.
+    /// Returns an iterator over the gradients with their parameters' names. Parameters without a gradient are left out.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         let entries = self.entries.iter();
         entries.filter_map(|entry| Some((entry.name.as_str(), entry.gradient.as_ref()?)))
     }
 
-    /// The names of the parameters that have no gradient.
+    /// Returns the names of the parameters that have no gradient.
     pub fn missing(&self) -> impl Iterator<Item = &str> {
         let missing = self.entries.iter().filter(|entry| entry.gradient.is_none());
         missing.map(|entry| entry.name.as_str())
     }
 
-    /// The gradient by the parameter of this name, if there is one.
+    /// Returns the gradient by the parameter of this name, if there is one.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         let entry = self.entries.iter().find(|entry| entry.name == name);
         entry.and_then(|entry| entry.gradient.as_ref())
     }
 
-    /// Replaces the gradient of each parameter by what `f` makes of it and of the parameter's name; `f` gets `None` for a parameter
-    /// without a gradient.
+    /// Replaces the gradient of each parameter by the result of `f`, which gets the parameter's name and the gradient,
+    /// or `None` for a parameter without a gradient.
     ///
     /// # Errors
-    /// Those of `f`; an error naming the parameter for a gradient that is not like it. The gradients are then as before.
+    /// Errors of `f`; an error naming the parameter for a gradient that is not like it. The gradients are then as before.
     pub fn map(
         &mut self,
         mut f: impl FnMut(&str, Option<&Tensor>) -> Result<Option<Tensor>>,
@@ -144,8 +150,8 @@ impl Gradients {
         let same = |(ours, theirs): (&Entry, &Entry)| ours.parameter.id() == theirs.parameter.id();
         let (count, others) = (self.entries.len(), other.entries.len());
         if count != others || !self.entries.iter().zip(&other.entries).all(same) {
-            let given = format!("gradients by {others} parameters");
-            let accepted = format!("gradients by the same {count} parameters");
+            let given = format!("a list of gradients of length {others}");
+            let accepted = format!("a list by the same parameters, of length {count}");
             return Err(Error::range("other", given, accepted));
         }
         let mut theirs = other.entries.iter();
@@ -171,20 +177,22 @@ impl Gradients {
         Ok(())
     }
 
-    /// The Euclidean norm of all gradients together, computed in f64.
+    /// Returns the Euclidean norm of all gradients together, computed in f64.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     pub fn norm(&self) -> Result<f64> {
         update::norm(&self.iter().map(|(_, x)| x).collect::<Vec<_>>())
     }
 
-    /// Scales all gradients by `max_norm / norm` if their norm is above `max_norm`, and returns the norm before that. The loss
-    /// stays as it is. (PyTorch's `clip_grad_norm_` adds 1e-6 to the norm; this does not.)
+    /// Scales all gradients by `max_norm / norm` if their norm is above `max_norm`, and returns the norm before
+    /// scaling. The loss stays as it is. (PyTorch's `clip_grad_norm_` adds 1e-6 to the norm; this does not.)
     ///
     /// # Errors
     /// [`Error::Range`] unless `max_norm` is above 0; [`Error::Stopped`], naming a parameter, if the norm is NaN or infinite. The
     /// gradients are then as before.
+    #[doc(alias = "clip_grad_norm_")]
+    #[doc(alias = "gradient clipping")]
     pub fn clip_norm(&mut self, max_norm: f64) -> Result<f64> {
         check::positive("max_norm", max_norm)?;
         let norm = self.finite_norm()?;
@@ -194,7 +202,7 @@ impl Gradients {
         Ok(norm)
     }
 
-    /// The gradients by variable, as optimisers of candle's take them.
+    /// Returns the gradients by variable, as candle's optimisers take them.
     pub fn to_store(&self) -> GradStore {
         let mut store = GradStore::default();
         for entry in &self.entries {
@@ -214,7 +222,7 @@ impl Gradients {
         let mut reason = format!("the gradient's norm is {norm}");
         for (name, gradient) in self.iter() {
             if !check::is_finite(gradient)? {
-                reason += &format!(": that by \"{name}\" is not finite");
+                reason += &format!(": the gradient by \"{name}\" is not finite");
                 break;
             }
         }
@@ -244,7 +252,7 @@ impl Gradients {
                 Some(found) => at = found + 1,
                 None => {
                     let given = format!("a gradient by \"{}\" of another store", entry.name);
-                    let accepted = "gradients by the parameters of the trainer's store";
+                    let accepted = "a gradient by a parameter of the trainer's store";
                     return Err(Error::range("gradients", given, accepted));
                 }
             }

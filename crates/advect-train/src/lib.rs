@@ -1,16 +1,16 @@
-//! Training: optimisers, groups of parameters, learning rates, averages, checkpoints, and a [`Trainer`] that puts them together.
-//! Each piece works without the others.
+//! Training: optimisers, groups of parameters, learning rates, averages, checkpoints, and a [`Trainer`] that combines
+//! them. Each piece works without the others.
 //!
-//! | piece | what it is |
+//! | piece | purpose |
 //! | --- | --- |
-//! | [`Trainer`] | the loop, and its steps: [`gradients`](Trainer::gradients) of a loss, and what [`apply`](Trainer::apply) makes of them |
-//! | [`Gradients`] | gradients by name, with their loss: added, averaged, clipped, looked at |
+//! | [`Trainer`] | the loop, and its steps: [`gradients`](Trainer::gradients) of a loss, and their application by [`apply`](Trainer::apply) |
+//! | [`Gradients`] | gradients by name, with their loss: to add, average, clip and inspect |
 //! | [`AdamW`], [`Adam`], [`Sgd`], [`Lion`], [`Muon`] | optimisers, made of a formula for one parameter ([`optimizer`]) |
-//! | [`ParameterGroup`] | parameters with a learning rate or a weight decay of their own, frozen, or not always in use |
+//! | [`ParameterGroup`] | parameters with their own learning rate or weight decay, frozen, or not always in use |
 //! | [`learning_rate`] | learning rates as functions of the step |
 //! | [`Ema`], [`decay`] | averages of parameters |
-//! | [`Checkpoint`] | all that a run needs to go on, in one file |
-//! | [`observer`] | what watches a run: progress, checkpoints, an end before its time |
+//! | [`Checkpoint`] | everything that a run needs to continue, in one file |
+//! | [`observer`] | observers of a run: progress, checkpoints, early stopping |
 //!
 //! ```
 //! use advect_core::{Field, Generator, Key, Time};

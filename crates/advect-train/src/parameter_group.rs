@@ -1,4 +1,4 @@
-//! Groups of parameters, which are trained in another way than the rest.
+//! Groups of parameters that are trained differently from the rest.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use advect_core::{Error, Result, check};
 use crate::name_pattern::matches;
 use crate::trainer::roles::list;
 
-/// Parameters, chosen by a pattern of their names, and what is different about their training.
+/// A group of parameters, chosen by a pattern of their names, with the settings that differ for them.
 ///
 /// A [`Trainer`](crate::Trainer::group) takes groups, and so does an optimiser without a trainer
-/// ([`StatefulOptimizer::group`](crate::StatefulOptimizer::group)). A parameter may be in several groups: of each setting, that of
-/// the last group which has it counts, and what one group freezes stays frozen.
+/// ([`StatefulOptimizer::group`](crate::StatefulOptimizer::group)). A parameter may be in several groups: each setting
+/// is taken from the last group that has it, and a parameter that one group freezes stays frozen.
 ///
 /// ```
 /// use advect_core::{Generator, Key};
@@ -35,14 +35,17 @@ use crate::trainer::roles::list;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "param_groups")]
+#[doc(alias = "parameter group")]
+#[doc(alias = "freeze")]
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ParameterGroup {
     /// The pattern of the names, in which `*` stands for any characters.
     pub pattern: String,
-    /// The factor of the learning rate, if it has one of its own.
+    /// The factor of the learning rate, if the group has its own.
     pub rate_factor: Option<f64>,
-    /// The weight decay, if it has one of its own.
+    /// The weight decay, if the group has its own.
     pub weight_decay: Option<f64>,
     /// Whether steps leave the parameters as they are.
     pub frozen: bool,
@@ -51,7 +54,7 @@ pub struct ParameterGroup {
 }
 
 impl ParameterGroup {
-    /// A group of the parameters with this name. In the name, `*` stands for any characters.
+    /// Creates a group of the parameters with this name. In the name, `*` stands for any characters.
     pub fn matching(name: &str) -> Self {
         ParameterGroup {
             pattern: name.to_string(),
@@ -63,6 +66,7 @@ impl ParameterGroup {
     }
 
     /// Multiplies the learning rate of each step by a factor, not below 0.
+    #[doc(alias = "lr_mult")]
     pub fn rate_factor(self, factor: f64) -> Self {
         ParameterGroup {
             rate_factor: Some(factor),
@@ -70,7 +74,7 @@ impl ParameterGroup {
         }
     }
 
-    /// Takes the place of the optimiser's weight decay, not below 0.
+    /// Sets a weight decay, not below 0, in place of the optimiser's.
     pub fn weight_decay(self, decay: f64) -> Self {
         ParameterGroup {
             weight_decay: Some(decay),
@@ -78,7 +82,9 @@ impl ParameterGroup {
         }
     }
 
-    /// Leaves the parameters as they are, whatever gradient they have. Their gradients are no part of the norm.
+    /// Leaves the parameters as they are, whatever their gradients are. Their gradients do not count in the norm.
+    #[doc(alias = "requires_grad")]
+    #[doc(alias = "freeze")]
     pub fn frozen(self) -> Self {
         ParameterGroup {
             frozen: true,
@@ -86,7 +92,7 @@ impl ParameterGroup {
         }
     }
 
-    /// Accepts that losses leave out the parameters from the first step on, as a branch that is not always taken does.
+    /// Allows losses to leave out the parameters from the first step on, as a branch does that is not always taken.
     pub fn may_be_unused(self) -> Self {
         ParameterGroup {
             may_be_unused: true,
@@ -94,12 +100,12 @@ impl ParameterGroup {
         }
     }
 
-    /// Whether a parameter with this name is in the group.
+    /// Returns whether a parameter with this name is in the group.
     pub fn contains(&self, name: &str) -> bool {
         matches(&self.pattern, name)
     }
 
-    /// Checks that the settings are in their ranges, and that some of these names are in the group.
+    /// Checks that the settings are in their ranges, and that some of the given names are in the group.
     ///
     /// # Errors
     /// [`Error::Range`] naming the setting, or listing the names.
@@ -128,7 +134,7 @@ impl ParameterGroup {
     }
 }
 
-/// What is different about the steps of the group, as in `frozen` or `rate × 0.1, weight decay 0`.
+/// Shows the settings of the group, as in `frozen` or `rate × 0.1, weight decay 0`.
 impl fmt::Display for ParameterGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let factor = self.rate_factor.map(|factor| format!("rate × {factor}"));

@@ -1,4 +1,4 @@
-//! Optimisers that a trainer can account for.
+//! Optimisers whose state a trainer can save and restore.
 
 use advect_core::{Error, Result, check};
 use advect_nn::Stateful;
@@ -8,11 +8,11 @@ use candle_nn::Optimizer;
 
 use crate::ParameterGroup;
 
-/// An optimiser whose parameters and state are known, as a [`Trainer`](crate::Trainer) takes.
+/// An optimiser with known parameters and state, as a [`Trainer`](crate::Trainer) requires.
 ///
-/// A trainer compares [`parameters`](StatefulOptimizer::parameters) with its store, so that no parameter stays behind in
-/// silence, and makes its steps by [`try_step`](StatefulOptimizer::try_step), so that a step that fails changes nothing. An
-/// optimiser of candle's becomes one in a type of one's own:
+/// A trainer compares [`parameters`](StatefulOptimizer::parameters) with its store, so that no parameter is silently
+/// left out, and makes its steps by [`try_step`](StatefulOptimizer::try_step), so that a failed step changes nothing.
+/// Wrap an optimiser of candle in your own type:
 ///
 /// ```
 /// use advect_core::{Generator, Key};
@@ -65,12 +65,13 @@ use crate::ParameterGroup;
 /// # }
 /// ```
 pub trait StatefulOptimizer: Optimizer + Stateful {
-    /// The variables that steps change, under names for messages.
+    /// Returns the variables that steps change, with names for messages.
     fn parameters(&self) -> Vec<(String, Var)>;
 
-    /// Takes over a group's factor of the learning rate, its weight decay, and whether it is frozen, for the steps to come.
+    /// Applies a group's factor of the learning rate, its weight decay and whether it is frozen, for later steps.
     ///
-    /// This provided method is an error for a group with a factor or a weight decay, and leaves the rest to the trainer.
+    /// This provided method returns an error for a group with a factor or a weight decay, and leaves the rest to the
+    /// trainer.
     ///
     /// # Errors
     /// [`Error::Range`] for a setting that is out of range or that the optimiser can't have, or a group without parameters.
@@ -79,21 +80,22 @@ pub trait StatefulOptimizer: Optimizer + Stateful {
             false => Ok(()),
             true => {
                 let given = format!("\"{}\" with {group}", group.pattern);
-                let accepted = "no rate factor and no weight decay of its own, by this optimiser";
+                let accepted =
+                    "a group with neither a rate factor nor a weight decay, for this optimiser";
                 Err(Error::range("group", given, accepted))
             }
         }
     }
 
-    /// Makes a step if it succeeds and leaves finite numbers; otherwise parameters and state stay those of before. `norm`
-    /// is the Euclidean norm of all gradients together, or more.
+    /// Makes a step if it succeeds and leaves finite numbers; otherwise parameters and state stay as they were before.
+    /// `norm` is the Euclidean norm of all gradients together, or more.
     ///
-    /// This provided method copies parameters and state before each step, and puts them back after a failed one. An
-    /// optimiser that can tell beforehand, or that has state beside its [`variables`](Stateful::variables), has a method of
-    /// its own.
+    /// This provided method copies parameters and state before each step, and restores them after a failed one. An
+    /// optimiser that can tell beforehand, or that has state in addition to its [`variables`](Stateful::variables),
+    /// overrides it.
     ///
     /// # Errors
-    /// Those of the step; [`Error::Stopped`] if it leaves NaN or an infinity.
+    /// Errors of the step; [`Error::Stopped`] if it leaves NaN or an infinity.
     fn try_step(&mut self, grads: &GradStore, norm: f64) -> Result<()> {
         let _ = norm;
         let variables: Vec<(String, Var)> =

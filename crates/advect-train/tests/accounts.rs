@@ -76,7 +76,7 @@ fn networks_built_after_the_optimiser_are_named() {
     let first = layer(&store, "first");
     let mut trainer = trainer(&store);
     let second = layer(&store, "second");
-    let words = ["2 of 4 parameters are not held by the optimiser (second.weight, second.bias)"];
+    let words = ["the optimiser does not hold 2 of 4 parameters (second.weight, second.bias)"];
     fails(&store, &mut trainer, &loss(&[&first, &second]), &words);
 }
 
@@ -101,7 +101,7 @@ fn variables_outside_of_the_store_are_named() {
     parameters.push(("temperature".into(), Var::new(1f32, &Device::Cpu).unwrap()));
     let optimizer = AdamW::from_named(parameters, AdamWConfig::default()).unwrap();
     let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
-    let words = ["1 variables that are not in the store (temperature)"];
+    let words = ["variables that are not in the store, 1 in all (temperature)"];
     fails(&store, &mut trainer, &loss(&[&net]), &words);
 }
 

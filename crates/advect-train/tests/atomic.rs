@@ -294,7 +294,7 @@ fn a_store_that_outgrew_its_average_moves_nothing() {
     let mut run = Run { trainer, ..run };
     run.fails(
         1.0,
-        &["got 4 parameters, expected the 2 parameters that the average began with"],
+        &["got a list of parameters of length 4, expected one of length 2, as when the average began"],
     );
 }
 

@@ -107,7 +107,7 @@ fn what_is_shown_of_a_step() {
         notes[0].contains("schedule has ended before step 3; its rate is 0.0e0"),
         "{notes:?}"
     );
-    let unused = "no gradient at step 3 for 2 parameters (other.weight, other.bias)";
+    let unused = "no gradient at step 3 for 2 of the parameters (other.weight, other.bias)";
     assert_eq!(notes[1], unused);
     let (name, value) = trainer.noisy().unwrap();
     assert_eq!((name, value), ("loss", trainer.report().loss));

@@ -128,7 +128,7 @@ fn bad_checkpoints_are_refused_and_change_nothing() {
         &replaced("\"advect\":\"1 3", "\"advect\":\"1 4"),
         "checksum",
     );
-    refused(&replaced("\"advect\":", "\"affect\":"), "no checkpoint");
+    refused(&replaced("\"advect\":", "\"affect\":"), "not a checkpoint");
 
     let write = |run: &Trainer, path: &Path| {
         run.save(path).unwrap();
@@ -137,7 +137,7 @@ fn bad_checkpoints_are_refused_and_change_nothing() {
     let wider = write(&run_of(9, 0).trainer, &folder.path().join("wider"));
     refused(
         &wider,
-        "it is of another run: checkpoint: a part \"parameters\" that does not fit (state: a state with 3 tensors",
+        "it is from another run: checkpoint: a part \"parameters\" that does not fit (state: a state with 3 tensors",
     );
     let mut partial = Checkpoint::new(0, &Generator::from_seed(0));
     partial
@@ -180,10 +180,10 @@ fn a_checkpoint_is_no_file_of_weights_and_weights_are_no_checkpoint() {
     other.store.save(&path).unwrap();
     refused("ParameterStore::load");
     fs::write(&path, b"PK\x03\x04").unwrap();
-    refused("no checkpoint: it is a zip archive");
+    refused("not a checkpoint: it is a zip archive");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    refused("no regular file");
+    refused("not a regular file");
 }
 
 #[test]

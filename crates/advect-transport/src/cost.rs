@@ -12,7 +12,7 @@ const SMALL_OF_32_BITS: f64 = 1e-4;
 /// The dimensions up to which differences are faster than a product of matrices.
 const DIRECT: usize = 16;
 
-/// A matrix of costs: what it costs to carry point `i` of one cloud to point `j` of another.
+/// A matrix of costs: entry `(i, j)` is the cost of carrying point `i` of one cloud to point `j` of another.
 ///
 /// ```
 /// use advect_transport::Cost;
@@ -23,6 +23,8 @@ const DIRECT: usize = 16;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "cost matrix")]
+#[doc(alias = "cdist")]
 #[derive(Debug, Clone)]
 pub struct Cost {
     values: Vec<f64>,
@@ -37,7 +39,7 @@ pub struct Cost {
 const LARGEST: f64 = 1e290;
 
 impl Cost {
-    /// A matrix from its values, row by row. A cost of ∞ forbids a pair.
+    /// Creates a matrix from its values, row by row. A cost of ∞ forbids a pair.
     ///
     /// # Errors
     /// [`Error::Empty`] without rows or columns, [`Error::Shape`] if the number of values is not
@@ -50,7 +52,7 @@ impl Cost {
             });
         }
         if rows.checked_mul(columns) != Some(values.len()) {
-            let accepted = format!("{rows} × {columns} values");
+            let accepted = format!("one value for each pair of {rows} × {columns}");
             return Err(Error::shape("cost", &[values.len()], accepted));
         }
         let (largest, has_forbidden) = survey(&values)?;
@@ -63,14 +65,17 @@ impl Cost {
         })
     }
 
-    /// `c_ij = |x_i − y_j|²` for batches `(n, ...)` and `(m, ...)` of samples of one shape, in f64: by
-    /// differences up to 16 dimensions, beyond by a product of matrices in the points' dtype, whose error is about 1e-6
-    /// of the clouds' extent squared for f32, 1e-15 for f64. Distances so small that this would be a part of 1e-2 of
-    /// them for f32, 1e-7 for f64, are made by differences, too: that of equal points is 0.
+    /// Returns the costs `c_ij = |x_i − y_j|²` for batches `(n, ...)` and `(m, ...)` of samples of one shape, in f64.
+    /// Up to 16 dimensions they are computed by differences, beyond that by a product of matrices in the points' dtype,
+    /// whose error is about 1e-6 of the clouds' extent squared for f32, 1e-15 for f64. Distances so small that this
+    /// error would be a fraction of 1e-2 of them for f32, 1e-7 for f64, are computed by differences, too: that of equal
+    /// points is 0.
     ///
     /// # Errors
     /// As [`Points::pair`]; [`Error::Range`] for points whose squared distances are above 1e290 or whose matrix does not fit
     /// in memory.
+    #[doc(alias = "cdist")]
+    #[doc(alias = "squared distance")]
     pub fn squared_euclidean(x: &Tensor, y: &Tensor) -> Result<Self> {
         let (x, y) = points::shaped_pair(("x", x), ("y", y))?;
         if x.dim(1)? > DIRECT {
@@ -94,7 +99,7 @@ impl Cost {
         Cost::between(&Points::from_rows(&x)?, &Points::from_rows(&y)?)
     }
 
-    /// [`Cost::squared_euclidean`] of points.
+    /// Returns the costs of [`Cost::squared_euclidean`] for points.
     ///
     /// ```
     /// use advect_transport::{Cost, Points};
@@ -110,7 +115,7 @@ impl Cost {
     /// [`Error::Shape`] if the dimensions of a point differ; [`Error::Range`] as there.
     pub fn between(x: &Points, y: &Points) -> Result<Self> {
         if x.dim() != y.dim() {
-            let accepted = format!("points of {} dimensions, as in x", x.dim());
+            let accepted = format!("a cloud of points of dimension {}, as in x", x.dim());
             return Err(Error::shape("y", &[y.count(), y.dim()], accepted));
         }
         if x.dim() > DIRECT {
@@ -123,7 +128,7 @@ impl Cost {
         Cost::of_distances(x.count(), y.count(), values)
     }
 
-    /// `√c_ij`: distances of squared distances.
+    /// Returns the costs `√c_ij`: distances from squared distances.
     ///
     /// ```
     /// use advect_transport::Cost;
@@ -137,7 +142,7 @@ impl Cost {
     /// [`Error::Range`] for a negative cost.
     pub fn square_roots(mut self) -> Result<Self> {
         if let Some(negative) = self.values.iter().find(|c| **c < 0.0) {
-            return Err(Error::range("cost", negative, "costs of at least 0"));
+            return Err(Error::range("cost", negative, "a cost of at least 0"));
         }
         self.values.iter_mut().for_each(|c| *c = c.sqrt());
         self.largest = self.largest.sqrt();
@@ -149,14 +154,18 @@ impl Cost {
         match Cost::new(rows, columns, values) {
             Ok(cost) if !cost.has_forbidden => Ok(cost),
             _ => {
-                let accepted = "points whose squared distances are at most 1e290";
-                Err(Error::range("x, y", "points further apart", accepted))
+                let accepted = "a pair of clouds whose squared distances are at most 1e290";
+                Err(Error::range(
+                    "x, y",
+                    "a pair of clouds further apart",
+                    accepted,
+                ))
             }
         }
     }
 
-    /// `c_ij = 1` where the labels of i and j differ, 0 where they are the same; labels `(n,)` and `(m,)` of u8, u32 or
-    /// i64.
+    /// Returns the costs `c_ij = 1` where the labels of i and j differ, 0 where they are the same, for labels `(n,)`
+    /// and `(m,)` of u8, u32 or i64.
     ///
     /// # Errors
     /// [`Error::DType`] for other dtypes, [`Error::Shape`] unless of rank 1, [`Error::Empty`] without labels.
@@ -176,8 +185,8 @@ impl Cost {
         Cost::new(x.len(), y.len(), rows.concat())
     }
 
-    /// `c_ij + weight · other_ij`. Pairs that either forbids are forbidden; an infinite weight forbids those whose other
-    /// cost is above 0.
+    /// Returns the costs `c_ij + weight · other_ij`. Pairs that either matrix forbids are forbidden; an infinite weight
+    /// forbids the pairs whose other cost is above 0.
     ///
     /// ```
     /// use advect_transport::Cost;
@@ -203,7 +212,7 @@ impl Cost {
             ));
         }
         if weight.is_nan() || weight == f64::NEG_INFINITY {
-            return Err(Error::range("weight", weight, "a number, or ∞"));
+            return Err(Error::range("weight", weight, "a number or ∞"));
         }
         let mut overflows = false;
         for (c, &o) in self.values.iter_mut().zip(&other.values) {
@@ -217,13 +226,13 @@ impl Cost {
             *c = sum;
         }
         if overflows {
-            let accepted = "a weight whose sums are at most 1e290";
+            let accepted = "a weight with which every sum is at most 1e290";
             return Err(Error::range("weight", weight, accepted));
         }
         Cost::new(self.rows, self.columns, self.values)
     }
 
-    /// The difference between the largest and the smallest finite cost.
+    /// Returns the difference between the largest and the smallest finite cost.
     pub fn spread(&self) -> f64 {
         let finite = self.values.iter().filter(|c| **c < f64::INFINITY);
         let (low, high) = finite.fold((f64::MAX, f64::MIN), |(low, high), &c| {
@@ -232,7 +241,7 @@ impl Cost {
         (high - low).max(0.0)
     }
 
-    /// Whether any cost is ∞.
+    /// Returns whether any cost is ∞.
     pub fn has_forbidden(&self) -> bool {
         self.has_forbidden
     }
@@ -275,17 +284,17 @@ impl Cost {
         }
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The number of columns.
+    /// Returns the number of columns.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// Row `i`.
+    /// Returns row `i`.
     ///
     /// # Panics
     /// Unless `i` is below [`Cost::rows`].
@@ -293,7 +302,7 @@ impl Cost {
         &self.values[i * self.columns..(i + 1) * self.columns]
     }
 
-    /// The total cost of pairs (row, column), as [`assignment`](crate::assignment) returns them.
+    /// Returns the total cost of pairs (row, column), as [`assignment`](crate::assignment) returns them.
     ///
     /// # Panics
     /// Unless all are places of the matrix.
@@ -302,13 +311,17 @@ impl Cost {
     }
 }
 
-/// The number of costs, if so many can be stored.
+/// The number of costs, if they can be stored.
 fn size_of_matrix(rows: usize, columns: usize) -> Result<usize> {
     let size = rows.checked_mul(columns);
     let fits = |size: &usize| *size <= isize::MAX as usize / size_of::<f64>();
     size.filter(fits).ok_or_else(|| {
-        let given = format!("{rows} and {columns} points");
-        Error::range("x, y", given, "points whose matrix of costs fits in memory")
+        let given = format!("a pair of clouds of {rows} and {columns} points");
+        Error::range(
+            "x, y",
+            given,
+            "a pair of clouds whose matrix of costs fits in memory",
+        )
     })
 }
 
@@ -356,7 +369,7 @@ fn survey(values: &[f64]) -> Result<(f64, bool)> {
                     });
                 }
                 c if c.abs() > LARGEST => {
-                    return Err(Error::range("cost", c, "a magnitude up to 1e290, or ∞"));
+                    return Err(Error::range("cost", c, "a magnitude up to 1e290 or ∞"));
                 }
                 c => largest = largest.max(c.abs()),
             }

@@ -5,21 +5,22 @@ use rand_distr::StandardUniform;
 
 use crate::{Cost, simplex, weights};
 
-/// What goes from a row to a column.
+/// An entry of a transport plan: the mass that goes from a row to a column.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Entry {
     /// The row.
     pub row: usize,
     /// The column.
     pub column: usize,
-    /// How much goes, above 0; all entries together are 1.
+    /// The mass, above 0; the masses of all entries sum to 1.
     pub mass: f64,
 }
 
-/// The cheapest plan between weighted points, `min Σ π_ij c_ij` over `π ≥ 0` whose rows sum to the weights a and whose columns
-/// to b; as its entries that are not 0, at most `rows + columns − 1`.
+/// The cheapest plan between weighted points, `min Σ π_ij c_ij` over `π ≥ 0` whose rows sum to the weights a and whose
+/// columns to b. It is stored as its nonzero entries, at most `rows + columns − 1`.
 ///
-/// The plan is exact: no other is cheaper for the costs as they are stored, of whatever magnitudes they are. Pairs of cost ∞ carry nothing.
+/// The plan is exact: no other is cheaper for the costs as they are stored, whatever their magnitudes. Pairs of cost ∞
+/// carry nothing.
 ///
 /// ```
 /// use advect_transport::{Cost, ExactPlan};
@@ -33,6 +34,13 @@ pub struct Entry {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "EMD")]
+#[doc(alias = "emd")]
+#[doc(alias = "optimal transport")]
+#[doc(alias = "OT")]
+#[doc(alias = "earth mover")]
+#[doc(alias = "W2")]
+#[doc(alias = "OT-CFM")]
 #[derive(Debug, Clone)]
 pub struct ExactPlan {
     entries: Vec<Entry>,
@@ -41,7 +49,7 @@ pub struct ExactPlan {
 }
 
 impl ExactPlan {
-    /// The plan between equal weights, `1/rows` and `1/columns`.
+    /// Returns the plan between equal weights, `1/rows` and `1/columns`.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) if every plan has a pair of cost ∞.
@@ -54,7 +62,7 @@ impl ExactPlan {
         Self::solve(cost, &supplies, &demands)
     }
 
-    /// The plan between given weights of rows and columns: none below 0, of sum 1 on each side.
+    /// Returns the plan between given weights of rows and columns: none below 0, of sum 1 on each side.
     ///
     /// Weights that miss the sum of 1 by no more than the rounding of 32 bits, `(count + 8) · 2⁻²⁴`, are divided by their sum; masses are
     /// whole multiples of 2⁻⁶⁰. A point of weight 0 is left out.
@@ -156,28 +164,29 @@ impl ExactPlan {
         }
     }
 
-    /// What goes where, in the order of the rows, and of the columns in a row.
+    /// Returns the nonzero entries of the plan, in the order of the rows, and of the columns within a row.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.row_potentials.len()
     }
 
-    /// The number of columns.
+    /// Returns the number of columns.
     pub fn columns(&self) -> usize {
         self.column_potentials.len()
     }
 
-    /// The potentials f and g of Kantorovich's dual, in units of the cost: up to rounding `f_i + g_j ≤ c_ij`, equal on the plan's entries, and
-    /// `Σ a_i f_i + Σ b_j g_j` is the plan's cost.
+    /// Returns the potentials f and g of Kantorovich's dual, in units of the cost: up to rounding `f_i + g_j ≤ c_ij`,
+    /// equal on the plan's entries, and `Σ a_i f_i + Σ b_j g_j` is the plan's cost.
+    #[doc(alias = "dual")]
     pub fn potentials(&self) -> (&[f64], &[f64]) {
         (&self.row_potentials, &self.column_potentials)
     }
 
-    /// The cost `Σ π_ij c_ij`.
+    /// Returns the cost `Σ π_ij c_ij`.
     ///
     /// # Panics
     /// Unless `cost` has the plan's rows and columns.
@@ -190,7 +199,7 @@ impl ExactPlan {
         terms.sum()
     }
 
-    /// `count` pairs (row, column), drawn independently of each other by their masses.
+    /// Draws `count` pairs (row, column), independently of each other, with probabilities equal to their masses.
     ///
     /// ```
     /// use advect_core::Generator;
@@ -206,6 +215,8 @@ impl ExactPlan {
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for more pairs than fit the memory.
+    #[doc(alias = "sample_plan")]
+    #[doc(alias = "sample")]
     pub fn draw(&self, count: usize, rng: &mut Generator) -> Result<Vec<(usize, usize)>> {
         let mut sum = 0.0;
         let sums = self.entries.iter().map(|entry| {

@@ -1,7 +1,7 @@
-//! Optimal transport between point clouds: pairwise [`Cost`]s, the exact [`assignment`], the [`ExactPlan`] between unequal
-//! sizes and weights, and entropic plans by [`Sinkhorn`]'s iterations.
+//! Optimal transport between point clouds: pairwise [`Cost`]s, the exact [`assignment`], the [`ExactPlan`] between
+//! unequal sizes and weights, and entropic plans by [`Sinkhorn`]'s iterations.
 //!
-//! Couplings of training pairs and Wasserstein distances both stand on this crate.
+//! Couplings of training pairs and Wasserstein distances use this crate.
 //!
 //! ```
 //! use advect_transport::{Cost, assignment};

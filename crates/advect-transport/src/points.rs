@@ -22,7 +22,7 @@ pub(crate) fn shaped_pair(
     let (x_rows, y_rows) = (rows(x_name, x)?, rows(y_name, y)?);
     let dim = x_rows.dim(1)?;
     if y_rows.dim(1)? != dim {
-        let accepted = format!("points of {dim} dimensions, as in {x_name}");
+        let accepted = format!("a cloud of points of dimension {dim}, as in {x_name}");
         return Err(Error::shape(y_name, y.dims(), accepted));
     }
     Ok((x_rows, y_rows))
@@ -35,8 +35,8 @@ fn rows(argument: &'static str, x: &Tensor) -> Result<Tensor> {
     Ok(x.detach().reshape((count, ()))?.to_device(&Device::Cpu)?)
 }
 
-/// `n` points in `d` dimensions, f64, on the host, coordinate by coordinate: all first coordinates,
-/// then all second ones, so that the distances from one point to all others vectorise.
+/// A cloud of `n` points in `d` dimensions, f64, on the host. It is stored coordinate by coordinate: all first
+/// coordinates, then all second ones, so that the distances from one point to all others vectorise.
 ///
 /// ```
 /// use advect_transport::Points;
@@ -57,7 +57,7 @@ pub struct Points {
 }
 
 impl Points {
-    /// The samples of a batch `(n, ...)` as points; trailing dimensions are flattened.
+    /// Creates points from the samples of a batch `(n, ...)`; trailing dimensions are flattened.
     ///
     /// # Errors
     /// [`Error::Shape`] for a scalar, [`Error::Empty`] without points, [`Error::NonFinite`] for NaN or
@@ -79,7 +79,7 @@ impl Points {
         })
     }
 
-    /// Two clouds, checked to lie in the same space.
+    /// Creates two clouds, and checks that they are in the same space.
     ///
     /// # Errors
     /// As [`Points::new`], and [`Error::Shape`] if the dimensions of a point differ.
@@ -87,7 +87,7 @@ impl Points {
         Self::pair_named(("x", x), ("y", y))
     }
 
-    /// [`Points::pair`] of arguments with other names.
+    /// Creates two clouds, as [`Points::pair`] does, of arguments with other names.
     ///
     /// # Errors
     /// As [`Points::pair`].
@@ -99,31 +99,31 @@ impl Points {
         Ok((Points::from_rows(&x)?, Points::from_rows(&y)?))
     }
 
-    /// The number of points.
+    /// Returns the number of points.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The dimension of a point.
+    /// Returns the dimension of a point.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// The largest magnitude of a coordinate.
+    /// Returns the largest magnitude of a coordinate.
     pub fn largest(&self) -> f64 {
         self.coordinates
             .iter()
             .fold(0.0, |a: f64, b| a.max(b.abs()))
     }
 
-    /// The points with all coordinates multiplied by a number.
+    /// Returns the points with all coordinates multiplied by a number.
     #[must_use]
     pub fn scaled(mut self, factor: f64) -> Self {
         self.coordinates.iter_mut().for_each(|c| *c *= factor);
         self
     }
 
-    /// The points seen from an origin.
+    /// Returns the points relative to an origin.
     ///
     /// # Panics
     /// Unless the origin has [`Points::dim`] numbers.
@@ -137,7 +137,7 @@ impl Points {
         self
     }
 
-    /// The mean of the points.
+    /// Returns the mean of the points.
     pub fn mean(&self) -> Vec<f64> {
         let count = self.count as f64;
         let coordinates = self.coordinates.chunks_exact(self.count);
@@ -145,7 +145,7 @@ impl Points {
         mean.collect()
     }
 
-    /// The dot products of all points with a direction.
+    /// Returns the dot products of all points with a direction.
     ///
     /// # Panics
     /// Unless the direction has [`Points::dim`] numbers.
@@ -160,8 +160,8 @@ impl Points {
         products
     }
 
-    /// Writes `|x_i − y_j|²` for all points `y_j` of `others` to `out[j]`, by differences, so that
-    /// near points lose nothing to cancellation.
+    /// Writes `|x_i − y_j|²` for all points `y_j` of `others` to `out[j]`. It is computed by differences, so that near
+    /// points lose nothing to cancellation.
     ///
     /// # Panics
     /// Unless `i` is below [`Points::count`], the dimensions are equal and `out` holds a number for each of
@@ -182,7 +182,7 @@ impl Points {
         }
     }
 
-    /// `|x_i − y_j|²` for one point `y_j` of `others`, by differences.
+    /// Returns `|x_i − y_j|²` for one point `y_j` of `others`, computed by differences.
     ///
     /// # Panics
     /// Unless both points are there and the dimensions are equal.

@@ -11,7 +11,7 @@ const NONE: usize = usize::MAX;
 /// Columns in a block.
 const BLOCK: usize = 64;
 
-/// What a row thinks of the columns: its preferred one and the next best.
+/// A row's preference among the columns: the preferred column and the next best.
 pub(crate) struct Preference {
     pub(crate) first: usize,
     pub(crate) least: f64,
@@ -105,7 +105,7 @@ pub(crate) struct Frontier {
     distance: Vec<f64>,
     /// The row through which the distance comes; as f64, which moves in the same vectors.
     through: Vec<f64>,
-    /// Where `through` is written: a conditional store in place costs ten times as much.
+    /// The place where `through` is written: a conditional store in place costs ten times as much.
     through_next: Vec<f64>,
     minima: Vec<f64>,
 }

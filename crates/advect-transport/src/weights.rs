@@ -5,21 +5,21 @@ use advect_core::{Error, Result};
 /// Masses are whole multiples of this part of the whole.
 const UNITS: u64 = 1 << 60;
 
-/// Accepts a weight for each of `count` points: not negative, and of sum 1 up to the rounding of as many numbers of 32 bits,
-/// `(count + 8) · 2⁻²⁴`. Returns their sum.
+/// Checks that there is a weight for each of `count` points, not negative and of sum 1 up to the rounding of `count`
+/// numbers of 32 bits, `(count + 8) · 2⁻²⁴`. Returns their sum.
 pub(crate) fn check(argument: &'static str, weights: &[f64], count: usize) -> Result<f64> {
     if weights.len() != count {
-        let accepted = format!("({count},), one weight each");
+        let accepted = format!("({count},), one weight for each point");
         return Err(Error::shape(argument, &[weights.len()], accepted));
     }
     if let Some(bad) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
-        return Err(Error::range(argument, bad, "weights of at least 0"));
+        return Err(Error::range(argument, bad, "a weight of at least 0"));
     }
     let sum: f64 = weights.iter().sum();
     let rounding = (count as f64 + 8.0) * f64::from(f32::EPSILON) / 2.0;
     if (sum - 1.0).abs() > rounding.min(0.01) {
-        let given = format!("weights that sum to {sum}");
-        return Err(Error::range(argument, given, "weights that sum to 1"));
+        let given = format!("a sum of {sum}");
+        return Err(Error::range(argument, given, "a sum of 1"));
     }
     Ok(sum)
 }

@@ -1,4 +1,4 @@
-//! Advect: generative models that transport noise to data, on candle. Flow matching and its relatives,
+//! Advect: generative models that transport noise to data, on candle. It covers flow matching and related methods,
 //! from training pairs to samples.
 //!
 //! This crate holds no code of its own. It re-exports the crates of the library, each under its name,
@@ -42,16 +42,16 @@
 //! | module | crate | holds |
 //! | --- | --- | --- |
 //! | [`core`](mod@core) | `advect-core` | fields, time, errors, seeded randomness, test problems |
-//! | [`ops`] | `advect-ops` | fast differentiable operations, forward mode, updates in place |
+//! | [`ops`] | `advect-ops` | fast differentiable operations, forward mode, in-place updates |
 //! | [`paths`] | `advect-paths` | schedules, paths, couplings, closed forms, conversions |
 //! | [`objectives`] | `advect-objectives` | flow and score matching, diffusion, likelihood |
-//! | [`solvers`] | `advect-solvers` | ordinary and stochastic differential equations, gradients, divergences |
-//! | [`samplers`] | `advect-samplers` | from fields to samples and likelihoods |
-//! | [`nn`] | `advect-nn` | the parameter store, layers, embeddings, networks by one forward pass |
+//! | [`solvers`] | `advect-solvers` | solvers of ordinary and stochastic differential equations, gradients, divergences |
+//! | [`samplers`] | `advect-samplers` | sampling and likelihoods of fields |
+//! | [`nn`] | `advect-nn` | the parameter store, layers, embeddings, the network trait |
 //! | [`models`] | `advect-models` | whole networks |
 //! | [`train`] | `advect-train` | optimisers, averages, checkpoints, the training loop |
-//! | [`metrics`] | `advect-metrics` | Wasserstein, energy, MMD, nearest neighbours |
-//! | [`data`] | `advect-data` | toy data, digits, shuffled batches |
+//! | [`metrics`] | `advect-metrics` | Wasserstein and energy distances, MMD, nearest neighbours |
+//! | [`data`] | `advect-data` | toy data, digits, images, shuffled batches |
 //! | [`transport`] | `advect-transport` | exact optimal transport, Sinkhorn |
 //!
 //! # Features
@@ -61,10 +61,10 @@
 //! | `data` | toy data, digits, readers of images and arrays, batches | yes |
 //! | `images` | folders of PNG and JPEG | yes |
 //! | `metrics` | distances between sets of samples | yes |
-//! | `nn`, `models` | the parts of networks; whole networks | yes |
+//! | `nn`, `models` | the parts of networks, and whole networks | yes |
 //! | `train` | optimisers, averages, checkpoints, the training loop | yes |
 //! | `progress` | progress bars | yes |
-//! | `pytorch` | weights from files of PyTorch | yes |
+//! | `pytorch` | weights from PyTorch's files | yes |
 //! | `testing` | problems with known solutions, finite differences and comparisons, for tests | no |
 //! | `cuda` | candle's CUDA backend in every crate; needs the CUDA toolkit to build | no |
 //! | `cudnn` | `cuda`, with cuDNN for convolutions | no |

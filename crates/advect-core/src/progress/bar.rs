@@ -1,4 +1,4 @@
-//! A progress bar, and lines where there is no terminal.
+//! A progress bar, which writes lines where there is no terminal.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -9,11 +9,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Advance;
 use crate::{Observer, Result};
 
-/// An observer that shows how far a run is: a progress bar on standard error, with the time left. Where standard error is no
-/// terminal, it writes a line every 10 seconds and one at the last step of a training run.
+/// An observer that shows a run's progress: a progress bar on standard error, with the time left. Where standard error
+/// is no terminal, it writes a line every 10 seconds and one at the last step of a training run.
 ///
-/// It shows any run whose events are an [`Advance`]: of training the loss (smoothed) and the learning rate, and, once each, that
-/// the schedule of the learning rate has ended, and that parameters had no gradient; of sampling the time and the evaluations.
+/// It shows any run whose events are an [`Advance`]. For training it shows the loss (smoothed) and the learning rate
+/// and, once each, that the schedule of the learning rate has ended and that parameters had no gradient. For sampling
+/// it shows the time and the evaluations.
 ///
 /// ```
 /// use advect_core::{Advance, Observer, Progress};
@@ -40,6 +41,8 @@ use crate::{Observer, Result};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "tqdm")]
+#[doc(alias = "progress bar")]
 pub struct Progress {
     length: Option<usize>,
     /// The smoothed number.
@@ -49,7 +52,7 @@ pub struct Progress {
     shown: Shown,
 }
 
-/// Where a run is shown.
+/// The place where a run is shown.
 enum Shown {
     Bar(ProgressBar),
     Lines {
@@ -66,7 +69,7 @@ enum Shown {
 const EVERY: Duration = Duration::from_secs(10);
 
 impl Progress {
-    /// A bar under a title.
+    /// Creates a progress bar with a title.
     pub fn new(title: &str) -> Self {
         let bar = ProgressBar::no_length().with_prefix(title.to_string());
         if bar.is_hidden() {
@@ -81,7 +84,7 @@ impl Progress {
         Progress::shown(Shown::Bar(bar))
     }
 
-    /// Lines to a writer, such as a log file. Failures to write are ignored.
+    /// Creates an observer that writes lines to a writer, such as a log file. Failures to write are ignored.
     pub fn lines(title: &str, writer: impl Write + Send + 'static) -> Self {
         Progress::shown(Shown::Lines {
             title: title.to_string(),
@@ -92,7 +95,7 @@ impl Progress {
         })
     }
 
-    /// Sets the time between two lines; without effect on a bar.
+    /// Sets the time between two lines. It has no effect on a bar.
     pub fn every(mut self, time: Duration) -> Self {
         if let Shown::Lines { every, .. } = &mut self.shown {
             *every = time;
@@ -100,7 +103,8 @@ impl Progress {
         self
     }
 
-    /// Sets the number of steps at the end, for runs in several stretches; without this, it is that of the run.
+    /// Sets the number of steps at the end, for runs in several stretches. Without this, it is the number of steps of
+    /// the run.
     pub fn length(mut self, steps: usize) -> Self {
         self.length = Some(steps);
         self
@@ -115,7 +119,7 @@ impl Progress {
         }
     }
 
-    /// The notes that have not been shown yet.
+    /// Returns the notes that have not been shown yet.
     fn new_notes(&mut self, event: &(impl Advance + ?Sized)) -> Vec<String> {
         let mut notes = event.notes();
         notes.retain(|(name, _)| {
@@ -128,7 +132,7 @@ impl Progress {
         notes.into_iter().map(|(_, note)| note).collect()
     }
 
-    /// The smoothed number, brought up to date.
+    /// Updates and returns the smoothed number.
     fn smoothed(&mut self, event: &(impl Advance + ?Sized)) -> Option<(&'static str, f64)> {
         let (name, value) = event.noisy()?;
         let smooth = (self.smooth).map_or(value, |old| old + 0.02 * (value - old));
@@ -197,7 +201,7 @@ impl<E: Advance + ?Sized> Observer<E> for Progress {
     }
 }
 
-/// A number with four digits after the point. Rounded first: no zero has a sign.
+/// Returns a number with four digits after the point. Rounded first: no zero has a sign.
 fn four_digits(value: f64) -> String {
     format!("{:.4}", (value * 1e4).round() / 1e4 + 0.0)
 }

@@ -1,4 +1,4 @@
-//! What is shown of a run while it goes on.
+//! Display of a run's progress.
 
 #[cfg(feature = "progress")]
 mod bar;
@@ -6,7 +6,7 @@ mod bar;
 #[cfg(feature = "progress")]
 pub use bar::Progress;
 
-/// An event of a run whose progress can be shown, by [`Progress`] or an observer of your own.
+/// An event of a run whose progress can be shown, by [`Progress`] or your own observer.
 ///
 /// ```
 /// use advect_core::{Advance, observer_fn, Observer};
@@ -29,26 +29,27 @@ pub use bar::Progress;
 /// assert!(Epoch(10).is_milestone() && !Epoch(3).is_milestone());
 /// ```
 pub trait Advance {
-    /// The number of steps made.
+    /// Returns the number of steps made.
     fn position(&self) -> usize;
 
-    /// The number of steps at the end of the run, where it is known.
+    /// Returns the number of steps at the end of the run, if it is known.
     fn length(&self) -> Option<usize>;
 
-    /// What is shown beside the count.
+    /// Returns the message that is shown beside the count.
     fn message(&self) -> String;
 
-    /// A number that jumps from step to step, with its name: it is shown smoothed, before the message.
+    /// Returns a number that jumps from step to step, with its name. It is shown smoothed, before the message.
     fn noisy(&self) -> Option<(&'static str, f64)> {
         None
     }
 
-    /// Remarks on this step, each with a name; of remarks with the same name, the first is shown.
+    /// Returns remarks on this step, each with a name. If several remarks have the same name, the first is shown.
     fn notes(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 
-    /// Whether the event has a line of its own in a log that has a line now and then. By default, the last step has.
+    /// Returns whether the event gets its own line in a log that has a line only now and then. By default, the last
+    /// step does.
     fn is_milestone(&self) -> bool {
         self.length() == Some(self.position())
     }

@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Tensor};
 
-/// Panics unless `|actual − expected| ≤ atol + rtol · |expected|` elementwise, compared in f64; says
-/// where they differ most.
+/// Panics unless `|actual − expected| ≤ atol + rtol · |expected|` elementwise, compared in f64. The message says where
+/// the two differ most.
 ///
 /// ```
 /// use advect_core::testing::assert_close;
@@ -15,6 +15,7 @@ use candle_core::{DType, Tensor};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "allclose")]
 #[track_caller]
 #[allow(clippy::panic, clippy::expect_used)]
 pub fn assert_close(actual: &Tensor, expected: &Tensor, rtol: f64, atol: f64) {

@@ -5,10 +5,10 @@ use candle_core::{Device, Tensor};
 
 use crate::{Error, Field, Result, Time};
 
-/// Where every problem ends.
+/// The time at which every problem ends.
 pub const END: f64 = 20.0;
 
-/// One of the problems, on states `(1, n)` in f64.
+/// A problem of DETEST, on states `(1, n)` in f64.
 ///
 /// ```
 /// use advect_core::testing::detest;
@@ -21,7 +21,7 @@ pub const END: f64 = 20.0;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Detest {
-    /// A1 to E5.
+    /// The name, from A1 to E5.
     pub name: &'static str,
     start: Vec<f64>,
     slope: Slope,
@@ -30,10 +30,10 @@ pub struct Detest {
 type Slope = fn(f64, &[f64]) -> Vec<f64>;
 
 impl Detest {
-    /// The state at t = 0.
+    /// Returns the state at t = 0.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     pub fn start(&self) -> Result<Tensor> {
         let n = self.start.len();
         Ok(Tensor::from_slice(&self.start, (1, n), &Device::Cpu)?)
@@ -43,7 +43,11 @@ impl Detest {
 impl Field for Detest {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         let Time::Shared(t) = t else {
-            return Err(Error::range("t", "one per sample", "one for all"));
+            return Err(Error::range(
+                "t",
+                "one time per sample",
+                "one time for all samples",
+            ));
         };
         let values = x.flatten_all()?.to_vec1::<f64>()?;
         Ok(Tensor::from_vec(
@@ -54,7 +58,7 @@ impl Field for Detest {
     }
 }
 
-/// All of them, in order.
+/// Returns all problems, in order.
 pub fn problems() -> Vec<Detest> {
     let problem = |name, start: &[f64], slope| Detest {
         name,

@@ -4,8 +4,8 @@ use candle_core::{DType, Tensor};
 
 use crate::Result;
 
-/// The derivative of a scalar function by central differences with one Richardson step: the error
-/// is O(h⁴) for smooth `f`.
+/// Returns the derivative of a scalar function by central differences with one Richardson step: the error is O(h⁴) for
+/// smooth `f`.
 ///
 /// ```
 /// use advect_core::testing::derivative;
@@ -16,8 +16,8 @@ pub fn derivative(f: impl Fn(f64) -> f64, t: f64, h: f64) -> f64 {
     (4.0 * central(h / 2.0) - central(h)) / 3.0
 }
 
-/// The gradient of a scalar function of a tensor, element by element, in f64 and with the shape of
-/// `x`. It evaluates `f` four times per element.
+/// Returns the gradient of a scalar function of a tensor, element by element, in f64 and with the shape of `x`. It
+/// evaluates `f` four times per element.
 ///
 /// ```
 /// use advect_core::testing::{assert_close, gradient};
@@ -31,7 +31,7 @@ pub fn derivative(f: impl Fn(f64) -> f64, t: f64, h: f64) -> f64 {
 /// ```
 ///
 /// # Errors
-/// Those of `f`.
+/// Errors of `f`.
 pub fn gradient(f: impl Fn(&Tensor) -> Result<f64>, x: &Tensor, h: f64) -> Result<Tensor> {
     let values = x.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
     let shifted = |i: usize, h: f64| -> Result<f64> {

@@ -1,5 +1,5 @@
-//! For tests of code built on Advect: problems with known solutions, finite differences, measured
-//! orders of convergence, and comparison of tensors.
+//! Helpers for tests of code built on Advect: problems with known solutions, finite differences, measured orders of
+//! convergence, and comparison of tensors.
 //!
 //! These functions panic where a comparison fails, as test helpers do.
 

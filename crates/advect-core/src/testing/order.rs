@@ -1,6 +1,6 @@
-//! Orders of convergence.
+//! Measured orders of convergence.
 
-/// The order `p` in `error(n) ≈ C n^(−p)`: the slope of log error against log n by least squares.
+/// Returns the order `p` in `error(n) ≈ C n^(−p)`: the slope of log error against log n by least squares.
 ///
 /// `error` gets a number of steps; `counts` should lie where the error is far above rounding.
 ///

@@ -1,6 +1,6 @@
 //! Initial value problems `dx/dt = f(t, x)` whose solutions are known in closed form.
 //!
-//! Each is a field on states of shape `(batch, dim)` and gives its state at any time.
+//! Each is a field on states of shape `(batch, dim)` and returns its state at any time.
 
 use candle_core::{Device, Tensor};
 
@@ -8,16 +8,16 @@ use crate::{Field, Result, Time};
 
 /// A differential equation with a known solution.
 pub trait Problem: Field {
-    /// The solution at time `t`, in f64, of shape `(batch, dim)`. The problem's initial state is the
-    /// solution at its initial time.
+    /// Returns the solution at time `t`, in f64, of shape `(batch, dim)`. The problem's initial state is the solution
+    /// at its initial time.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn solution(&self, t: f64) -> Result<Tensor>;
 }
 
-/// Linear and autonomous: a rotation by `omega` radians a unit of time, `x' = ω y`, `y' = −ω x`, from
-/// (1, 0.5) and (−0.3, 2).
+/// A linear, autonomous problem: a rotation by `omega` radians per unit of time, `x' = ω y`, `y' = −ω x`, from (1, 0.5)
+/// and (−0.3, 2).
 ///
 /// ```
 /// use advect_core::testing::problems::{Problem, Rotation};
@@ -29,7 +29,7 @@ pub trait Problem: Field {
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Rotation {
-    /// Radians a unit of time.
+    /// The angular velocity, in radians per unit of time.
     pub omega: f64,
 }
 
@@ -51,8 +51,8 @@ impl Problem for Rotation {
     }
 }
 
-/// Nonlinear and non-autonomous: `x' = x² cos t`, with `x(t) = 1 / (1/x(0) − sin t)`, from 0.7, −0.5 and
-/// 0.3. A method passes its order conditions here only if its nodes and its nonlinear terms are right.
+/// A nonlinear, non-autonomous problem: `x' = x² cos t`, with `x(t) = 1 / (1/x(0) − sin t)`, from 0.7, −0.5 and 0.3. A
+/// method passes its order conditions here only if its nodes and its nonlinear terms are right.
 ///
 /// ```
 /// use advect_core::testing::problems::{Forced, Problem};

@@ -1,4 +1,4 @@
-//! CIFAR-10.
+//! The CIFAR-10 data set.
 
 use std::path::Path;
 
@@ -23,8 +23,8 @@ const PIXELS: usize = 3 * 32 * 32;
 /// The images of CIFAR-10 in all: no file has more.
 const MOST: usize = 60_000;
 
-/// CIFAR-10 (Krizhevsky 2009) in its binary version: a folder with `data_batch_1.bin` to `data_batch_5.bin` and
-/// `test_batch.bin`, or one of those files. 50,000 images to learn from, 10,000 to test on, `(3, 32, 32)`.
+/// Reads CIFAR-10 (Krizhevsky 2009) in its binary version: a folder with `data_batch_1.bin` to `data_batch_5.bin` and
+/// `test_batch.bin`, or one of these files. There are 50,000 training images and 10,000 test images, `(3, 32, 32)`.
 ///
 /// # Errors
 /// [`Error::File`] for a file that is missing or damaged: not whole images, labels that are none, or more than the 60,000

@@ -11,22 +11,22 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::Images;
 
-/// The pixels that a picture may have unless told otherwise: those of 8,192 × 8,192.
+/// The number of pixels that a picture may have by default: that of 8,192 × 8,192.
 const MOST_PIXELS: u64 = 1 << 26;
 
-/// What becomes of files that can't be read.
+/// The treatment of files that can't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Damaged {
-    /// The first one is an error.
+    /// An unreadable file is an error.
     #[default]
     Refuse,
-    /// They are left out, and named beside the images.
+    /// Unreadable files are left out and returned beside the images.
     Skip,
 }
 
-/// A folder of PNG and JPEG files; if it has folders in it, each is a class, in the order of their names, and the pictures
-/// in it, and in folders within it, are of that class. Files of other names are passed over, as is what is hidden: names
-/// that begin with a dot. Links to folders are followed, but for those that lead back to a folder they lie in.
+/// A folder of PNG and JPEG files. If it has subfolders, each is a class, in the order of their names, and the pictures
+/// in it, and in folders within it, are of that class. Files with other extensions are skipped, as are hidden files,
+/// whose names begin with a dot. Links to folders are followed, except those that lead back to a folder they lie in.
 ///
 /// ```no_run
 /// use advect_data::images::Folder;
@@ -36,6 +36,9 @@ pub enum Damaged {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "ImageFolder")]
+#[doc(alias = "PNG")]
+#[doc(alias = "JPEG")]
 #[derive(Debug, Clone)]
 pub struct Folder {
     path: PathBuf,
@@ -46,7 +49,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Pictures in colour, all of one size.
+    /// Creates a reader of colour pictures that all have the same size.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Folder {
             path: path.into(),
@@ -57,33 +60,36 @@ impl Folder {
         }
     }
 
-    /// Cuts the square in the middle out of each picture, and scales it to this many pixels a side (by a triangle filter, which
-    /// covers what one pixel comes from). Without this, pictures of several sizes are an error.
+    /// Cuts the central square out of each picture, and scales it to this many pixels per side (by a triangle filter,
+    /// which covers the area that one pixel comes from). Without this, pictures of several sizes are an error.
+    #[doc(alias = "Resize")]
+    #[doc(alias = "CenterCrop")]
     pub fn size(mut self, pixels: u32) -> Self {
         self.size = Some(pixels);
         self
     }
 
-    /// The pixels that a picture may have, those of 8,192 × 8,192 unless set: a small file may well unpack to gigabytes. Reading
-    /// takes at most 32 bytes for each of them, beside what is read.
+    /// Sets the largest number of pixels that a picture may have, that of 8,192 × 8,192 by default: a small file may
+    /// well unpack to gigabytes. Reading takes at most 32 bytes for each of them, besides the pictures that are read.
     pub fn most_pixels(mut self, pixels: u64) -> Self {
         self.most_pixels = pixels;
         self
     }
 
-    /// One channel, of luminance, in place of red, green and blue.
+    /// Reads one channel, of luminance, in place of red, green and blue.
+    #[doc(alias = "grayscale")]
     pub fn grey(mut self) -> Self {
         self.grey = true;
         self
     }
 
-    /// What becomes of files that can't be read; an error unless set.
+    /// Sets the treatment of files that can't be read; an error by default.
     pub fn damaged(mut self, damaged: Damaged) -> Self {
         self.damaged = damaged;
         self
     }
 
-    /// Reads all pictures. Returns them, and the files that were skipped, each with what is wrong with it.
+    /// Reads all pictures. Returns them, and the skipped files, each with its fault.
     ///
     /// # Errors
     /// [`Error::File`] for a folder that can't be read or has no pictures, for one picture among other classes, for a
@@ -130,7 +136,10 @@ impl Folder {
             labels.push(*label);
         }
         let Some((width, height)) = first else {
-            let reason = format!("of {} PNG and JPEG files none could be read", files.len());
+            let reason = format!(
+                "none of its PNG and JPEG files could be read ({} in all)",
+                files.len()
+            );
             return Err(Error::file(&self.path, reason));
         };
         let channels = if self.grey { 1 } else { 3 };
@@ -151,7 +160,7 @@ impl Folder {
         if let Some(file) = files.first() {
             return Err(Error::file(
                 file,
-                "it lies beside the folders of classes, in none of them",
+                "it is beside the folders of classes, not in one of them",
             ));
         }
         let (mut labelled, mut classes) = (Vec::new(), Vec::new());
@@ -196,7 +205,7 @@ impl Folder {
 /// A file, and the number of its class.
 type Labelled = (PathBuf, u32);
 
-/// What is in a folder, sorted by name.
+/// The contents of a folder, sorted by name.
 struct Entries {
     folders: Vec<PathBuf>,
     /// The pictures.

@@ -1,4 +1,4 @@
-//! The format of MNIST.
+//! The IDX format of MNIST.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,8 +11,9 @@ use crate::source::{Source, check_rank};
 /// The code of unsigned bytes.
 const BYTES: u8 = 0x08;
 
-/// Reads an IDX file of unsigned bytes, gzipped or not, as a u8 tensor of its sizes (LeCun, Cortes and Burges 1998, the
-/// format of the MNIST database), of 64 dimensions at most. No more is unpacked than the header asks for.
+/// Reads an IDX file of unsigned bytes, gzipped or not, as a u8 tensor with the sizes in its header (LeCun, Cortes and
+/// Burges 1998, the format of the MNIST database), of 64 dimensions at most. It unpacks no more than the header asks
+/// for.
 ///
 /// ```
 /// use advect_data::images::read_idx;
@@ -27,6 +28,7 @@ const BYTES: u8 = 0x08;
 ///
 /// # Errors
 /// [`Error::File`] if it can't be read, is cut short or too long, or is something else.
+#[doc(alias = "ubyte")]
 pub fn read_idx(path: impl AsRef<Path>) -> Result<Tensor> {
     let path = path.as_ref();
     let mut source = Source::open(path)?;
@@ -43,7 +45,7 @@ fn parse(source: &mut Source<impl Read>) -> Result<Tensor, String> {
             let other = other.map_or("it does not begin with two zeros".into(), |other| {
                 format!("it is {other}")
             });
-            return Err(format!("this is no IDX file: {other}"));
+            return Err(format!("this is not an IDX file: {other}"));
         }
     };
     if kind != BYTES {

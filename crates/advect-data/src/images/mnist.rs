@@ -1,4 +1,4 @@
-//! MNIST, and data sets in its format.
+//! MNIST, and data sets in the same format.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,14 @@ use candle_core::DType;
 
 use super::{Images, Split, read_idx};
 
-/// MNIST (LeCun et al. 1998), Fashion-MNIST, KMNIST: a folder with the four files under their usual names
-/// (`train-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, …), gzipped (`.gz`) or not. 60,000 images to learn from, 10,000 to
-/// test on, `(1, 28, 28)`.
+/// Reads MNIST (LeCun et al. 1998), Fashion-MNIST or KMNIST: a folder with the four files under their usual names
+/// (`train-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, …), gzipped (`.gz`) or not. There are 60,000 training images
+/// and 10,000 test images, `(1, 28, 28)`.
 ///
 /// # Errors
 /// [`Error::File`] for a file that is missing, damaged, or does not fit the other.
+#[doc(alias = "FashionMNIST")]
+#[doc(alias = "KMNIST")]
 pub fn mnist(folder: impl AsRef<Path>, split: Split) -> Result<Images> {
     let prefix = match split {
         Split::Train => "train",
@@ -27,7 +29,7 @@ pub fn mnist(folder: impl AsRef<Path>, split: Split) -> Result<Images> {
         let mut paths = names.map(|name| folder.as_ref().join(name));
         let missing = || {
             let reason = format!(
-                "there is neither a file of this name, nor one that ends in .gz ({split:?})"
+                "there is neither a file of this name nor one that ends in .gz ({split:?})"
             );
             Error::file(folder.as_ref().join(name), reason)
         };
@@ -39,7 +41,7 @@ pub fn mnist(folder: impl AsRef<Path>, split: Split) -> Result<Images> {
     )
 }
 
-/// Grey images and their labels from two IDX files, gzipped or not.
+/// Reads grey images and their labels from two IDX files, gzipped or not.
 ///
 /// # Errors
 /// [`Error::File`] for a file that can't be read or is damaged, or if there is not a label for each image.

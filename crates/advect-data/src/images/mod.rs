@@ -1,5 +1,5 @@
-//! Images from files: [MNIST](mnist) and whatever has its format, [CIFAR-10](cifar10), and, with the feature `images`, which is on by
-//! default, `Folder`s of PNG and JPEG.
+//! Images from files: [MNIST](mnist) and data sets in its format, [CIFAR-10](cifar10), and, with the feature `images`,
+//! which is on by default, `Folder`s of PNG and JPEG.
 
 mod cifar10;
 #[cfg(feature = "images")]
@@ -16,8 +16,8 @@ pub use mnist::{mnist, mnist_files};
 use advect_core::{Error, Result};
 use candle_core::{Device, Tensor};
 
-/// Images with their labels, in the CPU's memory as they are in the files: a byte a channel and pixel.
-/// [`Normalization`](crate::Normalization) makes numbers of them that networks learn from.
+/// Images with their labels, in the CPU's memory as they are in the files: one byte per channel and pixel.
+/// [`Normalization`](crate::Normalization) converts them to numbers that networks learn from.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Images {
@@ -25,28 +25,29 @@ pub struct Images {
     pub pixels: Tensor,
     /// The labels: u32, `(count,)`.
     pub labels: Tensor,
-    /// The names of the classes, if there are names.
+    /// The names of the classes, if they have names.
     pub classes: Vec<String>,
 }
 
 impl Images {
-    /// The number of images.
+    /// Returns the number of images.
     pub fn len(&self) -> usize {
         self.labels.elem_count()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Channels, height and width: what a U-Net is configured with.
+    /// Returns channels, height and width, with which a U-Net is configured.
     pub fn dim(&self) -> [usize; 3] {
         let dims = self.pixels.dims();
         [dims[1], dims[2], dims[3]]
     }
 
-    /// Images from their bytes, `(count, channels, height, width)` one after the other, with a label each.
+    /// Creates images from their bytes, `(count, channels, height, width)` one after the other, with a label for each
+    /// image.
     ///
     /// # Errors
     /// [`Error::Shape`] unless there are as many bytes as the shape says, and as many labels as images.
@@ -66,7 +67,7 @@ impl Images {
             .try_fold(1usize, |n, &side| n.checked_mul(side))
             != Some(pixels.len())
         {
-            let accepted = format!("{shape:?}, a byte for each channel and pixel");
+            let accepted = format!("{shape:?}, one byte for each channel and pixel");
             return Err(Error::shape("pixels", &[pixels.len()], accepted));
         }
         Ok(Images {
@@ -77,11 +78,11 @@ impl Images {
     }
 }
 
-/// The part of a data set.
+/// A part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// What to learn from.
+    /// The part to learn from.
     Train,
-    /// What to test on.
+    /// The part to test on.
     Test,
 }

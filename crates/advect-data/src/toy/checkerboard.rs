@@ -4,8 +4,8 @@ use advect_core::{Error, Result, check};
 
 use super::{Rng, Toy, uniform};
 
-/// Uniform on the dark squares of a board of `squares` × `squares` squares of side `side`, centred on the
-/// origin.
+/// The uniform distribution on the dark squares of a board of `squares` × `squares` squares of side `side`, centred on
+/// the origin.
 ///
 /// ```
 /// use advect_data::toy::Checkerboard;

@@ -1,4 +1,4 @@
-//! What holds for every toy distribution; each one's tests call it.
+//! The properties of every toy distribution; the tests of each call it.
 
 use advect_core::{Error, Generator};
 use candle_core::{DType, Device};

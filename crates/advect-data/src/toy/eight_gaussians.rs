@@ -6,13 +6,15 @@ use advect_core::{Result, check};
 
 use super::{Rng, Toy, blur};
 
-/// Gaussians of standard deviation `std` at eight points on a circle of radius `radius`.
+/// A mixture of Gaussians of standard deviation `std` at eight points on a circle of radius `radius`.
 ///
 /// ```
 /// use advect_data::toy::EightGaussians;
 /// let data = EightGaussians::default();
 /// assert_eq!((data.radius, data.std * data.std), (5.0, 0.1));
 /// ```
+#[doc(alias = "8gaussians")]
+#[doc(alias = "eight_normal_sample")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EightGaussians {
     /// The circle's radius; 5 by default.

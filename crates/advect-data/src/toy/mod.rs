@@ -40,7 +40,7 @@ pub type Rng<'a> = &'a mut dyn rand::Rng;
 
 /// A distribution of points in the plane.
 ///
-/// One of one's own is one impl:
+/// Your own distribution is one impl:
 ///
 /// ```
 /// use advect_core::{Generator, Result};
@@ -74,8 +74,7 @@ pub trait Toy {
     /// holds each in equal numbers (±1); all else comes from `rng`.
     fn point(&self, index: usize, rng: Rng<'_>) -> [f64; 2];
 
-    /// `count` points, `(count, 2)`. Their order is not random where there are parts: see
-    /// [`Toy::point`].
+    /// Returns `count` points, `(count, 2)`. Their order is not random where there are parts: see [`Toy::point`].
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 points, more than fit the memory, or bad parameters; [`Error::DType`](advect_core::Error::DType) unless the dtype is a float;
@@ -102,12 +101,12 @@ pub trait Toy {
     }
 }
 
-/// A uniform number in [0, 1).
+/// Returns a uniform number in [0, 1).
 pub fn uniform(rng: Rng<'_>) -> f64 {
     StandardUniform.sample(rng)
 }
 
-/// A standard normal number.
+/// Returns a standard normal number.
 pub fn normal(rng: Rng<'_>) -> f64 {
     StandardNormal.sample(rng)
 }

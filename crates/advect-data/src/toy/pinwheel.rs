@@ -6,7 +6,7 @@ use advect_core::{Error, Result, check};
 
 use super::{Rng, Toy, normal};
 
-/// `arms` arms: a point `(1 + radial_std · z₁, tangential_std · z₂)` is turned by its arm's angle plus
+/// A pinwheel of `arms` arms: a point `(1 + radial_std · z₁, tangential_std · z₂)` is turned by its arm's angle plus
 /// `rate · exp(1 + radial_std · z₁)`, which bends the arm, and scaled by 2.
 ///
 /// ```
@@ -21,7 +21,7 @@ pub struct Pinwheel {
     pub radial_std: f64,
     /// The standard deviation across an arm; 0.1 by default.
     pub tangential_std: f64,
-    /// How strongly arms bend; 0.25 by default.
+    /// The strength with which arms bend; 0.25 by default.
     pub rate: f64,
 }
 

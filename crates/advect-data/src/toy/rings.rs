@@ -6,12 +6,14 @@ use advect_core::{Result, check};
 
 use super::{Rng, Toy, blur, uniform};
 
-/// `rings` circles around the origin, of radii `radius · k / rings`, plus noise.
+/// A distribution on `rings` circles around the origin, of radii `radius · k / rings`, plus noise.
 ///
 /// ```
 /// use advect_data::toy::Rings;
 /// assert_eq!(Rings::default(), Rings { rings: 4, radius: 3.0, noise: 0.08 });
 /// ```
+#[doc(alias = "circles")]
+#[doc(alias = "make_circles")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rings {
     /// The number of rings; 4 by default.

@@ -6,12 +6,13 @@ use advect_core::{Result, check};
 
 use super::{Rng, Toy, blur, uniform};
 
-/// `((sin a, sign(a) (cos a − 1)) + noise · z) · scale` with `a = 3π (u − ½)`, u uniform on [0, 1).
+/// The distribution of `((sin a, sign(a) (cos a − 1)) + noise · z) · scale` with `a = 3π (u − ½)`, u uniform on [0, 1).
 ///
 /// ```
 /// use advect_data::toy::SCurve;
 /// assert_eq!(SCurve::default(), SCurve { noise: 0.05, scale: 1.5 });
 /// ```
+#[doc(alias = "make_s_curve")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SCurve {
     /// The standard deviation of the noise, before scaling; 0.05 by default.

@@ -6,16 +6,17 @@ use advect_core::{Result, check};
 
 use super::{Rng, Toy, blur, uniform};
 
-/// Two spiral arms, `±(−a cos a, a sin a) / 3 + noise · z`, with the angle `a = 2π · turns · √u`, u
+/// A distribution on two spiral arms, `±(−a cos a, a sin a) / 3 + noise · z`, with the angle `a = 2π · turns · √u`, u
 /// uniform on [0, 1), each coordinate of the arm shifted by up to 1/6 more.
 ///
 /// ```
 /// use advect_data::toy::Spirals;
 /// assert_eq!(Spirals::default(), Spirals { turns: 1.5, noise: 0.1 });
 /// ```
+#[doc(alias = "2spirals")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spirals {
-    /// How many times an arm winds around the origin; 1.5 by default.
+    /// The number of turns of an arm around the origin; 1.5 by default.
     pub turns: f64,
     /// The standard deviation of the noise; 0.1 by default.
     pub noise: f64,

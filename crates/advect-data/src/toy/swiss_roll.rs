@@ -7,12 +7,14 @@ use advect_core::{Result, check};
 
 use super::{Rng, Toy, blur, uniform};
 
-/// `((a cos a, a sin a) + noise · z) · scale` with the angle `a = 3π/2 · (1 + 2u)`, u uniform on [0, 1).
+/// The distribution of `((a cos a, a sin a) + noise · z) · scale` with the angle `a = 3π/2 · (1 + 2u)`, u uniform on
+/// [0, 1).
 ///
 /// ```
 /// use advect_data::toy::SwissRoll;
 /// assert_eq!(SwissRoll::default(), SwissRoll { noise: 1.0, scale: 0.2 });
 /// ```
+#[doc(alias = "make_swiss_roll")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SwissRoll {
     /// The standard deviation of the noise, before scaling; 1 by default.

@@ -6,14 +6,16 @@ use advect_core::{Error, Result, check};
 
 use super::{Rng, Toy, blur, uniform};
 
-/// `scale · (m + noise · z) + shift`, where m is on the half circle `(cos a, sin a)` or on
-/// `(1 − cos a, ½ − sin a)`, a uniform on [0, π).
+/// The distribution of `scale · (m + noise · z) + shift`, where m is on the half circle `(cos a, sin a)` or on `(1 −
+/// cos a, ½ − sin a)`, a uniform on [0, π).
 ///
 /// ```
 /// use advect_data::toy::TwoMoons;
 /// let data = TwoMoons { noise: 0.2, ..TwoMoons::default() };
 /// assert_eq!((data.scale, data.shift), (3.0, -1.0));
 /// ```
+#[doc(alias = "make_moons")]
+#[doc(alias = "moons")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TwoMoons {
     /// The standard deviation of the noise, before scaling; 0.05 by default.

@@ -1,4 +1,4 @@
-//! Function functions of slices.
+//! Activation functions of slices.
 
 use pulp::{Simd, WithSimd};
 
@@ -9,11 +9,11 @@ use crate::{Float, Threads, Unwritten, dispatch, fill, kernels, vectorize};
 /// The function, or a derivative of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The function.
+    /// The function itself.
     Value,
-    /// Its derivative.
+    /// The first derivative.
     Slope,
-    /// Its second derivative.
+    /// The second derivative.
     Curvature,
 }
 
@@ -112,7 +112,8 @@ impl<T: Float> WithSimd for TimesSlope<'_, T> {
 kernels! {
     /// The kernels of activation functions.
     pub trait Activations {
-        /// The function, or a derivative of it, of each element, times the elements of some factors of the same length.
+        /// Returns the function, or a derivative of it, of each element, times the elements of some factors of the same
+        /// length.
         fn elements(
             threads: &dyn Threads,
             function: Function,

@@ -16,7 +16,7 @@ mod tanh;
 pub use kernels::{Activations, Order};
 use pointwise::Pointwise;
 
-/// The functions that there are; `advect-ops` documents each.
+/// An activation function; `advect-ops` documents each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Function {
@@ -50,7 +50,7 @@ macro_rules! by_function {
 use by_function;
 
 impl Function {
-    /// Whether the slope is a function of the value alone.
+    /// Returns whether the slope is a function of the value alone.
     pub fn slope_follows_from_value(self) -> bool {
         by_function!(self, A => A::SLOPE_FOLLOWS)
     }

@@ -1,4 +1,4 @@
-//! What an activation function is.
+//! The trait of activation functions.
 
 use pulp::Simd;
 
@@ -13,8 +13,8 @@ pub(super) trait Pointwise: Copy + Send + Sync + 'static {
 
     fn value<S: Simd, T: Float>(x: T) -> T;
     fn slope<S: Simd, T: Float>(x: T) -> T;
-    /// The second derivative.
+    /// Returns the second derivative.
     fn curvature<S: Simd, T: Float>(x: T) -> T;
-    /// The slope where the value is y; called only if [`Pointwise::SLOPE_FOLLOWS`].
+    /// Returns the slope where the value is y; called only if [`Pointwise::SLOPE_FOLLOWS`].
     fn slope_at_value<S: Simd, T: Float>(y: T) -> T;
 }

@@ -1,4 +1,4 @@
-//! What one head of one sample sees, and its weights.
+//! The inputs of one head of one sample, and its weights.
 
 use pulp::Simd;
 
@@ -11,7 +11,7 @@ use crate::{Float, sums};
 /// Queries whose scores are in the cache together.
 pub(super) const BLOCK: usize = 32;
 
-/// What one head of one sample sees.
+/// The inputs of one head of one sample.
 #[derive(Clone, Copy)]
 pub(super) struct Head<'a, T> {
     pub(super) sizes: Sizes,

@@ -18,8 +18,8 @@ pub use sizes::{Mask, Sizes};
 kernels! {
     /// The kernels of attention.
     pub trait Attention {
-        /// The value, `(batch, heads, n, e)`, for queries `(batch, heads, n, d)`, keys `(batch, heads, m, d)` and values
-        /// `(batch, heads, m, e)`.
+        /// Returns the value, `(batch, heads, n, e)`, for queries `(batch, heads, n, d)`, keys `(batch, heads, m, d)`
+        /// and values `(batch, heads, m, e)`.
         fn attend(
             threads: &dyn Threads,
             sizes: Sizes,
@@ -27,7 +27,7 @@ kernels! {
             mask: Option<Mask<'_, Self>>,
         ) -> Vec<Self>;
 
-        /// The gradients of queries, keys and values, given the value and its gradient.
+        /// Returns the gradients of queries, keys and values, given the value and its gradient.
         fn attend_backward(
             threads: &dyn Threads,
             sizes: Sizes,
@@ -37,8 +37,8 @@ kernels! {
             gradient: &[Self],
         ) -> [Vec<Self>; 3];
 
-        /// The value, `(batch, heads · d, n)`, for the channels of all three, `(batch, 3 · heads · d, n)`. `channels` has those of each
-        /// head's queries, keys and values.
+        /// Returns the value, `(batch, heads · d, n)`, for the channels of all three, `(batch, 3 · heads · d, n)`.
+        /// `channels` holds the channels of each head's queries, keys and values.
         fn attend_channels(
             threads: &dyn Threads,
             sizes: Sizes,
@@ -46,7 +46,7 @@ kernels! {
             qkv: &[Self],
         ) -> Vec<Self>;
 
-        /// The gradient of the channels, given the value and its gradient.
+        /// Returns the gradient of the channels, given the value and its gradient.
         fn attend_channels_backward(
             threads: &dyn Threads,
             sizes: Sizes,

@@ -7,15 +7,15 @@ use crate::Float;
 pub struct Sizes {
     /// The number of samples.
     pub batch: usize,
-    /// Heads of a sample.
+    /// The number of heads of a sample.
     pub heads: usize,
-    /// Queries of a head.
+    /// The number of queries of a head.
     pub n: usize,
-    /// Keys of a head.
+    /// The number of keys of a head.
     pub m: usize,
-    /// Numbers of a query and of a key.
+    /// The size of a query and of a key.
     pub d: usize,
-    /// Numbers of a value.
+    /// The size of a value.
     pub e: usize,
 }
 
@@ -32,11 +32,11 @@ impl Sizes {
     }
 }
 
-/// What is added to scores.
+/// A mask, which is added to the scores.
 #[derive(Debug, Clone, Copy)]
 pub struct Mask<'a, T> {
-    /// A number for each score, or for all along dimensions of 1.
+    /// The numbers: one for each score, or one for all along dimensions of 1.
     pub values: &'a [T],
-    /// (batch, heads, n, m), each as large as the attention's or 1.
+    /// The shape (batch, heads, n, m); each size is that of the attention or 1.
     pub dims: [usize; 4],
 }

@@ -1,4 +1,4 @@
-//! From images to images.
+//! The value of a convolution.
 
 use std::ops::Range;
 
@@ -10,14 +10,14 @@ use crate::matmul::{Right, Start, multiply};
 use crate::matrix::{Matrix, Packed};
 use crate::{Float, Threads, dispatch};
 
-/// What a value is added to.
+/// The terms to which a value is added.
 #[derive(Clone, Copy, Default)]
 pub struct Begin<'a, T> {
-    /// A number for each channel.
+    /// One number for each channel.
     pub bias: Option<&'a [T]>,
-    /// One for each channel of each image.
+    /// One number for each channel of each image.
     pub channels: Option<&'a [T]>,
-    /// One for each pixel.
+    /// One number for each pixel.
     pub whole: Option<&'a [T]>,
 }
 

@@ -1,4 +1,4 @@
-//! The sizes of a convolution, and what its weights see.
+//! The sizes of a convolution, and the pixels that its weights see.
 
 use std::ops::Range;
 
@@ -9,23 +9,23 @@ use crate::Float;
 pub struct Geometry {
     /// The number of images.
     pub batch: usize,
-    /// Groups of channels that don't see each other.
+    /// The number of groups of channels that don't see each other.
     pub groups: usize,
-    /// Channels of a group, before.
+    /// The number of input channels of a group.
     pub inputs: usize,
-    /// Channels of a group, after.
+    /// The number of output channels of a group.
     pub outputs: usize,
-    /// Pixels of an image.
+    /// The height and width of an image.
     pub size: [usize; 2],
-    /// Pixels of a value.
+    /// The height and width of a value.
     pub out: [usize; 2],
-    /// Weights of the kernel.
+    /// The height and width of the kernel.
     pub kernel: [usize; 2],
-    /// Pixels from one place to the next.
+    /// The number of pixels from one place to the next.
     pub stride: [usize; 2],
-    /// Zeros on each side.
+    /// The number of zeros on each side.
     pub padding: [usize; 2],
-    /// Pixels from one weight to the next.
+    /// The number of pixels from one weight to the next.
     pub dilation: [usize; 2],
 }
 
@@ -38,7 +38,7 @@ impl Geometry {
         self.size[0] * self.size[1]
     }
 
-    /// Pixels of a padded side beyond those that the first place of the kernel spans.
+    /// Returns the number of pixels of a padded side beyond those that the first place of the kernel spans.
     pub fn room(&self, side: usize) -> usize {
         let span = (self.kernel[side] - 1) * self.dilation[side] + 1;
         self.size[side] + 2 * self.padding[side] - span
@@ -102,7 +102,7 @@ impl Geometry {
         }
     }
 
-    /// What the k-th weight sees at some positions of an image, 0 beyond its edges.
+    /// Copies the pixels that the k-th weight sees at some positions of an image, 0 beyond its edges.
     #[inline(always)]
     pub(super) fn see<T: Float>(
         &self,

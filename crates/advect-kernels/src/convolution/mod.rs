@@ -18,7 +18,7 @@ kernels! {
     /// The kernels of convolutions. Images are `(batch, channels, height, width)`, weights `(outputs, inputs of a group, kernel
     /// height, kernel width)`.
     pub trait Convolutions {
-        /// The value for some images and weights.
+        /// Returns the value for images and weights.
         fn convolve(
             threads: &dyn Threads,
             g: &Geometry,
@@ -27,7 +27,7 @@ kernels! {
             begin: Begin<'_, Self>,
         ) -> Vec<Self>;
 
-        /// The gradient of the images, given that of the value.
+        /// Returns the gradient of the images, given the gradient of the value.
         fn input_gradient(
             threads: &dyn Threads,
             g: &Geometry,
@@ -35,7 +35,7 @@ kernels! {
             gradient: &[Self],
         ) -> Vec<Self>;
 
-        /// The gradient of the weights, given that of the value.
+        /// Returns the gradient of the weights, given the gradient of the value.
         fn weight_gradient(
             threads: &dyn Threads,
             g: &Geometry,
@@ -43,12 +43,12 @@ kernels! {
             gradient: &[Self],
         ) -> Vec<Self>;
 
-        /// The sums over all positions of each image and channel, (batch, outputs).
+        /// Returns the sums over all positions of each image and channel, (batch, outputs).
         fn channel_sums(threads: &dyn Threads, g: &Geometry, gradient: &[Self]) -> Vec<Self>;
     }
 }
 
-/// The gradient of the bias, given the sums of that of the value over all positions.
+/// Returns the gradient of the bias, given the sums of the value's gradient over all positions.
 pub fn bias_gradient<T: Float>(g: &Geometry, channels: &[T]) -> Vec<T> {
     let mut out = vec![T::ZERO; g.groups * g.outputs];
     for image in channels.chunks_exact(out.len().max(1)) {

@@ -1,4 +1,4 @@
-//! From the gradient of the last layer's values to those of input, weights and biases.
+//! The backward pass, from the gradient of the last layer's values to the gradients of input, weights and biases.
 
 use pulp::{Simd, WithSimd};
 
@@ -10,11 +10,11 @@ use crate::{Buffer, Float, Threads, dispatch};
 
 /// The gradients of layers.
 pub struct Gradients<T> {
-    /// That of the first layer's input, `(rows, inputs)`, if wanted.
+    /// The gradient of the first layer's input, `(rows, inputs)`, if wanted.
     pub input: Vec<T>,
-    /// Those of the weights.
+    /// The gradients of the weights.
     pub weights: Vec<Vec<T>>,
-    /// Those of the biases.
+    /// The gradients of the biases.
     pub biases: Vec<Vec<T>>,
 }
 

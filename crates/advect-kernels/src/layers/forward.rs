@@ -1,4 +1,4 @@
-//! From the first layer's input to the last one's values.
+//! The forward pass, from the first layer's input to the last layer's values.
 
 use pulp::{Simd, WithSimd};
 
@@ -12,7 +12,7 @@ use crate::{Buffer, Float, Threads, dispatch};
 const BLOCK: usize = 32;
 /// Values of a layer that fit the stack.
 const SMALL: usize = 256;
-/// Up to so many rows, packing the weights costs more than it saves.
+/// The number of rows up to which packing the weights costs more than it saves.
 const FEW: usize = 6;
 
 /// The last layer's values, `(rows, outputs)`, and what was saved if `save`.

@@ -1,34 +1,34 @@
-//! Layers, what goes into them, and what is kept of them.
+//! Layers, their inputs, and the values that are kept of them.
 
 use crate::activation::Function;
 use crate::matrix::Matrix;
 use crate::{Buffer, Float};
 
-/// `y = activation(x Wᵀ + b)`.
+/// A layer `y = activation(x Wᵀ + b)`.
 pub struct Layer<'a, T> {
-    /// (outputs, inputs).
+    /// The weight, (outputs, inputs).
     pub weight: Matrix<'a, T>,
-    /// A number for each output.
+    /// The bias, one number for each output.
     pub bias: Option<&'a [T]>,
-    /// What is done with the sums.
+    /// The function that is applied to the sums.
     pub activation: Function,
 }
 
 impl<T> Layer<'_, T> {
-    /// The number of inputs.
+    /// Returns the number of inputs.
     pub fn inputs(&self) -> usize {
         self.weight.columns
     }
 
-    /// The number of outputs.
+    /// Returns the number of outputs.
     pub fn outputs(&self) -> usize {
         self.weight.rows
     }
 }
 
-/// Columns of the first layer's input: a row for each sample, or one for all.
+/// Some columns of the first layer's input, with one row for each sample, or one row for all.
 pub struct Part<'a, T> {
-    /// Row by row.
+    /// The values, row by row.
     pub values: &'a [T],
     /// The number of columns.
     pub width: usize,
@@ -36,7 +36,7 @@ pub struct Part<'a, T> {
     pub shared: bool,
 }
 
-/// What the backward pass needs.
+/// The values that the backward pass needs.
 pub struct Saved<T: Float> {
     /// The first layer's input, if it had several parts.
     pub(super) input: Buffer<T>,

@@ -1,4 +1,4 @@
-//! Fully connected layers, one after another, for a block of rows at a time, so that hidden values stay in the cache.
+//! Fully connected layers in sequence, for a block of rows at a time, so that hidden values stay in the cache.
 
 mod backward;
 mod forward;
@@ -16,7 +16,7 @@ pub use layer::{Layer, Part, Saved};
 kernels! {
     /// The kernels of fully connected layers.
     pub trait Layers {
-        /// The last layer's values, `(rows, outputs)`, and what was saved if `save`.
+        /// Returns the last layer's values, `(rows, outputs)`, and the saved values if `save`.
         fn layers_forward(
             threads: &dyn Threads,
             rows: usize,
@@ -25,7 +25,7 @@ kernels! {
             save: bool,
         ) -> (Vec<Self>, Saved<Self>);
 
-        /// The gradients, given that of the value. `input` is the first part.
+        /// Returns the gradients, given the gradient of the value. `input` is the first part.
         fn layers_backward(
             threads: &dyn Threads,
             rows: usize,
@@ -37,8 +37,8 @@ kernels! {
             input_wanted: bool,
         ) -> Gradients<Self>;
 
-        /// The last layer's values, `(rows, outputs)`, and their derivatives along each direction. A direction has a tangent for
-        /// each part, or `None` for 0.
+        /// Returns the last layer's values, `(rows, outputs)`, and their derivatives along each direction. A direction
+        /// has a tangent for each part, or `None` for 0.
         fn layers_along(
             threads: &dyn Threads,
             rows: usize,

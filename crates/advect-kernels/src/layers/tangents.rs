@@ -1,4 +1,4 @@
-//! From the first layer's input to the last one's values, with derivatives along several directions.
+//! The forward pass, with derivatives along several directions.
 
 use pulp::{Simd, WithSimd};
 

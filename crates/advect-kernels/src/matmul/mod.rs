@@ -1,4 +1,4 @@
-//! Products of matrices: `C = A B`, with what follows (bias, activation) done while C is in the cache.
+//! Products of matrices, `C = A B`, with the next operations (bias, activation) applied while C is in the cache.
 //!
 //! B is packed into panels of [`PANEL`] columns, each of which is contiguous; a tile of a few rows of A times two
 //! vectors of columns stays in registers while the inner dimension is run through (Goto and van de Geijn 2008). Each
@@ -19,10 +19,10 @@ pub(crate) use operands::{Right, Start};
 /// Rows of A that a tile takes where there are 32 registers.
 pub(crate) const ROWS: usize = 8;
 
-/// What is done with rows of a product as soon as they are complete. (A trait, as closures are not reliably compiled
+/// An operation on rows of a product as soon as they are complete. (A trait, as closures are not reliably compiled
 /// for the instruction set of the function that calls them.)
 pub(crate) trait Finish<T> {
-    /// `rows` are those from `first` on.
+    /// Finishes `rows`, which are the rows from `first` on.
     fn rows<S: Simd>(&mut self, simd: S, first: usize, rows: &mut [T]);
 }
 
@@ -37,7 +37,7 @@ impl<T> Finish<T> for Nothing {
 /// [`Finish`] for one instruction set, in a function of its own: products call it without knowing its type, so that
 /// they are compiled once.
 pub(crate) trait FinishOn<S, T> {
-    /// As [`Finish::rows`].
+    /// Does the same as [`Finish::rows`].
     fn call(&mut self, simd: S, first: usize, rows: &mut [T]);
 }
 

@@ -1,18 +1,18 @@
-//! What products are made of.
+//! The operands of products.
 
 use pulp::Simd;
 
 use crate::Float;
 use crate::matrix::{Matrix, PANEL, Packed};
 
-/// What a product is added to.
+/// The values to which a product is added.
 #[derive(Clone, Copy)]
 pub(crate) enum Start<'a, T> {
     /// Zeros.
     Zero,
     /// The same row for all rows.
     Row(&'a [T]),
-    /// What is there.
+    /// The values that are there.
     Present,
 }
 
@@ -21,9 +21,9 @@ pub(crate) enum Start<'a, T> {
 pub(crate) enum Right<'a, T: Float> {
     /// A whole packed matrix.
     Packed(&'a Packed<T>),
-    /// So many columns from one on, which begins a panel.
+    /// A range of columns, which begins a panel.
     Columns(&'a Packed<T>, usize, usize),
-    /// As it lies in memory; see [`Right::rows`].
+    /// Rows as they are in memory; see [`Right::rows`].
     Rows(Matrix<'a, T>),
 }
 

@@ -6,17 +6,17 @@ use crate::{Float, Threads};
 /// The numbers of one step of AdamW.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamWRates {
-    /// `1 − η λ`, by which the parameters decay.
+    /// The factor `1 − η λ` by which the parameters decay.
     pub decay: f64,
-    /// `η / (1 − β₁ᵏ)` at the k-th step.
+    /// The rate `η / (1 − β₁ᵏ)` at the k-th step.
     pub rate: f64,
-    /// `1 − β₂ᵏ` at the k-th step.
+    /// The correction `1 − β₂ᵏ` at the k-th step.
     pub correction: f64,
-    /// β₁.
+    /// The decay β₁ of the first moment.
     pub beta1: f64,
-    /// β₂.
+    /// The decay β₂ of the second moment.
     pub beta2: f64,
-    /// ε.
+    /// The number ε, added to the root of the second moment.
     pub epsilon: f64,
 }
 

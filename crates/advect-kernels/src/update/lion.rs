@@ -6,13 +6,13 @@ use crate::{Float, Threads};
 /// The numbers of one step of Lion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LionRates {
-    /// `1 − η λ`, by which the parameters decay.
+    /// The factor `1 − η λ` by which the parameters decay.
     pub decay: f64,
-    /// η, the learning rate.
+    /// The learning rate η.
     pub rate: f64,
-    /// β₁, the factor of the momentum in the direction.
+    /// The factor β₁ of the momentum in the direction.
     pub beta1: f64,
-    /// β₂, the factor of the momentum in the next momentum.
+    /// The factor β₂ of the momentum in the next momentum.
     pub beta2: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Parameters changed where they lie, and the norms of their gradients.
+//! In-place updates of parameters, and the norms of their gradients.
 
 mod adamw;
 mod average;
@@ -23,22 +23,22 @@ use norm::sum_squares;
 kernels! {
     /// The kernels of optimisers.
     pub trait Updates {
-        /// A step of AdamW of the value, the first and the second moments. All slices are of one length.
+        /// Makes a step of AdamW for the value and the first and second moments. All slices are of one length.
         fn adamw(threads: &dyn Threads, variables: [&mut [Self]; 3], gradient: &[Self], rates: &AdamWRates);
 
-        /// A step along a direction, `decay · θ − rate · d`.
+        /// Makes a step along a direction, `decay · θ − rate · d`.
         fn descend(threads: &dyn Threads, variables: [&mut [Self]; 1], direction: &[Self], decay: f64, rate: f64);
 
-        /// A step of Lion of the value and the momentum. All slices are of one length.
+        /// Makes a step of Lion for the value and the momentum. All slices are of one length.
         fn lion(threads: &dyn Threads, variables: [&mut [Self]; 2], gradient: &[Self], rates: &LionRates);
 
-        /// A step with momentum of the value and the velocity. All slices are of one length.
+        /// Makes a step with momentum for the value and the velocity. All slices are of one length.
         fn momentum(threads: &dyn Threads, variables: [&mut [Self]; 2], gradient: &[Self], rates: &MomentumRates);
 
-        /// `a + (x − a) w`, in place of the average a.
+        /// Replaces the average a by `a + (x − a) w`.
         fn average(threads: &dyn Threads, averages: &mut [Self], value: &[Self], weight: Self);
 
-        /// `Σ (factor · x)²` in f64.
+        /// Returns `Σ (factor · x)²` in f64.
         fn sum_squares(threads: &dyn Threads, x: &[Self], factor: f64) -> f64;
     }
 }

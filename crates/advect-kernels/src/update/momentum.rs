@@ -6,17 +6,17 @@ use crate::{Float, Threads};
 /// The numbers of one step with momentum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MomentumRates {
-    /// η, the learning rate.
+    /// The learning rate η.
     pub rate: f64,
-    /// λ, which adds `λ θ` to the gradient.
+    /// The factor λ, which adds `λ θ` to the gradient.
     pub decay: f64,
-    /// μ, the factor of the velocity before the step.
+    /// The factor μ of the velocity before the step.
     pub momentum: f64,
     /// The factor of the gradient in the velocity: 1, or less with dampening.
     pub fresh: f64,
-    /// The factor of the gradient in the direction: 0, or 1 for Nesterov's.
+    /// The factor of the gradient in the direction: 0, or 1 for Nesterov's momentum.
     pub ahead: f64,
-    /// The factor of the velocity in the direction: 1, or μ for Nesterov's.
+    /// The factor of the velocity in the direction: 1, or μ for Nesterov's momentum.
     pub along: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What a U-Net looks like.
+//! The configuration of a U-Net.
 
 use advect_core::{Error, Result, check};
 use advect_ops::HeadOrder;
@@ -6,7 +6,7 @@ use candle_nn::VarBuilder;
 
 use super::UNet;
 
-/// What a [`UNet`] looks like; made by [`UNet::config`].
+/// The configuration of a [`UNet`]; created by [`UNet::config`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct UNetConfig {
     pub(super) dim: Vec<usize>,
@@ -31,7 +31,7 @@ const LEVELS: usize = 32;
 const BLOCKS: usize = 1 << 10;
 const CHANNELS: usize = 1 << 20;
 
-/// How channels are divided among the heads of attention.
+/// The division of channels among the heads of attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heads {
     Count(usize),
@@ -39,15 +39,16 @@ pub(super) enum Heads {
 }
 
 impl Heads {
-    /// The number of heads for so many channels.
+    /// The number of heads for this number of channels.
     pub(super) fn count(self, channels: usize) -> Result<usize> {
         let (name, given, count) = match self {
             Heads::Count(count) => ("heads", count, count),
             Heads::Channels(each) => ("head_channels", each, channels / each.max(1)),
         };
         if given == 0 || !channels.is_multiple_of(given) {
-            let accepted =
-                format!("a divisor of the {channels} channels at a level with attention");
+            let accepted = format!(
+                "a divisor of the number of channels at a level with attention, {channels}"
+            );
             return Err(Error::range(name, given, accepted));
         }
         Ok(count)
@@ -75,111 +76,132 @@ impl UNetConfig {
         }
     }
 
-    /// The width of the network, which the multipliers multiply, and the number of its features of time; 128 unless set.
+    /// Sets the width of the network, by which the multipliers are multiplied, and the number of its features of time;
+    /// 128 by default.
+    #[doc(alias = "model_channels")]
+    #[doc(alias = "num_channels")]
     pub fn channels(mut self, channels: usize) -> Self {
         self.channels = channels;
         self
     }
 
-    /// Residual blocks at each level on the way down (one more on the way up); 2 unless set.
+    /// Sets the number of residual blocks at each level on the way down (there is one more on the way up); 2 by
+    /// default.
+    #[doc(alias = "num_res_blocks")]
     pub fn blocks(mut self, blocks: usize) -> Self {
         self.blocks = blocks;
         self
     }
 
-    /// Multipliers of the channels, one for each level; images are half as large from one to the next. Unless set, they
-    /// are those that Dhariwal and Nichol use for widths of 512, 256, 128, 64, 32 and 28, and elsewhere as many of 1, 2,
-    /// 2, 2 as the width can be halved for.
+    /// Sets the multipliers of the channels, one for each level; images are half as large from one to the next. The
+    /// defaults are those of Dhariwal and Nichol for widths of 512, 256, 128, 64, 32 and 28, and for other widths as
+    /// many of 1, 2, 2, 2 as the width can be halved for.
+    #[doc(alias = "channel_mult")]
     pub fn multipliers(mut self, multipliers: &[f64]) -> Self {
         self.multipliers = multipliers.to_vec();
         self
     }
 
-    /// The widths of feature maps at which there is attention, besides the middle, which always has it; none unless set.
-    /// A resolution r means the level that shrinks images by `⌊width / r⌋`, so that 16 of 28 is the first.
+    /// Sets the widths of feature maps at which there is attention, besides the middle, which always has it; none by
+    /// default. A resolution r means the level that shrinks images by `⌊width / r⌋`, so that 16 of 28 is the first.
+    #[doc(alias = "attention_resolutions")]
     pub fn attention(mut self, resolutions: &[usize]) -> Self {
         self.attention = resolutions.to_vec();
         self
     }
 
-    /// The number of heads of attention; 1 unless set.
+    /// Sets the number of attention heads; 1 by default.
+    #[doc(alias = "num_heads")]
     pub fn heads(mut self, count: usize) -> Self {
         self.heads = Heads::Count(count);
         self
     }
 
-    /// Channels of each head, in place of a number of heads.
+    /// Sets the number of channels of each head, in place of a number of heads.
+    #[doc(alias = "num_head_channels")]
     pub fn head_channels(mut self, channels: usize) -> Self {
         self.heads = Heads::Channels(channels);
         self
     }
 
-    /// Another number of heads on the way up. A network whose heads are told by their channels has none to set.
+    /// Sets another number of heads on the way up. It can't be set beside the channels of a head.
+    #[doc(alias = "num_heads_upsample")]
     pub fn heads_upwards(mut self, count: usize) -> Self {
         self.heads_upwards = Some(count);
         self
     }
 
-    /// The order of the channels of queries, keys and values; [`HeadOrder::ByHead`] unless set.
+    /// Sets the order of the channels of queries, keys and values; [`HeadOrder::ByHead`] by default.
+    #[doc(alias = "use_new_attention_order")]
     pub fn head_order(mut self, order: HeadOrder) -> Self {
         self.order = order;
         self
     }
 
-    /// Has time and class scale and shift the normalised features, in place of being added to them.
+    /// Sets whether time and class scale and shift the normalised features, in place of being added to them.
+    #[doc(alias = "use_scale_shift_norm")]
+    #[doc(alias = "FiLM")]
+    #[doc(alias = "AdaGN")]
     pub fn scale_shift(mut self, scale_shift: bool) -> Self {
         self.scale_shift = scale_shift;
         self
     }
 
-    /// Has residual blocks halve and double images, in place of convolutions.
+    /// Sets whether residual blocks halve and double images, in place of convolutions.
+    #[doc(alias = "resblock_updown")]
     pub fn resample_in_blocks(mut self, resample: bool) -> Self {
         self.resample_in_blocks = resample;
         self
     }
 
     /// Conditions the network on labels in `0..classes`; label `classes` means "none".
+    #[doc(alias = "class_cond")]
+    #[doc(alias = "num_classes")]
+    #[doc(alias = "CFG")]
     pub fn classes(mut self, classes: usize) -> Self {
         self.classes = classes;
         self
     }
 
-    /// The probability with which features are dropped in training, see [`UNet::dropping`]; 0 unless set.
+    /// Sets the probability with which features are dropped in training, see [`UNet::dropping`]; 0 by default.
     pub fn dropout(mut self, probability: f64) -> Self {
         self.dropout = probability;
         self
     }
 
-    /// Groups of the normalisations; 32 unless set, as in the original.
+    /// Sets the number of groups of the normalisations; 32 by default, as in the original.
     pub fn groups(mut self, groups: usize) -> Self {
         self.groups = groups;
         self
     }
 
-    /// Channels of the value, if not those of the images: twice as many for learned variances.
+    /// Sets the number of channels of the output, if not that of the images: twice as many for learned variances.
+    #[doc(alias = "out_channels")]
+    #[doc(alias = "learn_sigma")]
     pub fn outputs(mut self, channels: usize) -> Self {
         self.outputs = channels;
         self
     }
 
-    /// The factor on times before their features are made; 1 unless set. Wavelengths of the features are from 6 to
-    /// 60,000, so that times in [0, 1] change only a few of them: a network that is trained here may be told 100 t or 1000 t.
+    /// Sets the factor on times before their features are computed; 1 by default. Wavelengths of the features are from
+    /// 6 to 60,000, so that times in [0, 1] change only a few of them: a network that is trained here may be told 100 t
+    /// or 1000 t.
     ///
-    /// This does not turn time round. A network that was trained elsewhere, on steps 0 (the least noise) to 999 (the most), is asked at
-    /// step 999 where our time is 0: leave the factor at 1, and wrap the network in `TimeMapped` of advect-paths, with
-    /// `DiscreteTimes::steps(1000)`.
+    /// This does not reverse time. A network that was trained elsewhere, on steps 0 (the least noise) to 999 (the
+    /// most), is asked at step 999 where our time is 0: leave the factor at 1, and wrap the network in `TimeMapped` of
+    /// advect-paths, with `DiscreteTimes::steps(1000)`.
     pub fn time_scale(mut self, factor: f64) -> Self {
         self.time_scale = factor;
         self
     }
 
-    /// The network, with its parameters from a builder: `store.builder()` to train it, `store.frozen()` for a twin that
-    /// samples. Convolutions and linear layers begin as PyTorch's do; the last layer of each residual block, of each
-    /// attention block and of the network as zeros.
+    /// Builds the network with parameters from a builder: `store.builder()` to train it, `store.frozen()` for a twin
+    /// that samples. Convolutions and linear layers begin as PyTorch's do; the last layer of each residual block, of
+    /// each attention block and of the network begins as zeros.
     ///
     /// # Errors
     /// [`Error::Range`] for a setting that is 0, not a number, or does not divide what it should; [`Error::Shape`] for
-    /// sizes that cannot be halved as often as there are levels; those of the builder.
+    /// sizes that cannot be halved as often as there are levels; errors of the builder.
     pub fn build(&self, builder: &VarBuilder<'_>) -> Result<UNet> {
         self.check()?;
         UNet::build(self, builder)
@@ -204,7 +226,7 @@ impl UNetConfig {
 
     fn check(&self) -> Result<()> {
         if !(2..=3).contains(&self.dim.len()) || self.dim.contains(&0) {
-            let accepted = "[channels, height, width] or [channels, length], none of them 0";
+            let accepted = "a list [channels, height, width] or [channels, length] without zeros";
             return Err(Error::range("dim", format!("{:?}", self.dim), accepted));
         }
         for (name, count, most) in [
@@ -221,21 +243,21 @@ impl UNetConfig {
             }
         }
         if let (Heads::Channels(_), Some(count)) = (self.heads, self.heads_upwards) {
-            let accepted = "no such number beside head_channels";
+            let accepted = "no number, as head_channels is set";
             return Err(Error::range("heads_upwards", count, accepted));
         }
         check::finite_number("time_scale", self.time_scale)?;
         check::fraction("dropout", self.dropout)?;
         let levels = self.multipliers.len();
         if !(1..=LEVELS).contains(&levels) {
-            let accepted = format!("1 to {LEVELS} of them");
+            let accepted = format!("a number of multipliers from 1 to {LEVELS}");
             return Err(Error::range("multipliers", levels, accepted));
         }
         let groups = check::at_least_one("groups", self.groups)?;
         for (multiplier, width) in self.multipliers.iter().zip(self.widths()) {
             if !(1..=CHANNELS).contains(&width) || !width.is_multiple_of(groups) {
                 let accepted = format!(
-                    "numbers whose products with {} channels are multiples of {groups} groups",
+                    "a number whose product with the number of channels, {}, is a multiple of the number of groups, {groups}",
                     self.channels
                 );
                 return Err(Error::range("multipliers", *multiplier, accepted));
@@ -260,7 +282,7 @@ impl UNetConfig {
             let exists = resolution > 0 && (0..levels).any(|level| full / resolution == 1 << level);
             if !exists {
                 let known: Vec<usize> = (0..levels).map(|level| full >> level).collect();
-                let accepted = format!("widths of feature maps: {known:?}");
+                let accepted = format!("one of the widths of feature maps, {known:?}");
                 return Err(Error::range("attention", resolution, accepted));
             }
         }
@@ -278,7 +300,7 @@ impl UNetConfig {
             return Ok(());
         }
         let accepted = format!(
-            "sizes that are multiples of {most}, as there are {} levels",
+            "a size divisible by {most} along each spatial dimension, as the number of levels is {}",
             self.multipliers.len()
         );
         Err(Error::shape(argument, dims, accepted))

@@ -21,13 +21,14 @@ use layer::Layer;
 use residual::{Resample, Residual};
 
 /// A U-Net (Ronneberger et al. 2015) with residual blocks, attention and features of time (Ho et al. 2020, appendix B;
-/// Dhariwal and Nichol 2021, section 3): a [`Field`](advect_core::Field) on images `(batch, channels, height, width)` or sequences
-/// `(batch, channels, length)`, and, if it was given classes, a [`Conditional`](advect_core::Conditional) one on class labels.
+/// Dhariwal and Nichol 2021, section 3): a [`Field`](advect_core::Field) on images `(batch, channels, height, width)`
+/// or sequences `(batch, channels, length)` and, if it has classes, a [`Conditional`](advect_core::Conditional) field
+/// on class labels.
 ///
-/// It is the network that `torchcfm` and `guided-diffusion` call `UNetModel`: its parameters have the same names and
-/// shapes, so that a state dict of theirs, in a file of safetensors or of PyTorch, is read by
-/// [`ParameterStore::load`](advect_nn::ParameterStore::load). Images may have other sizes than those it was
-/// configured for, as long as they can be halved as often.
+/// It is the network that `torchcfm` and `guided-diffusion` call `UNetModel`. Its parameters have the same names and
+/// shapes, so that [`ParameterStore::load`](advect_nn::ParameterStore::load) reads their state dicts from a file of
+/// safetensors or of PyTorch. Images may have other sizes than the configured one, as long as they can be halved as
+/// often.
 ///
 /// Label `classes` means "none": then nothing is added to the features of time. Evaluation as a plain field uses it.
 ///
@@ -53,6 +54,11 @@ use residual::{Resample, Residual};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "U-Net")]
+#[doc(alias = "ADM")]
+#[doc(alias = "guided-diffusion")]
+#[doc(alias = "UNetModel")]
+#[doc(alias = "DDPM")]
 #[derive(Debug, Clone)]
 pub struct UNet {
     config: UNetConfig,
@@ -67,8 +73,8 @@ pub struct UNet {
 }
 
 impl UNet {
-    /// A configuration for images `[channels, height, width]` or sequences `[channels, length]`, to be refined and then
-    /// built.
+    /// Creates a configuration for images `[channels, height, width]` or sequences `[channels, length]`, to be changed
+    /// and then built.
     pub fn config(dim: &[usize]) -> UNetConfig {
         UNetConfig::new(dim)
     }
@@ -184,16 +190,17 @@ impl UNet {
         })
     }
 
-    /// The same network on other parameters, such as averaged ones: those of a builder.
+    /// Returns the same network on the parameters of another builder, such as averaged ones.
     ///
     /// # Errors
-    /// Those of the builder.
+    /// Errors of the builder.
+    #[doc(alias = "EMA")]
     pub fn on(&self, builder: &VarBuilder<'_>) -> Result<Self> {
         self.config.build(builder)
     }
 
-    /// The network as it is trained where it has dropout: which features are dropped, the key says, so that the same key
-    /// drops the same. Without this, nothing is dropped.
+    /// Returns the network as it is in training, with dropout. The key determines which features are dropped, so that
+    /// the same key drops the same ones. Without this, nothing is dropped.
     ///
     /// ```
     /// use advect_core::{Field, Generator, Key, Time};
@@ -210,6 +217,7 @@ impl UNet {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "dropout")]
     pub fn dropping(&self, key: Key) -> Self {
         UNet {
             dropping: Some(key),
@@ -217,7 +225,8 @@ impl UNet {
         }
     }
 
-    /// The number of parameters, and of operations for a sample of the size that the network was configured for.
+    /// Returns the cost: the number of parameters, and of operations for a sample of the size that the network was
+    /// configured for.
     pub fn cost(&self) -> Cost {
         let mut size = self.config.dim[1..].to_vec();
         let classes = self.classes.as_ref().map(ClassEmbedding::cost);
@@ -234,10 +243,7 @@ impl UNet {
         let batch = check::batch("x", x)?;
         let dim = &self.config.dim;
         if x.rank() != dim.len() + 1 || x.dims()[1] != dim[0] {
-            let sizes = [
-                "(batch, {} channels, length)",
-                "(batch, {} channels, height, width)",
-            ];
+            let sizes = ["(batch, {}, length)", "(batch, {}, height, width)"];
             let accepted = sizes[dim.len() - 2].replace("{}", &dim[0].to_string());
             return Err(Error::shape("x", x.dims(), accepted));
         }
@@ -248,7 +254,7 @@ impl UNet {
 }
 
 impl Network for UNet {
-    /// The output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or none.
+    /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or none.
     fn forward<V: Value>(&self, t: &V, x: &V, labels: Option<&Tensor>) -> Result<V> {
         let batch = self.check(x.primal())?;
         let t = match self.config.time_scale {

@@ -8,7 +8,7 @@ use super::UNetConfig;
 use super::dropout::drop_features;
 use advect_nn::{Activation, ConvolutionLayer, Cost, GroupNorm, Linear};
 
-/// How a block changes the size of images.
+/// The change that a block makes to the size of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resample {
     Keep,
@@ -27,7 +27,7 @@ impl Resample {
 }
 
 impl Resample {
-    /// What becomes of a size.
+    /// Changes a size.
     pub(super) fn resize(self, size: &mut [usize]) {
         for size in size {
             match self {
@@ -51,7 +51,7 @@ pub(super) struct Residual {
     skip: Option<ConvolutionLayer>,
     resample: Resample,
     scale_shift: bool,
-    /// What is dropped, and under which name.
+    /// The probability of dropping a feature, and the name under which features are dropped.
     dropout: (f64, String),
 }
 

@@ -1,4 +1,4 @@
-//! How a network is told the class.
+//! The class as input of a network.
 
 use advect_core::{Error, Result, check};
 use candle_core::Tensor;
@@ -9,13 +9,13 @@ use crate::Cost;
 /// The features that stand for no class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoClass {
-    /// Learned, like those of a class: a row more of the table.
+    /// Learned features, like those of a class: one more row of the table.
     Learned,
     /// Zeros, for features that are added to others.
     Zero,
 }
 
-/// Learned features of class labels in `0..classes`; label `classes` means "none", as classifier-free guidance needs it
+/// Learned features of class labels in `0..classes`. Label `classes` means "none", as classifier-free guidance needs it
 /// (Ho and Salimans 2022, section 3.2).
 ///
 /// ```
@@ -31,6 +31,9 @@ pub enum NoClass {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "nn.Embedding")]
+#[doc(alias = "label embedding")]
+#[doc(alias = "CFG")]
 #[derive(Debug, Clone)]
 pub struct ClassEmbedding {
     /// `(classes, features)`, with a row more if that of none is learned.
@@ -39,10 +42,11 @@ pub struct ClassEmbedding {
 }
 
 impl ClassEmbedding {
-    /// A table of `features` numbers for each class, the parameter of the given name, at first standard normal numbers (PyTorch's law).
+    /// Creates a table of `features` numbers for each class, under the given parameter name. Its initial values are
+    /// standard normal numbers (PyTorch's law).
     ///
     /// # Errors
-    /// [`Error::Range`] for no classes or no features; those of the builder.
+    /// [`Error::Range`] for no classes or no features; errors of the builder.
     pub fn new(
         classes: usize,
         features: usize,
@@ -64,7 +68,7 @@ impl ClassEmbedding {
         Ok(ClassEmbedding { table, none })
     }
 
-    /// The number of classes, which is also the label that means "none".
+    /// Returns the number of classes, which is also the label that means "none".
     pub fn classes(&self) -> usize {
         match self.none {
             NoClass::Learned => self.table.dims()[0] - 1,
@@ -72,7 +76,7 @@ impl ClassEmbedding {
         }
     }
 
-    /// The features of labels, `(batch,)` of u8, u32 or i64 in `0..=classes`: `(batch, features)`.
+    /// Returns the features of labels, `(batch,)` of u8, u32 or i64 in `0..=classes`: `(batch, features)`.
     ///
     /// # Errors
     /// [`Error`] naming `condition`, if it is not that.
@@ -92,10 +96,10 @@ impl ClassEmbedding {
         }
     }
 
-    /// The features that stand for no class, `(1, features)`.
+    /// Returns the features that stand for no class, `(1, features)`.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     pub fn of_none(&self) -> Result<Tensor> {
         match self.none {
             NoClass::Learned => Ok(self.table.narrow(0, self.classes(), 1)?),
@@ -103,13 +107,13 @@ impl ClassEmbedding {
         }
     }
 
-    /// The number of parameters; looking up costs no operations.
+    /// Returns the cost: the number of parameters. Looking up costs no operations.
     pub fn cost(&self) -> Cost {
         Cost::of(self.table.elem_count(), 0, 0)
     }
 
-    /// The features of the labels of a batch of states, for a network that may have no classes; without labels those that stand
-    /// for no class, `(1, features)`, if they are learned.
+    /// Returns the features of the labels of a batch of states, for a network that may have no classes. Without labels,
+    /// these are the features that stand for no class, `(1, features)`, if they are learned.
     ///
     /// # Errors
     /// [`Error`] naming `condition` for labels that do not fit, or that a network without classes is given.
@@ -120,8 +124,8 @@ impl ClassEmbedding {
     ) -> Result<Option<Tensor>> {
         match (classes, labels) {
             (None, Some(_)) => {
-                let accepted = "none: this network has no classes";
-                Err(Error::range("condition", "labels", accepted))
+                let accepted = "no condition, as this network has no classes";
+                Err(Error::range("condition", "a tensor of labels", accepted))
             }
             (Some(classes), Some(labels)) => {
                 Ok(Some(classes.look_up(labels, check::batch("x", x)?)?))
@@ -133,7 +137,7 @@ impl ClassEmbedding {
         }
     }
 
-    /// Labels that mean "none", one for each sample of a batch of states.
+    /// Returns labels that mean "none", one for each sample of a batch of states.
     ///
     /// # Errors
     /// [`Error`] for an empty batch.

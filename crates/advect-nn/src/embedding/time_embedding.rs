@@ -1,4 +1,4 @@
-//! How a network is told the time.
+//! Time as input of a network.
 
 use advect_core::{Error, Result, check, shape};
 use advect_ops::{Dual, Value, fourier_frequencies, sinusoidal_frequencies, sinusoids};
@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 use super::TimeFeatures;
 
-/// Features of time that a network receives beside its state.
+/// Features of time that a network receives in addition to its state.
 ///
 /// ```
 /// use advect_nn::TimeEmbedding;
@@ -21,21 +21,26 @@ use super::TimeFeatures;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "timestep_embedding")]
+#[doc(alias = "positional encoding")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TimeEmbedding {
     /// No features: the network does not depend on time.
     None,
-    /// t itself: one feature.
+    /// One feature: t itself.
     Identity,
-    /// `cos(kπt), sin(kπt)` for k = 1 … `frequencies`: a Fourier series on twice the unit interval, so
-    /// that both ends differ.
+    /// `cos(kπt), sin(kπt)` for k = 1 … `frequencies`: a Fourier series on twice the unit interval, so that both ends
+    /// differ.
+    #[doc(alias = "Fourier features")]
     Fourier {
         /// The number of frequencies, half the number of features; 1 to 2¹⁹.
         frequencies: usize,
     },
     /// `cos(ω_k t)`, then `sin(ω_k t)`, for `ω_k = 10000^(−k / n)`, k = 0 … n − 1, n half the number of features; a last
     /// one, if that is odd, is 0 (Vaswani et al. 2017, section 3.5, in the order of Ho et al. 2020).
+    #[doc(alias = "positional encoding")]
+    #[doc(alias = "timestep_embedding")]
     Sinusoidal {
         /// The number of features, 2 to 2²⁰.
         features: usize,
@@ -46,7 +51,7 @@ pub enum TimeEmbedding {
 const MOST: usize = 1 << 20;
 
 impl TimeEmbedding {
-    /// The number of features.
+    /// Returns the number of features.
     pub fn dim(&self) -> usize {
         match self {
             TimeEmbedding::None => 0,
@@ -56,8 +61,9 @@ impl TimeEmbedding {
         }
     }
 
-    /// The features of times `(1,)` or `(batch,)` in f64, as a [`Network`](crate::Network) gets them: `(1, dim)` or `(batch, dim)`, with the
-    /// dtype and device of `x`. Computed in f64; differentiable in times that are tracked.
+    /// Returns the features of times `(1,)` or `(batch,)` in f64, as a [`Network`](crate::Network) gets them: `(1,
+    /// dim)` or `(batch, dim)`, with the dtype and device of `x`. They are computed in f64, and differentiable in times
+    /// that are tracked.
     ///
     /// # Errors
     /// [`Error::DType`] unless `x` is a float, [`Error::Range`] for a number of features out of its range.

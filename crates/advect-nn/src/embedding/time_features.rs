@@ -1,4 +1,4 @@
-//! Features of time of any kind.
+//! The trait of features of time.
 
 use std::fmt::Debug;
 
@@ -6,7 +6,8 @@ use advect_core::{Result, check};
 use advect_ops::{Dual, Value};
 use candle_core::Tensor;
 
-/// Features of time that a network receives beside its state: a kind of [`TimeEmbedding`](crate::TimeEmbedding), or one of your own.
+/// Features of time that a network receives in addition to its state: a kind of
+/// [`TimeEmbedding`](crate::TimeEmbedding), or your own type.
 ///
 /// ```
 /// use advect_core::Result;
@@ -46,10 +47,10 @@ use candle_core::Tensor;
 /// # }
 /// ```
 pub trait TimeFeatures: Debug + Send + Sync {
-    /// The number of features.
+    /// Returns the number of features.
     fn dim(&self) -> usize;
 
-    /// Checks the settings, before a network is built with them.
+    /// Checks the settings. This is called before a network is built with them.
     ///
     /// # Errors
     /// A typed error that names the setting.
@@ -57,24 +58,26 @@ pub trait TimeFeatures: Debug + Send + Sync {
         Ok(())
     }
 
-    /// The features of times `(n,)` in f64: `(n, dim)` in f64.
+    /// Returns the features of times `(n,)` in f64: `(n, dim)` in f64.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn of(&self, t: &Tensor) -> Result<Tensor>;
 
-    /// The features with their derivative along that of the times. One function that is generic over [`Value`] serves for both.
+    /// Returns the features with their derivative along the tangent of the times. One function that is generic over
+    /// [`Value`] serves for both.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn of_dual(&self, t: &Dual) -> Result<Dual>;
 }
 
 impl dyn TimeFeatures {
-    /// The features of times `(1,)` or `(batch,)`, as a [`Network`](crate::Network) gets them, with the dtype and device of `x`.
+    /// Returns the features of times `(1,)` or `(batch,)`, as a [`Network`](crate::Network) gets them, with the dtype
+    /// and device of `x`.
     ///
     /// # Errors
-    /// [`Error::DType`](advect_core::Error::DType) unless `x` is a float; those of the features.
+    /// [`Error::DType`](advect_core::Error::DType) unless `x` is a float; errors of the features.
     pub fn embed<V: Value>(&self, t: &V, x: &Tensor) -> Result<V> {
         check::float("x", x)?;
         let features = match t.tangent() {

@@ -7,8 +7,8 @@ use candle_nn::{Init, VarBuilder};
 
 use crate::Cost;
 
-/// A convolution of images or of sequences with weight and bias, with PyTorch's initialisation: both uniform on
-/// `±1/√(inputs · kernel size)`.
+/// A convolutional layer for images or sequences, with weight and bias. Its initialisation is PyTorch's: both uniform
+/// on `±1/√(inputs · kernel size)`.
 ///
 /// ```
 /// use advect_core::Key;
@@ -23,6 +23,8 @@ use crate::Cost;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "Conv2d")]
+#[doc(alias = "Conv1d")]
 #[derive(Debug, Clone)]
 pub struct ConvolutionLayer {
     weight: Tensor,
@@ -31,11 +33,12 @@ pub struct ConvolutionLayer {
 }
 
 impl ConvolutionLayer {
-    /// A layer from `inputs` to `outputs` channels, with parameters `weight` `(outputs, inputs / groups, ...)` and `bias`
-    /// `(outputs,)`; `kernel` has the sizes of the weights of images (height and width) or of sequences (length).
+    /// Creates a layer from `inputs` to `outputs` channels, with parameters `weight` `(outputs, inputs / groups, ...)`
+    /// and `bias` `(outputs,)`. The `kernel` has the sizes of the weights of images (height and width) or of sequences
+    /// (length).
     ///
     /// # Errors
-    /// [`Error::Range`] for 0 inputs or outputs, groups that do not divide them, or a kernel that is neither; those of the
+    /// [`Error::Range`] for 0 inputs or outputs, groups that do not divide them, or a kernel that is neither; errors of the
     /// builder.
     pub fn new(
         inputs: usize,
@@ -53,11 +56,12 @@ impl ConvolutionLayer {
         Self::initialized(inputs, outputs, kernel, convolution, init, builder)
     }
 
-    /// As [`ConvolutionLayer::new`], but with a weight and a bias of zeros: the last layer of a branch that is to be
-    /// learned.
+    /// Creates a layer as [`ConvolutionLayer::new`] does, but with a weight and a bias of zeros, for the last layer of
+    /// a branch that is to be learned.
     ///
     /// # Errors
     /// As [`ConvolutionLayer::new`].
+    #[doc(alias = "zero_module")]
     pub fn zero(
         inputs: usize,
         outputs: usize,
@@ -88,11 +92,13 @@ impl ConvolutionLayer {
         check::at_least_one("kernel", product(kernel))?;
         let groups = check::at_least_one("groups", convolution.groups)?;
         if !(1..=2).contains(&kernel.len()) {
-            let accepted = "one length, or a height and a width";
+            let accepted = "a length, or a height and a width";
             return Err(Error::range("kernel", format!("{kernel:?}"), accepted));
         }
         if !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
-            let accepted = format!("a divisor of {inputs} inputs and {outputs} outputs");
+            let accepted = format!(
+                "a common divisor of the numbers of inputs, {inputs}, and of outputs, {outputs}"
+            );
             return Err(Error::range("groups", groups, accepted));
         }
         let mut shape = vec![outputs, inputs / groups];
@@ -104,10 +110,11 @@ impl ConvolutionLayer {
         })
     }
 
-    /// The layer's value at images `(batch, inputs, height, width)` or sequences `(batch, inputs, length)`, as the kernel is.
+    /// Returns the layer's value at images `(batch, inputs, height, width)` or sequences `(batch, inputs, length)`,
+    /// according to the kernel.
     ///
     /// # Errors
-    /// Those of [`conv2d`].
+    /// Errors of [`conv2d`].
     pub fn forward<V: Value>(&self, x: &V) -> Result<V> {
         let bias = Some(&self.bias);
         match self.weight.rank() {
@@ -116,10 +123,10 @@ impl ConvolutionLayer {
         }
     }
 
-    /// The layer's value added to another, in one pass: see [`conv2d_onto`].
+    /// Returns the layer's value added to another, in one pass: see [`conv2d_onto`].
     ///
     /// # Errors
-    /// Those of [`conv2d_onto`].
+    /// Errors of [`conv2d_onto`].
     pub fn forward_onto<V: Value>(&self, x: &V, onto: &V) -> Result<V> {
         let bias = Some(&self.bias);
         match self.weight.rank() {
@@ -128,7 +135,8 @@ impl ConvolutionLayer {
         }
     }
 
-    /// The cost for a sample of a size (its height and width, or its length), which becomes the size of the value.
+    /// Returns the cost for a sample of a size (its height and width, or its length), and replaces the size by the size
+    /// of the value.
     pub fn cost(&self, size: &mut [usize]) -> Cost {
         let c = &self.convolution;
         let skipped = 2 - size.len().min(2);
@@ -143,12 +151,12 @@ impl ConvolutionLayer {
         Cost::of(weights + self.bias.elem_count(), weights, product(size))
     }
 
-    /// The weight, `(outputs, inputs / groups, ...)`.
+    /// Returns the weight, `(outputs, inputs / groups, ...)`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }
 
-    /// The bias, `(outputs,)`.
+    /// Returns the bias, `(outputs,)`.
     pub fn bias(&self) -> &Tensor {
         &self.bias
     }

@@ -1,4 +1,4 @@
-//! What a network costs.
+//! The cost of a network.
 
 /// The size of a network, and the work of evaluating it.
 ///
@@ -14,18 +14,22 @@
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "FLOPs")]
+#[doc(alias = "number of parameters")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cost {
-    /// Numbers that are learned.
+    /// The number of learned numbers.
     pub parameters: usize,
-    /// Floating-point operations of the products of matrices (linear layers, convolutions as they are defined, attention)
-    /// for one sample, a multiplication with its addition counted as two. A training step takes about three times as many.
+    /// The number of floating-point operations in products of matrices (linear layers, convolutions as they are
+    /// defined, attention) for one sample; a multiplication with its addition counts as two. A training step takes
+    /// about three times as many.
     pub operations: u64,
 }
 
 impl Cost {
-    /// The cost of a layer with this number of parameters, which multiplies by `weights` numbers at each of `places` places.
+    /// Returns the cost of a layer with this number of parameters, which multiplies by `weights` numbers at each of
+    /// `places` places.
     pub fn of(parameters: usize, weights: usize, places: usize) -> Self {
         Cost {
             parameters,
@@ -37,7 +41,7 @@ impl Cost {
 impl std::ops::Add for Cost {
     type Output = Cost;
 
-    /// Of both, one after the other.
+    /// Returns the cost of both, one after the other.
     fn add(self, other: Cost) -> Cost {
         Cost {
             parameters: self.parameters + other.parameters,

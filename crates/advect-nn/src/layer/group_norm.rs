@@ -7,7 +7,8 @@ use candle_nn::VarBuilder;
 
 use crate::Cost;
 
-/// Group normalisation of `(batch, channels, ...)` with a learned scale, at first 1, and shift, at first 0.
+/// A group normalisation of `(batch, channels, ...)` with a learned scale, initially 1, and a learned shift, initially
+/// 0.
 ///
 /// ```
 /// use advect_core::Key;
@@ -22,6 +23,7 @@ use crate::Cost;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "normalization")]
 #[derive(Debug, Clone)]
 pub struct GroupNorm {
     scale: Tensor,
@@ -29,14 +31,14 @@ pub struct GroupNorm {
     groups: usize,
 }
 
-/// What is added to variances, as in PyTorch.
+/// The number that is added to variances, as in PyTorch.
 const EPSILON: f64 = 1e-5;
 
 impl GroupNorm {
-    /// A layer with parameters `weight` and `bias`, `(channels,)`, whose names are PyTorch's.
+    /// Creates a layer with parameters `weight` and `bias`, `(channels,)`; the names are PyTorch's.
     ///
     /// # Errors
-    /// [`Error::Range`] unless the groups divide the channels; those of the builder.
+    /// [`Error::Range`] unless the groups divide the channels; errors of the builder.
     pub fn new(groups: usize, channels: usize, builder: &VarBuilder<'_>) -> Result<Self> {
         if groups == 0 || channels == 0 || !channels.is_multiple_of(groups) {
             let accepted = format!("a divisor of the number of channels, {channels}");
@@ -49,21 +51,24 @@ impl GroupNorm {
         })
     }
 
-    /// An activation of the normalised x.
+    /// Returns an activation of the normalised x.
     ///
     /// # Errors
-    /// Those of [`group_norm`].
+    /// Errors of [`group_norm`].
     pub fn forward<V: Value>(&self, x: &V, activation: Activation) -> Result<V> {
         let (scale, shift) = (self.scale.clone(), self.shift.clone());
         let (scale, shift) = (V::constant(scale), V::constant(shift));
         group_norm(x, self.groups, &scale, &shift, EPSILON, activation)
     }
 
-    /// An activation of the normalised x times `1 + scale`, plus `shift`, both `(batch, channels)`: adaptive group
-    /// normalisation (Dhariwal and Nichol 2021, section 4.3).
+    /// Returns an activation of the normalised x times `1 + scale`, plus `shift`, both `(batch, channels)`: adaptive
+    /// group normalisation (Dhariwal and Nichol 2021, section 4.3).
     ///
     /// # Errors
-    /// Those of [`group_norm`].
+    /// Errors of [`group_norm`].
+    #[doc(alias = "AdaGN")]
+    #[doc(alias = "FiLM")]
+    #[doc(alias = "scale_shift_norm")]
     pub fn adaptive<V: Value>(
         &self,
         x: &V,
@@ -80,7 +85,7 @@ impl GroupNorm {
         group_norm(x, self.groups, &scale, &shift, EPSILON, activation)
     }
 
-    /// The number of parameters; its operations are none of those that count.
+    /// Returns the cost: the number of parameters. Its operations are not counted.
     pub fn cost(&self) -> Cost {
         Cost::of(self.scale.elem_count() + self.shift.elem_count(), 0, 0)
     }

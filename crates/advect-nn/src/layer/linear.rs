@@ -7,8 +7,8 @@ use candle_nn::{Init, VarBuilder};
 
 use crate::Cost;
 
-/// `y = x Wᵀ + b`, with PyTorch's initialisation: W and b uniform on
-/// `±1/√inputs`. (candle's own `linear` draws W from a Kaiming normal.)
+/// A fully connected layer `y = x Wᵀ + b`, with PyTorch's initialisation: W and b uniform on `±1/√inputs`. (candle's
+/// own `linear` draws W from a Kaiming normal.)
 ///
 /// ```
 /// use advect_core::Key;
@@ -22,6 +22,8 @@ use crate::Cost;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "Dense")]
+#[doc(alias = "nn.Linear")]
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Tensor,
@@ -29,11 +31,11 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer from `inputs` to `outputs` numbers, with parameters `weight` (outputs, inputs) and `bias`
+    /// Creates a layer from `inputs` to `outputs` numbers, with parameters `weight` (outputs, inputs) and `bias`
     /// (outputs).
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for 0 inputs or outputs; those of the builder.
+    /// [`Error::Range`](advect_core::Error::Range) for 0 inputs or outputs; errors of the builder.
     pub fn new(inputs: usize, outputs: usize, builder: &VarBuilder<'_>) -> Result<Self> {
         check::at_least_one("inputs", inputs)?;
         check::at_least_one("outputs", outputs)?;
@@ -48,34 +50,34 @@ impl Linear {
         })
     }
 
-    /// The layer's value at `x` of shape `(..., inputs)`, a tensor or a [`Dual`](advect_ops::Dual).
+    /// Returns the layer's value at `x` of shape `(..., inputs)`, a tensor or a [`Dual`](advect_ops::Dual).
     ///
     /// # Errors
-    /// Those of [`advect_ops::linear`].
+    /// Errors of [`advect_ops::linear`].
     pub fn forward<V: Value>(&self, x: &V) -> Result<V> {
         self.activated(x, Activation::Identity)
     }
 
-    /// An activation of the layer's value, in one pass.
+    /// Returns an activation of the layer's value, in one pass.
     ///
     /// # Errors
-    /// Those of [`advect_ops::linear`].
+    /// Errors of [`advect_ops::linear`].
     pub fn activated<V: Value>(&self, x: &V, activation: Activation) -> Result<V> {
         linear(x, &self.weight, Some(&self.bias), activation)
     }
 
-    /// The numbers of parameters and of operations.
+    /// Returns the cost: the numbers of parameters and of operations.
     pub fn cost(&self) -> Cost {
         let weights = self.weight.elem_count();
         Cost::of(weights + self.bias.elem_count(), weights, 1)
     }
 
-    /// The weight, `(outputs, inputs)`.
+    /// Returns the weight, `(outputs, inputs)`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }
 
-    /// The bias, `(outputs,)`.
+    /// Returns the bias, `(outputs,)`.
     pub fn bias(&self) -> &Tensor {
         &self.bias
     }

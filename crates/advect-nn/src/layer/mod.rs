@@ -1,4 +1,4 @@
-//! Layers, and what they cost.
+//! Layers and their cost.
 
 mod convolution_layer;
 mod cost;

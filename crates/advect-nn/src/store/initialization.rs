@@ -8,10 +8,10 @@ use candle_nn::init::NormalOrUniform;
 /// Numbers of a parameter beyond which it is taken for a mistake.
 const MOST: usize = 1 << 36;
 
-/// Accepts parameters of floats that fit into memory.
+/// Checks that parameters are floats and fit in memory.
 pub(crate) fn check_parameter(name: &str, shape: &Shape, dtype: DType) -> Result<()> {
     if check::float_dtype("dtype", dtype).is_err() {
-        let accepted = "f16, bf16, f32 or f64, as parameters have";
+        let accepted = "f16, bf16, f32 or f64, a dtype of parameters";
         return Err(Error::dtype(name.to_string(), dtype, accepted));
     }
     let sizes = shape.dims().iter().map(|&size| size.max(1));
@@ -24,7 +24,7 @@ pub(crate) fn check_parameter(name: &str, shape: &Shape, dtype: DType) -> Result
     match count.filter(fits) {
         Some(_) => Ok(()),
         None => {
-            let accepted = format!("one whose numbers, at most {MOST}, fit into memory");
+            let accepted = format!("a shape of at most {MOST} numbers that fit in memory");
             Err(Error::shape(name.to_string(), shape.dims(), accepted))
         }
     }

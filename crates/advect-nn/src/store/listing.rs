@@ -1,6 +1,6 @@
 //! Names in messages: the first few, and how many there are.
 
-/// How many are shown.
+/// The number of names that are shown.
 const SHOWN: usize = 5;
 /// The characters of each that are shown.
 const LENGTH: usize = 80;

@@ -1,4 +1,4 @@
-//! How a state differs from the variables that it should fill, and why that may be.
+//! The differences between a state and the variables that it should fill, and their likely cause.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use candle_core::{DType, Var};
 use crate::State;
 use crate::store::listing::listed;
 
-/// How many dots of a name are looked at for what precedes it.
+/// The number of dots of a name at which a prefix may end.
 const DEPTH: usize = 8;
 
 /// The names that don't fit, by kind.
@@ -76,7 +76,7 @@ impl<'a> Misfit<'a> {
                     if let Some(cause) = self.cause(variables, state) {
                         given = format!("{given}: {cause};");
                     }
-                    Error::range("state", given, "one that fits")
+                    Error::range("state", given, "a state that fits")
                 }
             },
         )
@@ -104,7 +104,7 @@ impl<'a> Misfit<'a> {
             .collect()
     }
 
-    /// What is most likely behind it.
+    /// The most likely cause.
     fn cause(&self, variables: &BTreeMap<String, Var>, state: &State) -> Option<String> {
         if state.is_empty() {
             return Some("it has no tensors".into());
@@ -119,10 +119,10 @@ impl<'a> Misfit<'a> {
         if let Some((prefix, count)) = preceding(&given, &wanted) {
             return Some(match count == given.len() {
                 true => format!(
-                    "all {count} names of it begin with {prefix:?}, which Weights::without_prefix takes off"
+                    "its names ({count} in all) begin with {prefix:?}, which Weights::without_prefix removes"
                 ),
                 false => format!(
-                    "{count} of its {} names begin with {prefix:?}, which Weights::within({:?}) selects",
+                    "{prefix:?} begins {count} of its {} names: Weights::within({:?}) selects them",
                     given.len(),
                     prefix.trim_end_matches(['.', '/'])
                 ),
@@ -130,7 +130,7 @@ impl<'a> Misfit<'a> {
         }
         if let Some((prefix, count)) = preceding(&wanted, &given) {
             return Some(format!(
-                "{count} names lack {prefix:?}, with which they would fit: build the network without it"
+                "its names lack {prefix:?}, with which they would fit ({count} in all): build the network without it"
             ));
         }
         let same_names = self.missing.is_empty() && self.unknown.is_empty();
@@ -149,8 +149,8 @@ impl<'a> Misfit<'a> {
     }
 }
 
-/// What precedes the names of one set that are, without it, in another: the beginning, up to a dot or a slash, that does so
-/// for the most names, and their number.
+/// The prefix that names of one set have and names of another lack: the beginning, up to a dot or a slash, for which that
+/// holds for the most names, and their number.
 fn preceding<'a>(longer: &BTreeSet<&'a str>, shorter: &BTreeSet<&str>) -> Option<(&'a str, usize)> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for name in longer {

@@ -1,4 +1,4 @@
-//! Parameters: where they live, how they begin, and files of them.
+//! Parameters: their store, their initial values, and files of weights.
 
 mod initialization;
 mod listing;

@@ -11,11 +11,11 @@ use candle_nn::{Init, VarBuilder};
 use crate::store::initialization::{check_parameter, initialize};
 use crate::{Stateful, Weights};
 
-/// The parameters of one or more networks, in the order in which they were made.
+/// The parameters of one or more networks, in the order in which they were created.
 ///
-/// It hands out candle's [`VarBuilder`], so that networks written for candle live in it. A
-/// parameter's initial value hangs on the store's key and the parameter's name only, not on the order
-/// in which parameters are made. Clones share the parameters.
+/// It provides candle's [`VarBuilder`], so that networks written for candle can use it. A parameter's initial value
+/// depends only on the store's key and the parameter's name, not on the order in which parameters are created. Clones
+/// share the parameters.
 ///
 /// Not every layer of candle's can be trained: `LayerNorm` with a bias, `RmsNorm`, `ops::softmax_last_dim`, `rotary_emb`
 /// and `ops::sdpa` have no backward pass (candle 0.11), so neither their own parameters nor those before them get a
@@ -40,6 +40,9 @@ use crate::{Stateful, Weights};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "VarMap")]
+#[doc(alias = "VarStore")]
+#[doc(alias = "state_dict")]
 #[derive(Clone)]
 pub struct ParameterStore {
     parameters: Arc<Mutex<Vec<(String, Var)>>>,
@@ -49,7 +52,8 @@ pub struct ParameterStore {
 }
 
 impl ParameterStore {
-    /// An empty store whose parameters will have this dtype, on this device, initialised from `key`.
+    /// Creates an empty store whose parameters will have this dtype, on this device, with initial values drawn from
+    /// `key`.
     pub fn new(key: Key, dtype: DType, device: &Device) -> Self {
         ParameterStore {
             parameters: Arc::default(),
@@ -59,56 +63,64 @@ impl ParameterStore {
         }
     }
 
-    /// A builder for networks that are to be trained: parameters are made when they are first asked
-    /// for, and shared when they are asked for again.
+    /// Returns a builder for networks that are to be trained. Parameters are created when they are first asked for, and
+    /// shared when they are asked for again.
+    #[doc(alias = "VarBuilder")]
     pub fn builder(&self) -> VarBuilder<'static> {
         let backend = Box::new(Trainable(self.clone()));
         VarBuilder::from_backend(backend, self.dtype, self.device.clone())
     }
 
-    /// A builder for frozen twins: networks that share the storage of the parameters, so that they see
-    /// every later update, but build no graph. Asking for a parameter that does not exist is an error.
+    /// Returns a builder for frozen twins: networks that share the storage of the parameters, so that they see every
+    /// later update, but build no graph. Asking for a parameter that does not exist is an error.
+    #[doc(alias = "no_grad")]
+    #[doc(alias = "detach")]
+    #[doc(alias = "eval")]
     pub fn frozen(&self) -> VarBuilder<'static> {
         let backend = Box::new(Frozen(self.clone()));
         VarBuilder::from_backend(backend, self.dtype, self.device.clone())
     }
 
-    /// The parameters with their names, in the order in which they were made.
+    /// Returns the parameters with their names, in the order in which they were created.
+    #[doc(alias = "named_parameters")]
     pub fn parameters(&self) -> Vec<(String, Var)> {
         self.lock().clone()
     }
 
-    /// The parameters alone, in the same order: what an optimiser takes.
+    /// Returns the parameters alone, in the same order, as an optimiser takes them.
     pub fn vars(&self) -> Vec<Var> {
         self.lock().iter().map(|(_, var)| var.clone()).collect()
     }
 
-    /// The parameters as tensors, in the same order: what a function that differentiates by them is given.
+    /// Returns the parameters as tensors, in the same order, as a function takes them that differentiates by them.
     pub fn tensors(&self) -> Vec<Tensor> {
         (self.vars().iter())
             .map(|var| var.as_tensor().clone())
             .collect()
     }
 
-    /// The number of elements of all parameters together.
+    /// Returns the number of elements of all parameters together.
+    #[doc(alias = "numel")]
+    #[doc(alias = "number of parameters")]
     pub fn element_count(&self) -> usize {
         self.lock().iter().map(|(_, var)| var.elem_count()).sum()
     }
 
-    /// The dtype of the parameters.
+    /// Returns the dtype of the parameters.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
-    /// The device of the parameters.
+    /// Returns the device of the parameters.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// A store with the same names and copies of the values.
+    /// Returns a store with the same names and copies of the values.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
+    #[doc(alias = "deepcopy")]
     pub fn duplicate(&self) -> Result<Self> {
         let copies: candle_core::Result<Vec<_>> = (self.lock().iter())
             .map(|(name, var)| {
@@ -124,10 +136,12 @@ impl ParameterStore {
         })
     }
 
-    /// Writes the parameters as safetensors, atomically.
+    /// Writes the parameters to a safetensors file, atomically.
     ///
     /// # Errors
     /// [`Error::File`].
+    #[doc(alias = "safetensors")]
+    #[doc(alias = "state_dict")]
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let state = self.state();
@@ -135,11 +149,15 @@ impl ParameterStore {
         file::write_atomically(path, |f| f.write_all(&bytes))
     }
 
-    /// Reads the values of all parameters from a file of safetensors or of PyTorch: of a path all that is in it, of a value of
-    /// [`Weights`] what that selects. Names, shapes and dtypes must be those of the store; nothing changes unless all are.
+    /// Reads the values of all parameters from a file of safetensors or of PyTorch. A path stands for all weights in
+    /// the file, and a value of [`Weights`] for those that it selects. Names, shapes and dtypes must be those of the
+    /// store; nothing changes unless all are.
     ///
     /// # Errors
     /// [`Error::File`] if the file can't be read or is of another network.
+    #[doc(alias = "load_state_dict")]
+    #[doc(alias = "safetensors")]
+    #[doc(alias = "torch.load")]
     pub fn load(&self, weights: impl Into<Weights>) -> Result<()> {
         let weights = weights.into();
         let state = weights.read()?;

@@ -1,4 +1,4 @@
-//! State that can be stored and restored by name.
+//! Named state that can be stored and restored.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,11 @@ use candle_core::{Tensor, Var};
 use crate::store::misfit::Misfit;
 
 /// Named tensors, sorted by name.
+#[doc(alias = "state_dict")]
 pub type State = BTreeMap<String, Tensor>;
 
-/// Something whose state is a list of named variables: parameters, averages, an optimiser's moments.
-/// Checkpoints store and restore any of these.
+/// An object whose state is a list of named variables: parameters, averages, an optimiser's moments. Checkpoints store
+/// and restore any such object.
 ///
 /// ```
 /// use advect_nn::Stateful;
@@ -32,10 +33,11 @@ pub type State = BTreeMap<String, Tensor>;
 /// # }
 /// ```
 pub trait Stateful {
-    /// The variables that make up the state, each under a name of its own, in a fixed order.
+    /// Returns the variables that make up the state, each under a different name, in a fixed order.
     fn variables(&self) -> Vec<(String, Var)>;
 
-    /// The state: tensors that share the variables' storage.
+    /// Returns the state: tensors that share the variables' storage.
+    #[doc(alias = "state_dict")]
     fn state(&self) -> State {
         let variables = self.variables().into_iter();
         variables
@@ -57,10 +59,11 @@ pub trait Stateful {
         }
     }
 
-    /// Takes over the values of a state, on whatever device they are. Nothing changes unless all fits.
+    /// Copies the values of a state, which may be on any device. Nothing changes unless all of them fit.
     ///
     /// # Errors
     /// As [`Stateful::validate`].
+    #[doc(alias = "load_state_dict")]
     fn restore(&self, state: &State) -> Result<()> {
         self.validate(state)?;
         // Copies, all of them first, since the state may share storage with the variables.

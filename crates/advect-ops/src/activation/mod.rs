@@ -19,7 +19,7 @@ use candle_core::Tensor;
 use crate::Value;
 use operations::{Along, Apply};
 
-/// An elementwise nonlinearity.
+/// An elementwise activation function.
 ///
 /// | name | formula | source |
 /// | --- | --- | --- |
@@ -45,29 +45,35 @@ use operations::{Along, Apply};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "nonlinearity")]
+#[doc(alias = "swish")]
+#[doc(alias = "GELU")]
+#[doc(alias = "sigmoid")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Activation {
-    /// `x`.
+    /// The identity, `x`.
     Identity,
-    /// `max(x, 0)`.
+    /// The rectified linear unit, `max(x, 0)`.
     Relu,
-    /// `x / (1 + e^(−x))`, also called swish.
+    /// The sigmoid linear unit, `x / (1 + e^(−x))`, also called swish.
     #[default]
     Silu,
-    /// `x Φ(x)` with the exact normal distribution function.
+    /// The Gaussian error linear unit, `x Φ(x)` with the exact normal distribution function.
     Gelu,
-    /// GELU by the logistic function in place of the normal one.
+    /// The GELU with the logistic function in place of the normal one.
+    #[doc(alias = "gelu_approximate")]
     GeluTanh,
-    /// `x` above 0, `e^x − 1` below.
+    /// The exponential linear unit: `x` above 0, `e^x − 1` below.
     Elu,
     /// The self-normalising ELU.
     Selu,
-    /// `tanh x`.
+    /// The hyperbolic tangent, `tanh x`.
     Tanh,
-    /// `1 / (1 + e^(−x))`.
+    /// The logistic function, `1 / (1 + e^(−x))`.
+    #[doc(alias = "logistic")]
     Sigmoid,
-    /// `ln(1 + e^x)`.
+    /// The softplus, `ln(1 + e^x)`.
     Softplus,
 }
 
@@ -76,9 +82,9 @@ trait Composed {
     /// Its kernel.
     const FUNCTION: Function;
 
-    /// The value.
+    /// Returns the value.
     fn compose(x: &Tensor) -> Result<Tensor>;
-    /// The slope, differentiable.
+    /// Returns the slope, differentiable.
     fn compose_slope(x: &Tensor) -> Result<Tensor>;
 }
 
@@ -100,7 +106,7 @@ macro_rules! by_activation {
 use by_activation;
 
 impl Activation {
-    /// All of them.
+    /// All activation functions.
     pub const ALL: [Activation; 10] = [
         Activation::Identity,
         Activation::Relu,
@@ -114,7 +120,7 @@ impl Activation {
         Activation::Softplus,
     ];
 
-    /// Applies the function elementwise; differentiable.
+    /// Applies the function elementwise. The result is differentiable.
     ///
     /// # Errors
     /// [`Error::DType`](advect_core::Error::DType) unless x is a float.

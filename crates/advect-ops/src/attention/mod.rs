@@ -13,14 +13,14 @@ use crate::{Dual, Value};
 
 pub use of_channels::{HeadOrder, self_attention};
 
-/// `softmax(q kᵀ / √d + mask) v` for q of shape `(batch, heads, n, d)`, k `(batch, heads, m, d)` and v
-/// `(batch, heads, m, e)`; the value is `(batch, heads, n, e)`.
+/// Returns `softmax(q kᵀ / √d + mask) v` for q of shape `(batch, heads, n, d)`, k `(batch, heads, m, d)` and v `(batch,
+/// heads, m, e)`; the value is `(batch, heads, n, e)`.
 ///
 /// The mask is added to the scores: 0 where a query sees a key, −∞ where it does not. Its shape is `(n, m)`, or any of
 /// rank 4 that broadcasts to `(batch, heads, n, m)`. A query that sees no key gives NaN.
 ///
-/// On the CPU a few rows of scores are in the cache at a time; the matrix of all is never stored, neither forwards nor
-/// backwards. Forward mode, and masks that are to be trained, are composed of plain operations, which store it.
+/// On the CPU a few rows of scores are in the cache at a time; the matrix of all scores is never stored, neither
+/// forwards nor backwards. Forward mode, and masks that are to be trained, use plain operations, which store it.
 ///
 /// ```
 /// use advect_ops::attention;
@@ -38,6 +38,10 @@ pub use of_channels::{HeadOrder, self_attention};
 ///
 /// # Errors
 /// [`Error`] naming the argument that does not fit the others.
+#[doc(alias = "scaled_dot_product_attention")]
+#[doc(alias = "SDPA")]
+#[doc(alias = "flash attention")]
+#[doc(alias = "transformer")]
 pub fn attention<V: Value>(q: &V, k: &V, v: &V, mask: Option<&Tensor>) -> Result<V> {
     let sizes = sizes(q.primal(), k.primal(), v.primal())?;
     let mask = mask
@@ -65,14 +69,14 @@ fn sizes(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Sizes> {
     let m = match *k.dims() {
         [b, h, m, width] if (b, h, width) == (batch, heads, d) => m,
         _ => {
-            let accepted = format!("({batch}, {heads}, m, {d}), as q has it");
+            let accepted = format!("({batch}, {heads}, m, {d}), to match q");
             return Err(Error::shape("k", k.dims(), accepted));
         }
     };
     let e = match *v.dims() {
         [b, h, length, e] if (b, h, length) == (batch, heads, m) => e,
         _ => {
-            let accepted = format!("({batch}, {heads}, {m}, e), as q and k have it");
+            let accepted = format!("({batch}, {heads}, {m}, e), to match q and k");
             return Err(Error::shape("v", v.dims(), accepted));
         }
     };
@@ -101,13 +105,16 @@ fn wide_mask(sizes: &Sizes, mask: &Tensor, q: &Tensor) -> Result<Tensor> {
     };
     let fits = wide.rank() == 4 && wide.dims().iter().zip(full).all(|(&a, b)| a == b || a == 1);
     if !fits {
-        let accepted = format!("({}, {}), or what broadcasts to {full:?}", sizes.n, sizes.m);
+        let accepted = format!(
+            "({}, {}), or a shape that broadcasts to {full:?}",
+            sizes.n, sizes.m
+        );
         return Err(Error::shape("mask", mask.dims(), accepted));
     }
     Ok(wide)
 }
 
-/// By candle's operations, in at least 32 bits.
+/// The value by candle's operations, in at least 32 bits.
 fn compose<V: Value>(q: &V, k: &V, v: &V, mask: Option<&V>) -> Result<V> {
     let dtype = q.primal().dtype();
     let (queries, e) = (q.primal(), v.primal().dims()[3]);

@@ -11,14 +11,16 @@ use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
 
-/// How the channels of queries, keys and values lie side by side.
+/// The order of the channels of queries, keys and values.
+#[doc(alias = "QKVAttention")]
+#[doc(alias = "QKVAttentionLegacy")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum HeadOrder {
-    /// Head by head: queries, keys and values of the first, then of the second: `(heads, 3, d)`. (The older of the two
-    /// orders of Dhariwal and Nichol's code, and its default.)
+    /// Head by head: queries, keys and values of the first head, then of the second: `(heads, 3, d)`. (The older of the
+    /// two orders in Dhariwal and Nichol's code, and its default.)
     #[default]
     ByHead,
-    /// The queries of all heads, then the keys, then the values: `(3, heads, d)`. (Their newer order.)
+    /// Role by role: the queries of all heads, then the keys, then the values: `(3, heads, d)`. (Their newer order.)
     ByRole,
 }
 
@@ -33,10 +35,11 @@ impl HeadOrder {
     }
 }
 
-/// Attention of each position of feature maps to all of them: queries, keys and values are the channels of `qkv`,
-/// `(batch, 3 · heads · d, n)` in the order given; the value is `(batch, heads · d, n)`, with the scores scaled by 1 / √d.
+/// Returns the attention of each position of feature maps to all positions. Queries, keys and values are the channels
+/// of `qkv`, `(batch, 3 · heads · d, n)` in the given order; the value is `(batch, heads · d, n)`, with the scores
+/// scaled by 1 / √d.
 ///
-/// As [`attention`](crate::attention), without transposing feature maps to rows and back.
+/// It is the same as [`attention`](crate::attention), without transposing feature maps to rows and back.
 ///
 /// ```
 /// use advect_ops::{HeadOrder, self_attention};
@@ -53,6 +56,8 @@ impl HeadOrder {
 /// # Errors
 /// [`Error::Shape`] unless 3 · heads divides the channels of `(batch, channels, n)`, [`Error::Range`] for no heads, [`Error::DType`]
 /// unless it is a float, [`Error::Empty`] without channels or positions.
+#[doc(alias = "AttentionBlock")]
+#[doc(alias = "QKVAttention")]
 pub fn self_attention<V: Value>(qkv: &V, heads: usize, order: HeadOrder) -> Result<V> {
     let x = qkv.primal();
     check::float("qkv", x)?;
@@ -87,7 +92,7 @@ struct OfChannels {
 }
 
 impl OfChannels {
-    /// By rows.
+    /// The value by attention of rows.
     fn composed<V: Value>(&self, qkv: &V) -> Result<V> {
         let Sizes {
             batch, heads, n, d, ..

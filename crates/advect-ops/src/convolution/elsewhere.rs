@@ -62,7 +62,7 @@ fn values(g: &Geometry, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     Ok(x.conv2d(weight, padding, stride, dilation, g.groups)?)
 }
 
-/// What both sides have in common, where one that is `free` follows the other.
+/// The common value of both sides, where a side that is `free` follows the other.
 fn common([height, width]: [usize; 2], [free_height, free_width]: [bool; 2]) -> Option<usize> {
     match (height == width || free_width, free_height) {
         (true, _) => Some(height),
@@ -92,7 +92,7 @@ fn padded(g: &Geometry, x: &Tensor) -> Result<Tensor> {
     resized(&resized(x, 2, [p; 2])?, 3, [q; 2])
 }
 
-/// What a place of the kernel sees of padded images: `(batch, channels, out height, out width)`.
+/// The pixels of padded images that a place of the kernel sees: `(batch, channels, out height, out width)`.
 fn seen(g: &Geometry, padded: &Tensor, place: [usize; 2]) -> Result<Tensor> {
     let mut seen = padded.clone();
     for (side, place) in place.into_iter().enumerate() {

@@ -11,7 +11,7 @@ use crate::Value;
 use crate::cpu::{THREADS, by_dtype, host, tensor};
 use operation::Convolve;
 
-/// How a kernel moves over an image; height before width.
+/// The settings of a convolution: how the kernel moves over an image, height before width.
 ///
 /// ```
 /// use advect_ops::Convolution;
@@ -20,25 +20,25 @@ use operation::Convolve;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Convolution {
-    /// Pixels from one place to the next.
+    /// The number of pixels from one place to the next.
     pub stride: [usize; 2],
-    /// Zeros on each side.
+    /// The number of zeros on each side.
     pub padding: [usize; 2],
-    /// Pixels from one weight to the next.
+    /// The number of pixels from one weight to the next.
     pub dilation: [usize; 2],
-    /// Groups of channels that don't see each other.
+    /// The number of groups of channels that don't see each other.
     pub groups: usize,
 }
 
 impl Default for Convolution {
-    /// By steps of one, without padding, all channels together.
+    /// Creates settings with steps of one, without padding, with all channels together.
     fn default() -> Self {
         Convolution::padded(0)
     }
 }
 
 impl Convolution {
-    /// By steps of one, with so many zeros on each side: 1 keeps the size for kernels of 3 × 3.
+    /// Creates settings with steps of one and `padding` zeros on each side: 1 keeps the size for kernels of 3 × 3.
     pub fn padded(padding: usize) -> Self {
         Convolution {
             stride: [1, 1],
@@ -64,7 +64,7 @@ impl Convolution {
                 return Err(Error::range(
                     name,
                     format!("{pair:?}"),
-                    "numbers of at least 1",
+                    "a pair of numbers of at least 1",
                 ));
             }
         }
@@ -79,7 +79,7 @@ impl Convolution {
         };
         if !fits(weight.dims()) {
             let accepted = format!(
-                "(outputs, inputs, kernel height, kernel width) with {channels} / {groups} inputs, and outputs in {groups} groups"
+                "(outputs, inputs, kernel height, kernel width) with {channels} / {groups} inputs and a number of outputs divisible by {groups}"
             );
             return Err(Error::shape("weight", weight.dims(), accepted));
         }
@@ -96,7 +96,8 @@ impl Convolution {
                 .zip(span)
                 .and_then(|(padded, span)| padded.checked_sub(span));
             let Some(room) = room else {
-                let accepted = format!("images that a kernel of {kernel:?} fits with {self:?}");
+                let accepted =
+                    format!("a shape of images that a kernel of {kernel:?} fits with {self:?}");
                 return Err(Error::shape("x", x.dims(), accepted));
             };
             out[side] = room / self.stride[side] + 1;
@@ -118,15 +119,15 @@ impl Convolution {
     }
 }
 
-/// `y[b, o] = bias[o] + Σ_(c, i, j) weight[o, c, i, j] x[b, c, · s + i d − p, · s + j d − p]`, what networks call convolution, for images
-/// `(batch, channels, height, width)`, weights `(outputs, channels / groups, kernel height, kernel width)` and a bias `(outputs,)`; pixels beyond
-/// the edges are 0.
+/// Returns the convolution (cross-correlation) `y[b, o] = bias[o] + Σ_(c, i, j) weight[o, c, i, j] x[b, c, · s + i d −
+/// p, · s + j d − p]` of images `(batch, channels, height, width)` with weights `(outputs, channels / groups, kernel
+/// height, kernel width)` and a bias `(outputs,)`; pixels beyond the edges are 0.
 ///
-/// On the CPU it is a product of matrices of which one is made by blocks, or, for kernels of 3 × 3 by steps of one with 16 channels or more on
-/// either side, Winograd's algorithm, which sums pixels of a tile of 6 × 6, with factors. Where such sums overflow, or one pixel is NaN, the image is made again by
-/// the sums above, at their cost. Elsewhere it is candle's, with
-/// gradients made of convolutions and products of matrices (candle's own are several times slower, and fail for some sizes). 16 bits are
-/// summed in f32.
+/// On the CPU it is a product of matrices, one of which is made by blocks. For kernels of 3 × 3 by steps of one with 16
+/// channels or more on either side it is Winograd's algorithm, which sums pixels of a tile of 6 × 6, with factors. If
+/// such sums overflow, or one pixel is NaN, the image is computed again by the sums above, at their cost. On other
+/// devices it is candle's, with gradients made of convolutions and products of matrices (candle's own are several times
+/// slower, and fail for some sizes). 16 bits are summed in f32.
 ///
 /// ```
 /// use advect_ops::{Convolution, conv2d};
@@ -143,6 +144,7 @@ impl Convolution {
 /// # Errors
 /// [`Error`] naming the argument whose shape, dtype or device does not fit; [`Error::Range`] for strides, dilations or groups of 0, or
 /// more values than the memory holds.
+#[doc(alias = "cross-correlation")]
 pub fn conv2d<V: Value>(
     x: &V,
     weight: &Tensor,
@@ -152,8 +154,8 @@ pub fn conv2d<V: Value>(
     Convolve::new(x, weight, bias, None, convolution)?.apply(x, weight, bias, None)
 }
 
-/// [`conv2d`], added to `onto`, which is `(batch, outputs)` for all pixels alike, or shaped like the value: the
-/// feature of a time, or the other branch of a residual block, without a pass of its own.
+/// Returns [`conv2d`] plus `onto`, which is `(batch, outputs)` for all pixels alike, or shaped like the value. It adds
+/// a feature of time, or the other branch of a residual block, without a separate pass.
 ///
 /// ```
 /// use advect_ops::{Convolution, conv2d_onto};
@@ -180,8 +182,8 @@ pub fn conv2d_onto<V: Value>(
     op.apply(x, weight, bias, Some(onto))
 }
 
-/// [`conv2d`] of sequences `(batch, channels, length)` with weights `(outputs, channels / groups, kernel length)`; of the settings, those of the
-/// width count.
+/// Returns the convolution of sequences `(batch, channels, length)` with weights `(outputs, channels / groups, kernel
+/// length)`, see [`conv2d`]. Of the settings, those of the width count.
 ///
 /// # Errors
 /// As [`conv2d`].
@@ -196,7 +198,7 @@ pub fn conv1d<V: Value>(
     y.map_linear(|y| Ok(y.squeeze(2)?))
 }
 
-/// [`conv1d`], added to `onto`: see [`conv2d_onto`].
+/// Returns [`conv1d`] plus `onto`, see [`conv2d_onto`].
 ///
 /// # Errors
 /// As [`conv2d_onto`].
@@ -224,7 +226,8 @@ fn as_images<V: Value>(
 ) -> Result<(V, Tensor, Convolution)> {
     for (name, x) in [("x", x.primal()), ("weight", weight)] {
         if x.rank() != 3 {
-            let accepted = "(batch, channels, length), a weight (outputs, inputs, kernel length)";
+            let accepted =
+                "(batch, channels, length), or (outputs, inputs, kernel length) for a weight";
             return Err(Error::shape(name, x.dims(), accepted));
         }
     }
@@ -239,7 +242,8 @@ fn as_images<V: Value>(
     Ok((lines, weight.unsqueeze(2)?, convolution))
 }
 
-/// The gradients of x, the weight and the bias of [`conv2d`], given that of its value: for those who walk backwards themselves.
+/// Returns the gradients of x, the weight and the bias of [`conv2d`], given the gradient of its value, for your own
+/// backward passes.
 ///
 /// # Errors
 /// As [`conv2d`], and [`Error::DType`] or [`Error::Device`] unless all are f32 or f64 in the CPU's memory.

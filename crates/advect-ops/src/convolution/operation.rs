@@ -18,7 +18,7 @@ pub(super) struct Convolve {
     pub(super) bias: bool,
 }
 
-/// What the value is added to.
+/// The tensor to which the value is added.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Onto {
     /// `(batch, outputs)`.
@@ -51,7 +51,7 @@ impl Convolve {
         if let Some(bias) = bias {
             check::same_kind("bias", bias, "weight", weight)?;
             if bias.dims() != [weight.dims()[0]] {
-                let accepted = format!("({},), as the weight has it", weight.dims()[0]);
+                let accepted = format!("({},), to match the weight", weight.dims()[0]);
                 return Err(Error::shape("bias", bias.dims(), accepted));
             }
         }

@@ -9,7 +9,7 @@ use candle_core::{CpuStorage, DType};
 pub(crate) trait Float: Kernels {
     const DTYPE: DType;
 
-    /// The elements of a storage of this type.
+    /// Returns the elements of a storage of this type.
     fn slice(storage: &CpuStorage) -> Result<&[Self]>;
     fn slice_mut(storage: &mut CpuStorage) -> Result<&mut [Self]>;
     fn storage(values: Vec<Self>) -> CpuStorage;

@@ -3,7 +3,7 @@
 use advect_core::parallel;
 use advect_kernels::Threads;
 
-/// Those of candle's pool.
+/// The threads of candle's pool.
 pub(crate) const THREADS: &dyn Threads = &Pool;
 
 struct Pool;

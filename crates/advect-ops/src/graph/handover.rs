@@ -37,7 +37,7 @@ pub(super) fn within<R>(f: impl FnOnce() -> R) -> R {
 pub(super) struct Handover<T>(Mutex<Left<T>>);
 
 struct Left<T> {
-    /// How many were left so far.
+    /// The number of gradients left so far.
     count: u64,
     stacks: HashMap<ThreadId, Vec<Item<T>>>,
 }
@@ -106,7 +106,11 @@ impl<T> Handover<T> {
 
 /// The error of a gradient that nobody left.
 pub(super) fn missing() -> Error {
-    Error::range("backward", "no gradient", "one for each use of a value")
+    Error::range(
+        "backward",
+        "no gradient",
+        "a gradient for each use of a value",
+    )
 }
 
 #[cfg(test)]

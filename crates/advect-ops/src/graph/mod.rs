@@ -1,4 +1,4 @@
-//! Places in candle's graph, and how gradients get from one operation to the one before.
+//! Positions in candle's graph, and the way of gradients from one operation to the one before.
 //!
 //! candle begins each gradient as zeros and adds to it: two passes over memory for every argument of every operation. So between
 //! operations of this crate gradients are handed over beside the graph. A value in the CPU's memory that an operation made has two
@@ -60,10 +60,10 @@ pub(crate) use port::attach;
 pub(crate) use scopes::tracks;
 pub use scopes::{with_graph, with_plain_graph, without_graph};
 
-/// Gives a value computed in any way its place in the graph: it depends on `inputs`, and `backward` turns the gradient
-/// of the value into a gradient for each of them.
+/// Gives a value that was computed in any way its place in the graph: it depends on `inputs`, and `backward` turns the
+/// gradient of the value into a gradient for each input.
 ///
-/// Inputs that are not tracked are passed over; without a tracked one the value comes back as it is.
+/// Inputs that are not tracked are skipped. Without a tracked input the value is returned as it is.
 ///
 /// ```
 /// use advect_ops::with_gradient;
@@ -79,7 +79,10 @@ pub use scopes::{with_graph, with_plain_graph, without_graph};
 /// ```
 ///
 /// # Errors
-/// Those of candle. The backward pass fails if `backward` does, or does not return one gradient for each input, of its shape and dtype.
+/// Errors of candle. The backward pass fails if `backward` does, or does not return one gradient for each input, of its shape and dtype.
+#[doc(alias = "custom gradient")]
+#[doc(alias = "custom_vjp")]
+#[doc(alias = "autograd")]
 pub fn with_gradient(
     value: &Tensor,
     inputs: &[Tensor],

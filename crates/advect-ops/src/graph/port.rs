@@ -68,7 +68,7 @@ pub(crate) fn attach(output: Output, inputs: &[Tensor], backward: Box<Backward>)
     Ok(value)
 }
 
-/// Where the gradients of a value arrive.
+/// The place where the gradients of a value arrive.
 #[derive(Default)]
 struct Port {
     /// The value, outside of the graph.

@@ -20,8 +20,8 @@ thread_local! {
     static PLAIN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls `f` with the operations of this crate building no graph on this thread, as if no argument were tracked: for
-/// values whose gradients are obtained otherwise. candle's own operations build theirs still.
+/// Calls `f` such that the operations of this crate build no graph on this thread, as if no argument were tracked, for
+/// values whose gradients are obtained otherwise. candle's own operations still build theirs.
 ///
 /// ```
 /// use advect_ops::{Activation, without_graph};
@@ -33,12 +33,15 @@ thread_local! {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "no_grad")]
+#[doc(alias = "stop_gradient")]
+#[doc(alias = "inference_mode")]
 pub fn without_graph<R>(f: impl FnOnce() -> R) -> R {
     with_flag(&UNTRACKED, true, f)
 }
 
-/// Calls `f` with the operations of this crate building their graph on this thread, also within [`without_graph`]: for
-/// a value that is the derivative of another, whose graph ends with it.
+/// Calls `f` such that the operations of this crate build their graph on this thread, also within [`without_graph`],
+/// for a value that is the derivative of another, whose graph ends with it.
 ///
 /// ```
 /// use advect_ops::{Activation, with_graph, without_graph};
@@ -55,16 +58,17 @@ pub fn without_graph<R>(f: impl FnOnce() -> R) -> R {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "enable_grad")]
 pub fn with_graph<R>(f: impl FnOnce() -> R) -> R {
     with_flag(&UNTRACKED, false, f)
 }
 
-/// Calls `f` with the operations of this crate building a plain graph of candle on this thread: one node each, and every gradient
-/// added up by candle.
+/// Calls `f` such that the operations of this crate build a plain graph of candle on this thread: one node for each,
+/// with every gradient added up by candle.
 ///
-/// Gradients are the same, up to rounding where more than one operation uses a value. They take a tenth longer or so: between
-/// operations of this crate they are otherwise handed over beside the graph, which saves candle zeros to add to. This is for
-/// whoever walks the graph himself, suspects the shortcut, or measures it.
+/// Gradients are the same, up to rounding where more than one operation uses a value. They take about a tenth longer:
+/// otherwise gradients are handed over beside the graph between operations of this crate, which saves candle zeros to
+/// add to. Use it to walk the graph yourself, to rule out the shortcut, or to measure it.
 ///
 /// ```
 /// use advect_ops::{Activation, with_plain_graph};

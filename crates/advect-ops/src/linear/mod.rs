@@ -1,4 +1,4 @@
-//! Fully connected layers with fused activations; several at once.
+//! Fully connected layers with fused activations, one at a time or several at once.
 
 mod perceptron;
 mod tangents;
@@ -15,8 +15,8 @@ use crate::{Activation, Value};
 pub use perceptron::Perceptron;
 pub use tangents::mlp_tangents;
 
-/// `activation(x Wᵀ + b)` for x of shape `(..., inputs)`, a weight `(outputs, inputs)` and a bias `(outputs,)`;
-/// [`Activation::Identity`] for none.
+/// Returns `activation(x Wᵀ + b)` for x of shape `(..., inputs)`, a weight `(outputs, inputs)` and a bias `(outputs,)`.
+/// With [`Activation::Identity`] there is no activation.
 ///
 /// ```
 /// use advect_ops::{Activation, linear};
@@ -33,6 +33,9 @@ pub use tangents::mlp_tangents;
 ///
 /// # Errors
 /// [`Error`] naming the argument whose shape, dtype or device does not fit.
+#[doc(alias = "dense")]
+#[doc(alias = "matmul")]
+#[doc(alias = "fully connected")]
 pub fn linear<V: Value>(
     x: &V,
     weight: &Tensor,
@@ -44,7 +47,7 @@ pub fn linear<V: Value>(
     check::float("x", primal)?;
     check::same_kind("x", primal, "weight", weight)?;
     if primal.dims().last() != Some(&inputs) {
-        let accepted = format!("(..., {inputs}), as the weight has it");
+        let accepted = format!("(..., {inputs}), to match the weight");
         return Err(Error::shape("x", primal.dims(), accepted));
     }
     let op = Layers {
@@ -60,11 +63,11 @@ pub fn linear<V: Value>(
     }
 }
 
-/// A whole multilayer perceptron: linear layers with an activation between them, on columns that may come in several
-/// parts, each `(rows, width)`, or `(1, width)` for columns that are the same in all rows.
+/// Returns the value of a whole multilayer perceptron: linear layers with an activation between them. The columns may
+/// come in several parts, each `(rows, width)`, or `(1, width)` for columns that are the same in all rows.
 ///
-/// `layers` are pairs of a weight `(outputs, inputs)` and a bias `(outputs,)`. On the CPU blocks of rows go through all
-/// layers while they are in the cache, and nothing is stored between layers unless a gradient is to be had.
+/// `layers` are pairs of a weight `(outputs, inputs)` and a bias `(outputs,)`. On the CPU, blocks of rows go through
+/// all layers while they are in the cache, and nothing is stored between layers unless a gradient is needed.
 ///
 /// ```
 /// use advect_ops::{Activation, mlp};
@@ -82,6 +85,7 @@ pub fn linear<V: Value>(
 ///
 /// # Errors
 /// [`Error`] naming the argument whose shape, dtype or device does not fit.
+#[doc(alias = "multilayer perceptron")]
 pub fn mlp<V: Value>(
     parts: &[&V],
     layers: &[(&Tensor, &Tensor)],
@@ -121,7 +125,7 @@ fn perceptron<V: Value>(
     }
     for (weight, bias) in layers {
         if check_weight(weight, Some(bias))? != width {
-            let accepted = format!("(outputs, {width}), as what comes before it is that wide");
+            let accepted = format!("(outputs, {width}), to match the width of its input");
             return Err(Error::shape("weight", weight.dims(), accepted));
         }
         check::same_kind("weight", weight, "parts", first)?;
@@ -145,7 +149,7 @@ fn check_weight(weight: &Tensor, bias: Option<&Tensor>) -> Result<usize> {
     if let Some(bias) = bias {
         check::same_kind("bias", bias, "weight", weight)?;
         if bias.dims() != [outputs] {
-            let accepted = format!("({outputs},), as the weight has it");
+            let accepted = format!("({outputs},), to match the weight");
             return Err(Error::shape("bias", bias.dims(), accepted));
         }
     }
@@ -160,7 +164,7 @@ struct Layers {
     depth: usize,
     /// The activation after all layers but the last.
     between: Activation,
-    /// That after the last layer.
+    /// The activation after the last layer.
     last: Activation,
     biased: bool,
 }
@@ -290,7 +294,13 @@ impl Operation for Layers {
         gradient: &Tensor,
         wanted: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        let nothing = || Error::range("saved", "another type's", "what forward saved");
+        let nothing = || {
+            Error::range(
+                "saved",
+                "a value of another type",
+                "a value that forward saved",
+            )
+        };
         by_dtype!(inputs[0], T => {
             let saved = saved.downcast_ref::<Saved<T>>().ok_or_else(nothing)?;
             let gradients = self.on_host::<T, _>(inputs, |rows, parts, layers| {

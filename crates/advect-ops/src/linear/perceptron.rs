@@ -1,4 +1,4 @@
-//! A multilayer perceptron whose parameters were checked once.
+//! A multilayer perceptron whose parameters are checked once.
 
 use advect_core::{Error, Result, check};
 use advect_kernels::Matrix;
@@ -10,10 +10,10 @@ use crate::cpu::{Float, THREADS, by_dtype, host};
 use crate::operation::Output;
 use crate::{Activation, Value};
 
-/// [`mlp`] with fixed layers, for many calls: where the parameters are part of no graph, as those of frozen networks, and lie
-/// in the CPU's memory, a call checks and locks no more than it must.
+/// A multilayer perceptron with fixed layers, for many calls of [`mlp`]. If the parameters are part of no graph, as
+/// those of frozen networks, and are in the CPU's memory, a call checks and locks no more than it must.
 ///
-/// It shares the parameters' storage, so that it sees what optimisers write.
+/// It shares the parameters' storage, so that it sees the updates of optimisers.
 ///
 /// ```
 /// use advect_ops::{Activation, Perceptron, mlp};
@@ -27,6 +27,7 @@ use crate::{Activation, Value};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "MLP")]
 #[derive(Debug, Clone)]
 pub struct Perceptron {
     layers: Vec<(Tensor, Tensor)>,
@@ -45,7 +46,8 @@ fn plain(layers: &[(Tensor, Tensor)]) -> bool {
 }
 
 impl Perceptron {
-    /// From pairs of a weight `(outputs, inputs)` and a bias `(outputs,)`, with an activation between the layers.
+    /// Creates a perceptron from pairs of a weight `(outputs, inputs)` and a bias `(outputs,)`, with an activation
+    /// between the layers.
     ///
     /// # Errors
     /// As [`mlp`].
@@ -59,7 +61,7 @@ impl Perceptron {
         for (weight, bias) in &layers {
             check::same_kind("weight", weight, "the first one", first)?;
             if check_weight(weight, Some(bias))? != width {
-                let accepted = format!("(outputs, {width}), as what comes before it is that wide");
+                let accepted = format!("(outputs, {width}), to match the width of its input");
                 return Err(Error::shape("weight", weight.dims(), accepted));
             }
             width = weight.dims()[0];
@@ -71,7 +73,7 @@ impl Perceptron {
         })
     }
 
-    /// The same network, sharing storage, with parameters that are part of no graph.
+    /// Returns the same network, sharing storage, with parameters that are part of no graph.
     pub fn frozen(&self) -> Self {
         let detached = self.layers.iter().map(|(w, b)| (w.detach(), b.detach()));
         let layers: Vec<_> = detached.collect();
@@ -82,23 +84,23 @@ impl Perceptron {
         }
     }
 
-    /// The pairs of weights and biases.
+    /// Returns the pairs of weights and biases.
     pub fn layers(&self) -> Vec<(&Tensor, &Tensor)> {
         self.layers.iter().map(|(w, b)| (w, b)).collect()
     }
 
-    /// The first weight: of the dtype and on the device of all parameters.
+    /// Returns the first weight, which has the dtype and device of all parameters.
     pub fn weight(&self) -> &Tensor {
         &self.layers[0].0
     }
 
-    /// The activation between the layers.
+    /// Returns the activation between the layers.
     pub fn activation(&self) -> Activation {
         self.activation
     }
 
-    /// The value for an input whose columns may come in several parts, each `(rows, width)`, or `(1, width)` for columns
-    /// that are the same in all rows.
+    /// Returns the value for an input whose columns may come in several parts, each `(rows, width)`, or `(1, width)`
+    /// for columns that are the same in all rows.
     ///
     /// # Errors
     /// As [`mlp`].

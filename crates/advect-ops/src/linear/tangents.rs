@@ -10,7 +10,8 @@ use crate::graph::tracks;
 use crate::operation::{Tangent, apply, contiguous};
 use crate::{Activation, Dual, Value};
 
-/// The value of [`mlp`](crate::mlp) and its derivatives along several directions of the first part; the other parts don't change.
+/// Returns the value of [`mlp`](crate::mlp) and its derivatives along several directions of the first part; the other
+/// parts don't change.
 ///
 /// The value is computed once for all directions, so that k of them cost about k + 1 evaluations. All results are
 /// differentiable if an argument is tracked; otherwise nothing is stored between layers.
@@ -59,7 +60,11 @@ impl Tangent for Layers {
         let (value, mut along) = self.along(inputs, &[tangents.to_vec()])?;
         match along.pop() {
             Some(tangent) => Ok((value, tangent)),
-            None => Err(Error::range("tangents", "none", "a direction")),
+            None => Err(Error::range(
+                "tangents",
+                "an empty list",
+                "a list of at least one direction",
+            )),
         }
     }
 }

@@ -7,8 +7,8 @@ use candle_core::{Tensor, Var};
 use super::elementwise::{Elementwise, step};
 use crate::cpu::{Float, THREADS};
 
-/// `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`,
-/// `θ ← decay · θ − rate · m / (√(v / correction) + ε)`, in place.
+/// Makes a step of AdamW in place: `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`, `θ ← decay · θ − rate · m / (√(v
+/// / correction) + ε)`.
 ///
 /// ```
 /// use advect_ops::update::{AdamWRates, adamw};

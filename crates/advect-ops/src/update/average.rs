@@ -8,7 +8,7 @@ use super::{apart, apart_from_itself, in_place};
 use crate::cpu::in_place::with_slices;
 use crate::cpu::{THREADS, by_dtype, host};
 
-/// `average ← average + (1 − decay) (value − average)`, in place.
+/// Makes a step of an average in place: `average ← average + (1 − decay) (value − average)`.
 ///
 /// ```
 /// use advect_ops::update::average;
@@ -23,6 +23,9 @@ use crate::cpu::{THREADS, by_dtype, host};
 ///
 /// # Errors
 /// [`Error`](advect_core::Error) naming `value` if it is not like the average, or `average` unless it is a float.
+#[doc(alias = "EMA")]
+#[doc(alias = "exponential moving average")]
+#[doc(alias = "lerp")]
 pub fn average(average: &Var, value: &Var, decay: f64) -> Result<()> {
     check::float("average", average)?;
     check::alike("value", value, "average", average)?;

@@ -6,7 +6,7 @@ use candle_core::{Tensor, Var};
 use super::elementwise::{Elementwise, step};
 use crate::cpu::{Float, THREADS};
 
-/// `θ ← decay · θ − rate · d`, in place.
+/// Makes a step along a direction in place: `θ ← decay · θ − rate · d`.
 ///
 /// ```
 /// use advect_ops::update::descend;
@@ -22,6 +22,8 @@ use crate::cpu::{Float, THREADS};
 /// # Errors
 /// [`Error::DType`](advect_core::Error::DType) unless the value is f32 or f64, an error naming `gradient` if it is not like
 /// the value; then nothing has changed.
+#[doc(alias = "SGD")]
+#[doc(alias = "gradient descent")]
 pub fn descend(value: &Var, direction: &Tensor, decay: f64, rate: f64) -> Result<()> {
     step(["value"], [value], direction, &Descent { decay, rate })
 }

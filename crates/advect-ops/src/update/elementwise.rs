@@ -12,10 +12,10 @@ pub(super) trait Elementwise<const N: usize>: Sync {
     /// Changes the variables, by a kernel.
     fn run<T: Float>(&self, variables: [&mut [T]; N], gradient: &[T]);
 
-    /// The same in candle's operations, for other devices.
+    /// Returns the same in candle's operations, for other devices.
     ///
     /// # Errors
-    /// Those of candle.
+    /// Errors of candle.
     fn compose(&self, variables: [&Var; N], gradient: &Tensor) -> Result<()>;
 }
 
@@ -47,8 +47,8 @@ pub(super) fn step<const N: usize>(
     // Each is locked for writing while the others are.
     for (i, x) in variables.into_iter().enumerate() {
         if let Some(j) = (i + 1..N).find(|&j| share_memory(x, variables[j])) {
-            let given = format!("the variable that is the {}, too", names[i]);
-            return Err(Error::range(names[j], given, "a variable of its own"));
+            let given = format!("the variable that is also the {}", names[i]);
+            return Err(Error::range(names[j], given, "a separate variable"));
         }
     }
     if !in_place(&variables.map(|var| var.as_tensor())) {

@@ -6,8 +6,8 @@ use candle_core::{DType, Tensor};
 
 use crate::cpu::{self, THREADS, by_dtype, host};
 
-/// The Euclidean norm of all elements of all tensors together. Squares are summed in f64: in a narrower dtype they
-/// overflow or vanish long before the elements do.
+/// Returns the Euclidean norm of all elements of all tensors together. Squares are summed in f64: in a narrower dtype
+/// they overflow or vanish long before the elements do.
 ///
 /// ```
 /// use advect_ops::update::norm;
@@ -22,6 +22,8 @@ use crate::cpu::{self, THREADS, by_dtype, host};
 ///
 /// # Errors
 /// [`Error::DType`](advect_core::Error::DType) for a tensor that is no float.
+#[doc(alias = "grad norm")]
+#[doc(alias = "global norm")]
 pub fn norm(tensors: &[&Tensor]) -> Result<f64> {
     let total = |factor: f64| -> Result<f64> {
         let (mut total, mut elsewhere) = (0.0, None);
@@ -91,7 +93,7 @@ fn add_elsewhere(sum: &mut Option<Tensor>, x: &Tensor, factor: f64) -> Result<f6
     }
 }
 
-/// `factor · x`, outside of any graph.
+/// Returns `factor · x`, outside of any graph.
 ///
 /// # Errors
 /// [`Error::DType`](advect_core::Error::DType) unless x is a float.

@@ -7,7 +7,8 @@ use candle_core::{Tensor, Var};
 use super::elementwise::{Elementwise, step};
 use crate::cpu::{Float, THREADS};
 
-/// `θ ← decay · θ − rate · sign(β₁ m + (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`, in place; the sign of 0 is 0.
+/// Makes a step of Lion in place: `θ ← decay · θ − rate · sign(β₁ m + (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`; the sign
+/// of 0 is 0.
 ///
 /// ```
 /// use advect_ops::update::{LionRates, lion};

@@ -1,6 +1,6 @@
-//! Updates of parameters where they lie: no temporaries, no graph.
+//! Updates of parameters in place, without temporaries or a graph.
 //!
-//! | update | of |
+//! | update | purpose |
 //! | --- | --- |
 //! | [`descend`] | a step along a direction, with decay |
 //! | [`momentum`] | stochastic gradient descent with momentum, classical or Nesterov's |
@@ -37,11 +37,15 @@ fn in_place(tensors: &[&Tensor]) -> bool {
     cpu::fits(tensors) && tensors.iter().all(|x| x.is_contiguous())
 }
 
-/// Accepts a variable each of whose elements has a place of its own.
+/// Checks that each element of a variable has a separate place.
 fn apart_from_itself(argument: &'static str, var: &Var) -> Result<()> {
     if var.layout().has_internal_overlap() {
         let given = format!("a variable with strides {:?}", var.stride());
-        return Err(Error::range(argument, given, "a place for each element"));
+        return Err(Error::range(
+            argument,
+            given,
+            "a variable with a place for each element",
+        ));
     }
     Ok(())
 }

@@ -7,7 +7,8 @@ use candle_core::{Tensor, Var};
 use super::elementwise::{Elementwise, step};
 use crate::cpu::{Float, THREADS};
 
-/// `g ← g + decay · θ`, `v ← momentum · v + fresh · g`, `θ ← θ − rate (ahead · g + along · v)`, in place.
+/// Makes a step with momentum in place: `g ← g + decay · θ`, `v ← momentum · v + fresh · g`, `θ ← θ − rate (ahead · g +
+/// along · v)`.
 ///
 /// ```
 /// use advect_ops::update::{MomentumRates, momentum};
@@ -24,6 +25,8 @@ use crate::cpu::{Float, THREADS};
 /// # Errors
 /// [`Error::DType`](advect_core::Error::DType) unless the value is f32 or f64, an error naming the argument that is not like
 /// the value, [`Error::Range`](advect_core::Error::Range) for a variable given twice; then nothing has changed.
+#[doc(alias = "SGD")]
+#[doc(alias = "Nesterov")]
 pub fn momentum(
     value: &Var,
     velocity: &Var,

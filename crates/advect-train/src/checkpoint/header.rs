@@ -1,4 +1,4 @@
-//! What the metadata of a checkpoint hold, as text.
+//! The metadata of a checkpoint, as text.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use advect_core::{Generator, Key};
 /// The version of the format that is written, and the only one that is read.
 const VERSION: &str = "1";
 
-/// What the metadata hold beside the checksum.
+/// The metadata besides the checksum.
 pub(super) struct Header {
     pub(super) step: usize,
     pub(super) generator: Generator,

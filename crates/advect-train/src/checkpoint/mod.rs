@@ -1,4 +1,4 @@
-//! Checkpoints: everything that a run needs to go on, in one safetensors file.
+//! Checkpoints: everything that a run needs to continue, in one safetensors file.
 
 mod header;
 
@@ -17,12 +17,12 @@ use header::Header;
 pub(crate) const PARAMETERS: &str = "parameters";
 pub(crate) const AVERAGE: &str = "ema";
 
-/// A step count, a generator, the settings of the run, and named parts, each the [`State`] of something
-/// [`Stateful`](advect_nn::Stateful).
+/// A checkpoint of a run: a step count, a generator, the settings, and named parts, each the [`State`] of a
+/// [`Stateful`](advect_nn::Stateful) object.
 ///
-/// The file is safetensors, with tensors named `part/name`, readable by any tool for that format. Its
-/// metadata hold the format's version, the step, the generator, the settings and a CRC-32 of everything, so that a
-/// damaged file is told from a whole one. It is written atomically: a crash leaves the previous one.
+/// The file is safetensors, with tensors named `part/name`, readable by any tool for that format. Its metadata hold the
+/// format's version, the step, the generator, the settings and a CRC-32 of everything, so that a damaged file is
+/// recognised. It is written atomically: a crash leaves the previous one.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -41,6 +41,8 @@ pub(crate) const AVERAGE: &str = "ema";
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "state_dict")]
+#[doc(alias = "safetensors")]
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Checkpoint {
@@ -48,15 +50,15 @@ pub struct Checkpoint {
     pub step: usize,
     /// The generator of the run.
     pub generator: Generator,
-    /// Settings that the run had, by name, such as its seed and its batch size: those of
+    /// The settings of the run by name, such as its seed and its batch size: those of
     /// [`Trainer::setting`](crate::Trainer::setting).
     pub settings: BTreeMap<String, String>,
-    /// The states of the run's parts. A part's name holds no slash.
+    /// The states of the run's parts. A part's name contains no slash.
     pub parts: BTreeMap<String, State>,
 }
 
 impl Checkpoint {
-    /// A checkpoint without settings and parts.
+    /// Creates a checkpoint without settings and parts.
     pub fn new(step: usize, generator: &Generator) -> Self {
         Checkpoint {
             step,
@@ -66,14 +68,13 @@ impl Checkpoint {
         }
     }
 
-    /// The same checkpoint of a run without an average, for a [`Trainer`](crate::Trainer) that goes on without one.
+    /// Removes the average from the checkpoint, for a [`Trainer`](crate::Trainer) that continues without one.
     pub fn drop_average(mut self) -> Self {
         self.parts.remove(AVERAGE);
         self
     }
 
-    /// The same checkpoint with an average that begins at the parameters, for a [`Trainer`](crate::Trainer) that has one
-    /// from here on.
+    /// Adds an average that begins at the parameters, for a [`Trainer`](crate::Trainer) that has one from here on.
     ///
     /// # Errors
     /// [`Error::Range`] if it has an average already, or no parameters.
@@ -104,7 +105,7 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Writes the checkpoint, atomically.
+    /// Writes the checkpoint to a file, atomically.
     ///
     /// # Errors
     /// [`Error::File`]; [`Error::NonFinite`] for a tensor with NaN or an infinity; [`Error::Range`] for a part with a slash
@@ -136,7 +137,7 @@ impl Checkpoint {
         file::write_atomically(path, |f| f.write_all(&bytes))
     }
 
-    /// Reads a checkpoint, its tensors to `device`. Takes memory of at most four times the file's size.
+    /// Reads a checkpoint, with its tensors on `device`. It takes memory of at most four times the file's size.
     ///
     /// # Errors
     /// [`Error::File`] if the file can't be read, is no checkpoint, is damaged or of another version.
@@ -147,9 +148,9 @@ impl Checkpoint {
         let damaged = |e| {
             wrong(match file::format(&bytes) {
                 Some(other) if !other.contains("safetensors") => {
-                    format!("no checkpoint: it is {other}")
+                    format!("not a checkpoint: it is {other}")
                 }
-                _ => format!("truncated or no safetensors file: {e}"),
+                _ => format!("truncated, or not a safetensors file: {e}"),
             })
         };
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
@@ -157,7 +158,7 @@ impl Checkpoint {
         let text = metadata.metadata().as_ref().and_then(|m| m.get("advect"));
         let text = text.ok_or_else(|| {
             wrong(
-                "no checkpoint: it has no entry \"advect\"; weights alone are read by ParameterStore::load"
+                "not a checkpoint: it has no entry \"advect\"; ParameterStore::load reads weights alone"
                     .into(),
             )
         })?;

@@ -21,7 +21,7 @@ pub use warmup::Warmup;
 /// assert_eq!(0.99f64.at(7), 0.99);
 /// ```
 pub trait Decay {
-    /// The decay of step `step`, in [0, 1): 0 makes the average the value itself.
+    /// Returns the decay at step `step`, in [0, 1). A decay of 0 makes the average equal to the value.
     fn at(&self, step: usize) -> f64;
 }
 
@@ -41,7 +41,7 @@ impl<F: Fn(usize) -> f64> Decay for FromFn<F> {
     }
 }
 
-/// Makes a [`Decay`] of a closure on the number of the step.
+/// Creates a [`Decay`] from a closure on the number of the step.
 pub fn decay_fn<F: Fn(usize) -> f64>(f: F) -> FromFn<F> {
     FromFn(f)
 }

@@ -1,11 +1,12 @@
-//! A decay that rises from 1/10, so that the beginning is soon forgotten (as TensorFlow's averages with `num_updates`).
+//! A decay that rises from 1/10, so that the beginning is soon forgotten (as in TensorFlow's averages with
+//! `num_updates`).
 
 use advect_core::Result;
 
 use super::Decay;
 use crate::ema::checked_decay;
 
-/// `min(decay, (1 + n) / (10 + n))` at step n.
+/// The decay `min(decay, (1 + n) / (10 + n))` at step n.
 ///
 /// ```
 /// use advect_train::decay::{Decay, Warmup};
@@ -17,6 +18,8 @@ use crate::ema::checked_decay;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "num_updates")]
+#[doc(alias = "EMA")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Warmup {
     decay: f64,
@@ -24,7 +27,7 @@ pub struct Warmup {
 }
 
 impl Warmup {
-    /// A warm-up to a decay.
+    /// Creates a warm-up to a decay.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless the decay is in [0, 1).
@@ -33,7 +36,7 @@ impl Warmup {
         Ok(Warmup { decay, from: 0 })
     }
 
-    /// The same warm-up, for an average that begins at this step.
+    /// Returns the same warm-up for an average that begins at step `from`.
     pub fn from(self, from: usize) -> Self {
         Warmup { from, ..self }
     }

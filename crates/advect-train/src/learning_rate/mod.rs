@@ -12,7 +12,7 @@ use advect_core::{FromFn, forward_to};
 
 pub use warmup_cosine::WarmupCosine;
 
-/// The learning rate of each step, counted from 0.
+/// The learning rate at each step, counted from 0.
 ///
 /// ```
 /// use advect_train::learning_rate::{LearningRate, learning_rate_fn};
@@ -21,12 +21,15 @@ pub use warmup_cosine::WarmupCosine;
 /// assert_eq!((1e-3).at(1500), 1e-3);
 /// assert_eq!(halved.end(), None);
 /// ```
+#[doc(alias = "scheduler")]
+#[doc(alias = "LRScheduler")]
+#[doc(alias = "lr")]
 pub trait LearningRate {
-    /// The rate of step `step`.
+    /// Returns the rate at step `step`.
     fn at(&self, step: usize) -> f64;
 
-    /// The number of steps that the schedule is made for, if there is one: a trainer that goes on beyond them says so in
-    /// its [`StepReport`](crate::StepReport).
+    /// Returns the number of steps that the schedule is made for, if there is one. A trainer that continues beyond them
+    /// says so in its [`StepReport`](crate::StepReport).
     fn end(&self) -> Option<usize> {
         None
     }
@@ -49,7 +52,8 @@ impl<F: Fn(usize) -> f64> LearningRate for FromFn<F> {
     }
 }
 
-/// Makes a [`LearningRate`] of a closure on the number of the step.
+/// Creates a [`LearningRate`] from a closure on the number of the step.
+#[doc(alias = "LambdaLR")]
 pub fn learning_rate_fn<F: Fn(usize) -> f64>(f: F) -> FromFn<F> {
     FromFn(f)
 }

@@ -6,7 +6,7 @@ use advect_core::{Error, Result, check};
 
 use super::LearningRate;
 
-/// `peak · (k + 1) / warmup` for the first `warmup` steps k, then
+/// A learning rate with linear warm-up and cosine decay: `peak · (k + 1) / warmup` for the first `warmup` steps k, then
 /// `peak · ½ (1 + cos(π (k − warmup) / (total − warmup)))`, 0 from step `total` on.
 ///
 /// ```
@@ -19,6 +19,9 @@ use super::LearningRate;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "CosineAnnealingLR")]
+#[doc(alias = "cosine annealing")]
+#[doc(alias = "cosine schedule")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WarmupCosine {
     peak: f64,
@@ -27,7 +30,7 @@ pub struct WarmupCosine {
 }
 
 impl WarmupCosine {
-    /// With a peak rate, the steps of the warm-up (may be 0) and of the whole run.
+    /// Creates a schedule with a peak rate, the number of steps of the warm-up (which may be 0) and of the whole run.
     ///
     /// # Errors
     /// [`Error::Range`] unless `peak` is finite and above 0, and `warmup < total`.
@@ -37,7 +40,7 @@ impl WarmupCosine {
             return Err(Error::range(
                 "warmup",
                 warmup,
-                format!("fewer than the total of {total} steps"),
+                format!("a number of steps below the total, {total},"),
             ));
         }
         Ok(WarmupCosine {

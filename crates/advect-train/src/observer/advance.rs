@@ -1,4 +1,4 @@
-//! What a progress bar shows of a training run.
+//! The display of a training run in a progress bar.
 
 use advect_core::Advance;
 
@@ -35,7 +35,7 @@ impl<O> Advance for Trainer<O> {
         let unused = &report.without_gradient;
         if !unused.is_empty() {
             let note = format!(
-                "no gradient at step {} for {} parameters ({})",
+                "no gradient at step {} for {} of the parameters ({})",
                 report.step,
                 unused.len(),
                 list(unused)

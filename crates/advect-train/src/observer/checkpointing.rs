@@ -1,4 +1,4 @@
-//! Checkpoints while a run goes on.
+//! Checkpoints during a run.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -31,6 +31,7 @@ use crate::{StatefulOptimizer, Trainer};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "ModelCheckpoint")]
 #[derive(Debug, Clone)]
 pub struct Checkpointing {
     steps: usize,
@@ -38,7 +39,7 @@ pub struct Checkpointing {
 }
 
 impl Checkpointing {
-    /// Saves to a file after each `steps` steps.
+    /// Creates an observer that saves to a file after every `steps` steps.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps.

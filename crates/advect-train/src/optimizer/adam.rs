@@ -6,7 +6,7 @@ use candle_core::{Tensor, Var};
 
 use super::{AdamWConfig, Bounds, UpdateRule};
 
-/// The settings of [`Adam`](crate::Adam), by default PyTorch's: `g ← g + λ θ`, and then a step as that of
+/// The settings of [`Adam`](crate::Adam), by default PyTorch's: `g ← g + λ θ`, and then a step like that of
 /// [`AdamWConfig`] without decay.
 ///
 /// ```
@@ -22,6 +22,8 @@ use super::{AdamWConfig, Bounds, UpdateRule};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "betas")]
+#[doc(alias = "lr")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamConfig {
     /// The learning rate η, not below 0; 1e-3 by default.
@@ -30,7 +32,7 @@ pub struct AdamConfig {
     pub beta1: f64,
     /// The decay β₂ of the second moment, in [0, 1); 0.999 by default.
     pub beta2: f64,
-    /// ε, added to the root of the second moment; above 0; 1e-8 by default.
+    /// The number ε > 0, added to the root of the second moment; 1e-8 by default.
     pub epsilon: f64,
     /// The factor λ of the parameter in the gradient, not below 0; 0 by default.
     pub weight_decay: f64,

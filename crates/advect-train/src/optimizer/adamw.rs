@@ -6,9 +6,8 @@ use candle_core::{DType, Tensor, Var};
 
 use super::{Bounds, UpdateRule};
 
-/// The settings of [`AdamW`](crate::AdamW), by default PyTorch's: at a parameter's k-th step with a gradient g,
-/// `θ ← (1 − ηλ) θ`, `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`,
-/// `θ ← θ − η (m / (1 − β₁ᵏ)) / (√(v / (1 − β₂ᵏ)) + ε)`.
+/// The settings of [`AdamW`](crate::AdamW), by default PyTorch's. At a parameter's k-th step with a gradient g, `θ ← (1
+/// − ηλ) θ`, `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`, `θ ← θ − η (m / (1 − β₁ᵏ)) / (√(v / (1 − β₂ᵏ)) + ε)`.
 ///
 /// ```
 /// use advect_train::{AdamW, AdamWConfig};
@@ -23,6 +22,9 @@ use super::{Bounds, UpdateRule};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "ParamsAdamW")]
+#[doc(alias = "betas")]
+#[doc(alias = "lr")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamWConfig {
     /// The learning rate η, not below 0; 1e-3 by default.
@@ -31,7 +33,7 @@ pub struct AdamWConfig {
     pub beta1: f64,
     /// The decay β₂ of the second moment, in [0, 1); 0.999 by default.
     pub beta2: f64,
-    /// ε, added to the root of the second moment; above 0; 1e-8 by default.
+    /// The number ε > 0, added to the root of the second moment; 1e-8 by default.
     pub epsilon: f64,
     /// The weight decay λ, not below 0; 0.01 by default.
     pub weight_decay: f64,
@@ -71,14 +73,14 @@ impl UpdateRule for AdamWConfig {
         check_beta("beta2", self.beta2)
     }
 
-    /// ε must not round to 0.
+    /// Checks that ε does not round to 0.
     fn check_parameter(&self, value: &Tensor) -> Result<()> {
         let smallest = match value.dtype() {
             DType::F32 => f64::from(f32::MIN_POSITIVE),
             _ => f64::MIN_POSITIVE,
         };
         if self.epsilon < smallest {
-            let accepted = format!("at least {smallest:e}, for {:?}", value.dtype());
+            let accepted = format!("a number of at least {smallest:e}, for {:?}", value.dtype());
             return Err(Error::range("epsilon", self.epsilon, accepted));
         }
         Ok(())
@@ -108,8 +110,9 @@ impl UpdateRule for AdamWConfig {
         update::adamw(value, first, second, gradient, &self.rates(count))
     }
 
-    /// The second moment is a mean of squared gradients, and the first no larger than the largest gradient. The parameter is
-    /// multiplied by 1 or less, then changed by at most `rate · first / ε`.
+    /// Returns whether a step surely leaves finite numbers. The second moment is a mean of squared gradients, and the
+    /// first is no larger than the largest gradient. The parameter is multiplied by 1 or less, then changed by at most
+    /// `rate · first / ε`.
     fn is_harmless(&self, bounds: &Bounds) -> bool {
         let rates = self.rates(bounds.count);
         let change = rates.rate * (bounds.largest / rates.epsilon);
@@ -117,7 +120,7 @@ impl UpdateRule for AdamWConfig {
     }
 }
 
-/// Accepts the decay of a moment.
+/// Checks the decay of a moment.
 pub(super) fn check_beta(name: &'static str, beta: f64) -> Result<()> {
     match (0.0..1.0).contains(&beta) {
         true => Ok(()),
@@ -127,8 +130,12 @@ pub(super) fn check_beta(name: &'static str, beta: f64) -> Result<()> {
 
 /// The memory is not that of the rule.
 pub(super) fn unknown_memory(memory: &[Var]) -> Error {
-    let given = format!("{} tensors", memory.len());
-    Error::range("memory", given, "as many as the rule names")
+    let given = format!("a list of length {}", memory.len());
+    Error::range(
+        "memory",
+        given,
+        "one tensor for each name in UpdateRule::memory",
+    )
 }
 
 #[cfg(test)]

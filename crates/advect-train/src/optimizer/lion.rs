@@ -7,11 +7,11 @@ use candle_core::{Tensor, Var};
 use super::adamw::{check_beta, unknown_memory};
 use super::{Bounds, UpdateRule};
 
-/// The settings of [`Lion`](crate::Lion), by default its authors': with a gradient g,
-/// `θ ← (1 − ηλ) θ − η sign(β₁ m + (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`.
+/// The settings of [`Lion`](crate::Lion), by default its authors': with a gradient g, `θ ← (1 − ηλ) θ − η sign(β₁ m +
+/// (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`.
 ///
-/// Each step of each element is η in size. The authors recommend a rate three to ten times smaller than AdamW's, and a weight
-/// decay as much larger.
+/// Each step changes each element by η. The authors recommend a rate three to ten times smaller than AdamW's, and a
+/// weight decay larger by the same factor.
 ///
 /// ```
 /// use advect_train::{Lion, LionConfig};
@@ -26,6 +26,8 @@ use super::{Bounds, UpdateRule};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "betas")]
+#[doc(alias = "lr")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LionConfig {
     /// The learning rate η, not below 0; 1e-4 by default.
@@ -87,7 +89,8 @@ impl UpdateRule for LionConfig {
         update::lion(value, momentum, gradient, &rates)
     }
 
-    /// The momentum is a mean of gradients, and the step is the rate in size.
+    /// Returns whether a step surely leaves finite numbers. The momentum is a mean of gradients, and the size of the
+    /// step is the rate.
     fn is_harmless(&self, bounds: &Bounds) -> bool {
         let decay = 1.0 - self.learning_rate * self.weight_decay;
         bounds.fits(bounds.largest) && bounds.is_small(decay, self.learning_rate)

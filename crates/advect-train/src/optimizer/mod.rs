@@ -1,16 +1,16 @@
-//! Optimisers.
+//! Optimisers, as formulas for one parameter.
 //!
 //! | optimiser | step | settings |
 //! | --- | --- | --- |
-//! | [`AdamW`] | a mean gradient over its root mean square; weights decay beside it | [`AdamWConfig`] |
-//! | [`Adam`] | the same, with the decay in the gradient | [`AdamConfig`] |
-//! | [`Sgd`] | down the gradient, with momentum if asked for | [`SgdConfig`] |
+//! | [`AdamW`] | a mean gradient divided by its root mean square, with separate weight decay | [`AdamWConfig`] |
+//! | [`Adam`] | the same, with the weight decay in the gradient | [`AdamConfig`] |
+//! | [`Sgd`] | down the gradient, optionally with momentum | [`SgdConfig`] |
 //! | [`Lion`] | the sign of a mean gradient | [`LionConfig`] |
 //! | [`Muon`] | matrices by an orthogonalised mean gradient, the rest as AdamW | [`MuonConfig`] |
 //!
-//! Each is a [`PerParameter`] of its settings, which are an [`UpdateRule`]: a formula for one parameter at a time. All of them
-//! take [groups](crate::ParameterGroup) of parameters, store and restore their state, and refuse a step that would leave NaN or an
-//! infinity. A rule of your own gets the same.
+//! Each is a [`PerParameter`] of its settings, which are an [`UpdateRule`]: a formula for one parameter at a time. All
+//! of them take [groups](crate::ParameterGroup) of parameters, store and restore their state, and refuse a step that
+//! would leave NaN or an infinity. Your own rule gets the same.
 
 mod adam;
 mod adamw;
@@ -33,7 +33,8 @@ pub use update_rule::{Bounds, UpdateRule};
 pub type AdamW = PerParameter<AdamWConfig>;
 /// The optimiser Adam; see [`AdamConfig`] for its formula.
 pub type Adam = PerParameter<AdamConfig>;
-/// Stochastic gradient descent; see [`SgdConfig`] for its formula.
+/// The optimiser for stochastic gradient descent; see [`SgdConfig`] for its formula.
+#[doc(alias = "stochastic gradient descent")]
 pub type Sgd = PerParameter<SgdConfig>;
 /// The optimiser Lion; see [`LionConfig`] for its formula.
 pub type Lion = PerParameter<LionConfig>;

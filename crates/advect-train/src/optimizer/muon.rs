@@ -1,4 +1,4 @@
-//! Muon (Jordan 2024): momentum, orthogonalised by Newton and Schulz's iteration.
+//! The optimiser Muon (Jordan 2024): momentum, orthogonalised by Newton and Schulz's iteration.
 
 use advect_core::{Result, check};
 use advect_ops::update;
@@ -7,8 +7,8 @@ use candle_core::{Tensor, Var};
 use super::adamw::{check_beta, unknown_memory};
 use super::{AdamWConfig, Bounds, UpdateRule};
 
-/// The settings of [`Muon`](crate::Muon), by default its author's: for a matrix of m × n,
-/// `b ← μ b + (1 − μ) g`, `θ ← (1 − ηλ) θ − η √max(1, m/n) · O(μ b + (1 − μ) g)`.
+/// The settings of [`Muon`](crate::Muon), by default its author's. For a matrix of m × n, `b ← μ b + (1 − μ) g`, `θ ←
+/// (1 − ηλ) θ − η √max(1, m/n) · O(μ b + (1 − μ) g)`.
 ///
 /// O replaces a matrix by one with the same singular vectors and singular values near 1 (from 0.7 to 1.2 for those that are not very
 /// small): `X ← X / (‖X‖ + 1e-7)`, then five times `A = X Xᵀ`, `X ← 3.4445 X + (−4.7750 A + 2.0315 A²) X`. The kernel of a
@@ -32,6 +32,8 @@ use super::{AdamWConfig, Bounds, UpdateRule};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "Newton-Schulz")]
+#[doc(alias = "lr")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MuonConfig {
     /// The learning rate η, not below 0; 0.02 by default.
@@ -40,7 +42,7 @@ pub struct MuonConfig {
     pub momentum: f64,
     /// The weight decay λ, not below 0; 0 by default.
     pub weight_decay: f64,
-    /// The learning rate of AdamW's steps over η, not below 0; 0.015 by default, which makes 3e-4.
+    /// The learning rate of AdamW's steps divided by η, not below 0; 0.015 by default, which makes 3e-4.
     pub adamw_rate: f64,
     /// The decay β₁ of AdamW's first moment, in [0, 1); 0.9 by default.
     pub beta1: f64,
@@ -131,7 +133,8 @@ impl UpdateRule for MuonConfig {
         Ok(momentum.set(&next)?)
     }
 
-    /// A matrix whose singular values are at most 1.3 has no element above that.
+    /// Returns whether a step surely leaves finite numbers. A matrix whose singular values are at most 1.3 has no
+    /// element above that.
     fn is_harmless(&self, bounds: &Bounds) -> bool {
         let stretch = (bounds.elements as f64).sqrt();
         let decay = 1.0 - self.learning_rate * self.weight_decay;

@@ -1,4 +1,4 @@
-//! A parameter with what is remembered of it, and steps that are yet to be made.
+//! A parameter with its memory, and steps that have not been made yet.
 
 use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Tensor, Var};

@@ -1,4 +1,4 @@
-//! An optimiser of all parameters by a rule for each.
+//! An optimiser that applies a rule to each parameter.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,10 +15,10 @@ use crate::{ParameterGroup, StatefulOptimizer};
 
 /// An optimiser that updates each parameter by the same [`UpdateRule`], such as [`AdamW`](super::AdamW).
 ///
-/// Parameters without a gradient stay as they are, and do not count the step. A step that would leave NaN or an infinity in a
-/// parameter or in the optimiser's memory is an error, after which all of them are those of before.
+/// Parameters without a gradient stay as they are, and do not count the step. A step that would leave NaN or an
+/// infinity in a parameter or in the optimiser's memory is an error, after which all of them are as they were before.
 ///
-/// It is a candle_nn [`Optimizer`] too; its state, the memory and the counts of steps, is that of a [`Stateful`].
+/// It is also a candle_nn [`Optimizer`]; its state, the memory and the counts of steps, is that of a [`Stateful`].
 ///
 /// ```
 /// use advect_core::Key;
@@ -48,7 +48,7 @@ pub struct PerParameter<R> {
 }
 
 impl<R: UpdateRule> PerParameter<R> {
-    /// An optimiser of all parameters of a store, as they are now: build the network first.
+    /// Creates an optimiser of all parameters of a store, as they are now: build the network first.
     ///
     /// # Errors
     /// [`Error::Range`] for settings outside their range, or a store without parameters.
@@ -65,7 +65,7 @@ impl<R: UpdateRule> PerParameter<R> {
         Self::from_named(parameters, config)
     }
 
-    /// An optimiser of named variables.
+    /// Creates an optimiser of named variables.
     ///
     /// # Errors
     /// [`Error::Range`] for settings outside their range, [`Error::DType`] for variables that are not f32 or f64, or
@@ -75,7 +75,11 @@ impl<R: UpdateRule> PerParameter<R> {
         let mut names: Vec<&String> = variables.iter().map(|(name, _)| name).collect();
         names.sort();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::range("variables", pair[0], "names that all differ"));
+            return Err(Error::range(
+                "variables",
+                format!("a list with \"{}\" twice", pair[0]),
+                "a list of distinct names",
+            ));
         }
         let parameters: Result<Vec<Parameter>> = (variables.into_iter())
             .map(|(name, value)| Parameter::new(name, value, &config))
@@ -88,7 +92,7 @@ impl<R: UpdateRule> PerParameter<R> {
         })
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub fn config(&self) -> &R {
         &self.rule
     }
@@ -104,7 +108,7 @@ impl<R: UpdateRule> PerParameter<R> {
         let updates = updates?;
         if updates.is_empty() {
             let reason = format!(
-                "there are none by any of the {} parameters of this optimiser; \
+                "there are none by the parameters of this optimiser ({} in all); \
                  make it when the network has been built, and compute the loss from its parameters",
                 self.parameters.len()
             );

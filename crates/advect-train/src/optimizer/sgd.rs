@@ -8,8 +8,8 @@ use super::adam::with_decay;
 use super::adamw::{check_beta, unknown_memory};
 use super::{Bounds, UpdateRule};
 
-/// The settings of [`Sgd`](crate::Sgd), by default PyTorch's: `g ← g + λ θ`, then `θ ← θ − η d` along a direction d that depends
-/// on the [`Momentum`].
+/// The settings of [`Sgd`](crate::Sgd), by default PyTorch's: `g ← g + λ θ`, then `θ ← θ − η d` along a direction d
+/// that depends on the [`Momentum`].
 ///
 /// ```
 /// use advect_train::{Momentum, Sgd, SgdConfig};
@@ -24,6 +24,8 @@ use super::{Bounds, UpdateRule};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "lr")]
+#[doc(alias = "momentum")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SgdConfig {
     /// The learning rate η, not below 0; 1e-3 by default.
@@ -34,25 +36,26 @@ pub struct SgdConfig {
     pub weight_decay: f64,
 }
 
-/// What is kept of the directions of earlier steps; the velocity v is the gradient at first.
+/// The memory of the directions of earlier steps. The velocity v is the gradient at first.
 ///
 /// ```
 /// use advect_train::Momentum;
 /// assert_eq!(Momentum::classical(0.9), Momentum::Classical { factor: 0.9, dampening: 0.0 });
 /// assert_eq!(Momentum::nesterov(0.9), Momentum::Nesterov { factor: 0.9 });
 /// ```
+#[doc(alias = "Nesterov")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Momentum {
-    /// Nothing: `d = g`.
+    /// No memory: `d = g`.
     None,
-    /// `v ← factor · v + (1 − dampening) g`, `d = v`.
+    /// Classical momentum: `v ← factor · v + (1 − dampening) g`, `d = v`.
     Classical {
         /// The factor μ, in [0, 1).
         factor: f64,
         /// The dampening, in [0, 1).
         dampening: f64,
     },
-    /// `v ← factor · v + g`, `d = g + factor · v`.
+    /// Nesterov's momentum: `v ← factor · v + g`, `d = g + factor · v`.
     Nesterov {
         /// The factor μ, in [0, 1).
         factor: f64,
@@ -60,7 +63,7 @@ pub enum Momentum {
 }
 
 impl Momentum {
-    /// Classical momentum with a factor, without dampening.
+    /// Creates classical momentum with a factor, without dampening.
     pub fn classical(factor: f64) -> Self {
         Momentum::Classical {
             factor,
@@ -68,7 +71,7 @@ impl Momentum {
         }
     }
 
-    /// Nesterov's momentum with a factor.
+    /// Creates Nesterov's momentum with a factor.
     pub fn nesterov(factor: f64) -> Self {
         Momentum::Nesterov { factor }
     }
@@ -147,7 +150,8 @@ impl UpdateRule for SgdConfig {
         with_decay(self.weight_decay, value, norm)
     }
 
-    /// A velocity is at most the largest gradient over `1 − factor`.
+    /// Returns whether a step surely leaves finite numbers. A velocity is at most the largest gradient over `1 −
+    /// factor`.
     fn is_harmless(&self, bounds: &Bounds) -> bool {
         let (factor, ahead) = match self.momentum {
             Momentum::None => (0.0, 0.0),

@@ -1,11 +1,12 @@
-//! What an optimiser does with one parameter.
+//! The rule of an optimiser for one parameter.
 
 use std::fmt::Debug;
 
 use advect_core::{Error, Result};
 use candle_core::{DType, Tensor, Var};
 
-/// A formula for the step of one parameter, with its settings: what makes an optimiser, as [`PerParameter`](super::PerParameter).
+/// A formula for the step of one parameter, with its settings. [`PerParameter`](super::PerParameter) makes an optimiser
+/// of it.
 ///
 /// ```
 /// use advect_core::{Result, check};
@@ -54,7 +55,7 @@ pub trait UpdateRule: Debug + Clone + Send {
     /// [`Error::Range`] naming the setting that is out of its range.
     fn check(&self) -> Result<()>;
 
-    /// Checks whether the settings fit a parameter; by default, they do.
+    /// Checks whether the settings fit a parameter. By default, they do.
     ///
     /// # Errors
     /// [`Error`] naming what does not fit.
@@ -63,14 +64,14 @@ pub trait UpdateRule: Debug + Clone + Send {
         Ok(())
     }
 
-    /// The names of what is remembered of a parameter from step to step: tensors like the parameter, which begin as zeros. By
-    /// default, there is nothing.
+    /// Returns the names of the tensors that are remembered of a parameter from step to step. They have its shape and
+    /// begin as zeros. By default, there are none.
     fn memory(&self, value: &Tensor) -> &'static [&'static str] {
         let _ = value;
         &[]
     }
 
-    /// The learning rate.
+    /// Returns the learning rate.
     fn learning_rate(&self) -> f64;
 
     /// Sets the learning rate.
@@ -81,35 +82,36 @@ pub trait UpdateRule: Debug + Clone + Send {
     /// # Errors
     /// [`Error::Range`] if the rule has no weight decay.
     fn set_weight_decay(&mut self, weight_decay: f64) -> Result<()> {
-        let accepted = "no weight decay, by this optimiser";
+        let accepted = "no weight decay, as this optimiser has none";
         Err(Error::range("weight_decay", weight_decay, accepted))
     }
 
-    /// Makes a step of one parameter, its `count`-th with a gradient, counted from 1. Settings and arguments have been checked.
+    /// Makes a step of one parameter, its `count`-th with a gradient, counted from 1. Settings and arguments have been
+    /// checked.
     ///
     /// # Errors
-    /// Those of the operations.
+    /// Errors of the operations.
     fn step(&self, value: &Var, memory: &[Var], gradient: &Tensor, count: f64) -> Result<()>;
 
-    /// A bound of what the formula uses as the gradient, given the norm of all gradients: the norm itself, unless the formula adds
-    /// something.
+    /// Returns a bound of the gradient in the formula, given the norm of all gradients. It is the norm itself, unless
+    /// the formula adds something.
     ///
     /// # Errors
-    /// Those of the operations.
+    /// Errors of the operations.
     fn gradient_bound(&self, value: &Tensor, norm: f64) -> Result<f64> {
         let _ = value;
         Ok(norm)
     }
 
-    /// Whether a step surely leaves finite numbers, if all are finite before it. Steps of which this is not known are made on
-    /// copies first; by default, these are all steps.
+    /// Returns whether a step surely leaves finite numbers, if all are finite before it. Other steps are made on copies
+    /// first; by default, these are all steps.
     fn is_harmless(&self, bounds: &Bounds) -> bool {
         let _ = bounds;
         false
     }
 }
 
-/// What is known of a step before it is made; see [`UpdateRule::is_harmless`].
+/// The facts that are known about a step before it is made; see [`UpdateRule::is_harmless`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Bounds {
@@ -121,8 +123,8 @@ pub struct Bounds {
     pub count: f64,
     /// A bound of the gradient's norm: the largest [`gradient_bound`](UpdateRule::gradient_bound) of this step.
     pub gradient: f64,
-    /// The same of all steps so far. If the memory has been restored or lent, the norm of its first tensor counts in place of
-    /// the gradients before.
+    /// The largest such bound of all steps so far. If the memory has been restored or lent, the norm of its first
+    /// tensor counts in place of the gradients before.
     pub largest: f64,
 }
 

@@ -20,20 +20,20 @@ use roles::Roles;
 pub use run::RunEnd;
 pub use step_report::StepReport;
 
-/// A training run: parameters, an optimiser, a generator, the count of steps, and, if asked for,
-/// clipping, a learning-rate schedule and an average.
+/// A training run: parameters, an optimiser, a generator, the number of steps, and optionally clipping, a learning-rate
+/// schedule and an average.
 ///
-/// [`Trainer::run`] is the loop, of which observers are told; [`Trainer::update`] makes one step from a loss, for loops of one's own.
-/// A step has two parts, [`Trainer::gradients`] and [`Trainer::apply`], between which gradients can be accumulated, averaged over
-/// machines, and looked at.
+/// [`Trainer::run`] is the loop, and tells observers of each step; [`Trainer::update`] makes one step from a loss, for
+/// your own loops. A step has two parts, [`Trainer::gradients`] and [`Trainer::apply`], between which gradients can be
+/// accumulated, averaged over machines and inspected.
 ///
 /// [`Trainer::save`] and [`Trainer::resume`] store and restore all of its state: a run that stops and
 /// resumes has the same bits as one that never stopped, as long as its losses depend on nothing but the
 /// step and the generator.
 ///
 /// Every parameter of the store is accounted for. The first step, and the first after the store has grown, is an error
-/// unless the optimiser holds each parameter and the loss gives each a gradient. A [`Trainer::group`] that is frozen or may be
-/// unused says which parameters need not. Later steps list those without a gradient in their
+/// unless the optimiser holds each parameter and the loss gives each a gradient. Parameters in a [`Trainer::group`]
+/// that is frozen or may be unused are exempt. Later steps list the parameters without a gradient in their
 /// [`StepReport`].
 ///
 /// ```
@@ -56,6 +56,8 @@ pub use step_report::StepReport;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "training loop")]
+#[doc(alias = "fit")]
 pub struct Trainer<O = AdamW> {
     store: ParameterStore,
     optimizer: O,
@@ -72,19 +74,19 @@ pub struct Trainer<O = AdamW> {
 }
 
 impl<O> Trainer<O> {
-    /// The report of the last step that this trainer made; before the first, one whose numbers are NaN.
+    /// Returns the report of the last step that this trainer made. Before the first step, its numbers are NaN.
     pub fn report(&self) -> &StepReport {
         &self.report
     }
 
-    /// The number of steps at which the current or last [`run`](Trainer::run) ends, if there was one.
+    /// Returns the number of steps at which the current or last [`run`](Trainer::run) ends, if there was one.
     pub fn until(&self) -> Option<usize> {
         self.until
     }
 }
 
 impl<O: StatefulOptimizer> Trainer<O> {
-    /// A run that begins at step 0. Random numbers of the losses come from `rng`.
+    /// Creates a run that begins at step 0. Random numbers of the losses come from `rng`.
     pub fn new(store: &ParameterStore, optimizer: O, rng: Generator) -> Self {
         Trainer {
             store: store.clone(),
@@ -102,7 +104,9 @@ impl<O: StatefulOptimizer> Trainer<O> {
         }
     }
 
-    /// Sets the learning rate of each step; without this, it is the optimiser's own.
+    /// Sets the learning rate of each step. Without this, it is the optimiser's own.
+    #[doc(alias = "scheduler")]
+    #[doc(alias = "lr")]
     pub fn learning_rate(self, rate: impl LearningRate + Send + 'static) -> Self {
         Trainer {
             rate: Some(Box::new(rate)),
@@ -114,29 +118,34 @@ impl<O: StatefulOptimizer> Trainer<O> {
     ///
     /// # Errors
     /// [`Error::Range`] unless it is above 0.
+    #[doc(alias = "clip_grad_norm_")]
     pub fn clip_norm(self, max_norm: f64) -> Result<Self> {
         let max_norm = Some(check::positive("max_norm", max_norm)?);
         Ok(Trainer { max_norm, ..self })
     }
 
-    /// Averages the parameters with this decay: a number, a [`Warmup`](crate::decay::Warmup), or a function of the step.
+    /// Averages the parameters with this decay: a number, a [`Warmup`](crate::decay::Warmup), or a function of the
+    /// step.
     ///
     /// # Errors
     /// As [`Ema::new`].
+    #[doc(alias = "EMA")]
+    #[doc(alias = "exponential moving average")]
     pub fn ema(self, decay: impl Decay + Send + Sync + 'static) -> Result<Self> {
         let ema = Some(Ema::new(&self.store, decay)?);
         Ok(Trainer { ema, ..self })
     }
 
-    /// Trains the parameters of a group in another way: with a learning rate or a weight decay of their own, frozen, or not always
-    /// in use. May be called several times.
+    /// Trains the parameters of a group differently: with their own learning rate or weight decay, frozen, or not
+    /// always in use. May be called several times.
     ///
-    /// What a group does to steps becomes a [setting](Trainer::setting) of the run under the name `group`, a space and the pattern,
-    /// so that a checkpoint of a run with other groups is refused unless that setting is changed.
+    /// The effect of a group on steps becomes a [setting](Trainer::setting) of the run under the name `group`, a space
+    /// and the pattern, so that a checkpoint of a run with other groups is refused unless that setting is changed.
     ///
     /// # Errors
     /// [`Error::Range`] if no parameter of the store is in the group, or a setting is out of range; as
     /// [`StatefulOptimizer::group`].
+    #[doc(alias = "param_groups")]
     pub fn group(mut self, group: ParameterGroup) -> Result<Self> {
         let parameters = self.store.parameters();
         group.check(parameters.iter().map(|(name, _)| name))?;
@@ -154,30 +163,32 @@ impl<O: StatefulOptimizer> Trainer<O> {
         Ok(self)
     }
 
-    /// Notes a setting of the run, such as its seed or its batch size: it is stored in checkpoints, and
-    /// [`Trainer::resume`] refuses those of a run with other settings.
+    /// Records a setting of the run, such as its seed or its batch size. It is stored in checkpoints, and
+    /// [`Trainer::resume`] refuses checkpoints of a run with other settings.
+    #[doc(alias = "hyperparameter")]
     pub fn setting(mut self, name: &str, value: impl Display) -> Self {
         self.settings.insert(name.to_string(), value.to_string());
         self
     }
 
-    /// The averaged parameters, if there are any, else the parameters themselves: what to sample with.
-    /// Its [`ParameterStore::frozen`] builds the twin that does.
+    /// Returns the averaged parameters, if there are any, else the parameters themselves. Use them for sampling: their
+    /// [`ParameterStore::frozen`] builds the twin that samples.
+    #[doc(alias = "EMA")]
     pub fn averaged(&self) -> &ParameterStore {
         self.ema.as_ref().map_or(&self.store, Ema::parameters)
     }
 
-    /// The optimiser.
+    /// Returns the optimiser.
     pub fn optimizer(&self) -> &O {
         &self.optimizer
     }
 
-    /// The number of steps made.
+    /// Returns the number of steps made.
     pub fn step(&self) -> usize {
         self.step
     }
 
-    /// The generator: what [`Trainer::run`] hands to losses.
+    /// Returns the generator that [`Trainer::run`] passes to losses.
     pub fn rng(&mut self) -> &mut Generator {
         &mut self.rng
     }

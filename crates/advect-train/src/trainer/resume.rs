@@ -1,4 +1,4 @@
-//! Stopping, and going on.
+//! Saving and resuming a run.
 
 use std::path::Path;
 
@@ -10,7 +10,8 @@ use crate::checkpoint::AVERAGE;
 use crate::{Checkpoint, StatefulOptimizer};
 
 impl<O: StatefulOptimizer> Trainer<O> {
-    /// The whole state of the run. Its tensors share storage with those of the run, and see later steps.
+    /// Returns the whole state of the run. Its tensors share storage with those of the run, and see later steps.
+    #[doc(alias = "state_dict")]
     pub fn checkpoint(&self) -> Checkpoint {
         let mut checkpoint = Checkpoint::new(self.step, &self.rng);
         checkpoint.settings = self.settings.clone();
@@ -28,20 +29,22 @@ impl<O: StatefulOptimizer> Trainer<O> {
         self.checkpoint().save(path)
     }
 
-    /// Takes over the state of a checkpoint of the same kind of run. Nothing changes unless all fits.
+    /// Restores the run from a checkpoint of the same kind of run. Nothing changes unless all parts fit.
     ///
     /// # Errors
     /// [`Error::File`] if the file can't be read, is damaged, or is of another network, optimiser or version, or of a run
     /// with other settings.
+    #[doc(alias = "load_checkpoint")]
+    #[doc(alias = "load_state_dict")]
     pub fn resume(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let checkpoint = Checkpoint::load(path, self.store.device())?;
-        let other = |e: Error| Error::file(path, format!("it is of another run: {e}"));
+        let other = |e: Error| Error::file(path, format!("it is from another run: {e}"));
         self.restore(&checkpoint).map_err(other)
     }
 
-    /// Takes over a state, as [`Trainer::resume`] does, from a checkpoint that has been read before and may have been
-    /// changed: where the run differs from the one that was stored, the change says how it is to go on.
+    /// Restores a state, as [`Trainer::resume`] does, from a checkpoint that has already been read and may have been
+    /// changed. Where the run differs from the stored one, the change says how it continues.
     ///
     /// ```
     /// use advect_core::{Generator, Key, Result};
@@ -76,9 +79,9 @@ impl<O: StatefulOptimizer> Trainer<O> {
             if !parts.iter().any(|(part, _)| part == name) {
                 let accepted = match name.as_str() {
                     AVERAGE => {
-                        "none: this run has no average (Checkpoint::drop_average leaves it out)"
+                        "no average, as this run has none (Checkpoint::drop_average leaves it out),"
                     }
-                    _ => "none of this name",
+                    _ => "no part of this name",
                 };
                 let given = format!("a part \"{name}\" of {} tensors", state.len());
                 return Err(Error::range("checkpoint", given, accepted));
@@ -89,16 +92,16 @@ impl<O: StatefulOptimizer> Trainer<O> {
                 let Some(state) = checkpoint.parts.get(part) else {
                     let accepted = match part {
                         AVERAGE => {
-                            "an average (Checkpoint::start_average begins one at the parameters)"
+                            "a part of this name (Checkpoint::start_average begins an average at the parameters)"
                         }
-                        _ => "one of this name",
+                        _ => "a part of this name",
                     };
                     let given = format!("no part \"{part}\"");
                     return Err(Error::range("checkpoint", given, accepted));
                 };
                 let misfit = |error: Error| {
                     let given = format!("a part \"{part}\" that does not fit ({error})");
-                    Error::range("checkpoint", given, "one that fits this run")
+                    Error::range("checkpoint", given, "a part that fits this run")
                 };
                 stateful.validate(state).map_err(misfit)?;
                 Ok(state)

@@ -1,4 +1,4 @@
-//! An account of every parameter: trained, sometimes unused, or frozen.
+//! The role of each parameter: trained, sometimes unused, or frozen.
 
 use std::collections::HashSet;
 
@@ -6,11 +6,11 @@ use candle_core::Var;
 
 use crate::{Gradients, ParameterGroup};
 
-/// What the groups of a run say of parameters.
+/// The rules that the groups of a run set for parameters.
 #[derive(Debug, Default)]
 pub(super) struct Roles {
     groups: Vec<ParameterGroup>,
-    /// How many parameters have been accounted for.
+    /// The number of parameters that have been accounted for.
     known: usize,
 }
 
@@ -63,7 +63,7 @@ impl Roles {
         let alone: Vec<&String> = alone.map(|(name, _)| name).collect();
         if !alone.is_empty() {
             return Err(format!(
-                "{} of {count} parameters are not held by the optimiser ({}): make it when all networks have been \
+                "the optimiser does not hold {} of {count} parameters ({}): make it when all networks have been \
                  built, or declare them by a Trainer::group that is frozen",
                 alone.len(),
                 list(alone)
@@ -75,7 +75,7 @@ impl Roles {
         let strangers: Vec<&String> = strangers.map(|(name, _)| name).collect();
         if !strangers.is_empty() {
             return Err(format!(
-                "the optimiser holds {} variables that are not in the store ({}), and would be missing in checkpoints",
+                "the optimiser holds variables that are not in the store, {} in all ({}): they would be missing in checkpoints",
                 strangers.len(),
                 list(strangers)
             ));
@@ -89,7 +89,7 @@ impl Roles {
             return Err(format!(
                 "the loss gives no gradient to {} of {count} parameters ({}): it does not use them, or an operation \
                  without a backward pass lies between; declare them by a Trainer::group that is frozen if they are not \
-                 to be trained, that may be unused if some losses leave them out",
+                 to be trained, or that may be unused if some losses leave them out",
                 lacking.len(),
                 list(lacking)
             ));

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use super::Trainer;
 use crate::{Gradients, StatefulOptimizer};
 
-/// How a [`Trainer::run`](crate::Trainer::run) ended.
+/// The way in which a [`Trainer::run`](crate::Trainer::run) ended.
 ///
 /// ```
 /// use advect_core::{Generator, Key, stop_when};
@@ -31,16 +31,18 @@ use crate::{Gradients, StatefulOptimizer};
 pub enum RunEnd {
     /// All steps are made.
     Completed,
-    /// An observer stopped it.
+    /// An observer stopped the run.
     Stopped,
 }
 
 impl<O: StatefulOptimizer> Trainer<O> {
-    /// Makes steps until `until` are made in all, each on the loss of `loss(step, rng)`, and tells
-    /// `observer` of each, which may stop the run.
+    /// Makes steps until the run has made `until` steps in all, each on the loss of `loss(step, rng)`. It tells
+    /// `observer` of each step; the observer may stop the run.
     ///
     /// # Errors
-    /// Those of `loss` and of the observer, and as [`Trainer::update`].
+    /// Errors of `loss` and of the observer, and as [`Trainer::update`].
+    #[doc(alias = "fit")]
+    #[doc(alias = "train")]
     pub fn run(
         &mut self,
         until: usize,
@@ -54,8 +56,8 @@ impl<O: StatefulOptimizer> Trainer<O> {
         self.run_with(until, gradients, observer)
     }
 
-    /// Makes steps as [`Trainer::run`] does, each down the gradients that `gradients(trainer)` gives: those of a loss, accumulated
-    /// over micro-batches, or averaged over machines.
+    /// Makes steps as [`Trainer::run`] does, each with the gradients that `gradients(trainer)` returns: the gradients
+    /// of a loss, accumulated over micro-batches, or averaged over machines.
     ///
     /// ```
     /// use advect_core::{Generator, Key, Result, observer_fn};
@@ -79,7 +81,9 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// ```
     ///
     /// # Errors
-    /// Those of `gradients` and of the observer, and as [`Trainer::apply`].
+    /// Errors of `gradients` and of the observer, and as [`Trainer::apply`].
+    #[doc(alias = "gradient accumulation")]
+    #[doc(alias = "data parallel")]
     pub fn run_with(
         &mut self,
         until: usize,

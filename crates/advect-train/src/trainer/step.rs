@@ -1,4 +1,4 @@
-//! One step: gradients of a loss, and what is made of them.
+//! One training step: gradients of a loss, and their application.
 
 use advect_core::{Error, Result, check};
 use candle_core::Tensor;
@@ -11,14 +11,14 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// Makes one step down the gradient of a scalar loss: [`Trainer::apply`] of [`Trainer::gradients`].
     ///
     /// # Errors
-    /// Those of both. After an error the parameters, the optimiser, the average and the count of steps are those of before the
+    /// Errors of both. After an error the parameters, the optimiser, the average and the count of steps are those of before the
     /// step.
     pub fn update(&mut self, loss: &Tensor) -> Result<StepReport> {
         let gradients = self.gradients(loss)?;
         self.apply(gradients)
     }
 
-    /// Computes the gradients of a scalar loss by the parameters of the store that are not frozen; nothing changes.
+    /// Computes the gradients of a scalar loss by the parameters of the store that are not frozen. It changes nothing.
     ///
     /// ```
     /// use advect_core::{Generator, Key, Result};
@@ -46,6 +46,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// # Errors
     /// [`Error::Shape`] unless the loss is a scalar; [`Error::Stopped`] if it is NaN or infinite, or depends on no parameter that is
     /// to be trained.
+    #[doc(alias = "backward")]
     pub fn gradients(&self, loss: &Tensor) -> Result<Gradients> {
         let mut gradients =
             Gradients::of(loss, &self.store.parameters()).map_err(|error| self.at_step(error))?;
@@ -59,8 +60,8 @@ impl<O: StatefulOptimizer> Trainer<O> {
         Ok(gradients)
     }
 
-    /// Makes one step down gradients, which may have been summed, averaged over machines or changed in another way: clips them,
-    /// moves the parameters, and then their average. Parameters without a gradient stay as they are.
+    /// Makes one step with gradients, which may have been summed, averaged over machines or changed in another way:
+    /// clips them, moves the parameters, and then their average. Parameters without a gradient stay as they are.
     ///
     /// # Errors
     /// [`Error::Range`] for gradients by parameters of another store; [`Error::Stopped`] if

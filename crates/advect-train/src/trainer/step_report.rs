@@ -1,6 +1,6 @@
-//! What a training step did.
+//! The report of a training step.
 
-/// What a training step did.
+/// The report of a training step.
 ///
 /// ```
 /// use advect_core::{Generator, Key};
@@ -22,7 +22,7 @@
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct StepReport {
-    /// The number of steps made, this one included.
+    /// The number of steps made, including this one.
     pub step: usize,
     /// The loss before the step.
     pub loss: f64,
@@ -30,9 +30,9 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// The learning rate of the step.
     pub learning_rate: f64,
-    /// The parameters that the loss gave no gradient, frozen ones aside: the step left them as they were.
+    /// The parameters for which the loss gave no gradient, apart from frozen ones. The step left them as they were.
     pub without_gradient: Vec<String>,
-    /// Whether this is the first step beyond the end of the learning-rate schedule that this trainer made; see
+    /// Whether this is the first step of this trainer beyond the end of the learning-rate schedule; see
     /// [`LearningRate::end`](crate::learning_rate::LearningRate::end).
     pub schedule_ended: bool,
 }

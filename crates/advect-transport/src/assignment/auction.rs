@@ -19,7 +19,7 @@ const FACTOR: f64 = 1.0 / 5.0;
 const RANGE: f64 = 1e4;
 /// The small cost: one of so many.
 const SMALL: usize = 50;
-/// How many costs are looked at for it.
+/// The number of costs that are sampled for it.
 const SAMPLE: usize = 256;
 
 /// Prices of columns, and the ε at which they were found.

@@ -10,7 +10,7 @@ use pulp::Simd;
 use crate::Cost;
 use crate::scan::Scanner;
 
-/// What is told apart in spite of rounding, as a part of a row's numbers.
+/// The smallest difference that is certain in spite of rounding, as a part of a row's numbers.
 const ROUNDING: f64 = 1.0 / (1u64 << 50) as f64;
 /// Beyond this many near edges a row there are ties.
 const EDGES: usize = 8;

@@ -1,4 +1,4 @@
-//! The linear assignment problem, `min over permutations π of Σ_i c[i][π(i)]`, exactly.
+//! The linear assignment problem, `min over permutations π of Σ_i c[i][π(i)]`, solved exactly.
 //!
 //! The first two stages keep prices `v` of the columns; a row prefers the columns where `c[i][j] − v[j]` is least.
 //! [`auction`] finds prices at which most rows prefer different columns. [`augmentation`] starts from
@@ -25,11 +25,11 @@ use classes::Classes;
 /// No partner.
 const FREE: usize = usize::MAX;
 
-/// The cheapest assignment of rows to columns: pairs (row, column), in the order of the rows. Each row of a square matrix
-/// has one, so that the columns are a permutation; of a matrix that is not square, the smaller side is assigned.
+/// Returns the cheapest assignment of rows to columns: pairs (row, column), in the order of the rows. In a square
+/// matrix each row has a pair, so that the columns are a permutation; in other matrices, the smaller side is assigned.
 ///
-/// The assignment is exact: no other has a smaller sum of the costs as they are stored, of whatever magnitudes they are. Pairs of
-/// cost ∞ are never made. It takes O(n³) time at worst, and the answer does not depend on the machine's vector
+/// The assignment is exact: no other has a smaller sum of the costs as they are stored, whatever their magnitudes.
+/// Pairs of cost ∞ are never made. It takes O(n³) time at worst, and the result does not depend on the machine's vector
 /// instructions.
 ///
 /// ```
@@ -43,6 +43,11 @@ const FREE: usize = usize::MAX;
 ///
 /// # Errors
 /// [`Error::Range`](advect_core::Error::Range) if every assignment has a pair of cost ∞.
+#[doc(alias = "linear_sum_assignment")]
+#[doc(alias = "Hungarian algorithm")]
+#[doc(alias = "lapjv")]
+#[doc(alias = "Jonker-Volgenant")]
+#[doc(alias = "optimal transport")]
 pub fn assignment(cost: &Cost) -> Result<Vec<(usize, usize)>> {
     if cost.rows() > cost.columns() {
         let pairs = assignment(&cost.transposed())?;

@@ -18,7 +18,7 @@ use number::{Fixed, Number, Short, precision};
 use potentials::{Costs, Potentials};
 use tree::Tree;
 
-/// What flows where: `(row, column, flow)` with flow above 0, and the potentials of rows and columns.
+/// The flows, `(row, column, flow)` with flow above 0, and the potentials of rows and columns.
 pub(crate) struct Solution {
     pub(crate) flows: Vec<(usize, usize, u64)>,
     pub(crate) row_potentials: Vec<f64>,
@@ -75,7 +75,7 @@ fn optimal(cost: &Cost, mut tree: Tree) -> Result<Solution> {
         .iter()
         .any(|(i, j, _)| cost.row(*i)[*j] == f64::INFINITY)
     {
-        let given = "costs without a plan that avoids the forbidden pairs, those that cost ∞";
+        let given = "a cost without a plan that avoids the forbidden pairs, those that cost ∞";
         return Err(Error::range("cost", given, "a cost with such a plan"));
     }
     Ok(Solution {

@@ -8,7 +8,7 @@ pub(super) trait Number: Copy {
     /// Whether the numbers are floats. If so, reduced costs may be wrong by this part of the potentials.
     const ROUNDING: Option<f64>;
 
-    /// A finite float, in units of `2^unit`.
+    /// Converts a finite float to a number in units of `2^unit`.
     fn of(value: f64, unit: i32) -> Self;
 
     fn plus(self, other: Self) -> Self;
@@ -17,7 +17,7 @@ pub(super) trait Number: Copy {
 
     fn is_negative(self) -> bool;
 
-    /// The number as a float, with a relative error of at most 2⁻⁵⁰.
+    /// Returns the number as a float, with a relative error of at most 2⁻⁵⁰.
     fn approximate(self, unit: i32) -> f64;
 }
 

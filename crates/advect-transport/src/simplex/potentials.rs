@@ -7,7 +7,7 @@ use super::tree::{NONE, Tree};
 use crate::Cost;
 use crate::scan::Scanner;
 
-/// What rounding exact numbers to floats can hide, as a part of the potentials.
+/// The difference that rounding exact numbers to floats can hide, as a part of the potentials.
 const ROUNDING: f64 = 1.0 / (1u64 << 47) as f64;
 
 /// The costs of a problem, with a number for forbidden pairs that no sum of others reaches.

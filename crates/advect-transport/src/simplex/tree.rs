@@ -11,7 +11,7 @@ pub(super) const NONE: usize = usize::MAX;
 pub(super) struct Tree {
     pub(super) rows: usize,
     pub(super) parent: Vec<usize>,
-    /// What flows along the edge to the parent.
+    /// The flow along the edge to the parent.
     pub(super) flow: Vec<u64>,
     depth: Vec<usize>,
     first_child: Vec<usize>,

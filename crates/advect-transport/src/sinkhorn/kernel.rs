@@ -163,7 +163,7 @@ impl<'a> Kernel<'a> {
         }
     }
 
-    /// What unbalanced transport takes off a scaling whose potential the kernel has in it.
+    /// The amount that unbalanced transport takes off a scaling whose potential the kernel includes.
     fn shrink(&self, potential: f64) -> f64 {
         match self.power {
             1.0 => 1.0,

@@ -20,7 +20,7 @@ use support::Support;
 
 pub use plan::Plan;
 
-/// The solver of `min_π Σ π_ij c_ij + ε Σ π_ij (ln π_ij − 1)` over plans π with given marginals.
+/// A solver of `min_π Σ π_ij c_ij + ε Σ π_ij (ln π_ij − 1)` over plans π with given marginals.
 ///
 /// ```
 /// use advect_transport::{Cost, Sinkhorn};
@@ -34,6 +34,10 @@ pub use plan::Plan;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "entropic optimal transport")]
+#[doc(alias = "optimal transport")]
+#[doc(alias = "OT")]
+#[doc(alias = "Cuturi")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sinkhorn {
     regularization: f64,
@@ -50,7 +54,8 @@ const STAGE_TOLERANCE: f64 = 1e-2;
 const STAGES_FROM: f64 = 100.0;
 
 impl Sinkhorn {
-    /// With a regularisation ε, in units of the cost; up to 10,000 iterations, to an error of 1e-9.
+    /// Creates a solver with a regularisation ε, in units of the cost. It makes up to 10,000 iterations, to an error of
+    /// 1e-9.
     ///
     /// # Errors
     /// [`Error::Range`] unless it is finite and above 0.
@@ -64,7 +69,7 @@ impl Sinkhorn {
         })
     }
 
-    /// The same solver with another goal for [`Plan::error`].
+    /// Sets the goal for [`Plan::error`].
     ///
     /// # Errors
     /// [`Error::Range`] unless it is finite and above 0.
@@ -73,7 +78,7 @@ impl Sinkhorn {
         Ok(Sinkhorn { tolerance, ..self })
     }
 
-    /// The same solver with another limit of iterations, over all stages.
+    /// Sets the largest number of iterations, over all stages.
     ///
     /// # Errors
     /// [`Error::Range`] for 0.
@@ -85,11 +90,13 @@ impl Sinkhorn {
         })
     }
 
-    /// Unbalanced transport: marginals may differ from those asked for, at a price of `penalty` times their
-    /// Kullback–Leibler divergence, each (Chizat et al. 2018). Points that are far from all others are left out.
+    /// Allows marginals to differ from the given ones, at a price of `penalty` times the Kullback–Leibler divergence of
+    /// each (Chizat et al. 2018): unbalanced transport. Points that are far from all others are left out.
     ///
     /// # Errors
     /// [`Error::Range`] unless the penalty is above 0; infinity is balanced transport.
+    #[doc(alias = "UOT")]
+    #[doc(alias = "KL divergence")]
     pub fn unbalanced(self, penalty: f64) -> Result<Self> {
         if penalty.is_nan() || penalty <= 0.0 {
             return Err(Error::range("penalty", penalty, "a number above 0"));
@@ -97,14 +104,14 @@ impl Sinkhorn {
         Ok(Sinkhorn { penalty, ..self })
     }
 
-    /// Whether marginals may differ from those asked for.
+    /// Returns whether marginals may differ from the given ones.
     pub fn is_unbalanced(&self) -> bool {
         self.penalty < f64::INFINITY
     }
 
-    /// The plan between equal weights, `1/rows` and `1/columns`.
+    /// Returns the plan between equal weights, `1/rows` and `1/columns`.
     ///
-    /// A plan that has not converged after the last iteration is returned as it is: [`Plan::converged`] tells.
+    /// A plan that has not converged after the last iteration is returned as it is; see [`Plan::converged`].
     ///
     /// # Errors
     /// [`Error::Stopped`] if the numbers overflow: with costs that are 1e13 times the regularisation; [`Error::Range`] for a row
@@ -114,11 +121,11 @@ impl Sinkhorn {
         self.solve_weighted(cost, &equal(cost.rows()), &equal(cost.columns()))
     }
 
-    /// The plan between given weights of rows and columns: none below 0, of sum 1 on each side.
+    /// Returns the plan between given weights of rows and columns: none below 0, of sum 1 on each side.
     ///
-    /// Weights that miss the sum of 1 by no more than the rounding of 32 bits, `(count + 8) · 2⁻²⁴`, are divided by their sum. A
-    /// point of weight 0 is left out, and so is, from an unbalanced plan, one whose costs are all ∞; their potentials
-    /// are −∞.
+    /// Weights that miss the sum of 1 by no more than the rounding of 32 bits, `(count + 8) · 2⁻²⁴`, are divided by
+    /// their sum. A point of weight 0 is left out. From an unbalanced plan, so is a point whose costs are all ∞. The
+    /// potentials of these points are −∞.
     ///
     /// # Errors
     /// [`Error::Shape`] unless there is a weight for each row and column; [`Error::Range`] for other weights, and for
@@ -177,7 +184,7 @@ impl Sinkhorn {
         // The last stage returns.
         Err(Error::stopped(
             format!("iteration {iterations}"),
-            "no stage",
+            "no stage is left",
         ))
     }
 

@@ -14,7 +14,7 @@ pub(super) struct Pass<'a, F> {
     pub(super) u: &'a [f64],
     pub(super) next: &'a mut [f64],
     pub(super) sums: &'a mut [f64],
-    /// From a row's number, its sum and its scaling to the next scaling and its error.
+    /// The function from a row's number, its sum and its scaling to the next scaling and its error.
     pub(super) step: F,
 }
 

@@ -1,11 +1,11 @@
 //! A transport plan.
 
-/// How much goes from each row to each column, as found by [`Sinkhorn`](super::Sinkhorn).
+/// A transport plan found by [`Sinkhorn`](super::Sinkhorn): the mass that goes from each row to each column.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(super) values: Vec<f64>,
     pub(super) columns: usize,
-    /// What rows and columns were to sum to.
+    /// The weights to which rows and columns should sum.
     pub(super) row_goals: Vec<f64>,
     pub(super) column_goals: Vec<f64>,
     pub(super) row_potentials: Vec<f64>,
@@ -16,7 +16,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What goes from row `i` to each column.
+    /// Returns the masses that go from row `i` to each column.
     ///
     /// # Panics
     /// Unless there is a row `i`.
@@ -24,27 +24,27 @@ impl Plan {
         &self.values[i * self.columns..(i + 1) * self.columns]
     }
 
-    /// All values, row by row.
+    /// Returns all values, row by row.
     pub fn values(&self) -> &[f64] {
         &self.values
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.row_potentials.len()
     }
 
-    /// The number of columns.
+    /// Returns the number of columns.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// The potentials f and g of `π_ij = exp((f_i + g_j − c_ij)/ε)`, in units of the cost.
+    /// Returns the potentials f and g of `π_ij = exp((f_i + g_j − c_ij)/ε)`, in units of the cost.
     pub fn potentials(&self) -> (&[f64], &[f64]) {
         (&self.row_potentials, &self.column_potentials)
     }
 
-    /// The cost `Σ π_ij c_ij`, without the entropy.
+    /// Returns the cost `Σ π_ij c_ij`, without the entropy.
     ///
     /// # Panics
     /// Unless `cost` has the plan's rows and columns.
@@ -59,16 +59,16 @@ impl Plan {
         rows.sum()
     }
 
-    /// How much is carried in all: 1, unless the plan is unbalanced. 0 says that carrying costs so much more than leaving
-    /// everything where it is that nothing is left in 64 bits.
+    /// Returns the mass that is carried in all: 1, unless the plan is unbalanced. It is 0 if carrying costs so much
+    /// more than leaving everything in place that nothing is left in 64 bits.
     pub fn mass(&self) -> f64 {
         self.values.iter().sum()
     }
 
-    /// A plan near this one whose rows and columns sum to what was asked for, up to the rounding of 64 bits: rows and columns
-    /// that carry too much are scaled down, and what is missing then is added as a product of rows and columns (Altschuler,
-    /// Weed and Rigollet 2017, algorithm 2). It differs from this plan by at most twice the marginals' error, in the sum of all
-    /// absolute differences; the potentials are still those of this plan.
+    /// Returns a plan near this one whose rows and columns sum to the given weights, up to the rounding of 64 bits.
+    /// Rows and columns that carry too much are scaled down, and the rest is added as a product of rows and columns
+    /// (Altschuler, Weed and Rigollet 2017, algorithm 2). It differs from this plan by at most twice the marginals'
+    /// error, in the sum of all absolute differences; the potentials are still those of this plan.
     ///
     /// ```
     /// use advect_transport::{Cost, Sinkhorn};
@@ -118,18 +118,18 @@ impl Plan {
         self
     }
 
-    /// The iterations that it took.
+    /// Returns the number of iterations made.
     pub fn iterations(&self) -> usize {
         self.iterations
     }
 
-    /// A bound of how far the rows are from their goal, `Σ_i |Σ_j π_ij − a_i|`. The columns of a plan that has converged
-    /// are exact; of an unbalanced one, this is what the last iteration changed, relative to its mass.
+    /// Returns a bound of the distance of the rows from their goal, `Σ_i |Σ_j π_ij − a_i|`. The columns of a plan that
+    /// has converged are exact. For an unbalanced plan, this is the change in the last iteration, relative to its mass.
     pub fn error(&self) -> f64 {
         self.error
     }
 
-    /// Whether the error reached the tolerance.
+    /// Returns whether the error reached the tolerance.
     pub fn converged(&self) -> bool {
         self.converged
     }

@@ -1,4 +1,4 @@
-//! Which rows and columns take part in a plan.
+//! The rows and columns that take part in a plan.
 
 use advect_core::{Error, Result};
 
@@ -22,7 +22,7 @@ impl Support {
         let row = |i: &usize| columns.iter().any(|j| cost.row(*i)[*j] < f64::INFINITY);
         let column = |j: &usize| rows.iter().any(|i| cost.row(*i)[*j] < f64::INFINITY);
         let blocked = |what: &str, i: usize| {
-            let given = format!("{what} {i} of infinite costs");
+            let given = format!("{what} {i} with infinite costs only");
             Err(Error::range("cost", given, "a finite cost for each weight"))
         };
         if !leave_out {
@@ -48,7 +48,7 @@ impl Support {
         (self.rows.len(), self.columns.len()) == (cost.rows(), cost.columns())
     }
 
-    /// The costs among those that take part.
+    /// The costs among the rows and columns that take part.
     pub(super) fn costs(&self, cost: &Cost) -> Cost {
         cost.part(&self.rows, &self.columns, false)
     }
@@ -59,7 +59,7 @@ impl Support {
         (pick(&self.rows, rows), pick(&self.columns, columns))
     }
 
-    /// The plan of all rows and columns from that of those that take part.
+    /// The plan of all rows and columns from the plan of the ones that take part.
     pub(super) fn spread(&self, plan: Plan, rows: &[f64], columns: &[f64]) -> Plan {
         let mut values = vec![0.0; rows.len() * columns.len()];
         for (k, i) in self.rows.iter().enumerate() {

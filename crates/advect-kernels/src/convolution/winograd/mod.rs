@@ -51,7 +51,7 @@ impl Sizes {
         }
     }
 
-    /// Of the gradient of the images: from values to images, with the kernel turned round.
+    /// The geometry of the gradient of the images: from values to images, with the kernel turned round.
     fn backwards(g: &Geometry) -> Self {
         Sizes {
             batch: g.batch,

@@ -112,7 +112,7 @@ impl Transform<6, 3> for WeightGradient {
     }
 }
 
-/// Where the vectors of a square lie: the first, and the distances of rows and columns.
+/// The places of the vectors of a square: the first, and the distances of rows and columns.
 #[derive(Clone, Copy)]
 pub(super) struct Square {
     pub(super) first: usize,

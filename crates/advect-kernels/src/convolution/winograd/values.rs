@@ -148,9 +148,9 @@ fn transformed<T: Float>(
 /// The weights of some outputs and some inputs, transformed.
 struct Panel<'a, T> {
     weight: &'a [T],
-    /// From one output to the next, and from one input to the next.
+    /// The distance from one output to the next, and from one input to the next.
     steps: [usize; 2],
-    /// Where each of the nine goes.
+    /// The place of each of the nine numbers.
     places: [usize; 9],
     outputs: usize,
     /// The panel of each number: (input, output).

@@ -20,11 +20,12 @@ pub use safetensors_file::tensor_of_view;
 /// The most dimensions that a tensor of a file may have.
 const RANK: usize = 64;
 
-/// The weights in a file, and how they are to be taken from it: from which of the dictionaries in it, under which names,
-/// in which dtype.
+/// The weights in a file, with the rules for reading them: from which of its dictionaries, under which names, in which
+/// dtype.
 ///
-/// Files of safetensors and, with the feature `pytorch`, which is on by default, of PyTorch (`.pt`, `.pth`, `.ckpt`, `.bin`, written by PyTorch 1.6 or later) are told apart by what
-/// is in them. Of a file of PyTorch only data are taken: nothing that is pickled in it is run.
+/// Files of safetensors and, with the feature `pytorch`, which is on by default, of PyTorch (`.pt`, `.pth`, `.ckpt`,
+/// `.bin`, written by PyTorch 1.6 or later) are recognised by their contents. Only data are read from a file of
+/// PyTorch: no pickled code is run.
 ///
 /// A path is a value of this type too, so that [`ParameterStore::load`](crate::ParameterStore::load) takes either:
 ///
@@ -42,8 +43,12 @@ const RANK: usize = 64;
 /// # }
 /// ```
 ///
-/// Reading takes memory of at most five times the file's size and a hundred times that of its header or pickle; in another
-/// dtype, more by the ratio of the sizes.
+/// Reading takes memory of at most five times the file's size and a hundred times the size of its header or pickle; in
+/// another dtype, more by the ratio of the sizes.
+#[doc(alias = "safetensors")]
+#[doc(alias = "torch.load")]
+#[doc(alias = "state_dict")]
+#[doc(alias = "pretrained")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Weights {
@@ -54,14 +59,14 @@ pub struct Weights {
 }
 
 impl<P: AsRef<Path>> From<P> for Weights {
-    /// All tensors of the file, under their names and in their dtypes there.
+    /// Selects all tensors of the file, with their names and dtypes there.
     fn from(path: P) -> Self {
         Weights::new(path)
     }
 }
 
 impl Weights {
-    /// All tensors of a file, under their names and in their dtypes there.
+    /// Selects all tensors of a file, with their names and dtypes there.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Weights {
             path: path.as_ref().to_path_buf(),
@@ -71,16 +76,19 @@ impl Weights {
         }
     }
 
-    /// Those in a dictionary inside of the file, under this key: `"state_dict"`, `"ema_model"`, the `"parameters"` or the
-    /// `"ema"` of a checkpoint. Where there is no such dictionary, those whose names begin with the key and a dot or a slash,
-    /// which they lose. Called again, it goes one deeper.
+    /// Selects the tensors in a dictionary inside the file, under this key: `"state_dict"`, `"ema_model"`, the
+    /// `"parameters"` or the `"ema"` of a checkpoint. If there is no such dictionary, selects the tensors whose names
+    /// begin with the key and a dot or a slash, and removes that beginning. Called again, it goes one level deeper.
     pub fn within(mut self, key: impl Into<String>) -> Self {
         self.within.push(key.into());
         self
     }
 
-    /// Takes a beginning off all names, that each of them must have: `"module."`, which PyTorch adds for networks trained in
-    /// parallel, or `"_orig_mod."` for compiled ones. Called again, it takes the next one off what is left.
+    /// Removes a prefix from all names. Each name must begin with it: `"module."`, which PyTorch adds for networks
+    /// trained in parallel, or `"_orig_mod."` for compiled ones. Called again, it removes the next prefix from the
+    /// rest.
+    #[doc(alias = "DataParallel")]
+    #[doc(alias = "module.")]
     pub fn without_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefixes.push(prefix.into());
         self
@@ -92,12 +100,12 @@ impl Weights {
         self
     }
 
-    /// The path of the file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads the weights, to the CPU's memory.
+    /// Reads the weights into the CPU's memory.
     ///
     /// # Errors
     /// [`Error::File`] if the file can't be read, is none of weights or damaged, has nothing of the kind that is asked for, or a
@@ -144,7 +152,7 @@ impl Weights {
             if !others.is_empty() {
                 let (others, count) = (listed(&others), tensors.len());
                 return Err(format!(
-                    "of its {count} tensors not all have names that begin with {prefix:?}: {others}"
+                    "not all of its names ({count} in all) begin with {prefix:?}: {others}"
                 ));
             }
             for (name, _) in &mut tensors {
@@ -162,7 +170,9 @@ impl Weights {
         let finite = |x: &Tensor| check::is_finite(x).map_err(|e| e.to_string());
         match finite(&cast)? || !finite(tensor)? {
             true => Ok(cast),
-            false => Err(format!("a number of it is beyond what {dtype:?} holds")),
+            false => Err(format!(
+                "one of its numbers is beyond the range of {dtype:?}"
+            )),
         }
     }
 }
@@ -189,7 +199,7 @@ impl Kind {
             [b'{', ..] => "it is JSON: an index names the files that hold the weights",
             _ => file::format(first).unwrap_or("it is neither of safetensors nor of PyTorch"),
         };
-        Err(format!("this is no file of weights: {other}"))
+        Err(format!("this is not a file of weights: {other}"))
     }
 }
 

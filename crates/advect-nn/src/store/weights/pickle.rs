@@ -1,4 +1,4 @@
-//! Python's pickles, as far as PyTorch's files need them: data alone, nothing is called.
+//! A reader of Python's pickles, as far as PyTorch's files need them. It reads data only and calls nothing.
 //!
 //! The opcodes are those of Python's `pickletools`. Objects lie in a list and refer to each other by their places in it, so that
 //! what a pickle repeats is not repeated in memory, and what it nests is not nested: memory is a multiple of the pickle's length.
@@ -21,9 +21,9 @@ pub(super) enum Object<'a> {
     Sequence(Vec<Place>),
     /// The pairs of a dictionary, in their order.
     Dictionary(Vec<(Place, Place)>),
-    /// What a function or a class made of its arguments.
+    /// The result of a function or a class, with its arguments.
     Call(Place, Place),
-    /// A storage: what stands for it in the pickle.
+    /// A storage, with the object that stands for it in the pickle.
     Persistent(Place),
 }
 
@@ -215,7 +215,7 @@ impl<'a> Machine<'a> {
             b'j' => self.get(4)?,
             other => {
                 return Err(format!(
-                    "its opcode {other:#04x} is none that PyTorch writes"
+                    "its opcode {other:#04x} is not one that PyTorch writes"
                 ));
             }
         }
@@ -329,7 +329,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// What a call makes: ordered dictionaries are dictionaries, all else is kept as it is.
+    /// The result of a call: ordered dictionaries are dictionaries, everything else is kept as it is.
     fn call(&self, function: Place, arguments: Place) -> Object<'a> {
         match self.objects[function] {
             Object::Global("collections", "OrderedDict" | "defaultdict") => {

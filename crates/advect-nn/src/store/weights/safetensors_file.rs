@@ -1,4 +1,4 @@
-//! Files of safetensors, those of checkpoints among them.
+//! Files of safetensors, including checkpoints.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +11,23 @@ use safetensors::tensor::TensorView;
 use super::{RANK, grouped};
 use crate::store::listing::listed;
 
-/// The tensor of a name's view into a file of safetensors.
+/// Creates a tensor from a view into a file of safetensors.
 ///
 /// # Errors
 /// [`Error::Range`], naming the tensor, for a dtype that candle does not have, as those of complex numbers and truth values, or
-/// more than 64 dimensions; those of candle.
+/// more than 64 dimensions; errors of candle.
 pub fn tensor_of_view(name: &str, view: &TensorView<'_>, device: &Device) -> Result<Tensor> {
     let refused =
         |given: String, accepted: &str| Err(Error::range(name.to_string(), given, accepted));
     if view.shape().len() > RANK {
         let given = format!("a tensor of {} dimensions", view.shape().len());
-        return refused(given, "one of at most 64");
+        return refused(given, "a tensor of at most 64");
     }
     if DType::try_from(view.dtype()).is_err() {
         let given = format!("a tensor of {}", view.dtype());
         return refused(
             given,
-            "one of floats, or of integers of a type that candle has",
+            "a tensor of floats, or of integers of a type that candle has",
         );
     }
     Ok(view.load(device)?)
@@ -42,7 +42,7 @@ pub(super) fn read(bytes: &[u8], within: &[String]) -> Result<Vec<(String, Tenso
     let is_checkpoint = (metadata.metadata().as_ref()).is_some_and(|m| m.contains_key("advect"));
     if is_checkpoint && within.is_empty() {
         return Err(format!(
-            "it is a checkpoint of a training run, with the parts {}: Trainer::resume goes on from it, \
+            "it is a checkpoint of a training run, with the parts {}: Trainer::resume continues it, \
              Weights::new(path).within(\"parameters\") or .within(\"ema\") takes weights from it",
             parts(&views)
         ));
@@ -52,7 +52,7 @@ pub(super) fn read(bytes: &[u8], within: &[String]) -> Result<Vec<(String, Tenso
         views = grouped(views, key);
         if views.is_empty() {
             return Err(format!(
-                "no name in it begins with {key:?} and a dot or a slash, but with {parts}"
+                "no name in it begins with {key:?} and a dot or a slash; its parts are {parts}"
             ));
         }
     }

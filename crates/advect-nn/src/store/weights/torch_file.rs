@@ -1,4 +1,4 @@
-//! Files of PyTorch: a zip archive of a pickle, and the bytes of each storage that it refers to.
+//! Files of PyTorch: a zip archive with a pickle and the bytes of each storage that it refers to.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,7 +13,7 @@ use crate::store::listing::listed;
 
 /// The longest pickle that is read: about a hundred bytes for each tensor are usual.
 const PICKLE: u64 = 1 << 26;
-/// How many times the file's size the tensors may take, as several may share a storage.
+/// The size that the tensors may take, as a multiple of the file's size: several may share a storage.
 const SHARED: u64 = 4;
 
 /// The tensors of a file, within dictionaries or groups of names.
@@ -36,7 +36,7 @@ pub(super) fn read(file: File, within: &[String]) -> Result<Vec<(String, Tensor)
     if stored.is_empty() {
         let inside = dictionaries(&pickle, &items);
         return Err(format!(
-            "there are no tensors here, but in dictionaries: Weights::within takes one of {inside}"
+            "there are no tensors here, only dictionaries: Weights::within selects one of {inside}"
         ));
     }
     let bytes = stored
@@ -87,7 +87,7 @@ fn root(pickle: &Pickle<'_>) -> Result<Items, String> {
         Object::Call(function, _) => Err(match pickle.at(*function) {
             Object::Global("torch._utils", _) => "it is one tensor, without a name".into(),
             Object::Global(module, name) => format!(
-                "it is a whole object, a {module}.{name}: save its state_dict() from PyTorch in its stead"
+                "it is a whole object, a {module}.{name}: save its state_dict() from PyTorch instead"
             ),
             _ => "it is no dictionary of tensors".into(),
         }),
@@ -135,7 +135,7 @@ fn dictionaries(pickle: &Pickle<'_>, items: &Items) -> String {
 /// The archive.
 struct Archive {
     zip: ZipArchive<BufReader<File>>,
-    /// What the names of all entries begin with.
+    /// The prefix of the names of all entries.
     base: String,
     length: u64,
 }
@@ -203,11 +203,11 @@ impl Archive {
     }
 }
 
-/// Where a tensor's numbers are.
+/// The place of a tensor's numbers.
 struct Stored<'a> {
     dtype: Result<DType, String>,
     storage: &'a str,
-    /// In elements, as the strides.
+    /// The offset in elements, like the strides.
     offset: usize,
     size: Vec<usize>,
     stride: Vec<usize>,
@@ -244,7 +244,9 @@ impl<'a> Stored<'a> {
                     (function, arguments) = (*inner, *given);
                 }
                 ("torch._utils", name, _) if name.starts_with("_rebuild_") => {
-                    return Some(Err(format!("it is of a kind that is not read ({name})")));
+                    return Some(Err(format!(
+                        "tensors of this kind are not supported ({name})"
+                    )));
                 }
                 _ => return None,
             }
@@ -300,7 +302,7 @@ impl<'a> Stored<'a> {
                 size.len()
             ));
         }
-        let beyond = || format!("its sizes {size:?} and strides {stride:?} go beyond its storage");
+        let beyond = || format!("its sizes {size:?} and strides {stride:?} exceed its storage");
         let count = self.count().ok_or_else(beyond)?;
         let width = dtype.size_in_bytes();
         let numbers = match self.is_contiguous() {
