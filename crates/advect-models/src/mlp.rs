@@ -30,7 +30,8 @@ pub struct MlpConfig {
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Key, Time};
-/// use advect_models::{Activation, Mlp, ParameterStore};
+/// use advect_models::Mlp;
+/// use advect_nn::{Activation, ParameterStore};
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);

@@ -38,7 +38,7 @@ use crate::{Level, Run, Sampler};
 /// let x = sampler.sample(&model, &noise, &mut Generator::from_seed(0))?;
 /// assert!((x.to_vec2::<f64>()?[1][0] - 0.5).abs() < 1e-7);
 /// // And back.
-/// let back = sampler.invert(&mut Run::new(model, Key::from_seed(0)), &x)?;
+/// let back = sampler.invert(&mut Run::new(&model, Key::from_seed(0)), &x)?;
 /// assert!((back.to_vec2::<f64>()?[1][0] + 3.0).abs() < 1e-7);
 /// # Ok(())
 /// # }

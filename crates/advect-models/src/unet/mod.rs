@@ -34,7 +34,8 @@ use residual::{Resample, Residual};
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Key, Time};
-/// use advect_models::{ParameterStore, UNet};
+/// use advect_models::UNet;
+/// use advect_nn::ParameterStore;
 /// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
@@ -204,7 +205,8 @@ impl UNet {
     ///
     /// ```
     /// use advect_core::{Field, Generator, Key, Time};
-    /// use advect_models::{ParameterStore, UNet};
+    /// use advect_models::UNet;
+    /// use advect_nn::ParameterStore;
     /// use candle_core::{DType, Device};
     /// # fn main() -> advect_core::Result<()> {
     /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
