@@ -2,14 +2,14 @@
 //!
 //! `cargo run --release --example candle_network [STEPS]`
 
-use advect::candle_nn::{Module, VarBuilder, linear};
+use advect::candle_nn::{Module, linear};
 use advect::data::toy::{SwissRoll, Toy};
 use advect::metrics::energy_distance;
 use advect::prelude::*;
 
 // ANCHOR: network
 /// Three of candle's linear layers on the state and sines of the time, as a field.
-fn network(builder: &VarBuilder<'_>) -> Result<impl Field + Clone + use<>> {
+fn network(builder: &Builder) -> Result<impl Field + Clone + use<>> {
     let widths = [2 + 8, 128, 128, 2];
     let layer = |i: usize| linear(widths[i], widths[i + 1], builder.pp(i));
     let layers = [layer(0)?, layer(1)?, layer(2)?];

@@ -83,11 +83,11 @@ fn main() -> Result<()> {
     let noise = rng.normal_like(&test)?;
 
     let workshop = Workshop {
-        law: &law,
+        law: law.clone(),
         steps: args.steps,
         batch: args.batch,
         key,
-        device: &device,
+        device: device.clone(),
     };
     println!("objective           W2    nats   energy   evaluations   training");
     let mut learned: Vec<(&str, Learned)> = Vec::new();

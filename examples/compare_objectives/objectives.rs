@@ -17,15 +17,15 @@ use crate::learned::{Learned, Meaning};
 const LAST: f64 = 1e-3;
 
 /// Trains networks.
-pub(crate) struct Workshop<'a> {
-    pub(crate) law: &'a GaussianMixture,
+pub(crate) struct Workshop {
+    pub(crate) law: GaussianMixture,
     pub(crate) steps: usize,
     pub(crate) batch: usize,
     pub(crate) key: Key,
-    pub(crate) device: &'a Device,
+    pub(crate) device: Device,
 }
 
-impl Workshop<'_> {
+impl Workshop {
     /// A network trained by a loss of pairs of noise and data.
     fn train(
         &self,
@@ -33,7 +33,7 @@ impl Workshop<'_> {
         steps: usize,
         loss: impl Fn(&Mlp, &[Tensor], &Tensor, &Tensor, &mut Generator) -> Result<Tensor>,
     ) -> Result<Mlp> {
-        let store = ParameterStore::new(self.key.named("parameters"), DType::F32, self.device);
+        let store = ParameterStore::new(self.key.named("parameters"), DType::F32, &self.device);
         let net = Mlp::config(2).hidden(&[128; 3]).build(&store.builder())?;
         let parameters = store.tensors();
         let config = AdamWConfig {
@@ -49,7 +49,7 @@ impl Workshop<'_> {
         let data = self.key.named("data");
         let loss = |step: usize, rng: &mut Generator| {
             let pairs = &mut Generator::from(data.child(step as u64));
-            let x1 = (self.law).sample(self.batch, DType::F32, self.device, pairs)?;
+            let x1 = (self.law).sample(self.batch, DType::F32, &self.device, pairs)?;
             let x0 = pairs.normal_like(&x1)?;
             loss(&net, &parameters, &x0, &x1, rng)
         };
@@ -170,7 +170,7 @@ impl Workshop<'_> {
         let first = known.map(|(_, first)| first).or(fresh.as_ref());
         let first = first.ok_or_else(|| Error::range("objective", name, "a rectified flow"))?;
         let mut rng = Generator::from(self.key.named("reflow"));
-        let noise = rng.normal((20_000, 2), DType::F32, self.device)?;
+        let noise = rng.normal((20_000, 2), DType::F32, &self.device)?;
         let solver = Solver::new(Heun, Fixed::steps(25)?);
         let (z0, z1) = reflow(first, &solver, &noise, 2000)?;
         let batches = Batches::new(20_000, self.batch, self.key.named("pairs"))?;

@@ -14,11 +14,10 @@
 //!
 //! ```
 //! use advect_core::{Field, Key, Result, Time, field_fn};
-//! use advect_nn::ParameterStore;
+//! use advect_nn::{Builder, ParameterStore};
 //! use candle_core::{DType, Device, Module, Tensor};
-//! use candle_nn::VarBuilder;
 //!
-//! fn network(builder: &VarBuilder<'_>) -> Result<impl Field + Clone + use<>> {
+//! fn network(builder: &Builder) -> Result<impl Field + Clone + use<>> {
 //!     let first = candle_nn::linear(3, 64, builder.pp("first"))?;
 //!     let second = candle_nn::linear(64, 2, builder.pp("second"))?;
 //!     Ok(field_fn(move |t, x| {
@@ -50,7 +49,7 @@ pub use embedding::{ClassEmbedding, NoClass, TimeEmbedding, TimeFeatures};
 pub use layer::{ConvolutionLayer, Cost, GroupNorm, Linear};
 pub use network::Network;
 pub use potential::Potential;
-pub use store::{ParameterStore, State, Stateful, Weights, tensor_of_view};
+pub use store::{Builder, ParameterStore, State, Stateful, Weights, tensor_of_view};
 
 /// Re-exports of the items that [`network_field!`](crate::network_field) names.
 #[doc(hidden)]

@@ -1,10 +1,9 @@
 //! Exponential moving averages of parameters (Polyak averaging; Kingma and Ba 2015, section 7.2).
 
 use advect_core::{Error, Result, check};
-use advect_nn::{ParameterStore, Stateful};
+use advect_nn::{Builder, ParameterStore, Stateful};
 use advect_ops::update;
 use candle_core::{DType, Var};
-use candle_nn::VarBuilder;
 
 use crate::decay::Decay;
 
@@ -111,7 +110,7 @@ impl Ema {
     }
 
     /// Returns a builder for a frozen twin on the averaged parameters, which sees later updates.
-    pub fn frozen(&self) -> VarBuilder<'static> {
+    pub fn frozen(&self) -> Builder {
         self.average.frozen()
     }
 }

@@ -117,8 +117,8 @@ pub mod prelude {
     pub use advect_models::{Mlp, UNet};
     #[cfg(feature = "nn")]
     pub use advect_nn::{
-        Activation, Linear, Network, ParameterStore, Potential, Stateful, TimeEmbedding, Weights,
-        network_field,
+        Activation, Builder, Linear, Network, ParameterStore, Potential, Stateful, TimeEmbedding,
+        Weights, network_field,
     };
     pub use advect_objectives::ConditionDropout;
     pub use advect_objectives::distance::{Distance, PseudoHuber, SquaredError};

@@ -7,6 +7,6 @@ mod parameter_store;
 mod stateful;
 mod weights;
 
-pub use parameter_store::ParameterStore;
+pub use parameter_store::{Builder, ParameterStore};
 pub use stateful::{State, Stateful};
 pub use weights::{Weights, tensor_of_view};

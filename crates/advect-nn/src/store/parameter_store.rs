@@ -51,6 +51,9 @@ pub struct ParameterStore {
     device: Device,
 }
 
+/// The builder of a [`ParameterStore`], which hands out the parameters of a network: candle's [`VarBuilder`], that owns what it needs.
+pub type Builder = VarBuilder<'static>;
+
 impl ParameterStore {
     /// Creates an empty store whose parameters will have this dtype, on this device, with initial values drawn from
     /// `key`.
@@ -66,7 +69,7 @@ impl ParameterStore {
     /// Returns a builder for networks that are to be trained. Parameters are created when they are first asked for, and
     /// shared when they are asked for again.
     #[doc(alias = "VarBuilder")]
-    pub fn builder(&self) -> VarBuilder<'static> {
+    pub fn builder(&self) -> Builder {
         let backend = Box::new(Trainable(self.clone()));
         VarBuilder::from_backend(backend, self.dtype, self.device.clone())
     }
@@ -76,7 +79,7 @@ impl ParameterStore {
     #[doc(alias = "no_grad")]
     #[doc(alias = "detach")]
     #[doc(alias = "eval")]
-    pub fn frozen(&self) -> VarBuilder<'static> {
+    pub fn frozen(&self) -> Builder {
         let backend = Box::new(Frozen(self.clone()));
         VarBuilder::from_backend(backend, self.dtype, self.device.clone())
     }
