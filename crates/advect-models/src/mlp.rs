@@ -237,7 +237,7 @@ impl Network for Mlp {
         }
     }
 
-    fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
+    fn null_condition(&self, x: &Tensor) -> Result<Tensor> {
         ClassEmbedding::no_labels(self.classes.as_ref(), x)
     }
 

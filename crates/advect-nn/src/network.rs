@@ -1,5 +1,7 @@
 //! Networks that are defined by one forward pass.
 
+use std::sync::Arc;
+
 use advect_core::{Error, Result, Time, check};
 use advect_ops::{Dual, Value};
 use candle_core::{DType, Device, Tensor};
@@ -64,9 +66,9 @@ pub trait Network {
     /// [`Error::Range`] unless the network has one.
     #[doc(alias = "null condition")]
     #[doc(alias = "CFG")]
-    fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
+    fn null_condition(&self, x: &Tensor) -> Result<Tensor> {
         let _ = x;
-        let accepted = "a network that defines Network::no_condition";
+        let accepted = "a network with conditions";
         Err(Error::range(
             "condition",
             "a network without conditions",
@@ -145,11 +147,38 @@ pub trait Network {
 /// The times in f64, `(1,)` or `(batch,)`.
 fn times(t: &Time, x: &Tensor) -> Result<Tensor> {
     t.fits(check::batch("x", x)?)?;
-    Ok(match t {
-        Time::Shared(t) => Tensor::new(&[*t], &Device::Cpu)?,
-        Time::PerSample(t) => t.to_dtype(DType::F64)?,
-    })
+    match t {
+        Time::Shared(t) if !t.is_finite() => Err(Error::range("t", t, "a finite time")),
+        Time::Shared(t) => Ok(Tensor::new(&[*t], &Device::Cpu)?),
+        Time::PerSample(t) => Ok(t.to_dtype(DType::F64)?.to_device(&Device::Cpu)?),
+    }
 }
+
+/// Networks behind pointers.
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<N: Network + ?Sized> Network for $pointer {
+            fn forward<V: Value>(&self, t: &V, x: &V, condition: Option<&Tensor>) -> Result<V> {
+                (**self).forward(t, x, condition)
+            }
+
+            fn null_condition(&self, x: &Tensor) -> Result<Tensor> {
+                (**self).null_condition(x)
+            }
+
+            fn forward_each(
+                &self,
+                t: &Tensor,
+                x: &Tensor,
+                condition: Option<&Tensor>,
+                dx: &[Tensor],
+            ) -> Result<(Tensor, Vec<Tensor>)> {
+                (**self).forward_each(t, x, condition, dx)
+            }
+        }
+    )*};
+}
+forward!(&N, Box<N>, Arc<N>);
 
 /// Implements [`Field`](advect_core::Field), [`Jvp`](advect_core::Jvp), [`Conditional`](advect_core::Conditional) and
 /// [`ConditionalJvp`](advect_core::ConditionalJvp) for a [`Network`].
@@ -203,7 +232,7 @@ macro_rules! network_field {
                 &self,
                 x: &$crate::macros::Tensor,
             ) -> $crate::macros::Result<$crate::macros::Tensor> {
-                $crate::Network::no_condition(self, x)
+                $crate::Network::null_condition(self, x)
             }
         }
 

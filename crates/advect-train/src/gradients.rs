@@ -239,17 +239,25 @@ impl Gradients {
         self.entries.retain(|entry| !left_out(&entry.name));
     }
 
-    /// Refuses gradients by variables that are none of these.
-    pub(crate) fn check_within(&self, parameters: &[(String, Var)]) -> Result<()> {
-        // Both have the same order, so that the next is the one as a rule.
-        let mut at = 0;
+    /// Brings gradients into the order and under the names of these parameters. Refuses those by other variables.
+    pub(crate) fn arrange(&mut self, parameters: &[(String, Var)]) -> Result<()> {
+        let same = |(entry, (name, var)): (&Entry, &(String, Var))| {
+            entry.parameter.id() == var.id() && entry.name == *name
+        };
+        if self.entries.len() == parameters.len() && self.entries.iter().zip(parameters).all(same) {
+            return Ok(());
+        }
+        let mut entries: Vec<Entry> = (parameters.iter())
+            .map(|(name, var)| Entry {
+                name: name.clone(),
+                parameter: var.clone(),
+                gradient: None,
+            })
+            .collect();
         for entry in &self.entries {
-            let is_it = |(_, var): &(String, Var)| var.id() == entry.parameter.id();
-            match (parameters.iter().skip(at).position(is_it))
-                .map(|ahead| at + ahead)
-                .or_else(|| parameters.iter().position(is_it))
-            {
-                Some(found) => at = found + 1,
+            let id = entry.parameter.id();
+            match entries.iter_mut().find(|other| other.parameter.id() == id) {
+                Some(place) => place.gradient = entry.gradient.clone(),
                 None => {
                     let given = format!("a gradient by \"{}\" of another store", entry.name);
                     let accepted = "a gradient by a parameter of the trainer's store";
@@ -257,6 +265,7 @@ impl Gradients {
                 }
             }
         }
+        self.entries = entries;
         Ok(())
     }
 

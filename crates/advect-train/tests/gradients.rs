@@ -185,7 +185,8 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         .unwrap();
     let error = run.trainer.apply(gradients).unwrap_err().to_string();
     assert!(
-        error.starts_with("stopped at step 0: ") && error.contains("that by \"first.weight\""),
+        error.starts_with("stopped at step 0: ")
+            && error.contains("the gradient by \"first.weight\""),
         "{error}"
     );
     // None at all.

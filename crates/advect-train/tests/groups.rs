@@ -182,7 +182,7 @@ fn groups_survive_a_stop() {
     whole.until(6);
     let mut first = run(&groups);
     first.until(3);
-    let checkpoint = first.trainer.checkpoint();
+    let checkpoint = first.trainer.checkpoint().unwrap();
     let mut second = run(&groups);
     second.trainer.restore(&checkpoint).unwrap();
     second.until(6);

@@ -284,7 +284,7 @@ fn averages_are_begun_and_dropped_by_choice() {
         let optimizer = AdamW::from_store(&with.store, AdamWConfig::default()).unwrap();
         Trainer::new(&with.store, optimizer, Generator::from_seed(0))
     };
-    let stored = with.trainer.checkpoint();
+    let stored = with.trainer.checkpoint().unwrap();
     let mut trainer = without();
     let error = trainer.restore(&stored).unwrap_err().to_string();
     assert!(error.contains("Checkpoint::drop_average"), "{error}");
@@ -294,7 +294,7 @@ fn averages_are_begun_and_dropped_by_choice() {
     // None is lost by accident.
     assert!(stored.start_average().is_err());
 
-    let plain = trainer.checkpoint();
+    let plain = trainer.checkpoint().unwrap();
     let mut again = run_of(4, 1);
     let error = again.trainer.restore(&plain).unwrap_err().to_string();
     assert!(error.contains("Checkpoint::start_average"), "{error}");

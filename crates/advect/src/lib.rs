@@ -108,8 +108,8 @@ pub mod prelude {
     #[cfg(feature = "progress")]
     pub use advect_core::Progress;
     pub use advect_core::{
-        Conditional, ConditionalJvp, Error, Field, Generator, Given, Jvp, Key, Observer, Result,
-        Time, check, field_fn, observer_fn, shape, stop_when, system_fn,
+        Conditional, ConditionalJvp, Energy, Error, Field, Generator, Given, Jvp, Key, Observer,
+        Result, Time, check, field_fn, observer_fn, shape, stop_when, system_fn,
     };
     #[cfg(feature = "data")]
     pub use advect_data::{Batches, Digits, Normalization, Prefetched};
@@ -130,7 +130,9 @@ pub mod prelude {
     pub use advect_objectives::time_sampler::{
         Levels, LogitNormal, Stratified, TimeSampler, Uniform, UniformWithin,
     };
-    pub use advect_objectives::weighting::{Importance, MinSnr, NoiseVariance, Weighting};
+    pub use advect_objectives::weighting::{
+        Importance, MinSnr, NoiseVariance, Weighting, weighting_fn,
+    };
     pub use advect_paths::closed_form::{FiniteData, Gaussian, GaussianMixture, Law};
     pub use advect_paths::coupling::{ConditionalOt, Coupling, EntropicOt, ExactOt, Independent};
     pub use advect_paths::path::{
@@ -143,7 +145,7 @@ pub mod prelude {
     };
     pub use advect_paths::time_map::{DiscreteTimes, LinearTime, LogSnrTime, TimeMap, TimeMapped};
     pub use advect_paths::{Prediction, Rescheduled};
-    pub use advect_samplers::diffusion::{ForwardDiffusion, NoiseLevel};
+    pub use advect_samplers::diffusion::{ForwardDiffusion, NoiseLevel, diffusion_fn};
     pub use advect_samplers::grid::{
         GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, Tail, UniformLogSnr, UniformTime,
     };
@@ -172,11 +174,12 @@ pub mod prelude {
     };
     pub use advect_solvers::{AcceptedStep, DenseStep, Event, Save, Solution, Solver, Status};
     #[cfg(feature = "train")]
-    pub use advect_train::decay::{Decay, Warmup};
+    pub use advect_train::decay::{Warmup, decay_fn};
     #[cfg(feature = "train")]
-    pub use advect_train::learning_rate::{LearningRate, WarmupCosine};
+    pub use advect_train::learning_rate::{LearningRate, WarmupCosine, learning_rate_fn};
     #[cfg(feature = "train")]
     pub use advect_train::observer::Checkpointing;
+    #[cfg(feature = "train")]
     pub use advect_train::{
         Adam, AdamConfig, AdamW, AdamWConfig, Checkpoint, Ema, Gradients, Lion, LionConfig,
         Momentum, Muon, MuonConfig, ParameterGroup, RunEnd, Sgd, SgdConfig, StatefulOptimizer,

@@ -296,7 +296,7 @@ impl Network for UNet {
         self.out.forward(&self.norm.forward(&h, Activation::Silu)?)
     }
 
-    fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
+    fn null_condition(&self, x: &Tensor) -> Result<Tensor> {
         ClassEmbedding::no_labels(self.classes.as_ref(), x)
     }
 }

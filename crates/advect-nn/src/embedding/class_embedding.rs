@@ -140,9 +140,17 @@ impl ClassEmbedding {
     /// Returns labels that mean "none", one for each sample of a batch of states.
     ///
     /// # Errors
-    /// [`Error`] for an empty batch.
+    /// [`Error`] for an empty batch, [`Error::Range`] naming `condition` for a network without classes.
     pub fn no_labels(classes: Option<&Self>, x: &Tensor) -> Result<Tensor> {
-        let none = classes.map_or(0, Self::classes) as u32;
+        let Some(classes) = classes else {
+            let accepted = "a network with classes";
+            return Err(Error::range(
+                "condition",
+                "a network without classes",
+                accepted,
+            ));
+        };
+        let none = classes.classes() as u32;
         Ok(Tensor::full(none, check::batch("x", x)?, x.device())?)
     }
 }

@@ -1,6 +1,7 @@
 //! The trait of features of time.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use advect_core::{Result, check};
 use advect_ops::{Dual, Value};
@@ -70,24 +71,53 @@ pub trait TimeFeatures: Debug + Send + Sync {
     /// # Errors
     /// Errors of candle.
     fn of_dual(&self, t: &Dual) -> Result<Dual>;
-}
 
-impl dyn TimeFeatures {
     /// Returns the features of times `(1,)` or `(batch,)`, as a [`Network`](crate::Network) gets them, with the dtype
     /// and device of `x`.
     ///
     /// # Errors
     /// [`Error::DType`](advect_core::Error::DType) unless `x` is a float; errors of the features.
-    pub fn embed<V: Value>(&self, t: &V, x: &Tensor) -> Result<V> {
-        check::float("x", x)?;
-        let features = match t.tangent() {
-            None => V::constant(self.of(t.primal())?),
-            Some(change) => {
-                let t = Dual::new(t.primal().clone(), change.clone())?;
-                let (features, slopes) = self.of_dual(&t)?.into_parts()?;
-                V::from_parts(features, Some(slopes))
-            }
-        };
-        features.map_linear(|y| Ok(y.to_dtype(x.dtype())?.to_device(x.device())?))
+    fn embed<V: Value>(&self, t: &V, x: &Tensor) -> Result<V>
+    where
+        Self: Sized,
+    {
+        embed(self, t, x)
     }
 }
+
+fn embed<V: Value>(features: &dyn TimeFeatures, t: &V, x: &Tensor) -> Result<V> {
+    check::float("x", x)?;
+    let features = match t.tangent() {
+        None => V::constant(features.of(t.primal())?),
+        Some(change) => {
+            let t = Dual::new(t.primal().clone(), change.clone())?;
+            let (features, slopes) = features.of_dual(&t)?.into_parts()?;
+            V::from_parts(features, Some(slopes))
+        }
+    };
+    features.map_linear(|y| Ok(y.to_dtype(x.dtype())?.to_device(x.device())?))
+}
+
+/// Features behind pointers.
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<F: TimeFeatures + ?Sized> TimeFeatures for $pointer {
+            fn dim(&self) -> usize {
+                (**self).dim()
+            }
+
+            fn check(&self) -> Result<()> {
+                (**self).check()
+            }
+
+            fn of(&self, t: &Tensor) -> Result<Tensor> {
+                (**self).of(t)
+            }
+
+            fn of_dual(&self, t: &Dual) -> Result<Dual> {
+                (**self).of_dual(t)
+            }
+        }
+    )*};
+}
+forward!(&F, Box<F>, Arc<F>);

@@ -7,7 +7,8 @@ use advect_core::{Observer, Result, check};
 
 use crate::{StatefulOptimizer, Trainer};
 
-/// An observer that saves the run after every n-th step and after the last one, each time to the same file.
+/// An observer that saves the run after every n-th step and at the end of [`Trainer::run`], each time to the same file. If another
+/// observer stops the run, save it yourself.
 ///
 /// The file is written as by [`Trainer::save`], atomically: a crash leaves the previous checkpoint.
 ///

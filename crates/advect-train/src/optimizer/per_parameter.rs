@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, check};
 use advect_nn::{ParameterStore, Stateful};
 use advect_ops::update;
 use candle_core::backprop::GradStore;
@@ -11,6 +11,7 @@ use candle_nn::Optimizer;
 
 use super::UpdateRule;
 use super::parameter::{Parameter, Update};
+use crate::ema::named;
 use crate::{ParameterGroup, StatefulOptimizer};
 
 /// An optimiser that updates each parameter by the same [`UpdateRule`], such as [`AdamW`](super::AdamW).
@@ -69,7 +70,7 @@ impl<R: UpdateRule> PerParameter<R> {
     ///
     /// # Errors
     /// [`Error::Range`] for settings outside their range, [`Error::DType`] for variables that are not f32 or f64, or
-    /// names that are not all different.
+    /// names or variables that are not all different.
     pub fn from_named(variables: Vec<(String, Var)>, config: R) -> Result<Self> {
         config.check()?;
         let mut names: Vec<&String> = variables.iter().map(|(name, _)| name).collect();
@@ -81,6 +82,20 @@ impl<R: UpdateRule> PerParameter<R> {
                 "a list of distinct names",
             ));
         }
+        let repeated = |(i, (name, var)): (usize, &(String, Var))| {
+            let before = variables[..i]
+                .iter()
+                .find(|(_, other)| other.id() == var.id());
+            before
+                .map(|(other, _)| format!("a list with one variable as \"{other}\" and \"{name}\""))
+        };
+        if let Some(given) = variables.iter().enumerate().find_map(repeated) {
+            return Err(Error::range(
+                "variables",
+                given,
+                "a list of distinct variables",
+            ));
+        }
         let parameters: Result<Vec<Parameter>> = (variables.into_iter())
             .map(|(name, value)| Parameter::new(name, value, &config))
             .collect();
@@ -88,13 +103,26 @@ impl<R: UpdateRule> PerParameter<R> {
             parameters: parameters?,
             rule: config,
             largest: 0.0,
-            lent: AtomicBool::new(false),
+            // What the variables hold is not known yet.
+            lent: AtomicBool::new(true),
         })
     }
 
     /// Returns the settings.
     pub fn config(&self) -> &R {
         &self.rule
+    }
+
+    /// Refuses NaN and infinities in parameters and memory.
+    fn check_finite(&self) -> Result<()> {
+        for parameter in &self.parameters {
+            let name = &parameter.name;
+            check::finite("x", &parameter.value).map_err(|e| named(e, name.clone()))?;
+            for (slot, var) in parameter.slots.iter().zip(&parameter.memory) {
+                check::finite("x", var).map_err(|e| named(e, format!("{slot}.{name}")))?;
+            }
+        }
+        Ok(())
     }
 
     /// The steps to be made, none of which has been.
@@ -142,6 +170,7 @@ impl<R: UpdateRule> StatefulOptimizer for PerParameter<R> {
     fn try_step(&mut self, grads: &GradStore, norm: f64) -> Result<()> {
         let mut largest = match self.lent.load(Ordering::Relaxed) {
             true => {
+                self.check_finite()?;
                 let first = self.parameters.iter().filter_map(|p| p.memory.first());
                 update::norm(&first.map(Var::as_tensor).collect::<Vec<_>>())?
             }

@@ -140,7 +140,8 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// always in use. May be called several times.
     ///
     /// The effect of a group on steps becomes a [setting](Trainer::setting) of the run under the name `group`, a space
-    /// and the pattern, so that a checkpoint of a run with other groups is refused unless that setting is changed.
+    /// and the pattern, so that a checkpoint of a run with other groups is refused unless that setting is changed. (The order of groups that
+    /// overlap is not recorded: the last one holds.)
     ///
     /// # Errors
     /// [`Error::Range`] if no parameter of the store is in the group, or a setting is out of range; as

@@ -10,9 +10,23 @@ use crate::checkpoint::AVERAGE;
 use crate::{Checkpoint, StatefulOptimizer};
 
 impl<O: StatefulOptimizer> Trainer<O> {
-    /// Returns the whole state of the run. Its tensors share storage with those of the run, and see later steps.
+    /// Returns a copy of the whole state of the run, which later steps do not change.
+    ///
+    /// # Errors
+    /// Errors of candle.
     #[doc(alias = "state_dict")]
-    pub fn checkpoint(&self) -> Checkpoint {
+    pub fn checkpoint(&self) -> Result<Checkpoint> {
+        let mut checkpoint = self.shared();
+        for state in checkpoint.parts.values_mut() {
+            for tensor in state.values_mut() {
+                *tensor = tensor.copy()?;
+            }
+        }
+        Ok(checkpoint)
+    }
+
+    /// The state, whose tensors share storage with those of the run.
+    fn shared(&self) -> Checkpoint {
         let mut checkpoint = Checkpoint::new(self.step, &self.rng);
         checkpoint.settings = self.settings.clone();
         for (part, stateful) in self.parts() {
@@ -26,14 +40,14 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// # Errors
     /// As [`Checkpoint::save`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.checkpoint().save(path)
+        self.shared().save(path)
     }
 
     /// Restores the run from a checkpoint of the same kind of run. Nothing changes unless all parts fit.
     ///
     /// # Errors
-    /// [`Error::File`] if the file can't be read, is damaged, or is of another network, optimiser or version, or of a run
-    /// with other settings.
+    /// [`Error::File`] if the file can't be read, is damaged, or is of another network or version, of an
+    /// optimiser that remembers other tensors, or of a run with other settings.
     #[doc(alias = "load_checkpoint")]
     #[doc(alias = "load_state_dict")]
     pub fn resume(&mut self, path: impl AsRef<Path>) -> Result<()> {
@@ -58,7 +72,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     ///     let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
     ///     Ok(Trainer::new(&store, optimizer, Generator::from_seed(0)).setting("batch", batch))
     /// };
-    /// let mut checkpoint = run(64)?.checkpoint();
+    /// let mut checkpoint = run(64)?.checkpoint()?;
     ///
     /// // A larger batch, and an average from here on.
     /// let mut trainer = run(128)?.ema(0.99)?;

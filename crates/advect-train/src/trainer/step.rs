@@ -67,10 +67,12 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// [`Error::Range`] for gradients by parameters of another store; [`Error::Stopped`] if
     /// - a gradient, the learning rate or the average's decay is NaN or out of range,
     /// - the step would leave NaN or an infinity in a parameter or in the optimiser's state,
-    /// - no parameter has a gradient, or, on the first step, some parameter is not accounted for (see [`Trainer`]), or
-    ///   not finite.
+    /// - no parameter has a gradient, or, on the first step, some parameter is not accounted for (see [`Trainer`]);
     ///
-    /// After an error the parameters, the optimiser, the average and the count of steps are those of before the step.
+    /// [`Error::NonFinite`] for parameters, an optimiser or an average that begin with NaN or an infinity.
+    ///
+    /// After an error the parameters, the optimiser, the average and the count of steps are those of before the step,
+    /// unless the device itself failed while they were written.
     pub fn apply(&mut self, mut gradients: Gradients) -> Result<StepReport> {
         let old_rate = self.optimizer.learning_rate();
         let rate = (self.rate.as_ref()).map_or(old_rate, |rate| rate.at(self.step));
@@ -125,7 +127,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// Leaves out frozen parameters, and refuses gradients that can't be those of a step.
     fn account(&mut self, gradients: &mut Gradients) -> Result<()> {
         let parameters = self.store.parameters();
-        gradients.check_within(&parameters)?;
+        gradients.arrange(&parameters)?;
         gradients.without(|name| self.roles.freezes(name));
         if gradients.is_empty() {
             return Err(self.stopped("no parameter that is to be trained has a gradient"));
