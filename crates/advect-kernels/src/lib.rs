@@ -15,7 +15,7 @@
 //! | [`layers`] | fully connected layers, one after another |
 //! | [`planes`] | images enlarged and shrunk |
 //! | [`scaled_error`], [`squared_errors`], [`squared_distances`] | sizes of differences |
-//! | [`update`] | AdamW, averages, norms |
+//! | [`update`] | AdamW, momentum, Lion, descent, averages, norms |
 //!
 //! They stand on products of matrices, views and packed copies of these, elementary functions and sums that are inlined into loops,
 //! scratch memory, and vectors of the two types of [`Float`].

@@ -96,7 +96,7 @@ pub struct View<'a, T> {
 
 /// The CPU's kernel of an operation, for numbers of one type.
 ///
-/// The caller handles panics. Threads are available from [`advect_core::parallel`].
+/// A panic reaches the caller of [`apply`]. Threads are available from [`advect_core::parallel`].
 pub trait Kernel<T>: Send + Sync + 'static {
     /// Returns the value and its shape.
     ///

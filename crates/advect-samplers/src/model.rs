@@ -52,7 +52,7 @@ impl<F: Field, S: Schedule> Model<F, S> {
     /// 1, as the state. After the prediction comes a number v for each element, in \[−1, 1\], that interpolates the
     /// variance of a reverse step (Nichol and Dhariwal, Improved denoising diffusion probabilistic models, 2021,
     /// section 3.1; in the form of their networks). [`Variance::Learned`](crate::rule::Variance::Learned) uses it;
-    /// everything else ignores it.
+    /// other rules ignore it. [`Model::velocity`] and likelihoods are for models without.
     #[doc(alias = "learned variance")]
     #[doc(alias = "iDDPM")]
     pub fn with_variances(field: F, prediction: Prediction, schedule: S) -> Self {

@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Adds an observer that is shown each level that is reached, and may halt the run.
+    /// Sets the observer, which is shown each level that is reached and may halt the run. Give a pair for two.
     pub fn observer(self, observer: &'a mut dyn Observer<StepInfo>) -> Self {
         Run {
             observer: Some(observer),

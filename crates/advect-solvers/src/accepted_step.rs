@@ -1,5 +1,6 @@
 //! The steps that an integration shows to its observers.
 
+use advect_core::Advance;
 use candle_core::Tensor;
 
 use crate::Statistics;
@@ -17,6 +18,23 @@ pub struct AcceptedStep<X = Tensor> {
     pub x: X,
     /// The cost of the integration so far.
     pub statistics: Statistics,
+}
+
+/// The number of steps is not known beforehand.
+impl<X> Advance for AcceptedStep<X> {
+    fn position(&self) -> usize {
+        self.statistics.accepted
+    }
+
+    fn length(&self) -> Option<usize> {
+        None
+    }
+
+    fn message(&self) -> String {
+        // Rounded first: no zero has a sign.
+        let t = (self.t * 1e3).round() / 1e3 + 0.0;
+        format!("t {t:.3}  {} evaluations", self.statistics.evaluations)
+    }
 }
 
 impl<X> AcceptedStep<X> {

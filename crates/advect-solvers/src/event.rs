@@ -198,6 +198,11 @@ impl<'a, X: State> Tracked<'a, X> {
         })
     }
 
+    /// How near in time two zeros are one.
+    pub(crate) fn resolution(&self) -> f64 {
+        self.resolution
+    }
+
     /// Takes note of a step from `t` to `next`. Returns the time of an event in it, and the step that ends there;
     /// `attempt` makes the step again to a fraction of its size.
     pub(crate) fn look(

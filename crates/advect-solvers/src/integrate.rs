@@ -126,28 +126,33 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                 statistics.accepted += 1;
                 rejected = None;
 
-                let (mut next, mut step, mut happened) = (next, step, None);
+                let (mut next, mut step, mut happened) = (next, step, Vec::new());
                 if !tracked.is_empty() {
                     let attempt = |fraction: f64| {
                         let end = t + fraction * h;
                         let interval = Interval::Shared { start: t, end };
                         stepper.step(&counted, &interval, &x, step.slopes.first())
                     };
-                    let mut first: Option<(usize, f64, Step<X>)> = None;
+                    let mut all = Vec::new();
+                    let mut first: Option<(f64, Step<X>)> = None;
                     for (index, event) in tracked.iter_mut().enumerate() {
                         let Some((at, found)) = event.look((t, next), &step, attempt)? else {
                             continue;
                         };
+                        all.push((index, at));
                         let before = |limit: f64| (at - limit) * direction < 0.0;
                         // An event that comes after the end does not count.
                         if (before(end) || at == end)
-                            && first.as_ref().is_none_or(|(_, limit, _)| before(*limit))
+                            && first.as_ref().is_none_or(|(limit, _)| before(*limit))
                         {
-                            first = Some((index, at, found));
+                            first = Some((at, found));
                         }
                     }
-                    if let Some((index, at, found)) = first {
-                        (next, step, happened) = (at, found, Some(index));
+                    if let Some((at, found)) = first {
+                        // Several may happen at one time: those that an integration from here would take for passed.
+                        all.retain(|(i, other)| (other - at).abs() <= tracked[*i].resolution());
+                        happened = all.into_iter().map(|(index, _)| index).collect();
+                        (next, step) = (at, found);
                     }
                 }
 
@@ -178,8 +183,9 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                     }
                 }
                 slope = (step.last_slope).or(dense.and_then(|dense| dense.end_slope));
-                if let Some(event) = happened {
-                    occurrences.push(Occurrence::new(event, t, x.clone()));
+                if !happened.is_empty() {
+                    let events = happened.into_iter();
+                    occurrences.extend(events.map(|event| Occurrence::new(event, t, x.clone())));
                     break Status::Event;
                 }
                 if ends {

@@ -137,7 +137,8 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             let goal = |a: &Active| {
                 let statistics = &solutions.statistics[a.sample as usize];
                 let stop = times.get(a.saved).map_or(end, |t| unsigned(*t));
-                match statistics.accepted + statistics.rejected >= controller.limit() {
+                let steps = statistics.accepted + statistics.rejected;
+                match a.stopped.is_none() && steps >= controller.limit() {
                     true => Err(Status::StepLimit),
                     false => a.goal(stop, direction),
                 }

@@ -244,3 +244,31 @@ fn values_that_stay_above_zero_are_no_events() {
         .unwrap();
     assert_eq!(solution.status, Status::Reached);
 }
+
+/// Two events with one zero are both told, and neither comes again.
+#[test]
+fn events_at_one_time_are_all_told() {
+    let clock = field_fn(|_, x| Ok(x.ones_like()?));
+    let x = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+    let at = |time: f64, factor: f64| {
+        Event::new(move |_, x: &Tensor| Ok(factor * (x.to_vec1::<f64>()?[0] - time)))
+    };
+    let (first, second, later) = (at(0.35, 1.0), at(0.35, -7.0), at(0.36, 1.0));
+    let solver = Solver::new(Rk4, Fixed::steps(10).unwrap());
+    let run = |x: &Tensor, start: f64| {
+        let integration = solver.integration(&clock, x, start, 1.0);
+        integration
+            .until(&first)
+            .until(&later)
+            .until(&second)
+            .run()
+            .unwrap()
+    };
+    let solution = run(&x, 0.0);
+    let told: Vec<usize> = solution.events.iter().map(|event| event.event).collect();
+    assert_eq!((told, solution.status), (vec![0, 2], Status::Event));
+    assert!((solution.last_time - 0.35).abs() < 1e-12);
+    let next = run(&solution.last_state, solution.last_time);
+    assert_eq!(next.events.len(), 1);
+    assert_eq!(next.events[0].event, 1);
+}

@@ -8,6 +8,7 @@ use crate::{Float, Threads, dispatch};
 const PIECE: usize = 16_384;
 
 pub(super) fn average<T: Float>(threads: &dyn Threads, average: &mut [T], value: &[T], weight: T) {
+    assert_eq!(average.len(), value.len());
     let tasks = (average.chunks_mut(PIECE).zip(value.chunks(PIECE)))
         .map(|(average, value)| Step {
             average,

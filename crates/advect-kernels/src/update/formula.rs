@@ -20,6 +20,7 @@ pub(super) fn apply<T: Float, const N: usize>(
     gradient: &[T],
     formula: &impl Formula<N>,
 ) {
+    assert!(variables.iter().all(|slice| slice.len() == gradient.len()));
     let mut rest = variables.map(|slice| slice.chunks_mut(PIECE));
     let tasks = (gradient.chunks(PIECE))
         .map(|gradient| Piece {

@@ -140,4 +140,5 @@ pub(crate) fn check_times(times: &[f64], batch: usize) -> Result<()> {
 
 forward_to!([] Objective {
     fn losses(&self, field: &dyn Field, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Tensor>;
+    fn loss(&self, field: &dyn Field, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Tensor>;
 });

@@ -104,4 +104,5 @@ pub trait Law {
 
 forward_to!([] Law {
     fn components(&self) -> &Arc<Components>;
+    fn sample(&self, count: usize, dtype: DType, device: &Device, rng: &mut Generator) -> Result<Tensor>;
 });

@@ -85,7 +85,7 @@ pub fn check_ends(t: &Time, x0: &Tensor, x1: &Tensor) -> Result<Vec<f64>> {
 /// that needs them is asked for.
 pub fn factor(t: &Time, times: &[f64], f: &dyn Fn(f64) -> f64) -> Coefficient {
     match t {
-        Time::Shared(_) => Coefficient::Shared(f(times[0])),
+        Time::Shared(_) => Coefficient::Shared(times.first().map_or(f64::NAN, |&t| f(t))),
         Time::PerSample(_) => Coefficient::PerSample(times.iter().map(|&t| f(t)).collect()),
     }
 }

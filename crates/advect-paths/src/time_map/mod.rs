@@ -104,6 +104,8 @@ fn mapped(t: f64, f: impl Fn(f64) -> f64) -> Result<[f64; 1]> {
 forward_to!([] TimeMap {
     fn at(&self, t: f64) -> f64;
     fn slope(&self, t: f64) -> f64;
+    fn apply(&self, t: &Time) -> Result<Time>;
+    fn slopes(&self, t: &Time) -> Result<Coefficient>;
 });
 
 #[cfg(test)]

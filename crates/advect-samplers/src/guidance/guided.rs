@@ -12,7 +12,7 @@ use advect_core::{Conditional, Error, Field, Result, Time, check, shape};
 /// `w = 0` is the unconditional field, `w = 1` the conditional one, `w > 1` exaggerates the
 /// condition. The weight may depend on time ([`GuidanceWeight`]). Both parts are evaluated in one batch of twice the
 /// size; where `w` is 1 or 0, one part is enough. Where a field's values have twice the channels of x, the second half,
-/// variances of reverse steps, is that of the conditional part.
+/// variances of reverse steps, is that of the conditional part, unless all weights are 0.
 ///
 /// ```
 /// use advect_core::{Conditional, Field, Result, Time};

@@ -17,9 +17,9 @@ use advect_solvers::divergence::{Divergence, Exact, Flow, Hutchinson, Probe};
 use advect_solvers::stepper::Stepper;
 use candle_core::{DType, Tensor};
 
-use crate::Model;
 use crate::grid::span;
 use crate::start::{check_noise, check_state};
+use crate::{AnyModel, Model};
 
 pub use bits_per_dimension::{BitsPerDimension, Convention};
 pub use uniform_dequantization::UniformDequantization;
@@ -212,6 +212,10 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
         C: Controller<St, (Tensor, Tensor)>,
     {
         check_state("x", x)?;
+        if self.model.has_variances() {
+            let accepted = "a model whose field gives the prediction alone";
+            return Err(Error::range("model", "a model with variances", accepted));
+        }
         let deviation = self.source()?;
         let x = &x.detach();
         let flow = Flow::new(self.model.velocity(), self.divergence(x)?).detached();

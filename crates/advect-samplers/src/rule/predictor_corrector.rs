@@ -120,6 +120,10 @@ impl<P: Rule> Rule for PredictorCorrector<P> {
         }
         Ok(x)
     }
+
+    fn denoise(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
+        self.predictor.denoise(run, transition, x)
+    }
 }
 
 #[cfg(test)]

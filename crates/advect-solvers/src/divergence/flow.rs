@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use advect_core::{Error, Field, Jvp, Result, Time, check, shape};
+use advect_ops::without_graph;
 use candle_core::{DType, Tensor};
 
 use super::packed::Packed;
@@ -255,9 +256,13 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         dtype: DType,
     ) -> Result<(Tensor, Vec<Tensor>)> {
         let cast = x.to_dtype(dtype)?;
-        let found = match self.jacobian {
-            true => self.divergence.with_norm(&self.field, t, &cast)?,
-            false => self.divergence.at(&self.field, t, &cast)?,
+        let find = || match self.jacobian {
+            true => self.divergence.with_norm(&self.field, t, &cast),
+            false => self.divergence.at(&self.field, t, &cast),
+        };
+        let found = match self.detached {
+            true => without_graph(find)?,
+            false => find()?,
         };
         let value = match self.detached {
             true => found.value.detach(),
