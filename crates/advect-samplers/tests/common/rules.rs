@@ -11,7 +11,7 @@ use candle_core::Tensor;
 pub struct Row {
     pub name: &'static str,
     /// The sampler that takes these times.
-    pub on_times: Box<dyn Fn(&[f64]) -> Box<dyn Sampler>>,
+    pub on_times: Box<OnTimes>,
     /// The order to which it converges to the probability flow, and the two numbers of steps that show it.
     pub order: Option<(f64, [usize; 2])>,
     /// The steps from noise to data that give the law of the data.
@@ -22,6 +22,7 @@ pub struct Row {
     pub inpainting: Option<Box<Inpainting>>,
 }
 
+type OnTimes = dyn Fn(&[f64]) -> Box<dyn Sampler>;
 type Inpainting = dyn Fn(&Tensor, &Tensor) -> Box<dyn Sampler>;
 
 pub struct Short {
