@@ -38,8 +38,7 @@ impl GaussianMixture {
     /// Creates a mixture with K weights, means `(K, ...)`, and one covariance for each component or one for all.
     ///
     /// # Errors
-    /// [`Error::Range`] unless the weights are not negative and sum to 1; [`Error::Shape`] unless there is a weight for
-    /// each mean, K covariances or one, all of the means' dimension; [`Error::NonFinite`] for bad means.
+    /// As [`Components::new`], and for means that are empty or of a dtype that is no float.
     pub fn new(weights: &[f64], means: &Tensor, covariances: Vec<Covariance>) -> Result<Self> {
         let (means, dim) = rows("means", means, weights)?;
         let components = Arc::new(Components::new(weights, means, covariances, dim)?);
