@@ -248,7 +248,7 @@ mod tests {
     fn zero_has_no_sign() {
         let text = |given: f64| Error::range("limit", given, "a number above 0").to_string();
         assert_eq!(text(-0.0), text(0.0));
-        assert!(text(-0.5).starts_with("limit: -0.5"));
+        assert!(text(-0.5).starts_with("limit: got -0.5"));
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn what_a_file_lacks_is_said_with_what_it_has() {
         &reason(prefix.read()),
         &[
             "\"module.\"",
-            "of its 2 tensors",
+            "not all of its names (2 in all)",
             "layer.bias, layer.weight",
         ],
     );

@@ -179,6 +179,6 @@ fn times_that_do_not_fit_are_refused() {
     let net = TimeMapped::new(Analytic, DiscreteTimes::steps(10).unwrap());
     let x = tensor(&[[0.3, -1.2], [2.0, 0.7]]);
     let error = net.at(&Time::per_sample(&[0.1; 3]).unwrap(), &x);
-    assert!(error.unwrap_err().to_string().starts_with("t: shape"));
+    assert!(error.unwrap_err().to_string().starts_with("t: got shape"));
     assert!(net.at(&Time::Shared(1.1), &x).is_err());
 }

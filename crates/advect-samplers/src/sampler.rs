@@ -49,7 +49,7 @@ pub trait Sampler {
     /// assert_eq!(sampler.sample(&model, &noise, &mut rng)?.dims(), [2, 8]);
     /// // Noise that is scaled already is told.
     /// let error = sampler.sample(&model, &(noise * 80.0)?, &mut rng).unwrap_err().to_string();
-    /// assert!(error.starts_with("noise: a mean square of "));
+    /// assert!(error.starts_with("noise: got a mean square of "));
     /// # Ok(())
     /// # }
     /// ```

@@ -60,9 +60,7 @@ fn the_first_of_several_events_stops_the_integration() {
             .until(&limits.late)
             .run()
             .unwrap();
-        let [occurrence] = solution.events.as_slice() else {
-            panic!("{:?}", solution.events);
-        };
+        let occurrence = &solution.events[0];
         assert_eq!(solution.status, Status::Event);
         assert_eq!(occurrence.t, solution.last_time);
         assert_eq!(number(&occurrence.x), number(&solution.last_state));
@@ -74,7 +72,7 @@ fn the_first_of_several_events_stops_the_integration() {
         assert!(event == 0 && (t - 2f64.ln()).abs() < 2e-2, "{event}, {t}");
         let (event, t) = run(Limits::new(0.5, 0.6), size);
         assert!(event == 1 && (t - 0.6).abs() < 1e-11, "{event}, {t}");
-        // Both at once: the one that was added first.
+        // Both at once: the one that was added first comes first.
         let (event, _) = run(
             Limits {
                 low: Limits::new(0.5, 0.6).late,

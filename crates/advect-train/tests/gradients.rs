@@ -172,7 +172,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     });
     let error = error.unwrap_err().to_string();
     assert!(
-        error.starts_with("the gradient by \"first.bias\": shape [2]"),
+        error.starts_with("the gradient by \"first.bias\": got shape [2]"),
         "{error}"
     );
     let same = run.trainer.gradients(&run.loss(&data())).unwrap();

@@ -137,7 +137,7 @@ fn bad_checkpoints_are_refused_and_change_nothing() {
     let wider = write(&run_of(9, 0).trainer, &folder.path().join("wider"));
     refused(
         &wider,
-        "it is from another run: checkpoint: a part \"parameters\" that does not fit (state: a state with 3 tensors",
+        "it is from another run: checkpoint: got a part \"parameters\" that does not fit (state: got a state with 3 tensors",
     );
     let mut partial = Checkpoint::new(0, &Generator::from_seed(0));
     partial

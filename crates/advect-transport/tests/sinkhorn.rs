@@ -269,7 +269,7 @@ fn forbidden_pairs_carry_nothing() {
     // Nowhere to go: an error, or left out.
     let blocked = Cost::new(2, 2, vec![NO, NO, 1.0, 2.0]).unwrap();
     let error = solver.solve(&blocked).unwrap_err();
-    assert!(error.to_string().starts_with("cost: row 0"), "{error}");
+    assert!(error.to_string().starts_with("cost: got row 0"), "{error}");
     let blocked_column = Cost::new(2, 2, vec![NO, 1.0, NO, 2.0]).unwrap();
     assert!(matches!(
         solver.solve(&blocked_column),

@@ -74,7 +74,7 @@ impl<'a> Misfit<'a> {
                         self.kinds().join("; ")
                     );
                     if let Some(cause) = self.cause(variables, state) {
-                        given = format!("{given}: {cause};");
+                        given = format!("{given}: {cause}");
                     }
                     Error::range("state", given, "a state that fits")
                 }

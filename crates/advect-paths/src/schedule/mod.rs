@@ -134,7 +134,12 @@ pub trait Schedule {
         if alpha == 0.0 {
             return f64::INFINITY;
         }
-        2.0 * (sigma * sigma * self.d_alpha(t) / alpha - self.sigma_d_sigma(t))
+        // No product with 0 where σ² overflows.
+        let drift = match self.d_alpha(t) {
+            0.0 => 0.0,
+            slope => sigma * sigma * slope / alpha,
+        };
+        2.0 * (drift - self.sigma_d_sigma(t))
     }
 }
 

@@ -167,6 +167,6 @@ mod tests {
             "strength: got 0.1, expected a start that leaves at least one of the grid's 4 steps"
         );
         let late = Tail::from_time(UniformTime::within(4, 0.0, 0.5).unwrap(), 0.6);
-        assert!(text(late.unwrap()).starts_with("start: 0.6"));
+        assert!(text(late.unwrap()).starts_with("start: got 0.6"));
     }
 }
