@@ -140,7 +140,7 @@ fn what_a_file_lacks_is_said_with_what_it_has() {
         &[
             "2 missing: layer.bias, layer.weight",
             "3 not known: module.batches",
-            "2 of its 3 names begin with \"module.\"",
+            "\"module.\" begins 2 of its 3 names",
         ],
     );
     let single = reason(store().load(ema.within("module")));

@@ -1,6 +1,6 @@
 //! The noise levels of EDM (Karras et al. 2022, eq. 5, with a continuous index).
 
-use advect_core::{Result, check};
+use advect_core::{Error, Result};
 
 use super::{Schedule, variance_exploding::check_range};
 
@@ -39,10 +39,12 @@ impl EdmSchedule {
     /// more of the time is spent at small noise.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) unless `0 < sigma_min < sigma_max` and `rho > 0`, all finite.
+    /// [`Error::Range`] unless `1e-75 ≤ sigma_min < sigma_max ≤ 1e75` and `0.5 ≤ rho ≤ 1e6`.
     pub fn new(sigma_min: f64, sigma_max: f64, rho: f64) -> Result<Self> {
         let (sigma_min, sigma_max) = check_range(sigma_min, sigma_max)?;
-        let rho = check::positive("rho", rho)?;
+        if !(0.5..=1e6).contains(&rho) {
+            return Err(Error::range("rho", rho, "a number from 0.5 to 1e6"));
+        }
         Ok(EdmSchedule {
             sigma_min,
             sigma_max,

@@ -5,6 +5,9 @@ use advect_core::{Error, Result, check};
 
 use super::Schedule;
 
+const SMALLEST: f64 = 1e-75;
+const LARGEST: f64 = 1e75;
+
 /// The schedule `α = 1`, `σ = σ_min (σ_max/σ_min)^(1 − t)`, whose noise shrinks by the same factor in equal times.
 ///
 /// The source is the data with noise of `σ_max`, in practice N(0, σ_max²); noise of `σ_min` is left at t = 1. Its
@@ -39,7 +42,7 @@ impl VarianceExploding {
     /// Creates a schedule with noise from `sigma_max` (at t = 0) to `sigma_min` (at t = 1).
     ///
     /// # Errors
-    /// [`Error::Range`] unless `0 < sigma_min < sigma_max`, both finite.
+    /// [`Error::Range`] unless `1e-75 ≤ sigma_min < sigma_max ≤ 1e75`. The square of σ_max/σ_min is a number then.
     pub fn new(sigma_min: f64, sigma_max: f64) -> Result<Self> {
         let (sigma_min, sigma_max) = check_range(sigma_min, sigma_max)?;
         Ok(VarianceExploding {
@@ -58,11 +61,14 @@ impl VarianceExploding {
     }
 }
 
-/// Checks two levels of noise.
+/// Checks two levels of noise, of which no product of four overflows.
 pub(super) fn check_range(sigma_min: f64, sigma_max: f64) -> Result<(f64, f64)> {
     check::positive("sigma_min", sigma_min)?;
-    if !(sigma_max > sigma_min && sigma_max.is_finite()) {
-        let accepted = format!("a finite number above sigma_min = {sigma_min}");
+    if sigma_min < SMALLEST {
+        return Err(Error::range("sigma_min", sigma_min, "at least 1e-75"));
+    }
+    if !(sigma_max > sigma_min && sigma_max <= LARGEST) {
+        let accepted = format!("a number above sigma_min = {sigma_min} and at most 1e75");
         return Err(Error::range("sigma_max", sigma_max, accepted));
     }
     Ok((sigma_min, sigma_max))
@@ -109,6 +115,9 @@ mod tests {
             (1.0, 1.0),
             (0.1, f64::NAN),
             (f64::NAN, 1.0),
+            (1e-80, 1.0),
+            (1.0, 1e80),
+            (1.0, f64::INFINITY),
         ] {
             let error = VarianceExploding::new(low, high).unwrap_err().to_string();
             assert!(error.starts_with("sigma_m"), "{error}");

@@ -1,6 +1,6 @@
 //! The levels of Karras et al. (Elucidating the design space of diffusion-based generative models, 2022, eq. 5).
 
-use advect_core::{Result, check};
+use advect_core::{Error, Result};
 use advect_paths::schedule::Schedule;
 
 use super::{Grid, between, check_range, check_steps, usual_range};
@@ -33,7 +33,7 @@ impl Karras {
     /// they go from the most to the least noise of the training.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for 0 steps.
+    /// [`Error::Range`] for 0 steps.
     pub fn new(steps: usize) -> Result<Self> {
         Ok(Karras {
             steps: check_steps(steps)?,
@@ -45,18 +45,19 @@ impl Karras {
     /// Sets ρ: 1 makes equal steps of σ, and larger numbers make more steps where there is little noise.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) unless ρ is above 0.
+    /// [`Error::Range`] unless `0.5 ≤ ρ ≤ 1e6`. As ρ grows, the grid comes close to
+    /// [`UniformLogSnr`](super::UniformLogSnr).
     pub fn rho(self, rho: f64) -> Result<Self> {
-        Ok(Karras {
-            rho: check::positive("rho", rho)?,
-            ..self
-        })
+        if !(0.5..=1e6).contains(&rho) {
+            return Err(Error::range("rho", rho, "a number from 0.5 to 1e6"));
+        }
+        Ok(Karras { rho, ..self })
     }
 
     /// Sets the largest and the least level.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) unless `0 < sigma_min < sigma_max`.
+    /// [`Error::Range`] unless `0 < sigma_min < sigma_max`.
     pub fn range(self, sigma_min: f64, sigma_max: f64) -> Result<Self> {
         Ok(Karras {
             range: Some(check_range(sigma_min, sigma_max)?),
