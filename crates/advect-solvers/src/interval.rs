@@ -1,6 +1,6 @@
 //! The interval of a step.
 
-use advect_core::{Coefficient, Result, Time, check};
+use advect_core::{Coefficient, Error, Result, Time, check};
 
 /// The interval of a step from a start to an end, the same for all samples or one for each. The end is before the
 /// start backwards in time.
@@ -48,6 +48,18 @@ impl Interval {
                     .map(|(start, end)| place(*start, *end, c));
                 Time::per_sample(&times.collect::<Vec<f64>>())
             }
+        }
+    }
+
+    /// Returns the start and the end of an interval that all samples share, for methods that need one for this reason.
+    pub(crate) fn shared(&self, reason: &str) -> Result<(f64, f64)> {
+        match self {
+            Interval::Shared { start, end } => Ok((*start, *end)),
+            Interval::PerSample { .. } => Err(Error::range(
+                "interval",
+                "a clock for each sample",
+                format!("one clock, because {reason},"),
+            )),
         }
     }
 

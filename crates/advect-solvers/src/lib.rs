@@ -10,6 +10,7 @@
 //! | integrate several tensors at once | [`State`] |
 //! | differentiate a solution | [`adjoint`] |
 //! | add noise | [`sde`] |
+//! | treat a stiff linear part exactly | [`exponential`] |
 //! | find divergences and densities | [`divergence`] |
 //! | move along the gradient of an energy | [`energy`] |
 //!
@@ -42,6 +43,7 @@ mod detached;
 pub mod divergence;
 pub mod energy;
 mod event;
+pub mod exponential;
 mod integrate;
 mod integration;
 mod interpolant;

@@ -197,6 +197,8 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../../../docs/src/concepts.md")]
     struct Concepts;
+    #[doc = include_str!("../../../docs/src/stochastic.md")]
+    struct Stochastic;
     #[doc = include_str!("../../../docs/src/extending.md")]
     struct Extending;
     #[doc = include_str!("../../../docs/src/performance.md")]

@@ -69,7 +69,7 @@ impl<N: Pointwise<Field: Jvp>> Stepper for Milstein<N> {
         let h = end - t;
         let f = drift(field, t, x, slope)?;
         let dw = self.noise.spread(&self.path.increment(t, end)?, x)?;
-        let (g, along) = along_itself(self.noise.field(), t, x)?;
+        let (g, along) = along_itself(self.noise.field(), &Time::Shared(t), x)?;
         let noise = (g * &dw)?;
         let correction = (along * self.interpretation.half_square(&dw, h)?)?;
         let x = sum(&[(h, &f), (1.0, &noise), (1.0, &correction), (1.0, x)])?;

@@ -28,6 +28,15 @@ pub trait Pointwise: Noise {
     fn spread(&self, dw: &Tensor, x: &Tensor) -> Result<Tensor>;
 }
 
+/// Noise whose columns commute, so that methods of order 1 need no Lévy areas: [`Diagonal`], [`Scalar`] and [`Additive`].
+///
+/// [`Diagonal`] noise commutes if each element of g depends on the same element of x only.
+pub trait Commutative: Noise {}
+
+impl<G: Field> Commutative for Diagonal<G> {}
+impl<G: Field> Commutative for Scalar<G> {}
+impl<G: Fn(f64) -> f64> Commutative for Additive<G> {}
+
 /// Diagonal noise `g(t, x) ∘ dW`, with a Brownian motion for each element of the state. g is a field. For orders
 /// above 0.5 each element of g may depend on the same element of x only.
 #[derive(Debug, Clone, Copy)]
@@ -41,11 +50,6 @@ pub struct Scalar<G>(pub G);
 /// element of the state, as in diffusion models. g is a function `Fn(f64) -> f64`.
 #[derive(Debug, Clone, Copy)]
 pub struct Additive<G>(pub G);
-
-/// General noise `g(t, x) dW`, with a matrix for each sample, `(batch, dim, m)`, for states `(batch, dim)` and m
-/// Brownian motions for each sample, `(batch, m)`. g is a function `Fn(&Time, &Tensor) -> Result<Tensor>`.
-#[derive(Debug, Clone, Copy)]
-pub struct General<G>(pub G);
 
 fn times<G: Field>(
     noise: &impl Pointwise<Field = G>,
@@ -114,31 +118,9 @@ impl<G: Fn(f64) -> f64> Noise for Additive<G> {
     }
 }
 
-impl<G: Fn(&Time, &Tensor) -> Result<Tensor>> Noise for General<G> {
-    fn apply(&self, t: f64, x: &Tensor, dw: &Tensor) -> Result<Tensor> {
-        let (&[batch, dim], &[of_w, count]) = (x.dims(), dw.dims()) else {
-            return Err(Error::shape(
-                "x",
-                x.dims(),
-                "(batch, dim), with a path (batch, m)",
-            ));
-        };
-        let g = (self.0)(&Time::Shared(t), x)?;
-        if g.dims() != [batch, dim, count] || of_w != batch {
-            let accepted = format!("({batch}, {dim}, {count}), with a path ({batch}, {count})");
-            return Err(Error::shape("g", g.dims(), accepted));
-        }
-        check::same_kind("g", &g, "x", x)?;
-        check::same_kind("path", dw, "x", x)?;
-        let product = shape::wide(&g)?.matmul(&shape::wide(dw)?.unsqueeze(2)?)?;
-        Ok(product.squeeze(2)?.to_dtype(x.dtype())?)
-    }
-}
-
 /// g and its derivative along itself, for fields that have one.
-pub(super) fn along_itself<G: Jvp>(g: &G, t: f64, x: &Tensor) -> Result<(Tensor, Tensor)> {
-    let t = Time::Shared(t);
-    let direction = g.at(&t, x)?;
+pub(super) fn along_itself<G: Jvp>(g: &G, t: &Time, x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let direction = g.at(t, x)?;
     check::alike("g", &direction, "x", x)?;
-    g.jvp(&t, x, 0.0, &direction)
+    g.jvp(t, x, 0.0, &direction)
 }

@@ -6,7 +6,11 @@ use advect::candle::Var;
 use advect::prelude::*;
 use advect::solvers::controller::Controller;
 use advect::solvers::divergence::Probe;
-use advect::solvers::sde::{Additive, Diagonal, Interpretation, MilsteinDerivativeFree};
+use advect::solvers::exponential::{Etdrk4, Rates};
+use advect::solvers::sde::{
+    Additive, Diagonal, ExponentialEulerMaruyama, General, Interpretation, MilsteinDerivativeFree,
+    MilsteinGeneral, Sra3, Sriw1,
+};
 use advect::solvers::stepper::*;
 
 use crate::place::{Place, stir, weighted};
@@ -133,6 +137,34 @@ fn stochastic_steps() -> Result<()> {
         end(
             place,
             &Solver::new(Sra1::new(noise, path(place)?.areas()), steps.clone()),
+        )
+    });
+    report.same("SRA3", 1e-5, |place| {
+        let stepper = Sra3::new(Additive(|t: f64| 0.5 + t), path(place)?);
+        end(place, &Solver::new(stepper, steps.clone()))
+    });
+    report.same("SRIW1", 1e-5, |place| {
+        let stepper = Sriw1::new(Diagonal(Half), path(place)?);
+        end(place, &Solver::new(stepper, steps.clone()))
+    });
+    report.same("Milstein, general", 1e-5, |place| {
+        let g = |_: &Time, x: &Tensor| -> Result<Tensor> {
+            Ok(Tensor::stack(&[x.affine(0.5, 0.1)?, x.flip(&[1])?], 2)?)
+        };
+        let path = path(place)?.cells(8)?;
+        let stepper = MilsteinGeneral::new(General(g), path, Interpretation::Ito);
+        end(place, &Solver::new(stepper, steps.clone()))
+    });
+    let rates = Rates::uniform(2.0)?;
+    report.same("exponential Euler–Maruyama", 1e-5, |place| {
+        let (noise, path) = (Additive(|_| 0.5), path(place)?.cells(8)?);
+        let stepper = ExponentialEulerMaruyama::new(rates.clone(), noise, path);
+        end(place, &Solver::new(stepper, steps.clone()))
+    });
+    report.same("ETDRK4", 1e-5, |place| {
+        end(
+            place,
+            &Solver::new(Etdrk4::new(rates.clone()), steps.clone()),
         )
     });
     report.finish();

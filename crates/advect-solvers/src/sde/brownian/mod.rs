@@ -1,15 +1,21 @@
 //! Brownian motion as a function of a key.
 
+mod convolution;
+mod levy;
 mod part;
+mod tree;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use advect_core::{Error, Generator, Key, Result, check};
+use advect_core::{Error, Key, Result, check};
 use candle_core::{DType, Device, Shape, Tensor};
 
 use super::sum;
 use crate::clock::{spacing, span};
-use part::{Known, Part};
+use part::Part;
+use tree::{Memory, without_areas};
+
+pub use levy::LevyIncrement;
 
 /// A Brownian path: increments of independent Brownian motions, one for each element of a tensor, over any part of a
 /// span of time.
@@ -66,16 +72,6 @@ pub struct Increment {
     pub value: Tensor,
     /// The time integral `∫ (W(u) − W(s)) du` over u from s to t: the iterated integral `I_(1,0)`.
     pub integral: Tensor,
-}
-
-/// The intermediate results of the last query.
-#[derive(Debug, Default)]
-struct Memory {
-    cell: Option<(usize, Known)>,
-    /// The halves of each interval on the way down, by the node's number.
-    halves: Vec<(u64, Known, Known)>,
-    /// The path from the start of a cell to a place in it.
-    prefix: Option<(usize, f64, Part)>,
 }
 
 impl Clone for BrownianPath {
@@ -176,6 +172,12 @@ impl BrownianPath {
         }
     }
 
+    /// Returns the length of the shortest intervals to which the path is refined: a cell's length, halved a whole number of times.
+    /// Increments over intervals that are not shorter have their exact law and are independent of each other.
+    pub fn resolution(&self) -> f64 {
+        self.width() * f64::powi(0.5, self.depth as i32)
+    }
+
     /// Returns the shape of the path's values.
     pub fn shape(&self) -> &Shape {
         &self.shape
@@ -195,13 +197,11 @@ impl BrownianPath {
     /// [`Error::Range`] for times outside of the span, or for a path without [`BrownianPath::areas`].
     pub fn increment_with_integral(&self, s: f64, t: f64) -> Result<Increment> {
         let part = self.between(s, t)?;
-        match part.integral {
-            Some(integral) => Ok(Increment {
-                value: part.value.to_device(&self.device)?,
-                integral: integral.to_device(&self.device)?,
-            }),
-            None => Err(Error::range("path", "one without areas", "one with areas")),
-        }
+        let integral = part.integral.ok_or_else(without_areas)?;
+        Ok(Increment {
+            value: part.value.to_device(&self.device)?,
+            integral: integral.to_device(&self.device)?,
+        })
     }
 
     fn between(&self, s: f64, t: f64) -> Result<Part> {
@@ -265,133 +265,20 @@ impl BrownianPath {
         Ok((cell, t - self.start - cell as f64 * self.width()))
     }
 
-    /// Standard normal numbers at a place under the key. They and what is made of them stay on the host, where sums are rounded in one
-    /// way, so that a path has the same bits on every device.
-    fn draw(&self, cell: usize, node: u64, which: u64) -> Result<Tensor> {
-        let key = self.key.child(cell as u64);
-        // Nodes of the tree are numbered from 1; 0 is the whole cell.
-        let mut generator = Generator::resume(key, 2 * node + which);
-        match self.first_sample {
-            None => generator.normal(self.shape.clone(), self.dtype, &Device::Cpu),
-            Some(first) => {
-                let like =
-                    Tensor::zeros((), self.dtype, &Device::Cpu)?.broadcast_as(&self.shape)?;
-                generator.normal_by_sample(first, &like)
+    /// The number of cells that end up to a time at which one ends.
+    fn boundary(&self, name: &'static str, t: f64) -> Result<usize> {
+        match self.place(name, t)? {
+            (cell, 0.0) => Ok(cell),
+            (cell, to) if to == self.width() => Ok(cell + 1),
+            _ => {
+                let accepted = format!(
+                    "a multiple of {:e} from {}, where one of the path's {} cells ends",
+                    self.width(),
+                    self.start,
+                    self.cells
+                );
+                Err(Error::range(name, t, accepted))
             }
         }
-    }
-
-    /// The path over a whole cell.
-    fn cell(&self, memory: &mut Memory, cell: usize) -> Result<Known> {
-        if let Some((known, path)) = &memory.cell
-            && *known == cell
-        {
-            return Ok(path.clone());
-        }
-        let width = self.width();
-        let value = (self.draw(cell, 0, 0)? * width.sqrt())?;
-        let area = match self.areas {
-            true => Some((self.draw(cell, 0, 1)? * (width / 12.0).sqrt())?),
-            false => None,
-        };
-        let known = Known { value, area };
-        *memory = Memory {
-            cell: Some((cell, known.clone())),
-            ..Memory::default()
-        };
-        Ok(known)
-    }
-
-    /// The halves of an interval of a known path.
-    fn halve(
-        &self,
-        memory: &mut Memory,
-        (cell, node, level): (usize, u64, usize),
-        known: &Known,
-        length: f64,
-    ) -> Result<(Known, Known)> {
-        if let Some((number, left, right)) = memory.halves.get(level)
-            && *number == node
-        {
-            return Ok((left.clone(), right.clone()));
-        }
-        let z = self.draw(cell, node, 0)?;
-        let halves = match &known.area {
-            None => {
-                let left = sum(&[(0.5, &known.value), (0.5 * length.sqrt(), &z)])?;
-                let right = (&known.value - &left)?;
-                let plain = |value| Known { value, area: None };
-                (plain(left), plain(right))
-            }
-            // Foster, Oberhauser and Lyons, An optimal polynomial approximation of Brownian motion, 2020: with the
-            // area the path in the middle deviates less, and the areas of the halves follow.
-            Some(area) => {
-                let n = self.draw(cell, node, 1)?;
-                let (z_scale, n_scale) = ((length / 16.0).sqrt(), (length / 12.0).sqrt());
-                let left = sum(&[(0.5, &known.value), (1.5, area), (z_scale, &z)])?;
-                let right = (&known.value - &left)?;
-                let of = |sign: f64| {
-                    sum(&[
-                        (0.25, area),
-                        (-0.5 * z_scale, &z),
-                        (0.5 * sign * n_scale, &n),
-                    ])
-                };
-                let with = |value, area| Known {
-                    value,
-                    area: Some(area),
-                };
-                (with(left, of(1.0)?), with(right, of(-1.0)?))
-            }
-        };
-        memory.halves.truncate(level);
-        memory
-            .halves
-            .push((node, halves.0.clone(), halves.1.clone()));
-        Ok(halves)
-    }
-
-    /// The path from the start of a cell to `to` in it.
-    fn prefix(&self, cell: usize, to: f64) -> Result<Part> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let memory = &mut *memory;
-        if let Some((of, at, part)) = &memory.prefix
-            && (*of, *at) == (cell, to)
-        {
-            return Ok(part.clone());
-        }
-        let known = self.cell(memory, cell)?;
-        let part = self.descend(memory, cell, known, to)?;
-        memory.prefix = Some((cell, to, part.clone()));
-        Ok(part)
-    }
-
-    fn descend(&self, memory: &mut Memory, cell: usize, whole: Known, to: f64) -> Result<Part> {
-        let mut part = Part::empty(&whole)?;
-        let (mut known, mut node, mut length) = (whole, 1, self.width());
-        let slack = self.slack();
-        for level in 0..=self.depth {
-            let rest = to - part.length;
-            if rest <= slack {
-                return Ok(part);
-            }
-            if rest >= length - slack {
-                return part.then(&known.part(length)?);
-            }
-            if level == self.depth {
-                let z = self.draw(cell, node, 0)?;
-                return part.then(&known.inside(rest, length, &z)?);
-            }
-            let (left, right) = self.halve(memory, (cell, node, level), &known, length)?;
-            length *= 0.5;
-            (node, known) = match rest < length - slack {
-                true => (2 * node, left),
-                false => {
-                    part = part.then(&left.part(length)?)?;
-                    (2 * node + 1, right)
-                }
-            };
-        }
-        Ok(part)
     }
 }
