@@ -7,7 +7,8 @@
 //! | save states, stop at events, observe steps, give each sample its own clock | [`Solver::integration`], [`Save`], [`Event`] |
 //! | choose a method, or add one | [`stepper`], [`Tableau`] |
 //! | choose steps | [`controller`] |
-//! | integrate several tensors at once | [`State`] |
+//! | integrate several tensors at once, or plain numbers | [`State`] |
+//! | write equations by hand | [`system`] |
 //! | differentiate a solution | [`adjoint`] |
 //! | add noise | [`sde`] |
 //! | find divergences and densities | [`divergence`] |
@@ -55,6 +56,7 @@ mod solution;
 mod solver;
 mod state;
 pub mod stepper;
+pub mod system;
 mod tableau;
 
 pub use accepted_step::{AcceptedSamples, AcceptedStep};
