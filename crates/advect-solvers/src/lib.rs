@@ -7,6 +7,8 @@
 //! | save states, stop at events, observe steps, give each sample its own clock | [`Solver::integration`], [`Save`], [`Event`] |
 //! | choose a method, or add one | [`stepper`], [`Tableau`] |
 //! | choose steps | [`controller`] |
+//! | undo steps exactly | [`reversible`] |
+//! | keep the energy of a mechanical system | [`symplectic`] |
 //! | integrate several tensors at once | [`State`] |
 //! | differentiate a solution | [`adjoint`] |
 //! | add noise | [`sde`] |
@@ -49,6 +51,7 @@ mod interval;
 mod jumps;
 mod order_conditions;
 mod per_sample;
+pub mod reversible;
 mod sample_integration;
 mod sample_solutions;
 mod save;
@@ -57,6 +60,7 @@ mod solution;
 mod solver;
 mod state;
 pub mod stepper;
+pub mod symplectic;
 mod tableau;
 
 pub use accepted_step::{AcceptedSamples, AcceptedStep};
