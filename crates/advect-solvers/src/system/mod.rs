@@ -26,12 +26,12 @@
 //! # }
 //! ```
 //!
-//! While it is recorded the tape is simplified: constants are computed, expressions that occur twice are shared, what is multiplied
-//! by 1 or added to 0 stays itself, and what no result needs is left out. Derivatives are tapes as well: along a direction
+//! The tape is simplified while it is recorded: constants are computed, expressions that occur twice are shared, products with 1 and
+//! sums with 0 are dropped, and so are operations that no result needs. Derivatives are tapes as well: along a direction
 //! ([`Jvp`](advect_core::Jvp)), against one (candle's `backward`, for states, times and parameters), and the Jacobian
-//! ([`BoundSystem::jacobian`]), of which what is 0 costs nothing. All adjoints train the parameters.
+//! ([`BoundSystem::jacobian`]), whose zeros cost nothing. All adjoints train the parameters.
 //!
-//! # What can't be recorded
+//! # Limits
 //! The closure sees no values. An `if` on a number does not compile; [`Condition::select`] chooses between two numbers.
 //!
 //! ```compile_fail
@@ -39,8 +39,8 @@
 //! let field = system(|_, [x], []| [if x < 0.0 { -x } else { x }]);
 //! ```
 //!
-//! A loop runs when the closure is called, a fixed number of times. What the closure reads from elsewhere is a constant from then
-//! on: pass what changes as parameters.
+//! A loop runs when the closure is called, a fixed number of times. A value that the closure captures is a constant from then on: pass
+//! values that change as parameters.
 
 mod bound_system;
 mod composed;
