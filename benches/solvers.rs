@@ -3,11 +3,18 @@
 
 use advect::prelude::*;
 use advect::solvers::sde::{BrownianPath, Diagonal, EulerMaruyama};
+use advect::solvers::system::BoundSystem;
 use advect_benches::{frozen_mlp, points};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// a' = 1.5 a − a b, b' = −3 b + a b.
-fn lotka_volterra(_: &Time, x: &Tensor) -> Result<Tensor> {
+fn lotka_volterra() -> BoundSystem<2, 2> {
+    let recorded = system(|_, [a, b], [p, q]| [p * a - a * b, a * b - q * b]).unwrap();
+    recorded.with([1.5, 3.0]).unwrap()
+}
+
+/// The same by operations of tensors.
+fn lotka_volterra_of_tensors(_: &Time, x: &Tensor) -> Result<Tensor> {
     let (a, b) = (x.narrow(1, 0, 1)?, x.narrow(1, 1, 1)?);
     let both = (&a * &b)?;
     Ok(Tensor::cat(
@@ -18,19 +25,30 @@ fn lotka_volterra(_: &Time, x: &Tensor) -> Result<Tensor> {
 
 fn ordinary(c: &mut Criterion) {
     let solver = Solver::new(Dopri5, Adaptive::new(1e-8, 1e-8).unwrap());
-    for batch in [1, 1000] {
+    let end = |field: &dyn Field, x: &Tensor| {
+        let solution = solver.solve(field, x, 0.0, 10.0).unwrap();
+        solution.end().unwrap()
+    };
+    let field = lotka_volterra();
+    let start = |batch: usize| {
         let mut rng = Generator::from_seed(0);
-        let x = rng
-            .uniform(1.0..2.0, (batch, 2), DType::F64, &Device::Cpu)
-            .unwrap();
-        c.bench_function(&format!("ode/lotka_volterra_dopri5_1e-8/b{batch}"), |b| {
-            b.iter(|| {
-                solver
-                    .solve(&field_fn(lotka_volterra), &x, 0.0, 10.0)
-                    .unwrap()
-                    .end()
-                    .unwrap()
-            });
+        rng.uniform(1.0..2.0, (batch, 2), DType::F64, &Device::Cpu)
+            .unwrap()
+    };
+    let x = start(1).to_vec2::<f64>().unwrap();
+    let x = [x[0][0], x[0][1]];
+    c.bench_function("ode/lotka_volterra_dopri5_1e-8/b1", |b| {
+        b.iter(|| solver.solve(&field, &x, 0.0, 10.0).unwrap().end().unwrap());
+    });
+    let x = start(1000);
+    c.bench_function("ode/lotka_volterra_dopri5_1e-8/b1000", |b| {
+        b.iter(|| end(&field, &x));
+    });
+    for batch in [1, 1000] {
+        let x = start(batch);
+        let name = format!("ode/lotka_volterra_of_tensors_dopri5_1e-8/b{batch}");
+        c.bench_function(&name, |b| {
+            b.iter(|| end(&field_fn(lotka_volterra_of_tensors), &x));
         });
     }
 }

@@ -1,7 +1,7 @@
 //! Kernels for the CPU, from slices to slices, vectorised with run-time dispatch.
 //!
-//! This crate is internal to `advect-ops`, which turns these functions into operations of tensors; nothing in it is promised to
-//! stay as it is. It knows neither tensors nor graphs nor errors: what calls it has checked shapes, and a slice of another length
+//! This crate is internal to `advect-ops`, which turns these functions into operations of tensors, and to `advect-solvers`, which
+//! runs [programs](program); nothing in it is promised to stay as it is. It knows neither tensors nor graphs nor errors: what calls it has checked shapes, and a slice of another length
 //! than is documented is a panic. It depends on `pulp` alone, so that it is compiled beside candle, and borrows its [`Threads`].
 //!
 //! | module | kernels |
@@ -14,6 +14,7 @@
 //! | [`group_norm`], [`layer_norm`], [`softmax`] | normalisations |
 //! | [`layers`] | fully connected layers, one after another |
 //! | [`planes`] | images enlarged and shrunk |
+//! | [`program`] | programs of elementary operations, on columns |
 //! | [`scaled_error`], [`squared_errors`], [`squared_distances`] | sizes of differences |
 //! | [`update`] | AdamW, momentum, Lion, descent, averages, norms |
 //!
@@ -46,6 +47,7 @@ mod matmul;
 mod matrix;
 mod moments;
 pub mod planes;
+pub mod program;
 pub mod scaled_error;
 pub mod softmax;
 pub mod squared_distances;
@@ -76,6 +78,7 @@ pub trait Kernels:
     + layer_norm::LayerNorm
     + layers::Layers
     + planes::Planes
+    + program::Programs
     + scaled_error::ScaledErrors
     + softmax::Softmax
     + squared_distances::SquaredDistances

@@ -149,7 +149,7 @@ fn times(t: &Time, x: &Tensor) -> Result<Tensor> {
     t.fits(check::batch("x", x)?)?;
     match t {
         Time::Shared(t) if !t.is_finite() => Err(Error::range("t", t, "a finite time")),
-        Time::Shared(t) => Ok(Tensor::new(&[*t], &Device::Cpu)?),
+        Time::Shared(t) => Ok(Tensor::from_vec(vec![*t], 1, &Device::Cpu)?),
         Time::PerSample(t) => Ok(t.to_dtype(DType::F64)?.to_device(&Device::Cpu)?),
     }
 }

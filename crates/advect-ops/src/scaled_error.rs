@@ -64,6 +64,18 @@ impl ScaledError {
     }
 }
 
+/// Sums up numbers r.
+impl FromIterator<f64> for ScaledError {
+    fn from_iter<I: IntoIterator<Item = f64>>(numbers: I) -> Self {
+        let each = |all: Self, r: f64| ScaledError {
+            squares: all.squares + r * r,
+            count: all.count + 1,
+            largest: all.largest.max(r.abs()),
+        };
+        numbers.into_iter().fold(ScaledError::default(), each)
+    }
+}
+
 /// Returns the [`ScaledError`] of all elements, in f64.
 ///
 /// # Errors

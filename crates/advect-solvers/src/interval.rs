@@ -23,6 +23,7 @@ pub enum Interval {
 }
 
 /// The place c of an interval; its ends exactly, which a sum would miss by its rounding.
+#[inline]
 fn place(start: f64, end: f64, c: f64) -> f64 {
     match c {
         1.0 => end,
@@ -35,6 +36,7 @@ impl Interval {
     ///
     /// # Errors
     /// [`Error`](advect_core::Error) for times that are not finite.
+    #[inline]
     pub fn time(&self, c: f64) -> Result<Time> {
         match self {
             Interval::Shared { start, end } => Ok(Time::Shared(check::finite_number(
@@ -64,6 +66,7 @@ impl Interval {
     }
 
     /// Returns the factor `w h`, with h the size of the step.
+    #[inline]
     pub fn factor(&self, w: f64) -> Coefficient {
         match self {
             Interval::Shared { start, end } => Coefficient::Shared(w * (end - start)),

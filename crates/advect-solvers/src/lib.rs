@@ -7,7 +7,10 @@
 //! | save states, stop at events, observe steps, give each sample its own clock | [`Solver::integration`], [`Save`], [`Event`] |
 //! | choose a method, or add one | [`stepper`], [`Tableau`] |
 //! | choose steps | [`controller`] |
-//! | integrate several tensors at once | [`State`] |
+//! | undo steps exactly | [`reversible`] |
+//! | keep the energy of a mechanical system | [`symplectic`] |
+//! | integrate several tensors at once, or plain numbers | [`State`] |
+//! | write equations by hand | [`system`] |
 //! | differentiate a solution | [`adjoint`] |
 //! | add noise | [`sde`] |
 //! | treat a stiff linear part exactly | [`exponential`] |
@@ -48,8 +51,11 @@ mod integrate;
 mod integration;
 mod interpolant;
 mod interval;
+mod jumps;
 mod order_conditions;
 mod per_sample;
+pub mod reversible;
+mod sample_integration;
 mod sample_solutions;
 mod save;
 pub mod sde;
@@ -57,14 +63,17 @@ mod solution;
 mod solver;
 mod state;
 pub mod stepper;
+pub mod symplectic;
+pub mod system;
 mod tableau;
 
 pub use accepted_step::{AcceptedSamples, AcceptedStep};
 pub use dense_step::DenseStep;
 pub use event::{Crossing, Event};
-pub use integration::{Integration, SampleIntegration};
+pub use integration::Integration;
 pub use interpolant::Interpolant;
 pub use interval::Interval;
+pub use sample_integration::SampleIntegration;
 pub use sample_solutions::SampleSolutions;
 pub use save::Save;
 pub use solution::{Occurrence, Solution, Statistics, Status};

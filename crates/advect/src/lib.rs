@@ -172,6 +172,7 @@ pub mod prelude {
     pub use advect_solvers::stepper::{
         Bosh3, Dopri5, Dopri8, Euler, Heun, Midpoint, Ralston, Rk4, Tsit5,
     };
+    pub use advect_solvers::system::system;
     pub use advect_solvers::{AcceptedStep, DenseStep, Event, Save, Solution, Solver, Status};
     #[cfg(feature = "train")]
     pub use advect_train::decay::{Warmup, decay_fn};

@@ -1,10 +1,11 @@
 //! Time as input of a network.
 
-use advect_core::{Error, Result, check, shape};
+use advect_core::{Error, Result, shape};
 use advect_ops::{Dual, Value, fourier_frequencies, sinusoidal_frequencies, sinusoids};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::TimeFeatures;
+use super::time_features::{embed, like};
 
 /// Features of time that a network receives in addition to its state.
 ///
@@ -68,9 +69,7 @@ impl TimeEmbedding {
     /// # Errors
     /// [`Error::DType`] unless `x` is a float, [`Error::Range`] for a number of features out of its range.
     pub fn embed<V: Value>(&self, t: &V, x: &Tensor) -> Result<V> {
-        check::float("x", x)?;
-        let features = self.features(t)?;
-        features.map_linear(|y| Ok(y.to_dtype(x.dtype())?.to_device(x.device())?))
+        embed(self, t, x)
     }
 
     /// The features in f64.
@@ -113,6 +112,16 @@ impl TimeFeatures for TimeEmbedding {
 
     fn of(&self, t: &Tensor) -> Result<Tensor> {
         self.features(t)
+    }
+
+    fn of_like(&self, t: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let plain = t.rank() == 1 && t.dtype() == DType::F64 && !t.track_op();
+        if *self == TimeEmbedding::Identity && plain && x.dtype() == DType::F32 {
+            // One tensor in place of three: small networks are evaluated in little more time than that.
+            let column: Vec<f32> = t.to_vec1::<f64>()?.into_iter().map(|t| t as f32).collect();
+            return Ok(Tensor::from_vec(column, (t.dims()[0], 1), x.device())?);
+        }
+        like(self.features(t)?, x)
     }
 
     fn of_dual(&self, t: &Dual) -> Result<Dual> {

@@ -65,6 +65,15 @@ pub trait TimeFeatures: Debug + Send + Sync {
     /// Errors of candle.
     fn of(&self, t: &Tensor) -> Result<Tensor>;
 
+    /// Returns the features of times `(n,)` in f64: `(n, dim)` with the dtype and device of `x`. By default, these are
+    /// those of [`of`](TimeFeatures::of), converted; features that need no conversion override it.
+    ///
+    /// # Errors
+    /// Errors of candle.
+    fn of_like(&self, t: &Tensor, x: &Tensor) -> Result<Tensor> {
+        like(self.of(t)?, x)
+    }
+
     /// Returns the features with their derivative along the tangent of the times. One function that is generic over
     /// [`Value`] serves for both.
     ///
@@ -85,17 +94,19 @@ pub trait TimeFeatures: Debug + Send + Sync {
     }
 }
 
-fn embed<V: Value>(features: &dyn TimeFeatures, t: &V, x: &Tensor) -> Result<V> {
+pub(super) fn embed<V: Value>(features: &dyn TimeFeatures, t: &V, x: &Tensor) -> Result<V> {
     check::float("x", x)?;
-    let features = match t.tangent() {
-        None => V::constant(features.of(t.primal())?),
-        Some(change) => {
-            let t = Dual::new(t.primal().clone(), change.clone())?;
-            let (features, slopes) = features.of_dual(&t)?.into_parts()?;
-            V::from_parts(features, Some(slopes))
-        }
+    let Some(change) = t.tangent() else {
+        return Ok(V::constant(features.of_like(t.primal(), x)?));
     };
-    features.map_linear(|y| Ok(y.to_dtype(x.dtype())?.to_device(x.device())?))
+    let t = Dual::new(t.primal().clone(), change.clone())?;
+    let (features, slopes) = features.of_dual(&t)?.into_parts()?;
+    Ok(V::from_parts(like(features, x)?, Some(like(slopes, x)?)))
+}
+
+/// A tensor with the dtype and device of `x`.
+pub(super) fn like(y: Tensor, x: &Tensor) -> Result<Tensor> {
+    Ok(y.to_dtype(x.dtype())?.to_device(x.device())?)
 }
 
 /// Features behind pointers.
@@ -112,6 +123,10 @@ macro_rules! forward {
 
             fn of(&self, t: &Tensor) -> Result<Tensor> {
                 (**self).of(t)
+            }
+
+            fn of_like(&self, t: &Tensor, x: &Tensor) -> Result<Tensor> {
+                (**self).of_like(t, x)
             }
 
             fn of_dual(&self, t: &Dual) -> Result<Dual> {

@@ -5,8 +5,10 @@
 //! | [`Tensor`](candle_core::Tensor) | almost everything |
 //! | `(A, B)`, `(A, B, C)` | several states at once: a sample and its log-density, say |
 //! | `Vec<S>` | any number of states of one type |
+//! | `[f64; N]`, `[f32; N]` | one trajectory of numbers, without a tensor |
 
 mod list;
+mod numbers;
 mod tensor;
 mod tuple;
 
@@ -14,6 +16,8 @@ use std::fmt::Debug;
 
 use advect_core::{Coefficient, Result};
 use advect_ops::ScaledError;
+
+use crate::Interval;
 
 /// A state that a [`Solver`](crate::Solver) can integrate: an element of a vector space whose size can be measured.
 ///
@@ -39,12 +43,43 @@ use advect_ops::ScaledError;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// An array of numbers is one trajectory, without a tensor and almost without an allocation:
+///
+/// ```
+/// use advect_core::{Time, system_fn};
+/// use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
+/// # fn main() -> advect_core::Result<()> {
+/// let pendulum = system_fn(|_: &Time, [angle, speed]: &[f64; 2]| Ok([*speed, -angle.sin()]));
+/// let solver = Solver::new(Dopri5, Adaptive::new(1e-9, 1e-9)?);
+/// let [angle, speed] = solver.solve(&pendulum, &[0.5, 0.0], 0.0, 10.0)?.end()?;
+/// let energy = 0.5 * speed * speed - angle.cos();
+/// assert!((energy + 0.5f64.cos()).abs() < 1e-8);
+/// # Ok(())
+/// # }
+/// ```
 pub trait State: Clone + Debug {
     /// Returns `Σ_k c_k x_k`. The factors may differ from sample to sample.
     ///
     /// # Errors
     /// [`Error::Empty`](advect_core::Error::Empty) without terms; a typed error if their shapes differ.
     fn combine(terms: &[(Coefficient, &Self)]) -> Result<Self>;
+
+    /// Returns `x + h Σ_i w_i k_i`, or `h Σ_i w_i k_i` without `x`, with h the size of a step and k the slopes of its stages.
+    /// Weights of 0 are left out; at least one is another number, or there is an `x`.
+    ///
+    /// It is [`State::combine`] of these terms, and a state for which a list of terms is dear overrides it.
+    ///
+    /// # Errors
+    /// As [`State::combine`].
+    fn combine_stages(
+        interval: &Interval,
+        weights: &[f64],
+        slopes: &[Self],
+        x: Option<&Self>,
+    ) -> Result<Self> {
+        combine_stages(interval, weights, slopes, x)
+    }
 
     /// Checks that this can be the start of an integration: floats, not empty, finite.
     ///
@@ -76,6 +111,21 @@ pub trait State: Clone + Debug {
     /// # Errors
     /// The errors of candle.
     fn scaled_error(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<ScaledError>;
+}
+
+/// `x + h Σ_i w_i k_i`, by a list of terms.
+fn combine_stages<X: State>(
+    interval: &Interval,
+    weights: &[f64],
+    slopes: &[X],
+    x: Option<&X>,
+) -> Result<X> {
+    let used = weights.iter().zip(slopes).filter(|(w, _)| **w != 0.0);
+    let mut terms = Vec::with_capacity(slopes.len() + 1);
+    terms.extend(used.map(|(w, slope)| (interval.factor(*w), slope)));
+    // Last, so that the small terms are summed before they are rounded to the digits of x.
+    terms.extend(x.map(|x| (Coefficient::Shared(1.0), x)));
+    X::combine(&terms)
 }
 
 /// A [`State`] made of samples along the first dimension, each of which can be integrated at its own pace.

@@ -8,9 +8,11 @@
 //! | [`Bosh3`] | 3 | 4, the last one reused | order 2 | 3 |
 //! | [`Dopri5`], [`Dopri5Shampine`], [`Tsit5`] | 5 | 7, the last one reused | order 4 | 5 |
 //! | [`Dopri8`] | 8 | 14, the last one reused | order 7 | 6 |
+//! | [`Adams`], a multistep method | p from 2 to 8 | 2 | order p − 1 | |
 //!
 //! The last column is the order of the error of dense output, at the worst place within a step.
 
+mod adams;
 mod bosh3;
 #[cfg(test)]
 mod contract;
@@ -31,6 +33,7 @@ use candle_core::Tensor;
 
 use crate::{Interval, State, Tableau};
 
+pub use adams::Adams;
 pub use bosh3::Bosh3;
 pub use dopri5::Dopri5;
 pub use dopri5_shampine::Dopri5Shampine;
@@ -112,6 +115,28 @@ pub trait Stepper<X: State = Tensor>: Method {
         slope: Option<&X>,
     ) -> Result<Step<X>>;
 
+    /// Returns the number of earlier slopes that [`Stepper::step_after`] takes: 0 for one-step methods.
+    fn memory(&self) -> usize {
+        0
+    }
+
+    /// Makes one step that may take the slopes at the starts of earlier steps, the latest first: of as many as there are since
+    /// the integration began or began anew, up to [`Stepper::memory`]. A one-step method makes the same step as without.
+    ///
+    /// # Errors
+    /// The errors of the field.
+    fn step_after(
+        &self,
+        past: &[(f64, X)],
+        field: &dyn Field<X>,
+        interval: &Interval,
+        x: &X,
+        slope: Option<&X>,
+    ) -> Result<Step<X>> {
+        let _ = past;
+        self.step(field, interval, x, slope)
+    }
+
     /// Returns the state after a step, at the least cost, to recompute a step.
     ///
     /// # Errors
@@ -160,6 +185,21 @@ macro_rules! forward {
                 slope: Option<&X>,
             ) -> Result<Step<X>> {
                 (**self).step(field, interval, x, slope)
+            }
+
+            fn memory(&self) -> usize {
+                (**self).memory()
+            }
+
+            fn step_after(
+                &self,
+                past: &[(f64, X)],
+                field: &dyn Field<X>,
+                interval: &Interval,
+                x: &X,
+                slope: Option<&X>,
+            ) -> Result<Step<X>> {
+                (**self).step_after(past, field, interval, x, slope)
             }
 
             fn advance(&self, field: &dyn Field<X>, interval: &Interval, x: &X) -> Result<X> {

@@ -1,6 +1,6 @@
 //! One step of any explicit Runge–Kutta method.
 
-use advect_core::{Coefficient, Field, Result};
+use advect_core::{Field, Result};
 
 use super::{Embedded, Method, Step, Stepper};
 use crate::{Interval, State, Tableau};
@@ -170,32 +170,16 @@ fn stages<X: State>(
 
 /// `x + h Σ_i w_i k_i`.
 fn weighted<X: State>(interval: &Interval, weights: &[f64], slopes: &[X], x: &X) -> Result<X> {
-    if slopes.is_empty() {
-        return Ok(x.clone());
+    match slopes.is_empty() {
+        true => Ok(x.clone()),
+        false => X::combine_stages(interval, weights, slopes, Some(x)),
     }
-    let mut terms = terms(interval, weights, slopes);
-    // Last, so that the small terms are summed before they are rounded to the digits of x.
-    terms.push((Coefficient::Shared(1.0), x));
-    X::combine(&terms)
 }
 
 /// `h Σ_i w_i k_i`; none without a nonzero weight.
 fn combination<X: State>(interval: &Interval, weights: &[f64], slopes: &[X]) -> Result<Option<X>> {
-    let terms = terms(interval, weights, slopes);
-    match terms.is_empty() {
-        true => Ok(None),
-        false => X::combine(&terms).map(Some),
+    match weights.iter().zip(slopes).any(|(w, _)| *w != 0.0) {
+        true => X::combine_stages(interval, weights, slopes, None).map(Some),
+        false => Ok(None),
     }
-}
-
-/// The terms with nonzero weights.
-fn terms<'a, X>(
-    interval: &Interval,
-    weights: &[f64],
-    slopes: &'a [X],
-) -> Vec<(Coefficient, &'a X)> {
-    let used = weights.iter().zip(slopes).filter(|(w, _)| **w != 0.0);
-    let mut terms = Vec::with_capacity(slopes.len() + 1);
-    terms.extend(used.map(|(w, slope)| (interval.factor(*w), slope)));
-    terms
 }

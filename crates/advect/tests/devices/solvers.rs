@@ -171,6 +171,38 @@ fn stochastic_steps() -> Result<()> {
     Ok(())
 }
 
+/// The value of equations on numbers, the gradients of states and parameters, derivatives along a direction, Jacobians.
+#[test]
+fn equations_on_numbers() -> Result<()> {
+    let mut report = Report::new();
+    let recorded = system(|t, [x, y, z], [p, q]| {
+        let bounded = (x.atan() + (y * 0.3).tanh().asin()) * (z * z).ln_1p();
+        let chosen = x.lt(y).select(p * x.sin(), q * y.cos());
+        [
+            bounded - t,
+            chosen + z.abs().powf(1.5),
+            (x * p).exp_m1().min(y.sinh()) + q.powi(3),
+        ]
+    })?;
+    let t = Time::Shared(0.4);
+    report.same("a system", 1e-5, |place| {
+        let x = Var::from_tensor(&place.normal(1, &[32, 3])?)?;
+        let p = Var::from_tensor(&place.normal(2, &[2])?)?;
+        let field = recorded.with(&p)?;
+        let value = field.at(&t, &x)?;
+        let gradients = weighted(place, &value)?.backward()?;
+        let (_, along) = field.jvp(&t, &x, 0.3, &place.normal(3, &[32, 3])?)?;
+        let found = [&x, &p].map(|v| gradients.get(v).unwrap().clone());
+        Ok([value, along, field.jacobian(&t, &x)?]
+            .map(|y| y.detach())
+            .into_iter()
+            .chain(found)
+            .collect())
+    });
+    report.finish();
+    Ok(())
+}
+
 /// The end of a flow, and the gradients of the start and of all parameters.
 fn gradients(place: &Place, adjoint: &impl Adjoint) -> Result<Vec<Tensor>> {
     let (store, net) = network(place)?;

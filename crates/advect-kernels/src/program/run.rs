@@ -1,0 +1,248 @@
+//! Programs on rows.
+
+use pulp::{Simd, WithSimd};
+
+use super::columns::{join, split};
+use super::operation::Elementary;
+use super::{Input, Program};
+use crate::buffer::Buffer;
+use crate::dispatch;
+
+/// Numbers of all places together: three quarters of a first cache of 32 KiB.
+const CACHED: usize = 3072;
+/// The largest number of rows in a block.
+const LONGEST: usize = 512;
+/// The multiple of which blocks are long.
+const UNIT: usize = 16;
+/// Places that a single row has without an allocation.
+const FEW: usize = 64;
+
+pub(super) fn run<T: Elementary>(
+    program: &Program,
+    rows: usize,
+    inputs: &[Input<'_, T>],
+    out: &mut [T],
+) {
+    assert!(
+        out.len() == rows * program.outputs.len(),
+        "a row of outputs for each"
+    );
+    assert!(
+        inputs.iter().map(Input::width).sum::<usize>() == program.inputs,
+        "a row of inputs for each"
+    );
+    for input in inputs {
+        if let Input::Rows(values, width) = input {
+            assert!(values.len() == rows * width, "a row of inputs for each");
+        }
+    }
+    match out.len() {
+        0 => {}
+        _ if rows == 1 => dispatch(Single {
+            program,
+            inputs,
+            out,
+        }),
+        _ => dispatch(Blocks {
+            program,
+            inputs,
+            out,
+        }),
+    }
+}
+
+/// One row: each place is a number.
+struct Single<'a, T> {
+    program: &'a Program,
+    inputs: &'a [Input<'a, T>],
+    out: &'a mut [T],
+}
+
+impl<T: Elementary> WithSimd for Single<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let program = self.program;
+        let (mut few, mut many) = ([T::ZERO; FEW], Vec::new());
+        let places = match program.places {
+            0..=FEW => &mut few[..],
+            places => {
+                many.resize(places, T::ZERO);
+                &mut many[..]
+            }
+        };
+        let (constants, rest) = places.split_at_mut(program.constants.len());
+        for (place, constant) in constants.iter_mut().zip(&program.constants) {
+            *place = T::of(*constant);
+        }
+        let mut at = 0;
+        for input in self.inputs {
+            let places = &mut rest[at..at + input.width()];
+            match input {
+                Input::Shared(values) => {
+                    for (place, x) in places.iter_mut().zip(*values) {
+                        *place = T::of(*x);
+                    }
+                }
+                Input::Rows(values, _) => places.copy_from_slice(values),
+            }
+            at += input.width();
+        }
+        for &(operation, [a, b, c], out) in &program.steps {
+            places[out] = operation.of_numbers::<S, T>([places[a], places[b], places[c]]);
+        }
+        for (out, &place) in self.out.iter_mut().zip(&program.outputs) {
+            *out = places[place];
+        }
+    }
+}
+
+/// Many rows: each place is a column.
+struct Blocks<'a, T> {
+    program: &'a Program,
+    inputs: &'a [Input<'a, T>],
+    out: &'a mut [T],
+}
+
+impl<T: Elementary> WithSimd for Blocks<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let program = self.program;
+        let width = program.outputs.len();
+        let rows = self.out.len() / width;
+        // As long as the columns of all places stay in the cache.
+        let fitting = (CACHED / program.places.max(1)).next_multiple_of(UNIT);
+        let length = fitting.min(LONGEST).min(rows);
+        let mut columns = Buffer::<T>::new(program.places * length);
+        let columns = &mut columns[..];
+        for (column, constant) in columns.chunks_mut(length).zip(&program.constants) {
+            column.fill(T::of(*constant));
+        }
+        let mut place = program.constants.len();
+        for input in self.inputs {
+            if let Input::Shared(values) = input {
+                for (column, x) in columns[place * length..].chunks_mut(length).zip(*values) {
+                    column.fill(T::of(*x));
+                }
+            }
+            place += input.width();
+        }
+        for (i, out) in self.out.chunks_mut(length * width).enumerate() {
+            let start = i * length;
+            let n = out.len() / width;
+            let mut place = program.constants.len();
+            for input in self.inputs {
+                if let Input::Rows(values, width) = input {
+                    let rows = &values[start * width..(start + n) * width];
+                    split(rows, *width, &mut columns[place * length..], length);
+                }
+                place += input.width();
+            }
+            for &(operation, arguments, place) in &program.steps {
+                let (before, rest) = columns.split_at_mut(place * length);
+                let (result, after) = rest.split_at_mut(length);
+                let column = |k: usize| match k < place {
+                    true => &before[k * length..][..n],
+                    false => &after[(k - place - 1) * length..][..n],
+                };
+                operation.of_columns::<S, T>(arguments.map(column), &mut result[..n]);
+            }
+            join(out, width, |j| &columns[program.outputs[j] * length..][..n]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Operation, Programs, Step};
+    use super::*;
+    use crate::vectorize::{LEVEL, Level};
+
+    fn step(operation: Operation, arguments: &[u32]) -> Step {
+        let mut three = [0; 3];
+        three[..arguments.len()].copy_from_slice(arguments);
+        Step {
+            operation,
+            arguments: three,
+        }
+    }
+
+    /// `(2 x + y) / s` where that is below 1, else `e^x`; and `y`: of columns x and y and a shared number s.
+    fn program() -> Program {
+        use Operation::*;
+        let steps = [
+            step(Multiply, &[0, 2]),  // 5
+            step(Add, &[5, 3]),       // 6
+            step(Divide, &[6, 4]),    // 7
+            step(Less, &[7, 1]),      // 8
+            step(Exp, &[2]),          // 9
+            step(Select, &[8, 7, 9]), // 10
+        ];
+        Program::new(vec![2.0, 1.0], 3, &steps, &[10, 3])
+    }
+
+    /// Every number of rows gives the same bits as each row alone, and those of the formula.
+    #[test]
+    fn rows_are_independent() {
+        let program = program();
+        for level in [Level::Scalar, Level::Avx2, Level::Widest] {
+            LEVEL.set(level);
+            for rows in [0, 1, 2, 15, 16, 17, 511, 512, 513, 1000, 1025] {
+                let x: Vec<f64> = (0..2 * rows).map(|i| (i as f64 * 0.37).sin()).collect();
+                let inputs = [Input::Rows(&x[..], 2), Input::Shared(&[1.5])];
+                let mut out = vec![0.0; 2 * rows];
+                f64::run(&program, rows, &inputs, &mut out);
+                for i in 0..rows {
+                    let row = [x[2 * i], x[2 * i + 1]];
+                    let mut alone = [0.0; 2];
+                    let inputs = [Input::Rows(&row[..], 2), Input::Shared(&[1.5])];
+                    f64::run(&program, 1, &inputs, &mut alone);
+                    assert_eq!(alone, out[2 * i..][..2]);
+                    let quotient = (2.0 * row[0] + row[1]) / 1.5;
+                    match quotient < 1.0 {
+                        true => assert_eq!(alone[0], quotient),
+                        false => assert!((alone[0] / row[0].exp() - 1.0).abs() < 1e-15),
+                    }
+                    assert_eq!(alone[1], row[1]);
+                }
+            }
+        }
+        LEVEL.set(Level::Widest);
+    }
+
+    #[test]
+    fn places_are_used_again() {
+        // A chain of sums needs two places beside its constant and its input, whatever its length.
+        let steps: Vec<Step> = (0..100)
+            .map(|i| step(Operation::Add, &[i + 1, 0]))
+            .collect();
+        let program = Program::new(vec![1.0], 1, &steps, &[101]);
+        assert_eq!(program.places, 4);
+        for rows in [1, 3] {
+            let mut out = vec![0.0f32; rows];
+            f32::run(
+                &program,
+                rows,
+                &[Input::Rows(&vec![0.5; rows], 1)],
+                &mut out,
+            );
+            assert_eq!(out, vec![100.5; rows]);
+        }
+    }
+
+    #[test]
+    fn undefined_numbers_stay() {
+        use Operation::*;
+        for operation in [Minimum, Maximum] {
+            let program = Program::new(vec![], 2, &[step(operation, &[0, 1])], &[2]);
+            for row in [[f64::NAN, 1.0], [1.0, f64::NAN]] {
+                let mut out = [0.0];
+                f64::run(&program, 1, &[Input::Rows(&row, 2)], &mut out);
+                assert!(out[0].is_nan());
+            }
+        }
+    }
+}
