@@ -6,12 +6,12 @@ use advect_core::{Field, Observer, Result, Time, system_fn};
 
 use crate::clock::span;
 use crate::controller::{Attempt, Controller, Judgement, Position};
-use crate::event::Tracked;
+use crate::event::Watch;
 use crate::save::Recorder;
 use crate::stepper::{Step, Stepper};
 use crate::{
-    AcceptedStep, DenseStep, Integration, Interpolant, Interval, Occurrence, Solution, Solver,
-    State, Statistics, Status,
+    AcceptedStep, DenseStep, Integration, Interpolant, Interval, Solution, Solver, State,
+    Statistics, Status,
 };
 
 impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
@@ -25,6 +25,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
             field,
             x0,
             save,
+            jumps,
             events,
             mut observers,
             mut inner_observers,
@@ -43,30 +44,33 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
             evaluations.set(evaluations.get() + 1);
             field.at(t, x)
         });
+        let direction = (end - start).signum();
+        // With jumps, the field on this side of them.
+        let one_sided = jumps.within(&counted, &Interval::Shared { start, end });
+        let field: &dyn Field<X> = match jumps.is_empty() {
+            true => &counted,
+            false => &one_sided,
+        };
         let mut statistics = Statistics::default();
         let mut recorder = Recorder::new(&save, (start, end), x0);
         let (mut t, mut x) = (start, x0.clone());
         let mut failed_sample = None;
         let mut occurrences = Vec::new();
-        let direction = (end - start).signum();
         let oversteps = controller.oversteps();
 
         let status = if start == end {
             Status::Reached
         } else {
             let at = Position { t, x: &x, end };
-            let (mut memory, mut slope) = controller.begin(stepper, &counted, at)?;
-            let mut tracked = Vec::with_capacity(events.len());
-            for event in &events {
-                tracked.push(Tracked::new(event, t, &x, end)?);
-            }
-            if let Some(slope) = &slope {
-                failed_sample = slope.not_finite()?;
-            }
-            let broken = failed_sample.is_some();
+            let (mut memory, mut slope) = controller.begin(stepper, field, at)?;
+            let mut watch = Watch::new(&events, t, &x, end)?;
+            // The times and slopes at the starts of earlier steps, the latest first.
+            let mut past: Vec<(f64, X)> = Vec::new();
+            failed_sample = not_finite(slope.as_ref())?;
+            let mut broken = failed_sample.is_some();
             // Where the step just rejected ended.
             let mut rejected = None;
-            loop {
+            let status = loop {
                 if broken {
                     break Status::NonFinite;
                 }
@@ -75,7 +79,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                 }
                 let from = Position { t, x: &x, end };
                 let wanted = controller.next(&memory, from);
-                let stop = recorder.next_stop(end);
+                let stop = jumps.next_stop(t, recorder.next_stop(end));
                 // A step that would end just short of the stop is stretched to it.
                 let slack = 1e-10 * (wanted - t).abs();
                 let beyond = oversteps && stop == end;
@@ -89,7 +93,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                     start: t,
                     end: next,
                 };
-                let mut step = stepper.step(&counted, &interval, &x, slope.as_ref())?;
+                let mut step = stepper.step_after(&past, field, &interval, &x, slope.as_ref())?;
                 if detached {
                     step = step.detach();
                 }
@@ -114,7 +118,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                         }
                         Judgement::Stop(status) => break status,
                         // A shorter step begins with the same slope.
-                        _ if failed_sample.is_some() && slope_is_broken(&slope)? => {
+                        _ if failed_sample.is_some() && not_finite(slope.as_ref())?.is_some() => {
                             break Status::NonFinite;
                         }
                         _ => {
@@ -126,33 +130,16 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                 statistics.accepted += 1;
                 rejected = None;
 
-                let (mut next, mut step, mut happened) = (next, step, Vec::new());
-                if !tracked.is_empty() {
+                let (mut next, mut step, mut interruption) = (next, step, None);
+                if !watch.is_empty() {
                     let attempt = |fraction: f64| {
                         let end = t + fraction * h;
                         let interval = Interval::Shared { start: t, end };
-                        stepper.step(&counted, &interval, &x, step.slopes.first())
+                        stepper.step_after(&past, field, &interval, &x, step.slopes.first())
                     };
-                    let mut all = Vec::new();
-                    let mut first: Option<(f64, Step<X>)> = None;
-                    for (index, event) in tracked.iter_mut().enumerate() {
-                        let Some((at, found)) = event.look((t, next), &step, attempt)? else {
-                            continue;
-                        };
-                        all.push((index, at));
-                        let before = |limit: f64| (at - limit) * direction < 0.0;
-                        // An event that comes after the end does not count.
-                        if (before(end) || at == end)
-                            && first.as_ref().is_none_or(|(limit, _)| before(*limit))
-                        {
-                            first = Some((at, found));
-                        }
-                    }
-                    if let Some((at, found)) = first {
-                        // Several may happen at one time: those that an integration from here would take for passed.
-                        all.retain(|(i, other)| (other - at).abs() <= tracked[*i].resolution());
-                        happened = all.into_iter().map(|(index, _)| index).collect();
-                        (next, step) = (at, found);
+                    interruption = watch.look((t, next), &step, attempt)?;
+                    if let Some(at) = &interruption {
+                        (next, step) = (at.t, at.step.clone());
                     }
                 }
 
@@ -160,7 +147,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                 let beyond = ends && next != end;
                 let needed = !inner_observers.is_empty() || beyond || recorder.wants_step(t, next);
                 let dense = match needed {
-                    true => Some(dense_step(stepper, &counted, (t, next), &x, &step)?),
+                    true => Some(dense_step(stepper, field, (t, next), &x, &step)?),
                     false => None,
                 };
                 let began = t;
@@ -182,11 +169,18 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                         enough |= observer.observe(&accepted)?.is_break();
                     }
                 }
+                if let (1.., Some(first)) = (stepper.memory(), step.slopes.into_iter().next()) {
+                    past.insert(0, (began, first));
+                    past.truncate(stepper.memory());
+                }
                 slope = (step.last_slope).or(dense.and_then(|dense| dense.end_slope));
-                if !happened.is_empty() {
-                    let events = happened.into_iter();
-                    occurrences.extend(events.map(|event| Occurrence::new(event, t, x.clone())));
-                    break Status::Event;
+                let mut renewed = jumps.contains(t);
+                if let Some(at) = interruption {
+                    if at.stops {
+                        break Status::Event;
+                    }
+                    x = watch.change(&at, x)?;
+                    renewed = true;
                 }
                 if ends {
                     break Status::Reached;
@@ -194,7 +188,20 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                 if enough {
                     break Status::Halted;
                 }
+                if renewed {
+                    past.clear();
+                    one_sided.enter(&jumps, t, end > start);
+                    let at = Position { t, x: &x, end };
+                    slope = controller.restart(&mut memory, stepper, field, at)?;
+                    failed_sample = not_finite(slope.as_ref())?;
+                    broken = failed_sample.is_some();
+                }
+            };
+            if status == Status::Reached {
+                watch.finish()?;
             }
+            occurrences = watch.occurrences;
+            status
         };
         recorder.finish(t, &x);
         statistics.evaluations = evaluations.get();
@@ -237,10 +244,10 @@ fn dense_step<X: State, S: Stepper<X>>(
     })
 }
 
-/// Whether a slope is NaN or infinite.
-fn slope_is_broken<X: State>(slope: &Option<X>) -> Result<bool> {
+/// The first sample that is NaN or infinite in a slope, where there is one.
+fn not_finite<X: State>(slope: Option<&X>) -> Result<Option<usize>> {
     match slope {
-        Some(slope) => Ok(slope.not_finite()?.is_some()),
-        None => Ok(false),
+        Some(slope) => slope.not_finite(),
+        None => Ok(None),
     }
 }

@@ -2,18 +2,17 @@
 
 use std::fmt;
 
-use advect_core::{Error, Field, Observer, Result};
+use advect_core::{Field, Observer, Result, check};
 use candle_core::Tensor;
 
 use crate::controller::{Adaptive, Controller};
-use crate::stepper::{Embedded, Stepper};
-use crate::{
-    AcceptedSamples, AcceptedStep, DenseStep, Event, SampleSolutions, Samples, Save, Solution,
-    Solver, State,
-};
+use crate::event::{Reaction, Watched};
+use crate::jumps::Jumps;
+use crate::stepper::Stepper;
+use crate::{AcceptedStep, DenseStep, Event, SampleIntegration, Save, Solution, Solver, State};
 
 /// Observers, told in this order.
-type Observers<'a, E> = Vec<Box<dyn Observer<E> + 'a>>;
+pub(crate) type Observers<'a, E> = Vec<Box<dyn Observer<E> + 'a>>;
 
 /// An integration that is about to run, with its settings for saved states, events and observers. All settings
 /// combine freely.
@@ -60,7 +59,8 @@ pub struct Integration<'a, S, C, X = Tensor> {
     pub(crate) start: f64,
     pub(crate) end: f64,
     pub(crate) save: Save,
-    pub(crate) events: Vec<&'a Event<X>>,
+    pub(crate) jumps: Jumps,
+    pub(crate) events: Vec<Watched<'a, X>>,
     pub(crate) observers: Observers<'a, AcceptedStep<X>>,
     /// The observers that look within steps.
     pub(crate) inner_observers: Observers<'a, DenseStep<X>>,
@@ -83,6 +83,7 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
             start,
             end,
             save: Save::End,
+            jumps: Jumps::default(),
             events: Vec::new(),
             observers: Vec::new(),
             inner_observers: Vec::new(),
@@ -97,13 +98,120 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
         Integration { save, ..self }
     }
 
+    /// Sets the times at which the field jumps, in any order: those of a switch, a dose, a piecewise-constant schedule.
+    ///
+    /// Steps end at a jump. A step that ends or begins there sees the field on its own side, as its time is told as four
+    /// spacings of f64 away from the jump, so compare times with a jump in f64. After it an adaptive controller begins
+    /// anew. So no order is lost at jumps, and a short pulse between two of them is not stepped over.
+    ///
+    /// ```
+    /// use advect_core::field_fn;
+    /// use advect_solvers::{Solver, controller::Fixed, stepper::Rk4};
+    /// use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// // A switch is turned on at t = 1.
+    /// let switch = field_fn(|t, x| t.coefficient(|t| if t >= 1.0 { 1.0 } else { 0.0 })?.times(&x.ones_like()?));
+    /// let x = Tensor::new(&[0f64], &Device::Cpu)?;
+    /// let solver = Solver::new(Rk4, Fixed::steps(4)?);
+    /// let end = solver.integration(&switch, &x, 0.0, 2.0).jumps(&[1.0])?.run()?.end()?;
+    /// assert_eq!(end.to_vec1::<f64>()?, [1.0]);
+    /// let end = solver.solve(&switch, &x, 0.0, 2.0)?.end()?; // a step that ends at 1 sees both sides
+    /// assert!((end.to_vec1::<f64>()?[0] - 13.0 / 12.0).abs() < 1e-15);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for times that are not finite or not between start and end; its ends count.
+    #[doc(alias = "jump_ts")]
+    #[doc(alias = "tstops")]
+    #[doc(alias = "discontinuities")]
+    pub fn jumps(self, times: &[f64]) -> Result<Self> {
+        let jumps = Jumps::new(times)?;
+        jumps.check_within(self.start, self.end)?;
+        Ok(self.jumping(jumps))
+    }
+
+    /// The same with checked times.
+    pub(crate) fn jumping(self, jumps: Jumps) -> Self {
+        Integration { jumps, ..self }
+    }
+
     /// Stops where an event happens, with [`Status::Event`](crate::Status::Event).
     ///
-    /// Of several events the first one to happen stops the integration; of several at the same time it is the
-    /// one that was added first. [`Solution::events`] tells which it was.
+    /// Of several events the first one to happen stops the integration. [`Solution::events`] tells which it was, and all
+    /// that happened before.
     #[doc(alias = "callback")]
-    pub fn until(mut self, event: &'a Event<X>) -> Self {
-        self.events.push(event);
+    pub fn until(self, event: &'a Event<X>) -> Self {
+        self.reacting(event, Reaction::Stop(1))
+    }
+
+    /// Stops where an event happens the `n`-th time. [`Solution::events`] holds those before, too.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for 0.
+    pub fn until_nth(self, event: &'a Event<X>, n: usize) -> Result<Self> {
+        let n = check::at_least_one("n", n)?;
+        Ok(self.reacting(event, Reaction::Stop(n)))
+    }
+
+    /// Keeps an event in [`Solution::events`] whenever it happens, and goes on. The steps don't depend on it.
+    pub fn watch(self, event: &'a Event<X>) -> Self {
+        self.reacting(event, Reaction::Note)
+    }
+
+    /// Goes on from another state where an event happens: from the value of `effect` at the time and the state there.
+    ///
+    /// The step ends at the event, and an adaptive controller begins anew after it. States that are saved at that time, and
+    /// that of the [`Occurrence`](crate::Occurrence), are those before the change. Where several events happen at one time,
+    /// their effects follow each other in the order in which they were added, unless one of them stops the integration.
+    ///
+    /// ```
+    /// use advect_core::field_fn;
+    /// use advect_solvers::{Crossing, Event, Solver, Status, controller::Adaptive, stepper::Dopri5};
+    /// use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// // A ball falls from 5 m, with g = 10 m/s², and loses half of its speed whenever it bounces. Columns are height and speed.
+    /// let fall = field_fn(|_, x| {
+    ///     let speed = x.narrow(1, 1, 1)?;
+    ///     Ok(Tensor::cat(&[&speed, &speed.affine(0.0, -10.0)?], 1)?)
+    /// });
+    /// let x = Tensor::new(&[[5f64, 0.0]], &Device::Cpu)?;
+    /// let ground = Event::new(|_, x: &Tensor| Ok(x.to_vec2::<f64>()?[0][0])).crossing(Crossing::Falling);
+    /// let bounce = |_: f64, x: &Tensor| Ok(x.broadcast_mul(&Tensor::new(&[[0.0, -0.5]], &Device::Cpu)?)?);
+    /// let solver = Solver::new(Dopri5, Adaptive::new(1e-9, 1e-9)?);
+    /// let solution = solver
+    ///     .integration(&fall, &x, 0.0, 10.0)
+    ///     .apply(&ground, bounce)
+    ///     .until_nth(&ground, 3)?
+    ///     .run()?;
+    /// assert_eq!(solution.status, Status::Event);
+    /// let bounces: Vec<f64> = solution.events.iter().filter(|at| at.event == 0).map(|at| at.t).collect();
+    /// for (t, expected) in bounces.iter().zip([1.0, 2.0, 2.5]) {
+    ///     assert!((t - expected).abs() < 1e-8);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The run ends with an [`Error`](advect_core::Error) for a new state that is not finite or not shaped like the old one.
+    #[doc(alias = "affect")]
+    #[doc(alias = "reset")]
+    #[doc(alias = "hybrid system")]
+    pub fn apply(self, event: &'a Event<X>, effect: impl Fn(f64, &X) -> Result<X> + 'a) -> Self {
+        self.reacting(event, Reaction::Change(Box::new(effect)))
+    }
+
+    /// Stops at an event, if there is one.
+    pub(crate) fn until_any(self, event: Option<&'a Event<X>>) -> Self {
+        match event {
+            Some(event) => self.until(event),
+            None => self,
+        }
+    }
+
+    fn reacting(mut self, event: &'a Event<X>, reaction: Reaction<'a, X>) -> Self {
+        self.events.push(Watched { event, reaction });
         self
     }
 
@@ -179,101 +287,7 @@ impl<'a, S, X> Integration<'a, S, Adaptive, X> {
     /// ```
     #[doc(alias = "vmap")]
     pub fn each_sample(self) -> SampleIntegration<'a, S, X> {
-        SampleIntegration {
-            shared: self,
-            observers: Vec::new(),
-        }
-    }
-}
-
-/// An integration that is about to run, with a clock for each sample ([`Integration::each_sample`]).
-#[must_use = "an integration does nothing until it is run"]
-pub struct SampleIntegration<'a, S, X = Tensor> {
-    pub(crate) shared: Integration<'a, S, Adaptive, X>,
-    pub(crate) observers: Observers<'a, AcceptedSamples<X>>,
-}
-
-impl<'a, S, X> SampleIntegration<'a, S, X> {
-    /// Sets the states to save, in place of the last one alone: [`Save::End`] or [`Save::At`].
-    pub fn save(self, save: Save) -> Self {
-        SampleIntegration {
-            shared: self.shared.save(save),
-            ..self
-        }
-    }
-
-    /// Shows the accepted steps of the samples that advanced together to an observer. If it stops the integration, the
-    /// samples that are still under way end with [`Status::Halted`](crate::Status::Halted).
-    ///
-    /// ```
-    /// use advect_core::{field_fn, observer_fn};
-    /// use advect_solvers::{AcceptedSamples, Solver, controller::Adaptive, stepper::Tsit5};
-    /// use candle_core::{Device, Tensor};
-    /// # fn main() -> advect_core::Result<()> {
-    /// let growth = field_fn(|_, x| Ok(x.clone()));
-    /// let x = Tensor::new(&[1f64, 1e-9], &Device::Cpu)?;
-    /// let mut steps = [0; 2];
-    /// let count = observer_fn(|step: &AcceptedSamples| step.samples.iter().for_each(|&i| steps[i] += 1));
-    /// let solver = Solver::new(Tsit5, Adaptive::new(1e-6, 1e-6)?);
-    /// let solution = solver.integration(&growth, &x, 0.0, 1.0).each_sample().observe(count).run()?;
-    /// assert_eq!(steps, [0, 1].map(|i| solution.statistics[i].accepted));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn observe(mut self, observer: impl Observer<AcceptedSamples<X>> + 'a) -> Self {
-        self.observers.push(Box::new(observer));
-        self
-    }
-
-    /// Runs the integration of each sample.
-    ///
-    /// # Errors
-    /// As [`Integration::run`]; [`Error::Range`] for what a clock per sample does not combine with: saves other than
-    /// [`Save::End`] and [`Save::At`], events, observers of the whole batch or within steps, and a controller that
-    /// oversteps.
-    pub fn run(self) -> Result<SampleSolutions<X>>
-    where
-        X: Samples,
-        S: Embedded<X>,
-    {
-        self.integrate()
-    }
-}
-
-impl<S, X> SampleIntegration<'_, S, X> {
-    /// Refuses what does not combine with a clock for each sample.
-    pub(crate) fn check(&self) -> Result<()> {
-        let shared = &self.shared;
-        let refused = [
-            (
-                !shared.events.is_empty(),
-                "until",
-                "an event",
-                "none with a clock for each sample, because an event stops the whole batch",
-            ),
-            (
-                !shared.observers.is_empty(),
-                "observe",
-                "an observer of the whole batch",
-                "an observer of AcceptedSamples, added after each_sample()",
-            ),
-            (
-                !shared.inner_observers.is_empty(),
-                "observe_within",
-                "an observer within steps",
-                "none with a clock for each sample (use observe after each_sample())",
-            ),
-            (
-                shared.solver.controller.goes_beyond(),
-                "controller",
-                "one that oversteps",
-                "one that ends at the end, with a clock for each sample",
-            ),
-        ];
-        match refused.into_iter().find(|(is_set, ..)| *is_set) {
-            Some((_, argument, given, accepted)) => Err(Error::range(argument, given, accepted)),
-            None => Ok(()),
-        }
+        SampleIntegration::new(self)
     }
 }
 
@@ -287,14 +301,5 @@ impl<S, C, X> fmt::Debug for Integration<'_, S, C, X> {
             .field("observers", &self.observers.len())
             .field("inner_observers", &self.inner_observers.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl<S, X> fmt::Debug for SampleIntegration<'_, S, X> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SampleIntegration")
-            .field("shared", &self.shared)
-            .field("observers", &self.observers.len())
-            .finish()
     }
 }

@@ -3,7 +3,7 @@
 use advect_core::{Error, Result};
 use candle_core::Tensor;
 
-use crate::{Samples, Statistics, Status};
+use crate::{Occurrence, Samples, Statistics, Status};
 
 /// The result of a [`SampleIntegration`](crate::SampleIntegration): the solution of each sample, as far as it came.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct SampleSolutions<X = Tensor> {
     pub statistics: Vec<Statistics>,
     /// The number of calls of the field, for any number of samples.
     pub calls: usize,
+    /// The events that happened to each sample, in the order of time. Their states are batches of one.
+    pub events: Vec<Vec<Occurrence<X>>>,
     pub(crate) saved: Vec<Collected<X>>,
 }
 

@@ -119,7 +119,7 @@ pub struct Solution<X = Tensor> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Occurrence<X = Tensor> {
-    /// The event, counted from 0 in the order of the calls of [`Integration::until`](crate::Integration::until).
+    /// The event, counted from 0 in the order in which the events were added to the integration.
     pub event: usize,
     /// The time at which it happened.
     pub t: f64,

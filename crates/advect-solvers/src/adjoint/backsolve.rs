@@ -11,8 +11,9 @@ use super::traced::Traced;
 use super::vjp::{pull_back, without_gradient};
 use super::{Adjoint, Record, check_parameters, check_times};
 use crate::controller::Controller;
+use crate::jumps::Jumps;
 use crate::stepper::Stepper;
-use crate::{AcceptedStep, Save, Solution, Solver, State, Statistics};
+use crate::{AcceptedStep, Event, Save, Solution, Solver, State, Statistics};
 
 /// The continuous adjoint (Chen et al., Neural ordinary differential equations, 2018, algorithm 1): with
 /// `a = ∂L/∂x(t)`, the equations `dx/dt = f`, `da/dt = −aᵀ ∂f/∂x` and `dg/dt = −aᵀ ∂f/∂θ` are integrated from the end
@@ -37,6 +38,7 @@ pub struct Backsolve<S, C, SB = S, CB = C> {
     solver: Solver<S, C>,
     backward: Solver<SB, CB>,
     measured: bool,
+    jumps: Jumps,
     record: Record,
 }
 
@@ -48,6 +50,7 @@ impl<S: Clone, C: Clone> Backsolve<S, C> {
             solver,
             backward,
             measured: false,
+            jumps: Jumps::default(),
             record: Record::default(),
         }
     }
@@ -60,8 +63,19 @@ impl<S, C, SB, CB> Backsolve<S, C, SB, CB> {
             solver: self.solver,
             backward,
             measured: self.measured,
+            jumps: self.jumps,
             record: self.record,
         }
+    }
+
+    /// Sets the times at which the field jumps, as [`Integration::jumps`](crate::Integration::jumps). Those outside of
+    /// a solution's span play no part in it.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for times that are not finite.
+    pub fn jumps(self, times: &[f64]) -> Result<Self> {
+        let jumps = Jumps::new(times)?;
+        Ok(Backsolve { jumps, ..self })
     }
 
     /// Includes the gradients of the parameters in the error control of the backward pass.
@@ -93,6 +107,38 @@ where
         times: &[f64],
         observer: &mut dyn Observer<AcceptedStep>,
     ) -> Result<Solution> {
+        self.run(field, parameters, x0, times, None, observer)
+    }
+
+    fn solve_to_event<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        x0: &Tensor,
+        span: [f64; 2],
+        event: &Event,
+    ) -> Result<Solution> {
+        self.run(field, parameters, x0, &span, Some(event), &mut ())
+    }
+}
+
+impl<S, C, SB, CB> Backsolve<S, C, SB, CB>
+where
+    S: Stepper + Clone,
+    C: Controller<S> + Clone,
+    SB: Stepper<Augmented> + Clone + Send + Sync + 'static,
+    CB: Controller<SB, Augmented> + Clone + Send + Sync + 'static,
+{
+    /// Integrates, to an event if there is one.
+    fn run<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        x0: &Tensor,
+        times: &[f64],
+        event: Option<&Event>,
+        observer: &mut dyn Observer<AcceptedStep>,
+    ) -> Result<Solution> {
         check_times(times)?;
         check_parameters(parameters)?;
         let plain = field_fn(|t, x| Ok(field.at(t, x)?.detach()));
@@ -100,6 +146,8 @@ where
         let x0_alone = x0.detach();
         let integration = (self.solver.integration(&plain, &x0_alone, start, end))
             .save(Save::At(times.to_vec()))
+            .jumping(self.jumps.clone())
+            .until_any(event)
             .observe(observer)
             .detached();
         let mut solution = without_graph(|| integration.run())?;
@@ -118,6 +166,7 @@ where
             times: saved_times,
             states: saved,
             measured: self.measured,
+            jumps: self.jumps.clone(),
             record: self.record.clone(),
         };
         let states = with_gradient(&states, &inputs, move |g, _| walk.backwards(g))?;
@@ -137,6 +186,7 @@ struct Walk<F: ?Sized, S, C> {
     times: Vec<f64>,
     states: Vec<Tensor>,
     measured: bool,
+    jumps: Jumps,
     record: Record,
 }
 
@@ -187,7 +237,8 @@ impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk
                 measured: self.measured,
             };
             let (from, to) = (self.times[k], self.times[before]);
-            let solution = self.solver.solve(&field, &start, from, to)?;
+            let integration = self.solver.integration(&field, &start, from, to);
+            let solution = integration.jumping(self.jumps.clone()).run()?;
             statistics.evaluations += solution.statistics.evaluations;
             statistics.vjps += solution.statistics.evaluations;
             statistics.accepted += solution.statistics.accepted;

@@ -11,8 +11,9 @@ use super::traced::Traced;
 use super::vjp::{add, complete, pull_back};
 use super::{Adjoint, Record, check_parameters, check_times};
 use crate::controller::Controller;
+use crate::jumps::Jumps;
 use crate::stepper::Stepper;
-use crate::{AcceptedStep, Interval, Save, Solution, Solver, Statistics};
+use crate::{AcceptedStep, Event, Interval, Save, Solution, Solver, Statistics};
 
 /// The discrete adjoint: the exact gradient of the numerical solution, step by step backwards.
 ///
@@ -26,6 +27,7 @@ use crate::{AcceptedStep, Interval, Save, Solution, Solver, Statistics};
 pub struct Checkpointed<S, C> {
     solver: Solver<S, C>,
     checkpoints: usize,
+    jumps: Jumps,
     record: Record,
 }
 
@@ -39,8 +41,19 @@ impl<S, C> Checkpointed<S, C> {
         Ok(Checkpointed {
             solver,
             checkpoints,
+            jumps: Jumps::default(),
             record: Record::default(),
         })
+    }
+
+    /// Sets the times at which the field jumps, as [`Integration::jumps`](crate::Integration::jumps). Those outside of
+    /// a solution's span play no part in it.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for times that are not finite.
+    pub fn jumps(self, times: &[f64]) -> Result<Self> {
+        let jumps = Jumps::new(times)?;
+        Ok(Checkpointed { jumps, ..self })
     }
 
     /// Returns the cost of the last backward pass: steps made again, and steps pulled back as `vjps`.
@@ -62,12 +75,46 @@ where
         times: &[f64],
         observer: &mut dyn Observer<AcceptedStep>,
     ) -> Result<Solution> {
+        self.run(field, parameters, x0, times, None, observer)
+    }
+
+    fn solve_to_event<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        x0: &Tensor,
+        span: [f64; 2],
+        event: &Event,
+    ) -> Result<Solution> {
+        self.run(field, parameters, x0, &span, Some(event), &mut ())
+    }
+}
+
+impl<S, C> Checkpointed<S, C>
+where
+    S: Stepper + Clone + Send + Sync + 'static,
+    C: Controller<S> + Clone,
+{
+    /// Integrates, to an event if there is one.
+    fn run<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        x0: &Tensor,
+        times: &[f64],
+        event: Option<&Event>,
+        observer: &mut dyn Observer<AcceptedStep>,
+    ) -> Result<Solution> {
         check_times(times)?;
         check_parameters(parameters)?;
         let plain = field_fn(|t, x| Ok(field.at(t, x)?.detach()));
         if self.solver.controller.oversteps() {
             let accepted = "one whose steps end at the end";
             return Err(Error::range("controller", "one that oversteps", accepted));
+        }
+        if self.solver.stepper.memory() > 0 {
+            let accepted = "a one-step method, whose steps can be made again alone";
+            return Err(Error::range("stepper", "a multistep method", accepted));
         }
         let start = x0.detach();
         let mut checkpoints = Checkpoints::new(self.checkpoints, &start);
@@ -81,6 +128,8 @@ where
         let (from, to) = (times[0], times[times.len() - 1]);
         let integration = (self.solver.integration(&plain, &start, from, to))
             .save(Save::At(times.to_vec()))
+            .jumping(self.jumps.clone())
+            .until_any(event)
             .observe(record)
             .observe(observer)
             .detached();
@@ -105,6 +154,7 @@ where
             steps,
             reached,
             checkpoints,
+            jumps: self.jumps.clone(),
             record: self.record.clone(),
         };
         let states = with_gradient(&states, &inputs, move |g, _| walk.backwards(g))?;
@@ -125,6 +175,7 @@ struct Walk<F: ?Sized, S> {
     steps: Vec<(f64, f64)>,
     reached: Vec<usize>,
     checkpoints: Checkpoints,
+    jumps: Jumps,
     record: Record,
 }
 
@@ -152,12 +203,14 @@ impl<F: Field + ?Sized, S: Stepper> Walk<F, S> {
                 let (start, end) = self.steps[at];
                 let interval = Interval::Shared { start, end };
                 let field = field_fn(|t, x| Ok(self.field.at(t, x)?.detach()));
+                let field = self.jumps.within(&field, &interval);
                 let next = without_graph(|| self.stepper.advance(&field, &interval, x))?;
                 Ok(next.detach())
             })?;
             statistics.vjps += 1;
             let interval = Interval::Shared { start, end };
-            let step = |x: &Tensor| self.stepper.advance(&traced, &interval, x);
+            let field = self.jumps.within(&traced, &interval);
+            let step = |x: &Tensor| self.stepper.advance(&field, &interval, x);
             let pulled = pull_back(step, &x, &cotangent, &self.parameters)?;
             traced.settle()?;
             adjoint = pulled.state;

@@ -6,20 +6,22 @@
 //! | [`Checkpointed`] | of the numerical solution, exact | one step and the requested number of states | one more pass, and again the steps between checkpoints |
 //! | [`Backsolve`] | of the true solution, to tolerance | one evaluation | a second integration, backwards |
 //!
+//! [`Adjoint::solve_until`] integrates to an event, whose time and state have gradients too.
+//!
 //! In all of them the steps themselves are constants: the response of the error control to its inputs is not
 //! differentiated.
 //!
 //! The field is shared with the graph, so it comes in an [`Arc`]; the tensors that it is to be differentiated by are
 //! listed. They are variables, as a parameter store hands them out; tracked tensors that are not listed get no gradient
-//! from [`Checkpointed`] and [`Backsolve`], so that values computed from variables belong inside the field.
+//! except from [`Unrolled`], so that values computed from variables belong inside the field.
 //!
 //! Values that were taken out of the graph are reported: a field whose value changes with the state although no graph connects the two
-//! (a gradient that it took by candle's `backward`, say; use [`GradientField`](crate::energy::GradientField)), and, by
-//! [`Checkpointed`] and [`Backsolve`], a variable that is listed but has no gradient, are an [`Error::Detached`] of the
+//! (a gradient that it took by candle's `backward`, say; use [`GradientField`](crate::energy::GradientField)), and, except by
+//! [`Unrolled`], a variable that is listed but has no gradient, are an [`Error::Detached`] of the
 //! backward pass. A field that does not change with the state is fine. Leave out, or list
 //! [detached](candle_core::Tensor::detach), parameters that the field does not compute with.
 //!
-//! Forward passes of these two run [without a graph](advect_ops::without_graph): a field that takes gradients itself
+//! Forward passes except those of [`Unrolled`] run [without a graph](advect_ops::without_graph): a field that takes gradients itself
 //! computes what it differentiates [with one](advect_ops::with_graph).
 //!
 //! ```
@@ -59,6 +61,7 @@
 mod backsolve;
 mod checkpointed;
 mod checkpoints;
+mod event;
 mod traced;
 mod unrolled;
 mod vjp;
@@ -69,16 +72,17 @@ use advect_core::{Error, Field, Observer, Result, Time, check};
 use advect_ops::without_graph;
 use candle_core::{DType, Tensor};
 
-use crate::{AcceptedStep, Solution, Statistics};
+use crate::{AcceptedStep, Event, Solution, Statistics, Status};
 
 pub use backsolve::{Augmented, Backsolve};
 pub use checkpointed::Checkpointed;
+pub use event::{DifferentiableEvent, Reached};
 pub use unrolled::Unrolled;
 
 /// A way to solve a differential equation so that a loss of the solution can be differentiated.
 ///
-/// The saved states are at given times. There are no events: the time of an event depends on the parameters,
-/// which these gradients would leave out.
+/// The saved states are at given times. The time of an event depends on the parameters, which [`Adjoint::solve_until`]
+/// counts in.
 #[doc(alias = "neural ODE")]
 #[doc(alias = "torchdiffeq")]
 #[doc(alias = "adjoint sensitivity")]
@@ -135,15 +139,10 @@ pub trait Adjoint {
         if !times.track_op() {
             return self.solve(field, parameters, x0, &values);
         }
-        // The i-th time less its own value: 0, with a gradient.
-        let change = |i: usize| -> Result<Tensor> {
-            let t = times.get(i)?.to_dtype(x0.dtype())?.to_device(x0.device())?;
-            Ok((&t - t.detach())?)
-        };
         let moved = |x: &Tensor, i: usize, sign: f64| -> Result<Tensor> {
             let at = Time::Shared(values[i]);
             let slope = without_graph(|| field.at(&at, &x.detach()))?.detach();
-            Ok((x + (slope * sign)?.broadcast_mul(&change(i)?)?)?)
+            moved(x, &slope, &times.get(i)?, sign)
         };
         check_times(&values)?;
         check::batch("x0", x0)?;
@@ -160,6 +159,100 @@ pub trait Adjoint {
         }
         Ok(solution)
     }
+
+    /// Integrates from `x0` to an event, with [`Solution::last_state`] at the event and in the graph of `x0` and
+    /// `parameters`, at a fixed time. [`Adjoint::solve_until`] is made of it.
+    ///
+    /// # Errors
+    /// As [`Adjoint::solve`]; [`Error::Range`] for an adjoint that does not implement it.
+    fn solve_to_event<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        x0: &Tensor,
+        span: [f64; 2],
+        event: &Event,
+    ) -> Result<Solution> {
+        let _ = (field, parameters, x0, span, event);
+        let accepted = "one that implements Adjoint::solve_to_event";
+        Err(Error::range("adjoint", "one without events", accepted))
+    }
+
+    /// Integrates to an event, whose time and state are differentiable in `x0`, `parameters`, the first time of `span`, and
+    /// what the event computes with. `span` holds two times: the start, and the latest time at which the event may come.
+    ///
+    /// A state changed at an event is a start like any other, so that a whole chain of events is differentiable: go on from
+    /// a function of [`Reached::x`] at a span that begins with [`Reached::t`].
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use advect_core::field_fn;
+    /// use advect_solvers::adjoint::{Adjoint, Checkpointed, DifferentiableEvent};
+    /// use advect_solvers::{Crossing, Solver, controller::Adaptive, stepper::Dopri5};
+    /// use candle_core::{Device, Tensor, Var};
+    /// # fn main() -> advect_core::Result<()> {
+    /// // A ball falls from h, with g = 10, and keeps half of its speed: it lands at √(h/5), and again after as long.
+    /// let fall = Arc::new(field_fn(|_, x: &Tensor| {
+    ///     let speed = x.narrow(1, 1, 1)?;
+    ///     Ok(Tensor::cat(&[&speed, &speed.affine(0.0, -10.0)?], 1)?)
+    /// }));
+    /// let ground = DifferentiableEvent::new(|_, x| Ok(x.narrow(1, 0, 1)?)).crossing(Crossing::Falling);
+    /// let adjoint = Checkpointed::new(Solver::new(Dopri5, Adaptive::new(1e-9, 1e-9)?), 10)?;
+    /// let height = Var::new(&[[5f64]], &Device::Cpu)?;
+    /// let mut x = Tensor::cat(&[height.as_tensor(), &height.zeros_like()?], 1)?;
+    /// let mut t = Tensor::new(0f64, &Device::Cpu)?;
+    /// for _ in 0..2 {
+    ///     let end = Tensor::new(10f64, &Device::Cpu)?;
+    ///     let landed = adjoint.solve_until(&fall, &[], &x, &Tensor::stack(&[&t, &end], 0)?, &ground)?;
+    ///     t = landed.t;
+    ///     x = landed.x.broadcast_mul(&Tensor::new(&[[0.0, -0.5]], &Device::Cpu)?)?;
+    /// }
+    /// assert!((t.to_scalar::<f64>()? - 2.0).abs() < 1e-8);
+    /// let gradient = t.backward()?.get(&height).unwrap().sum_all()?.to_scalar::<f64>()?;
+    /// assert!((gradient - 0.2).abs() < 1e-8); // of 2 √(h/5)
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Adjoint::solve`]; [`Error::Stopped`] if no event comes; [`Error::Range`] for one whose function does not cross 0.
+    fn solve_until<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        x0: &Tensor,
+        span: &Tensor,
+        event: &DifferentiableEvent,
+    ) -> Result<Reached> {
+        if span.dims() != [2] {
+            return Err(Error::shape(
+                "span",
+                span.dims(),
+                "(2,), a start and an end",
+            ));
+        }
+        let values = span.detach().to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        let (start, end) = (values[0], values[1]);
+        check::batch("x0", x0)?;
+        let mut begin = x0.clone();
+        if span.track_op() {
+            let slope = without_graph(|| field.at(&Time::Shared(start), &x0.detach()))?.detach();
+            begin = moved(x0, &slope, &span.get(0)?, -1.0)?;
+        }
+        let plain = event.plain();
+        let solution = self.solve_to_event(field, parameters, &begin, [start, end], &plain)?;
+        match (solution.status, solution.stopped()) {
+            (Status::Event, _) => event.reached(&**field, solution),
+            (_, Some(error)) => Err(error),
+            (_, None) => Err(Error::stopped(format!("t = {end}"), "no event came before")),
+        }
+    }
+}
+
+/// `x + sign · slope · (t − its own value)`: the same state, which changes with a time.
+fn moved(x: &Tensor, slope: &Tensor, t: &Tensor, sign: f64) -> Result<Tensor> {
+    let t = t.to_dtype(x.dtype())?.to_device(x.device())?;
+    Ok((x + (slope * sign)?.broadcast_mul(&(&t - t.detach())?)?)?)
 }
 
 /// Checks that parameters are variables: candle keeps gradients of no others.

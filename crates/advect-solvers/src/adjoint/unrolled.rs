@@ -9,8 +9,9 @@ use candle_core::Tensor;
 use super::{Adjoint, check_times};
 use crate::controller::Controller;
 use crate::detached::check_constant;
+use crate::jumps::Jumps;
 use crate::stepper::Stepper;
-use crate::{AcceptedStep, Save, Solution, Solver};
+use crate::{AcceptedStep, Event, Save, Solution, Solver};
 
 /// Gradients through the unrolled steps: every operation of every step is in the graph. It is the fastest for short
 /// integrations, and its memory grows with the number of steps.
@@ -24,6 +25,7 @@ use crate::{AcceptedStep, Save, Solution, Solver};
 pub struct Unrolled<S, C> {
     solver: Solver<S, C>,
     max_evaluations: usize,
+    jumps: Jumps,
 }
 
 impl<S, C> Unrolled<S, C> {
@@ -32,7 +34,18 @@ impl<S, C> Unrolled<S, C> {
         Unrolled {
             solver,
             max_evaluations: 400,
+            jumps: Jumps::default(),
         }
+    }
+
+    /// Sets the times at which the field jumps, as [`Integration::jumps`](crate::Integration::jumps). Those outside of
+    /// a solution's span play no part in it.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for times that are not finite.
+    pub fn jumps(self, times: &[f64]) -> Result<Self> {
+        let jumps = Jumps::new(times)?;
+        Ok(Unrolled { jumps, ..self })
     }
 
     /// Sets the largest number of evaluations: about 8,000 operations in a chain are safe on a stack of 2 MiB. An
@@ -59,6 +72,31 @@ impl<S: Stepper + Clone, C: Controller<S> + Clone> Adjoint for Unrolled<S, C> {
         times: &[f64],
         observer: &mut dyn Observer<AcceptedStep>,
     ) -> Result<Solution> {
+        self.run(field, x0, times, None, observer)
+    }
+
+    fn solve_to_event<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        _: &[Tensor],
+        x0: &Tensor,
+        span: [f64; 2],
+        event: &Event,
+    ) -> Result<Solution> {
+        self.run(field, x0, &span, Some(event), &mut ())
+    }
+}
+
+impl<S: Stepper + Clone, C: Controller<S> + Clone> Unrolled<S, C> {
+    /// Integrates, to an event if there is one.
+    fn run<F: Field + ?Sized>(
+        &self,
+        field: &Arc<F>,
+        x0: &Tensor,
+        times: &[f64],
+        event: Option<&Event>,
+        observer: &mut dyn Observer<AcceptedStep>,
+    ) -> Result<Solution> {
         check_times(times)?;
         let count = Cell::new(0);
         // The first evaluation that took the value out of the graph.
@@ -82,6 +120,8 @@ impl<S: Stepper + Clone, C: Controller<S> + Clone> Adjoint for Unrolled<S, C> {
         let (start, end) = (times[0], times[times.len() - 1]);
         let solution = (self.solver.integration(&limited, x0, start, end))
             .save(Save::At(times.to_vec()))
+            .jumping(self.jumps.clone())
+            .until_any(event)
             .observe(observer)
             .run()?;
         // Without a graph nobody asks for derivatives.

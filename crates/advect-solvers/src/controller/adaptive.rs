@@ -251,21 +251,78 @@ impl Adaptive {
         if self.unresolved_each(at.x)?.iter().all(|u| *u) {
             return Err(self.too_small(at.x.unit_roundoff()));
         }
+        let starts = vec![at.t; count];
+        let (sizes, slope) = self.first_each(stepper, field, at.x, &starts, at.end)?;
+        check_first(&sizes, at.t, at.end)?;
+        Ok((sizes.iter().map(|h| self.memory(*h)).collect(), slope))
+    }
+
+    /// Returns the memory of each sample that begins anew, from the times `starts`.
+    pub(crate) fn restart_each<X: Samples, S: Embedded<X> + ?Sized>(
+        &self,
+        stepper: &S,
+        field: &dyn Field<X>,
+        x: &X,
+        starts: &[f64],
+        end: f64,
+    ) -> Result<Vec<AdaptiveMemory>> {
+        let (sizes, _) = self.first_each(stepper, field, x, starts, end)?;
+        let both = sizes.iter().zip(starts);
+        Ok(both
+            .map(|(h, t)| self.memory(h.max(smallest_step(*t))))
+            .collect())
+    }
+
+    /// The size of each sample's first step, and the slope there if it was evaluated.
+    fn first_each<X: Samples, S: Embedded<X> + ?Sized>(
+        &self,
+        stepper: &S,
+        field: &dyn Field<X>,
+        x: &X,
+        starts: &[f64],
+        end: f64,
+    ) -> Result<(Vec<f64>, Option<X>)> {
+        let count = starts.len();
         if let Some(size) = self.first_step {
-            check_first(&[size], at.t, at.end)?;
-            return Ok((vec![self.memory(size); count], None));
+            return Ok((vec![size; count], None));
         }
+        let places = || starts.iter().map(|t| Position { t: *t, x, end });
         let interval = |h: &[f64]| Interval::PerSample {
-            start: vec![at.t; count],
-            end: h.iter().map(|h| at.after(*h)).collect(),
+            start: starts.to_vec(),
+            end: places().zip(h).map(|(at, h)| at.after(*h)).collect(),
+        };
+        let flat = x.detach();
+        let norms = |value: &X| self.norms(value, &flat, &flat);
+        let longest = places()
+            .map(|at| end - at.t)
+            .fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
+        let smallest = starts.iter().map(|t| smallest_step(*t)).fold(0.0, f64::max);
+        let exponent = exponent::<X, S>(stepper);
+        let span = (longest, smallest);
+        let (sizes, slope) = initial_steps(exponent, field, x, span, count, interval, norms)?;
+        Ok((sizes, Some(slope)))
+    }
+
+    /// The size of a first step from a position, and the slope there if it was evaluated.
+    fn first<X: State, S: Embedded<X> + ?Sized>(
+        &self,
+        stepper: &S,
+        field: &dyn Field<X>,
+        at: Position<'_, X>,
+    ) -> Result<(f64, Option<X>)> {
+        if let Some(size) = self.first_step {
+            return Ok((size, None));
+        }
+        let interval = |h: &[f64]| Interval::Shared {
+            start: at.t,
+            end: at.after(h[0]),
         };
         let x = at.x.detach();
-        let norms = |value: &X| self.norms(value, &x, &x);
+        let norms = |value: &X| Ok(vec![self.norm(value, &x, &x)?]);
         let span = (at.end - at.t, smallest_step(at.t));
         let exponent = exponent::<X, S>(stepper);
-        let (sizes, slope) = initial_steps(exponent, field, at.x, span, count, interval, norms)?;
-        check_first(&sizes, at.t, at.end)?;
-        Ok((sizes.iter().map(|h| self.memory(*h)).collect(), Some(slope)))
+        let (sizes, slope) = initial_steps(exponent, field, at.x, span, 1, interval, norms)?;
+        Ok((sizes[0], Some(slope)))
     }
 
     /// Whether the last step may go beyond the end.
@@ -291,21 +348,21 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
         if self.unresolved(at.x)? {
             return Err(self.too_small(at.x.unit_roundoff()));
         }
-        if let Some(size) = self.first_step {
-            check_first(&[size], at.t, at.end)?;
-            return Ok((self.memory(size), None));
-        }
-        let interval = |h: &[f64]| Interval::Shared {
-            start: at.t,
-            end: at.after(h[0]),
-        };
-        let x = at.x.detach();
-        let norms = |value: &X| Ok(vec![self.norm(value, &x, &x)?]);
-        let span = (at.end - at.t, smallest_step(at.t));
-        let exponent = exponent::<X, S>(stepper);
-        let (sizes, slope) = initial_steps(exponent, field, at.x, span, 1, interval, norms)?;
-        check_first(&sizes, at.t, at.end)?;
-        Ok((self.memory(sizes[0]), Some(slope)))
+        let (size, slope) = self.first(stepper, field, at)?;
+        check_first(&[size], at.t, at.end)?;
+        Ok((self.memory(size), slope))
+    }
+
+    fn restart(
+        &self,
+        memory: &mut AdaptiveMemory,
+        stepper: &S,
+        field: &dyn Field<X>,
+        at: Position<'_, X>,
+    ) -> Result<Option<X>> {
+        let (size, slope) = self.first(stepper, field, at)?;
+        *memory = self.memory(size.max(smallest_step(at.t)));
+        Ok(slope)
     }
 
     fn next(&self, memory: &AdaptiveMemory, at: Position<'_, X>) -> f64 {

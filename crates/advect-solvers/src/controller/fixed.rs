@@ -163,6 +163,26 @@ impl<X: State, S: Stepper<X> + ?Sized> Controller<S, X> for Fixed {
         Ok((memory, None))
     }
 
+    /// The grid stays. A step that an event cut short has not come to its end, to which the next one goes.
+    fn restart(
+        &self,
+        memory: &mut FixedMemory,
+        _: &S,
+        _: &dyn Field<X>,
+        at: Position<'_, X>,
+    ) -> Result<Option<X>> {
+        if let Some(done) = memory.done.checked_sub(1) {
+            let cut = FixedMemory {
+                done,
+                ..memory.clone()
+            };
+            if (cut.next(at.end) - at.t) * (at.end - at.t) > 0.0 {
+                *memory = cut;
+            }
+        }
+        Ok(None)
+    }
+
     fn next(&self, memory: &FixedMemory, at: Position<'_, X>) -> f64 {
         memory.next(at.end)
     }

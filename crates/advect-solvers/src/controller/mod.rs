@@ -68,7 +68,7 @@ pub struct Attempt<'a, X = Tensor> {
     pub step: &'a Step<X>,
     /// Whether the new state is free of NaN and infinities.
     pub finite: bool,
-    /// Whether the step was shorter than the controller's choice, to end where a state is to be saved.
+    /// Whether the step was shorter than the controller's choice, to end where a state is to be saved or the field jumps.
     pub shortened: bool,
 }
 
@@ -115,6 +115,22 @@ pub trait Controller<S: ?Sized, X: State = Tensor> {
         field: &dyn Field<X>,
         at: Position<'_, X>,
     ) -> Result<(Self::Memory, Option<X>)>;
+
+    /// Begins anew on the way, where the field or the state jumped. Like [`Controller::begin`], it may evaluate the field,
+    /// and returns the slope if it did. Unless implemented, the memory stays as it is.
+    ///
+    /// # Errors
+    /// The errors of the field.
+    fn restart(
+        &self,
+        memory: &mut Self::Memory,
+        stepper: &S,
+        field: &dyn Field<X>,
+        at: Position<'_, X>,
+    ) -> Result<Option<X>> {
+        let _ = (memory, stepper, field, at);
+        Ok(None)
+    }
 
     /// Returns the time at which the next step should end. The integration ends the step earlier if a state is to be
     /// saved there, and stops if it is the current time, or the end of the step just rejected.

@@ -112,6 +112,28 @@ pub trait Stepper<X: State = Tensor>: Method {
         slope: Option<&X>,
     ) -> Result<Step<X>>;
 
+    /// Returns the number of earlier slopes that [`Stepper::step_after`] takes: 0 for one-step methods.
+    fn memory(&self) -> usize {
+        0
+    }
+
+    /// Makes one step that may take the slopes at the starts of earlier steps, the latest first: of as many as there are since
+    /// the integration began or began anew, up to [`Stepper::memory`]. A one-step method makes the same step as without.
+    ///
+    /// # Errors
+    /// The errors of the field.
+    fn step_after(
+        &self,
+        past: &[(f64, X)],
+        field: &dyn Field<X>,
+        interval: &Interval,
+        x: &X,
+        slope: Option<&X>,
+    ) -> Result<Step<X>> {
+        let _ = past;
+        self.step(field, interval, x, slope)
+    }
+
     /// Returns the state after a step, at the least cost, to recompute a step.
     ///
     /// # Errors
@@ -160,6 +182,21 @@ macro_rules! forward {
                 slope: Option<&X>,
             ) -> Result<Step<X>> {
                 (**self).step(field, interval, x, slope)
+            }
+
+            fn memory(&self) -> usize {
+                (**self).memory()
+            }
+
+            fn step_after(
+                &self,
+                past: &[(f64, X)],
+                field: &dyn Field<X>,
+                interval: &Interval,
+                x: &X,
+                slope: Option<&X>,
+            ) -> Result<Step<X>> {
+                (**self).step_after(past, field, interval, x, slope)
             }
 
             fn advance(&self, field: &dyn Field<X>, interval: &Interval, x: &X) -> Result<X> {

@@ -1,8 +1,11 @@
 //! The integration loop with a clock for each sample.
 
+mod active;
+mod events;
+
 use std::cell::Cell;
 
-use advect_core::{Error, Observer, Result, Time, system_fn};
+use advect_core::{Error, Field, Observer, Result, Time, system_fn};
 
 use crate::clock::{span, unsigned};
 use crate::controller::{AdaptiveMemory, Judgement, Position, Tried, exponent};
@@ -12,43 +15,8 @@ use crate::{
     AcceptedSamples, Integration, Interval, SampleIntegration, SampleSolutions, Samples, Save,
     Solver, Statistics, Status,
 };
-
-/// A sample under way.
-#[derive(Debug, Clone, Copy)]
-struct Active {
-    sample: u32,
-    t: f64,
-    memory: AdaptiveMemory,
-    /// How many times were saved.
-    saved: usize,
-    /// Why it does not go on.
-    stopped: Option<Status>,
-}
-
-/// Where a sample's step is to end, and whether that is sooner than planned.
-#[derive(Debug, Clone, Copy)]
-struct Goal {
-    end: f64,
-    shortened: bool,
-}
-
-impl Active {
-    /// The next step, which ends at `stop` if it would come close to it or go beyond.
-    fn goal(&self, stop: f64, direction: f64) -> Result<Goal, Status> {
-        let wanted = self.memory.next(self.t, direction);
-        let slack = 1e-10 * (wanted - self.t).abs();
-        let stops = (stop - wanted) * direction <= slack;
-        let end = if stops { stop } else { wanted };
-        match self.stopped {
-            Some(status) => Err(status),
-            None if !stops && wanted == self.t => Err(Status::StepUnderflow),
-            None => Ok(Goal {
-                end,
-                shortened: (end - self.t).abs() + slack < (wanted - self.t).abs(),
-            }),
-        }
-    }
-}
+use active::{Active, Goal};
+use events::SampleEvents;
 
 impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
     /// Integrates each sample, with all that the settings ask for.
@@ -62,8 +30,13 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             field,
             x0,
             save,
+            jumps,
             ..
         } = self.shared;
+        if stepper.memory() > 0 {
+            let accepted = "a one-step method, with a clock for each sample";
+            return Err(Error::range("stepper", "a multistep method", accepted));
+        }
         let mut observers = self.observers;
         let (start, end) = (self.shared.start, self.shared.end);
         let (start, end) = span(start, end)?;
@@ -90,6 +63,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             statuses: vec![Status::Reached; count],
             statistics: vec![Statistics::default(); count],
             calls: 0,
+            events: vec![Vec::new(); count],
             saved: times.iter().map(|_| Collected::new()).collect(),
         };
         let all: Vec<u32> = (0..count as u32).collect();
@@ -107,12 +81,15 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             x: x0,
             end,
         };
-        let (memories, mut slope) = controller.begin_each(stepper, &counted, at)?;
+        let begun = jumps.within(&counted, &Interval::Shared { start, end });
+        let (memories, mut slope) = controller.begin_each(stepper, &begun, at)?;
+        let mut events = SampleEvents::new(&self.events, start, x0, end)?;
         let begin = |(sample, memory): (u32, AdaptiveMemory)| Active {
             sample,
             t: start,
             memory,
             saved,
+            renewed: false,
             stopped: None,
         };
         let mut active: Vec<Active> = (0..).zip(memories).map(begin).collect();
@@ -134,9 +111,29 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
         let direction = (end - start).signum();
 
         while !active.is_empty() {
+            let renewed = positions(&active, |a| a.renewed && a.stopped.is_none());
+            if !renewed.is_empty() {
+                let starts: Vec<f64> = renewed.iter().map(|&i| active[i as usize].t).collect();
+                let interval = Interval::PerSample {
+                    start: starts.clone(),
+                    end: vec![end; starts.len()],
+                };
+                let field = jumps.within(&counted, &interval);
+                let before = calls.get();
+                let own = X::gather(&[&x], &renewed)?;
+                let memories = controller.restart_each(stepper, &field, &own, &starts, end)?;
+                for (&i, memory) in renewed.iter().zip(memories) {
+                    let a = &mut active[i as usize];
+                    (a.memory, a.renewed) = (memory, false);
+                    solutions.statistics[a.sample as usize].evaluations += calls.get() - before;
+                }
+                // Of which some are those before a jump.
+                slope = None;
+            }
             let goal = |a: &Active| {
                 let statistics = &solutions.statistics[a.sample as usize];
                 let stop = times.get(a.saved).map_or(end, |t| unsigned(*t));
+                let stop = jumps.next_stop(a.t, stop);
                 let steps = statistics.accepted + statistics.rejected;
                 match a.stopped.is_none() && steps >= controller.limit() {
                     true => Err(Status::StepLimit),
@@ -167,7 +164,15 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
                 start: active.iter().map(|a| a.t).collect(),
                 end: goals.iter().map(|goal| goal.end).collect(),
             };
-            let step = stepper.step(&counted, &interval, &x, slope.as_ref())?;
+            let one_sided;
+            let field: &dyn Field<X> = match jumps.is_empty() {
+                true => &counted,
+                false => {
+                    one_sided = jumps.within(&counted, &interval);
+                    &one_sided
+                }
+            };
+            let mut step = stepper.step(field, &interval, &x, slope.as_ref())?;
             let Some(error) = &step.error else {
                 let accepted = "one with an error estimate in each step, as Embedded promises";
                 return Err(Error::range(
@@ -195,7 +200,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             for (i, a) in active.iter_mut().enumerate() {
                 let statistics = &mut solutions.statistics[a.sample as usize];
                 statistics.evaluations += calls.get() - before;
-                let (next, ratio) = (goals[i].end, ratios[i]);
+                let (mut next, ratio) = (goals[i].end, ratios[i]);
                 let tried = Tried {
                     from: a.t,
                     size: (next - a.t).abs(),
@@ -218,14 +223,35 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
                     continue;
                 }
                 statistics.accepted += 1;
+                if !events.is_empty() {
+                    let before = calls.get();
+                    let attempt = |end: f64, x: &X, slope: Option<&X>| {
+                        let (start, end) = (vec![a.t], vec![end]);
+                        let interval = Interval::PerSample { start, end };
+                        let field = jumps.within(&counted, &interval);
+                        stepper.step(&field, &interval, x, slope)
+                    };
+                    let place = (i as u32, a.sample as usize);
+                    let found = events.look(place, (a.t, next), (&x, &step), attempt)?;
+                    statistics.evaluations += calls.get() - before;
+                    if let Some((at, stops)) = found {
+                        next = at;
+                        a.stopped = stops.then_some(Status::Event);
+                    }
+                }
                 a.t = next;
                 solutions.last_times[a.sample as usize] = next;
                 if times.get(a.saved) == Some(&next) {
                     arrived[a.saved].push(i as u32);
                     a.saved += 1;
                 }
-                ended[i] = next == end;
+                a.renewed = jumps.contains(next);
+                ended[i] = next == end && a.stopped.is_none();
+                if ended[i] {
+                    events.finish(a.sample as usize)?;
+                }
             }
+            step.x = events.at_events(step.x)?;
             for (saved, positions) in solutions.saved.iter_mut().zip(&arrived) {
                 let samples = positions.iter().map(|&i| active[i as usize].sample);
                 saved.take(&step.x, positions, samples)?;
@@ -248,6 +274,11 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
                 for observer in &mut observers {
                     enough |= observer.observe(&told)?.is_break();
                 }
+            }
+            let (states, changed) = events.change(step.x)?;
+            step.x = states;
+            for place in changed {
+                active[place as usize].renewed = true;
             }
             let done = positions(&ended, |ended| *ended);
             finished.take(
@@ -282,6 +313,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             };
         }
         solutions.calls = calls.get();
+        solutions.events = events.into_occurrences(count);
         solutions.last_state = finished.assemble()?;
         Ok(solutions)
     }
