@@ -7,6 +7,8 @@
 //! | save states, stop at events, observe steps, give each sample its own clock | [`Solver::integration`], [`Save`], [`Event`] |
 //! | choose a method, or add one | [`stepper`], [`Tableau`] |
 //! | choose steps | [`controller`] |
+//! | undo steps exactly | [`reversible`] |
+//! | keep the energy of a mechanical system | [`symplectic`] |
 //! | integrate several tensors at once, or plain numbers | [`State`] |
 //! | write equations by hand | [`system`] |
 //! | differentiate a solution | [`adjoint`] |
@@ -50,6 +52,7 @@ mod interval;
 mod jumps;
 mod order_conditions;
 mod per_sample;
+pub mod reversible;
 mod sample_integration;
 mod sample_solutions;
 mod save;
@@ -58,6 +61,7 @@ mod solution;
 mod solver;
 mod state;
 pub mod stepper;
+pub mod symplectic;
 pub mod system;
 mod tableau;
 

@@ -4,6 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | [`Unrolled`] | of the numerical solution, exact | all steps | none |
 //! | [`Checkpointed`] | of the numerical solution, exact | one step and the requested number of states | one more pass, and again the steps between checkpoints |
+//! | [`Reversible`] | of the numerical solution by [`ReversibleHeun`](crate::reversible::ReversibleHeun), exact | one step | one more pass |
 //! | [`Backsolve`] | of the true solution, to tolerance | one evaluation | a second integration, backwards |
 //!
 //! [`Adjoint::solve_until`] integrates to an event, whose time and state have gradients too.
@@ -62,6 +63,7 @@ mod backsolve;
 mod checkpointed;
 mod checkpoints;
 mod event;
+mod reversible;
 mod traced;
 mod unrolled;
 mod vjp;
@@ -77,6 +79,7 @@ use crate::{AcceptedStep, Event, Solution, Statistics, Status};
 pub use backsolve::{Augmented, Backsolve};
 pub use checkpointed::Checkpointed;
 pub use event::{DifferentiableEvent, Reached};
+pub use reversible::Reversible;
 pub use unrolled::Unrolled;
 
 /// A way to solve a differential equation so that a loss of the solution can be differentiated.

@@ -8,9 +8,11 @@
 //! | [`Bosh3`] | 3 | 4, the last one reused | order 2 | 3 |
 //! | [`Dopri5`], [`Dopri5Shampine`], [`Tsit5`] | 5 | 7, the last one reused | order 4 | 5 |
 //! | [`Dopri8`] | 8 | 14, the last one reused | order 7 | 6 |
+//! | [`Adams`], a multistep method | p from 2 to 8 | 2 | order p − 1 | |
 //!
 //! The last column is the order of the error of dense output, at the worst place within a step.
 
+mod adams;
 mod bosh3;
 #[cfg(test)]
 mod contract;
@@ -31,6 +33,7 @@ use candle_core::Tensor;
 
 use crate::{Interval, State, Tableau};
 
+pub use adams::Adams;
 pub use bosh3::Bosh3;
 pub use dopri5::Dopri5;
 pub use dopri5_shampine::Dopri5Shampine;

@@ -1,0 +1,335 @@
+//! The methods of Adams, Bashforth and Moulton with steps of any size (Hairer, Nørsett and Wanner, Solving Ordinary
+//! Differential Equations I, 2nd ed., sections III.1 and III.5; Shampine and Gordon 1975).
+
+use advect_core::{Coefficient, Error, Field, Result};
+
+use super::{Dopri5, Dopri8, Embedded, Method, Step, Stepper};
+use crate::{Interval, State};
+
+/// The predictor–corrector method of Adams, Bashforth and Moulton of an order p from 2 to 8: two evaluations per step,
+/// whatever the order.
+///
+/// The polynomial through the last `p − 1` slopes is integrated to the end of the step; the slope is evaluated there, the
+/// polynomial through it and the others is integrated again, and the slope at the new state is kept for the next steps. The
+/// error estimate is the difference between the correctors of the orders p and `p − 1`, and the more exact one is taken. The
+/// polynomials' nodes are the times of the steps, so that [`Adaptive`](crate::controller::Adaptive) may choose their sizes.
+///
+/// The first `p − 2` steps are those of [`Dopri5`], or of [`Dopri8`] for orders above 5, and so are those after a jump, or
+/// after an event that changes the state. It repays where the field is costly and smooth and steps are many.
+///
+/// ```
+/// use advect_core::field_fn;
+/// use advect_solvers::{Solver, controller::{Adaptive, Fixed}, stepper::Adams};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let decay = field_fn(|_, x| Ok(x.neg()?));
+/// let x = Tensor::new(&[1f64], &Device::Cpu)?;
+/// let solution = Solver::new(Adams::order(4)?, Fixed::steps(100)?).solve(&decay, &x, 0.0, 1.0)?;
+/// assert!((solution.end()?.to_vec1::<f64>()?[0] - (-1f64).exp()).abs() < 1e-8);
+/// assert_eq!(solution.statistics.evaluations, 2 * 7 - 1 + 2 * 98);
+///
+/// let solution = Solver::new(Adams::order(7)?, Adaptive::new(1e-9, 1e-9)?).solve(&decay, &x, 0.0, 10.0)?;
+/// assert!((solution.end()?.to_vec1::<f64>()?[0] - (-10f64).exp()).abs() < 1e-8);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[doc(alias = "multistep")]
+#[doc(alias = "Adams–Bashforth–Moulton")]
+#[doc(alias = "ABM")]
+#[doc(alias = "explicit_adams")]
+#[doc(alias = "VCABM")]
+pub struct Adams {
+    order: usize,
+}
+
+impl Adams {
+    /// Creates the method of an order.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for an order below 2 or above 8.
+    pub fn order(order: usize) -> Result<Self> {
+        match order {
+            2..=8 => Ok(Adams { order }),
+            _ => Err(Error::range("order", order, "an order from 2 to 8")),
+        }
+    }
+}
+
+/// Nodes and weights of Gauss's quadrature on 0..1 with five points, exact up to degree 9 (Abramowitz and Stegun, table 25.4).
+const GAUSS: [(f64, f64); 5] = [
+    (0.046_910_077_030_668_004, 0.118_463_442_528_094_54),
+    (0.230_765_344_947_158_45, 0.239_314_335_249_683_23),
+    (0.5, 0.284_444_444_444_444_44),
+    (0.769_234_655_052_841_5, 0.239_314_335_249_683_23),
+    (0.953_089_922_969_332, 0.118_463_442_528_094_54),
+];
+
+/// The integrals from 0 to 1 of the polynomials that are 1 at one of the nodes and 0 at the others.
+fn weights(nodes: &[f64]) -> Vec<f64> {
+    let basis = |i: usize, s: f64| -> f64 {
+        let others = nodes.iter().enumerate().filter(|(j, _)| *j != i);
+        others
+            .map(|(_, node)| (s - node) / (nodes[i] - node))
+            .product()
+    };
+    let integral = |i: usize| GAUSS.iter().map(|(s, w)| w * basis(i, *s)).sum();
+    (0..nodes.len()).map(integral).collect()
+}
+
+/// `Σ_i h w_i k_i`, and x if there is one.
+fn sum<X: State>(h: f64, weights: &[f64], slopes: &[&X], x: Option<&X>) -> Result<X> {
+    let both = weights.iter().zip(slopes);
+    let mut terms: Vec<_> = both
+        .map(|(w, k)| (Coefficient::Shared(h * w), *k))
+        .collect();
+    terms.extend(x.map(|x| (Coefficient::Shared(1.0), x)));
+    X::combine(&terms)
+}
+
+impl Method for Adams {
+    fn order(&self) -> f64 {
+        self.order as f64
+    }
+}
+
+impl<X: State> Stepper<X> for Adams {
+    /// A step without earlier ones.
+    fn step(
+        &self,
+        field: &dyn Field<X>,
+        interval: &Interval,
+        x: &X,
+        slope: Option<&X>,
+    ) -> Result<Step<X>> {
+        match self.order {
+            ..=5 => Dopri5.step(field, interval, x, slope),
+            _ => Dopri8.step(field, interval, x, slope),
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.order - 2
+    }
+
+    fn step_after(
+        &self,
+        past: &[(f64, X)],
+        field: &dyn Field<X>,
+        interval: &Interval,
+        x: &X,
+        slope: Option<&X>,
+    ) -> Result<Step<X>> {
+        let &Interval::Shared { start, end } = interval else {
+            return self.step(field, interval, x, slope);
+        };
+        if past.len() < self.order - 2 {
+            return self.step(field, interval, x, slope);
+        }
+        let evaluate = |place: f64, x: &X| -> Result<X> {
+            let slope = field.at(&interval.time(place)?, x)?;
+            slope.alike("field", "x", x)?;
+            Ok(slope)
+        };
+        let first = match slope {
+            Some(slope) => slope.clone(),
+            None => evaluate(0.0, x)?,
+        };
+        // Times in steps from the start, the new one first: 1, 0, and those of the past.
+        let h = end - start;
+        let earlier = &past[..self.order - 2];
+        let mut nodes = vec![1.0, 0.0];
+        nodes.extend(earlier.iter().map(|(t, _)| (t - start) / h));
+        let mut slopes = vec![&first];
+        slopes.extend(earlier.iter().map(|(_, slope)| slope));
+        let predicted = sum(h, &weights(&nodes[1..]), &slopes, Some(x))?;
+        let ahead = evaluate(1.0, &predicted)?;
+        slopes.insert(0, &ahead);
+        let corrector = weights(&nodes);
+        let corrected = sum(h, &corrector, &slopes, Some(x))?;
+        let mut lower = weights(&nodes[..self.order - 1]);
+        lower.push(0.0);
+        let difference: Vec<f64> = corrector.iter().zip(&lower).map(|(a, b)| a - b).collect();
+        let error = sum(h, &difference, &slopes, None)?;
+        let last = evaluate(1.0, &corrected)?;
+        drop(slopes);
+        let mut step = Step::new(corrected, first);
+        step.error = Some(error);
+        step.last_slope = Some(last);
+        Ok(step)
+    }
+}
+
+impl<X: State> Embedded<X> for Adams {
+    fn error_order(&self) -> f64 {
+        self.order as f64 - 1.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::{Adaptive, Fixed};
+    use crate::{Event, Save, Solver};
+    use advect_core::field_fn;
+    use advect_core::testing::measured_order;
+    use advect_core::testing::problems::{Forced, Problem, Rotation};
+    use candle_core::{Device, Tensor};
+
+    fn difference(a: &Tensor, b: &Tensor) -> f64 {
+        let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap();
+        difference.to_scalar().unwrap()
+    }
+
+    /// The error at t = 1.
+    fn error(method: Adams, problem: &impl Problem, grid: Fixed) -> f64 {
+        let x0 = problem.solution(0.0).unwrap();
+        let end = Solver::new(method, grid)
+            .solve(problem, &x0, 0.0, 1.0)
+            .unwrap()
+            .end();
+        difference(&end.unwrap(), &problem.solution(1.0).unwrap())
+    }
+
+    /// Hairer, Nørsett and Wanner, tables III.1.1 and III.1.2.
+    #[test]
+    fn weights_of_equal_steps_are_those_of_the_tables() {
+        let tables: [(&[f64], &[f64]); 4] = [
+            (&[0.0, -1.0], &[3.0 / 2.0, -1.0 / 2.0]),
+            (
+                &[0.0, -1.0, -2.0, -3.0],
+                &[55.0 / 24.0, -59.0 / 24.0, 37.0 / 24.0, -9.0 / 24.0],
+            ),
+            (
+                &[1.0, 0.0, -1.0, -2.0],
+                &[9.0 / 24.0, 19.0 / 24.0, -5.0 / 24.0, 1.0 / 24.0],
+            ),
+            (
+                &[1.0, 0.0, -1.0, -2.0, -3.0],
+                &[
+                    251.0 / 720.0,
+                    646.0 / 720.0,
+                    -264.0 / 720.0,
+                    106.0 / 720.0,
+                    -19.0 / 720.0,
+                ],
+            ),
+        ];
+        for (nodes, expected) in tables {
+            for (w, e) in weights(nodes).iter().zip(expected) {
+                assert!((w - e).abs() < 1e-14, "{w}, {e}");
+            }
+        }
+        // Of uneven ones they integrate polynomials: here t⁷, over eight nodes.
+        let nodes = [1.0, 0.0, -0.7, -1.1, -3.0, -3.5, -4.1, -6.0];
+        let integral: f64 = weights(&nodes)
+            .iter()
+            .zip(nodes)
+            .map(|(w, t)| w * t.powi(7))
+            .sum();
+        assert!((integral - 0.125).abs() < 1e-9, "{integral}");
+    }
+
+    /// On equal steps and on a grid of uneven ones, whose sizes change by up to a half.
+    #[test]
+    fn orders_are_those_stated() {
+        let uneven = |n: usize| -> Vec<f64> {
+            let place = |i: usize| i as f64 / n as f64;
+            (1..n)
+                .map(|i| place(i) + 0.03 * (9.0 * place(i)).sin())
+                .collect()
+        };
+        let turn = Rotation { omega: 8.0 };
+        for order in 2..=8 {
+            let method = Adams::order(order).unwrap();
+            let check = |problem: &dyn Fn(Fixed) -> f64, counts: [usize; 4]| {
+                let equal = measured_order(&counts, |n| problem(Fixed::steps(n).unwrap()));
+                assert!((equal - order as f64).abs() < 0.3, "{equal}, not {order}");
+                let other = measured_order(&counts, |n| problem(Fixed::grid(&uneven(n)).unwrap()));
+                assert!(
+                    (other - order as f64).abs() < 0.3,
+                    "uneven: {other}, not {order}"
+                );
+            };
+            check(&|grid| error(method, &turn, grid), [96, 128, 160, 192]);
+            if order < 6 {
+                check(&|grid| error(method, &Forced, grid), [96, 128, 192, 256]);
+            }
+        }
+    }
+
+    /// Adaptive steps meet their tolerance, and take fewer evaluations than a Runge–Kutta pair where many are needed.
+    #[test]
+    fn adaptive_steps_meet_tolerances() {
+        let turn = Rotation { omega: 2.0 };
+        let x0 = turn.solution(0.0).unwrap();
+        for (from, to) in [(0.0, 20.0), (20.0, 0.0)] {
+            let x = turn.solution(from).unwrap();
+            let adaptive = || Adaptive::new(1e-9, 1e-9).unwrap();
+            let adams =
+                Solver::new(Adams::order(8).unwrap(), adaptive()).solve(&turn, &x, from, to);
+            let dopri = Solver::new(Dopri5, adaptive())
+                .solve(&turn, &x, from, to)
+                .unwrap();
+            let adams = adams.unwrap();
+            let error = difference(&adams.end().unwrap(), &turn.solution(to).unwrap());
+            assert!(error < 1e-6, "{error}");
+            let (ours, theirs) = (adams.statistics, dopri.statistics);
+            assert!(
+                ours.evaluations < theirs.evaluations,
+                "{ours:?}, {theirs:?}"
+            );
+        }
+        let steps = Solver::new(Adams::order(5).unwrap(), Fixed::steps(50).unwrap());
+        let solution = steps
+            .integration(&turn, &x0, 0.0, 1.0)
+            .save(Save::At(vec![0.33, 0.77]))
+            .run();
+        for (t, x) in [0.33, 0.77].iter().zip(&solution.unwrap().states) {
+            assert!(difference(x, &turn.solution(*t).unwrap()) < 1e-6);
+        }
+    }
+
+    /// The past ends where the field jumps, and where an event changes the state.
+    #[test]
+    fn it_begins_anew_at_jumps() {
+        let field = field_fn(|t, x: &Tensor| {
+            t.coefficient(|t| if t < 1.0 { 1.0 } else { -2.0 })?
+                .times(&x.ones_like()?)
+        });
+        let x = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+        let solver = Solver::new(Adams::order(6).unwrap(), Fixed::steps(20).unwrap());
+        let run = solver
+            .integration(&field, &x, 0.0, 2.0)
+            .jumps(&[1.0])
+            .unwrap();
+        let end = run.run().unwrap().end().unwrap().to_vec1::<f64>().unwrap()[0];
+        assert!((end + 1.0).abs() < 1e-14, "{end}");
+        // dx/dt = x, set back to 1 at t = 1.
+        let growth = field_fn(|_, x: &Tensor| Ok(x.clone()));
+        let event = Event::new(|t, _: &Tensor| Ok(t - 1.0));
+        let one = x.ones_like().unwrap();
+        let run = solver.integration(&growth, &one, 0.0, 2.0);
+        let solution = run.apply(&event, |_, x| Ok(x.ones_like()?)).run().unwrap();
+        let end = solution.end().unwrap().to_vec1::<f64>().unwrap()[0];
+        assert!((end - 1f64.exp()).abs() < 1e-6, "{end}");
+    }
+
+    #[test]
+    fn bad_settings_are_refused() {
+        for order in [0, 1, 9] {
+            let message = Adams::order(order).unwrap_err().to_string();
+            assert_eq!(
+                message,
+                format!("order: got {order}, expected an order from 2 to 8")
+            );
+        }
+        let x = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+        let solver = Solver::new(Adams::order(3).unwrap(), Adaptive::new(1e-6, 1e-6).unwrap());
+        let run = solver
+            .integration(&Forced, &x, 0.0, 1.0)
+            .each_sample()
+            .run();
+        assert!(run.unwrap_err().to_string().starts_with("stepper: got "));
+    }
+}
