@@ -219,6 +219,43 @@ fn neural_odes_are_fitted_by_each_gradient() {
 }
 
 #[test]
+fn launches_are_fitted_through_bounces() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run("bouncing", 2, &["--target", "25"], folder.path());
+    assert!(folder.path().join("bouncing.png").exists());
+    let lines = figures(&output);
+    let place = |line: &String| {
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<f64>()
+            .unwrap()
+    };
+    assert!(lines.len() < 12, "{lines:?}");
+    assert!(
+        (place(lines.last().unwrap()) - 25.0).abs() < 2e-6,
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn pendulums_are_learned_by_two_networks() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(
+        "pendulum",
+        2,
+        &["--steps", "30", "--time", "20"],
+        folder.path(),
+    );
+    assert!(folder.path().join("pendulum.png").exists());
+    let lines = figures(&output);
+    assert!(
+        lines[1].starts_with("Hamiltonian") && lines[2].starts_with("plain"),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn densities_are_fitted_by_maximum_likelihood() {
     let folder = tempfile::tempdir().unwrap();
     for more in [&[][..], &["--hutchinson"]] {

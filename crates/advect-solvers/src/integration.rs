@@ -114,7 +114,7 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
     /// let x = Tensor::new(&[0f64], &Device::Cpu)?;
     /// let solver = Solver::new(Rk4, Fixed::steps(4)?);
     /// let end = solver.integration(&switch, &x, 0.0, 2.0).jumps(&[1.0])?.run()?.end()?;
-    /// assert_eq!(end.to_vec1::<f64>()?, [1.0]);
+    /// assert!((end.to_vec1::<f64>()?[0] - 1.0).abs() < 1e-15);
     /// let end = solver.solve(&switch, &x, 0.0, 2.0)?.end()?; // a step that ends at 1 sees both sides
     /// assert!((end.to_vec1::<f64>()?[0] - 13.0 / 12.0).abs() < 1e-15);
     /// # Ok(())
