@@ -142,7 +142,7 @@ fn draw(
             &areas[0],
             "guesses, and the launch that hits",
             -0.02 * side..side,
-            -0.05 * side..side,
+            -0.02 * side..0.25 * side,
         )?;
         for (i, speed) in guesses.iter().enumerate() {
             let colour = if i + 1 == guesses.len() { &BLUE } else { &GREY };

@@ -369,13 +369,16 @@ impl Drag {
     }
 }
 
+/// A landing by one of the adjoints.
+type Landing<'a> = &'a dyn Fn(&Drag, &Tensor, &Tensor) -> Tensor;
+
 /// The gradients of a chain of two events by the parameters of the field, that of the event, the initial state and the
 /// start, against central differences.
 #[test]
 fn gradients_of_events_are_those_of_differences() {
     let numbers_at = [0.3, 9.0, 0.2, 5.0, 1.0, 0.4];
     let accurate = || Solver::new(Dopri5, adaptive(1e-11));
-    let value = |numbers: [f64; 6], adjoint: &dyn Fn(&Drag, &Tensor, &Tensor) -> Tensor| {
+    let value = |numbers: [f64; 6], adjoint: Landing<'_>| {
         let [drag, gravity, ground, height, speed, start] = numbers;
         let problem = Drag::new([drag, gravity, ground]);
         let x0 = Var::new(&[[height, speed]], &Device::Cpu).unwrap();
@@ -404,8 +407,7 @@ fn gradients_of_events_are_those_of_differences() {
             (moved(1e-4) - moved(-1e-4)) / 2e-4
         })
         .collect();
-    let all: [&dyn Fn(&Drag, &Tensor, &Tensor) -> Tensor; 3] =
-        [&unrolled, &checkpointed, &backsolve];
+    let all: [Landing<'_>; 3] = [&unrolled, &checkpointed, &backsolve];
     for adjoint in all {
         let (loss, problem, x0, start) = value(numbers_at, adjoint);
         let gradients = loss.backward().unwrap();
