@@ -63,7 +63,7 @@ pub struct Adaptive {
     /// Proportional, integral, derivative.
     pub(super) gains: [f64; 3],
     norm: Norm,
-    first_step: Option<f64>,
+    pub(super) first_step: Option<f64>,
     min_step: f64,
     pub(super) max_step: f64,
     max_steps: usize,
@@ -220,7 +220,7 @@ impl Adaptive {
     }
 
     /// The error of tolerances that the initial state does not resolve.
-    fn too_small(&self, roundoff: f64) -> Error {
+    pub(super) fn too_small(&self, roundoff: f64) -> Error {
         let accepted =
             format!("a pair above the rounding of x0, which is {roundoff:.0e} of it in this dtype");
         Error::range(
@@ -231,76 +231,13 @@ impl Adaptive {
     }
 
     /// Before the first step, of this size.
-    fn memory(&self, size: f64) -> AdaptiveMemory {
+    pub(super) fn memory(&self, size: f64) -> AdaptiveMemory {
         AdaptiveMemory::new(size.min(self.max_step).max(self.min_step))
     }
 
     /// The smallest step from a time.
     pub(super) fn smallest(&self, t: f64) -> f64 {
         self.min_step.max(smallest_step(t))
-    }
-
-    /// Returns the memory of each sample before the first step, and the slope there if it was evaluated.
-    pub(crate) fn begin_each<X: Samples, S: Embedded<X> + ?Sized>(
-        &self,
-        stepper: &S,
-        field: &dyn Field<X>,
-        at: Position<'_, X>,
-    ) -> Result<(Vec<AdaptiveMemory>, Option<X>)> {
-        let count = at.x.samples("x0")?;
-        if self.unresolved_each(at.x)?.iter().all(|u| *u) {
-            return Err(self.too_small(at.x.unit_roundoff()));
-        }
-        let starts = vec![at.t; count];
-        let (sizes, slope) = self.first_each(stepper, field, at.x, &starts, at.end)?;
-        check_first(&sizes, at.t, at.end)?;
-        Ok((sizes.iter().map(|h| self.memory(*h)).collect(), slope))
-    }
-
-    /// Returns the memory of each sample that begins anew, from the times `starts`.
-    pub(crate) fn restart_each<X: Samples, S: Embedded<X> + ?Sized>(
-        &self,
-        stepper: &S,
-        field: &dyn Field<X>,
-        x: &X,
-        starts: &[f64],
-        end: f64,
-    ) -> Result<Vec<AdaptiveMemory>> {
-        let (sizes, _) = self.first_each(stepper, field, x, starts, end)?;
-        let both = sizes.iter().zip(starts);
-        Ok(both
-            .map(|(h, t)| self.memory(h.max(smallest_step(*t))))
-            .collect())
-    }
-
-    /// The size of each sample's first step, and the slope there if it was evaluated.
-    fn first_each<X: Samples, S: Embedded<X> + ?Sized>(
-        &self,
-        stepper: &S,
-        field: &dyn Field<X>,
-        x: &X,
-        starts: &[f64],
-        end: f64,
-    ) -> Result<(Vec<f64>, Option<X>)> {
-        let count = starts.len();
-        if let Some(size) = self.first_step {
-            return Ok((vec![size; count], None));
-        }
-        let places = || starts.iter().map(|t| Position { t: *t, x, end });
-        let interval = |h: &[f64]| Interval::PerSample {
-            start: starts.to_vec(),
-            end: places().zip(h).map(|(at, h)| at.after(*h)).collect(),
-        };
-        let flat = x.detach();
-        let norms = |value: &X| self.norms(value, &flat, &flat);
-        let longest = places()
-            .map(|at| end - at.t)
-            .fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
-        let smallest = starts.iter().map(|t| smallest_step(*t)).fold(0.0, f64::max);
-        let exponent = exponent::<X, S>(stepper);
-        let span = (longest, smallest);
-        let (sizes, slope) = initial_steps(exponent, field, x, span, count, interval, norms)?;
-        Ok((sizes, Some(slope)))
     }
 
     /// The size of a first step from a position, and the slope there if it was evaluated.
@@ -410,7 +347,7 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
 }
 
 /// Refuses first steps that the clock does not resolve, unless one is the whole span.
-fn check_first(sizes: &[f64], start: f64, end: f64) -> Result<()> {
+pub(super) fn check_first(sizes: &[f64], start: f64, end: f64) -> Result<()> {
     let resolved = smallest_step(start).min((end - start).abs());
     let largest = sizes.iter().fold(0.0, |a, b| f64::max(a, *b));
     match largest < resolved {

@@ -6,6 +6,7 @@
 //! | [`Adaptive`] | as long as the error estimate allows |
 
 mod adaptive;
+mod adaptive_each;
 mod fixed;
 mod initial_step;
 mod norm;

@@ -7,11 +7,13 @@ use advect::prelude::*;
 use advect::solvers::controller::Controller;
 use advect::solvers::divergence::Probe;
 use advect::solvers::exponential::{Etdrk4, Rates};
+use advect::solvers::reversible::{Doubled, ReversibleHeun};
 use advect::solvers::sde::{
     Additive, Diagonal, ExponentialEulerMaruyama, General, Interpretation, MilsteinDerivativeFree,
     MilsteinGeneral, Sra3, Sriw1,
 };
 use advect::solvers::stepper::*;
+use advect::solvers::symplectic::{Leapfrog, Separable, Yoshida4, Yoshida6};
 
 use crate::place::{Place, stir, weighted};
 use crate::report::Report;
@@ -91,6 +93,44 @@ fn fixed_and_adaptive_steps() -> Result<()> {
         let x0 = place.normal(1, &[32, 2])?;
         let integration = solver.integration(&net, &x0, 0.0, 1.0);
         Ok(integration.save(Save::At(vec![0.2, 0.7])).run()?.states)
+    });
+    for order in [3, 8] {
+        let adams = Adams::order(order)?;
+        let solver = Solver::new(adams, Fixed::steps(20)?);
+        report.same("Adams", 1e-5, |place| end(place, &solver));
+    }
+    report.same("an event, with a clock for each sample", 1e-4, |place| {
+        let net = frozen(place)?;
+        let half = Event::new(|t, _: &Tensor| Ok(t - 0.5));
+        let solver = Solver::new(Dopri5, adaptive);
+        let x0 = place.normal(1, &[32, 2])?;
+        let samples = solver
+            .integration(&net, &x0, 0.0, 1.0)
+            .jumps(&[0.3])?
+            .each_sample();
+        Ok(vec![
+            samples.apply(&half, |_, x| Ok((x * 0.5)?)).run()?.end()?,
+        ])
+    });
+    macro_rules! pairs {
+        ($($stepper:ident),*) => {$(
+            report.same(stringify!($stepper), 1e-5, |place| {
+                let velocity = field_fn(|_, p: &Tensor| Ok(p.clone()));
+                let separable = Separable::new(velocity, frozen(place)?);
+                let start = (place.normal(1, &[32, 2])?, place.normal(2, &[32, 2])?);
+                let solver = Solver::new($stepper, Fixed::steps(5)?);
+                let (q, p) = solver.solve(&separable, &start, 0.0, 1.0)?.end()?;
+                Ok(vec![q, p])
+            });
+        )*};
+    }
+    pairs!(Leapfrog, Yoshida4, Yoshida6);
+    report.same("ReversibleHeun", 1e-5, |place| {
+        let x0 = place.normal(1, &[32, 2])?;
+        let solver = Solver::new(ReversibleHeun, Fixed::steps(5)?);
+        let doubled = Doubled(frozen(place)?);
+        let (x, y) = solver.solve(&doubled, &(x0.clone(), x0), 0.0, 1.0)?.end()?;
+        Ok(vec![x, y])
     });
     report.finish();
     Ok(())
