@@ -229,11 +229,11 @@ fn equations_on_numbers() -> Result<()> {
         let x = Var::from_tensor(&place.normal(1, &[32, 3])?)?;
         let p = Var::from_tensor(&place.normal(2, &[2])?)?;
         let field = recorded.with(&p)?;
-        let value = field.at(&t, &x)?;
+        let value = field.at(&t, x.as_tensor())?;
         let gradients = weighted(place, &value)?.backward()?;
-        let (_, along) = field.jvp(&t, &x, 0.3, &place.normal(3, &[32, 3])?)?;
+        let (_, along) = field.jvp(&t, x.as_tensor(), 0.3, &place.normal(3, &[32, 3])?)?;
         let found = [&x, &p].map(|v| gradients.get(v).unwrap().clone());
-        Ok([value, along, field.jacobian(&t, &x)?]
+        Ok([value, along, field.jacobian(&t, x.as_tensor())?]
             .map(|y| y.detach())
             .into_iter()
             .chain(found)
