@@ -73,29 +73,60 @@ impl<'b, T: Float> WithSimd for Sum<'_, 'b, T> {
                 // To find the factor of each element would take longer than to write zeros first.
                 _ => (out.zeroed(), self.terms),
             };
-            for (c, x) in rest {
-                let x = &x[range.clone()];
-                match c {
-                    Factor::Shared(c) => add::<S, T>(T::of(*c), x, out),
-                    Factor::PerSample(c) => {
+            let mut rest = rest;
+            loop {
+                rest = match rest {
+                    [] => break,
+                    [
+                        (Factor::Shared(a), x),
+                        (Factor::Shared(b), y),
+                        (Factor::Shared(c), z),
+                        rest @ ..,
+                    ] => {
+                        add::<S, T, 3>(
+                            [*a, *b, *c],
+                            [&x[range.clone()], &y[range.clone()], &z[range.clone()]],
+                            out,
+                        );
+                        rest
+                    }
+                    [(Factor::Shared(a), x), (Factor::Shared(b), y), rest @ ..] => {
+                        add::<S, T, 2>([*a, *b], [&x[range.clone()], &y[range.clone()]], out);
+                        rest
+                    }
+                    [(Factor::Shared(c), x), rest @ ..] => {
+                        add::<S, T, 1>([*c], [&x[range.clone()]], out);
+                        rest
+                    }
+                    [(Factor::PerSample(c), x), rest @ ..] => {
+                        let x = &x[range.clone()];
                         let mut done = 0;
                         while done < out.len() {
                             let sample = (start + done) / self.width;
                             let end = ((sample + 1) * self.width - start).min(out.len());
-                            add::<S, T>(T::of(c[sample]), &x[done..end], &mut out[done..end]);
+                            let (x, out) = (&x[done..end], &mut out[done..end]);
+                            add::<S, T, 1>([c[sample]], [x], out);
                             done = end;
                         }
+                        rest
                     }
-                }
+                };
             }
             out
         })
     }
 }
 
+/// Adds terms one after the other, in one pass over the sum.
 #[inline(always)]
-fn add<S: Simd, T: Float>(c: T, x: &[T], out: &mut [T]) {
-    for (out, x) in out.iter_mut().zip(x) {
-        *out = x.madd::<S>(c, *out);
+fn add<S: Simd, T: Float, const K: usize>(c: [f64; K], x: [&[T]; K], out: &mut [T]) {
+    let n = out.len();
+    let (c, x) = (c.map(T::of), x.map(|x| &x[..n]));
+    for i in 0..n {
+        let mut sum = out[i];
+        for k in 0..K {
+            sum = x[k][i].madd::<S>(c[k], sum);
+        }
+        out[i] = sum;
     }
 }

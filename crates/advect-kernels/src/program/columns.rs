@@ -23,9 +23,12 @@ pub(super) fn split<T: Copy>(rows: &[T], width: usize, columns: &mut [T], stride
 #[inline(always)]
 fn split_fixed<T: Copy, const W: usize>(rows: &[T], columns: &mut [T], stride: usize) {
     let (rows, _) = rows.as_chunks::<W>();
-    for (j, column) in columns.chunks_mut(stride).take(W).enumerate() {
-        for (x, row) in column.iter_mut().zip(rows) {
-            *x = row[j];
+    let n = rows.len();
+    let mut each = columns.chunks_mut(stride);
+    let columns: [&mut [T]; W] = std::array::from_fn(|_| &mut each.next().unwrap_or_default()[..n]);
+    for (i, row) in rows.iter().enumerate() {
+        for j in 0..W {
+            columns[j][i] = row[j];
         }
     }
 }

@@ -10,6 +10,8 @@ pub(super) trait Elementary: Float {
     fn std(self, function: Function) -> Self;
     /// `self^exponent`.
     fn power(self, exponent: Self) -> Self;
+    /// Whether it is NaN.
+    fn undefined(self) -> bool;
 }
 
 /// A function of the standard library.
@@ -50,6 +52,10 @@ macro_rules! elementary {
             #[inline(always)]
             fn power(self, exponent: Self) -> Self {
                 self.powf(exponent)
+            }
+            #[inline(always)]
+            fn undefined(self) -> bool {
+                self.is_nan()
             }
         }
     )*};
@@ -140,9 +146,9 @@ operations! {
     /// `√a`.
     Sqrt(a) 3 * QUICK => a.root();
     /// The smaller one, NaN if one is.
-    Minimum(a, b) QUICK => if a < b || !(a == a) { a } else { b };
+    Minimum(a, b) QUICK => if a < b || a.undefined() { a } else { b };
     /// The larger one, NaN if one is.
-    Maximum(a, b) QUICK => if a > b || !(a == a) { a } else { b };
+    Maximum(a, b) QUICK => if a > b || a.undefined() { a } else { b };
     /// 1 if `a < b`, else 0.
     Less(a, b) QUICK => if a < b { T::ONE } else { T::ZERO };
     /// 1 if `a ≤ b`, else 0.

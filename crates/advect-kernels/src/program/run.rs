@@ -15,7 +15,7 @@ const LONGEST: usize = 512;
 /// The multiple of which blocks are long.
 const UNIT: usize = 16;
 /// Places that a single row has without an allocation.
-const FEW: usize = 64;
+const FEW: usize = 32;
 
 pub(super) fn run<T: Elementary>(
     program: &Program,

@@ -42,7 +42,7 @@ impl Condition {
 impl BitAnd for Condition {
     type Output = Condition;
     fn bitand(self, other: Condition) -> Condition {
-        Condition(self.0 * other.0)
+        Condition(self.0.min(other.0))
     }
 }
 

@@ -66,6 +66,16 @@ pub use number::Number;
 pub use parameters::Parameters;
 
 /// A system of N equations with P parameters, recorded by [`system`]. Clones share the tape.
+///
+/// ```
+/// use advect_solvers::system::{System, system};
+/// # fn main() -> advect_core::Result<()> {
+/// let lorenz: System<3, 3> = system(|_, [x, y, z], [s, r, b]| [s * (y - x), x * (r - z) - y, x * y - b * z])?;
+/// assert_eq!(lorenz.operations(), 8);
+/// let field = lorenz.with([10.0, 28.0, 8.0 / 3.0])?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct System<const N: usize, const P: usize> {
     formula: Arc<Formula>,
@@ -74,7 +84,17 @@ pub struct System<const N: usize, const P: usize> {
 /// Records the system `dx/dt = f(t, x, p)` of N equations with P parameters, written on numbers. The closure is called
 /// once.
 ///
-/// See the [module](self) for an example.
+/// ```
+/// use advect_core::{Field, Time};
+/// use advect_solvers::system::system;
+/// # fn main() -> advect_core::Result<()> {
+/// let field = system(|t, [a, b], p| [p[0] * a - a * b, t - p[1] * b + a * b])?.with([1.5, 3.0])?;
+/// assert_eq!(field.at(&Time::Shared(0.5), &[2.0, 1.0])?, [1.0, -0.5]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// See the [module](self) for more.
 ///
 /// # Errors
 /// [`Error::Range`] where the closure uses a [`Number`] of another recording, kept from one or of a closure around it, or NaN as
