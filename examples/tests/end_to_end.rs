@@ -218,6 +218,19 @@ fn neural_odes_are_fitted_by_each_gradient() {
     assert_eq!(errors[0], errors[1]);
 }
 
+/// Fifty steps bring the rates of a stiff system from factors of 2 and 3 to within a tenth.
+#[test]
+fn rates_are_found_through_an_implicit_solver() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run("stiff", 2, &["--steps", "50"], folder.path());
+    assert!(folder.path().join("stiff.png").exists());
+    let lines = figures(&output);
+    for (line, rate) in lines[1..4].iter().zip([0.04, 3e7, 1e4]) {
+        let fitted: f64 = line.split_whitespace().last().unwrap().parse().unwrap();
+        assert!((fitted / rate - 1.0).abs() < 0.1, "{line}");
+    }
+}
+
 #[test]
 fn launches_are_fitted_through_bounces() {
     let folder = tempfile::tempdir().unwrap();

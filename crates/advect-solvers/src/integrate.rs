@@ -8,7 +8,8 @@ use crate::clock::span;
 use crate::controller::{Attempt, Controller, Judgement, Position};
 use crate::event::Watch;
 use crate::save::Recorder;
-use crate::stepper::{Step, Stepper};
+use crate::stepper::{Memory, Step, Stepper};
+use crate::stiffness::Stiffness;
 use crate::{
     AcceptedStep, DenseStep, Integration, Interpolant, Interval, Solution, Solver, State,
     Statistics, Status,
@@ -54,7 +55,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
         let mut statistics = Statistics::default();
         let mut recorder = Recorder::new(&save, (start, end), x0);
         let (mut t, mut x) = (start, x0.clone());
-        let mut failed_sample = None;
+        let (mut failed_sample, mut rejected_size) = (None, None);
         let mut occurrences = Vec::new();
         let oversteps = controller.oversteps();
 
@@ -64,18 +65,18 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
             let at = Position { t, x: &x, end };
             let (mut memory, mut slope) = controller.begin(stepper, field, at)?;
             let mut watch = Watch::new(&events, t, &x, end)?;
-            // The times and slopes at the starts of earlier steps, the latest first.
-            let mut past: Vec<(f64, X)> = Vec::new();
             failed_sample = not_finite(slope.as_ref())?;
             let mut broken = failed_sample.is_some();
             // Where the step just rejected ended.
             let mut rejected = None;
+            let mut kept = Memory::new(controller.tolerances());
+            let mut stiffness = Stiffness::new(stepper.tableau());
             let status = loop {
                 if broken {
                     break Status::NonFinite;
                 }
                 if statistics.accepted + statistics.rejected >= controller.step_limit() {
-                    break Status::StepLimit;
+                    break stiffness.at_limit();
                 }
                 let from = Position { t, x: &x, end };
                 let wanted = controller.next(&memory, from);
@@ -93,7 +94,9 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                     start: t,
                     end: next,
                 };
-                let mut step = stepper.step_after(&past, field, &interval, &x, slope.as_ref())?;
+                let mut step =
+                    stepper.step_with(&mut kept, field, &interval, &x, slope.as_ref())?;
+                statistics.add_matrices(kept.take_cost());
                 if detached {
                     step = step.detach();
                 }
@@ -103,11 +106,14 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                     h,
                     step: &step,
                     finite: failed_sample.is_none(),
+                    solved: step.unsolved.is_empty(),
                     shortened: h.abs() + slack < (wanted - t).abs(),
                 };
                 let judgement = controller.judge(&mut memory, stepper, attempt)?;
+                rejected_size = Some(h).filter(|_| judgement != Judgement::Accept);
                 if judgement != Judgement::Accept {
                     statistics.rejected += 1;
+                    let unsolved = step.unsolved.first().copied();
                     if let (None, Some(error)) = (failed_sample, &step.error) {
                         failed_sample = error.not_finite()?;
                     }
@@ -115,6 +121,11 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                     match judgement {
                         Judgement::Stop(Status::StepUnderflow) => {
                             break Status::underflow(failed_sample.is_some());
+                        }
+                        Judgement::Stop(Status::NoConvergence) => {
+                            failed_sample = unsolved.map(|unsolved| unsolved.sample);
+                            break unsolved
+                                .map_or(Status::NoConvergence, |unsolved| unsolved.cause);
                         }
                         Judgement::Stop(status) => break status,
                         // A shorter step begins with the same slope.
@@ -128,6 +139,8 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                     }
                 }
                 statistics.accepted += 1;
+                let taken = statistics.accepted + statistics.rejected;
+                stiffness.look(controller.step_limit() - taken, &step)?;
                 rejected = None;
 
                 let (mut next, mut step, mut interruption) = (next, step, None);
@@ -135,9 +148,12 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                     let attempt = |fraction: f64| {
                         let end = t + fraction * h;
                         let interval = Interval::Shared { start: t, end };
-                        stepper.step_after(&past, field, &interval, &x, step.slopes.first())
+                        stepper
+                            .step_with(&mut kept, field, &interval, &x, step.slopes.first())?
+                            .solved()
                     };
                     interruption = watch.look((t, next), &step, attempt)?;
+                    statistics.add_matrices(kept.take_cost());
                     if let Some(at) = &interruption {
                         (next, step) = (at.t, at.step.clone());
                     }
@@ -169,10 +185,6 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                         enough |= observer.observe(&accepted)?.is_break();
                     }
                 }
-                if let (1.., Some(first)) = (stepper.memory(), step.slopes.into_iter().next()) {
-                    past.insert(0, (began, first));
-                    past.truncate(stepper.memory());
-                }
                 slope = (step.last_slope).or(dense.and_then(|dense| dense.end_slope));
                 let mut renewed = jumps.contains(t);
                 if let Some(at) = interruption {
@@ -189,7 +201,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                     break Status::Halted;
                 }
                 if renewed {
-                    past.clear();
+                    kept = Memory::new(controller.tolerances());
                     one_sided.enter(&jumps, t, end > start);
                     let at = Position { t, x: &x, end };
                     slope = controller.restart(&mut memory, stepper, field, at)?;
@@ -210,7 +222,8 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
             states: recorder.states,
             last_time: t,
             last_state: x,
-            failed_sample: failed_sample.filter(|_| status == Status::NonFinite),
+            failed_sample: failed_sample.filter(|_| status.is_of_a_sample()),
+            rejected_size,
             status,
             statistics,
             steps: recorder.steps,

@@ -12,6 +12,7 @@
 //! | integrate several tensors at once, or plain numbers | [`State`] |
 //! | write equations by hand | [`system`] |
 //! | differentiate a solution | [`adjoint`] |
+//! | solve stiff equations | [`implicit`] |
 //! | add noise | [`sde`] |
 //! | treat a stiff linear part exactly | [`exponential`] |
 //! | find divergences and densities | [`divergence`] |
@@ -47,6 +48,7 @@ pub mod divergence;
 pub mod energy;
 mod event;
 pub mod exponential;
+pub mod implicit;
 mod integrate;
 mod integration;
 mod interpolant;
@@ -61,8 +63,10 @@ mod save;
 pub mod sde;
 mod solution;
 mod solver;
+mod stability;
 mod state;
 pub mod stepper;
+mod stiffness;
 pub mod symplectic;
 pub mod system;
 mod tableau;

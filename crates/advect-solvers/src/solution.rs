@@ -17,9 +17,21 @@ pub enum Status {
     Halted,
     /// The integration reached the controller's limit of steps.
     StepLimit,
+    /// The integration reached the controller's limit of steps, and the last of them were kept short by the stability of the
+    /// explicit method and not by its accuracy: the equation is stiff, and wants an [`implicit`](crate::implicit) method such
+    /// as [`Kvaerno5`](crate::implicit::Kvaerno5).
+    ///
+    /// This is known of integrations with one clock for the batch, by methods with two stages at the end of a step: those of
+    /// Dormand and Prince and of Tsitouras. For others it is [`Status::StepLimit`].
+    Stiff,
     /// No step was accepted, down to the smallest that the controller allows or the time resolves. The cause is a
     /// singularity or a jump.
     StepUnderflow,
+    /// The equations of an implicit method were not solved, down to the smallest step that the controller allows: Newton's
+    /// iteration did not converge.
+    NoConvergence,
+    /// The matrix of an implicit method's equations was singular, down to the smallest step that the controller allows.
+    SingularMatrix,
     /// The rounding of the state to its dtype is larger than the tolerance.
     Unresolved,
     /// The field or the state became NaN or infinite.
@@ -36,6 +48,14 @@ impl Status {
         }
     }
 
+    /// Whether one sample is the cause.
+    pub(crate) fn is_of_a_sample(self) -> bool {
+        matches!(
+            self,
+            Status::NonFinite | Status::NoConvergence | Status::SingularMatrix
+        )
+    }
+
     /// Why the end was not reached, and what to try; `None` if it was.
     pub(crate) fn reason(self) -> Option<&'static str> {
         match self {
@@ -46,8 +66,20 @@ impl Status {
                 "the limit of steps was reached; allow more of them, or larger errors; where the solution changes far more \
                  slowly than the steps are short, the equation is stiff, which explicit methods are slow at",
             ),
+            Status::Stiff => Some(
+                "the limit of steps was reached, as stability keeps the steps of an explicit method short: the equation is stiff; \
+                 use an implicit method, such as implicit::Kvaerno5",
+            ),
             Status::StepUnderflow => Some(
                 "the step size underflowed; the solution is singular or jumps here, so end before, or allow larger errors",
+            ),
+            Status::NoConvergence => Some(
+                "Newton's iteration for an implicit step did not converge, however small the step; check that the field is smooth \
+                 there and that its Jacobian is right, or take smaller steps",
+            ),
+            Status::SingularMatrix => Some(
+                "the matrix of an implicit step was singular, however small the step; check the Jacobian there, or take smaller \
+                 steps",
             ),
             Status::Unresolved => Some(
                 "the state is rounded by more than the tolerance; allow larger errors, or take a wider dtype",
@@ -72,6 +104,18 @@ pub struct Statistics {
     pub accepted: usize,
     /// The number of rejected steps.
     pub rejected: usize,
+    /// The number of Jacobians that an implicit method took.
+    pub jacobians: usize,
+    /// The number of matrices that an implicit method factorised.
+    pub factorizations: usize,
+}
+
+impl Statistics {
+    /// Adds the Jacobians and factorisations of a step.
+    pub(crate) fn add_matrices(&mut self, of: Statistics) {
+        self.jacobians += of.jacobians;
+        self.factorizations += of.factorizations;
+    }
 }
 
 /// The result of an integration: the states as far as it came, its status and its cost.
@@ -107,8 +151,10 @@ pub struct Solution<X = Tensor> {
     pub status: Status,
     /// The cost of the integration.
     pub statistics: Statistics,
-    /// The first sample that was NaN or infinite in the last step that was tried.
+    /// The first sample that was NaN or infinite in the last step that was tried, or whose equations were not solved.
     pub failed_sample: Option<usize>,
+    /// The size of the last step that was tried, if it was rejected; below 0 backwards in time.
+    pub rejected_size: Option<f64>,
     /// The steps, with [`Save::Dense`](crate::Save::Dense).
     pub steps: Vec<DenseStep<X>>,
     /// The events that happened, in the order of time.
@@ -146,6 +192,7 @@ impl<X> Solution<X> {
             status,
             statistics: Statistics::default(),
             failed_sample: None,
+            rejected_size: None,
             steps: Vec::new(),
             events: Vec::new(),
         }
@@ -175,6 +222,9 @@ impl<X: State> Solution<X> {
             "t = {}, after {accepted} steps accepted and {rejected} rejected",
             self.last_time
         );
+        if let Some(size) = self.rejected_size {
+            at += &format!(", the last one of size {size:e}");
+        }
         if let Some(sample) = self.failed_sample {
             at += &format!(", sample {sample}");
         }

@@ -3,10 +3,11 @@
 use crate::Interpolant;
 use crate::order_conditions::{MAX_ORDER, MAX_STAGES, near, satisfied};
 
-/// The coefficients of an explicit Runge–Kutta method of `s` stages,
+/// The coefficients of a Runge–Kutta method of `s` stages,
 /// `k_i = f(t + c_i h, x + h Σ_j a_ij k_j)`, `x' = x + h Σ_i b_i k_i`.
 ///
-/// [`Tableau::new`] is a `const fn` that checks every order condition up to the stated order (at most
+/// [`Tableau::new`] is for explicit methods, whose stages follow from those before them, and [`Tableau::implicit`] for
+/// methods whose stages are the solutions of equations. Both are a `const fn` that checks every order condition up to the stated order (at most
 /// 8: 200 rooted trees), so that a wrong digit in a `const` tableau does not compile where it is used:
 ///
 /// ```compile_fail
@@ -43,27 +44,85 @@ impl Tableau {
         a: &'static [&'static [f64]],
         b: &'static [f64],
     ) -> Self {
-        assert!(
-            !b.is_empty() && b.len() <= MAX_STAGES,
-            "expected between 1 and 16 stages"
-        );
-        assert!(
-            c.len() == b.len() && a.len() == b.len(),
-            "expected as many rows and nodes as weights"
-        );
-        assert!(
-            order >= 1 && order <= MAX_ORDER,
-            "expected an order from 1 to 8"
-        );
+        check_sizes(order, c, a, b);
         let mut i = 0;
         while i < a.len() {
             assert!(
                 a[i].len() == i,
                 "expected i numbers in row i, as the method is explicit"
             );
+            i += 1;
+        }
+        Self::checked(order, c, a, b)
+    }
+
+    /// Creates an implicit method of the given order, with nodes `c`, stage weights `a` and weights `b`. Its first stage
+    /// is explicit, `k_0 = f(t, x)`, and row 0 is empty. The others are
+    ///
+    /// - one after the other (ESDIRK): row i holds i + 1 numbers, the last of which is the same in all rows, so that one
+    ///   factorised matrix serves all stages;
+    /// - or solved for together: each row holds a number for every stage, 0 for the first one.
+    ///
+    /// Between the ends of a step it is interpolated by [`Interpolant::Hermite`].
+    ///
+    /// ```
+    /// use advect_solvers::Tableau;
+    /// const TRAPEZOIDAL_RULE: Tableau = Tableau::implicit(2, &[0.0, 1.0], &[&[], &[0.5, 0.5]], &[0.5, 0.5]);
+    /// assert!(!TRAPEZOIDAL_RULE.is_explicit());
+    /// // R(z) = (1 + z/2) / (1 − z/2)
+    /// let (re, im) = TRAPEZOIDAL_RULE.stability(-6.0, 0.0);
+    /// assert!((re + 0.5).abs() < 1e-15 && im == 0.0);
+    /// ```
+    ///
+    /// # Panics
+    /// Where the numbers do not make a consistent method of that order and shape, or there are more than 16 stages. In a
+    /// `const`, that is a compile error.
+    #[allow(clippy::panic)]
+    pub const fn implicit(
+        order: usize,
+        c: &'static [f64],
+        a: &'static [&'static [f64]],
+        b: &'static [f64],
+    ) -> Self {
+        check_sizes(order, c, a, b);
+        assert!(
+            a.len() >= 2 && a[0].is_empty(),
+            "expected an explicit first stage and an implicit one"
+        );
+        let one_by_one = a[1].len() == 2;
+        let mut i = 1;
+        while i < a.len() {
+            assert!(
+                a[i].len() == if one_by_one { i + 1 } else { a.len() },
+                "expected i + 1 numbers in row i, or as many as stages in all rows"
+            );
+            assert!(
+                if one_by_one {
+                    a[i][i] == a[1][1] && a[i][i] > 0.0
+                } else {
+                    a[i][0] == 0.0
+                },
+                "expected the same positive number on the diagonal, or no part of the first stage in stages that are \
+                 solved for together"
+            );
+            i += 1;
+        }
+        Self::checked(order, c, a, b)
+    }
+
+    /// A method whose nodes and order are checked.
+    #[allow(clippy::panic)]
+    const fn checked(
+        order: usize,
+        c: &'static [f64],
+        a: &'static [&'static [f64]],
+        b: &'static [f64],
+    ) -> Self {
+        let mut i = 0;
+        while i < a.len() {
             let mut sum = 0.0;
             let mut j = 0;
-            while j < i {
+            while j < a[i].len() {
                 sum += a[i][j];
                 j += 1;
             }
@@ -197,21 +256,59 @@ impl Tableau {
         self.error
     }
 
-    /// Returns `true` if the last stage is the first one of the next step: it is at t + h with the weights b.
+    /// The stage weights that belong to one set of equations of an implicit method, row by row.
+    pub(crate) fn implicit_block(&self) -> Vec<f64> {
+        match self.a[1] {
+            [_, gamma] => vec![*gamma],
+            _ => self.a[1..]
+                .iter()
+                .flat_map(|row| row[1..].to_vec())
+                .collect(),
+        }
+    }
+
+    /// Returns `true` if each stage follows from those before it.
+    pub const fn is_explicit(&self) -> bool {
+        self.b.len() == 1 || self.a[1].len() == 1
+    }
+
+    /// Returns `true` if the last stage is the first one of the next step: it is at t + h with the weights b. Implicit
+    /// methods with this property are called stiffly accurate.
+    #[doc(alias = "FSAL")]
+    #[doc(alias = "stiffly accurate")]
     pub const fn first_same_as_last(&self) -> bool {
         let last = self.b.len() - 1;
-        if last == 0 || self.c[last] != 1.0 || self.b[last] != 0.0 {
+        if last == 0 || self.c[last] != 1.0 {
             return false;
         }
+        let row = self.a[last];
         let mut j = 0;
-        while j < last {
-            if self.a[last][j] != self.b[j] {
+        while j <= last {
+            let of_row = if j < row.len() { row[j] } else { 0.0 };
+            if of_row != self.b[j] {
                 return false;
             }
             j += 1;
         }
         true
     }
+}
+
+/// Checks that the numbers fit each other.
+#[allow(clippy::panic)]
+const fn check_sizes(order: usize, c: &[f64], a: &[&[f64]], b: &[f64]) {
+    assert!(
+        !b.is_empty() && b.len() <= MAX_STAGES,
+        "expected between 1 and 16 stages"
+    );
+    assert!(
+        c.len() == b.len() && a.len() == b.len(),
+        "expected as many rows and nodes as weights"
+    );
+    assert!(
+        order >= 1 && order <= MAX_ORDER,
+        "expected an order from 1 to 8"
+    );
 }
 
 #[cfg(test)]

@@ -166,6 +166,7 @@ pub mod prelude {
         Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Transposed,
     };
     pub use advect_solvers::energy::GradientField;
+    pub use advect_solvers::implicit::{Kvaerno3, Kvaerno4, Kvaerno5, RadauIia5};
     pub use advect_solvers::sde::{
         BrownianPath, EulerMaruyama, Milstein, Noise, Sra1, StratonovichHeun,
     };

@@ -112,7 +112,7 @@ where
             let accepted = "one whose steps end at the end";
             return Err(Error::range("controller", "one that oversteps", accepted));
         }
-        if self.solver.stepper.memory() > 0 {
+        if self.solver.stepper.is_multistep() {
             let accepted = "a one-step method, whose steps can be made again alone";
             return Err(Error::range("stepper", "a multistep method", accepted));
         }

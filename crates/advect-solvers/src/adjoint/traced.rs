@@ -70,7 +70,7 @@ impl<F: Field + ?Sized> Field for Traced<'_, F> {
                 value
             }
         };
-        if !value.track_op() {
+        if x.track_op() && !value.track_op() {
             self.check(t, x, &value)?;
         }
         Ok(value)

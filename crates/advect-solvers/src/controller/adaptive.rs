@@ -262,6 +262,11 @@ impl Adaptive {
         Ok((sizes[0], Some(slope)))
     }
 
+    /// The relative and the absolute tolerance.
+    pub(crate) fn both(&self) -> (f64, f64) {
+        (self.rtol, self.atol)
+    }
+
     /// Whether the last step may go beyond the end.
     pub(crate) fn goes_beyond(&self) -> bool {
         self.oversteps
@@ -312,6 +317,16 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
         stepper: &S,
         attempt: Attempt<'_, X>,
     ) -> Result<Judgement> {
+        let mut tried = Tried {
+            from: attempt.from.t,
+            size: attempt.h.abs(),
+            ratio: f64::NAN,
+            shortened: attempt.shortened,
+            solved: attempt.solved,
+        };
+        if !attempt.solved {
+            return Ok(self.respond(memory, exponent::<X, S>(stepper), tried));
+        }
         let Some(error) = &attempt.step.error else {
             return Err(Error::range(
                 "stepper",
@@ -319,16 +334,9 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
                 "one with an error estimate in each step, as Embedded promises",
             ));
         };
-        let ratio = match attempt.finite {
-            true => self.norm(error, attempt.from.x, &attempt.step.x)?,
-            false => f64::NAN,
-        };
-        let tried = Tried {
-            from: attempt.from.t,
-            size: attempt.h.abs(),
-            ratio,
-            shortened: attempt.shortened,
-        };
+        if attempt.finite {
+            tried.ratio = self.norm(error, attempt.from.x, &attempt.step.x)?;
+        }
         match self.respond(memory, exponent::<X, S>(stepper), tried) {
             Judgement::Accept if self.unresolved(&attempt.step.x)? => {
                 Ok(Judgement::Stop(Status::Unresolved))
@@ -339,6 +347,10 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
 
     fn step_limit(&self) -> usize {
         self.max_steps
+    }
+
+    fn tolerances(&self) -> Option<(f64, f64)> {
+        Some(self.both())
     }
 
     fn oversteps(&self) -> bool {

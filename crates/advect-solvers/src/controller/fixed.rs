@@ -188,6 +188,9 @@ impl<X: State, S: Stepper<X> + ?Sized> Controller<S, X> for Fixed {
     }
 
     fn judge(&self, memory: &mut FixedMemory, _: &S, attempt: Attempt<'_, X>) -> Result<Judgement> {
+        if !attempt.solved {
+            return Ok(Judgement::Stop(Status::NoConvergence));
+        }
         if !attempt.finite {
             return Ok(Judgement::Stop(Status::NonFinite));
         }

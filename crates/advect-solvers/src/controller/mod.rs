@@ -69,12 +69,14 @@ pub struct Attempt<'a, X = Tensor> {
     pub step: &'a Step<X>,
     /// Whether the new state is free of NaN and infinities.
     pub finite: bool,
+    /// Whether an implicit method solved its equations.
+    pub solved: bool,
     /// Whether the step was shorter than the controller's choice, to end where a state is to be saved or the field jumps.
     pub shortened: bool,
 }
 
 impl<'a, X> Attempt<'a, X> {
-    /// Creates an attempt of size `h` from a position, with a finite new state and not shortened. Set the fields
+    /// Creates an attempt of size `h` from a position, with a finite new state, solved and not shortened. Set the fields
     /// afterwards if it is otherwise.
     pub fn new(from: Position<'a, X>, h: f64, step: &'a Step<X>) -> Self {
         Attempt {
@@ -82,6 +84,7 @@ impl<'a, X> Attempt<'a, X> {
             h,
             step,
             finite: true,
+            solved: true,
             shortened: false,
         }
     }
@@ -150,6 +153,12 @@ pub trait Controller<S: ?Sized, X: State = Tensor> {
 
     /// Returns the number of steps, accepted and rejected, after which the integration gives up.
     fn step_limit(&self) -> usize;
+
+    /// Returns the relative and the absolute tolerance of steps, if they are chosen by such. Implicit methods then solve
+    /// their equations to a part of them, and otherwise up to rounding.
+    fn tolerances(&self) -> Option<(f64, f64)> {
+        None
+    }
 
     /// Returns `true` if the last step may go beyond the end. The state at the end is then interpolated.
     fn oversteps(&self) -> bool {

@@ -7,6 +7,8 @@ use crate::{State, Status};
 const SAFETY: f64 = 0.9;
 const SHRINK: f64 = 0.2;
 const GROW: f64 = 10.0;
+/// Where the equations of an implicit method were not solved.
+const UNSOLVED: f64 = 0.5;
 
 /// The step size to try next.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +45,8 @@ pub(crate) struct Tried {
     pub(crate) ratio: f64,
     /// Whether it was shorter than planned.
     pub(crate) shortened: bool,
+    /// Whether its equations were solved.
+    pub(crate) solved: bool,
 }
 
 impl Adaptive {
@@ -61,11 +65,15 @@ impl Adaptive {
         if !ratio.is_finite() || ratio > 1.0 {
             let factor = match ratio.is_finite() {
                 true => factor.clamp(SHRINK, SAFETY),
-                false => SHRINK,
+                false if tried.solved => SHRINK,
+                false => UNSOLVED,
             };
             let size = (tried.size * factor).max(self.smallest(tried.from));
             if size >= tried.size {
-                return Judgement::Stop(Status::StepUnderflow);
+                return Judgement::Stop(match tried.solved {
+                    true => Status::StepUnderflow,
+                    false => Status::NoConvergence,
+                });
             }
             memory.size = size;
             return Judgement::Reject;
@@ -99,6 +107,7 @@ mod tests {
             size,
             ratio,
             shortened: false,
+            solved: true,
         }
     }
 

@@ -56,10 +56,10 @@ impl<'a, X: State> Tracked<'a, X> {
         &mut self,
         (t, next): (f64, f64),
         step: &Step<X>,
-        attempt: impl Fn(f64) -> Result<Step<X>>,
+        mut attempt: impl FnMut(f64) -> Result<Step<X>>,
     ) -> Result<Option<(f64, Step<X>)>> {
         let h = next - t;
-        let attempt = |fraction: f64| {
+        let mut attempt = |fraction: f64| {
             let step = attempt(fraction)?;
             Ok((self.event.value(t + fraction * h, &step.x)?, step))
         };
@@ -70,7 +70,7 @@ impl<'a, X: State> Tracked<'a, X> {
         };
         let mut happened = None;
         if self.event.crossed(before, after) {
-            if !self.crossed_at_start((t, next), after, attempt)? {
+            if !self.crossed_at_start((t, next), after, &mut attempt)? {
                 let bracket = Bracket::new(before, after, self.event.tolerance);
                 let (fraction, found) = locate(bracket, step.clone(), attempt)?;
                 let at = if fraction < 1.0 {
@@ -97,7 +97,7 @@ impl<'a, X: State> Tracked<'a, X> {
         &self,
         (t, next): (f64, f64),
         after: f64,
-        attempt: impl Fn(f64) -> Result<(f64, P)>,
+        mut attempt: impl FnMut(f64) -> Result<(f64, P)>,
     ) -> Result<bool> {
         let settled = self.start + self.resolution.copysign(next - t);
         let fraction = (settled - t) / (next - t);
@@ -129,7 +129,7 @@ impl<'a, X: State> Tracked<'a, X> {
 fn locate<P>(
     mut bracket: Bracket,
     at_end: P,
-    attempt: impl Fn(f64) -> Result<(f64, P)>,
+    mut attempt: impl FnMut(f64) -> Result<(f64, P)>,
 ) -> Result<(f64, P)> {
     let mut best = at_end;
     while let Some(middle) = bracket.middle() {

@@ -77,12 +77,12 @@ impl<'a, X: State> Watch<'a, X> {
         &mut self,
         (t, next): (f64, f64),
         step: &Step<X>,
-        attempt: impl Fn(f64) -> Result<Step<X>>,
+        mut attempt: impl FnMut(f64) -> Result<Step<X>>,
     ) -> Result<Option<Interruption<X>>> {
         let direction = (next - t).signum();
         let mut found = Vec::new();
         for (event, one) in self.events.iter_mut().enumerate() {
-            if let Some((t, step)) = one.tracked.look((t, next), step, &attempt)? {
+            if let Some((t, step)) = one.tracked.look((t, next), step, &mut attempt)? {
                 found.push(Found { event, t, step });
             }
         }

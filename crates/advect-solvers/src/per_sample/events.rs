@@ -61,6 +61,7 @@ impl<'a, X: Samples> SampleEvents<'a, X> {
             error: None,
             slopes: Vec::new(),
             last_slope: None,
+            unsolved: Vec::new(),
         };
         let attempt = |fraction: f64| {
             let slope = step.slopes.first().map(alone).transpose()?;

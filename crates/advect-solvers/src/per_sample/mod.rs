@@ -10,7 +10,7 @@ use advect_core::{Error, Field, Observer, Result, Time, system_fn};
 use crate::clock::{span, unsigned};
 use crate::controller::{AdaptiveMemory, Judgement, Position, Tried, exponent};
 use crate::sample_solutions::Collected;
-use crate::stepper::Embedded;
+use crate::stepper::{Embedded, Memory};
 use crate::{
     AcceptedSamples, Integration, Interval, SampleIntegration, SampleSolutions, Samples, Save,
     Solver, Statistics, Status,
@@ -33,7 +33,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             jumps,
             ..
         } = self.shared;
-        if stepper.memory() > 0 {
+        if stepper.is_multistep() {
             let accepted = "a one-step method, with a clock for each sample";
             return Err(Error::range("stepper", "a multistep method", accepted));
         }
@@ -106,6 +106,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             statistics.evaluations = calls.get();
         }
         let mut x = x0.clone();
+        let mut kept = Memory::new(Some(controller.both()));
         let mut finished = Collected::new();
         let exponent = exponent::<X, S>(stepper);
         let direction = (end - start).signum();
@@ -129,6 +130,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
                 }
                 // Of which some are those before a jump.
                 slope = None;
+                kept = Memory::new(Some(controller.both()));
             }
             let goal = |a: &Active| {
                 let statistics = &solutions.statistics[a.sample as usize];
@@ -154,6 +156,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
                 if !active.is_empty() {
                     x = X::gather(&[&x], &keep)?;
                     slope = slope.map(|s| X::gather(&[&s], &keep)).transpose()?;
+                    kept.gather(&keep);
                 }
                 continue;
             }
@@ -172,7 +175,8 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
                     &one_sided
                 }
             };
-            let mut step = stepper.step(field, &interval, &x, slope.as_ref())?;
+            let mut step = stepper.step_with(&mut kept, field, &interval, &x, slope.as_ref())?;
+            let cost = kept.take_cost();
             let Some(error) = &step.error else {
                 let accepted = "one with an error estimate in each step, as Embedded promises";
                 return Err(Error::range(
@@ -187,6 +191,11 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
                     *ratio = if broken { f64::NAN } else { *ratio };
                 }
             }
+            let mut causes = vec![None; active.len()];
+            for unsolved in &step.unsolved {
+                ratios[unsolved.sample] = f64::NAN;
+                causes[unsolved.sample] = Some(unsolved.cause);
+            }
             // A shorter step begins with the same slope.
             let hopeless = match ratios.iter().all(|ratio| ratio.is_finite()) {
                 true => None,
@@ -200,15 +209,18 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             for (i, a) in active.iter_mut().enumerate() {
                 let statistics = &mut solutions.statistics[a.sample as usize];
                 statistics.evaluations += calls.get() - before;
+                statistics.add_matrices(cost);
                 let (mut next, ratio) = (goals[i].end, ratios[i]);
                 let tried = Tried {
                     from: a.t,
                     size: (next - a.t).abs(),
                     ratio,
                     shortened: goals[i].shortened,
+                    solved: causes[i].is_none(),
                 };
                 a.stopped = match controller.respond(&mut a.memory, exponent, tried) {
                     Judgement::Accept if unresolved[i] => Some(Status::Unresolved),
+                    Judgement::Stop(Status::NoConvergence) => causes[i],
                     Judgement::Stop(_) => Some(Status::underflow(!ratio.is_finite())),
                     Judgement::Reject if hopeless.as_ref().is_some_and(|h| h[i]) => {
                         Some(Status::NonFinite)
@@ -229,7 +241,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
                         let (start, end) = (vec![a.t], vec![end]);
                         let interval = Interval::PerSample { start, end };
                         let field = jumps.within(&counted, &interval);
-                        stepper.step(&field, &interval, x, slope)
+                        stepper.step(&field, &interval, x, slope)?.solved()
                     };
                     let place = (i as u32, a.sample as usize);
                     let found = events.look(place, (a.t, next), (&x, &step), attempt)?;
@@ -306,6 +318,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             if active.is_empty() {
                 break;
             }
+            kept.gather(&keep);
             x = X::gather(&[&x, &step.x], &sources)?;
             slope = match (first, step.last_slope) {
                 (Some(first), Some(last)) => Some(X::gather(&[&first, &last], &sources)?),

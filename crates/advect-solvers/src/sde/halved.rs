@@ -89,6 +89,7 @@ impl<S: Pathwise> Stepper for Halved<S> {
             x: second.x,
             slopes: first.slopes,
             last_slope: second.last_slope,
+            unsolved: second.unsolved,
         })
     }
 

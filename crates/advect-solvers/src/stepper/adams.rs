@@ -3,7 +3,7 @@
 
 use advect_core::{Coefficient, Error, Field, Result};
 
-use super::{Dopri5, Dopri8, Embedded, Method, Step, Stepper};
+use super::{Dopri5, Dopri8, Embedded, Memory, Method, Remembered, Step, Stepper};
 use crate::{Interval, State};
 
 /// The predictor–corrector method of Adams, Bashforth and Moulton of an order p from 2 to 8: two evaluations per step,
@@ -56,6 +56,23 @@ impl Adams {
     }
 }
 
+/// The times and slopes at the starts of steps, the latest first.
+#[derive(Debug)]
+struct Starts<X>(Vec<(f64, X)>);
+
+impl<X> Default for Starts<X> {
+    fn default() -> Self {
+        Starts(Vec::new())
+    }
+}
+
+impl<X: State + 'static> Remembered for Starts<X> {
+    /// Begins anew: the slopes are those of the whole batch.
+    fn gather(&mut self, _: &[u32]) {
+        self.0.clear();
+    }
+}
+
 /// Nodes and weights of Gauss's quadrature on 0..1 with five points, exact up to degree 9 (Abramowitz and Stegun, table 25.4).
 const GAUSS: [(f64, f64); 5] = [
     (0.046_910_077_030_668_004, 0.118_463_442_528_094_54),
@@ -93,7 +110,7 @@ impl Method for Adams {
     }
 }
 
-impl<X: State> Stepper<X> for Adams {
+impl<X: State + 'static> Stepper<X> for Adams {
     /// A step without earlier ones.
     fn step(
         &self,
@@ -108,13 +125,13 @@ impl<X: State> Stepper<X> for Adams {
         }
     }
 
-    fn memory(&self) -> usize {
-        self.order - 2
+    fn is_multistep(&self) -> bool {
+        true
     }
 
-    fn step_after(
+    fn step_with(
         &self,
-        past: &[(f64, X)],
+        memory: &mut Memory,
         field: &dyn Field<X>,
         interval: &Interval,
         x: &X,
@@ -123,11 +140,32 @@ impl<X: State> Stepper<X> for Adams {
         let &Interval::Shared { start, end } = interval else {
             return self.step(field, interval, x, slope);
         };
-        if past.len() < self.order - 2 {
-            return self.step(field, interval, x, slope);
+        let Starts(starts) = memory.of::<Starts<X>>();
+        starts.retain(|(t, _)| *t != start);
+        let step = match starts.get(..self.order - 2) {
+            Some(earlier) => self.multistep(earlier, field, (start, end), x, slope)?,
+            None => self.step(field, interval, x, slope)?,
+        };
+        if let Some(first) = step.slopes.first() {
+            starts.insert(0, (start, first.clone()));
+            starts.truncate(self.order - 1);
         }
+        Ok(step)
+    }
+}
+
+impl Adams {
+    /// A step that takes the times and slopes at the starts of earlier ones, the latest first.
+    fn multistep<X: State>(
+        &self,
+        earlier: &[(f64, X)],
+        field: &dyn Field<X>,
+        (start, end): (f64, f64),
+        x: &X,
+        slope: Option<&X>,
+    ) -> Result<Step<X>> {
         let evaluate = |place: f64, x: &X| -> Result<X> {
-            let slope = field.at(&interval.time(place)?, x)?;
+            let slope = field.at(&Interval::Shared { start, end }.time(place)?, x)?;
             slope.alike("field", "x", x)?;
             Ok(slope)
         };
@@ -137,7 +175,6 @@ impl<X: State> Stepper<X> for Adams {
         };
         // Times in steps from the start, the new one first: 1, 0, and those of the past.
         let h = end - start;
-        let earlier = &past[..self.order - 2];
         let mut nodes = vec![1.0, 0.0];
         nodes.extend(earlier.iter().map(|(t, _)| (t - start) / h));
         let mut slopes = vec![&first];
@@ -160,7 +197,7 @@ impl<X: State> Stepper<X> for Adams {
     }
 }
 
-impl<X: State> Embedded<X> for Adams {
+impl<X: State + 'static> Embedded<X> for Adams {
     fn error_order(&self) -> f64 {
         self.order as f64 - 1.0
     }

@@ -10,7 +10,8 @@
 //! | [`Dopri8`] | 8 | 14, the last one reused | order 7 | 6 |
 //! | [`Adams`], a multistep method | p from 2 to 8 | 2 | order p − 1 | |
 //!
-//! The last column is the order of the error of dense output, at the worst place within a step.
+//! The last column is the order of the error of dense output, at the worst place within a step. Methods for stiff equations are in
+//! [`implicit`](crate::implicit).
 
 mod adams;
 mod bosh3;
@@ -21,6 +22,7 @@ mod dopri5_shampine;
 mod dopri8;
 mod euler;
 mod heun;
+mod memory;
 mod midpoint;
 mod ralston;
 mod rk4;
@@ -28,10 +30,10 @@ mod rk4_three_eighths;
 mod runge_kutta;
 mod tsit5;
 
-use advect_core::{Field, Result};
+use advect_core::{Error, Field, Result};
 use candle_core::Tensor;
 
-use crate::{Interval, State, Tableau};
+use crate::{Interval, State, Status, Tableau};
 
 pub use adams::Adams;
 pub use bosh3::Bosh3;
@@ -40,11 +42,13 @@ pub use dopri5_shampine::Dopri5Shampine;
 pub use dopri8::Dopri8;
 pub use euler::Euler;
 pub use heun::Heun;
+pub use memory::{Memory, Remembered};
 pub use midpoint::Midpoint;
 pub use ralston::Ralston;
 pub use rk4::Rk4;
 pub use rk4_three_eighths::Rk4ThreeEighths;
 pub use runge_kutta::{EmbeddedRungeKutta, RungeKutta};
+pub(crate) use runge_kutta::{combination, weighted};
 pub use tsit5::Tsit5;
 
 /// The result of one step of a [`Stepper`].
@@ -59,6 +63,25 @@ pub struct Step<X = Tensor> {
     pub slopes: Vec<X>,
     /// The slope at the end, f(t + h, x'), if the step has computed it, which is kept for the next step.
     pub last_slope: Option<X>,
+    /// The samples whose equations an implicit method did not solve, so that the step is rejected.
+    pub unsolved: Vec<Unsolved>,
+}
+
+/// A sample whose equations an implicit method did not solve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unsolved {
+    /// The position of the sample in the batch.
+    pub sample: usize,
+    /// The cause: [`Status::NoConvergence`], [`Status::SingularMatrix`] or [`Status::NonFinite`].
+    pub cause: Status,
+}
+
+impl Unsolved {
+    /// Creates the record of a sample with a cause.
+    pub fn new(sample: usize, cause: Status) -> Self {
+        Unsolved { sample, cause }
+    }
 }
 
 impl<X> Step<X> {
@@ -70,6 +93,18 @@ impl<X> Step<X> {
             error: None,
             slopes: vec![first_slope],
             last_slope: None,
+            unsolved: Vec::new(),
+        }
+    }
+
+    /// The step, or an error if its equations were not solved.
+    pub(crate) fn solved(self) -> Result<Self> {
+        match self.unsolved.first() {
+            None => Ok(self),
+            Some(Unsolved { sample, cause }) => Err(Error::stopped(
+                format!("a step that is made again, sample {sample}"),
+                cause.reason().unwrap_or("its equations were not solved"),
+            )),
         }
     }
 }
@@ -82,6 +117,7 @@ impl<X: State> Step<X> {
             error: self.error.as_ref().map(X::detach),
             slopes: self.slopes.iter().map(X::detach).collect(),
             last_slope: self.last_slope.as_ref().map(X::detach),
+            unsolved: self.unsolved.clone(),
         }
     }
 }
@@ -115,25 +151,26 @@ pub trait Stepper<X: State = Tensor>: Method {
         slope: Option<&X>,
     ) -> Result<Step<X>>;
 
-    /// Returns the number of earlier slopes that [`Stepper::step_after`] takes: 0 for one-step methods.
-    fn memory(&self) -> usize {
-        0
+    /// Returns `true` for a multistep method, whose steps depend on those before by its memory.
+    fn is_multistep(&self) -> bool {
+        false
     }
 
-    /// Makes one step that may take the slopes at the starts of earlier steps, the latest first: of as many as there are since
-    /// the integration began or began anew, up to [`Stepper::memory`]. A one-step method makes the same step as without.
+    /// Makes one step like [`Stepper::step`], as part of an integration, in whose memory values can be kept from step to
+    /// step: slopes of earlier steps, or a factorised matrix. The memory is empty where the integration begins or begins anew.
+    /// A step from the place where the last one began is another try of it. Explicit one-step methods keep nothing.
     ///
     /// # Errors
     /// The errors of the field.
-    fn step_after(
+    fn step_with(
         &self,
-        past: &[(f64, X)],
+        memory: &mut Memory,
         field: &dyn Field<X>,
         interval: &Interval,
         x: &X,
         slope: Option<&X>,
     ) -> Result<Step<X>> {
-        let _ = past;
+        let _ = memory;
         self.step(field, interval, x, slope)
     }
 
@@ -187,19 +224,19 @@ macro_rules! forward {
                 (**self).step(field, interval, x, slope)
             }
 
-            fn memory(&self) -> usize {
-                (**self).memory()
+            fn is_multistep(&self) -> bool {
+                (**self).is_multistep()
             }
 
-            fn step_after(
+            fn step_with(
                 &self,
-                past: &[(f64, X)],
+                memory: &mut Memory,
                 field: &dyn Field<X>,
                 interval: &Interval,
                 x: &X,
                 slope: Option<&X>,
             ) -> Result<Step<X>> {
-                (**self).step_after(past, field, interval, x, slope)
+                (**self).step_with(memory, field, interval, x, slope)
             }
 
             fn advance(&self, field: &dyn Field<X>, interval: &Interval, x: &X) -> Result<X> {

@@ -115,7 +115,13 @@ impl<M: RungeKutta, X: State> Stepper<X> for M {
         x: &X,
         slope: Option<&X>,
     ) -> Result<Step<X>> {
-        let tableau = const { &M::TABLEAU };
+        let tableau = const {
+            assert!(
+                M::TABLEAU.is_explicit(),
+                "expected an explicit tableau: implement ImplicitRungeKutta with one by Tableau::implicit"
+            );
+            &M::TABLEAU
+        };
         let (slopes, last_stage) = stages(tableau, tableau.stages(), field, interval, x, slope)?;
         let reuse = tableau.first_same_as_last();
         let error = match tableau.error_weights() {
@@ -131,6 +137,7 @@ impl<M: RungeKutta, X: State> Stepper<X> for M {
             error,
             last_slope: slopes.last().filter(|_| reuse).cloned(),
             slopes,
+            unsolved: Vec::new(),
         })
     }
 
@@ -169,7 +176,12 @@ fn stages<X: State>(
 }
 
 /// `x + h Σ_i w_i k_i`.
-fn weighted<X: State>(interval: &Interval, weights: &[f64], slopes: &[X], x: &X) -> Result<X> {
+pub(crate) fn weighted<X: State>(
+    interval: &Interval,
+    weights: &[f64],
+    slopes: &[X],
+    x: &X,
+) -> Result<X> {
     match slopes.is_empty() {
         true => Ok(x.clone()),
         false => X::combine_stages(interval, weights, slopes, Some(x)),
@@ -177,7 +189,11 @@ fn weighted<X: State>(interval: &Interval, weights: &[f64], slopes: &[X], x: &X)
 }
 
 /// `h Σ_i w_i k_i`; none without a nonzero weight.
-fn combination<X: State>(interval: &Interval, weights: &[f64], slopes: &[X]) -> Result<Option<X>> {
+pub(crate) fn combination<X: State>(
+    interval: &Interval,
+    weights: &[f64],
+    slopes: &[X],
+) -> Result<Option<X>> {
     match weights.iter().zip(slopes).any(|(w, _)| *w != 0.0) {
         true => X::combine_stages(interval, weights, slopes, None).map(Some),
         false => Ok(None),

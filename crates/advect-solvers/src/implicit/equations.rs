@@ -1,0 +1,158 @@
+//! The equations of one step of an implicit method.
+
+use advect_core::{Field, Result, Time};
+
+use super::Coordinates;
+use crate::Interval;
+
+/// The elements of tolerances that stand for those that an integration does not have.
+const TYPICAL: f64 = 1e-6;
+
+/// A step that is to be made, with all numbers of the state on the host.
+pub(super) struct Equations<'a, X> {
+    pub(super) field: &'a dyn Field<X>,
+    pub(super) interval: &'a Interval,
+    pub(super) x: &'a X,
+    /// f(t, x).
+    pub(super) slope: &'a X,
+    /// The number of samples.
+    pub(super) samples: usize,
+    /// The number of elements of each.
+    pub(super) width: usize,
+    /// Where the step of each sample starts.
+    pub(super) starts: Vec<f64>,
+    /// The size of the step of each sample.
+    pub(super) sizes: Vec<f64>,
+    pub(super) x_numbers: Vec<f64>,
+    pub(super) slope_numbers: Vec<f64>,
+    /// The tolerance of each element.
+    pub(super) tolerances: Vec<f64>,
+    /// Whether there are any; otherwise the tolerance is the largest element of the sample.
+    pub(super) tolerant: bool,
+    /// The size of the rounding of x against the tolerance, for each sample.
+    pub(super) roundings: Vec<f64>,
+}
+
+impl<'a, X: Coordinates> Equations<'a, X> {
+    pub(super) fn new(
+        field: &'a dyn Field<X>,
+        interval: &'a Interval,
+        (x, slope): (&'a X, &'a X),
+        tolerances: Option<(f64, f64)>,
+    ) -> Result<Self> {
+        let (samples, width) = x.extent()?;
+        let (starts, sizes) = match interval {
+            Interval::Shared { start, end } => (vec![*start; samples], vec![end - start; samples]),
+            Interval::PerSample { start, end } => (
+                start.clone(),
+                end.iter()
+                    .zip(start)
+                    .map(|(end, start)| end - start)
+                    .collect(),
+            ),
+        };
+        let mut equations = Equations {
+            field,
+            interval,
+            x,
+            slope,
+            samples,
+            width,
+            starts,
+            sizes,
+            x_numbers: x.to_numbers()?,
+            slope_numbers: slope.to_numbers()?,
+            tolerances: Vec::with_capacity(samples * width),
+            tolerant: tolerances.is_some(),
+            roundings: Vec::with_capacity(samples),
+        };
+        for i in 0..samples {
+            let (x, change) = (equations.of(&equations.x_numbers, i), equations.change(i));
+            let largest = x
+                .iter()
+                .chain(&change)
+                .fold(f64::MIN_POSITIVE, |a, x| a.max(x.abs()));
+            let tolerance = |x: &f64| match tolerances {
+                Some((rtol, atol)) => atol + rtol * x.abs(),
+                None => largest,
+            };
+            let of_sample: Vec<f64> = x.iter().map(tolerance).collect();
+            let rounding = equations.x.unit_roundoff() * norm(x, &of_sample);
+            equations.roundings.push(rounding);
+            equations.tolerances.extend(of_sample);
+        }
+        Ok(equations)
+    }
+
+    /// Where the step of each sample ends.
+    pub(super) fn ends(&self) -> Vec<f64> {
+        match self.interval {
+            Interval::Shared { end, .. } => vec![*end; self.samples],
+            Interval::PerSample { end, .. } => end.clone(),
+        }
+    }
+
+    /// ∂f/∂t at the start of the step, by a difference.
+    pub(super) fn by_time(&self) -> Result<Vec<f64>> {
+        let fraction = self.x.unit_roundoff().sqrt();
+        let moved = |(t, h): (&f64, &f64)| t + (fraction * t.abs().max(h.abs())).copysign(*h);
+        let moved: Vec<f64> = self.starts.iter().zip(&self.sizes).map(moved).collect();
+        let t = match self.interval {
+            Interval::Shared { .. } => Time::Shared(moved[0]),
+            Interval::PerSample { .. } => Time::per_sample(&moved)?,
+        };
+        let there = self.field.at(&t, &self.x.detach())?;
+        there.alike("field", "x", self.x)?;
+        let pairs = there.to_numbers()?.into_iter().zip(&self.slope_numbers);
+        let change = |e: usize| moved[e / self.width] - self.starts[e / self.width];
+        Ok(pairs
+            .enumerate()
+            .map(|(e, (there, slope))| (there - slope) / change(e))
+            .collect())
+    }
+
+    /// The numbers of a sample.
+    pub(super) fn of<'b>(&self, numbers: &'b [f64], sample: usize) -> &'b [f64] {
+        &numbers[sample * self.width..(sample + 1) * self.width]
+    }
+
+    /// The change of a sample in the step, along the slope at its start.
+    fn change(&self, sample: usize) -> Vec<f64> {
+        let slope = self.of(&self.slope_numbers, sample);
+        slope.iter().map(|k| self.sizes[sample] * k).collect()
+    }
+
+    /// The magnitude of each element, for differences: its own, that of its change, or its tolerance, or more where the
+    /// rounding of a field that changes quickly would hide the difference (as in CVODE, Hindmarsh et al., SUNDIALS, ACM
+    /// Trans. Math. Softw. 31, 2005).
+    pub(super) fn magnitudes(&self) -> Vec<f64> {
+        let fraction = self.x.unit_roundoff().sqrt();
+        let mut all = Vec::with_capacity(self.x_numbers.len());
+        for i in 0..self.samples {
+            let (x, change) = (self.of(&self.x_numbers, i), self.change(i));
+            let tolerances = self.of(&self.tolerances, i);
+            let least = match self.tolerant {
+                true => 1.0,
+                false => TYPICAL,
+            };
+            let least = least.max(1e3 * fraction * norm(&change, tolerances));
+            let each = x.iter().zip(&change).zip(tolerances);
+            let magnitude = |((x, change), tolerance): ((&f64, &f64), &f64)| {
+                let magnitude = x.abs().max(change.abs()).max(least * tolerance);
+                if magnitude.is_finite() {
+                    magnitude
+                } else {
+                    1.0
+                }
+            };
+            all.extend(each.map(magnitude));
+        }
+        all
+    }
+}
+
+/// The root mean square of numbers against their tolerances.
+pub(super) fn norm(numbers: &[f64], tolerances: &[f64]) -> f64 {
+    let ratios = numbers.iter().zip(tolerances).map(|(x, s)| x / s);
+    (ratios.map(|r| r * r).sum::<f64>() / numbers.len().max(1) as f64).sqrt()
+}
