@@ -21,6 +21,10 @@ pub use ken_carp4::KenCarp4;
 /// The field of the integration is all of f, and [`AdditiveRungeKutta::with_stiff`] names the part of it that is stiff. So
 /// everything else that looks at the field, such as dense output and the choice of the first step, sees the equation as it
 /// is. A part g that is only near the stiff one is as good, as it says which steps are stable and not what is solved.
+///
+/// The rest f − g should depend little on elements that g changes fast. Where it does so much, as the velocity in Van der Pol's
+/// oscillator with all of its friction in g, the methods converge at a lower order than their own, and slowly: all of f as g, or an
+/// implicit method, is the better choice there.
 #[doc(alias = "IMEX")]
 #[doc(alias = "splitting")]
 pub trait AdditiveRungeKutta {
