@@ -40,7 +40,7 @@ impl ImplicitRungeKutta for RadauIia5 {
                 0.0,
                 0.196_815_477_223_660_43,
                 -0.065_535_425_850_198_39,
-                0.023_770_974_348_220_152,
+                0.023_770_974_348_220_15,
             ],
             &[
                 0.0,
@@ -58,7 +58,7 @@ impl ImplicitRungeKutta for RadauIia5 {
             -GAMMA,
             0.428_298_294_115_368_1,
             -0.245_039_074_384_916_53,
-            0.091_629_609_865_225_79,
+            0.091_629_609_865_225_8,
         ],
     )
     .with_interpolant(3, Interpolant::Stages(&COLLOCATION));
@@ -66,7 +66,7 @@ impl ImplicitRungeKutta for RadauIia5 {
 }
 
 /// The real eigenvalue of A.
-const GAMMA: f64 = 0.274_888_829_595_677_37;
+const GAMMA: f64 = 0.274_888_829_595_677_4;
 
 const B: [f64; 4] = [
     0.0,
