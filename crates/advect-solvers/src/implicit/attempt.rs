@@ -38,6 +38,13 @@ pub(super) struct Known {
     pub(super) tracked: bool,
 }
 
+/// The slopes of stages that are solved for.
+pub(super) struct Found<X> {
+    pub(super) numbers: Vec<Vec<f64>>,
+    /// The same as states, with their place in the graph.
+    pub(super) slopes: Vec<X>,
+}
+
 impl<'a, X: Coordinates, J: Jacobian<X> + ?Sized> Attempt<'a, X, J> {
     /// Makes the matrices ready.
     pub(super) fn begin(
@@ -72,14 +79,13 @@ impl<'a, X: Coordinates, J: Jacobian<X> + ?Sized> Attempt<'a, X, J> {
         self.memory.of::<Kept>().past(self.equations)
     }
 
-    /// Solves for the slopes of some stages, as numbers and as states with their place in the graph; `in_graph` gives the
-    /// states of the stages from their slopes. `None` if the step is lost.
+    /// Solves for the slopes of some stages; `in_graph` gives the states of the stages from their slopes. `None` if the step is lost.
     pub(super) fn solve(
         &mut self,
         range: &Range<usize>,
         known: Known,
         in_graph: impl FnOnce(&[X]) -> Result<Vec<X>>,
-    ) -> Result<Option<(Vec<Vec<f64>>, Vec<X>)>> {
+    ) -> Result<Option<Found<X>>> {
         let equations = self.equations;
         let times = (self.tableau.nodes()[range.clone()].iter())
             .map(|c| equations.interval.time(*c))
@@ -114,7 +120,10 @@ impl<'a, X: Coordinates, J: Jacobian<X> + ?Sized> Attempt<'a, X, J> {
             };
             solved = X::in_graph(solved, place)?;
         }
-        Ok(Some((stages.slopes, solved)))
+        Ok(Some(Found {
+            numbers: stages.slopes,
+            slopes: solved,
+        }))
     }
 
     /// Solves for stages; where the Jacobian was an older one and not good enough, again with that at the start of the

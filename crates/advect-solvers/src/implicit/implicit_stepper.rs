@@ -97,13 +97,13 @@ impl<M: ImplicitRungeKutta, J: Jacobian<X>, X: Coordinates> Stepper<X> for Impli
                 tracked: slopes.iter().any(X::is_tracked),
             };
             let in_graph = |solved: &[X]| states(&equations, tableau, &range, &slopes, solved);
-            let Some((values, solved)) = attempt.solve(&range, known, in_graph)? else {
+            let Some(found) = attempt.solve(&range, known, in_graph)? else {
                 let mut step = Step::new(x.clone(), first.clone());
                 step.unsolved = attempt.unsolved();
                 return Ok(step);
             };
-            numbers.extend(values);
-            slopes.extend(solved);
+            numbers.extend(found.numbers);
+            slopes.extend(found.slopes);
         }
 
         let error = match tableau.error_weights() {

@@ -133,7 +133,7 @@ where
                 tracked: known.is_tracked(),
             };
             let in_graph = |solved: &[X]| Ok(vec![state(solved.first())?]);
-            let Some((values, solved)) = attempt.solve(&range, known, in_graph)? else {
+            let Some(solved) = attempt.solve(&range, known, in_graph)? else {
                 let mut step = Step::new(x.clone(), first.clone());
                 step.unsolved = attempt.unsolved();
                 return Ok(step);
@@ -153,10 +153,14 @@ where
                     (Coefficient::Shared(1.0), own),
                 ])
             };
-            let found = solved.iter().map(slope).collect::<Result<Vec<X>>>()?;
+            let found = solved
+                .slopes
+                .iter()
+                .map(slope)
+                .collect::<Result<Vec<X>>>()?;
             slopes.extend(found);
-            stiff.extend(solved);
-            numbers.extend(values);
+            stiff.extend(solved.slopes);
+            numbers.extend(solved.numbers);
         }
         let error = match tableau.error_weights() {
             Some(weights) => combination(interval, weights, &slopes)?,
