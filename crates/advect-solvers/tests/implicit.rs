@@ -53,8 +53,9 @@ fn relaxation(rate: f64) -> impl Field {
 
 #[test]
 fn orders_are_as_stated() {
+    type Measure<'a> = &'a dyn Fn(&dyn Embedded, usize, bool) -> f64;
     let turn = Rotation { omega: 2.0 };
-    let problems: [&dyn Fn(&dyn Embedded, usize, bool) -> f64; 2] = [
+    let problems: [Measure<'_>; 2] = [
         &|stepper, n, within| error(stepper, &turn, n, within),
         &|stepper, n, within| error(stepper, &Forced, n, within),
     ];

@@ -20,7 +20,8 @@ use crate::implicit::{Coordinates, Matrices};
 /// # fn main() -> advect_core::Result<()> {
 /// let field = field_fn(|_, x| Ok(x.sqr()?));
 /// let x = Tensor::new(&[[3f64, -5.0]], &Device::Cpu)?;
-/// let at = Linearized::new(&Time::Shared(0.0), &x, &x.sqr()?, &[3.0, 5.0]);
+/// let slope = x.sqr()?;
+/// let at = Linearized::new(&Time::Shared(0.0), &x, &slope, &[3.0, 5.0]);
 /// let found = Differences.matrices(&field, &at)?;
 /// for (value, exact) in found.at(0).iter().zip([6.0, 0.0, 0.0, -10.0]) {
 ///     assert!((value - exact).abs() < 1e-6);
