@@ -5,6 +5,8 @@
 //! Robertson's three reactions have rates between 0.04 and 3·10⁷, and their slowest part takes 10⁵ times as long as their
 //! quickest. The logarithms of the rates are parameters; the loss compares the solution with noisy observations at times
 //! from 10⁻² to 10⁴, and its gradient is that of the numerical solution, by the implicit function theorem in each step.
+//!
+//! Along one direction, of rates that grow together, the loss hardly changes: 200 steps of Adam leave a quarter of the rates.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
