@@ -3,10 +3,10 @@
 
 mod stiff_problems;
 
-use advect_core::{Field, field_fn};
+use advect_core::{Field, Result, Time, field_fn};
 use advect_solvers::implicit::{
-    AdditiveRungeKutta, KenCarp3, KenCarp4, Kvaerno3, Kvaerno4, Kvaerno5, RadauIia5, Rodas5P,
-    Rosenbrock,
+    AdditiveRungeKutta, KenCarp3, KenCarp4, Kvaerno3, Kvaerno4, Kvaerno5, Matrices, RadauIia5,
+    Rodas5P, Rosenbrock, jacobian_fn,
 };
 use advect_solvers::stepper::Embedded;
 use advect_solvers::{Solver, Status, controller::Adaptive};
@@ -141,6 +141,28 @@ fn diffusion_is_a_stiff_part() {
             );
         }
     }
+}
+
+/// The exact Jacobian of Robertson's reactions.
+fn of_robertson(_: &Time, x: &Tensor) -> Result<Matrices> {
+    let x = x.flatten_all()?.to_vec1::<f64>()?;
+    let (b, c) = (1e4 * x[2], 1e4 * x[1]);
+    Ok(Matrices::one([
+        [-0.04, b, c],
+        [0.04, -b - 6e7 * x[1], -c],
+        [0.0, 6e7 * x[1], 0.0],
+    ]))
+}
+
+#[test]
+fn exact_jacobians_save_steps_of_rosenbrock_methods() {
+    let stepper = Rodas5P.with_jacobian(jacobian_fn(of_robertson));
+    check(
+        &ROBERTSON_LONG,
+        "Rodas5P, exact",
+        &stepper,
+        ([1089, 2346, 5866], 2.5),
+    );
 }
 
 /// To t = 10¹¹ the second of three concentrations is 10⁻¹³, far below its tolerance. Differences of the field then tell

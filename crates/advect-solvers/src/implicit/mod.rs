@@ -14,10 +14,11 @@
 //!
 //! Those of Rosenbrock's type become steppers by [`Rosenbrock::by_differences`], those of Kennedy and Carpenter by
 //! [`AdditiveRungeKutta::with_stiff`], which names the stiff part; the others are steppers as they are. All take fixed or
-//! adaptive steps, events and a clock for each sample. All but Rosenbrock's have dense output, and exact gradients by [`Unrolled`](crate::adjoint::Unrolled) and [`Checkpointed`](crate::adjoint::Checkpointed); the backward
-//! solver of [`Backsolve`](crate::adjoint::Backsolve) has to be an explicit one. Their stages are the solutions of equations,
-//! found by Newton's iteration with a dense matrix for each sample, so that a step takes some n³ operations for n elements of
-//! a sample. Samples must not depend on each other; what does is one sample, of shape `(1, …)`.
+//! adaptive steps, events and a clock for each sample. All but Rosenbrock's have dense output, and exact gradients by
+//! [`Unrolled`](crate::adjoint::Unrolled) and [`Checkpointed`](crate::adjoint::Checkpointed); the backward solver of
+//! [`Backsolve`](crate::adjoint::Backsolve) has to be an explicit one. Their stages are the solutions of equations, found
+//! by Newton's iteration with a dense matrix for each sample, so that a step takes some n³ operations for n elements of a
+//! sample. Samples must not depend on each other; what does is one sample, of shape `(1, …)`.
 //!
 //! The matrix is made of the field's [`Jacobian`], which is kept from step to step while the iteration converges. By
 //! itself each method takes it by [`Differences`];

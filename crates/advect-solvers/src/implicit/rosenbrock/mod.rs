@@ -67,6 +67,10 @@ impl RosenbrockTableau {
 /// right: by [`Differences`] in f64, in narrower dtypes by [`ByJvp`](super::ByJvp) or a closure. A step costs an
 /// evaluation for each stage and one for the derivative by time, `∂f/∂t`, which is taken by a difference.
 ///
+/// Differences are not exact enough where an element is far below its tolerance and its rate still counts, as in Robertson's
+/// reactions over 10¹¹ units of time: at a tolerance of 1e-8, Rodas5P takes 75,000 evaluations by differences, and 6,000 with the
+/// exact Jacobian.
+///
 /// States within steps are refused, as for stochastic methods: [`Save::At`](crate::Save::At) ends a step where one is wanted.
 /// Discrete gradients are refused as well, as they would need derivatives of the Jacobian; use a
 /// [`Kvaerno5`](super::Kvaerno5), or [`Backsolve`](crate::adjoint::Backsolve) with an explicit method for the way back.
