@@ -223,7 +223,7 @@ impl<X: State> Solution<X> {
             self.last_time
         );
         if let Some(size) = self.rejected_size {
-            at += &format!(", the last one of size {size:e}");
+            at += &format!(", the last one of size {size:.2e}");
         }
         if let Some(sample) = self.failed_sample {
             at += &format!(", sample {sample}");

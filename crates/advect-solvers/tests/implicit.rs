@@ -294,7 +294,7 @@ fn failures_say_where_and_why() {
     );
     let message = solution.end().unwrap_err().to_string();
     assert!(
-        message.contains("singular") && message.contains("of size 5e-1"),
+        message.contains("singular") && message.contains("of size 5.00e-1"),
         "{message}"
     );
     // Shorter steps don't have it.

@@ -339,8 +339,10 @@ fn where_it_failed_is_said() {
     );
     let message = solution.end().unwrap_err().to_string();
     assert!(
-        message
-            .starts_with("stopped at t = 0.5, after 5 steps accepted and 1 rejected, sample 1: "),
+        message.starts_with(
+            "stopped at t = 0.5, after 5 steps accepted and 1 rejected, the last one of size 1.00e-1, \
+             sample 1: "
+        ),
         "{message}"
     );
 }
