@@ -9,6 +9,7 @@ use advect_solvers::implicit::{
     Rodas5P, Rosenbrock, jacobian_fn,
 };
 use advect_solvers::stepper::Embedded;
+use advect_solvers::system::system;
 use advect_solvers::{Solver, Status, controller::Adaptive};
 use candle_core::{Device, Tensor};
 use stiff_problems::*;
@@ -223,6 +224,29 @@ fn reactions() {
             ([601, 1201, 3151], 1.2),
         ],
     );
+}
+
+/// One trajectory of numbers takes the steps of a batch of one, up to the rounding of the two evaluations.
+#[test]
+fn numbers_without_tensors() {
+    let recorded = system(|_, [x, y, z], [a, b, c]| {
+        let (slow, fast, back) = (a * x, b * y * y, c * y * z);
+        [back - slow, slow - fast - back, fast]
+    });
+    let field = recorded.unwrap().with([0.04, 3e7, 1e4]).unwrap();
+    let solver = Solver::new(Kvaerno5, Adaptive::new(1e-6, 1e-10).unwrap());
+    let numbers = solver.solve(&field, &[1f64, 0.0, 0.0], 0.0, 1e4).unwrap();
+    let x = Tensor::new(&[[1f64, 0.0, 0.0]], &Device::Cpu).unwrap();
+    let batch = solver.solve(&field, &x, 0.0, 1e4).unwrap();
+    assert_eq!(numbers.statistics, batch.statistics);
+    let batch = batch.end().unwrap().to_vec2::<f64>().unwrap();
+    for (found, expected) in numbers.end().unwrap().iter().zip(&batch[0]) {
+        assert!((found / expected - 1.0).abs() < 1e-9);
+    }
+    let rough = Solver::new(Kvaerno3, Adaptive::new(1e-3, 1e-6).unwrap());
+    let end = rough.solve(&field, &[1f32, 0.0, 0.0], 0.0, 10.0).unwrap();
+    let [a, _, c] = end.end().unwrap();
+    assert!((a - 0.841_370).abs() < 3e-3 && (a + c - 1.0).abs() < 1e-3);
 }
 
 /// A reaction and diffusion of 400 elements, whose edge changes at t = 5.

@@ -1,6 +1,6 @@
 //! States as lists of numbers.
 
-use advect_core::{Result, check};
+use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Tensor};
 
 use super::gradient::{Solved, in_graph};
@@ -83,3 +83,26 @@ impl Coordinates for Tensor {
         in_graph(slopes, solved)
     }
 }
+
+/// Implements the trait for arrays of numbers, which are one sample.
+macro_rules! numbers {
+    ($($float:ident),*) => {$(
+        impl<const N: usize> Coordinates for [$float; N] {
+            fn extent(&self) -> Result<(usize, usize)> {
+                Ok((1, N))
+            }
+
+            fn to_numbers(&self) -> Result<Vec<f64>> {
+                Ok(self.iter().map(|x| f64::from(*x)).collect())
+            }
+
+            fn with_numbers(&self, numbers: Vec<f64>) -> Result<Self> {
+                match <[f64; N]>::try_from(numbers) {
+                    Ok(numbers) => Ok(numbers.map(|x| x as $float)),
+                    Err(numbers) => Err(Error::shape("numbers", &[numbers.len()], format!("({N},)"))),
+                }
+            }
+        }
+    )*};
+}
+numbers!(f32, f64);
