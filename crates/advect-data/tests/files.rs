@@ -1,5 +1,4 @@
 //! Files of images and arrays: what is in them, and what is said of damaged ones.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::io::Write;

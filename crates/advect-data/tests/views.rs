@@ -1,5 +1,4 @@
 //! Tensors that are no more than views, and sizes that are absurd.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
 use advect_core::{Error, Generator, Key};

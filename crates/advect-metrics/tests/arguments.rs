@@ -1,5 +1,4 @@
 //! Bad arguments of every metric are typed errors; dtypes and ranks don't matter.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Generator};
 use advect_metrics::*;

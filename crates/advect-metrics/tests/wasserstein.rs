@@ -1,5 +1,4 @@
 //! Exact Wasserstein distances of unequal samples and of samples with weights: closed forms, and POT.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Generator};
 use advect_metrics::*;

@@ -1,5 +1,4 @@
 //! The MLP's derivative along a direction, and training through it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Conditional, Field, Generator, Jvp, Key, Result, Time};

@@ -1,5 +1,4 @@
 //! Sizes and dtypes that no network can have get typed errors.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Field, Generator, Key, Result, Time};
 use advect_models::{Mlp, UNet};

@@ -1,5 +1,4 @@
 //! The U-Net as a field: sizes, derivatives, classes, dropout, initialisation, and what bad input gets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
 use advect_core::{Conditional, ConditionalJvp, Error, Field, Generator, Jvp, Key, Result, Time};

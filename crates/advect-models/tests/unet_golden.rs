@@ -1,5 +1,4 @@
 //! The U-Net computes what torchcfm's does, with its weights.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::HashMap;
 

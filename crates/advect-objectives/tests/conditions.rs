@@ -1,6 +1,5 @@
 //! Two classes, N((±2, 0), 0.3²): what a conditional field is trained on, and what comes out of its flow, when pairs are
 //! optimal.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::cell::RefCell;
 

@@ -1,8 +1,6 @@
 //! Objectives that are the same by different names, sample by sample.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common::{mean, mixture, pairs};
 use advect_core::testing::assert_close;
 use advect_core::{Field, Generator, Result, Time, field_fn};
 use advect_objectives::distance::{Quadratic, SquaredNorm};
@@ -21,7 +19,6 @@ use advect_solvers::divergence::{Exact, Probe};
 use advect_solvers::stepper::Dopri5;
 use advect_solvers::{Solver, controller::Adaptive};
 use candle_core::{DType, Device, Tensor};
-use common::{mean, mixture, pairs};
 
 /// Any field will do.
 fn field(t: &Time, x: &Tensor) -> Result<Tensor> {

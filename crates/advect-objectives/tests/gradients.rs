@@ -1,11 +1,10 @@
 //! Objectives that contain derivatives, trained through: gradients of all parameters of a network are those of finite
 //! differences.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common;
 use std::sync::Arc;
 
+use crate::common::pairs;
 use advect_core::normal::log_standard_normal;
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Error, Field, Generator, Jvp, Key, Time};
@@ -21,7 +20,6 @@ use advect_solvers::controller::Fixed;
 use advect_solvers::divergence::{Exact, Hutchinson, Probe};
 use advect_solvers::stepper::Rk4;
 use candle_core::{DType, Device, Tensor};
-use common::pairs;
 
 fn network(seed: u64) -> (ParameterStore, Mlp) {
     let store = ParameterStore::new(Key::from_seed(seed), DType::F64, &Device::Cpu);

@@ -4,10 +4,9 @@
 //! The gradient of an objective on conditional targets and of one on their mean given x_t differ by the same amount at all
 //! parameters of a field that is linear in them; that it is 0 at the minimiser says that they agree everywhere (Lipman et
 //! al. 2023, theorem 2).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common;
+use crate::common::{Blurred, mixture, pairs};
 use advect_core::{Field, Generator, Jvp, Result, Time, field_fn, shape};
 use advect_objectives::decoder::GaussianDecoder;
 use advect_objectives::objective::*;
@@ -21,7 +20,6 @@ use advect_paths::path::{Affine, ConstantSigma, Interpolant, Marginal, Schroding
 use advect_paths::schedule::*;
 use advect_solvers::divergence::{Exact, HutchPlusPlus, Hutchinson, Probe};
 use candle_core::{DType, Device, Tensor, Var};
-use common::{Blurred, mixture, pairs};
 
 /// `base(t, x) + scale(t) φ(t, x) W` with features φ that are nonlinear in x and t.
 struct Disturbed<'a> {

@@ -1,9 +1,7 @@
 //! Every objective takes views as it takes copies, floats of any width, and refuses integers and absurd counts by a typed
 //! error.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common::mean;
 use advect_core::normal::log_standard_normal;
 use advect_core::testing::assert_close;
 use advect_core::{Error, Field, Generator, Jvp, Result, Time};
@@ -21,7 +19,6 @@ use advect_solvers::controller::Fixed;
 use advect_solvers::divergence::{Exact, Probe};
 use advect_solvers::stepper::Rk4;
 use candle_core::{DType, Device, Tensor};
-use common::mean;
 
 const FLOATS: [DType; 4] = [DType::F64, DType::F32, DType::BF16, DType::F16];
 

@@ -1,6 +1,5 @@
 //! Every operation with dtypes, shapes and sizes that make no sense: a value or a typed error, never a panic, forwards,
 //! backwards and along a direction.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

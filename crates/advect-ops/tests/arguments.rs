@@ -1,5 +1,4 @@
 //! Arguments that don't fit are typed errors before any kernel runs; 16 bits and infinities are not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::Coefficient::{PerSample, Shared};
 use advect_core::{Error, Result};

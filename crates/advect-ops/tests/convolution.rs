@@ -1,16 +1,14 @@
 //! Convolutions against plain loops in f64, finite differences, and the identity of adjoints, over shapes, strides, paddings,
 //! dilations and groups.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod contract;
-
+use crate::contract;
+use crate::contract::{Case, check_values, check_views, normal};
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Error, Result};
 use advect_ops::{
     Convolution, Dual, Value, conv1d, conv1d_onto, conv2d, conv2d_gradients, conv2d_onto,
 };
 use candle_core::{DType, Device, Tensor, Var};
-use contract::{Case, check_values, check_views, normal};
 use proptest::prelude::*;
 
 const CPU: Device = Device::Cpu;

@@ -1,5 +1,4 @@
 //! Operations from outside the crate.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Error, Result};

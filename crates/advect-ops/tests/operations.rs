@@ -1,9 +1,7 @@
 //! Every operation against plain compositions in f64, finite differences, views and both dtypes, over shapes from
 //! empty to odd.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod contract;
-
+use crate::contract::{Case, check_derivatives, check_values, check_views, inputs, normal};
 use advect_core::Coefficient::{PerSample, Shared};
 use advect_core::Result;
 use advect_ops::{
@@ -12,7 +10,6 @@ use advect_ops::{
     upsample_nearest,
 };
 use candle_core::{D, Device, Tensor};
-use contract::{Case, check_derivatives, check_values, check_views, inputs, normal};
 use proptest::prelude::*;
 
 struct Activate(Activation);

@@ -1,15 +1,12 @@
 //! Finite numbers whose results are finite, though squares or sums on the way are not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod contract;
-
+use crate::contract::normal;
 use advect_core::testing::assert_close;
 use advect_ops::{
     Activation, Convolution, Dual, Value, avg_pool, combine, conv2d, group_norm, layer_norm,
     rms_norm, softmax, squared_distances, update,
 };
 use candle_core::{DType, Device, Tensor, Var};
-use contract::normal;
 
 fn wide(x: &Tensor) -> Tensor {
     x.to_dtype(DType::F64).unwrap()

@@ -1,5 +1,4 @@
 //! Scaled errors against plain loops in f64.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::Generator;
 use advect_ops::{scaled_error, scaled_errors};

@@ -1,5 +1,4 @@
 //! Derivatives of perceptrons along several directions, with and without a graph, against differences.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Generator};
 use advect_ops::{Activation, mlp, mlp_tangents};

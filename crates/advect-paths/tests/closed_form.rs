@@ -1,5 +1,4 @@
 //! Closed forms against finite differences, the continuity equation, and one another.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::{assert_close, derivative, gradient};
 use advect_core::{Error, Field, Generator, Jvp, Time, field_fn};

@@ -1,5 +1,4 @@
 //! Against diffusers 0.42.1 (`golden/samplers_diffusers.json`, f32 tables): ᾱ and posterior variances of DDPM's steps.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_paths::schedule::DiscreteDiffusion;
 use approx::assert_relative_eq;

@@ -1,5 +1,4 @@
 //! Against NVlabs/edm (`golden/preconditioners_edm.json`, f32): denoisers made of `F(x, c_noise) = 0.3 x + 0.1 c_noise`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
 use advect_core::{Field, Result, Time, field_fn, shape};

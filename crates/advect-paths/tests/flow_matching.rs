@@ -1,5 +1,4 @@
 //! Against flow_matching 1.0.10 (`golden/schedules_flow_matching.json`): schedules and conversions.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
 use advect_core::{Generator, Time};

@@ -1,5 +1,4 @@
 //! Schedules and predictions at random settings and times: numbers of their range, inverses, or typed errors.
-#![allow(clippy::unwrap_used)]
 
 use advect_core::{Error, Time};
 use advect_paths::Prediction;

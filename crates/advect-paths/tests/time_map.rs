@@ -1,5 +1,4 @@
 //! Networks behind maps of time: what they are told, their derivatives, and a schedule as guided-diffusion has it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
 use advect_core::{Conditional, ConditionalJvp, Field, Jvp, Result, Time, field_fn, shape};

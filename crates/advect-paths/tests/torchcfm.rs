@@ -1,5 +1,4 @@
 //! Against torchcfm 1.0.7 (`golden/cfm_torchcfm.json`): the paths of I-CFM, target CFM, SB-CFM and VP-CFM.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
 use advect_core::{Generator, Time};

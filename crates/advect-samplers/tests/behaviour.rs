@@ -1,10 +1,10 @@
 //! What samplers do with batches, dtypes, observers, conditions and bad input.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common;
 use std::ops::ControlFlow;
 
+use crate::common::rules::{Short, rows};
+use crate::common::{CPU, mixture};
 use advect_core::{Error, Field, Generator, Key, Result, Time, field_fn, observer_fn};
 use advect_models::Mlp;
 use advect_nn::ParameterStore;
@@ -28,8 +28,6 @@ use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::divergence::Probe;
 use advect_solvers::stepper::{Dopri5, Heun};
 use candle_core::{DType, Tensor};
-use common::rules::{Short, rows};
-use common::{CPU, mixture};
 
 /// One of each, in 6 steps.
 fn samplers() -> Vec<(&'static str, Box<dyn Sampler>)> {

@@ -1,8 +1,7 @@
 //! Deterministic samplers converge to the probability flow, at their orders, on every path.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common::rules::{Row, rows};
+use crate::common::{from_state, log_snr_times, mixture, paths, states};
 use advect_core::Key;
 use advect_core::testing::measured_order;
 use advect_paths::Prediction;
@@ -13,8 +12,6 @@ use advect_samplers::rule::{DpmSolver, Rule};
 use advect_samplers::{AnyModel, Level, Model, ProbabilityFlow, Run, Sampler};
 use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri8};
 use candle_core::Tensor;
-use common::rules::{Row, rows};
-use common::{from_state, log_snr_times, mixture, paths, states};
 
 /// Where the flow leads, from the first time to the last.
 fn exact(model: &dyn AnyModel, x: &Tensor, start: f64, end: f64) -> Tensor {

@@ -1,5 +1,4 @@
 //! Against diffusers 0.42.1: its schedulers on data N(0.7, 0.16), whose noise is known. Its tables are f32.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Key, Result};
 use advect_paths::Prediction;

@@ -1,8 +1,6 @@
 //! What the literature says is the same, is the same.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common::{from_state, log_snr_times, mixture, paths, states};
 use advect_core::testing::assert_close;
 use advect_core::{Time, field_fn};
 use advect_paths::Prediction;
@@ -15,7 +13,6 @@ use advect_samplers::{LastStep, Level, Model, ProbabilityFlow, Sampler, iadb};
 use advect_solvers::Solver;
 use advect_solvers::controller::Fixed;
 use advect_solvers::stepper::{Euler, Heun};
-use common::{from_state, log_snr_times, mixture, paths, states};
 
 /// Two samplers on each path, from the same state with the same noise.
 fn same(a: impl Rule + Copy, b: impl Rule + Copy, ends: [f64; 2], clean: bool) {

@@ -1,5 +1,4 @@
 //! Guidance of a network with classes.
-#![allow(clippy::unwrap_used)]
 
 use advect_core::testing::assert_close;
 use advect_core::{Conditional, Field, Generator, Key, Time};

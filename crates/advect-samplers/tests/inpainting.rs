@@ -1,8 +1,7 @@
 //! Samples of which a part is known.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common::CPU;
+use crate::common::rules::rows;
 use advect_core::testing::assert_close;
 use advect_core::{Error, Generator, Key, Result, field_fn};
 use advect_paths::Prediction;
@@ -12,8 +11,6 @@ use advect_samplers::grid::{Tail, UniformLogSnr, UniformTime};
 use advect_samplers::rule::*;
 use advect_samplers::{LastStep, Model, NoiseSource, Run, Sampler, pieces};
 use candle_core::{DType, Tensor};
-use common::CPU;
-use common::rules::rows;
 
 /// Two coordinates of variance 1 with correlation 0.8.
 fn pair() -> Gaussian {

@@ -1,8 +1,7 @@
 //! Stochastic samplers have the law of the path at their end: mean, covariance, and the distribution of each coordinate, on every path.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common::rules::{Row, rows};
+use crate::common::{CPU, from_state, log_snr_times, mixture, paths, states};
 use advect_core::normal::cdf;
 use advect_core::{Generator, Time, field_fn};
 use advect_paths::Prediction;
@@ -12,8 +11,6 @@ use advect_samplers::langevin::{MarginalAt, MetropolisAdjusted, Unadjusted};
 use advect_samplers::rule::*;
 use advect_samplers::{LastStep, Level, Model, Sampler};
 use candle_core::{DType, Tensor};
-use common::rules::{Row, rows};
-use common::{CPU, from_state, log_snr_times, mixture, paths, states};
 
 const COUNT: usize = 2000;
 

@@ -1,8 +1,6 @@
 //! Likelihoods against closed forms, and bits per dimension by hand.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common::{CPU, log_snr_times, mixture, paths, states};
 use advect_core::testing::assert_close;
 use advect_core::{Error, Field, Generator, Key, Time};
 use advect_paths::Prediction;
@@ -22,7 +20,6 @@ use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::divergence::Probe;
 use advect_solvers::stepper::{Dopri5, Heun};
 use candle_core::{DType, Tensor};
-use common::{CPU, log_snr_times, mixture, paths, states};
 
 fn solver(tolerance: f64) -> Solver<Dopri5, Adaptive> {
     Solver::new(Dopri5, Adaptive::new(tolerance, tolerance).unwrap())

@@ -1,10 +1,8 @@
 //! Networks that count DDPM's steps, sampled on their schedule.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::cell::RefCell;
 
+use crate::common::CPU;
 use advect_core::testing::assert_close;
 use advect_core::{Conditional, Field, Jvp, Key, Result, Time, field_fn};
 use advect_models::UNet;
@@ -18,7 +16,6 @@ use advect_samplers::guidance::Guided;
 use advect_samplers::rule::{Ancestral, Ddim, Rule};
 use advect_samplers::{Model, Run, Sampler};
 use candle_core::{DType, Tensor};
-use common::CPU;
 
 /// A network that knows the noise of N(2, ¼) by the index of a step alone, as guided-diffusion's are trained.
 #[test]

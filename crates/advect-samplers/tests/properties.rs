@@ -1,5 +1,4 @@
 //! Grids of random sizes on random schedules: levels along which the noise falls, or typed errors.
-#![allow(clippy::unwrap_used)]
 
 use advect_core::{Error, Result};
 use advect_paths::schedule::*;

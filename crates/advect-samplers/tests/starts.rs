@@ -1,8 +1,7 @@
 //! Where samplers start: noise of the right size, latents, and data with noise.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common;
+use crate::common::{CPU, from_state};
 use advect_core::testing::assert_close;
 use advect_core::{Error, Generator, Key, Result};
 use advect_paths::Prediction;
@@ -15,7 +14,6 @@ use advect_samplers::rule::{Ancestral, Ddim, Edm, Rule};
 use advect_samplers::{Level, Model, NoiseSource, ProbabilityFlow, Run, Sampler, pieces};
 use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
 use candle_core::{DType, Tensor};
-use common::{CPU, from_state};
 
 /// N(m, ¼) in one dimension.
 fn gaussian(mean: f64) -> Gaussian {

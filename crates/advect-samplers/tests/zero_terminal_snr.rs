@@ -1,8 +1,6 @@
 //! Schedules that end in pure noise (Lin et al., Common diffusion noise schedules and sample steps are flawed, 2024).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common::CPU;
 use advect_core::{Error, Generator, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
@@ -11,7 +9,6 @@ use advect_samplers::grid::{Karras, Respaced, UniformLogSnr};
 use advect_samplers::rule::{Ancestral, Ddim, DpmSolver, Rule, UniPc};
 use advect_samplers::{Model, Sampler};
 use candle_core::{DType, Tensor};
-use common::CPU;
 
 /// Stable Diffusion's rates.
 fn stable() -> DiscreteDiffusion {

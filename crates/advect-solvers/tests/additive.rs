@@ -1,5 +1,4 @@
 //! Methods that are implicit in a part of the field: orders, stiff problems, gradients.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
 

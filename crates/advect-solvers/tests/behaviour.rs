@@ -1,5 +1,4 @@
 //! What the integration loop promises, whatever the method.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::cell::RefCell;
 

@@ -1,5 +1,4 @@
 //! The law of Brownian paths.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Key};
 use advect_solvers::sde::BrownianPath;

@@ -1,5 +1,4 @@
 //! Derivatives of what is in no graph, and of energies' gradients.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
 //! The errors that are made, against the tolerance asked, on the problems of DETEST (`golden/detest.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::observer_fn;
 use advect_core::testing::detest::{Detest, END, problems};

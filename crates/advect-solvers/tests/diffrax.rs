@@ -1,14 +1,11 @@
 //! Against diffrax 0.7.2 (`golden/ode_diffrax.json`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod golden_problems;
-
+use crate::golden_problems::{expected, numbers, problem, rows, start, text};
 use advect_core::testing::assert_close;
 use advect_solvers::controller::Adaptive;
 use advect_solvers::stepper::{Bosh3, Dopri5Shampine, Dopri8, Embedded, Tsit5};
 use advect_solvers::{Save, Solver};
 use candle_core::Tensor;
-use golden_problems::{expected, numbers, problem, rows, start, text};
 
 /// The numbers of steps are within 2 of each other, and so are the solutions to the tolerance.
 #[test]

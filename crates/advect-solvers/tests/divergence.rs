@@ -1,5 +1,4 @@
 //! Divergences, and densities along flows.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
 //! Integrations that go on from where another stopped.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::ops::ControlFlow;
 

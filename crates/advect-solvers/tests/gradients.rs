@@ -1,5 +1,4 @@
 //! Gradients of solutions against finite differences, and against each other.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
 

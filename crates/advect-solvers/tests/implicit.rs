@@ -1,5 +1,4 @@
 //! Implicit methods: orders, sources of Jacobians, clocks, dtypes, what they cost and how they fail.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::measured_order;
 use advect_core::testing::problems::{Forced, Problem, Rotation};

@@ -1,5 +1,4 @@
 //! Gradients through implicit methods, by the implicit function theorem, against finite differences and closed forms.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
 

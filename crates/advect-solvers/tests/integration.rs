@@ -1,5 +1,4 @@
 //! Saves, events, observers and clocks in one integration.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

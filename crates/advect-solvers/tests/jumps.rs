@@ -1,5 +1,4 @@
 //! Fields that jump at known times.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::cell::RefCell;
 use std::sync::Arc;

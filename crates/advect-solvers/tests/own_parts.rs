@@ -1,5 +1,4 @@
 //! Parts that a user writes: each is made of public constructors alone, and takes the place of ours.
-#![allow(clippy::unwrap_used)]
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

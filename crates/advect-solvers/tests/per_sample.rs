@@ -1,5 +1,4 @@
 //! A clock for each sample.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
 use advect_core::{Error, Field, Result, Time, field_fn, system_fn};

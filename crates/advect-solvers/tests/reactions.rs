@@ -1,5 +1,4 @@
 //! What follows from events: notes, stops at the n-th, changes of the state.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::f64::consts::PI;
 use std::sync::Arc;

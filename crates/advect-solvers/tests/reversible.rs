@@ -1,5 +1,4 @@
 //! The reversible Heun method and its gradients.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
 //! Stochastic methods against closed solutions driven by the same path.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
 

@@ -1,8 +1,6 @@
 //! Implicit methods on stiff problems with published solutions: their errors, and the work that they take.
-#![allow(clippy::unwrap_used)]
 
-mod stiff_problems;
-
+use crate::stiff_problems::*;
 use advect_core::{Field, Result, Time, field_fn};
 use advect_solvers::implicit::{
     AdditiveRungeKutta, KenCarp3, KenCarp4, Kvaerno3, Kvaerno4, Kvaerno5, Matrices, RadauIia5,
@@ -12,7 +10,6 @@ use advect_solvers::stepper::Embedded;
 use advect_solvers::system::system;
 use advect_solvers::{Solver, Status, controller::Adaptive};
 use candle_core::{Device, Tensor};
-use stiff_problems::*;
 
 /// What a method took when this was written: evaluations, those of Jacobians included, at the relative tolerances 1e-4,
 /// 1e-6 and 1e-8, and the largest error relative to the tolerance.

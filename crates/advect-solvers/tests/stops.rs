@@ -1,5 +1,4 @@
 //! Where integrations stop, and what is refused before they start.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::cell::Cell;
 

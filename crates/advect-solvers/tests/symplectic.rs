@@ -1,5 +1,4 @@
 //! Symplectic methods: order, areas, reversal, and the energy over long times.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::cell::Cell;
 

@@ -1,5 +1,4 @@
 //! Systems of equations on numbers: against plain f64, finite differences and closed forms.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,5 +1,4 @@
 //! Tolerances: one of them 0, below what the dtype resolves, and limits of steps.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, field_fn};
 use advect_solvers::controller::{Adaptive, Norm};

@@ -1,8 +1,6 @@
 //! Against torchdiffeq 0.2.5 (`golden/ode_torchdiffeq.json`; its "rk4" is the 3/8 rule).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod golden_problems;
-
+use crate::golden_problems::{expected, numbers, problem, rows, start, text};
 use advect_core::testing::assert_close;
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::stepper::{
@@ -11,7 +9,6 @@ use advect_solvers::stepper::{
 };
 use advect_solvers::{Interpolant, Save, Solver, Tableau};
 use candle_core::Tensor;
-use golden_problems::{expected, numbers, problem, rows, start, text};
 use serde_json::Value;
 
 fn golden() -> Vec<Value> {

@@ -1,5 +1,4 @@
 //! States that are views, and of 16 bits.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
 

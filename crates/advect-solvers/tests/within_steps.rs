@@ -1,5 +1,4 @@
 //! Dense output, interpolated saves, events, observers and several tensors at once.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
 use advect_core::testing::problems::{Forced, Problem, Rotation};

@@ -1,5 +1,4 @@
 //! Every parameter is accounted for.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Generator, Key, observer_fn};
 use advect_nn::{Linear, ParameterStore, Stateful};

@@ -1,5 +1,4 @@
 //! The state after an error is the state before it, and no number becomes infinite in silence.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Generator, Key};
 use advect_nn::{Linear, ParameterStore, Stateful};

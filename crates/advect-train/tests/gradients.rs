@@ -1,5 +1,4 @@
 //! Gradients between a loss and a step.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
 use advect_core::{Error, Generator, Key};

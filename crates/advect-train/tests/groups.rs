@@ -1,5 +1,4 @@
 //! Groups of parameters: settings of their own, in all optimisers, and in runs that resume.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Generator, Key};
 use advect_nn::{Linear, ParameterStore};

@@ -1,5 +1,4 @@
 //! What watches a run: reports, checkpoints, an end before its time.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Advance, Error, Generator, Key, Result, observer_fn, stop_when};
 use advect_nn::{Linear, ParameterStore, Stateful};

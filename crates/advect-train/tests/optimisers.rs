@@ -1,5 +1,4 @@
 //! Every optimiser: against its formula in Python (`golden/optimisers.py`), towards a minimum, and without leaving NaN.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::assert_close;
 use advect_core::{Error, Generator, Key};

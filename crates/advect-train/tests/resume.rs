@@ -1,5 +1,4 @@
 //! Stopping and resuming, and what bad checkpoints get.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::path::Path;

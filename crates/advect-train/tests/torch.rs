@@ -1,5 +1,4 @@
 //! Against PyTorch 2.15 (`golden/optimisers_torch.json`): AdamW, plain and clipped.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::Error;
 use advect_core::testing::assert_close;

@@ -1,5 +1,4 @@
 //! Exact assignment: against exact sums in whole numbers, and against SciPy.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Generator};
 use advect_transport::{Cost, assignment};

@@ -1,6 +1,5 @@
 //! Ties, duplicates, few values, sorted and collinear points take little longer than random points. The aim is twice the
 //! time; what is asserted leaves room for other work on the machine. Without care for ties the time is cubic, and fifty times that.
-#![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};
 

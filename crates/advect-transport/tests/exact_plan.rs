@@ -1,5 +1,4 @@
 //! Exact plans: their marginals, their optimality by duality, and POT.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Generator};
 use advect_transport::{Cost, ExactPlan, assignment};

@@ -1,5 +1,4 @@
 //! Against POT 0.9.7 (`golden/transport_pot.json`: uniform weights, squared Euclidean cost).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_transport::{Cost, assignment};
 use approx::assert_relative_eq;

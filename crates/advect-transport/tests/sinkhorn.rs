@@ -1,5 +1,4 @@
 //! Entropic plans: against POT, against closed forms, and where plain iterations would fail.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Generator};
 use advect_transport::{Cost, Plan, Sinkhorn, assignment};

@@ -1,5 +1,4 @@
 //! Networks by one forward pass: outputs of any shape, potentials and their gradients, features of time of one's own.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use advect::core::Energy;
 use advect::core::testing::{assert_close, gradient};

@@ -1,5 +1,4 @@
 //! Fields that own what they wrap: returned from functions, kept in structs, moved to threads, chosen at run time.
-#![allow(clippy::unwrap_used)]
 
 use std::rc::Rc;
 use std::sync::Arc;

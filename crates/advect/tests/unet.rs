@@ -1,5 +1,4 @@
 //! The U-Net with every kind of objective, sampler and likelihood.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect::prelude::*;
 use advect::solvers::divergence::{Divergence, Hutchinson, Probe, Transposed};

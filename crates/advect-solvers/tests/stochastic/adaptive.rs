@@ -11,7 +11,7 @@ use advect_solvers::stepper::{Embedded, Method, Step, Stepper};
 use advect_solvers::{AcceptedStep, Interval, Solver};
 use candle_core::{DType, Device, Tensor};
 
-use crate::common::{Times, distance, mean, values};
+use crate::stochastic::common::{Times, distance, mean, values};
 
 fn path(seed: u64, x0: &Tensor) -> BrownianPath {
     let path = BrownianPath::new(Key::from_seed(seed), x0, 0.0, 1.0).unwrap();

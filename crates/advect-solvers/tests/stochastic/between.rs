@@ -11,7 +11,7 @@ use advect_solvers::sde::{
 use advect_solvers::{Save, Solution, Solver};
 use candle_core::{DType, Device, Tensor};
 
-use crate::common::{Times, distance, gap, mean, values};
+use crate::stochastic::common::{Times, distance, gap, mean, values};
 
 const N: usize = 20_000;
 

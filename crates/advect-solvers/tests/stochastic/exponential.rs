@@ -9,7 +9,7 @@ use advect_solvers::stepper::{Rk4, Stepper};
 use advect_solvers::{Save, Solver};
 use candle_core::{DType, Device, Tensor};
 
-use crate::common::{check_gradients, end, gap, values};
+use crate::stochastic::common::{check_gradients, end, gap, values};
 
 fn rates() -> Rates {
     Rates::diagonal(&Tensor::new(&[1f64, 50.0], &Device::Cpu).unwrap()).unwrap()

@@ -11,7 +11,7 @@ use advect_solvers::stepper::Stepper;
 use advect_solvers::{Save, Solver};
 use candle_core::{DType, Device, Tensor};
 
-use crate::common::{Times, assert_order, distance, end, gap, values};
+use crate::stochastic::common::{Times, assert_order, distance, end, gap, values};
 
 const N: usize = 20_000;
 

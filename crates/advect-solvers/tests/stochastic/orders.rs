@@ -16,7 +16,9 @@ use advect_solvers::stepper::{Embedded, Stepper};
 use advect_solvers::{Solution, Solver};
 use candle_core::{DType, Device, Tensor, Var};
 
-use crate::common::{Times, assert_order, check_gradients, end, gap, mean_of, ones, values};
+use crate::stochastic::common::{
+    Times, assert_order, check_gradients, end, gap, mean_of, ones, values,
+};
 
 const MU: f64 = 0.6;
 const SIGMA: f64 = 0.8;

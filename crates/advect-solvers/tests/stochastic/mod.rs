@@ -1,5 +1,4 @@
 //! Stochastic equations beyond fixed steps and commuting noise, and exponential integrators: laws, paths and orders.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod adaptive;
 mod between;

@@ -1,0 +1,16 @@
+//! The tests of the crate, in one program: it is compiled and linked once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod behaviour;
+mod common;
+mod convergence;
+mod diffusers;
+mod equivalences;
+mod guidance;
+mod inpainting;
+mod laws;
+mod likelihood;
+mod pretrained;
+mod properties;
+mod starts;
+mod zero_terminal_snr;

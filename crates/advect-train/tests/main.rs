@@ -1,0 +1,11 @@
+//! The tests of the crate, in one program: it is compiled and linked once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod accounts;
+mod atomic;
+mod gradients;
+mod groups;
+mod observers;
+mod optimisers;
+mod resume;
+mod torch;
