@@ -3,7 +3,8 @@
 //! A [`Path`](path::Path) says where a pair of endpoints is at time t, and how fast it moves; a
 //! [`Schedule`](schedule::Schedule) gives the coefficients of an affine path; a
 //! [`Coupling`](coupling::Coupling) pairs up a batch; a [`Prediction`] is the meaning of a field's values, and
-//! converts to every other. A [`TimeMap`](time_map::TimeMap) tells a network trained elsewhere the time as it knows it.
+//! converts to every other. [`ForwardProcess`] is the SDE from data to noise along a schedule, and [`closed_form`] has the exact fields of
+//! known laws. A [`TimeMap`](time_map::TimeMap) tells a network trained elsewhere the time as it knows it.
 //!
 //! ```
 //! use advect_core::{Generator, Time};
@@ -23,6 +24,7 @@
 
 pub mod closed_form;
 pub mod coupling;
+mod forward_process;
 pub mod path;
 pub mod preconditioner;
 mod prediction;
@@ -31,5 +33,6 @@ mod rescheduled;
 pub mod schedule;
 pub mod time_map;
 
+pub use forward_process::{ForwardProcess, GaussianTransition};
 pub use prediction::{Converted, Prediction};
 pub use rescheduled::Rescheduled;

@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use rand_distr::{StandardNormal, StandardUniform};
 
 use super::Covariance;
+use super::posterior::add;
 
 /// A mixture of Gaussians in d dimensions: weights, means and covariances.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +73,21 @@ impl Components {
         })
     }
 
+    /// The same, of parts that are known to fit.
+    pub(super) fn of_parts(
+        log_weights: Vec<f64>,
+        means: Vec<f64>,
+        covariances: Vec<Covariance>,
+        dim: usize,
+    ) -> Self {
+        Components {
+            log_weights,
+            means,
+            covariances,
+            dim,
+        }
+    }
+
     /// Returns the dimension of the data.
     pub fn dim(&self) -> usize {
         self.dim
@@ -96,6 +112,11 @@ impl Components {
         &self.means[k * self.dim..(k + 1) * self.dim]
     }
 
+    /// Returns `true` if there is one covariance for all components.
+    pub(super) fn is_uniform(&self) -> bool {
+        self.covariances.len() == 1
+    }
+
     pub(super) fn covariance(&self, k: usize) -> &Covariance {
         // One for all stands at every index.
         &self.covariances[k.min(self.covariances.len() - 1)]
@@ -115,20 +136,24 @@ impl Components {
         let mut scratch = vec![0.0; d];
         for (sample, u) in samples.chunks_exact_mut(d).zip(choices) {
             let k = pick(&shares, u);
-            let covariance = self.covariance(k);
-            for (i, x) in sample.iter_mut().enumerate() {
-                *x *= covariance.variance(i).sqrt();
-            }
-            covariance.turn_back(sample, &mut scratch);
-            for (x, m) in sample.iter_mut().zip(self.mean(k)) {
-                *x += m;
-            }
+            self.covariance(k).color(sample, &mut scratch);
+            add(sample, 1.0, self.mean(k));
         }
-        check::float_dtype("dtype", dtype)?;
-        Ok(Tensor::from_vec(samples, (count, d), &Device::Cpu)?
-            .to_dtype(dtype)?
-            .to_device(device)?)
+        as_batch(samples, (count, d), dtype, device)
     }
+}
+
+/// Samples as a tensor.
+pub(super) fn as_batch(
+    samples: Vec<f64>,
+    dims: (usize, usize),
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor> {
+    check::float_dtype("dtype", dtype)?;
+    Ok(Tensor::from_vec(samples, dims, &Device::Cpu)?
+        .to_dtype(dtype)?
+        .to_device(device)?)
 }
 
 /// Checks weights: none negative, their sum 1.

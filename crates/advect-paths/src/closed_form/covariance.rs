@@ -71,10 +71,7 @@ impl Covariance {
             let given = "a matrix that is not its transpose";
             return Err(Error::range("covariance", given, "a symmetric matrix"));
         }
-        // Of the size of 1, so that squares neither overflow nor vanish.
-        let scale = if size > 0.0 { size } else { 1.0 };
-        let (mut variances, axes) = eigen(elements.iter().map(|e| e / scale).collect(), d);
-        variances.iter_mut().for_each(|v| *v *= scale);
+        let (mut variances, axes) = axes(&elements, d);
         for v in &mut variances {
             if *v < -1e-12 * size {
                 let given = format!("a matrix with the eigenvalue {v}");
@@ -87,6 +84,35 @@ impl Covariance {
             *v = v.max(0.0);
         }
         Ok(Covariance(Kind::Axes { variances, axes }))
+    }
+
+    /// The same, of a matrix that is known to be one up to roundings. What is less than them is no variance.
+    pub(super) fn of_matrix(elements: &[f64], d: usize) -> Self {
+        let (mut variances, axes) = axes(elements, d);
+        let largest = variances.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        let rounding = 4.0 * d as f64 * f64::EPSILON * largest;
+        for v in variances.iter_mut().filter(|v| **v < rounding) {
+            *v = 0.0;
+        }
+        Covariance(Kind::Axes { variances, axes })
+    }
+
+    /// The matrix in d dimensions, row by row.
+    pub(super) fn matrix(&self, d: usize) -> Vec<f64> {
+        let mut matrix = vec![0.0; d * d];
+        match &self.0 {
+            Kind::Axes { variances, axes } => {
+                for (v, axis) in variances.iter().zip(axes.chunks_exact(d)) {
+                    for (row, a) in matrix.chunks_exact_mut(d).zip(axis) {
+                        for (element, b) in row.iter_mut().zip(axis) {
+                            *element += a * v * b;
+                        }
+                    }
+                }
+            }
+            _ => (0..d).for_each(|i| matrix[i * d + i] = self.variance(i)),
+        }
+        matrix
     }
 
     /// The dimension, if the covariance says it.
@@ -104,6 +130,14 @@ impl Covariance {
             Kind::Isotropic(v) => *v,
             Kind::Diagonal(v) | Kind::Axes { variances: v, .. } => v[i],
         }
+    }
+
+    /// Turns standard normal numbers into a draw around 0, in place.
+    pub(super) fn color(&self, normal: &mut [f64], scratch: &mut [f64]) {
+        for (i, x) in normal.iter_mut().enumerate() {
+            *x *= self.variance(i).sqrt();
+        }
+        self.turn_back(normal, scratch);
     }
 
     /// Turns a vector into the axes' coordinates, in place.
@@ -135,7 +169,17 @@ fn check_variance(variance: f64) -> Result<()> {
     Ok(())
 }
 
-/// Eigenvalues and eigenvectors (as rows) of a symmetric matrix, by Jacobi's rotations.
+/// Eigenvalues and eigenvectors (as rows) of a symmetric matrix.
+fn axes(elements: &[f64], d: usize) -> (Vec<f64>, Vec<f64>) {
+    let size = elements.iter().fold(0.0f64, |m, e| m.max(e.abs()));
+    // Of the size of 1, so that squares neither overflow nor vanish.
+    let scale = if size > 0.0 { size } else { 1.0 };
+    let (mut variances, axes) = eigen(elements.iter().map(|e| e / scale).collect(), d);
+    variances.iter_mut().for_each(|v| *v *= scale);
+    (variances, axes)
+}
+
+/// The same of a matrix whose largest element is 1, by Jacobi's rotations.
 fn eigen(mut a: Vec<f64>, d: usize) -> (Vec<f64>, Vec<f64>) {
     let mut v = vec![0.0; d * d];
     (0..d).for_each(|i| v[i * d + i] = 1.0);

@@ -9,6 +9,9 @@
 //! | [`FiniteData`] | the points of a data set, with equal or given weights |
 //! | [`Gaussian`] | one Gaussian with any covariance |
 //! | [`GaussianMixture`] | several Gaussians |
+//!
+//! Between two laws, [`JointLaw`] gives the same on every [`Interpolant`](crate::path::Interpolant): the law of pairs, independent,
+//! coupled by a plan, or correlated.
 
 mod blending;
 mod components;
@@ -16,8 +19,12 @@ mod covariance;
 mod finite_data;
 mod gaussian;
 mod gaussian_mixture;
+mod interpolant_field;
+mod joint_law;
 mod marginal_field;
 mod posterior;
+mod rows;
+mod slice;
 
 use std::sync::Arc;
 
@@ -33,6 +40,8 @@ pub use covariance::Covariance;
 pub use finite_data::FiniteData;
 pub use gaussian::Gaussian;
 pub use gaussian_mixture::GaussianMixture;
+pub use interpolant_field::InterpolantField;
+pub use joint_law::JointLaw;
 pub use marginal_field::MarginalField;
 
 /// A law of data whose marginals on every affine path are known: a mixture of Gaussians, whose widths may be 0.

@@ -41,8 +41,13 @@ impl<'a> Posterior<'a> {
         }
     }
 
+    /// The share of component k in the state that was asked last.
+    pub(super) fn share(&self, k: usize) -> Option<f64> {
+        Some(self.shares[k]).filter(|share| *share >= 1e-300)
+    }
+
     /// Finds the shares of the components; returns the log-density of x.
-    fn shares(&mut self, alpha: f64, sigma: f64, x: &[f64]) -> f64 {
+    pub(super) fn shares(&mut self, alpha: f64, sigma: f64, x: &[f64]) -> f64 {
         if sigma == 0.0 {
             return self.shares_without_noise(alpha, x);
         }
@@ -127,13 +132,21 @@ impl<'a> Posterior<'a> {
     }
 
     /// Writes `x − α m_k`, in the axes of component k, to `score`.
-    fn offset(&mut self, k: usize, alpha: f64, x: &[f64]) {
+    pub(super) fn offset(&mut self, k: usize, alpha: f64, x: &[f64]) -> &[f64] {
         let mean = self.components.mean(k);
         for ((y, x), m) in self.score.iter_mut().zip(x).zip(mean) {
             *y = x - alpha * m;
         }
         let covariance = self.components.covariance(k);
         covariance.turn(&mut self.score, &mut self.scratch);
+        &self.score
+    }
+
+    /// The score of component k.
+    pub(super) fn score_of(&mut self, k: usize, (alpha, sigma): (f64, f64), x: &[f64]) -> &[f64] {
+        self.component(k, alpha, sigma, x);
+        self.turn_back(k);
+        &self.score
     }
 
     /// Score and denoiser of component k, in its axes without its mean; and the traces of their Jacobians.
@@ -172,10 +185,9 @@ impl<'a> Posterior<'a> {
             data: vec![0.0; d],
         };
         for k in 0..self.components.count() {
-            let share = self.shares[k];
-            if share < 1e-300 {
+            let Some(share) = self.share(k) else {
                 continue;
-            }
+            };
             self.component(k, alpha, sigma, x);
             self.turn_back(k);
             add(&mut found.score, share, &self.score);
@@ -194,10 +206,9 @@ impl<'a> Posterior<'a> {
     ) -> (f64, f64) {
         let (mut score, mut data) = (0.0, 0.0);
         for k in 0..self.components.count() {
-            let share = self.shares[k];
-            if share < 1e-300 {
+            let Some(share) = self.share(k) else {
                 continue;
-            }
+            };
             let (score_trace, data_trace) = self.component(k, alpha, sigma, x);
             self.turn_back(k);
             let apart = self.score.iter().zip(&found.score).map(|(a, b)| a - b);
@@ -224,10 +235,9 @@ impl<'a> Posterior<'a> {
         let mut turned = vec![0.0; d];
         let mut d_data_k = vec![0.0; d];
         for k in 0..self.components.count() {
-            let share = self.shares[k];
-            if share < 1e-300 {
+            let Some(share) = self.share(k) else {
                 continue;
-            }
+            };
             self.component(k, alpha, sigma, x);
             self.turn_back(k);
             // The shares' derivatives: r_k (s_k − s)·dx.
@@ -287,17 +297,17 @@ fn gain(alpha: f64, v: f64, variance: f64) -> f64 {
 }
 
 /// 0 over 0 is 0: where nothing varies, nothing deviates.
-fn divide(a: f64, b: f64) -> f64 {
+pub(super) fn divide(a: f64, b: f64) -> f64 {
     if a == 0.0 { 0.0 } else { a / b }
 }
 
-fn add(sum: &mut [f64], factor: f64, x: &[f64]) {
+pub(super) fn add(sum: &mut [f64], factor: f64, x: &[f64]) {
     for (sum, x) in sum.iter_mut().zip(x) {
         *sum += factor * x;
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 

@@ -59,6 +59,11 @@ impl SchrodingerBridge {
         self.sigma
     }
 
+    /// Returns the stochastic interpolant that the path is, with `γ = σ √(t (1 − t))`.
+    pub fn interpolant(&self) -> Interpolant<CondOt, BrownianBridge> {
+        self.interpolant
+    }
+
     /// Returns the entropic regularisation of the coupling with which the path is the Schrödinger bridge, `2σ²`.
     pub fn entropy(&self) -> f64 {
         2.0 * self.sigma * self.sigma

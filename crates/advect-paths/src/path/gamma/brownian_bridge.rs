@@ -35,7 +35,10 @@ impl Gamma for BrownianBridge {
         (self.a * t * (1.0 - t)).sqrt()
     }
     fn d_gamma(&self, t: f64) -> f64 {
-        0.5 * self.a * (1.0 - 2.0 * t) / self.gamma(t)
+        self.gamma_d_gamma(t) / self.gamma(t)
+    }
+    fn gamma_d_gamma(&self, t: f64) -> f64 {
+        0.5 * self.a * (1.0 - 2.0 * t)
     }
 }
 

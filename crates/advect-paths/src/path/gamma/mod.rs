@@ -6,11 +6,14 @@
 //! | [`Parabola`] | `t (1 − t)` |
 //! | [`SineSquared`] | `sin²(πt)` |
 //! | [`Constant`] | σ |
+//!
+//! [`GammaSchedule`] is a γ as a schedule.
 
 mod brownian_bridge;
 mod constant;
 #[cfg(test)]
 mod contract;
+mod gamma_schedule;
 mod parabola;
 mod sine_squared;
 
@@ -18,6 +21,7 @@ use advect_core::forward_to;
 
 pub use brownian_bridge::BrownianBridge;
 pub use constant::Constant;
+pub use gamma_schedule::GammaSchedule;
 pub use parabola::Parabola;
 pub use sine_squared::SineSquared;
 
@@ -39,9 +43,15 @@ pub trait Gamma {
     fn gamma(&self, t: f64) -> f64;
     /// Returns the derivative `γ'(t)`.
     fn d_gamma(&self, t: f64) -> f64;
+
+    /// Returns the product `γ γ' = ½ (γ²)'`. A γ whose slope is infinite where γ = 0 gives its limit there.
+    fn gamma_d_gamma(&self, t: f64) -> f64 {
+        self.gamma(t) * self.d_gamma(t)
+    }
 }
 
 forward_to!([] Gamma {
     fn gamma(&self, t: f64) -> f64;
     fn d_gamma(&self, t: f64) -> f64;
+    fn gamma_d_gamma(&self, t: f64) -> f64;
 });
