@@ -25,6 +25,7 @@
 pub mod closed_form;
 pub mod coupling;
 mod forward_process;
+mod gaussian_transition;
 pub mod path;
 pub mod preconditioner;
 mod prediction;
@@ -33,6 +34,7 @@ mod rescheduled;
 pub mod schedule;
 pub mod time_map;
 
-pub use forward_process::{ForwardProcess, GaussianTransition};
+pub use forward_process::ForwardProcess;
+pub use gaussian_transition::GaussianTransition;
 pub use prediction::{Converted, Prediction};
 pub use rescheduled::Rescheduled;

@@ -1,6 +1,6 @@
 //! The result of one evaluation of a field.
 
-use advect_core::{Coefficient, Error, Result};
+use advect_core::{Coefficient, Error, Result, check};
 use advect_ops::combine;
 use advect_paths::Prediction;
 use candle_core::Tensor;
@@ -17,19 +17,26 @@ pub struct Estimate<'a, 'x> {
 }
 
 impl<'a, 'x> Estimate<'a, 'x> {
-    pub(crate) fn new(
-        model: &'a dyn AnyModel,
-        (time, x): (f64, &'x Tensor),
-        value: Tensor,
-        variance: Option<Tensor>,
-    ) -> Self {
-        Estimate {
+    /// Creates the result from the value of the model's field at a time and a state.
+    ///
+    /// # Errors
+    /// [`Error`] naming `field` for a value whose shape, dtype or device does not fit the model and the state.
+    pub fn new(model: &'a dyn AnyModel, time: f64, x: &'x Tensor, value: Tensor) -> Result<Self> {
+        let (value, variance) = match model.has_variances() {
+            false => (value, None),
+            true => {
+                let (value, variance) = halves(&value, x)?;
+                (value, Some(variance))
+            }
+        };
+        check::alike("field", &value, "x", x)?;
+        Ok(Estimate {
             model,
             time,
             x,
             value,
             variance,
-        }
+        })
     }
 
     /// The factors of x and of the value in `data E[x1 | x] + noise E[x0 | x]`.
@@ -38,8 +45,7 @@ impl<'a, 'x> Estimate<'a, 'x> {
         for (weight, to) in [(data, Prediction::Data), (noise, Prediction::Noise)] {
             // A part that is not asked for need not exist.
             if weight != 0.0 {
-                let (from, schedule) = (self.model.prediction(), self.model.schedule());
-                let [of_x, of_value] = from.factors(to, schedule, self.time)?;
+                let [of_x, of_value] = self.factors_to(to)?;
                 factors[0] += weight * of_x;
                 factors[1] += weight * of_value;
             }
@@ -73,8 +79,30 @@ impl<'a, 'x> Estimate<'a, 'x> {
     /// # Errors
     /// [`Error::Range`] where it does not follow from the model's at this time.
     pub fn to(&self, prediction: Prediction) -> Result<Tensor> {
+        self.linear(self.factors_to(prediction)?)
+    }
+
+    /// Returns `u + c s`: the velocity with c times the score, which is not asked for where c = 0.
+    ///
+    /// # Errors
+    /// As [`Estimate::to`].
+    pub fn drift(&self, c: f64) -> Result<Tensor> {
+        let mut factors = self.factors_to(Prediction::Velocity)?;
+        if c != 0.0 {
+            let score = self.factors_to(Prediction::Score)?;
+            factors = [0, 1].map(|i| factors[i] + c * score[i]);
+        }
+        self.linear(factors)
+    }
+
+    fn factors_to(&self, prediction: Prediction) -> Result<[f64; 2]> {
         let (from, schedule) = (self.model.prediction(), self.model.schedule());
-        match from.factors(prediction, schedule, self.time)? {
+        from.factors(prediction, schedule, self.time)
+    }
+
+    /// A combination of x and the value.
+    fn linear(&self, factors: [f64; 2]) -> Result<Tensor> {
+        match factors {
             [0.0, 1.0] => Ok(self.value.clone()),
             [0.0, of_value] => combine(&[(of_value.into(), &self.value)]),
             [of_x, of_value] => combine(&[(of_x.into(), self.x), (of_value.into(), &self.value)]),
@@ -116,4 +144,20 @@ impl std::fmt::Debug for Estimate<'_, '_> {
             .field("value", &self.value)
             .finish_non_exhaustive()
     }
+}
+
+/// The two halves of a value with twice the channels of x, along dimension 1.
+pub(crate) fn halves(value: &Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let channels = x.dims().get(1).copied().unwrap_or(0);
+    let mut accepted = x.dims().to_vec();
+    if let Some(count) = accepted.get_mut(1) {
+        *count *= 2;
+    }
+    if channels == 0 || value.dims() != accepted {
+        let accepted = format!("{accepted:?}, twice the channels of x");
+        return Err(Error::shape("field", value.dims(), accepted));
+    }
+    check::same_kind("field", value, "x", x)?;
+    let half = |k| Ok::<_, Error>(value.narrow(1, k * channels, channels)?.contiguous()?);
+    Ok((half(0)?, half(1)?))
 }

@@ -8,6 +8,7 @@
 //! | sample: DDPM, DDIM, EDM, DPM-Solver++, UniPC, reverse SDEs, predictor–corrector | [`rule`] |
 //! | choose the levels: uniform, Karras, log-SNR, shifted, DDPM's subsets | [`grid`] |
 //! | sample by any ODE solver, invert | [`ProbabilityFlow`] |
+//! | go from one law to another and back, by an ODE or an SDE | [`TwoFields`], [`PathSde`], [`ProbabilityFlow::transport`] |
 //! | draw many samples in pieces, reproducibly | [`NoiseSource`] |
 //! | show progress, keep states on the way, halt | [`observer`] |
 //! | guide a conditional field | [`guidance`] |
@@ -49,10 +50,12 @@ pub mod likelihood;
 mod model;
 mod noise_source;
 pub mod observer;
+mod path_sde;
 mod probability_flow;
 pub mod rule;
 mod run;
 mod sampler;
+mod scored_velocity;
 mod start;
 pub mod threshold;
 
@@ -60,6 +63,8 @@ pub use estimate::Estimate;
 pub use level::{Level, Transition};
 pub use model::{AnyModel, Model};
 pub use noise_source::{NoiseSource, pieces};
+pub use path_sde::{PathDrift, PathSde, SdeMethod, equal_times};
 pub use probability_flow::{ProbabilityFlow, iadb};
 pub use run::Run;
 pub use sampler::{GridSampler, LastStep, Sampler};
+pub use scored_velocity::{ScoredVelocity, TwoFields, TwoHeads};

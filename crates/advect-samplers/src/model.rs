@@ -1,8 +1,11 @@
 //! A trained field with its prediction and its schedule.
 
-use advect_core::{Field, forward_to};
+use advect_core::{Field, Result, Time, forward_to};
 use advect_paths::schedule::Schedule;
 use advect_paths::{Converted, Prediction};
+use candle_core::Tensor;
+
+use crate::{Estimate, ScoredVelocity};
 
 /// A trained field with its prediction and the schedule of its affine path, which are all that a sampler has to know.
 ///
@@ -99,18 +102,26 @@ impl<F: Field, S: Schedule> Model<F, S> {
 }
 
 /// A [`Model`] of any field and schedule, which samplers take as `&dyn AnyModel`.
-pub trait AnyModel {
+pub trait AnyModel: ScoredVelocity {
     /// Returns the field.
     fn field(&self) -> &dyn Field;
 
     /// Returns the prediction of the field.
     fn prediction(&self) -> Prediction;
 
-    /// Returns the schedule of the path.
-    fn schedule(&self) -> &dyn Schedule;
-
     /// Returns `true` if the field's values have variances after the prediction ([`Model::with_variances`]).
     fn has_variances(&self) -> bool;
+}
+
+impl<F: Field, S: Schedule> ScoredVelocity for Model<F, S> {
+    fn drift(&self, t: f64, x: &Tensor, c: f64) -> Result<Tensor> {
+        let value = self.field.at(&Time::Shared(t), x)?;
+        Estimate::new(self, t, x, value)?.drift(c)
+    }
+
+    fn schedule(&self) -> &dyn Schedule {
+        &self.schedule
+    }
 }
 
 impl<F: Field, S: Schedule> AnyModel for Model<F, S> {
@@ -122,10 +133,6 @@ impl<F: Field, S: Schedule> AnyModel for Model<F, S> {
         self.prediction
     }
 
-    fn schedule(&self) -> &dyn Schedule {
-        &self.schedule
-    }
-
     fn has_variances(&self) -> bool {
         self.variances
     }
@@ -134,6 +141,5 @@ impl<F: Field, S: Schedule> AnyModel for Model<F, S> {
 forward_to!([] AnyModel {
     fn field(&self) -> &dyn Field;
     fn prediction(&self) -> Prediction;
-    fn schedule(&self) -> &dyn Schedule;
     fn has_variances(&self) -> bool;
 });

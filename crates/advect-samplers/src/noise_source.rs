@@ -93,7 +93,12 @@ impl NoiseSource {
 
     /// Returns the run of samples numbered from `first` on, to count evaluations or to start from your own states, for example.
     pub fn run<'a>(&self, model: &'a dyn AnyModel, first: u64) -> Run<'a> {
-        Run::new(model, self.key.child(1)).first_sample(first)
+        self.run_of(model, first)
+    }
+
+    /// Returns the run of samples numbered from `first` on with a model of any type, such as one between two laws.
+    pub fn run_of<'a, M: ?Sized>(&self, model: &'a M, first: u64) -> Run<'a, M> {
+        Run::of(model, self.key.child(1)).first_sample(first)
     }
 
     /// Draws the samples with these numbers.

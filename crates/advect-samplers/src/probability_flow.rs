@@ -3,17 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 
-use advect_core::{Error, Result, Time, field_fn, observer_fn};
-use advect_paths::Prediction;
+use advect_core::{Result, field_fn, observer_fn};
 use advect_paths::schedule::Schedule;
 use advect_solvers::controller::{Controller, Fixed};
 use advect_solvers::stepper::{Euler, Stepper};
 use advect_solvers::{AcceptedStep, Solver};
 use candle_core::Tensor;
 
+use crate::path_sde;
 use crate::run::check_finite;
 use crate::start::check_state;
-use crate::{Level, Run, Sampler};
+use crate::{Level, Run, Sampler, ScoredVelocity};
 
 /// The probability-flow ODE `dx/dt = u(t, x)` with the velocity u of the model, integrated by a [`Solver`].
 ///
@@ -69,7 +69,7 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
     /// Sets the times of the start and the end. Choose an end before 1 if the velocity is infinite at 1.
     ///
     /// # Errors
-    /// [`Error::Range`] unless `0 ≤ start < end ≤ 1`.
+    /// [`Error::Range`](advect_core::Error::Range) unless `0 ≤ start < end ≤ 1`.
     pub fn within(self, start: f64, end: f64) -> Result<Self> {
         let (start, end) = crate::grid::span(start, end)?;
         Ok(ProbabilityFlow { start, end, ..self })
@@ -89,14 +89,29 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
     /// # Errors
     /// As [`Sampler::run`].
     pub fn invert(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
+        self.transport(run, x, self.end, self.start)
+    }
+
+    /// Takes a state `(batch, ...)` of the path at any time to any other one, in either direction, along the velocity of any model. The run
+    /// shows each step to its observer.
+    ///
+    /// # Errors
+    /// Typed errors for a state that is empty, no float or not finite; the errors of the model and of the solver.
+    pub fn transport<M: ScoredVelocity + ?Sized>(
+        &self,
+        run: &mut Run<'_, M>,
+        x: &Tensor,
+        start: f64,
+        end: f64,
+    ) -> Result<Tensor> {
         check_state("x", x)?;
-        Ok(self.integrate(run, x, self.end, self.start)?.0)
+        Ok(self.integrate(run, x, start, end)?.0)
     }
 
     /// The state at the end, and the number of steps.
-    fn integrate(
+    fn integrate<M: ScoredVelocity + ?Sized>(
         &self,
-        run: &mut Run<'_>,
+        run: &mut Run<'_, M>,
         x: &Tensor,
         start: f64,
         end: f64,
@@ -106,11 +121,8 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
         let (steps, halted) = (Cell::new(0), Cell::new(false));
         let shared = RefCell::new(run);
         let velocity = field_fn(|t, x| {
-            let Time::Shared(at) = *t else {
-                return Err(Error::range("t", "one per sample", "one for all"));
-            };
-            let run = shared.borrow();
-            run.evaluate(at, x)?.to(Prediction::Velocity)
+            let at = path_sde::shared(t)?;
+            shared.borrow().drift(at, x, 0.0)
         });
         let observer = observer_fn(|step: &AcceptedStep| -> Result<ControlFlow<()>> {
             steps.set(steps.get() + 1);
@@ -159,7 +171,7 @@ impl<S: Stepper, C: Controller<S>> Sampler for ProbabilityFlow<S, C> {
 /// schedule, which is [`Ddim`](crate::rule::Ddim) there.
 ///
 /// # Errors
-/// [`Error::Range`] for 0 steps.
+/// [`Error::Range`](advect_core::Error::Range) for 0 steps.
 #[doc(alias = "iterative α-(de)blending")]
 pub fn iadb(steps: usize) -> Result<ProbabilityFlow<Euler, Fixed>> {
     Ok(ProbabilityFlow::new(Solver::new(

@@ -9,7 +9,7 @@ use candle_core::Tensor;
 
 use crate::observer::StepInfo;
 use crate::start::check_start;
-use crate::{AnyModel, Estimate, Level, Transition};
+use crate::{AnyModel, Estimate, Level, ScoredVelocity, Transition};
 
 /// The tools of one pass of a sampler: a [`Model`](crate::Model), noise for each sample by its number, a count of
 /// evaluations, and an observer.
@@ -35,8 +35,10 @@ use crate::{AnyModel, Estimate, Level, Transition};
 /// # Ok(())
 /// # }
 /// ```
-pub struct Run<'a> {
-    model: &'a dyn AnyModel,
+///
+/// Samplers between two laws take a run of any [`ScoredVelocity`], which [`Run::of`] makes.
+pub struct Run<'a, M: ?Sized = dyn AnyModel + 'a> {
+    model: &'a M,
     rng: Generator,
     first_sample: u64,
     evaluations: Cell<usize>,
@@ -51,6 +53,34 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// Creates a run with a model and a key for its noise.
     pub fn new(model: &'a dyn AnyModel, key: Key) -> Self {
+        Run::of(model, key)
+    }
+
+    /// Evaluates the field, once.
+    ///
+    /// # Errors
+    /// The errors of the field; [`Error::Shape`] for a value whose shape does not fit the model.
+    pub fn evaluate<'x>(&self, time: f64, x: &'x Tensor) -> Result<Estimate<'a, 'x>> {
+        let value = self.counted(|model| model.field().at(&Time::Shared(time), x))?;
+        Estimate::new(self.model, time, x, value)
+    }
+}
+
+impl<'a, M: ScoredVelocity + ?Sized> Run<'a, M> {
+    /// Evaluates `u + c s` by the model, once: the velocity with c times the score.
+    ///
+    /// # Errors
+    /// As [`ScoredVelocity::drift`]; [`Error`] naming `drift` for a value that is not like x.
+    pub fn drift(&self, t: f64, x: &Tensor, c: f64) -> Result<Tensor> {
+        let drift = self.counted(|model| model.drift(t, x, c))?;
+        check::alike("drift", &drift, "x", x)?;
+        Ok(drift)
+    }
+}
+
+impl<'a, M: ?Sized> Run<'a, M> {
+    /// Creates a run with a model of any type and a key for its noise.
+    pub fn of(model: &'a M, key: Key) -> Self {
         Run {
             model,
             rng: key.into(),
@@ -102,7 +132,7 @@ impl<'a> Run<'a> {
     }
 
     /// Returns the model.
-    pub fn model(&self) -> &'a dyn AnyModel {
+    pub fn model(&self) -> &'a M {
         self.model
     }
 
@@ -151,37 +181,11 @@ impl<'a> Run<'a> {
         result
     }
 
-    /// Evaluates the field, once.
-    ///
-    /// # Errors
-    /// The errors of the field; [`Error::Shape`] for a value whose shape does not fit the model.
-    pub fn evaluate<'x>(&self, time: f64, x: &'x Tensor) -> Result<Estimate<'a, 'x>> {
-        let raw = self.value(&Time::Shared(time), x)?;
-        let (value, variance) = match self.model.has_variances() {
-            false => (raw, None),
-            true => {
-                let channels = x.dims().get(1).copied().unwrap_or(0);
-                let mut accepted = x.dims().to_vec();
-                if let Some(count) = accepted.get_mut(1) {
-                    *count *= 2;
-                }
-                if channels == 0 || raw.dims() != accepted {
-                    let accepted = format!("{accepted:?}, twice the channels of x");
-                    return Err(Error::shape("field", raw.dims(), accepted));
-                }
-                let half = |k| Ok::<_, Error>(raw.narrow(1, k * channels, channels)?.contiguous()?);
-                (half(0)?, Some(half(1)?))
-            }
-        };
-        check::alike("field", &value, "x", x)?;
-        Ok(Estimate::new(self.model, (time, x), value, variance))
-    }
-
-    /// The field's value as it is, counted.
-    pub(crate) fn value(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+    /// What the model finds, counted as one evaluation.
+    fn counted(&self, f: impl FnOnce(&'a M) -> Result<Tensor>) -> Result<Tensor> {
         self.evaluations.set(self.evaluations.get() + 1);
         // No step is differentiated: a graph would hold all that came before.
-        Ok(without_graph(|| self.model.field().at(t, x))?.detach())
+        Ok(without_graph(|| f(self.model))?.detach())
     }
 
     /// Takes a state along levels, by a step from each to the next, until the end or until the observer halts the run.
@@ -258,10 +262,9 @@ impl<'a> Run<'a> {
     }
 }
 
-impl std::fmt::Debug for Run<'_> {
+impl<M: ?Sized> std::fmt::Debug for Run<'_, M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         (f.debug_struct("Run"))
-            .field("prediction", &self.model.prediction())
             .field("evaluations", &self.evaluations)
             .finish_non_exhaustive()
     }

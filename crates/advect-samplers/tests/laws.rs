@@ -195,3 +195,85 @@ fn learned_variances_give_the_law_with_few_steps() {
         "{others:?}"
     );
 }
+
+/// What a process does to data, by two methods, is the law of the path at a level.
+#[test]
+fn forward_processes_have_the_law_of_the_path() {
+    use advect_core::Key;
+    use advect_paths::ForwardProcess;
+    use advect_solvers::Solver;
+    use advect_solvers::controller::Fixed;
+    use advect_solvers::sde::{Additive, BrownianPath, EulerMaruyama, Sra1};
+    for (path, schedule) in paths() {
+        if !["VP", "sub-VP", "VE"].contains(&path) {
+            continue;
+        }
+        let process = ForwardProcess::new(&schedule);
+        let end = Level::at(&schedule, log_snr_times(&schedule, 1, 20.0, 0.7)[1]);
+        let x = states(&mixture(), &Level::at(&schedule, 1.0), COUNT, 1).unwrap();
+        let motion = BrownianPath::new(Key::from_seed(3), &x, end.time, 1.0).unwrap();
+        let noise = || Additive(|t| process.diffusion(t).unwrap_or(f64::NAN));
+        let fixed = |steps| Fixed::steps(steps).unwrap();
+        let euler = EulerMaruyama::new(noise(), motion.clone());
+        let euler = Solver::new(euler, fixed(200)).solve(&process, &x, 1.0, end.time);
+        let sra = Sra1::new(noise(), motion.clone());
+        let sra = Solver::new(sra, fixed(50)).solve(&process, &x, 1.0, end.time);
+        for (method, solution) in [("Euler–Maruyama", euler), ("SRA1", sra)] {
+            let x = solution.unwrap().end().unwrap();
+            let fault = fault(&x, end.alpha, end.sigma);
+            assert!(fault.is_none(), "{path}, {method}: {fault:?}");
+        }
+        // At once, and with the wrong noise.
+        let law = process.transition(1.0, end.time).unwrap();
+        let at_once = law.sample(&x, &mut Generator::from_seed(2)).unwrap();
+        assert_eq!(fault(&at_once, end.alpha, end.sigma), None, "{path}");
+        let loud = Additive(|t| 1.3 * process.diffusion(t).unwrap_or(f64::NAN));
+        let loud =
+            Solver::new(Sra1::new(loud, motion), fixed(50)).solve(&process, &x, 1.0, end.time);
+        let loud = loud.unwrap().end().unwrap();
+        assert!(fault(&loud, end.alpha, end.sigma).is_some(), "{path}");
+    }
+}
+
+/// Run from t = 1 to t = 0, the process has `∂_t p + ∇·(f p) + ½ g² Δp = 0` with its drift f: diffusion time runs the other way.
+#[test]
+fn marginals_solve_the_fokker_planck_equation() {
+    use advect_core::testing::{derivative, gradient};
+    use advect_paths::ForwardProcess;
+    let x = Tensor::new(&[[0.4f64, -0.3]], &CPU).unwrap();
+    let law = mixture();
+    for (path, schedule) in paths() {
+        let process = ForwardProcess::new(&schedule);
+        let t = schedule.time_at_log_snr(0.5);
+        let log_density = |t: f64, x: &Tensor| -> advect_core::Result<f64> {
+            let density = law.score(&schedule).log_density(&Time::Shared(t), x)?;
+            Ok(density.to_vec1::<f64>()?[0])
+        };
+        let here = log_density(t, &x).unwrap();
+        let change = derivative(|t| log_density(t, &x).unwrap(), t, 1e-3 * t.min(1.0 - t));
+        let score = gradient(|x| log_density(t, x), &x, 1e-3)
+            .unwrap()
+            .to_vec2::<f64>()
+            .unwrap();
+        let at = x.to_vec2::<f64>().unwrap();
+        let carried: f64 = score[0].iter().zip(&at[0]).map(|(s, x)| s * x).sum();
+        // Δp/p by second differences.
+        let h = 1e-3 * (1.0 + schedule.sigma(t));
+        let moved = |dx: [f64; 2]| {
+            let moved = (&x + Tensor::new(&[dx], &CPU).unwrap()).unwrap();
+            (log_density(t, &moved).unwrap() - here).exp()
+        };
+        let around = moved([h, 0.0]) + moved([-h, 0.0]) + moved([0.0, h]) + moved([0.0, -h]);
+        let laplacian = (around - 4.0) / (h * h);
+        let (rate, g) = (process.rate(t).unwrap(), process.diffusion(t).unwrap());
+        let residual = |rate: f64| change + rate * (2.0 + carried) + 0.5 * g * g * laplacian;
+        let size = change.abs() + (g * g * laplacian).abs() + rate.abs();
+        assert!(
+            residual(rate).abs() < 1e-4 * size,
+            "{path}: {} of {size}",
+            residual(rate)
+        );
+        let wrong = if rate == 0.0 { 0.1 * g * g } else { -rate };
+        assert!(residual(wrong).abs() > 1e-2 * size, "{path}");
+    }
+}

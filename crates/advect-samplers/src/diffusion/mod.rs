@@ -1,17 +1,18 @@
-//! The noise of a reverse SDE: the square of its diffusion coefficient, w²(t).
+//! The noise of an SDE along a path: the square of its diffusion coefficient, w²(t).
 //!
 //! | coefficient | w²(t) |
 //! | --- | --- |
 //! | [`ForwardDiffusion`] | `c g²` with the g of the forward process: the reverse SDE of score models for c = 1, the flow for c = 0 |
-//! | [`NoiseLevel`] | `c σ`: finite everywhere on paths from pure noise (one of SiT's choices) |
+//! | [`NoiseLevel`] | `c σ`, and `c γ` on a stochastic interpolant: `w² s` is finite everywhere (one of SiT's choices) |
 //! | [`diffusion_fn`] | a closure on time |
 
 use advect_core::{FromFn, Result, check, forward_to};
 use advect_paths::schedule::Schedule;
 
-/// The square of a reverse SDE's diffusion coefficient.
+/// The square of the diffusion coefficient of a [`PathSde`](crate::PathSde) or a [`ReverseSde`](crate::rule::ReverseSde).
 pub trait DiffusionCoefficient {
-    /// Returns w²(t), which is not negative.
+    /// Returns w²(t), which is not negative. The schedule is [`ScoredVelocity::schedule`](crate::ScoredVelocity::schedule), whose σ is the
+    /// γ of a stochastic interpolant.
     fn squared(&self, schedule: &dyn Schedule, t: f64) -> f64;
 }
 
@@ -65,6 +66,8 @@ impl DiffusionCoefficient for ForwardDiffusion {
 }
 
 /// The coefficient `c σ(t)` (Ma et al., SiT, 2024). Their code, whose noise is `√(2 D)`, has c = 2 by its form "sigma".
+///
+/// On a stochastic interpolant it is `c γ(t)`: with the expected noise η, `w² s = −c η` is finite at both ends.
 #[doc(alias = "SiT")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NoiseLevel(f64);

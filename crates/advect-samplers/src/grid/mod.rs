@@ -111,7 +111,7 @@ fn between(
 }
 
 /// The number of steps of a grid, whose levels are to fit the memory.
-fn check_steps(steps: usize) -> Result<usize> {
+pub(crate) fn check_steps(steps: usize) -> Result<usize> {
     check_count("steps", steps)
 }
 

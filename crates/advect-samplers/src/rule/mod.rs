@@ -33,6 +33,7 @@ use candle_core::Tensor;
 use crate::grid::Grid;
 use crate::{GridSampler, Run, Transition};
 
+pub use crate::path_sde::SdeMethod;
 pub use ancestral::{Ancestral, Variance};
 pub use annealed_langevin::AnnealedLangevin;
 pub use ddim::Ddim;
@@ -41,7 +42,7 @@ pub use edm::Edm;
 pub use inpaint::Inpaint;
 pub use plms::Plms;
 pub use predictor_corrector::PredictorCorrector;
-pub use reverse_sde::{ReverseSde, SdeMethod};
+pub use reverse_sde::ReverseSde;
 pub use uni_pc::{UniPc, UniPcMemory};
 
 /// A rule that makes one step. Your own rule is one impl:

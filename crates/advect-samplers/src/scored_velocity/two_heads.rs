@@ -1,0 +1,68 @@
+//! A velocity and a score, or a denoiser, as two heads of one network.
+
+use advect_core::{Field, Result, Time};
+use advect_ops::combine;
+use advect_paths::path::gamma::Gamma;
+use advect_paths::schedule::Schedule;
+use candle_core::Tensor;
+
+use super::ScoredVelocity;
+use super::companion::Companion;
+use crate::estimate::halves;
+
+/// A model of one field with two heads: values with twice as many channels, along dimension 1, as the state. The first half is the
+/// velocity, the second the score s or the expected noise `η = E[z | x]` of a path with noise `γ z`.
+///
+/// ```
+/// use advect_core::field_fn;
+/// use advect_paths::path::gamma::Parabola;
+/// use advect_samplers::{ScoredVelocity, TwoHeads};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let net = field_fn(|_, x| Ok(Tensor::cat(&[x, &(x * 3.0)?], 1)?));
+/// let model = TwoHeads::with_noise(net, Parabola);
+/// let x = Tensor::new(&[[1f64, 2.0]], &Device::Cpu)?;
+/// assert_eq!(model.drift(0.5, &x, 0.0)?.to_vec2::<f64>()?, [[1.0, 2.0]]);
+/// assert_eq!(model.drift(0.5, &x, 1.0)?.to_vec2::<f64>()?, [[-11.0, -22.0]]); // x − 3x/γ
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct TwoHeads<F, G> {
+    field: F,
+    companion: Companion<G>,
+}
+
+impl<F: Field, G: Gamma> TwoHeads<F, G> {
+    /// Creates a model from a field whose values are a velocity and a score, and the γ of the path.
+    pub fn with_score(field: F, gamma: G) -> Self {
+        let companion = Companion::score(gamma);
+        TwoHeads { field, companion }
+    }
+
+    /// Creates a model from a field whose values are a velocity and the expected noise η, and the γ of the path.
+    #[doc(alias = "denoiser")]
+    pub fn with_noise(field: F, gamma: G) -> Self {
+        let companion = Companion::noise(gamma);
+        TwoHeads { field, companion }
+    }
+
+    /// Returns the field.
+    pub fn field(&self) -> &F {
+        &self.field
+    }
+}
+
+impl<F: Field, G: Gamma> ScoredVelocity for TwoHeads<F, G> {
+    fn drift(&self, t: f64, x: &Tensor, c: f64) -> Result<Tensor> {
+        let (velocity, other) = halves(&self.field.at(&Time::Shared(t), x)?, x)?;
+        match self.companion.factor(t, c)? {
+            None => Ok(velocity),
+            Some(factor) => combine(&[(1.0.into(), &velocity), (factor.into(), &other)]),
+        }
+    }
+
+    fn schedule(&self) -> &dyn Schedule {
+        self.companion.schedule()
+    }
+}
