@@ -23,6 +23,7 @@
 
 pub mod closed_form;
 pub mod coupling;
+mod direction;
 pub mod path;
 pub mod preconditioner;
 mod prediction;
@@ -31,5 +32,6 @@ mod rescheduled;
 pub mod schedule;
 pub mod time_map;
 
+pub use direction::Direction;
 pub use prediction::{Converted, Prediction};
 pub use rescheduled::Rescheduled;

@@ -176,11 +176,11 @@ impl<S: Schedule> MarginalField<S> {
 }
 
 /// Numbers for each sample, on the host.
-struct Values(Vec<f64>);
+pub(super) struct Values(pub(super) Vec<f64>);
 
 impl Values {
     /// As a tensor like `x`.
-    fn finish(self, x: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    pub(super) fn finish(self, x: &Tensor, dims: &[usize]) -> Result<Tensor> {
         let values = Tensor::from_vec(self.0, dims, &Device::Cpu)?.to_dtype(x.dtype())?;
         // Without noise at data without width, or beyond what 16 bits hold.
         if !check::is_finite(&values)? {

@@ -9,13 +9,20 @@
 //! | [`FiniteData`] | the points of a data set, with equal or given weights |
 //! | [`Gaussian`] | one Gaussian with any covariance |
 //! | [`GaussianMixture`] | several Gaussians |
+//!
+//! Schrödinger bridges are known in closed form, too: [`GaussianBridge`] between two Gaussians, and [`EntropicBridge`] between
+//! two finite sets of points, given their entropic plan.
 
 mod blending;
+mod bridge_field;
 mod components;
 mod covariance;
+mod entropic_bridge;
 mod finite_data;
 mod gaussian;
+mod gaussian_bridge;
 mod gaussian_mixture;
+mod linear_drift;
 mod marginal_field;
 mod posterior;
 
@@ -28,10 +35,13 @@ use crate::Prediction;
 use crate::schedule::Schedule;
 
 pub use blending::blend;
+pub use bridge_field::BridgeField;
 pub use components::Components;
 pub use covariance::Covariance;
+pub use entropic_bridge::EntropicBridge;
 pub use finite_data::FiniteData;
 pub use gaussian::Gaussian;
+pub use gaussian_bridge::GaussianBridge;
 pub use gaussian_mixture::GaussianMixture;
 pub use marginal_field::MarginalField;
 
