@@ -8,6 +8,7 @@
 //! | sample: DDPM, DDIM, EDM, DPM-Solver++, UniPC, reverse SDEs, predictor–corrector | [`rule`] |
 //! | choose the levels: uniform, Karras, log-SNR, shifted, DDPM's subsets | [`grid`] |
 //! | sample by any ODE solver, invert | [`ProbabilityFlow`] |
+//! | simulate a Schrödinger bridge from its drift, and train it by iterative Markovian fitting | [`BridgeSampler`], [`MarkovianFitting`] |
 //! | draw many samples in pieces, reproducibly | [`NoiseSource`] |
 //! | show progress, keep states on the way, halt | [`observer`] |
 //! | guide a conditional field | [`guidance`] |
@@ -39,6 +40,7 @@
 //! # }
 //! ```
 
+mod bridge_sampler;
 pub mod diffusion;
 mod estimate;
 pub mod grid;
@@ -46,6 +48,7 @@ pub mod guidance;
 pub mod langevin;
 mod level;
 pub mod likelihood;
+mod markovian_fitting;
 mod model;
 mod noise_source;
 pub mod observer;
@@ -56,8 +59,10 @@ mod sampler;
 mod start;
 pub mod threshold;
 
+pub use bridge_sampler::BridgeSampler;
 pub use estimate::Estimate;
 pub use level::{Level, Transition};
+pub use markovian_fitting::MarkovianFitting;
 pub use model::{AnyModel, Model};
 pub use noise_source::{NoiseSource, pieces};
 pub use probability_flow::{ProbabilityFlow, iadb};
