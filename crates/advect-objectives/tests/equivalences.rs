@@ -9,12 +9,12 @@ use advect_objectives::time_sampler::{Levels, TimeDensity, UniformOverLogSnr, Un
 use advect_objectives::weighting::{
     AsPrediction, EdmWeight, MinSnr, NoiseVariance, Weighting, weighting_fn,
 };
-use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, FiniteData, Gaussian, Law};
 use advect_paths::coupling::{ConditionalOt, EntropicOt, ExactOt};
-use advect_paths::path::{Affine, ConstantSigma, Path};
+use advect_paths::path::{Affine, ConstantSigma, Path, SchrodingerBridge};
 use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned, Preconditioner};
 use advect_paths::schedule::*;
+use advect_paths::{Direction, Prediction};
 use advect_solvers::divergence::{Exact, Probe};
 use advect_solvers::stepper::Dopri5;
 use advect_solvers::{Solver, controller::Adaptive};
@@ -366,4 +366,19 @@ fn reflow_keeps_sides_and_distillation_takes_one_step() {
         .unwrap();
     assert!(mean(&loss) < 1e-28);
     assert!(reflow(&velocity, &solver, &z0, 0).is_err());
+}
+
+/// A drift says where the process ends: `E[x1 | x_t] = x_t + (1 − t) b`.
+#[test]
+fn bridge_matching_is_regression_on_the_end() {
+    let data = field_fn(|t, x: &Tensor| {
+        let way = t.coefficient(|t| 1.0 - t)?.times(&field(t, x)?)?;
+        Ok((x + way)?)
+    });
+    let bridge = SchrodingerBridge::new(0.5).unwrap();
+    let ends = Regression::new(bridge, Prediction::Data);
+    let ends = ends.weighting(weighting_fn(|t| 1.0 / (1.0 - t)));
+    let drifts = bridge_matching(0.5, Direction::Forwards).unwrap();
+    let (a, b) = (losses(&drifts, &field_fn(field)), losses(&ends, &data));
+    assert_close(&a, &b, 1e-9, 1e-12);
 }

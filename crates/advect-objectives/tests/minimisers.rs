@@ -12,12 +12,12 @@ use advect_objectives::decoder::GaussianDecoder;
 use advect_objectives::objective::*;
 use advect_objectives::time_sampler::*;
 use advect_objectives::weighting::{Importance, MinSnr, Unweighted};
-use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
 use advect_paths::coupling::Independent;
 use advect_paths::path::gamma::{BrownianBridge, Constant, Parabola, SineSquared};
 use advect_paths::path::{Affine, ConstantSigma, Interpolant, Marginal, SchrodingerBridge};
 use advect_paths::schedule::*;
+use advect_paths::{Direction, Prediction};
 use advect_solvers::divergence::{Exact, HutchPlusPlus, Hutchinson, Probe};
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -202,6 +202,15 @@ fn two_sided_paths() {
             };
             losses.unwrap().total().unwrap()
         });
+    }
+    // The drifts of bridge matching: u ± ½ σ² s.
+    for direction in [Direction::Forwards, Direction::Backwards] {
+        let drift = field_fn(|t, x: &Tensor| {
+            let (u, s) = (velocity.at(t, x)?, score.at(t, x)?);
+            Ok((u + (s * (direction.sign() * 0.125))?)?)
+        });
+        let objective = bridge_matching(0.5, direction).unwrap();
+        check("bridge matching", &objective, &drift, &one);
     }
     let (x0, x1) = pairs(8, &mut rng);
     let ends = ScoreAndFlow::new(bridge).times(Levels::start());

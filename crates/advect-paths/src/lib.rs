@@ -26,6 +26,7 @@ pub mod closed_form;
 pub mod coupling;
 mod forward_process;
 mod gaussian_transition;
+mod direction;
 pub mod path;
 pub mod preconditioner;
 mod prediction;
@@ -36,5 +37,6 @@ pub mod time_map;
 
 pub use forward_process::ForwardProcess;
 pub use gaussian_transition::GaussianTransition;
+pub use direction::Direction;
 pub use prediction::{Converted, Prediction};
 pub use rescheduled::Rescheduled;

@@ -9,6 +9,7 @@
 //! | choose the levels: uniform, Karras, log-SNR, shifted, DDPM's subsets | [`grid`] |
 //! | sample by any ODE solver, invert | [`ProbabilityFlow`] |
 //! | go from one law to another and back, by an ODE or an SDE | [`TwoFields`], [`PathSde`], [`ProbabilityFlow::transport`] |
+//! | simulate a Schrödinger bridge from its drift, and train it by iterative Markovian fitting | [`BridgeSampler`], [`MarkovianFitting`] |
 //! | draw many samples in pieces, reproducibly | [`NoiseSource`] |
 //! | show progress, keep states on the way, halt | [`observer`] |
 //! | guide a conditional field | [`guidance`] |
@@ -40,6 +41,7 @@
 //! # }
 //! ```
 
+mod bridge_sampler;
 pub mod diffusion;
 mod estimate;
 pub mod grid;
@@ -47,6 +49,7 @@ pub mod guidance;
 pub mod langevin;
 mod level;
 pub mod likelihood;
+mod markovian_fitting;
 mod model;
 mod noise_source;
 pub mod observer;
@@ -59,8 +62,10 @@ mod scored_velocity;
 mod start;
 pub mod threshold;
 
+pub use bridge_sampler::BridgeSampler;
 pub use estimate::Estimate;
 pub use level::{Level, Transition};
+pub use markovian_fitting::MarkovianFitting;
 pub use model::{AnyModel, Model};
 pub use noise_source::{NoiseSource, pieces};
 pub use path_sde::{PathDrift, PathSde, SdeMethod, equal_times};

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod behaviour;
+mod bridges;
 mod common;
 mod convergence;
 mod diffusers;
@@ -13,4 +14,5 @@ mod likelihood;
 mod pretrained;
 mod properties;
 mod starts;
+mod two_fields;
 mod zero_terminal_snr;

@@ -1,8 +1,5 @@
 //! Sampling between two laws by a velocity and a score: laws at all times by all coefficients and in both directions, orders, and the
 //! behaviour of the pieces.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use advect_core::normal::cdf;
 use advect_core::{Error, Field, Generator, Key, Time, field_fn, observer_fn};
@@ -26,7 +23,7 @@ use advect_solvers::controller::Fixed;
 use advect_solvers::sde::{BrownianPath, EulerMaruyama, Sra1, StratonovichHeun};
 use advect_solvers::stepper::Rk4;
 use candle_core::{DType, Tensor};
-use common::CPU;
+use crate::common::CPU;
 
 const COUNT: usize = 1200;
 

@@ -11,6 +11,7 @@
 //! | [`stable_diffusion_3`] | straight lines | velocity | logit-normal | 1 |
 //! | [`interpolant_velocity`] | any | velocity | uniform | 1, quadratic |
 //! | [`interpolant_denoiser`] | any with noise | noise | uniform | 1, quadratic |
+//! | [`bridge_matching`] | Brownian bridges | the drift, as velocity | uniform | the time that remains |
 //! | [`score_matching`] | affine | score | uniform | `σ²` |
 //! | [`ncsn`] | exploding variance | score | levels | `σ²` |
 //! | [`score_flow`] | affine | score | uniform in log-SNR | `g²/p` |
@@ -27,6 +28,7 @@
 //! | [`ImplicitScoreMatching`], [`SlicedScoreMatching`] | a score with derivatives | `½ |s|² + ∇·s` |
 //! | [`MaximumLikelihood`] | a velocity with derivatives | `−log p₁`, with regularisers |
 
+mod bridge_matching;
 mod coupled;
 mod ddpm;
 mod edm;
@@ -44,6 +46,7 @@ mod variational_bound;
 use advect_core::{Error, Field, Generator, Result, check, forward_to};
 use candle_core::Tensor;
 
+pub use bridge_matching::bridge_matching;
 pub use coupled::Coupled;
 pub use ddpm::ddpm;
 pub use edm::edm;

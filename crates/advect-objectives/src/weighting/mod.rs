@@ -9,6 +9,7 @@
 //! | [`MinSnr`] | `min(SNR, γ)`, in terms of the data | any prediction |
 //! | [`AsPrediction`] | the ratio of two predictions' squared errors | any prediction |
 //! | [`EdmWeight`] | `(σ² + σ_d²)/(σ σ_d)²` | the data |
+//! | [`RemainingTime`] | `1 − t` or `t` | the drift of Brownian bridges |
 //! | [`Importance`] | another weighting divided by the density of times | any, at times that are not uniform |
 
 mod as_prediction;
@@ -17,6 +18,7 @@ mod edm_weight;
 mod importance;
 mod min_snr;
 mod noise_variance;
+mod remaining_time;
 mod unweighted;
 
 use advect_core::{FromFn, forward_to};
@@ -27,6 +29,7 @@ pub use edm_weight::EdmWeight;
 pub use importance::Importance;
 pub use min_snr::MinSnr;
 pub use noise_variance::NoiseVariance;
+pub use remaining_time::RemainingTime;
 pub use unweighted::Unweighted;
 
 /// The weight of a time in an objective.

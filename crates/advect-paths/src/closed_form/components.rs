@@ -41,8 +41,19 @@ impl Components {
         dim: usize,
     ) -> Result<Self> {
         check_weights(weights)?;
+        let log_weights = weights.iter().map(|w| w.ln()).collect();
+        Self::of_log_weights(log_weights, means, covariances, dim)
+    }
+
+    /// A mixture of weights that are known by their logarithms, up to a common factor.
+    pub(super) fn of_log_weights(
+        log_weights: Vec<f64>,
+        means: Vec<f64>,
+        covariances: Vec<Covariance>,
+        dim: usize,
+    ) -> Result<Self> {
         check::at_least_one("dim", dim)?;
-        let count = weights.len();
+        let count = log_weights.len();
         if count.checked_mul(dim) != Some(means.len()) {
             let accepted = format!("{count} × {dim} numbers, a mean for each weight");
             return Err(Error::shape("means", &[means.len()], accepted));
@@ -66,7 +77,7 @@ impl Components {
             }
         }
         Ok(Components {
-            log_weights: weights.iter().map(|w| w.ln()).collect(),
+            log_weights,
             means,
             covariances,
             dim,

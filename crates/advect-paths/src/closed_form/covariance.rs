@@ -123,6 +123,39 @@ impl Covariance {
         }
     }
 
+    /// The covariance with these axes and a function of each variance, such as a power.
+    pub(super) fn map(&self, f: impl Fn(f64) -> f64) -> Self {
+        let each = |variances: &[f64]| variances.iter().map(|&v| f(v)).collect();
+        Covariance(match &self.0 {
+            Kind::Isotropic(v) => Kind::Isotropic(f(*v)),
+            Kind::Diagonal(v) => Kind::Diagonal(each(v)),
+            Kind::Axes { variances, axes } => Kind::Axes {
+                variances: each(variances),
+                axes: axes.clone(),
+            },
+        })
+    }
+
+    /// The matrix in d dimensions, row by row.
+    pub(super) fn elements(&self, d: usize) -> Vec<f64> {
+        let (mut elements, mut scratch) = (vec![0.0; d * d], vec![0.0; d]);
+        for (j, row) in elements.chunks_exact_mut(d).enumerate() {
+            row[j] = 1.0;
+            self.turn(row, &mut scratch);
+            let axes = row.iter_mut().enumerate();
+            axes.for_each(|(i, x)| *x *= self.variance(i));
+            self.turn_back(row, &mut scratch);
+        }
+        elements
+    }
+
+    /// The matrix `S^½ T S^½` of this covariance S and another one T, in d dimensions.
+    pub(super) fn around(&self, inner: &Covariance, d: usize) -> Result<Self> {
+        let root = self.map(f64::sqrt).elements(d);
+        let whole = product(&product(&root, &inner.elements(d), d), &root, d);
+        Self::full(symmetric(&whole, d))
+    }
+
     /// The variance along the i-th axis.
     #[inline(always)]
     pub(super) fn variance(&self, i: usize) -> f64 {
@@ -167,6 +200,23 @@ impl Covariance {
 fn check_variance(variance: f64) -> Result<()> {
     advect_core::check::non_negative("variance", variance)?;
     Ok(())
+}
+
+/// The product of two matrices in d dimensions.
+pub(super) fn product(a: &[f64], b: &[f64], d: usize) -> Vec<f64> {
+    let mut c = vec![0.0; d * d];
+    for (c, a) in c.chunks_exact_mut(d).zip(a.chunks_exact(d)) {
+        for (a, b) in a.iter().zip(b.chunks_exact(d)) {
+            c.iter_mut().zip(b).for_each(|(c, b)| *c += a * b);
+        }
+    }
+    c
+}
+
+/// The mean of a matrix and its transpose, to which a product is symmetric up to rounding.
+pub(super) fn symmetric(a: &[f64], d: usize) -> Vec<f64> {
+    let mean = |e: usize| 0.5 * (a[e] + a[e % d * d + e / d]);
+    (0..d * d).map(mean).collect()
 }
 
 /// Eigenvalues and eigenvectors (as rows) of a symmetric matrix.

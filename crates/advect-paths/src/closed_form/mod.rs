@@ -12,15 +12,21 @@
 //!
 //! Between two laws, [`JointLaw`] gives the same on every [`Interpolant`](crate::path::Interpolant): the law of pairs, independent,
 //! coupled by a plan, or correlated.
+//! Schrödinger bridges are known in closed form, too: [`GaussianBridge`] between two Gaussians, and [`EntropicBridge`] between
+//! two finite sets of points, given their entropic plan.
 
 mod blending;
+mod bridge_field;
 mod components;
 mod covariance;
+mod entropic_bridge;
 mod finite_data;
 mod gaussian;
+mod gaussian_bridge;
 mod gaussian_mixture;
 mod interpolant_field;
 mod joint_law;
+mod linear_drift;
 mod marginal_field;
 mod posterior;
 mod rows;
@@ -35,10 +41,13 @@ use crate::Prediction;
 use crate::schedule::Schedule;
 
 pub use blending::blend;
+pub use bridge_field::BridgeField;
 pub use components::Components;
 pub use covariance::Covariance;
+pub use entropic_bridge::EntropicBridge;
 pub use finite_data::FiniteData;
 pub use gaussian::Gaussian;
+pub use gaussian_bridge::GaussianBridge;
 pub use gaussian_mixture::GaussianMixture;
 pub use interpolant_field::InterpolantField;
 pub use joint_law::JointLaw;

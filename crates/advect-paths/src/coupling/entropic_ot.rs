@@ -313,6 +313,55 @@ mod tests {
         assert!((costs[2] / costs[1] - 1.0).abs() < 0.25, "{costs:?}");
     }
 
+    /// From N(0, 1) to N(0, 1) the targets of the bridge have the mean `c x0` and the variance `σ² c` given their sources, with
+    /// `c = ½ (√(4 + σ⁴) − σ²)`. So have draws from the plans of batches, up to what the size of a batch leaves. Where each
+    /// sample is to occur once, the last sources take what there is, and the variance is larger.
+    #[test]
+    fn draws_have_the_conditional_law_of_the_bridge() {
+        let mut rng = Generator::from_seed(9);
+        let sigma = 0.5f64;
+        let coupling = EntropicOt::new(2.0 * sigma * sigma).unwrap();
+        let kinds = [coupling, coupling.with_replacement(), coupling.permuted()];
+        let (rounds, n) = (30, 256);
+        // The sums of x0², x0 x1 and x1²: for the three kinds of pairs, and for the plans themselves.
+        let mut sums = [[0.0; 3]; 4];
+        let values = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        for _ in 0..rounds {
+            let x0 = rng.normal((n, 1), DType::F64, &Device::Cpu).unwrap();
+            let x1 = rng.normal((n, 1), DType::F64, &Device::Cpu).unwrap();
+            let mut add = |k: usize, mass: f64, a: f64, b: f64| {
+                let products = [a * a, a * b, b * b];
+                let sums = sums[k].iter_mut().zip(products);
+                sums.for_each(|(sum, product)| *sum += mass * product);
+            };
+            for (k, kind) in kinds.iter().enumerate() {
+                let pairs = kind.pair(&x0, &x1, &mut rng).unwrap();
+                let ends = (pairs.source(&x0).unwrap(), pairs.target(&x1).unwrap());
+                let ends = values(&ends.0).into_iter().zip(values(&ends.1));
+                ends.for_each(|(a, b)| add(k, 1.0, a, b));
+            }
+            let plan = coupling.plan(&x0, &x1).unwrap().rounded();
+            let targets = values(&x1);
+            for (i, a) in values(&x0).into_iter().enumerate() {
+                let masses = targets.iter().zip(plan.row(i));
+                masses.for_each(|(b, mass)| add(3, mass * n as f64, a, *b));
+            }
+        }
+        // The part of the targets' variance that their sources leave open.
+        let open = sums.map(|[aa, ab, bb]| 1.0 - ab * ab / (aa * bb));
+        let (plan, exact) = (
+            open[3],
+            sigma * sigma * 0.5 * ((4.0 + sigma.powi(4)).sqrt() - sigma * sigma),
+        );
+        let error = plan * (2.0 / (rounds * n) as f64).sqrt();
+        for drawn in &open[..2] {
+            assert!((drawn - plan).abs() < 4.0 * error, "{open:?}");
+            assert!((drawn / exact - 1.0).abs() < 0.13, "{open:?} {exact}");
+        }
+        assert!(open[2] - plan > 4.5 * error, "{open:?}");
+        assert!(open[2] / exact - 1.0 > 0.15, "{open:?} {exact}");
+    }
+
     #[test]
     fn trouble_is_reported() {
         let mut rng = Generator::from_seed(2);

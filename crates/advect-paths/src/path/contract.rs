@@ -6,22 +6,41 @@ use candle_core::{DType, Device, Tensor};
 
 use super::Path;
 
-/// Checks that the velocity is dx_t/dt at fixed noise, that shared and per-sample times agree, all
-/// dtypes and ranks, and the errors for arguments that do not fit.
+/// Checks that the velocity is dx_t/dt at fixed noise, and [`check_points`].
 pub(crate) fn check(path: &impl Path) {
-    let mut rng = Generator::from_seed(1);
-    let x0 = rng.normal((3, 2, 2), DType::F64, &Device::Cpu).unwrap();
-    let x1 = rng.normal((3, 2, 2), DType::F64, &Device::Cpu).unwrap();
+    let (x0, x1, rng) = ends();
     let at = |t: f64| {
         path.sample(&Time::Shared(t), &x0, &x1, &mut rng.clone())
             .unwrap()
     };
     // Not in the middle, where the slope of some paths has a kink.
-    for t in [0.1, 0.45, 0.9] {
+    for t in TIMES {
         let h = 1e-4;
         let numeric = ((at(t + h).x - at(t - h).x).unwrap() / (2.0 * h)).unwrap();
+        assert_close(&at(t).velocity().unwrap(), &numeric, 1e-5, 1e-6);
+    }
+    check_points(path);
+}
+
+const TIMES: [f64; 3] = [0.1, 0.45, 0.9];
+
+fn ends() -> (Tensor, Tensor, Generator) {
+    let mut rng = Generator::from_seed(1);
+    let x0 = rng.normal((3, 2, 2), DType::F64, &Device::Cpu).unwrap();
+    let x1 = rng.normal((3, 2, 2), DType::F64, &Device::Cpu).unwrap();
+    (x0, x1, rng)
+}
+
+/// Checks, for a velocity of any meaning, the law of the state, that shared and per-sample times agree, all dtypes and
+/// ranks, and the errors for arguments that do not fit.
+pub(crate) fn check_points(path: &impl Path) {
+    let (x0, x1, mut rng) = ends();
+    let at = |t: f64| {
+        path.sample(&Time::Shared(t), &x0, &x1, &mut rng.clone())
+            .unwrap()
+    };
+    for t in TIMES {
         let point = at(t);
-        assert_close(&point.velocity().unwrap(), &numeric, 1e-5, 1e-6);
         // The state minus its noise does not depend on the noise; the score is the noise over its factor.
         if let (Ok(z), Ok(score)) = (point.noise(), point.score()) {
             let scale = (z.mean_all().unwrap() / score.mean_all().unwrap()).unwrap();

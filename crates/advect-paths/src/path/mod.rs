@@ -5,10 +5,12 @@
 //! | [`Affine`] | `α x1 + σ x0` | `α' x1 + σ' x0` |
 //! | [`ConstantSigma`] | `t x1 + (1 − t) x0 + σ z` | `x1 − x0` |
 //! | [`SchrodingerBridge`] | `t x1 + (1 − t) x0 + σ √(t(1 − t)) z` | `x1 − x0 + σ (1 − 2t)/(2√(t(1 − t))) z` |
+//! | [`BridgeDrift`] | the same | `(x1 − x_t)/(1 − t)`, or `(x_t − x0)/t` |
 //! | [`Interpolant`] | `α x1 + σ x0 + γ z` | `α' x1 + σ' x0 + γ' z` |
 //! | [`Marginal`] | the x_t of another path | any field, at x_t |
 
 mod affine;
+mod bridge_drift;
 mod constant_sigma;
 #[cfg(test)]
 mod contract;
@@ -22,6 +24,7 @@ use advect_core::{Coefficient, Error, Generator, Result, Time, check, forward_to
 use candle_core::Tensor;
 
 pub use affine::Affine;
+pub use bridge_drift::BridgeDrift;
 pub use constant_sigma::ConstantSigma;
 pub use interpolant::Interpolant;
 pub use marginal::Marginal;
