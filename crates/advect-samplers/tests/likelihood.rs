@@ -2,7 +2,7 @@
 
 use crate::common::{CPU, log_snr_times, mixture, paths, states};
 use advect_core::testing::assert_close;
-use advect_core::{Error, Field, Generator, Key, Time};
+use advect_core::{Error, Field, Generator, Key, Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, FiniteData, Gaussian, GaussianMixture, Law};
 use advect_paths::schedule::{
@@ -11,7 +11,7 @@ use advect_paths::schedule::{
 };
 use advect_samplers::grid::{GivenTimes, UniformLogSnr};
 use advect_samplers::likelihood::{
-    BitsPerDimension, Convention, Likelihood, UniformDequantization,
+    BitsPerDimension, Convention, Likelihood, LikelihoodBound, UniformDequantization,
 };
 use advect_samplers::rule::{Ddim, Rule};
 use advect_samplers::{Level, Model, ProbabilityFlow, Run, Sampler};
@@ -143,6 +143,202 @@ fn pieces_have_their_own_probes_and_noise() {
     assert_close(&all.narrow(0, 6, 4).unwrap(), &some, 0.0, 0.0);
     assert_eq!(find(0, &all)[6..], find(6, &some));
     assert_ne!(find(0, &some), find(6, &some));
+}
+
+/// Independent Gaussians, of which everything is known on every path.
+struct Factors {
+    means: [f64; 2],
+    variances: [f64; 2],
+}
+
+const FACTORS: Factors = Factors {
+    means: [0.3, -1.0],
+    variances: [0.5, 2.0],
+};
+
+impl Factors {
+    fn law(&self) -> Gaussian {
+        let covariance = Covariance::diagonal(self.variances.to_vec()).unwrap();
+        Gaussian::new(&Tensor::new(&self.means, &CPU).unwrap(), covariance).unwrap()
+    }
+
+    /// The sum over both of a function of the mean, the variance and the sample.
+    fn sum(&self, x: &[f64], f: impl Fn(f64, f64, f64) -> f64) -> f64 {
+        (0..2)
+            .map(|j| f(self.means[j], self.variances[j], x[j]))
+            .sum()
+    }
+
+    /// `E log q(x_0)/N(x_0; 0, s²)` for `x_0 ~ N(α x, σ²)` at the start: the source is not the law of the states there.
+    fn of_source(&self, x: &[f64], (alpha, sigma): (f64, f64), source: f64) -> f64 {
+        self.sum(x, |m, v, x| {
+            let marginal = alpha * alpha * v + sigma * sigma;
+            let square = |shift: f64| (alpha * (x - shift)).powi(2) + sigma * sigma;
+            0.5 * ((source * source / marginal).ln() + square(0.0) / (source * source)
+                - square(m) / marginal)
+        })
+    }
+
+    /// `E log q(x | x_e)/N(x; D(x_e), (σ/α)²)` for `x_e ~ N(α x, σ²)` at the end: the decoder's deviation is not the posterior's.
+    fn of_decoder(&self, x: &[f64], (alpha, sigma): (f64, f64)) -> f64 {
+        self.sum(x, |m, v, x| {
+            let gain = alpha * v / (alpha * alpha * v + sigma * sigma);
+            let (ours, exact) = ((sigma / alpha).powi(2), v * (1.0 - gain * alpha));
+            let square = ((x - m) * (1.0 - gain * alpha)).powi(2) + (gain * sigma).powi(2);
+            0.5 * ((ours / exact).ln() + square * (1.0 / ours - 1.0 / exact))
+        })
+    }
+}
+
+/// Paths with a span of times, on which bounds are found.
+fn bounded_paths() -> Vec<(&'static str, Box<dyn Schedule>, Prediction, [f64; 2])> {
+    vec![
+        (
+            "VP",
+            Box::new(VariancePreserving::default()),
+            Prediction::Noise,
+            [0.0, 0.99],
+        ),
+        (
+            "sub-VP",
+            Box::new(SubVariancePreserving::default()),
+            Prediction::Score,
+            [0.1, 0.95],
+        ),
+        (
+            "VE",
+            Box::new(VarianceExploding::new(0.02, 10.0).unwrap()),
+            Prediction::Data,
+            [0.0, 1.0],
+        ),
+        (
+            "conditional OT",
+            Box::new(CondOt::default()),
+            Prediction::Velocity,
+            [0.0, 0.99],
+        ),
+        ("cosine", Box::new(Cosine), Prediction::V, [0.2, 0.6]),
+    ]
+}
+
+fn values(x: &Tensor) -> Vec<f64> {
+    x.to_vec1().unwrap()
+}
+
+/// The mean of a list.
+fn average(x: &[f64]) -> f64 {
+    x.iter().sum::<f64>() / x.len() as f64
+}
+
+#[test]
+fn bounds_are_the_log_density_and_the_gaps_at_both_ends() {
+    let law = FACTORS.law();
+    let mut rng = Generator::from_seed(11);
+    let x = law.sample(400, DType::F64, &CPU, &mut rng).unwrap();
+    let rows = x.to_vec2::<f64>().unwrap();
+    let exact = law.score(Cosine).log_density(&Time::Shared(1.0), &x);
+    let exact = values(&exact.unwrap());
+    for (path, schedule, prediction, [start, end]) in bounded_paths() {
+        let model = Model::new(law.field(prediction, &schedule), prediction, &schedule);
+        let bound = LikelihoodBound::new(model, Key::from_seed(5)).strata(60);
+        let bound = bound.unwrap().within(start, end).unwrap();
+        let at = |t: f64| (schedule.alpha(t), schedule.sigma(t));
+        for source in [at(start).1, 2.0 * at(start).1] {
+            let found = bound.clone().source_deviation(source).unwrap();
+            let found = found.log_density(&x).unwrap();
+            assert_eq!((found.evaluations, found.dimensions), (150, 2));
+            let (nats, errors) = (values(&found.nats), values(&found.standard_error));
+            let differences = (0..x.dims()[0]).map(|i| {
+                let gap = FACTORS.of_source(&rows[i], at(start), source)
+                    + FACTORS.of_decoder(&rows[i], at(end));
+                nats[i] - (exact[i] - gap)
+            });
+            let differences: Vec<f64> = differences.collect();
+            let squares = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>();
+            let score = differences.iter().sum::<f64>() / squares(&errors).sqrt();
+            let ratio = squares(&differences) / squares(&errors);
+            println!("{path}: {score:.2}, {ratio:.2}, {:.3}", average(&errors));
+            assert!(score.abs() < 4.0, "{path}: {score}");
+            assert!((ratio - 1.0).abs() < 0.3, "{path}: {ratio}");
+            assert!(average(&errors) < 0.5, "{path}: {}", average(&errors));
+        }
+    }
+}
+
+/// An error δ of the noise raises the bound by ½ δ² for each unit of λ and at the end, where x and its mirror image cancel the rest.
+#[test]
+fn a_wrong_score_raises_the_bound_by_its_error() {
+    let law = FACTORS.law();
+    let delta = 0.2;
+    let mut rng = Generator::from_seed(12);
+    let x = law.sample(200, DType::F64, &CPU, &mut rng).unwrap();
+    let means = Tensor::new(&FACTORS.means, &CPU).unwrap();
+    let mirrored = x.neg().unwrap().broadcast_add(&(means * 2.0).unwrap());
+    let x = Tensor::cat(&[&x, &mirrored.unwrap()], 0).unwrap();
+    for (path, schedule, _, [start, end]) in bounded_paths() {
+        let start = start.max(0.05);
+        let exact = law.field(Prediction::Noise, &schedule);
+        let wrong = field_fn(|t, x| Ok((exact.at(t, x)? + delta)?));
+        let nats = |field: &dyn Field| {
+            let model = Model::new(field, Prediction::Noise, &schedule);
+            let bound = LikelihoodBound::new(model, Key::from_seed(6)).strata(60);
+            let bound = bound.unwrap().within(start, end).unwrap();
+            values(&bound.log_density(&x).unwrap().nats)
+        };
+        // The same times and noise.
+        let raised: Vec<f64> = (nats(&exact).into_iter().zip(nats(&wrong)))
+            .map(|(exact, wrong)| exact - wrong)
+            .collect();
+        let mean = average(&raised);
+        let spread = raised.iter().map(|r| (r - mean).powi(2)).sum::<f64>();
+        let error = spread.sqrt() / 400.0;
+        let information = schedule.log_snr(end) - schedule.log_snr(start);
+        let expected = 0.5 * delta * delta * 2.0 * (information + 1.0);
+        println!("{path}: {mean:.4} ± {error:.4}, {expected:.4}");
+        assert!((mean - expected).abs() < 4.0 * error, "{path}: {mean}");
+        assert!(error < 0.2 * expected, "{path}: {error}");
+    }
+}
+
+#[test]
+fn bounds_of_pieces_are_those_of_the_whole() {
+    let law = FACTORS.law();
+    let schedule = VariancePreserving::default();
+    let x = law.sample(6, DType::F32, &CPU, &mut Generator::from_seed(1));
+    let x = x.unwrap();
+    let model = Model::new(
+        law.field(Prediction::Noise, schedule),
+        Prediction::Noise,
+        schedule,
+    );
+    let bound = LikelihoodBound::new(model, Key::from_seed(5)).within(0.0, 0.999);
+    let bound = bound.unwrap().strata(3).unwrap();
+    let all = values(&bound.log_density(&x).unwrap().nats);
+    let some = bound
+        .clone()
+        .first_sample(4)
+        .log_density(&x.narrow(0, 4, 2).unwrap());
+    assert_eq!(all[4..], values(&some.unwrap().nats));
+    // A schedule of clean data has no noise to decode; variances are not predictions.
+    let error = bound
+        .clone()
+        .within(0.0, 1.0)
+        .unwrap()
+        .log_density(&x)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("LikelihoodBound::within"),
+        "{error}"
+    );
+    assert!(bound.strata(0).is_err());
+    let heads = Model::with_variances(law.score(schedule), Prediction::Score, schedule);
+    let error = LikelihoodBound::new(heads, Key::from_seed(5)).log_density(&x);
+    assert!(matches!(error, Err(Error::Range { argument, .. }) if argument == "model"));
+    let broken = field_fn(|_, x| Ok((x * f64::NAN)?));
+    let broken = Model::new(broken, Prediction::Noise, schedule);
+    let broken = LikelihoodBound::new(broken, Key::from_seed(5)).within(0.0, 0.9);
+    let error = broken.unwrap().log_density(&x);
+    assert!(matches!(error, Err(Error::NonFinite { argument, .. }) if argument == "field"));
 }
 
 #[test]

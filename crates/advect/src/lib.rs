@@ -150,7 +150,9 @@ pub mod prelude {
         GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, Tail, UniformLogSnr, UniformTime,
     };
     pub use advect_samplers::guidance::{GuidanceInterval, GuidanceWeight, Guided, guidance_fn};
-    pub use advect_samplers::likelihood::{BitsPerDimension, Likelihood, UniformDequantization};
+    pub use advect_samplers::likelihood::{
+        BitsPerDimension, Likelihood, LikelihoodBound, UniformDequantization,
+    };
     pub use advect_samplers::observer::Snapshots;
     pub use advect_samplers::rule::{
         Ancestral, AnnealedLangevin, Ddim, DpmSolver, Edm, Inpaint, Plms, PredictorCorrector,

@@ -1,11 +1,19 @@
-//! Likelihoods by the probability-flow ODE, and bits per dimension (Song et al. 2021a, section 4.3 and appendix D.2;
-//! Grathwohl et al. 2019).
+//! Likelihoods by the probability-flow ODE (Song et al. 2021a, section 4.3 and appendix D.2; Grathwohl et al. 2019), bounds of
+//! them by denoising errors (Song et al. 2021b), and bits per dimension.
 //!
-//! [`Likelihood`] gives log-densities, for data or while sampling; [`UniformDequantization`] makes data of levels continuous, and
-//! turns log-densities into [`BitsPerDimension`], which name the convention by which they were counted. DDPM's variational bound
-//! is an objective, `VariationalBound::terms` of advect-objectives; [`BitsPerDimension::of_levels`] counts its bits.
+//! | item | gives | of |
+//! | --- | --- | --- |
+//! | [`Likelihood`] | log-densities, of data or while sampling | the probability flow |
+//! | [`LikelihoodBound`] | lower bounds of log-densities, without a solver | the reverse diffusion |
+//! | [`UniformDequantization`] | continuous data from levels | |
+//! | [`BitsPerDimension`] | bits, with the convention by which they were counted | any of them |
+//!
+//! DDPM's variational bound is an objective, `VariationalBound::terms` of advect-objectives; [`BitsPerDimension::of_levels`]
+//! counts its bits.
 
 mod bits_per_dimension;
+mod bound;
+mod ends;
 mod uniform_dequantization;
 
 use advect_core::normal::log_normal;
@@ -17,11 +25,13 @@ use advect_solvers::divergence::{Divergence, Exact, Flow, Hutchinson, Probe};
 use advect_solvers::stepper::Stepper;
 use candle_core::{DType, Tensor};
 
-use crate::grid::span;
+use crate::Model;
 use crate::start::{check_noise, check_state};
-use crate::{AnyModel, Model};
+
+use ends::{Ends, check_without_variances};
 
 pub use bits_per_dimension::{BitsPerDimension, Convention};
+pub use bound::{LikelihoodBound, LogLikelihoodBound};
 pub use uniform_dequantization::UniformDequantization;
 
 /// The log-density of data under a model, `log p(x1) = log N(x(start); 0, σ² I) − ∫ ∇·u dt`, along the probability
@@ -67,9 +77,7 @@ pub use uniform_dequantization::UniformDequantization;
 #[derive(Debug, Clone, Copy)]
 pub struct Likelihood<F, S> {
     model: Model<F, S>,
-    start: f64,
-    end: f64,
-    deviation: Option<f64>,
+    ends: Ends,
     trace: Trace,
     first_sample: u64,
 }
@@ -106,9 +114,7 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
     pub fn new(model: Model<F, S>) -> Self {
         Likelihood {
             model,
-            start: 0.0,
-            end: 1.0,
-            deviation: None,
+            ends: Ends::default(),
             trace: Trace::Exact,
             first_sample: 0,
         }
@@ -128,8 +134,8 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
     /// # Errors
     /// [`Error::Range`] unless `0 ≤ start < end ≤ 1`.
     pub fn within(self, start: f64, end: f64) -> Result<Self> {
-        let (start, end) = span(start, end)?;
-        Ok(Likelihood { start, end, ..self })
+        let ends = self.ends.within(start, end)?;
+        Ok(Likelihood { ends, ..self })
     }
 
     /// Sets the standard deviation of the source, which is σ at the start by default.
@@ -137,10 +143,8 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
     /// # Errors
     /// [`Error::Range`] unless it is above 0.
     pub fn source_deviation(self, deviation: f64) -> Result<Self> {
-        Ok(Likelihood {
-            deviation: Some(check::positive("deviation", deviation)?),
-            ..self
-        })
+        let ends = self.ends.source_deviation(deviation)?;
+        Ok(Likelihood { ends, ..self })
     }
 
     /// Uses Hutchinson's estimate of the divergence, from `count` probes for each sample that are drawn once by the
@@ -169,7 +173,7 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
         St: Stepper<(Tensor, Tensor)>,
         C: Controller<St, (Tensor, Tensor)>,
     {
-        self.transport(solver, x1, self.end, self.start)
+        self.transport(solver, x1, self.ends.end, self.ends.start)
     }
 
     /// Takes standard normal noise, `(batch, ...)`, to samples at the end, with their log-density. The start is the noise times the
@@ -184,20 +188,11 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
         C: Controller<St, (Tensor, Tensor)>,
     {
         check_noise(noise)?;
-        let x0 = match self.source()? {
+        let x0 = match self.ends.source(self.model.schedule())? {
             1.0 => noise.clone(),
             deviation => (noise * deviation)?,
         };
-        self.transport(solver, &x0, self.start, self.end)
-    }
-
-    /// The source's standard deviation.
-    fn source(&self) -> Result<f64> {
-        let sigma = "σ of the schedule at the start";
-        match self.deviation {
-            Some(deviation) => Ok(deviation),
-            None => check::positive(sigma, self.model.schedule().sigma(self.start)),
-        }
+        self.transport(solver, &x0, self.ends.start, self.ends.end)
     }
 
     fn transport<St, C>(
@@ -212,11 +207,8 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
         C: Controller<St, (Tensor, Tensor)>,
     {
         check_state("x", x)?;
-        if self.model.has_variances() {
-            let accepted = "a model whose field gives the prediction alone";
-            return Err(Error::range("model", "a model with variances", accepted));
-        }
-        let deviation = self.source()?;
+        check_without_variances(&self.model)?;
+        let deviation = self.ends.source(self.model.schedule())?;
         let x = &x.detach();
         let flow = Flow::new(self.model.velocity(), self.divergence(x)?).detached();
         let moved = flow.transport(solver, x, from, to)?;

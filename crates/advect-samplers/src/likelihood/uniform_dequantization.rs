@@ -101,8 +101,16 @@ impl UniformDequantization {
     /// # Errors
     /// Typed errors unless the log-densities are finite.
     pub fn bits_per_dimension(&self, found: &LogLikelihood) -> Result<BitsPerDimension> {
-        let nats = numbers("nats", &found.nats)?;
-        let scale = LN_2 * found.dimensions as f64;
+        self.bits_of_densities(&found.nats, found.dimensions)
+    }
+
+    /// Returns the bits of log-densities of any origin, or of lower bounds of them, in nats for each sample, `(batch,)`.
+    ///
+    /// # Errors
+    /// Typed errors unless there is a finite number for each sample; [`Error::Range`] for 0 dimensions.
+    pub fn bits_of_densities(&self, nats: &Tensor, dimensions: usize) -> Result<BitsPerDimension> {
+        let nats = numbers("nats", nats)?;
+        let scale = LN_2 * check::at_least_one("dimensions", dimensions)? as f64;
         let bits = nats
             .into_iter()
             .map(|nats| -nats / scale - self.width.log2());
