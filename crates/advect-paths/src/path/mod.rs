@@ -6,15 +6,18 @@
 //! | [`ConstantSigma`] | `t x1 + (1 − t) x0 + σ z` | `x1 − x0` |
 //! | [`SchrodingerBridge`] | `t x1 + (1 − t) x0 + σ √(t(1 − t)) z` | `x1 − x0 + σ (1 − 2t)/(2√(t(1 − t))) z` |
 //! | [`Interpolant`] | `α x1 + σ x0 + γ z` | `α' x1 + σ' x0 + γ' z` |
+//! | [`ConditionalGaussian`] | `μ_t(x1) + σ_t(x1) x0` | `μ' + σ' x0` |
 //! | [`Marginal`] | the x_t of another path | any field, at x_t |
 
 mod affine;
+mod conditional_gaussian;
 mod constant_sigma;
 #[cfg(test)]
 mod contract;
 pub mod gamma;
 mod interpolant;
 mod marginal;
+mod moments;
 mod point;
 mod schrodinger_bridge;
 
@@ -22,9 +25,11 @@ use advect_core::{Coefficient, Error, Generator, Result, Time, check, forward_to
 use candle_core::Tensor;
 
 pub use affine::Affine;
+pub use conditional_gaussian::ConditionalGaussian;
 pub use constant_sigma::ConstantSigma;
 pub use interpolant::Interpolant;
 pub use marginal::Marginal;
+pub use moments::{Moments, moments_fn};
 pub use point::PathPoint;
 pub use schrodinger_bridge::SchrodingerBridge;
 
