@@ -12,7 +12,9 @@ use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
 use advect_objectives::decoder::Discretized;
 use advect_objectives::objective::*;
-use advect_paths::path::SchrodingerBridge;
+use advect_ops::{Dual, Value};
+use advect_paths::Prediction;
+use advect_paths::path::{ConditionalGaussian, SchrodingerBridge, moments_fn};
 use advect_paths::schedule::DiscreteDiffusion;
 use advect_solvers::Solver;
 use advect_solvers::adjoint::{Adjoint, Checkpointed, Unrolled};
@@ -245,4 +247,39 @@ fn the_variational_bound_with_either_decoder() {
     let grid = (grid.round().unwrap() / 2.0).unwrap();
     let discrete = bound.clone().decoder(Discretized::new(5).unwrap());
     check(&store, || loss(&discrete, &grid));
+}
+
+/// A path whose mean bends and whose deviation falls as its parameters say, for each coordinate.
+#[test]
+fn parameters_of_a_path_are_differentiated() {
+    let (store, net) = network(4);
+    let parameter = |name: &str, values: [f64; 2]| {
+        store.builder().get((1, 2), name).unwrap();
+        let (_, var) = store.parameters().pop().unwrap();
+        var.set(&Tensor::new(&[values], &Device::Cpu).unwrap())
+            .unwrap();
+        var
+    };
+    let (bend, rate) = (
+        parameter("bend", [0.3, -0.2]),
+        parameter("rate", [1.2, 0.7]),
+    );
+    // μ = t x1 + t (1 − t) bend, and σ = exp(−rate t).
+    let path = ConditionalGaussian::new(moments_fn(|t: &Dual, x1| {
+        let back = t.map_elements(|t| Ok(t.affine(-1.0, 1.0)?), |t| Ok(t.ones_like()?.neg()?))?;
+        let detour = t
+            .times(&back)?
+            .times(&Dual::constant(bend.as_tensor().clone()))?;
+        let mean = t.times(&Dual::constant(x1.clone()))?.plus(&detour)?;
+        let fall = t.times(&Dual::constant(rate.neg()?))?;
+        Ok((mean, fall.map_elements(|x| Ok(x.exp()?), |x| Ok(x.exp()?))?))
+    }));
+    let (x0, x1) = pairs(3, &mut Generator::from_seed(1));
+    for prediction in [Prediction::Velocity, Prediction::Score] {
+        let objective = Regression::new(&path, prediction);
+        check(&store, || {
+            let mut rng = Generator::from_seed(6);
+            objective.loss(&net, &x0, &x1, &mut rng).unwrap()
+        });
+    }
 }

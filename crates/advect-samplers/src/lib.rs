@@ -13,6 +13,7 @@
 //! | draw many samples in pieces, reproducibly | [`NoiseSource`] |
 //! | show progress, keep states on the way, halt | [`observer`] |
 //! | guide a conditional field | [`guidance`] |
+//! | sample given a measurement: masks, low resolution, any function | [`inverse`] |
 //! | bound the expected data | [`threshold`] |
 //! | find likelihoods and bits per dimension | [`likelihood`] |
 //! | sample a density by Langevin dynamics | [`langevin`] |
@@ -46,10 +47,12 @@ pub mod diffusion;
 mod estimate;
 pub mod grid;
 pub mod guidance;
+pub mod inverse;
 pub mod langevin;
 mod level;
 pub mod likelihood;
 mod markovian_fitting;
+mod mask;
 mod model;
 mod noise_source;
 pub mod observer;

@@ -7,6 +7,8 @@ use candle_core::Tensor;
 
 use crate::{Estimate, ScoredVelocity};
 
+use crate::inverse::{Likelihood, Posterior};
+
 /// A trained field with its prediction and the schedule of its affine path, which are all that a sampler has to know.
 ///
 /// ```
@@ -98,6 +100,34 @@ impl<F: Field, S: Schedule> Model<F, S> {
     pub fn velocity(&self) -> Converted<&F, &S> {
         self.prediction
             .field(&self.field, Prediction::Velocity, &self.schedule)
+    }
+
+    /// Returns the model given a measurement: its field has the gradient of the measurement's likelihood in its score. See
+    /// [`inverse`](crate::inverse).
+    ///
+    /// ```
+    /// use advect_core::field_fn;
+    /// use advect_paths::{Prediction, schedule::Cosine};
+    /// use advect_samplers::Model;
+    /// use advect_samplers::inverse::{Downsample, Pigdm};
+    /// use candle_core::{DType, Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let model = Model::new(field_fn(|_, x| Ok(x.affine(0.5, 0.0)?)), Prediction::Data, Cosine);
+    /// let small = Tensor::ones((1, 1, 2, 2), DType::F32, &Device::Cpu)?;
+    /// let posterior = model.posterior(Pigdm::new(Downsample::by(4)?, &small, 0.05)?);
+    /// assert_eq!(posterior.prediction(), Prediction::Data);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "inverse problem")]
+    pub fn posterior<L: Likelihood>(&self, likelihood: L) -> Model<Posterior<&F, &S, L>, &S> {
+        let (field, schedule) = (&self.field, &self.schedule);
+        Model {
+            field: Posterior::new(field, self.prediction, schedule, likelihood),
+            prediction: self.prediction,
+            schedule,
+            variances: self.variances,
+        }
     }
 }
 

@@ -63,7 +63,7 @@ impl Field for BridgeField {
         for (factor, field) in &self.terms {
             add(&mut sum, *factor, &field.at(t, &state)?)?;
         }
-        Values(sum).finish(x, x.dims())
+        Values(sum).finish(t, x, x.dims())
     }
 }
 
@@ -77,7 +77,7 @@ impl Jvp for BridgeField {
             add(&mut value, *factor, &of_value)?;
             add(&mut along, *factor, &of_along)?;
         }
-        let value = Values(value).finish(x, x.dims())?;
-        Ok((value, Values(along).finish(x, x.dims())?))
+        let value = Values(value).finish(t, x, x.dims())?;
+        Ok((value, Values(along).finish(t, x, x.dims())?))
     }
 }

@@ -4,7 +4,7 @@ use advect_core::{Error, Field, Jvp, Result, Time, check};
 use candle_core::Tensor;
 
 use super::Covariance;
-use super::marginal_field::Values;
+use super::rows::Values;
 use crate::Direction;
 use crate::prediction::unit;
 
@@ -90,7 +90,7 @@ impl Jvp for LinearDrift {
             self.q.turn_back(x, &mut scratch);
             self.q.turn_back(dx, &mut scratch);
         }
-        let value = Values(value).finish(x, x.dims())?;
-        Ok((value, Values(along).finish(x, x.dims())?))
+        let value = Values(value).finish(t, x, x.dims())?;
+        Ok((value, Values(along).finish(t, x, x.dims())?))
     }
 }

@@ -7,16 +7,19 @@
 //! | [`SchrodingerBridge`] | `t x1 + (1 − t) x0 + σ √(t(1 − t)) z` | `x1 − x0 + σ (1 − 2t)/(2√(t(1 − t))) z` |
 //! | [`BridgeDrift`] | the same | `(x1 − x_t)/(1 − t)`, or `(x_t − x0)/t` |
 //! | [`Interpolant`] | `α x1 + σ x0 + γ z` | `α' x1 + σ' x0 + γ' z` |
+//! | [`ConditionalGaussian`] | `μ_t(x1) + σ_t(x1) x0` | `μ' + σ' x0` |
 //! | [`Marginal`] | the x_t of another path | any field, at x_t |
 
 mod affine;
 mod bridge_drift;
+mod conditional_gaussian;
 mod constant_sigma;
 #[cfg(test)]
 mod contract;
 pub mod gamma;
 mod interpolant;
 mod marginal;
+mod moments;
 mod point;
 mod schrodinger_bridge;
 
@@ -25,9 +28,11 @@ use candle_core::Tensor;
 
 pub use affine::Affine;
 pub use bridge_drift::BridgeDrift;
+pub use conditional_gaussian::ConditionalGaussian;
 pub use constant_sigma::ConstantSigma;
 pub use interpolant::Interpolant;
 pub use marginal::Marginal;
+pub use moments::{Moments, moments_fn};
 pub use point::PathPoint;
 pub use schrodinger_bridge::SchrodingerBridge;
 

@@ -2,7 +2,7 @@
 
 use advect_core::{Coefficient, Error, Result};
 use advect_ops::combine;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use crate::Prediction;
 
@@ -27,7 +27,16 @@ type Combination = Vec<(Coefficient, Tensor)>;
 #[derive(Debug, Clone)]
 struct Noise {
     z: Tensor,
-    scale: Coefficient,
+    scale: Scale,
+}
+
+/// A factor of noise.
+#[derive(Debug, Clone)]
+enum Scale {
+    /// A constant for all samples, or for each.
+    PerSample(Coefficient),
+    /// A tensor that broadcasts to the state's shape, and may have gradients.
+    Tensor(Tensor),
 }
 
 impl PathPoint {
@@ -71,6 +80,29 @@ impl PathPoint {
 
     /// Adds the standard normal noise `z`, whose multiple `scale · z` is the Gaussian part of the state.
     pub fn with_noise(self, z: Tensor, scale: Coefficient) -> Self {
+        let scale = Scale::PerSample(scale);
+        PathPoint {
+            noise: Some(Noise { z, scale }),
+            ..self
+        }
+    }
+
+    /// Adds the standard normal noise `z` as [`PathPoint::with_noise`], with a factor that is a tensor of a shape that broadcasts to that of the
+    /// state. Gradients of the score reach it.
+    ///
+    /// ```
+    /// use advect_paths::path::PathPoint;
+    /// use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let z = Tensor::new(&[[1f64, 3.0]], &Device::Cpu)?;
+    /// let each = Tensor::new(&[[0.5f64, 2.0]], &Device::Cpu)?;
+    /// let point = PathPoint::new((&z * &each)?, z.zeros_like()?).with_scaled_noise(z, each);
+    /// assert_eq!(point.score()?.to_vec2::<f64>()?, [[-2.0, -1.5]]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_scaled_noise(self, z: Tensor, scale: Tensor) -> Self {
+        let scale = Scale::Tensor(scale);
         PathPoint {
             noise: Some(Noise { z, scale }),
             ..self
@@ -104,9 +136,19 @@ impl PathPoint {
         let noise = self.gaussian("a score")?;
         let inverse = |scale: &f64| -1.0 / scale;
         let factor = match &noise.scale {
-            Coefficient::Shared(scale) => Coefficient::Shared(inverse(scale)),
-            Coefficient::PerSample(scales) => {
+            Scale::PerSample(Coefficient::Shared(scale)) => Coefficient::Shared(inverse(scale)),
+            Scale::PerSample(Coefficient::PerSample(scales)) => {
                 Coefficient::PerSample(scales.iter().map(inverse).collect())
+            }
+            Scale::Tensor(scale) => {
+                let least = scale.abs()?.flatten_all()?.min(0)?;
+                let least = least.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+                // −1, or NaN at 0: an error, as for the others.
+                let score = vec![(
+                    Coefficient::Shared(-least / least),
+                    noise.z.broadcast_div(scale)?,
+                )];
+                return evaluate(&score);
             }
         };
         evaluate(&[(factor, noise.z.clone())])
@@ -120,12 +162,29 @@ impl PathPoint {
         Ok(self.gaussian("a noise")?.z.clone())
     }
 
-    /// Returns the factor of the noise in the state.
+    /// Returns the factor of the noise in the state, for all samples or for each.
     ///
     /// # Errors
-    /// [`Error::Range`] on a path without noise.
+    /// [`Error::Range`] on a path without noise, or with a factor that differs between the elements of a sample.
     pub fn noise_scale(&self) -> Result<Coefficient> {
-        Ok(self.gaussian("a noise")?.scale.clone())
+        let scale = match &self.gaussian("a noise")?.scale {
+            Scale::PerSample(scale) => return Ok(scale.clone()),
+            Scale::Tensor(scale) => scale,
+        };
+        let numbers = scale
+            .flatten_all()?
+            .to_dtype(DType::F64)?
+            .to_vec1::<f64>()?;
+        match numbers[..] {
+            [one] => Ok(Coefficient::Shared(one)),
+            _ if scale.rank() == self.x.rank() && scale.dims().first() == Some(&numbers.len()) => {
+                Ok(Coefficient::PerSample(numbers))
+            }
+            _ => {
+                let given = format!("noise with factors of shape {:?}", scale.dims());
+                Err(Error::range("path", given, "one factor for each sample"))
+            }
+        }
     }
 
     /// Returns the end of the path, x1.

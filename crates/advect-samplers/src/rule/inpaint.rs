@@ -3,10 +3,11 @@
 
 use advect_core::{Error, Result, check};
 use advect_ops::combine;
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use super::Rule;
 use crate::grid::check_count;
+use crate::mask::{binary, wide};
 use crate::{Level, Run, Transition};
 
 /// A rule that keeps a known part of the data, with any other rule for the rest. After each step of the other rule,
@@ -65,11 +66,7 @@ impl<R: Rule> Inpaint<R> {
     pub fn new(rule: R, known: &Tensor, mask: &Tensor) -> Result<Self> {
         check::batch("known", known)?;
         check::float("known", known)?;
-        check::batch("mask", mask)?;
-        let numbers = mask.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-        if let Some(other) = numbers.iter().find(|&&v| v != 0.0 && v != 1.0) {
-            return Err(Error::range("mask", other, "0 or 1"));
-        }
+        let mask = binary(mask)?;
         check::same_device("mask", mask.device(), "known", known.device())?;
         let shape = mask
             .shape()
@@ -81,8 +78,6 @@ impl<R: Rule> Inpaint<R> {
             );
             Error::shape("mask", mask.dims(), accepted)
         })?;
-        // By way of f64: a comparison that every dtype has.
-        let mask = mask.to_dtype(DType::F64)?.to_dtype(DType::U8)?;
         let mask = mask.broadcast_as(&shape)?.contiguous()?;
         let known = known.detach().broadcast_as(&shape)?.contiguous()?;
         let known = mask.where_cond(&known, &known.zeros_like()?)?;
@@ -109,19 +104,8 @@ impl<R: Rule> Inpaint<R> {
 
     /// Returns a state at a level, in which the known part is as it is there.
     fn keep(&self, run: &mut Run<'_>, level: &Level, x: &Tensor) -> Result<Tensor> {
-        let wide = |y: &Tensor| -> Result<Tensor> {
-            match y.broadcast_as(x.shape()) {
-                Ok(y) => Ok(y.contiguous()?),
-                Err(_) => {
-                    let accepted = format!(
-                        "a shape that broadcasts to {:?}, that of the states",
-                        x.dims()
-                    );
-                    Err(Error::shape("known", y.dims(), accepted))
-                }
-            }
-        };
-        let (known, mask) = (wide(&self.known)?, wide(&self.mask)?);
+        let known = wide("known", &self.known, x)?;
+        let mask = wide("known", &self.mask, x)?;
         check::same_kind("known", &known, "the states", x)?;
         let known = match level.is_clean() {
             true => known,

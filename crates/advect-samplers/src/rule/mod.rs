@@ -11,6 +11,7 @@
 //! | [`ReverseSde`] | the reverse-time SDE with any diffusion coefficient | 1 or 2 |
 //! | [`AnnealedLangevin`] | Langevin steps at each level (NCSN) | 1 for each Langevin step |
 //! | [`PredictorCorrector`] | another rule, and Langevin steps after it | the rule's, and 1 for each Langevin step |
+//! | [`LikelihoodStep`] | another rule, and a step towards a measurement after it (DPS) | the rule's, and 1 |
 //! | [`Inpaint`] | another rule, with a part of the data that is known | the rule's, times the resampling passes |
 //!
 //! A rule and a [`Grid`] make a sampler: `Ddim::new().on(UniformTime::new(50)?)`. All work on any affine path, for any prediction.
@@ -22,6 +23,7 @@ mod ddim;
 mod dpm_solver;
 mod edm;
 mod inpaint;
+mod likelihood_step;
 mod plms;
 mod predictor_corrector;
 mod reverse_sde;
@@ -40,6 +42,7 @@ pub use ddim::Ddim;
 pub use dpm_solver::DpmSolver;
 pub use edm::Edm;
 pub use inpaint::Inpaint;
+pub use likelihood_step::LikelihoodStep;
 pub use plms::Plms;
 pub use predictor_corrector::PredictorCorrector;
 pub use reverse_sde::ReverseSde;

@@ -36,6 +36,66 @@ impl<F: Field> Transposed<F> {
     pub fn new(field: F) -> Self {
         Transposed(field)
     }
+
+    /// Returns the value, and the transposed Jacobian times a direction that is made of the value: the gradient of a function of the
+    /// field's value, by one evaluation and one backward pass. Neither has derivatives.
+    ///
+    /// ```
+    /// use advect_core::{Time, field_fn};
+    /// use advect_solvers::divergence::Transposed;
+    /// use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// // The gradient of ½ f² = ½ x⁴ is f f' = 2 x³.
+    /// let square = Transposed::new(field_fn(|_, x| Ok(x.sqr()?)));
+    /// let x = Tensor::new(&[3f64], &Device::Cpu)?;
+    /// let (value, gradient) = square.pullback(&Time::Shared(0.0), &x, |value| Ok(value.clone()))?;
+    /// assert_eq!((value.to_vec1::<f64>()?, gradient.to_vec1::<f64>()?), (vec![9.0], vec![54.0]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the field and of `direction`; typed errors naming what is not shaped like x; [`Error::Detached`] for a value that
+    /// changes with x, though no graph connects the two.
+    #[doc(alias = "vjp")]
+    #[doc(alias = "vector-Jacobian product")]
+    pub fn pullback(
+        &self,
+        t: &Time,
+        x: &Tensor,
+        direction: impl FnOnce(&Tensor) -> Result<Tensor>,
+    ) -> Result<(Tensor, Tensor)> {
+        let (inner, value) = self.tracked(t, x)?;
+        let direction = direction(&value.detach())?;
+        check::alike("direction", &direction, "x", x)?;
+        let product = match product(&inner, &value, &direction)? {
+            Some(product) => product,
+            None => {
+                check_constant("field", |x| self.0.at(t, x), x, &value)?;
+                x.detach().zeros_like()?
+            }
+        };
+        Ok((value.detach(), product))
+    }
+
+    /// The value at a variable of its own.
+    fn tracked(&self, t: &Time, x: &Tensor) -> Result<(Var, Tensor)> {
+        check::float("x", x)?;
+        let inner = Var::from_tensor(&x.detach())?;
+        let value = with_graph(|| self.0.at(t, inner.as_tensor()))?;
+        check::alike("value", &value, "x", x)?;
+        Ok((inner, value))
+    }
+}
+
+/// The transposed Jacobian times `dx`, if a graph connects the value with its variable.
+fn product(inner: &Var, value: &Tensor, dx: &Tensor) -> Result<Option<Tensor>> {
+    if !value.track_op() {
+        return Ok(None);
+    }
+    let mut gradients = (value * dx.detach())?.sum_all()?.backward()?;
+    let product = gradients.remove(inner.as_tensor());
+    Ok(product.map(|product| product.detach()))
 }
 
 impl<F: Field> Field for Transposed<F> {
@@ -67,22 +127,12 @@ impl<F: Field> Jvp for Transposed<F> {
         for dx in dx {
             check::alike("dx", dx, "x", x)?;
         }
-        check::float("x", x)?;
-        let inner = Var::from_tensor(&x.detach())?;
-        let value = with_graph(|| self.0.at(t, inner.as_tensor()))?;
-        check::alike("value", &value, "x", x)?;
+        let (inner, value) = self.tracked(t, x)?;
         let trained = x.track_op() || (value.track_op() && has_other_variables(&value, &inner));
         let mut products = Vec::with_capacity(dx.len());
         for dx in dx {
-            let product = match value.track_op() {
-                true => (&value * dx.detach())?
-                    .sum_all()?
-                    .backward()?
-                    .remove(inner.as_tensor()),
-                false => None,
-            };
-            let product = match product {
-                Some(product) => product.detach(),
+            let product = match product(&inner, &value, dx)? {
+                Some(product) => product,
                 None => {
                     if products.is_empty() {
                         check_constant("field", |x| self.0.at(t, x), x, &value)?;
