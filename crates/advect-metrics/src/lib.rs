@@ -10,6 +10,8 @@
 //! | [`nearest_neighbour_two_sample`] | two samples, by whether their points can be told apart |
 //! | [`nearest_neighbour_labels`] | samples with their classes, by the labels of their nearest neighbours |
 //! | [`path_energy`] | trajectories with the cheapest possible ones |
+//! | [`straightness`], [`field_straightness`] | trajectories with lines of constant speed between their ends |
+//! | [`transport_cost`] | pairs of samples, by any function of their way |
 //!
 //! All of them are computed in f64 on the host, whatever the dtype and device of the samples.
 //!
@@ -28,15 +30,22 @@ mod mmd;
 mod nearest_neighbour;
 mod path_energy;
 mod quantiles;
+mod sample_mean;
 mod scaled;
 mod sliced;
+mod straightness;
+mod trajectories;
+mod transport_cost;
 mod wasserstein;
 
 pub use energy::energy_distance;
 pub use mmd::{median_bandwidth, mmd2};
 pub use nearest_neighbour::{nearest_neighbour_labels, nearest_neighbour_two_sample};
 pub use path_energy::{normalized_path_energy_error, path_energy};
+pub use sample_mean::SampleMean;
 pub use sliced::sliced_wasserstein2;
+pub use straightness::{field_straightness, straightness};
+pub use transport_cost::transport_cost;
 pub use wasserstein::{wasserstein1, wasserstein1_weighted, wasserstein2, wasserstein2_weighted};
 
 use advect_transport::Points;

@@ -1,10 +1,10 @@
 //! The kinetic energy of trajectories (Tong et al. 2024, section 5.1).
 
-use advect_core::{Error, Result, check, shape};
+use advect_core::{Result, check, shape};
 use candle_core::{DType, Tensor};
 
-use crate::finite;
 use crate::scaled::unit;
+use crate::{finite, trajectories};
 
 /// Returns the path energy `E ∫ |dx/dt|² dt` of trajectories through `states` at `times`, taken as straight between
 /// them: `Σ_k mean_i |x_{k+1} − x_k|² / (t_{k+1} − t_k)`. For Euler steps this is the integral of |v|².
@@ -20,37 +20,15 @@ use crate::scaled::unit;
 /// ```
 ///
 /// # Errors
-/// [`Error::Range`] unless the times are strictly increasing and as many as the states, at least two;
-/// [`Error::Shape`] for states of different shapes; [`Error::Range`] where the energy overflows; `Empty`, `DType` and `NonFinite` errors.
+/// [`Range`](advect_core::Error::Range) unless the times are strictly increasing and as many as the states, at least two;
+/// [`Shape`](advect_core::Error::Shape) for states of different shapes; `Range` where the energy overflows; `Empty`, `DType` and
+/// `NonFinite` errors.
 #[doc(alias = "kinetic energy")]
 pub fn path_energy(times: &[f64], states: &[Tensor]) -> Result<f64> {
-    if times.len() < 2 || times.len() != states.len() {
-        let given = format!(
-            "a list of length {} with a list of states of length {}",
-            times.len(),
-            states.len()
-        );
-        return Err(Error::range(
-            "times",
-            given,
-            "a list of one time per state, at least two in all",
-        ));
-    }
-    check::float("states", &states[0])?;
-    check::batch("states", &states[0])?;
-    check::finite("states", &states[0])?;
+    trajectories::check(times, states)?;
     let mut energy = 0.0;
     for (t, x) in times.windows(2).zip(states.windows(2)) {
         let h = t[1] - t[0];
-        if !(h > 0.0 && h.is_finite()) {
-            return Err(Error::range(
-                "times",
-                format!("{t:?}"),
-                "a strictly increasing list",
-            ));
-        }
-        check::alike("states", &x[1], "the first one", &x[0])?;
-        check::finite("states", &x[1])?;
         let way = (x[1].to_dtype(DType::F64)? - x[0].to_dtype(DType::F64)?)?;
         // In a unit in which the squares neither over- nor underflow.
         let unit = unit(way.abs()?.max_all()?.to_scalar::<f64>()?);
@@ -69,7 +47,7 @@ pub fn path_energy(times: &[f64], states: &[Tensor]) -> Result<f64> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Range`] unless `energy` is not below 0 and `wasserstein2` above 0, both finite, and where the error overflows.
+/// [`Range`](advect_core::Error::Range) unless `energy` is not below 0 and `wasserstein2` above 0, both finite, and where the error overflows.
 #[doc(alias = "NPE")]
 #[doc(alias = "normalized path energy")]
 pub fn normalized_path_energy_error(energy: f64, wasserstein2: f64) -> Result<f64> {

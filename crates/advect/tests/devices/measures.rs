@@ -4,7 +4,8 @@ use advect::data::flip_horizontally;
 use advect::data::toy::{Toy, TwoMoons};
 use advect::metrics::{
     energy_distance, median_bandwidth, mmd2, nearest_neighbour_labels,
-    nearest_neighbour_two_sample, path_energy, sliced_wasserstein2, wasserstein1, wasserstein2,
+    nearest_neighbour_two_sample, path_energy, sliced_wasserstein2, straightness, transport_cost,
+    wasserstein1, wasserstein2,
 };
 use advect::paths::closed_form::Covariance;
 use advect::prelude::*;
@@ -33,6 +34,8 @@ fn metrics() {
             mmd2(&x, &y, median_bandwidth(&x, &y)?)?,
             nearest_neighbour_two_sample(&x, &y)?,
             path_energy(&[0.0, 0.5, 1.0], &[x.clone(), y.clone(), x.clone()])?,
+            straightness(&[0.0, 0.5, 1.0], &[x.clone(), y.clone(), x.clone()])?.mean,
+            transport_cost(&x, &y, |way| way.iter().map(|w| w.abs()).sum())?.mean,
         ];
         let labels = nearest_neighbour_labels(&x, &y, &place.labels(3, 40)?, 3)?;
         let labels: Vec<u32> = labels.into_iter().map(|label| label as u32).collect();
