@@ -1,5 +1,4 @@
 //! Straightness and transport costs: flows whose numbers are known, orders of convergence, and what doesn't fit.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::f64::consts::PI;
 

@@ -24,9 +24,9 @@
 
 pub mod closed_form;
 pub mod coupling;
+mod direction;
 mod forward_process;
 mod gaussian_transition;
-mod direction;
 pub mod path;
 pub mod preconditioner;
 mod prediction;
@@ -35,8 +35,8 @@ mod rescheduled;
 pub mod schedule;
 pub mod time_map;
 
+pub use direction::Direction;
 pub use forward_process::ForwardProcess;
 pub use gaussian_transition::GaussianTransition;
-pub use direction::Direction;
 pub use prediction::{Converted, Prediction};
 pub use rescheduled::Rescheduled;

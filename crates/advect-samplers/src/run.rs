@@ -65,6 +65,24 @@ impl<'a> Run<'a> {
         let value = self.counted(|model| model.field().at(&Time::Shared(time), x))?;
         Estimate::new(self.model, time, x, value)
     }
+
+    /// Returns the gradient `∇_x log p(y | x̂1(x))` of a likelihood through the model's expected data, by one evaluation.
+    ///
+    /// # Errors
+    /// The errors of the field and of the likelihood; [`Error::Range`] where the data does not follow from the prediction;
+    /// [`Error::Detached`] for a field that no graph connects with x.
+    pub fn likelihood_gradient(
+        &self,
+        likelihood: &dyn Likelihood,
+        time: f64,
+        x: &Tensor,
+    ) -> Result<Tensor> {
+        self.evaluations.set(self.evaluations.get() + 1);
+        let (field, schedule) = (self.model.field(), self.model.schedule());
+        let at = (&Time::Shared(time), x);
+        let gradient = Gradient::new(field, self.model.prediction(), schedule, likelihood, at)?;
+        Ok(gradient.of_likelihood)
+    }
 }
 
 impl<'a, M: ScoredVelocity + ?Sized> Run<'a, M> {
@@ -187,24 +205,6 @@ impl<'a, M: ?Sized> Run<'a, M> {
         self.evaluations.set(self.evaluations.get() + 1);
         // No step is differentiated: a graph would hold all that came before.
         Ok(without_graph(|| f(self.model))?.detach())
-    }
-
-    /// Returns the gradient `∇_x log p(y | x̂1(x))` of a likelihood through the model's expected data, by one evaluation.
-    ///
-    /// # Errors
-    /// The errors of the field and of the likelihood; [`Error::Range`] where the data does not follow from the prediction;
-    /// [`Error::Detached`] for a field that no graph connects with x.
-    pub fn likelihood_gradient(
-        &self,
-        likelihood: &dyn Likelihood,
-        time: f64,
-        x: &Tensor,
-    ) -> Result<Tensor> {
-        self.evaluations.set(self.evaluations.get() + 1);
-        let (field, schedule) = (self.model.field(), self.model.schedule());
-        let at = (&Time::Shared(time), x);
-        let gradient = Gradient::new(field, self.model.prediction(), schedule, likelihood, at)?;
-        Ok(gradient.of_likelihood)
     }
 
     /// Takes a state along levels, by a step from each to the next, until the end or until the observer halts the run.

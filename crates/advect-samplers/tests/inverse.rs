@@ -1,8 +1,6 @@
 //! Samples given a measurement.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common::{CPU, paths};
 use advect_core::normal::cdf;
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Coefficient, Error, Field, Generator, Key, Result, Time, field_fn};
@@ -19,7 +17,6 @@ use advect_samplers::rule::*;
 use advect_samplers::{Model, ProbabilityFlow, Run, Sampler};
 use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
 use candle_core::{DType, Tensor};
-use common::{CPU, paths};
 
 const MEAN: [f64; 4] = [0.4, -0.7, 0.1, 0.9];
 const VARIANCE: f64 = 0.3;

@@ -9,6 +9,7 @@ mod diffusers;
 mod equivalences;
 mod guidance;
 mod inpainting;
+mod inverse;
 mod laws;
 mod likelihood;
 mod pretrained;

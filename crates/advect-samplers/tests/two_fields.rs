@@ -1,6 +1,7 @@
 //! Sampling between two laws by a velocity and a score: laws at all times by all coefficients and in both directions, orders, and the
 //! behaviour of the pieces.
 
+use crate::common::CPU;
 use advect_core::normal::cdf;
 use advect_core::{Error, Field, Generator, Key, Time, field_fn, observer_fn};
 use advect_paths::Prediction;
@@ -23,7 +24,6 @@ use advect_solvers::controller::Fixed;
 use advect_solvers::sde::{BrownianPath, EulerMaruyama, Sra1, StratonovichHeun};
 use advect_solvers::stepper::Rk4;
 use candle_core::{DType, Tensor};
-use crate::common::CPU;
 
 const COUNT: usize = 1200;
 
