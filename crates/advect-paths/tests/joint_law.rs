@@ -1,5 +1,4 @@
 //! Fields between two laws against finite differences, the continuity equation, regression on draws, and one another.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::testing::{assert_close, derivative, gradient};
 use advect_core::{Error, Field, Generator, Jvp, Time};

@@ -5,6 +5,7 @@ mod closed_form;
 mod diffusers;
 mod edm;
 mod flow_matching;
+mod joint_law;
 mod properties;
 mod time_map;
 mod torchcfm;

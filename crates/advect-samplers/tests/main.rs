@@ -13,4 +13,5 @@ mod likelihood;
 mod pretrained;
 mod properties;
 mod starts;
+mod two_fields;
 mod zero_terminal_snr;

@@ -1,9 +1,7 @@
 //! Sampling between two laws by a velocity and a score: laws at all times by all coefficients and in both directions, orders, and the
 //! behaviour of the pieces.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
+use crate::common::CPU;
 use advect_core::normal::cdf;
 use advect_core::{Error, Field, Generator, Key, Time, field_fn, observer_fn};
 use advect_paths::Prediction;
@@ -26,7 +24,6 @@ use advect_solvers::controller::Fixed;
 use advect_solvers::sde::{BrownianPath, EulerMaruyama, Sra1, StratonovichHeun};
 use advect_solvers::stepper::Rk4;
 use candle_core::{DType, Tensor};
-use common::CPU;
 
 const COUNT: usize = 1200;
 
@@ -252,7 +249,7 @@ fn methods_have_their_strong_and_weak_orders() {
             (weak(&few) / weak(&many)).log(3.0),
         ];
         println!("{method:?}: strong, weak {measured:?}");
-        for ((order, expected), tolerance) in measured.iter().zip(orders).zip([0.25, 0.45]) {
+        for ((order, expected), tolerance) in measured.iter().zip(orders).zip([0.25, 0.5]) {
             assert!(
                 (order - expected).abs() < tolerance,
                 "{method:?}: {measured:?}"
