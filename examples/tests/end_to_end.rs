@@ -189,6 +189,50 @@ fn samplers_have_the_same_bits_with_one_and_two_threads() {
     assert!(picture.starts_with(b"\x89PNG"));
 }
 
+/// Modes that are far apart get the weights of the start from plain chains, and their own from annealed ones.
+#[test]
+fn annealed_chains_find_the_weights_of_modes() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--chains", "500", "--steps", "200"];
+    let output = run("langevin", 2, &arguments, folder.path());
+    assert!(folder.path().join("langevin.png").exists());
+    let lines = figures(&output);
+    let weight = |name: &str| {
+        let line = lines.iter().find(|line| line.starts_with(name)).unwrap();
+        let rest = line[name.len()..].split_whitespace().next().unwrap();
+        rest.parse::<f64>().unwrap()
+    };
+    // The standard error is 0.02.
+    assert!((weight("annealed") - 0.2).abs() < 0.08, "{lines:?}");
+    for name in ["plain", "Metropolis-adjusted"] {
+        assert!((weight(name) - 0.5).abs() < 0.1, "{lines:?}");
+    }
+}
+
+#[test]
+fn digits_are_completed() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--steps",
+        "20",
+        "--width",
+        "32",
+        "--held-out",
+        "12",
+        "--levels",
+        "10",
+    ];
+    let output = run("inpainting", 2, &arguments, folder.path());
+    assert!(folder.path().join("inpainting.png").exists());
+    let lines = figures(&output);
+    let count = |name: &str| lines.iter().filter(|line| line.starts_with(name)).count();
+    assert_eq!(
+        (count("replacement"), count("DPS"), count("ΠGDM")),
+        (1, 2, 2),
+        "{lines:?}"
+    );
+}
+
 #[test]
 fn bad_devices_are_named() {
     let folder = tempfile::tempdir().unwrap();

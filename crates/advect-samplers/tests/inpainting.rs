@@ -3,13 +3,15 @@
 use crate::common::CPU;
 use crate::common::rules::rows;
 use advect_core::testing::assert_close;
-use advect_core::{Error, Generator, Key, Result, field_fn};
+use advect_core::{Error, Field, Generator, Key, Result, Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
 use advect_paths::schedule::{Cosine, VarianceExploding, VariancePreserving};
 use advect_samplers::grid::{Tail, UniformLogSnr, UniformTime};
+use advect_samplers::inverse::Replaced;
 use advect_samplers::rule::*;
-use advect_samplers::{LastStep, Model, NoiseSource, Run, Sampler, pieces};
+use advect_samplers::{LastStep, Model, NoiseSource, ProbabilityFlow, Run, Sampler, pieces};
+use advect_solvers::{Solver, controller::Adaptive, stepper::Dopri5};
 use candle_core::{DType, Tensor};
 
 /// Two coordinates of variance 1 with correlation 0.8.
@@ -236,4 +238,107 @@ fn bad_masks_are_typed_errors() {
     assert!(matches!(error, Error::Shape { argument, .. } if argument == "known"));
     let error = sample(&[2], DType::F32);
     assert!(matches!(error, Error::DType { argument, .. } if argument == "known"));
+}
+
+/// The field of a pair's law on the cosine path, with the first coordinate going from a noise to 1.5.
+fn replaced(law: &Gaussian, prediction: Prediction, noise: &Tensor) -> impl Field {
+    let (known, mask) = known();
+    let model = Model::new(law.field(prediction, Cosine), prediction, Cosine);
+    Replaced::new(model, noise, &known, &mask).unwrap()
+}
+
+#[test]
+fn fields_keep_what_is_known() {
+    let noise = Generator::from_seed(4).normal((1000, 2), DType::F64, &CPU);
+    let noise = noise.unwrap();
+    let column = |x: &Tensor, k| x.narrow(1, k, 1).unwrap().flatten_all().unwrap();
+    let moments = |x: &Tensor| {
+        let values = column(x, 1).to_vec1::<f64>().unwrap();
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        (
+            mean,
+            values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n,
+        )
+    };
+    let flow = ProbabilityFlow::new(Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6).unwrap()));
+    let to_data = |field: &dyn Field| {
+        let model = Model::new(field, Prediction::Velocity, &Cosine);
+        flow.sample(&model, &noise, &mut Generator::from_seed(0))
+            .unwrap()
+    };
+    let law = pair();
+    let x = to_data(&replaced(&law, Prediction::Velocity, &noise));
+    let first = column(&x, 0);
+    assert_close(&first, &Tensor::full(1.5, 1000, &CPU).unwrap(), 0.0, 1e-5);
+    let (mean, variance) = moments(&x);
+    println!("replaced in the field  {mean:.3} {variance:.3}");
+    // By the linear equation for the second coordinate, integrated apart from here.
+    assert!((mean - 0.520).abs() < 0.08 && (variance - 0.672).abs() < 0.1);
+
+    // Where the law has no correlation, the rest does not see what is known.
+    let mean = Tensor::new(&[0.3, -0.4], &CPU).unwrap();
+    let law = Gaussian::new(&mean, Covariance::isotropic(0.25).unwrap()).unwrap();
+    let plain = to_data(&law.field(Prediction::Velocity, Cosine));
+    let x = to_data(&replaced(&law, Prediction::Velocity, &noise));
+    assert_close(&column(&x, 1), &column(&plain, 1), 1e-4, 1e-4);
+}
+
+#[test]
+fn what_is_known_is_known_to_every_prediction() {
+    let law = pair();
+    let mut rng = Generator::from_seed(4);
+    let noise = rng.normal((3, 2), DType::F64, &CPU).unwrap();
+    let x = rng.normal((3, 2), DType::F64, &CPU).unwrap();
+    let t = Time::per_sample(&[0.1, 0.5, 0.9]).unwrap();
+    let velocity = replaced(&law, Prediction::Velocity, &noise)
+        .at(&t, &x)
+        .unwrap();
+    let (known, mask) = known();
+    let model = Model::new(law.velocity(Cosine), Prediction::Velocity, Cosine);
+    let state = Replaced::new(model, &noise, &known, &mask).unwrap();
+    let state = state.at_time(&t, &x).unwrap();
+    for prediction in [
+        Prediction::Score,
+        Prediction::Noise,
+        Prediction::Data,
+        Prediction::V,
+    ] {
+        let value = replaced(&law, prediction, &noise).at(&t, &x).unwrap();
+        let converted = prediction.convert(Prediction::Velocity, &Cosine, &t, &state, &value);
+        assert_close(&converted.unwrap(), &velocity, 1e-11, 1e-11);
+    }
+}
+
+#[test]
+fn bad_ends_are_typed_errors() {
+    let (known, mask) = known();
+    let zero = field_fn(|_, x| Ok(x.zeros_like()?));
+    let new = |x0: &Tensor, x1: &Tensor, mask: &Tensor| {
+        let model = Model::new(&zero, Prediction::Velocity, Cosine);
+        Replaced::new(model, x0, x1, mask)
+    };
+    let named = |error: Error| error.to_string().split(':').next().unwrap().to_string();
+    let ones = Tensor::ones(2, DType::F64, &CPU).unwrap();
+    let soft = Tensor::new(&[0.5, 1.0], &CPU).unwrap();
+    assert_eq!(named(new(&ones, &known, &soft).unwrap_err()), "mask");
+    let long = Tensor::ones(3, DType::F64, &CPU).unwrap();
+    assert_eq!(named(new(&ones, &long, &mask).unwrap_err()), "x1");
+    assert_eq!(named(new(&ones, &known, &long).unwrap_err()), "mask");
+    assert_eq!(named(new(&known, &ones, &ones).unwrap_err()), "x0");
+    assert_eq!(named(new(&ones, &known, &ones).unwrap_err()), "x1");
+    let single = ones.to_dtype(DType::F32).unwrap();
+    assert_eq!(named(new(&ones, &single, &mask).unwrap_err()), "x1");
+    let integers = Tensor::ones(2, DType::U32, &CPU).unwrap();
+    assert_eq!(named(new(&integers, &integers, &mask).unwrap_err()), "x0");
+    let field = new(&ones, &known, &mask).unwrap();
+    let at = |x: &Tensor| field.at(&Time::Shared(0.5), x).unwrap_err();
+    assert_eq!(
+        named(at(&Tensor::ones((4, 3), DType::F64, &CPU).unwrap())),
+        "x0"
+    );
+    assert_eq!(
+        named(at(&Tensor::ones((4, 2), DType::F32, &CPU).unwrap())),
+        "x0"
+    );
 }

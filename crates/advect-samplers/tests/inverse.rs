@@ -272,7 +272,8 @@ fn gradients_through_networks_are_differences() {
     }
 }
 
-/// Algorithm 1 of DPS is a step of DDPM and one down the gradient. As part of the score, the same step has the weight of the score in it.
+/// Algorithm 1 of DPS is a step of DDPM and one down the gradient. As part of the score, the same step has the weight
+/// of the score in it.
 #[test]
 fn dps_as_published_is_a_weight_of_the_score() {
     let schedule = Cosine;
@@ -313,6 +314,22 @@ fn dps_as_published_is_a_weight_of_the_score() {
             .unwrap()
             > 1e-3
     );
+}
+
+#[test]
+fn weights_of_guidance_scale_the_slope() {
+    let (_, operator, y, _) = cases().remove(0);
+    let data = Tensor::zeros((2, 1, 2, 2), DType::F64, &CPU).unwrap();
+    let t = Time::per_sample(&[0.2, 0.5]).unwrap();
+    let plain = pigdm(&operator, &y).slope(&t, &Cosine, &data).unwrap();
+    let weighted = pigdm(&operator, &y)
+        .weight(guidance_fn(|t| 2.0 * t))
+        .unwrap();
+    let weighted = weighted.slope(&t, &Cosine, &data).unwrap();
+    let expected = Coefficient::PerSample(vec![0.4, 1.0])
+        .times(&plain)
+        .unwrap();
+    assert_close(&weighted, &expected, 1e-14, 0.0);
 }
 
 #[test]
@@ -445,6 +462,10 @@ fn bad_measurements_are_told() {
         "noise"
     );
     let likelihood = || Pigdm::new(means, &image(1.0), 0.1).unwrap();
+    assert_eq!(
+        named(likelihood().weight(f64::INFINITY).unwrap_err()),
+        "weight"
+    );
     assert_eq!(
         named(likelihood().data_variance(0.0).unwrap_err()),
         "data_variance"

@@ -136,7 +136,8 @@ pub mod prelude {
     pub use advect_paths::closed_form::{FiniteData, Gaussian, GaussianMixture, Law};
     pub use advect_paths::coupling::{ConditionalOt, Coupling, EntropicOt, ExactOt, Independent};
     pub use advect_paths::path::{
-        Affine, ConstantSigma, Interpolant, Marginal, Path, PathPoint, SchrodingerBridge,
+        Affine, ConditionalGaussian, ConstantSigma, Interpolant, Marginal, Path, PathPoint,
+        SchrodingerBridge, moments_fn,
     };
     pub use advect_paths::preconditioner::Preconditioned;
     pub use advect_paths::schedule::{
@@ -150,13 +151,14 @@ pub mod prelude {
         GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, Tail, UniformLogSnr, UniformTime,
     };
     pub use advect_samplers::guidance::{GuidanceInterval, GuidanceWeight, Guided, guidance_fn};
+    pub use advect_samplers::inverse::{Dps, Pigdm};
     pub use advect_samplers::likelihood::{
         BitsPerDimension, Likelihood, LikelihoodBound, UniformDequantization,
     };
     pub use advect_samplers::observer::Snapshots;
     pub use advect_samplers::rule::{
-        Ancestral, AnnealedLangevin, Ddim, DpmSolver, Edm, Inpaint, Plms, PredictorCorrector,
-        ReverseSde, Rule, SdeMethod, UniPc, Variance,
+        Ancestral, AnnealedLangevin, Ddim, DpmSolver, Edm, Inpaint, LikelihoodStep, Plms,
+        PredictorCorrector, ReverseSde, Rule, SdeMethod, UniPc, Variance,
     };
     pub use advect_samplers::threshold::{DynamicThreshold, StaticThreshold, Thresholded};
     pub use advect_samplers::{

@@ -1,4 +1,5 @@
-//! Conditional Gaussian paths of any mean and deviation (Lipman et al., Flow matching for generative modeling, 2023, theorem 3).
+//! Conditional Gaussian paths of any mean and deviation (Lipman et al., Flow matching for generative modeling, 2023,
+//! theorem 3).
 
 use advect_core::{Coefficient, Error, Generator, Result, Time, check, shape};
 use advect_ops::{Dual, Value};
@@ -6,12 +7,13 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{Moments, Path, PathPoint, check_ends};
 
-/// The path `x_t = μ_t(x1) + σ_t(x1) x0` from noise x0 ~ N(0, I), with velocity `μ' + σ' x0`, which is `(σ'/σ)(x_t − μ) + μ'`, and score `−x0/σ`.
+/// The path `x_t = μ_t(x1) + σ_t(x1) x0` from noise x0 ~ N(0, I), with velocity `μ' + σ' x0`, which is `(σ'/σ)(x_t − μ)
+/// + μ'`, and score `−x0/σ`.
 ///
-/// [`Moments`] give mean and deviation, a closure by [`moments_fn`](super::moments_fn) for example. The deviation may be one number, or differ between samples,
-/// coordinates and elements. Parameters in them get gradients from the state and the targets alike: a loss that trains them, too, needs
-/// something that keeps it from making the targets easy. For the marginals to lead from noise to data, μ is 0 and σ 1 at time 0, and μ is x1 and σ small
-/// at time 1.
+/// [`Moments`] give mean and deviation, a closure by [`moments_fn`](super::moments_fn) for example. The deviation may
+/// be one number, or differ between samples, coordinates and elements. Parameters in them get gradients from the state
+/// and the targets alike: a loss that trains them, too, needs something that keeps it from making the targets easy. For
+/// the marginals to lead from noise to data, μ is 0 and σ 1 at time 0, and μ is x1 and σ small at time 1.
 ///
 /// ```
 /// use advect_core::{Generator, Time};

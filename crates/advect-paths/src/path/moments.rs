@@ -4,15 +4,16 @@ use advect_core::{FromFn, Result, forward_to};
 use advect_ops::Dual;
 use candle_core::Tensor;
 
-/// The mean `μ_t(x1)` and the standard deviation `σ_t(x1)` of a [`ConditionalGaussian`](super::ConditionalGaussian) path, with their derivatives
-/// along time.
+/// The mean `μ_t(x1)` and the standard deviation `σ_t(x1)` of a [`ConditionalGaussian`](super::ConditionalGaussian)
+/// path, with their derivatives along time.
 pub trait Moments {
-    /// Returns `μ_t(x1)`, of a shape that broadcasts to that of x1 `(batch, ...)`, and `σ_t(x1)`: of such a shape too, for a deviation for all,
-    /// for each sample, for each coordinate, or for each element.
+    /// Returns `μ_t(x1)`, of a shape that broadcasts to that of x1 `(batch, ...)`, and `σ_t(x1)`: of such a shape too,
+    /// for a deviation for all, for each sample, for each coordinate, or for each element.
     ///
-    /// The times are a column of the rank, dtype and device of x1, `(1, 1, ...)` for all or `(batch, 1, ...)`, and carry the derivative 1. What is
-    /// made of them by the methods of [`Value`](advect_ops::Value) has its derivative along time. One that is known is told by
-    /// `Dual::new(mean, its_derivative)`. A network's forward pass takes the times as `t.map_linear(|t| Ok(t.flatten_all()?.to_dtype(DType::F64)?))`.
+    /// The times are a column of the rank, dtype and device of x1, `(1, 1, ...)` for all or `(batch, 1, ...)`, and
+    /// carry the derivative 1. What is made of them by the methods of [`Value`](advect_ops::Value) has its derivative
+    /// along time. One that is known is told by `Dual::new(mean, its_derivative)`. A network's forward pass takes the
+    /// times as `t.map_linear(|t| Ok(t.flatten_all()?.to_dtype(DType::F64)?))`.
     ///
     /// # Errors
     /// Typed errors for data that does not fit.

@@ -1,4 +1,5 @@
-//! Diffusion posterior sampling (Chung, Kim, Mccann, Klasky and Ye, Diffusion posterior sampling for general noisy inverse problems, 2023).
+//! Diffusion posterior sampling (Chung, Kim, Mccann, Klasky and Ye, Diffusion posterior sampling for general noisy
+//! inverse problems, 2023).
 
 use advect_core::{Coefficient, Result, Time, check, shape};
 use advect_paths::schedule::Schedule;
@@ -8,12 +9,13 @@ use super::measurement::residual;
 use super::{Likelihood, Measurement};
 use crate::guidance::GuidanceWeight;
 
-/// The pull of DPS towards a measurement: the slope of `−(ζ/‖y − A(x̂1)‖) ‖y − A(x̂1)‖²` with the factor before the square held fixed, which is
-/// that of `−2 ζ ‖y − A(x̂1)‖`. A is any differentiable [`Measurement`].
+/// The pull of DPS towards a measurement: the slope of `−(ζ/‖y − A(x̂1)‖) ‖y − A(x̂1)‖²` with the factor before the
+/// square held fixed, which is that of `−2 ζ ‖y − A(x̂1)‖`. A is any differentiable [`Measurement`].
 ///
-/// In a [`LikelihoodStep`](crate::rule::LikelihoodStep), ζ is the step size of the paper's algorithms, 0.1 to 1 there for 1,000 steps of
-/// [`Ancestral`](crate::rule::Ancestral) and images in \[−1, 1\]. (Programs that differentiate the norm instead of its square have twice our ζ.) In a
-/// [`Posterior`](super::Posterior), ζ scales what is added to the score, and may be as large as 1/σ_y. It may depend on time ([`GuidanceWeight`]).
+/// In a [`LikelihoodStep`](crate::rule::LikelihoodStep), ζ is the step size of the paper's algorithms, 0.1 to 1 there
+/// for 1,000 steps of [`Ancestral`](crate::rule::Ancestral) and images in \[−1, 1\]. (Programs that differentiate the
+/// norm instead of its square have twice our ζ.) In a [`Posterior`](super::Posterior), ζ scales what is added to the
+/// score, and may be as large as 1/σ_y. It may depend on time ([`GuidanceWeight`]).
 ///
 /// ```
 /// use advect_core::Time;
@@ -42,8 +44,8 @@ impl<M: Measurement, W: GuidanceWeight> Dps<M, W> {
     /// Creates the pull towards a measurement y, whose shape broadcasts to that of A's values, with a weight ζ.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for a weight that is negative or not finite at time 0; typed errors for a measurement that is
-    /// empty, no float or not finite.
+    /// [`Error::Range`](advect_core::Error::Range) for a weight that is negative or not finite at time 0; typed errors
+    /// for a measurement that is empty, no float or not finite.
     pub fn new(measurement: M, y: &Tensor, weight: W) -> Result<Self> {
         super::measurement::check_measured(y)?;
         check::non_negative("weight", weight.at(0.0))?;

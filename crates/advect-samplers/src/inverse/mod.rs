@@ -1,16 +1,18 @@
 //! Inverse problems: samples of data of which a measurement `y = A(x1) + σ_y n` is known, with standard normal n.
 //!
-//! The score of the states given y is that of the model plus `∇_x log p(y | x)`, which a [`Likelihood`] approximates by way of the
-//! expected data `x̂1(x) = E[x1 | x]`:
+//! The score of the states given y is that of the model plus `∇_x log p(y | x)`, which a [`Likelihood`] approximates by
+//! way of the expected data `x̂1(x) = E[x1 | x]`:
 //!
 //! | likelihood | | A |
 //! | --- | --- | --- |
 //! | [`Pigdm`] | ΠGDM: the data given x is a Gaussian around x̂1 | a [`LinearOperator`] |
 //! | [`Dps`] | DPS: a pull towards y of a given strength | any [`Measurement`] |
 //!
-//! [`Model::posterior`](crate::Model::posterior) adds the gradient to the field, whatever it predicts, so that every sampler is one of
-//! the posterior. [`LikelihoodStep`](crate::rule::LikelihoodStep) makes a step along the gradient after each step of a rule, as DPS was
-//! published. Where a part of the data is known exactly, [`Inpaint`](crate::rule::Inpaint) replaces it, and needs no gradient.
+//! [`Model::posterior`](crate::Model::posterior) adds the gradient to the field, whatever it predicts, so that every
+//! sampler is one of the posterior. [`LikelihoodStep`](crate::rule::LikelihoodStep) makes a step along the gradient
+//! after each step of a rule, as DPS was published. Where a part of the data is known exactly,
+//! [`Inpaint`](crate::rule::Inpaint) replaces it in rules, [`Replaced`] in fields, between two laws as well, and
+//! neither needs a gradient.
 //!
 //! | measurement | A |
 //! | --- | --- |
@@ -53,6 +55,7 @@ mod gradient;
 mod measurement;
 mod pigdm;
 mod posterior;
+mod replaced;
 
 use advect_core::{Result, Time, forward_to};
 use advect_paths::schedule::Schedule;
@@ -65,12 +68,15 @@ pub use measurement::{
 };
 pub use pigdm::Pigdm;
 pub use posterior::Posterior;
+pub use replaced::Replaced;
 
 /// The likelihood `p(y | x̂1)` of a measurement, as a function of the expected data.
 ///
-/// The gradient with respect to the state follows by the chain rule: `∇_x log p(y | x̂1(x)) = Jᵀ slope` with the Jacobian J of x̂1.
+/// The gradient with respect to the state follows by the chain rule: `∇_x log p(y | x̂1(x)) = Jᵀ slope` with the
+/// Jacobian J of x̂1.
 pub trait Likelihood {
-    /// Returns `∂ log p(y | x̂1) / ∂x̂1` at the expected data `x̂1 = E[x1 | x]` of states at time t of a path, shaped like it.
+    /// Returns `∂ log p(y | x̂1) / ∂x̂1` at the expected data `x̂1 = E[x1 | x]` of states at time t of a path, shaped
+    /// like it.
     ///
     /// # Errors
     /// Typed errors for data that does not fit the measurement.

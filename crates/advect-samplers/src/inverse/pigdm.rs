@@ -7,12 +7,15 @@ use candle_core::Tensor;
 
 use super::measurement::residual;
 use super::{Likelihood, LinearOperator};
+use crate::guidance::GuidanceWeight;
 
-/// The likelihood of ΠGDM for linear measurements: the data given x is taken to be `N(x̂1, r² I)`, so that `y ~ N(A x̂1, r² A Aᵀ + σ_y² I)` and
-/// the slope is `Aᵀ (r² A Aᵀ + σ_y² I)⁻¹ (y − A x̂1)`.
+/// The likelihood of ΠGDM for linear measurements: the data given x is taken to be `N(x̂1, r² I)`, so that y is
+/// `N(A x̂1, r² A Aᵀ + σ_y² I)` and the slope is `Aᵀ (r² A Aᵀ + σ_y² I)⁻¹ (y − A x̂1)`.
 ///
-/// The variance is that of data `N(m, s² I)` given x, `r² = s² σ² / (s² α² + σ²)`. For such data the posterior is exact. The papers have s² = 1
-/// (with which r² is `σ²/(1 + σ²)` where α = 1, and `σ²/(α² + σ²)` for flows): set the variance of your data's elements, or less.
+/// The variance is that of data `N(m, s² I)` given x, `r² = s² σ² / (s² α² + σ²)`. For such data the posterior is
+/// exact. The papers have s² = 1 (with which r² is `σ²/(1 + σ²)` where α = 1, and `σ²/(α² + σ²)` for flows): set the
+/// variance of your data. Where elements go together, as pixels do, it is the largest of any direction that matters,
+/// an eigenvalue of the covariance; with one that is too small, the guidance overshoots, and may diverge.
 ///
 /// ```
 /// use advect_core::Time;
@@ -33,20 +36,24 @@ use super::{Likelihood, LinearOperator};
 #[doc(alias = "ΠGDM")]
 #[doc(alias = "pseudoinverse guidance")]
 #[derive(Debug, Clone)]
-pub struct Pigdm<A> {
+pub struct Pigdm<A, W = f64> {
     operator: A,
     y: Tensor,
     noise: f64,
     data_variance: f64,
+    weight: W,
 }
 
 impl<A: LinearOperator> Pigdm<A> {
-    /// Creates the likelihood of a measurement y, whose shape broadcasts to that of A's values, with noise of standard deviation `noise`.
+    /// Creates the likelihood of a measurement y, whose shape broadcasts to that of A's values, with noise of standard
+    /// deviation `noise`.
     ///
-    /// Without noise, `noise = 0`, the slope grows without bound towards the data: choose a sampler that does not evaluate the field there.
+    /// Without noise, `noise = 0`, the slope grows without bound towards the data: choose a sampler that does not
+    /// evaluate the field there.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for a negative noise; typed errors for a measurement that is empty, no float or not finite.
+    /// [`Error::Range`](advect_core::Error::Range) for a negative noise; typed errors for a measurement that is empty,
+    /// no float or not finite.
     pub fn new(operator: A, y: &Tensor, noise: f64) -> Result<Self> {
         super::measurement::check_measured(y)?;
         Ok(Pigdm {
@@ -54,10 +61,13 @@ impl<A: LinearOperator> Pigdm<A> {
             y: y.detach(),
             noise: check::non_negative("noise", noise)?,
             data_variance: 1.0,
+            weight: 1.0,
         })
     }
+}
 
-    /// Sets the variance s² of the data's elements, which is 1 by default.
+impl<A: LinearOperator, W: GuidanceWeight> Pigdm<A, W> {
+    /// Sets the variance s² of the data, which is 1 by default.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless it is above 0.
@@ -67,9 +77,26 @@ impl<A: LinearOperator> Pigdm<A> {
             ..self
         })
     }
+
+    /// Sets a factor of the slope, which is 1 by default and may depend on time ([`GuidanceWeight`]). At large noise, where
+    /// the Jacobian of a network is small and its errors count most, less than 1 keeps samplers stable, at the price of
+    /// exactness.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for a weight that is not finite at time 0.
+    pub fn weight<V: GuidanceWeight>(self, weight: V) -> Result<Pigdm<A, V>> {
+        check::finite_number("weight", weight.at(0.0))?;
+        Ok(Pigdm {
+            operator: self.operator,
+            y: self.y,
+            noise: self.noise,
+            data_variance: self.data_variance,
+            weight,
+        })
+    }
 }
 
-impl<A: LinearOperator> Likelihood for Pigdm<A> {
+impl<A: LinearOperator, W: GuidanceWeight> Likelihood for Pigdm<A, W> {
     fn slope(&self, t: &Time, schedule: &dyn Schedule, data: &Tensor) -> Result<Tensor> {
         let wide = shape::wide(data)?;
         let variance = t.coefficient(|t| {
@@ -80,6 +107,7 @@ impl<A: LinearOperator> Likelihood for Pigdm<A> {
         let missing = residual(&self.operator, &self.y, data, &wide)?;
         let noise = self.noise * self.noise;
         let solved = self.operator.solve(&wide, &variance, noise, &missing)?;
-        shape::cast(&self.operator.pull(&wide, &solved)?, data.dtype())
+        let weighted = t.coefficient(|t| self.weight.at(t))?.times(&solved)?;
+        shape::cast(&self.operator.pull(&wide, &weighted)?, data.dtype())
     }
 }

@@ -1,6 +1,6 @@
 //! A model's field given a measurement: its score plus the gradient of a likelihood (Song et al. 2021a, eq. 14).
 
-use advect_core::{Field, Result, Time};
+use advect_core::{Error, Field, Result, Time};
 use advect_paths::Prediction;
 use advect_paths::schedule::Schedule;
 use candle_core::Tensor;
@@ -8,16 +8,16 @@ use candle_core::Tensor;
 use super::{Gradient, Likelihood};
 
 /// The field of a model given a measurement: its score is `s(t, x) + ∇_x log p(y | x̂1(x))`, and so its expected data
-/// `x̂1 + (σ²/α) ∇_x log p(y | x̂1(x))`. It has the prediction of the model's field; [`Model::posterior`](crate::Model::posterior) makes
-/// the two a model again.
+/// `x̂1 + (σ²/α) ∇_x log p(y | x̂1(x))`. It has the prediction of the model's field;
+/// [`Model::posterior`](crate::Model::posterior) makes the two a model again.
 ///
-/// An evaluation takes a backward pass through the model's field, which must be made of differentiable operations. Take a frozen network, or
-/// gradients of its parameters are computed for nothing. Values are outside of any graph. Where values have twice the channels of x,
-/// the second half, variances of reverse steps, stays as it is.
+/// An evaluation takes a backward pass through the model's field, which must be made of differentiable operations. Take
+/// a frozen network, or gradients of its parameters are computed for nothing. Values are outside of any graph. Where
+/// values have twice the channels of x, the second half, variances of reverse steps, stays as it is.
 ///
-/// At pure noise, α = 0, the likelihood is flat and the change of the expected data is the limit of 0/0, which is not computed:
-/// [`Error::Range`](advect_core::Error::Range). Begin a little later, as [`UniformLogSnr`](crate::grid::UniformLogSnr) does on any path, or
-/// [`ProbabilityFlow::within`](crate::ProbabilityFlow::within).
+/// At pure noise, α = 0, the likelihood is flat and the change of the expected data is the limit of 0/0, which is not
+/// computed: [`Error::Range`]. Begin a little later, as [`UniformLogSnr`](crate::grid::UniformLogSnr) does on any path,
+/// or [`ProbabilityFlow::within`](crate::ProbabilityFlow::within).
 ///
 /// ```
 /// use advect_core::{Field, Time, field_fn};
@@ -62,12 +62,16 @@ impl<F: Field, S: Schedule, L: Likelihood> Posterior<F, S, L> {
 impl<F: Field, S: Schedule, L: Likelihood> Field for Posterior<F, S, L> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         let (field, prediction, schedule) = (&self.field, self.prediction, &self.schedule);
-        // How the prediction changes if the score changes, and x does not.
-        let still = x.detach().zeros_like()?;
-        let change_by = |g: &Tensor| Prediction::Score.convert(prediction, schedule, t, &still, g);
-        change_by(&still)?;
+        let times = t.values()?;
+        if let Some(pure) = times.iter().find(|t| schedule.alpha(**t) == 0.0) {
+            let accepted = "a time at which the state has data in it, α > 0: begin a little later";
+            return Err(Error::range("t", pure, accepted));
+        }
         let gradient = Gradient::new(field, prediction, schedule, &self.likelihood, (t, x))?;
-        let (value, change) = (gradient.value, change_by(&gradient.of_likelihood)?);
+        // By so much the prediction changes if the score does, and x does not.
+        let (still, of_score) = (x.detach().zeros_like()?, &gradient.of_likelihood);
+        let change = Prediction::Score.convert(prediction, schedule, t, &still, of_score)?;
+        let value = gradient.value;
         if value.dims() == change.dims() {
             return Ok((value + change)?);
         }

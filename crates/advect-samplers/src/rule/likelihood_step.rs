@@ -1,4 +1,5 @@
-//! Steps towards a measurement (Chung et al., Diffusion posterior sampling for general noisy inverse problems, 2023, algorithms 1 and 2).
+//! Steps towards a measurement (Chung et al., Diffusion posterior sampling for general noisy inverse problems, 2023,
+//! algorithms 1 and 2).
 
 use advect_core::Result;
 use candle_core::Tensor;
@@ -7,11 +8,13 @@ use super::Rule;
 use crate::inverse::Likelihood;
 use crate::{Run, Transition};
 
-/// A rule that makes a step of another rule from x to x', and then one towards a measurement: `x' + ∇_x log p(y | x̂1(x))`.
+/// A rule that makes a step of another rule from x to x', and then one towards a measurement: `x' + ∇_x log p(y |
+/// x̂1(x))`.
 ///
-/// With [`Dps`](crate::inverse::Dps) it is `x' − (ζ/‖y − A(x̂1)‖) ∇_x ‖y − A(x̂1(x))‖²`, and around [`Ancestral`](super::Ancestral) the paper's algorithm 1. The gradient
-/// is added as it is, whatever the length of the step, so that its weight belongs to a number of steps. In a
-/// [`Posterior`](crate::inverse::Posterior) it is part of the score instead, and sampled to any accuracy.
+/// With [`Dps`](crate::inverse::Dps) it is `x' − (ζ/‖y − A(x̂1)‖) ∇_x ‖y − A(x̂1(x))‖²`, and around
+/// [`Ancestral`](super::Ancestral) the paper's algorithm 1. The gradient is added as it is, whatever the length of the
+/// step, so that its weight belongs to a number of steps. In a [`Posterior`](crate::inverse::Posterior) it is part of
+/// the score instead, and sampled to any accuracy.
 ///
 /// ```
 /// use advect_core::{Generator, field_fn};

@@ -1,11 +1,12 @@
-//! The method of conjugate gradients (Hestenes and Stiefel, Methods of conjugate gradients for solving linear systems, 1952).
+//! The method of conjugate gradients (Hestenes and Stiefel, Methods of conjugate gradients for solving linear systems,
+//! 1952).
 
 use advect_core::{Coefficient, Error, Result, shape};
 use advect_ops::combine;
 use candle_core::{DType, Tensor};
 
-/// Solves `M x = b` for each sample, with a symmetric positive definite M that is given by its products. The residual is below `√ε |b|` in the
-/// end, or a little above the rounding.
+/// Solves `M x = b` for each sample, with a symmetric positive definite M that is given by its products. The residual
+/// is below `√ε |b|` in the end, or a little above the rounding.
 pub(super) fn conjugate_gradients(
     product: impl Fn(&Tensor) -> Result<Tensor>,
     b: &Tensor,
@@ -31,7 +32,7 @@ pub(super) fn conjugate_gradients(
         for i in (0..square.len()).filter(|&i| open(i)) {
             let eigenvalue = curvature[i] / length[i];
             largest[i] = largest[i].max(eigenvalue);
-            if !(eigenvalue > rounding * largest[i]) {
+            if eigenvalue.is_nan() || eigenvalue <= rounding * largest[i] {
                 return Err(singular(step));
             }
         }

@@ -7,8 +7,8 @@ use candle_core::Tensor;
 use super::mask::divided;
 use super::{LinearOperator, Measurement};
 
-/// The means of squares of `factor × factor` pixels of images `(batch, channels, height, width)`, or of `factor` elements of sequences
-/// `(batch, channels, length)`: super-resolution is its inverse problem.
+/// The means of squares of `factor × factor` pixels of images `(batch, channels, height, width)`, or of `factor`
+/// elements of sequences `(batch, channels, length)`: super-resolution is its inverse problem.
 ///
 /// ```
 /// use advect_samplers::inverse::{Downsample, Measurement};

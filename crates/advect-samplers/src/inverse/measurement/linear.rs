@@ -5,8 +5,8 @@ use candle_core::Tensor;
 
 use super::{LinearOperator, Measurement};
 
-/// A [`Measurement`] that is known to be linear, such as a closure: the transpose is found by candle's backward pass, and systems of equations
-/// are solved by conjugate gradients.
+/// A [`Measurement`] that is known to be linear, such as a closure: the transpose is found by candle's backward pass,
+/// and systems of equations are solved by conjugate gradients.
 ///
 /// ```
 /// use advect_core::Coefficient;

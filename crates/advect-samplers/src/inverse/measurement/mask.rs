@@ -26,8 +26,8 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Creates the measurement from a mask of any dtype, which is 1 where the data is known and 0 elsewhere. Its shape broadcasts to that of the
-    /// data.
+    /// Creates the measurement from a mask of any dtype, which is 1 where the data is known and 0 elsewhere. Its shape
+    /// broadcasts to that of the data.
     ///
     /// # Errors
     /// [`Error::Range`] for a mask with other numbers, [`Error::Empty`] for an empty one.

@@ -25,8 +25,8 @@ pub trait Measurement {
     /// Typed errors for data that does not fit.
     fn apply(&self, data: &Tensor) -> Result<Tensor>;
 
-    /// Returns `Jᵀ v`, shaped like the data, with the Jacobian J of A at the data and v shaped like `A(x1)`. If A is linear, J is A, and the
-    /// values of the data don't matter.
+    /// Returns `Jᵀ v`, shaped like the data, with the Jacobian J of A at the data and v shaped like `A(x1)`. If A is
+    /// linear, J is A, and the values of the data don't matter.
     ///
     /// # Errors
     /// As [`Measurement::apply`].
@@ -35,8 +35,8 @@ pub trait Measurement {
 
 /// A [`Measurement`] that is linear, without a constant.
 ///
-/// Your own operator is two functions; the systems of equations that [`Pigdm`](super::Pigdm) has to solve are then solved by conjugate
-/// gradients:
+/// Your own operator is two functions; the systems of equations that [`Pigdm`](super::Pigdm) has to solve are then
+/// solved by conjugate gradients:
 ///
 /// ```
 /// use advect_core::{Coefficient, Result};
@@ -68,11 +68,13 @@ pub trait Measurement {
 /// ```
 #[doc(alias = "linear inverse problem")]
 pub trait LinearOperator: Measurement {
-    /// Returns `(r² A Aᵀ + σ_y² I)⁻¹ v` for each sample, with `variance` r², for all or one for each sample, and `noise` σ_y². The data has the
-    /// shape that A takes; its values don't matter. Operators that know more of `A Aᵀ` override this.
+    /// Returns `(r² A Aᵀ + σ_y² I)⁻¹ v` for each sample, with `variance` r², for all or one for each sample, and
+    /// `noise` σ_y². The data has the shape that A takes; its values don't matter. Operators that know more of `A Aᵀ`
+    /// override this.
     ///
     /// # Errors
-    /// As [`Measurement::apply`]; [`Error::Stopped`] where the matrix is singular, or too ill-conditioned for the dtype.
+    /// As [`Measurement::apply`]; [`Error::Stopped`] where the matrix is singular, or too ill-conditioned for the
+    /// dtype.
     fn solve(
         &self,
         data: &Tensor,
@@ -99,7 +101,8 @@ forward_to!([] LinearOperator {
     fn solve(&self, data: &Tensor, variance: &Coefficient, noise: f64, v: &Tensor) -> Result<Tensor>;
 });
 
-/// Makes a [`Measurement`] of a closure on data that is made of operations that candle differentiates. Put it into a [`Linear`] if it is linear.
+/// Makes a [`Measurement`] of a closure on data that is made of operations that candle differentiates. Put it into a
+/// [`Linear`] if it is linear.
 ///
 /// ```
 /// use advect_samplers::inverse::{Measurement, measurement_fn};
