@@ -360,6 +360,20 @@ fn objectives_are_compared() {
     assert!(picture.len() > 10_000);
 }
 
+#[test]
+fn bridges_are_learned_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--steps", "4", "--points", "600", "--samples", "100"];
+    let more = ["--dimensions", "2"];
+    let output = run("bridge", 2, &[&arguments[..], &more].concat(), folder.path());
+    let lines = figures(&output);
+    for name in ["DSBM", "[SF]²M, SDE", " 2  [SF]²M", " 2  DSBM, backwards"] {
+        assert!(lines.iter().any(|line| line.starts_with(name)), "{lines:?}");
+    }
+    let picture = fs::read(folder.path().join("bridge.png")).unwrap();
+    assert!(picture.starts_with(b"\x89PNG"));
+}
+
 /// A run that stops and resumes has the same bits as one that does not; so have one thread and two.
 #[test]
 fn images_resume_with_the_same_bits() {

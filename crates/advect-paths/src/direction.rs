@@ -2,10 +2,10 @@
 
 /// The direction of a stochastic process between t = 0 and t = 1.
 ///
-/// One process has two equations, `dx = b₊ dt + σ dw` from 0 to 1 and `dx = b₋ dt + σ dw` from 1 to 0. Both drifts are
-/// rates of change with t, whichever way time runs: `b₊ = u + ½ σ² s` and `b₋ = u − ½ σ² s`, with the velocity u of the
-/// ordinary equation of the same marginals, and their score s (Nelson 1967; Anderson 1982). A solver that goes from 1 to 0
-/// takes `b₋` as it is. Papers that count time from the target write `−b₋`.
+/// One process has two equations, `dx = b₊ dt + σ dw` from 0 to 1 and `dx = b₋ dt + σ dw` from 1 to 0. Both drifts
+/// are rates of change with t, whichever way time runs: `b₊ = u + ½ σ² s` and `b₋ = u − ½ σ² s`, with the velocity u
+/// of the ordinary equation of the same marginals, and their score s (Nelson 1967; Anderson 1982). A solver that goes
+/// from 1 to 0 takes `b₋` as it is. Papers that count time from the target write `−b₋`.
 ///
 /// ```
 /// use advect_paths::Direction;

@@ -3,8 +3,9 @@
 //! A [`Path`](path::Path) says where a pair of endpoints is at time t, and how fast it moves; a
 //! [`Schedule`](schedule::Schedule) gives the coefficients of an affine path; a
 //! [`Coupling`](coupling::Coupling) pairs up a batch; a [`Prediction`] is the meaning of a field's values, and
-//! converts to every other. [`ForwardProcess`] is the SDE from data to noise along a schedule, and [`closed_form`] has the exact fields of
-//! known laws. A [`TimeMap`](time_map::TimeMap) tells a network trained elsewhere the time as it knows it.
+//! converts to every other. A [`Direction`] tells the two drifts of a stochastic process apart, [`ForwardProcess`] is the
+//! SDE from data to noise along a schedule, and [`closed_form`] has the exact fields of known laws. A
+//! [`TimeMap`](time_map::TimeMap) tells a network trained elsewhere the time as it knows it.
 //!
 //! ```
 //! use advect_core::{Generator, Time};

@@ -73,7 +73,8 @@ impl BridgeSampler {
         self.run(drift, direction, start, Save::End, key)?.end()
     }
 
-    /// Takes samples along and saves states on the way. The noise is a function of the key: the same key gives the same paths.
+    /// Takes samples along and saves states on the way. The noise is a function of the key: the same key gives the
+    /// same paths.
     ///
     /// # Errors
     /// As [`BridgeSampler::sample`], but that a stop is told by the solution's status.

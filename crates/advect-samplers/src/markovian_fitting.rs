@@ -11,14 +11,14 @@ use crate::BridgeSampler;
 /// The alternation of iterative Markovian fitting (DSBM), which comes to the Schrödinger bridge between two laws by
 /// training drifts on the pairs that the drift of the other direction makes.
 ///
-/// In each round, [`MarkovianFitting::pairs`] gives pairs (x0, x1) for the drift in
-/// [`MarkovianFitting::direction`]: in the first round those of a [`Coupling`], then those of the process that was
-/// trained last, one end being data and the other simulated. You train a drift on them by `bridge_matching` of `advect-objectives`,
-/// in any way, and hand it over to [`MarkovianFitting::fitted`], which turns the direction. In every round the process has
-/// both laws as its ends, as far as its training goes, and its relative entropy to the bridge falls.
+/// In each round, [`MarkovianFitting::pairs`] gives pairs (x0, x1) for the drift in [`MarkovianFitting::direction`]:
+/// in the first round those of a [`Coupling`], then those of the process that was trained last, one end being data
+/// and the other simulated. You train a drift on them by `bridge_matching` of `advect-objectives`, in any way, and
+/// hand it over to [`MarkovianFitting::fitted`], which turns the direction. In every round the process has both laws
+/// as its ends, as far as its training goes, and its relative entropy to the bridge falls.
 ///
-/// The first drift goes backwards, so that two rounds end with one that goes forwards. Once trained, both are kept: they
-/// belong to the same process.
+/// The first drift goes backwards, so that two rounds end with one that goes forwards. Once trained, both are kept:
+/// they belong to the same process.
 ///
 /// ```
 /// use advect_core::{Generator, Time, field_fn};
@@ -54,8 +54,8 @@ pub struct MarkovianFitting<F, C = Independent> {
 }
 
 impl<F: Field, C: Coupling> MarkovianFitting<F, C> {
-    /// Creates the alternation from the sampler of its processes, whose diffusion is that of the bridge, and the pairs of the
-    /// first round.
+    /// Creates the alternation from the sampler of its processes, whose diffusion is that of the bridge, and the
+    /// pairs of the first round.
     pub fn new(sampler: BridgeSampler, coupling: C) -> Self {
         MarkovianFitting {
             sampler,
@@ -85,8 +85,8 @@ impl<F: Field, C: Coupling> MarkovianFitting<F, C> {
         }
     }
 
-    /// Returns pairs (x0, x1) for training, from batches of sources and targets: those of the coupling while the drift of
-    /// the other direction is missing, then one batch as it is with the ends that this drift takes it to.
+    /// Returns pairs (x0, x1) for training, from batches of sources and targets: those of the coupling while the
+    /// drift of the other direction is missing, then one batch as it is with the ends that this drift takes it to.
     ///
     /// Call it for each batch, so that all pairs are fresh, or, as simulation takes longer than a step of training, for
     /// a large set of which batches are drawn for a while.
@@ -100,8 +100,8 @@ impl<F: Field, C: Coupling> MarkovianFitting<F, C> {
         self.pairs_by(x0, x1, rng, simulate)
     }
 
-    /// Returns pairs as [`MarkovianFitting::pairs`] does, but simulates them in your way: `simulate` takes the drift, its
-    /// direction, a batch at its start and the generator, and returns the batch at its end.
+    /// Returns pairs as [`MarkovianFitting::pairs`] does, but simulates them in your way: `simulate` takes the drift,
+    /// its direction, a batch at its start and the generator, and returns the batch at its end.
     ///
     /// # Errors
     /// The errors of the coupling and of `simulate`.

@@ -1,4 +1,5 @@
-//! Processes of drifts: exact Schrödinger bridges have their joint law of both ends, and iterative Markovian fitting comes to it.
+//! Processes of drifts: exact Schrödinger bridges have their joint law of both ends, and iterative Markovian fitting
+//! comes to it.
 
 use advect_core::normal::cdf;
 use advect_core::{Field, Generator, Key, Result, Time, field_fn};

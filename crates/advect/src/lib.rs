@@ -124,8 +124,8 @@ pub mod prelude {
     pub use advect_objectives::distance::{Distance, PseudoHuber, SquaredError};
     pub use advect_objectives::objective::{
         Coupled, ImplicitScoreMatching, MaximumLikelihood, Objective, Regression, ScoreAndFlow,
-        SlicedScoreMatching, VariationalBound, ddpm, edm, flow_matching, ncsn, rectified_flow,
-        reflow, score_flow, score_matching,
+        SlicedScoreMatching, VariationalBound, bridge_matching, ddpm, edm, flow_matching, ncsn,
+        rectified_flow, reflow, score_flow, score_matching,
     };
     pub use advect_objectives::time_sampler::{
         Levels, LogitNormal, Stratified, TimeSampler, Uniform, UniformWithin,
@@ -133,11 +133,13 @@ pub mod prelude {
     pub use advect_objectives::weighting::{
         Importance, MinSnr, NoiseVariance, Weighting, weighting_fn,
     };
-    pub use advect_paths::closed_form::{FiniteData, Gaussian, GaussianMixture, Law};
+    pub use advect_paths::closed_form::{
+        EntropicBridge, FiniteData, Gaussian, GaussianBridge, GaussianMixture, Law,
+    };
     pub use advect_paths::coupling::{ConditionalOt, Coupling, EntropicOt, ExactOt, Independent};
     pub use advect_paths::path::{
-        Affine, ConditionalGaussian, ConstantSigma, Interpolant, Marginal, Path, PathPoint,
-        SchrodingerBridge, moments_fn,
+        Affine, BridgeDrift, ConditionalGaussian, ConstantSigma, Interpolant, Marginal, Path,
+        PathPoint, SchrodingerBridge, moments_fn,
     };
     pub use advect_paths::preconditioner::Preconditioned;
     pub use advect_paths::schedule::{
@@ -145,7 +147,7 @@ pub mod prelude {
         Retimed, Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
     };
     pub use advect_paths::time_map::{DiscreteTimes, LinearTime, LogSnrTime, TimeMap, TimeMapped};
-    pub use advect_paths::{Prediction, Rescheduled};
+    pub use advect_paths::{Direction, Prediction, Rescheduled};
     pub use advect_samplers::diffusion::{ForwardDiffusion, NoiseLevel, diffusion_fn};
     pub use advect_samplers::grid::{
         GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, Tail, UniformLogSnr, UniformTime,
@@ -162,7 +164,8 @@ pub mod prelude {
     };
     pub use advect_samplers::threshold::{DynamicThreshold, StaticThreshold, Thresholded};
     pub use advect_samplers::{
-        LastStep, Model, NoiseSource, ProbabilityFlow, Run, Sampler, iadb, pieces,
+        BridgeSampler, LastStep, MarkovianFitting, Model, NoiseSource, ProbabilityFlow, Run,
+        Sampler, iadb, pieces,
     };
     pub use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
     pub use advect_solvers::controller::{Adaptive, Fixed};

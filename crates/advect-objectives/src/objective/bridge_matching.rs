@@ -1,5 +1,6 @@
-//! Bridge matching (Shi et al. 2023, "Diffusion Schrödinger bridge matching", section 3; Peluchetti 2023, "Diffusion bridge mixture
-//! transports, Schrödinger bridge problems and generative modeling"; Liu et al. 2022, "Let us build bridges").
+//! Bridge matching (Shi et al. 2023, "Diffusion Schrödinger bridge matching"; Peluchetti 2023, "Diffusion bridge
+//! mixture transports, Schrödinger bridge problems and generative modeling"; Liu et al. 2022, "Let us build
+//! bridges").
 
 use advect_core::Result;
 use advect_paths::path::BridgeDrift;
@@ -12,13 +13,15 @@ use crate::weighting::RemainingTime;
 /// Creates the regression of a drift on that of Brownian bridges of diffusion σ:
 /// `(1 − t) |b(t, x_t) − (x1 − x_t)/(1 − t)|² / d` forwards, `t |b(t, x_t) − (x_t − x0)/t|² / d` backwards.
 ///
-/// Its minimiser is the drift of the Markov process `dx = b dt + σ dw` with the marginals of the mixture of bridges between
-/// the pairs, in the direction of [`BridgeDrift`]. If the pairs are those of the static Schrödinger bridge, the process is the
-/// Schrödinger bridge. If not, the process makes pairs that are nearer to it, on which the drift of the other direction is trained
-/// next: iterative Markovian fitting, which `MarkovianFitting` of `advect-samplers` drives.
+/// Its minimiser is the drift of the Markov process `dx = b dt + σ dw` with the marginals of the mixture of bridges
+/// between the pairs, in the direction of [`BridgeDrift`]. If the pairs are those of the static Schrödinger bridge,
+/// the process is the Schrödinger bridge. If not, the process makes pairs that are nearer to it, on which the drift
+/// of the other direction is trained next: iterative Markovian fitting, which `MarkovianFitting` of `advect-samplers`
+/// drives.
 ///
 /// Without the weights [`RemainingTime`] the expected loss is infinite. Other weights, and times away from the end
-/// ([`UniformWithin`](crate::time_sampler::UniformWithin)), serve as well: it is a [`Regression`], in which they are set.
+/// ([`UniformWithin`](crate::time_sampler::UniformWithin)), serve as well: it is a [`Regression`], in which they are
+/// set.
 ///
 /// ```
 /// use advect_core::{Generator, field_fn};

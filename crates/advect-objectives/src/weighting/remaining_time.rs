@@ -6,9 +6,9 @@ use super::Weighting;
 
 /// The weighting `w(t) = 1 − t` forwards and `w(t) = t` backwards: the time from t to the end.
 ///
-/// The drift of a Brownian bridge, `(x1 − x_t)/(1 − t)`, has the variance `σ² t/(1 − t)` given its ends, whose mean over t is
-/// infinite. With this weight it is `σ² t` at every time, and the loss is finite on all of [0, 1]; the field that
-/// minimises it stays the same.
+/// The drift of a Brownian bridge, `(x1 − x_t)/(1 − t)`, has the variance `σ² t/(1 − t)` given its ends, whose mean
+/// over t is infinite. With this weight it is `σ² t` at every time, and the loss is finite on all of [0, 1]; the
+/// field that minimises it stays the same.
 ///
 /// ```
 /// use advect_objectives::weighting::{RemainingTime, Weighting};

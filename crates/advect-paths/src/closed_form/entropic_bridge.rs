@@ -1,10 +1,11 @@
-//! The Schrödinger bridge between two finite sets of points, from the potentials of entropic optimal transport (Léonard 2014,
-//! "A survey of the Schrödinger problem", section 2; Pooladian and Niles-Weed 2024, "Plug-in estimation of Schrödinger
-//! bridges", for the drift between samples).
+//! The Schrödinger bridge between two finite sets of points, from the potentials of entropic optimal transport
+//! (Léonard 2014, "A survey of the Schrödinger problem"; Pooladian and Niles-Weed 2024, "Plug-in estimation of
+//! Schrödinger bridges", for the drift between samples).
 //!
-//! The plan is `π_ij = exp((f_i + g_j − |x_i − y_j|²)/ε)` with `ε = 2σ²`. The potentials, carried along by a Brownian motion, are
-//! `φ_t(x) = Σ_j exp(g_j/ε) N(x; y_j, σ² (1 − t))` and `φ̂_t(x) = Σ_i exp(f_i/ε) N(x; x_i, σ² t)`. The marginals of the bridge are
-//! proportional to `φ_t φ̂_t`, and its drifts are `σ² ∇ ln φ_t` forwards and `−σ² ∇ ln φ̂_t` backwards.
+//! The plan is `π_ij = exp((f_i + g_j − |x_i − y_j|²)/ε)` with `ε = 2σ²`. The potentials, carried along by a Brownian
+//! motion, are `φ_t(x) = Σ_j exp(g_j/ε) N(x; y_j, σ² (1 − t))` and `φ̂_t(x) = Σ_i exp(f_i/ε) N(x; x_i, σ² t)`. The
+//! marginals of the bridge are proportional to `φ_t φ̂_t`, and its drifts are `σ² ∇ ln φ_t` forwards and
+//! `−σ² ∇ ln φ̂_t` backwards.
 
 use std::sync::Arc;
 
@@ -17,13 +18,14 @@ use super::{BridgeField, Components, Covariance, MarginalField};
 use crate::schedule::Schedule;
 use crate::{Direction, Prediction};
 
-/// The Schrödinger bridge of a Brownian motion of diffusion σ between two finite sets of points: the mixture of Brownian
-/// bridges between x_i and y_j with the masses π_ij of an entropic plan.
+/// The Schrödinger bridge of a Brownian motion of diffusion σ between two finite sets of points: the mixture of
+/// Brownian bridges between x_i and y_j with the masses π_ij of an entropic plan.
 ///
 /// Its drift forwards is `b(t, x) = Σ_j w_j (y_j − x)/(1 − t)` with weights
-/// `w_j ∝ exp(g_j/ε − |y_j − x|²/(2σ² (1 − t)))`, which needs the target's potential g alone. It is defined everywhere, so that sources
-/// that were not in the plan can be carried, too. The drift backwards is its counterpart, from the source's potential. Beside
-/// the bridge between the laws of which the points are samples, this one is an estimate.
+/// `w_j ∝ exp(g_j/ε − |y_j − x|²/(2σ² (1 − t)))`, which needs the target's potential g alone. It is defined
+/// everywhere, so that sources that were not in the plan can be carried, too. The drift backwards is its counterpart,
+/// from the source's potential. Beside the bridge between the laws of which the points are samples, this one is an
+/// estimate.
 ///
 /// ```
 /// use advect_core::{Field, Time};
@@ -53,7 +55,8 @@ pub struct EntropicBridge {
     backwards: Arc<MarginalField<Heat>>,
 }
 
-/// The schedule of a Brownian motion of variance σ² that ends at points: `α = 1`, and the noise of the time that remains.
+/// The schedule of a Brownian motion of variance σ² that ends at points: `α = 1`, and the noise of the time that
+/// remains.
 #[derive(Debug, Clone, Copy)]
 struct Heat {
     sigma: f64,
@@ -86,8 +89,9 @@ impl EntropicBridge {
     /// iterations, to an error of 1e-9.
     ///
     /// # Errors
-    /// [`Error::Stopped`] where these have not converged after 10,000 iterations: then find a plan with other settings, for
-    /// [`EntropicBridge::new`]; typed errors for points that don't fit each other; [`Error::Range`] unless `sigma` is above 0.
+    /// [`Error::Stopped`] where these have not converged after 10,000 iterations: then find a plan with other
+    /// settings, for [`EntropicBridge::new`]; typed errors for points that don't fit each other; [`Error::Range`]
+    /// unless `sigma` is above 0.
     pub fn between(x0: &Tensor, x1: &Tensor, sigma: f64) -> Result<Self> {
         check::positive("sigma", sigma)?;
         let (from, to) = Points::pair_named(("x0", x0), ("x1", x1))?;
@@ -100,12 +104,12 @@ impl EntropicBridge {
         Self::new(x0, x1, &plan, sigma)
     }
 
-    /// Creates the bridge of diffusion `sigma` between points with any weights, from their plan of entropic optimal transport
-    /// of squared distances with the regularisation [`2σ²`](crate::path::SchrodingerBridge::entropy).
+    /// Creates the bridge of diffusion `sigma` between points with any weights, from their plan of entropic optimal
+    /// transport of squared distances with the regularisation [`2σ²`](crate::path::SchrodingerBridge::entropy).
     ///
     /// # Errors
-    /// [`Error::Range`] for a plan of another regularisation, cost or points, as told by its mass; [`Error::Shape`] for one of
-    /// another size; typed errors for points that don't fit each other.
+    /// [`Error::Range`] for a plan of another regularisation, cost or points, as told by its mass; [`Error::Shape`]
+    /// for one of another size; typed errors for points that don't fit each other.
     pub fn new(x0: &Tensor, x1: &Tensor, plan: &Plan, sigma: f64) -> Result<Self> {
         check::positive("sigma", sigma)?;
         let (from, to) = Points::pair_named(("x0", x0), ("x1", x1))?;
@@ -126,7 +130,7 @@ impl EntropicBridge {
                 .map(|(g, c)| ((f + g - c) / epsilon).exp());
             mass += masses.sum::<f64>();
         }
-        if !((mass / plan.mass() - 1.0).abs() <= NEAR) {
+        if !(1.0 - NEAR..=1.0 + NEAR).contains(&(mass / plan.mass())) {
             let given = format!("one whose potentials carry {mass:e} with 2σ² = {epsilon}");
             let accepted = format!(
                 "a plan of squared distances at 2σ², which carries {}",

@@ -1,12 +1,11 @@
-//! The Schrödinger bridge between two Gaussians (Bunne et al. 2023, "The Schrödinger bridge between Gaussian measures has a
-//! closed form", theorem 3; Mallasto, Gerolin and Minh 2022).
+//! The Schrödinger bridge between two Gaussians (Bunne et al. 2023, "The Schrödinger bridge between Gaussian measures
+//! has a closed form", theorem 3; Mallasto, Gerolin and Minh 2022).
 //!
 //! Write `k(m) = 2 / (√(4m + σ⁴) + σ²)`. With `Q = Σ1^½ k(Σ1^½ Σ0 Σ1^½) Σ1^½`, the target given the source is
 //! `x1 | x0 ~ N(m1 + Q (x0 − m0), σ² Q)`, so that the covariance of the ends is `C = Σ0 Q`: that of the papers, in
-//! which no matrix is inverted. As σ vanishes, Q becomes the matrix of optimal transport.
-//! On the way `x1 | x_t` has the mean `m1 + Q ((1 − t) I + t Q)⁻¹ (x_t − μ_t)`, and the drift forwards, which is
-//! `E[x1 − x_t | x_t] / (1 − t)`, is `m1 − m0 + (Q − I) ((1 − t) I + t Q)⁻¹ (x_t − μ_t)`. That backwards is the same with the ends
-//! exchanged.
+//! which no matrix is inverted. As σ vanishes, Q becomes the matrix of optimal transport. On the way `x1 | x_t` has
+//! the mean `m1 + Q ((1 − t) I + t Q)⁻¹ (x_t − μ_t)`, and the drift forwards, which is `E[x1 − x_t | x_t] / (1 − t)`,
+//! is `m1 − m0 + (Q − I) ((1 − t) I + t Q)⁻¹ (x_t − μ_t)`. That backwards is the same with the ends exchanged.
 
 use std::sync::Arc;
 
@@ -100,8 +99,8 @@ impl GaussianBridge {
         &self.cross
     }
 
-    /// Returns the law of the ends, of x0 followed by x1, in twice the dimension. Its samples are pairs of the static Schrödinger
-    /// bridge.
+    /// Returns the law of the ends, of x0 followed by x1, in twice the dimension. Its samples are pairs of the static
+    /// Schrödinger bridge.
     ///
     /// # Errors
     /// [`Error::Range`] for covariances that overflow.
@@ -167,8 +166,8 @@ impl GaussianBridge {
         BridgeField::new(&[(0.5, &self.forwards), (0.5, &self.backwards)])
     }
 
-    /// Returns the score `∇ log p_t`: the difference of the drifts, over σ². Where the law is much wider than the motion, digits cancel:
-    /// 2⁻⁵² is multiplied by the ratio of their variances.
+    /// Returns the score `∇ log p_t`: the difference of the drifts, over σ². Where the law is much wider than the
+    /// motion, digits cancel: 2⁻⁵² is multiplied by the ratio of their variances.
     ///
     /// # Errors
     /// As [`GaussianBridge::velocity`].
@@ -234,8 +233,8 @@ mod tests {
         matrix
     }
 
-    /// The law of the ends is the static bridge if and only if its density is `exp(−|x0 − x1|²/2σ²) a(x0) b(x1)`: its precision
-    /// has `−I/σ²` beside the diagonal blocks.
+    /// The law of the ends is the static bridge if and only if its density is `exp(−|x0 − x1|²/2σ²) a(x0) b(x1)`: its
+    /// precision has `−I/σ²` beside the diagonal blocks.
     #[test]
     fn couplings_solve_the_static_problem() {
         let mut rng = Generator::from_seed(0);

@@ -8,8 +8,8 @@ use super::rows::Values;
 use crate::Direction;
 use crate::prediction::unit;
 
-/// The drift `b = δ + G (x − μ_t)` with `δ = m1 − m0` and `μ_t = m0 + t δ`. In the axes of Q, with the time r that remains,
-/// `G = ± (q − 1)/(r + (1 − r) q)`. In both directions `dG/dt = −G²`.
+/// The drift `b = δ + G (x − μ_t)` with `δ = m1 − m0` and `μ_t = m0 + t δ`. In the axes of Q, with the time r that
+/// remains, `G = ± (q − 1)/(r + (1 − r) q)`. In both directions `dG/dt = −G²`.
 #[derive(Debug)]
 pub(super) struct LinearDrift {
     q: Covariance,

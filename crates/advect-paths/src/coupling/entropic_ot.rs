@@ -106,14 +106,47 @@ impl EntropicOt {
     pub fn plan(&self, x0: &Tensor, x1: &Tensor) -> Result<Plan> {
         self.solver.solve(&squared_distances(x0, x1)?)
     }
+
+    /// Draws `count` independent pairs from the plan between two batches. A plan takes longer to find than a step of
+    /// training: one of large batches serves many steps, for which [`Pairs::batches`] cuts the pairs.
+    ///
+    /// ```
+    /// use advect_core::Generator;
+    /// use advect_paths::coupling::EntropicOt;
+    /// use candle_core::{DType, Device};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let mut rng = Generator::from_seed(0);
+    /// let x0 = rng.normal((100, 2), DType::F32, &Device::Cpu)?;
+    /// let x1 = rng.normal((150, 2), DType::F32, &Device::Cpu)?;
+    /// let pairs = EntropicOt::new(2.0)?.draws(&x0, &x1, 1000, &mut rng)?;
+    /// assert_eq!(pairs.batches(250)?.len(), 4);
+    /// assert_eq!(pairs.source(&x0)?.dims(), [1000, 2]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Coupling::pair`]; [`Error::Range`] for a count of 0.
+    pub fn draws(
+        &self,
+        x0: &Tensor,
+        x1: &Tensor,
+        count: usize,
+        rng: &mut Generator,
+    ) -> Result<Pairs> {
+        check::at_least_one("count", count)?;
+        let plan = self.exact_marginals(&squared_distances(x0, x1)?)?;
+        let (source, target) = draw::independent(&plan, count, rng)?;
+        Pairs::from_indices(source, target, x0.device())
+    }
 }
 
 /// The marginals' error from which on a plan that has not converged has no pairs.
 const NEAR: f64 = 1e-3;
 
 impl EntropicOt {
-    /// Pairs from the plan of these costs.
-    fn draw(&self, cost: &Cost, device: &Device, rng: &mut Generator) -> Result<Pairs> {
+    /// The plan of these costs, near enough to be drawn from, with the marginals of its weights unless unbalanced.
+    fn exact_marginals(&self, cost: &Cost) -> Result<Plan> {
         let plan = self.solver.solve(cost)?;
         let stopped = |reason: String| {
             let at = format!("iteration {}", plan.iterations());
@@ -130,10 +163,15 @@ impl EntropicOt {
             let reason = "the plan carries nothing: a larger penalty or regularization would help";
             return stopped(reason.to_string());
         }
-        let plan = match self.solver.is_unbalanced() {
+        Ok(match self.solver.is_unbalanced() {
             true => plan,
             false => plan.rounded(),
-        };
+        })
+    }
+
+    /// Pairs from the plan of these costs.
+    fn draw(&self, cost: &Cost, device: &Device, rng: &mut Generator) -> Result<Pairs> {
+        let plan = self.exact_marginals(cost)?;
         let (source, target) = match self.draw {
             Draw::ByTarget => draw::by_target(&plan, rng)?,
             Draw::Independent => draw::independent(&plan, plan.rows(), rng)?,
@@ -226,6 +264,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn one_plan_gives_any_number_of_draws() {
+        let mut rng = Generator::from_seed(4);
+        let (x0, x1) = batches(3, 4, &mut rng);
+        let coupling = EntropicOt::new(1.0).unwrap();
+        let plan = coupling.plan(&x0, &x1).unwrap().rounded();
+        let count = 60_000;
+        let pairs = coupling.draws(&x0, &x1, count, &mut rng).unwrap();
+        let mut shares = [0.0; 12];
+        let sources = pairs.source_indices().to_vec1::<u32>().unwrap();
+        let targets = pairs.target_indices().to_vec1::<u32>().unwrap();
+        for (i, j) in sources.iter().zip(targets) {
+            shares[(i * 4 + j) as usize] += 1.0 / count as f64;
+        }
+        for (share, p) in shares.iter().zip(plan.values()) {
+            let error = (p / count as f64).sqrt();
+            assert!((share - p).abs() < 5.0 * error, "{share} {p}");
+        }
+        assert!(coupling.draws(&x0, &x1, 0, &mut rng).is_err());
+    }
+
     /// A plan that is a little off must not bring in what it has no mass for.
     #[test]
     fn draws_are_of_pairs_that_the_plan_has() {
@@ -313,9 +372,9 @@ mod tests {
         assert!((costs[2] / costs[1] - 1.0).abs() < 0.25, "{costs:?}");
     }
 
-    /// From N(0, 1) to N(0, 1) the targets of the bridge have the mean `c x0` and the variance `σ² c` given their sources, with
-    /// `c = ½ (√(4 + σ⁴) − σ²)`. So have draws from the plans of batches, up to what the size of a batch leaves. Where each
-    /// sample is to occur once, the last sources take what there is, and the variance is larger.
+    /// From N(0, 1) to N(0, 1) the targets of the bridge have the mean `c x0` and the variance `σ² c` given their
+    /// sources, with `c = ½ (√(4 + σ⁴) − σ²)`. So have draws from the plans of batches, up to what the size of a batch
+    /// leaves. Where each sample is to occur once, the last sources take what there is, and the variance is larger.
     #[test]
     fn draws_have_the_conditional_law_of_the_bridge() {
         let mut rng = Generator::from_seed(9);

@@ -1,4 +1,4 @@
-//! The path of bridge matching (Shi et al. 2023, "Diffusion Schrödinger bridge matching", eq. 7 and 11; Peluchetti 2023,
+//! The path of bridge matching (Shi et al. 2023, "Diffusion Schrödinger bridge matching"; Peluchetti 2023,
 //! "Diffusion bridge mixture transports, Schrödinger bridge problems and generative modeling").
 
 use advect_core::{Generator, Result, Time};
@@ -7,16 +7,16 @@ use candle_core::Tensor;
 use super::{Path, PathPoint, SchrodingerBridge, check_ends, factor};
 use crate::Direction;
 
-/// The path of Brownian bridges `x_t = t x1 + (1 − t) x0 + σ √(t (1 − t)) z`, whose velocity is the bridge's drift: forwards
-/// `(x1 − x_t)/(1 − t) = x1 − x0 − σ √(t/(1 − t)) z`, backwards `(x_t − x0)/t = x1 − x0 + σ √((1 − t)/t) z`.
+/// The path of Brownian bridges `x_t = t x1 + (1 − t) x0 + σ √(t (1 − t)) z`, whose velocity is the bridge's drift:
+/// forwards `(x1 − x_t)/(1 − t) = x1 − x0 − σ √(t/(1 − t)) z`, backwards `(x_t − x0)/t = x1 − x0 + σ √((1 − t)/t) z`.
 ///
-/// A field that is trained on it learns the drift b of `dx = b dt + σ dw` whose marginals are those of the mixture of bridges:
-/// the Markovian projection of the mixture. No score is needed. Both drifts are rates of change with t, so a solver that goes from 1 to 0 takes the
-/// one backwards as it is; Shi et al. regress on its negative.
+/// A field that is trained on it learns the drift b of `dx = b dt + σ dw` whose marginals are those of the mixture of
+/// bridges: the Markovian projection of the mixture. No score is needed. Both drifts are rates of change with t, so a
+/// solver that goes from 1 to 0 takes the one backwards as it is; Shi et al. regress on its negative.
 ///
-/// The drift's variance given the ends grows like `σ²/(1 − t)` towards t = 1 forwards, and like `σ²/t` towards t = 0 backwards, so
-/// that the expected loss is infinite. The weighting `RemainingTime` of `advect-objectives` mends that, and its objective
-/// `bridge_matching` uses it.
+/// The drift's variance given the ends grows like `σ²/(1 − t)` towards t = 1 forwards, and like `σ²/t` towards t = 0
+/// backwards, so that the expected loss is infinite. The weighting `RemainingTime` of `advect-objectives` mends that,
+/// and its objective `bridge_matching` uses it.
 ///
 /// ```
 /// use advect_core::{Generator, Time};

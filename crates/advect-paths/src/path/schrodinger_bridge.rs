@@ -13,7 +13,8 @@ use crate::schedule::CondOt;
 ///
 /// With pairs from entropic optimal transport of squared distances at strength 2σ² it is the Schrödinger bridge of a
 /// Brownian motion of diffusion σ: the marginals of `dx = (u + ½ σ² s) dt + σ dw`, and of the ordinary equation of u.
-/// Velocity and score are infinite at both ends.
+/// Velocity and score are infinite at both ends. [`BridgeDrift`](super::BridgeDrift) is the same path with the drift for its
+/// velocity.
 ///
 /// ```
 /// use advect_core::{Generator, Time};
