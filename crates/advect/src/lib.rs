@@ -133,7 +133,9 @@ pub mod prelude {
     pub use advect_objectives::weighting::{
         Importance, MinSnr, NoiseVariance, Weighting, weighting_fn,
     };
-    pub use advect_paths::closed_form::{FiniteData, Gaussian, GaussianMixture, Law};
+    pub use advect_paths::closed_form::{
+        Covariance, FiniteData, Gaussian, GaussianMixture, JointLaw, Law,
+    };
     pub use advect_paths::coupling::{ConditionalOt, Coupling, EntropicOt, ExactOt, Independent};
     pub use advect_paths::path::{
         Affine, ConstantSigma, Interpolant, Marginal, Path, PathPoint, SchrodingerBridge,
@@ -144,7 +146,7 @@ pub mod prelude {
         Retimed, Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
     };
     pub use advect_paths::time_map::{DiscreteTimes, LinearTime, LogSnrTime, TimeMap, TimeMapped};
-    pub use advect_paths::{Prediction, Rescheduled};
+    pub use advect_paths::{ForwardProcess, Prediction, Rescheduled};
     pub use advect_samplers::diffusion::{ForwardDiffusion, NoiseLevel, diffusion_fn};
     pub use advect_samplers::grid::{
         GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, Tail, UniformLogSnr, UniformTime,
@@ -158,7 +160,8 @@ pub mod prelude {
     };
     pub use advect_samplers::threshold::{DynamicThreshold, StaticThreshold, Thresholded};
     pub use advect_samplers::{
-        LastStep, Model, NoiseSource, ProbabilityFlow, Run, Sampler, iadb, pieces,
+        LastStep, Model, NoiseSource, PathSde, ProbabilityFlow, Run, Sampler, ScoredVelocity,
+        TwoFields, TwoHeads, equal_times, iadb, pieces,
     };
     pub use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
     pub use advect_solvers::controller::{Adaptive, Fixed};
