@@ -262,6 +262,25 @@ fn neural_odes_are_fitted_by_each_gradient() {
     assert_eq!(errors[0], errors[1]);
 }
 
+/// Forward processes lie on the densities of their paths, and what goes back comes close to the data.
+#[test]
+fn score_sdes_go_to_noise_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--samples", "2000", "--evaluations", "64"];
+    let output = run("score_sde", 2, &arguments, folder.path());
+    assert!(folder.path().join("score_sde.png").exists());
+    let lines = figures(&output);
+    for name in ["VP", "sub-VP", "VE"] {
+        let line = lines
+            .iter()
+            .find(|line| line.split_whitespace().next() == Some(name));
+        let distances = line.unwrap().split_whitespace().skip(1);
+        for distance in distances.map(|figure| figure.parse::<f64>().unwrap()) {
+            assert!(distance < 0.05, "{name}: {distance}");
+        }
+    }
+}
+
 /// Fifty steps bring the rates of a stiff system from factors of 3, 3 and 2 to less than 1.5, down a valley in which the rates
 /// grow together and the loss hardly changes.
 #[test]
@@ -365,7 +384,12 @@ fn bridges_are_learned_and_compared() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["--steps", "4", "--points", "600", "--samples", "100"];
     let more = ["--dimensions", "2"];
-    let output = run("bridge", 2, &[&arguments[..], &more].concat(), folder.path());
+    let output = run(
+        "bridge",
+        2,
+        &[&arguments[..], &more].concat(),
+        folder.path(),
+    );
     let lines = figures(&output);
     for name in ["DSBM", "[SF]²M, SDE", " 2  [SF]²M", " 2  DSBM, backwards"] {
         assert!(lines.iter().any(|line| line.starts_with(name)), "{lines:?}");

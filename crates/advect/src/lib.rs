@@ -134,7 +134,8 @@ pub mod prelude {
         Importance, MinSnr, NoiseVariance, Weighting, weighting_fn,
     };
     pub use advect_paths::closed_form::{
-        EntropicBridge, FiniteData, Gaussian, GaussianBridge, GaussianMixture, Law,
+        Covariance, EntropicBridge, FiniteData, Gaussian, GaussianBridge, GaussianMixture,
+        JointLaw, Law,
     };
     pub use advect_paths::coupling::{ConditionalOt, Coupling, EntropicOt, ExactOt, Independent};
     pub use advect_paths::path::{
@@ -147,7 +148,7 @@ pub mod prelude {
         Retimed, Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
     };
     pub use advect_paths::time_map::{DiscreteTimes, LinearTime, LogSnrTime, TimeMap, TimeMapped};
-    pub use advect_paths::{Direction, Prediction, Rescheduled};
+    pub use advect_paths::{Direction, ForwardProcess, Prediction, Rescheduled};
     pub use advect_samplers::diffusion::{ForwardDiffusion, NoiseLevel, diffusion_fn};
     pub use advect_samplers::grid::{
         GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, Tail, UniformLogSnr, UniformTime,
@@ -164,8 +165,8 @@ pub mod prelude {
     };
     pub use advect_samplers::threshold::{DynamicThreshold, StaticThreshold, Thresholded};
     pub use advect_samplers::{
-        BridgeSampler, LastStep, MarkovianFitting, Model, NoiseSource, ProbabilityFlow, Run,
-        Sampler, iadb, pieces,
+        BridgeSampler, LastStep, MarkovianFitting, Model, NoiseSource, PathSde, ProbabilityFlow,
+        Run, Sampler, ScoredVelocity, TwoFields, TwoHeads, equal_times, iadb, pieces,
     };
     pub use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
     pub use advect_solvers::controller::{Adaptive, Fixed};
