@@ -70,7 +70,7 @@ pub(crate) fn score_and_flow(problem: Problem<'_>, steps: usize, key: &Key) -> R
     let [velocity, score] = &learner.nets;
     let (mut pool, mut batches) = ((problem.x0.clone(), problem.x1.clone()), Vec::new());
     let loss = |step: usize, rng: &mut Generator| {
-        if step % FRESH == 0 {
+        if step.is_multiple_of(FRESH) {
             let round = step / FRESH;
             let ([x0], [x1]) = (
                 sources.at(round, [problem.x0])?,
@@ -113,7 +113,7 @@ pub(crate) fn markovian_fitting(
         let start = learner.trainer.step();
         let mut pairs = (problem.x0.clone(), problem.x1.clone());
         let loss = |step: usize, rng: &mut Generator| {
-            if (step - start) % FRESH == 0 {
+            if (step - start).is_multiple_of(FRESH) {
                 let round = step / FRESH;
                 let ([x0], [x1]) = (
                     sources.at(round, [problem.x0])?,
