@@ -87,8 +87,8 @@ impl PathPoint {
         }
     }
 
-    /// Adds the standard normal noise `z` as [`PathPoint::with_noise`], with a factor that is a tensor of a shape that broadcasts to that of the
-    /// state. Gradients of the score reach it.
+    /// Adds the standard normal noise `z` as [`PathPoint::with_noise`], with a factor that is a tensor of a shape that
+    /// broadcasts to that of the state. Gradients of the score reach it.
     ///
     /// ```
     /// use advect_paths::path::PathPoint;

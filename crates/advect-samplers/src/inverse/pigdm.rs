@@ -78,9 +78,9 @@ impl<A: LinearOperator, W: GuidanceWeight> Pigdm<A, W> {
         })
     }
 
-    /// Sets a factor of the slope, which is 1 by default and may depend on time ([`GuidanceWeight`]). At large noise, where
-    /// the Jacobian of a network is small and its errors count most, less than 1 keeps samplers stable, at the price of
-    /// exactness.
+    /// Sets a factor of the slope, which is 1 by default and may depend on time ([`GuidanceWeight`]). At large noise,
+    /// where the Jacobian of a network is small and its errors count most, less than 1 keeps samplers stable, at the
+    /// price of exactness.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for a weight that is not finite at time 0.

@@ -37,8 +37,8 @@ impl<F: Field> Transposed<F> {
         Transposed(field)
     }
 
-    /// Returns the value, and the transposed Jacobian times a direction that is made of the value: the gradient of a function of the
-    /// field's value, by one evaluation and one backward pass. Neither has derivatives.
+    /// Returns the value, and the transposed Jacobian times a direction that is made of the value: the gradient of a
+    /// function of the field's value, by one evaluation and one backward pass. Neither has derivatives.
     ///
     /// ```
     /// use advect_core::{Time, field_fn};
@@ -55,8 +55,8 @@ impl<F: Field> Transposed<F> {
     /// ```
     ///
     /// # Errors
-    /// Those of the field and of `direction`; typed errors naming what is not shaped like x; [`Error::Detached`] for a value that
-    /// changes with x, though no graph connects the two.
+    /// Those of the field and of `direction`; typed errors naming what is not shaped like x; [`Error::Detached`] for a
+    /// value that changes with x, though no graph connects the two.
     #[doc(alias = "vjp")]
     #[doc(alias = "vector-Jacobian product")]
     pub fn pullback(
