@@ -60,11 +60,12 @@ impl Energy for Mechanical {
         Ok((self.kinetic.at(&AT, &p)? + self.potential.at(&AT, &q)?)?)
     }
 
-    fn jvp(&self, _: &Time, x: &Tensor, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+    fn jvp(&self, _: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         let half = |energy: &Potential<Mlp>, i: usize| {
             energy.jvp(
                 &AT,
                 &x.narrow(1, i, 1)?.contiguous()?,
+                0.0,
                 &dx.narrow(1, i, 1)?.contiguous()?,
             )
         };

@@ -28,7 +28,7 @@ use crate::Network;
 /// let net = Net(Linear::new(2, 8, &builder.pp(0))?, Linear::new(8, 1, &builder.pp(1))?);
 /// let potential = Potential(net);
 /// let x = Tensor::new(&[[0.5f64, -1.0], [2.0, 0.1]], &Device::Cpu)?;
-/// let (value, along) = potential.jvp(&Time::Shared(0.0), &x, &x)?;
+/// let (value, along) = potential.jvp(&Time::Shared(0.0), &x, 0.0, &x)?;
 /// assert_eq!((value.dims(), along.dims()), (&[2][..], &[2][..]));
 /// # Ok(())
 /// # }
@@ -58,8 +58,8 @@ impl<N: Network> Energy for Potential<N> {
         numbers(&self.0.evaluate(t, x, None)?, x)
     }
 
-    fn jvp(&self, t: &Time, x: &Tensor, dx: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (value, along) = self.0.evaluate_along(t, x, None, 0.0, dx)?;
+    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (value, along) = self.0.evaluate_along(t, x, None, dt, dx)?;
         Ok((numbers(&value, x)?, numbers(&along, x)?))
     }
 }

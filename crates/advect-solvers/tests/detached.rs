@@ -175,8 +175,8 @@ impl Energy for Bowl {
         Ok((self.0.at(t, x)? + (x.sqr()?.sum(1)? * 0.5)?)?)
     }
 
-    fn jvp(&self, t: &Time, x: &Tensor, dx: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (_, along) = self.0.jvp(t, x, dx)?;
+    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (_, along) = self.0.jvp(t, x, dt, dx)?;
         Ok((self.at(t, x)?, (along + (x * dx)?.sum(1)?)?))
     }
 }
@@ -319,8 +319,8 @@ fn energies_that_end_their_graph_are_told() {
         fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
             Ok(self.0.at(t, x)?.sum(1)?.detach())
         }
-        fn jvp(&self, t: &Time, x: &Tensor, dx: &Tensor) -> Result<(Tensor, Tensor)> {
-            let (value, along) = self.0.jvp(t, x, 0.0, dx)?;
+        fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+            let (value, along) = self.0.jvp(t, x, dt, dx)?;
             Ok((value.sum(1)?, along.sum(1)?))
         }
     }
@@ -354,7 +354,7 @@ fn energies_that_end_their_graph_are_told() {
         fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
             Ok(x.sqr()?)
         }
-        fn jvp(&self, _: &Time, x: &Tensor, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        fn jvp(&self, _: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
             Ok((x.sqr()?, (x * dx)?))
         }
     }

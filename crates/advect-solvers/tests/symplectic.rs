@@ -220,7 +220,7 @@ impl Energy for Swing {
         Ok((potential + (p.sqr()? * 0.5)?)?.squeeze(1)?)
     }
 
-    fn jvp(&self, t: &Time, x: &Tensor, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+    fn jvp(&self, t: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
         let ((q, p), (dq, dp)) = (Swing::halves(x)?, Swing::halves(dx)?);
         let along = ((q.sin()? * dq)?.broadcast_mul(&self.0)? + (p * dp)?)?;
         Ok((self.at(t, x)?, along.squeeze(1)?))

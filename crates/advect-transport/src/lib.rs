@@ -31,4 +31,4 @@ pub use cost::Cost;
 pub use exact_plan::{Entry, ExactPlan};
 pub use points::Points;
 pub use semidiscrete::{Semidiscrete, SemidiscretePlan};
-pub use sinkhorn::{Plan, Sinkhorn};
+pub use sinkhorn::{Plan, Sinkhorn, SinkhornDivergence};

@@ -3,6 +3,7 @@
 
 mod assignment;
 mod degenerate;
+mod divergence;
 mod exact_plan;
 mod pot;
 mod semidiscrete;

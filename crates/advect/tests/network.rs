@@ -37,7 +37,7 @@ fn a_potential_has_a_gradient_backwards_and_forwards() {
         )
         .unwrap();
         let unit = unit.broadcast_as((4, 3)).unwrap().contiguous().unwrap();
-        let (_, forwards) = energy.jvp(&t, &x, &unit).unwrap();
+        let (_, forwards) = energy.jvp(&t, &x, 0.0, &unit).unwrap();
         let column = backwards.narrow(1, i, 1).unwrap().squeeze(1).unwrap();
         assert_close(&forwards, &column, 1e-12, 1e-13);
     }

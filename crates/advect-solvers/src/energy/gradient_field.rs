@@ -30,7 +30,7 @@ use crate::detached::{check_constant, has_other_variables, undifferentiable};
 ///     fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
 ///         Ok((x.sqr()?.sum(1)?.broadcast_mul(&self.0)? * 0.5)?)
 ///     }
-///     fn jvp(&self, t: &Time, x: &Tensor, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+///     fn jvp(&self, t: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
 ///         Ok((self.at(t, x)?, (x * dx)?.sum(1)?.broadcast_mul(&self.0)?))
 ///     }
 /// }
@@ -78,6 +78,11 @@ impl<E> GradientField<E> {
             parameters: parameters.to_vec(),
         })
     }
+
+    /// Returns the energy.
+    pub fn energy(&self) -> &E {
+        &self.energy
+    }
 }
 
 /// The gradient by x of the sum over samples of a scalar function, 0 where it is constant; and whether the function
@@ -121,7 +126,7 @@ impl<E: Energy> GradientField<E> {
     /// The gradients of `g · ∇_x E` by x and by the parameters.
     fn pull_back(&self, t: &Time, x: &Tensor, g: &Tensor) -> Result<Vec<Tensor>> {
         let var = Var::from_tensor(x)?;
-        let along = |x: &Tensor| Ok(self.energy.jvp(t, x, &g.detach())?.1);
+        let along = |x: &Tensor| Ok(self.energy.jvp(t, x, 0.0, &g.detach())?.1);
         let value = with_graph(|| along(var.as_tensor()))?;
         let mut gradients = match value.track_op() {
             true => Some(value.sum_all()?.backward()?),
@@ -165,7 +170,7 @@ impl<E: Energy + Send + Sync + 'static> Jvp for GradientField<E> {
         }
         check::alike("dx", dx, "x", x)?;
         let dx = dx.detach();
-        let (product, others) = gradient(|x| Ok(self.energy.jvp(t, x, &dx)?.1), x)?;
+        let (product, others) = gradient(|x| Ok(self.energy.jvp(t, x, 0.0, &dx)?.1), x)?;
         let product = match others || x.track_op() {
             true => undifferentiable(
                 &product,

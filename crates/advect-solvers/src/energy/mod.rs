@@ -28,7 +28,7 @@
 //!         self.forward(x)
 //!     }
 //!
-//!     fn jvp(&self, _: &Time, x: &Tensor, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+//!     fn jvp(&self, _: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
 //!         self.forward(&Dual::new(x.clone(), dx.clone())?)?.into_parts()
 //!     }
 //! }
@@ -36,7 +36,7 @@
 //! # fn main() -> Result<()> {
 //! let well = Well(Tensor::new(&[[1f64, 0.0]], &Device::Cpu)?);
 //! let x = Tensor::new(&[[0.5f64, 7.0]], &Device::Cpu)?;
-//! let (value, along) = well.jvp(&Time::Shared(0.0), &x, &x.ones_like()?)?;
+//! let (value, along) = well.jvp(&Time::Shared(0.0), &x, 0.0, &x.ones_like()?)?;
 //! let tanh = 0.5f64.tanh();
 //! assert!((value.to_vec1::<f64>()?[0] - 0.5 * tanh * tanh).abs() < 1e-14);
 //! assert!((along.to_vec1::<f64>()?[0] - tanh * (1.0 - tanh * tanh)).abs() < 1e-14);

@@ -28,7 +28,7 @@ use super::Energy;
 ///
 /// # fn main() -> Result<()> {
 /// let x = Tensor::new(&[[1f64, 2.0], [3.0, 4.0]], &Device::Cpu)?;
-/// let (value, along) = Summed(Square).jvp(&Time::Shared(0.0), &x, &x.ones_like()?)?;
+/// let (value, along) = Summed(Square).jvp(&Time::Shared(0.0), &x, 0.0, &x.ones_like()?)?;
 /// assert_eq!(value.to_vec1::<f64>()?, [5.0, 25.0]);
 /// assert_eq!(along.to_vec1::<f64>()?, [6.0, 14.0]);
 /// # Ok(())
@@ -42,8 +42,8 @@ impl<F: Jvp> Energy for Summed<F> {
         shape::sum_per_sample(&self.0.at(t, x)?)
     }
 
-    fn jvp(&self, t: &Time, x: &Tensor, dx: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (value, along) = self.0.jvp(t, x, 0.0, dx)?;
+    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (value, along) = self.0.jvp(t, x, dt, dx)?;
         Ok((
             shape::sum_per_sample(&value)?,
             shape::sum_per_sample(&along)?,

@@ -27,7 +27,7 @@ use crate::energy::GradientField;
 ///     fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
 ///         Ok((x.sqr()?.sum(1)? * 0.5)?)
 ///     }
-///     fn jvp(&self, t: &Time, x: &Tensor, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+///     fn jvp(&self, t: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
 ///         Ok((self.at(t, x)?, (x * dx)?.sum(1)?))
 ///     }
 /// }

@@ -5,6 +5,7 @@
 //! kernel that has the potentials in it; when scalings grow large they go into the potentials, so that nothing under-
 //! or overflows whatever ε is. A small ε is approached through larger ones.
 
+mod divergence;
 mod kernel;
 mod pass;
 mod plan;
@@ -18,6 +19,7 @@ use kernel::Kernel;
 use relaxation::Relaxation;
 use support::Support;
 
+pub use divergence::SinkhornDivergence;
 pub use plan::Plan;
 
 /// A solver of `min_π Σ π_ij c_ij + ε Σ π_ij (ln π_ij − 1)` over plans π with given marginals.

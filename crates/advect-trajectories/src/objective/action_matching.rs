@@ -1,0 +1,133 @@
+//! Action matching (Neklyudov, Brekelmans, Severo and Makhzani 2023, "Action matching: learning stochastic dynamics from samples",
+//! eq. 7; its unbalanced form, section 3.2).
+
+use advect_core::{Energy, Field, Generator, Result, check, shape};
+use advect_solvers::energy::GradientField;
+use candle_core::Tensor;
+
+use crate::Snapshots;
+use crate::path::SnapshotPath;
+
+/// The loss of a potential s, whose gradient ∇s becomes the velocity:
+/// `E s(t_1, X_1) − E s(t_K, X_K) + ∫ E[½ |∇s|² + ∂_t s] dt`, over states of curves through the snapshots.
+///
+/// It is `½ ∫ E|∇s − ∇s*|² dt` and a constant, with the gradient field ∇s* of least kinetic energy that has the marginals of the
+/// curves. The velocities of the curves are not used: samples of the marginals at all times are enough.
+///
+/// With [growth](ActionMatching::growth), masses change at the rate s, too: the density follows
+/// `∂_t q + ∇·(q ∇s) = γ⁻¹ s q`, and the loss has the term `½ γ⁻¹ s²` in the integral. Expectations are then integrals over the masses of the snapshots
+/// ([`Snapshots::masses`]), which change exponentially between two times.
+///
+/// ```
+/// use advect_core::{Energy, Generator, Result, Time};
+/// use advect_paths::coupling::ExactOt;
+/// use advect_paths::{path::Affine, schedule::CondOt};
+/// use advect_solvers::energy::GradientField;
+/// use advect_trajectories::Snapshots;
+/// use advect_trajectories::objective::ActionMatching;
+/// use advect_trajectories::path::Chain;
+/// use candle_core::{Device, Tensor};
+///
+/// /// `s = a x`, of velocity a.
+/// struct Slope(f64);
+/// impl Energy for Slope {
+///     fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
+///         Ok((x * self.0)?.squeeze(1)?)
+///     }
+///     fn jvp(&self, t: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+///         Ok((self.at(t, x)?, self.at(t, dx)?))
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// // From 0 to 3 in one unit of time: s(0) − s(3) + ½ a² is least at a = 3.
+/// let at = |x: f64| Tensor::new(&[[x]], &Device::Cpu);
+/// let snapshots = Snapshots::new(&[0.0, 1.0], &[at(0.0)?, at(3.0)?])?;
+/// let objective = ActionMatching::new(Chain::new(ExactOt, Affine::new(CondOt::default()), 8)?);
+/// for (a, expected) in [(3.0, -4.5), (2.0, -4.0)] {
+///     let velocity = GradientField::new(Slope(a), &[])?;
+///     let loss = objective.loss(&velocity, &snapshots, &mut Generator::from_seed(0))?;
+///     assert_eq!(loss.to_scalar::<f64>()?, expected);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "AM")]
+#[doc(alias = "unbalanced action matching")]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ActionMatching<P> {
+    path: P,
+    growth: f64,
+}
+
+impl<P: SnapshotPath> ActionMatching<P> {
+    /// Creates the objective on a law of curves.
+    pub fn new(path: P) -> Self {
+        ActionMatching { path, growth: 0.0 }
+    }
+
+    /// Lets masses grow and shrink, at the rate `s/price`: the greater the price γ of growth beside that of transport, the
+    /// less of it there is.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) unless the price is above 0.
+    pub fn growth(self, price: f64) -> Result<Self> {
+        let growth = 1.0 / check::positive("price", price)?;
+        Ok(ActionMatching { growth, ..self })
+    }
+
+    /// Returns the loss of the potential of which a velocity is the gradient, a scalar.
+    ///
+    /// # Errors
+    /// As [`SnapshotPath::sample`]; the errors of the potential.
+    pub fn loss<E: Energy + Send + Sync + 'static>(
+        &self,
+        velocity: &GradientField<E>,
+        snapshots: &Snapshots,
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
+        let points = self.path.sample(snapshots, rng)?;
+        let (t, x) = (points.time()?, &points.x);
+        let potential = velocity.energy();
+        let (value, mut rate) = potential.jvp(&t, x, 1.0, &x.zeros_like()?)?;
+        check::alike(
+            "potential",
+            &value,
+            "a number for each sample",
+            &shape::sum_per_sample(x)?,
+        )?;
+        let squares = shape::sum_squares_per_sample(&velocity.at(&t, x)?)?;
+        rate = (rate + (squares * 0.5)?.to_dtype(value.dtype())?)?;
+        if self.growth > 0.0 {
+            rate = (rate + (value.sqr()? * (0.5 * self.growth))?)?;
+        }
+        let mass = |time: f64| match self.growth > 0.0 {
+            true => mass(snapshots, time),
+            false => 1.0,
+        };
+        let times = points.times.iter().zip(&points.durations);
+        let weights: Vec<f64> = times.map(|(&time, stretch)| mass(time) * stretch).collect();
+        let weights = Tensor::from_vec(weights, x.dims()[0], x.device())?;
+        let inside = (rate * weights.to_dtype(value.dtype())?)?.sum_all()?;
+
+        let end = |k: usize, rng: &mut Generator| -> Result<Tensor> {
+            let snapshot = snapshots.at(k);
+            let time = snapshot.time();
+            let x = snapshot.draw(points.times.len(), rng)?;
+            Ok((potential.at(&time.into(), &x)?.mean_all()? * mass(time))?)
+        };
+        let (first, last) = (end(0, rng)?, end(snapshots.len() - 1, rng)?);
+        Ok(((first - last)? + inside)?)
+    }
+}
+
+/// The mass at a time, exponential between the times of the snapshots.
+fn mass(snapshots: &Snapshots, time: f64) -> f64 {
+    let times = snapshots.times();
+    let k = times
+        .partition_point(|t| *t <= time)
+        .clamp(1, times.len() - 1);
+    let (from, to) = (snapshots.at(k - 1), snapshots.at(k));
+    let part = (time - from.time()) / (to.time() - from.time());
+    from.mass() * (to.mass() / from.mass()).powf(part)
+}
