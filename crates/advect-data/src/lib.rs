@@ -1,5 +1,5 @@
-//! Data: two-dimensional [`toy`] distributions, handwritten [`Digits`], [`images`] from files, arrays of NumPy, and
-//! shuffled [`Batches`], which [`Prefetched`] makes ahead of time.
+//! Data: two-dimensional [`toy`] distributions, handwritten [`Digits`], [`images`] from files, arrays of NumPy,
+//! tables of numbers ([`read_csv`]), and shuffled [`Batches`], which [`Prefetched`] makes ahead of time.
 //!
 //! Images are kept as bytes; [`Normalization`] converts them to numbers, and [`flip_horizontally`] mirrors them.
 //!
@@ -20,6 +20,7 @@
 //! ```
 
 mod batches;
+mod csv;
 mod digits;
 mod flip;
 pub mod images;
@@ -30,6 +31,7 @@ mod source;
 pub mod toy;
 
 pub use batches::Batches;
+pub use csv::read_csv;
 pub use digits::Digits;
 pub use flip::flip_horizontally;
 pub use normalization::Normalization;

@@ -51,7 +51,8 @@
 //! | [`models`] | `advect-models` | whole networks |
 //! | [`train`] | `advect-train` | optimisers, averages, checkpoints, the training loop |
 //! | [`metrics`] | `advect-metrics` | Wasserstein and energy distances, MMD, nearest neighbours, straightness |
-//! | [`data`] | `advect-data` | toy data, digits, images, shuffled batches |
+//! | [`data`] | `advect-data` | toy data, digits, images, tables, shuffled batches |
+//! | [`trajectories`] | `advect-trajectories` | populations over time: snapshots, and flows and potentials that join them |
 //! | [`transport`] | `advect-transport` | exact, entropic and semidiscrete optimal transport |
 //!
 //! # Features
@@ -63,6 +64,7 @@
 //! | `metrics` | distances between sets of samples | yes |
 //! | `nn`, `models` | the parts of networks, and whole networks | yes |
 //! | `train` | optimisers, averages, checkpoints, the training loop | yes |
+//! | `trajectories` | populations over time | yes |
 //! | `progress` | progress bars | yes |
 //! | `pytorch` | weights from PyTorch's files | yes |
 //! | `testing` | problems with known solutions, finite differences and comparisons, for tests | no |
@@ -96,6 +98,9 @@ pub use advect_solvers as solvers;
 #[cfg(feature = "train")]
 #[doc(inline)]
 pub use advect_train as train;
+#[cfg(feature = "trajectories")]
+#[doc(inline)]
+pub use advect_trajectories as trajectories;
 #[doc(inline)]
 pub use advect_transport as transport;
 
