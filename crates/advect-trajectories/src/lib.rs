@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | [`Snapshots`], [`Snapshot`] | the samples that were seen at each time |
 //! | [`path`] | curves through samples of the snapshots: [`Chain`](path::Chain)s of pairs, [`Spline`](path::Spline)s |
-//! | [`objective`] | losses on these curves: [`FlowMatching`](objective::FlowMatching), [`ActionMatching`](objective::ActionMatching) |
+//! | [`objective`] | losses: [`FlowMatching`](objective::FlowMatching) and [`ActionMatching`](objective::ActionMatching) on curves, the likelihood of all snapshots, the distance of simulated populations |
 //! | [`Comparison`] | distances of predicted samples from those that were seen, with their floor |
 //!
 //! ```

@@ -3,3 +3,4 @@
 
 mod arguments;
 mod gaussians;
+mod simulated;

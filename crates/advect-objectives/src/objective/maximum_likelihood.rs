@@ -51,6 +51,8 @@ use candle_core::{DType, Tensor};
 pub struct MaximumLikelihood<A> {
     adjoint: A,
     probe: Option<Probe>,
+    /// The times of the data and of the base law.
+    times: [f64; 2],
     kinetic: f64,
     jacobian: f64,
 }
@@ -61,6 +63,7 @@ impl<A: Adjoint> MaximumLikelihood<A> {
         MaximumLikelihood {
             adjoint,
             probe: None,
+            times: [1.0, 0.0],
             kinetic: 0.0,
             jacobian: 0.0,
         }
@@ -73,6 +76,24 @@ impl<A: Adjoint> MaximumLikelihood<A> {
             probe: Some(probe),
             ..self
         }
+    }
+
+    /// Sets the times of the data and of the base law, 1 and 0 by default.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for times that are equal or not finite.
+    pub fn between(self, data: f64, base: f64) -> Result<Self> {
+        check::finite_number("data", data)?;
+        check::finite_number("base", base)?;
+        if data == base {
+            return Err(Error::range(
+                "base",
+                base,
+                format!("a time other than data = {data}"),
+            ));
+        }
+        let times = [data, base];
+        Ok(MaximumLikelihood { times, ..self })
     }
 
     /// Sets the weight λ_K of the kinetic energy.
@@ -123,7 +144,8 @@ impl<A: Adjoint> MaximumLikelihood<A> {
         if self.jacobian != 0.0 {
             flow = flow.jacobian_norm();
         }
-        let moved = Arc::new(flow).transport_by(&self.adjoint, parameters, x1, 1.0, 0.0)?;
+        let [data, base_time] = self.times;
+        let moved = Arc::new(flow).transport_by(&self.adjoint, parameters, x1, data, base_time)?;
         let base = base(&moved.x)?;
         let change = moved.log_density_change;
         check::alike("base", &base, "a number a sample", &change)?;

@@ -4,9 +4,17 @@
 //! | --- | --- | --- |
 //! | [`FlowMatching`] | a velocity | regression on the velocities of the curves |
 //! | [`ActionMatching`] | a potential, whose gradient is the velocity | the action's gap, which needs states alone |
+//! | [`SnapshotLikelihood`] | a velocity with derivatives along directions | maximum likelihood of all snapshots (TrajectoryNet) |
+//! | [`PopulationFit`], [`Action`] | anything that simulates: drifts and noise of SDEs | Sinkhorn divergences, and the least action |
 
+mod action;
 mod action_matching;
 mod flow_matching;
+mod population_fit;
+mod snapshot_likelihood;
 
+pub use action::{Action, Lagrangian, lagrangian_fn};
 pub use action_matching::ActionMatching;
 pub use flow_matching::FlowMatching;
+pub use population_fit::PopulationFit;
+pub use snapshot_likelihood::SnapshotLikelihood;

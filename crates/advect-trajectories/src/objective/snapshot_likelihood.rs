@@ -1,0 +1,106 @@
+//! The likelihood of all snapshots under one flow (TrajectoryNet: Tong, Huang, Wolf, van Dijk and Krishnaswamy 2020, "TrajectoryNet: a dynamic
+//! optimal transport network for modeling cellular dynamics", section 3.2).
+
+use std::sync::Arc;
+
+use advect_core::{Error, Generator, Jvp, Result, check};
+use advect_objectives::objective::MaximumLikelihood;
+use advect_solvers::adjoint::Adjoint;
+use candle_core::Tensor;
+
+use crate::Snapshots;
+
+/// The negative log-likelihood of the samples of all snapshots under one continuous normalizing flow, from a base law at a time before
+/// the first: the mean over snapshots of `−log p_(t_k)(x)`, with the regularisers of [`MaximumLikelihood`].
+///
+/// With the weights of [kinetic energy](MaximumLikelihood::kinetic) and [Jacobian](MaximumLikelihood::jacobian) it is TrajectoryNet, for which
+/// straight paths of little energy are near optimal transport. The density and velocity terms of the paper are not part of it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use advect_core::normal::log_standard_normal;
+/// use advect_core::{Field, Generator, Jvp, Result, Time};
+/// use advect_objectives::objective::MaximumLikelihood;
+/// use advect_solvers::{Solver, adjoint::Unrolled, controller::Fixed, stepper::Rk4};
+/// use advect_trajectories::Snapshots;
+/// use advect_trajectories::objective::SnapshotLikelihood;
+/// use candle_core::{Device, Tensor};
+///
+/// /// To the right at the speed of 1.
+/// struct Drift;
+/// impl Field for Drift {
+///     fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
+///         Ok(x.ones_like()?)
+///     }
+/// }
+/// impl Jvp for Drift {
+///     fn jvp(&self, t: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+///         Ok((self.at(t, x)?, dx.zeros_like()?))
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// // From N(0, 1) at t = −1: each sample is the mean of the law at its time.
+/// let at = |x: f64| Tensor::new(&[[x]], &Device::Cpu);
+/// let snapshots = Snapshots::new(&[0.0, 2.0], &[at(1.0)?, at(3.0)?])?;
+/// let likelihood = MaximumLikelihood::new(Unrolled::new(Solver::new(Rk4, Fixed::steps(4)?)));
+/// let objective = SnapshotLikelihood::new(likelihood, -1.0, 8)?;
+/// let loss = objective.loss(&Arc::new(Drift), &[], &snapshots, log_standard_normal, &mut Generator::from_seed(0))?;
+/// let expected = 0.5 * (2.0 * std::f64::consts::PI).ln();
+/// assert!((loss.to_scalar::<f64>()? - expected).abs() < 1e-12);
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "TrajectoryNet")]
+#[doc(alias = "CNF")]
+#[derive(Debug, Clone)]
+pub struct SnapshotLikelihood<A> {
+    likelihood: MaximumLikelihood<A>,
+    base_time: f64,
+    batch: usize,
+}
+
+impl<A: Adjoint + Clone> SnapshotLikelihood<A> {
+    /// Creates the objective from the likelihood of one snapshot, whose times are set for each, the time of the base law, and the number of
+    /// samples that are drawn of each snapshot.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a time that is not finite, and an empty batch.
+    pub fn new(likelihood: MaximumLikelihood<A>, base_time: f64, batch: usize) -> Result<Self> {
+        Ok(SnapshotLikelihood {
+            likelihood,
+            base_time: check::finite_number("base_time", base_time)?,
+            batch: check::at_least_one("batch", batch)?,
+        })
+    }
+
+    /// Returns the loss, a scalar. `base` gives `log p` of the base law, `(batch,)`.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless the base law is before the first snapshot; the errors of
+    /// [`MaximumLikelihood::losses`].
+    pub fn loss<F: Jvp + Send + Sync + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        snapshots: &Snapshots,
+        base: impl Fn(&Tensor) -> Result<Tensor>,
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
+        let first = snapshots.at(0).time();
+        if self.base_time >= first {
+            let accepted = format!("a time before the first snapshot, at {first}");
+            return Err(Error::range("base_time", self.base_time, accepted));
+        }
+        let mut losses = Vec::with_capacity(snapshots.len());
+        for snapshot in snapshots.iter() {
+            let x = snapshot.draw(self.batch, rng)?;
+            let likelihood = self
+                .likelihood
+                .clone()
+                .between(snapshot.time(), self.base_time)?;
+            losses.push(likelihood.losses(field, parameters, &x, &base, rng)?);
+        }
+        Ok(Tensor::cat(&losses, 0)?.mean_all()?)
+    }
+}

@@ -1,0 +1,109 @@
+//! Processes that are fitted through their simulation.
+
+use std::sync::Arc;
+
+use advect_core::{Generator, Key, field_fn, shape};
+use advect_solvers::Solver;
+use advect_solvers::adjoint::{Adjoint, Unrolled};
+use advect_solvers::controller::Fixed;
+use advect_solvers::sde::{BrownianPath, Diagonal, EulerMaruyama};
+use advect_trajectories::Snapshots;
+use advect_trajectories::objective::{Action, PopulationFit, lagrangian_fn};
+use advect_transport::SinkhornDivergence;
+use candle_core::{DType, Device, Tensor, Var};
+
+const TIMES: [f64; 3] = [0.0, 0.5, 1.5];
+
+/// Samples of `dx = −a x dt + σ dw` with a = 1 and σ = 0.8, from N(2, 0.3²), by its closed solution.
+fn ornstein_uhlenbeck(count: usize, rng: &mut Generator) -> Snapshots {
+    let samples: Vec<Tensor> = (TIMES.iter())
+        .map(|t| {
+            let decay = (-t).exp();
+            let variance = 0.09 * decay * decay + 0.32 * (1.0 - decay * decay);
+            let z = rng.normal((count, 1), DType::F64, &Device::Cpu).unwrap();
+            z.affine(variance.sqrt(), 2.0 * decay).unwrap()
+        })
+        .collect();
+    Snapshots::new(&TIMES, &samples).unwrap()
+}
+
+/// Rate and diffusion are found from three snapshots, by gradients through the steps of Euler and Maruyama.
+#[test]
+fn rates_and_diffusions_are_recovered() {
+    let population = ornstein_uhlenbeck(200, &mut Generator::from_seed(0));
+    let values = [
+        Var::new(&[0.5f64], &Device::Cpu).unwrap(),
+        Var::new(&[0.3f64], &Device::Cpu).unwrap(),
+    ];
+    let fit = PopulationFit::new(SinkhornDivergence::new(0.05).unwrap());
+    let start = population.at(0).samples();
+    let loss = |key: u64| {
+        let [rate, sigma] = values.each_ref().map(|v| v.as_tensor().clone());
+        let (by, around) = (rate.clone(), sigma.clone());
+        let drift = Arc::new(field_fn(move |_, x: &Tensor| {
+            Ok(x.broadcast_mul(&by)?.neg()?)
+        }));
+        let noise =
+            Diagonal(field_fn(move |_, x: &Tensor| Ok(x.ones_like()?.broadcast_mul(&around)?)));
+        let path = BrownianPath::new(Key::from_seed(key), start, 0.0, 1.5).unwrap();
+        let solver = Solver::new(EulerMaruyama::new(noise, path), Fixed::size(0.1).unwrap());
+        let way = Unrolled::new(solver)
+            .solve(&drift, &[rate, sigma], start, &TIMES)
+            .unwrap();
+        fit.loss(&way.states, &population).unwrap()
+    };
+    // Adam, in which steps become smaller.
+    let (mut first, mut second) = ([0.0; 2], [0.0; 2]);
+    for step in 1..=60 {
+        let gradients = loss(step).backward().unwrap();
+        for (i, value) in values.iter().enumerate() {
+            let g = gradients.get(value).unwrap().to_vec1::<f64>().unwrap()[0];
+            first[i] = 0.8 * first[i] + 0.2 * g;
+            second[i] = 0.95 * second[i] + 0.05 * g * g;
+            let [m, v] = [
+                first[i] / (1.0 - 0.8f64.powi(step as i32)),
+                second[i] / (1.0 - 0.95f64.powi(step as i32)),
+            ];
+            let change = 0.1 * (1.0 - step as f64 / 61.0) * m / (v.sqrt() + 1e-9);
+            let moved = (value.as_tensor().detach() - change).unwrap();
+            value.set(&moved).unwrap();
+        }
+    }
+    let [rate, sigma] = values.map(|v| v.as_tensor().to_vec1::<f64>().unwrap()[0]);
+    println!("rate {rate:.3}, diffusion {sigma:.3}");
+    assert!((rate - 1.0).abs() < 0.12 && (sigma - 0.8).abs() < 0.12);
+}
+
+/// The action of a uniform motion, and its gradient by the drift.
+#[test]
+fn actions_are_integrals_along_the_way() {
+    let speed = Var::new(&[2f64], &Device::Cpu).unwrap();
+    let by = speed.as_tensor().clone();
+    let drift = field_fn(move |_, x: &Tensor| Ok(x.ones_like()?.broadcast_mul(&by)?));
+    // ½ |v|² + t: over [0, 2] it is v² + 2.
+    let cost = lagrangian_fn(|t, _, v: &Tensor| {
+        let kinetic = (shape::sum_squares_per_sample(v)? * 0.5)?;
+        Ok((kinetic + t.tensor(v)?)?)
+    });
+    let times = [0.0, 0.3, 2.0];
+    let states = times.map(|t| Tensor::new(&[[2.0 * t], [2.0 * t + 1.0]], &Device::Cpu).unwrap());
+    let value = Action::new(cost).value(&drift, &times, &states).unwrap();
+    assert!((value.to_scalar::<f64>().unwrap() - 6.0).abs() < 1e-12);
+    let slope = value
+        .backward()
+        .unwrap()
+        .get(&speed)
+        .unwrap()
+        .to_vec1::<f64>()
+        .unwrap()[0];
+    assert!((slope - 4.0).abs() < 1e-12);
+    let wrong = Action::new(lagrangian_fn(|_, _, v: &Tensor| Ok(v.clone())));
+    let message = wrong
+        .value(&drift, &times, &states)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.starts_with("lagrangian: got shape [2, 1]"),
+        "{message}"
+    );
+}
