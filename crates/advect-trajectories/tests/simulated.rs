@@ -43,8 +43,9 @@ fn rates_and_diffusions_are_recovered() {
         let drift = Arc::new(field_fn(move |_, x: &Tensor| {
             Ok(x.broadcast_mul(&by)?.neg()?)
         }));
-        let noise =
-            Diagonal(field_fn(move |_, x: &Tensor| Ok(x.ones_like()?.broadcast_mul(&around)?)));
+        let noise = Diagonal(field_fn(move |_, x: &Tensor| {
+            Ok(x.ones_like()?.broadcast_mul(&around)?)
+        }));
         let path = BrownianPath::new(Key::from_seed(key), start, 0.0, 1.5).unwrap();
         let solver = Solver::new(EulerMaruyama::new(noise, path), Fixed::size(0.1).unwrap());
         let way = Unrolled::new(solver)

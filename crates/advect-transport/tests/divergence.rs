@@ -12,7 +12,7 @@ fn cloud(n: usize, shift: f64) -> Tensor {
         [(1.3 * i + shift).sin(), second]
     };
     let points: Vec<[f64; 2]> = (0..n).map(point).collect();
-    Tensor::new(points, &Device::Cpu).unwrap()
+    Tensor::new(points.as_slice(), &Device::Cpu).unwrap()
 }
 
 fn number(x: Result<Tensor, Error>) -> f64 {
