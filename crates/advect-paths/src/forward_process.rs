@@ -127,7 +127,7 @@ impl<S: Schedule> ForwardProcess<S> {
             true => 0.0,
             false => -(s.log_snr(to) - s.log_snr(from)).exp_m1(),
         };
-        if !(part >= -1e-12) {
+        if part < -1e-12 || part.is_nan() {
             let given = format!("{to} (where the part of new noise is {part})");
             let accepted = "a time with a lower signal-to-noise ratio than at from";
             return Err(Error::range("to", given, accepted));

@@ -34,7 +34,7 @@ impl GaussianTransition {
     /// Draws a state given the earlier one, `factor · x + deviation · z`.
     ///
     /// # Errors
-    /// [`Error::DType`] unless x is a float.
+    /// [`Error::DType`](advect_core::Error::DType) unless x is a float.
     pub fn sample(&self, x: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         let z = rng.normal_like(x)?;
         combine(&[(self.factor.into(), x), (self.deviation.into(), &z)])

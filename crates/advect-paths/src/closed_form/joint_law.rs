@@ -113,8 +113,8 @@ impl JointLaw {
     /// let bridge = SchrodingerBridge::new(0.2)?;
     /// let plan = EntropicOt::new(bridge.entropy())?.plan(&x0, &x1)?;
     /// let law = JointLaw::plan(&x0, &x1, plan.values())?;
-    /// let velocity = law.velocity(bridge.interpolant()).at(&Time::Shared(0.5), &Tensor::new(&[[3.0f64]], &Device::Cpu)?)?;
-    /// assert!((velocity.to_vec2::<f64>()?[0][0] - 5.0).abs() < 1e-9);
+    /// let velocity = law.velocity(bridge.interpolant()).at(&Time::Shared(0.5), &Tensor::new(&[[2.5f64]], &Device::Cpu)?)?;
+    /// assert!((velocity.to_vec2::<f64>()?[0][0] - 5.0).abs() < 1e-6); // nearly all goes from 0 to 5
     /// # Ok(())
     /// # }
     /// ```
