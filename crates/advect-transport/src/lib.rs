@@ -1,5 +1,6 @@
 //! Optimal transport between point clouds: pairwise [`Cost`]s, the exact [`assignment`], the [`ExactPlan`] between
-//! unequal sizes and weights, and entropic plans by [`Sinkhorn`]'s iterations.
+//! unequal sizes and weights, entropic plans by [`Sinkhorn`]'s iterations, and [`Semidiscrete`] transport from a law that is
+//! sampled to fixed points.
 //!
 //! Couplings of training pairs and Wasserstein distances use this crate.
 //!
@@ -20,6 +21,7 @@ mod cost;
 mod exact_plan;
 mod points;
 mod scan;
+mod semidiscrete;
 mod simplex;
 mod sinkhorn;
 mod weights;
@@ -28,4 +30,5 @@ pub use assignment::assignment;
 pub use cost::Cost;
 pub use exact_plan::{Entry, ExactPlan};
 pub use points::Points;
+pub use semidiscrete::{Semidiscrete, SemidiscretePlan};
 pub use sinkhorn::{Plan, Sinkhorn};

@@ -29,7 +29,7 @@ pub(crate) fn shaped_pair(
 }
 
 /// The samples of a batch `(n, ...)` as rows on the host, `(n, d)`.
-fn rows(argument: &'static str, x: &Tensor) -> Result<Tensor> {
+pub(crate) fn rows(argument: &'static str, x: &Tensor) -> Result<Tensor> {
     let count = check::batch(argument, x)?;
     check::float(argument, x)?;
     Ok(x.detach().reshape((count, ()))?.to_device(&Device::Cpu)?)
@@ -143,6 +143,17 @@ impl Points {
         let coordinates = self.coordinates.chunks_exact(self.count);
         let mean = coordinates.map(|c| c.iter().map(|c| c / count).sum());
         mean.collect()
+    }
+
+    /// The squared distances of all points from the origin.
+    pub(crate) fn squared_norms(&self) -> Vec<f64> {
+        let mut norms = vec![0.0; self.count];
+        for coordinates in self.coordinates.chunks_exact(self.count) {
+            for (sum, c) in norms.iter_mut().zip(coordinates) {
+                *sum += c * c;
+            }
+        }
+        norms
     }
 
     /// Returns the dot products of all points with a direction.

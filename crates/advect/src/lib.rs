@@ -50,9 +50,9 @@
 //! | [`nn`] | `advect-nn` | the parameter store, layers, embeddings, the network trait |
 //! | [`models`] | `advect-models` | whole networks |
 //! | [`train`] | `advect-train` | optimisers, averages, checkpoints, the training loop |
-//! | [`metrics`] | `advect-metrics` | Wasserstein and energy distances, MMD, nearest neighbours |
+//! | [`metrics`] | `advect-metrics` | Wasserstein and energy distances, MMD, nearest neighbours, straightness |
 //! | [`data`] | `advect-data` | toy data, digits, images, shuffled batches |
-//! | [`transport`] | `advect-transport` | exact optimal transport, Sinkhorn |
+//! | [`transport`] | `advect-transport` | exact, entropic and semidiscrete optimal transport |
 //!
 //! # Features
 //!

@@ -1,11 +1,17 @@
 //! Couplings, which pair the source samples of a batch with its target samples.
 //!
-//! | coupling | pairs |
-//! | --- | --- |
-//! | [`Independent`] | at random |
-//! | [`ExactOt`] | the permutation of least total squared distance |
-//! | [`EntropicOt`] | drawn from an entropic plan, by Sinkhorn's iterations |
-//! | [`ConditionalOt`] | optimal, with the conditions in the cost |
+//! | coupling | pairs | each sample occurs |
+//! | --- | --- | --- |
+//! | [`Independent`] | at random | once |
+//! | [`ExactOt`] | the permutation of least total squared distance | once |
+//! | [`ExactOt`], batches of different sizes | drawn from the exact plan, a source for each target | each target once |
+//! | [`EntropicOt`] | drawn from an entropic plan, a source for each target | each target once |
+//! | `EntropicOt::with_replacement`, unbalanced plans | drawn from the plan, independently | by its mass, on average |
+//! | `EntropicOt::permuted` | drawn one after the other, of what is left: near the plan | once |
+//! | [`ConditionalOt`] | optimal, with the conditions in the cost | once |
+//! | [`SemidiscreteOt`] | of optimal transport between the source's law and a fixed data set | each source once |
+//!
+//! [`WeightedPairs`] are no coupling but all pairs of a plan, of any sizes and weights, with their masses.
 //!
 //! A coupling may look at more samples than a training step takes: pair up a large pool, and cut the pairs into batches
 //! with [`Pairs::shuffled`] and [`Pairs::batches`].
@@ -35,6 +41,8 @@ mod entropic_ot;
 mod exact_ot;
 mod independent;
 mod pairs;
+mod semidiscrete_ot;
+mod weighted_pairs;
 
 use advect_core::{Generator, Result, check, forward_to};
 use candle_core::Tensor;
@@ -46,6 +54,8 @@ pub use entropic_ot::EntropicOt;
 pub use exact_ot::ExactOt;
 pub use independent::Independent;
 pub use pairs::Pairs;
+pub use semidiscrete_ot::SemidiscreteOt;
+pub use weighted_pairs::WeightedPairs;
 
 /// A joint law of the source and target samples of a minibatch.
 pub trait Coupling {

@@ -221,6 +221,11 @@ impl Pairs {
         })
     }
 
+    /// The pairs at these places, which may repeat.
+    pub(super) fn at(&self, places: &[u32]) -> Result<Self> {
+        self.select(&Tensor::new(places, self.source.device())?)
+    }
+
     fn select(&self, order: &Tensor) -> Result<Self> {
         self.map(|x| x.index_select(order, 0))
     }

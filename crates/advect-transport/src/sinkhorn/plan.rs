@@ -1,5 +1,7 @@
 //! A transport plan.
 
+use crate::Entry;
+
 /// A transport plan found by [`Sinkhorn`](super::Sinkhorn): the mass that goes from each row to each column.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -42,6 +44,58 @@ impl Plan {
     /// Returns the potentials f and g of `π_ij = exp((f_i + g_j − c_ij)/ε)`, in units of the cost.
     pub fn potentials(&self) -> (&[f64], &[f64]) {
         (&self.row_potentials, &self.column_potentials)
+    }
+
+    /// Returns the entries that carry something, row by row.
+    ///
+    /// ```
+    /// use advect_transport::{Cost, Sinkhorn};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let cost = Cost::new(1, 2, vec![0.0, 1.0])?;
+    /// let plan = Sinkhorn::new(1.0)?.solve(&cost)?;
+    /// let places: Vec<_> = plan.entries().map(|entry| (entry.row, entry.column)).collect();
+    /// assert_eq!(places, [(0, 0), (0, 1)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        let values = self.values.iter().enumerate();
+        let carrying = values.filter(|(_, mass)| **mass > 0.0);
+        carrying.map(|(place, mass)| Entry {
+            row: place / self.columns,
+            column: place % self.columns,
+            mass: *mass,
+        })
+    }
+
+    /// Returns for each row its carried mass divided by its weight, `Σ_j π_ij / a_i`: 1 up to [`Plan::error`], unless the plan is
+    /// unbalanced. A row of weight 0 has 0.
+    ///
+    /// ```
+    /// use advect_transport::{Cost, Sinkhorn};
+    /// # fn main() -> advect_core::Result<()> {
+    /// // The second row is far from everything: little of it is worth carrying.
+    /// let cost = Cost::new(2, 1, vec![0.0, 9.0])?;
+    /// let ratios = Sinkhorn::new(0.1)?.unbalanced(1.0)?.solve(&cost)?.row_ratios();
+    /// assert!(ratios[0] > 1.0 && ratios[1] < 0.01);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "growth")]
+    pub fn row_ratios(&self) -> Vec<f64> {
+        let sums = self.values.chunks_exact(self.columns).map(sum);
+        sums.zip(&self.row_goals).map(ratio).collect()
+    }
+
+    /// Returns for each column its carried mass divided by its weight, `Σ_i π_ij / b_j`, as [`Plan::row_ratios`] does for rows.
+    #[doc(alias = "growth")]
+    pub fn column_ratios(&self) -> Vec<f64> {
+        let mut sums = vec![0.0; self.columns];
+        for row in self.values.chunks_exact(self.columns) {
+            (sums.iter_mut().zip(row)).for_each(|(sum, mass)| *sum += mass);
+        }
+        let sums = sums.into_iter().zip(&self.column_goals);
+        sums.map(ratio).collect()
     }
 
     /// Returns the cost `Σ π_ij c_ij`, without the entropy.
@@ -132,6 +186,14 @@ impl Plan {
     /// Returns whether the error reached the tolerance.
     pub fn converged(&self) -> bool {
         self.converged
+    }
+}
+
+/// What is carried, in units of the weight.
+fn ratio((carried, weight): (f64, &f64)) -> f64 {
+    match *weight > 0.0 {
+        true => carried / weight,
+        false => 0.0,
     }
 }
 
