@@ -5,4 +5,5 @@ mod assignment;
 mod degenerate;
 mod exact_plan;
 mod pot;
+mod semidiscrete;
 mod sinkhorn;

@@ -1,5 +1,4 @@
 //! Semidiscrete transport: quantiles in one dimension, duality with exact and entropic plans, and what the fit tells of itself.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect_core::{Error, Generator, Result};
 use advect_transport::{Cost, ExactPlan, Semidiscrete, SemidiscretePlan, Sinkhorn};
