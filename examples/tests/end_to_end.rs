@@ -295,6 +295,51 @@ fn rates_are_found_through_an_implicit_solver() {
     }
 }
 
+/// A flow that is trained on its own pairs is straighter than before, even after few steps.
+#[test]
+fn reflow_straightens() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--steps",
+        "200",
+        "--flows",
+        "2",
+        "--pairs",
+        "1000",
+        "--seeds",
+        "1",
+        "--samples",
+        "100",
+    ];
+    let output = run("reflow", 2, &arguments, folder.path());
+    assert!(folder.path().join("reflow.png").exists());
+    let lines = figures(&output);
+    let straightness = |line: &String| {
+        let column = line.split_whitespace().nth(2).unwrap();
+        column.parse::<f64>().unwrap()
+    };
+    assert!(lines[3].starts_with("distilled") && lines[4].starts_with("ideal"));
+    let (first, second) = (straightness(&lines[1]), straightness(&lines[2]));
+    assert!(second < 0.5 * first, "{lines:?}");
+}
+
+/// Random pairs come near the flow with the root of the number of steps, Euler's steps with the number.
+#[test]
+fn blending_becomes_a_flow() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--steps", "64", "--samples", "500"];
+    let output = run("blending", 2, &arguments, folder.path());
+    assert!(folder.path().join("blending.png").exists());
+    let lines = figures(&output);
+    let columns: Vec<&str> = lines[5].split_whitespace().collect();
+    let rate = |i: usize| columns[i].parse::<f64>().unwrap();
+    assert_eq!(columns[0], "64");
+    assert!(
+        (rate(4) - 0.5).abs() < 0.15 && (rate(9) - 1.0).abs() < 0.3,
+        "{lines:?}"
+    );
+}
+
 #[test]
 fn launches_are_fitted_through_bounces() {
     let folder = tempfile::tempdir().unwrap();

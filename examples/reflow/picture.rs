@@ -1,0 +1,50 @@
+//! A row for each flow: ways, and where one step and where many take the points.
+
+use std::path::Path;
+
+use advect::prelude::*;
+use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels, rows};
+use plotters::style::BLACK;
+
+use crate::{MANY, Outcome};
+
+const VIEW: f64 = 6.8;
+
+/// Draws the outcomes of a seed.
+pub(crate) fn draw(
+    path: &Path,
+    outcomes: &[Outcome],
+    source: &Tensor,
+    data: &Tensor,
+) -> Result<()> {
+    panels(path, outcomes.len(), 3, 340, |panels| {
+        for (outcome, panels) in outcomes.iter().zip(panels.chunks(3)) {
+            let panel = |i: usize, what: &str| {
+                let title = format!("{}: {what}", outcome.name);
+                Panel::new(&panels[i], &title, -VIEW..VIEW, -VIEW..VIEW)
+            };
+            let ways = panel(0, "ways")?;
+            let count = 150.min(source.dim(0)?);
+            let states: Vec<Vec<[f64; 2]>> = (outcome.ways.iter())
+                .map(|state| rows(&state.narrow(0, 0, count)?))
+                .collect::<Result<_>>()?;
+            for i in 0..count {
+                ways.line(states.iter().map(|state| state[i]), &GREY)?;
+            }
+            ways.dots(&states[0], 2, &BLACK)?;
+            ways.dots(&states[states.len() - 1], 2, &BLUE)?;
+
+            let one_step = panel(1, "one step, on the data")?;
+            one_step.dots(&rows(data)?, 2, &ORANGE)?;
+            one_step.dots(&rows(&outcome.one_step)?, 1, &BLUE)?;
+
+            // The distilled network has its one step alone.
+            if let [_, _, .., end] = outcome.ways.as_slice() {
+                let many = panel(2, &format!("{MANY} steps"))?;
+                many.dots(&rows(data)?, 2, &ORANGE)?;
+                many.dots(&rows(end)?, 1, &BLUE)?;
+            }
+        }
+        Ok(())
+    })
+}
