@@ -18,6 +18,35 @@ pub fn column(values: &Tensor, rank: usize) -> Result<Tensor> {
     Ok(values.reshape(dims)?)
 }
 
+/// Splits a field's value with twice the channels of a state x, along dimension 1, into its two halves, like x.
+///
+/// ```
+/// use advect_core::shape;
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let (x, value) = (Tensor::new(&[[5f32]], &Device::Cpu)?, Tensor::new(&[[1f32, 2.0]], &Device::Cpu)?);
+/// let (first, second) = shape::halves("field", &value, &x)?;
+/// assert_eq!((first.to_vec2::<f32>()?, second.to_vec2::<f32>()?), (vec![vec![1.0]], vec![vec![2.0]]));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`] naming the argument for a value of another shape.
+pub fn halves(argument: &'static str, value: &Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let channels = x.dims().get(1).copied().unwrap_or(0);
+    let mut accepted = x.dims().to_vec();
+    if let Some(count) = accepted.get_mut(1) {
+        *count *= 2;
+    }
+    if channels == 0 || value.dims() != accepted {
+        let accepted = format!("{accepted:?}, twice the channels of x");
+        return Err(Error::shape(argument, value.dims(), accepted));
+    }
+    let half = |k| value.narrow(1, k * channels, channels)?.contiguous();
+    Ok((half(0)?, half(1)?))
+}
+
 /// Sums each sample: `(batch, ...)` to `(batch,)`. Samples of 16 bits are summed in f32, and the sums are returned in
 /// f32: in 16 bits a sum of ones ends at 256 (bf16) or 2,048 (f16).
 ///

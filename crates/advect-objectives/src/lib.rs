@@ -2,7 +2,8 @@
 //!
 //! An [`Objective`](objective::Objective) turns a field and a batch of pairs into one loss per sample;
 //! a [`TimeSampler`](time_sampler::TimeSampler) draws the times, a [`Weighting`](weighting::Weighting)
-//! weighs them, a [`Distance`](distance::Distance) compares, a [`Decoder`](decoder::Decoder) ends a bound.
+//! weighs them, a [`Distance`](distance::Distance) compares, a [`Decoder`](decoder::Decoder) ends a bound;
+//! a [`DequantizationNoise`](dequantization::DequantizationNoise) makes levels continuous.
 //!
 //! ```
 //! use advect_core::{Generator, Time, field_fn};
@@ -25,6 +26,7 @@
 
 mod condition_dropout;
 pub mod decoder;
+pub mod dequantization;
 pub mod distance;
 pub mod objective;
 pub mod time_sampler;

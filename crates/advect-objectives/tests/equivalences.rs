@@ -3,9 +3,12 @@
 use crate::common::{mean, mixture, pairs};
 use advect_core::testing::assert_close;
 use advect_core::{Field, Generator, Result, Time, field_fn};
+use advect_objectives::decoder::Discretized;
 use advect_objectives::distance::{Quadratic, SquaredNorm};
 use advect_objectives::objective::*;
-use advect_objectives::time_sampler::{Levels, TimeDensity, UniformOverLogSnr, UniformWithin};
+use advect_objectives::time_sampler::{
+    Levels, LossSecondMoment, TimeDensity, TimeSampler, UniformOverLogSnr, UniformWithin,
+};
 use advect_objectives::weighting::{
     AsPrediction, EdmWeight, MinSnr, NoiseVariance, Weighting, weighting_fn,
 };
@@ -230,7 +233,7 @@ fn the_bound_of_a_gaussian_in_closed_form() {
                 let (beta, left) = (steps.beta(k), steps.noise_variance(k));
                 let ours = match variance {
                     ReverseVariance::Beta => beta,
-                    ReverseVariance::Posterior => steps.posterior_variance(k.max(2)),
+                    _ => steps.posterior_variance(k.max(2)),
                 };
                 // Var(ε | x_k) for Gaussian data.
                 let unknown = steps.alpha_bar(k) * v / (steps.alpha_bar(k) * v + left);
@@ -268,6 +271,89 @@ fn the_bound_of_a_gaussian_in_closed_form() {
         gaps[0] > 2.0 * gaps[1] && gaps[1] > 2.0 * gaps[2] && gaps[2] < 0.05,
         "{gaps:?}"
     );
+}
+
+/// A field of the noise with the same v everywhere.
+fn with_v(v: f64) -> impl Field {
+    field_fn(move |t, x| {
+        let second = x.affine(0.0, v)?;
+        Ok(Tensor::cat(&[&field(t, x)?, &second], 1)?)
+    })
+}
+
+#[test]
+fn learned_variances_at_their_ends_are_the_fixed_ones() {
+    let steps = DiscreteDiffusion::linear(9, 0.02, 0.4).unwrap();
+    let bound = VariationalBound::new(steps);
+    let (_, x1) = pairs(20, &mut Generator::from_seed(1));
+    let grid = x1.clamp(-1.0, 1.0).unwrap().round().unwrap();
+    for (v, variance) in [
+        (1.0, ReverseVariance::Beta),
+        (-1.0, ReverseVariance::Posterior),
+    ] {
+        let fixed = bound.clone().variance(variance);
+        let learned = bound.clone().variance(ReverseVariance::Learned);
+        let (a, b) = (
+            losses(&fixed, &field_fn(field)),
+            losses(&learned, &with_v(v)),
+        );
+        assert_close(&a, &b, 1e-12, 1e-12);
+        let grids = Discretized::new(3).unwrap();
+        let total = |bound: VariationalBound<Discretized>, field: &dyn Field| {
+            let terms = bound
+                .terms(field, &grid, &mut Generator::from_seed(2))
+                .unwrap();
+            terms.total().unwrap()
+        };
+        assert_close(
+            &total(fixed.decoder(grids), &field_fn(field)),
+            &total(learned.decoder(grids), &with_v(v)),
+            1e-12,
+            1e-12,
+        );
+    }
+}
+
+#[test]
+fn the_hybrid_loss_is_the_simple_one_and_the_bound() {
+    let steps = DiscreteDiffusion::linear(9, 0.02, 0.4).unwrap();
+    let bound = VariationalBound::new(steps.clone()).variance(ReverseVariance::Learned);
+    let simple = losses(&ddpm(steps.clone()), &field_fn(field));
+    let bound = losses(&bound, &with_v(0.3));
+    let hybrid = HybridLoss::new(steps).weight(0.7).unwrap();
+    // Both parts for each dimension.
+    let expected = (simple + (bound * 0.35).unwrap()).unwrap();
+    assert_close(&losses(&hybrid, &with_v(0.3)), &expected, 1e-12, 1e-12);
+}
+
+/// Losses at drawn times, exchanged for weighted ones, estimate the same mean with less variance.
+#[test]
+fn times_by_their_losses_leave_the_bound_as_it_is() {
+    let steps = DiscreteDiffusion::linear(30, 0.001, 0.3).unwrap();
+    let bound = VariationalBound::new(steps.clone());
+    let mut times = LossSecondMoment::new(&Levels::of_steps(&steps)).unwrap();
+    let mut rng = Generator::from_seed(9);
+    let mut drawn = |times: &mut LossSecondMoment, count: usize| {
+        let (x0, x1) = pairs(count, &mut rng);
+        let drawn = times.sample(count, &mut rng).unwrap();
+        let losses = bound.losses_at(&field_fn(field), &x0, &x1, &drawn).unwrap();
+        times.exchange(&drawn, &losses).unwrap()
+    };
+    let spread = |x: &Tensor| mean(&(x - mean(x)).unwrap().sqr().unwrap()).sqrt();
+    let uniform = drawn(&mut times, 40_000);
+    assert!(times.is_warm());
+    let weighted = drawn(&mut times, 40_000);
+    let error = spread(&uniform).hypot(spread(&weighted)) / 200.0;
+    let difference = mean(&uniform) - mean(&weighted);
+    println!(
+        "{} {} {difference} ± {error}",
+        spread(&uniform),
+        spread(&weighted)
+    );
+    assert!(difference.abs() < 4.0 * error, "{difference} ± {error}");
+    assert!(spread(&weighted) < 0.6 * spread(&uniform));
+    let error = bound.losses_at(&field_fn(field), &weighted, &weighted, &[0.01]);
+    assert!(error.is_err());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::common::pairs;
 use advect_core::normal::log_standard_normal;
 use advect_core::testing::{assert_close, gradient};
-use advect_core::{Error, Field, Generator, Jvp, Key, Time};
+use advect_core::{Error, Field, Generator, Jvp, Key, Time, field_fn};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
 use advect_objectives::decoder::Discretized;
@@ -24,8 +24,13 @@ use advect_solvers::stepper::Rk4;
 use candle_core::{DType, Device, Tensor};
 
 fn network(seed: u64) -> (ParameterStore, Mlp) {
+    network_of(seed, 2)
+}
+
+fn network_of(seed: u64, outputs: usize) -> (ParameterStore, Mlp) {
     let store = ParameterStore::new(Key::from_seed(seed), DType::F64, &Device::Cpu);
     let net = Mlp::config(2)
+        .outputs(outputs)
         .hidden(&[7, 5])
         .activation(Activation::Tanh)
         .build(&store.builder())
@@ -281,5 +286,48 @@ fn parameters_of_a_path_are_differentiated() {
             let mut rng = Generator::from_seed(6);
             objective.loss(&net, &x0, &x1, &mut rng).unwrap()
         });
+    }
+}
+
+#[test]
+fn learned_variances_with_either_decoder() {
+    let (store, net) = network_of(14, 4);
+    let (x0, x1) = pairs(8, &mut Generator::from_seed(12));
+    let steps = DiscreteDiffusion::linear(3, 0.1, 0.4).unwrap();
+    let bound = VariationalBound::new(steps).variance(ReverseVariance::Learned);
+    let loss = |objective: &dyn Objective, x1: &Tensor| {
+        let rng = &mut Generator::from_seed(13);
+        objective.loss(&net, &x0, x1, rng).unwrap()
+    };
+    check(&store, || loss(&bound, &x1));
+    let grid = x1.clamp(-1.0, 1.0).unwrap().round().unwrap();
+    let discrete = bound.clone().decoder(Discretized::new(3).unwrap());
+    check(&store, || loss(&discrete, &grid));
+}
+
+/// The bound in the hybrid loss teaches the variances, and nothing to the noise.
+#[test]
+fn the_mean_learns_nothing_from_the_bound() {
+    let ((means, mean), (scales, scale)) = (network(15), network(16));
+    let field = field_fn(|t, x| Ok(Tensor::cat(&[mean.at(t, x)?, scale.at(t, x)?], 1)?));
+    let (x0, x1) = pairs(8, &mut Generator::from_seed(12));
+    let steps = DiscreteDiffusion::linear(3, 0.1, 0.4).unwrap();
+    let gradients = |objective: &dyn Objective, store: &ParameterStore| -> Vec<Option<Tensor>> {
+        let rng = &mut Generator::from_seed(13);
+        let loss = objective.loss(&field, &x0, &x1, rng).unwrap();
+        let grads = loss.backward().unwrap();
+        let vars = store.vars();
+        vars.iter().map(|v| grads.get(v).cloned()).collect()
+    };
+    let hybrid = |weight: f64| HybridLoss::new(steps.clone()).weight(weight).unwrap();
+    let without = gradients(&hybrid(0.0), &means);
+    for (a, b) in gradients(&hybrid(5.0), &means).iter().zip(&without) {
+        assert_close(a.as_ref().unwrap(), b.as_ref().unwrap(), 0.0, 0.0);
+    }
+    let bound = VariationalBound::new(steps.clone()).variance(ReverseVariance::Learned);
+    let whole = gradients(&bound, &scales);
+    for (a, b) in gradients(&hybrid(5.0), &scales).iter().zip(&whole) {
+        let expected = (b.as_ref().unwrap() * 2.5).unwrap();
+        assert_close(a.as_ref().unwrap(), &expected, 1e-12, 1e-14);
     }
 }

@@ -12,7 +12,7 @@ use advect_objectives::decoder::GaussianDecoder;
 use advect_objectives::objective::*;
 use advect_objectives::time_sampler::*;
 use advect_objectives::weighting::{Importance, MinSnr, Unweighted};
-use advect_paths::closed_form::Law;
+use advect_paths::closed_form::{Covariance, Gaussian, Law};
 use advect_paths::coupling::Independent;
 use advect_paths::path::gamma::{BrownianBridge, Constant, Parabola, SineSquared};
 use advect_paths::path::{Affine, ConstantSigma, Interpolant, Marginal, SchrodingerBridge};
@@ -301,6 +301,47 @@ fn variational_bounds() {
     for variance in [ReverseVariance::Beta, ReverseVariance::Posterior] {
         let bound = VariationalBound::new(steps.clone()).variance(variance);
         check("bound", &bound.decoder(GaussianDecoder), &noise, &one);
+    }
+}
+
+/// With the exact noise of N(0, v) data, the best variances are those of `x_(k−1)` given `x_k`. The bound is made of
+/// second moments, so that the pairs of ±√v and ±1 have its exact mean.
+#[test]
+fn learned_variances_are_best_at_the_true_ones() {
+    let variance = 0.6f64;
+    let root = variance.sqrt();
+    let x1 = Tensor::new(&[[root], [root], [-root], [-root]], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[[1f64], [-1.0], [1.0], [-1.0]], &Device::Cpu).unwrap();
+    let steps = DiscreteDiffusion::linear(20, 0.02, 0.4).unwrap();
+    let mean = Tensor::zeros(1, DType::F64, &Device::Cpu).unwrap();
+    let law = Gaussian::new(&mean, Covariance::isotropic(variance).unwrap()).unwrap();
+    let exact = law.field(Prediction::Noise, &steps);
+    let bound = VariationalBound::new(steps.clone()).variance(ReverseVariance::Learned);
+    let loss = |k: usize, v: &Tensor| {
+        let field = field_fn(|t, x| {
+            let v = v.broadcast_as(x.shape())?;
+            Ok(Tensor::cat(&[&exact.at(t, x)?, &v], 1)?)
+        });
+        let losses = bound.losses_at(&field, &x0, &x1, &[steps.time(k); 4]);
+        losses.unwrap().mean_all().unwrap()
+    };
+    for k in [1, 2, 5, 20] {
+        // Of x_(k−1), and of it given x_k = √(1 − β) x_(k−1) + √β z.
+        let before = steps.alpha_bar(k - 1) * variance + steps.noise_variance(k - 1);
+        let beta = steps.beta(k);
+        let best = before * beta / ((1.0 - beta) * before + beta);
+        let small = steps.posterior_variance(k.max(2)).ln();
+        let v = 2.0 * (best.ln() - small) / (beta.ln() - small) - 1.0;
+        let at = |v: f64| Var::new(&[[v]], &Device::Cpu).unwrap();
+        let optimum = at(v);
+        let grads = loss(k, &optimum).backward().unwrap();
+        let gradient = grads.get(&optimum).unwrap().to_vec2::<f64>().unwrap()[0][0];
+        let value = |v: f64| loss(k, &at(v)).to_scalar::<f64>().unwrap();
+        assert!(gradient.abs() < 1e-11, "{k}: {gradient}");
+        assert!(
+            value(v) < value(v - 0.1) && value(v) < value(v + 0.1),
+            "{k}"
+        );
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::common::mean;
 use advect_core::normal::log_standard_normal;
 use advect_core::testing::assert_close;
-use advect_core::{Error, Field, Generator, Jvp, Result, Time};
+use advect_core::{Error, Field, Generator, Jvp, Result, Time, field_fn};
 use advect_objectives::ConditionDropout;
 use advect_objectives::decoder::{Decoder, Discretized, GaussianDecoder};
 use advect_objectives::distance::*;
@@ -220,6 +220,30 @@ fn narrow_floats_have_losses_near_wide_ones() {
                 };
                 assert!(error <= tolerance, "{name} in {dtype:?}: {ours} {theirs}");
             }
+        }
+    }
+}
+
+/// Variances beside the noise double the second dimension, whatever the others are.
+#[test]
+fn learned_variances_of_any_shape_and_dtype() {
+    let steps = DiscreteDiffusion::linear(10, 0.01, 0.3).unwrap();
+    let objective = HybridLoss::new(steps);
+    let both = field_fn(|t, x| Ok(Tensor::cat(&[Half.at(t, x)?, Half.at(t, x)?], 1)?));
+    let wide = batches(DType::F64);
+    for dtype in FLOATS {
+        for (k, (x0, x1)) in batches(dtype).into_iter().enumerate() {
+            let loss = |x0: &Tensor, x1: &Tensor| {
+                let rng = &mut Generator::from_seed(1);
+                objective.losses(&both, x0, x1, rng).unwrap()
+            };
+            let (ours, theirs) = (mean(&loss(&x0, &x1)), mean(&loss(&wide[k].0, &wide[k].1)));
+            assert!(
+                (ours - theirs).abs() < 0.05 * theirs,
+                "{dtype:?}: {ours} {theirs}"
+            );
+            let error = objective.losses(&Half, &x0, &x1, &mut Generator::from_seed(1));
+            assert!(matches!(error, Err(Error::Shape { argument, .. }) if argument == "field"));
         }
     }
 }

@@ -7,7 +7,8 @@ use crate::common::{Blurred, mean, mixture};
 use advect_core::normal::log_standard_normal;
 use advect_core::{Field, Generator, Key, Time, field_fn};
 use advect_models::Mlp;
-use advect_nn::{Activation, ParameterStore};
+use advect_nn::{Activation, ParameterStore, TimeEmbedding};
+use advect_objectives::dequantization::{CouplingNoise, UniformNoise};
 use advect_objectives::objective::*;
 use advect_objectives::time_sampler::{TimeSampler, UniformWithin};
 use advect_paths::Prediction;
@@ -235,6 +236,90 @@ fn scores_of_bridges_and_without_targets() {
 
 /// Of NCSN, ScoreFlow, the bound, [SF]²M's score, and implicit score matching.
 const TOLERANCES: [f64; 5] = [0.35, 0.33, 0.24, 0.42, 0.2];
+
+/// Data on the levels −1, 0, 1 of two elements that like to be equal, under a density that is far from flat in their
+/// bins. In order: the entropy of the data, its cross-entropy under the bins' probabilities, and the bounds by learned
+/// and by uniform noise.
+#[test]
+fn noise_within_bins_is_better_learned_than_uniform() {
+    let levels = [-1.0f64, 0.0, 1.0];
+    let pairs: Vec<(f64, f64)> = levels
+        .iter()
+        .flat_map(|&a| levels.map(|b| (a, b)))
+        .collect();
+    let chance = |&(a, b): &(f64, f64)| if a == b { 0.25 } else { 0.25 / 6.0 };
+    // log N(y; 0, S) with variances 0.3 and a covariance of 0.2.
+    let constant = (2.0 * std::f64::consts::PI).ln() + 0.5 * 0.05f64.ln();
+    let energy = |a: f64, b: f64| (0.3 * (a * a + b * b) - 0.4 * a * b) / 0.1;
+    let negative_log_density = |y: &Tensor| -> advect_core::Result<Tensor> {
+        let squares = (y.sqr()?.sum(1)? * 3.0)?;
+        let product = ((y.narrow(1, 0, 1)? * y.narrow(1, 1, 1)?)?.squeeze(1)? * 4.0)?;
+        Ok(((squares - product)? + constant)?)
+    };
+    let bin = |&(a, b): &(f64, f64)| {
+        let place = |i: i32| (f64::from(i) + 0.5) / 60.0 - 0.5;
+        let row = |i| (0..60).map(move |j| (-energy(a + place(i), b + place(j)) - constant).exp());
+        (0..60).map(|i| row(i).sum::<f64>()).sum::<f64>() / 3600.0
+    };
+    let expected =
+        |f: &dyn Fn(&(f64, f64)) -> f64| -> f64 { pairs.iter().map(|x| chance(x) * f(x)).sum() };
+    let entropy = expected(&|x| -chance(x).ln());
+    let cross = expected(&|x| -bin(x).ln());
+
+    let store = ParameterStore::new(Key::from_seed(8), DType::F32, &Device::Cpu);
+    let layer = |i: usize| {
+        let config = Mlp::config(4).hidden(&[24]).time(TimeEmbedding::None);
+        config
+            .build(&store.builder().pp(format!("layer{i}")))
+            .unwrap()
+    };
+    let noise = CouplingNoise::new(vec![layer(0), layer(1)]);
+    let learned = VariationalDequantization::new(&noise, 1.0).unwrap();
+    let uniform = VariationalDequantization::new(UniformNoise, 1.0).unwrap();
+    let data = |count: usize, rng: &mut Generator| {
+        let draw = |u: f64| {
+            let mut left = u;
+            let found = pairs.iter().find(|x| {
+                left -= chance(x);
+                left < 0.0
+            });
+            found.unwrap_or(&pairs[8])
+        };
+        let draws = rng.values(&rand_distr::StandardUniform, count).unwrap();
+        let rows: Vec<f32> = draws
+            .into_iter()
+            .flat_map(|u| [draw(u).0 as f32, draw(u).1 as f32])
+            .collect();
+        Tensor::from_vec(rows, (count, 2), &Device::Cpu).unwrap()
+    };
+    let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
+    let steps = 800;
+    let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(9))
+        .learning_rate(WarmupCosine::new(1e-2, 20, steps).unwrap());
+    let loss = |_: usize, rng: &mut Generator| {
+        let x = data(128, rng);
+        let losses = learned.losses(&x, |y, _| negative_log_density(y), rng)?;
+        Ok(losses.mean_all()?)
+    };
+    trainer.run(steps, loss, &mut ()).unwrap();
+
+    let rng = &mut Generator::from_seed(10);
+    let x = data(20_000, rng);
+    let of_uniform = uniform
+        .losses(&x, |y, _| negative_log_density(y), rng)
+        .unwrap();
+    let of_learned = learned
+        .losses(&x, |y, _| negative_log_density(y), rng)
+        .unwrap();
+    let (variational, uniform) = (mean(&of_learned), mean(&of_uniform));
+    println!("{entropy:.3} ≤ {cross:.3} ≤ {variational:.3} ≤ {uniform:.3}");
+    assert!(entropy < cross && cross < variational + 0.02 && variational < uniform - 0.3);
+    // Two couplings are near the density within the bins.
+    assert!(
+        variational - cross < 0.1 * (uniform - cross),
+        "{variational} {cross}"
+    );
+}
 
 #[test]
 fn maximum_likelihood_comes_near_the_entropy() {

@@ -3,7 +3,7 @@
 //! A [`Path`](path::Path) says where a pair of endpoints is at time t, and how fast it moves; a
 //! [`Schedule`](schedule::Schedule) gives the coefficients of an affine path; a
 //! [`Coupling`](coupling::Coupling) pairs up a batch; a [`Prediction`] is the meaning of a field's values, and
-//! converts to every other. A [`Direction`] tells the two drifts of a stochastic process apart, [`ForwardProcess`] is the
+//! converts to every other; [`LearnedVariances`] may stand beside it. A [`Direction`] tells the two drifts of a stochastic process apart, [`ForwardProcess`] is the
 //! SDE from data to noise along a schedule, and [`closed_form`] has the exact fields of known laws. A
 //! [`TimeMap`](time_map::TimeMap) tells a network trained elsewhere the time as it knows it.
 //!
@@ -28,6 +28,7 @@ pub mod coupling;
 mod direction;
 mod forward_process;
 mod gaussian_transition;
+mod learned_variances;
 pub mod path;
 pub mod preconditioner;
 mod prediction;
@@ -39,5 +40,6 @@ pub mod time_map;
 pub use direction::Direction;
 pub use forward_process::ForwardProcess;
 pub use gaussian_transition::GaussianTransition;
+pub use learned_variances::LearnedVariances;
 pub use prediction::{Converted, Prediction};
 pub use rescheduled::Rescheduled;

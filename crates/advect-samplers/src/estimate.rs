@@ -2,7 +2,7 @@
 
 use advect_core::{Coefficient, Error, Result, check};
 use advect_ops::combine;
-use advect_paths::Prediction;
+use advect_paths::{LearnedVariances, Prediction};
 use candle_core::Tensor;
 
 use crate::AnyModel;
@@ -13,7 +13,7 @@ pub struct Estimate<'a, 'x> {
     time: f64,
     x: &'x Tensor,
     value: Tensor,
-    variance: Option<Tensor>,
+    variances: Option<LearnedVariances>,
 }
 
 impl<'a, 'x> Estimate<'a, 'x> {
@@ -22,11 +22,11 @@ impl<'a, 'x> Estimate<'a, 'x> {
     /// # Errors
     /// [`Error`] naming `field` for a value whose shape, dtype or device does not fit the model and the state.
     pub fn new(model: &'a dyn AnyModel, time: f64, x: &'x Tensor, value: Tensor) -> Result<Self> {
-        let (value, variance) = match model.has_variances() {
+        let (value, variances) = match model.has_variances() {
             false => (value, None),
             true => {
-                let (value, variance) = halves(&value, x)?;
-                (value, Some(variance))
+                let (value, variances) = LearnedVariances::split(&value, x)?;
+                (value, Some(variances))
             }
         };
         check::alike("field", &value, "x", x)?;
@@ -35,7 +35,7 @@ impl<'a, 'x> Estimate<'a, 'x> {
             time,
             x,
             value,
-            variance,
+            variances,
         })
     }
 
@@ -125,12 +125,12 @@ impl<'a, 'x> Estimate<'a, 'x> {
         self.mix(0.0, 1.0, &[])
     }
 
-    /// Returns the network's number for each element that interpolates the variances of a reverse step, in \[−1, 1\].
+    /// Returns the variances that the network gives beside its prediction.
     ///
     /// # Errors
     /// [`Error::Range`] for a model without.
-    pub fn variance_fraction(&self) -> Result<&Tensor> {
-        self.variance.as_ref().ok_or_else(|| {
+    pub fn learned_variances(&self) -> Result<&LearnedVariances> {
+        self.variances.as_ref().ok_or_else(|| {
             let accepted = "one with variances (Model::with_variances)";
             Error::range("model", "one without learned variances", accepted)
         })
@@ -144,20 +144,4 @@ impl std::fmt::Debug for Estimate<'_, '_> {
             .field("value", &self.value)
             .finish_non_exhaustive()
     }
-}
-
-/// The two halves of a value with twice the channels of x, along dimension 1.
-pub(crate) fn halves(value: &Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
-    let channels = x.dims().get(1).copied().unwrap_or(0);
-    let mut accepted = x.dims().to_vec();
-    if let Some(count) = accepted.get_mut(1) {
-        *count *= 2;
-    }
-    if channels == 0 || value.dims() != accepted {
-        let accepted = format!("{accepted:?}, twice the channels of x");
-        return Err(Error::shape("field", value.dims(), accepted));
-    }
-    check::same_kind("field", value, "x", x)?;
-    let half = |k| Ok::<_, Error>(value.narrow(1, k * channels, channels)?.contiguous()?);
-    Ok((half(0)?, half(1)?))
 }

@@ -54,10 +54,10 @@ impl<F: Field, S: Schedule> Model<F, S> {
     }
 
     /// Creates a model from a field with learned variances, whose values have twice as many channels, along dimension
-    /// 1, as the state. After the prediction comes a number v for each element, in \[−1, 1\], that interpolates the
-    /// variance of a reverse step (Nichol and Dhariwal, Improved denoising diffusion probabilistic models, 2021,
-    /// section 3.1; in the form of their networks). [`Variance::Learned`](crate::rule::Variance::Learned) uses it;
-    /// other rules ignore it. [`Model::velocity`] and likelihoods are for models without.
+    /// 1, as the state: the prediction, then [`LearnedVariances`](advect_paths::LearnedVariances) (Nichol and Dhariwal,
+    /// Improved denoising diffusion probabilistic models, 2021, section 3.1).
+    /// [`Variance::Learned`](crate::rule::Variance::Learned) uses them; other rules ignore them.
+    /// [`Model::velocity`] and likelihoods are for models without.
     #[doc(alias = "learned variance")]
     #[doc(alias = "iDDPM")]
     pub fn with_variances(field: F, prediction: Prediction, schedule: S) -> Self {

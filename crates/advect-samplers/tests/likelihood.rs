@@ -179,7 +179,8 @@ impl Factors {
         })
     }
 
-    /// `E log q(x | x_e)/N(x; D(x_e), (σ/α)²)` for `x_e ~ N(α x, σ²)` at the end: the decoder's deviation is not the posterior's.
+    /// `E log q(x | x_e)/N(x; D(x_e), (σ/α)²)` for `x_e ~ N(α x, σ²)` at the end: the decoder's deviation is not the
+    /// posterior's.
     fn of_decoder(&self, x: &[f64], (alpha, sigma): (f64, f64)) -> f64 {
         self.sum(x, |m, v, x| {
             let gain = alpha * v / (alpha * alpha * v + sigma * sigma);
@@ -265,7 +266,8 @@ fn bounds_are_the_log_density_and_the_gaps_at_both_ends() {
     }
 }
 
-/// An error δ of the noise raises the bound by ½ δ² for each unit of λ and at the end, where x and its mirror image cancel the rest.
+/// An error δ of the noise raises the bound by ½ δ² for each unit of λ and at the end, where x and its mirror image
+/// cancel the rest.
 #[test]
 fn a_wrong_score_raises_the_bound_by_its_error() {
     let law = FACTORS.law();
@@ -374,6 +376,35 @@ fn bits_of_a_factorized_law_are_those_by_hand() {
         text.ends_with("bits per dimension (uniform dequantization of levels 0.5 apart)"),
         "{text}"
     );
+}
+
+/// With uniform noise, variational dequantization has the noise and the bits of uniform dequantization.
+#[test]
+fn variational_dequantization_by_uniform_noise_is_the_uniform_one() {
+    use advect_objectives::dequantization::UniformNoise;
+    use advect_objectives::objective::VariationalDequantization;
+    let law = skewed();
+    let field = law.velocity(&Cosine);
+    let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &Cosine));
+    let x = Tensor::new(&[[0.5f64, -1.0], [0.0, 1.5], [1.0, 0.5]], &CPU).unwrap();
+    let uniform = UniformDequantization::new(0.5).unwrap();
+    let noisy = uniform
+        .apply_by_sample(3, &x, &mut Generator::from_seed(2))
+        .unwrap();
+    let found = likelihood.log_density(&solver(1e-7), &noisy).unwrap();
+    let bits = uniform.bits_per_dimension(&found).unwrap();
+
+    let variational = VariationalDequantization::new(UniformNoise, 0.5).unwrap();
+    let rng = &mut Generator::from_seed(2);
+    let drawn = variational.draw_by_sample(3, &x, rng).unwrap();
+    assert_close(&drawn.x, &noisy, 0.0, 1e-15);
+    let bound = drawn.bound(&found.nats).unwrap();
+    let convention = Convention::VariationalDequantization { width: 0.5 };
+    let ours = BitsPerDimension::counted_by(convention, &bound, 2).unwrap();
+    for (a, b) in ours.bits.iter().zip(&bits.bits) {
+        assert!((a - b).abs() < 1e-12, "{a} {b}");
+    }
+    assert_eq!(ours.convention, convention);
 }
 
 /// Two levels with equal chances are one bit: the bound of the best network comes near it, from above.

@@ -128,9 +128,9 @@ pub mod prelude {
     pub use advect_objectives::ConditionDropout;
     pub use advect_objectives::distance::{Distance, PseudoHuber, SquaredError};
     pub use advect_objectives::objective::{
-        Coupled, ImplicitScoreMatching, MaximumLikelihood, Objective, Regression, ScoreAndFlow,
-        SlicedScoreMatching, VariationalBound, bridge_matching, ddpm, edm, flow_matching, ncsn,
-        rectified_flow, reflow, score_flow, score_matching,
+        Coupled, HybridLoss, ImplicitScoreMatching, MaximumLikelihood, Objective, Regression,
+        ScoreAndFlow, SlicedScoreMatching, VariationalBound, bridge_matching, ddpm, edm,
+        flow_matching, ncsn, rectified_flow, reflow, score_flow, score_matching,
     };
     pub use advect_objectives::time_sampler::{
         Levels, LogitNormal, Stratified, TimeSampler, Uniform, UniformWithin,

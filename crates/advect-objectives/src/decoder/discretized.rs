@@ -1,17 +1,17 @@
 //! The decoder of images (Ho, Jain and Abbeel 2020, eq. 13).
 
 use advect_core::normal::{log_cdf, log_pdf};
-use advect_core::{Error, Result, check, shape};
+use advect_core::{Error, Result, shape};
 use advect_ops::with_gradient;
 use candle_core::{DType, Device, Tensor};
 
-use super::Decoder;
+use super::{Decoder, checked};
 
 /// The probability of a Gaussian in the bin of each element. The data has `levels` equally spaced values from −1 to
 /// 1, and the bins of the first and the last reach to infinity.
 ///
 /// Computed on the host in f64 from logarithms of the distribution function, so that nothing is lost far from the mean;
-/// differentiable in the mean.
+/// differentiable in the mean and the logarithms of the variances.
 ///
 /// ```
 /// use advect_objectives::decoder::{Decoder, Discretized};
@@ -45,55 +45,66 @@ impl Discretized {
 impl Decoder for Discretized {
     /// # Errors
     /// [`Error::Range`] for data that is not on the grid, to a tenth of its spacing.
-    fn log_likelihood(&self, x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor> {
-        let batch = check::batch("x1", x1)?;
-        check::float("x1", x1)?;
-        check::alike("mean", mean, "x1", x1)?;
-        check::positive("variance", variance)?;
+    fn log_likelihood_given(
+        &self,
+        x1: &Tensor,
+        mean: &Tensor,
+        log_variance: &Tensor,
+    ) -> Result<Tensor> {
+        let [x1, mean, logs] = checked(x1, mean, log_variance)?;
         let host = |x: &Tensor| -> Result<Vec<f64>> {
             let x = x.detach().flatten_all()?.to_device(&Device::Cpu)?;
             Ok(x.to_dtype(DType::F64)?.to_vec1()?)
         };
-        let (data, means) = (host(x1)?, host(mean)?);
-        let (half, std) = (1.0 / (self.levels - 1) as f64, variance.sqrt());
-        let mut logs = Vec::with_capacity(data.len());
-        let mut slopes = Vec::with_capacity(data.len());
-        for (x, mean) in data.iter().zip(means) {
-            let index = 0.5 * (x + 1.0) / half;
-            let level = index.round();
-            let last = (self.levels - 1) as f64;
-            if !((index - level).abs() <= 0.1 && (0.0..=last).contains(&level)) {
-                let accepted = format!("data on a grid of {} levels in [−1, 1]", self.levels);
-                return Err(Error::range("x1", x, accepted));
-            }
-            let low = match level == 0.0 {
-                true => f64::NEG_INFINITY,
-                false => (x - mean - half) / std,
-            };
-            let high = match level == last {
-                true => f64::INFINITY,
-                false => (x - mean + half) / std,
-            };
-            let log = log_mass(low, high);
-            logs.push(log);
-            // d/dμ ln(Φ(b) − Φ(a)) = −(φ(b) − φ(a))/(σ mass).
-            let part = |z: f64| (log_pdf(z) - log).exp();
-            slopes.push((part(low) - part(high)) / std);
+        let (data, means, deviations) = (host(&x1)?, host(&mean)?, host(&(&logs * 0.5)?)?);
+        let half = 1.0 / (self.levels - 1) as f64;
+        let mut values = Vec::with_capacity(data.len());
+        let (mut by_mean, mut by_log) = (values.clone(), values.clone());
+        for ((x, mean), log) in data.iter().zip(means).zip(deviations) {
+            let std = log.exp();
+            let [low, high] = self.bin(*x)?.map(|offset| (x - mean + offset * half) / std);
+            let value = log_mass(low, high);
+            values.push(value);
+            // The density at an end over the mass: d/dμ ln(Φ(b) − Φ(a)) = −(φ(b) − φ(a))/(σ mass), and with b φ(b) for ln σ.
+            let part = |z: f64| (log_pdf(z) - value).exp();
+            let moment = |z: f64| if z.is_finite() { z * part(z) } else { 0.0 };
+            by_mean.push((part(low) - part(high)) / std);
+            by_log.push(0.5 * (moment(low) - moment(high)));
         }
-        let dtype = match mean.dtype() {
-            DType::F64 => DType::F64,
-            _ => DType::F32,
-        };
         let tensor = |values: Vec<f64>| -> Result<Tensor> {
-            let x = Tensor::from_vec(values, x1.shape(), &Device::Cpu)?.to_dtype(dtype)?;
-            Ok(x.to_device(x1.device())?)
+            let values = Tensor::from_vec(values, x1.shape(), &Device::Cpu)?;
+            Ok(values.to_dtype(x1.dtype())?.to_device(x1.device())?)
         };
-        let sums = shape::sum_per_sample(&tensor(logs)?)?;
-        let (slopes, kind) = (tensor(slopes)?, mean.dtype());
-        with_gradient(&sums, std::slice::from_ref(mean), move |gradient, _| {
-            let each = shape::column(&gradient.reshape(batch)?, slopes.rank())?;
-            Ok(vec![slopes.broadcast_mul(&each)?.to_dtype(kind)?])
+        let sums = shape::sum_per_sample(&tensor(values)?)?;
+        let slopes = [tensor(by_mean)?, tensor(by_log)?];
+        with_gradient(&sums, &[mean, logs], move |gradient, _| {
+            let along = |slope: &Tensor| -> Result<Tensor> {
+                let each = shape::column(&gradient.flatten_all()?, slope.rank())?;
+                Ok(slope.broadcast_mul(&each)?)
+            };
+            slopes.iter().map(along).collect()
         })
+    }
+}
+
+impl Discretized {
+    /// The ends of the bin of a value, in halves of the spacing from it.
+    fn bin(&self, x: f64) -> Result<[f64; 2]> {
+        let last = (self.levels - 1) as f64;
+        let index = 0.5 * (x + 1.0) * last;
+        let level = index.round();
+        if !((index - level).abs() <= 0.1 && (0.0..=last).contains(&level)) {
+            let accepted = format!("data on a grid of {} levels in [−1, 1]", self.levels);
+            return Err(Error::range("x1", x, accepted));
+        }
+        Ok([
+            if level == 0.0 {
+                f64::NEG_INFINITY
+            } else {
+                -1.0
+            },
+            if level == last { f64::INFINITY } else { 1.0 },
+        ])
     }
 }
 

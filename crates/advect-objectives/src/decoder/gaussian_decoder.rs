@@ -1,11 +1,13 @@
 //! A density for data of any value.
 
-use advect_core::Result;
+use std::f64::consts::PI;
+
+use advect_core::{Result, shape};
 use candle_core::Tensor;
 
-use super::{Decoder, log_density};
+use super::{Decoder, checked};
 
-/// The Gaussian density `log N(x1; μ, v I)`.
+/// The Gaussian density, `−½ Σ (x1 − μ)²/v + ln v + ln 2π`.
 ///
 /// ```
 /// use advect_objectives::decoder::{Decoder, GaussianDecoder};
@@ -21,7 +23,15 @@ use super::{Decoder, log_density};
 pub struct GaussianDecoder;
 
 impl Decoder for GaussianDecoder {
-    fn log_likelihood(&self, x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor> {
-        log_density(x1, mean, variance)
+    fn log_likelihood_given(
+        &self,
+        x1: &Tensor,
+        mean: &Tensor,
+        log_variance: &Tensor,
+    ) -> Result<Tensor> {
+        let [x1, mean, logs] = checked(x1, mean, log_variance)?;
+        let squares = ((x1 - mean)?.sqr()? * logs.neg()?.exp()?)?;
+        let each = ((squares + logs)? + (2.0 * PI).ln())?;
+        Ok((shape::sum_per_sample(&each)? * -0.5)?)
     }
 }

@@ -23,16 +23,19 @@
 //! | objective | trains | loss |
 //! | --- | --- | --- |
 //! | [`Coupled`] | another objective | on pairs that a coupling makes |
-//! | [`VariationalBound`] | a noise | DDPM's bound of the likelihood, in nats |
+//! | [`VariationalBound`] | a noise, and variances | DDPM's bound of the likelihood, in nats |
+//! | [`HybridLoss`] | a noise with variances | `L_simple + λ L_vlb` of improved DDPM |
 //! | [`ScoreAndFlow`] | a velocity and a score | both regressions: \[SF\]²M |
 //! | [`ImplicitScoreMatching`], [`SlicedScoreMatching`] | a score with derivatives | `½ |s|² + ∇·s` |
 //! | [`MaximumLikelihood`] | a velocity with derivatives | `−log p₁`, with regularisers |
+//! | [`VariationalDequantization`] | a density, and noise within bins | a bound of `−log P` of levels, in nats |
 
 mod bridge_matching;
 mod coupled;
 mod ddpm;
 mod edm;
 mod flow_matching;
+mod hybrid_loss;
 mod implicit_score_matching;
 mod maximum_likelihood;
 mod rectified_flow;
@@ -42,6 +45,7 @@ mod score_matching;
 mod stable_diffusion_3;
 mod stochastic_interpolant;
 mod variational_bound;
+mod variational_dequantization;
 
 use advect_core::{Error, Field, Generator, Result, check, forward_to};
 use candle_core::Tensor;
@@ -51,6 +55,7 @@ pub use coupled::Coupled;
 pub use ddpm::ddpm;
 pub use edm::edm;
 pub use flow_matching::flow_matching;
+pub use hybrid_loss::HybridLoss;
 pub use implicit_score_matching::{ImplicitScoreMatching, SlicedScoreMatching};
 pub use maximum_likelihood::MaximumLikelihood;
 pub use rectified_flow::{one_step_distillation, rectified_flow, reflow};
@@ -60,6 +65,7 @@ pub use score_matching::{ncsn, score_flow, score_matching};
 pub use stable_diffusion_3::stable_diffusion_3;
 pub use stochastic_interpolant::{interpolant_denoiser, interpolant_velocity};
 pub use variational_bound::{BoundTerms, ReverseVariance, VariationalBound};
+pub use variational_dequantization::{Dequantized, VariationalDequantization};
 
 /// A training objective on pairs of source and target samples.
 ///

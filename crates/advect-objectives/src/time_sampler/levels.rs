@@ -56,6 +56,11 @@ impl Levels {
         }
     }
 
+    /// Returns the times.
+    pub fn times(&self) -> &[f64] {
+        &self.times
+    }
+
     /// Returns the law of the times `i / (count − 1)` for i below `count`, from 0 to 1.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! | [`UniformWithin`] | uniform between two times |
 //! | [`Stratified`] | uniform, one in each of `batch` equal intervals |
 //! | [`Levels`] | one of finitely many times |
+//! | [`LossSecondMoment`] | one of finitely many times, by the sizes of its last losses |
 //! | [`LogitNormal`] | `logit(t) ~ N(mean, std²)` |
 //! | [`Mode`], [`CosMap`] | other densities of the paper on Stable Diffusion 3 |
 //! | [`LogNormalNoise`] | `ln(σ/α) ~ N(mean, std²)`, as in EDM |
@@ -17,6 +18,7 @@ mod cos_map;
 mod levels;
 mod log_normal_noise;
 mod logit_normal;
+mod loss_second_moment;
 mod mode;
 mod stratified;
 mod uniform;
@@ -29,6 +31,7 @@ pub use cos_map::CosMap;
 pub use levels::Levels;
 pub use log_normal_noise::LogNormalNoise;
 pub use logit_normal::LogitNormal;
+pub use loss_second_moment::LossSecondMoment;
 pub use mode::Mode;
 pub use stratified::Stratified;
 pub use uniform::Uniform;

@@ -15,6 +15,13 @@ pub enum Convention {
     /// The density of data with uniform noise: an upper bound of the bits of the levels, on average over the noise
     /// (Theis, van den Oord and Bethge 2016, section 3.1).
     UniformDequantization(UniformDequantization),
+    /// The density of data with noise of a learned law, less that law's own density: an upper bound of the bits of the
+    /// levels, on average over the noise (Ho et al., Flow++, 2019, eq. 11; `VariationalDequantization` of
+    /// advect-objectives).
+    VariationalDequantization {
+        /// The distance between levels.
+        width: f64,
+    },
     /// The probabilities of the levels themselves, or a bound of them.
     Levels,
 }
@@ -57,10 +64,36 @@ impl BitsPerDimension {
     /// Typed errors unless there is a finite number for each sample; [`Error::Range`](advect_core::Error::Range) for 0
     /// dimensions.
     pub fn of_levels(negative_log_probability: &Tensor, dimensions: usize) -> Result<Self> {
+        BitsPerDimension::counted_by(Convention::Levels, negative_log_probability, dimensions)
+    }
+
+    /// Counts the bits of negative log-probabilities of levels, or of upper bounds of them, that were found by some
+    /// convention. They are in nats for each sample, `(batch,)`, and the width of the levels is in them, as in those of
+    /// variational dequantization.
+    ///
+    /// ```
+    /// use advect_samplers::likelihood::{BitsPerDimension, Convention};
+    /// use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let bounds = Tensor::new(&[2f64.ln()], &Device::Cpu)?;
+    /// let convention = Convention::VariationalDequantization { width: 0.5 };
+    /// let bits = BitsPerDimension::counted_by(convention, &bounds, 1)?;
+    /// assert_eq!(bits.to_string(), "1.0000 bits per dimension (variational dequantization of levels 0.5 apart)");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`BitsPerDimension::of_levels`].
+    pub fn counted_by(
+        convention: Convention,
+        negative_log_probability: &Tensor,
+        dimensions: usize,
+    ) -> Result<Self> {
         let nats = numbers("negative_log_probability", negative_log_probability)?;
         let scale = LN_2 * check::at_least_one("dimensions", dimensions)? as f64;
         let bits = nats.into_iter().map(|nats| nats / scale).collect();
-        Ok(BitsPerDimension::new(bits, Convention::Levels))
+        Ok(BitsPerDimension::new(bits, convention))
     }
 
     pub(super) fn new(bits: Vec<f64>, convention: Convention) -> Self {
@@ -82,6 +115,9 @@ impl fmt::Display for Convention {
             Convention::UniformDequantization(dequantization) => {
                 let width = dequantization.width();
                 write!(f, "uniform dequantization of levels {width} apart")
+            }
+            Convention::VariationalDequantization { width } => {
+                write!(f, "variational dequantization of levels {width} apart")
             }
             Convention::Levels => write!(f, "of levels"),
         }

@@ -1,5 +1,6 @@
-//! The bound of the likelihood by denoising errors (Song, Durkan, Murray and Ermon, Maximum likelihood training of score-based
-//! diffusion models, 2021b, theorem 3; Kingma, Salimans, Poole and Ho, Variational diffusion models, 2021, section 4).
+//! The bound of the likelihood by denoising errors (Song, Durkan, Murray and Ermon, Maximum likelihood training of
+//! score-based diffusion models, 2021b, theorem 3; Kingma, Salimans, Poole and Ho, Variational diffusion models, 2021,
+//! section 4).
 
 use advect_core::normal::log_normalizer;
 use advect_core::{Error, Field, Generator, Key, Result, Time, check, shape};
@@ -17,11 +18,11 @@ use crate::start::check_state;
 /// The number of strata for each pair of draws at the end.
 const STRATA_FOR_EACH_END: usize = 4;
 
-/// A lower bound of the log-density of data under the reverse diffusion of a model, from its denoising errors. It needs no solver
-/// and no derivatives.
+/// A lower bound of the log-density of data under the reverse diffusion of a model, from its denoising errors. It needs
+/// no solver and no derivatives.
 ///
-/// With the log-SNR `λ = ln(α²/σ²)`, of which `dλ = g²/σ² dt`, and ε_θ the model's prediction of the noise ε in `x_t = α x + σ ε`,
-/// `−log p(x)` is at most the sum of
+/// With the log-SNR `λ = ln(α²/σ²)`, of which `dλ = g²/σ² dt`, and ε_θ the model's prediction of the noise ε in `x_t = α
+/// x + σ ε`, `−log p(x)` is at most the sum of
 ///
 /// | term | |
 /// | --- | --- |
@@ -30,17 +31,18 @@ const STRATA_FOR_EACH_END: usize = 4;
 /// | decoder | `−E log N(x; D, (σ/α)² I)` around the expected data `D = (x_t − σ ε_θ)/α` at the end |
 ///
 /// In the first paper this is `L_DSM`, its constants and its end at a small noise written out: half of the integral of
-/// `g² |∇ log p(x_t | x)|²`, the divergence of the drift and the entropy of the last noise are in the decoder's term. With the exact
-/// score, the exact law of the start and little noise at the end, the bound is the log-density itself; on average over data, an error
-/// of the score raises it by `½ ∫ g² E|s_θ − s|² dt`.
+/// `g² |∇ log p(x_t | x)|²`, the divergence of the drift and the entropy of the last noise are in the decoder's term.
+/// With the exact score, the exact law of the start and little noise at the end, the bound is the log-density itself; on
+/// average over data, an error of the score raises it by `½ ∫ g² E|s_θ − s|² dt`.
 ///
-/// Times are drawn where the information `ln(1 + α²/σ²)` is uniform, for which the terms of data N(0, I) have the same mean at all of
-/// them: they neither blow up near the data, nor are spent on pure noise. The spread of `|ε|²`, which is most of the errors near the
-/// data, is taken off them as a control variate. The range of times is cut into [strata](LikelihoodBound::strata) with two
-/// draws each, which give the standard error. A sample's draws depend on its number.
+/// Times are drawn where the information `ln(1 + α²/σ²)` is uniform, for which the terms of data N(0, I) have the same
+/// mean at all of them: they neither blow up near the data, nor are spent on pure noise. The spread of `|ε|²`, which is
+/// most of the errors near the data, is taken off them as a control variate. The range of times is cut into
+/// [strata](LikelihoodBound::strata) with two draws each, which give the standard error. A sample's draws depend on its
+/// number.
 ///
-/// The bound is one of the reverse diffusion's likelihood, while [`Likelihood`](super::Likelihood) has that of the probability flow. The
-/// two laws are the same only for the exact score.
+/// The bound is one of the reverse diffusion's likelihood, while [`Likelihood`](super::Likelihood) has that of the
+/// probability flow. The two laws are the same only for the exact score.
 ///
 /// ```
 /// use advect_core::{Generator, Key};
@@ -76,7 +78,8 @@ pub struct LikelihoodBound<F, S> {
     first_sample: u64,
 }
 
-/// Lower bounds of log-densities with their standard errors, and their terms. All tensors are `(batch,)`, in f64 and in nats.
+/// Lower bounds of log-densities with their standard errors, and their terms. All tensors are `(batch,)`, in f64 and in
+/// nats.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LogLikelihoodBound {
@@ -108,8 +111,8 @@ impl<F: Field, S: Schedule> LikelihoodBound<F, S> {
         }
     }
 
-    /// Sets the times of the start and the end, which has to have some noise left. Less noise brings the bound nearer to the log-density;
-    /// score SDEs end at 1 − 1e-5.
+    /// Sets the times of the start and the end, which has to have some noise left. Less noise brings the bound nearer to
+    /// the log-density; score SDEs end at 1 − 1e-5.
     ///
     /// # Errors
     /// [`Error::Range`] unless `0 ≤ start < end ≤ 1`.
@@ -127,8 +130,8 @@ impl<F: Field, S: Schedule> LikelihoodBound<F, S> {
         Ok(LikelihoodBound { ends, ..self })
     }
 
-    /// Sets the number of strata. Each costs two evaluations of the field, and each four of them two more, for the end. Standard
-    /// errors fall at least as fast as the inverse square root of the number.
+    /// Sets the number of strata. Each costs two evaluations of the field, and each four of them two more, for the end.
+    /// Standard errors fall at least as fast as the inverse square root of the number.
     ///
     /// # Errors
     /// [`Error::Range`] for 0.
@@ -137,8 +140,8 @@ impl<F: Field, S: Schedule> LikelihoodBound<F, S> {
         Ok(LikelihoodBound { strata, ..self })
     }
 
-    /// Numbers the samples from `first` on. The times and the noise of a sample depend on its number, not on the other samples of
-    /// the batch.
+    /// Numbers the samples from `first` on. The times and the noise of a sample depend on its number, not on the other
+    /// samples of the batch.
     pub fn first_sample(self, first: u64) -> Self {
         LikelihoodBound {
             first_sample: first,
@@ -149,8 +152,8 @@ impl<F: Field, S: Schedule> LikelihoodBound<F, S> {
     /// Returns a lower bound of the log-density of data `(batch, ...)`.
     ///
     /// # Errors
-    /// Typed errors for data that is empty, no float or not finite; [`Error::Range`] if no noise is left at the end; the errors of the
-    /// field, and [`Error::NonFinite`] for its NaN.
+    /// Typed errors for data that is empty, no float or not finite; [`Error::Range`] if no noise is left at the end; the
+    /// errors of the field, and [`Error::NonFinite`] for its NaN.
     pub fn log_density(&self, x1: &Tensor) -> Result<LogLikelihoodBound> {
         check_state("x1", x1)?;
         check_without_variances(&self.model)?;

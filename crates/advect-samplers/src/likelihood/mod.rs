@@ -1,5 +1,5 @@
-//! Likelihoods by the probability-flow ODE (Song et al. 2021a, section 4.3 and appendix D.2; Grathwohl et al. 2019), bounds of
-//! them by denoising errors (Song et al. 2021b), and bits per dimension.
+//! Likelihoods by the probability-flow ODE (Song et al. 2021a, section 4.3 and appendix D.2; Grathwohl et al. 2019),
+//! bounds of them by denoising errors (Song et al. 2021b), and bits per dimension.
 //!
 //! | item | gives | of |
 //! | --- | --- | --- |
@@ -9,7 +9,7 @@
 //! | [`BitsPerDimension`] | bits, with the convention by which they were counted | any of them |
 //!
 //! DDPM's variational bound is an objective, `VariationalBound::terms` of advect-objectives; [`BitsPerDimension::of_levels`]
-//! counts its bits.
+//! counts its bits. So is variational dequantization, whose bits [`BitsPerDimension::counted_by`] counts.
 
 mod bits_per_dimension;
 mod bound;

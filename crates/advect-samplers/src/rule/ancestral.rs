@@ -15,8 +15,9 @@ pub enum Variance {
     /// The variance `σ² (1 − r²) (α'² + σ'²)/(α² + σ²)`, exact for data N(0, I): β of DDPM on variance-preserving
     /// paths, the larger one.
     Forward,
-    /// A variance between the two, `exp(f ln β + (1 − f) ln β̃)` with `f = (v + 1)/2` for the v of a
-    /// [model with variances](crate::Model::with_variances) (Nichol and Dhariwal 2021, eq. 15).
+    /// A variance between the two, `exp(f ln β + (1 − f) ln β̃)`, by the
+    /// [`LearnedVariances`](advect_paths::LearnedVariances) of a [model with variances](crate::Model::with_variances)
+    /// (Nichol and Dhariwal 2021, eq. 15).
     #[doc(alias = "iDDPM")]
     Learned,
 }
@@ -91,10 +92,9 @@ impl Rule for Ancestral {
             Variance::Posterior => estimate.mix(to.alpha, noise, &[(small, &z)]),
             Variance::Forward => estimate.mix(to.alpha, noise, &[(large, &z)]),
             Variance::Learned => {
-                let (small, large) = (small.ln(), large.ln());
-                // The logarithm of the deviation, linear in v.
-                let (slope, middle) = (0.5 * (large - small), 0.5 * (large + small));
-                let deviation = estimate.variance_fraction()?.affine(slope, middle)?.exp()?;
+                let variances = estimate.learned_variances()?;
+                let logs = variances.log_between(&small.ln().into(), &large.ln().into())?;
+                let deviation = logs.exp()?;
                 estimate.mix(to.alpha, noise, &[(1.0, &(deviation * z)?)])
             }
         }

@@ -1,6 +1,6 @@
 //! A velocity and a score, or a denoiser, as two heads of one network.
 
-use advect_core::{Field, Result, Time};
+use advect_core::{Field, Result, Time, check, shape};
 use advect_ops::combine;
 use advect_paths::path::gamma::Gamma;
 use advect_paths::schedule::Schedule;
@@ -8,7 +8,6 @@ use candle_core::Tensor;
 
 use super::ScoredVelocity;
 use super::companion::Companion;
-use crate::estimate::halves;
 
 /// A model of one field with two heads: values with twice as many channels, along dimension 1, as the state. The first half is the
 /// velocity, the second the score s or the expected noise `η = E[z | x]` of a path with noise `γ z`.
@@ -55,7 +54,9 @@ impl<F: Field, G: Gamma> TwoHeads<F, G> {
 
 impl<F: Field, G: Gamma> ScoredVelocity for TwoHeads<F, G> {
     fn drift(&self, t: f64, x: &Tensor, c: f64) -> Result<Tensor> {
-        let (velocity, other) = halves(&self.field.at(&Time::Shared(t), x)?, x)?;
+        let value = self.field.at(&Time::Shared(t), x)?;
+        check::same_kind("field", &value, "x", x)?;
+        let (velocity, other) = shape::halves("field", &value, x)?;
         match self.companion.factor(t, c)? {
             None => Ok(velocity),
             Some(factor) => combine(&[(1.0.into(), &velocity), (factor.into(), &other)]),

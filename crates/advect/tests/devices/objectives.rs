@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use advect::candle::D;
 use advect::core::normal::log_standard_normal;
+use advect::objectives::dequantization::CouplingNoise;
 use advect::objectives::distance::{AbsoluteError, Huber, SquaredNorm};
 use advect::objectives::objective::{
-    interpolant_denoiser, interpolant_velocity, stable_diffusion_3,
+    VariationalDequantization, interpolant_denoiser, interpolant_velocity, stable_diffusion_3,
 };
 use advect::paths::path::gamma::BrownianBridge;
 use advect::paths::preconditioner::EdmPreconditioner;
@@ -176,6 +177,25 @@ fn with_derivatives_and_integrations() {
         let (_, x1, mut rng) = pairs(place)?;
         let bound = VariationalBound::new(DiscreteDiffusion::linear(8, 1e-2, 0.5)?);
         trained(&store, &bound.terms(&net, &x1, &mut rng)?.total()?)
+    });
+    report.same("hybrid loss", 1e-4, |place| {
+        let (store, net) = network(place)?;
+        let (x0, x1, mut rng) = pairs(place)?;
+        let twice = field_fn(|t, x| Ok(Tensor::cat(&[net.at(t, x)?, net.at(t, x)?], 1)?));
+        let objective = HybridLoss::new(DiscreteDiffusion::linear(8, 1e-2, 0.5)?);
+        trained(&store, &objective.losses(&twice, &x0, &x1, &mut rng)?)
+    });
+    report.same("variational dequantization", 1e-4, |place| {
+        let (store, net) = network(place)?;
+        let (_, x1, mut rng) = pairs(place)?;
+        let layer = field_fn(|t, x| {
+            let half = net.at(t, &x.narrow(1, 0, 2)?.contiguous()?)?;
+            Ok(Tensor::cat(&[&half, &half], 1)?)
+        });
+        let noise = CouplingNoise::new(vec![layer]);
+        let dequantization = VariationalDequantization::new(noise, 0.5)?;
+        let density = |y: &Tensor, _: &mut Generator| Ok(log_standard_normal(y)?.neg()?);
+        trained(&store, &dequantization.losses(&x1, density, &mut rng)?)
     });
     report.same("maximum likelihood", 1e-4, |place| {
         let (store, net) = network(place)?;

@@ -304,6 +304,13 @@ fn divergences_and_likelihoods() -> Result<()> {
         }
         Ok(found)
     });
+    report.same("bound of the likelihood", 1e-4, |place| {
+        let net = frozen(place)?;
+        let x = place.normal(1, &[16, 2])?;
+        let model = Model::new(&net, Prediction::Velocity, &schedule);
+        let bound = LikelihoodBound::new(model, Key::from_seed(4)).within(0.0, 0.99)?;
+        Ok(vec![bound.log_density(&x)?.nats])
+    });
     report.finish();
     Ok(())
 }
