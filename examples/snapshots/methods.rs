@@ -35,7 +35,8 @@ pub fn train(
     let mut trainer = |loss: &dyn Fn(&mut Generator) -> Result<Tensor>| -> Result<()> {
         let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
         let rng = Generator::from(key.named("train"));
-        Trainer::new(&store, optimizer, rng).run(steps, |_, rng| loss(rng), &mut ())
+        Trainer::new(&store, optimizer, rng).run(steps, |_, rng| loss(rng), &mut ())?;
+        Ok(())
     };
     if method == "action matching" {
         let potential = Potential(network(dim, 1, &store)?);
