@@ -6,7 +6,7 @@ use advect::trajectories::{Snapshot, Snapshots};
 /// Cells that move to the right at the speed of 1, and away from the middle: `x' = (1, y (1 − y²))`, from
 /// `N((0, 0), 0.2² I)`.
 #[derive(Debug, Clone, Copy)]
-pub struct Branching;
+pub(crate) struct Branching;
 
 impl Field for Branching {
     fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
@@ -18,7 +18,12 @@ impl Field for Branching {
 
 impl Branching {
     /// Fresh cells at each time.
-    pub fn snapshots(self, count: usize, times: &[f64], rng: &mut Generator) -> Result<Snapshots> {
+    pub(crate) fn snapshots(
+        self,
+        count: usize,
+        times: &[f64],
+        rng: &mut Generator,
+    ) -> Result<Snapshots> {
         let solver = Solver::new(Rk4, Fixed::steps(60)?);
         let at = |time: &f64| -> Result<Tensor> {
             let start = (rng.normal((count, 2), DType::F32, &Device::Cpu)? * 0.2)?;
@@ -32,7 +37,7 @@ impl Branching {
     }
 
     /// The root mean square of a velocity's error at the cells of a snapshot, over that of the velocity.
-    pub fn velocity_error(self, velocity: &dyn Field, seen: &Snapshot) -> Result<f64> {
+    pub(crate) fn velocity_error(self, velocity: &dyn Field, seen: &Snapshot) -> Result<f64> {
         let (t, x) = (Time::Shared(seen.time()), seen.samples());
         let truth = self.at(&t, x)?;
         let size = |x: &Tensor| -> Result<f64> {

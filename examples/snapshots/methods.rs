@@ -9,7 +9,7 @@ use advect::trajectories::path::{Chain, NaturalCubic, SnapshotPath, Spline};
 use advect::trajectories::{Snapshot, Snapshots};
 
 /// Their names, in the order of the table.
-pub const METHODS: [&str; 5] = ["I-CFM", "OT-CFM", "SB-CFM", "splines", "action matching"];
+pub(crate) const METHODS: [&str; 5] = ["I-CFM", "OT-CFM", "SB-CFM", "splines", "action matching"];
 
 /// Samples of each snapshot in a batch.
 const BATCH: usize = 64;
@@ -22,7 +22,7 @@ fn network(dim: usize, outputs: usize, store: &ParameterStore) -> Result<Mlp> {
 }
 
 /// Trains a network, and returns its velocity.
-pub fn train(
+pub(crate) fn train(
     method: &str,
     snapshots: &Snapshots,
     steps: usize,
@@ -32,7 +32,7 @@ pub fn train(
     let store = ParameterStore::new(key.named("net"), DType::F32, &Device::Cpu);
     let dim = snapshots.at(0).samples().dim(1)?;
     let lines = ConstantSigma::new(SIGMA[1])?;
-    let mut trainer = |loss: &dyn Fn(&mut Generator) -> Result<Tensor>| -> Result<()> {
+    let trainer = |loss: &dyn Fn(&mut Generator) -> Result<Tensor>| -> Result<()> {
         let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
         let rng = Generator::from(key.named("train"));
         Trainer::new(&store, optimizer, rng).run(steps, |_, rng| loss(rng), &mut ())?;
@@ -65,7 +65,7 @@ pub fn train(
 }
 
 /// Carries the samples of a snapshot along a velocity to another time.
-pub fn carry(velocity: &dyn Field, from: &Snapshot, time: f64) -> Result<Tensor> {
+pub(crate) fn carry(velocity: &dyn Field, from: &Snapshot, time: f64) -> Result<Tensor> {
     let velocity = field_fn(|t, x| Ok(velocity.at(t, x)?.detach()));
     let solver = Solver::new(Dopri5, Adaptive::new(1e-5, 1e-5)?);
     solver

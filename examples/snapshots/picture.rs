@@ -8,7 +8,7 @@ use advect_examples::Canvas;
 use advect_examples::plot::{BLUE, ORANGE, Panel, panels, rows};
 
 /// The states of some cells of the first time, carried along a velocity to the last one, at several times.
-pub fn curves(velocity: &dyn Field, all: &Snapshots) -> Result<Vec<Tensor>> {
+pub(crate) fn curves(velocity: &dyn Field, all: &Snapshots) -> Result<Vec<Tensor>> {
     let velocity = field_fn(|t, x| Ok(velocity.at(t, x)?.detach()));
     let start = all.at(0).samples();
     let start = start.narrow(0, 0, start.dim(0)?.min(40))?;
@@ -31,7 +31,7 @@ fn range(all: &Snapshots, coordinate: usize) -> Result<std::ops::Range<f64>> {
 }
 
 /// Draws the panels of all methods.
-pub fn draw(path: &Path, all: &Snapshots, methods: &[(&str, Vec<Tensor>)]) -> Result<()> {
+pub(crate) fn draw(path: &Path, all: &Snapshots, methods: &[(&str, Vec<Tensor>)]) -> Result<()> {
     let (x, y) = (range(all, 0)?, range(all, 1)?);
     let draw = |(name, states): &(&str, Vec<Tensor>), area: &Canvas<'_>| {
         let panel = Panel::new(area, name, x.clone(), y.clone())?;

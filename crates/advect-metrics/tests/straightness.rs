@@ -67,7 +67,8 @@ fn rotations_have_their_straightness() {
     let (x, angle) = (noise((50, 2), DType::F64), 2.5f64);
     let radius = transport_cost(&x.zeros_like().unwrap(), &x, squared_norm).unwrap();
     let expected = (angle.powi(2) - 4.0 * (angle / 2.0).sin().powi(2)) * radius.mean;
-    let errors = |measure: &dyn Fn(&[f64], &[Tensor]) -> Result<SampleMean>| {
+    type Measure<'a> = &'a dyn Fn(&[f64], &[Tensor]) -> Result<SampleMean>;
+    let errors = |measure: Measure<'_>| {
         [8, 16].map(|n| {
             let times = times(n);
             let states: Vec<Tensor> = times.iter().map(|t| turned(&x, angle * t)).collect();

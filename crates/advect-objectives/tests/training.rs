@@ -11,12 +11,12 @@ use advect_nn::{Activation, ParameterStore, TimeEmbedding};
 use advect_objectives::dequantization::{CouplingNoise, UniformNoise};
 use advect_objectives::objective::*;
 use advect_objectives::time_sampler::{TimeSampler, UniformWithin};
-use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
 use advect_paths::path::gamma::{BrownianBridge, Parabola};
 use advect_paths::path::{Affine, Interpolant, Path, SchrodingerBridge};
 use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned};
 use advect_paths::schedule::*;
+use advect_paths::{LearnedVariances, Prediction};
 use advect_solvers::Solver;
 use advect_solvers::adjoint::Unrolled;
 use advect_solvers::controller::Fixed;
@@ -236,6 +236,43 @@ fn scores_of_bridges_and_without_targets() {
 
 /// Of NCSN, ScoreFlow, the bound, [SF]²M's score, and implicit score matching.
 const TOLERANCES: [f64; 5] = [0.35, 0.33, 0.24, 0.42, 0.2];
+
+/// A network of noise and variances of N(0.5, 0.3²) data comes near the variances of `x_(k−1)` given `x_k`.
+#[test]
+fn variances_of_reverse_steps() {
+    let store = ParameterStore::new(Key::from_seed(6), DType::F32, &Device::Cpu);
+    let config = Mlp::config(1).outputs(2).hidden(&[32; 2]);
+    let net = config.build(&store.builder()).unwrap();
+    let schedule = DiscreteDiffusion::linear(10, 0.05, 0.6).unwrap();
+    let objective = HybridLoss::new(schedule.clone()).weight(1.0).unwrap();
+    let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
+    let steps = 1500;
+    let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(7))
+        .learning_rate(WarmupCosine::new(1e-2, 20, steps).unwrap());
+    let loss = |_: usize, rng: &mut Generator| {
+        let noise = rng.normal((256, 1), DType::F32, &Device::Cpu)?;
+        let data = (rng.normal_like(&noise)? * 0.3)?;
+        objective.loss(&net, &noise, &(data + 0.5)?, rng)
+    };
+    trainer.run(steps, loss, &mut ()).unwrap();
+    for k in 2..=10 {
+        let before = schedule.alpha_bar(k - 1) * 0.09 + schedule.noise_variance(k - 1);
+        let (beta, small) = (schedule.beta(k), schedule.posterior_variance(k));
+        let best = before * beta / ((1.0 - beta) * before + beta);
+        let x = Tensor::new(&[[0.5 * schedule.alpha_bar(k).sqrt() as f32]], &Device::Cpu).unwrap();
+        let value = net.at(&Time::Shared(schedule.time(k)), &x).unwrap();
+        let (_, variances) = LearnedVariances::split(&value, &x).unwrap();
+        let log = variances
+            .log_between(&small.ln().into(), &beta.ln().into())
+            .unwrap();
+        let ours = log.exp().unwrap().to_vec2::<f32>().unwrap()[0][0];
+        println!("{k}: {small:.4} < {ours:.4} ({best:.4}) < {beta:.4}");
+        assert!(
+            (f64::from(ours) / best - 1.0).abs() < 0.12,
+            "{k}: {ours} {best}"
+        );
+    }
+}
 
 /// Data on the levels −1, 0, 1 of two elements that like to be equal, under a density that is far from flat in their
 /// bins. In order: the entropy of the data, its cross-entropy under the bins' probabilities, and the bounds by learned

@@ -376,7 +376,7 @@ fn ends_are_limits_or_errors() {
     let value = velocity
         .at(&Time::Shared(0.0), &tensor(&[[0.0, 0.2]]))
         .unwrap();
-    let expected = [0.25 * 0.8 + 0.75 * -1.0, 0.25 * 1.0 + 0.75 * 0.1 - 0.2];
+    let expected = [0.25 * 0.8 - 0.75, 0.25 * 1.0 + 0.75 * 0.1 - 0.2];
     assert_close(&value, &tensor(&[expected]), 1e-14, 1e-14);
     for outside in [-0.1, 1.1, f64::NAN] {
         assert!(velocity.at(&Time::Shared(outside), &x).is_err());

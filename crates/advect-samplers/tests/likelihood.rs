@@ -191,8 +191,10 @@ impl Factors {
     }
 }
 
+type BoundedPath = (&'static str, Box<dyn Schedule>, Prediction, [f64; 2]);
+
 /// Paths with a span of times, on which bounds are found.
-fn bounded_paths() -> Vec<(&'static str, Box<dyn Schedule>, Prediction, [f64; 2])> {
+fn bounded_paths() -> Vec<BoundedPath> {
     vec![
         (
             "VP",

@@ -11,8 +11,8 @@ fn cloud(n: usize, shift: f64) -> Tensor {
         let second = (2.7 * i + 1.0 + shift).sin() + 0.3 * shift;
         [(1.3 * i + shift).sin(), second]
     };
-    let points: Vec<[f64; 2]> = (0..n).map(point).collect();
-    Tensor::new(points.as_slice(), &Device::Cpu).unwrap()
+    let points: Vec<f64> = (0..n).flat_map(point).collect();
+    Tensor::from_vec(points, (n, 2), &Device::Cpu).unwrap()
 }
 
 fn number(x: Result<Tensor, Error>) -> f64 {

@@ -131,7 +131,7 @@ fn moved(index: usize, z: &Tensor) -> Result<Tensor> {
             sum += rest % size;
             rest /= size;
         }
-        if sum % 2 == 0 { 1.0 } else { 0.0 }
+        if sum.is_multiple_of(2) { 1.0 } else { 0.0 }
     };
     let values: Vec<f64> = (0..dims.iter().product()).map(element).collect();
     let mask = Tensor::from_vec(values, dims, &Device::Cpu)?;

@@ -265,7 +265,8 @@ mod tests {
     #[test]
     fn bad_moments_are_told() {
         let (x0, x1) = ends();
-        let point = |f: &dyn Fn(&Dual, &Tensor) -> Result<(Dual, Dual)>, t: f64| {
+        type Both<'a> = &'a dyn Fn(&Dual, &Tensor) -> Result<(Dual, Dual)>;
+        let point = |f: Both<'_>, t: f64| {
             let mut rng = Generator::from_seed(0);
             let path = ConditionalGaussian::new(moments_fn(f));
             path.sample(&Time::Shared(t), &x0, &x1, &mut rng)

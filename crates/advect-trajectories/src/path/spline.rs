@@ -110,20 +110,23 @@ impl<C: Coupling, I: Interpolation> SnapshotPath for Spline<C, I> {
         let weights: Vec<_> = (times.iter())
             .map(|&t| self.interpolation.weights(&at, t))
             .collect();
-        let column = |pick: &dyn Fn(&(Vec<f64>, Vec<f64>)) -> f64| {
-            Coefficient::PerSample(weights.iter().map(pick).collect())
-        };
-        let curve = |of: &dyn Fn(&(Vec<f64>, Vec<f64>), usize) -> f64| -> Result<Tensor> {
-            let terms = knots.iter().enumerate();
-            let terms: Vec<_> = terms.map(|(k, x)| (column(&|w| of(w, k)), x)).collect();
-            combine(&terms)
-        };
-        let mut x = curve(&|w, k| w.0[k])?;
-        let velocity = curve(&|w, k| w.1[k])?;
+        let (values, slopes): (Vec<_>, Vec<_>) = weights.into_iter().unzip();
+        let mut x = weighted(&values, &knots)?;
+        let velocity = weighted(&slopes, &knots)?;
         if self.sigma > 0.0 {
             x = (&x + (rng.normal_like(&x)? * self.sigma)?)?;
         }
         let durations = vec![(end - start) / count; self.batch];
         Ok(CurvePoints::new(times, x, velocity, durations))
     }
+}
+
+/// The sum `Σ_k w_k x_k` of each curve, by its own weights.
+fn weighted(weights: &[Vec<f64>], knots: &[Tensor]) -> Result<Tensor> {
+    let term = |(k, x)| {
+        let factors = weights.iter().map(|w| w[k]).collect();
+        (Coefficient::PerSample(factors), x)
+    };
+    let terms: Vec<_> = knots.iter().enumerate().map(term).collect();
+    combine(&terms)
 }
