@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn tables_are_read() {
-        let text = "hours, \"pc, 1\",pc2\n0,1.5,-2e-3\r\n24, 7 ,nan\n";
+        let text = "hours,\"pc, 1\", pc2\n0,1.5,-2e-3\r\n24, 7 ,nan\n";
         let (names, table) = parse(text.as_bytes()).unwrap();
         assert_eq!(names, ["hours", "pc, 1", "pc2"]);
         let rows = table.to_vec2::<f64>().unwrap();

@@ -9,7 +9,7 @@ use advect_solvers::controller::Fixed;
 use advect_solvers::sde::{BrownianPath, Diagonal, EulerMaruyama};
 use advect_trajectories::Snapshots;
 use advect_trajectories::objective::{Action, PopulationFit, lagrangian_fn};
-use advect_transport::SinkhornDivergence;
+use advect_transport::Sinkhorn;
 use candle_core::{DType, Device, Tensor, Var};
 
 const TIMES: [f64; 3] = [0.0, 0.5, 1.5];
@@ -35,7 +35,7 @@ fn rates_and_diffusions_are_recovered() {
         Var::new(&[0.5f64], &Device::Cpu).unwrap(),
         Var::new(&[0.3f64], &Device::Cpu).unwrap(),
     ];
-    let fit = PopulationFit::new(SinkhornDivergence::new(0.05).unwrap());
+    let fit = PopulationFit::new(Sinkhorn::new(0.05).unwrap().tolerance(1e-3).unwrap().into());
     let start = population.at(0).samples();
     let loss = |key: u64| {
         let [rate, sigma] = values.each_ref().map(|v| v.as_tensor().clone());

@@ -37,7 +37,8 @@ fn weights() -> (Vec<f64>, Vec<f64>) {
 fn values_are_those_of_plain_iterations() {
     let (x, y, (a, b)) = (cloud(6, 0.0), cloud(8, 0.7), weights());
     for (epsilon, equal, weighted) in GOLDEN {
-        let divergence = SinkhornDivergence::new(epsilon).unwrap();
+        let solver = Sinkhorn::new(epsilon).unwrap().tolerance(1e-8).unwrap();
+        let divergence = SinkhornDivergence::from(solver);
         assert!((number(divergence.value(&x, &y)) - equal).abs() < 1e-9);
         assert!((number(divergence.weighted(&x, &a, &y, &b)) - weighted).abs() < 1e-9);
         assert!((number(divergence.value(&y, &x)) - equal).abs() < 1e-9);
@@ -52,7 +53,7 @@ fn values_are_those_of_plain_iterations() {
 fn gradients_are_finite_differences() {
     let (x, y, (a, b)) = (cloud(6, 0.0), cloud(8, 0.7), weights());
     for epsilon in [0.02, 1.0] {
-        let solver = Sinkhorn::new(epsilon).unwrap().tolerance(1e-11).unwrap();
+        let solver = Sinkhorn::new(epsilon).unwrap().tolerance(1e-9).unwrap();
         let divergence = SinkhornDivergence::from(solver);
         let value = |x: &Tensor, y: &Tensor| number(divergence.weighted(x, &a, y, &b));
         let (u, v) = (Var::from_tensor(&x).unwrap(), Var::from_tensor(&y).unwrap());
@@ -90,7 +91,7 @@ fn equal_samples_are_at_rest() {
             let gradients = value.backward().unwrap();
             assert!(number(Ok(value.detach())).abs() < 1e-6);
             let gradient = gradients.get(&u).unwrap();
-            assert_close(gradient, &gradient.zeros_like().unwrap(), 0.0, 1e-5);
+            assert_close(gradient, &gradient.zeros_like().unwrap(), 0.0, 1e-4);
         }
     }
 }

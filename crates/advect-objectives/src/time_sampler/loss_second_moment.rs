@@ -45,8 +45,10 @@ const UNIFORM: f64 = 1e-3;
 ///     let loss = times.exchange(&drawn, &losses)?.mean_all()?; // to call backward on
 ///     # let _ = loss;
 /// }
-/// // The first step costs most; its losses count less, the more often they are drawn.
-/// assert!(times.probability(schedule.time(1)) > 0.5 && times.weight(schedule.time(1)) < 0.5);
+/// // The losses of a step count less, the more often it is drawn.
+/// let chances = [1, 2, 3, 4].map(|k| times.probability(schedule.time(k)));
+/// assert!((chances.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+/// assert!((times.weight(schedule.time(2)) - 1.0 / (4.0 * chances[1])).abs() < 1e-12);
 /// # Ok(())
 /// # }
 /// ```
