@@ -34,7 +34,7 @@ pub trait Decoder {
     /// Returns `log p(x1)`, as [`Decoder::log_likelihood_given`], for one variance.
     ///
     /// # Errors
-    /// As [`Decoder::log_likelihood_given`]; [`Error::Range`](advect_core::Error::Range) unless the variance is above 0.
+    /// As [`Decoder::log_likelihood_given`]; [`Error::Range`] unless the variance is above 0.
     fn log_likelihood(&self, x1: &Tensor, mean: &Tensor, variance: f64) -> Result<Tensor> {
         check::float("x1", x1)?;
         let logarithm = check::positive("variance", variance)?.ln();
