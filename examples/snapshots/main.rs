@@ -89,9 +89,11 @@ fn study(name: &str, all: &Snapshots, truth: Option<Branching>, args: &Args) -> 
         let before = Comparison::new(all.at(k - 1).samples(), &left_out, &mut rng)?;
         for method in METHODS.iter().filter(|method| method.contains(&args.only)) {
             let (mut w1, mut w2, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-            let started = Instant::now();
+            let mut seconds = 0.0;
             for seed in 0..args.seeds {
+                let started = Instant::now();
                 let flow = train(method, &kept, args.steps, seed)?;
+                seconds += started.elapsed().as_secs_f64() / args.seeds as f64;
                 let predicted = carry(&*flow, all.at(k - 1), time)?;
                 let found = Comparison::new(&predicted, &left_out, &mut rng)?.predicted;
                 w1.push(found.wasserstein1);
@@ -103,7 +105,6 @@ fn study(name: &str, all: &Snapshots, truth: Option<Branching>, args: &Args) -> 
                     carried.push((*method, picture::curves(&*flow, all)?));
                 }
             }
-            let seconds = started.elapsed().as_secs_f64() / args.seeds as f64;
             let ((w1, e1), (w2, e2)) = (summary(&w1), summary(&w2));
             let error = match errors.is_empty() {
                 true => "unknown".to_string(),

@@ -341,6 +341,24 @@ fn blending_becomes_a_flow() {
 }
 
 #[test]
+fn times_that_were_left_out_are_predicted() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--steps", "10", "--seeds", "1", "--components", "2"];
+    let output = run("snapshots", 2, &arguments, folder.path());
+    for name in ["branching", "myoblasts"] {
+        let picture = folder.path().join(format!("snapshots_{name}.png"));
+        assert!(picture.exists());
+    }
+    // A row for each of five methods and both inner times, beside the time before and the floor.
+    let lines = figures(&output);
+    let rows = |word: &str| lines.iter().filter(|line| line.starts_with(word)).count();
+    assert_eq!(
+        (rows("OT-CFM"), rows("action"), rows("two halves")),
+        (4, 4, 4)
+    );
+}
+
+#[test]
 fn launches_are_fitted_through_bounces() {
     let folder = tempfile::tempdir().unwrap();
     let output = run("bouncing", 2, &["--target", "25"], folder.path());
