@@ -59,28 +59,47 @@ pub(super) fn by_target_of(
     Ok((source, (0..columns as u32).collect()))
 }
 
-/// Independent draws of a plan's entries, by their cumulative sums.
+/// The sums of masses up to each of them, by which they are drawn.
+#[derive(Debug, Clone)]
+pub(super) struct Cumulative(Vec<f64>);
+
+impl Cumulative {
+    pub(super) fn new(masses: &[f64]) -> Self {
+        let mut sum = 0.0;
+        let add = |mass: &f64| {
+            sum += mass;
+            sum
+        };
+        Cumulative(masses.iter().map(add).collect())
+    }
+
+    /// The sum of all masses.
+    pub(super) fn total(&self) -> f64 {
+        self.0.last().copied().unwrap_or(0.0)
+    }
+
+    /// Independent draws of the masses' places.
+    pub(super) fn draw(&self, count: usize, rng: &mut Generator) -> Result<Vec<usize>> {
+        let total = self.total();
+        // Rounding must not reach the total, beyond which there is nothing.
+        let place = |u: f64| {
+            let goal = (u * total).min(total.next_down());
+            self.0.partition_point(|sum| *sum <= goal)
+        };
+        let uniform = rng.values(&StandardUniform, count)?;
+        Ok(uniform.into_iter().map(place).collect())
+    }
+}
+
+/// Independent draws of a plan's entries.
 pub(super) fn independent(
     plan: &Plan,
     count: usize,
     rng: &mut Generator,
 ) -> Result<(Vec<u32>, Vec<u32>)> {
-    let mut sum = 0.0;
-    let sums: Vec<f64> = plan
-        .values()
-        .iter()
-        .map(|p| {
-            sum += p;
-            sum
-        })
-        .collect();
-    let uniform = rng.values(&StandardUniform, count)?;
-    let entry = |u: f64| {
-        let goal = (u * sum).min(sum.next_down());
-        sums.partition_point(|s| *s <= goal)
-    };
+    let entries = Cumulative::new(plan.values()).draw(count, rng)?;
     let split = |e: usize| ((e / plan.columns()) as u32, (e % plan.columns()) as u32);
-    Ok(uniform.into_iter().map(|u| split(entry(u))).unzip())
+    Ok(entries.into_iter().map(split).unzip())
 }
 
 /// One column for each row, in random order, by the plan among the columns that are left.

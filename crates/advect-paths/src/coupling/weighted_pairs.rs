@@ -1,11 +1,11 @@
 //! Pairs with weights: all that a plan carries.
 
-use advect_core::{Error, Generator, Result};
+use advect_core::{Error, Generator, Result, check};
 use advect_transport::Entry;
 use candle_core::{DType, Device, Tensor};
-use rand_distr::StandardUniform;
 
 use super::Pairs;
+use super::draw::Cumulative;
 
 /// The pairs of a transport plan with their masses as weights: every pair that the plan connects, once.
 ///
@@ -59,8 +59,7 @@ use super::Pairs;
 pub struct WeightedPairs {
     pairs: Pairs,
     masses: Vec<f64>,
-    /// Sums of the masses up to each pair.
-    sums: Vec<f64>,
+    sums: Cumulative,
 }
 
 impl WeightedPairs {
@@ -70,20 +69,20 @@ impl WeightedPairs {
     /// [`Error::Range`] for masses that are negative or not finite, or of sum 0, and for rows and columns from 2³² − 1 on.
     pub fn new(entries: impl IntoIterator<Item = Entry>, device: &Device) -> Result<Self> {
         let (mut source, mut target) = (Vec::new(), Vec::new());
-        let (mut masses, mut sums, mut sum) = (Vec::new(), Vec::new(), 0.0);
+        let mut masses = Vec::new();
         for entry in entries {
             let mass = entry.mass;
             if !(mass >= 0.0 && mass.is_finite()) {
                 return Err(Error::range("entries", mass, "a mass of at least 0"));
             }
             if mass > 0.0 {
-                sum += mass;
                 source.push(index(entry.row)?);
                 target.push(index(entry.column)?);
                 masses.push(mass);
-                sums.push(sum);
             }
         }
+        let sums = Cumulative::new(&masses);
+        let sum = sums.total();
         if !(sum > 0.0 && sum.is_finite()) {
             let given = format!("masses of sum {sum}");
             return Err(Error::range(
@@ -119,14 +118,9 @@ impl WeightedPairs {
     /// [`Error::Range`] for 0 pairs, and for more of them than fit the memory.
     #[doc(alias = "sample_plan")]
     pub fn draw(&self, count: usize, rng: &mut Generator) -> Result<Pairs> {
-        advect_core::check::at_least_one("count", count)?;
-        let total = self.sums.last().copied().unwrap_or(0.0);
-        let place = |u: f64| {
-            let goal = (u * total).min(total.next_down());
-            self.sums.partition_point(|sum| *sum <= goal) as u32
-        };
-        let uniform = rng.values(&StandardUniform, count)?;
-        let places: Vec<u32> = uniform.into_iter().map(place).collect();
+        check::at_least_one("count", count)?;
+        let places = self.sums.draw(count, rng)?;
+        let places: Vec<u32> = places.into_iter().map(|place| place as u32).collect();
         self.pairs.at(&places)
     }
 }

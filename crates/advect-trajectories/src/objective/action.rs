@@ -67,22 +67,21 @@ impl<L: Lagrangian> Action<L> {
             let accepted = format!("({},), states for each time", times.len());
             return Err(Error::shape("states", &[states.len()], accepted));
         }
-        let rates: Vec<Tensor> = times
-            .iter()
-            .zip(states)
+        if times.len() < 2 {
+            let given = format!("{} times", times.len());
+            return Err(Error::range("times", given, "two times or more"));
+        }
+        let rates = times.iter().zip(states);
+        let rates: Vec<Tensor> = rates
             .map(|(&t, x)| self.rate(drift, t, x))
             .collect::<Result<_>>()?;
-        let mut sum: Option<Tensor> = None;
-        for (k, pair) in rates.windows(2).enumerate() {
-            let length = check::positive("the distance of times", times[k + 1] - times[k])?;
-            let part = ((&pair[0] + &pair[1])? * (0.5 * length))?;
-            sum = Some(match sum {
-                None => part,
-                Some(sum) => (sum + part)?,
-            });
-        }
-        let given = format!("{} times", times.len());
-        sum.ok_or_else(|| Error::range("times", given, "two times or more"))
+        let parts = rates.windows(2).zip(times.windows(2));
+        let parts = parts.map(|(rate, time)| {
+            let length = check::positive("the distance of times", time[1] - time[0])?;
+            Ok(((&rate[0] + &rate[1])? * (0.5 * length))?)
+        });
+        let parts: Vec<Tensor> = parts.collect::<Result<_>>()?;
+        Ok(Tensor::stack(&parts, 0)?.sum_all()?)
     }
 
     /// The mean cost at one time.

@@ -1,7 +1,7 @@
 //! The distance of simulated populations from the snapshots (Koshizuka and Sato 2023, "Neural Lagrangian Schrödinger bridge:
 //! diffusion modeling for population dynamics", eq. 11).
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, check};
 use advect_transport::SinkhornDivergence;
 use candle_core::Tensor;
 
@@ -65,22 +65,16 @@ impl PopulationFit {
             let accepted = format!("({},), states at each time", snapshots.len());
             return Err(Error::shape("states", &[states.len()], accepted));
         }
-        let mut sum: Option<Tensor> = None;
-        for (x, seen) in states.iter().zip(snapshots.iter()).skip(1) {
-            let divergence = match seen.weights() {
-                None => self.divergence.value(x, seen.samples())?,
-                Some(weights) => {
-                    let count = x.dims().first().map_or(0, |n| *n);
-                    let equal = vec![1.0 / count.max(1) as f64; count];
-                    self.divergence
-                        .weighted(x, &equal, seen.samples(), weights)?
-                }
-            };
-            sum = Some(match sum {
-                None => divergence,
-                Some(sum) => (sum + divergence)?,
-            });
-        }
-        sum.ok_or_else(|| Error::range("snapshots", "one", "two or more"))
+        let later = states.iter().zip(snapshots.iter()).skip(1);
+        let divergences = later.map(|(x, seen)| match seen.weights() {
+            None => self.divergence.value(x, seen.samples()),
+            Some(weights) => {
+                let count = check::batch("states", x)?;
+                let equal = vec![1.0 / count as f64; count];
+                self.divergence.weighted(x, &equal, seen.samples(), weights)
+            }
+        });
+        let divergences: Vec<Tensor> = divergences.collect::<Result<_>>()?;
+        Ok(Tensor::stack(&divergences, 0)?.sum_all()?)
     }
 }
