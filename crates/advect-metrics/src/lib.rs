@@ -6,7 +6,7 @@
 //! | [`wasserstein2_weighted`], [`wasserstein1_weighted`] | two samples with weights |
 //! | [`sliced_wasserstein2`] | two samples, along random directions |
 //! | [`energy_distance`] | two samples |
-//! | [`mmd2`] | two samples, by a Gaussian kernel |
+//! | [`mmd2`], [`mmd2_weighted`] | two samples, by a Gaussian kernel |
 //! | [`nearest_neighbour_two_sample`] | two samples, by whether their points can be told apart |
 //! | [`nearest_neighbour_labels`] | samples with their classes, by the labels of their nearest neighbours |
 //! | [`path_energy`] | trajectories with the cheapest possible ones |
@@ -39,7 +39,7 @@ mod transport_cost;
 mod wasserstein;
 
 pub use energy::energy_distance;
-pub use mmd::{median_bandwidth, mmd2};
+pub use mmd::{median_bandwidth, mmd2, mmd2_weighted};
 pub use nearest_neighbour::{nearest_neighbour_labels, nearest_neighbour_two_sample};
 pub use path_energy::{normalized_path_energy_error, path_energy};
 pub use sample_mean::SampleMean;

@@ -6,6 +6,7 @@
 //! | [`Snapshots`], [`Snapshot`] | the samples that were seen at each time |
 //! | [`path`] | curves through samples of the snapshots: [`Chain`](path::Chain)s of pairs, [`Spline`](path::Spline)s |
 //! | [`objective`] | losses: [`FlowMatching`](objective::FlowMatching) and [`ActionMatching`](objective::ActionMatching) on curves, the likelihood of all snapshots, the distance of simulated populations |
+//! | [`MassFlow`] | samples that move and change their masses |
 //! | [`Comparison`] | distances of predicted samples from those that were seen, with their floor |
 //!
 //! ```
@@ -32,11 +33,13 @@
 //! ```
 
 mod comparison;
+mod mass_flow;
 pub mod objective;
 pub mod path;
 mod snapshots;
 mod standardization;
 
 pub use comparison::{Comparison, Distances};
+pub use mass_flow::MassFlow;
 pub use snapshots::{Snapshot, Snapshots};
 pub use standardization::Standardization;

@@ -13,8 +13,11 @@ use advect_solvers::stepper::Rk4;
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::{AdamW, AdamWConfig, Trainer};
 use advect_trajectories::objective::{ActionMatching, FlowMatching};
-use advect_trajectories::path::{Chain, CurvePoints, Hermite, NaturalCubic, SnapshotPath, Spline};
+use advect_trajectories::path::{
+    Chain, CurvePoints, Hermite, NaturalCubic, SnapshotPath, Spline, UnbalancedChain,
+};
 use advect_trajectories::{Comparison, Snapshots};
+use advect_transport::Sinkhorn;
 use candle_core::{DType, Device, Tensor, Var};
 
 /// Samples of N(0, 1) that are stretched and moved: at time t, `(1 + t) z + t²`.
@@ -149,6 +152,96 @@ fn action_matching_finds_the_potential_of_least_action() {
             let truth = (x - t * t) / (1.0 + t) + 2.0 * t;
             assert!((ours - truth).abs() < 0.25, "{t} {x}: {ours} {truth}");
         }
+    }
+}
+
+/// With a diffusion, the drift is the velocity and half of σ² times the score, `−(x − t²)/(1 + t)²`.
+#[test]
+fn entropic_action_matching_finds_the_drift() {
+    let (sigma, count) = (0.8, 100_000);
+    let population = snapshots(count, &[0.0, 1.0], &mut Generator::from_seed(0));
+    let objective = ActionMatching::new(Exact(count)).diffusion(sigma).unwrap();
+    let gradient = |values: &[f64]| {
+        let values = Tensor::from_slice(values, (1, 6), &Device::Cpu).unwrap();
+        let coefficients = Var::from_tensor(&values).unwrap();
+        let tensor = coefficients.as_tensor().clone();
+        let energy = Quadratic {
+            coefficients: tensor.clone(),
+        };
+        let velocity = GradientField::new(energy, &[tensor]).unwrap();
+        let loss = objective
+            .loss(&velocity, &population, &mut Generator::from_seed(1))
+            .unwrap();
+        let gradients = loss.backward().unwrap();
+        let found = gradients.get(&coefficients).unwrap();
+        found.to_vec2::<f64>().unwrap()[0].clone()
+    };
+    let found = minimiser(gradient);
+    let polynomial = |c: &[f64], t: f64| c[0] + c[1] * t + c[2] * t * t;
+    for t in [0.1f64, 0.5, 0.9] {
+        for x in [-0.5f64, 1.0, 2.0] {
+            let ours = polynomial(&found[..3], t) * x + polynomial(&found[3..], t);
+            let away = (x - t * t) / (1.0 + t);
+            let truth = away + 2.0 * t - 0.5 * sigma * sigma * away / (1.0 + t);
+            assert!((ours - truth).abs() < 0.25, "{t} {x}: {ours} {truth}");
+        }
+    }
+}
+
+/// Two populations that move by 0.5: one keeps its mass, the other grows by e. An unbalanced plan tells both rates, and the masses
+/// at all times; a balanced one would carry a quarter of one to the other.
+#[test]
+fn the_growth_of_a_mixture_is_found() {
+    let mut rng = Generator::from_seed(5);
+    let count = 400;
+    let mut cloud = |place: f64| {
+        let z = rng.normal((count, 1), DType::F64, &Device::Cpu).unwrap();
+        z.affine(0.3, place).unwrap()
+    };
+    let start = Tensor::cat(&[cloud(-4.0), cloud(4.0)], 0).unwrap();
+    let end = Tensor::cat(&[cloud(-3.5), cloud(4.5)], 0).unwrap();
+    let e = std::f64::consts::E;
+    let weights: Vec<f64> = (0..2 * count)
+        .map(|i| if i < count { 1.0 } else { e })
+        .collect();
+    let population = Snapshots::new(&[0.0, 1.0], &[start, end])
+        .and_then(|p| p.weighted(1, &weights))
+        .and_then(|p| p.masses(&[2.0, 1.0 + e]))
+        .unwrap();
+    let plans = Sinkhorn::new(0.05)
+        .and_then(|s| s.unbalanced(10.0))
+        .and_then(|s| s.tolerance(1e-5))
+        .unwrap();
+    let chain = UnbalancedChain::new(plans, Affine::new(CondOt::default()), 400).unwrap();
+    let (mut sums, batches) = ([[0.0; 3]; 2], 10);
+    for _ in 0..batches {
+        let points = chain.sample(&population, &mut rng).unwrap();
+        let x = points.x.squeeze(1).unwrap().to_vec1::<f64>().unwrap();
+        let v = points
+            .velocity
+            .squeeze(1)
+            .unwrap()
+            .to_vec1::<f64>()
+            .unwrap();
+        for i in 0..x.len() {
+            let side = &mut sums[usize::from(x[i] > 0.0)];
+            let mass = points.masses[i] * points.durations[i] / f64::from(batches);
+            side[0] += mass;
+            side[1] += mass * v[i];
+            side[2] += mass * points.growth[i];
+        }
+    }
+    for (side, rate) in sums.iter().zip([0.0, 1.0]) {
+        let (mass, v, growth) = (side[0], side[1] / side[0], side[2] / side[0]);
+        // The mean over a unit of time: 1, and e − 1.
+        let expected = if rate == 0.0 { 1.0 } else { e - 1.0 };
+        println!("mass {mass:.3} for {expected:.3}, velocity {v:.3}, growth {growth:.3}");
+        assert!(
+            (mass - expected).abs() < 0.06 * expected,
+            "{mass} {expected}"
+        );
+        assert!((v - 0.5).abs() < 0.03, "{v}");
+        assert!((growth - rate).abs() < 0.06, "{growth} {rate}");
     }
 }
 

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use advect_core::{Generator, Key, field_fn, shape};
+use advect_models::Mlp;
+use advect_nn::ParameterStore;
 use advect_solvers::Solver;
 use advect_solvers::adjoint::{Adjoint, Unrolled};
 use advect_solvers::controller::Fixed;
 use advect_solvers::sde::{BrownianPath, Diagonal, EulerMaruyama};
+use advect_solvers::stepper::Rk4;
+use advect_train::{AdamW, AdamWConfig, Trainer};
 use advect_trajectories::Snapshots;
-use advect_trajectories::objective::{Action, PopulationFit, lagrangian_fn};
+use advect_trajectories::objective::{Action, DensityPenalty, PopulationFit, lagrangian_fn};
 use advect_transport::Sinkhorn;
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -107,4 +111,116 @@ fn actions_are_integrals_along_the_way() {
         message.starts_with("lagrangian: got shape [2, 1]"),
         "{message}"
     );
+}
+
+/// A population that has to pass a hill between two snapshots: with the action of its height the shorter way is given up for one
+/// around it, and both ways fit.
+#[test]
+fn obstacles_are_passed_by() {
+    let device = &Device::Cpu;
+    let mut rng = Generator::from_seed(3);
+    let mut cloud = |x: f64, y: f64| {
+        let z = rng.normal((60, 2), DType::F64, device).unwrap();
+        let place = Tensor::new(&[[x, y]], device).unwrap();
+        (z * 0.1).unwrap().broadcast_add(&place).unwrap()
+    };
+    // The hill is a little below the way, so that one side is the nearer one.
+    let population = Snapshots::new(&[0.0, 1.0], &[cloud(-1.0, 0.0), cloud(1.0, 0.0)]).unwrap();
+    let hill = |x: &Tensor| -> advect_core::Result<Tensor> {
+        let centre = Tensor::new(&[[0.0, -0.15]], device)?;
+        let squares = shape::sum_squares_per_sample(&x.broadcast_sub(&centre)?)?;
+        Ok((squares * (-0.5 / 0.09))?.exp()?)
+    };
+    let fit = PopulationFit::new(Sinkhorn::new(0.05).unwrap().tolerance(1e-3).unwrap().into());
+    let height = |steepness: f64| {
+        let store = ParameterStore::new(Key::from_seed(1), DType::F64, device);
+        let net = Mlp::config(2)
+            .hidden(&[24])
+            .build(&store.builder())
+            .unwrap();
+        let drift = Arc::new(net);
+        let cost = lagrangian_fn(move |_, x: &Tensor, v: &Tensor| {
+            let kinetic = (shape::sum_squares_per_sample(v)? * 0.5)?;
+            Ok((kinetic + (hill(x)? * steepness)?)?)
+        });
+        let (action, times) = (Action::new(cost), [0.0, 0.25, 0.5, 0.75, 1.0]);
+        let way = Unrolled::new(Solver::new(Rk4, Fixed::steps(4).unwrap()));
+        let solve = || {
+            let start = population.at(0).samples();
+            let solution = way.solve(&drift, &store.tensors(), start, &times).unwrap();
+            solution.states
+        };
+        let config = AdamWConfig {
+            learning_rate: 0.02,
+            ..AdamWConfig::default()
+        };
+        let optimizer = AdamW::from_store(&store, config).unwrap();
+        let loss = |_: usize, _: &mut Generator| {
+            let states = solve();
+            let ends = [states[0].clone(), states[4].clone()];
+            let apart = fit.loss(&ends, &population)?;
+            Ok((apart + (action.value(&*drift, &times, &states)? * 0.05)?)?)
+        };
+        Trainer::new(&store, optimizer, Generator::from_seed(2))
+            .run(150, loss, &mut ())
+            .unwrap();
+        let states = solve();
+        let middle = states[2].narrow(1, 1, 1).unwrap().mean_all().unwrap();
+        let apart = fit
+            .loss(&[states[0].clone(), states[4].clone()], &population)
+            .unwrap();
+        [middle, apart].map(|x| x.to_scalar::<f64>().unwrap())
+    };
+    let (straight, around) = (height(0.0), height(20.0));
+    println!(
+        "in the middle {:.3} and {:.3}, apart {:.4} and {:.4}",
+        straight[0], around[0], straight[1], around[1]
+    );
+    assert!(straight[0].abs() < 0.1 && around[0] > 0.3);
+    assert!(straight[1] < 0.05 && around[1] < 0.05);
+}
+
+/// The slope of the penalty, by differences; 0 within the radius.
+#[test]
+fn density_penalties_have_the_right_slope() {
+    let mut rng = Generator::from_seed(4);
+    let seen = rng.normal((20, 3), DType::F64, &Device::Cpu).unwrap();
+    let x = rng.normal((5, 3), DType::F64, &Device::Cpu).unwrap();
+    let penalty = DensityPenalty::new(4, 0.3).unwrap();
+    let value = |x: &Tensor| penalty.value(x, &seen).unwrap();
+    let var = Var::from_tensor(&x).unwrap();
+    let slope = value(var.as_tensor()).backward().unwrap();
+    let slope = slope
+        .get(&var)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1::<f64>()
+        .unwrap();
+    for (place, slope) in slope.iter().enumerate() {
+        let moved = |by: f64| {
+            let mut shift = vec![0.0; 15];
+            shift[place] = by;
+            let shift = Tensor::from_vec(shift, (5, 3), &Device::Cpu).unwrap();
+            value(&(&x + shift).unwrap()).to_scalar::<f64>().unwrap()
+        };
+        let difference = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+        assert!((slope - difference).abs() < 1e-7, "{slope} {difference}");
+    }
+    assert_eq!(value(&seen.narrow(0, 0, 1).unwrap()).dims().len(), 0);
+    let single = DensityPenalty::new(1, 0.3).unwrap();
+    assert_eq!(
+        single
+            .value(&seen, &seen)
+            .unwrap()
+            .to_scalar::<f64>()
+            .unwrap(),
+        0.0
+    );
+    let message = DensityPenalty::new(21, 0.3)
+        .unwrap()
+        .value(&x, &seen)
+        .unwrap_err()
+        .to_string();
+    assert!(message.starts_with("seen: got 20 samples"), "{message}");
 }

@@ -14,7 +14,9 @@ use crate::Snapshots;
 /// the first: the mean over snapshots of `−log p_(t_k)(x)`, with the regularisers of [`MaximumLikelihood`].
 ///
 /// With the weights of [kinetic energy](MaximumLikelihood::kinetic) and [Jacobian](MaximumLikelihood::jacobian) it is TrajectoryNet, for which
-/// straight paths of little energy are near optimal transport. The density and velocity terms of the paper are not part of it.
+/// straight paths of little energy are near optimal transport. The density and velocity terms of the paper are
+/// [`DensityPenalty`](super::DensityPenalty) and [`direction_losses`](super::direction_losses), and growth is
+/// [`GrowthMatching`](super::GrowthMatching).
 ///
 /// ```
 /// use std::sync::Arc;

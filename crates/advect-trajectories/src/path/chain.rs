@@ -4,7 +4,6 @@
 use advect_core::{Generator, Result, Time, check};
 use advect_paths::coupling::Coupling;
 use advect_paths::path::Path;
-use candle_core::Tensor;
 use rand_distr::StandardUniform;
 
 use super::{CurvePoints, SnapshotPath};
@@ -63,8 +62,7 @@ impl<C: Coupling, P: Path> Chain<C, P> {
 
 impl<C: Coupling, P: Path> SnapshotPath for Chain<C, P> {
     fn sample(&self, snapshots: &Snapshots, rng: &mut Generator) -> Result<CurvePoints> {
-        let (mut times, mut durations) = (Vec::new(), Vec::new());
-        let (mut states, mut velocities) = (Vec::new(), Vec::new());
+        let mut pieces = Vec::with_capacity(snapshots.len() - 1);
         for k in 1..snapshots.len() {
             let (from, to) = (snapshots.at(k - 1), snapshots.at(k));
             let span = to.time() - from.time();
@@ -77,17 +75,11 @@ impl<C: Coupling, P: Path> SnapshotPath for Chain<C, P> {
                 &pairs.target(&x1)?,
                 rng,
             )?;
-            times.extend(parts.iter().map(|s| from.time() + s * span));
-            durations.extend(parts.iter().map(|_| span / parts.len() as f64));
-            velocities.push((point.velocity()? / span)?);
-            states.push(point.x);
+            let times = parts.iter().map(|s| from.time() + s * span).collect();
+            let durations = vec![span / parts.len() as f64; parts.len()];
+            let velocity = (point.velocity()? / span)?;
+            pieces.push(CurvePoints::new(times, point.x, velocity, durations));
         }
-        let x = Tensor::cat(&states, 0)?;
-        Ok(CurvePoints::new(
-            times,
-            x,
-            Tensor::cat(&velocities, 0)?,
-            durations,
-        ))
+        CurvePoints::joined(&pieces)
     }
 }

@@ -3,11 +3,13 @@
 //! | path | curves |
 //! | --- | --- |
 //! | [`Chain`] | pairs of samples of neighbouring times, joined by any [`Path`](advect_paths::path::Path), each piece by itself |
+//! | [`UnbalancedChain`] | the same with masses that change on the way, from plans of unbalanced transport |
 //! | [`Spline`] | one sample of each time, linked from pair to pair, joined by an [`Interpolation`] |
 
 mod chain;
 mod interpolation;
 mod spline;
+mod unbalanced_chain;
 
 use advect_core::{Generator, Result, Time, forward_to};
 use candle_core::Tensor;
@@ -17,6 +19,7 @@ use crate::Snapshots;
 pub use chain::Chain;
 pub use interpolation::{Hermite, Interpolation, NaturalCubic, PiecewiseLinear};
 pub use spline::Spline;
+pub use unbalanced_chain::UnbalancedChain;
 
 /// Points of curves through the snapshots.
 #[derive(Debug, Clone)]
@@ -31,17 +34,55 @@ pub struct CurvePoints {
     /// The stretch of time that each point stands for: `Σ durations · f(t, x)` is an estimate of `∫ E f(t, x_t) dt`
     /// from the first time to the last.
     pub durations: Vec<f64>,
+    /// The mass of the population at the time of each point, as that point tells it: 1 on average, or the mass there on average
+    /// where masses are given.
+    pub masses: Vec<f64>,
+    /// The rates `d(ln m)/dt` at which the masses of the curves change, 0 where they don't.
+    pub growth: Vec<f64>,
 }
 
 impl CurvePoints {
-    /// Creates points from their parts, for a path of one's own.
+    /// Creates points of equal masses from their parts, for a path of one's own.
     pub fn new(times: Vec<f64>, x: Tensor, velocity: Tensor, durations: Vec<f64>) -> Self {
+        let points = times.len();
         CurvePoints {
             times,
             x,
             velocity,
             durations,
+            masses: vec![1.0; points],
+            growth: vec![0.0; points],
         }
+    }
+
+    /// Sets masses, and the rates at which they change.
+    pub fn with_growth(self, masses: Vec<f64>, growth: Vec<f64>) -> Self {
+        CurvePoints {
+            masses,
+            growth,
+            ..self
+        }
+    }
+
+    /// Joins points, such as those of several pieces of time.
+    ///
+    /// # Errors
+    /// Errors of candle for states of different kinds, and for no points.
+    pub fn joined(pieces: &[CurvePoints]) -> Result<Self> {
+        let numbers =
+            |of: fn(&CurvePoints) -> &Vec<f64>| pieces.iter().flat_map(of).copied().collect();
+        let tensors = |of: fn(&CurvePoints) -> &Tensor| {
+            let parts: Vec<&Tensor> = pieces.iter().map(of).collect();
+            Tensor::cat(&parts, 0)
+        };
+        Ok(CurvePoints {
+            times: numbers(|p| &p.times),
+            x: tensors(|p| &p.x)?,
+            velocity: tensors(|p| &p.velocity)?,
+            durations: numbers(|p| &p.durations),
+            masses: numbers(|p| &p.masses),
+            growth: numbers(|p| &p.growth),
+        })
     }
 
     /// Returns the times as one for each sample.
