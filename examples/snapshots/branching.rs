@@ -40,10 +40,21 @@ impl Branching {
     pub(crate) fn velocity_error(self, velocity: &dyn Field, seen: &Snapshot) -> Result<f64> {
         let (t, x) = (Time::Shared(seen.time()), seen.samples());
         let truth = self.at(&t, x)?;
-        let size = |x: &Tensor| -> Result<f64> {
-            let square = x.sqr()?.mean_all()?.to_dtype(DType::F64)?;
-            Ok(square.to_scalar::<f64>()?.sqrt())
-        };
         Ok(size(&(velocity.at(&t, x)? - &truth)?.detach())? / size(&truth)?)
     }
+
+    /// The root mean square distance of cells that were carried from a snapshot to a time from their places on the true way, over that
+    /// of the true way's ends.
+    pub(crate) fn places_error(self, carried: &Tensor, from: &Snapshot, time: f64) -> Result<f64> {
+        let solver = Solver::new(Rk4, Fixed::steps(60)?);
+        let start = from.samples();
+        let truth = solver.solve(&self, start, from.time(), time)?.end()?;
+        Ok(size(&(carried - &truth)?)? / size(&(truth - start)?)?)
+    }
+}
+
+/// The root mean square.
+fn size(x: &Tensor) -> Result<f64> {
+    let square = x.sqr()?.mean_all()?.to_dtype(DType::F64)?;
+    Ok(square.to_scalar::<f64>()?.sqrt())
 }

@@ -5,22 +5,25 @@
 //! One time is left out, fields are trained on curves through the others, and the cells of the time before are carried to the time that
 //! was left out. The distance from the cells that were seen there is told beside two others: that of the cells of the time before, as they
 //! are, and that between two halves of the cells that were seen. Two populations: one that branches, whose velocity is known, and
-//! real cells that become muscle.
+//! real cells that become muscle. Of the first, the error of cells is told that of their places beside those of the true way, over the length
+//! of that. The energy is that of all ways from the first time to the last, `∫ E|dx/dt|² dt`.
 
 mod branching;
 mod methods;
 mod picture;
+mod simulated;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use advect::data::read_csv;
+use advect::metrics::path_energy;
 use advect::prelude::*;
-use advect::trajectories::{Comparison, Snapshots};
+use advect::trajectories::{Comparison, Distances, Snapshots};
 use clap::Parser;
 
 use branching::Branching;
-use methods::{METHODS, carry, train};
+use methods::{METHODS, train};
 
 /// Predict a time that was left out.
 #[derive(Parser)]
@@ -79,47 +82,72 @@ fn myoblasts(components: usize) -> Result<Snapshots> {
 fn study(name: &str, all: &Snapshots, truth: Option<Branching>, args: &Args) -> Result<()> {
     println!("\n{name}");
     println!(
-        "method          left out        W1              W2        velocity's error   training"
+        "method          left out        W1              W2              MMD²        energy       drift's error  cells'  training"
     );
     let mut carried = Vec::new();
     for k in 1..all.len() - 1 {
         let (kept, left_out) = all.without(k)?;
-        let time = left_out.time();
         let mut rng = Generator::from_seed(1);
-        let before = Comparison::new(all.at(k - 1).samples(), &left_out, &mut rng)?;
+        let from = all.at(k - 1);
+        let before = Comparison::new(from.samples(), &left_out, &mut rng)?;
         for method in METHODS.iter().filter(|method| method.contains(&args.only)) {
-            let (mut w1, mut w2, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-            let mut seconds = 0.0;
+            let mut found = Vec::new();
             for seed in 0..args.seeds {
                 let started = Instant::now();
-                let flow = train(method, &kept, args.steps, seed)?;
-                seconds += started.elapsed().as_secs_f64() / args.seeds as f64;
-                let predicted = carry(&*flow, all.at(k - 1), time)?;
-                let found = Comparison::new(&predicted, &left_out, &mut rng)?.predicted;
-                w1.push(found.wasserstein1);
-                w2.push(found.wasserstein2);
-                if let Some(truth) = &truth {
-                    errors.push(truth.velocity_error(&*flow, &left_out)?);
-                }
+                let process = train(method, &kept, args.steps, seed)?;
+                let seconds = started.elapsed().as_secs_f64();
+                let key = Key::from_seed(seed).named("carry");
+                let states = process.states(from, &[from.time(), left_out.time()], key)?;
+                let distances = Comparison::new(&states[1], &left_out, &mut rng)?.predicted;
+                let way = picture::curves(&process, all, key)?;
+                let [of_drift, of_cells] = match &truth {
+                    Some(truth) => [
+                        truth.velocity_error(&*process.drift, &left_out)?,
+                        truth.places_error(&states[1], from, left_out.time())?,
+                    ],
+                    None => [f64::NAN; 2],
+                };
+                found.push([
+                    distances.wasserstein1,
+                    distances.wasserstein2,
+                    distances.mmd2,
+                    path_energy(&way.times, &way.states)?,
+                    of_drift,
+                    of_cells,
+                    seconds,
+                ]);
                 if seed == 0 && k == 1 {
-                    carried.push((*method, picture::curves(&*flow, all)?));
+                    carried.push((*method, way.states));
                 }
             }
-            let ((w1, e1), (w2, e2)) = (summary(&w1), summary(&w2));
-            let error = match errors.is_empty() {
-                true => "unknown".to_string(),
-                false => format!("{:.3}", summary(&errors).0),
+            let column = |i: usize| summary(&found.iter().map(|row| row[i]).collect::<Vec<_>>());
+            let known = |i: usize| match column(i).0 {
+                error if error.is_nan() => "-".to_string(),
+                error => format!("{error:.3}"),
             };
+            let [(w1, e1), (w2, e2), (mmd, e3), (energy, e4)] = [0, 1, 2, 3].map(column);
+            let (time, drift, cells, seconds) = (left_out.time(), known(4), known(5), column(6).0);
             println!(
-                "{method:<16}{time:>5}   {w1:>6.3} ± {e1:.3}  {w2:>6.3} ± {e2:.3}{error:>14}{seconds:>15.1} s"
+                "{method:<16}{time:>5}   {w1:>6.3} ± {e1:.3}  {w2:>6.3} ± {e2:.3}  {mmd:>6.3} ± {e3:.3}  {energy:>6.2} ± {e4:.2}  \
+                 {drift:>10}{cells:>9}{seconds:>8.1} s"
             );
         }
-        for (name, found) in [
-            ("time before", before.predicted),
-            ("two halves", before.floor),
+        let (floor, spread) = (before.floor, before.floor_deviation);
+        let time = left_out.time();
+        for (name, found, spread) in [
+            ("time before", before.predicted, None),
+            ("two halves", floor, Some(spread)),
         ] {
-            let (w1, w2) = (found.wasserstein1, found.wasserstein2);
-            println!("{name:<16}{time:>5}   {w1:>6.3}          {w2:>6.3}");
+            let number = |of: fn(&Distances) -> f64| match &spread {
+                None => format!("{:>6.3}        ", of(&found)),
+                Some(spread) => format!("{:>6.3} ± {:.3}", of(&found), of(spread)),
+            };
+            let [w1, w2, mmd] = [
+                number(|d| d.wasserstein1),
+                number(|d| d.wasserstein2),
+                number(|d| d.mmd2),
+            ];
+            println!("{name:<16}{time:>5}   {w1}  {w2}  {mmd}");
         }
     }
     let path = args.out.join(format!("snapshots_{name}.png"));

@@ -7,15 +7,27 @@ use advect::trajectories::Snapshots;
 use advect_examples::Canvas;
 use advect_examples::plot::{BLUE, ORANGE, Panel, panels, rows};
 
-/// The states of some cells of the first time, carried along a velocity to the last one, at several times.
-pub(crate) fn curves(velocity: &dyn Field, all: &Snapshots) -> Result<Vec<Tensor>> {
-    let velocity = field_fn(|t, x| Ok(velocity.at(t, x)?.detach()));
-    let start = all.at(0).samples();
-    let start = start.narrow(0, 0, start.dim(0)?.min(40))?;
-    let end = all.at(all.len() - 1).time();
-    let solver = Solver::new(Rk4, Fixed::steps(60)?);
-    let way = solver.integration(&velocity, &start, all.at(0).time(), end);
-    Ok(way.save(Save::Every(1)).run()?.states)
+use super::methods::Process;
+
+/// The most curves in a panel.
+const CELLS: usize = 40;
+/// The panels in a row.
+const COLUMNS: usize = 5;
+
+/// States at times.
+pub(crate) struct Way {
+    pub(crate) times: Vec<f64>,
+    pub(crate) states: Vec<Tensor>,
+}
+
+/// The way of the cells of the first time to the last one.
+pub(crate) fn curves(process: &Process, all: &Snapshots, key: Key) -> Result<Way> {
+    let (first, last) = (all.at(0).time(), all.at(all.len() - 1).time());
+    let times: Vec<f64> = (0..=60)
+        .map(|i| first + (last - first) * f64::from(i) / 60.0)
+        .collect();
+    let states = process.states(all.at(0), &times, key)?;
+    Ok(Way { times, states })
 }
 
 /// The smallest interval that holds a coordinate of all cells, and a little more.
@@ -40,10 +52,15 @@ pub(crate) fn draw(path: &Path, all: &Snapshots, methods: &[(&str, Vec<Tensor>)]
         }
         let states = states.iter().map(|x| rows(&x.narrow(1, 0, 2)?));
         let states: Vec<_> = states.collect::<Result<_>>()?;
-        let cells = states.first().map_or(0, Vec::len);
+        let cells = states.first().map_or(0, Vec::len).min(CELLS);
         (0..cells).try_for_each(|i| panel.line(states.iter().map(|rows| rows[i]), &BLUE))
     };
-    panels(path, 1, methods.len(), 260, |areas| {
-        (methods.iter().zip(areas)).try_for_each(|(method, area)| draw(method, area))
-    })
+    let columns = methods.len().min(COLUMNS);
+    panels(
+        path,
+        methods.len().div_ceil(COLUMNS),
+        columns,
+        260,
+        |areas| (methods.iter().zip(areas)).try_for_each(|(method, area)| draw(method, area)),
+    )
 }
