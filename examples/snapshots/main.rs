@@ -6,7 +6,7 @@
 //! was left out. The distance from the cells that were seen there is told beside two others: that of the cells of the time before, as they
 //! are, and that between two halves of the cells that were seen. Two populations: one that branches, whose velocity is known, and
 //! real cells that become muscle. Of the first, the error of cells is told that of their places beside those of the true way, over the length
-//! of that. The energy is that of all ways from the first time to the last, `∫ E|dx/dt|² dt`.
+//! of that. The energy is that of the drift on all ways from the first time to the last, `∫ E|b(t, x_t)|² dt`.
 
 mod branching;
 mod methods;
@@ -16,14 +16,15 @@ mod simulated;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use advect::core::shape;
 use advect::data::read_csv;
-use advect::metrics::path_energy;
 use advect::prelude::*;
+use advect::trajectories::objective::{Action, lagrangian_fn};
 use advect::trajectories::{Comparison, Distances, Snapshots};
 use clap::Parser;
 
 use branching::Branching;
-use methods::{METHODS, train};
+use methods::{METHODS, Process, train};
 
 /// Predict a time that was left out.
 #[derive(Parser)]
@@ -78,6 +79,14 @@ fn myoblasts(components: usize) -> Result<Snapshots> {
     cells.at_times(&[0.0, 1.0, 2.0, 3.0])
 }
 
+/// The energy of the drift along states of the process.
+fn energy(process: &Process, way: &picture::Way) -> Result<f64> {
+    let action = Action::new(lagrangian_fn(|_, _, v| shape::sum_squares_per_sample(v)));
+    let drift = field_fn(|t, x| Ok(process.drift.at(t, x)?.detach()));
+    let energy = action.value(&drift, &way.times, &way.states)?;
+    Ok(energy.to_dtype(DType::F64)?.to_scalar()?)
+}
+
 /// Trains and compares all methods on one population, with each inner time left out in turn.
 fn study(name: &str, all: &Snapshots, truth: Option<Branching>, args: &Args) -> Result<()> {
     println!("\n{name}");
@@ -111,7 +120,7 @@ fn study(name: &str, all: &Snapshots, truth: Option<Branching>, args: &Args) -> 
                     distances.wasserstein1,
                     distances.wasserstein2,
                     distances.mmd2,
-                    path_energy(&way.times, &way.states)?,
+                    energy(&process, &way)?,
                     of_drift,
                     of_cells,
                     seconds,

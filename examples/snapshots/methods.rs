@@ -11,7 +11,7 @@ use advect::trajectories::{Snapshot, Snapshots};
 
 use super::simulated;
 
-/// Their names, in the order of the table. The last four simulate in each step of training, and so make a tenth of the steps.
+/// Their names, in the order of the table. The last four simulate in each step of training, and so make a fifth of the steps.
 pub(crate) const METHODS: [&str; 9] = [
     "I-CFM",
     "OT-CFM",
@@ -85,10 +85,10 @@ pub(crate) fn train(
     let key = Key::from_seed(seed);
     match method {
         "CNF" | "TrajectoryNet" => {
-            return simulated::flow(snapshots, method != "CNF", steps.div_ceil(10), key);
+            return simulated::flow(snapshots, method != "CNF", steps.div_ceil(5), key);
         }
         "NLSB" | "neural SDE" => {
-            return simulated::sde(snapshots, method == "NLSB", steps.div_ceil(10), key);
+            return simulated::sde(snapshots, method == "NLSB", steps.div_ceil(5), key);
         }
         _ => {}
     }

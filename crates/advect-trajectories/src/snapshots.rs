@@ -89,6 +89,10 @@ impl Snapshot {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Samples are tensors from anywhere: [`from_table`](Snapshots::from_table) takes what `read_csv` of `advect-data` returns, and each array of
+/// numpy is a snapshot's samples by its `read_npy`. Populations under several conditions, such as treatments, are several `Snapshots`:
+/// samples of different conditions are never paired, and a network that is told the condition is trained on the sum of their losses.
 #[doc(alias = "time course")]
 #[doc(alias = "cross-section")]
 #[doc(alias = "single cell")]
