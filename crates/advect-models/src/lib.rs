@@ -15,8 +15,20 @@
 //! # }
 //! ```
 
+mod dropout;
+mod edm;
+mod features;
+mod filter;
+mod heads;
+mod limits;
 mod mlp;
+mod resample;
+mod residual;
 mod unet;
 
+pub use edm::{
+    DhariwalUNet, DhariwalUNetConfig, NoiseEmbedding, SongDecoder, SongEncoder, SongUNet,
+    SongUNetConfig,
+};
 pub use mlp::{Mlp, MlpConfig};
 pub use unet::{UNet, UNetConfig};
