@@ -3,8 +3,15 @@
 //!
 //! | item | meaning |
 //! | --- | --- |
+//! | [`UNet2d`] | the U-Net of DDPM's and score SDEs' checkpoints, `UNet2DModel` |
+//! | [`published`] | weights under the names of today |
 //! | [`Config`] | a `config.json`, read key by key; what nobody read is refused |
 
+mod block;
 mod config;
+mod published;
+mod unet2d;
 
 pub use config::{Config, FromJson};
+pub use published::published;
+pub use unet2d::{UNet2d, UNet2dConfig};
