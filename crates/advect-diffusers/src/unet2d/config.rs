@@ -186,22 +186,34 @@ impl UNet2dConfig {
         if self.padding > 1 {
             return Err(c.wrong("downsample_padding", self.padding, "0 or 1"));
         }
-        // A path of the images has three channels, whatever the network has: so it is in diffusers.
-        let skips = |kind: &BlockKind| kind.resampling == Resampling::Skip;
-        let (down, up) = (self.down.iter().any(skips), self.up.iter().any(skips));
-        if (down && self.inputs != 3) || (up && self.outputs != 3) {
-            let given = format!("{} and {}", self.inputs, self.outputs);
-            return Err(c.wrong(
-                "in_channels, out_channels",
-                given,
-                "3, with blocks that skip",
-            ));
-        }
+        self.check_skips(c)?;
         if let TimeKind::Positional { shift, .. } = self.time
             && !(shift.is_finite() && shift < (self.widths[0] / 2) as f64)
         {
             let accepted = "a number below half of the first block_out_channels";
             return Err(c.wrong("freq_shift", shift, accepted));
+        }
+        Ok(())
+    }
+
+    /// A path of the images goes through all levels of a way, and has three channels, whatever the network has: so it is in diffusers.
+    fn check_skips(&self, c: &Config) -> Result<()> {
+        for (key, kinds) in [
+            ("down_block_types", &self.down),
+            ("up_block_types", &self.up),
+        ] {
+            let skips = kinds.iter().map(|kind| kind.resampling == Resampling::Skip);
+            let skips: Vec<bool> = skips.collect();
+            if skips.contains(&true) && skips.contains(&false) {
+                let accepted = "blocks all of which skip, or none";
+                return Err(c.wrong(key, "blocks some of which skip", accepted));
+            }
+        }
+        let skips = |kinds: &[BlockKind]| kinds[0].resampling == Resampling::Skip;
+        if (skips(&self.down) && self.inputs != 3) || (skips(&self.up) && self.outputs != 3) {
+            let given = format!("{} and {}", self.inputs, self.outputs);
+            let accepted = "3, with blocks that skip";
+            return Err(c.wrong("in_channels, out_channels", given, accepted));
         }
         Ok(())
     }
