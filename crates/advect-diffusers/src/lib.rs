@@ -3,8 +3,18 @@
 //!
 //! | item | meaning |
 //! | --- | --- |
+//! | [`UNet2d`] | the U-Net of DDPM's and score SDEs' checkpoints, `UNet2DModel` |
+//! | [`Scheduler`] | a `scheduler_config.json` as schedule, prediction, network times and sampler |
+//! | [`published`] | weights under the names of today |
 //! | [`Config`] | a `config.json`, read key by key; what nobody read is refused |
 
+mod block;
 mod config;
+mod published;
+mod scheduler;
+mod unet2d;
 
 pub use config::{Config, FromJson};
+pub use published::published;
+pub use scheduler::{NetworkTimes, PathSchedule, Scheduled, Scheduler, SchedulerSampler};
+pub use unet2d::{UNet2d, UNet2dConfig};

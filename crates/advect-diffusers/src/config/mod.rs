@@ -98,9 +98,20 @@ impl Config {
         }
     }
 
-    /// Returns `true` if the key is there and has not been read.
-    pub fn has(&self, key: &str) -> bool {
-        self.values.contains_key(key)
+    /// Returns the same keys for another class, as diffusers' `from_config` does: a scheduler of another class with the settings of a folder's
+    /// own.
+    #[doc(alias = "from_config")]
+    pub fn of_class(self, class: impl Into<String>) -> Self {
+        Config {
+            class: Some(class.into()),
+            ..self
+        }
+    }
+
+    /// Returns `true` if the key is there, with this value, and has not been read.
+    pub fn is(&self, key: &str, value: impl Into<Value>) -> bool {
+        let value = value.into();
+        self.values.get(key).is_some_and(|v| alike(v, &value))
     }
 
     /// Reads a key.
