@@ -2,6 +2,7 @@
 
 mod attention;
 mod fir;
+mod positional;
 mod resample;
 mod residual;
 
@@ -10,6 +11,7 @@ use advect_ops::Value;
 
 pub(crate) use attention::Attention;
 pub(crate) use fir::{fir_double, fir_halve};
+pub(crate) use positional::{Positional, ordered};
 pub(crate) use resample::{Doubling, Halving, Resample};
 pub(crate) use residual::{Residual, ResidualConfig};
 

@@ -76,7 +76,7 @@ pub(super) enum Resampling {
 pub(super) enum TimeKind {
     /// Sinusoids, cosines before sines or the other way round.
     Positional { cosines_first: bool, shift: f64 },
-    /// Sinusoids of the logarithm, at learned places.
+    /// Sinusoids of the logarithm, at places that are drawn once.
     Fourier,
 }
 

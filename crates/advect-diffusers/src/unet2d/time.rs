@@ -3,85 +3,68 @@
 use std::f64::consts::TAU;
 
 use advect_core::{Error, Result, check};
-use advect_nn::{Activation, Cost, Linear};
-use advect_ops::{Value, sinusoids};
+use advect_nn::{Activation, Cost, Linear, buffer};
+use advect_ops::Value;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Init, VarBuilder};
 
 use super::config::{TimeKind, UNet2dConfig};
+use crate::block::{Positional, ordered};
 
 /// Sinusoids of the time, and two layers.
 #[derive(Debug, Clone)]
 pub(super) struct TimeInput {
-    kind: TimeKind,
-    /// The frequencies; learned ones in a tensor.
-    frequencies: Vec<f64>,
-    learned: Option<Tensor>,
-    /// The zeros after the sinusoids.
-    padding: usize,
+    features: Features,
     layers: [Linear; 2],
+}
+
+#[derive(Debug, Clone)]
+enum Features {
+    Positional(Positional),
+    /// Of the logarithm, at places that are drawn once and not trained.
+    Fourier(Tensor),
 }
 
 impl TimeInput {
     pub(super) fn new(config: &UNet2dConfig, builder: &VarBuilder<'_>) -> Result<Self> {
-        let (width, features) = (config.widths[0], config.time_features());
-        let (frequencies, learned, inputs) = match config.time {
-            TimeKind::Positional { shift, .. } => {
-                let half = width / 2;
-                let step = -(10_000f64.ln()) / (half as f64 - shift);
-                let frequencies = (0..half).map(|k| (step * k as f64).exp());
-                (frequencies.collect(), None, width)
+        let (width, outputs) = (config.widths[0], config.time_features());
+        let (features, inputs) = match config.time {
+            TimeKind::Positional {
+                cosines_first,
+                shift,
+            } => {
+                let features = Positional::new(width, shift, cosines_first);
+                (Features::Positional(features), width)
             }
             TimeKind::Fourier => {
                 let (mean, stdev) = (0.0, 16.0);
                 let init = Init::Randn { mean, stdev };
-                let builder = builder.pp("time_proj");
-                let weight = builder.get_with_hints(width, "weight", init)?;
-                (Vec::new(), Some(weight), 2 * width)
+                let places = buffer(width, "weight", init, &builder.pp("time_proj"))?;
+                (Features::Fourier(places), 2 * width)
             }
         };
         let layers = builder.pp("time_embedding");
         Ok(TimeInput {
-            kind: config.time,
-            frequencies,
-            learned,
-            padding: if config.time == TimeKind::Fourier {
-                0
-            } else {
-                width % 2
-            },
+            features,
             layers: [
-                Linear::new(inputs, features, &layers.pp("linear_1"))?,
-                Linear::new(features, features, &layers.pp("linear_2"))?,
+                Linear::new(inputs, outputs, &layers.pp("linear_1"))?,
+                Linear::new(outputs, outputs, &layers.pp("linear_2"))?,
             ],
         })
     }
 
     /// The features of times `(n,)` in f64: `(n, features)`, like x.
     pub(super) fn forward<V: Value>(&self, t: &V, x: &Tensor) -> Result<V> {
-        let (pairs, cosines_first) = match (&self.kind, &self.learned) {
-            (TimeKind::Fourier, Some(weight)) => (of_logarithms(t, weight)?, false),
-            (&TimeKind::Positional { cosines_first, .. }, _) => {
-                (sinusoids(t, &self.frequencies)?, cosines_first)
-            }
-            (TimeKind::Fourier, None) => (sinusoids(t, &self.frequencies)?, false),
+        let features = match &self.features {
+            Features::Positional(features) => features.of(t, x)?,
+            Features::Fourier(places) => ordered(&of_logarithms(t, places)?, false, x)?,
         };
-        let half = pairs.primal().dims()[1] / 2;
-        let ordered = |y: &Tensor| -> Result<Tensor> {
-            let y = match cosines_first {
-                true => y.clone(),
-                false => Tensor::cat(&[y.narrow(1, half, half)?, y.narrow(1, 0, half)?], 1)?,
-            };
-            let y = y.pad_with_zeros(1, 0, self.padding)?;
-            Ok(y.to_device(x.device())?.to_dtype(x.dtype())?)
-        };
-        let h = self.layers[0].activated(&pairs.map_linear(ordered)?, Activation::Silu)?;
+        let h = self.layers[0].activated(&features, Activation::Silu)?;
         self.layers[1].forward(&h)
     }
 
     pub(super) fn cost(&self) -> Cost {
-        let learned = self.learned.as_ref().map_or(0, Tensor::elem_count);
-        Cost::of(learned, 0, 0) + self.layers[0].cost() + self.layers[1].cost()
+        self.layers[0].cost() + self.layers[1].cost()
     }
 }
 
