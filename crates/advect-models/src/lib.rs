@@ -1,4 +1,11 @@
-//! Whole networks: an [`Mlp`] and a [`UNet`]. Their parts are in `advect-nn`.
+//! Whole networks. Their parts are in `advect-nn`.
+//!
+//! | network | of |
+//! | --- | --- |
+//! | [`Mlp`] | numbers in any shape |
+//! | [`UNet`] | images and sequences: ADM as guided-diffusion and torchcfm have it |
+//! | [`SongUNet`] | images: DDPM++ and NCSN++ as EDM has them |
+//! | [`DhariwalUNet`] | images: ADM as EDM has it |
 //!
 //! ```
 //! use advect_core::{Field, Key, Time};
@@ -15,8 +22,20 @@
 //! # }
 //! ```
 
+mod dropout;
+mod edm;
+mod features;
+mod filter;
+mod heads;
+mod limits;
 mod mlp;
+mod resample;
+mod residual;
 mod unet;
 
+pub use edm::{
+    DhariwalUNet, DhariwalUNetConfig, NoiseEmbedding, SongDecoder, SongEncoder, SongUNet,
+    SongUNetConfig,
+};
 pub use mlp::{Mlp, MlpConfig};
 pub use unet::{UNet, UNetConfig};

@@ -1,6 +1,8 @@
 //! The tests of the crate, in one program: it is compiled and linked once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod edm;
+mod edm_golden;
 mod forward_mode;
 mod mlp;
 mod sizes;

@@ -52,6 +52,7 @@
 //! | [`train`] | `advect-train` | optimisers, averages, checkpoints, the training loop |
 //! | [`metrics`] | `advect-metrics` | Wasserstein and energy distances, MMD, nearest neighbours, straightness |
 //! | [`data`] | `advect-data` | toy data, digits, images, tables, shuffled batches |
+//! | [`diffusers`] | `advect-diffusers` | networks, schedulers and folders of diffusers, with their weights |
 //! | [`trajectories`] | `advect-trajectories` | populations over time: snapshots, and flows and potentials that join them |
 //! | [`transport`] | `advect-transport` | exact, entropic and semidiscrete optimal transport |
 //!
@@ -64,6 +65,7 @@
 //! | `metrics` | distances between sets of samples | yes |
 //! | `nn`, `models` | the parts of networks, and whole networks | yes |
 //! | `train` | optimisers, averages, checkpoints, the training loop | yes |
+//! | `diffusers` | networks, schedulers and folders of diffusers | yes |
 //! | `trajectories` | populations over time | yes |
 //! | `progress` | progress bars | yes |
 //! | `pytorch` | weights from PyTorch's files | yes |
@@ -76,6 +78,9 @@ pub use advect_core as core;
 #[cfg(feature = "data")]
 #[doc(inline)]
 pub use advect_data as data;
+#[cfg(feature = "diffusers")]
+#[doc(inline)]
+pub use advect_diffusers as diffusers;
 #[cfg(feature = "metrics")]
 #[doc(inline)]
 pub use advect_metrics as metrics;

@@ -5,7 +5,7 @@ use advect_ops::{Convolution, HeadOrder, Value, self_attention};
 use candle_nn::VarBuilder;
 
 use super::UNetConfig;
-use super::config::Heads;
+use crate::heads::Heads;
 use advect_nn::{Activation, ConvolutionLayer, Cost, GroupNorm};
 
 /// Self-attention of the pixels of normalised feature maps, added to them.

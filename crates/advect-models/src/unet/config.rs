@@ -5,6 +5,8 @@ use advect_ops::HeadOrder;
 use candle_nn::VarBuilder;
 
 use super::UNet;
+use crate::heads::Heads;
+use crate::limits::{self, BLOCKS, CHANNELS, LEVELS, check_halving};
 
 /// The configuration of a [`UNet`]; created by [`UNet::config`].
 #[derive(Debug, Clone, PartialEq)]
@@ -24,35 +26,6 @@ pub struct UNetConfig {
     pub(super) dropout: f64,
     pub(super) groups: usize,
     pub(super) time_scale: f64,
-}
-
-/// Levels, blocks and channels beyond which sizes could not be counted.
-const LEVELS: usize = 32;
-const BLOCKS: usize = 1 << 10;
-const CHANNELS: usize = 1 << 20;
-
-/// The division of channels among the heads of attention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heads {
-    Count(usize),
-    Channels(usize),
-}
-
-impl Heads {
-    /// The number of heads for this number of channels.
-    pub(super) fn count(self, channels: usize) -> Result<usize> {
-        let (name, given, count) = match self {
-            Heads::Count(count) => ("heads", count, count),
-            Heads::Channels(each) => ("head_channels", each, channels / each.max(1)),
-        };
-        if given == 0 || !channels.is_multiple_of(given) {
-            let accepted = format!(
-                "a divisor of the number of channels at a level with attention, {channels}"
-            );
-            return Err(Error::range(name, given, accepted));
-        }
-        Ok(count)
-    }
 }
 
 impl UNetConfig {
@@ -229,19 +202,9 @@ impl UNetConfig {
             let accepted = "a list [channels, height, width] or [channels, length] without zeros";
             return Err(Error::range("dim", format!("{:?}", self.dim), accepted));
         }
-        for (name, count, most) in [
-            ("channels", self.channels, CHANNELS),
-            ("outputs", self.outputs, CHANNELS),
-            ("blocks", self.blocks, BLOCKS),
-        ] {
-            if !(1..=most).contains(&count) {
-                return Err(Error::range(
-                    name,
-                    count,
-                    format!("a count from 1 to {most}"),
-                ));
-            }
-        }
+        limits::count("channels", self.channels, CHANNELS)?;
+        limits::count("outputs", self.outputs, CHANNELS)?;
+        limits::count("blocks", self.blocks, BLOCKS)?;
         if let (Heads::Channels(_), Some(count)) = (self.heads, self.heads_upwards) {
             let accepted = "no number, as head_channels is set";
             return Err(Error::range("heads_upwards", count, accepted));
@@ -249,13 +212,10 @@ impl UNetConfig {
         check::finite_number("time_scale", self.time_scale)?;
         check::fraction("dropout", self.dropout)?;
         let levels = self.multipliers.len();
-        if !(1..=LEVELS).contains(&levels) {
-            let accepted = format!("a number of multipliers from 1 to {LEVELS}");
-            return Err(Error::range("multipliers", levels, accepted));
-        }
+        limits::count("multipliers", levels, LEVELS)?;
         let groups = check::at_least_one("groups", self.groups)?;
         for (multiplier, width) in self.multipliers.iter().zip(self.widths()) {
-            if !(1..=CHANNELS).contains(&width) || !width.is_multiple_of(groups) {
+            if !CHANNELS.contains(&width) || !width.is_multiple_of(groups) {
                 let accepted = format!(
                     "a number whose product with the number of channels, {}, is a multiple of the number of groups, {groups}",
                     self.channels
@@ -291,19 +251,7 @@ impl UNetConfig {
 
     /// Checks the size of images or sequences, which come after another dimension.
     pub(super) fn check_size(&self, argument: &'static str, dims: &[usize]) -> Result<()> {
-        let most = 1 << (self.multipliers.len() - 1);
-        let sizes = &dims[dims.len() + 1 - self.dim.len()..];
-        if sizes
-            .iter()
-            .all(|&size| size > 0 && size.is_multiple_of(most))
-        {
-            return Ok(());
-        }
-        let accepted = format!(
-            "a size divisible by {most} along each spatial dimension, as the number of levels is {}",
-            self.multipliers.len()
-        );
-        Err(Error::shape(argument, dims, accepted))
+        check_halving(argument, dims, self.dim.len() - 1, self.multipliers.len())
     }
 }
 

@@ -4,7 +4,8 @@ use advect_core::{Key, Result};
 use advect_ops::Value;
 
 use super::attention::Attention;
-use super::residual::{Resample, Residual};
+use crate::resample::Resample;
+use crate::residual::Residual;
 use advect_nn::{ConvolutionLayer, Cost};
 
 /// A layer of a U-Net.

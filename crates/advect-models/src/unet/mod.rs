@@ -2,7 +2,6 @@
 
 mod attention;
 mod config;
-mod dropout;
 mod layer;
 mod residual;
 
@@ -15,10 +14,12 @@ use advect_ops::{Convolution, Value};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
+use crate::features::for_each_sample;
+use crate::resample::Resample;
 use attention::Attention;
 pub use config::UNetConfig;
 use layer::Layer;
-use residual::{Resample, Residual};
+use residual::block;
 
 /// A U-Net (Ronneberger et al. 2015) with residual blocks, attention and features of time (Ho et al. 2020, appendix B;
 /// Dhariwal and Nichol 2021, section 3): a [`Field`](advect_core::Field) on images `(batch, channels, height, width)`
@@ -101,7 +102,7 @@ impl UNet {
             }
         };
         let residual = |inputs, outputs, resample, builder: &VarBuilder<'_>| -> Result<Layer> {
-            let block = Residual::new(config, inputs, outputs, resample, builder)?;
+            let block = block(config, inputs, outputs, resample, builder)?;
             Ok(Layer::Residual(Box::new(block)))
         };
         let attention = |heads, channels, builder: &VarBuilder<'_>| -> Result<Layer> {
@@ -271,12 +272,7 @@ impl Network for UNet {
             embedding = embedding.plus(&V::constant(class))?;
         }
         let embedding = Activation::Silu.apply(&embedding)?;
-        let embedding = match embedding.primal().dims() {
-            &[1, features] if batch > 1 => {
-                embedding.map_linear(|e| Ok(e.broadcast_as((batch, features))?.contiguous()?))?
-            }
-            _ => embedding,
-        };
+        let embedding = for_each_sample(embedding, batch)?;
         let run = |layers: &[Layer], x: V| {
             (layers.iter()).try_fold(x, |x, layer| layer.forward(&x, &embedding, self.dropping))
         };

@@ -53,7 +53,7 @@ impl ConvolutionLayer {
             lo: -bound,
             up: bound,
         };
-        Self::initialized(inputs, outputs, kernel, convolution, init, builder)
+        Self::initialized(inputs, outputs, kernel, convolution, [init, init], builder)
     }
 
     /// Creates a layer as [`ConvolutionLayer::new`] does, but with a weight and a bias of zeros, for the last layer of
@@ -69,22 +69,20 @@ impl ConvolutionLayer {
         convolution: Convolution,
         builder: &VarBuilder<'_>,
     ) -> Result<Self> {
-        Self::initialized(
-            inputs,
-            outputs,
-            kernel,
-            convolution,
-            candle_nn::init::ZERO,
-            builder,
-        )
+        let zeros = [candle_nn::init::ZERO; 2];
+        Self::initialized(inputs, outputs, kernel, convolution, zeros, builder)
     }
 
-    fn initialized(
+    /// Creates a layer as [`ConvolutionLayer::new`] does, with other laws of the initial weight and bias.
+    ///
+    /// # Errors
+    /// As [`ConvolutionLayer::new`].
+    pub fn initialized(
         inputs: usize,
         outputs: usize,
         kernel: &[usize],
         convolution: Convolution,
-        init: Init,
+        [weight, bias]: [Init; 2],
         builder: &VarBuilder<'_>,
     ) -> Result<Self> {
         check::at_least_one("inputs", inputs)?;
@@ -104,8 +102,8 @@ impl ConvolutionLayer {
         let mut shape = vec![outputs, inputs / groups];
         shape.extend(kernel);
         Ok(ConvolutionLayer {
-            weight: builder.get_with_hints(shape, "weight", init)?,
-            bias: builder.get_with_hints(outputs, "bias", init)?,
+            weight: builder.get_with_hints(shape, "weight", weight)?,
+            bias: builder.get_with_hints(outputs, "bias", bias)?,
             convolution,
         })
     }

@@ -1,6 +1,6 @@
 //! Group normalisation as a layer.
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, check};
 use advect_ops::{Activation, Value, group_norm};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
@@ -29,10 +29,9 @@ pub struct GroupNorm {
     scale: Tensor,
     shift: Tensor,
     groups: usize,
+    /// The number that is added to variances.
+    epsilon: f64,
 }
-
-/// The number that is added to variances, as in PyTorch.
-const EPSILON: f64 = 1e-5;
 
 impl GroupNorm {
     /// Creates a layer with parameters `weight` and `bias`, `(channels,)`; the names are PyTorch's.
@@ -48,6 +47,19 @@ impl GroupNorm {
             scale: builder.get_with_hints(channels, "weight", candle_nn::init::ONE)?,
             shift: builder.get_with_hints(channels, "bias", candle_nn::init::ZERO)?,
             groups,
+            epsilon: 1e-5,
+        })
+    }
+
+    /// Sets the number that is added to variances: 1e-5 by default, as in PyTorch.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless it is finite and above 0.
+    #[doc(alias = "eps")]
+    pub fn epsilon(self, epsilon: f64) -> Result<Self> {
+        Ok(GroupNorm {
+            epsilon: check::positive("epsilon", epsilon)?,
+            ..self
         })
     }
 
@@ -58,7 +70,7 @@ impl GroupNorm {
     pub fn forward<V: Value>(&self, x: &V, activation: Activation) -> Result<V> {
         let (scale, shift) = (self.scale.clone(), self.shift.clone());
         let (scale, shift) = (V::constant(scale), V::constant(shift));
-        group_norm(x, self.groups, &scale, &shift, EPSILON, activation)
+        group_norm(x, self.groups, &scale, &shift, self.epsilon, activation)
     }
 
     /// Returns an activation of the normalised x times `1 + scale`, plus `shift`, both `(batch, channels)`: adaptive
@@ -82,7 +94,7 @@ impl GroupNorm {
         let shift = factor
             .times(&V::constant(self.shift.clone()))?
             .plus(shift)?;
-        group_norm(x, self.groups, &scale, &shift, EPSILON, activation)
+        group_norm(x, self.groups, &scale, &shift, self.epsilon, activation)
     }
 
     /// Returns the cost: the number of parameters. Its operations are not counted.

@@ -37,16 +37,29 @@ impl Linear {
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 inputs or outputs; errors of the builder.
     pub fn new(inputs: usize, outputs: usize, builder: &VarBuilder<'_>) -> Result<Self> {
-        check::at_least_one("inputs", inputs)?;
-        check::at_least_one("outputs", outputs)?;
-        let bound = 1.0 / (inputs as f64).sqrt();
+        let bound = 1.0 / (inputs.max(1) as f64).sqrt();
         let init = Init::Uniform {
             lo: -bound,
             up: bound,
         };
+        Self::initialized(inputs, outputs, [init, init], builder)
+    }
+
+    /// Creates a layer as [`Linear::new`] does, with other laws of the initial weight and bias.
+    ///
+    /// # Errors
+    /// As [`Linear::new`].
+    pub fn initialized(
+        inputs: usize,
+        outputs: usize,
+        [weight, bias]: [Init; 2],
+        builder: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        check::at_least_one("inputs", inputs)?;
+        check::at_least_one("outputs", outputs)?;
         Ok(Linear {
-            weight: builder.get_with_hints((outputs, inputs), "weight", init)?,
-            bias: builder.get_with_hints(outputs, "bias", init)?,
+            weight: builder.get_with_hints((outputs, inputs), "weight", weight)?,
+            bias: builder.get_with_hints(outputs, "bias", bias)?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! An ordered, seeded store of parameters.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,8 +9,10 @@ use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 
+use crate::store::buffer::{Role, compare};
 use crate::store::initialization::{check_parameter, initialize};
-use crate::{Stateful, Weights};
+use crate::store::misfit::Misfit;
+use crate::{State, Stateful, Weights};
 
 /// The parameters of one or more networks, in the order in which they were created.
 ///
@@ -22,6 +25,9 @@ use crate::{Stateful, Weights};
 /// gradient. `ops::layer_norm_slow`, `ops::rms_norm_slow`, `ops::softmax` and `rope_slow` have one, as have this
 /// library's operations. The running statistics of `BatchNorm` are parameters of the store without a gradient, too. The
 /// trainer of `advect-train` names all parameters that a loss gives no gradient.
+///
+/// A network's [`buffer`](crate::buffer)s and [`constant`](crate::constant)s are part of the state as well, but not
+/// parameters.
 ///
 /// ```
 /// use advect_core::Key;
@@ -45,10 +51,18 @@ use crate::{Stateful, Weights};
 #[doc(alias = "state_dict")]
 #[derive(Clone)]
 pub struct ParameterStore {
-    parameters: Arc<Mutex<Vec<(String, Var)>>>,
+    entries: Arc<Mutex<Vec<Entry>>>,
     key: Key,
     dtype: DType,
     device: Device,
+}
+
+/// A tensor of the store.
+#[derive(Clone)]
+struct Entry {
+    name: String,
+    var: Var,
+    role: Role,
 }
 
 /// The builder of a [`ParameterStore`], which hands out the parameters of a network: candle's [`VarBuilder`], that owns what it needs.
@@ -59,7 +73,7 @@ impl ParameterStore {
     /// `key`.
     pub fn new(key: Key, dtype: DType, device: &Device) -> Self {
         ParameterStore {
-            parameters: Arc::default(),
+            entries: Arc::default(),
             key,
             dtype,
             device: device.clone(),
@@ -87,12 +101,20 @@ impl ParameterStore {
     /// Returns the parameters with their names, in the order in which they were created.
     #[doc(alias = "named_parameters")]
     pub fn parameters(&self) -> Vec<(String, Var)> {
-        self.lock().clone()
+        self.named(|role| role == Role::Parameter)
+    }
+
+    /// Returns the tensors that are not trained, with their names, in the order in which they were created: the
+    /// [`buffer`](crate::buffer)s and [`constant`](crate::constant)s of networks.
+    #[doc(alias = "named_buffers")]
+    pub fn buffers(&self) -> Vec<(String, Var)> {
+        self.named(|role| role != Role::Parameter)
     }
 
     /// Returns the parameters alone, in the same order, as an optimiser takes them.
     pub fn vars(&self) -> Vec<Var> {
-        self.lock().iter().map(|(_, var)| var.clone()).collect()
+        let parameters = self.parameters().into_iter();
+        parameters.map(|(_, var)| var).collect()
     }
 
     /// Returns the parameters as tensors, in the same order, as a function takes them that differentiates by them.
@@ -106,7 +128,7 @@ impl ParameterStore {
     #[doc(alias = "numel")]
     #[doc(alias = "number of parameters")]
     pub fn element_count(&self) -> usize {
-        self.lock().iter().map(|(_, var)| var.elem_count()).sum()
+        self.vars().iter().map(|var| var.elem_count()).sum()
     }
 
     /// Returns the dtype of the parameters.
@@ -126,15 +148,16 @@ impl ParameterStore {
     #[doc(alias = "deepcopy")]
     pub fn duplicate(&self) -> Result<Self> {
         let copies: candle_core::Result<Vec<_>> = (self.lock().iter())
-            .map(|(name, var)| {
-                Ok((
-                    name.clone(),
-                    Var::from_tensor(&var.as_detached_tensor().copy()?)?,
-                ))
+            .map(|entry| {
+                let values = entry.var.as_detached_tensor().copy()?;
+                Ok(Entry {
+                    var: Var::from_tensor(&values)?,
+                    ..entry.clone()
+                })
             })
             .collect();
         Ok(ParameterStore {
-            parameters: Arc::new(Mutex::new(copies?)),
+            entries: Arc::new(Mutex::new(copies?)),
             ..self.clone()
         })
     }
@@ -168,17 +191,28 @@ impl ParameterStore {
             .map_err(|e| Error::file(weights.path(), e))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(String, Var)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         // The list is never left half-changed, so a panic elsewhere does no harm to it.
-        self.parameters
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The tensors of some roles.
+    fn named(&self, wanted: impl Fn(Role) -> bool) -> Vec<(String, Var)> {
+        let entries = self.lock();
+        let entries = entries.iter().filter(|entry| wanted(entry.role));
+        let pairs = entries.map(|entry| (entry.name.clone(), entry.var.clone()));
+        pairs.collect()
     }
 
     fn get(&self, name: &str) -> Option<Var> {
-        let parameters = self.lock();
-        let found = parameters.iter().find(|(n, _)| n == name);
-        found.map(|(_, var)| var.clone())
+        let entries = self.lock();
+        let found = entries.iter().find(|entry| entry.name == name);
+        found.map(|entry| entry.var.clone())
+    }
+
+    /// Whether there is a tensor of a name. The name of a buffer or constant to be asks whether it may be.
+    fn has(&self, name: &str) -> bool {
+        Role::of(name).1 != Role::Parameter || self.get(name).is_some()
     }
 
     /// The parameter of a name, checked against the shape and dtype that a network expects.
@@ -200,13 +234,26 @@ impl ParameterStore {
 
 impl Stateful for ParameterStore {
     fn variables(&self) -> Vec<(String, Var)> {
-        self.parameters()
+        self.named(|_| true)
+    }
+
+    fn validate(&self, state: &State) -> Result<()> {
+        let variables: BTreeMap<String, Var> = self.variables().into_iter().collect();
+        if let Some(error) = Misfit::new(&variables, state).error(&variables, state) {
+            return Err(error);
+        }
+        for (name, var) in self.named(|role| role == Role::Constant) {
+            if let Some(given) = state.get(&name) {
+                compare(&name, given, &var)?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl std::fmt::Debug for ParameterStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let shapes = |(name, var): &(String, Var)| (name.clone(), var.dims().to_vec());
+        let shapes = |entry: &Entry| (entry.name.clone(), entry.var.dims().to_vec());
         f.debug_map()
             .entries(self.lock().iter().map(shapes))
             .finish()
@@ -229,18 +276,23 @@ impl SimpleBackend for Trainable {
         dtype: DType,
         device: &Device,
     ) -> candle_core::Result<Tensor> {
+        let (name, role) = Role::of(name);
         if let Some(var) = self.0.existing(name, &shape, dtype)? {
             return Ok(var.as_tensor().clone());
         }
         check_parameter(name, &shape, dtype)?;
         let values = initialize(self.0.key.named(name), shape, init, dtype, device)?;
         let var = Var::from_tensor(&values)?;
-        let mut parameters = self.0.lock();
+        let mut entries = self.0.lock();
         // Another thread may have made it meanwhile, with the same values.
-        if let Some((_, other)) = parameters.iter().find(|(n, _)| n == name) {
-            return Ok(other.as_tensor().clone());
+        if let Some(other) = entries.iter().find(|entry| entry.name == name) {
+            return Ok(other.var.as_tensor().clone());
         }
-        parameters.push((name.to_string(), var.clone()));
+        entries.push(Entry {
+            name: name.to_string(),
+            var: var.clone(),
+            role,
+        });
         Ok(var.into_inner())
     }
 
@@ -250,7 +302,7 @@ impl SimpleBackend for Trainable {
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
-        self.0.get(name).is_some()
+        self.0.has(name)
     }
 }
 
@@ -266,6 +318,7 @@ impl SimpleBackend for Frozen {
         dtype: DType,
         _: &Device,
     ) -> candle_core::Result<Tensor> {
+        let (name, _) = Role::of(name);
         let var = self
             .0
             .existing(name, &shape, dtype)?
@@ -279,6 +332,6 @@ impl SimpleBackend for Frozen {
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
-        self.0.get(name).is_some()
+        self.0.has(name)
     }
 }

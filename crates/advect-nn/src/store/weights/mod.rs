@@ -6,6 +6,7 @@ mod safetensors_file;
 #[cfg(feature = "pytorch")]
 mod torch_file;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
@@ -55,6 +56,7 @@ pub struct Weights {
     path: PathBuf,
     within: Vec<String>,
     prefixes: Vec<String>,
+    renaming: Vec<(String, String)>,
     dtype: Option<DType>,
 }
 
@@ -72,6 +74,7 @@ impl Weights {
             path: path.as_ref().to_path_buf(),
             within: Vec::new(),
             prefixes: Vec::new(),
+            renaming: Vec::new(),
             dtype: None,
         }
     }
@@ -91,6 +94,19 @@ impl Weights {
     #[doc(alias = "module.")]
     pub fn without_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefixes.push(prefix.into());
+        self
+    }
+
+    /// Replaces a part of names wherever it occurs, for files whose parameters are called otherwise than the network's. Called again, it
+    /// replaces the next part in the names that come of it.
+    ///
+    /// ```no_run
+    /// use advect_nn::Weights;
+    /// let weights = Weights::new("old.bin").renaming(".query.", ".to_q.").renaming(".key.", ".to_k.");
+    /// ```
+    #[doc(alias = "rename")]
+    pub fn renaming(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
+        self.renaming.push((from.into(), to.into()));
         self
     }
 
@@ -159,7 +175,16 @@ impl Weights {
                 name.drain(..prefix.len());
             }
         }
-        Ok(tensors)
+        for (name, _) in &mut tensors {
+            for (from, to) in self.renaming.iter().filter(|(from, _)| !from.is_empty()) {
+                *name = name.replace(from, to);
+            }
+        }
+        let mut names = BTreeSet::new();
+        match tensors.iter().find(|(name, _)| !names.insert(name)) {
+            Some((twice, _)) => Err(format!("two of its tensors get the name {twice:?}")),
+            None => Ok(tensors),
+        }
     }
 
     fn cast_one(&self, tensor: &Tensor) -> Result<Tensor, String> {

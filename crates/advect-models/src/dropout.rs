@@ -6,7 +6,7 @@ use candle_core::{DType, Device};
 
 /// Sets each number to 0 with a probability, and divides the others by that of staying (Srivastava et al. 2014); which,
 /// the key says.
-pub(super) fn drop_features<V: Value>(x: &V, probability: f64, key: Key) -> Result<V> {
+pub(crate) fn drop_features<V: Value>(x: &V, probability: f64, key: Key) -> Result<V> {
     if probability == 0.0 {
         return Ok(x.clone());
     }

@@ -1,0 +1,24 @@
+//! The blocks that diffusers' networks of images are made of, with its names of parameters.
+
+mod attention;
+mod fir;
+mod positional;
+mod resample;
+mod residual;
+
+use advect_core::Result;
+use advect_ops::Value;
+
+pub(crate) use attention::Attention;
+pub(crate) use fir::{fir_double, fir_halve};
+pub(crate) use positional::{Positional, ordered};
+pub(crate) use resample::{Doubling, Halving, Resample};
+pub(crate) use residual::{Residual, ResidualConfig};
+
+/// A value over a number.
+pub(crate) fn divided<V: Value>(x: V, divisor: f64) -> Result<V> {
+    match divisor {
+        1.0 => Ok(x),
+        divisor => x.map_linear(|x| Ok((x / divisor)?)),
+    }
+}

@@ -1,0 +1,26 @@
+//! What people have in the formats of diffusers: networks, schedulers and whole folders, with the names and the
+//! configurations of the published checkpoints.
+//!
+//! | item | meaning |
+//! | --- | --- |
+//! | [`UNet2d`] | the U-Net of DDPM's and score SDEs' checkpoints, `UNet2DModel` |
+//! | [`UNet1d`] | the U-Net of diffusion policies, `UNet1DModel` |
+//! | [`AutoencoderKl`] | the variational autoencoder of latent diffusion, `AutoencoderKL` |
+//! | [`Scheduler`] | a `scheduler_config.json` as schedule, prediction, network times and sampler |
+//! | [`published`] | weights under the names of today |
+//! | [`Config`] | a `config.json`, read key by key; what nobody read is refused |
+
+mod autoencoder_kl;
+mod block;
+mod config;
+mod published;
+mod scheduler;
+mod unet1d;
+mod unet2d;
+
+pub use autoencoder_kl::{AutoencoderKl, AutoencoderKlConfig, LatentGaussian};
+pub use config::{Config, FromJson};
+pub use published::published;
+pub use scheduler::{NetworkTimes, PathSchedule, Scheduled, Scheduler, SchedulerSampler};
+pub use unet1d::{UNet1d, UNet1dConfig};
+pub use unet2d::{UNet2d, UNet2dConfig};
