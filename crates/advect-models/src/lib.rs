@@ -1,4 +1,4 @@
-//! Whole networks: an [`Mlp`] and a [`UNet`]. Their parts are in `advect-nn`.
+//! Whole networks: an [`Mlp`], a [`UNet`] and a [`DiffusionTransformer`]. Their parts are in `advect-nn`.
 //!
 //! ```
 //! use advect_core::{Field, Key, Time};
@@ -16,7 +16,11 @@
 //! ```
 
 mod mlp;
+mod transformer;
 mod unet;
 
 pub use mlp::{Mlp, MlpConfig};
+pub use transformer::{
+    DiffusionTransformer, DiffusionTransformerConfig, FeedForward, PositionEmbedding, TokenNorm,
+};
 pub use unet::{UNet, UNetConfig};

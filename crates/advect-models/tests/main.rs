@@ -1,8 +1,10 @@
 //! The tests of the crate, in one program: it is compiled and linked once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod derivatives;
 mod forward_mode;
 mod mlp;
 mod sizes;
+mod transformer;
 mod unet;
 mod unet_golden;

@@ -37,16 +37,70 @@ impl Linear {
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 inputs or outputs; errors of the builder.
     pub fn new(inputs: usize, outputs: usize, builder: &VarBuilder<'_>) -> Result<Self> {
+        let bound = 1.0 / (inputs.max(1) as f64).sqrt();
+        Self::with_laws(inputs, outputs, [uniform(bound); 2], builder)
+    }
+
+    /// Creates a layer as [`Linear::new`] does, but with a weight drawn from a law of your choice and a bias of zeros.
+    ///
+    /// ```
+    /// use advect_core::Key;
+    /// use advect_nn::{Linear, ParameterStore};
+    /// use candle_core::{DType, Device};
+    /// use candle_nn::Init;
+    /// # fn main() -> advect_core::Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    /// let layer = Linear::initialized(2, 1, Init::Const(3.0), &store.builder())?;
+    /// assert_eq!(layer.weight().to_vec2::<f32>()?, [[3.0, 3.0]]);
+    /// assert_eq!(layer.bias().to_vec1::<f32>()?, [0.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Linear::new`].
+    pub fn initialized(
+        inputs: usize,
+        outputs: usize,
+        weight: Init,
+        builder: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        Self::with_laws(inputs, outputs, [weight, candle_nn::init::ZERO], builder)
+    }
+
+    /// Creates a layer as [`Linear::new`] does, but with a weight uniform on `±√(6 / (inputs + outputs))` (Glorot and
+    /// Bengio 2010, eq. 16) and a bias of zeros, as transformers begin.
+    ///
+    /// # Errors
+    /// As [`Linear::new`].
+    #[doc(alias = "xavier_uniform")]
+    #[doc(alias = "glorot_uniform")]
+    pub fn xavier(inputs: usize, outputs: usize, builder: &VarBuilder<'_>) -> Result<Self> {
+        let sizes = (inputs as f64 + outputs as f64).max(1.0);
+        Self::initialized(inputs, outputs, uniform((6.0 / sizes).sqrt()), builder)
+    }
+
+    /// Creates a layer as [`Linear::new`] does, but with a weight and a bias of zeros, for the last layer of a network
+    /// or of a residual block.
+    ///
+    /// # Errors
+    /// As [`Linear::new`].
+    #[doc(alias = "zero_module")]
+    pub fn zero(inputs: usize, outputs: usize, builder: &VarBuilder<'_>) -> Result<Self> {
+        Self::initialized(inputs, outputs, candle_nn::init::ZERO, builder)
+    }
+
+    fn with_laws(
+        inputs: usize,
+        outputs: usize,
+        [weight, bias]: [Init; 2],
+        builder: &VarBuilder<'_>,
+    ) -> Result<Self> {
         check::at_least_one("inputs", inputs)?;
         check::at_least_one("outputs", outputs)?;
-        let bound = 1.0 / (inputs as f64).sqrt();
-        let init = Init::Uniform {
-            lo: -bound,
-            up: bound,
-        };
         Ok(Linear {
-            weight: builder.get_with_hints((outputs, inputs), "weight", init)?,
-            bias: builder.get_with_hints(outputs, "bias", init)?,
+            weight: builder.get_with_hints((outputs, inputs), "weight", weight)?,
+            bias: builder.get_with_hints(outputs, "bias", bias)?,
         })
     }
 
@@ -80,5 +134,12 @@ impl Linear {
     /// Returns the bias, `(outputs,)`.
     pub fn bias(&self) -> &Tensor {
         &self.bias
+    }
+}
+
+fn uniform(bound: f64) -> Init {
+    Init::Uniform {
+        lo: -bound,
+        up: bound,
     }
 }

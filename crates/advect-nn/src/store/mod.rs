@@ -1,5 +1,6 @@
 //! Parameters: their store, their initial values, and files of weights.
 
+mod buffer;
 mod initialization;
 mod listing;
 mod misfit;
@@ -7,6 +8,7 @@ mod parameter_store;
 mod stateful;
 mod weights;
 
+pub use buffer::buffer;
 pub use parameter_store::{Builder, ParameterStore};
 pub use stateful::{State, Stateful};
 pub use weights::{Weights, tensor_of_view};

@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 
+use crate::store::buffer::{MARK, marked};
 use crate::store::initialization::{check_parameter, initialize};
 use crate::{Stateful, Weights};
 
@@ -46,6 +47,7 @@ use crate::{Stateful, Weights};
 #[derive(Clone)]
 pub struct ParameterStore {
     parameters: Arc<Mutex<Vec<(String, Var)>>>,
+    buffers: Arc<Mutex<Vec<(String, Var)>>>,
     key: Key,
     dtype: DType,
     device: Device,
@@ -60,6 +62,7 @@ impl ParameterStore {
     pub fn new(key: Key, dtype: DType, device: &Device) -> Self {
         ParameterStore {
             parameters: Arc::default(),
+            buffers: Arc::default(),
             key,
             dtype,
             device: device.clone(),
@@ -125,21 +128,22 @@ impl ParameterStore {
     /// Errors of candle.
     #[doc(alias = "deepcopy")]
     pub fn duplicate(&self) -> Result<Self> {
-        let copies: candle_core::Result<Vec<_>> = (self.lock().iter())
-            .map(|(name, var)| {
-                Ok((
-                    name.clone(),
-                    Var::from_tensor(&var.as_detached_tensor().copy()?)?,
-                ))
-            })
-            .collect();
+        let copied = |list: &[(String, Var)]| -> Result<Arc<Mutex<Vec<(String, Var)>>>> {
+            let copy = |(name, var): &(String, Var)| {
+                let copy = var.as_detached_tensor().copy()?;
+                Ok((name.clone(), Var::from_tensor(&copy)?))
+            };
+            let copies: candle_core::Result<Vec<_>> = list.iter().map(copy).collect();
+            Ok(Arc::new(Mutex::new(copies?)))
+        };
         Ok(ParameterStore {
-            parameters: Arc::new(Mutex::new(copies?)),
+            parameters: copied(&self.lock())?,
+            buffers: copied(&locked(&self.buffers))?,
             ..self.clone()
         })
     }
 
-    /// Writes the parameters to a safetensors file, atomically.
+    /// Writes the parameters and [buffers](crate::buffer) to a safetensors file, atomically.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -152,7 +156,7 @@ impl ParameterStore {
         file::write_atomically(path, |f| f.write_all(&bytes))
     }
 
-    /// Reads the values of all parameters from a file of safetensors or of PyTorch. A path stands for all weights in
+    /// Reads the values of all parameters and [buffers](crate::buffer) from a file of safetensors or of PyTorch. A path stands for all weights in
     /// the file, and a value of [`Weights`] for those that it selects. Names, shapes and dtypes must be those of the
     /// store; nothing changes unless all are.
     ///
@@ -169,16 +173,27 @@ impl ParameterStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(String, Var)>> {
-        // The list is never left half-changed, so a panic elsewhere does no harm to it.
-        self.parameters
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        locked(&self.parameters)
+    }
+
+    /// The list in which a name belongs, and the name there.
+    fn list(&self, name: &str) -> (&Mutex<Vec<(String, Var)>>, String) {
+        match marked(name) {
+            Some(name) => (&self.buffers, name),
+            None => (&self.parameters, name.to_string()),
+        }
     }
 
     fn get(&self, name: &str) -> Option<Var> {
-        let parameters = self.lock();
-        let found = parameters.iter().find(|(n, _)| n == name);
+        let (list, name) = self.list(name);
+        let list = locked(list);
+        let found = list.iter().find(|(n, _)| *n == name);
         found.map(|(_, var)| var.clone())
+    }
+
+    /// Whether there is a tensor of a name; of the mark alone, it says that buffers are kept.
+    fn contains(&self, name: &str) -> bool {
+        name.ends_with(MARK) || self.get(name).is_some()
     }
 
     /// The parameter of a name, checked against the shape and dtype that a network expects.
@@ -200,7 +215,9 @@ impl ParameterStore {
 
 impl Stateful for ParameterStore {
     fn variables(&self) -> Vec<(String, Var)> {
-        self.parameters()
+        let mut variables = self.parameters();
+        variables.extend(locked(&self.buffers).iter().cloned());
+        variables
     }
 }
 
@@ -213,8 +230,18 @@ impl std::fmt::Debug for ParameterStore {
     }
 }
 
+/// A list. It is never left half-changed, so a panic elsewhere does no harm to it.
+fn locked(list: &Mutex<Vec<(String, Var)>>) -> MutexGuard<'_, Vec<(String, Var)>> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn missing(name: &str) -> candle_core::Error {
-    Error::range(name.to_string(), "no parameter", "a parameter of the store").into()
+    Error::range(
+        name.replace(MARK, ""),
+        "no parameter",
+        "a parameter of the store",
+    )
+    .into()
 }
 
 /// The backend of [`ParameterStore::builder`].
@@ -232,15 +259,16 @@ impl SimpleBackend for Trainable {
         if let Some(var) = self.0.existing(name, &shape, dtype)? {
             return Ok(var.as_tensor().clone());
         }
-        check_parameter(name, &shape, dtype)?;
-        let values = initialize(self.0.key.named(name), shape, init, dtype, device)?;
+        let (list, name) = self.0.list(name);
+        check_parameter(&name, &shape, dtype)?;
+        let values = initialize(self.0.key.named(&name), shape, init, dtype, device)?;
         let var = Var::from_tensor(&values)?;
-        let mut parameters = self.0.lock();
+        let mut list = locked(list);
         // Another thread may have made it meanwhile, with the same values.
-        if let Some((_, other)) = parameters.iter().find(|(n, _)| n == name) {
+        if let Some((_, other)) = list.iter().find(|(n, _)| *n == name) {
             return Ok(other.as_tensor().clone());
         }
-        parameters.push((name.to_string(), var.clone()));
+        list.push((name, var.clone()));
         Ok(var.into_inner())
     }
 
@@ -250,7 +278,7 @@ impl SimpleBackend for Trainable {
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
-        self.0.get(name).is_some()
+        self.0.contains(name)
     }
 }
 
@@ -279,6 +307,6 @@ impl SimpleBackend for Frozen {
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
-        self.0.get(name).is_some()
+        self.0.contains(name)
     }
 }
