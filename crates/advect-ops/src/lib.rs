@@ -16,6 +16,7 @@
 //! | [`squared_errors`] | `Σ (x − y)²` of each sample |
 //! | [`scaled_error`], [`scaled_errors`], [`squared_distances`], [`exponentiate`] | sizes of differences, and exponentials, on the host |
 //! | [`with_gradient`], [`with_graph`], [`without_graph`], [`with_plain_graph`] | values with your own gradients, and the building of graphs |
+//! | [`checkpointed`] | values whose insides are computed again backwards |
 //! | [`update`] | AdamW, momentum, Lion, averages and norms, in place |
 //! | [`custom`] | operations with your own kernels |
 //!
@@ -74,7 +75,7 @@ pub use avg_pool::avg_pool;
 pub use combine::combine;
 pub use convolution::{Convolution, conv1d, conv1d_onto, conv2d, conv2d_gradients, conv2d_onto};
 pub use exponential::exponentiate;
-pub use graph::{with_gradient, with_graph, with_plain_graph, without_graph};
+pub use graph::{checkpointed, with_gradient, with_graph, with_plain_graph, without_graph};
 pub use group_norm::{group_norm, group_norm_gradients};
 pub use layer_norm::{layer_norm, rms_norm, shifted_rms_norm};
 pub use linear::{Perceptron, linear, mlp, mlp_tangents};

@@ -3,11 +3,12 @@
 use advect_core::Result;
 use advect_nn::{Cost, Linear};
 use advect_ops::{HeadOrder, Value, token_attention};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use super::rotation::Rotation;
 use super::token_norm::HeadNorm;
-use super::{DiffusionTransformerConfig, at_each};
+use super::{DiffusionTransformerConfig, at_each, of_layer};
 
 /// Attention of all tokens to all tokens, with several heads (Vaswani et al. 2017, section 3.2.2).
 #[derive(Debug, Clone)]
@@ -66,6 +67,11 @@ impl Attention {
             x.map_linear(|x| Ok(x.reshape((batch, tokens, width))?))
         };
         V::concatenate(&[&prepared(0)?, &prepared(1)?, &part(2)?], 2)
+    }
+
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        let layers = [&self.qkv, &self.proj].into_iter().flat_map(of_layer);
+        layers.chain(self.norms.iter().flatten().flat_map(HeadNorm::parameters))
     }
 
     pub(super) fn cost(&self, tokens: usize) -> Cost {

@@ -2,7 +2,8 @@
 
 use advect_core::Result;
 use advect_nn::{Cost, Linear};
-use advect_ops::{Value, add_gated};
+use advect_ops::{Value, add_gated, checkpointed};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use super::attention::Attention;
@@ -37,6 +38,31 @@ impl Block {
             feed_forward: FeedForwardLayers::new(kind, width, config.hidden(), &mlp)?,
             modulation: Modulation::new(width, 6, builder)?,
         })
+    }
+
+    /// As [`forward`](Self::forward), but the graph remembers the arguments alone, unless they move along a direction.
+    pub(super) fn checkpointed<V: Value>(
+        &self,
+        x: &V,
+        features: &V,
+        rotation: Option<&Rotation>,
+    ) -> Result<V> {
+        if x.tangent().is_some() || features.tangent().is_some() {
+            return self.forward(x, features, rotation);
+        }
+        let norms = [&self.first_norm, &self.second_norm];
+        let parameters: Vec<Tensor> = (norms.into_iter().flat_map(AdaptiveNorm::parameters))
+            .chain(self.attention.parameters())
+            .chain(self.feed_forward.parameters())
+            .chain(self.modulation.parameters())
+            .cloned()
+            .collect();
+        let (block, rotation) = (self.clone(), rotation.cloned());
+        let inputs = [x.primal(), features.primal()];
+        let value = checkpointed(&inputs, &parameters, move |inputs| {
+            block.forward(&inputs[0], &inputs[1], rotation.as_ref())
+        })?;
+        Ok(V::constant(value))
     }
 
     /// The tokens after the block, given the SiLU of the features of time and condition.

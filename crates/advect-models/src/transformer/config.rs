@@ -26,6 +26,7 @@ pub struct DiffusionTransformerConfig {
     pub(super) norm: TokenNorm,
     pub(super) feed_forward: FeedForward,
     pub(super) qk_norm: bool,
+    pub(super) checkpointing: bool,
 }
 
 /// Sizes beyond which they are taken for mistakes.
@@ -51,6 +52,7 @@ impl DiffusionTransformerConfig {
             norm: TokenNorm::default(),
             feed_forward: FeedForward::default(),
             qk_norm: false,
+            checkpointing: false,
         }
     }
 
@@ -190,6 +192,15 @@ impl DiffusionTransformerConfig {
     #[doc(alias = "QK norm")]
     pub fn qk_norm(mut self, normalized: bool) -> Self {
         self.qk_norm = normalized;
+        self
+    }
+
+    /// Sets whether the backward pass computes each block again, so that training takes the memory of one block and of the
+    /// tokens between blocks, for a third more time (Chen et al. 2016): no by default. Values and gradients are the same.
+    #[doc(alias = "gradient checkpointing")]
+    #[doc(alias = "activation checkpointing")]
+    pub fn checkpointing(mut self, checkpointing: bool) -> Self {
+        self.checkpointing = checkpointing;
         self
     }
 

@@ -3,9 +3,10 @@
 use advect_core::Result;
 use advect_nn::{Activation, Cost, Linear};
 use advect_ops::Value;
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use super::at_each;
+use super::{at_each, of_layer};
 
 /// The layers that each token goes through by itself, in a [`DiffusionTransformer`](crate::DiffusionTransformer).
 ///
@@ -80,6 +81,10 @@ impl FeedForwardLayers {
             }
         };
         self.second.forward(&h)
+    }
+
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        [&self.first, &self.second].into_iter().flat_map(of_layer)
     }
 
     pub(super) fn cost(&self, tokens: usize) -> Cost {

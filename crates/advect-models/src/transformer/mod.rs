@@ -253,6 +253,11 @@ fn rotation(
     Ok(Some(rotation))
 }
 
+/// The parameters of a layer.
+fn of_layer(layer: &Linear) -> [&Tensor; 2] {
+    [layer.weight(), layer.bias()]
+}
+
 /// The cost of a layer for a number of tokens.
 fn at_each(layer: &Linear, tokens: usize) -> Cost {
     let weights = layer.weight().elem_count();
@@ -281,7 +286,10 @@ impl Network for DiffusionTransformer {
             }
         };
         for block in &self.blocks {
-            h = block.forward(&h, &features, rotation)?;
+            h = match self.config.checkpointing {
+                true => block.checkpointed(&h, &features, rotation)?,
+                false => block.forward(&h, &features, rotation)?,
+            };
         }
         let y = self
             .patches

@@ -3,7 +3,10 @@
 use advect_core::Result;
 use advect_nn::{Cost, Linear};
 use advect_ops::Value;
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
+
+use super::of_layer;
 
 /// A linear layer that begins as zeros, whose outputs are several rows of the width of tokens.
 #[derive(Debug, Clone)]
@@ -37,6 +40,10 @@ impl Modulation {
                 false => Ok(part),
             }
         })
+    }
+
+    pub(super) fn parameters(&self) -> [&Tensor; 2] {
+        of_layer(&self.linear)
     }
 
     pub(super) fn cost(&self) -> Cost {

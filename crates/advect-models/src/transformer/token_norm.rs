@@ -62,6 +62,10 @@ impl AdaptiveNorm {
         }
     }
 
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        self.weight.iter()
+    }
+
     pub(super) fn cost(&self) -> Cost {
         let weights = self.weight.iter().map(Tensor::elem_count);
         Cost::of(weights.sum(), 0, 0)
@@ -93,6 +97,10 @@ impl HeadNorm {
             Some(bias) => layer_norm(x, &weight, &V::constant(bias.clone()), HEAD_EPSILON),
             None => rms_norm(x, &weight, EPSILON),
         }
+    }
+
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        [&self.weight].into_iter().chain(&self.bias)
     }
 
     pub(super) fn cost(&self) -> Cost {
