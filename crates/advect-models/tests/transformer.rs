@@ -8,10 +8,11 @@ use advect_core::{Conditional, Error, Field, Key, Result, Time};
 use advect_models::{
     DiffusionTransformer, DiffusionTransformerConfig, FeedForward, PositionEmbedding, TokenNorm,
 };
-use advect_nn::{ParameterStore, State, Stateful};
+use advect_nn::{Builder, ParameterStore, State, Stateful};
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Tensor, Var};
-use candle_nn::VarBuilder;
+use candle_core::{D, DType, Device, Shape, Tensor, Var};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
 
 use crate::derivatives::{check, normal, number, randomize, slope};
 
@@ -160,8 +161,13 @@ fn fixed_positions_are_sines_and_cosines_of_each_axis() {
     assert!((table(&[4, 8, 8], 48)[14][21] - 0.999_998_000_000_666_6).abs() < 1e-14);
 }
 
-/// SiT by candle's own operations alone, from what the names of its weights say.
-struct Composed<'a>(&'a HashMap<String, Var>);
+/// SiT by candle's own operations alone, from what the names of its weights say, for images with patches of 2 and two
+/// blocks with four heads.
+struct Composed<'a> {
+    weights: &'a HashMap<String, Tensor>,
+    /// The base of rotations.
+    rotary: Option<f64>,
+}
 
 type Candle<T> = candle_core::Result<T>;
 
@@ -173,8 +179,8 @@ fn gelu(x: &Tensor) -> Candle<Tensor> {
 
 impl Composed<'_> {
     fn linear(&self, name: &str, x: &Tensor) -> Candle<Tensor> {
-        let weight = self.0[&format!("{name}.weight")].as_tensor();
-        let bias = self.0[&format!("{name}.bias")].as_tensor();
+        let weight = &self.weights[&format!("{name}.weight")];
+        let bias = &self.weights[&format!("{name}.bias")];
         let rows = x.reshape(((), weight.dim(1)?))?;
         let y = rows.matmul(&weight.t()?)?.broadcast_add(bias)?;
         let mut shape = x.dims().to_vec();
@@ -183,17 +189,53 @@ impl Composed<'_> {
         y.reshape(shape)
     }
 
-    fn norm(x: &Tensor, shift: &Tensor, scale: &Tensor) -> Candle<Tensor> {
-        let centred = x.broadcast_sub(&x.mean_keepdim(2)?)?;
-        let deviation = (centred.sqr()?.mean_keepdim(2)? + 1e-6)?.sqrt()?;
-        let normal = centred.broadcast_div(&deviation)?;
-        let scale = (scale.unsqueeze(1)? + 1.0)?;
-        normal
-            .broadcast_mul(&scale)?
-            .broadcast_add(&shift.unsqueeze(1)?)
+    /// Rows with a variance of 1, or, where there are weights, with a mean square of 1 and multiplied by these.
+    fn normal(&self, name: &str, x: &Tensor) -> Candle<Tensor> {
+        if let Some(weight) = self.weights.get(&format!("{name}.weight")) {
+            let root = (x.sqr()?.mean_keepdim(D::Minus1)? + 1e-6)?.sqrt()?;
+            return x.broadcast_div(&root)?.broadcast_mul(weight);
+        }
+        let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+        let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + 1e-6)?.sqrt()?;
+        centred.broadcast_div(&deviation)
     }
 
-    fn attention(&self, name: &str, x: &Tensor) -> Candle<Tensor> {
+    fn norm(&self, name: &str, x: &Tensor, shift: &Tensor, scale: &Tensor) -> Candle<Tensor> {
+        let scale = (scale.unsqueeze(1)? + 1.0)?;
+        (self.normal(name, x)?.broadcast_mul(&scale)?).broadcast_add(&shift.unsqueeze(1)?)
+    }
+
+    /// Each pair of numbers times `exp(i angle)`: the first half turns with the row, the second with the column.
+    fn turned(&self, x: &Tensor, columns: usize) -> Candle<Tensor> {
+        let Some(base) = self.rotary else {
+            return Ok(x.clone());
+        };
+        let (_, _, n, d) = x.dims4()?;
+        let axis = d / 2;
+        let mut matrix = vec![0.0; n * d * d];
+        for token in 0..n {
+            for pair in 0..d / 2 {
+                let place = if 2 * pair < axis {
+                    token / columns
+                } else {
+                    token % columns
+                };
+                let k = (2 * pair % axis) as f64;
+                let (sin, cos) = (place as f64 * base.powf(-k / axis as f64)).sin_cos();
+                let mut set = |i: usize, j: usize, value: f64| {
+                    matrix[(token * d + 2 * pair + i) * d + 2 * pair + j] = value;
+                };
+                set(0, 0, cos);
+                set(0, 1, -sin);
+                set(1, 0, sin);
+                set(1, 1, cos);
+            }
+        }
+        let matrix = Tensor::from_vec(matrix, (1, 1, n, d, d), x.device())?;
+        matrix.broadcast_matmul(&x.unsqueeze(4)?)?.squeeze(4)
+    }
+
+    fn attention(&self, name: &str, x: &Tensor, columns: usize) -> Candle<Tensor> {
         let (b, n, width) = x.dims3()?;
         let qkv = self.linear(&format!("{name}.qkv"), x)?;
         let qkv = qkv.reshape((b, n, 3, 4, width / 4))?;
@@ -201,11 +243,29 @@ impl Composed<'_> {
             let part = qkv.narrow(2, i, 1)?.squeeze(2)?;
             part.transpose(1, 2)?.contiguous()
         };
-        let keys = part(1)?.transpose(2, 3)?.contiguous()?;
-        let scores = (part(0)?.matmul(&keys)? / ((width / 4) as f64).sqrt())?;
+        let prepared = |i: usize, norm: &str| {
+            let norm = format!("{name}.{norm}");
+            let part = match self.weights.contains_key(&format!("{norm}.weight")) {
+                true => self.normal(&norm, &part(i)?)?,
+                false => part(i)?,
+            };
+            self.turned(&part, columns)
+        };
+        let keys = prepared(1, "k_norm")?.transpose(2, 3)?.contiguous()?;
+        let scores = (prepared(0, "q_norm")?.matmul(&keys)? / ((width / 4) as f64).sqrt())?;
         let weights = candle_nn::ops::softmax(&scores, 3)?;
         let values = weights.matmul(&part(2)?)?.transpose(1, 2)?;
         self.linear(&format!("{name}.proj"), &values.reshape((b, n, width))?)
+    }
+
+    fn feed_forward(&self, name: &str, x: &Tensor) -> Candle<Tensor> {
+        if !self.weights.contains_key(&format!("{name}.w12.weight")) {
+            let hidden = gelu(&self.linear(&format!("{name}.fc1"), x)?)?;
+            return self.linear(&format!("{name}.fc2"), &hidden);
+        }
+        let both = self.linear(&format!("{name}.w12"), x)?.chunk(2, 2)?;
+        let hidden = (both[0].silu()? * &both[1])?;
+        self.linear(&format!("{name}.w3"), &hidden)
     }
 
     fn value(&self, t: &Tensor, x: &Tensor, labels: &Tensor) -> Candle<Tensor> {
@@ -217,49 +277,55 @@ impl Composed<'_> {
         let features = Tensor::cat(&[phase.cos()?, phase.sin()?], 1)?;
         let hidden = self.linear("t_embedder.mlp.0", &features)?.silu()?;
         let c = self.linear("t_embedder.mlp.2", &hidden)?;
-        let table = self.0["y_embedder.embedding_table.weight"].as_tensor();
+        let table = &self.weights["y_embedder.embedding_table.weight"];
         let c = (c + table.index_select(labels, 0)?)?.silu()?;
-        let kernel = self.0["x_embedder.proj.weight"].as_tensor();
-        let bias = self.0["x_embedder.proj.bias"].as_tensor();
+        let kernel = &self.weights["x_embedder.proj.weight"];
+        let bias = &self.weights["x_embedder.proj.bias"];
         let tokens = x.conv2d(kernel, 0, 2, 1, 1)?.flatten_from(2)?;
         let mut h = tokens.transpose(1, 2)?.contiguous()?;
-        h = h
-            .broadcast_add(bias)?
-            .broadcast_add(self.0["pos_embed"].as_tensor())?;
+        h = h.broadcast_add(bias)?;
+        if let Some(positions) = self.weights.get("pos_embed") {
+            h = h.broadcast_add(positions)?;
+        }
+        let (_, channels, height, columns) = x.dims4()?;
+        let (rows, columns) = (height / 2, columns / 2);
         for block in ["blocks.0", "blocks.1"] {
             let modulation = self.linear(&format!("{block}.adaLN_modulation.1"), &c)?;
             let parts = modulation.chunk(6, 1)?;
-            let normal = Self::norm(&h, &parts[0], &parts[1])?;
-            let change = self.attention(&format!("{block}.attn"), &normal)?;
+            let normal = self.norm(&format!("{block}.norm1"), &h, &parts[0], &parts[1])?;
+            let change = self.attention(&format!("{block}.attn"), &normal, columns)?;
             h = (&h + change.broadcast_mul(&parts[2].unsqueeze(1)?)?)?;
-            let normal = Self::norm(&h, &parts[3], &parts[4])?;
-            let hidden = gelu(&self.linear(&format!("{block}.mlp.fc1"), &normal)?)?;
-            let change = self.linear(&format!("{block}.mlp.fc2"), &hidden)?;
+            let normal = self.norm(&format!("{block}.norm2"), &h, &parts[3], &parts[4])?;
+            let change = self.feed_forward(&format!("{block}.mlp"), &normal)?;
             h = (&h + change.broadcast_mul(&parts[5].unsqueeze(1)?)?)?;
         }
         let modulation = self.linear("final_layer.adaLN_modulation.1", &c)?;
         let parts = modulation.chunk(2, 1)?;
-        let normal = Self::norm(&h, &parts[0], &parts[1])?;
+        let normal = self.norm("final_layer.norm_final", &h, &parts[0], &parts[1])?;
         let y = self.linear("final_layer.linear", &normal)?;
-        let y = y.reshape((y.dim(0)?, 4, 4, 2, 2, 4))?;
+        let y = y.reshape((y.dim(0)?, rows, columns, 2, 2, channels))?;
         y.permute((0, 5, 1, 3, 2, 4))?.reshape(x.shape())
     }
 }
 
-/// In f64 the network is the composition to rounding: its value, and every gradient.
+/// In f64 the network is the composition to rounding, with the weights of SiT: its value, and every gradient.
 #[test]
 fn values_and_gradients_are_those_of_plain_operations() {
     let golden = golden();
     let wide = |x: &Tensor| Var::from_tensor(&x.to_dtype(DType::F64).unwrap()).unwrap();
-    let weights: HashMap<String, Var> = (golden.iter())
-        .filter_map(|(name, x)| Some((name.strip_prefix("w.")?.to_string(), wide(x))))
+    let weights: HashMap<String, Tensor> = (golden.iter())
+        .filter_map(|(name, x)| Some((name.strip_prefix("w.")?.to_string(), wide(x).into_inner())))
         .collect();
     let (x, t) = (
         wide(&golden["in.x"]),
         golden["in.t"].to_dtype(DType::F64).unwrap(),
     );
     let labels = &golden["in.y"];
-    let plain = Composed(&weights).value(&t, &x, labels).unwrap();
+    let composed = Composed {
+        weights: &weights,
+        rotary: None,
+    };
+    let plain = composed.value(&t, &x, labels).unwrap();
     let (net, store) = golden_network(&golden, DType::F64);
     let value = net.at_given(&Time::PerSample(t), &x, labels).unwrap();
     let mut worst = difference(&value, &plain);
@@ -276,7 +342,52 @@ fn values_and_gradients_are_those_of_plain_operations() {
         worst = worst.max(error / largest(of(&name)).max(1e-4 * size));
     }
     println!("{worst:.1e}");
-    assert!(worst < 1e-9, "{worst:e}");
+    assert!(worst < 1e-12, "{worst:e}");
+}
+
+/// The values of all options are those of the composition, too.
+#[test]
+fn options_are_those_of_plain_operations() {
+    let (rms, swiglu) = (TokenNorm::Rms, FeedForward::SwiGlu);
+    let plain = || {
+        DiffusionTransformer::config(&[3, 4, 6], 2)
+            .width(32)
+            .depth(2)
+            .heads(4)
+            .classes(4)
+    };
+    let options = [
+        (plain().norm(rms), None),
+        (plain().feed_forward(swiglu), None),
+        (plain().rotary(50.0), Some(50.0)),
+        (plain().norm(rms).qk_norm(true), None),
+        (
+            plain()
+                .norm(rms)
+                .qk_norm(true)
+                .feed_forward(swiglu)
+                .rotary(10_000.0)
+                .positions(PositionEmbedding::None),
+            Some(10_000.0),
+        ),
+        (plain().positions(PositionEmbedding::Learned), None),
+    ];
+    for (config, rotary) in options {
+        let store = store(DType::F64);
+        let net = config.build(&store.builder()).unwrap();
+        randomize(&store);
+        let weights: HashMap<String, Tensor> = store.state().into_iter().collect();
+        let (x, t) = (
+            normal(1, &[2, 3, 4, 6]),
+            Tensor::new(&[0.2f64, 0.7], &Device::Cpu).unwrap(),
+        );
+        let labels = Tensor::new(&[1u32, 4], &Device::Cpu).unwrap();
+        let weights = &weights;
+        let expected = Composed { weights, rotary }.value(&t, &x, &labels).unwrap();
+        let value = net.at_given(&Time::PerSample(t), &x, &labels).unwrap();
+        let error = difference(&value, &expected);
+        assert!(error < 1e-12, "{config:?}: {error:e}");
+    }
 }
 
 /// A small network.
@@ -400,6 +511,30 @@ fn compare_checkpointed(
     }
 }
 
+/// Parameters of any size that are one number, so that they take no memory.
+struct Repeated;
+
+impl SimpleBackend for Repeated {
+    fn get(
+        &self,
+        shape: Shape,
+        _: &str,
+        _: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        Tensor::zeros((), dtype, device)?.broadcast_as(shape)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        candle_core::bail!("{name} has no shape")
+    }
+
+    fn contains_tensor(&self, _: &str) -> bool {
+        true
+    }
+}
+
 /// The published numbers of parameters (Peebles and Xie 2023, table 4), in millions; that of XL/2 in full, which
 /// counts the fixed positions.
 #[test]
@@ -413,8 +548,7 @@ fn sizes_have_their_numbers_of_parameters() {
     ];
     for (size, millions) in sizes {
         for (patch, millions) in [2, 4, 8].into_iter().zip(millions) {
-            // Nobody touches the zeros, so that they take no memory.
-            let builder = VarBuilder::zeros(DType::F32, &Device::Cpu);
+            let builder = Builder::from_backend(Box::new(Repeated), DType::F32, Device::Cpu);
             let config = size(&[4, 32, 32], patch).outputs(8).classes(1000);
             let net = config.build(&builder).unwrap();
             let count = net.cost().parameters;
@@ -523,32 +657,21 @@ fn patches_are_a_strided_convolution() {
     }
 }
 
-/// With rotations alone, a sequence is seen the same wherever it begins: moving what precedes it to its end, where all
-/// of it is alike, moves the value.
+/// Without positions a network does as well with patches in another order; with rotations it does not.
 #[test]
-fn rotations_see_differences_of_positions_only() {
+fn rotations_tell_the_order_of_patches() {
     let store = store(DType::F64);
-    let config = small(&[1, 8]).rotary(10_000.0);
-    let build = |config: DiffusionTransformerConfig| config.build(&store.builder());
-    let net = build(config.positions(PositionEmbedding::None)).unwrap();
-    randomize(&store);
-    let x = normal(1, &[1, 1, 8]);
-    let t = Time::Shared(0.5);
-    let y = net.at(&t, &x).unwrap();
-    // All patches trade places: without rotations the values would do as well, with them they don't.
-    let swap = |x: &Tensor| {
-        Tensor::cat(
-            &[&x.narrow(2, 2, 6).unwrap(), &x.narrow(2, 0, 2).unwrap()],
-            2,
-        )
-        .unwrap()
-    };
-    let moved = net.at(&t, &swap(&x)).unwrap();
-    assert!(difference(&moved, &swap(&y)) > 1e-3);
+    let (x, t) = (normal(1, &[1, 1, 8]), Time::Shared(0.5));
+    let parts = |x: &Tensor| [(2, 6), (0, 2)].map(|(start, n)| x.narrow(2, start, n).unwrap());
+    let swap = |x: &Tensor| Tensor::cat(&parts(x), 2).unwrap();
     let blind = small(&[1, 8]).positions(PositionEmbedding::None);
-    let blind = blind.build(&store.builder()).unwrap();
-    let (y, moved) = (blind.at(&t, &x).unwrap(), blind.at(&t, &swap(&x)).unwrap());
-    assert_close(&moved, &swap(&y), 1e-12, 1e-12);
+    for (config, same) in [(blind.clone(), true), (blind.rotary(10_000.0), false)] {
+        let net = config.build(&store.builder()).unwrap();
+        randomize(&store);
+        let (y, moved) = (net.at(&t, &x).unwrap(), net.at(&t, &swap(&x)).unwrap());
+        let error = difference(&moved, &swap(&y));
+        assert!(if same { error < 1e-12 } else { error > 1e-3 }, "{error:e}");
+    }
 }
 
 #[test]
