@@ -42,6 +42,33 @@ pub fn unet(store: &ParameterStore, shape: [usize; 4]) -> Result<UNet> {
     config.build(&store.builder())
 }
 
+/// The transformer SiT-S/2 for latents of images, by name, with a batch.
+pub const TRANSFORMER: (&str, [usize; 4]) = ("s2_32x32x4_b8", [8, 4, 32, 32]);
+
+/// SiT-S/2 with 1000 classes, for states of a shape.
+///
+/// # Errors
+/// Those of the store.
+pub fn sit(store: &ParameterStore, shape: [usize; 4]) -> Result<DiffusionTransformer> {
+    let config = DiffusionTransformer::small(&shape[1..], 2).classes(1000);
+    config.build(&store.builder())
+}
+
+/// Replaces parameters that are zeros by small normal numbers.
+///
+/// # Errors
+/// Those of candle.
+pub fn stir(store: &ParameterStore) -> Result<()> {
+    let mut rng = Generator::from_seed(5);
+    for (_, var) in store.parameters() {
+        let largest = var.abs()?.max_all()?.to_scalar::<f32>()?;
+        if largest == 0.0 {
+            var.set(&(rng.normal(var.dims(), DType::F32, &Device::Cpu)? * 0.02)?)?;
+        }
+    }
+    Ok(())
+}
+
 /// An empty store of f32 parameters on the CPU.
 pub fn store() -> ParameterStore {
     ParameterStore::new(Key::from_seed(7), DType::F32, &Device::Cpu)

@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::moments::moments;
+use crate::row_pieces::{add_pieces, row_pieces};
 use crate::{Float, Threads, dispatch, kernels, sums};
 
 /// A normalisation of rows.
@@ -43,9 +44,6 @@ kernels! {
     }
 }
 
-/// Rows whose contributions to the gradients of scale and shift are summed together.
-const SUMMED: usize = 64;
-
 fn layer_norm<T: Float>(
     threads: &dyn Threads,
     rows: &Rows,
@@ -83,12 +81,7 @@ fn layer_norm_backward<T: Float>(
 ) -> [Vec<T>; 3] {
     let Rows { width, sharing, .. } = *rows;
     let mut dx = vec![T::ZERO; x.len()];
-    // Pieces that don't cross from one row of scale to the next.
-    let starts = (0..rows.rows).step_by(sharing).flat_map(|start| {
-        let firsts = (start..start + sharing).step_by(SUMMED);
-        firsts.map(move |first| first..(first + SUMMED).min(start + sharing))
-    });
-    let pieces: Vec<_> = starts.collect();
+    let pieces = row_pieces(rows.rows, sharing);
     let mut partial = vec![T::ZERO; pieces.len() * 2 * width];
     let mut tasks = Vec::with_capacity(pieces.len());
     let mut rest = &mut dx[..];
@@ -110,13 +103,10 @@ fn layer_norm_backward<T: Float>(
     }
     threads.each(tasks, 2 * x.len(), |task: Backward<'_, T>| dispatch(task));
     let mut sums = [vec![T::ZERO; scale.len()], vec![T::ZERO; scale.len()]];
-    for (range, partial) in pieces.iter().zip(partial.chunks_exact(2 * width)) {
-        let offset = range.start / sharing * width;
-        for (sums, partial) in sums.iter_mut().zip(partial.chunks_exact(width)) {
-            for (sum, x) in sums[offset..].iter_mut().zip(partial) {
-                *sum += *x;
-            }
-        }
+    for (i, sums) in sums.iter_mut().enumerate() {
+        let partial = partial.chunks_exact(2 * width);
+        let partial = partial.map(|both| &both[i * width..(i + 1) * width]);
+        add_pieces(sums, width, sharing, &pieces, partial);
     }
     let [scale_sums, shift_sums] = sums;
     [dx, scale_sums, shift_sums]

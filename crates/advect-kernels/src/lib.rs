@@ -11,10 +11,12 @@
 //! | [`combine`] | linear combinations |
 //! | [`convolution`] | values and gradients, by products of matrices and by Winograd's algorithm |
 //! | [`exponential`] | exponentials |
+//! | [`gate`] | residual connections with gates |
 //! | [`group_norm`], [`layer_norm`], [`softmax`] | normalisations |
 //! | [`layers`] | fully connected layers, one after another |
 //! | [`planes`] | images enlarged and shrunk |
 //! | [`program`] | programs of elementary operations, on columns |
+//! | [`rotary`] | rotations of pairs by angles of their positions |
 //! | [`scaled_error`], [`squared_errors`], [`squared_distances`] | sizes of differences |
 //! | [`update`] | AdamW, momentum, Lion, descent, averages, norms |
 //!
@@ -39,6 +41,7 @@ pub mod convolution;
 mod dots;
 pub mod exponential;
 mod float;
+pub mod gate;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod layers;
@@ -48,6 +51,8 @@ mod matrix;
 mod moments;
 pub mod planes;
 pub mod program;
+pub mod rotary;
+mod row_pieces;
 pub mod scaled_error;
 pub mod softmax;
 pub mod squared_distances;
@@ -74,11 +79,13 @@ pub trait Kernels:
     + attention::Attention
     + combine::Combine
     + convolution::Convolutions
+    + gate::Gate
     + group_norm::GroupNorm
     + layer_norm::LayerNorm
     + layers::Layers
     + planes::Planes
     + program::Programs
+    + rotary::Rotary
     + scaled_error::ScaledErrors
     + softmax::Softmax
     + squared_distances::SquaredDistances

@@ -6,6 +6,7 @@
 //! | [`UNet`] | images and sequences: ADM as guided-diffusion and torchcfm have it |
 //! | [`SongUNet`] | images: DDPM++ and NCSN++ as EDM has them |
 //! | [`DhariwalUNet`] | images: ADM as EDM has it |
+//! | [`DiffusionTransformer`] | sequences, images and volumes: DiT and SiT |
 //!
 //! ```
 //! use advect_core::{Field, Key, Time};
@@ -31,6 +32,7 @@ mod limits;
 mod mlp;
 mod resample;
 mod residual;
+mod transformer;
 mod unet;
 
 pub use edm::{
@@ -38,4 +40,7 @@ pub use edm::{
     SongUNetConfig,
 };
 pub use mlp::{Mlp, MlpConfig};
+pub use transformer::{
+    DiffusionTransformer, DiffusionTransformerConfig, FeedForward, PositionEmbedding, TokenNorm,
+};
 pub use unet::{UNet, UNetConfig};

@@ -1,19 +1,15 @@
 //! The U-Net as a field: sizes, derivatives, classes, dropout, initialisation, and what bad input gets.
 
 use advect_core::testing::assert_close;
-use advect_core::{Conditional, ConditionalJvp, Error, Field, Generator, Jvp, Key, Result, Time};
+use advect_core::{Conditional, Error, Field, Jvp, Key, Result, Time};
 use advect_models::{UNet, UNetConfig};
 use advect_nn::{ClassEmbedding, NoClass, ParameterStore, State, Stateful};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
+
+use crate::derivatives::{check, normal, number, randomize};
 
 fn store(dtype: DType) -> ParameterStore {
     ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu)
-}
-
-fn normal(seed: u64, shape: &[usize]) -> Tensor {
-    Generator::from_seed(seed)
-        .normal(shape, DType::F64, &Device::Cpu)
-        .unwrap()
 }
 
 /// A small network for images or sequences.
@@ -24,18 +20,6 @@ fn small(dim: &[usize]) -> UNetConfig {
         .blocks(1)
         .multipliers(&[1.0, 2.0]);
     config.attention(&[dim[dim.len() - 1] / 2]).heads(2)
-}
-
-/// Replaces all parameters, also the zeros, so that everything matters.
-fn randomize(store: &ParameterStore) {
-    for (i, (_, var)) in store.parameters().into_iter().enumerate() {
-        let values = (normal(100 + i as u64, var.dims()) * 0.3).unwrap();
-        var.set(&values.to_dtype(var.dtype()).unwrap()).unwrap();
-    }
-}
-
-fn number(x: &Tensor) -> f64 {
-    x.to_dtype(DType::F64).unwrap().to_scalar().unwrap()
 }
 
 /// Every kind of network: its value and derivative along a direction, checked by finite differences; its gradients, checked
@@ -66,48 +50,9 @@ fn every_option_has_its_derivatives() {
         let net = config.classes(3).build(&store.builder()).unwrap();
         randomize(&store);
         assert_eq!(net.cost().parameters, store.element_count());
-        let (x, dx, dt) = (normal(1, &shape), normal(2, &shape), 0.6);
         let labels: Vec<u32> = (0..shape[0] as u32).map(|i| i % 4).collect();
         let labels = Tensor::new(labels, &Device::Cpu).unwrap();
-        let value = |h: f64| {
-            let x = (&x + (&dx * h).unwrap()).unwrap();
-            net.at_given(&Time::Shared(0.3 + h * dt), &x, &labels)
-                .unwrap()
-        };
-        let central = |h: f64| ((value(h) - value(-h)).unwrap() / (2.0 * h)).unwrap();
-        let numeric = (((central(5e-4) * 4.0).unwrap() - central(1e-3)).unwrap() / 3.0).unwrap();
-        let (y, along) = net
-            .jvp_given(&Time::Shared(0.3), &x, &labels, dt, &dx)
-            .unwrap();
-        assert_close(&y, &value(0.0), 1e-12, 1e-12);
-        assert_close(&along, &numeric, 1e-7, 1e-7);
-
-        // g · (J dx) = (Jᵀ g) · dx, without a change of time.
-        let g = normal(3, &shape);
-        let (_, along) = net
-            .given(&labels)
-            .jvp(&Time::Shared(0.3), &x, 0.0, &dx)
-            .unwrap();
-        let forwards = number(&(along * &g).unwrap().sum_all().unwrap());
-        let var = Var::from_tensor(&x).unwrap();
-        let y = net.at_given(&Time::Shared(0.3), &var, &labels).unwrap();
-        let gradients = (y * &g).unwrap().sum_all().unwrap().backward().unwrap();
-        let backwards = (gradients.get(&var).unwrap() * &dx)
-            .unwrap()
-            .sum_all()
-            .unwrap();
-        let backwards = number(&backwards);
-        assert!(
-            (forwards - backwards).abs() < 1e-10 * (1.0 + forwards.abs()),
-            "{forwards} {backwards}"
-        );
-        for (name, var) in store.parameters() {
-            assert!(gradients.get(&var).is_some(), "{name} has no gradient");
-        }
-
-        let times = Time::per_sample(&vec![0.3; shape[0]]).unwrap();
-        let each = net.at_given(&times, &x, &labels).unwrap();
-        assert_close(&each, &value(0.0), 1e-12, 1e-12);
+        check(&net, &store, &shape, &labels);
     }
 }
 

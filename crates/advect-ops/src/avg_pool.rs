@@ -109,6 +109,6 @@ impl Operation for Average {
 
 impl Tangent for Average {
     fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
-        linear_jvp(*self, inputs, tangents)
+        linear_jvp(self, inputs, tangents)
     }
 }

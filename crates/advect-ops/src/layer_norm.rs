@@ -30,18 +30,7 @@ use crate::{Dual, Value};
 #[doc(alias = "LayerNorm")]
 #[doc(alias = "AdaLN")]
 pub fn layer_norm<V: Value>(x: &V, scale: &V, shift: &V, epsilon: f64) -> Result<V> {
-    check_affine(x.primal(), "scale", scale.primal())?;
-    check_affine(x.primal(), "shift", shift.primal())?;
-    check::alike("shift", shift.primal(), "scale", scale.primal())?;
-    let epsilon = check::non_negative("epsilon", epsilon)?;
-    V::apply(
-        Normalize {
-            centred: true,
-            epsilon,
-        },
-        &[x, scale, shift],
-        &[],
-    )
+    normalized(x, scale, shift, true, epsilon)
 }
 
 /// Returns `x / √(mean x² + ε) · scale` over the last dimension of x, `(batch, ..., width)`; `scale` is as for
@@ -72,6 +61,37 @@ pub fn rms_norm<V: Value>(x: &V, scale: &V, epsilon: f64) -> Result<V> {
         &[x, scale],
         &[],
     )
+}
+
+/// Returns `x / √(mean x² + ε) · scale + shift` over the last dimension of x, in one pass: [`rms_norm`] with a shift, as
+/// adaptive normalisation has one. `scale` and `shift` are as for [`layer_norm`].
+///
+/// ```
+/// use advect_ops::shifted_rms_norm;
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let x = Tensor::new(&[[3f64, -3.0]], &Device::Cpu)?;
+/// let (scale, shift) = (Tensor::new(&[1f64, 2.0], &Device::Cpu)?, Tensor::new(&[0.5f64, 0.0], &Device::Cpu)?);
+/// assert_eq!(shifted_rms_norm(&x, &scale, &shift, 0.0)?.to_vec2::<f64>()?, [[1.5, -2.0]]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// As [`layer_norm`].
+#[doc(alias = "RMSNorm")]
+#[doc(alias = "AdaLN")]
+pub fn shifted_rms_norm<V: Value>(x: &V, scale: &V, shift: &V, epsilon: f64) -> Result<V> {
+    normalized(x, scale, shift, false, epsilon)
+}
+
+/// The value with a scale and a shift.
+fn normalized<V: Value>(x: &V, scale: &V, shift: &V, centred: bool, epsilon: f64) -> Result<V> {
+    check_affine(x.primal(), "scale", scale.primal())?;
+    check_affine(x.primal(), "shift", shift.primal())?;
+    check::alike("shift", shift.primal(), "scale", scale.primal())?;
+    let epsilon = check::non_negative("epsilon", epsilon)?;
+    V::apply(Normalize { centred, epsilon }, &[x, scale, shift], &[])
 }
 
 fn check_affine(x: &Tensor, name: &'static str, affine: &Tensor) -> Result<()> {

@@ -5,8 +5,10 @@
 //! | --- | --- |
 //! | [`Activation`] | ten nonlinearities, with two derivatives each |
 //! | [`linear`], [`mlp`], [`Perceptron`] | `activation(x Wᵀ + b)`, and a whole perceptron in one pass |
-//! | [`layer_norm`], [`rms_norm`], [`group_norm`] | normalisation, plain or adaptive; the last with an activation |
-//! | [`softmax`], [`attention`], [`self_attention`] | `softmax(q kᵀ / √d + mask) v`, by blocks of rows |
+//! | [`layer_norm`], [`rms_norm`], [`shifted_rms_norm`], [`group_norm`] | normalisation, plain or adaptive; the last with an activation |
+//! | [`softmax`], [`attention`], [`self_attention`], [`token_attention`] | `softmax(q kᵀ / √d + mask) v`, by blocks of rows |
+//! | [`rotary`] | pairs turned by the angles of their positions |
+//! | [`add_gated`] | `x + gate · h` |
 //! | [`conv2d`], [`conv1d`] | cross-correlation with strides, padding, dilation, groups |
 //! | [`upsample_nearest`], [`avg_pool`] | enlargement and shrinking of images |
 //! | [`sinusoids`] | features of time |
@@ -14,6 +16,7 @@
 //! | [`squared_errors`] | `Σ (x − y)²` of each sample |
 //! | [`scaled_error`], [`scaled_errors`], [`squared_distances`], [`exponentiate`] | sizes of differences, and exponentials, on the host |
 //! | [`with_gradient`], [`with_graph`], [`without_graph`], [`with_plain_graph`] | values with your own gradients, and the building of graphs |
+//! | [`checkpointed`] | values whose insides are computed again backwards |
 //! | [`update`] | AdamW, momentum, Lion, averages and norms, in place |
 //! | [`custom`] | operations with your own kernels |
 //!
@@ -40,6 +43,7 @@
 //! ```
 
 mod activation;
+mod add_gated;
 mod attention;
 mod avg_pool;
 mod combine;
@@ -53,6 +57,7 @@ mod layer_norm;
 mod linear;
 mod operation;
 mod output;
+mod rotary;
 mod scale_samples;
 mod scaled_error;
 mod sinusoids;
@@ -64,15 +69,17 @@ mod upsample;
 mod value;
 
 pub use activation::Activation;
-pub use attention::{HeadOrder, attention, self_attention};
+pub use add_gated::add_gated;
+pub use attention::{HeadOrder, attention, self_attention, token_attention};
 pub use avg_pool::avg_pool;
 pub use combine::combine;
 pub use convolution::{Convolution, conv1d, conv1d_onto, conv2d, conv2d_gradients, conv2d_onto};
 pub use exponential::exponentiate;
-pub use graph::{with_gradient, with_graph, with_plain_graph, without_graph};
+pub use graph::{checkpointed, with_gradient, with_graph, with_plain_graph, without_graph};
 pub use group_norm::{group_norm, group_norm_gradients};
-pub use layer_norm::{layer_norm, rms_norm};
+pub use layer_norm::{layer_norm, rms_norm, shifted_rms_norm};
 pub use linear::{Perceptron, linear, mlp, mlp_tangents};
+pub use rotary::rotary;
 pub use scale_samples::scale_samples;
 pub use scaled_error::{ScaledError, scaled_error, scaled_errors};
 pub use sinusoids::{fourier_frequencies, sinusoidal_frequencies, sinusoids};

@@ -53,14 +53,14 @@ pub trait Tangent: Operation {
 }
 
 /// The value and the derivative of an operation that is linear in its one argument.
-pub(crate) fn linear_jvp<O: Operation + Copy>(
-    op: O,
+pub(crate) fn linear_jvp<O: Operation + Clone>(
+    op: &O,
     inputs: &[&Tensor],
     tangents: &[Option<&Tensor>],
 ) -> Result<(Tensor, Tensor)> {
-    let value = apply(op, inputs)?;
+    let value = apply(op.clone(), inputs)?;
     let slope = match tangents[0] {
-        Some(dx) => apply(op, &[dx])?,
+        Some(dx) => apply(op.clone(), &[dx])?,
         None => value.zeros_like()?,
     };
     Ok((value, slope))

@@ -130,6 +130,6 @@ impl Operation for Repeat {
 
 impl Tangent for Repeat {
     fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
-        linear_jvp(*self, inputs, tangents)
+        linear_jvp(self, inputs, tangents)
     }
 }

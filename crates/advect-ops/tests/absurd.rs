@@ -97,6 +97,9 @@ fn values<V: Value>(x: &V) -> Vec<(String, Result<V>)> {
         let affine = constant(&affine);
         add("layer_norm".into(), layer_norm(x, &affine, &affine, 1e-5));
         add("rms_norm".into(), rms_norm(x, &affine, 0.0));
+        let y = shifted_rms_norm(x, &affine, &affine, 1e-5);
+        add("shifted_rms_norm".into(), y);
+        add("add_gated".into(), add_gated(x, x, &affine));
     }
     for groups in [0, 1, 2, usize::MAX] {
         for affine in [vec![dim(1)], vec![dim(0), dim(1)]] {
@@ -105,6 +108,8 @@ fn values<V: Value>(x: &V) -> Vec<(String, Result<V>)> {
             add(format!("group_norm {groups}"), y);
         }
     }
+    let table = constant(&[dim(1), dim(3) / 2]);
+    add("rotary".into(), rotary(x, table.primal(), table.primal()));
     add("softmax".into(), softmax(x));
     add("attention".into(), attention(x, x, x, None));
     let mask = like(p, &[dim(2), dim(2)]);
@@ -117,6 +122,10 @@ fn values<V: Value>(x: &V) -> Vec<(String, Result<V>)> {
             add(
                 format!("self_attention {heads}"),
                 self_attention(x, heads, order),
+            );
+            add(
+                format!("token_attention {heads}"),
+                token_attention(x, heads, order),
             );
         }
     }

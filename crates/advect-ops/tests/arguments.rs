@@ -49,6 +49,21 @@ fn shapes_and_dtypes() {
     refuses(layer_norm(&x, &s3, &s3, -1.0), "epsilon");
     refuses(layer_norm(&x, &s3, &s3, f64::NAN), "epsilon");
     refuses(rms_norm(&x, &zeros(&[4, 3]), 0.0), "scale");
+    refuses(shifted_rms_norm(&x, &s3, &s2, 0.0), "shift");
+    refuses(add_gated(&x, &zeros(&[5, 2]), &s3), "h");
+    refuses(add_gated(&x, &x, &s2), "gate");
+    refuses(add_gated(&x, &x, &zeros(&[4, 3])), "gate");
+    refuses(add_gated(&integers, &integers, &s3), "x");
+    let (tokens, table) = (zeros(&[2, 3, 2, 4]), zeros(&[3, 2]));
+    refuses(rotary(&x, &table, &table), "x");
+    refuses(rotary(&zeros(&[2, 3, 2, 5]), &table, &table), "x");
+    refuses(rotary(&tokens, &zeros(&[2, 2]), &table), "cosines");
+    refuses(rotary(&tokens, &table, &zeros(&[3, 4])), "sines");
+    refuses(token_attention(&x, 1, HeadOrder::ByRole), "qkv");
+    refuses(
+        token_attention(&zeros(&[1, 2, 9]), 2, HeadOrder::ByRole),
+        "qkv",
+    );
     refuses(group_norm(&x, 2, &s3, &s3, 0.0, id), "groups");
     refuses(group_norm(&x, 0, &s3, &s3, 0.0, id), "groups");
     refuses(group_norm(&s3, 1, &s3, &s3, 0.0, id), "x");

@@ -5,9 +5,9 @@ use crate::contract::{Case, check_derivatives, check_values, check_views, inputs
 use advect_core::Coefficient::{PerSample, Shared};
 use advect_core::Result;
 use advect_ops::{
-    Activation, HeadOrder, Value, attention, avg_pool, combine, group_norm, layer_norm, linear,
-    mlp, rms_norm, scale_samples, self_attention, sinusoids, softmax, squared_errors,
-    upsample_nearest,
+    Activation, HeadOrder, Value, add_gated, attention, avg_pool, combine, group_norm, layer_norm,
+    linear, mlp, rms_norm, rotary, scale_samples, self_attention, shifted_rms_norm, sinusoids,
+    softmax, squared_errors, token_attention, upsample_nearest,
 };
 use candle_core::{D, Device, Tensor};
 use proptest::prelude::*;
@@ -634,6 +634,163 @@ fn attention_of_feature_maps() {
             .dims(),
         [0, 6, 5]
     );
+}
+
+/// Attention of tokens is that of feature maps whose positions they are.
+struct OfTokens(OfChannels);
+
+impl Case for OfTokens {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        token_attention(&x[0], self.0.heads, self.0.order)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let channels = x[0].transpose(1, 2)?.contiguous()?;
+        Ok(self.0.plain(&[channels])?.transpose(1, 2)?)
+    }
+}
+
+#[test]
+fn attention_of_tokens() {
+    for order in [HeadOrder::ByHead, HeadOrder::ByRole] {
+        let case = OfTokens(OfChannels { heads: 2, order });
+        check_derivatives(&case, &inputs(&[&[2, 5, 18]]));
+        let long = inputs(&[&[3, 77, 3 * 2 * 20]]);
+        check_values(&case, &long, 10.0);
+        big_gradients(&case, &long);
+    }
+    let x = &inputs(&[&[2, 5, 18]])[0];
+    for heads in [0, 4, usize::MAX / 2] {
+        assert!(token_attention(x, heads, HeadOrder::ByHead).is_err());
+    }
+    let order = HeadOrder::ByRole;
+    assert!(token_attention(&x.narrow(1, 0, 0).unwrap(), 2, order).is_err());
+    let none = token_attention(&x.narrow(0, 0, 0).unwrap(), 2, order);
+    assert_eq!(none.unwrap().dims(), [0, 5, 6]);
+}
+
+struct AddGated;
+
+impl Case for AddGated {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        add_gated(&x[0], &x[1], &x[2])
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let mut shape = vec![1; x[0].rank()];
+        shape[x[0].rank() - 1] = x[0].dim(D::Minus1)?;
+        if x[2].rank() > 1 {
+            shape[0] = x[2].dim(0)?;
+        }
+        Ok((&x[0] + x[1].broadcast_mul(&x[2].reshape(shape)?)?)?)
+    }
+}
+
+#[test]
+fn gates() {
+    for shapes in [
+        [&[2, 3, 4][..], &[2, 3, 4], &[2, 4]],
+        [&[2, 3, 4], &[2, 3, 4], &[4]],
+        [&[3, 4], &[3, 4], &[3, 4]],
+        [&[4], &[4], &[4]],
+    ] {
+        check_derivatives(&AddGated, &inputs(&shapes));
+    }
+    for shapes in [
+        [&[3, 300, 67][..], &[3, 300, 67], &[3, 67]],
+        [&[3, 300, 67], &[3, 300, 67], &[67]],
+        [&[0, 3, 4], &[0, 3, 4], &[0, 4]],
+    ] {
+        check_values(&AddGated, &inputs(&shapes), 4.0);
+    }
+    big_gradients(
+        &AddGated,
+        &inputs(&[&[3, 300, 67], &[3, 300, 67], &[3, 67]]),
+    );
+    big_gradients(&AddGated, &inputs(&[&[3, 300, 67], &[3, 300, 67], &[67]]));
+}
+
+/// Pairs as complex numbers.
+struct Rotary;
+
+impl Rotary {
+    fn tables(x: &Tensor) -> [Tensor; 2] {
+        let (positions, pairs) = (x.dims()[1], x.dims()[3] / 2);
+        let angles = normal(5, &[positions, pairs]);
+        [angles.cos(), angles.sin()].map(|table| table.unwrap().to_dtype(x.dtype()).unwrap())
+    }
+}
+
+impl Case for Rotary {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        let [cosines, sines] = Self::tables(x[0].primal());
+        rotary(&x[0], &cosines, &sines)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let [cosines, sines] = Self::tables(&x[0]).map(|table| table.to_vec2::<f64>().unwrap());
+        // The matrix that turns all pairs of a position.
+        let &[_, positions, _, d] = x[0].dims() else {
+            panic!("four dimensions")
+        };
+        let mut matrix = vec![0.0; positions * d * d];
+        for i in 0..positions {
+            for k in 0..d / 2 {
+                let (c, s) = (cosines[i][k], sines[i][k]);
+                let mut set = |row: usize, column: usize, value| {
+                    matrix[(i * d + row) * d + column] = value;
+                };
+                set(2 * k, 2 * k, c);
+                set(2 * k, 2 * k + 1, -s);
+                set(2 * k + 1, 2 * k, s);
+                set(2 * k + 1, 2 * k + 1, c);
+            }
+        }
+        let matrix = Tensor::from_vec(matrix, (1, positions, d, d), &Device::Cpu)?;
+        let turned = x[0]
+            .contiguous()?
+            .broadcast_matmul(&matrix.transpose(2, 3)?.contiguous()?)?;
+        Ok(turned)
+    }
+}
+
+#[test]
+fn rotations() {
+    check_derivatives(&Rotary, &inputs(&[&[2, 3, 2, 4]]));
+    check_values(&Rotary, &inputs(&[&[3, 67, 5, 20]]), 4.0);
+    big_gradients(&Rotary, &inputs(&[&[3, 67, 5, 20]]));
+    let none = inputs(&[&[0, 3, 2, 4]]);
+    assert_eq!(Rotary.run(&none).unwrap().dims(), [0, 3, 2, 4]);
+}
+
+struct ShiftedRmsNorm;
+
+impl Case for ShiftedRmsNorm {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        shifted_rms_norm(&x[0], &x[1], &x[2], 1e-3)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let column = |x: &Tensor| -> Result<Tensor> {
+            Ok(if x.rank() > 1 {
+                x.unsqueeze(1)?
+            } else {
+                x.clone()
+            })
+        };
+        let root = (x[0].sqr()?.mean_keepdim(D::Minus1)? + 1e-3)?.sqrt()?;
+        let scaled = x[0].broadcast_div(&root)?.broadcast_mul(&column(&x[1])?)?;
+        Ok(scaled.broadcast_add(&column(&x[2])?)?)
+    }
+}
+
+#[test]
+fn rms_norms_with_a_shift() {
+    check_derivatives(&ShiftedRmsNorm, &inputs(&[&[2, 3, 4], &[4], &[4]]));
+    check_derivatives(&ShiftedRmsNorm, &inputs(&[&[2, 3, 4], &[2, 4], &[2, 4]]));
+    let large = inputs(&[&[3, 300, 67], &[3, 67], &[3, 67]]);
+    check_values(&ShiftedRmsNorm, &large, 10.0);
+    big_gradients(&ShiftedRmsNorm, &large);
 }
 
 #[test]

@@ -124,7 +124,7 @@ pub mod prelude {
     #[cfg(feature = "data")]
     pub use advect_data::{Batches, Digits, Normalization, Prefetched};
     #[cfg(feature = "models")]
-    pub use advect_models::{Mlp, UNet};
+    pub use advect_models::{DiffusionTransformer, Mlp, UNet};
     #[cfg(feature = "nn")]
     pub use advect_nn::{
         Activation, Builder, Linear, Network, ParameterStore, Potential, Stateful, TimeEmbedding,

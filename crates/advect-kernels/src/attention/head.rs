@@ -23,15 +23,24 @@ pub(super) struct Head<'a, T> {
 }
 
 impl<'a, T: Float> Head<'a, T> {
+    /// A head of matrices, wherever they lie.
+    pub(super) fn unmasked(sizes: Sizes, [q, k, v]: [Matrix<'a, T>; 3]) -> Self {
+        let mask = None;
+        Head {
+            sizes,
+            q,
+            k,
+            v,
+            mask,
+        }
+    }
+
     /// A head whose queries, keys and values are columns: the channels of feature maps.
     pub(super) fn of_channels(s: Sizes, [q, k, v]: [&'a [T]; 3]) -> Self {
-        Head {
-            sizes: s,
-            q: Matrix::new(q, s.d, s.n).transposed(),
-            k: Matrix::new(k, s.d, s.m).transposed(),
-            v: Matrix::new(v, s.e, s.m).transposed(),
-            mask: None,
-        }
+        let q = Matrix::new(q, s.d, s.n).transposed();
+        let k = Matrix::new(k, s.d, s.m).transposed();
+        let v = Matrix::new(v, s.e, s.m).transposed();
+        Head::unmasked(s, [q, k, v])
     }
 
     /// The i-th head of all samples.

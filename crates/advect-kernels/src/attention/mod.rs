@@ -5,6 +5,7 @@ mod forward;
 mod head;
 mod of_channels;
 mod of_rows;
+mod of_tokens;
 mod sizes;
 
 use std::ops::Range;
@@ -12,6 +13,7 @@ use std::ops::Range;
 use crate::{Float, Threads, kernels};
 use of_channels::{attend_channels, attend_channels_backward};
 use of_rows::{attend, attend_backward};
+use of_tokens::{attend_tokens, attend_tokens_backward};
 
 pub use sizes::{Mask, Sizes};
 
@@ -51,6 +53,25 @@ kernels! {
             threads: &dyn Threads,
             sizes: Sizes,
             channels: &[[Range<usize>; 3]],
+            qkv: &[Self],
+            value: &[Self],
+            gradient: &[Self],
+        ) -> Vec<Self>;
+
+        /// Returns the value, `(batch, n, heads · d)`, for rows of all three, `(batch, n, 3 · heads · d)`. `columns` holds the
+        /// columns of each head's queries, keys and values.
+        fn attend_tokens(
+            threads: &dyn Threads,
+            sizes: Sizes,
+            columns: &[[Range<usize>; 3]],
+            qkv: &[Self],
+        ) -> Vec<Self>;
+
+        /// Returns the gradient of the rows, given the value and its gradient.
+        fn attend_tokens_backward(
+            threads: &dyn Threads,
+            sizes: Sizes,
+            columns: &[[Range<usize>; 3]],
             qkv: &[Self],
             value: &[Self],
             gradient: &[Self],

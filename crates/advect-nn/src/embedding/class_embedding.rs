@@ -54,11 +54,26 @@ impl ClassEmbedding {
         name: &str,
         builder: &VarBuilder<'_>,
     ) -> Result<Self> {
+        Self::initialized(classes, features, none, 1.0, name, builder)
+    }
+
+    /// Creates a table as [`ClassEmbedding::new`] does, with initial values of another standard deviation.
+    ///
+    /// # Errors
+    /// As [`ClassEmbedding::new`].
+    pub fn initialized(
+        classes: usize,
+        features: usize,
+        none: NoClass,
+        deviation: f64,
+        name: &str,
+        builder: &VarBuilder<'_>,
+    ) -> Result<Self> {
         check::at_least_one("classes", classes)?;
         check::at_least_one("class features", features)?;
         let init = Init::Randn {
             mean: 0.0,
-            stdev: 1.0,
+            stdev: deviation,
         };
         let rows = match none {
             NoClass::Learned => classes.saturating_add(1),

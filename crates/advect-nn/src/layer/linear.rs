@@ -3,6 +3,7 @@
 use advect_core::{Result, check};
 use advect_ops::{Activation, Value, linear};
 use candle_core::Tensor;
+use candle_nn::init::ZERO;
 use candle_nn::{Init, VarBuilder};
 
 use crate::Cost;
@@ -38,14 +39,24 @@ impl Linear {
     /// [`Error::Range`](advect_core::Error::Range) for 0 inputs or outputs; errors of the builder.
     pub fn new(inputs: usize, outputs: usize, builder: &VarBuilder<'_>) -> Result<Self> {
         let bound = 1.0 / (inputs.max(1) as f64).sqrt();
-        let init = Init::Uniform {
-            lo: -bound,
-            up: bound,
-        };
-        Self::initialized(inputs, outputs, [init, init], builder)
+        Self::initialized(inputs, outputs, [uniform(bound); 2], builder)
     }
 
     /// Creates a layer as [`Linear::new`] does, with other laws of the initial weight and bias.
+    ///
+    /// ```
+    /// use advect_core::Key;
+    /// use advect_nn::{Linear, ParameterStore};
+    /// use candle_core::{DType, Device};
+    /// use candle_nn::{Init, init::ZERO};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    /// let layer = Linear::initialized(2, 1, [Init::Const(3.0), ZERO], &store.builder())?;
+    /// assert_eq!(layer.weight().to_vec2::<f32>()?, [[3.0, 3.0]]);
+    /// assert_eq!(layer.bias().to_vec1::<f32>()?, [0.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Linear::new`].
@@ -61,6 +72,29 @@ impl Linear {
             weight: builder.get_with_hints((outputs, inputs), "weight", weight)?,
             bias: builder.get_with_hints(outputs, "bias", bias)?,
         })
+    }
+
+    /// Creates a layer as [`Linear::new`] does, but with a weight uniform on `±√(6 / (inputs + outputs))` (Glorot and
+    /// Bengio 2010, eq. 16) and a bias of zeros, as transformers begin.
+    ///
+    /// # Errors
+    /// As [`Linear::new`].
+    #[doc(alias = "xavier_uniform")]
+    #[doc(alias = "glorot_uniform")]
+    pub fn xavier(inputs: usize, outputs: usize, builder: &VarBuilder<'_>) -> Result<Self> {
+        let sizes = (inputs as f64 + outputs as f64).max(1.0);
+        let weight = uniform((6.0 / sizes).sqrt());
+        Self::initialized(inputs, outputs, [weight, ZERO], builder)
+    }
+
+    /// Creates a layer as [`Linear::new`] does, but with a weight and a bias of zeros, for the last layer of a network
+    /// or of a residual block.
+    ///
+    /// # Errors
+    /// As [`Linear::new`].
+    #[doc(alias = "zero_module")]
+    pub fn zero(inputs: usize, outputs: usize, builder: &VarBuilder<'_>) -> Result<Self> {
+        Self::initialized(inputs, outputs, [ZERO; 2], builder)
     }
 
     /// Returns the layer's value at `x` of shape `(..., inputs)`, a tensor or a [`Dual`](advect_ops::Dual).
@@ -93,5 +127,12 @@ impl Linear {
     /// Returns the bias, `(outputs,)`.
     pub fn bias(&self) -> &Tensor {
         &self.bias
+    }
+}
+
+fn uniform(bound: f64) -> Init {
+    Init::Uniform {
+        lo: -bound,
+        up: bound,
     }
 }

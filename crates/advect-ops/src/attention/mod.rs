@@ -1,6 +1,8 @@
 //! Scaled dot-product attention (Vaswani et al. 2017, eq. 1).
 
+mod head_order;
 mod of_channels;
+mod of_tokens;
 
 use advect_core::{Error, Result, check};
 use advect_kernels::attention::{Attention as _, Mask, Sizes};
@@ -11,7 +13,9 @@ use crate::operation::{Operation, Output, Tangent};
 use crate::softmax;
 use crate::{Dual, Value};
 
-pub use of_channels::{HeadOrder, self_attention};
+pub use head_order::HeadOrder;
+pub use of_channels::self_attention;
+pub use of_tokens::token_attention;
 
 /// Returns `softmax(q kᵀ / √d + mask) v` for q of shape `(batch, heads, n, d)`, k `(batch, heads, m, d)` and v `(batch,
 /// heads, m, e)`; the value is `(batch, heads, n, e)`.

@@ -1,39 +1,13 @@
 //! Attention among the positions of feature maps.
 
-use std::ops::Range;
-
 use advect_core::{Error, Result, check};
 use advect_kernels::attention::{Attention, Sizes};
 use candle_core::Tensor;
 
-use super::attention;
+use super::{HeadOrder, attention};
 use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
-
-/// The order of the channels of queries, keys and values.
-#[doc(alias = "QKVAttention")]
-#[doc(alias = "QKVAttentionLegacy")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum HeadOrder {
-    /// Head by head: queries, keys and values of the first head, then of the second: `(heads, 3, d)`. (The older of the
-    /// two orders in Dhariwal and Nichol's code, and its default.)
-    #[default]
-    ByHead,
-    /// Role by role: the queries of all heads, then the keys, then the values: `(3, heads, d)`. (Their newer order.)
-    ByRole,
-}
-
-impl HeadOrder {
-    /// The channels of role 0, 1 or 2 of a head.
-    fn channels(self, role: usize, head: usize, heads: usize, d: usize) -> Range<usize> {
-        let first = match self {
-            HeadOrder::ByHead => 3 * head + role,
-            HeadOrder::ByRole => role * heads + head,
-        };
-        first * d..(first + 1) * d
-    }
-}
 
 /// Returns the attention of each position of feature maps to all positions. Queries, keys and values are the channels
 /// of `qkv`, `(batch, 3 · heads · d, n)` in the given order; the value is `(batch, heads · d, n)`, with the scores
@@ -111,13 +85,6 @@ impl OfChannels {
         let y = attention(&part(0)?, &part(1)?, &part(2)?, None)?;
         y.map_linear(|y| Ok(y.transpose(2, 3)?.reshape((batch, heads * d, n))?))
     }
-
-    /// The channels of each head's queries, keys and values.
-    fn channels(&self) -> Vec<[Range<usize>; 3]> {
-        let Sizes { heads, d, .. } = self.sizes;
-        let of = |head| std::array::from_fn(|role| self.order.channels(role, head, heads, d));
-        (0..heads).map(of).collect()
-    }
 }
 
 impl Operation for OfChannels {
@@ -140,7 +107,7 @@ impl Operation for OfChannels {
         } = self.sizes;
         by_dtype!(inputs[0], T => {
             let qkv = host::<T>(inputs[0])?;
-            let out = T::attend_channels(THREADS, self.sizes, &self.channels(), &qkv);
+            let out = T::attend_channels(THREADS, self.sizes, &self.order.all(&self.sizes), &qkv);
             Ok((Output::new(out, (batch, heads * d, n)), ()))
         })
     }
@@ -156,7 +123,7 @@ impl Operation for OfChannels {
         by_dtype!(value, T => {
             let qkv = host::<T>(inputs[0])?;
             let (value, gradient) = (host::<T>(value)?, host::<T>(gradient)?);
-            let (sizes, channels) = (self.sizes, self.channels());
+            let (sizes, channels) = (self.sizes, self.order.all(&self.sizes));
             let dx = T::attend_channels_backward(THREADS, sizes, &channels, &qkv, &value, &gradient);
             Ok(vec![Some(tensor(dx, inputs[0].shape())?)])
         })

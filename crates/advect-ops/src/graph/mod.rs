@@ -47,6 +47,7 @@
 //!
 //! [`with_plain_graph`] does without all this: one node each.
 
+mod checkpointed;
 mod handover;
 mod node;
 mod port;
@@ -56,6 +57,7 @@ use advect_core::{Error, Result};
 use candle_core::Tensor;
 
 use crate::output::Output;
+pub use checkpointed::checkpointed;
 pub(crate) use port::attach;
 pub(crate) use scopes::tracks;
 pub use scopes::{with_graph, with_plain_graph, without_graph};

@@ -1,7 +1,7 @@
-//! The two networks: values, derivatives, and gradients of every parameter.
+//! The networks: values, derivatives, and gradients of every parameter.
 
 use advect::candle::Var;
-use advect::models::UNetConfig;
+use advect::models::{FeedForward, TokenNorm, UNetConfig};
 use advect::prelude::*;
 
 use crate::place::{Place, stir, weighted};
@@ -68,6 +68,41 @@ fn perceptrons() {
             let net = config.build(&store.builder())?;
             everything(place, &store, &net, &[5, 3])
         });
+    }
+    report.finish();
+}
+
+#[test]
+fn transformers() {
+    let mut report = Report::new();
+    let config = |dim: &[usize]| {
+        let config = DiffusionTransformer::config(dim, 2);
+        config.width(24).depth(2).heads(2).classes(3)
+    };
+    let configs = [
+        (config(&[2, 4, 6]), vec![3, 2, 4, 6]),
+        (
+            config(&[1, 8]).norm(TokenNorm::Rms).qk_norm(true),
+            vec![2, 1, 8],
+        ),
+        (
+            config(&[1, 2, 4, 2])
+                .feed_forward(FeedForward::SwiGlu)
+                .rotary(100.0),
+            vec![1, 1, 2, 4, 2],
+        ),
+        (config(&[2, 4, 4]).checkpointing(true), vec![2, 2, 4, 4]),
+    ];
+    for (config, shape) in configs {
+        check(
+            &mut report,
+            &format!("DiffusionTransformer {shape:?}"),
+            |place| {
+                let store = place.store();
+                let net = config.build(&store.builder())?;
+                everything(place, &store, &net, &shape)
+            },
+        );
     }
     report.finish();
 }

@@ -21,6 +21,11 @@ pub(crate) enum Operation {
     /// With a mask of this shape.
     Attention(Option<Vec<usize>>),
     SelfAttention(HeadOrder),
+    TokenAttention(HeadOrder),
+    /// With angles of a shape.
+    Rotary(Vec<usize>),
+    AddGated,
+    ShiftedRmsNorm,
     /// With a bias, and onto something, or not.
     Conv2d(Convolution, bool, bool),
     Conv1d(Convolution, bool, bool),
@@ -58,6 +63,13 @@ impl Operation {
                 ops::attention(&x[0], &x[1], &x[2], mask.transpose()?.as_ref())
             }
             Self::SelfAttention(order) => ops::self_attention(&x[0], 2, *order),
+            Self::TokenAttention(order) => ops::token_attention(&x[0], 2, *order),
+            Self::Rotary(shape) => {
+                let angles = place.normal(50, shape)?;
+                ops::rotary(&x[0], &angles.cos()?, &angles.sin()?)
+            }
+            Self::AddGated => ops::add_gated(&x[0], &x[1], &x[2]),
+            Self::ShiftedRmsNorm => ops::shifted_rms_norm(&x[0], &x[1], &x[2], 1e-3),
             Self::Conv2d(convolution, bias, onto) => {
                 let (weight, rest) = (x[1].primal(), &x[2..]);
                 let b = bias.then(|| rest[0].primal());
@@ -189,6 +201,10 @@ fn norms_softmax_and_attention() {
     for affine in [&[5][..], &[2, 5]] {
         Operation::LayerNorm.check(&mut report, "layer norm", &[&[2, 3, 5], affine, affine]);
         Operation::RmsNorm.check(&mut report, "rms norm", &[&[2, 3, 5], affine]);
+        let shapes: [&[usize]; 3] = [&[2, 3, 5], affine, affine];
+        Operation::ShiftedRmsNorm.check(&mut report, "shifted rms norm", &shapes);
+        let shapes: [&[usize]; 3] = [&[2, 3, 5], &[2, 3, 5], affine];
+        Operation::AddGated.check(&mut report, "add gated", &shapes);
     }
     for activation in [Activation::Identity, Activation::Silu] {
         let op = Operation::GroupNorm(2, activation);
@@ -207,7 +223,11 @@ fn norms_softmax_and_attention() {
         let op = Operation::SelfAttention(order);
         op.check(&mut report, "self-attention", &[&[2, 18, 5]]);
         op.check(&mut report, "self-attention", &[&[0, 18, 5]]);
+        let op = Operation::TokenAttention(order);
+        op.check(&mut report, "token attention", &[&[2, 5, 18]]);
+        op.check(&mut report, "token attention", &[&[0, 5, 18]]);
     }
+    Operation::Rotary(vec![5, 2]).check(&mut report, "rotary", &[&[2, 5, 3, 4]]);
     report.finish();
 }
 

@@ -1,0 +1,138 @@
+//! Attention among tokens.
+
+use advect_core::{Error, Result, check};
+use advect_kernels::attention::{Attention, Sizes};
+use candle_core::Tensor;
+
+use super::{HeadOrder, attention};
+use crate::cpu::{THREADS, by_dtype, host, tensor};
+use crate::operation::{Operation, Output, Tangent};
+use crate::{Dual, Value};
+
+/// Returns the attention of each token to all tokens of its sample. Queries, keys and values are the columns of `qkv`,
+/// `(batch, n, 3 · heads · d)` in the given order; the value is `(batch, n, heads · d)`, with the scores scaled by
+/// 1 / √d (Vaswani et al. 2017, section 3.2.2, without the projections).
+///
+/// It is the same as [`attention`](crate::attention), without moving the heads to another dimension and back.
+///
+/// ```
+/// use advect_ops::{HeadOrder, token_attention};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// // Two tokens, one number each for query, key and value; equal keys, so that values are averaged.
+/// let qkv = Tensor::new(&[[[5f64, 1.0, 2.0], [7.0, 1.0, 4.0]]], &Device::Cpu)?;
+/// let y = token_attention(&qkv, 1, HeadOrder::ByRole)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f64>()?, [3.0, 3.0]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`] unless 3 · heads divides the columns of `(batch, n, columns)`, [`Error::Range`] for no heads,
+/// [`Error::DType`] unless it is a float, [`Error::Empty`] without columns or tokens.
+#[doc(alias = "multi-head attention")]
+#[doc(alias = "MultiheadAttention")]
+#[doc(alias = "transformer")]
+pub fn token_attention<V: Value>(qkv: &V, heads: usize, order: HeadOrder) -> Result<V> {
+    let x = qkv.primal();
+    check::float("qkv", x)?;
+    check::at_least_one("heads", heads)?;
+    let parts = heads.saturating_mul(3);
+    let (batch, n, d) = match *x.dims() {
+        [batch, n, columns] if columns.is_multiple_of(parts) => (batch, n, columns / parts),
+        _ => {
+            let accepted = format!("(batch, tokens, a multiple of 3 · {heads})");
+            return Err(Error::shape("qkv", x.dims(), accepted));
+        }
+    };
+    if d == 0 || n == 0 {
+        let argument = "qkv".into();
+        return Err(Error::Empty { argument });
+    }
+    let sizes = Sizes {
+        batch,
+        heads,
+        n,
+        m: n,
+        d,
+        e: d,
+    };
+    V::apply(OfTokens { sizes, order }, &[qkv], &[])
+}
+
+#[derive(Clone, Copy)]
+struct OfTokens {
+    sizes: Sizes,
+    order: HeadOrder,
+}
+
+impl OfTokens {
+    /// The value by attention of rows.
+    fn composed<V: Value>(&self, qkv: &V) -> Result<V> {
+        let Sizes {
+            batch, heads, n, d, ..
+        } = self.sizes;
+        let part = |role: usize| {
+            qkv.map_linear(|x| {
+                let x = match self.order {
+                    HeadOrder::ByHead => x.reshape((batch, n, heads, 3, d))?.narrow(3, role, 1)?,
+                    HeadOrder::ByRole => x.reshape((batch, n, 3, heads, d))?.narrow(2, role, 1)?,
+                };
+                let x = x.reshape((batch, n, heads, d))?;
+                Ok(x.transpose(1, 2)?.contiguous()?)
+            })
+        };
+        let y = attention(&part(0)?, &part(1)?, &part(2)?, None)?;
+        y.map_linear(|y| Ok(y.transpose(1, 2)?.reshape((batch, n, heads * d))?))
+    }
+}
+
+impl Operation for OfTokens {
+    type Saved = ();
+
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let Sizes {
+            batch, heads, n, d, ..
+        } = self.sizes;
+        if batch == 0 {
+            let (dtype, device) = (inputs[0].dtype(), inputs[0].device());
+            return Ok(Tensor::zeros((0, n, heads * d), dtype, device)?);
+        }
+        self.composed(inputs[0])
+    }
+
+    fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
+        let Sizes {
+            batch, heads, n, d, ..
+        } = self.sizes;
+        by_dtype!(inputs[0], T => {
+            let qkv = host::<T>(inputs[0])?;
+            let out = T::attend_tokens(THREADS, self.sizes, &self.order.all(&self.sizes), &qkv);
+            Ok((Output::new(out, (batch, n, heads * d)), ()))
+        })
+    }
+
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        value: &Tensor,
+        (): &(),
+        gradient: &Tensor,
+        _: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        by_dtype!(value, T => {
+            let qkv = host::<T>(inputs[0])?;
+            let (value, gradient) = (host::<T>(value)?, host::<T>(gradient)?);
+            let (sizes, columns) = (self.sizes, self.order.all(&self.sizes));
+            let dx = T::attend_tokens_backward(THREADS, sizes, &columns, &qkv, &value, &gradient);
+            Ok(vec![Some(tensor(dx, inputs[0].shape())?)])
+        })
+    }
+}
+
+impl Tangent for OfTokens {
+    fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
+        let qkv = Dual::from_parts(inputs[0].clone(), tangents[0].cloned());
+        self.composed(&qkv)?.into_parts()
+    }
+}
