@@ -1,7 +1,7 @@
 //! The derivatives of a network whose condition is given, and its cost.
 
 use advect_core::testing::assert_close;
-use advect_core::{ConditionalJvp, Generator, Jvp, Time};
+use advect_core::{Conditional, ConditionalJvp, Generator, Jvp, Time};
 use advect_nn::ParameterStore;
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -69,6 +69,38 @@ pub(crate) fn check<N: ConditionalJvp>(
     let times = Time::per_sample(&vec![0.3; shape[0]]).unwrap();
     let each = net.at_given(&times, &x, condition).unwrap();
     assert_close(&each, &value(0.0), 1e-12, 1e-12);
+}
+
+/// Checks the gradient of every parameter along a direction by finite differences.
+pub(crate) fn check_parameters<N: Conditional>(
+    net: &N,
+    store: &ParameterStore,
+    shape: &[usize],
+    condition: &Tensor,
+) {
+    let x = normal(1, shape);
+    let at = || net.at_given(&Time::Shared(0.3), &x, condition).unwrap();
+    let g = normal(3, at().dims());
+    let loss = || (at() * &g).unwrap().sum_all().unwrap();
+    let gradients = loss().backward().unwrap();
+    for (i, (name, var)) in store.parameters().into_iter().enumerate() {
+        let gradient = gradients.get(&var);
+        let gradient = gradient.unwrap_or_else(|| panic!("{name} has no gradient"));
+        let (start, direction) = (var.copy().unwrap(), normal(500 + i as u64, var.dims()));
+        let moved = |h: f64| {
+            let values = (&start + (&direction * h).unwrap()).unwrap();
+            var.set(&values).unwrap();
+            number(&loss().detach())
+        };
+        let numeric = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+        var.set(&start).unwrap();
+        let ours = number(&(gradient * &direction).unwrap().sum_all().unwrap());
+        let error = (ours - numeric).abs();
+        assert!(
+            error < 1e-6 * (1.0 + ours.abs()),
+            "{name}: {ours} {numeric}"
+        );
+    }
 }
 
 /// The derivative at 0 by differences of fourth order.

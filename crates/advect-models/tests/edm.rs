@@ -13,17 +13,10 @@ use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 
+use crate::derivatives::{self, normal, number, randomize};
+
 fn store(dtype: DType) -> ParameterStore {
     ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu)
-}
-
-fn normal(seed: u64, shape: impl Into<Shape>) -> Tensor {
-    let mut rng = Generator::from_seed(seed);
-    rng.normal(shape, DType::F64, &Device::Cpu).unwrap()
-}
-
-fn number(x: &Tensor) -> f64 {
-    x.to_dtype(DType::F64).unwrap().to_scalar().unwrap()
 }
 
 fn song() -> SongUNetConfig {
@@ -46,62 +39,11 @@ fn dhariwal() -> DhariwalUNetConfig {
         .augmentation(2)
 }
 
-/// Replaces all parameters, so that what begins small matters.
-fn randomize(store: &ParameterStore) {
-    for (i, (_, var)) in store.parameters().into_iter().enumerate() {
-        let values = (normal(100 + i as u64, var.dims()) * 0.3).unwrap();
-        var.set(&values.to_dtype(var.dtype()).unwrap()).unwrap();
-    }
-}
-
-/// Central differences of a function of a number, at 0.
-fn central(value: impl Fn(f64) -> Tensor) -> Tensor {
-    let h = 1e-6;
-    ((value(h) - value(-h)).unwrap() / (2.0 * h)).unwrap()
-}
-
-/// The derivative along a direction, and the gradient of every parameter along one, checked by differences.
-fn check_derivatives<N: Network + ConditionalJvp + Jvp>(net: &N, store: &ParameterStore) {
-    let shape = (2, 2, 4, 4);
-    let (x, dx, dt) = (normal(1, shape), normal(2, shape), 0.7);
+/// The derivatives along a direction, by the state and by every parameter.
+fn check_derivatives<N: ConditionalJvp>(net: &N, store: &ParameterStore) {
     let labels = Tensor::new(&[2u32, 3], &Device::Cpu).unwrap();
-    let value = |h: f64| {
-        let x = (&x + (&dx * h).unwrap()).unwrap();
-        net.at_given(&Time::Shared(0.3 + h * dt), &x, &labels)
-            .unwrap()
-    };
-    let (y, along) = net
-        .jvp_given(&Time::Shared(0.3), &x, &labels, dt, &dx)
-        .unwrap();
-    assert_close(&y, &value(0.0), 1e-12, 1e-12);
-    assert_close(&along, &central(value), 1e-6, 1e-6);
-    let times = Time::per_sample(&[0.3; 2]).unwrap();
-    let each = net.at_given(&times, &x, &labels).unwrap();
-    assert_close(&each, &y, 1e-12, 1e-12);
-
-    let g = normal(3, shape);
-    let loss = || {
-        let y = net.at_given(&Time::Shared(0.3), &x, &labels).unwrap();
-        (y * &g).unwrap().sum_all().unwrap()
-    };
-    let gradients = loss().backward().unwrap();
-    for (i, (name, var)) in store.parameters().into_iter().enumerate() {
-        let gradient = gradients.get(&var);
-        let gradient = gradient.unwrap_or_else(|| panic!("{name} has no gradient"));
-        let (start, direction) = (var.copy().unwrap(), normal(500 + i as u64, var.dims()));
-        let numeric = number(&central(|h| {
-            var.set(&(&start + (&direction * h).unwrap()).unwrap())
-                .unwrap();
-            loss().detach()
-        }));
-        var.set(&start).unwrap();
-        let ours = number(&(gradient * &direction).unwrap().sum_all().unwrap());
-        let error = (ours - numeric).abs();
-        assert!(
-            error < 1e-6 * (1.0 + ours.abs()),
-            "{name}: {ours} {numeric}"
-        );
-    }
+    derivatives::check(net, store, &[2, 2, 4, 4], &labels);
+    derivatives::check_parameters(net, store, &[2, 2, 4, 4], &labels);
 }
 
 #[test]
@@ -118,7 +60,7 @@ fn every_option_has_its_derivatives() {
         song().encoder(SongEncoder::Skip).decoder(SongDecoder::Skip),
         song().decoder(SongDecoder::Skip).resample_filter(&odd),
     ];
-    let numbers = normal(4, (2, 2));
+    let numbers = normal(4, &[2, 2]);
     for config in configs {
         let store = store(DType::F64);
         let net = config.build(&store.builder()).unwrap();
@@ -138,7 +80,7 @@ fn no_class_is_the_zero_vector_and_the_twin_follows() {
     let store = store(DType::F64);
     let net = song().build(&store.builder()).unwrap();
     randomize(&store);
-    let (x, t) = (normal(1, (2, 2, 4, 4)), Time::Shared(0.5));
+    let (x, t) = (normal(1, &[2, 2, 4, 4]), Time::Shared(0.5));
     let none = net.no_condition(&x).unwrap();
     assert_eq!(none.to_vec1::<u32>().unwrap(), [3, 3]);
     let plain = net.at(&t, &x).unwrap();
@@ -151,7 +93,7 @@ fn no_class_is_the_zero_vector_and_the_twin_follows() {
     assert!(apart(rows(0)) > 0.01 && apart(rows(1)) < 1e-12);
     // At zeros, augmentation labels say nothing.
     let zeros = net
-        .augmented(&normal(2, (2, 2)).zeros_like().unwrap())
+        .augmented(&normal(2, &[2, 2]).zeros_like().unwrap())
         .unwrap();
     assert_close(&zeros.at(&t, &x).unwrap(), &plain, 1e-12, 1e-12);
 
@@ -164,7 +106,7 @@ fn no_class_is_the_zero_vector_and_the_twin_follows() {
     let alone = twin.at(&t, &x.narrow(0, 1, 1).unwrap()).unwrap();
     assert_close(&alone, &y.narrow(0, 1, 1).unwrap(), 1e-10, 1e-10);
     assert_eq!(
-        twin.at(&t, &normal(3, (1, 2, 8, 6))).unwrap().dims(),
+        twin.at(&t, &normal(3, &[1, 2, 8, 6])).unwrap().dims(),
         [1, 2, 8, 6]
     );
 }
@@ -174,7 +116,7 @@ fn dropout_is_a_function_of_the_key() {
     let store = store(DType::F64);
     let net = dhariwal().dropout(0.5).build(&store.builder()).unwrap();
     randomize(&store);
-    let (x, t) = (normal(1, (2, 2, 4, 4)), Time::Shared(0.5));
+    let (x, t) = (normal(1, &[2, 2, 4, 4]), Time::Shared(0.5));
     let differ = |a: &DhariwalUNet, b: &DhariwalUNet, labels: &Tensor| {
         let [a, b] = [a, b].map(|net| net.at_given(&t, &x, labels).unwrap());
         number(&(a - b).unwrap().abs().unwrap().max_all().unwrap()) > 1e-6
@@ -422,7 +364,7 @@ fn networks_run_in_16_bits() {
             .resample_filter(&[1.0, 3.0, 3.0, 1.0])
             .build(&store.builder())
             .unwrap();
-        let x = normal(1, (2, 2, 4, 4)).to_dtype(dtype).unwrap();
+        let x = normal(1, &[2, 2, 4, 4]).to_dtype(dtype).unwrap();
         let labels = Tensor::new(&[0u32, 3], &Device::Cpu).unwrap();
         let y = net.at_given(&Time::Shared(0.5), &x, &labels).unwrap();
         assert_eq!((y.dims(), y.dtype()), (x.dims(), dtype));
