@@ -106,5 +106,5 @@ pub(crate) fn check_parameters<N: Conditional>(
 /// The derivative at 0 by differences of fourth order.
 pub(crate) fn slope(value: impl Fn(f64) -> Tensor) -> Tensor {
     let central = |h: f64| ((value(h) - value(-h)).unwrap() / (2.0 * h)).unwrap();
-    (((central(5e-4) * 4.0).unwrap() - central(1e-3)).unwrap() / 3.0).unwrap()
+    (((central(5e-5) * 4.0).unwrap() - central(1e-4)).unwrap() / 3.0).unwrap()
 }

@@ -1,14 +1,12 @@
 //! EDM's networks as fields: derivatives, classes, dropout, initialisation, sizes, and what bad input gets.
 
 use advect_core::testing::assert_close;
-use advect_core::{
-    Conditional, ConditionalJvp, Error, Field, Generator, Jvp, Key, Result, Time, check,
-};
+use advect_core::{Conditional, ConditionalJvp, Error, Field, Key, Result, Time, check};
 use advect_models::{
     DhariwalUNet, DhariwalUNetConfig, NoiseEmbedding, SongDecoder, SongEncoder, SongUNet,
     SongUNetConfig,
 };
-use advect_nn::{Cost, Network, ParameterStore};
+use advect_nn::{Cost, ParameterStore};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};

@@ -6,7 +6,7 @@
 //! | write a network | [`Network`], [`network_field!`](crate::network_field) |
 //! | use a network with a single output as an energy | [`Potential`] |
 //! | keep, save and load parameters; freeze them | [`ParameterStore`], [`Stateful`], [`Weights`] |
-//! | keep what is not trained | [`buffer`], [`constant`] |
+//! | keep what is not trained | [`buffer`], [`table`], [`constant`] |
 //! | build layers | [`Linear`], [`ConvolutionLayer`], [`GroupNorm`], [`Activation`] |
 //! | give time and class to a network | [`TimeEmbedding`], [`TimeFeatures`], [`ClassEmbedding`] |
 //!
@@ -51,7 +51,7 @@ pub use layer::{ConvolutionLayer, Cost, GroupNorm, Linear};
 pub use network::Network;
 pub use potential::Potential;
 pub use store::{
-    Builder, ParameterStore, State, Stateful, Weights, buffer, constant, tensor_of_view,
+    Builder, ParameterStore, State, Stateful, Weights, buffer, constant, table, tensor_of_view,
 };
 
 /// Re-exports of the items that [`network_field!`](crate::network_field) names.

@@ -35,7 +35,7 @@ pub use token_norm::TokenNorm;
 ///
 /// Its parameters have the names and shapes of SiT and DiT, so that
 /// [`ParameterStore::load`](advect_nn::ParameterStore::load) reads their state dicts from a file of safetensors or of
-/// PyTorch. The fixed table of positions, `pos_embed`, is a [constant](advect_nn::constant): a file has to have the same.
+/// PyTorch. The fixed table of positions, `pos_embed`, is a [table](advect_nn::table): what a file has of it is used.
 ///
 /// | size | blocks | width | heads | parameters with patches of 2, latents `[4, 32, 32]`, 1000 classes, variances |
 /// | --- | --- | --- | --- | --- |

@@ -1,7 +1,7 @@
 //! The positions of tokens, added to them.
 
 use advect_core::Result;
-use advect_nn::constant;
+use advect_nn::table;
 use candle_core::{Device, Tensor};
 use candle_nn::{Init, VarBuilder};
 
@@ -18,7 +18,7 @@ use super::rotation::position;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum PositionEmbedding {
-    /// Fixed sines and cosines: the [constant] `pos_embed`. States have the configured size.
+    /// Fixed sines and cosines: the [table] `pos_embed`. States have the configured size.
     #[default]
     SinCos,
     /// Learned numbers: the parameter `pos_embed`. States have the configured size.
@@ -41,10 +41,8 @@ impl PositionEmbedding {
             PositionEmbedding::None => Ok(None),
             PositionEmbedding::SinCos => {
                 let values = sines_and_cosines(grid, width);
-                let table = Tensor::from_vec(values, (1, tokens, width), &Device::Cpu)?;
-                constant(&table, "pos_embed", builder)?;
-                let table = table.to_dtype(builder.dtype())?;
-                Ok(Some(table.to_device(builder.device())?))
+                let values = Tensor::from_vec(values, (1, tokens, width), &Device::Cpu)?;
+                Ok(Some(table(&values, "pos_embed", builder)?))
             }
             PositionEmbedding::Learned => {
                 let init = Init::Randn {

@@ -67,6 +67,45 @@ pub fn buffer(
     Ok(builder.get_with_hints(shape, name, init)?.detach())
 }
 
+/// Returns a [`buffer`] that begins with given values, such as a table of positions. A state that is loaded may have others, which are then
+/// used.
+///
+/// ```
+/// use advect_core::Key;
+/// use advect_nn::{ParameterStore, Stateful, table};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+/// let positions = table(&Tensor::new(&[1f64, 2.0], &Device::Cpu)?, "positions", &store.builder())?;
+/// assert!(store.parameters().is_empty() && !positions.track_op());
+/// assert_eq!(store.state()["positions"].to_vec1::<f32>()?, [1.0, 2.0]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Errors of the builder.
+#[doc(alias = "register_buffer")]
+pub fn table(values: &Tensor, name: &str, builder: &VarBuilder<'_>) -> Result<Tensor> {
+    check::float("values", values)?;
+    let own = values.to_dtype(builder.dtype())?;
+    let own = own.to_device(builder.device())?;
+    let marked = format!("{name}{BUFFER}");
+    let (known, stored) = (
+        builder.contains_tensor(name),
+        builder.contains_tensor(&marked),
+    );
+    if !known && !stored {
+        return Ok(own);
+    }
+    let asked = if stored { &marked } else { name };
+    let there = builder.get_with_hints(own.shape(), asked, candle_nn::init::ZERO)?;
+    if !known && there.is_variable() {
+        Var::from_tensor(&there)?.set(&own)?;
+    }
+    Ok(there.detach())
+}
+
 /// Adds a constant to the state of a network, such as the filter with which it resamples images. The network computes with
 /// the values themselves.
 ///

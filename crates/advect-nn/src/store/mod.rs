@@ -8,7 +8,7 @@ mod parameter_store;
 mod stateful;
 mod weights;
 
-pub use buffer::{buffer, constant};
+pub use buffer::{buffer, constant, table};
 pub use parameter_store::{Builder, ParameterStore};
 pub use stateful::{State, Stateful};
 pub use weights::{Weights, tensor_of_view};
