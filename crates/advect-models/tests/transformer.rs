@@ -232,7 +232,8 @@ impl Composed<'_> {
             }
         }
         let matrix = Tensor::from_vec(matrix, (1, 1, n, d, d), x.device())?;
-        matrix.broadcast_matmul(&x.unsqueeze(4)?)?.squeeze(4)
+        // Products of numbers, and sums over the columns.
+        (matrix.broadcast_mul(&x.unsqueeze(3)?)?).sum(4)
     }
 
     fn attention(&self, name: &str, x: &Tensor, columns: usize) -> Candle<Tensor> {

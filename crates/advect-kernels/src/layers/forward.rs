@@ -132,9 +132,16 @@ impl<T: Float> WithSimd for Forward<'_, T> {
             }
         };
         let (mut x, mut y) = both.split_at_mut(scratch);
+        // Rows that are there as they are needed are read in place.
+        let alone = match self.parts {
+            [part] if !part.shared && self.input.is_empty() => Some(part.values),
+            _ => None,
+        };
         for start in (0..rows).step_by(BLOCK) {
             let count = BLOCK.min(rows - start);
-            join(self.parts, self.first + start, count, inputs, x);
+            if alone.is_none() {
+                join(self.parts, self.first + start, count, inputs, x);
+            }
             if !self.input.is_empty() {
                 self.input[start * inputs..][..count * inputs]
                     .copy_from_slice(&x[..count * inputs]);
@@ -145,8 +152,9 @@ impl<T: Float> WithSimd for Forward<'_, T> {
                 let kept = l.min(self.values.len());
                 let (below, here) = self.values.split_at_mut(kept);
                 // Where values are saved, they are written there at once and read from there.
-                let x_rows = match below.last() {
-                    Some(saved) if !saved.is_empty() => &saved[start * layer.inputs()..],
+                let x_rows = match (below.last(), alone) {
+                    (Some(saved), _) if !saved.is_empty() => &saved[start * layer.inputs()..],
+                    (_, Some(values)) if l == 0 => &values[(self.first + start) * inputs..],
                     _ => &x[..],
                 };
                 let out = match here {
