@@ -9,7 +9,7 @@
 //! | [`ParameterGroup`] | parameters with their own learning rate or weight decay, frozen, or not always in use |
 //! | [`learning_rate`] | learning rates as functions of the step |
 //! | [`Ema`], [`decay`] | averages of parameters |
-//! | [`Checkpoint`] | everything that a run needs to continue, in one file |
+//! | [`Checkpoint`], [`CheckpointFolder`] | everything that a run needs to continue, in one file; the last of them and the best |
 //! | [`observer`] | observers of a run: progress, checkpoints, early stopping |
 //!
 //! ```
@@ -48,7 +48,7 @@ mod parameter_group;
 mod stateful_optimizer;
 mod trainer;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, CheckpointFolder, Resumed};
 pub use ema::Ema;
 pub use gradients::Gradients;
 pub use optimizer::{

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod atomic;
+mod folders;
 mod gradients;
 mod groups;
 mod observers;

@@ -1,5 +1,6 @@
 //! Checkpoints: everything that a run needs to continue, in one safetensors file.
 
+mod folder;
 mod header;
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,6 +12,7 @@ use candle_core::Device;
 use safetensors::{SafeTensors, View};
 
 use crate::ema::named;
+pub use folder::{CheckpointFolder, Resumed};
 use header::Header;
 
 /// The parts of a trainer's checkpoint that hold its parameters and their average.

@@ -3,13 +3,19 @@
 //! | schedule | decay |
 //! | --- | --- |
 //! | [`Warmup`] | `(1 + n) / (10 + n)` at step n, at most a given one |
+//! | [`HalfLife`] | `2^(−1/h)` for a half-life h, which may grow with the steps |
+//! | [`PowerFunction`] | `(1 − 1/n)^(γ + 1)`; any other width after training |
 //! | any `f64` | itself |
 //! | [`decay_fn`] | a closure on the step |
 
+mod half_life;
+mod power_function;
 mod warmup;
 
 use advect_core::{FromFn, forward_to};
 
+pub use half_life::HalfLife;
+pub use power_function::PowerFunction;
 pub use warmup::Warmup;
 
 /// The decay of an average at each step, counted from 0.

@@ -3,13 +3,25 @@
 //! | schedule | rate |
 //! | --- | --- |
 //! | [`WarmupCosine`] | rises linearly, then falls along half a cosine |
+//! | [`CosineRestarts`] | falls along half a cosine, again and again |
+//! | [`InverseSquareRoot`] | rises linearly, then falls as `1/√k` |
+//! | [`WarmedUp`] | another one, with a linear warm-up |
+//! | [`Sequence`] | one after the other; constant by pieces |
 //! | any `f64` | itself |
 //! | [`learning_rate_fn`] | a closure on the step |
 
+mod cosine_restarts;
+mod inverse_square_root;
+mod sequence;
+mod warmed_up;
 mod warmup_cosine;
 
 use advect_core::{FromFn, forward_to};
 
+pub use cosine_restarts::CosineRestarts;
+pub use inverse_square_root::InverseSquareRoot;
+pub use sequence::Sequence;
+pub use warmed_up::WarmedUp;
 pub use warmup_cosine::WarmupCosine;
 
 /// The learning rate at each step, counted from 0.

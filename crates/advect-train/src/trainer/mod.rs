@@ -11,6 +11,7 @@ use std::fmt::Display;
 
 use advect_core::{Error, Generator, Result, check};
 use advect_nn::{ParameterStore, Stateful};
+use candle_core::Device;
 
 use crate::checkpoint::{AVERAGE, PARAMETERS};
 use crate::decay::Decay;
@@ -77,6 +78,11 @@ impl<O> Trainer<O> {
     /// Returns the report of the last step that this trainer made. Before the first step, its numbers are NaN.
     pub fn report(&self) -> &StepReport {
         &self.report
+    }
+
+    /// The device of the parameters.
+    pub(crate) fn device(&self) -> &Device {
+        self.store.device()
     }
 
     /// Returns the number of steps at which the current or last [`run`](Trainer::run) ends, if there was one.

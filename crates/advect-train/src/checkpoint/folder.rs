@@ -1,0 +1,252 @@
+//! Folders of checkpoints.
+
+use std::fs::{self, File, TryLockError};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use advect_core::{Error, Observer, Result, check};
+
+use crate::{Checkpoint, StatefulOptimizer, Trainer};
+
+/// A folder with the last checkpoints of a run, and its best.
+///
+/// A checkpoint is written atomically, and older ones are removed only after that, so that a whole one is left whatever happens. A run
+/// [resumes](CheckpointFolder::resume) from the newest that is whole. While the folder is open, no other process can open it; a process that dies gives it
+/// up.
+///
+/// As an observer, it saves the run every few steps and at its end.
+///
+/// ```
+/// use advect_core::{Generator, Key};
+/// use advect_nn::{Linear, ParameterStore};
+/// use advect_train::{AdamW, AdamWConfig, CheckpointFolder, Trainer};
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+/// let net = Linear::new(1, 1, &store.builder())?;
+/// let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
+/// let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
+/// # let place = std::env::temp_dir().join(format!("advect-doc-folder-{}", std::process::id()));
+/// let mut folder = CheckpointFolder::open(&place)?.every(10)?.keeping(2)?;
+/// let resumed = folder.resume(&mut trainer)?; // nothing, the first time
+/// assert!(resumed.path.is_none() && resumed.damaged.is_empty());
+/// let x = Tensor::ones((1, 1), DType::F64, &Device::Cpu)?;
+/// let loss = |_: usize, _: &mut Generator| Ok(net.forward(&x)?.sqr()?.sum_all()?);
+/// trainer.run(35, loss, &mut folder)?;
+/// assert_eq!(folder.steps()?, [30, 35]);
+/// assert!(folder.save_best(&trainer, 0.25)? && !folder.save_best(&trainer, 0.5)?);
+/// # std::fs::remove_dir_all(place).unwrap();
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "ModelCheckpoint")]
+#[doc(alias = "CheckpointManager")]
+#[doc(alias = "save_top_k")]
+#[derive(Debug)]
+pub struct CheckpointFolder {
+    path: PathBuf,
+    every: Option<usize>,
+    kept: usize,
+    /// Held as long as the folder is open.
+    _lock: File,
+}
+
+/// How a run was resumed from a [`CheckpointFolder`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Resumed {
+    /// The checkpoint that the run goes on from; none if there was none.
+    pub path: Option<PathBuf>,
+    /// The errors of newer checkpoints that are damaged. Their files are set aside, with `.damaged` at the end of their names.
+    pub damaged: Vec<Error>,
+}
+
+/// The end of the names of all checkpoints.
+const END: &str = ".safetensors";
+
+impl CheckpointFolder {
+    /// Opens a folder, which is created if there is none, and keeps others from it. The last three checkpoints are kept.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the folder can't be created or written to, and while another process, or another value in this one, has it open.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        fs::create_dir_all(&path).map_err(|e| Error::file(&path, e))?;
+        let place = path.join("lock");
+        let options = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&place);
+        let lock = options.map_err(|e| Error::file(&place, e))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(CheckpointFolder {
+                path,
+                every: None,
+                kept: 3,
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => {
+                let reason = "another run has this folder open: end it, or take another folder";
+                Err(Error::file(path, reason))
+            }
+            Err(TryLockError::Error(e)) => Err(Error::file(place, e)),
+        }
+    }
+
+    /// Saves every `steps` steps, where the folder observes a run.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0 steps.
+    pub fn every(self, steps: usize) -> Result<Self> {
+        let every = Some(check::at_least_one("steps", steps)?);
+        Ok(CheckpointFolder { every, ..self })
+    }
+
+    /// Sets the number of checkpoints that are kept, besides the best.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for 0.
+    pub fn keeping(self, count: usize) -> Result<Self> {
+        let kept = check::at_least_one("count", count)?;
+        Ok(CheckpointFolder { kept, ..self })
+    }
+
+    /// Returns the path of the folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the steps of the checkpoints that are there, from the first to the last.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the folder can't be read.
+    pub fn steps(&self) -> Result<Vec<usize>> {
+        let mut steps: Vec<usize> = (self.names()?.iter())
+            .filter_map(|name| name.strip_prefix("step-")?.strip_suffix(END)?.parse().ok())
+            .collect();
+        steps.sort_unstable();
+        Ok(steps)
+    }
+
+    /// Saves a run, and removes checkpoints of before beyond the number that is kept. Returns the new file.
+    ///
+    /// # Errors
+    /// [`Error::File`] if there is a checkpoint of a later step, which a run has to go on from; the errors of [`Trainer::save`].
+    pub fn save<O: StatefulOptimizer>(&self, trainer: &Trainer<O>) -> Result<PathBuf> {
+        let step = trainer.step();
+        let steps = self.steps()?;
+        if let Some(later) = steps.last().filter(|last| **last > step) {
+            let reason = format!(
+                "a checkpoint of step {later} is here, and the run is at step {step}: resume from it, or take another folder"
+            );
+            return Err(Error::file(&self.path, reason));
+        }
+        let path = self.of_step(step);
+        trainer.save(&path)?;
+        let before: Vec<usize> = steps.into_iter().filter(|other| *other != step).collect();
+        let removed = (before.len() + 1).saturating_sub(self.kept);
+        for step in &before[..removed] {
+            self.remove(&self.of_step(*step))?;
+        }
+        Ok(path)
+    }
+
+    /// Saves a run as the best if its score, of which lower is better, is lower than that of the best so far. The best stays the best after a
+    /// restart. Returns whether it was saved.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a score that is not finite; the errors of [`Trainer::save`].
+    pub fn save_best<O: StatefulOptimizer>(
+        &self,
+        trainer: &Trainer<O>,
+        score: f64,
+    ) -> Result<bool> {
+        check::finite_number("score", score)?;
+        let before = self.bests()?;
+        if before.iter().any(|(other, _)| *other <= score) {
+            return Ok(false);
+        }
+        // A decimal number that is read as the same one.
+        let name = format!("best-step-{}-score-{score:e}{END}", trainer.step());
+        trainer.save(self.path.join(name))?;
+        before.iter().try_for_each(|(_, path)| self.remove(path))?;
+        Ok(true)
+    }
+
+    /// Returns the score and the file of the best run so far.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the folder can't be read.
+    pub fn best(&self) -> Result<Option<(f64, PathBuf)>> {
+        let bests = self.bests()?;
+        Ok(bests.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)))
+    }
+
+    /// Restores the newest checkpoint that is whole. A run of which there is none stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a checkpoint of another run, as [`Trainer::resume`], and if the folder can't be read or written to.
+    pub fn resume<O: StatefulOptimizer>(&self, trainer: &mut Trainer<O>) -> Result<Resumed> {
+        let mut damaged = Vec::new();
+        for step in self.steps()?.into_iter().rev() {
+            let path = self.of_step(step);
+            match Checkpoint::load(&path, trainer.device()) {
+                Ok(checkpoint) => {
+                    let other =
+                        |e: Error| Error::file(&path, format!("it is from another run: {e}"));
+                    trainer.restore(&checkpoint).map_err(other)?;
+                    let path = Some(path);
+                    return Ok(Resumed { path, damaged });
+                }
+                Err(error) => {
+                    let mut aside = path.clone().into_os_string();
+                    aside.push(".damaged");
+                    fs::rename(&path, aside).map_err(|e| Error::file(&path, e))?;
+                    damaged.push(error);
+                }
+            }
+        }
+        Ok(Resumed {
+            path: None,
+            damaged,
+        })
+    }
+
+    fn of_step(&self, step: usize) -> PathBuf {
+        self.path.join(format!("step-{step:09}{END}"))
+    }
+
+    /// The scores of files that were the best when they were written: one, or two after a crash.
+    fn bests(&self) -> Result<Vec<(f64, PathBuf)>> {
+        let scored = |name: &String| {
+            let (_, score) = name.strip_prefix("best-step-")?.split_once("-score-")?;
+            Some((score.strip_suffix(END)?.parse().ok()?, self.path.join(name)))
+        };
+        Ok(self.names()?.iter().filter_map(scored).collect())
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let failed = |e: std::io::Error| Error::file(&self.path, e);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            names.extend(entry.map_err(failed)?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        fs::remove_file(path).map_err(|e| Error::file(path, e))
+    }
+}
+
+impl<O: StatefulOptimizer> Observer<Trainer<O>> for CheckpointFolder {
+    fn observe(&mut self, trainer: &Trainer<O>) -> Result<ControlFlow<()>> {
+        let step = trainer.step();
+        let due = self.every.is_some_and(|every| step.is_multiple_of(every));
+        if due || trainer.until() == Some(step) {
+            self.save(trainer)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
