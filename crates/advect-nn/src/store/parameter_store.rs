@@ -162,7 +162,7 @@ impl ParameterStore {
         })
     }
 
-    /// Writes the parameters to a safetensors file, atomically.
+    /// Writes the parameters and buffers to a safetensors file, atomically.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -175,9 +175,9 @@ impl ParameterStore {
         file::write_atomically(path, |f| f.write_all(&bytes))
     }
 
-    /// Reads the values of all parameters from a file of safetensors or of PyTorch. A path stands for all weights in
+    /// Reads the values of all parameters and buffers from a file of safetensors or of PyTorch. A path stands for all weights in
     /// the file, and a value of [`Weights`] for those that it selects. Names, shapes and dtypes must be those of the
-    /// store; nothing changes unless all are.
+    /// store, and [`constant`](crate::constant)s must have its values; nothing changes unless all are.
     ///
     /// # Errors
     /// [`Error::File`] if the file can't be read or is of another network.
