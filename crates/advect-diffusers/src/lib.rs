@@ -3,6 +3,7 @@
 //!
 //! | item | meaning |
 //! | --- | --- |
+//! | [`Pipeline`] | a folder: network, weights and scheduler |
 //! | [`UNet2d`] | the U-Net of DDPM's and score SDEs' checkpoints, `UNet2DModel` |
 //! | [`Scheduler`] | a `scheduler_config.json` as schedule, prediction, network times and sampler |
 //! | [`published`] | weights under the names of today |
@@ -10,11 +11,13 @@
 
 mod block;
 mod config;
+mod pipeline;
 mod published;
 mod scheduler;
 mod unet2d;
 
 pub use config::{Config, FromJson};
+pub use pipeline::{Pipeline, PipelineNetwork};
 pub use published::published;
 pub use scheduler::{NetworkTimes, PathSchedule, Scheduled, Scheduler, SchedulerSampler};
 pub use unet2d::{UNet2d, UNet2dConfig};

@@ -6,6 +6,7 @@
 //! | write a network | [`Network`], [`network_field!`](crate::network_field) |
 //! | use a network with a single output as an energy | [`Potential`] |
 //! | keep, save and load parameters; freeze them | [`ParameterStore`], [`Stateful`], [`Weights`] |
+//! | look into a file of weights | [`Contents`] |
 //! | build layers | [`Linear`], [`ConvolutionLayer`], [`GroupNorm`], [`Activation`] |
 //! | give time and class to a network | [`TimeEmbedding`], [`TimeFeatures`], [`ClassEmbedding`] |
 //!
@@ -49,7 +50,9 @@ pub use embedding::{ClassEmbedding, NoClass, TimeEmbedding, TimeFeatures};
 pub use layer::{ConvolutionLayer, Cost, GroupNorm, Linear};
 pub use network::Network;
 pub use potential::Potential;
-pub use store::{Builder, ParameterStore, State, Stateful, Weights, tensor_of_view};
+pub use store::{
+    Builder, Contents, ParameterStore, State, Stateful, StoredTensor, Weights, tensor_of_view,
+};
 
 /// Re-exports of the items that [`network_field!`](crate::network_field) names.
 #[doc(hidden)]

@@ -53,10 +53,7 @@ impl Levels {
     /// The levels of n steps.
     pub(super) fn grid(&self, count: usize) -> Result<Box<dyn Grid>> {
         let trained = self.diffusion.trained();
-        let times = self
-            .diffusion
-            .spacing
-            .timesteps(trained, self.last, count, true)?;
+        let times = self.diffusion.timesteps(self.last, count, true)?;
         if let Some(curve) = self.curve {
             let ratios = self.diffusion.ratios();
             let [most, least] = [

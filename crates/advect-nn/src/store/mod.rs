@@ -3,10 +3,11 @@
 mod initialization;
 mod listing;
 mod misfit;
+mod near_miss;
 mod parameter_store;
 mod stateful;
 mod weights;
 
 pub use parameter_store::{Builder, ParameterStore};
 pub use stateful::{State, Stateful};
-pub use weights::{Weights, tensor_of_view};
+pub use weights::{Contents, StoredTensor, Weights, tensor_of_view};
