@@ -127,7 +127,7 @@ fn what_has_no_equivalent_is_refused() {
         ),
         (
             r#"{"_class_name": "DDIMScheduler", "beta_start": -1}"#,
-            "betas",
+            "beta_start: got -1",
         ),
         (
             r#"{"_class_name": "EulerDiscreteScheduler", "use_beta_sigmas": true}"#,
