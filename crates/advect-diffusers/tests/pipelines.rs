@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::fs;
 
-use advect_core::{Field, Generator, Result, Time};
+use advect_core::{Field, Generator, Result, Time, field_fn};
 use advect_diffusers::{Config, Pipeline, Scheduler};
 use advect_nn::Weights;
 use advect_paths::Prediction;
 use advect_paths::schedule::DiscreteDiffusion;
 use advect_paths::time_map::{DiscreteTimes, TimeMap};
 use advect_samplers::grid::Respaced;
-use advect_samplers::rule::{Ancestral, Rule};
+use advect_samplers::rule::{Ancestral, Rule, Variance};
 use advect_samplers::threshold::{StaticThreshold, Thresholded};
 use advect_samplers::{Model, Run, Sampler};
 use candle_core::{DType, Device, Tensor};
@@ -100,6 +100,33 @@ fn ddpm_is_ancestral_sampling_of_a_bounded_denoiser() {
             .unwrap()
             <= 1.0
     );
+}
+
+/// A network whose values have variances after the noise, as those of guided-diffusion.
+#[test]
+fn learned_variances_are_kept_beside_bounded_data() {
+    let text = r#"{"_class_name": "DDPMScheduler", "variance_type": "learned_range"}"#;
+    let scheduler = Scheduler::new(Config::parse("scheduler_config.json", text).unwrap()).unwrap();
+    let net = field_fn(|_, x| Ok(Tensor::cat(&[&(x * 0.1)?, &x.tanh()?], 1)?));
+    let rng = &mut Generator::from_seed(1);
+    let noise = rng.normal((2, 3, 4), DType::F64, &Device::Cpu).unwrap();
+    let sampler = scheduler.sampler(10).unwrap();
+    let model = scheduler.model_with_variances(&net);
+    let x = sampler
+        .sample(&model, &noise, &mut Generator::from_seed(2))
+        .unwrap();
+
+    let schedule = DiscreteDiffusion::default();
+    let bounded = field_fn(|t, x| {
+        let (noise, variances) = ((x * 0.1)?, x.tanh()?);
+        let data = Prediction::Noise.convert(Prediction::Data, &schedule, t, x, &noise)?;
+        Ok(Tensor::cat(&[data.clamp(-1.0, 1.0)?, variances], 1)?)
+    });
+    let model = Model::with_variances(&bounded, Prediction::Data, &schedule);
+    let mut run = Run::new(&model, Generator::from_seed(2).split());
+    let rule = Ancestral::new().variance(Variance::Learned);
+    let sampler = rule.on(Respaced::leading(1000, 10).unwrap());
+    assert!(difference(&x, &sampler.run(&mut run, &noise).unwrap()) < 1e-12);
 }
 
 #[test]

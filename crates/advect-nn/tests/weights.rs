@@ -590,6 +590,12 @@ fn contents_are_listed_without_reading_numbers() {
     assert_eq!(nested.unwrap().shape, [2]);
     let other = |name: &str| (contents.others.iter()).any(|(other, _)| other == name);
     assert!(other("step") && other("optim/state/0/list"));
+    assert!(
+        contents
+            .tensors
+            .iter()
+            .any(|t| t.name == "mask" && t.dtype == "bool")
+    );
 
     let folder = tempdir().unwrap();
     let path = folder.path().join("x");

@@ -109,22 +109,18 @@ fn list(
     if let Object::Dictionary(pairs) = pickle.at(place)
         && path.len() < DEPTH
     {
-        for &(key, value) in pairs {
-            let number = || pickle.size(key).map(|number| number.to_string());
-            if let Some(key) = pickle.text(key).map(str::to_string).or_else(number) {
-                path.push(key);
-                list(pickle, value, path, contents)?;
-                path.pop();
-            }
+        for (key, value) in items(pickle, pairs) {
+            path.push(key);
+            list(pickle, value, path, contents)?;
+            path.pop();
         }
         return Ok(());
     }
     if let Some(Ok(stored)) = Stored::of(pickle, place) {
-        let dtype = stored
-            .dtype
-            .as_ref()
-            .map(|dtype| dtype.as_str().to_string());
-        let dtype = dtype.unwrap_or_else(|_| "another type".into());
+        let dtype = match &stored.dtype {
+            Ok(dtype) => dtype.as_str().to_string(),
+            Err(_) => stored.kind.trim_end_matches("Storage").to_lowercase(),
+        };
         let name = path.last().cloned().unwrap_or_default();
         let mut tensor = StoredTensor::new(name, stored.size, dtype);
         tensor.dictionaries = path[..path.len().saturating_sub(1)].to_vec();
@@ -188,8 +184,14 @@ fn root(pickle: &Pickle<'_>) -> Result<Items, String> {
 }
 
 fn items(pickle: &Pickle<'_>, pairs: &[(Place, Place)]) -> Items {
-    let named = |&(key, value): &(Place, Place)| Some((pickle.text(key)?.to_string(), value));
+    let named = |&(place, value): &(Place, Place)| Some((key(pickle, place)?, value));
     pairs.iter().filter_map(named).collect()
+}
+
+/// The key of a dictionary: a text, or a number as PyTorch's optimisers have them.
+fn key(pickle: &Pickle<'_>, place: Place) -> Option<String> {
+    let text = pickle.text(place).map(str::to_string);
+    text.or_else(|| Some(pickle.size(place)?.to_string()))
 }
 
 /// The items of a dictionary among items, or of the group of this name.
@@ -300,6 +302,8 @@ impl Archive {
 /// The place of a tensor's numbers.
 struct Stored<'a> {
     dtype: Result<DType, String>,
+    /// The type of its storage, as PyTorch calls it.
+    kind: &'a str,
     storage: &'a str,
     /// The offset in elements, like the strides.
     offset: usize,
@@ -364,6 +368,7 @@ impl<'a> Stored<'a> {
         };
         Some(Stored {
             dtype: dtype(kind),
+            kind,
             storage: pickle.text(key)?,
             offset: pickle.size(offset)?,
             size: pickle.sizes(size)?,
