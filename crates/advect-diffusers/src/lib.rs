@@ -6,7 +6,7 @@
 //! | [`Pipeline`] | a folder: network, weights and scheduler |
 //! | [`UNet2d`] | the U-Net of DDPM's and score SDEs' checkpoints, `UNet2DModel` |
 //! | [`Scheduler`] | a `scheduler_config.json` as schedule, prediction, network times and sampler |
-//! | [`published`] | weights under the names of today |
+//! | [`published`](fn@published) | weights under the names of today |
 //! | [`Config`] | a `config.json`, read key by key; what nobody read is refused |
 
 mod block;

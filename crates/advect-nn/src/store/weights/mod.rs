@@ -7,7 +7,11 @@ mod pickle;
 mod safetensors_file;
 mod shards;
 #[cfg(feature = "pytorch")]
+mod torch_contents;
+#[cfg(feature = "pytorch")]
 mod torch_file;
+#[cfg(feature = "pytorch")]
+mod torch_tensor;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -256,7 +260,7 @@ fn contents(path: &Path) -> Result<Contents, String> {
     match Kind::at_start_of(&mut file)? {
         Kind::Safetensors => safetensors_file::contents(file),
         #[cfg(feature = "pytorch")]
-        Kind::Torch => torch_file::contents(file),
+        Kind::Torch => torch_contents::contents(file),
         #[cfg(not(feature = "pytorch"))]
         Kind::Torch => Err(WITHOUT_PYTORCH.into()),
         Kind::Index => {
