@@ -548,3 +548,21 @@ fn images_are_learned_from_a_folder() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("[3, 8, 8], 2 classes"));
     assert!(String::from_utf8_lossy(&output.stderr).contains("torn.png"));
 }
+
+#[test]
+fn a_checkpoint_is_shown_with_the_network_that_it_fits() {
+    let golden =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/advect-diffusers/tests/golden");
+    let output = Command::new(example("inspect"))
+        .arg(golden.join("pipeline"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "142 tensors, 18666 numbers",
+        "  conv_in.weight [8, 2, 3, 3] f32",
+        "  fits: UNet2d of advect-diffusers",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+}

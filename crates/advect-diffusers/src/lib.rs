@@ -3,16 +3,18 @@
 //!
 //! | item | meaning |
 //! | --- | --- |
+//! | [`Pipeline`] | a folder: network, weights and scheduler |
 //! | [`UNet2d`] | the U-Net of DDPM's and score SDEs' checkpoints, `UNet2DModel` |
 //! | [`UNet1d`] | the U-Net of diffusion policies, `UNet1DModel` |
 //! | [`AutoencoderKl`] | the variational autoencoder of latent diffusion, `AutoencoderKL` |
 //! | [`Scheduler`] | a `scheduler_config.json` as schedule, prediction, network times and sampler |
-//! | [`published`] | weights under the names of today |
+//! | [`published`](fn@published) | weights under the names of today |
 //! | [`Config`] | a `config.json`, read key by key; what nobody read is refused |
 
 mod autoencoder_kl;
 mod block;
 mod config;
+mod pipeline;
 mod published;
 mod scheduler;
 mod unet1d;
@@ -20,6 +22,7 @@ mod unet2d;
 
 pub use autoencoder_kl::{AutoencoderKl, AutoencoderKlConfig, LatentGaussian};
 pub use config::{Config, FromJson};
+pub use pipeline::{Pipeline, PipelineNetwork};
 pub use published::published;
 pub use scheduler::{NetworkTimes, PathSchedule, Scheduled, Scheduler, SchedulerSampler};
 pub use unet1d::{UNet1d, UNet1dConfig};

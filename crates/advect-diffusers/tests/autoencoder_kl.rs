@@ -52,8 +52,12 @@ fn values_and_gradients_are_those_of_diffusers() {
         let loss = (y * &inputs["cotangent"]).unwrap().sum_all().unwrap();
         let grads = loss.backward().unwrap();
         let parameters: BTreeMap<_, _> = store.parameters().into_iter().collect();
+        // (The file of the decoder has gradients of the other layers too, left there from before.)
+        let gradients = read("grad").into_iter();
+        let gradients = gradients
+            .filter(|(key, _)| name == "vae_encode" || key == "x" || key.starts_with("w.decoder"));
         let mut count = 0;
-        for (key, expected) in read("grad") {
+        for (key, expected) in gradients {
             let var = key.strip_prefix("w.").map_or(&x, |name| &parameters[name]);
             let grad = grads.get(var.as_tensor());
             let grad = grad.unwrap_or_else(|| panic!("{key} has no gradient"));
@@ -64,7 +68,7 @@ fn values_and_gradients_are_those_of_diffusers() {
             count += 1;
         }
         println!("{name} in {dtype:?}: {worst:.1e}, {count} gradients");
-        assert!(worst < 1e-4 && count > 6, "{name}: {worst:e}, {count}");
+        assert!(worst < 1e-4 && count > 3, "{name}: {worst:e}, {count}");
         // The other half has no part in it.
         let with = parameters
             .values()

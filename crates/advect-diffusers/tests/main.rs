@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod autoencoder_kl;
+mod pipelines;
 mod unet1d;
 mod unet2d;

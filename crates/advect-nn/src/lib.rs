@@ -7,6 +7,7 @@
 //! | use a network with a single output as an energy | [`Potential`] |
 //! | keep, save and load parameters; freeze them | [`ParameterStore`], [`Stateful`], [`Weights`] |
 //! | keep what is not trained | [`buffer`], [`table`], [`constant`] |
+//! | look into a file of weights | [`Contents`] |
 //! | build layers | [`Linear`], [`ConvolutionLayer`], [`GroupNorm`], [`Activation`] |
 //! | give time and class to a network | [`TimeEmbedding`], [`TimeFeatures`], [`ClassEmbedding`] |
 //!
@@ -51,7 +52,8 @@ pub use layer::{ConvolutionLayer, Cost, GroupNorm, Linear};
 pub use network::Network;
 pub use potential::Potential;
 pub use store::{
-    Builder, ParameterStore, State, Stateful, Weights, buffer, constant, table, tensor_of_view,
+    Builder, Contents, ParameterStore, State, Stateful, StoredTensor, Weights, buffer, constant,
+    table, tensor_of_view,
 };
 
 /// Re-exports of the items that [`network_field!`](crate::network_field) names.

@@ -245,7 +245,12 @@ fn other_files_are_called_by_their_names() {
     );
     has(&read(b"\x80\x04\x95"), &["a pickle of Python"]);
     has(&read(b"\x89HDF\r\n"), &["HDF5"]);
-    has(&read(b"{\"weight_map\": {}}"), &["JSON"]);
+    has(
+        &read(b"{\"weight_map\": {}}"),
+        &["weight_map: got no names"],
+    );
+    has(&read(b"{}"), &["no object \"weight_map\""]);
+    has(&read(b"{"), &["not JSON"]);
     has(
         &read(b"version https://git-lfs.github.com/spec/v1\n"),
         &["git lfs pull"],
@@ -485,4 +490,177 @@ fn messages_of_misfits_are_short_and_guess_the_cause() {
     let empty = build("", 4, 0, DType::F32);
     let error = empty.restore(&network.state()).unwrap_err().to_string();
     has(&error, &["build the network first"]);
+}
+
+/// Two files with an index, as `save_pretrained` writes them, alone and in a folder.
+#[test]
+fn weights_in_several_files_are_read_by_their_index() {
+    let folder = tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let tensor = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
+    let save = |name: &str, tensors: &[(&str, Tensor)]| {
+        let tensors: HashMap<&str, Tensor> = tensors.iter().cloned().collect();
+        candle_core::safetensors::save(&tensors, path(name)).unwrap();
+    };
+    let whole = tensor(&[1.0, 2.0]);
+    let halves = tensor(&[3.0, 4.5]).to_dtype(DType::BF16).unwrap();
+    save(
+        "a.safetensors",
+        &[("net.x", whole), ("other", tensor(&[9.0]))],
+    );
+    save("b.safetensors", &[("net.y", halves)]);
+    let index = path("model.safetensors.index.json");
+    let write = |map: &str| {
+        let text = format!("{{\"metadata\": {{\"total_size\": 12}}, \"weight_map\": {map}}}");
+        fs::write(&index, text).unwrap();
+    };
+    write(r#"{"net.x": "a.safetensors", "net.y": "b.safetensors"}"#);
+    for path in [index.as_path(), folder.path()] {
+        let state = Weights::new(path)
+            .within("net")
+            .cast(DType::F32)
+            .read()
+            .unwrap();
+        assert_eq!(state.keys().collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(
+            (flat(&state["x"]), flat(&state["y"])),
+            (vec![1.0, 2.0], vec![3.0, 4.5])
+        );
+        let contents = Weights::new(path).contents().unwrap();
+        let listed: Vec<_> = contents
+            .tensors
+            .iter()
+            .map(|t| (&*t.name, &*t.dtype, t.shard.as_deref()))
+            .collect();
+        assert_eq!(
+            listed,
+            [
+                ("net.x", "f32", Some("a.safetensors")),
+                ("net.y", "bf16", Some("b.safetensors"))
+            ]
+        );
+    }
+    for (map, expected) in [
+        (
+            r#"{"z": "a.safetensors"}"#,
+            "a.safetensors lacks what the index says is there: z",
+        ),
+        (r#"{"z": "c.safetensors"}"#, "c.safetensors: "),
+        (
+            r#"{"z": "../a.safetensors"}"#,
+            "expected the name of a file beside the index",
+        ),
+        (
+            r#"{"z": "/dev/zero"}"#,
+            "expected the name of a file beside the index",
+        ),
+        (
+            r#"{"z": "model.safetensors.index.json"}"#,
+            "it is an index, too",
+        ),
+        (
+            r#"{"z": 3}"#,
+            "expected the name of a file beside the index",
+        ),
+    ] {
+        write(map);
+        has(&reason(Weights::new(&index).read()), &[expected]);
+        has(&reason(Weights::new(&index).contents()), &[expected]);
+    }
+    fs::remove_file(&index).unwrap();
+    has(
+        &reason(Weights::new(folder.path()).read()),
+        &["several files of weights, of which one has to be named: a.safetensors, b.safetensors"],
+    );
+}
+
+#[test]
+fn contents_are_listed_without_reading_numbers() {
+    let contents = Weights::new(golden()).contents().unwrap();
+    let weight = contents
+        .tensors
+        .iter()
+        .find(|t| t.dictionaries == ["net_model"] && t.name == "layer.weight");
+    assert_eq!(
+        (&*weight.unwrap().shape, &*weight.unwrap().dtype),
+        (&[2, 3][..], "f32")
+    );
+    let nested = ["outer", "inner"].map(str::to_string);
+    let nested = (contents.tensors.iter()).find(|t| t.dictionaries == nested && t.name == "bias");
+    assert_eq!(nested.unwrap().shape, [2]);
+    let other = |name: &str| (contents.others.iter()).any(|(other, _)| other == name);
+    assert!(other("step") && other("optim/state/0/list"));
+    assert!(
+        contents
+            .tensors
+            .iter()
+            .any(|t| t.name == "mask" && t.dtype == "bool")
+    );
+
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("x");
+    store().save(&path).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let contents = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        Weights::new(&path).contents()
+    };
+    let listed = contents(&whole).unwrap();
+    assert_eq!(listed.tensors.len(), 2);
+    assert_eq!(listed.metadata["format"], "pt");
+    has(
+        &reason(contents(&whole[..whole.len() - 1])),
+        &["damaged", "cut short"],
+    );
+    for end in 0..whole.len() {
+        assert!(contents(&whole[..end]).is_err());
+    }
+    let torch = fs::read(golden()).unwrap();
+    has(
+        &reason(contents(&torch[..torch.len() / 2])),
+        &["damaged, or cut short"],
+    );
+    for end in (0..torch.len()).step_by(11) {
+        assert!(contents(&torch[..end]).is_err());
+    }
+}
+
+/// `{"net": Net(), "step": 7}`, where the class is someone's own.
+#[test]
+fn objects_of_other_classes_are_named() {
+    let torch = Torch(tempdir().unwrap());
+    let pickle = b"\x80\x02}(X\x03\0\0\0netcmine.models\nNet\n)\x81X\x04\0\0\0stepK\x07u.";
+    let text = reason(torch.read(pickle, 0));
+    has(
+        &text,
+        &["net: an object of mine.models.Net", "save its state_dict()"],
+    );
+    let contents = Weights::new(torch.0.path().join("x.pt"))
+        .contents()
+        .unwrap();
+    let expected = [("net", "an object of mine.models.Net"), ("step", "7")];
+    assert_eq!(
+        contents.others,
+        expected.map(|(a, b)| (a.to_string(), b.to_string()))
+    );
+}
+
+#[test]
+fn parts_of_names_are_replaced() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    store().save(&path).unwrap();
+    let names = |weights: Weights| weights.read().unwrap().into_keys().collect::<Vec<_>>();
+    let weights = Weights::new(&path)
+        .renaming("layer.", "out.")
+        .renaming("bias", "shift");
+    assert_eq!(names(weights), ["out.shift", "out.weight"]);
+    let same = Weights::new(&path).renaming("weight", "bias");
+    has(
+        &reason(same.read()),
+        &["two of its tensors get the name \"layer.bias\""],
+    );
+    // A name that is nearly right is told.
+    let near = store().load(Weights::new(&path).renaming("weight", "wieght"));
+    has(&reason(near), &["perhaps layer.wieght is layer.weight"]);
 }

@@ -123,6 +123,8 @@ pub mod prelude {
     };
     #[cfg(feature = "data")]
     pub use advect_data::{Batches, Digits, Normalization, Prefetched};
+    #[cfg(feature = "diffusers")]
+    pub use advect_diffusers::Pipeline;
     #[cfg(feature = "models")]
     pub use advect_models::{DiffusionTransformer, Mlp, UNet};
     #[cfg(feature = "nn")]

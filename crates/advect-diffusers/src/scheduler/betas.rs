@@ -1,6 +1,6 @@
 //! The steps of a diffusion from a configuration.
 
-use advect_core::Result;
+use advect_core::{Error, Result};
 use advect_paths::Prediction;
 use advect_paths::schedule::{DiscreteDiffusion, Schedule};
 
@@ -13,23 +13,47 @@ use crate::Config;
 pub(super) struct Diffusion {
     pub(super) schedule: DiscreteDiffusion,
     pub(super) spacing: Spacing,
+    /// The first step that is not as diffusers has it, because its noise falls from there to the last one.
+    altered: usize,
 }
 
 impl Diffusion {
     /// Reads the rates and the spacing. The last argument is the least ᾱ of the classes that can't begin with pure noise.
     pub(super) fn read(c: &mut Config, spacing: &str, least: Option<f64>) -> Result<Self> {
         let schedule = rates(c)?;
-        let schedule = match c.optional("rescale_betas_zero_snr", Some(false))? {
+        let (schedule, altered) = match c.optional("rescale_betas_zero_snr", Some(false))? {
             Some(true) => rescaled(&schedule, least)?,
-            _ => schedule,
+            _ => {
+                let steps = schedule.steps();
+                (schedule, steps)
+            }
         };
         let spacing = Spacing::read(c, spacing)?;
-        Ok(Diffusion { schedule, spacing })
+        Ok(Diffusion {
+            schedule,
+            spacing,
+            altered,
+        })
     }
 
     /// The number of steps of training.
     pub(super) fn trained(&self) -> usize {
         self.schedule.steps()
+    }
+
+    /// n of the timesteps: see [`Spacing::timesteps`].
+    pub(super) fn timesteps(&self, last: usize, steps: usize, beyond: bool) -> Result<Vec<f64>> {
+        let trained = self.trained();
+        let times = self.spacing.timesteps(trained, last, steps, beyond)?;
+        // Timestep T − 1 is step T.
+        let altered = self.altered as f64 - 2.0..(trained - 1) as f64;
+        match times.iter().any(|t| *t > altered.start && *t < altered.end) {
+            true => {
+                let accepted = "fewer steps: with rescale_betas_zero_snr, the last steps of training but one have more noise than the last";
+                Err(Error::range("steps", steps, accepted))
+            }
+            false => Ok(times),
+        }
     }
 
     /// `σ/α` at the timesteps 0 … T − 1, from the least noise to the most.
@@ -79,7 +103,7 @@ fn rates(c: &mut Config) -> Result<DiscreteDiffusion> {
     ];
     let curve = c.choice("beta_schedule", &curves)?;
     // The curves are checked with the number of steps before tables are made.
-    let plain = DiscreteDiffusion::linear(steps, start.max(f64::MIN_POSITIVE), end);
+    let plain = DiscreteDiffusion::linear(steps, start, end);
     let part = |k: usize| k as f64 / (steps.max(2) - 1) as f64;
     let made = match (given, curve) {
         (Some(given), _) => DiscreteDiffusion::from_betas(&given),
@@ -94,17 +118,25 @@ fn rates(c: &mut Config) -> Result<DiscreteDiffusion> {
             DiscreteDiffusion::from_betas(&(0..steps).map(beta).collect::<Vec<_>>())
         }),
     };
-    made.map_err(|e| advect_core::Error::file(c.path(), e))
+    made.map_err(|e| Error::file(c.path(), e))
 }
 
-/// Rates with pure noise at the last step, or as little data as is allowed there.
-fn rescaled(schedule: &DiscreteDiffusion, least: Option<f64>) -> Result<DiscreteDiffusion> {
+/// Rates with pure noise at the last step, or with as little data as is allowed there; and the first step at which there would be less, and
+/// between which and the last one the noise is made to grow.
+fn rescaled(
+    schedule: &DiscreteDiffusion,
+    least: Option<f64>,
+) -> Result<(DiscreteDiffusion, usize)> {
     let rescaled = schedule.zero_terminal_snr()?;
-    let Some(least) = least else {
-        return Ok(rescaled);
-    };
     let steps = rescaled.steps();
-    let mut betas: Vec<f64> = (1..=steps).map(|k| rescaled.beta(k)).collect();
-    betas[steps - 1] = 1.0 - least / rescaled.alpha_bar(steps - 1);
-    DiscreteDiffusion::from_betas(&betas)
+    let Some(least) = least else {
+        return Ok((rescaled, steps));
+    };
+    let first = (1..=steps).find(|&k| rescaled.alpha_bar(k) <= least);
+    let first = first.unwrap_or(steps);
+    let mut betas: Vec<f64> = (1..first).map(|k| rescaled.beta(k)).collect();
+    let share = 1.0 / (steps + 1 - first) as f64;
+    let beta = 1.0 - (least / rescaled.alpha_bar(first - 1)).powf(share);
+    betas.resize(steps, beta);
+    Ok((DiscreteDiffusion::from_betas(&betas)?, first))
 }

@@ -47,9 +47,7 @@ impl DdimSteps {
 /// The steps of a scheduler that goes on by `T / n`, to the data, or to the least noise of training.
 pub(super) fn chained(diffusion: &Diffusion, count: usize, ends_clean: bool) -> Result<Respaced> {
     let trained = diffusion.trained();
-    let times = diffusion
-        .spacing
-        .timesteps(trained, trained, count, false)?;
+    let times = diffusion.timesteps(trained, count, false)?;
     let mut steps = Spacing::steps(&times);
     Spacing::check_chain(&steps, trained, count)?;
     match ends_clean {

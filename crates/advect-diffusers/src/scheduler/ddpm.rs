@@ -41,10 +41,7 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
 impl Ddpm {
     pub(super) fn sampler(&self, count: usize) -> Result<SchedulerSampler> {
         let trained = self.diffusion.trained();
-        let times = self
-            .diffusion
-            .spacing
-            .timesteps(trained, trained, count, false)?;
+        let times = self.diffusion.timesteps(trained, count, false)?;
         let mut steps = Spacing::steps(&times);
         if steps.last() != Some(&1) && self.variance != Variance::Posterior {
             let accepted = "a number for which the last timestep is 0: from others, this variance adds noise to the data";

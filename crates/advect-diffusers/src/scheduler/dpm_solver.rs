@@ -51,12 +51,9 @@ impl Levels {
     }
 
     /// The levels of n steps.
-    pub(super) fn grid(&self, count: usize) -> Result<Box<dyn Grid>> {
+    pub(super) fn grid(&self, count: usize) -> Result<Box<dyn Grid + Send + Sync>> {
         let trained = self.diffusion.trained();
-        let times = self
-            .diffusion
-            .spacing
-            .timesteps(trained, self.last, count, true)?;
+        let times = self.diffusion.timesteps(self.last, count, true)?;
         if let Some(curve) = self.curve {
             let ratios = self.diffusion.ratios();
             let [most, least] = [

@@ -57,10 +57,7 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
 impl Euler {
     pub(super) fn sampler(&self, count: usize) -> Result<SchedulerSampler> {
         let (trained, ratios) = (self.diffusion.trained(), self.diffusion.ratios());
-        let times = self
-            .diffusion
-            .spacing
-            .timesteps(trained, trained, count, false)?;
+        let times = self.diffusion.timesteps(trained, count, false)?;
         let mut sigmas: Vec<f64> = times.iter().map(|&t| interpolated(&ratios, t)).collect();
         if let Some(curve) = self.curve {
             let most = self.range[0].unwrap_or(sigmas[0]);

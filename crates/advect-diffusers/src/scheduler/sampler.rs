@@ -11,15 +11,18 @@ use candle_core::Tensor;
 ///
 /// [`Sampler::sample`] begins as diffusers' pipelines do: most of them with the noise as it is, where other samplers take σ times the noise.
 pub struct SchedulerSampler {
-    inner: Box<dyn Sampler>,
+    inner: Box<dyn Sampler + Send + Sync>,
     /// Whether noise is taken as it is.
     plain: bool,
 }
 
 impl SchedulerSampler {
     /// Creates a sampler that begins with noise as it is.
-    pub(super) fn new<R: Rule + 'static>(rule: R, grid: impl Grid + 'static) -> Self {
-        let grid: Box<dyn Grid> = Box::new(grid);
+    pub(super) fn new<R>(rule: R, grid: impl Grid + Send + Sync + 'static) -> Self
+    where
+        R: Rule + Send + Sync + 'static,
+    {
+        let grid: Box<dyn Grid + Send + Sync> = Box::new(grid);
         SchedulerSampler {
             inner: Box::new(rule.on(grid)),
             plain: true,

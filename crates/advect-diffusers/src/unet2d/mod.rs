@@ -1,5 +1,6 @@
 //! The unconditional and class-conditional U-Net of diffusers.
 
+mod block_kind;
 mod config;
 mod down;
 mod layer;
@@ -25,7 +26,7 @@ use up::Up;
 /// has classes, a [`Conditional`](advect_core::Conditional) field on labels in `0..classes`.
 ///
 /// Its parameters have the names and shapes of diffusers' state dicts, so that [`ParameterStore::load`](advect_nn::ParameterStore::load)
-/// reads their files; [`published`](crate::published) puts old names right. Its time is the network's own: a step from 0 to T − 1, or a
+/// reads their files; [`published`](fn@crate::published) puts old names right. Its time is the network's own: a step from 0 to T − 1, or a
 /// level of noise where features of time are those of its logarithm. [`Pipeline`](crate::Pipeline) translates it.
 ///
 /// A network with classes has to be given labels: none of its labels means "none", unless [`UNet2d::null_class`] says which.

@@ -5,7 +5,8 @@ use advect_nn::{Activation, ConvolutionLayer, Cost, GroupNorm};
 use advect_ops::{Convolution, Value};
 use candle_nn::VarBuilder;
 
-use super::config::{BlockKind, Resampling, UNet2dConfig};
+use super::block_kind::{BlockKind, Resampling};
+use super::config::UNet2dConfig;
 use super::layer::Layer;
 use crate::block::{Doubling, Resample, Residual, ResidualConfig, fir_double};
 

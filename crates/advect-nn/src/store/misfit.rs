@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use advect_core::Error;
-use candle_core::{DType, Var};
+use candle_core::{DType, Tensor, Var};
 
 use crate::State;
 use crate::store::listing::listed;
+use crate::store::near_miss::nearest;
 
 /// The number of dots of a name at which a prefix may end.
 const DEPTH: usize = 8;
+
+/// The number of missing names for which a near one is looked for.
+const FEW: usize = 5;
 
 /// The names that don't fit, by kind.
 #[derive(Default)]
@@ -73,6 +77,9 @@ impl<'a> Misfit<'a> {
                         missing.len() + unknown.len() + self.shapes.len() + self.dtypes.len(),
                         self.kinds().join("; ")
                     );
+                    if let Some(pairs) = self.near_misses(variables, state) {
+                        given = format!("{given}; perhaps {pairs}");
+                    }
                     if let Some(cause) = self.cause(variables, state) {
                         given = format!("{given}: {cause}");
                     }
@@ -102,6 +109,20 @@ impl<'a> Misfit<'a> {
         kinds
             .map(|(kind, count, list)| format!("{count} {kind}: {list}"))
             .collect()
+    }
+
+    /// Names that are not known and may stand for missing ones: of the same shape, and nearly the same. Where prefixes differ, the cause
+    /// says so.
+    fn near_misses(&self, variables: &BTreeMap<String, Var>, state: &State) -> Option<String> {
+        let shape = |name: &str| state.get(name).map(Tensor::dims);
+        let pair = |missing: &&str| {
+            let wanted = variables.get(*missing).map(|var| var.dims());
+            let alike = self.unknown.iter().filter(|name| shape(name) == wanted);
+            let near = nearest(missing, alike.copied())?;
+            Some(format!("{near} is {missing}"))
+        };
+        let pairs: Vec<String> = self.missing.iter().take(FEW).filter_map(pair).collect();
+        (!pairs.is_empty()).then(|| pairs.join(", "))
     }
 
     /// The most likely cause.

@@ -1,6 +1,6 @@
 //! An ordered, seeded store of parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -162,7 +162,8 @@ impl ParameterStore {
         })
     }
 
-    /// Writes the parameters to a safetensors file, atomically.
+    /// Writes the parameters and buffers to a safetensors file, atomically. PyTorch and what is built on it read it: `safetensors.torch.load_file`, and
+    /// the `from_pretrained` of other libraries, which look for the entry `format` that says so.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -171,13 +172,15 @@ impl ParameterStore {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let state = self.state();
-        let bytes = safetensors::serialize(state.iter(), None).map_err(|e| Error::file(path, e))?;
+        let format = HashMap::from([("format".to_string(), "pt".to_string())]);
+        let bytes = safetensors::serialize(state.iter(), Some(format));
+        let bytes = bytes.map_err(|e| Error::file(path, e))?;
         file::write_atomically(path, |f| f.write_all(&bytes))
     }
 
-    /// Reads the values of all parameters from a file of safetensors or of PyTorch. A path stands for all weights in
+    /// Reads the values of all parameters and buffers from a file of safetensors or of PyTorch. A path stands for all weights in
     /// the file, and a value of [`Weights`] for those that it selects. Names, shapes and dtypes must be those of the
-    /// store; nothing changes unless all are.
+    /// store, and [`constant`](crate::constant)s must have its values; nothing changes unless all are.
     ///
     /// # Errors
     /// [`Error::File`] if the file can't be read or is of another network.

@@ -1,12 +1,20 @@
 //! Weights from files of other programs.
 
+mod contents;
+mod location;
 #[cfg(feature = "pytorch")]
 mod pickle;
 mod safetensors_file;
+mod shards;
+#[cfg(feature = "pytorch")]
+mod torch_contents;
 #[cfg(feature = "pytorch")]
 mod torch_file;
+#[cfg(feature = "pytorch")]
+mod torch_tensor;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +24,10 @@ use candle_core::{DType, Tensor};
 use crate::State;
 use crate::store::listing::listed;
 
+pub use contents::{Contents, StoredTensor};
+use location::located;
 pub use safetensors_file::tensor_of_view;
+use shards::Shards;
 
 /// The most dimensions that a tensor of a file may have.
 const RANK: usize = 64;
@@ -27,6 +38,9 @@ const RANK: usize = 64;
 /// Files of safetensors and, with the feature `pytorch`, which is on by default, of PyTorch (`.pt`, `.pth`, `.ckpt`,
 /// `.bin`, written by PyTorch 1.6 or later) are recognised by their contents. Only data are read from a file of
 /// PyTorch: no pickled code is run.
+///
+/// The path may also be that of an index of several files (`….safetensors.index.json`), or of a folder with weights under one of the usual
+/// names: `diffusion_pytorch_model`, `model` or `pytorch_model`, of safetensors before those of PyTorch, or a single file of any name.
 ///
 /// A path is a value of this type too, so that [`ParameterStore::load`](crate::ParameterStore::load) takes either:
 ///
@@ -131,29 +145,41 @@ impl Weights {
             check::float_dtype("dtype", dtype)?;
         }
         let wrong = |reason: String| Error::file(&self.path, reason);
-        let mut file = file::open(&self.path)?;
-        let mut first = Vec::new();
-        (file.by_ref().take(64).read_to_end(&mut first)).map_err(|e| wrong(e.to_string()))?;
-        file.rewind().map_err(|e| wrong(e.to_string()))?;
-        let tensors = match Kind::of(&first).map_err(wrong)? {
-            Kind::Safetensors => {
-                safetensors_file::read(&file::read(&self.path)?, &self.within).map_err(wrong)?
-            }
-            #[cfg(feature = "pytorch")]
-            Kind::Torch => torch_file::read(file, &self.within).map_err(wrong)?,
-            #[cfg(not(feature = "pytorch"))]
-            Kind::Torch => {
-                let reason =
-                    "it is a file of PyTorch: advect-nn reads those with its feature `pytorch`";
-                return Err(wrong(reason.to_string()));
-            }
-        };
+        let path = located(&self.path).map_err(wrong)?;
+        let tensors = tensors(&path, &self.within).map_err(wrong)?;
         let named = self.renamed(tensors).map_err(wrong)?;
         let cast = |(name, tensor)| match self.cast_one(&tensor) {
             Ok(tensor) => Ok((name, tensor)),
             Err(reason) => Err(wrong(format!("tensor {name:?}: {reason}"))),
         };
         named.into_iter().map(cast).collect()
+    }
+
+    /// Lists what the file holds, all of it and under its own names, from its header or pickle: no numbers are read.
+    ///
+    /// ```
+    /// use advect_core::Key;
+    /// use advect_nn::{Linear, ParameterStore, Weights};
+    /// use candle_core::{DType, Device};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    /// Linear::new(3, 2, &store.builder().pp("layer"))?;
+    /// let path = std::env::temp_dir().join(format!("advect-contents-{}", std::process::id()));
+    /// store.save(&path)?;
+    /// let contents = Weights::new(&path).contents()?;
+    /// let listed: Vec<_> = contents.tensors.iter().map(|t| (&*t.name, &*t.shape, &*t.dtype)).collect();
+    /// assert_eq!(listed, [("layer.bias", &[2][..], "f32"), ("layer.weight", &[2, 3], "f32")]);
+    /// # std::fs::remove_file(path).unwrap();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file can't be read, or is none of weights or damaged.
+    pub fn contents(&self) -> Result<Contents> {
+        let wrong = |reason: String| Error::file(&self.path, reason);
+        let path = located(&self.path).map_err(wrong)?;
+        contents(&path).map_err(wrong)
     }
 
     /// The tensors without the beginnings of their names.
@@ -202,13 +228,112 @@ impl Weights {
     }
 }
 
+/// The tensors of a file, or of those that an index names, within dictionaries or groups of names.
+fn tensors(path: &Path, within: &[String]) -> Result<Vec<(String, Tensor)>, String> {
+    let mut file = opened(path)?;
+    match Kind::at_start_of(&mut file)? {
+        Kind::Safetensors => {
+            let bytes = file::read(path).map_err(|e| reason(&e))?;
+            safetensors_file::read(&bytes, within)
+        }
+        #[cfg(feature = "pytorch")]
+        Kind::Torch => torch_file::read(file, within),
+        #[cfg(not(feature = "pytorch"))]
+        Kind::Torch => Err(WITHOUT_PYTORCH.into()),
+        Kind::Index => {
+            let all = Shards::read(path)?.collect(tensors_of_shard)?;
+            within
+                .iter()
+                .try_fold(all, |all, key| match grouped(all, key) {
+                    group if group.is_empty() => Err(format!(
+                        "no name in it begins with {key:?} and a dot or a slash"
+                    )),
+                    group => Ok(group),
+                })
+        }
+    }
+}
+
+/// What a file holds, or those that an index names.
+fn contents(path: &Path) -> Result<Contents, String> {
+    let mut file = opened(path)?;
+    match Kind::at_start_of(&mut file)? {
+        Kind::Safetensors => safetensors_file::contents(file),
+        #[cfg(feature = "pytorch")]
+        Kind::Torch => torch_contents::contents(file),
+        #[cfg(not(feature = "pytorch"))]
+        Kind::Torch => Err(WITHOUT_PYTORCH.into()),
+        Kind::Index => {
+            let tensors = Shards::read(path)?.collect(|shard| {
+                if matches!(Kind::at_start_of(&mut opened(shard)?)?, Kind::Index) {
+                    return Err("it is an index, too".into());
+                }
+                let name = shard
+                    .file_name()
+                    .map(|name| name.to_string_lossy().into_owned());
+                let tensors = contents(shard)?.tensors.into_iter();
+                Ok(tensors
+                    .map(|tensor| {
+                        (
+                            tensor.name.clone(),
+                            StoredTensor {
+                                shard: name.clone(),
+                                ..tensor
+                            },
+                        )
+                    })
+                    .collect())
+            })?;
+            let tensors = tensors.into_iter().map(|(_, tensor)| tensor).collect();
+            Ok(Contents {
+                tensors,
+                ..Contents::default()
+            })
+        }
+    }
+}
+
+#[cfg(not(feature = "pytorch"))]
+const WITHOUT_PYTORCH: &str =
+    "it is a file of PyTorch: advect-nn reads those with its feature `pytorch`";
+
+/// The tensors of a file that an index names, which is no index itself.
+fn tensors_of_shard(path: &Path) -> Result<Vec<(String, Tensor)>, String> {
+    match Kind::at_start_of(&mut opened(path)?)? {
+        Kind::Index => Err("it is an index, too".into()),
+        _ => tensors(path, &[]),
+    }
+}
+
+fn opened(path: &Path) -> Result<File, String> {
+    file::open(path).map_err(|e| reason(&e))
+}
+
+/// The reason of an error of a file, whose path is told elsewhere.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::File { reason, .. } => reason.clone(),
+        error => error.to_string(),
+    }
+}
+
 /// The files of weights that are known.
 enum Kind {
     Safetensors,
     Torch,
+    /// An index of several files.
+    Index,
 }
 
 impl Kind {
+    /// The kind of a file, which is read from its start again afterwards.
+    fn at_start_of(file: &mut File) -> Result<Self, String> {
+        let mut first = Vec::new();
+        (file.by_ref().take(64).read_to_end(&mut first)).map_err(|e| e.to_string())?;
+        file.rewind().map_err(|e| e.to_string())?;
+        Kind::of(&first)
+    }
+
     /// The kind of a file that begins with these bytes.
     fn of(first: &[u8]) -> Result<Self, String> {
         const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
@@ -221,7 +346,7 @@ impl Kind {
             [0x80, ..] => {
                 "it is a pickle of Python, not a file of torch.save: save the tensors from PyTorch"
             }
-            [b'{', ..] => "it is JSON: an index names the files that hold the weights",
+            [b'{', ..] => return Ok(Kind::Index),
             _ => file::format(first).unwrap_or("it is neither of safetensors nor of PyTorch"),
         };
         Err(format!("this is not a file of weights: {other}"))

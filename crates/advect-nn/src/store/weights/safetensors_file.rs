@@ -1,14 +1,17 @@
 //! Files of safetensors, including checkpoints.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 
 use advect_core::{Error, Result};
 use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
+use serde_json::Value;
 
-use super::{RANK, grouped};
+use super::{Contents, RANK, StoredTensor, grouped};
 use crate::store::listing::listed;
 
 /// Creates a tensor from a view into a file of safetensors.
@@ -74,4 +77,56 @@ fn parts(views: &[(String, TensorView<'_>)]) -> String {
         .map(|(part, count)| format!("{part} ({count} tensors)"))
         .collect();
     listed(&parts)
+}
+
+/// The longest header that is read, as the format has it.
+const HEADER: u64 = 100_000_000;
+
+/// What the header of a file says, without the numbers.
+pub(super) fn contents(mut file: File) -> Result<Contents, String> {
+    let damaged = |e: &dyn std::fmt::Display| format!("damaged: {e}");
+    let length = file.metadata().map_err(|e| e.to_string())?.len();
+    let mut start = [0; 8];
+    file.read_exact(&mut start).map_err(|e| damaged(&e))?;
+    let size = u64::from_le_bytes(start);
+    if size > HEADER || size > length {
+        return Err(damaged(&format!("its header would have {size} bytes")));
+    }
+    let mut header = Vec::new();
+    (file.take(size).read_to_end(&mut header)).map_err(|e| damaged(&e))?;
+    let header: Value = serde_json::from_slice(&header).map_err(|e| damaged(&e))?;
+    let entries = header
+        .as_object()
+        .ok_or_else(|| damaged(&"its header is no object"))?;
+    let (mut contents, mut end) = (Contents::default(), 0);
+    for (name, entry) in entries {
+        if name == "__metadata__" {
+            let texts = entry.as_object().into_iter().flatten();
+            let text =
+                |(key, text): (&String, &Value)| Some((key.clone(), text.as_str()?.to_string()));
+            contents.metadata.extend(texts.filter_map(text));
+            continue;
+        }
+        let (tensor, last) =
+            described(name, entry).ok_or_else(|| damaged(&format!("tensor {name:?}")))?;
+        end = last.max(end);
+        contents.tensors.push(tensor);
+    }
+    match end.checked_add(8 + size) {
+        Some(end) if end == length => Ok(contents),
+        end => Err(damaged(&format!(
+            "it has {length} bytes in place of {}: it may be cut short",
+            end.map_or("more than can be".to_string(), |end| end.to_string())
+        ))),
+    }
+}
+
+/// A tensor of a header, and the end of its numbers.
+fn described(name: &str, entry: &Value) -> Option<(StoredTensor, u64)> {
+    let size = |size: &Value| usize::try_from(size.as_u64()?).ok();
+    let shape = entry.get("shape")?.as_array()?;
+    let shape = shape.iter().map(size).collect::<Option<_>>()?;
+    let dtype = entry.get("dtype")?.as_str()?.to_lowercase();
+    let end = entry.get("data_offsets")?.get(1)?.as_u64()?;
+    Some((StoredTensor::new(name, shape, dtype), end))
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use zip::{CompressionMethod, ZipArchive};
 
+use super::grouped;
 use super::pickle::{Object, Pickle, Place};
-use super::{RANK, grouped};
+use super::torch_contents::objects;
+use super::torch_tensor::Stored;
 use crate::store::listing::listed;
 
 /// The longest pickle that is read: about a hundred bytes for each tensor are usual.
@@ -36,7 +38,8 @@ pub(super) fn read(file: File, within: &[String]) -> Result<Vec<(String, Tensor)
     if stored.is_empty() {
         let inside = dictionaries(&pickle, &items);
         return Err(format!(
-            "there are no tensors here, only dictionaries: Weights::within selects one of {inside}"
+            "there are no tensors here, only dictionaries: Weights::within selects one of {inside}{}",
+            objects(&pickle, &items)
         ));
     }
     let bytes = stored
@@ -78,10 +81,10 @@ fn load(
 }
 
 /// A dictionary's items, by name.
-type Items = Vec<(String, Place)>;
+pub(super) type Items = Vec<(String, Place)>;
 
 /// The items of the dictionary that the file is.
-fn root(pickle: &Pickle<'_>) -> Result<Items, String> {
+pub(super) fn root(pickle: &Pickle<'_>) -> Result<Items, String> {
     match pickle.at(pickle.root) {
         Object::Dictionary(pairs) => Ok(items(pickle, pairs)),
         Object::Call(function, _) => Err(match pickle.at(*function) {
@@ -95,9 +98,15 @@ fn root(pickle: &Pickle<'_>) -> Result<Items, String> {
     }
 }
 
-fn items(pickle: &Pickle<'_>, pairs: &[(Place, Place)]) -> Items {
-    let named = |&(key, value): &(Place, Place)| Some((pickle.text(key)?.to_string(), value));
+pub(super) fn items(pickle: &Pickle<'_>, pairs: &[(Place, Place)]) -> Items {
+    let named = |&(place, value): &(Place, Place)| Some((key(pickle, place)?, value));
     pairs.iter().filter_map(named).collect()
+}
+
+/// The key of a dictionary: a text, or a number as PyTorch's optimisers have them.
+fn key(pickle: &Pickle<'_>, place: Place) -> Option<String> {
+    let text = pickle.text(place).map(str::to_string);
+    text.or_else(|| Some(pickle.size(place)?.to_string()))
 }
 
 /// The items of a dictionary among items, or of the group of this name.
@@ -133,7 +142,7 @@ fn dictionaries(pickle: &Pickle<'_>, items: &Items) -> String {
 }
 
 /// The archive.
-struct Archive {
+pub(super) struct Archive {
     zip: ZipArchive<BufReader<File>>,
     /// The prefix of the names of all entries.
     base: String,
@@ -141,9 +150,11 @@ struct Archive {
 }
 
 impl Archive {
-    fn open(file: File) -> Result<Self, String> {
+    pub(super) fn open(file: File) -> Result<Self, String> {
         let length = file.metadata().map_err(|e| e.to_string())?.len();
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| format!("damaged: {e}"))?;
+        let zip = ZipArchive::new(BufReader::new(file));
+        // The list of entries is at the end of an archive.
+        let zip = zip.map_err(|e| format!("damaged, or cut short: {e}"))?;
         let base = zip.file_names().flatten().find_map(|name| {
             let base = name.strip_suffix("data.pkl")?;
             (base.is_empty() || base.ends_with('/')).then(|| base.to_string())
@@ -173,7 +184,7 @@ impl Archive {
     }
 
     /// The bytes of the pickle.
-    fn pickle(&mut self) -> Result<Vec<u8>, String> {
+    pub(super) fn pickle(&mut self) -> Result<Vec<u8>, String> {
         if self.has("byteorder") && self.entry("byteorder")? != b"little" {
             return Err(
                 "its numbers begin with their highest byte: save it on another machine".into(),
@@ -201,180 +212,4 @@ impl Archive {
         entry.read_to_end(&mut bytes).map_err(|e| wrong(&e))?;
         Ok(bytes)
     }
-}
-
-/// The place of a tensor's numbers.
-struct Stored<'a> {
-    dtype: Result<DType, String>,
-    storage: &'a str,
-    /// The offset in elements, like the strides.
-    offset: usize,
-    size: Vec<usize>,
-    stride: Vec<usize>,
-}
-
-impl<'a> Stored<'a> {
-    /// The tensor that an object is, if it is one.
-    fn of(pickle: &Pickle<'a>, place: Place) -> Option<Result<Self, String>> {
-        let Object::Call(mut function, mut arguments) = *pickle.at(place) else {
-            return None;
-        };
-        // Parameters, and tensors of types of their own, are wrapped a few times at most.
-        for _ in 0..4 {
-            let &Object::Global(module, name) = pickle.at(function) else {
-                return None;
-            };
-            let given = pickle.sequence(arguments)?;
-            match (module, name, given) {
-                ("torch._utils", "_rebuild_tensor_v2", given) => {
-                    let damaged = || "its description is damaged".to_string();
-                    return Some(Self::described(pickle, given).ok_or_else(damaged));
-                }
-                (
-                    "torch._utils",
-                    "_rebuild_parameter" | "_rebuild_parameter_with_state",
-                    [inner, ..],
-                ) => {
-                    let Object::Call(f, a) = *pickle.at(*inner) else {
-                        return None;
-                    };
-                    (function, arguments) = (f, a);
-                }
-                ("torch._tensor", "_rebuild_from_type_v2", [inner, _, given, ..]) => {
-                    (function, arguments) = (*inner, *given);
-                }
-                ("torch._utils", name, _) if name.starts_with("_rebuild_") => {
-                    return Some(Err(format!(
-                        "tensors of this kind are not supported ({name})"
-                    )));
-                }
-                _ => return None,
-            }
-        }
-        None
-    }
-
-    /// `(storage, offset, size, stride, …)`, where a storage is `("storage", type, key, device, count)`.
-    fn described(pickle: &Pickle<'a>, arguments: &[Place]) -> Option<Self> {
-        let &[storage, offset, size, stride, ..] = arguments else {
-            return None;
-        };
-        let Object::Persistent(id) = *pickle.at(storage) else {
-            return None;
-        };
-        let &[_, kind, key, ..] = pickle.sequence(id)? else {
-            return None;
-        };
-        let &Object::Global(_, kind) = pickle.at(kind) else {
-            return None;
-        };
-        Some(Stored {
-            dtype: dtype(kind),
-            storage: pickle.text(key)?,
-            offset: pickle.size(offset)?,
-            size: pickle.sizes(size)?,
-            stride: pickle.sizes(stride)?,
-        })
-    }
-
-    /// The number of elements; none if it overflows.
-    fn count(&self) -> Option<usize> {
-        let most = self
-            .size
-            .iter()
-            .try_fold(1usize, |n, size| n.checked_mul((*size).max(1)));
-        most.map(|_| self.size.iter().product())
-    }
-
-    fn bytes(&self) -> u64 {
-        let width = self.dtype.as_ref().map_or(8, DType::size_in_bytes);
-        let count = self.count().unwrap_or(usize::MAX);
-        count.saturating_mul(width) as u64
-    }
-
-    /// The tensor, from its storage's bytes.
-    fn tensor(&self, bytes: &[u8]) -> Result<Tensor, String> {
-        let dtype = self.dtype.clone()?;
-        let (size, stride) = (&self.size, &self.stride);
-        if size.len() > RANK || stride.len() != size.len() {
-            return Err(format!(
-                "it has {} dimensions; expected at most {RANK}",
-                size.len()
-            ));
-        }
-        let beyond = || format!("its sizes {size:?} and strides {stride:?} exceed its storage");
-        let count = self.count().ok_or_else(beyond)?;
-        let width = dtype.size_in_bytes();
-        let numbers = match self.is_contiguous() {
-            true => None,
-            false => Some(self.gathered(bytes, width, count).ok_or_else(beyond)?),
-        };
-        let numbers = match &numbers {
-            Some(numbers) => numbers,
-            None => {
-                let end = self
-                    .offset
-                    .checked_add(count)
-                    .and_then(|end| end.checked_mul(width));
-                let end = end.ok_or_else(beyond)?;
-                bytes.get(self.offset * width..end).ok_or_else(beyond)?
-            }
-        };
-        Tensor::from_raw_buffer(numbers, dtype, size, &Device::Cpu).map_err(|e| e.to_string())
-    }
-
-    fn is_contiguous(&self) -> bool {
-        let mut expected = 1usize;
-        (self.size.iter().zip(&self.stride).rev()).all(|(&size, &stride)| {
-            let fits = size == 1 || stride == expected;
-            expected = expected.saturating_mul(size.max(1));
-            fits
-        })
-    }
-
-    /// The numbers in the order of their indices; none if one lies beyond the storage.
-    fn gathered(&self, bytes: &[u8], width: usize, count: usize) -> Option<Vec<u8>> {
-        let mut last = self.offset;
-        for (&size, &stride) in self.size.iter().zip(&self.stride) {
-            last = last.checked_add(size.saturating_sub(1).checked_mul(stride)?)?;
-        }
-        let end = last.checked_add(1)?.checked_mul(width)?;
-        if count > 0 && end > bytes.len() {
-            return None;
-        }
-        let mut numbers = Vec::new();
-        numbers.try_reserve_exact(count.checked_mul(width)?).ok()?;
-        let (mut index, mut place) = (vec![0; self.size.len()], self.offset);
-        for _ in 0..count {
-            numbers.extend_from_slice(&bytes[place * width..(place + 1) * width]);
-            for ((i, &size), &stride) in index.iter_mut().zip(&self.size).zip(&self.stride).rev() {
-                *i += 1;
-                if *i < size {
-                    place += stride;
-                    break;
-                }
-                *i = 0;
-                place -= (size - 1) * stride;
-            }
-        }
-        Some(numbers)
-    }
-}
-
-/// The dtype of a type of storages.
-fn dtype(storage: &str) -> Result<DType, String> {
-    Ok(match storage {
-        "DoubleStorage" => DType::F64,
-        "FloatStorage" => DType::F32,
-        "HalfStorage" => DType::F16,
-        "BFloat16Storage" => DType::BF16,
-        "ByteStorage" => DType::U8,
-        "ShortStorage" => DType::I16,
-        "IntStorage" => DType::I32,
-        "LongStorage" => DType::I64,
-        other => {
-            let accepted = "expected floats, or integers of a type that candle has";
-            return Err(format!("its numbers are of type {other}; {accepted}"));
-        }
-    })
 }

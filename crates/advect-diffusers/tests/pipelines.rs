@@ -1,0 +1,288 @@
+//! A folder by diffusers 0.42.1, and its schedulers' own loops from the same noise. Golden files are by `golden/pipelines.py`.
+
+use std::collections::HashMap;
+use std::fs;
+
+use advect_core::{Field, Generator, Result, Time, field_fn};
+use advect_diffusers::{Config, Pipeline, Scheduler};
+use advect_nn::Weights;
+use advect_paths::Prediction;
+use advect_paths::schedule::DiscreteDiffusion;
+use advect_paths::time_map::{DiscreteTimes, TimeMap};
+use advect_samplers::grid::Respaced;
+use advect_samplers::rule::{Ancestral, Rule, Variance};
+use advect_samplers::threshold::{StaticThreshold, Thresholded};
+use advect_samplers::{Model, Run, Sampler};
+use candle_core::{DType, Device, Tensor};
+
+use crate::unet2d::{difference, golden};
+
+fn pipeline() -> Pipeline {
+    Pipeline::open(golden("pipeline"), DType::F32, &Device::Cpu).unwrap()
+}
+
+/// The configurations and the numbers of steps of the golden loops.
+fn rows() -> Vec<(String, usize)> {
+    let table = fs::read_to_string(golden("pipelines.json")).unwrap();
+    let rows = table.trim_matches(['[', ']']).split("},{");
+    let row = |row: &str| {
+        let row = row.trim_start_matches('{').trim_end_matches('}');
+        let (config, steps) = row.split_once(",\"steps\":").unwrap();
+        let config = config.strip_prefix("\"config\":").unwrap();
+        (config.to_string(), steps.parse().unwrap())
+    };
+    rows.map(row).collect()
+}
+
+#[test]
+fn samples_are_those_of_diffusers() {
+    let golden = Weights::new(golden("pipelines.safetensors"))
+        .read()
+        .unwrap();
+    let pipeline = pipeline();
+    let rng = &mut Generator::from_seed(0);
+    for (i, (config, steps)) in rows().into_iter().enumerate() {
+        let config = Config::parse("scheduler_config.json", &config).unwrap();
+        let class = config.class().unwrap().to_string();
+        let pipeline = pipeline
+            .clone()
+            .with_scheduler(Scheduler::new(config).unwrap());
+        let sampler = pipeline.sampler(steps).unwrap();
+        let x = sampler
+            .sample(&pipeline.model(), &golden["noise"], rng)
+            .unwrap();
+        let error = difference(&x, &golden[&format!("end.{i}")]);
+        println!("{i} {class}: {error:.1e}");
+        assert!(error < 1e-4, "{i} {class}: {error:e}");
+    }
+}
+
+#[test]
+fn ten_lines_draw_samples() {
+    let draw = || -> Result<Tensor> {
+        let pipeline = Pipeline::open(golden("pipeline"), DType::F32, &Device::Cpu)?;
+        let pipeline = pipeline.scheduled_by("DPMSolverMultistepScheduler")?;
+        pipeline.sample(3, 5, &mut Generator::from_seed(0))
+    };
+    let x = draw().unwrap();
+    assert_eq!(x.dims(), [3, 2, 8, 8]);
+    assert_eq!(difference(&x, &draw().unwrap()), 0.0);
+}
+
+/// DDPM's noise is its generator's, so that it is compared with the rule that it is to be.
+#[test]
+fn ddpm_is_ancestral_sampling_of_a_bounded_denoiser() {
+    let pipeline = pipeline().scheduled_by("DDPMScheduler").unwrap();
+    let rng = &mut Generator::from_seed(1);
+    let noise = pipeline.noise(2, rng).unwrap();
+    let x = pipeline.sampler(10).unwrap();
+    let x = x
+        .sample(&pipeline.model(), &noise, &mut Generator::from_seed(2))
+        .unwrap();
+
+    let schedule = DiscreteDiffusion::default();
+    let net = DiscreteTimes::steps(1000)
+        .unwrap()
+        .field(pipeline.network());
+    let denoiser = Prediction::Noise.field(&net, Prediction::Data, &schedule);
+    let bounded = Thresholded::new(&denoiser, StaticThreshold::new(1.0).unwrap());
+    let model = Model::new(&bounded, Prediction::Data, &schedule);
+    let mut run = Run::new(&model, Generator::from_seed(2).split());
+    let sampler = Ancestral::new().on(Respaced::leading(1000, 10).unwrap());
+    let expected = sampler.run(&mut run, &noise).unwrap();
+    assert!(difference(&x, &expected) < 1e-6);
+    assert!(
+        x.abs()
+            .unwrap()
+            .max_all()
+            .unwrap()
+            .to_scalar::<f32>()
+            .unwrap()
+            <= 1.0
+    );
+}
+
+/// A network whose values have variances after the noise, as those of guided-diffusion.
+#[test]
+fn learned_variances_are_kept_beside_bounded_data() {
+    let text = r#"{"_class_name": "DDPMScheduler", "variance_type": "learned_range"}"#;
+    let scheduler = Scheduler::new(Config::parse("scheduler_config.json", text).unwrap()).unwrap();
+    let net = field_fn(|_, x| Ok(Tensor::cat(&[&(x * 0.1)?, &x.tanh()?], 1)?));
+    let rng = &mut Generator::from_seed(1);
+    let noise = rng.normal((2, 3, 4), DType::F64, &Device::Cpu).unwrap();
+    let sampler = scheduler.sampler(10).unwrap();
+    let model = scheduler.model_with_variances(&net);
+    let x = sampler
+        .sample(&model, &noise, &mut Generator::from_seed(2))
+        .unwrap();
+
+    let schedule = DiscreteDiffusion::default();
+    let bounded = field_fn(|t, x| {
+        let (noise, variances) = ((x * 0.1)?, x.tanh()?);
+        let data = Prediction::Noise.convert(Prediction::Data, &schedule, t, x, &noise)?;
+        Ok(Tensor::cat(&[data.clamp(-1.0, 1.0)?, variances], 1)?)
+    });
+    let model = Model::with_variances(&bounded, Prediction::Data, &schedule);
+    let mut run = Run::new(&model, Generator::from_seed(2).split());
+    let rule = Ancestral::new().variance(Variance::Learned);
+    let sampler = rule.on(Respaced::leading(1000, 10).unwrap());
+    assert!(difference(&x, &sampler.run(&mut run, &noise).unwrap()) < 1e-12);
+}
+
+#[test]
+fn what_has_no_equivalent_is_refused() {
+    let text = |json: &str| {
+        let config = Config::parse("scheduler_config.json", json).unwrap();
+        Scheduler::new(config).unwrap_err().to_string()
+    };
+    for (json, expected) in [
+        (
+            r#"{"_class_name": "HeunDiscreteScheduler"}"#,
+            "_class_name: got \"HeunDiscreteScheduler\", expected DDPMScheduler, ",
+        ),
+        (
+            r#"{"_class_name": "PNDMScheduler"}"#,
+            "skip_prk_steps: got false, expected true",
+        ),
+        (
+            r#"{"_class_name": "DDPMScheduler", "variance_type": "learned"}"#,
+            "variance_type: got \"learned\", expected \"fixed_small\"",
+        ),
+        (
+            r#"{"_class_name": "DDIMScheduler", "beta_schedule": "laplace"}"#,
+            "beta_schedule: got \"laplace\", expected \"linear\" or ",
+        ),
+        (
+            r#"{"_class_name": "DDIMScheduler", "beta_start": -1}"#,
+            "beta_start: got -1",
+        ),
+        (
+            r#"{"_class_name": "EulerDiscreteScheduler", "use_beta_sigmas": true}"#,
+            "use_beta_sigmas: got true, expected false",
+        ),
+        (
+            r#"{"_class_name": "EulerDiscreteScheduler", "timestep_type": "continuous"}"#,
+            "it changes the time that the network is told",
+        ),
+        (
+            r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true}"#,
+            "use_dynamic_shifting: got true, expected false, as others are not supported: it changes the levels of noise",
+        ),
+        (
+            r#"{"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "dpmsolver"}"#,
+            "algorithm_type: got \"dpmsolver\", expected \"dpmsolver++\" or \"sde-dpmsolver++\"",
+        ),
+        (
+            r#"{"_class_name": "UniPCMultistepScheduler", "gamma": 3}"#,
+            "got gamma = 3: keys that are not known for UniPCMultistepScheduler, and may change what it computes",
+        ),
+    ] {
+        let error = text(json);
+        assert!(
+            error.starts_with("scheduler_config.json: ") && error.contains(expected),
+            "{error}"
+        );
+    }
+    let sampler = |json: &str, steps| {
+        let config = Config::parse("scheduler_config.json", json).unwrap();
+        Scheduler::new(config).unwrap().sampler(steps).map(|_| ())
+    };
+    let linspace = r#"{"_class_name": "DDIMScheduler", "timestep_spacing": "linspace"}"#;
+    assert!(
+        sampler(linspace, 10)
+            .unwrap_err()
+            .to_string()
+            .contains("timesteps are 100 apart")
+    );
+    let trailing = r#"{"_class_name": "DDIMScheduler", "timestep_spacing": "trailing"}"#;
+    assert!(sampler(trailing, 10).is_ok() && sampler(trailing, 30).is_err());
+    for steps in [0, 1001] {
+        assert!(
+            sampler(trailing, steps)
+                .unwrap_err()
+                .to_string()
+                .contains("from 1 to 1000")
+        );
+    }
+    let large = r#"{"_class_name": "DDPMScheduler", "variance_type": "fixed_large", "timestep_spacing": "trailing"}"#;
+    assert!(sampler(large, 10).is_err() && sampler(large, 1000).is_ok());
+    let order = r#"{"_class_name": "DPMSolverMultistepScheduler", "solver_order": 3, "lower_order_final": false}"#;
+    assert!(sampler(order, 10).is_err() && sampler(order, 20).is_ok());
+}
+
+#[test]
+fn folders_say_what_they_lack() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let error = Pipeline::open(folder.path(), DType::F32, &Device::Cpu).unwrap_err();
+        error
+            .to_string()
+            .replace(&folder.path().display().to_string(), "F")
+    };
+    assert!(open().contains("scheduler_config.json"), "{}", open());
+    let put = |from: &str, to: &str| {
+        let to = folder.path().join(to);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(golden("pipeline").join(from), to).unwrap();
+    };
+    // Early files have everything in one folder.
+    put("scheduler/scheduler_config.json", "scheduler_config.json");
+    assert!(
+        open().contains("lacks a network: unet/config.json"),
+        "{}",
+        open()
+    );
+    put("unet/config.json", "config.json");
+    assert!(open().contains("without files of weights"), "{}", open());
+    put(
+        "unet/diffusion_pytorch_model.safetensors",
+        "diffusion_pytorch_model.safetensors",
+    );
+    let early = Pipeline::open(folder.path(), DType::F32, &Device::Cpu).unwrap();
+    let draw = |pipeline: &Pipeline| pipeline.sample(1, 3, &mut Generator::from_seed(0)).unwrap();
+    assert_eq!(difference(&draw(&early), &draw(&pipeline())), 0.0);
+    assert!(early.part("vae").is_none() && pipeline().part("unet").is_some());
+    let config = fs::read_to_string(folder.path().join("config.json")).unwrap();
+    let other = config.replace("UNet2DModel", "UNet2DConditionModel");
+    fs::write(folder.path().join("config.json"), other).unwrap();
+    assert!(open().contains("_class_name: got \"UNet2DConditionModel\", expected \"UNet2DModel\""));
+    let wide = config.replacen("8,", "16,", 1);
+    fs::write(folder.path().join("config.json"), wide).unwrap();
+    assert!(open().contains("don't fit"), "{}", open());
+}
+
+/// Saved weights are those of diffusers again: the same names, in the format that it looks for. `golden/round_trip.py` has it read them, from
+/// the folder that ADVECT_ROUND_TRIP names.
+#[test]
+fn what_is_saved_is_read_by_diffusers() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder =
+        std::env::var_os("ADVECT_ROUND_TRIP").map_or(folder.path().to_path_buf(), Into::into);
+    let pipeline = pipeline();
+    for (_, var) in pipeline.store().parameters() {
+        var.set(&(var.as_detached_tensor() * 1.25).unwrap())
+            .unwrap();
+    }
+    let file = folder.join("diffusion_pytorch_model.safetensors");
+    pipeline.store().save(&file).unwrap();
+    fs::copy(
+        golden("pipeline/unet/config.json"),
+        folder.join("config.json"),
+    )
+    .unwrap();
+    let x = pipeline.noise(2, &mut Generator::from_seed(0)).unwrap();
+    let t = Tensor::new(&[3f32, 700.0], &Device::Cpu).unwrap();
+    let y = pipeline
+        .network()
+        .at(&Time::PerSample(t.clone()), &x)
+        .unwrap();
+    let answers = HashMap::from([("x", x), ("t", t), ("y", y.detach())]);
+    candle_core::safetensors::save(&answers, folder.join("answers.safetensors")).unwrap();
+    let contents = |path| Weights::new(path).contents().unwrap();
+    let ours = contents(file);
+    assert_eq!(ours.metadata["format"], "pt");
+    assert_eq!(
+        ours.tensors,
+        contents(golden("pipeline/unet/diffusion_pytorch_model.safetensors")).tensors
+    );
+}
