@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 
-use advect_core::{Field, Generator, Result, Time, field_fn};
+use advect_core::{Field, Generator, Jvp, Result, Time, field_fn};
 use advect_diffusers::{Config, Pipeline, Scheduler};
 use advect_nn::Weights;
 use advect_paths::Prediction;
@@ -99,6 +99,44 @@ fn ddpm_is_ancestral_sampling_of_a_bounded_denoiser() {
             .to_scalar::<f32>()
             .unwrap()
             <= 1.0
+    );
+}
+
+/// Along a direction of state and time, in f64, of a diffusion and of flow matching.
+#[test]
+fn models_have_derivatives_along_directions() {
+    let pipeline = Pipeline::open(golden("pipeline"), DType::F64, &Device::Cpu).unwrap();
+    let rng = &mut Generator::from_seed(1);
+    let (x, dx) = (
+        pipeline.noise(1, rng).unwrap(),
+        pipeline.noise(1, rng).unwrap(),
+    );
+    for class in ["EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"] {
+        let text = format!("{{\"_class_name\": \"{class}\"}}");
+        let scheduler =
+            Scheduler::new(Config::parse("scheduler_config.json", &text).unwrap()).unwrap();
+        let pipeline = pipeline.clone().with_scheduler(scheduler);
+        let model = pipeline.model();
+        let (t, dt, h) = (0.41234, 0.01, 1e-5);
+        let (_, along) = model.field().jvp(&Time::Shared(t), &x, dt, &dx).unwrap();
+        let at = |h: f64| {
+            let x = (&x + (&dx * h).unwrap()).unwrap();
+            model.field().at(&Time::Shared(t + h * dt), &x).unwrap()
+        };
+        let slope = ((at(h) - at(-h)).unwrap() / (2.0 * h)).unwrap();
+        let error = difference(&along, &slope);
+        assert!(error < 1e-6, "{class}: {error:e}");
+    }
+    let clipped = pipeline.scheduled_by("DDPMScheduler").unwrap();
+    let error = clipped
+        .model()
+        .field()
+        .jvp(&Time::Shared(0.5), &x, 0.0, &dx);
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("one without clip_sample")
     );
 }
 

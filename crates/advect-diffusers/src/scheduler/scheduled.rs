@@ -1,8 +1,8 @@
 //! A network as a scheduler uses it.
 
-use advect_core::{Field, Result, Time, check};
+use advect_core::{Error, Field, Jvp, Result, Time, check};
 use advect_paths::Prediction;
-use advect_paths::time_map::TimeMap;
+use advect_paths::time_map::{TimeMap, TimeMapped};
 use advect_samplers::threshold::Threshold;
 use candle_core::Tensor;
 
@@ -11,8 +11,7 @@ use super::{NetworkTimes, PathSchedule, Scheduler};
 
 /// A network of a [`Scheduler`]: it is told its own time, flows towards the data, and its expected data is bounded.
 ///
-/// [`Scheduler::model`] makes it. Derivatives along directions, which likelihoods take, are those of
-/// [`Scheduler::times`]`().clone().field(network)`, where nothing is bounded.
+/// [`Scheduler::model`] makes it. It has derivatives along directions, as likelihoods take them, where nothing is bounded.
 #[derive(Debug, Clone)]
 pub struct Scheduled<F> {
     network: F,
@@ -69,5 +68,24 @@ impl<F: Field> Field for Scheduled<F> {
 
     fn condition(&self) -> Option<&Tensor> {
         self.network.condition()
+    }
+}
+
+impl<F: Jvp> Jvp for Scheduled<F> {
+    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        if self.clip.is_some() {
+            let accepted =
+                "one without clip_sample and thresholding: derivatives of bounds are not supported";
+            return Err(Error::range(
+                "scheduler",
+                "one that bounds the data",
+                accepted,
+            ));
+        }
+        let (value, along) = TimeMapped::new(&self.network, &self.times).jvp(t, x, dt, dx)?;
+        match self.backwards {
+            true => Ok((value.neg()?, along.neg()?)),
+            false => Ok((value, along)),
+        }
     }
 }
