@@ -41,6 +41,7 @@
 //!
 //! | module | crate | holds |
 //! | --- | --- | --- |
+//! | [`classics`] | `advect-classics` | Boltzmann machines, energy-based models, normalizing flows |
 //! | [`core`](mod@core) | `advect-core` | fields, time, errors, seeded randomness, test problems |
 //! | [`ops`] | `advect-ops` | fast differentiable operations, forward mode, in-place updates |
 //! | [`paths`] | `advect-paths` | schedules, paths, couplings, closed forms, conversions |
@@ -59,6 +60,7 @@
 //!
 //! | feature | adds | default |
 //! | --- | --- | --- |
+//! | `classics` | Boltzmann machines, energy-based models, normalizing flows | yes |
 //! | `data` | toy data, digits, readers of images and arrays, batches | yes |
 //! | `images` | folders of PNG and JPEG | yes |
 //! | `metrics` | distances between sets of samples | yes |
@@ -71,6 +73,9 @@
 //! | `cuda` | candle's CUDA backend in every crate; needs the CUDA toolkit to build | no |
 //! | `cudnn` | `cuda`, with cuDNN for convolutions | no |
 
+#[cfg(feature = "classics")]
+#[doc(inline)]
+pub use advect_classics as classics;
 #[doc(inline)]
 pub use advect_core as core;
 #[cfg(feature = "data")]
