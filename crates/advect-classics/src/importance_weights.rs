@@ -44,7 +44,10 @@ impl ImportanceWeights {
             ));
         }
         let logarithms = shape::cast(log_weights, DType::F64)?.to_vec1::<f64>()?;
-        if let Some(index) = logarithms.iter().position(|w| !(*w < f64::INFINITY)) {
+        if let Some(index) = logarithms
+            .iter()
+            .position(|w| w.is_nan() || *w == f64::INFINITY)
+        {
             return Err(Error::NonFinite {
                 argument: "log_weights".into(),
                 index,

@@ -14,7 +14,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use crate::common::{normal, scalar, vector};
 
 fn perceptron(dim: usize, parameters: usize, builder: &Builder) -> Mlp {
-    let config = Mlp::config(dim).outputs(parameters * dim).hidden(&[12]);
+    let config = Mlp::config(dim).outputs(parameters * dim).hidden(&[5]);
     let config = config
         .activation(Activation::Tanh)
         .time(TimeEmbedding::None);
@@ -29,7 +29,7 @@ fn layers(builder: &Builder) -> Vec<(&'static str, Box<dyn Bijection>)> {
     let spline = SplineCoupling::spline(mask(1), net, 5, 2.0).unwrap();
     let made = |name: &str, parameters| {
         let (order, builder) = ([2, 0, 1], builder.pp(name));
-        MaskedPerceptron::new(&order, 0, &[9, 9], parameters, Activation::Tanh, &builder).unwrap()
+        MaskedPerceptron::new(&order, 0, &[5, 5], parameters, Activation::Tanh, &builder).unwrap()
     };
     let maf = MaskedAutoregressive::new(made("maf", 2), Affine::unbounded()).unwrap();
     let iaf = MaskedAutoregressive::new(made("iaf", 2), Affine::default()).unwrap();
@@ -38,7 +38,7 @@ fn layers(builder: &Builder) -> Vec<(&'static str, Box<dyn Bijection>)> {
     let convolution = InvertibleConvolution::new(3, Key::from_seed(5), &builder.pp("conv"));
     let norm = ActNorm::new(3, &builder.pp("norm")).unwrap();
     let permutation = Permutation::new(&[1, 2, 0]).unwrap();
-    let residual = ResidualBlock::new(3, &[8], 0.8, &builder.pp("residual")).unwrap();
+    let residual = ResidualBlock::new(3, &[5], 0.8, &builder.pp("residual")).unwrap();
     vec![
         ("affine", Box::new(affine)),
         ("spline", Box::new(spline)),
@@ -181,7 +181,7 @@ fn densities_integrate_to_one() {
     let grid: Vec<[f64; 2]> = (0..side * side)
         .map(|k| [at(k / side), at(k % side)])
         .collect();
-    let grid = Tensor::new(grid, &Device::Cpu).unwrap();
+    let grid = Tensor::from_vec(grid.concat(), (side * side, 2), &Device::Cpu).unwrap();
     let density = flow.log_density(&grid).unwrap().exp().unwrap();
     let mass = scalar(&density.sum_all().unwrap()) * step * step;
     assert!((mass - 1.0).abs() < 2e-3, "{mass}");
@@ -244,6 +244,23 @@ fn images() {
         .sample(3, DType::F64, &Device::Cpu, &mut Generator::from_seed(0))
         .unwrap();
     assert_eq!(samples.dims(), [3, 1, 4, 4]);
+}
+
+/// Layers of channels have the determinant of one place at each place.
+#[test]
+fn each_place_of_an_image_counts() {
+    let (_, layers) = store(DType::F64);
+    let (pixel, image) = (normal(&[2, 3], 1.0, 6), normal(&[2, 3, 4, 5], 1.0, 7));
+    let linear = layers
+        .iter()
+        .filter(|(name, _)| ["conv", "norm"].contains(name));
+    for (_, layer) in linear {
+        let one = layer.inverse(&pixel).unwrap().1;
+        let all = layer.inverse(&image).unwrap().1;
+        assert_close(&all, &(one * 20.0).unwrap(), 1e-12, 1e-12);
+        let (back, _) = layer.forward(&layer.inverse(&image).unwrap().0).unwrap();
+        assert_close(&back, &image, 1e-12, 1e-12);
+    }
 }
 
 /// Means of estimates are the exact log-determinant, and so are means of their gradients.

@@ -229,7 +229,7 @@ fn annealed_importance_sampling_knows_its_error() {
     let coarse = AnnealedImportanceSampling::new(20, 200).unwrap();
     let fine = AnnealedImportanceSampling::new(300, 200).unwrap();
     let data = Gibbs.steps(&machine, &states(5), 20, &mut rng).unwrap();
-    let estimates = [coarse.clone(), fine.clone(), fine.from_data(&data)].map(|ais| {
+    let estimates = [coarse.clone(), fine.clone(), fine.based_on(&data)].map(|ais| {
         let estimate = ais.log_partition(&machine, &mut rng).unwrap();
         let error = estimate.standard_error();
         assert!(

@@ -162,7 +162,10 @@ fn a_network_learns_an_energy() {
         Ok((rng.normal((count, 1), DType::F64, &Device::Cpu)? * 2.0)?)
     };
     let kernel = Langevin::new(0.05).unwrap();
-    let mut buffer = ReplayBuffer::new(kernel, 10, 512, fresh, &mut rng).unwrap();
+    let mut buffer = ReplayBuffer::new(kernel, 10, 512, fresh, &mut rng)
+        .unwrap()
+        .restarts(0.0)
+        .unwrap();
     let config = AdamConfig {
         learning_rate: 0.01,
         ..AdamConfig::default()
@@ -171,7 +174,7 @@ fn a_network_learns_an_energy() {
     let mut trainer = Trainer::new(&store, optimizer, rng);
     let loss = |_: usize, rng: &mut Generator| {
         let data = rng
-            .normal((256, 1), DType::F64, &Device::Cpu)?
+            .normal((128, 1), DType::F64, &Device::Cpu)?
             .affine(0.5, 1.0)?;
         let negatives = buffer.draw(&frozen, &data, rng)?;
         // A weak pull of energies to 0 keeps them from drifting (Du and Mordatch 2019, section 3.3).

@@ -115,6 +115,21 @@ pub use candle_nn;
 
 /// The items that most programs use: `use advect::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "classics")]
+    pub use advect_classics::ImportanceWeights;
+    #[cfg(feature = "classics")]
+    pub use advect_classics::boltzmann::{
+        AnnealedImportanceSampling, BoltzmannMachine, ContrastiveDivergence, Gibbs, Langevin,
+        Negatives, ParallelTempering, PersistentChains, ReplayBuffer, RestrictedBoltzmannMachine,
+        contrastive_loss,
+    };
+    #[cfg(feature = "classics")]
+    pub use advect_classics::flow::{
+        ActNorm, AffineCoupling, Bijection, Composition, IndependenceMetropolis, Inverted,
+        InvertibleConvolution, Mask, MaskedAutoregressive, MaskedPerceptron, NormalizingFlow,
+        Permutation, ResidualBlock, SplineCoupling, Squeeze, forward_kl, importance_weights,
+        reverse_kl,
+    };
     #[cfg(feature = "progress")]
     pub use advect_core::Progress;
     pub use advect_core::{

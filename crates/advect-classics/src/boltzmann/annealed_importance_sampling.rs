@@ -65,7 +65,7 @@ impl AnnealedImportanceSampling {
     /// Begins with independent units that fit data instead of unbiased ones: fewer temperatures are enough.
     #[doc(alias = "base rates")]
     #[must_use]
-    pub fn from_data(self, data: &Tensor) -> Self {
+    pub fn based_on(self, data: &Tensor) -> Self {
         AnnealedImportanceSampling {
             data: Some(data.detach()),
             ..self

@@ -1,6 +1,8 @@
 //! Langevin steps down an energy (Du and Mordatch 2019, "Implicit generation and modeling with energy-based models", eq. 1; Nijkamp et al. 2020, "On the
 //! anatomy of MCMC-based maximum likelihood learning of energy-based models", eq. 5).
 
+use std::cmp::Ordering;
+
 use advect_core::{Energy, Error, Generator, Result, Time, check};
 use candle_core::{Tensor, Var};
 
@@ -76,7 +78,7 @@ impl Langevin {
     /// [`Error::Range`] unless the first is below the second.
     #[doc(alias = "clamp")]
     pub fn within(self, low: f64, high: f64) -> Result<Self> {
-        if !(low < high) {
+        if low.partial_cmp(&high) != Some(Ordering::Less) {
             let given = format!("{low} to {high}");
             return Err(Error::range("bounds", given, "a low and a higher number"));
         }

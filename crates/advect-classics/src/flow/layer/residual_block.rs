@@ -58,7 +58,8 @@ impl ResidualBlock {
     /// # Errors
     /// [`Error::Range`] for a width of 0 and a bound outside (0, 1); errors of the builder.
     pub fn new(dim: usize, hidden: &[usize], bound: f64, builder: &Builder) -> Result<Self> {
-        if !(bound > 0.0 && bound < 1.0) {
+        let inside = bound > 0.0 && bound < 1.0;
+        if !inside {
             return Err(Error::range("bound", bound, "a number between 0 and 1"));
         }
         let (mut layers, mut inputs) = (Vec::with_capacity(hidden.len() + 1), dim);
