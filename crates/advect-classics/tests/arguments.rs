@@ -178,6 +178,9 @@ fn flows() {
         "{error}"
     );
     let mut layers = same();
+    layers.insert(1, Box::new(Permutation::new(&[0, 1]).unwrap()));
+    assert!(message(Composition::new(&[2], layers)).starts_with("layers: "));
+    let mut layers = same();
     layers.insert(1, Box::new(Permutation::reversed(2).unwrap()));
     assert!(Composition::new(&[2], layers).is_ok());
     assert!(message(Composition::new(&[2], Vec::new())).starts_with("layers: got an empty"));
