@@ -197,12 +197,12 @@ fn gaussian_machines_are_mixtures() {
         let mut log_weight: f64 = (0..3).map(|j| c[j] * on(j)).sum();
         let mut normal = 1.0;
         let mut centre = [0.0; 2];
-        for i in 0..2 {
+        (0..2).for_each(|i| {
             centre[i] = b[i] + (0..3).map(|j| w[j][i] * on(j)).sum::<f64>();
             log_weight += (centre[i].powi(2) - b[i].powi(2)) / (2.0 * variance[i]);
             let z = (v[i] - centre[i]).powi(2) / variance[i];
             normal *= (-0.5 * z).exp() / (2.0 * std::f64::consts::PI * variance[i]).sqrt();
-        }
+        });
         let weight = log_weight.exp();
         total += weight;
         density += weight * normal;

@@ -158,9 +158,9 @@ impl BoltzmannMachine {
         let mut state = numbers(&rows)?;
         let uniform = rng.values(&StandardUniform, state.len())?;
         for (x, uniform) in state.chunks_mut(n).zip(uniform.chunks(n)) {
-            for i in 0..n {
+            for (i, bias) in bias.iter().enumerate() {
                 let others = weight[i * n..(i + 1) * n].iter().zip(&*x);
-                let field = bias[i] + others.map(|(w, x)| w * x).sum::<f64>();
+                let field = bias + others.map(|(w, x)| w * x).sum::<f64>();
                 x[i] = f64::from(u8::from(uniform[i] * (1.0 + (-field).exp()) < 1.0));
             }
         }

@@ -61,13 +61,13 @@ impl Composition {
 
     /// Applies maps one after the other.
     fn apply<'a>(
-        layers: impl Iterator<Item = &'a Box<dyn Bijection>>,
+        layers: impl Iterator<Item = &'a dyn Bijection>,
         x: &Tensor,
         map: impl Fn(&dyn Bijection, &Tensor) -> Result<(Tensor, Tensor)>,
     ) -> Result<(Tensor, Tensor)> {
         let (mut x, mut total) = (x.clone(), None);
         for layer in layers {
-            let (y, log_determinant) = map(&**layer, &x)?;
+            let (y, log_determinant) = map(layer, &x)?;
             total = Some(match total {
                 None => log_determinant,
                 Some(total) => (total + log_determinant)?,
@@ -83,13 +83,13 @@ impl Composition {
 
 impl Bijection for Composition {
     fn forward_given(&self, x: &Tensor, condition: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
-        Self::apply(self.layers.iter(), x, |layer, x| {
+        Self::apply(self.layers.iter().map(|layer| &**layer), x, |layer, x| {
             layer.forward_given(x, condition)
         })
     }
 
     fn inverse_given(&self, y: &Tensor, condition: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
-        let back = self.layers.iter().rev();
+        let back = self.layers.iter().rev().map(|layer| &**layer);
         Self::apply(back, y, |layer, y| layer.inverse_given(y, condition))
     }
 
