@@ -33,7 +33,7 @@ struct Args {
 }
 
 /// Weights, means and deviations of the peaks.
-const PEAKS: [(f64, f64, f64); 2] = [(0.35, -2.0, 0.5), (0.65, 1.0, 0.5)];
+const PEAKS: [(f64, f64, f64); 2] = [(0.35, -2.5, 0.5), (0.65, 1.0, 0.5)];
 /// The logarithm of the factor that the target has in addition, which is to be found.
 const LOG_Z: f64 = 1.0;
 /// Bins of the flow's spline.

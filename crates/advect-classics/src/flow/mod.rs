@@ -33,7 +33,9 @@
 //!
 //! let optimizer = Adam::from_store(&store, AdamConfig { learning_rate: 0.01, ..AdamConfig::default() })?;
 //! let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(1));
-//! let data = |count: usize, rng: &mut Generator| rng.normal((count, 2), DType::F32, &Device::Cpu)?.affine(0.5, 2.0).map_err(Into::into);
+//! let data = |count: usize, rng: &mut Generator| -> Result<Tensor> {
+//!     Ok(rng.normal((count, 2), DType::F32, &Device::Cpu)?.affine(0.5, 2.0)?)
+//! };
 //! trainer.run(100, |_: usize, rng: &mut Generator| forward_kl(&flow, &data(64, rng)?), &mut ())?;
 //!
 //! let loss = forward_kl(&flow, &data(1000, trainer.rng())?)?.to_scalar::<f32>()?;

@@ -26,7 +26,7 @@ use crate::boltzmann::{RestrictedBoltzmannMachine, VisibleUnits};
 /// let mut chains = ParallelTempering::new(&[0.0, 0.5, 1.0], 1, data.clone())?;
 /// let negatives = chains.draw(&machine, &data, &mut Generator::from_seed(0))?;
 /// assert_eq!(negatives.dims(), [5, 6]);
-/// assert!(chains.exchange_rates().iter().all(|rate| *rate > 0.9)); // all temperatures are alike so far
+/// assert!(chains.exchange_rates()[0] > 0.5); // small weights: the temperatures are alike so far
 /// # Ok(())
 /// # }
 /// ```

@@ -46,8 +46,10 @@ struct Roulette {
     terms: usize,
 }
 
-/// Steps of the inverse's iteration, and of power iterations.
+/// Steps of the inverse's iteration.
 const MOST: usize = 1000;
+/// Steps of the power iteration. The norm is exact long before the vectors, on which its gradient depends.
+const POWERS: usize = 200;
 /// The probability with which the series goes on by one more term (Chen et al. 2019, appendix E).
 const GOING_ON: f64 = 0.5;
 
@@ -180,16 +182,18 @@ fn singular_vectors(weight: &Tensor) -> Result<(Tensor, Tensor, f64)> {
         .collect();
     normalize(&mut right);
     let (mut left, mut norm) = (vec![0.0; outputs], 0.0);
-    for _ in 0..MOST {
+    for _ in 0..POWERS {
         for (y, row) in left.iter_mut().zip(&w) {
             *y = row.iter().zip(&right).map(|(w, x)| w * x).sum();
         }
         normalize(&mut left);
-        right = (0..inputs)
-            .map(|j| w.iter().zip(&left).map(|(row, y)| row[j] * y).sum())
-            .collect();
-        let before = std::mem::replace(&mut norm, normalize(&mut right));
-        if (norm - before).abs() <= 1e-12 * norm {
+        let column = |j| w.iter().zip(&left).map(|(row, y)| row[j] * y).sum();
+        let mut next: Vec<f64> = (0..inputs).map(column).collect();
+        norm = normalize(&mut next);
+        let changes = next.iter().zip(&right).map(|(a, b)| (a - b).abs());
+        let change = changes.fold(0.0, f64::max);
+        right = next;
+        if change <= 1e-11 {
             break;
         }
     }
