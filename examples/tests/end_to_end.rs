@@ -564,4 +564,6 @@ fn two_peaks_are_fitted_by_both_divergences() {
     // One Gaussian leaves 0.2 or more, whatever it is fitted by.
     assert!(divergence("Gaussian, forward KL") > 0.2, "{lines:?}");
     assert!(divergence("flow, forward KL") < 0.1, "{lines:?}");
+    // It takes one of the peaks.
+    assert!(divergence("Gaussian, reverse KL") > 2.0, "{lines:?}");
 }

@@ -56,6 +56,7 @@ mod mask;
 mod masked_perceptron;
 mod matrix;
 mod normalizing_flow;
+mod spectral_norm;
 mod transformer;
 
 use advect_core::{Result, forward_to};

@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use rand_distr::StandardUniform;
 
 use super::check_samples;
+use crate::flow::spectral_norm::bounded;
 use crate::flow::{Bijection, Layout, matrix};
 
 /// A residual layer `y = x + g(x)` for samples of d numbers, with a perceptron g whose Lipschitz constant is below 1: weights are divided by their spectral norms where
@@ -48,8 +49,6 @@ struct Roulette {
 
 /// Steps of the inverse's iteration.
 const MOST: usize = 1000;
-/// Steps of the power iteration. The norm is exact long before the vectors, on which its gradient depends.
-const POWERS: usize = 200;
 /// The probability with which the series goes on by one more term (Chen et al. 2019, appendix E).
 const GOING_ON: f64 = 0.5;
 
@@ -99,15 +98,7 @@ impl ResidualBlock {
     /// The weights, divided by their norms where these are too large, with the biases.
     fn contraction(&self) -> Result<Vec<(Tensor, Tensor)>> {
         let layer = |layer: &Linear| {
-            let weight = layer.weight();
-            let (left, right, norm) = singular_vectors(weight)?;
-            let weight = match norm > self.bound {
-                false => weight.clone(),
-                true => {
-                    let norm = (left.matmul(weight)? * right)?.sum_all()?;
-                    (weight.broadcast_div(&norm)? * self.bound)?
-                }
-            };
+            let weight = bounded(layer.weight(), self.bound)?;
             Ok((weight, layer.bias().clone()))
         };
         self.layers.iter().map(layer).collect()
@@ -165,44 +156,6 @@ fn residual<V: Value>(layers: &[(Tensor, Tensor)], x: &V) -> Result<V> {
         };
     }
     Ok(h)
-}
-
-/// The singular vectors `(1, outputs)` and `(1, inputs)` of the largest singular value of a weight, and the value, by power iterations on the host.
-fn singular_vectors(weight: &Tensor) -> Result<(Tensor, Tensor, f64)> {
-    let (outputs, inputs) = weight.dims2()?;
-    let w = shape::cast(&weight.detach(), DType::F64)?.to_vec2::<f64>()?;
-    let normalize = |v: &mut Vec<f64>| {
-        let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
-        v.iter_mut().for_each(|x| *x /= norm.max(f64::MIN_POSITIVE));
-        norm
-    };
-    // A start that no symmetry makes orthogonal to the vector sought.
-    let mut right: Vec<f64> = (0..inputs)
-        .map(|i| 1.0 + 0.37 * ((i * i + i) as f64).sin())
-        .collect();
-    normalize(&mut right);
-    let (mut left, mut norm) = (vec![0.0; outputs], 0.0);
-    for _ in 0..POWERS {
-        for (y, row) in left.iter_mut().zip(&w) {
-            *y = row.iter().zip(&right).map(|(w, x)| w * x).sum();
-        }
-        normalize(&mut left);
-        let column = |j| w.iter().zip(&left).map(|(row, y)| row[j] * y).sum();
-        let mut next: Vec<f64> = (0..inputs).map(column).collect();
-        norm = normalize(&mut next);
-        let changes = next.iter().zip(&right).map(|(a, b)| (a - b).abs());
-        let change = changes.fold(0.0, f64::max);
-        right = next;
-        if change <= 1e-11 {
-            break;
-        }
-    }
-    let row = |values: Vec<f64>| {
-        let count = values.len();
-        let row = Tensor::from_vec(values, (1, count), &Device::Cpu)?;
-        Ok::<_, Error>(row.to_dtype(weight.dtype())?.to_device(weight.device())?)
-    };
-    Ok((row(left)?, row(right)?, norm))
 }
 
 impl Bijection for ResidualBlock {

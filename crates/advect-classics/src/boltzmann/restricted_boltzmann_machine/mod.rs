@@ -1,21 +1,23 @@
 //! Restricted Boltzmann machines (Smolensky 1986; Hinton 2002; 2012, "A practical guide to training restricted Boltzmann machines").
 
-use advect_core::{Energy, Error, Generator, Result, Time, check};
+mod density;
+mod sampling;
+
+use advect_core::{Error, Result, check};
 use advect_nn::Builder;
-use advect_ops::{Activation, Dual, Value, linear};
-use candle_core::{D, Tensor};
+use advect_ops::Value;
+use candle_core::Tensor;
 use candle_nn::Init;
 
-use super::bernoulli::bernoulli;
-use super::enumeration::{blocks, log_sum_exp, states};
 use super::units::{BinaryUnits, GaussianUnits, VisibleUnits, check_binary};
 use super::{as_rows, check_bias};
 
 /// A restricted Boltzmann machine with visible units U and binary hidden units, `p(v, h) ∝ e^(−E(v, h))` with `E(v, h) = E₀(v) − s(v)·Wh −
 /// c·h`; for binary units `−b·v − v·Wh − c·h`.
 ///
-/// Summed over h it is the free energy `F(v) = E₀(v) − Σ_j ln(1 + e^(c_j + (Wᵀ s(v))_j))`, of which it is an [`Energy`]. Visible states are `(batch, ...)`
-/// with as many numbers per sample as there are visible units; hidden ones are `(batch, hidden)`.
+/// Summed over h it is the free energy `F(v) = E₀(v) − Σ_j ln(1 + e^(c_j + (Wᵀ s(v))_j))`, of which it is an [`Energy`](advect_core::Energy). Visible states are `(batch, ...)`
+/// with as many numbers per sample as there are visible units; hidden ones are `(batch, hidden)`. The parameter `weight` is
+/// Wᵀ, `(hidden, visible)`, as that of a linear layer.
 ///
 /// ```
 /// use advect_classics::boltzmann::RestrictedBoltzmannMachine;
@@ -68,25 +70,6 @@ impl RestrictedBoltzmannMachine<BinaryUnits> {
         let (weight, hidden_bias) = parameters(visible, hidden, builder)?;
         let bias = builder.get_with_hints(visible, "visible_bias", candle_nn::init::ZERO)?;
         Self::new(BinaryUnits::new(bias)?, weight, hidden_bias)
-    }
-
-    /// Returns the log-pseudo-likelihood `Σ_i ln p(v_i | v_(−i)) = Σ_i ln σ(F(v with v_i flipped) − F(v))`, `(batch,)`, which needs no normaliser (Besag
-    /// 1975).
-    ///
-    /// # Errors
-    /// As [`RestrictedBoltzmannMachine::free_energy`].
-    pub fn pseudo_log_likelihood(&self, v: &Tensor) -> Result<Tensor> {
-        let rows = self.rows(v)?;
-        let (batch, units) = rows.dims2()?;
-        let eye = Tensor::eye(units, rows.dtype(), rows.device())?.unsqueeze(0)?;
-        // v + e_i (1 − 2 v_i)
-        let change = eye.broadcast_mul(&rows.affine(-2.0, 1.0)?.unsqueeze(1)?)?;
-        let flipped = rows.unsqueeze(1)?.broadcast_add(&change)?;
-        let flipped = self.free_energy(&flipped.reshape((batch * units, units))?)?;
-        let own = self.free_energy(v)?.unsqueeze(1)?;
-        let rise = flipped.reshape((batch, units))?.broadcast_sub(&own)?;
-        // ln σ(x) = −ln(1 + e^(−x))
-        Ok(Activation::Softplus.apply(&rise.neg()?)?.sum(1)?.neg()?)
     }
 }
 
@@ -154,109 +137,6 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
         check_binary("h", h)
     }
 
-    /// Returns `E(v, h)`, `(batch,)`.
-    ///
-    /// # Errors
-    /// [`Error`] naming the states that don't fit.
-    pub fn energy(&self, v: &Tensor, h: &Tensor) -> Result<Tensor> {
-        let v = self.rows(v)?;
-        self.check_hidden(h)?;
-        let input = self.hidden_input(&v, Activation::Identity)?;
-        check::alike("h", h, "one state for each of v", &input)?;
-        Ok((self.units.energy(&v)? - (input * h)?.sum(D::Minus1)?)?)
-    }
-
-    /// An activation of `c + Wᵀ s(v)`.
-    fn hidden_input<V: Value>(&self, rows: &V, activation: Activation) -> Result<V> {
-        let seen = self.units.seen(rows)?;
-        linear(&seen, &self.weight, Some(&self.hidden_bias), activation)
-    }
-
-    /// Returns the free energy `F(v) = −ln Σ_h e^(−E(v, h))`, `(batch,)`.
-    ///
-    /// # Errors
-    /// [`Error`] naming `v` unless it has a value of the units for each of them.
-    pub fn free_energy(&self, v: &Tensor) -> Result<Tensor> {
-        self.free_energy_value(v)
-    }
-
-    fn free_energy_value<V: Value>(&self, v: &V) -> Result<V> {
-        let rows = self.rows(v)?;
-        let softplus = self.hidden_input(&rows, Activation::Softplus)?;
-        let hidden = softplus.map_linear(|e| Ok(e.sum(D::Minus1)?.neg()?))?;
-        self.units.energy(&rows)?.plus(&hidden)
-    }
-
-    /// Returns `p(h_j = 1 | v) = σ(c_j + (Wᵀ s(v))_j)`, `(batch, hidden)`.
-    ///
-    /// # Errors
-    /// As [`RestrictedBoltzmannMachine::free_energy`].
-    #[doc(alias = "transform")]
-    pub fn hidden_probabilities(&self, v: &Tensor) -> Result<Tensor> {
-        self.hidden_input(&self.rows(v)?, Activation::Sigmoid)
-    }
-
-    /// Returns the expected visible values given hidden ones, `(batch, visible)`.
-    ///
-    /// # Errors
-    /// [`Error`] naming `h` unless it is `(batch, hidden)` of zeros and ones.
-    pub fn visible_mean(&self, h: &Tensor) -> Result<Tensor> {
-        self.check_hidden(h)?;
-        self.units.mean(&h.matmul(&self.weight)?)
-    }
-
-    /// Draws hidden states given visible ones, `(batch, hidden)`.
-    ///
-    /// # Errors
-    /// As [`RestrictedBoltzmannMachine::free_energy`].
-    pub fn sample_hidden(&self, v: &Tensor, rng: &mut Generator) -> Result<Tensor> {
-        bernoulli(&self.frozen().hidden_probabilities(v)?, rng)
-    }
-
-    /// Draws visible states given hidden ones, `(batch, visible)`.
-    ///
-    /// # Errors
-    /// As [`RestrictedBoltzmannMachine::visible_mean`].
-    pub fn sample_visible(&self, h: &Tensor, rng: &mut Generator) -> Result<Tensor> {
-        self.check_hidden(h)?;
-        let frozen = self.frozen();
-        frozen.units.sample(&h.matmul(&frozen.weight)?, rng)
-    }
-
-    /// Draws hidden states given v, and visible ones given these, like v: one step of block Gibbs sampling.
-    ///
-    /// # Errors
-    /// As [`RestrictedBoltzmannMachine::free_energy`].
-    pub fn gibbs(&self, v: &Tensor, rng: &mut Generator) -> Result<Tensor> {
-        let h = self.sample_hidden(v, rng)?;
-        Ok(self.sample_visible(&h, rng)?.reshape(v.shape())?)
-    }
-
-    /// Returns `ln Z`, the sum over all hidden states with visible units summed out, a scalar that is differentiable by the parameters.
-    ///
-    /// # Errors
-    /// [`Error::Range`] for more than 20 hidden units; see [`AnnealedImportanceSampling`](super::AnnealedImportanceSampling) for these.
-    #[doc(alias = "partition function")]
-    pub fn log_partition(&self) -> Result<Tensor> {
-        let hidden = self.hidden_bias.dims()[0];
-        let parts = blocks("hidden", hidden)?.into_iter().map(|numbers| {
-            let h = states(numbers, hidden, &self.weight)?;
-            let own = h.broadcast_mul(&self.hidden_bias)?.sum(D::Minus1)?;
-            log_sum_exp(&(own + self.units.log_normalizer(&h.matmul(&self.weight)?)?)?)
-        });
-        let parts: Vec<Tensor> = parts.collect::<Result<_>>()?;
-        log_sum_exp(&Tensor::stack(&parts, 0)?)
-    }
-
-    /// Returns `log p(v) = −F(v) − ln Z`, `(batch,)`, with ln Z from [`log_partition`](RestrictedBoltzmannMachine::log_partition) or an estimate.
-    ///
-    /// # Errors
-    /// As [`RestrictedBoltzmannMachine::free_energy`]; [`Error::Shape`] unless ln Z is a scalar.
-    #[doc(alias = "score_samples")]
-    pub fn log_likelihood(&self, v: &Tensor, log_partition: &Tensor) -> Result<Tensor> {
-        super::log_likelihood(&self.free_energy(v)?, log_partition)
-    }
-
     /// Returns the machine at an inverse temperature β between independent visible units with the bias `base`, at 0, and itself, at 1:
     /// `E_β(v, h) = (1 − β) E_base(v) + β E(v, h)` and a constant (Salakhutdinov and Murray 2008, eq. 14 and 15).
     ///
@@ -283,17 +163,5 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
             weight: self.weight.detach(),
             hidden_bias: self.hidden_bias.detach(),
         }
-    }
-}
-
-impl<U: VisibleUnits> Energy for RestrictedBoltzmannMachine<U> {
-    /// Returns the free energy, whatever the time.
-    fn at(&self, _: &Time, v: &Tensor) -> Result<Tensor> {
-        self.free_energy(v)
-    }
-
-    fn jvp(&self, _: &Time, v: &Tensor, _: f64, dv: &Tensor) -> Result<(Tensor, Tensor)> {
-        let v = Dual::new(v.clone(), dv.clone())?;
-        self.free_energy_value(&v)?.into_parts()
     }
 }
