@@ -566,3 +566,22 @@ fn a_checkpoint_is_shown_with_the_network_that_it_fits() {
         assert!(text.contains(line), "{text}");
     }
 }
+
+#[test]
+fn two_peaks_are_fitted_by_both_divergences() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--steps", "200", "--batch", "128"];
+    let output = run("two_peaks", 2, &arguments, folder.path());
+    assert!(folder.path().join("two_peaks.png").exists());
+    let lines = figures(&output);
+    let divergence = |name: &str| {
+        let line = lines.iter().find(|line| line.starts_with(name)).unwrap();
+        let rest = line[name.len()..].split_whitespace().next().unwrap();
+        rest.parse::<f64>().unwrap()
+    };
+    // One Gaussian leaves 0.2 or more, whatever it is fitted by.
+    assert!(divergence("Gaussian, forward KL") > 0.2, "{lines:?}");
+    assert!(divergence("flow, forward KL") < 0.1, "{lines:?}");
+    // It takes one of the peaks.
+    assert!(divergence("Gaussian, reverse KL") > 2.0, "{lines:?}");
+}

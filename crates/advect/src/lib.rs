@@ -41,6 +41,7 @@
 //!
 //! | module | crate | holds |
 //! | --- | --- | --- |
+//! | [`classics`] | `advect-classics` | Boltzmann machines, energy-based models, normalizing flows |
 //! | [`core`](mod@core) | `advect-core` | fields, time, errors, seeded randomness, test problems |
 //! | [`ops`] | `advect-ops` | fast differentiable operations, forward mode, in-place updates |
 //! | [`paths`] | `advect-paths` | schedules, paths, couplings, closed forms, conversions |
@@ -60,6 +61,7 @@
 //!
 //! | feature | adds | default |
 //! | --- | --- | --- |
+//! | `classics` | Boltzmann machines, energy-based models, normalizing flows | yes |
 //! | `data` | toy data, digits, readers of images and arrays, batches | yes |
 //! | `images` | folders of PNG and JPEG | yes |
 //! | `metrics` | distances between sets of samples | yes |
@@ -73,6 +75,9 @@
 //! | `cuda` | candle's CUDA backend in every crate; needs the CUDA toolkit to build | no |
 //! | `cudnn` | `cuda`, with cuDNN for convolutions | no |
 
+#[cfg(feature = "classics")]
+#[doc(inline)]
+pub use advect_classics as classics;
 #[doc(inline)]
 pub use advect_core as core;
 #[cfg(feature = "data")]
@@ -115,6 +120,21 @@ pub use candle_nn;
 
 /// The items that most programs use: `use advect::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "classics")]
+    pub use advect_classics::ImportanceWeights;
+    #[cfg(feature = "classics")]
+    pub use advect_classics::boltzmann::{
+        AnnealedImportanceSampling, BoltzmannMachine, ContrastiveDivergence, Gibbs, Langevin,
+        Negatives, ParallelTempering, PersistentChains, ReplayBuffer, RestrictedBoltzmannMachine,
+        contrastive_loss,
+    };
+    #[cfg(feature = "classics")]
+    pub use advect_classics::flow::{
+        ActNorm, AffineCoupling, Bijection, Composition, IndependenceMetropolis, Inverted,
+        InvertibleConvolution, Mask, MaskedAutoregressive, MaskedPerceptron, NormalizingFlow,
+        Permutation, ResidualBlock, SplineCoupling, Squeeze, forward_kl, importance_weights,
+        reverse_kl,
+    };
     #[cfg(feature = "progress")]
     pub use advect_core::Progress;
     pub use advect_core::{

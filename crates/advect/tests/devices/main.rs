@@ -7,6 +7,7 @@
 //! the same bits on every device; tolerances are relative to the largest element of what is expected.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod classics;
 mod convolutions;
 mod measures;
 mod networks;

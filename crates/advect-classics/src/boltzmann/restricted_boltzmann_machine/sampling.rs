@@ -1,0 +1,56 @@
+//! Units given others.
+
+use advect_core::{Generator, Result};
+use advect_ops::Activation;
+use candle_core::Tensor;
+
+use super::RestrictedBoltzmannMachine;
+use crate::boltzmann::bernoulli::bernoulli;
+use crate::boltzmann::units::VisibleUnits;
+
+impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
+    /// Returns `p(h_j = 1 | v) = σ(c_j + (Wᵀ s(v))_j)`, `(batch, hidden)`.
+    ///
+    /// # Errors
+    /// As [`RestrictedBoltzmannMachine::free_energy`].
+    #[doc(alias = "transform")]
+    pub fn hidden_probabilities(&self, v: &Tensor) -> Result<Tensor> {
+        self.hidden_input(&self.rows(v)?, Activation::Sigmoid)
+    }
+
+    /// Returns the expected visible values given hidden ones, `(batch, visible)`.
+    ///
+    /// # Errors
+    /// [`Error`] naming `h` unless it is `(batch, hidden)` of zeros and ones.
+    pub fn visible_mean(&self, h: &Tensor) -> Result<Tensor> {
+        self.check_hidden(h)?;
+        self.units.mean(&h.matmul(&self.weight)?)
+    }
+
+    /// Draws hidden states given visible ones, `(batch, hidden)`.
+    ///
+    /// # Errors
+    /// As [`RestrictedBoltzmannMachine::free_energy`].
+    pub fn sample_hidden(&self, v: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        bernoulli(&self.frozen().hidden_probabilities(v)?, rng)
+    }
+
+    /// Draws visible states given hidden ones, `(batch, visible)`.
+    ///
+    /// # Errors
+    /// As [`RestrictedBoltzmannMachine::visible_mean`].
+    pub fn sample_visible(&self, h: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        self.check_hidden(h)?;
+        let frozen = self.frozen();
+        frozen.units.sample(&h.matmul(&frozen.weight)?, rng)
+    }
+
+    /// Draws hidden states given v, and visible ones given these, like v: one step of block Gibbs sampling.
+    ///
+    /// # Errors
+    /// As [`RestrictedBoltzmannMachine::free_energy`].
+    pub fn gibbs(&self, v: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        let h = self.sample_hidden(v, rng)?;
+        Ok(self.sample_visible(&h, rng)?.reshape(v.shape())?)
+    }
+}

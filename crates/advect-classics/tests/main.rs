@@ -1,0 +1,9 @@
+//! The tests of the crate, in one program: it is compiled and linked once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod arguments;
+mod common;
+mod fitting;
+mod flows;
+mod machines;
+mod negatives;
