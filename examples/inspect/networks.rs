@@ -102,7 +102,7 @@ pub(crate) fn fitting(names: &[&str]) -> Vec<String> {
             known.has.iter().all(has)
         });
         let other = |part: &&str| names.iter().any(|name| name.contains(part));
-        if let Some(prefix) = prefix.filter(|_| !known.lacks.iter().any(|part| other(part))) {
+        if let Some(prefix) = prefix.filter(|_| !known.lacks.iter().any(other)) {
             found.push(match prefix.is_empty() {
                 true => known.network.to_string(),
                 false => format!("{}, .without_prefix({prefix:?})", known.network),

@@ -156,14 +156,11 @@ fn solve(rows: &mut [Vec<f64>]) -> Result<Vec<f64>> {
             let accepted = "averages of different widths or numbers of steps";
             return Err(Error::range("stored", "averages that are alike", accepted));
         }
-        for k in 0..n {
-            if k == i {
-                continue;
-            }
-            let factor = rows[k][i] / rows[i][i];
-            for j in i..=n {
-                let change = factor * rows[i][j];
-                rows[k][j] -= change;
+        let pivot = rows[i].clone();
+        for (_, row) in rows.iter_mut().enumerate().filter(|(k, _)| *k != i) {
+            let factor = row[i] / pivot[i];
+            for (value, part) in row.iter_mut().zip(&pivot).skip(i) {
+                *value -= factor * part;
             }
         }
     }
