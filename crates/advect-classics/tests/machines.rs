@@ -191,7 +191,8 @@ fn gaussian_machines_are_mixtures() {
     );
     let variance: Vec<f64> = log_variance.iter().map(|v| v.exp()).collect();
     let v = [0.3, -0.8];
-    let (mut density, mut total, mut mean) = (0.0, 0.0, [0.0; 2]);
+    let (mut density, mut total) = (0.0, 0.0);
+    let (mut mean, mut square) = ([0.0; 2], [0.0; 2]);
     for k in 0..8usize {
         let on = |j: usize| f64::from(u8::from(k >> j & 1 == 1));
         let mut log_weight: f64 = (0..3).map(|j| c[j] * on(j)).sum();
@@ -206,7 +207,10 @@ fn gaussian_machines_are_mixtures() {
         let weight = log_weight.exp();
         total += weight;
         density += weight * normal;
-        (0..2).for_each(|i| mean[i] += weight * centre[i]);
+        (0..2).for_each(|i| {
+            mean[i] += weight * centre[i];
+            square[i] += weight * (centre[i].powi(2) + variance[i]);
+        });
     }
     let log_z = machine.log_partition().unwrap();
     let found = machine
@@ -219,6 +223,7 @@ fn gaussian_machines_are_mixtures() {
         .steps(&machine, &start, 40, &mut Generator::from_seed(5))
         .unwrap();
     assert_means(&x, &mean.map(|m| m / total));
+    assert_means(&x.sqr().unwrap(), &square.map(|s| s / total));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use advect_classics::boltzmann::{
     BinaryUnits, ContrastiveDivergence, Gibbs, Langevin, MarkovKernel, Negatives,
     ParallelTempering, PersistentChains, ReplayBuffer, contrastive_loss,
 };
-use advect_core::{Energy, Generator, Key, Time};
+use advect_core::{Energy, Generator, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{ParameterStore, Potential, TimeEmbedding};
 use advect_train::{Adam, AdamConfig, Trainer};
@@ -212,25 +212,55 @@ fn a_network_learns_an_energy() {
     );
 }
 
+/// A kernel that moves nothing.
+struct Still;
+
+impl<M> MarkovKernel<M> for Still {
+    fn step(&self, _: &M, x: &Tensor, _: &mut Generator) -> Result<Tensor> {
+        Ok(x.clone())
+    }
+}
+
 #[test]
 fn a_buffer_puts_chains_back() {
-    let machine = binary(1.0);
-    let mut rng = Generator::from_seed(3);
-    let ones =
-        |count: usize, _: &mut Generator| Ok(Tensor::ones((count, 5), DType::F64, &Device::Cpu)?);
-    let mut buffer = ReplayBuffer::new(Gibbs, 3, 50, ones, &mut rng)
-        .unwrap()
-        .restarts(0.5)
-        .unwrap();
-    let data = states(5).narrow(0, 0, 20).unwrap();
-    let moved = buffer.draw(&machine, &data, &mut rng).unwrap();
     let rows = |x: &Tensor| {
         let mut rows = x.to_vec2::<f64>().unwrap();
         rows.sort_by(|a, b| a.partial_cmp(b).unwrap());
         rows
     };
-    // The states are those that moved, and 30 that did not.
-    let rest = Tensor::ones((30, 5), DType::F64, &Device::Cpu).unwrap();
-    let expected = Tensor::cat(&[&moved, &rest], 0).unwrap();
-    assert_eq!(rows(buffer.states()), rows(&expected));
+    // All states, each once: where nothing moves, they stay so.
+    let (machine, mut rng) = (binary(1.0), Generator::from_seed(3));
+    let all = |_: usize, _: &mut Generator| Ok(states(5));
+    let mut buffer = ReplayBuffer::new(Still, 3, 32, all, &mut rng)
+        .unwrap()
+        .restarts(0.0)
+        .unwrap();
+    let data = states(5).narrow(0, 0, 20).unwrap();
+    let drawn = buffer.draw(&machine, &data, &mut rng).unwrap();
+    assert_eq!(rows(buffer.states()), rows(&states(5)));
+    assert!(rows(&drawn).windows(2).all(|pair| pair[0] != pair[1]));
+    // And those that begin anew are the only ones to change.
+    let ones =
+        |count: usize, _: &mut Generator| Ok(Tensor::ones((count, 5), DType::F64, &Device::Cpu)?);
+    let first = |count: usize, rng: &mut Generator| {
+        if count == 32 {
+            Ok(states(5))
+        } else {
+            ones(count, rng)
+        }
+    };
+    let mut buffer = ReplayBuffer::new(Still, 3, 32, first, &mut rng)
+        .unwrap()
+        .restarts(0.5)
+        .unwrap();
+    let drawn = buffer.draw(&machine, &data, &mut rng).unwrap();
+    let anew = |x: &Tensor| {
+        rows(x)
+            .iter()
+            .filter(|row| row.iter().sum::<f64>() == 5.0)
+            .count()
+    };
+    let count = anew(&drawn);
+    assert!((4..17).contains(&count), "{count}");
+    assert!(count.abs_diff(anew(buffer.states())) <= 1);
 }
