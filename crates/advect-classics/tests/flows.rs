@@ -21,8 +21,11 @@ fn perceptron(dim: usize, parameters: usize, builder: &Builder) -> Mlp {
     config.build(builder).unwrap()
 }
 
+/// A layer with its name.
+type Named = (&'static str, Box<dyn Bijection>);
+
 /// A layer of each kind on samples of 3 numbers.
-fn layers(builder: &Builder) -> Vec<(&'static str, Box<dyn Bijection>)> {
+fn layers(builder: &Builder) -> Vec<Named> {
     let mask = |parity| Mask::alternating(&[3], parity).unwrap();
     let affine = AffineCoupling::affine(mask(0), perceptron(3, 2, &builder.pp("affine")));
     let net = perceptron(3, 14, &builder.pp("spline"));
@@ -53,7 +56,7 @@ fn layers(builder: &Builder) -> Vec<(&'static str, Box<dyn Bijection>)> {
 }
 
 /// A store whose parameters are spread out, so that no layer is near the identity.
-fn store(dtype: DType) -> (ParameterStore, Vec<(&'static str, Box<dyn Bijection>)>) {
+fn store(dtype: DType) -> (ParameterStore, Vec<Named>) {
     let store = ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu);
     let layers = layers(&store.builder());
     for (k, (_, var)) in store.parameters().iter().enumerate() {
