@@ -1,11 +1,12 @@
-//! The generative models that came before transport: Boltzmann machines and other energies, and normalizing flows.
+//! The generative models that came before transport: energies, normalizing flows, variational autoencoders.
 //!
 //! | module | models |
 //! | --- | --- |
 //! | [`boltzmann`] | densities known up to a factor: Boltzmann machines, restricted ones, networks as energies |
 //! | [`flow`] | densities by a change of variables: compositions of invertible maps |
+//! | [`vae`] | densities with latent variables, by a bound: variational autoencoders |
 //!
-//! Both estimate normalisers, and [`ImportanceWeights`] tell how far such an estimate can be trusted:
+//! The first two estimate normalisers, and [`ImportanceWeights`] tell how far such an estimate can be trusted:
 //!
 //! ```
 //! use advect_classics::flow::{ActNorm, NormalizingFlow, importance_weights};
@@ -28,5 +29,8 @@
 pub mod boltzmann;
 pub mod flow;
 mod importance_weights;
+mod untimed;
+pub mod vae;
 
 pub use importance_weights::ImportanceWeights;
+pub use untimed::untimed;

@@ -3,7 +3,9 @@
 
 mod arguments;
 mod common;
+mod differences;
 mod fitting;
 mod flows;
 mod machines;
 mod negatives;
+mod vae;
