@@ -1,9 +1,11 @@
-//! The generative models that came before transport: energies, normalizing flows, variational autoencoders.
+//! The generative models that came before transport: energies, normalizing flows, variational autoencoders,
+//! autoregressive models.
 //!
 //! | module | models |
 //! | --- | --- |
 //! | [`boltzmann`] | densities known up to a factor: Boltzmann machines, restricted ones, networks as energies |
 //! | [`flow`] | densities by a change of variables: compositions of invertible maps |
+//! | [`autoregressive`] | exact likelihoods of sequences, token by token: transformers, recurrent networks, masked perceptrons |
 //! | [`vae`] | densities with latent variables, by a bound: variational autoencoders |
 //!
 //! The first two estimate normalisers, and [`ImportanceWeights`] tell how far such an estimate can be trusted:
@@ -26,6 +28,7 @@
 //! # }
 //! ```
 
+pub mod autoregressive;
 pub mod boltzmann;
 pub mod flow;
 mod importance_weights;

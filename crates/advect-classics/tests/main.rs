@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod arguments;
+mod autoregressive;
 mod common;
 mod differences;
 mod fitting;
