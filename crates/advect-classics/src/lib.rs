@@ -1,5 +1,5 @@
 //! The generative models that came before transport: energies, normalizing flows, variational autoencoders,
-//! autoregressive models.
+//! autoregressive models, adversarial networks.
 //!
 //! | module | models |
 //! | --- | --- |
@@ -7,6 +7,7 @@
 //! | [`flow`] | densities by a change of variables: compositions of invertible maps |
 //! | [`autoregressive`] | exact likelihoods of sequences, token by token: transformers, recurrent networks, masked perceptrons |
 //! | [`vae`] | densities with latent variables, by a bound: variational autoencoders |
+//! | [`gan`] | samplers without a density: losses, penalties and corrections of adversarial networks |
 //!
 //! The first two estimate normalisers, and [`ImportanceWeights`] tell how far such an estimate can be trusted:
 //!
@@ -31,6 +32,7 @@
 pub mod autoregressive;
 pub mod boltzmann;
 pub mod flow;
+pub mod gan;
 mod importance_weights;
 mod untimed;
 pub mod vae;

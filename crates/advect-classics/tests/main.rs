@@ -7,6 +7,7 @@ mod common;
 mod differences;
 mod fitting;
 mod flows;
+mod gan;
 mod machines;
 mod negatives;
 mod vae;
