@@ -1,11 +1,15 @@
-//! The generative models that came before transport: Boltzmann machines and other energies, and normalizing flows.
+//! The generative models that came before transport: energies, normalizing flows, variational autoencoders,
+//! autoregressive models, adversarial networks.
 //!
 //! | module | models |
 //! | --- | --- |
 //! | [`boltzmann`] | densities known up to a factor: Boltzmann machines, restricted ones, networks as energies |
 //! | [`flow`] | densities by a change of variables: compositions of invertible maps |
+//! | [`autoregressive`] | exact likelihoods of sequences, token by token: transformers, recurrent networks, masked perceptrons |
+//! | [`vae`] | densities with latent variables, by a bound: variational autoencoders |
+//! | [`gan`] | samplers without a density: losses, penalties and corrections of adversarial networks |
 //!
-//! Both estimate normalisers, and [`ImportanceWeights`] tell how far such an estimate can be trusted:
+//! The first two estimate normalisers, and [`ImportanceWeights`] tell how far such an estimate can be trusted:
 //!
 //! ```
 //! use advect_classics::flow::{ActNorm, NormalizingFlow, importance_weights};
@@ -25,8 +29,13 @@
 //! # }
 //! ```
 
+pub mod autoregressive;
 pub mod boltzmann;
 pub mod flow;
+pub mod gan;
 mod importance_weights;
+mod untimed;
+pub mod vae;
 
 pub use importance_weights::ImportanceWeights;
+pub use untimed::untimed;

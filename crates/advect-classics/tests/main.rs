@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod arguments;
+mod autoregressive;
 mod common;
+mod differences;
 mod fitting;
 mod flows;
+mod gan;
 mod machines;
 mod negatives;
+mod vae;

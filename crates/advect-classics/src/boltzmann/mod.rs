@@ -69,6 +69,7 @@ use advect_ops::Value;
 use candle_core::Tensor;
 
 pub use annealed_importance_sampling::AnnealedImportanceSampling;
+pub(crate) use bernoulli::bernoulli;
 pub use boltzmann_machine::BoltzmannMachine;
 pub use contrastive_loss::contrastive_loss;
 pub use kernel::{Gibbs, Langevin, MarkovKernel};
@@ -76,6 +77,7 @@ pub use negatives::{
     ContrastiveDivergence, Negatives, ParallelTempering, PersistentChains, ReplayBuffer,
 };
 pub use restricted_boltzmann_machine::RestrictedBoltzmannMachine;
+pub(crate) use units::check_binary;
 pub use units::{BinaryUnits, GaussianUnits, VisibleUnits};
 
 /// Checks that a parameter is a list of floats.
