@@ -138,7 +138,7 @@ pub mod prelude {
     };
     #[cfg(feature = "classics")]
     pub use advect_classics::vae::{
-        BernoulliLikelihood, EvidenceBound, GaussianLikelihood, Likelihood, VariationalAutoencoder,
+        BernoulliLikelihood, EvidenceBound, GaussianLikelihood, VariationalAutoencoder,
     };
     #[cfg(feature = "classics")]
     pub use advect_classics::{ImportanceWeights, untimed};
