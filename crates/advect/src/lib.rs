@@ -41,7 +41,7 @@
 //!
 //! | module | crate | holds |
 //! | --- | --- | --- |
-//! | [`classics`] | `advect-classics` | Boltzmann machines, energy-based models, normalizing flows |
+//! | [`classics`] | `advect-classics` | Boltzmann machines, normalizing flows, variational autoencoders, autoregressive models, adversarial networks |
 //! | [`core`](mod@core) | `advect-core` | fields, time, errors, seeded randomness, test problems |
 //! | [`ops`] | `advect-ops` | fast differentiable operations, forward mode, in-place updates |
 //! | [`paths`] | `advect-paths` | schedules, paths, couplings, closed forms, conversions |
@@ -61,7 +61,7 @@
 //!
 //! | feature | adds | default |
 //! | --- | --- | --- |
-//! | `classics` | Boltzmann machines, energy-based models, normalizing flows | yes |
+//! | `classics` | Boltzmann machines, normalizing flows, variational autoencoders, autoregressive models, adversarial networks | yes |
 //! | `data` | toy data, digits, readers of images and arrays, batches | yes |
 //! | `images` | folders of PNG and JPEG | yes |
 //! | `metrics` | distances between sets of samples | yes |
@@ -121,7 +121,9 @@ pub use candle_nn;
 /// The items that most programs use: `use advect::prelude::*;`.
 pub mod prelude {
     #[cfg(feature = "classics")]
-    pub use advect_classics::ImportanceWeights;
+    pub use advect_classics::autoregressive::{
+        Autoregressive, CausalTransformer, MaskedAutoencoder, RecurrentModel, TokenSampling,
+    };
     #[cfg(feature = "classics")]
     pub use advect_classics::boltzmann::{
         AnnealedImportanceSampling, BoltzmannMachine, ContrastiveDivergence, Gibbs, Langevin,
@@ -135,6 +137,16 @@ pub mod prelude {
         Permutation, ResidualBlock, SplineCoupling, Squeeze, forward_kl, importance_weights,
         reverse_kl,
     };
+    #[cfg(feature = "classics")]
+    pub use advect_classics::gan::{
+        AdversarialLoss, LeastSquares, NonSaturating, SpectralLinear, Wasserstein, gradient_penalty,
+    };
+    #[cfg(feature = "classics")]
+    pub use advect_classics::vae::{
+        BernoulliLikelihood, EvidenceBound, GaussianLikelihood, VariationalAutoencoder,
+    };
+    #[cfg(feature = "classics")]
+    pub use advect_classics::{ImportanceWeights, untimed};
     #[cfg(feature = "progress")]
     pub use advect_core::Progress;
     pub use advect_core::{

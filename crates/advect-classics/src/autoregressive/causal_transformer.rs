@@ -108,7 +108,7 @@ impl CausalTransformerConfig {
         check::at_least_one("context", self.context)?;
         check::at_least_one("heads", self.heads)?;
         check::at_least_one("layers", self.layers)?;
-        if self.width == 0 || self.width % self.heads != 0 {
+        if self.width == 0 || !self.width.is_multiple_of(self.heads) {
             let accepted = format!("a multiple of the {} heads", self.heads);
             return Err(Error::range("width", self.width, accepted));
         }

@@ -83,8 +83,9 @@ pub use token_sampling::TokenSampling;
 /// }
 ///
 /// # fn main() -> Result<()> {
-/// let logarithms = |p: &[[f64; 2]]| Ok::<_, advect_core::Error>(Tensor::new(p, &Device::Cpu)?.log()?);
-/// let chain = Chain { first: logarithms(&[[0.25, 0.75]])?, next: logarithms(&[[0.9, 0.1], [0.5, 0.5]])? };
+/// let first = Tensor::new(&[[0.25f64, 0.75]], &Device::Cpu)?.log()?;
+/// let next = Tensor::new(&[[0.9f64, 0.1], [0.5, 0.5]], &Device::Cpu)?.log()?;
+/// let chain = Chain { first, next };
 /// let p = chain.log_likelihood(&Tensor::new(&[[1u32, 0, 0]], &Device::Cpu)?)?.exp()?.to_vec1::<f64>()?[0];
 /// assert!((p - 0.75 * 0.5 * 0.9).abs() < 1e-15);
 /// let likely = chain.sample(1, 3, &TokenSampling::new().top_k(1)?, &mut Generator::from_seed(0))?;

@@ -38,13 +38,13 @@
 //! let trainer = |k: usize| -> Result<_> { Ok(Trainer::new(&stores[k], Adam::from_store(&stores[k], config.clone())?, Generator::from_seed(k as u64))) };
 //! let (mut of_generator, mut of_discriminator) = (trainer(0)?, trainer(1)?);
 //! let fake = |rng: &mut Generator| generator.evaluate(&now, &rng.normal((64, 1), DType::F32, &Device::Cpu)?, None);
-//! for _ in 0..200 {
+//! for step in 1..=300 {
 //!     let loss = |_: usize, rng: &mut Generator| {
 //!         let real = (rng.normal((64, 1), DType::F32, &Device::Cpu)? + 3.0)?;
 //!         NonSaturating.discriminator(&discriminator.at(&now, &real)?, &discriminator.at(&now, &fake(rng)?.detach())?)
 //!     };
-//!     of_discriminator.run(1, loss, &mut ())?;
-//!     of_generator.run(1, |_: usize, rng: &mut Generator| NonSaturating.generator(&discriminator.at(&now, &fake(rng)?)?), &mut ())?;
+//!     of_discriminator.run(step, loss, &mut ())?;
+//!     of_generator.run(step, |_: usize, rng: &mut Generator| NonSaturating.generator(&discriminator.at(&now, &fake(rng)?)?), &mut ())?;
 //! }
 //! let mean = fake(of_generator.rng())?.mean_all()?.to_scalar::<f32>()?;
 //! assert!((mean - 3.0).abs() < 1.5, "{mean}");
