@@ -34,6 +34,7 @@ pub mod boltzmann;
 pub mod flow;
 pub mod gan;
 mod importance_weights;
+mod independence_chain;
 mod untimed;
 pub mod vae;
 

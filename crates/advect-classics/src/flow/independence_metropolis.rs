@@ -7,6 +7,7 @@ use rand_distr::StandardUniform;
 
 use super::divergence::weighted;
 use super::{BaseDensity, Bijection, NormalizingFlow};
+use crate::independence_chain::Chain;
 
 /// Independence Metropolis sampling of `p ∝ p̃`: a chain whose proposals y' are samples of a flow, accepted with the probability `min(1, w(y')/w(y))`, `w = p̃/q`. Its
 /// law is p, however well the flow fits; it stays where it is the longer the worse it fits.
@@ -65,23 +66,13 @@ where
         check::finite("log_target", &log_weights)?;
         let log_weights = shape::cast(&log_weights.detach(), DType::F64)?.to_vec1::<f64>()?;
         let uniform = rng.values(&StandardUniform, log_weights.len())?;
-        let (mut at, mut accepted) = (0, 0usize);
-        let places: Vec<u32> = (0..log_weights.len())
-            .map(|k| {
-                let gain: f64 = log_weights[k] - log_weights[at];
-                let uniform: f64 = uniform[k];
-                if k > 0 && uniform < gain.exp() {
-                    at = k;
-                    accepted += 1;
-                }
-                at as u32
-            })
-            .collect();
+        let chain = Chain::new(log_weights.into_iter().zip(uniform));
+        let places: Vec<u32> = chain.places.iter().map(|k| *k as u32).collect();
         let steps = places.len();
         let places = Tensor::from_vec(places, steps, &Device::Cpu)?.to_device(y.device())?;
         Ok(IndependenceChain {
             states: y.detach().index_select(&places, 0)?,
-            acceptance_rate: accepted as f64 / (steps - 1) as f64,
+            acceptance_rate: Chain::acceptance_rate(&[chain]),
         })
     }
 }

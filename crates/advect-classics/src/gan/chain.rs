@@ -4,6 +4,8 @@ use advect_core::{Error, Generator, Result, check, shape};
 use candle_core::{DType, Device, Tensor};
 use rand_distr::StandardUniform;
 
+use crate::independence_chain::Chain;
+
 /// The ends of chains.
 #[derive(Debug, Clone)]
 pub struct CorrectedSamples {
@@ -52,24 +54,19 @@ pub fn discriminator_chain(
     check::finite("log_ratios", log_ratios)?;
     let ratios = shape::cast(&log_ratios.detach(), DType::F64)?.to_vec2::<f64>()?;
     let uniform: Vec<f64> = rng.values(&StandardUniform, steps * chains)?;
-    let (mut at, mut accepted) = (vec![0; chains], 0usize);
-    for step in 1..steps {
-        for (chain, at) in at.iter_mut().enumerate() {
-            let gain = ratios[step][chain] - ratios[*at][chain];
-            if uniform[step * chains + chain] < gain.exp() {
-                *at = step;
-                accepted += 1;
-            }
-        }
-    }
-    let places = at.iter().enumerate();
-    let places: Vec<u32> = places
+    let of_chain = |chain: usize| {
+        let proposal = |step: usize| (ratios[step][chain], uniform[step * chains + chain]);
+        Chain::new((0..steps).map(proposal))
+    };
+    let runs: Vec<Chain> = (0..chains).map(of_chain).collect();
+    let ends = runs.iter().filter_map(|run| run.places.last()).enumerate();
+    let places: Vec<u32> = ends
         .map(|(chain, step)| (step * chains + chain) as u32)
         .collect();
     let places = Tensor::from_vec(places, chains, &Device::Cpu)?.to_device(proposals.device())?;
     let flat = proposals.detach().flatten(0, 1)?;
     Ok(CorrectedSamples {
         samples: flat.index_select(&places, 0)?,
-        acceptance_rate: accepted as f64 / ((steps - 1) * chains) as f64,
+        acceptance_rate: Chain::acceptance_rate(&runs),
     })
 }
