@@ -35,7 +35,8 @@ pub struct MaskedAutoencoder {
 }
 
 impl MaskedAutoencoder {
-    /// Creates the model of sequences of `length` tokens below `vocabulary`, with hidden layers of these widths and parameters called as those of [`MaskedPerceptron`].
+    /// Creates the model of sequences of `length` tokens below `vocabulary`, with hidden layers of these widths and parameters called as those of [`MaskedPerceptron`]. A layer
+    /// narrower than `length − 1` leaves some dependences of tokens out.
     ///
     /// # Errors
     /// [`Error::Range`] for a length or a width of 0 and a vocabulary below 2; errors of the builder.

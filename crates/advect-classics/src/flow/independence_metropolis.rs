@@ -42,7 +42,7 @@ pub struct IndependenceMetropolis<B, D, T> {
 pub struct IndependenceChain {
     /// The states, `(steps, ...)`, part of no graph.
     pub states: Tensor,
-    /// The share of proposals that were accepted, NaN without any.
+    /// The share of the proposals after the first that were accepted, 0 without any.
     pub acceptance_rate: f64,
 }
 

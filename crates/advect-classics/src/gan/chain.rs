@@ -11,7 +11,7 @@ use crate::independence_chain::Chain;
 pub struct CorrectedSamples {
     /// The last state of each chain, `(chains, ...)`, part of no graph.
     pub samples: Tensor,
-    /// The share of proposals that were accepted, NaN without any.
+    /// The share of the proposals after the first that were accepted, 0 without any.
     pub acceptance_rate: f64,
 }
 
