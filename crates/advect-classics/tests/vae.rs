@@ -68,16 +68,15 @@ fn log_density(x: &Tensor) -> Tensor {
     Tensor::new(values, &Device::Cpu).unwrap()
 }
 
+/// A function of tensors.
+type Map = fn(&Tensor) -> Result<Tensor>;
+
 fn model(
     shift: f64,
     factor: f64,
-) -> VariationalAutoencoder<
-    impl Fn(&Tensor) -> Result<Tensor>,
-    fn(&Tensor) -> Result<Tensor>,
-    GaussianLikelihood,
-> {
+) -> VariationalAutoencoder<impl Fn(&Tensor) -> Result<Tensor>, Map, GaussianLikelihood> {
     let likelihood = GaussianLikelihood::fixed(VARIANCE).unwrap();
-    let decoder: fn(&Tensor) -> Result<Tensor> = decoder;
+    let decoder: Map = decoder;
     VariationalAutoencoder::new(2, encoder(shift, factor), decoder, likelihood).unwrap()
 }
 

@@ -13,7 +13,7 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
     /// Returns `E(v, h)`, `(batch,)`.
     ///
     /// # Errors
-    /// [`Error`] naming the states that don't fit.
+    /// [`Error`](advect_core::Error) naming the states that don't fit.
     pub fn energy(&self, v: &Tensor, h: &Tensor) -> Result<Tensor> {
         let v = self.rows(v)?;
         self.check_hidden(h)?;
@@ -31,7 +31,7 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
     /// Returns the free energy `F(v) = −ln Σ_h e^(−E(v, h))`, `(batch,)`.
     ///
     /// # Errors
-    /// [`Error`] naming `v` unless it has a value of the units for each of them.
+    /// [`Error`](advect_core::Error) naming `v` unless it has a value of the units for each of them.
     pub fn free_energy(&self, v: &Tensor) -> Result<Tensor> {
         self.free_energy_value(v)
     }
@@ -46,7 +46,7 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
     /// Returns `ln Z`, the sum over all hidden states with visible units summed out, a scalar that is differentiable by the parameters.
     ///
     /// # Errors
-    /// [`Error::Range`] for more than 20 hidden units; see [`AnnealedImportanceSampling`](crate::boltzmann::AnnealedImportanceSampling) for these.
+    /// [`Error::Range`](advect_core::Error::Range) for more than 20 hidden units; see [`AnnealedImportanceSampling`](crate::boltzmann::AnnealedImportanceSampling) for these.
     #[doc(alias = "partition function")]
     pub fn log_partition(&self) -> Result<Tensor> {
         let hidden = self.hidden_bias.dims()[0];
@@ -62,7 +62,7 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
     /// Returns `log p(v) = −F(v) − ln Z`, `(batch,)`, with ln Z from [`log_partition`](RestrictedBoltzmannMachine::log_partition) or an estimate.
     ///
     /// # Errors
-    /// As [`RestrictedBoltzmannMachine::free_energy`]; [`Error::Shape`] unless ln Z is a scalar.
+    /// As [`RestrictedBoltzmannMachine::free_energy`]; [`Error::Shape`](advect_core::Error::Shape) unless ln Z is a scalar.
     #[doc(alias = "score_samples")]
     pub fn log_likelihood(&self, v: &Tensor, log_partition: &Tensor) -> Result<Tensor> {
         log_likelihood(&self.free_energy(v)?, log_partition)

@@ -21,7 +21,7 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
     /// Returns the expected visible values given hidden ones, `(batch, visible)`.
     ///
     /// # Errors
-    /// [`Error`] naming `h` unless it is `(batch, hidden)` of zeros and ones.
+    /// [`Error`](advect_core::Error) naming `h` unless it is `(batch, hidden)` of zeros and ones.
     pub fn visible_mean(&self, h: &Tensor) -> Result<Tensor> {
         self.check_hidden(h)?;
         self.units.mean(&h.matmul(&self.weight)?)
