@@ -54,10 +54,7 @@ impl Gradients {
     #[doc(alias = "backward")]
     #[doc(alias = "grad")]
     pub fn of(loss: &Tensor, parameters: &[(String, Var)]) -> Result<Self> {
-        if loss.rank() != 0 {
-            return Err(Error::shape("loss", loss.dims(), "a scalar"));
-        }
-        let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+        let value = loss_value(loss)?;
         if !value.is_finite() {
             return Err(Error::stopped("the loss", format!("the loss is {value}")));
         }
@@ -71,6 +68,19 @@ impl Gradients {
             loss: value,
             entries: entries.collect(),
         })
+    }
+
+    /// No gradients of a loss.
+    pub(crate) fn none(loss: f64, parameters: &[(String, Var)]) -> Self {
+        let entries = parameters.iter().map(|(name, parameter)| Entry {
+            name: name.clone(),
+            parameter: parameter.clone(),
+            gradient: None,
+        });
+        Gradients {
+            loss,
+            entries: entries.collect(),
+        }
     }
 
     /// Averages gradients by the same parameters, and their losses. Those of micro-batches of equal sizes average to
@@ -247,13 +257,7 @@ impl Gradients {
         if self.entries.len() == parameters.len() && self.entries.iter().zip(parameters).all(same) {
             return Ok(());
         }
-        let mut entries: Vec<Entry> = (parameters.iter())
-            .map(|(name, var)| Entry {
-                name: name.clone(),
-                parameter: var.clone(),
-                gradient: None,
-            })
-            .collect();
+        let mut entries = Gradients::none(self.loss, parameters).entries;
         for entry in &self.entries {
             let id = entry.parameter.id();
             match entries.iter_mut().find(|other| other.parameter.id() == id) {
@@ -272,6 +276,14 @@ impl Gradients {
     fn scale_tensors(&mut self, factor: f64) -> Result<()> {
         self.map(|_, gradient| gradient.map(|x| update::scale(x, factor)).transpose())
     }
+}
+
+/// The value of a scalar loss.
+pub(crate) fn loss_value(loss: &Tensor) -> Result<f64> {
+    if loss.rank() != 0 {
+        return Err(Error::shape("loss", loss.dims(), "a scalar"));
+    }
+    Ok(loss.to_dtype(DType::F64)?.to_scalar::<f64>()?)
 }
 
 /// The same error about an argument of another name.

@@ -57,4 +57,4 @@ pub use optimizer::{
 };
 pub use parameter_group::ParameterGroup;
 pub use stateful_optimizer::StatefulOptimizer;
-pub use trainer::{RunEnd, StepReport, Trainer};
+pub use trainer::{NonFinite, RunEnd, StepReport, Trainer};

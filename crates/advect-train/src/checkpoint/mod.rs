@@ -18,6 +18,8 @@ use header::Header;
 /// The parts of a trainer's checkpoint that hold its parameters and their average.
 pub(crate) const PARAMETERS: &str = "parameters";
 pub(crate) const AVERAGE: &str = "ema";
+/// The part with the numbers that observers recorded.
+pub(crate) const RECORDS: &str = "records";
 
 /// A checkpoint of a run: a step count, a generator, the settings, and named parts, each the [`State`] of a
 /// [`Stateful`](advect_nn::Stateful) object.

@@ -15,11 +15,16 @@ impl<O> Advance for Trainer<O> {
     }
 
     fn message(&self) -> String {
-        format!("rate {:.1e}", self.report().learning_rate)
+        let rate = format!("rate {:.1e}", self.report().learning_rate);
+        match self.samples_per_second() {
+            Some(speed) => format!("{rate}  {speed:.0} samples/s"),
+            None => rate,
+        }
     }
 
     fn noisy(&self) -> Option<(&'static str, f64)> {
-        Some(("loss", self.report().loss))
+        let loss = self.report().loss;
+        loss.is_finite().then_some(("loss", loss))
     }
 
     fn notes(&self) -> Vec<(&'static str, String)> {
@@ -31,6 +36,9 @@ impl<O> Advance for Trainer<O> {
                 report.step, report.learning_rate
             );
             notes.push(("schedule", note));
+        }
+        if let Some(skipped) = &report.skipped {
+            notes.push(("skipped", format!("skipped {skipped}")));
         }
         let unused = &report.without_gradient;
         if !unused.is_empty() {

@@ -1,5 +1,9 @@
 //! The training loop.
 
+mod clock;
+mod epochs;
+mod non_finite;
+mod records;
 mod resume;
 pub(crate) mod roles;
 mod run;
@@ -17,6 +21,10 @@ use crate::checkpoint::{AVERAGE, PARAMETERS};
 use crate::decay::Decay;
 use crate::learning_rate::LearningRate;
 use crate::{AdamW, Ema, ParameterGroup, StatefulOptimizer};
+use clock::Clock;
+use epochs::Epochs;
+pub use non_finite::NonFinite;
+use records::Records;
 use roles::Roles;
 pub use run::RunEnd;
 pub use step_report::StepReport;
@@ -72,6 +80,10 @@ pub struct Trainer<O = AdamW> {
     told_end: bool,
     report: StepReport,
     until: Option<usize>,
+    epochs: Option<Epochs>,
+    non_finite: NonFinite,
+    records: Records,
+    clock: Option<Clock>,
 }
 
 impl<O> Trainer<O> {
@@ -107,6 +119,10 @@ impl<O: StatefulOptimizer> Trainer<O> {
             told_end: false,
             report: StepReport::none(0),
             until: None,
+            epochs: None,
+            non_finite: NonFinite::Stop,
+            records: Records::default(),
+            clock: None,
         }
     }
 
@@ -201,7 +217,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     }
 
     fn stopped(&self, reason: impl Display) -> Error {
-        Error::stopped(format!("step {}", self.step), reason)
+        Error::stopped(self.place(), reason)
     }
 
     /// Everything that a checkpoint holds, by name.

@@ -5,8 +5,9 @@ use std::path::Path;
 use advect_core::{Error, Result};
 use advect_nn::State;
 
+use super::records::Records;
 use super::{StepReport, Trainer};
-use crate::checkpoint::AVERAGE;
+use crate::checkpoint::{AVERAGE, RECORDS};
 use crate::{Checkpoint, StatefulOptimizer};
 
 impl<O: StatefulOptimizer> Trainer<O> {
@@ -16,7 +17,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// Errors of candle.
     #[doc(alias = "state_dict")]
     pub fn checkpoint(&self) -> Result<Checkpoint> {
-        let mut checkpoint = self.shared();
+        let mut checkpoint = self.shared()?;
         for state in checkpoint.parts.values_mut() {
             for tensor in state.values_mut() {
                 *tensor = tensor.copy()?;
@@ -26,13 +27,17 @@ impl<O: StatefulOptimizer> Trainer<O> {
     }
 
     /// The state, whose tensors share storage with those of the run.
-    fn shared(&self) -> Checkpoint {
+    fn shared(&self) -> Result<Checkpoint> {
         let mut checkpoint = Checkpoint::new(self.step, &self.rng);
         checkpoint.settings = self.settings.clone();
         for (part, stateful) in self.parts() {
             checkpoint.parts.insert(part.to_string(), stateful.state());
         }
-        checkpoint
+        let records = self.records.state()?;
+        if !records.is_empty() {
+            checkpoint.parts.insert(RECORDS.to_string(), records);
+        }
+        Ok(checkpoint)
     }
 
     /// Writes the whole state of the run to a checkpoint, atomically.
@@ -40,7 +45,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// # Errors
     /// As [`Checkpoint::save`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.shared().save(path)
+        self.shared()?.save(path)
     }
 
     /// Restores the run from a checkpoint of the same kind of run. Nothing changes unless all parts fit.
@@ -89,7 +94,12 @@ impl<O: StatefulOptimizer> Trainer<O> {
         self.check_settings(checkpoint)?;
         checkpoint.check_finite()?;
         let parts = self.parts();
+        let mut records = Records::default();
         for (name, state) in &checkpoint.parts {
+            if name == RECORDS {
+                records = Records::from_state(state)?;
+                continue;
+            }
             if !parts.iter().any(|(part, _)| part == name) {
                 let accepted = match name.as_str() {
                     AVERAGE => {
@@ -127,6 +137,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
         self.step = checkpoint.step;
         self.report = StepReport::none(self.step);
         self.rng = checkpoint.generator.clone();
+        self.records = records;
         Ok(())
     }
 

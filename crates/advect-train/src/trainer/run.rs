@@ -4,6 +4,7 @@ use advect_core::{Generator, Observer, Result};
 use candle_core::Tensor;
 
 use super::Trainer;
+use super::clock::Clock;
 use crate::{Gradients, StatefulOptimizer};
 
 /// The way in which a [`Trainer::run`](crate::Trainer::run) ended.
@@ -91,6 +92,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
         observer: &mut dyn Observer<Trainer<O>>,
     ) -> Result<RunEnd> {
         self.until = Some(until);
+        self.clock = Some(Clock::starting_at(self.step));
         while self.step < until {
             let gradients = gradients(self)?;
             self.apply(gradients)?;

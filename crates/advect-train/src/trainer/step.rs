@@ -5,6 +5,7 @@ use candle_core::Tensor;
 
 use super::{StepReport, Trainer};
 use crate::ema::named;
+use crate::gradients::loss_value;
 use crate::{Gradients, StatefulOptimizer};
 
 impl<O: StatefulOptimizer> Trainer<O> {
@@ -18,7 +19,8 @@ impl<O: StatefulOptimizer> Trainer<O> {
         self.apply(gradients)
     }
 
-    /// Computes the gradients of a scalar loss by the parameters of the store that are not frozen. It changes nothing.
+    /// Computes the gradients of a scalar loss by the parameters of the store that are not frozen. It changes nothing. Where steps may
+    /// be skipped ([`Trainer::non_finite`]), a loss that is NaN or infinite has no gradients, and [`Trainer::apply`] skips the step.
     ///
     /// ```
     /// use advect_core::{Generator, Key, Result};
@@ -48,8 +50,15 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// to be trained.
     #[doc(alias = "backward")]
     pub fn gradients(&self, loss: &Tensor) -> Result<Gradients> {
+        let parameters = self.store.parameters();
+        let value = loss_value(loss)?;
+        if self.may_skip() && !value.is_finite() {
+            let mut none = Gradients::none(value, &parameters);
+            none.without(|name| self.roles.freezes(name));
+            return Ok(none);
+        }
         let mut gradients =
-            Gradients::of(loss, &self.store.parameters()).map_err(|error| self.at_step(error))?;
+            Gradients::of(loss, &parameters).map_err(|error| self.at_step(error))?;
         if gradients.is_empty() {
             return Err(self.stopped("the loss depends on no parameter"));
         }
@@ -65,7 +74,8 @@ impl<O: StatefulOptimizer> Trainer<O> {
     ///
     /// # Errors
     /// [`Error::Range`] for gradients by parameters of another store; [`Error::Stopped`] if
-    /// - a gradient, the learning rate or the average's decay is NaN or out of range,
+    /// - a gradient, the learning rate or the average's decay is NaN or out of range, unless [`Trainer::non_finite`] says that a
+    ///   gradient which is NaN or infinite is skipped,
     /// - the step would leave NaN or an infinity in a parameter or in the optimiser's state,
     /// - no parameter has a gradient, or, on the first step, some parameter is not accounted for (see [`Trainer`]);
     ///
@@ -75,16 +85,26 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// unless the device itself failed while they were written.
     pub fn apply(&mut self, mut gradients: Gradients) -> Result<StepReport> {
         let old_rate = self.optimizer.learning_rate();
-        let rate = (self.rate.as_ref()).map_or(old_rate, |rate| rate.at(self.step));
+        let scheduled = (self.rate.as_ref()).map_or(old_rate, |rate| rate.at(self.step));
+        let rate = scheduled * self.lowered();
         if !(rate >= 0.0 && rate.is_finite()) {
             return Err(self.stopped(format!("the learning rate is {rate}")));
+        }
+        if self.may_skip() && !gradients.loss().is_finite() {
+            let reason = format!("the loss is {}", gradients.loss());
+            return self.skip(gradients.loss(), rate, reason);
         }
         self.account(&mut gradients)?;
         let norm = match self.max_norm {
             Some(max_norm) => gradients.clip_norm(max_norm),
             None => gradients.finite_norm(),
         };
-        let norm = norm.map_err(|error| self.at_step(error))?;
+        let norm = match norm {
+            Err(Error::Stopped { reason, .. }) if self.may_skip() => {
+                return self.skip(gradients.loss(), rate, reason);
+            }
+            norm => norm.map_err(|error| self.at_step(error))?,
+        };
         let bound = match self.max_norm {
             // With room for the rounding of each product.
             Some(max_norm) if norm > max_norm => 1.01 * max_norm,
@@ -109,10 +129,15 @@ impl<O: StatefulOptimizer> Trainer<O> {
         if let Some((ema, decay)) = average {
             ema.advance(decay)?;
         }
+        if self.rate.is_none() {
+            // Its own rate, however far it was lowered.
+            self.optimizer.set_learning_rate(old_rate);
+        }
         let ended = self.rate.as_ref().and_then(|rate| rate.end());
         let schedule_ended = !self.told_end && ended.is_some_and(|end| self.step >= end);
         self.told_end |= schedule_ended;
         self.step += 1;
+        self.end_row();
         self.report = StepReport {
             step: self.step,
             loss: gradients.loss(),
@@ -120,6 +145,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
             learning_rate: rate,
             without_gradient: gradients.missing().map(str::to_string).collect(),
             schedule_ended,
+            skipped: None,
         };
         Ok(self.report.clone())
     }

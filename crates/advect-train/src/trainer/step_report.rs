@@ -35,6 +35,8 @@ pub struct StepReport {
     /// Whether this is the first step of this trainer beyond the end of the learning-rate schedule; see
     /// [`LearningRate::end`](crate::learning_rate::LearningRate::end).
     pub schedule_ended: bool,
+    /// The place and the reason of a step that was skipped; see [`NonFinite`](crate::NonFinite).
+    pub skipped: Option<String>,
 }
 
 impl StepReport {
@@ -47,6 +49,7 @@ impl StepReport {
             learning_rate: f64::NAN,
             without_gradient: Vec::new(),
             schedule_ended: false,
+            skipped: None,
         }
     }
 }
