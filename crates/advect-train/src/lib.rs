@@ -10,7 +10,7 @@
 //! | [`learning_rate`] | learning rates as functions of the step |
 //! | [`Ema`], [`decay`] | averages of parameters |
 //! | [`Checkpoint`], [`CheckpointFolder`] | everything that a run needs to continue, in one file; the last of them and the best |
-//! | [`observer`] | observers of a run: progress, checkpoints, early stopping |
+//! | [`observer`] | observers of a run: progress, checkpoints, validation, early stopping, logs, signals |
 //!
 //! ```
 //! use advect_core::{Field, Generator, Key, Time};
@@ -41,14 +41,17 @@ pub mod decay;
 mod ema;
 mod gradients;
 pub mod learning_rate;
+mod log;
 mod name_pattern;
 pub mod observer;
 pub mod optimizer;
 mod parameter_group;
+#[cfg(feature = "signals")]
+mod signals;
 mod stateful_optimizer;
 mod trainer;
 
-pub use checkpoint::{Checkpoint, CheckpointFolder, Resumed};
+pub use checkpoint::{After, Checkpoint, CheckpointFolder, Resumed};
 pub use ema::Ema;
 pub use gradients::Gradients;
 pub use optimizer::{
@@ -56,5 +59,7 @@ pub use optimizer::{
     SgdConfig,
 };
 pub use parameter_group::ParameterGroup;
+#[cfg(feature = "signals")]
+pub use signals::{Signal, Signals};
 pub use stateful_optimizer::StatefulOptimizer;
 pub use trainer::{NonFinite, RunEnd, StepReport, Trainer};

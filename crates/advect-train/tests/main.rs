@@ -6,6 +6,8 @@ mod atomic;
 mod folders;
 mod gradients;
 mod groups;
+mod kills;
+mod long_runs;
 mod observers;
 mod optimisers;
 mod resume;

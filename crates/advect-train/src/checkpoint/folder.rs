@@ -42,11 +42,13 @@ use crate::{Checkpoint, StatefulOptimizer, Trainer};
 #[doc(alias = "ModelCheckpoint")]
 #[doc(alias = "CheckpointManager")]
 #[doc(alias = "save_top_k")]
-#[derive(Debug)]
 pub struct CheckpointFolder {
     path: PathBuf,
     every: Option<usize>,
     kept: usize,
+    /// The name of the record whose best is kept.
+    scored: Option<String>,
+    on_failure: Option<Box<dyn Fn(&Error) + Send + Sync>>,
     /// Held as long as the folder is open.
     _lock: File,
 }
@@ -80,12 +82,18 @@ impl CheckpointFolder {
             .open(&place);
         let lock = options.map_err(|e| Error::file(&place, e))?;
         match lock.try_lock() {
-            Ok(()) => Ok(CheckpointFolder {
-                path,
-                every: None,
-                kept: 3,
-                _lock: lock,
-            }),
+            Ok(()) => {
+                let folder = CheckpointFolder {
+                    path,
+                    every: None,
+                    kept: 3,
+                    scored: None,
+                    on_failure: None,
+                    _lock: lock,
+                };
+                folder.remove_partial()?;
+                Ok(folder)
+            }
             Err(TryLockError::WouldBlock) => {
                 let reason = "another run has this folder open: end it, or take another folder";
                 Err(Error::file(path, reason))
@@ -110,6 +118,20 @@ impl CheckpointFolder {
     pub fn keeping(self, count: usize) -> Result<Self> {
         let kept = check::at_least_one("count", count)?;
         Ok(CheckpointFolder { kept, ..self })
+    }
+
+    /// Keeps the checkpoint with the lowest value of a record as the best, where the folder observes a run: of each step at which a number was
+    /// [recorded](Trainer::record) under this name, as a [`Validation`](crate::observer::Validation) does.
+    pub fn best_of(self, name: &str) -> Self {
+        let scored = Some(name.to_string());
+        CheckpointFolder { scored, ..self }
+    }
+
+    /// Lets a run go on when it can't be saved, as on a full disk, where the folder observes the run: `f` is told of the error, and the next save
+    /// is tried when it is due. At the end of a run a failure is an error all the same. Without this, it always is.
+    pub fn on_failure(self, f: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        let on_failure: Option<Box<dyn Fn(&Error) + Send + Sync>> = Some(Box::new(f));
+        CheckpointFolder { on_failure, ..self }
     }
 
     /// Returns the path of the folder.
@@ -164,7 +186,16 @@ impl CheckpointFolder {
     ) -> Result<bool> {
         check::finite_number("score", score)?;
         let before = self.bests()?;
-        if before.iter().any(|(other, _)| *other <= score) {
+        let best = before
+            .iter()
+            .map(|(other, _)| *other)
+            .fold(f64::INFINITY, f64::min);
+        if best <= score {
+            // What a crash left.
+            let worse = before.iter().filter(|(other, _)| *other > best);
+            worse
+                .into_iter()
+                .try_for_each(|(_, path)| self.remove(path))?;
             return Ok(false);
         }
         // A decimal number that is read as the same one.
@@ -213,6 +244,46 @@ impl CheckpointFolder {
         })
     }
 
+    /// Saves a run that is observed, if that is due.
+    pub(super) fn keep<O: StatefulOptimizer>(
+        &self,
+        trainer: &Trainer<O>,
+        is_stopped: bool,
+    ) -> Result<()> {
+        let step = trainer.step();
+        let is_last = is_stopped || trainer.until() == Some(step);
+        let is_due = self.every.is_some_and(|every| step.is_multiple_of(every));
+        let score = self.scored.as_ref().and_then(|name| trainer.recorded(name));
+        let saved = || {
+            if let Some((at, score)) = score
+                && at == step
+            {
+                self.save_best(trainer, score)?;
+            }
+            if is_last || is_due {
+                self.save(trainer)?;
+            }
+            Ok(())
+        };
+        match (saved(), &self.on_failure) {
+            (Err(error), Some(tell)) if !is_last => {
+                tell(&error);
+                Ok(())
+            }
+            (saved, _) => saved,
+        }
+    }
+
+    /// Removes what processes that died left of files that they were writing.
+    fn remove_partial(&self) -> Result<()> {
+        let names = self.names()?.into_iter();
+        let partial = names
+            .filter(|name| name.contains(".safetensors.advect-") && name.ends_with(".partial"));
+        partial
+            .into_iter()
+            .try_for_each(|name| self.remove(&self.path.join(name)))
+    }
+
     fn of_step(&self, step: usize) -> PathBuf {
         self.path.join(format!("step-{step:09}{END}"))
     }
@@ -242,11 +313,18 @@ impl CheckpointFolder {
 
 impl<O: StatefulOptimizer> Observer<Trainer<O>> for CheckpointFolder {
     fn observe(&mut self, trainer: &Trainer<O>) -> Result<ControlFlow<()>> {
-        let step = trainer.step();
-        let due = self.every.is_some_and(|every| step.is_multiple_of(every));
-        if due || trainer.until() == Some(step) {
-            self.save(trainer)?;
-        }
+        self.keep(trainer, false)?;
         Ok(ControlFlow::Continue(()))
+    }
+}
+
+impl std::fmt::Debug for CheckpointFolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CheckpointFolder")
+            .field("path", &self.path)
+            .field("every", &self.every)
+            .field("kept", &self.kept)
+            .field("scored", &self.scored)
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! Checkpoints: everything that a run needs to continue, in one safetensors file.
 
+mod after;
 mod folder;
 mod header;
 
@@ -12,6 +13,7 @@ use candle_core::Device;
 use safetensors::{SafeTensors, View};
 
 use crate::ema::named;
+pub use after::After;
 pub use folder::{CheckpointFolder, Resumed};
 use header::Header;
 

@@ -25,6 +25,7 @@ use clock::Clock;
 use epochs::Epochs;
 pub use non_finite::NonFinite;
 use records::Records;
+pub(crate) use records::check_name;
 use roles::Roles;
 pub use run::RunEnd;
 pub use step_report::StepReport;

@@ -10,7 +10,7 @@ use crate::StatefulOptimizer;
 /// The response of a [`Trainer`](crate::Trainer) to a loss or a gradient that is NaN or infinite.
 ///
 /// A step that is skipped counts as a step, so that the next one has other data, but changes neither the parameters nor the
-/// optimiser nor the average. The trainer [records](crate::Trainer::record) the number of skipped steps as `skipped steps`.
+/// optimiser nor the average. The trainer [records](crate::Trainer::record) the number of skipped steps as `skipped_steps`.
 ///
 /// ```
 /// use advect_core::{Generator, Key};
@@ -29,7 +29,7 @@ use crate::StatefulOptimizer;
 ///     Ok((net.forward(&x)?.sqr()?.mean_all()? * factor)?)
 /// };
 /// trainer.run(6, loss, &mut ())?;
-/// assert_eq!(trainer.recorded("skipped steps"), Some((4, 1.0)));
+/// assert_eq!(trainer.recorded("skipped_steps"), Some((4, 1.0)));
 /// assert_eq!(trainer.report().learning_rate, 0.05);
 /// # Ok(())
 /// # }
@@ -68,9 +68,9 @@ impl NonFinite {
 }
 
 /// The names of what is recorded.
-const SKIPPED: &str = "skipped steps";
-const IN_A_ROW: &str = "skipped steps in a row";
-const FACTOR: &str = "factor of the learning rate";
+const SKIPPED: &str = "skipped_steps";
+const IN_A_ROW: &str = "skipped_in_a_row";
+const FACTOR: &str = "learning_rate_factor";
 
 impl<O: StatefulOptimizer> Trainer<O> {
     /// Sets the response to a loss or a gradient that is NaN or infinite. Without this, the run ends with an error.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result};
 use advect_nn::State;
 use candle_core::{DType, Device, Tensor};
 
@@ -87,16 +87,12 @@ impl<O> Trainer<O> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Range`] unless the number is finite, and for a name that is empty or has commas, quotes or control characters.
+    /// [`Error::Range`] unless the number is finite, and for a name that is empty, has commas, quotes, backslashes or control
+    /// characters, or is that of a number in each step's report.
     pub fn record(&self, name: &str, value: f64) -> Result<()> {
-        let is_bad = |c: char| matches!(c, ',' | '"' | '\\') || c.is_control();
-        if name.is_empty() || name.contains(is_bad) {
-            let accepted = "a name without commas, quotes, backslashes and control characters";
-            return Err(Error::range("name", format!("\"{name}\""), accepted));
-        }
+        check_name(name)?;
         if !value.is_finite() {
-            check::finite_number("value", value)
-                .map_err(|_| Error::range(name.to_string(), value, "a finite number, to record"))?;
+            return Err(Error::range(name.to_string(), value, "a finite number"));
         }
         self.records.insert(name, self.report().step, value);
         Ok(())
@@ -107,12 +103,26 @@ impl<O> Trainer<O> {
         self.records.get(name)
     }
 
-    /// All records of steps after this one.
-    pub(crate) fn recorded_after(&self, step: Option<usize>) -> Vec<(String, usize, f64)> {
+    /// What has been recorded at steps after this one.
+    pub(crate) fn recorded_after(&self, step: Option<usize>) -> Vec<(String, f64)> {
         let records = self.records.0.borrow();
         let later = records.iter().filter(|(_, (at, _))| Some(*at) > step);
         later
-            .map(|(name, (at, value))| (name.clone(), *at, *value))
+            .map(|(name, (_, value))| (name.clone(), *value))
             .collect()
     }
+}
+
+/// Refuses names that can't be recorded.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let is_bad = |c: char| matches!(c, ',' | '"' | '\\') || c.is_control();
+    if name.is_empty() || name.contains(is_bad) {
+        let accepted = "a name without commas, quotes, backslashes and control characters";
+        return Err(Error::range("name", format!("\"{name}\""), accepted));
+    }
+    if ["step", "loss", "gradient_norm", "learning_rate"].contains(&name) {
+        let accepted = "another name than that of a number in each step's report";
+        return Err(Error::range("name", format!("\"{name}\""), accepted));
+    }
+    Ok(())
 }

@@ -1,0 +1,123 @@
+//! Event files of TensorBoard: records of TFRecord, each a message `Event` of Protocol Buffers.
+//!
+//! A record is the length of its data (u64), a checksum of that (u32), the data, and a checksum of the data (u32), all
+//! little-endian. The data are, by TensorBoard's `event.proto` and `summary.proto`:
+//!
+//! | message | field | number | type |
+//! | --- | --- | --- | --- |
+//! | `Event` | `wall_time` | 1 | double |
+//! | | `step` | 2 | int64 |
+//! | | `file_version` | 3 | string |
+//! | | `summary` | 5 | `Summary` |
+//! | `Summary` | `value` | 1 | repeated `Value` |
+//! | `Value` | `tag` | 1 | string |
+//! | | `simple_value` | 2 | float |
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::crc32c::masked;
+use super::{Contents, Format, Row};
+
+/// TensorBoard reads files with `tfevents` in their names.
+pub(super) const NAME: &str = "events.out.tfevents.0.advect";
+
+/// A record for each row.
+pub(super) struct TensorBoard;
+
+impl Format for TensorBoard {
+    fn begin(&self) -> Vec<u8> {
+        let mut event = wall_time();
+        bytes(&mut event, 3, b"brain.Event:2");
+        record(&event)
+    }
+
+    fn read(&mut self, all: &[u8]) -> Result<Contents, String> {
+        let (mut begin, mut records, mut at) = (0, Vec::new(), 0);
+        while let Some(head) = all.get(at..at + 12) {
+            let wrong = || format!("at byte {at} there is no record of TensorBoard's events");
+            let (length, checksum) = head.split_at(8);
+            if checksum != masked(length).to_le_bytes() {
+                return Err(wrong());
+            }
+            let length = u64::from_le_bytes(length.try_into().map_err(|_| wrong())?);
+            let length = usize::try_from(length).map_err(|_| wrong())?;
+            let data = at + 12;
+            let ends = (data.checked_add(length)).and_then(|end| Some((end, end.checked_add(4)?)));
+            let (end, next) = ends.ok_or_else(wrong)?;
+            let Some(checksum) = all.get(end..next) else {
+                break;
+            };
+            if checksum != masked(&all[data..end]).to_le_bytes() {
+                return Err(wrong());
+            }
+            match begin {
+                0 => begin = next,
+                _ => records.push((step(&all[data..end]).ok_or_else(wrong)?, next)),
+            }
+            at = next;
+        }
+        Ok(Contents { begin, records })
+    }
+
+    fn encode(&self, row: &Row) -> Vec<u8> {
+        let mut event = wall_time();
+        event.push(2 << 3);
+        varint(&mut event, row.step as u64);
+        let mut summary = Vec::new();
+        for (name, value) in &row.values {
+            let mut entry = Vec::new();
+            bytes(&mut entry, 1, name.as_bytes());
+            entry.push((2 << 3) | 5);
+            entry.extend((*value as f32).to_le_bytes());
+            bytes(&mut summary, 1, &entry);
+        }
+        bytes(&mut event, 5, &summary);
+        record(&event)
+    }
+}
+
+/// An event with the time of now, in seconds since 1970.
+fn wall_time() -> Vec<u8> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = now.map_or(0.0, |time| time.as_secs_f64());
+    let mut event = vec![(1 << 3) | 1];
+    event.extend(seconds.to_le_bytes());
+    event
+}
+
+/// The step of an event that this module wrote.
+fn step(event: &[u8]) -> Option<usize> {
+    let rest = event.get(9..)?.strip_prefix(&[2 << 3])?;
+    let mut step = 0u64;
+    for (i, byte) in rest.iter().take(10).enumerate() {
+        step |= u64::from(byte & 0x7f).checked_shl(7 * i as u32)?;
+        if byte & 0x80 == 0 {
+            return usize::try_from(step).ok();
+        }
+    }
+    None
+}
+
+fn varint(to: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        to.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    to.push(value as u8);
+}
+
+/// A field of bytes, with its length.
+fn bytes(to: &mut Vec<u8>, field: u8, bytes: &[u8]) {
+    to.push((field << 3) | 2);
+    varint(to, bytes.len() as u64);
+    to.extend(bytes);
+}
+
+fn record(data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u64).to_le_bytes();
+    let mut record = length.to_vec();
+    record.extend(masked(&length).to_le_bytes());
+    record.extend(data);
+    record.extend(masked(data).to_le_bytes());
+    record
+}

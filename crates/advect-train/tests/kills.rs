@@ -1,0 +1,320 @@
+//! Runs that are killed, in other processes: this program executes itself.
+#![cfg(all(unix, feature = "signals"))]
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Lines};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use advect_core::{Field, Generator, Key, Time, observer_fn};
+use advect_models::Mlp;
+use advect_nn::ParameterStore;
+use advect_train::decay::Warmup;
+use advect_train::learning_rate::WarmupCosine;
+use advect_train::observer::{MetricLog, Validation, every};
+use advect_train::{AdamW, AdamWConfig, Checkpoint, CheckpointFolder, NonFinite, Signals, Trainer};
+use candle_core::{DType, Device};
+
+/// The variables by which a process is told to train: the folder, and a step that takes a minute.
+const FOLDER: &str = "ADVECT_TEST_FOLDER";
+const STUCK: &str = "ADVECT_TEST_STUCK";
+const STEPS: usize = 240;
+
+/// Trains in the folder that the variable names, in a process of its own.
+#[test]
+fn child() {
+    if let Ok(place) = env::var(FOLDER) {
+        train(Path::new(&place));
+    }
+}
+
+fn train(place: &Path) {
+    let stuck: Option<usize> = env::var(STUCK).ok().map(|step| step.parse().unwrap());
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    let config = Mlp::config(2).hidden(&[128, 128]);
+    let net = config.clone().build(&store.builder()).unwrap();
+    let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
+    let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(1))
+        .learning_rate(WarmupCosine::new(1e-2, 20, STEPS).unwrap())
+        .clip_norm(1.0)
+        .unwrap()
+        .ema(Warmup::new(0.99).unwrap())
+        .unwrap()
+        .batches(16, 10)
+        .unwrap()
+        .non_finite(NonFinite::Skip { limit: 3 })
+        .unwrap();
+    let averaged = config.build(&trainer.averaged().frozen()).unwrap();
+    let error = |net: &Mlp, rng: &mut Generator| {
+        let x = rng.normal((16, 2), DType::F32, &Device::Cpu)?;
+        Ok((net.at(&Time::Shared(0.5), &x)? - x.sin()?)?
+            .sqr()?
+            .mean_all()?)
+    };
+    let held_out = |_: &Trainer| {
+        let loss = error(&averaged, &mut Generator::from_seed(7))?;
+        Ok(f64::from(loss.to_scalar::<f32>()?))
+    };
+    let signals = Signals::install().unwrap();
+    let folder = CheckpointFolder::open(place).unwrap().every(5).unwrap();
+    let folder = folder.keeping(2).unwrap().best_of("validation");
+    folder.resume(&mut trainer).unwrap();
+    let csv = MetricLog::csv(place.join("log.csv")).unwrap();
+    let json = MetricLog::json_lines(place.join("log.jsonl")).unwrap();
+    let events = MetricLog::tensorboard(place.join("events")).unwrap();
+    let validation = Validation::new("validation", held_out).unwrap();
+    let say = observer_fn(|trainer: &Trainer| println!("step {}", trainer.step()));
+    let observers = (
+        every(7, validation).unwrap(),
+        ((csv, json), (every(3, events).unwrap(), (say, signals))),
+    );
+    let loss = |step: usize, rng: &mut Generator| {
+        if stuck == Some(step) {
+            println!("stuck");
+            sleep(Duration::from_secs(60));
+        }
+        let factor = if step % 50 == 17 { f64::NAN } else { 1.0 };
+        Ok((error(&net, rng)? * factor)?)
+    };
+    trainer
+        .run(STEPS, loss, &mut folder.after(observers))
+        .unwrap();
+    signals.exit_if_received();
+}
+
+struct Run {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Run {
+    /// Starts a process that trains, through a shell that runs `setup` first.
+    fn start(place: &Path, setup: &str, variables: &[(&str, &str)]) -> Self {
+        let command = format!("{setup} exec \"$0\" kills::child --exact --nocapture");
+        let mut process = Command::new("sh")
+            .args(["-c", &command])
+            .arg(env::current_exe().unwrap())
+            .env(FOLDER, place)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Run { process, lines }
+    }
+
+    /// Waits until it says something, and whether it does.
+    fn says(&mut self, start: &str) -> bool {
+        // The test harness writes on the same line.
+        (self.lines.by_ref()).any(|line| line.unwrap().contains(start))
+    }
+
+    fn makes_steps(&mut self, count: usize) {
+        for _ in 0..count {
+            assert!(self.says("step "), "it ended before its time");
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.process.id());
+        let sent = Command::new("sh").args(["-c", &command]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end: its status, and what it wrote on standard error.
+    fn ends(mut self) -> (Option<i32>, String) {
+        while self.lines.next().is_some() {}
+        let output = self.process.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), text)
+    }
+}
+
+fn is_writing(place: &Path) -> bool {
+    let mut entries = fs::read_dir(place).unwrap();
+    entries.any(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.contains(".safetensors.") && name.ends_with(".partial")
+    })
+}
+
+/// A number below a bound (Marsaglia 2003).
+fn random(state: &mut u64, bound: u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state % bound
+}
+
+/// Files by name, without the times in events.
+fn results(place: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let last = format!("step-{STEPS:09}.safetensors");
+    for entry in fs::read_dir(place).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name == last || name.starts_with("best-") || name.starts_with("log.") {
+            files.push((name.clone(), fs::read(place.join(name)).unwrap()));
+        }
+    }
+    files.sort();
+    let path = place.join("events/events.out.tfevents.0.advect");
+    let (bytes, mut at) = (fs::read(path).unwrap(), 0);
+    while at < bytes.len() {
+        let length = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+        // After the length, its checksum, a tag and the time.
+        let (begin, end) = (at + 12 + 9, at + 12 + length);
+        files.push(("event".to_string(), bytes[begin..end].to_vec()));
+        at = end + 4;
+    }
+    files
+}
+
+/// The results of a run that nobody disturbs.
+fn undisturbed() -> Vec<(String, Vec<u8>)> {
+    let place = tempfile::tempdir().unwrap();
+    let (status, text) = Run::start(place.path(), "", &[]).ends();
+    assert_eq!(status, Some(0), "{text}");
+    let results = results(place.path());
+    let log = String::from_utf8(results[1].1.clone()).unwrap();
+    let steps = log
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').next().unwrap().parse().unwrap());
+    assert_eq!(
+        steps.collect::<Vec<usize>>(),
+        (1..=STEPS).collect::<Vec<_>>()
+    );
+    results
+}
+
+fn same(place: &Path, expected: &[(String, Vec<u8>)]) {
+    let (status, text) = Run::start(place, "", &[]).ends();
+    assert_eq!(status, Some(0), "{text}");
+    let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {
+        files.iter().map(|(name, _)| name.clone()).collect()
+    };
+    let found = results(place);
+    assert_eq!(names(&found), names(expected));
+    for ((name, found), (_, expected)) in found.iter().zip(expected) {
+        assert!(found == expected, "{name} differs");
+    }
+    assert!(!is_writing(place), "partial files are left");
+}
+
+#[test]
+fn killed_at_any_moment_a_run_ends_with_the_same_bytes() {
+    let expected = undisturbed();
+    assert_eq!(expected[1].0, "log.csv");
+    let place = tempfile::tempdir().unwrap();
+    let (mut state, mut inside) = (0x9e37_79b9_7f4a_7c15, 0);
+    for kill in 0..20 {
+        let mut run = Run::start(place.path(), "", &[]);
+        run.makes_steps(1 + random(&mut state, 10) as usize);
+        if kill % 2 == 0 {
+            // In the writing of a checkpoint.
+            let begun = Instant::now();
+            while !is_writing(place.path()) && begun.elapsed() < Duration::from_secs(10) {}
+            sleep(Duration::from_micros(random(&mut state, 300)));
+        } else {
+            sleep(Duration::from_micros(random(&mut state, 4000)));
+        }
+        run.process.kill().unwrap();
+        run.process.wait().unwrap();
+        inside += usize::from(is_writing(place.path()));
+    }
+    assert!(inside > 0, "no kill was within a write");
+    same(place.path(), &expected);
+}
+
+#[test]
+fn asked_to_end_a_run_saves_and_ends_with_the_same_bytes() {
+    let expected = undisturbed();
+    let place = tempfile::tempdir().unwrap();
+    let mut state = 0x2545_f491_4f6c_dd1d;
+    for i in 0..20 {
+        let mut run = Run::start(place.path(), "", &[]);
+        run.makes_steps(1 + random(&mut state, 8) as usize);
+        sleep(Duration::from_micros(random(&mut state, 4000)));
+        let (name, status) = [("TERM", 143), ("INT", 130), ("HUP", 129)][i % 3];
+        run.signal(name);
+        let (ended, text) = run.ends();
+        assert_eq!(ended, Some(status), "{text}");
+        assert!(text.contains(&format!("ended by SIG{name}")), "{text}");
+    }
+    same(place.path(), &expected);
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_ignored_ones_stay_ignored() {
+    let place = tempfile::tempdir().unwrap();
+    let mut run = Run::start(place.path(), "trap '' HUP;", &[(STUCK, "3")]);
+    assert!(run.says("stuck"));
+    run.signal("HUP");
+    run.signal("HUP");
+    sleep(Duration::from_millis(50));
+    run.signal("TERM");
+    sleep(Duration::from_millis(100));
+    assert!(run.process.try_wait().unwrap().is_none());
+    let begun = Instant::now();
+    run.signal("INT");
+    assert_eq!(run.ends().0, Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+/// The newest checkpoint can be read, and nothing partial is left.
+fn is_whole(place: &Path) -> usize {
+    let mut names: Vec<PathBuf> = fs::read_dir(place)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    names.retain(|path| {
+        path.to_string_lossy().contains("step-") && !path.to_string_lossy().contains("best")
+    });
+    names.sort();
+    assert!(!is_writing(place));
+    Checkpoint::load(names.last().unwrap(), &Device::Cpu)
+        .unwrap()
+        .step
+}
+
+#[test]
+fn a_limit_of_sizes_leaves_the_last_checkpoint() {
+    let place = tempfile::tempdir().unwrap();
+    let mut run = Run::start(place.path(), "", &[]);
+    run.makes_steps(12);
+    run.process.kill().unwrap();
+    run.process.wait().unwrap();
+    let before = is_whole(place.path());
+    // In blocks of 512 bytes, and without the signal that would end the process.
+    let (status, text) = Run::start(place.path(), "trap '' XFSZ; ulimit -f 200;", &[]).ends();
+    assert_eq!(status, Some(101), "{text}");
+    assert!(
+        text.contains("safetensors") && text.contains("File too large"),
+        "{text}"
+    );
+    assert_eq!(is_whole(place.path()), before);
+}
+
+#[test]
+fn a_full_disk_leaves_the_last_checkpoint() {
+    let place = tempfile::tempdir().unwrap();
+    let mount = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+        .arg(place.path())
+        .stderr(Stdio::null())
+        .status();
+    if !mount.is_ok_and(|status| status.success()) {
+        return; // Only the superuser may, and not everywhere.
+    }
+    let (status, text) = Run::start(place.path(), "", &[]).ends();
+    let whole = std::panic::catch_unwind(|| is_whole(place.path()));
+    let unmounted = Command::new("umount").arg(place.path()).status().unwrap();
+    assert!(unmounted.success());
+    assert_eq!(status, Some(101), "{text}");
+    assert!(text.contains("No space left on device"), "{text}");
+    assert!(whole.unwrap() > 0);
+}
