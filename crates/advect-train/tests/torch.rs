@@ -1,8 +1,14 @@
-//! Against PyTorch 2.15 (`golden/optimisers_torch.json`): AdamW, plain and clipped.
+//! Against PyTorch 2.15 and diffusers 0.42: optimisers, clipping, learning rates, averages.
 
-use advect_core::Error;
 use advect_core::testing::assert_close;
-use advect_train::{AdamW, AdamWConfig, Gradients};
+use advect_core::{Error, Key};
+use advect_nn::ParameterStore;
+use advect_train::decay::{Decay, Warmup, decay_fn};
+use advect_train::learning_rate::{CosineRestarts, LearningRate, Sequence, WarmedUp, WarmupCosine};
+use advect_train::optimizer::{PerParameter, UpdateRule};
+use advect_train::{
+    AdamConfig, AdamW, AdamWConfig, Ema, Gradients, Momentum, MuonConfig, SgdConfig,
+};
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::Optimizer;
 use serde_json::Value;
@@ -106,4 +112,144 @@ fn sixteen_bits_and_equal_names_are_refused() {
         AdamW::from_named(twice, AdamWConfig::default()),
         Err(Error::Range { .. })
     ));
+}
+
+/// Against what `golden/pytorch.py` made with PyTorch and diffusers.
+fn numbers() -> Value {
+    serde_json::from_str(include_str!("golden/pytorch.json")).unwrap()
+}
+
+/// The gradient of step k that the script takes.
+fn gradient(k: usize, shape: &[usize]) -> Tensor {
+    let count: usize = shape.iter().product();
+    let value = |i: usize| ((1.3 * k as f64 + 0.7 * i as f64).sin() * 1e6).round() / 1e6;
+    Tensor::from_vec((0..count).map(value).collect(), shape, &Device::Cpu).unwrap()
+}
+
+fn start(shape: &[usize]) -> Tensor {
+    let count: usize = shape.iter().product();
+    let values = (0..count).map(|i| 0.3 * i as f64 - 0.5).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+fn follows<R: UpdateRule>(name: &str, shape: &[usize], rule: R, tolerance: f64) {
+    let golden = numbers();
+    let x = Var::from_tensor(&start(shape)).unwrap();
+    let mut optimizer = PerParameter::new(vec![x.clone()], rule).unwrap();
+    let trajectory = golden["optimisers"][name].as_array().unwrap();
+    assert_eq!(trajectory.len(), 8);
+    for (k, expected) in trajectory.iter().enumerate() {
+        optimizer.step(&gradients(&x, &gradient(k, shape))).unwrap();
+        let expected = vector(expected).reshape(shape).unwrap();
+        assert_close(&x.as_detached_tensor(), &expected, 0.0, tolerance);
+    }
+}
+
+#[test]
+fn optimisers_agree() {
+    let sgd = |momentum, weight_decay| SgdConfig {
+        learning_rate: 0.1,
+        momentum,
+        weight_decay,
+    };
+    follows("sgd", &[6], sgd(Momentum::None, 0.2), 1e-12);
+    let (factor, dampening) = (0.9, 0.3);
+    let momentum = Momentum::Classical { factor, dampening };
+    follows("momentum", &[6], sgd(momentum, 0.2), 1e-12);
+    follows("nesterov", &[6], sgd(Momentum::nesterov(0.8), 0.0), 1e-12);
+    let adam = AdamConfig {
+        learning_rate: 0.01,
+        beta2: 0.99,
+        weight_decay: 0.3,
+        ..AdamConfig::default()
+    };
+    follows("adam", &[6], adam, 1e-12);
+    let adamw = AdamWConfig {
+        learning_rate: 0.01,
+        beta2: 0.99,
+        weight_decay: 0.3,
+        ..AdamWConfig::default()
+    };
+    follows("adamw", &[6], adamw, 1e-12);
+    let muon = MuonConfig {
+        weight_decay: 0.1,
+        ..MuonConfig::default()
+    };
+    // PyTorch orthogonalises in bfloat16, with 3 digits: 8 steps of 0.02.
+    follows("muon", &[3, 2], muon, 8.0 * 0.02 * 5e-3);
+}
+
+#[test]
+fn learning_rates_agree() {
+    let golden = numbers();
+    let agrees = |name: &str, rate: &dyn LearningRate, shift: usize| {
+        let rates = golden["learning_rates"][name].as_array().unwrap();
+        assert_eq!(rates.len(), 40);
+        for (step, expected) in rates.iter().enumerate().skip(shift) {
+            let ours = rate.at(step - shift);
+            let expected = expected.as_f64().unwrap();
+            assert!(
+                (ours - expected).abs() < 1e-12,
+                "{name} {step}: {ours} {expected}"
+            );
+        }
+    };
+    agrees("cosine", &WarmupCosine::new(1.0, 0, 40).unwrap(), 0);
+    let restarts = CosineRestarts::new(1.0, 5).unwrap();
+    let restarts = restarts.growth(2).unwrap().least(0.1).unwrap();
+    agrees("restarts", &restarts, 0);
+    let pieces = Sequence::starting(1.0).then(7, 0.1).unwrap();
+    agrees("pieces", &pieces.then(20, 0.01).unwrap(), 0);
+    let later = CosineRestarts::new(1.0, 6).unwrap();
+    agrees(
+        "sequence",
+        &Sequence::starting(1.0).then(9, later).unwrap(),
+        0,
+    );
+    // diffusers begins its warm-up with a step of 0, which is left out here.
+    agrees("diffusers constant", &WarmedUp::new(1.0, 8).unwrap(), 1);
+    let cosine = WarmupCosine::new(1.0, 8, 40).unwrap();
+    let rates = golden["learning_rates"]["diffusers cosine"]
+        .as_array()
+        .unwrap();
+    for (step, expected) in rates.iter().enumerate().skip(1) {
+        let ours = cosine.at(if step <= 8 { step - 1 } else { step });
+        assert!((ours - expected.as_f64().unwrap()).abs() < 1e-12, "{step}");
+    }
+}
+
+#[test]
+fn averages_agree() {
+    let golden = numbers();
+    let averages = |decay: Box<dyn Decay + Send + Sync>, values: &Value| {
+        let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+        store.builder().get(4, "x").unwrap();
+        let (_, x) = store.parameters().remove(0);
+        x.set(&start(&[4])).unwrap();
+        let ema = Ema::new(&store, decay).unwrap();
+        for (k, expected) in values.as_array().unwrap().iter().enumerate() {
+            x.set(&gradient(k, &[4])).unwrap();
+            ema.update(k).unwrap();
+            let average = ema.parameters().tensors().remove(0);
+            assert_close(&average, &vector(expected), 0.0, 1e-13);
+        }
+    };
+    averages(Box::new(0.9), &golden["averages"]["constant"]);
+    // diffusers copies the parameters at its first step, where the decay would be 1/10.
+    let warm_up = Warmup::new(0.7).unwrap();
+    let decay = move |step| if step == 0 { 0.0 } else { warm_up.at(step) };
+    let theirs = &golden["averages"]["warm-up"];
+    averages(Box::new(decay_fn(decay)), &theirs["values"]);
+    for (k, expected) in theirs["decays"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .enumerate()
+        .skip(1)
+    {
+        assert!(
+            (warm_up.at(k) - expected.as_f64().unwrap()).abs() < 1e-15,
+            "{k}"
+        );
+    }
 }

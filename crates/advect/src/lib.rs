@@ -70,6 +70,7 @@
 //! | `diffusers` | networks, schedulers and folders of diffusers | yes |
 //! | `trajectories` | populations over time | yes |
 //! | `progress` | progress bars | yes |
+//! | `signals` | an end of training by SIGINT, SIGTERM and SIGHUP | yes |
 //! | `pytorch` | weights from PyTorch's files | yes |
 //! | `testing` | problems with known solutions, finite differences and comparisons, for tests | no |
 //! | `cuda` | candle's CUDA backend in every crate; needs the CUDA toolkit to build | no |
@@ -231,13 +232,15 @@ pub mod prelude {
     pub use advect_train::decay::{Warmup, decay_fn};
     #[cfg(feature = "train")]
     pub use advect_train::learning_rate::{LearningRate, WarmupCosine, learning_rate_fn};
+    #[cfg(feature = "signals")]
+    pub use advect_train::Signals;
     #[cfg(feature = "train")]
-    pub use advect_train::observer::Checkpointing;
+    pub use advect_train::observer::{Checkpointing, MetricLog, Validation, every};
     #[cfg(feature = "train")]
     pub use advect_train::{
-        Adam, AdamConfig, AdamW, AdamWConfig, Checkpoint, Ema, Gradients, Lion, LionConfig,
-        Momentum, Muon, MuonConfig, ParameterGroup, RunEnd, Sgd, SgdConfig, StatefulOptimizer,
-        StepReport, Trainer,
+        Adam, AdamConfig, AdamW, AdamWConfig, Checkpoint, CheckpointFolder, Ema, Gradients, Lion,
+        LionConfig, Momentum, Muon, MuonConfig, NonFinite, ParameterGroup, RunEnd, Sgd, SgdConfig,
+        StatefulOptimizer, StepReport, Trainer,
     };
     pub use candle_core::{DType, Device, Tensor};
     #[cfg(feature = "nn")]
@@ -255,6 +258,8 @@ mod pages {
     struct Stochastic;
     #[doc = include_str!("../../../docs/src/extending.md")]
     struct Extending;
+    #[doc = include_str!("../../../docs/src/long_runs.md")]
+    struct LongRuns;
     #[doc = include_str!("../../../docs/src/performance.md")]
     struct Performance;
 }

@@ -26,9 +26,7 @@ pub(super) struct TensorBoard;
 
 impl Format for TensorBoard {
     fn begin(&self) -> Vec<u8> {
-        let mut event = wall_time();
-        bytes(&mut event, 3, b"brain.Event:2");
-        record(&event)
+        first(now())
     }
 
     fn read(&mut self, all: &[u8]) -> Result<Contents, String> {
@@ -60,29 +58,44 @@ impl Format for TensorBoard {
     }
 
     fn encode(&self, row: &Row) -> Vec<u8> {
-        let mut event = wall_time();
-        event.push(2 << 3);
-        varint(&mut event, row.step as u64);
-        let mut summary = Vec::new();
-        for (name, value) in &row.values {
-            let mut entry = Vec::new();
-            bytes(&mut entry, 1, name.as_bytes());
-            entry.push((2 << 3) | 5);
-            entry.extend((*value as f32).to_le_bytes());
-            bytes(&mut summary, 1, &entry);
-        }
-        bytes(&mut event, 5, &summary);
-        record(&event)
+        encoded(row, now())
     }
 }
 
-/// An event with the time of now, in seconds since 1970.
-fn wall_time() -> Vec<u8> {
+/// The time in seconds since 1970.
+fn now() -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let seconds = now.map_or(0.0, |time| time.as_secs_f64());
+    now.map_or(0.0, |time| time.as_secs_f64())
+}
+
+/// An event with its time.
+fn at(time: f64) -> Vec<u8> {
     let mut event = vec![(1 << 3) | 1];
-    event.extend(seconds.to_le_bytes());
+    event.extend(time.to_le_bytes());
     event
+}
+
+/// The first record of a file.
+fn first(time: f64) -> Vec<u8> {
+    let mut event = at(time);
+    bytes(&mut event, 3, b"brain.Event:2");
+    record(&event)
+}
+
+fn encoded(row: &Row, time: f64) -> Vec<u8> {
+    let mut event = at(time);
+    event.push(2 << 3);
+    varint(&mut event, row.step as u64);
+    let mut summary = Vec::new();
+    for (name, value) in &row.values {
+        let mut entry = Vec::new();
+        bytes(&mut entry, 1, name.as_bytes());
+        entry.push((2 << 3) | 5);
+        entry.extend((*value as f32).to_le_bytes());
+        bytes(&mut summary, 1, &entry);
+    }
+    bytes(&mut event, 5, &summary);
+    record(&event)
 }
 
 /// The step of an event that this module wrote.
@@ -120,4 +133,42 @@ fn record(data: &[u8]) -> Vec<u8> {
     record.extend(data);
     record.extend(masked(data).to_le_bytes());
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records of TensorBoard 2.21's `RecordWriter`, for messages that protobuf wrote.
+    const FIRST: &str =
+        "1800000000000000a37f4b2209000000000000f83f1a0d627261696e2e4576656e743a322a28646c";
+    const ROW: &str = "33000000000000000ca7205609000000000000f83f10ac022a250a0b0a046c6f7373150000803e0a160a0f7661\
+        6c69646174696f6e5f626573741582a8fbb70f30af26";
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn records_are_those_of_tensorboard() {
+        let values = [
+            ("loss".to_string(), 0.25),
+            ("validation_best".to_string(), -3e-5),
+        ];
+        let row = Row {
+            step: 300,
+            values: values.into(),
+        };
+        assert_eq!(hex(&first(1.5)), FIRST);
+        assert_eq!(hex(&encoded(&row, 1.5)), ROW);
+        let all = [first(1.5), encoded(&row, 1.5), encoded(&row, 2.5)].concat();
+        let contents = TensorBoard
+            .read(&all[..all.len() - 1])
+            .unwrap_or_else(|e| unreachable!("{e}"));
+        let (begin, end) = (FIRST.len() / 2, (FIRST.len() + ROW.len()) / 2);
+        assert_eq!(
+            (contents.begin, contents.records),
+            (begin, vec![(300, end)])
+        );
+    }
 }
