@@ -10,6 +10,7 @@
 //! | [`learning_rate`] | learning rates as functions of the step |
 //! | [`Ema`], [`decay`] | averages of parameters |
 //! | [`Checkpoint`], [`CheckpointFolder`] | everything that a run needs to continue, in one file; the last of them and the best |
+//! | [`Recomputed`] | fields whose insides are computed again in the backward pass, to save memory |
 //! | [`observer`] | observers of a run: progress, checkpoints, validation, early stopping, logs, signals |
 //!
 //! ```
@@ -46,6 +47,7 @@ mod name_pattern;
 pub mod observer;
 pub mod optimizer;
 mod parameter_group;
+mod recomputed;
 #[cfg(feature = "signals")]
 mod signals;
 mod stateful_optimizer;
@@ -59,6 +61,7 @@ pub use optimizer::{
     SgdConfig,
 };
 pub use parameter_group::ParameterGroup;
+pub use recomputed::Recomputed;
 #[cfg(feature = "signals")]
 pub use signals::{Signal, Signals};
 pub use stateful_optimizer::StatefulOptimizer;

@@ -5,14 +5,17 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use advect_core::{Error, Generator, Key, Result, observer_fn};
+use advect_core::testing::assert_close;
+use advect_core::{Conditional, Error, Generator, Key, Result, Time, observer_fn};
+use advect_models::Mlp;
 use advect_nn::{Linear, ParameterStore};
 use advect_train::learning_rate::learning_rate_fn;
 use advect_train::observer::{MetricLog, Validation, every};
 use advect_train::{
-    AdamW, AdamWConfig, Checkpoint, CheckpointFolder, Gradients, NonFinite, RunEnd, Trainer,
+    AdamW, AdamWConfig, Checkpoint, CheckpointFolder, Gradients, NonFinite, Recomputed, RunEnd,
+    Trainer,
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::Optimizer;
 
 struct Run {
@@ -489,4 +492,55 @@ fn logs_that_can_not_be_are_said_at_once() {
         .unwrap_err()
         .to_string();
     assert!(message.contains("another run writes this log"), "{message}");
+}
+
+/// Counts evaluations of a conditional field that depends on its time.
+struct Counted {
+    net: Mlp,
+    evaluations: Arc<AtomicUsize>,
+}
+
+impl Conditional for Counted {
+    fn at_given(&self, t: &Time, x: &Tensor, condition: &Tensor) -> Result<Tensor> {
+        self.evaluations.fetch_add(1, Ordering::Relaxed);
+        let y = self.net.at_given(t, x, condition)?;
+        Ok(y.broadcast_mul(&t.tensor(x)?.unsqueeze(1)?)?)
+    }
+
+    fn no_condition(&self, x: &Tensor) -> Result<Tensor> {
+        self.net.no_condition(x)
+    }
+}
+
+#[test]
+fn recomputed_fields_have_the_same_gradients() {
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let config = Mlp::config(2).hidden(&[8]).classes(3);
+    let net = config.build(&store.builder()).unwrap();
+    let evaluations = Arc::new(AtomicUsize::new(0));
+    let counted = Counted {
+        net,
+        evaluations: evaluations.clone(),
+    };
+    let labels = Tensor::new(&[0u32, 2], &Device::Cpu).unwrap();
+    let x = Var::new(&[[0.5f64, -1.0], [2.0, 0.1]], &Device::Cpu).unwrap();
+    let t = Var::new(&[0.3f64, 0.8], &Device::Cpu).unwrap();
+    let mut parameters = store.parameters();
+    parameters.extend([("x".to_string(), x.clone()), ("t".to_string(), t.clone())]);
+    let gradients = |field: &dyn Conditional| {
+        let time = Time::PerSample(t.as_tensor().clone());
+        let y = field.at_given(&time, x.as_tensor(), &labels).unwrap();
+        Gradients::of(&y.sqr().unwrap().sum_all().unwrap(), &parameters).unwrap()
+    };
+    let expected = gradients(&counted);
+    assert_eq!(evaluations.load(Ordering::Relaxed), 1);
+    let again = gradients(&Recomputed::new(counted, &store));
+    assert_eq!(evaluations.load(Ordering::Relaxed), 3);
+    assert_eq!(
+        (again.loss(), again.iter().count()),
+        (expected.loss(), parameters.len())
+    );
+    for (name, gradient) in again.iter() {
+        assert_close(gradient, expected.get(name).unwrap(), 1e-13, 1e-14);
+    }
 }

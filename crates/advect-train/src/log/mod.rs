@@ -182,9 +182,6 @@ impl MetricLog {
     }
 
     fn write(&mut self, row: &Row) -> Result<()> {
-        if self.last.is_some_and(|last| row.step <= last) {
-            self.cut(row.step)?;
-        }
         let path = self.path.clone();
         if let Some(bytes) = self.format.widened(row, &|| file::read(&path))? {
             file::write_atomically(&self.path, |f| f.write_all(&bytes))?;
@@ -232,6 +229,9 @@ fn locked(path: &Path) -> Result<File> {
 impl<O> Observer<Trainer<O>> for MetricLog {
     fn observe(&mut self, trainer: &Trainer<O>) -> Result<ControlFlow<()>> {
         let report = trainer.report();
+        if self.last.is_some_and(|last| report.step <= last) {
+            self.cut(report.step)?;
+        }
         let mut values = vec![
             ("loss".to_string(), report.loss),
             ("gradient_norm".to_string(), report.gradient_norm),
@@ -247,9 +247,7 @@ impl<O> Observer<Trainer<O>> for MetricLog {
                 .filter_map(|(name, value)| Some((name.to_string(), value?)));
             values.extend(known);
         }
-        // Rows from this step on are about to be replaced.
-        let last = self.last.filter(|last| *last < report.step);
-        values.extend(trainer.recorded_after(last));
+        values.extend(trainer.recorded_after(self.last));
         self.write(&Row {
             step: report.step,
             values,
