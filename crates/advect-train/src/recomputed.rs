@@ -96,10 +96,15 @@ impl<F: Field + Send + Sync + 'static> Field for Recomputed<F> {
 
 impl<F: Conditional + Send + Sync + 'static> Conditional for Recomputed<F> {
     fn at_given(&self, t: &Time, x: &Tensor, condition: &Tensor) -> Result<Tensor> {
+        if condition.dtype().is_float() {
+            return self.evaluate(t, &[x, condition], |field, t, others| {
+                field.at_given(t, &others[0], &others[1])
+            });
+        }
         // Labels are integers, which have no gradient.
-        let condition = condition.clone();
+        let labels = condition.clone();
         self.evaluate(t, &[x], move |field, t, others| {
-            field.at_given(t, &others[0], &condition)
+            field.at_given(t, &others[0], &labels)
         })
     }
 

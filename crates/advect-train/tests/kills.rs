@@ -9,14 +9,14 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use advect_core::{Field, Generator, Key, Time, observer_fn};
+use advect_core::{Field, Generator, Key, Result, Time, observer_fn};
 use advect_models::Mlp;
 use advect_nn::ParameterStore;
 use advect_train::decay::Warmup;
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::observer::{MetricLog, Validation, every};
 use advect_train::{AdamW, AdamWConfig, Checkpoint, CheckpointFolder, NonFinite, Signals, Trainer};
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 
 /// The variables by which a process is told to train: the folder, and a step that takes a minute.
 const FOLDER: &str = "ADVECT_TEST_FOLDER";
@@ -48,7 +48,7 @@ fn train(place: &Path) {
         .non_finite(NonFinite::Skip { limit: 3 })
         .unwrap();
     let averaged = config.build(&trainer.averaged().frozen()).unwrap();
-    let error = |net: &Mlp, rng: &mut Generator| {
+    let error = |net: &Mlp, rng: &mut Generator| -> Result<Tensor> {
         let x = rng.normal((16, 2), DType::F32, &Device::Cpu)?;
         Ok((net.at(&Time::Shared(0.5), &x)? - x.sin()?)?
             .sqr()?

@@ -136,6 +136,7 @@ fn record(data: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -162,9 +163,7 @@ mod tests {
         assert_eq!(hex(&first(1.5)), FIRST);
         assert_eq!(hex(&encoded(&row, 1.5)), ROW);
         let all = [first(1.5), encoded(&row, 1.5), encoded(&row, 2.5)].concat();
-        let contents = TensorBoard
-            .read(&all[..all.len() - 1])
-            .unwrap_or_else(|e| unreachable!("{e}"));
+        let contents = TensorBoard.read(&all[..all.len() - 1]).unwrap();
         let (begin, end) = (FIRST.len() / 2, (FIRST.len() + ROW.len()) / 2);
         assert_eq!(
             (contents.begin, contents.records),

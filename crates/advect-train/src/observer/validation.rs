@@ -22,14 +22,14 @@ use crate::trainer::check_name;
 /// use advect_nn::{Linear, ParameterStore};
 /// use advect_train::observer::{Validation, every};
 /// use advect_train::{AdamW, AdamWConfig, RunEnd, Trainer};
-/// use candle_core::{DType, Device};
+/// use candle_core::{DType, Device, Tensor};
 /// # fn main() -> advect_core::Result<()> {
 /// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
 /// let net = Linear::new(1, 1, &store.builder())?;
 /// let optimizer = AdamW::from_store(&store, AdamWConfig { learning_rate: 0.1, ..AdamWConfig::default() })?;
 /// let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(0)).ema(0.9)?;
 /// let averaged = Linear::new(1, 1, &trainer.averaged().frozen())?;
-/// let error = |net: &Linear, rng: &mut Generator| {
+/// let error = |net: &Linear, rng: &mut Generator| -> advect_core::Result<Tensor> {
 ///     let x = rng.normal((64, 1), DType::F64, &Device::Cpu)?;
 ///     Ok((net.forward(&x)? - x.sin()?)?.sqr()?.mean_all()?)
 /// };
