@@ -115,15 +115,21 @@ fn bad_steps_are_skipped_counted_and_limited() {
 
 #[test]
 fn gradients_that_are_not_finite_are_skipped_too() {
-    let root = |net: &Linear, trainer: &Trainer| {
-        let zero = (net.bias() * 0.0)?.sqrt()?.sum_all()?;
-        trainer.gradients(&(zero + net.weight().sum_all()?)?)
+    // As another machine would send them.
+    let poisoned = |net: &Linear, trainer: &mut Trainer| {
+        let loss = loss(net, trainer.rng(), 1.0)?;
+        let mut gradients = trainer.gradients(&loss)?;
+        gradients.map(|name, gradient| match (name, gradient) {
+            ("bias", Some(gradient)) => Ok(Some((gradient * f64::NAN)?)),
+            (_, gradient) => Ok(gradient.cloned()),
+        })?;
+        Ok(gradients)
     };
     let mut run = skipping(NonFinite::Skip { limit: 1 });
     let before = run.weights();
     let net = &run.net;
     run.trainer
-        .run_with(1, |trainer| root(net, trainer), &mut ())
+        .run_with(1, |trainer| poisoned(net, trainer), &mut ())
         .unwrap();
     let skipped = run.trainer.report().skipped.clone().unwrap();
     assert!(
@@ -391,7 +397,9 @@ fn what_killed_processes_left_is_removed() {
         "step-000000040.safetensors.advect-1-0.partial",
         "notes.partial",
     ];
-    names.map(|name| fs::write(place.path().join(name), "half").unwrap());
+    for name in names {
+        fs::write(place.path().join(name), "half").unwrap();
+    }
     CheckpointFolder::open(place.path()).unwrap();
     let there = names.map(|name| place.path().join(name).exists());
     assert_eq!(there, [false, true]);

@@ -175,8 +175,8 @@ fn optimisers_agree() {
         weight_decay: 0.1,
         ..MuonConfig::default()
     };
-    // PyTorch orthogonalises in bfloat16, with 3 digits: 8 steps of 0.02.
-    follows("muon", &[3, 2], muon, 8.0 * 0.02 * 5e-3);
+    // PyTorch orthogonalises in bfloat16, with less than 3 digits: 8 steps of 0.02.
+    follows("muon", &[3, 2], muon, 8.0 * 0.02 * 2e-2);
 }
 
 #[test]

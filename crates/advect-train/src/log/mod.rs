@@ -143,11 +143,9 @@ impl MetricLog {
 
     /// Logs the speeds of the run as well: `steps_per_second`, and `samples_per_second` if the trainer knows the size of its
     /// batches. Without this, files in text have the same bytes each time that the same run is made.
-    pub fn with_speeds(self) -> Self {
-        MetricLog {
-            speeds: true,
-            ..self
-        }
+    pub fn with_speeds(mut self) -> Self {
+        self.speeds = true;
+        self
     }
 
     fn open(path: &Path, format: Box<dyn Format>) -> Result<Self> {
