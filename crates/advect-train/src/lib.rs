@@ -10,6 +10,7 @@
 //! | [`learning_rate`] | learning rates as functions of the step |
 //! | [`Ema`], [`decay`] | averages of parameters |
 //! | [`Checkpoint`], [`CheckpointFolder`] | everything that a run needs to continue, in one file; the last of them and the best |
+//! | [`DataParallel`] | a trainer on several processes or machines |
 //! | [`observer`] | observers of a run: progress, checkpoints, early stopping |
 //!
 //! ```
@@ -44,6 +45,7 @@ pub mod learning_rate;
 mod name_pattern;
 pub mod observer;
 pub mod optimizer;
+mod parallel;
 mod parameter_group;
 mod stateful_optimizer;
 mod trainer;
@@ -55,6 +57,7 @@ pub use optimizer::{
     Adam, AdamConfig, AdamW, AdamWConfig, Lion, LionConfig, Momentum, Muon, MuonConfig, Sgd,
     SgdConfig,
 };
+pub use parallel::DataParallel;
 pub use parameter_group::ParameterGroup;
 pub use stateful_optimizer::StatefulOptimizer;
 pub use trainer::{RunEnd, StepReport, Trainer};

@@ -8,5 +8,6 @@ mod gradients;
 mod groups;
 mod observers;
 mod optimisers;
+mod parallel;
 mod resume;
 mod torch;

@@ -1,5 +1,6 @@
 //! The training loop.
 
+mod replica;
 mod resume;
 pub(crate) mod roles;
 mod run;
