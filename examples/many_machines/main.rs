@@ -4,7 +4,7 @@
 //! `cargo run --release --example many_machines` is one process;
 //! `cargo build --release -p advect-examples --features mpi --example many_machines` makes one for `mpirun`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use advect::data::toy::{Toy, TwoMoons};
 use advect::prelude::*;
@@ -103,19 +103,15 @@ fn program(args: &Args, ranks: &Ranks) -> Result<()> {
     let samples = ranks.gather_rows(&rows(samples, &[0, 2], DType::F32)?)?;
     let nats = ranks.gather_rows(&rows(nats, &[0], DType::F64)?)?;
     if ranks.is_root() {
+        let number = |x: Tensor| x.to_dtype(DType::F64)?.mean_all()?.to_scalar::<f64>();
+        let milliseconds = |time: Duration| 1e3 * time.as_secs_f64() / steps;
         println!("ranks           {}", ranks.size());
         println!("parameters      {}", store.element_count());
         println!("loss            {:.9}", trainer.trainer().report().loss);
-        println!(
-            "samples         {:.9}",
-            samples.to_dtype(DType::F64)?.sqr()?.mean_all()?
-        );
-        println!("nats            {:.9}", nats.mean_all()?);
-        println!("time a step     {:.3} ms", 1e3 * time.as_secs_f64() / steps);
-        println!(
-            "  in collectives {:.3} ms",
-            1e3 * traffic.time.as_secs_f64() / steps
-        );
+        println!("mean square     {:.9}", number(samples.sqr()?)?);
+        println!("log-likelihood  {:.9}", number(nats)?);
+        println!("time a step     {:.3} ms", milliseconds(time));
+        println!("  communicating {:.3} ms", milliseconds(traffic.time));
         println!("bytes a step    {:.0}", traffic.bytes as f64 / steps);
         println!("calls a step    {:.2}", traffic.operations as f64 / steps);
     }

@@ -43,6 +43,15 @@ impl Shard {
         }
     }
 
+    /// The part of a rank. One beyond the number of ranks is as the last.
+    pub(crate) fn of_rank(rank: usize, size: usize) -> Self {
+        let count = size.max(1);
+        Shard {
+            index: rank.min(count - 1),
+            count,
+        }
+    }
+
     /// Returns the number of this part.
     pub fn index(&self) -> usize {
         self.index

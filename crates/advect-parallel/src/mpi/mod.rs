@@ -46,7 +46,7 @@ impl Default for Mpi {
 }
 
 impl Mpi {
-    /// Creates the settings of a run, whose operations may take 30 minutes, as in PyTorch.
+    /// Creates the settings of a run, whose operations may take 30 minutes, as those of PyTorch's MPI and Gloo.
     pub fn new() -> Self {
         Mpi {
             timeout: Duration::from_secs(30 * 60),

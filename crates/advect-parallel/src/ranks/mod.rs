@@ -91,10 +91,7 @@ impl Ranks {
     /// # }
     /// ```
     pub fn shard(&self) -> Shard {
-        // A communicator that tells a rank beyond its size is as one alone.
-        let whole = Shard::new(0, 1);
-        let shard = Shard::new(self.rank(), self.size()).or(whole);
-        shard.unwrap_or_else(|_| unreachable!("part 0 of 1 exists"))
+        Shard::of_rank(self.rank(), self.size())
     }
 
     /// Returns what this rank has given to collective operations so far.

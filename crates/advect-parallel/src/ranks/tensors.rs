@@ -3,7 +3,7 @@
 use std::mem::size_of;
 
 use advect_core::{Error, Result, check};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Storage, Tensor, WithDType};
 
 use super::Ranks;
 
@@ -52,16 +52,16 @@ impl Ranks {
         Ok(sums)
     }
 
-    fn sum_bucket<T: candle_core::WithDType>(
+    fn sum_bucket<T: WithDType>(
         &self,
         bucket: &[Tensor],
         sums: &mut Vec<Tensor>,
         all_reduce: impl Fn(&mut [T]) -> Result<()>,
     ) -> Result<()> {
-        let mut values: Vec<T> = Vec::new();
+        let total = bucket.iter().map(Tensor::elem_count).sum();
+        let mut values: Vec<T> = Vec::with_capacity(total);
         for tensor in bucket {
-            let flat = tensor.flatten_all()?.to_dtype(T::DTYPE)?;
-            values.extend(flat.to_vec1::<T>()?);
+            append(&mut values, tensor)?;
         }
         self.counted(values.len() * size_of::<T>(), || all_reduce(&mut values))?;
         let count = values.len();
@@ -129,8 +129,23 @@ fn wide(dtype: DType) -> DType {
     }
 }
 
+/// Adds the values of a tensor to a list.
+fn append<T: WithDType>(values: &mut Vec<T>, tensor: &Tensor) -> Result<()> {
+    let (storage, layout) = tensor.storage_and_layout();
+    if let (Storage::Cpu(cpu), Some((start, end))) = (&*storage, layout.contiguous_offsets())
+        && tensor.dtype() == T::DTYPE
+    {
+        values.extend_from_slice(&cpu.as_slice::<T>()?[start..end]);
+        return Ok(());
+    }
+    drop(storage);
+    values.extend(tensor.flatten_all()?.to_dtype(T::DTYPE)?.to_vec1::<T>()?);
+    Ok(())
+}
+
 /// The values in row-major order.
 fn to_bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+    // A copy where it is no contiguous one: the view's own method panics where copying fails.
     let tensor = tensor.contiguous()?;
     Ok(safetensors::View::data(&tensor).into_owned())
 }
