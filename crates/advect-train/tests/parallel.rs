@@ -80,6 +80,12 @@ fn parallel(ranks: &Ranks, shards: usize, dtype: DType) -> Result<(Vec<u64>, Vec
     };
     trainer.run(20, loss, &mut ())?;
     let loss = trainer.trainer().report().loss;
+    let own = bits(trainer.trainer().averaged());
+    assert_eq!(
+        own == bits(&store),
+        !ranks.is_root(),
+        "rank 0 alone has an average"
+    );
     Ok((bits(&store), bits(&trainer.averaged()?), loss))
 }
 
