@@ -239,6 +239,17 @@ impl Gradients {
         Err(Error::stopped("the gradients", reason))
     }
 
+    /// The parameters, each with its gradient.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Var, Option<&Tensor>)> {
+        let entries = self.entries.iter();
+        entries.map(|entry| (&entry.parameter, entry.gradient.as_ref()))
+    }
+
+    /// Replaces the value of the loss.
+    pub(crate) fn set_loss(&mut self, loss: f64) {
+        self.loss = loss;
+    }
+
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.iter().next().is_none()

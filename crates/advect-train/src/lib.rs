@@ -10,6 +10,7 @@
 //! | [`learning_rate`] | learning rates as functions of the step |
 //! | [`Ema`], [`decay`] | averages of parameters |
 //! | [`Checkpoint`], [`CheckpointFolder`] | everything that a run needs to continue, in one file; the last of them and the best |
+//! | [`DataParallel`] | a trainer on several processes or machines |
 //! | [`Recomputed`] | fields whose insides are computed again in the backward pass, to save memory |
 //! | [`observer`] | observers of a run: progress, checkpoints, validation, early stopping, logs, signals |
 //!
@@ -46,6 +47,7 @@ mod log;
 mod name_pattern;
 pub mod observer;
 pub mod optimizer;
+mod parallel;
 mod parameter_group;
 mod recomputed;
 #[cfg(feature = "signals")]
@@ -60,6 +62,7 @@ pub use optimizer::{
     Adam, AdamConfig, AdamW, AdamWConfig, Lion, LionConfig, Momentum, Muon, MuonConfig, Sgd,
     SgdConfig,
 };
+pub use parallel::DataParallel;
 pub use parameter_group::ParameterGroup;
 pub use recomputed::Recomputed;
 #[cfg(feature = "signals")]

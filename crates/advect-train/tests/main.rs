@@ -10,5 +10,6 @@ mod kills;
 mod long_runs;
 mod observers;
 mod optimisers;
+mod parallel;
 mod resume;
 mod torch;

@@ -52,6 +52,7 @@
 //! | [`models`] | `advect-models` | whole networks |
 //! | [`train`] | `advect-train` | optimisers, averages, checkpoints, the training loop |
 //! | [`metrics`] | `advect-metrics` | Wasserstein and energy distances, MMD, nearest neighbours, straightness |
+//! | [`parallel`] | `advect-parallel` | the ranks of a run on several processes or machines, shards |
 //! | [`data`] | `advect-data` | toy data, digits, images, tables, shuffled batches |
 //! | [`diffusers`] | `advect-diffusers` | networks, schedulers and folders of diffusers, with their weights |
 //! | [`trajectories`] | `advect-trajectories` | populations over time: snapshots, and flows and potentials that join them |
@@ -72,6 +73,7 @@
 //! | `progress` | progress bars | yes |
 //! | `signals` | an end of training by SIGINT, SIGTERM and SIGHUP | yes |
 //! | `pytorch` | weights from PyTorch's files | yes |
+//! | `mpi` | processes of MPI, on one machine or many; needs the system's MPI and libclang to build | no |
 //! | `testing` | problems with known solutions, finite differences and comparisons, for tests | no |
 //! | `cuda` | candle's CUDA backend in every crate; needs the CUDA toolkit to build | no |
 //! | `cudnn` | `cuda`, with cuDNN for convolutions | no |
@@ -100,6 +102,8 @@ pub use advect_nn as nn;
 pub use advect_objectives as objectives;
 #[doc(inline)]
 pub use advect_ops as ops;
+#[doc(inline)]
+pub use advect_parallel as parallel;
 #[doc(inline)]
 pub use advect_paths as paths;
 #[doc(inline)]
@@ -178,6 +182,7 @@ pub mod prelude {
     pub use advect_objectives::weighting::{
         Importance, MinSnr, NoiseVariance, Weighting, weighting_fn,
     };
+    pub use advect_parallel::{Ranks, Shard};
     pub use advect_paths::closed_form::{
         Covariance, EntropicBridge, FiniteData, Gaussian, GaussianBridge, GaussianMixture,
         JointLaw, Law,
@@ -238,7 +243,7 @@ pub mod prelude {
     pub use advect_train::observer::{Checkpointing, MetricLog, Validation, every};
     #[cfg(feature = "train")]
     pub use advect_train::{
-        Adam, AdamConfig, AdamW, AdamWConfig, Checkpoint, CheckpointFolder, Ema, Gradients, Lion,
+        Adam, AdamConfig, AdamW, AdamWConfig, Checkpoint, CheckpointFolder, DataParallel, Ema, Gradients, Lion,
         LionConfig, Momentum, Muon, MuonConfig, NonFinite, ParameterGroup, RunEnd, Sgd, SgdConfig,
         StatefulOptimizer, StepReport, Trainer,
     };

@@ -198,7 +198,7 @@ impl Checkpoint {
 }
 
 /// Adds a tensor with its name, dtype and shape.
-fn add_to_checksum(crc: &mut crc32fast::Hasher, name: &str, tensor: &impl View) {
+pub(crate) fn add_to_checksum(crc: &mut crc32fast::Hasher, name: &str, tensor: &impl View) {
     crc.update(format!("{name} {:?} {:?} ", tensor.dtype(), tensor.shape()).as_bytes());
     crc.update(&tensor.data());
 }

@@ -4,6 +4,7 @@ mod clock;
 mod epochs;
 mod non_finite;
 mod records;
+mod replica;
 mod resume;
 pub(crate) mod roles;
 mod run;

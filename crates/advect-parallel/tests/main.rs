@@ -1,0 +1,5 @@
+//! All tests of this crate in one program.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod contract;
+mod threads;
