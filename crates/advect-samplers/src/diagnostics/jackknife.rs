@@ -37,11 +37,7 @@ impl Jackknife {
     /// # Errors
     /// [`Error::Empty`] without series; [`Error::Shape`] unless all have the same shape and there are two blocks or more; [`Error::Range`] for blocks of 0 steps and for a function
     /// that gives NaN or infinity; [`Error::NonFinite`] for a series with NaN or infinity.
-    pub fn new(
-        series: &[&Tensor],
-        block: usize,
-        function: impl Fn(&[f64]) -> f64,
-    ) -> Result<Self> {
+    pub fn new(series: &[&Tensor], block: usize, function: impl Fn(&[f64]) -> f64) -> Result<Self> {
         check::at_least_one("block", block)?;
         let Some(first) = series.first() else {
             return Err(Error::Empty {

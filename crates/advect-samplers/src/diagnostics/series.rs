@@ -47,9 +47,10 @@ impl Series {
     /// The two halves of each chain, without the step in the middle of an odd number.
     pub(super) fn split(&self) -> Self {
         let half = self.steps / 2;
-        let parts = self.chains.iter().flat_map(|chain| {
-            [&chain[..half], &chain[self.steps - half..]].map(<[f64]>::to_vec)
-        });
+        let parts = self
+            .chains
+            .iter()
+            .flat_map(|chain| [&chain[..half], &chain[self.steps - half..]].map(<[f64]>::to_vec));
         Series {
             chains: parts.collect(),
             steps: half,

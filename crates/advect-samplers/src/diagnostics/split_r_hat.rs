@@ -39,6 +39,10 @@ pub(super) fn variances(series: &Series) -> (f64, f64) {
     let within: Vec<f64> = series.chains.iter().map(|c| variance(c)).collect();
     let within = mean(&within);
     let means: Vec<f64> = series.chains.iter().map(|c| mean(c)).collect();
-    let between = if means.len() > 1 { variance(&means) } else { 0.0 };
+    let between = if means.len() > 1 {
+        variance(&means)
+    } else {
+        0.0
+    };
     (within, (n - 1.0) / n * within + between)
 }

@@ -172,7 +172,8 @@ impl<I: Stepper<(Tensor, Tensor)>> HamiltonianMonteCarlo<I> {
         let size = match self.jitter {
             0.0 => self.step_size,
             jitter => {
-                let uniform = rng.uniform(-jitter..jitter, (), DType::F64, &candle_core::Device::Cpu)?;
+                let uniform =
+                    rng.uniform(-jitter..jitter, (), DType::F64, &candle_core::Device::Cpu)?;
                 self.step_size * (1.0 + uniform.to_scalar::<f64>()?)
             }
         };
