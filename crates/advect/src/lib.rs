@@ -142,6 +142,10 @@ pub mod prelude {
         AdversarialLoss, LeastSquares, NonSaturating, SpectralLinear, Wasserstein, gradient_penalty,
     };
     #[cfg(feature = "classics")]
+    pub use advect_classics::lattice::{
+        Action, EquivariantVelocity, Ising, OddConvolution, Phi4, Wolff,
+    };
+    #[cfg(feature = "classics")]
     pub use advect_classics::vae::{
         BernoulliLikelihood, EvidenceBound, GaussianLikelihood, VariationalAutoencoder,
     };
@@ -193,11 +197,15 @@ pub mod prelude {
     };
     pub use advect_paths::time_map::{DiscreteTimes, LinearTime, LogSnrTime, TimeMap, TimeMapped};
     pub use advect_paths::{Direction, ForwardProcess, Prediction, Rescheduled};
+    pub use advect_samplers::diagnostics::{
+        CorrelatedMean, Jackknife, effective_sample_size, split_r_hat,
+    };
     pub use advect_samplers::diffusion::{ForwardDiffusion, NoiseLevel, diffusion_fn};
     pub use advect_samplers::grid::{
         GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, Tail, UniformLogSnr, UniformTime,
     };
     pub use advect_samplers::guidance::{GuidanceInterval, GuidanceWeight, Guided, guidance_fn};
+    pub use advect_samplers::hamiltonian::{HamiltonianMonteCarlo, MassMatrix, WarmUp};
     pub use advect_samplers::inverse::{Dps, Pigdm};
     pub use advect_samplers::likelihood::{
         BitsPerDimension, Likelihood, LikelihoodBound, UniformDequantization,

@@ -54,19 +54,12 @@ impl CorrelatedMean {
     pub fn new(series: &Tensor) -> Result<Self> {
         let series = Series::new(series, 4)?;
         let mean = series.mean();
-        let covariance = |lag: usize| {
-            let products = series.chains.iter().map(|chain| {
-                let pairs = chain.iter().zip(&chain[lag..]);
-                pairs.map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>()
-            });
-            products.sum::<f64>() / ((series.steps - lag) * series.chains.len()) as f64
-        };
-        let variance = covariance(0);
+        let variance = series.covariance(mean, 0);
         let (mut time, mut window) = (0.5, 0);
         // A constant has no correlations.
         while variance > 0.0 && window < series.steps / 2 {
             window += 1;
-            time += covariance(window) / variance;
+            time += series.covariance(mean, window) / variance;
             if window as f64 >= WINDOW * time {
                 break;
             }

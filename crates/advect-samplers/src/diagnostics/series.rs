@@ -44,6 +44,15 @@ impl Series {
         self.chains.iter().map(|c| mean(c)).sum::<f64>() / self.chains.len() as f64
     }
 
+    /// The mean product of deviations from a mean, `lag` steps apart within chains.
+    pub(super) fn covariance(&self, mean: f64, lag: usize) -> f64 {
+        let products = self.chains.iter().map(|chain| {
+            let pairs = chain.iter().zip(&chain[lag..]);
+            pairs.map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>()
+        });
+        products.sum::<f64>() / ((self.steps - lag) * self.chains.len()) as f64
+    }
+
     /// The two halves of each chain, without the step in the middle of an odd number.
     pub(super) fn split(&self) -> Self {
         let half = self.steps / 2;
