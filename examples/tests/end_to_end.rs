@@ -575,10 +575,10 @@ fn lattice_fields_are_sampled_in_three_ways() {
     assert!(folder.path().join("phi4.png").exists());
     let lines = figures(&output);
     let hmc = lines.iter().find(|line| line.starts_with("HMC")).unwrap();
-    // Of 32,000 configurations and more it is 1.04.
+    // A chain of another program has 1.893 ± 0.007.
     let susceptibility = hmc.split_whitespace().nth(4).unwrap();
     let susceptibility = susceptibility.parse::<f64>().unwrap();
-    assert!((0.8..1.3).contains(&susceptibility), "{lines:?}");
+    assert!((1.6..2.2).contains(&susceptibility), "{lines:?}");
 }
 
 #[test]

@@ -207,7 +207,7 @@ fn write<M: Autoregressive>(
     args: &Args,
     samples: &mut String,
 ) -> Result<()> {
-    let prompt = Tensor::new(&[&alphabet.encode(PROMPT)[..]], &Device::Cpu)?;
+    let prompt = Tensor::new(alphabet.encode(PROMPT), &Device::Cpu)?.unsqueeze(0)?;
     for temperature in [0.3, 0.7, 1.0] {
         let mut rng = Generator::from(key.named("samples"));
         let sampling = TokenSampling::new().temperature(temperature)?;
