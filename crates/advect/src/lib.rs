@@ -133,9 +133,9 @@ pub mod prelude {
     #[cfg(feature = "classics")]
     pub use advect_classics::flow::{
         ActNorm, AffineCoupling, Bijection, Composition, IndependenceMetropolis, Inverted,
-        InvertibleConvolution, Mask, MaskedAutoregressive, MaskedPerceptron, NormalizingFlow,
-        Permutation, ResidualBlock, SplineCoupling, Squeeze, forward_kl, importance_weights,
-        reverse_kl,
+        InvertibleConvolution, Mask, MaskedAutoregressive, MaskedPerceptron, MultiScale,
+        NormalizingFlow, Permutation, ResidualBlock, SplineCoupling, Squeeze, forward_kl,
+        importance_weights, reverse_kl,
     };
     #[cfg(feature = "classics")]
     pub use advect_classics::gan::{
