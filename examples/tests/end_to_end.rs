@@ -568,6 +568,39 @@ fn a_checkpoint_is_shown_with_the_network_that_it_fits() {
 }
 
 #[test]
+fn lattice_fields_are_sampled_in_three_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--steps", "60", "--batch", "32", "--samples", "4000"];
+    let output = run("phi4", 2, &arguments, folder.path());
+    assert!(folder.path().join("phi4.png").exists());
+    let lines = figures(&output);
+    let hmc = lines.iter().find(|line| line.starts_with("HMC")).unwrap();
+    // A chain of another program has 1.893 ± 0.007.
+    let susceptibility = hmc.split_whitespace().nth(4).unwrap();
+    let susceptibility = susceptibility.parse::<f64>().unwrap();
+    assert!((1.6..2.2).contains(&susceptibility), "{lines:?}");
+}
+
+#[test]
+fn sonnets_are_learned_by_two_models() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--steps", "40", "--batch", "8", "--length", "40"];
+    let output = run("text", 2, &arguments, folder.path());
+    let samples = fs::read_to_string(folder.path().join("text.txt")).unwrap();
+    assert_eq!(samples.matches("When I ").count(), 6);
+    let lines = figures(&output);
+    for (name, most) in [
+        ("pairs", 3.9),
+        ("recurrent unit", 4.4),
+        ("causal transformer", 4.4),
+    ] {
+        let line = lines.iter().find(|line| line.starts_with(name)).unwrap();
+        let bits = line.split_whitespace().last().unwrap();
+        assert!(bits.parse::<f64>().unwrap() < most, "{lines:?}");
+    }
+}
+
+#[test]
 fn two_peaks_are_fitted_by_both_divergences() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["--steps", "200", "--batch", "128"];

@@ -7,6 +7,7 @@
 //! | [`flow`] | densities by a change of variables: compositions of invertible maps |
 //! | [`autoregressive`] | exact likelihoods of sequences, token by token: transformers, recurrent networks, masked perceptrons |
 //! | [`vae`] | densities with latent variables, by a bound: variational autoencoders |
+//! | [`lattice`] | fields with an action: φ⁴ and Ising models, networks with the symmetries of the lattice |
 //! | [`gan`] | samplers without a density: losses, penalties and corrections of adversarial networks |
 //!
 //! The first two estimate normalisers, and [`ImportanceWeights`] tell how far such an estimate can be trusted:
@@ -35,6 +36,7 @@ pub mod flow;
 pub mod gan;
 mod importance_weights;
 mod independence_chain;
+pub mod lattice;
 mod untimed;
 pub mod vae;
 

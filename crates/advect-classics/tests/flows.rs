@@ -2,7 +2,7 @@
 
 use advect_classics::flow::{
     ActNorm, Affine, AffineCoupling, Bijection, Composition, Inverted, InvertibleConvolution, Mask,
-    MaskedAutoregressive, MaskedPerceptron, NormalizingFlow, Permutation, RationalQuadraticSpline,
+    MaskedAutoregressive, MaskedPerceptron, MultiScale, NormalizingFlow, Permutation, RationalQuadraticSpline,
     ResidualBlock, SplineCoupling, Squeeze, Transformer,
 };
 use advect_core::testing::{assert_close, gradient};
@@ -40,6 +40,9 @@ fn layers(builder: &Builder) -> Vec<Named> {
     let nsf = MaskedAutoregressive::new(made("nsf", 11), splines).unwrap();
     let convolution = InvertibleConvolution::new(3, Key::from_seed(5), &builder.pp("conv"));
     let norm = ActNorm::new(3, &builder.pp("norm")).unwrap();
+    let net = perceptron(2, 2, &builder.pp("scale"));
+    let inner = AffineCoupling::affine(Mask::alternating(&[2], 0).unwrap(), net);
+    let scale = MultiScale::new(&[3], 2, inner).unwrap();
     let permutation = Permutation::new(&[1, 2, 0]).unwrap();
     let residual = ResidualBlock::new(3, &[5], 0.8, &builder.pp("residual")).unwrap();
     vec![
@@ -51,6 +54,7 @@ fn layers(builder: &Builder) -> Vec<Named> {
         ("conv", Box::new(convolution.unwrap())),
         ("norm", Box::new(norm)),
         ("permutation", Box::new(permutation)),
+        ("scale", Box::new(scale)),
         ("residual", Box::new(residual)),
     ]
 }

@@ -8,6 +8,7 @@ mod differences;
 mod fitting;
 mod flows;
 mod gan;
+mod lattice;
 mod machines;
 mod negatives;
 mod vae;

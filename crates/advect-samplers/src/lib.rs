@@ -17,6 +17,8 @@
 //! | bound the expected data | [`threshold`] |
 //! | find likelihoods and bits per dimension | [`likelihood`] |
 //! | sample a density by Langevin dynamics | [`langevin`] |
+//! | sample a density by Hamiltonian Monte Carlo | [`hamiltonian`] |
+//! | find errors, autocorrelation times and effective sizes of chains | [`diagnostics`] |
 //!
 //! ```
 //! use advect_core::Key;
@@ -43,10 +45,12 @@
 //! ```
 
 mod bridge_sampler;
+pub mod diagnostics;
 pub mod diffusion;
 mod estimate;
 pub mod grid;
 pub mod guidance;
+pub mod hamiltonian;
 pub mod inverse;
 pub mod langevin;
 mod level;

@@ -138,13 +138,17 @@ pub mod prelude {
     #[cfg(feature = "classics")]
     pub use advect_classics::flow::{
         ActNorm, AffineCoupling, Bijection, Composition, IndependenceMetropolis, Inverted,
-        InvertibleConvolution, Mask, MaskedAutoregressive, MaskedPerceptron, NormalizingFlow,
-        Permutation, ResidualBlock, SplineCoupling, Squeeze, forward_kl, importance_weights,
-        reverse_kl,
+        InvertibleConvolution, Mask, MaskedAutoregressive, MaskedPerceptron, MultiScale,
+        NormalizingFlow, Permutation, ResidualBlock, SplineCoupling, Squeeze, forward_kl,
+        importance_weights, reverse_kl,
     };
     #[cfg(feature = "classics")]
     pub use advect_classics::gan::{
         AdversarialLoss, LeastSquares, NonSaturating, SpectralLinear, Wasserstein, gradient_penalty,
+    };
+    #[cfg(feature = "classics")]
+    pub use advect_classics::lattice::{
+        Action, EquivariantVelocity, Ising, OddConvolution, Phi4, Wolff,
     };
     #[cfg(feature = "classics")]
     pub use advect_classics::vae::{
@@ -199,11 +203,15 @@ pub mod prelude {
     };
     pub use advect_paths::time_map::{DiscreteTimes, LinearTime, LogSnrTime, TimeMap, TimeMapped};
     pub use advect_paths::{Direction, ForwardProcess, Prediction, Rescheduled};
+    pub use advect_samplers::diagnostics::{
+        CorrelatedMean, Jackknife, effective_sample_size, split_r_hat,
+    };
     pub use advect_samplers::diffusion::{ForwardDiffusion, NoiseLevel, diffusion_fn};
     pub use advect_samplers::grid::{
         GivenSigmas, GivenTimes, Grid, Karras, Respaced, Shifted, Tail, UniformLogSnr, UniformTime,
     };
     pub use advect_samplers::guidance::{GuidanceInterval, GuidanceWeight, Guided, guidance_fn};
+    pub use advect_samplers::hamiltonian::{HamiltonianMonteCarlo, MassMatrix, WarmUp};
     pub use advect_samplers::inverse::{Dps, Pigdm};
     pub use advect_samplers::likelihood::{
         BitsPerDimension, Likelihood, LikelihoodBound, UniformDequantization,

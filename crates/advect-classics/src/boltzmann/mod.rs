@@ -58,7 +58,7 @@ mod annealed_importance_sampling;
 mod bernoulli;
 mod boltzmann_machine;
 mod contrastive_loss;
-mod enumeration;
+pub(crate) mod enumeration;
 mod kernel;
 mod negatives;
 mod restricted_boltzmann_machine;

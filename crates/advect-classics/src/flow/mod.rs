@@ -10,6 +10,7 @@
 //! | [`InvertibleConvolution`] | channels of each pixel times a matrix (Glow) | both ways |
 //! | [`ActNorm`] | a scale and a shift of each channel, from the first batch (Glow) | both ways |
 //! | [`ResidualBlock`] | `x + g(x)` with a contraction g (residual flows) | forward |
+//! | [`MultiScale`] | some channels by an inner map; others leave as noise (Real NVP, Glow) | as the inner map |
 //! | [`Permutation`], [`Squeeze`] | elements in another order or shape | both ways |
 //!
 //! The function of one element in couplings and autoregressive layers is a [`Transformer`]: [`Affine`], or a [`RationalQuadraticSpline`].
@@ -68,7 +69,7 @@ pub use divergence::{forward_kl, importance_weights, reverse_kl};
 pub use independence_metropolis::{IndependenceChain, IndependenceMetropolis};
 pub use layer::{
     ActNorm, AffineCoupling, Coupling, Inverted, InvertibleConvolution, MaskedAutoregressive,
-    Permutation, ResidualBlock, SplineCoupling, Squeeze,
+    MultiScale, Permutation, ResidualBlock, SplineCoupling, Squeeze,
 };
 pub use layout::Layout;
 pub use mask::Mask;

@@ -14,6 +14,17 @@ pub trait LogDensity {
     fn with_score(&self, x: &Tensor) -> Result<(Tensor, Tensor)>;
 }
 
+/// The density and the score, checked, part of no graph.
+pub(crate) fn evaluate(density: &dyn LogDensity, x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (value, score) = density.with_score(x)?;
+    check::alike("score", &score, "x", x)?;
+    if value.dims() != [x.dims()[0]] {
+        let accepted = format!("({},), one number per sample", x.dims()[0]);
+        return Err(Error::shape("log_density", value.dims(), accepted));
+    }
+    Ok((value.detach(), score.detach()))
+}
+
 /// A log-density `(batch, ...) → (batch,)` made of operations that candle differentiates, such as an energy-based network.
 ///
 /// ```

@@ -3,10 +3,12 @@
 
 use advect_core::{Generator, Result, check, shape};
 use advect_ops::combine;
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use rand_distr::StandardUniform;
 
 use super::LogDensity;
+use super::acceptance::{choose, host};
+use super::log_density::evaluate;
 
 /// The Metropolis-adjusted Langevin algorithm: proposals `y = x + ½ h s(x) + √h z`, accepted with probability
 /// `min(1, p(y) q(x | y) / (p(x) q(y | x)))`, `q(y | x) = N(y; x + ½ h s(x), h I)`: p is the law of the chain for
@@ -99,22 +101,17 @@ impl MetropolisAdjusted {
             let back = distances(&x, &proposal, &its_score)?;
             let (before, after) = (host(&log_density)?, host(&its_density)?);
             let uniform = rng.values(&StandardUniform, batch)?;
-            let take: Vec<u8> = (0..batch)
+            let take: Vec<bool> = (0..batch)
                 .map(|i| {
                     let transition = 0.5 * (forth[i] - back[i]) / self.step;
                     let ratio = after[i] - before[i] + transition;
-                    u8::from(uniform[i].ln() < ratio && ratio.is_finite())
+                    uniform[i].ln() < ratio && ratio.is_finite()
                 })
                 .collect();
-            accepted += take.iter().filter(|&&t| t == 1).count();
-            let take = Tensor::from_vec(take, batch, &Device::Cpu)?.to_device(x.device())?;
-            let choose = |yes: &Tensor, no: &Tensor| -> Result<Tensor> {
-                let take = shape::column(&take, yes.rank())?.broadcast_as(yes.shape())?;
-                Ok(take.where_cond(yes, no)?)
-            };
-            x = choose(&proposal, &x)?;
-            score = choose(&its_score, &score)?;
-            log_density = choose(&its_density, &log_density)?;
+            accepted += take.iter().filter(|taken| **taken).count();
+            x = choose(&take, &proposal, &x)?;
+            score = choose(&take, &its_score, &score)?;
+            log_density = choose(&take, &its_density, &log_density)?;
         }
         Ok(Chain {
             x,
@@ -122,23 +119,4 @@ impl MetropolisAdjusted {
             accepted: accepted as f64 / (batch * count.max(1)) as f64,
         })
     }
-}
-
-/// The density and the score, checked.
-fn evaluate(density: &dyn LogDensity, x: &Tensor) -> Result<(Tensor, Tensor)> {
-    let (value, score) = density.with_score(x)?;
-    check::alike("score", &score, "x", x)?;
-    if value.dims() != [x.dims()[0]] {
-        let accepted = format!("({},), one number per sample", x.dims()[0]);
-        return Err(advect_core::Error::shape(
-            "log_density",
-            value.dims(),
-            accepted,
-        ));
-    }
-    Ok((value.detach(), score.detach()))
-}
-
-fn host(values: &Tensor) -> Result<Vec<f64>> {
-    Ok(values.to_dtype(DType::F64)?.to_vec1()?)
 }

@@ -5,10 +5,11 @@
 //! | [`Unadjusted`] | Euler and Maruyama's steps: their law is p up to an error of the step size |
 //! | [`MetropolisAdjusted`] | the same steps, each accepted or rejected: their law is p |
 //!
-//! For Langevin steps along noise levels, see [`AnnealedLangevin`](crate::rule::AnnealedLangevin) and
+//! [`HamiltonianMonteCarlo`](crate::hamiltonian::HamiltonianMonteCarlo) samples the same densities, by longer moves. For Langevin steps along noise levels, see [`AnnealedLangevin`](crate::rule::AnnealedLangevin) and
 //! [`PredictorCorrector`](crate::rule::PredictorCorrector).
 
-mod log_density;
+pub(crate) mod acceptance;
+pub(crate) mod log_density;
 mod metropolis_adjusted;
 mod unadjusted;
 
