@@ -13,6 +13,16 @@
 //! | [`straightness`], [`field_straightness`] | trajectories with lines of constant speed between their ends |
 //! | [`transport_cost`] | pairs of samples, by any function of their way |
 //!
+//! Image models are compared by features of their images, `(n, d)`; `advect-features` has networks that make them:
+//!
+//! | metric of features | tells |
+//! | --- | --- |
+//! | [`frechet_distance`], [`extrapolated_frechet_distance`], [`bootstrap_frechet_distance`] | the distance of means and covariances (FID), at infinitely many samples (FID∞), with a standard error |
+//! | [`kernel_distance`], [`kernel_distance_by_blocks`] | the distance by a cubic kernel (KID), without bias |
+//! | [`precision_recall`], [`density_coverage`] | fidelity and variety apart, by nearest neighbours |
+//! | [`inception_score`] | how clear and how varied a classifier finds the images |
+//! | [`FeatureStatistics`], [`GaussianMoments`] | mean and covariance, batch by batch, and their files |
+//!
 //! All of them are computed in f64 on the host, whatever the dtype and device of the samples.
 //!
 //! ```
@@ -26,6 +36,8 @@
 //! ```
 
 mod energy;
+mod features;
+mod linear_algebra;
 mod mmd;
 mod nearest_neighbour;
 mod path_energy;
@@ -39,6 +51,12 @@ mod transport_cost;
 mod wasserstein;
 
 pub use energy::energy_distance;
+pub use features::{
+    BlockMean, DensityCoverage, ExtrapolatedFrechet, FeatureStatistics, FrechetBootstrap,
+    GaussianMoments, PrecisionRecall, bootstrap_frechet_distance, density_coverage,
+    extrapolated_frechet_distance, frechet_distance, inception_score, kernel_distance,
+    kernel_distance_by_blocks, precision_recall,
+};
 pub use mmd::{median_bandwidth, mmd2, mmd2_weighted};
 pub use nearest_neighbour::{nearest_neighbour_labels, nearest_neighbour_two_sample};
 pub use path_energy::{normalized_path_energy_error, path_energy};

@@ -51,9 +51,10 @@
 //! | [`nn`] | `advect-nn` | the parameter store, layers, embeddings, the network trait |
 //! | [`models`] | `advect-models` | whole networks |
 //! | [`train`] | `advect-train` | optimisers, averages, checkpoints, the training loop |
-//! | [`metrics`] | `advect-metrics` | Wasserstein and energy distances, MMD, nearest neighbours, straightness |
+//! | [`metrics`] | `advect-metrics` | Wasserstein and energy distances, MMD, nearest neighbours, straightness; FID, KID, precision and recall of features |
 //! | [`parallel`] | `advect-parallel` | the ranks of a run on several processes or machines, shards |
 //! | [`data`] | `advect-data` | toy data, digits, images, tables, shuffled batches |
+//! | [`features`] | `advect-features` | Inception-v3 and shipped classifiers, by whose features images are compared |
 //! | [`diffusers`] | `advect-diffusers` | networks, schedulers and folders of diffusers, with their weights |
 //! | [`trajectories`] | `advect-trajectories` | populations over time: snapshots, and flows and potentials that join them |
 //! | [`transport`] | `advect-transport` | exact, entropic and semidiscrete optimal transport |
@@ -65,6 +66,7 @@
 //! | `classics` | Boltzmann machines, normalizing flows, variational autoencoders, autoregressive models, adversarial networks | yes |
 //! | `data` | toy data, digits, readers of images and arrays, batches | yes |
 //! | `images` | folders of PNG and JPEG | yes |
+//! | `features` | Inception-v3 and shipped classifiers, whose features images are compared by | yes |
 //! | `metrics` | distances between sets of samples | yes |
 //! | `nn`, `models` | the parts of networks, and whole networks | yes |
 //! | `train` | optimisers, averages, checkpoints, the training loop | yes |
@@ -89,6 +91,9 @@ pub use advect_data as data;
 #[cfg(feature = "diffusers")]
 #[doc(inline)]
 pub use advect_diffusers as diffusers;
+#[cfg(feature = "features")]
+#[doc(inline)]
+pub use advect_features as features;
 #[cfg(feature = "metrics")]
 #[doc(inline)]
 pub use advect_metrics as metrics;
@@ -166,6 +171,8 @@ pub mod prelude {
     pub use advect_data::{Batches, Digits, Normalization, Prefetched};
     #[cfg(feature = "diffusers")]
     pub use advect_diffusers::Pipeline;
+    #[cfg(feature = "features")]
+    pub use advect_features::{Classifier, FeatureExtractor, InceptionV3};
     #[cfg(feature = "models")]
     pub use advect_models::{DiffusionTransformer, Mlp, UNet};
     #[cfg(feature = "nn")]

@@ -23,6 +23,9 @@ const PIXELS: usize = 3 * 32 * 32;
 /// The images of CIFAR-10 in all: no file has more.
 const MOST: usize = 60_000;
 
+/// Said of a file that is not there.
+const MISSING: &str = "there is no such file; the binary version of CIFAR-10 is at https://www.cs.toronto.edu/~kriz/cifar.html";
+
 /// Reads CIFAR-10 (Krizhevsky 2009) in its binary version: a folder with `data_batch_1.bin` to `data_batch_5.bin` and
 /// `test_batch.bin`, or one of these files. There are 50,000 training images and 10,000 test images, `(3, 32, 32)`.
 ///
@@ -40,7 +43,11 @@ pub fn cifar10(path: impl AsRef<Path>, split: Split) -> Result<Images> {
     };
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for file in &files {
-        let mut source = Source::open(file)?;
+        let missing = |e: Error| match file.exists() {
+            true => e,
+            false => Error::file(file, MISSING),
+        };
+        let mut source = Source::open(file).map_err(missing)?;
         let wrong = |reason: String| Error::file(file, reason);
         let mut image = [0; 1 + PIXELS];
         for i in 0.. {

