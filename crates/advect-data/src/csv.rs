@@ -1,13 +1,12 @@
 //! Arrays of numbers from files of comma-separated values, and into them.
 
 use std::fmt::Write;
-use std::io::Read;
 use std::path::Path;
 
 use advect_core::{Error, Result, check, file};
 use candle_core::{DType, Device, Tensor};
 
-use crate::table::records::{Records, number};
+use crate::table::records::Records;
 
 /// Reads a table of numbers from a file of comma-separated values into the CPU's memory: the names of the columns, from the first
 /// line, and the numbers `(rows, columns)` in f64. Spaces around numbers are ignored, and names may be quoted.
@@ -20,17 +19,16 @@ use crate::table::records::{Records, number};
 #[doc(alias = "pandas")]
 #[doc(alias = "loadtxt")]
 pub fn read_csv(path: impl AsRef<Path>) -> Result<(Vec<String>, Tensor)> {
-    let path = path.as_ref();
-    parse(file::open(path)?).map_err(|e| Error::file(path, e))
+    Records::parse(path.as_ref(), parse)
 }
 
-fn parse(from: impl Read) -> Result<(Vec<String>, Tensor), String> {
-    let mut records = Records::open(from, b',', true)?;
+fn parse(bytes: Vec<u8>) -> Result<(Vec<String>, Tensor), String> {
+    let mut records = Records::new(bytes, b',', true)?;
     let names = records.names.clone();
     let mut numbers = Vec::new();
-    while let Some((record, line)) = records.next()? {
-        for (cell, name) in record.iter().zip(&names) {
-            numbers.push(number(cell, line, name)?);
+    while records.read()? {
+        for column in 0..names.len() {
+            numbers.push(records.number(column)?);
         }
     }
     if numbers.is_empty() {
@@ -123,7 +121,7 @@ mod tests {
     #[test]
     fn tables_are_read() {
         let text = "hours,\"pc, 1\", pc2\n0,1.5,-2e-3\r\n24, 7 ,nan\n";
-        let (names, table) = parse(text.as_bytes()).unwrap();
+        let (names, table) = parse(text.into()).unwrap();
         assert_eq!(names, ["hours", "pc, 1", "pc2"]);
         let rows = table.to_vec2::<f64>().unwrap();
         assert_eq!(rows[0], [0.0, 1.5, -2e-3]);
@@ -132,15 +130,15 @@ mod tests {
 
     #[test]
     fn what_is_no_table_is_told() {
-        let message = |text: &str| parse(text.as_bytes()).unwrap_err();
+        let message = |text: &str| parse(text.into()).unwrap_err();
         assert!(message("").contains("no rows"));
         assert!(message("a,b\n").contains("no rows"));
         let word = message("a,b\n1,2\n3,many\n");
         assert!(word.contains("line 3") && word.contains("\"many\"") && word.contains("\"b\""));
         assert!(message("a,b\n1,\n").contains("line 2"));
-        assert!(message("a,b\n1,2\n3\n").contains('3'));
+        assert!(message("a,b\n1,2\n\n3\n").contains("line 4 has 1 cells; expected 2"));
         assert!(message("a\n\u{1}\n").contains("u{1}"));
-        let bytes: &[u8] = b"a\n\xff\n";
-        assert!(parse(bytes).is_err());
+        let bytes = parse(b"a\n1\n\n\xff\n".to_vec()).unwrap_err();
+        assert!(bytes.contains("line 4"), "{bytes}");
     }
 }

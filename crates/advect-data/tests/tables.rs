@@ -235,6 +235,26 @@ fn likelihoods_come_back_to_original_units() {
     ] {
         assert!(text.parse::<Standardization>().is_err(), "{text}");
     }
+    // Samples in f32, back as a table.
+    let table = table
+        .with_labels(
+            &Tensor::zeros(50, DType::U32, &CPU).unwrap(),
+            "k",
+            &["u", "v"],
+        )
+        .unwrap();
+    let turn = table.classes_in_turn(3).unwrap();
+    assert_eq!(turn.to_vec1::<u32>().unwrap(), [0, 1, 0]);
+    let drawn = Tensor::zeros((3, 2), DType::F32, &CPU).unwrap();
+    let drawn = table.unstandardized(&drawn, Some(&turn), &map).unwrap();
+    assert_eq!(
+        rows(&drawn)[2],
+        map.mean().unwrap().to_vec1::<f64>().unwrap()
+    );
+    assert_eq!(
+        (drawn.columns(), drawn.classes()),
+        (table.columns(), table.classes())
+    );
     // In f32 the numbers of the first column would all be the same.
     let single = map.to(DType::F32, &CPU).unwrap();
     assert!(single.apply(&x).is_err() && single.mean().unwrap().dtype() == DType::F32);

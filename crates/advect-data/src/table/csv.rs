@@ -1,13 +1,12 @@
 //! Tables from files of comma-separated values.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use advect_core::{Error, Result, file};
+use advect_core::Result;
 use candle_core::{Device, Tensor};
 
 use super::classes::classes;
-use super::records::{Records, number, wrong};
+use super::records::Records;
 use super::{Column, Table};
 
 /// The treatment of missing values: empty cells, and NA, N/A, NaN, null, none and ?, in small letters or capitals.
@@ -18,7 +17,7 @@ pub enum Missing {
     Refuse,
     /// Rows with missing values are left out.
     DropRow,
-    /// A missing number becomes the mean of its column, over all rows that have one. A missing label is an error.
+    /// A missing number becomes the mean of its column, over all rows that have one, those for validation included. A missing label is an error.
     FillMean,
 }
 
@@ -118,58 +117,47 @@ impl Csv {
     /// Reads the table into the CPU's memory, in f64.
     ///
     /// # Errors
-    /// [`Error::File`] if it can't be read, has no rows, has no column that is asked for, or has a row of another length; for a cell
+    /// [`Error::File`](advect_core::Error::File) if it can't be read, has no rows, has no column that is asked for, or has a row of another length; for a cell
     /// that is missing, is no number, or is infinite, with its line and column; for labels that are numbers but no integers.
     pub fn read(&self) -> Result<Table> {
-        let path: &Path = &self.path;
-        (self.parse(file::open(path)?)).map_err(|e| Error::file(path, e))
+        Records::parse(&self.path, |bytes| self.parse(bytes))
     }
 
-    fn parse(&self, from: impl Read) -> Result<Table, String> {
-        let mut records = Records::open(from, self.separator, self.named)?;
+    fn parse(&self, bytes: Vec<u8>) -> Result<Table, String> {
+        let mut records = Records::new(bytes, self.separator, self.named)?;
         let names = records.names.clone();
         let label = self.label.as_ref().map(|label| label.find(&names));
         let label = label.transpose()?;
         let columns = self.chosen(&names, label)?;
         let (mut numbers, mut labels, mut left_out) = (Vec::new(), Vec::new(), 0);
-        let mut row = Vec::with_capacity(columns.len());
-        'rows: while let Some((record, line)) = records.next()? {
-            row.clear();
-            let cells = columns.iter().chain(&label);
-            for &column in cells.filter(|&&column| is_missing(&record[column])) {
-                let fills = self.missing == Missing::FillMean && Some(column) != label;
+        'rows: while records.read()? {
+            for &column in columns.iter().chain(&label) {
+                if !is_missing(records.cell(column)) {
+                    continue;
+                }
+                let is_label = Some(column) == label;
                 match self.missing {
                     Missing::DropRow => {
                         left_out += 1;
                         continue 'rows;
                     }
-                    _ if fills => {}
-                    _ => {
-                        let expected = match Some(column) == label {
-                            true => "a label: see Missing",
-                            false => "a number: see Missing",
-                        };
-                        return Err(wrong(&record[column], line, &names[column], expected));
-                    }
+                    Missing::FillMean if !is_label => {}
+                    _ if is_label => return Err(records.wrong(column, "a label: see Missing")),
+                    _ => return Err(records.wrong(column, "a number: see Missing")),
                 }
             }
             for &column in &columns {
-                let cell = &record[column];
-                row.push(match is_missing(cell) {
+                let number = match is_missing(records.cell(column)) {
                     true => f64::NAN,
-                    false => {
-                        let number = number(cell, line, &names[column])?;
-                        if !number.is_finite() {
-                            let expected = "a finite number";
-                            return Err(wrong(cell, line, &names[column], expected));
-                        }
-                        number
-                    }
-                });
+                    false => records.number(column)?,
+                };
+                if number.is_infinite() {
+                    return Err(records.wrong(column, "a finite number"));
+                }
+                numbers.push(number);
             }
-            numbers.extend_from_slice(&row);
             if let Some(label) = label {
-                labels.push(record[label].to_string());
+                labels.push(records.cell(label).to_string());
             }
         }
         let rows = numbers.len() / columns.len();

@@ -12,7 +12,7 @@ use advect_core::{Error, Key, Result, check};
 use candle_core::{DType, Device, Tensor};
 
 use crate::csv::write_records;
-use crate::{Standardization, read_npy};
+use crate::{Standardization, read_npy, split};
 
 use classes::classes;
 pub use column::Column;
@@ -192,8 +192,12 @@ impl Table {
     /// # Errors
     /// [`Error::Range`] if the table has no label.
     pub fn labels(&self) -> Result<&Tensor> {
-        let label = self.label.as_ref().map(|label| &label.numbers);
+        Ok(&self.label()?.numbers)
+    }
+
+    fn label(&self) -> Result<&Label> {
         let accepted = "a table with a label: see Csv::label and Table::labelled_by";
+        let label = self.label.as_ref();
         label.ok_or_else(|| Error::range("labels", "none", accepted))
     }
 
@@ -207,34 +211,38 @@ impl Table {
         self.left_out
     }
 
-    /// Splits off a fraction of the rows, drawn by the key, for validation: returns `(training, validation)`, each with its rows in their
-    /// order. The same key and number of rows give the same parts. Validation gets `fraction · rows`, rounded, at least one row and
-    /// not all.
+    /// Splits off a fraction of the rows for validation, as [`split`](crate::split()) does: returns `(training, validation)`, each with its rows in
+    /// their order. The same key and number of rows give the same parts.
     ///
     /// # Errors
-    /// [`Error::Range`] unless the fraction is above 0 and below 1, and for a table of one row.
+    /// As [`split`](crate::split()).
     #[doc(alias = "train_test_split")]
-    #[doc(alias = "random_split")]
     pub fn split(&self, fraction: f64, key: Key) -> Result<(Self, Self)> {
-        let rows = self.len();
-        if !(fraction > 0.0 && fraction < 1.0) {
-            return Err(Error::range("fraction", fraction, "a number in (0, 1)"));
-        }
-        if rows < 2 {
-            return Err(Error::range("rows", rows, "two or more, to split"));
-        }
-        let count = ((fraction * rows as f64).round() as usize).clamp(1, rows - 1);
-        let mut rng = advect_core::Generator::from(key);
-        let mut order = rng.permutation(rows, &Device::Cpu)?.to_vec1::<u32>()?;
-        let (validation, training) = order.split_at_mut(count);
-        validation.sort_unstable();
-        training.sort_unstable();
-        Ok((self.rows(training)?, self.rows(validation)?))
+        let (training, validation) = split(self.len(), fraction, key)?;
+        Ok((self.rows(&training)?, self.rows(&validation)?))
+    }
+
+    /// Splits off a fraction of the rows for validation, standardises both parts by the mean and the deviation of the training part, and converts
+    /// them to a dtype on a device. Returns `(training, validation, map)`.
+    ///
+    /// # Errors
+    /// As [`Table::split`], [`Table::standardized`] and [`Table::to`].
+    pub fn standardized_split(
+        &self,
+        fraction: f64,
+        key: Key,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<(Self, Self, Standardization)> {
+        let (training, validation) = self.split(fraction, key)?;
+        let map = training.standardization()?;
+        let part = |rows: Table| rows.standardized(&map)?.to(dtype, device);
+        Ok((part(training)?, part(validation)?, map))
     }
 
     /// The rows of these numbers.
-    fn rows(&self, rows: &[u32]) -> Result<Self> {
-        let rows = Tensor::new(rows, self.values.device())?;
+    fn rows(&self, rows: &Tensor) -> Result<Self> {
+        let rows = rows.to_device(self.values.device())?;
         self.map(|x| Ok(x.index_select(&rows, 0)?))
     }
 
@@ -266,6 +274,39 @@ impl Table {
             values,
             ..self.clone()
         })
+    }
+
+    /// Returns standardised samples `(count, columns)`, of any float dtype and device, as a table in the units of this one, in f64 in the CPU's
+    /// memory, with the columns of this one, and with its classes where there are labels of the samples.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for samples of other columns, [`Error::NonFinite`] for NaN and infinities; the errors of [`Table::with_labels`], and
+    /// [`Error::Range`] for labels where this table has none.
+    pub fn unstandardized(
+        &self,
+        samples: &Tensor,
+        labels: Option<&Tensor>,
+        map: &Standardization,
+    ) -> Result<Self> {
+        let samples = samples.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+        let values = map.to(DType::F64, &Device::Cpu)?.invert(&samples)?;
+        let table = Table::new(&values, &self.columns)?;
+        let Some(labels) = labels else {
+            return Ok(table);
+        };
+        let Label { name, classes, .. } = self.label()?;
+        table.with_labels(&labels.to_device(&Device::Cpu)?, name, classes)
+    }
+
+    /// Returns labels for samples: the classes in turn, 0, 1, …, and 0 again; u32, `(count,)`.
+    ///
+    /// # Errors
+    /// [`Error::Range`] if the table has no label.
+    pub fn classes_in_turn(&self, count: usize) -> Result<Tensor> {
+        let label = self.label()?;
+        let classes = 0..label.classes.len() as u32;
+        let labels: Vec<u32> = classes.cycle().take(count).collect();
+        Ok(Tensor::from_vec(labels, count, label.numbers.device())?)
     }
 
     /// Returns the table with numbers of a dtype, on a device.
