@@ -3,20 +3,17 @@
 //! `cargo run --release --example images`, or `-- --mnist FOLDER`, `-- --cifar FOLDER`, `-- --folder FOLDER --size 32`
 
 mod data;
-mod picture;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use advect::data::flip_horizontally;
-use advect::models::UNetConfig;
 use advect::prelude::*;
-use advect_examples::report;
+use advect_examples::{Losses, fitting_unet, grid, report};
 use clap::Parser;
 
 use data::Data;
-use picture::Losses;
 
 /// Train a U-Net on images, and draw new ones.
 #[derive(Parser)]
@@ -75,7 +72,7 @@ fn main() -> Result<()> {
     let data = Arc::new(Data::read(&args.source)?);
 
     let store = ParameterStore::new(key.named("parameters"), DType::F32, &device);
-    let net = network(&args, &data).build(&store.builder())?;
+    let net = fitting_unet(data.dim(), args.channels, data.classes).build(&store.builder())?;
     println!(
         "images              {:>8}, {:?}, {} classes",
         data.len(),
@@ -144,13 +141,12 @@ fn main() -> Result<()> {
     while trainer.step() < last {
         let started = Instant::now();
         let until = last.min((trainer.step() / args.every + 1) * args.every);
-        let record = observer_fn(|trainer: &Trainer| losses.push(trainer.report().loss));
-        let mut observer = (record, &mut progress);
+        let mut observer = (&mut losses, &mut progress);
         trainer.run(until, &loss, &mut observer)?;
         training += started.elapsed();
         let twin = net.on(&trainer.averaged().frozen())?;
         let images = heun.solve(&twin.given(&shown), &noise, 0.0, 1.0)?.end()?;
-        picture::grid(&args.out.join(format!("step_{until:06}.png")), &images, 10)?;
+        grid(&args.out.join(format!("step_{until:06}.png")), &images, 10)?;
         losses.write()?;
         trainer.save(&checkpoint)?;
     }
@@ -181,24 +177,4 @@ fn main() -> Result<()> {
     println!("pictures            {}", args.out.display());
     println!("checkpoint          {}", checkpoint.display());
     Ok(())
-}
-
-/// A U-Net that fits the images: halved down to about 4 pixels, with attention where there are at most 8 × 8.
-fn network(args: &Args, data: &Data) -> UNetConfig {
-    let [_, height, width] = data.dim();
-    let halvings = height.trailing_zeros().min(width.trailing_zeros()).min(3);
-    let halvings = halvings.min((height.min(width) / 4).max(1).ilog2());
-    let multipliers = [1.0, 2.0, 2.0, 2.0];
-    let sizes = (0..=halvings).map(|level| width >> level);
-    let small: Vec<usize> = sizes.filter(|&width| width <= 8).collect();
-    UNet::config(&data.dim())
-        .channels(args.channels)
-        .blocks(1)
-        .multipliers(&multipliers[..=halvings as usize])
-        .attention(&small)
-        .head_channels(args.channels.min(32))
-        .groups(16)
-        .scale_shift(true)
-        .classes(data.classes)
-        .time_scale(100.0)
 }

@@ -1,16 +1,24 @@
-//! What the examples share: the choice of a device, pictures with text, and how good digits are.
+//! What the examples share: the choice of a device, pictures with text, losses, and how good digits are.
 
+mod fitting_unet;
+mod grid;
 pub mod image;
+mod losses;
 mod picture;
 pub mod plot;
+mod points;
 pub mod report;
 
 use std::path::Path;
 
 use advect::candle::utils::cuda_is_available;
 use advect::prelude::{Device, Error, Result};
+pub use fitting_unet::fitting_unet;
+pub use grid::grid;
+pub use losses::Losses;
 pub use picture::{Canvas, picture};
 use plotters::style::{FontStyle, register_font};
+pub use points::draw_points;
 
 /// The family under which [`prepare_pictures`] registers a font: the same on every machine.
 pub const FONT: &str = "advect";

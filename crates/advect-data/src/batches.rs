@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 const EPOCHS: u64 = 1 << 62;
 
 /// Shuffled batches of `0..count`. Each epoch is a new permutation, cut into batches of one size; samples that are left
-/// over at the end of an epoch are skipped.
+/// over at the end of an epoch are skipped, or make [a short batch](Batches::keep_rest).
 ///
 /// The batch of a step is a function of the key and the step: a run that resumes at a step sees the
 /// batches that it would have seen.
@@ -36,6 +36,8 @@ pub struct Batches {
     count: usize,
     size: usize,
     key: Key,
+    /// The number of batches in an epoch.
+    per_epoch: usize,
     /// The permutation of the epoch last asked for.
     epoch: Mutex<Option<(usize, Tensor)>>,
 }
@@ -60,16 +62,35 @@ impl Batches {
             count,
             size,
             key,
+            per_epoch: count / size,
             epoch: Mutex::new(None),
         })
     }
 
-    /// Returns the number of batches in an epoch.
-    pub fn per_epoch(&self) -> usize {
-        self.count / self.size
+    /// Makes a last, shorter batch of the samples that are left over at the end of an epoch, so that each sample comes once an epoch.
+    ///
+    /// ```
+    /// use advect_core::Key;
+    /// use advect_data::Batches;
+    /// # fn main() -> advect_core::Result<()> {
+    /// let batches = Batches::new(10, 3, Key::from_seed(0))?.keep_rest();
+    /// assert_eq!(batches.per_epoch(), 4);
+    /// assert_eq!((batches.indices(2)?.dims(), batches.indices(3)?.dims()), (&[3][..], &[1][..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "drop_last")]
+    pub fn keep_rest(mut self) -> Self {
+        self.per_epoch = self.count.div_ceil(self.size);
+        self
     }
 
-    /// Returns the indices of the batch of a step: u32, `(size,)`, on the host.
+    /// Returns the number of batches in an epoch.
+    pub fn per_epoch(&self) -> usize {
+        self.per_epoch
+    }
+
+    /// Returns the indices of the batch of a step: u32, `(size,)`, on the host; fewer in a short batch.
     ///
     /// # Errors
     /// [`Error::Range`] for an epoch beyond 2⁶², and where the indices don't fit the memory.
@@ -93,7 +114,8 @@ impl Batches {
             }
         };
         // A copy, so that not the whole permutation moves to a device.
-        let indices = permutation.narrow(0, place * self.size, self.size)?;
+        let size = self.size.min(self.count - place * self.size);
+        let indices = permutation.narrow(0, place * self.size, size)?;
         Ok(indices.force_contiguous()?)
     }
 

@@ -1,7 +1,8 @@
 //! Data: two-dimensional [`toy`] distributions, handwritten [`Digits`], [`images`] from files, arrays of NumPy,
-//! tables of numbers ([`read_csv`]), and shuffled [`Batches`], which [`Prefetched`] makes ahead of time.
+//! [`Table`]s from files of comma-separated values ([`Csv`]), and shuffled [`Batches`], which [`Prefetched`] makes ahead of time.
+//! Samples are written by [`write_npy`] and [`write_csv`], and as pictures by `images::write_grid`.
 //!
-//! Images are kept as bytes; [`Normalization`] converts them to numbers, and [`flip_horizontally`] mirrors them.
+//! Columns of tables are learned as numbers of mean 0 and deviation 1, by [`Standardization`]. Images are kept as bytes; [`Normalization`] converts them to numbers, and [`flip_horizontally`] mirrors them.
 //!
 //! ```
 //! use advect_core::{Generator, Key};
@@ -28,12 +29,20 @@ mod normalization;
 mod npy;
 mod prefetched;
 mod source;
+mod split;
+mod standardization;
+mod table;
 pub mod toy;
+mod write_npy;
 
 pub use batches::Batches;
-pub use csv::read_csv;
+pub use csv::{read_csv, write_csv};
 pub use digits::Digits;
 pub use flip::flip_horizontally;
 pub use normalization::Normalization;
 pub use npy::{read_npy, read_npz};
 pub use prefetched::Prefetched;
+pub use split::split;
+pub use standardization::Standardization;
+pub use table::{Column, Csv, Missing, Table};
+pub use write_npy::write_npy;

@@ -3,4 +3,5 @@
 
 mod files;
 mod prefetched;
+mod tables;
 mod views;

@@ -37,9 +37,8 @@ mod mass_flow;
 pub mod objective;
 pub mod path;
 mod snapshots;
-mod standardization;
 
+pub use advect_data::Standardization;
 pub use comparison::{Comparison, Distances};
 pub use mass_flow::MassFlow;
 pub use snapshots::{Snapshot, Snapshots};
-pub use standardization::Standardization;

@@ -168,7 +168,9 @@ pub mod prelude {
         Result, Time, check, field_fn, observer_fn, shape, stop_when, system_fn,
     };
     #[cfg(feature = "data")]
-    pub use advect_data::{Batches, Digits, Normalization, Prefetched};
+    pub use advect_data::{
+        Batches, Csv, Digits, Missing, Normalization, Prefetched, Standardization, Table,
+    };
     #[cfg(feature = "diffusers")]
     pub use advect_diffusers::Pipeline;
     #[cfg(feature = "features")]

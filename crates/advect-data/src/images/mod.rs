@@ -1,15 +1,19 @@
 //! Images from files: [MNIST](mnist) and data sets in its format, [CIFAR-10](cifar10), and, with the feature `images`,
-//! which is on by default, `Folder`s of PNG and JPEG.
+//! which is on by default, `Folder`s of PNG and JPEG, and grids of samples as PNG by `write_grid`.
 
 mod cifar10;
 #[cfg(feature = "images")]
 mod folder;
+#[cfg(feature = "images")]
+mod grid;
 mod idx;
 mod mnist;
 
 pub use cifar10::cifar10;
 #[cfg(feature = "images")]
 pub use folder::{Damaged, Folder};
+#[cfg(feature = "images")]
+pub use grid::write_grid;
 pub use idx::read_idx;
 pub use mnist::{mnist, mnist_files};
 

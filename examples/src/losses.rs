@@ -1,0 +1,151 @@
+//! The losses of a run, as a file and as a picture.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use advect::core::file;
+use advect::prelude::*;
+
+use crate::plot::{self, BLUE, GREY, ORANGE, Panel};
+
+/// The loss of each step, in a file and in a picture, and those on held-out data.
+pub struct Losses {
+    folder: PathBuf,
+    /// The step of the first loss.
+    first: usize,
+    losses: Vec<f64>,
+    /// Steps, and the losses on held-out data after them.
+    validation: Vec<(usize, f64)>,
+}
+
+impl Losses {
+    /// Starts a run's losses, whose files go to a folder.
+    pub fn new(folder: &Path) -> Self {
+        Losses {
+            folder: folder.to_path_buf(),
+            first: 1,
+            losses: Vec::new(),
+            validation: Vec::new(),
+        }
+    }
+
+    /// Those of the run that is resumed after `steps`. Where they are not all there, the curve begins anew, which costs
+    /// nothing but the curve.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a file that can't be read or has other lines.
+    pub fn resume(&mut self, steps: usize) -> Result<()> {
+        let path = self.folder.join("losses.csv");
+        for (step, loss) in read(&path)? {
+            if self.losses.is_empty() {
+                self.first = step;
+            }
+            if step != self.first + self.losses.len() {
+                return Err(Error::file(&path, format!("step {step} is out of order")));
+            }
+            self.losses.push(loss);
+        }
+        self.validation = read(&self.folder.join("validation.csv"))?;
+        self.validation.retain(|(step, _)| *step <= steps);
+        self.losses.truncate((steps + 1).saturating_sub(self.first));
+        if self.first + self.losses.len() != steps + 1 {
+            println!(
+                "losses              begin anew after step {steps}: the file lacks some before it"
+            );
+            (self.first, self.losses) = (steps + 1, Vec::new());
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, loss: f64) {
+        self.losses.push(loss);
+    }
+
+    /// Adds the loss on held-out data after the trainer's last step, and returns it.
+    ///
+    /// # Errors
+    /// Those of candle.
+    pub fn validated(&mut self, trainer: &Trainer, loss: &Tensor) -> Result<f64> {
+        let loss = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+        self.validation.push((trainer.step(), loss));
+        Ok(loss)
+    }
+
+    /// Writes `losses.csv` and, where there are any, `validation.csv`, and draws `losses.png`: each step's loss (grey), their running mean (blue),
+    /// and those on held-out data (orange).
+    ///
+    /// # Errors
+    /// [`Error::File`] if a file can't be written.
+    pub fn write(&self) -> Result<()> {
+        let steps = (self.first..).zip(self.losses.iter().copied());
+        write(&self.folder.join("losses.csv"), steps)?;
+        if !self.validation.is_empty() {
+            let steps = self.validation.iter().copied();
+            write(&self.folder.join("validation.csv"), steps)?;
+        }
+        let Some(&first) = self.losses.first() else {
+            return Ok(());
+        };
+        let mut mean = first;
+        let smooth: Vec<f64> = (self.losses.iter().enumerate())
+            .map(|(i, loss)| {
+                // A plain mean at first, so that the beginning is forgotten.
+                mean += (loss - mean) * 0.02f64.max(1.0 / (i + 1) as f64);
+                mean
+            })
+            .collect();
+        // Of the later half, with some room: the first steps would leave the others no height.
+        let later = &self.losses[self.losses.len() / 2..];
+        let highest = 1.5 * later.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let last = self.first + self.losses.len() - 1;
+        let title = format!("loss to {highest:.3}, {last} steps, last mean {mean:.4}");
+        let points = |losses: &[f64]| -> Vec<[f64; 2]> {
+            let points = (self.first..).zip(losses);
+            points
+                .map(|(step, loss)| [step as f64, loss.min(highest)])
+                .collect()
+        };
+        let steps = self.first as f64..last.max(self.first + 1) as f64;
+        plot::panels(&self.folder.join("losses.png"), 1, 1, 480, |panels| {
+            let panel = Panel::new(&panels[0], &title, steps, 0.0..highest)?;
+            panel.line(points(&self.losses), &GREY)?;
+            panel.line(points(&smooth), &BLUE)?;
+            let held_out = self.validation.iter();
+            let held_out = held_out.map(|(step, loss)| [*step as f64, loss.min(highest)]);
+            panel.line(held_out, &ORANGE)
+        })
+    }
+}
+
+impl Observer<Trainer> for Losses {
+    fn observe(&mut self, trainer: &Trainer) -> Result<ControlFlow<()>> {
+        self.push(trainer.report().loss);
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// The lines `step,loss` of a file; none if there is no file.
+fn read(path: &Path) -> Result<Vec<(usize, f64)>> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        text => text.map_err(|e| Error::file(path, e))?,
+    };
+    let pair = |line: &str| -> Option<(usize, f64)> {
+        let (step, loss) = line.split_once(',')?;
+        Some((step.parse().ok()?, loss.parse().ok()?))
+    };
+    let wrong = |line: &str| Error::file(path, format!("a line {line:?}; expected step,loss"));
+    let lines = text.lines().skip(1);
+    lines
+        .map(|line| pair(line).ok_or_else(|| wrong(line)))
+        .collect()
+}
+
+fn write(path: &Path, pairs: impl Iterator<Item = (usize, f64)>) -> Result<()> {
+    file::write_atomically(path, |f| {
+        writeln!(f, "step,loss")?;
+        pairs
+            .into_iter()
+            .try_for_each(|(step, loss)| writeln!(f, "{step},{loss}"))
+    })
+}

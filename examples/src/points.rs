@@ -1,0 +1,69 @@
+//! Rows of tables as points: data, and what was drawn.
+
+use std::ops::Range;
+use std::path::Path;
+
+use advect::data::Table;
+use advect::prelude::*;
+
+use crate::plot::{BLUE, GREY, ORANGE, Panel, panels};
+
+/// Columns beyond these are not drawn.
+const COLUMNS: usize = 4;
+/// The colours of classes, in turn.
+const COLOURS: [plotters::style::RGBColor; 4] = [
+    BLUE,
+    ORANGE,
+    plotters::style::RGBColor(40, 140, 70),
+    plotters::style::RGBColor(160, 60, 140),
+];
+
+/// Draws each pair of neighbouring columns, the data above and the samples below, with a colour for each class.
+///
+/// # Errors
+/// As [`picture`](fn@crate::picture).
+pub fn draw_points(path: &Path, data: &Table, samples: &Table) -> Result<()> {
+    let columns = data.dim().min(COLUMNS);
+    let pairs: Vec<[usize; 2]> = match columns {
+        1 => vec![[0, 0]],
+        _ => (1..columns).map(|i| [i - 1, i]).collect(),
+    };
+    panels(path, 2, pairs.len(), 320, |panels| {
+        for (row, (table, name)) in [(data, "data"), (samples, "samples")].iter().enumerate() {
+            for (place, &[i, j]) in pairs.iter().enumerate() {
+                let names = table.columns();
+                let title = format!("{name}: {}, {}", names[i], names[j]);
+                let area = &panels[row * pairs.len() + place];
+                let panel = Panel::new(area, &title, range(data, i)?, range(data, j)?)?;
+                let points = points(table, i, j)?;
+                let Ok(labels) = table.labels() else {
+                    panel.dots(&points, 2, &GREY)?;
+                    continue;
+                };
+                for (label, point) in labels.to_vec1::<u32>()?.iter().zip(points) {
+                    panel.dots(&[point], 2, &COLOURS[*label as usize % COLOURS.len()])?;
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+fn points(table: &Table, i: usize, j: usize) -> Result<Vec<[f64; 2]>> {
+    let rows = table.values().to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    Ok(rows.iter().map(|row| [row[i], row[j]]).collect())
+}
+
+/// The range of a column, with some room.
+fn range(table: &Table, column: usize) -> Result<Range<f64>> {
+    let values = points(table, column, column)?;
+    let ends = values
+        .iter()
+        .fold((f64::MAX, f64::MIN), |(low, high), [x, _]| {
+            (low.min(*x), high.max(*x))
+        });
+    let room = (0.15 * (ends.1 - ends.0))
+        .max(1e-9 * ends.1.abs())
+        .max(1e-9);
+    Ok(ends.0 - room..ends.1 + room)
+}

@@ -1,0 +1,232 @@
+//! The configuration of a run: a file of TOML, with keys that are set on the command line.
+
+use std::path::{Path, PathBuf};
+
+use advect::core::file;
+use advect::prelude::*;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// All keys, with their defaults. Others are refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Seed of everything random.
+    pub(crate) seed: u64,
+    /// cpu, cuda or cuda:N.
+    pub(crate) device: String,
+    pub(crate) data: Data,
+    pub(crate) network: Network,
+    pub(crate) training: Training,
+    pub(crate) samples: Samples,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            seed: 0,
+            device: "cpu".into(),
+            data: Data::default(),
+            network: Network::default(),
+            training: Training::default(),
+            samples: Samples::default(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Data {
+    /// A file of comma-separated values.
+    pub(crate) csv: Option<PathBuf>,
+    /// A folder of pictures, or of folders of them, one for each class.
+    pub(crate) images: Option<PathBuf>,
+    /// The column with the classes of rows.
+    pub(crate) label: Option<String>,
+    /// The columns to learn; all unless told.
+    pub(crate) columns: Option<Vec<String>>,
+    /// Columns to leave out.
+    pub(crate) without: Vec<String>,
+    pub(crate) separator: char,
+    pub(crate) missing: Missing,
+    /// Height and width to which pictures are cut and scaled.
+    pub(crate) size: Option<u32>,
+    /// The fraction of rows or pictures for validation.
+    pub(crate) held_out: f64,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Data {
+            csv: None,
+            images: None,
+            label: None,
+            columns: None,
+            without: Vec::new(),
+            separator: ',',
+            missing: Missing::Refuse,
+            size: None,
+            held_out: 0.1,
+        }
+    }
+}
+
+/// The treatment of missing values.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Missing {
+    Refuse,
+    Drop,
+    Mean,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Network {
+    /// Width of the hidden layers, for tables.
+    pub(crate) width: usize,
+    /// Hidden layers, for tables.
+    pub(crate) layers: usize,
+    /// Width of the U-Net, a multiple of 16, for pictures.
+    pub(crate) channels: usize,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Network {
+            width: 128,
+            layers: 3,
+            channels: 32,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Training {
+    pub(crate) steps: usize,
+    pub(crate) batch: usize,
+    /// The largest learning rate.
+    pub(crate) rate: f64,
+    /// Decay of the average of the weights.
+    pub(crate) ema: f64,
+    /// The largest norm of gradients.
+    pub(crate) clip: f64,
+    pub(crate) coupling: Coupled,
+    /// The probability with which a label is left out.
+    pub(crate) dropout: f64,
+    /// Steps from one validation, checkpoint and picture to the next.
+    pub(crate) every: usize,
+    /// Checkpoints that are kept, besides the best.
+    pub(crate) keep: usize,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Training {
+            steps: 2000,
+            batch: 64,
+            rate: 2e-3,
+            ema: 0.99,
+            clip: 1.0,
+            coupling: Coupled::Optimal,
+            dropout: 0.1,
+            every: 200,
+            keep: 2,
+        }
+    }
+}
+
+/// How noise and data are paired.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Coupled {
+    Optimal,
+    Independent,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Samples {
+    pub(crate) count: usize,
+    /// Weight of classifier-free guidance: 1 is none.
+    pub(crate) guidance: f64,
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Samples {
+            count: 100,
+            guidance: 1.0,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file, or the defaults without one, and sets keys: `training.steps=100`.
+    pub(crate) fn read(path: Option<&Path>, set: &[String]) -> Result<Self> {
+        let mut all = match path {
+            Some(path) => {
+                let text = String::from_utf8(file::read(path)?);
+                let text = text.map_err(|_| Error::file(path, "this is no text in UTF-8"))?;
+                text.parse().map_err(|e| Error::file(path, e))?
+            }
+            None => Table::new(),
+        };
+        for pair in set {
+            let wrong = || Error::range("set", pair, "KEY=VALUE, as in training.steps=100");
+            let (key, value) = pair.split_once('=').ok_or_else(wrong)?;
+            // A value of TOML, or a text without its quotes.
+            let one = format!("{key} = {value}").parse::<Table>();
+            let one = one.or_else(|_| format!("{key} = {value:?}").parse());
+            merge(&mut all, one.map_err(|_| wrong())?);
+        }
+        let config: Config = (all.try_into())
+            .map_err(|e| Error::file(path.unwrap_or(Path::new("the configuration")), e))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Writes all keys.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let text = toml::to_string(self).map_err(|e| Error::file(path, e))?;
+        file::write_atomically(path, |f| f.write_all(text.as_bytes()))
+    }
+
+    /// What can be known before the data are read.
+    fn check(&self) -> Result<()> {
+        check::at_least_one("training.steps", self.training.steps)?;
+        check::at_least_one("training.batch", self.training.batch)?;
+        check::at_least_one("training.every", self.training.every)?;
+        check::at_least_one("samples.count", self.samples.count)?;
+        check::at_least_one("network.width", self.network.width)?;
+        check::non_negative("samples.guidance", self.samples.guidance)?;
+        if !self.data.separator.is_ascii() {
+            let accepted = "a character of ASCII";
+            return Err(Error::range(
+                "data.separator",
+                self.data.separator,
+                accepted,
+            ));
+        }
+        match (&self.data.csv, &self.data.images) {
+            (Some(_), None) | (None, Some(_)) => Ok(()),
+            (None, None) => Err(Error::range("data", "none", "data.csv or data.images")),
+            _ => Err(Error::range(
+                "data",
+                "both",
+                "data.csv or data.images, not both",
+            )),
+        }
+    }
+}
+
+/// Sets the keys of `more`, and of the tables in it.
+fn merge(all: &mut Table, more: Table) {
+    for (key, value) in more {
+        match (all.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(value)) => merge(inner, value),
+            (_, value) => drop(all.insert(key, value)),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A run from a configuration: a flow that learns the rows of a CSV file or the pictures of a folder, with a folder for its configuration, its
+//! checkpoints, its losses and its samples, from which it goes on.
+//!
+//! `cargo run --release --example train -- --config examples/train/penguins.toml`, or `-- --set data.images=FOLDER --set data.size=16`
+
+mod config;
+mod data;
+mod network;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use advect::prelude::*;
+use advect::train::CheckpointFolder;
+use advect_examples::Losses;
+use clap::Parser;
+
+use config::Config;
+use data::Data;
+use network::Net;
+
+/// Train a flow on a table or on pictures.
+#[derive(Parser)]
+struct Args {
+    /// A file of TOML with the keys of examples/train/config.rs.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Set a key, as in training.steps=100; may come several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// The run's folder.
+    #[arg(long, default_value = "out/train")]
+    out: PathBuf,
+    /// Go on from the newest checkpoint in the folder, with its configuration.
+    #[arg(long, conflicts_with = "config")]
+    resume: bool,
+    /// Stop at this step, to resume later.
+    #[arg(long)]
+    until: Option<usize>,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let kept = args.out.join("config.toml");
+    let config = match args.resume {
+        true => Config::read(Some(&kept), &args.set)?,
+        false => Config::read(args.config.as_deref(), &args.set)?,
+    };
+    if !args.resume && kept.exists() {
+        let reason = "a run is here: go on with it by --resume, or take another folder";
+        return Err(Error::file(&args.out, reason));
+    }
+    let device = advect_examples::device(&config.device)?;
+    let key = Key::from_seed(config.seed);
+    let data = Data::read(&config, key.named("split"))?;
+    let store = ParameterStore::new(key.named("parameters"), DType::F32, &device);
+    let net = data.network(&config.network, &store)?;
+    let mut trainer = trainer(&config, &data, &store, key)?;
+    let batches = Batches::new(
+        data.train.len(),
+        config.training.batch,
+        key.named("batches"),
+    )?;
+
+    // All that can be wrong with the configuration is known now.
+    advect_examples::prepare_pictures(&args.out.join("samples"))?;
+    let checkpoints = CheckpointFolder::open(args.out.join("checkpoints"))?;
+    let checkpoints = checkpoints.keeping(config.training.keep)?;
+    let mut losses = Losses::new(&args.out);
+    if args.resume {
+        let resumed = checkpoints.resume(&mut trainer)?;
+        for damaged in resumed.damaged {
+            eprintln!("damaged, and left aside: {damaged}");
+        }
+        losses.resume(trainer.step())?;
+    }
+    config.write(&kept)?;
+    println!(
+        "data                {:>8}, {} held out, {} classes",
+        data.train.len(),
+        data.held_out.len(),
+        data.classes
+    );
+
+    let coupling: &dyn Coupling = match config.training.coupling {
+        config::Coupled::Optimal => &ExactOt,
+        config::Coupled::Independent => &Independent,
+    };
+    let objective = Coupled::new(coupling, rectified_flow());
+    let dropout = ConditionDropout::new(config.training.dropout)?;
+    let loss = |step: usize, rng: &mut Generator| {
+        let [samples, labels] = batches.at(step, data.train.tensors())?;
+        let x = data.numbers(&samples, &device)?;
+        let labels = dropout.apply(&net, &x, &labels.to_device(&device)?, rng)?;
+        objective.loss(&net.given(&labels), &rng.normal_like(&x)?, &x, rng)
+    };
+    // The same noise in every picture, so that one sees what is learned.
+    let shown = Shown::new(&config, &data, key, &device)?;
+    let mut progress = Progress::new("train").length(config.training.steps);
+    let last = config.training.steps.min(args.until.unwrap_or(usize::MAX));
+    let started = Instant::now();
+    while trainer.step() < last {
+        let next = (trainer.step() / config.training.every + 1) * config.training.every;
+        trainer.run(next.min(last), loss, &mut (&mut losses, &mut progress))?;
+        let twin = net.on(&trainer.averaged().frozen())?;
+        let score = validation(&objective, &twin, &data, &config, key, &device)?;
+        losses.validated(&trainer, &score)?;
+        losses.write()?;
+        let score = score.to_scalar::<f64>()?;
+        checkpoints.save_best(&trainer, score)?;
+        checkpoints.save(&trainer)?;
+        let name = format!("step_{:06}.png", trainer.step());
+        let samples = shown.samples(&twin)?;
+        data.draw(
+            &args.out.join("samples").join(name),
+            &samples,
+            &shown.labels,
+        )?;
+    }
+    println!(
+        "training            {:>8.1} s, {} steps",
+        started.elapsed().as_secs_f64(),
+        trainer.step()
+    );
+
+    if let Some((score, best)) = checkpoints.best()? {
+        store.load(Weights::new(&best).within("ema"))?;
+        let net = net.on(&store.frozen())?;
+        let samples = shown.samples(&net)?;
+        data.draw(&args.out.join("samples.png"), &samples, &shown.labels)?;
+        data.write(&args.out, &samples, &shown.labels)?;
+        println!("held-out loss       {score:>8.4}, the least");
+        if let Some(nats) = data.likelihood(&net, &device)? {
+            println!("held-out likelihood {nats:>8.3} nats a row, in the units of the table");
+        }
+    }
+    println!("pictures            {}", args.out.display());
+    Ok(())
+}
+
+fn trainer(config: &Config, data: &Data, store: &ParameterStore, key: Key) -> Result<Trainer> {
+    let training = &config.training;
+    let optimizer = AdamW::from_store(store, AdamWConfig::default())?;
+    let warmup = 100.min(training.steps / 2);
+    let rate = WarmupCosine::new(training.rate, warmup, training.steps)?;
+    Ok(Trainer::new(store, optimizer, key.named("training").into())
+        .learning_rate(rate)
+        .clip_norm(training.clip)?
+        .ema(training.ema)?
+        // With others, a resumed run would be another run.
+        .setting("seed", config.seed)
+        .setting("training.steps", training.steps)
+        .setting("training.batch", training.batch)
+        .setting("data", data.setting()))
+}
+
+/// Noise and labels, of which each picture is made.
+struct Shown {
+    noise: Tensor,
+    labels: Tensor,
+    guidance: f64,
+}
+
+impl Shown {
+    fn new(config: &Config, data: &Data, key: Key, device: &Device) -> Result<Self> {
+        let count = config.samples.count;
+        let mut rng = Generator::from(key.named("samples"));
+        Ok(Shown {
+            noise: rng.normal(data.shape(count), DType::F32, device)?,
+            labels: data.labels(count, device)?,
+            guidance: config.samples.guidance,
+        })
+    }
+
+    fn samples(&self, net: &Net) -> Result<Tensor> {
+        let field = Guided::new(net, &self.labels, self.guidance)?;
+        let solver = Solver::new(Heun, Fixed::steps(20)?);
+        solver.solve(&field, &self.noise, 0.0, 1.0)?.end()
+    }
+}
+
+/// The mean loss on all that is held out, with the same noise each time: f64.
+fn validation(
+    objective: &impl Objective,
+    net: &Net,
+    data: &Data,
+    config: &Config,
+    key: Key,
+    device: &Device,
+) -> Result<Tensor> {
+    let mut rng = Generator::from(key.named("validation"));
+    let [samples, labels] = data.held_out.tensors();
+    let (count, mut sum) = (data.held_out.len(), 0.0);
+    for start in (0..count).step_by(config.training.batch) {
+        let size = config.training.batch.min(count - start);
+        let x = data.numbers(&samples.narrow(0, start, size)?, device)?;
+        let labels = labels.narrow(0, start, size)?.to_device(device)?;
+        let noise = rng.normal_like(&x)?;
+        let loss = objective.loss(&net.given(&labels), &noise, &x, &mut rng)?;
+        sum += loss.to_dtype(DType::F64)?.to_scalar::<f64>()? * size as f64;
+    }
+    Ok(Tensor::new(sum / count as f64, &Device::Cpu)?)
+}
