@@ -10,7 +10,7 @@ use advect::prelude::*;
 /// State, adjoint and gradient of `dx/dt = θ x`, `L = ½ x(T)²`, integrated backwards as one equation.
 #[test]
 fn the_adjoint_by_hand() -> Result<()> {
-    let (theta, x0, end) = (0.3, 2.0, 1.5);
+    let (theta, x0, end): (f64, f64, f64) = (0.3, 2.0, 1.5);
     let forward = system_fn(|_, [x]: &[f64; 1]| Ok([theta * x]));
     let [x_end] = accurate()?.solve(&forward, &[x0], 0.0, end)?.end()?;
 
@@ -71,7 +71,7 @@ fn three_ways_to_one_gradient() -> Result<()> {
 #[test]
 fn exercise_1_whose_gradient() -> Result<()> {
     let euler = || Ok::<_, Error>(Solver::new(Euler, Fixed::steps(4)?));
-    let (theta, h) = (0.5, 0.25);
+    let (theta, h): (f64, f64) = (0.5, 0.25);
     let of_steps = 2.0 * 2.0 * 4.0 * h * f64::powi(1.0 + theta * h, 7);
     close(
         gradient(&Unrolled::new(euler()?), theta, 1.0)?,
@@ -109,7 +109,7 @@ fn exercise_2_the_gradient_of_the_end() -> Result<()> {
 #[test]
 fn exercise_3_the_way_back() -> Result<()> {
     let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6)?);
-    for (rate, lost) in [(1.0, false), (20.0, true)] {
+    for (rate, lost) in [(1f64, false), (20.0, true)] {
         let decay = system_fn(|_, [x]: &[f64; 1]| Ok([-rate * x]));
         let end = solver.solve(&decay, &[1.0], 0.0, 1.0)?.end()?;
         let [back] = solver.solve(&decay, &end, 1.0, 0.0)?.end()?;

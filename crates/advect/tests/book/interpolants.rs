@@ -25,7 +25,7 @@ fn the_losses_and_their_minima() -> Result<()> {
     let least = number(&interpolant_denoiser(path).loss(&noise, &x0, &x1, &mut seed())?)?;
     let doubled = field_fn(|t, x| Ok((noise.at(t, x)? * 2.0)?));
     let more = number(&interpolant_denoiser(path).loss(&doubled, &x0, &x1, &mut seed())?)?;
-    close(more - least, -least, 0.01); // ½ E|η|²
+    close(more - least, -least, 0.02); // ½ E|η|²
     Ok(())
 }
 // ANCHOR_END: losses

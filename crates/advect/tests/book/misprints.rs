@@ -17,7 +17,7 @@ fn right_not_printed(found: f64, right: f64, printed: f64, tolerance: f64) {
 /// `L = ½ x(T)²` with `dx/dt = θ x`: by a difference quotient, and by ±∫₀ᵀ a x dt with a = dL/dx.
 #[test]
 fn the_sign_of_the_adjoint() -> Result<()> {
-    let (theta, x0, end, h) = (0.3, 2.0, 1.5, 1e-5);
+    let (theta, x0, end, h): (f64, f64, f64, f64) = (0.3, 2.0, 1.5, 1e-5);
     let loss = |theta: f64| {
         let field = system_fn(move |_, [x]: &[f64; 1]| Ok([theta * x]));
         let [x] = accurate()?.solve(&field, &[x0], 0.0, end)?.end()?;
@@ -162,16 +162,16 @@ fn the_alpha_of_the_weight() -> Result<()> {
 /// `dx = −½ β x ds + √β dw` keeps a variance of 1; with the drift −β x it falls to ½, with β x it explodes.
 #[test]
 fn the_drift_of_vp() -> Result<()> {
-    let x0 = normal(10_000, 1, &mut Generator::from_seed(0))?;
+    let x0 = normal(2000, 1, &mut Generator::from_seed(0))?;
     let after = |factor: f64| {
         let drift = field_fn(move |_, x| Ok((x * factor)?));
         let path = BrownianPath::new(Key::from_seed(1), &x0, 0.0, 3.0)?;
-        let stepper = EulerMaruyama::new(Additive(|_| 1.0), path);
-        let solver = Solver::new(stepper, Fixed::steps(300)?);
+        let stepper = EulerMaruyama::new(Additive(|_: f64| 1.0), path);
+        let solver = Solver::new(stepper, Fixed::steps(60)?);
         variance(&solver.solve(&drift, &x0, 0.0, 3.0)?.end()?)
     };
-    close(after(-0.5)?, 1.0, 0.05);
-    close(after(-1.0)?, 0.5, 0.05);
+    close(after(-0.5)?, 1.0, 0.1);
+    close(after(-1.0)?, 0.5, 0.08);
     assert!(after(1.0)? > 100.0);
     Ok(())
 }

@@ -13,6 +13,7 @@ mod interpolants;
 mod likelihood;
 mod matching;
 mod misprints;
+mod pages;
 mod rectified;
 mod score;
 mod sdes;

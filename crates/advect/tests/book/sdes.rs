@@ -106,8 +106,8 @@ fn exercise_2_any_diffusion() -> Result<()> {
     let velocity = law.velocity(schedule);
     let model = Model::new(&velocity, Prediction::Velocity, schedule);
     let mut rng = Generator::from_seed(0);
-    let noise = normal(4000, 1, &mut rng)?;
-    let times = equal_times(0.0, 1.0, 200)?;
+    let noise = normal(1500, 1, &mut rng)?;
+    let times = equal_times(0.0, 1.0, 100)?;
     for strength in [0.1, 1.0, 3.0] {
         let sde = PathSde::new(NoiseLevel::new(strength)?);
         let samples = sde.sample(&model, &noise, &times, &mut rng)?;
