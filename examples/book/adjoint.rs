@@ -1,49 +1,31 @@
-//! Errors of gradients against the tolerance.
+//! Errors of a state that is solved forwards and back.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use advect::candle::Var;
 use advect::prelude::*;
 use advect_examples::plot::{BLUE, ORANGE, Panel, panels};
 
-/// The error of the gradient of `½ x(T)²` by θ, where `dx/dt = θ x` from x(0) = 2 to T = 1.5.
-fn error(adjoint: &impl Adjoint) -> Result<f64> {
-    let (rate, end) = (0.3, 1.5);
-    let theta = Var::new(&[rate], &Device::Cpu)?;
-    let parameter = theta.as_tensor().clone();
-    let field = Arc::new(field_fn(move |_, x: &Tensor| {
-        Ok(x.broadcast_mul(&parameter)?)
-    }));
-    let x0 = Tensor::new(&[[2.0]], &Device::Cpu)?;
-    let parameters = [theta.as_tensor().clone()];
-    let x = adjoint
-        .solve(&field, &parameters, &x0, &[0.0, end])?
-        .end()?;
-    let gradients = (x.sqr()?.sum_all()? * 0.5)?.backward()?;
-    let gradient = gradients
-        .get(&theta)
-        .ok_or_else(|| Error::range("theta", "no gradient", "one"))?;
-    let exact = end * 4.0 * (2.0 * rate * end).exp();
-    Ok((gradient.sum_all()?.to_scalar::<f64>()? - exact).abs())
+/// The error of x(0) = 1 after `dx/dt = −λ x` was solved to t = 1 and back.
+fn error(rate: f64, tolerance: f64) -> Result<f64> {
+    let solver = Solver::new(Dopri5, Adaptive::new(tolerance, tolerance)?);
+    let decay = system_fn(|_, [x]: &[f64; 1]| Ok([-rate * x]));
+    let end = solver.solve(&decay, &[1.0], 0.0, 1.0)?.end()?;
+    let [back] = solver.solve(&decay, &end, 1.0, 0.0)?.end()?;
+    Ok((back - 1.0).abs())
 }
 
 /// Draws it.
 pub(crate) fn draw(path: &Path) -> Result<()> {
     panels(path, 1, 1, 560, |areas| {
-        let title = "log10 of the error over log10 of the tolerance";
-        let panel = Panel::new(&areas[0], title, -8.5..-1.5, -9.5..0.5)?;
-        let (mut back, mut kept) = (Vec::new(), Vec::new());
-        for power in 4..=16 {
-            let place = -0.5 * f64::from(power);
-            let tolerance = 10f64.powf(place);
-            let solver = Solver::new(Dopri5, Adaptive::new(tolerance, tolerance)?);
-            back.push([place, error(&Backsolve::new(solver.clone()))?.log10()]);
-            kept.push([place, error(&Checkpointed::new(solver, 4)?)?.log10()]);
-        }
-        for (points, colour) in [(back, &BLUE), (kept, &ORANGE)] {
-            panel.line(points.iter().copied(), colour)?;
-            panel.dots(&points, 5, colour)?;
+        let title = "log10 of the error over λ from 0 to 26";
+        let panel = Panel::new(&areas[0], title, 0.0..26.0, -10.5..5.5)?;
+        for (tolerance, colour) in [(1e-6, &BLUE), (1e-9, &ORANGE)] {
+            let line = [0.0, 25.0].map(|rate: f64| [rate, (tolerance * rate.exp()).log10()]);
+            panel.line(line, colour)?;
+            let dots: Vec<[f64; 2]> = (1..=25)
+                .map(|rate| Ok([rate.into(), error(rate.into(), tolerance)?.log10()]))
+                .collect::<Result<_>>()?;
+            panel.dots(&dots, 5, colour)?;
         }
         Ok(())
     })

@@ -15,7 +15,7 @@ pub(crate) fn draw(path: &Path) -> Result<()> {
     let data = law.sample(60, DType::F64, &Device::Cpu, &mut rng)?;
     let flow = Solver::new(Rk4, Fixed::steps(60)?)
         .integration(&law.velocity(CondOt::default()), &noise, 0.0, 1.0)
-        .save(Save::Every(1))
+        .save(Save::Every(3))
         .run()?;
     let straight = [noise, data];
     panels(path, 1, 2, 480, |areas| {
