@@ -169,6 +169,25 @@ fn two_moons_draws_its_picture() {
 }
 
 #[test]
+fn figures_of_the_book_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = String::from_utf8(run("book", 2, &[], folder.path()).stdout).unwrap();
+    let pictures = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("picture "));
+    let mut count = 0;
+    for picture in pictures {
+        assert!(fs::read(picture).unwrap().starts_with(b"\x89PNG"));
+        // The book shows a picture of this name.
+        let name = Path::new(picture).file_name().unwrap();
+        let shown = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/images");
+        assert!(shown.join(name).exists(), "{picture}");
+        count += 1;
+    }
+    assert_eq!(count, 5);
+}
+
+#[test]
 fn samplers_have_the_same_bits_with_one_and_two_threads() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = [
