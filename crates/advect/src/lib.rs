@@ -250,19 +250,19 @@ pub mod prelude {
     };
     pub use advect_solvers::system::system;
     pub use advect_solvers::{AcceptedStep, DenseStep, Event, Save, Solution, Solver, Status};
+    #[cfg(feature = "signals")]
+    pub use advect_train::Signals;
     #[cfg(feature = "train")]
     pub use advect_train::decay::{Warmup, decay_fn};
     #[cfg(feature = "train")]
     pub use advect_train::learning_rate::{LearningRate, WarmupCosine, learning_rate_fn};
-    #[cfg(feature = "signals")]
-    pub use advect_train::Signals;
     #[cfg(feature = "train")]
     pub use advect_train::observer::{Checkpointing, MetricLog, Validation, every};
     #[cfg(feature = "train")]
     pub use advect_train::{
-        Adam, AdamConfig, AdamW, AdamWConfig, Checkpoint, CheckpointFolder, DataParallel, Ema, Gradients, Lion,
-        LionConfig, Momentum, Muon, MuonConfig, NonFinite, ParameterGroup, RunEnd, Sgd, SgdConfig,
-        StatefulOptimizer, StepReport, Trainer,
+        Adam, AdamConfig, AdamW, AdamWConfig, Checkpoint, CheckpointFolder, DataParallel, Ema,
+        Gradients, Lion, LionConfig, Momentum, Muon, MuonConfig, NonFinite, ParameterGroup, RunEnd,
+        Sgd, SgdConfig, StatefulOptimizer, StepReport, Trainer,
     };
     pub use candle_core::{DType, Device, Tensor};
     #[cfg(feature = "nn")]
