@@ -20,10 +20,11 @@ use together::Together;
 /// ([`with_shards`](DataParallel::with_shards)). A shard draws its random numbers from a key of the step and the shard. So a run depends on the number of shards and not
 /// on the number of ranks: with the same shards, one rank computes what 64 compute, but for the order in which gradients are added.
 ///
-/// - Rank 0's parameters, optimiser, step and generator are copied to all ranks at the start.
+/// - Rank 0's parameters, optimiser, step, generator and [records](Trainer::record) are copied to all ranks at the start.
 /// - Settings, shapes, clipping and learning rates that differ between ranks are an error at the start, which names the rank and the
 ///   setting. All tensors are compared after the first step, and every 1,000 steps: what else differs is an error there.
-/// - An error on one rank, such as a loss of NaN, is an error on all of them, and the step is not made. A stop by an observer on any rank stops all.
+/// - An error on one rank is an error on all of them, and the step is not made. A loss of NaN is one, unless all
+///   [skip](Trainer::non_finite) such steps. A stop by an observer on any rank stops all.
 /// - Clipping sees the averaged gradient. The average of the parameters is kept on rank 0 alone.
 ///
 /// Observers are called on every rank. Make those that write on rank 0 only, by [`Ranks::on_root`]: an

@@ -1,6 +1,6 @@
 //! The same state on every rank.
 
-use advect_core::{Error, Generator, Key, Result};
+use advect_core::{Error, Result};
 use advect_parallel::Ranks;
 use candle_core::Var;
 
@@ -27,27 +27,13 @@ pub(super) fn copy_trainer<O: StatefulOptimizer>(
         return Ok(());
     }
     copy(ranks, trainer.replicated())?;
-    let step = trainer.step();
-    let progress = format!(
-        "{step} {} {}",
-        trainer.rng().position(),
-        trainer.rng().key().to_hex()
-    );
-    let all = ranks.all_gather(progress.as_bytes())?;
-    let text = all.first().map(|bytes| String::from_utf8_lossy(bytes));
-    let (step, rng) = (text.as_deref().and_then(parse))
-        .ok_or_else(|| Error::stopped("the start", "rank 0 tells no step and no generator"))?;
+    let all = ranks.all_gather(trainer.progress().as_bytes())?;
+    let root = all.first().map(|bytes| String::from_utf8_lossy(bytes));
     if !ranks.is_root() {
-        trainer.set_progress(step, rng);
+        let copied = root.and_then(|progress| trainer.set_progress(&progress));
+        copied.ok_or_else(|| Error::stopped("the start", "rank 0 tells no step"))?;
     }
     Ok(())
-}
-
-fn parse(text: &str) -> Option<(usize, Generator)> {
-    let mut words = text.split(' ');
-    let (step, position) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let key = Key::from_hex(words.next()?).ok()?;
-    Some((step, Generator::resume(key, position)))
 }
 
 /// Checks that all ranks have the same numbers, by checksums of each tensor.

@@ -32,6 +32,27 @@ impl Records {
         records.iter().map(tensor).collect()
     }
 
+    /// The records in lines, each `step value name`, where the value is given by its bits.
+    pub(super) fn lines(&self) -> String {
+        let records = self.0.borrow();
+        let line = |(name, (step, value)): (&String, &(usize, f64))| {
+            format!("{step} {} {name}\n", value.to_bits())
+        };
+        records.iter().map(line).collect()
+    }
+
+    /// Records of such lines. `None` if one can't be read.
+    pub(super) fn from_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let record = |line: &str| {
+            let mut parts = line.splitn(3, ' ');
+            let (step, bits, name) = (parts.next()?, parts.next()?, parts.next()?);
+            let value = f64::from_bits(bits.parse().ok()?);
+            Some((name.to_string(), (step.parse().ok()?, value)))
+        };
+        let records: Option<BTreeMap<_, _>> = lines.map(record).collect();
+        Some(Records(RefCell::new(records?)))
+    }
+
     pub(super) fn from_state(state: &State) -> Result<Self> {
         let mut records = BTreeMap::new();
         for (name, tensor) in state {

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use advect_core::Generator;
+use advect_core::{Generator, Key};
 use candle_core::Var;
 
-use super::Trainer;
+use super::records::Records;
+use super::{StepReport, Trainer};
 use crate::StatefulOptimizer;
 use crate::checkpoint::AVERAGE;
 
 impl<O: StatefulOptimizer> Trainer<O> {
-    /// What must be the same for all, by name: the settings, the tensors, clipping, and learning rates up to a million steps.
+    /// What must be the same for all, by name: the settings, the tensors, clipping, the response to numbers that are not
+    /// finite, and learning rates up to a million steps.
     pub(crate) fn description(&self) -> BTreeMap<String, String> {
         let mut entries = self.settings.clone();
         entries.insert("advect".into(), env!("CARGO_PKG_VERSION").into());
@@ -20,6 +22,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
         let some = |value: Option<f64>| value.map_or("none".to_string(), |value| value.to_string());
         entries.insert("clip_norm".into(), some(self.max_norm));
         entries.insert("ema".into(), self.ema.is_some().to_string());
+        entries.insert("non_finite".into(), format!("{:?}", self.non_finite));
         let own = self.optimizer.learning_rate();
         for step in [0, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000] {
             let rate = self.rate.as_ref().map_or(own, |rate| rate.at(step));
@@ -40,10 +43,25 @@ impl<O: StatefulOptimizer> Trainer<O> {
         variables
     }
 
-    /// Goes to the step and the generator of another.
-    pub(crate) fn set_progress(&mut self, step: usize, rng: Generator) {
-        self.step = step;
-        self.rng = rng;
+    /// The step, the generator and the records, in lines.
+    pub(crate) fn progress(&self) -> String {
+        let (key, position) = (self.rng.key().to_hex(), self.rng.position());
+        let records = self.records.lines();
+        format!("{}\n{key}\n{position}\n{records}", self.step)
+    }
+
+    /// Goes to the [progress](Trainer::progress) of another. `None` if it can't be read.
+    pub(crate) fn set_progress(&mut self, progress: &str) -> Option<()> {
+        let mut lines = progress.lines();
+        let (step, key, position) = (lines.next()?, lines.next()?, lines.next()?);
+        let key = Key::from_hex(key).ok()?;
+        (self.step, self.rng) = (
+            step.parse().ok()?,
+            Generator::resume(key, position.parse().ok()?),
+        );
+        self.records = Records::from_lines(lines)?;
+        self.report = StepReport::none(self.step);
+        Some(())
     }
 
     /// Leaves the average to another.
