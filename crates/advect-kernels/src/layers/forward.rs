@@ -9,7 +9,7 @@ use crate::matrix::{Matrix, Packed};
 use crate::{Buffer, Float, Threads, dispatch};
 
 /// Rows that go through all layers together, at most.
-const BLOCK: usize = 32;
+const BLOCK: usize = 48;
 /// Values of a layer that fit the stack.
 const SMALL: usize = 256;
 /// The number of rows up to which packing the weights costs more than it saves.

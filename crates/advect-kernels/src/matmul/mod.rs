@@ -1,10 +1,13 @@
 //! Products of matrices, `C = A B`, with the next operations (bias, activation) applied while C is in the cache.
 //!
-//! B is packed into panels of [`PANEL`] columns, each of which is contiguous; a tile of a few rows of A times two
-//! vectors of columns stays in registers while the inner dimension is run through (Goto and van de Geijn 2008). Each
-//! element of C is summed in the same order whatever the tile, so results depend on neither threads nor other rows.
+//! B is packed into panels of [`PANEL`](crate::matrix::PANEL) columns, each of which is contiguous; a tile of a few rows of A times
+//! two vectors of columns stays in registers while the inner dimension is run through (Goto and van de Geijn 2008). A panel is
+//! used for a [`GROUP`] of rows before the next one is fetched. Each element of C is summed in the same order whatever the tile, so
+//! results depend on neither threads nor other rows.
 
 mod operands;
+#[cfg(test)]
+mod tests;
 mod tile;
 
 use pulp::{Simd, WithSimd};
@@ -12,12 +15,14 @@ use pulp::{Simd, WithSimd};
 use crate::matrix::{DEPTH, Matrix};
 use crate::{Float, vectorize};
 use operands::NEAR;
-use tile::{Block, Rows};
+use tile::{Block, Rows, tallest};
 
 pub(crate) use operands::{Right, Start};
 
-/// Rows of A that a tile takes where there are 32 registers.
-pub(crate) const ROWS: usize = 8;
+/// Rows of A that meet a panel of B while it is in the cache: full tiles of every instruction set.
+const GROUP: usize = 48;
+/// Rows that are finished together.
+const FINISHED: usize = 8;
 
 /// An operation on rows of a product as soon as they are complete. (A trait, as closures are not reliably compiled
 /// for the instruction set of the function that calls them.)
@@ -71,7 +76,7 @@ impl<T: Float, F: Finish<T>> WithSimd for Call<'_, F, T> {
 }
 
 /// `C = A B + start`, where `start` is what C holds, or a row that is added to all rows; C's rows are `stride` apart. `finish` gets
-/// at most [`ROWS`] rows at a time.
+/// at most 8 rows at a time.
 ///
 /// # Panics
 /// If sizes don't fit.
@@ -106,30 +111,24 @@ pub(crate) fn multiply<S: Simd, T: Float>(
     let mut packed = Vec::new();
     for start in (0..inner).step_by(DEPTH) {
         let depth = DEPTH.min(inner - start);
-        let mut i = 0;
-        while i < a.rows {
-            let rows = ROWS.min(a.rows - i);
+        let from = if start > 0 { Start::Present } else { from };
+        for i in (0..a.rows).step_by(GROUP) {
+            let rows = GROUP.min(a.rows - i);
             let c = &mut c[i * stride..];
             let end = c.len().min(rows * stride);
             let c = &mut c[..end];
-            let offset = i * a.row_stride + start * a.column_stride;
-            let from = if start > 0 { Start::Present } else { from };
+            // As few tiles as there can be, of nearly the same height.
+            let height = rows.div_ceil(rows.div_ceil(tallest::<S>()));
             let inner = start..start + depth;
-            let (values, step) = if a.column_stride == 1 {
-                (&a.values[offset..], a.row_stride)
-            } else if a.row_stride == 1 && a.column_stride * size_of::<T>() <= NEAR {
-                (&a.values[offset..], a.column_stride)
-            } else {
-                pack_rows(&a, i, rows, start, depth, &mut packed);
-                (&packed[..], ROWS)
-            };
+            let values = &a.values[i * a.row_stride + start * a.column_stride..];
             if a.column_stride == 1 {
-                let a = Rows::<false, T>::new(values, step);
+                let a = Rows::<false, T>::new(values, a.row_stride, height * a.row_stride);
                 vectorize(
                     simd,
                     Block {
                         a,
                         rows,
+                        height,
                         b,
                         inner,
                         c,
@@ -138,12 +137,18 @@ pub(crate) fn multiply<S: Simd, T: Float>(
                     },
                 );
             } else {
-                let a = Rows::<true, T>::new(values, step);
+                let a = if a.row_stride == 1 && a.column_stride * size_of::<T>() <= NEAR {
+                    Rows::<true, T>::new(values, a.column_stride, height)
+                } else {
+                    pack_rows(values, &a, rows, height, depth, &mut packed);
+                    Rows::new(&packed, height, height * depth)
+                };
                 vectorize(
                     simd,
                     Block {
                         a,
                         rows,
+                        height,
                         b,
                         inner,
                         c,
@@ -155,30 +160,35 @@ pub(crate) fn multiply<S: Simd, T: Float>(
             if start + depth == a.columns
                 && let Some(finish) = &mut finish
             {
-                finish.call(simd, i, c);
+                for (j, c) in c.chunks_mut(FINISHED * stride).enumerate() {
+                    finish.call(simd, i + j * FINISHED, c);
+                }
             }
-            i += rows;
         }
     }
 }
 
-/// Rows of A side by side, so that a tile reads them in order.
+/// Rows of A side by side, `height` of them one after another, so that a tile reads them in order.
 fn pack_rows<T: Float>(
+    values: &[T],
     a: &Matrix<'_, T>,
-    i: usize,
     rows: usize,
-    start: usize,
+    height: usize,
     depth: usize,
     packed: &mut Vec<T>,
 ) {
-    packed.resize(ROWS * depth, T::ZERO);
-    for (k, out) in packed.chunks_exact_mut(ROWS).enumerate() {
-        let source = &a.values[i * a.row_stride + (start + k) * a.column_stride..];
-        if a.row_stride == 1 && rows == ROWS {
-            out.copy_from_slice(&source[..ROWS]);
-        } else {
-            for (r, out) in out.iter_mut().enumerate().take(rows) {
-                *out = source[r * a.row_stride];
+    packed.resize(rows.next_multiple_of(height) * depth, T::ZERO);
+    for (tile, out) in packed.chunks_exact_mut(height * depth).enumerate() {
+        let first = tile * height;
+        let rows = height.min(rows - first);
+        for (k, out) in out.chunks_exact_mut(height).enumerate() {
+            let source = &values[first * a.row_stride + k * a.column_stride..];
+            if a.row_stride == 1 {
+                out[..rows].copy_from_slice(&source[..rows]);
+            } else {
+                for (r, out) in out.iter_mut().enumerate().take(rows) {
+                    *out = source[r * a.row_stride];
+                }
             }
         }
     }

@@ -6,17 +6,40 @@ use super::operands::{Right, Start};
 use crate::Float;
 use crate::matrix::PANEL;
 
-/// Some rows of A: contiguous, or side by side. `stride` is the distance of rows, or of the sides.
+/// Rows that a tile has at most: with two vectors of sums for each, it fills the registers.
+pub(super) fn tallest<S: Simd>() -> usize {
+    if S::IS_SCALAR {
+        4
+    } else if S::REGISTER_COUNT >= 32 {
+        8
+    } else {
+        6
+    }
+}
+
+/// Some rows of A: contiguous, or side by side. `stride` is the distance of rows, or of the sides; `next` that of tiles.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a, const SIDE_BY_SIDE: bool, T> {
     values: &'a [T],
     stride: usize,
+    next: usize,
 }
 
 impl<'a, const SIDE_BY_SIDE: bool, T> Rows<'a, SIDE_BY_SIDE, T> {
     #[inline(always)]
-    pub(super) fn new(values: &'a [T], stride: usize) -> Self {
-        Rows { values, stride }
+    pub(super) fn new(values: &'a [T], stride: usize, next: usize) -> Self {
+        Rows {
+            values,
+            stride,
+            next,
+        }
+    }
+
+    /// The rows of a tile.
+    #[inline(always)]
+    fn tile(self, tile: usize) -> Self {
+        let values = &self.values[tile * self.next..];
+        Rows { values, ..self }
     }
 
     #[inline(always)]
@@ -41,6 +64,8 @@ impl<'a, const SIDE_BY_SIDE: bool, T> Rows<'a, SIDE_BY_SIDE, T> {
 pub(super) struct Block<'a, 'b, const SIDE_BY_SIDE: bool, T: Float> {
     pub(super) a: Rows<'a, SIDE_BY_SIDE, T>,
     pub(super) rows: usize,
+    /// Rows of a tile.
+    pub(super) height: usize,
     pub(super) b: Right<'a, T>,
     pub(super) inner: std::ops::Range<usize>,
     pub(super) c: &'b mut [T],
@@ -56,6 +81,7 @@ impl<const SIDE_BY_SIDE: bool, T: Float> WithSimd for Block<'_, '_, SIDE_BY_SIDE
         let Block {
             a,
             rows,
+            height,
             b,
             inner,
             c,
@@ -71,40 +97,51 @@ impl<const SIDE_BY_SIDE: bool, T: Float> WithSimd for Block<'_, '_, SIDE_BY_SIDE
                 start[..width].copy_from_slice(&row[first..first + width]);
             }
             let add = matches!(from, Start::Present);
-            let mut i = 0;
-            while i < rows {
-                let (a, c) = (a.from(i), &mut c[i * stride + first..]);
-                macro_rules! tile {
-                    ($rows:literal, $vectors:literal) => {{
-                        tile::<S, T, $rows, $vectors, SIDE_BY_SIDE>(
-                            simd, a, panel, depth, &start, c, stride, width, add,
-                        );
-                        i += $rows;
-                    }};
-                }
-                // As few tiles as there can be. (All conditions but the sizes are known to the compiler, which makes
-                // only the tiles that an instruction set has registers for.)
-                let many = S::REGISTER_COUNT >= 32;
-                if S::IS_SCALAR {
-                    match rows - i {
-                        4.. => tile!(4, 2),
-                        _ => tile!(1, 2),
+            for (number, i) in (0..rows).step_by(height).enumerate() {
+                let end = rows.min(i + height);
+                let (mut i, mut a) = (i, a.tile(number));
+                while i < end {
+                    let c = &mut c[i * stride + first..];
+                    macro_rules! tile {
+                        ($rows:literal, $vectors:literal) => {{
+                            tile::<S, T, $rows, $vectors, SIDE_BY_SIDE>(
+                                simd, a, panel, depth, &start, c, stride, width, add,
+                            );
+                            i += $rows;
+                            if i < end {
+                                a = a.from($rows);
+                            }
+                        }};
                     }
-                } else if width <= T::lanes::<S>() {
-                    match rows - i {
-                        8.. if many => tile!(8, 1),
-                        4.. => tile!(4, 1),
-                        3 => tile!(3, 1),
-                        2 => tile!(2, 1),
-                        _ => tile!(1, 1),
-                    }
-                } else {
-                    match rows - i {
-                        8.. if many => tile!(8, 2),
-                        4.. => tile!(4, 2),
-                        3 => tile!(3, 2),
-                        2 => tile!(2, 2),
-                        _ => tile!(1, 2),
+                    // (All conditions but the sizes are known to the compiler, which makes only the tiles that an instruction
+                    // set has registers for.)
+                    let many = S::REGISTER_COUNT >= 32;
+                    if S::IS_SCALAR {
+                        match end - i {
+                            4.. => tile!(4, 2),
+                            _ => tile!(1, 2),
+                        }
+                    } else if width <= T::lanes::<S>() {
+                        match end - i {
+                            8.. if many => tile!(8, 1),
+                            7 => tile!(4, 1),
+                            6.. => tile!(6, 1),
+                            4.. => tile!(4, 1),
+                            3 => tile!(3, 1),
+                            2 => tile!(2, 1),
+                            _ => tile!(1, 1),
+                        }
+                    } else {
+                        match end - i {
+                            8.. if many => tile!(8, 2),
+                            7 => tile!(4, 2),
+                            6.. => tile!(6, 2),
+                            5 => tile!(5, 2),
+                            4 => tile!(4, 2),
+                            3 => tile!(3, 2),
+                            2 => tile!(2, 2),
+                            _ => tile!(1, 2),
+                        }
                     }
                 }
             }
