@@ -9,7 +9,8 @@ use advect_nn::{Linear, ParameterStore, Stateful};
 use advect_parallel::{Ranks, Shard, Threads};
 use advect_train::learning_rate::learning_rate_fn;
 use advect_train::{
-    AdamW, AdamWConfig, CheckpointFolder, DataParallel, Gradients, ParameterGroup, RunEnd, Trainer,
+    AdamW, AdamWConfig, CheckpointFolder, DataParallel, Gradients, NonFinite, ParameterGroup,
+    RunEnd, Trainer,
 };
 use candle_core::{DType, Device, Tensor};
 
@@ -423,5 +424,47 @@ fn gradients_that_some_ranks_lack() {
     assert_eq!(alone.0, 1.0);
     for result in on_threads(2, program) {
         assert!(result == alone);
+    }
+}
+
+/// A loss of NaN on one rank is a step that all skip, and a learning rate that all lower, also after a restart.
+#[test]
+fn skipped_steps_are_those_of_all_ranks() {
+    let program = |ranks: Ranks, until: usize, place: &std::path::Path| {
+        let Run {
+            store,
+            net,
+            trainer,
+        } = run_of(7, DType::F64)?;
+        let policy = NonFinite::LowerRate {
+            factor: 0.5,
+            limit: 1,
+        };
+        let mut trainer = DataParallel::with_shards(trainer.non_finite(policy)?, &ranks, 2)?;
+        let mut folder = ranks.on_root(|| CheckpointFolder::open(place)?.every(4))?;
+        trainer.from_root(|trainer| {
+            let mut folders = folder.iter();
+            folders.try_for_each(|folder| folder.resume(trainer).map(drop))
+        })?;
+        let loss = |step: usize, shard: Shard, _: &mut Generator| {
+            let loss = loss_of(&net, &shard.rows(&batch(step, DType::F64)?)?)?;
+            let factor = if (step, shard.index()) == (2, 1) {
+                f64::NAN
+            } else {
+                1.0
+            };
+            Ok((loss * factor)?)
+        };
+        trainer.run(until, loss, &mut folder)?;
+        let trainer = trainer.trainer();
+        let skipped = trainer.recorded("skipped_steps");
+        Ok((bits(&store), skipped, trainer.report().learning_rate))
+    };
+    let [whole, parts] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let expected = program(Ranks::alone(), 8, whole.path()).unwrap();
+    assert_eq!((expected.1, expected.2), (Some((3, 1.0)), 0.01));
+    on_threads(2, |ranks| program(ranks, 4, parts.path()));
+    for resumed in on_threads(2, |ranks| program(ranks, 8, parts.path())) {
+        assert!(resumed == expected);
     }
 }
