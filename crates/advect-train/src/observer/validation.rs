@@ -71,7 +71,7 @@ impl<F> Validation<F> {
         })
     }
 
-    /// Stops the run when the best score is this number of steps old.
+    /// Stops the run when the best score is this number of steps old. A run that is started again after that goes on until it is evaluated next.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 steps.
