@@ -20,7 +20,7 @@ struct Args {
     #[arg(long)]
     data: PathBuf,
     /// Passes over the training images.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 3)]
     epochs: usize,
     /// Images in a training batch.
     #[arg(long, default_value_t = 128)]
@@ -55,7 +55,7 @@ fn main() -> Result<()> {
     let mut trainer = Trainer::new(&store, optimizer, key.named("training").into())
         .learning_rate(WarmupCosine::new(args.rate, 100.min(steps / 2), steps)?)
         .clip_norm(1.0)?
-        .ema(0.999)?;
+        .ema(0.98)?;
     let classes = Tensor::arange(0u32, 10, &device)?.unsqueeze(0)?;
     let started = Instant::now();
     let loss = |step: usize, _: &mut Generator| {

@@ -24,10 +24,10 @@ struct Args {
     #[arg(long)]
     data: Option<PathBuf>,
     /// Training steps.
-    #[arg(long, default_value_t = 2500)]
+    #[arg(long, default_value_t = 1000)]
     steps: usize,
     /// Images in a training batch.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 64)]
     batch: usize,
     /// Width of the network; torchcfm's has 32.
     #[arg(long, default_value_t = 32)]
@@ -36,7 +36,7 @@ struct Args {
     #[arg(long, default_value_t = 1e-3)]
     rate: f64,
     /// Images for each row of the table, more than the 64 features.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 400)]
     samples: usize,
     /// Evaluations of the network.
     #[arg(long, value_delimiter = ',', default_value = "6,10,20")]

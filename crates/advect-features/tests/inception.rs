@@ -2,7 +2,7 @@
 
 use advect_core::Error;
 use advect_features::{FeatureExtractor, InceptionV3, Preprocessing};
-use advect_nn::{ParameterStore, State};
+use advect_nn::State;
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
 
