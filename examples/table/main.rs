@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release --example table`, or `-- --csv FILE --label COLUMN --without COLUMN,COLUMN`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use advect::data::{Csv, Missing};
 use advect::prelude::*;
@@ -52,10 +52,9 @@ fn main() -> Result<()> {
     let (key, cpu) = (Key::from_seed(args.seed), &Device::Cpu);
 
     // The rows without gaps, a fifth of them held out, all in units in which the others have mean 0 and deviation 1.
-    let csv = Csv::new(&args.csv)
-        .label(&args.label)
-        .missing(Missing::DropRow);
-    let table = csv.without(&args.without).read()?;
+    let csv = Csv::new(&args.csv).label(&args.label);
+    let csv = csv.without(&args.without).missing(Missing::DropRow);
+    let table = csv.read()?;
     let (train, held_out, map) =
         table.standardized_split(0.2, key.named("split"), DType::F32, cpu)?;
     let (unseen, labels) = (held_out.values(), held_out.labels()?);
@@ -75,37 +74,28 @@ fn main() -> Result<()> {
     let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
     let trainer = Trainer::new(&store, optimizer, key.named("training").into());
     let mut trainer = trainer.ema(0.99)?.setting("standardization", &map);
-    let folder = CheckpointFolder::open(args.out.join("checkpoints"))?;
+    let folder = emptied(&args.out.join("checkpoints"))?;
     let mut losses = Losses::new(&args.out);
     while trainer.step() < args.steps {
-        let until = args.steps.min(trainer.step() + args.every);
-        trainer.run(until, loss, &mut losses)?;
-        let (twin, mut rng) = (
-            net.on(&trainer.averaged().frozen())?,
-            key.named("validation").into(),
-        );
-        let noise = Generator::normal_like(&mut rng, unseen)?;
-        let score = objective.loss(&twin.given(labels), &noise, unseen, &mut rng)?;
+        trainer.run(trainer.step() + args.every, loss, &mut losses)?;
+        let twin = net.on(&trainer.averaged().frozen())?;
+        let rng = &mut Generator::from(key.named("validation"));
+        let noise = rng.normal_like(unseen)?;
+        let score = objective.loss(&twin.given(labels), &noise, unseen, rng)?;
         folder.save_best(&trainer, losses.validated(&trainer, &score)?)?;
     }
     losses.write()?;
 
     // Of the best network: log-densities of the held-out rows and new rows of each class, in the units of the table.
-    let best = folder
-        .best()?
-        .map(|(_, path)| store.load(Weights::new(path).within("ema")));
-    best.transpose()?;
+    store.load(Weights::new(best(&folder)?).within("ema"))?;
     let net = net.on(&store.frozen())?;
     let solver = Solver::new(Dopri5, Adaptive::new(1e-5, 1e-5)?);
     let model = Model::new(net.given(labels), Prediction::Velocity, CondOt::default());
     let found = Likelihood::new(model).log_density(&solver, unseen)?;
     let nats = map.log_densities(&found.nats)?;
     let classes = table.classes_in_turn(args.samples)?;
-    let noise = Generator::from(key.named("samples")).normal(
-        (args.samples, table.dim()),
-        DType::F32,
-        cpu,
-    )?;
+    let mut rng = Generator::from(key.named("samples"));
+    let noise = rng.normal((args.samples, table.dim()), DType::F32, cpu)?;
     let field = Guided::new(&net, &classes, args.guidance)?;
     let drawn = solver.solve(&field, &noise, 0.0, 1.0)?.end()?;
     let drawn = table.unstandardized(&drawn, Some(&classes), &map)?;
@@ -125,4 +115,19 @@ fn main() -> Result<()> {
     );
     println!("files               {}", args.out.display());
     Ok(())
+}
+
+/// A folder for checkpoints without the best of an earlier run, which is not this run's.
+fn emptied(path: &Path) -> Result<CheckpointFolder> {
+    let folder = CheckpointFolder::open(path)?;
+    while let Some((_, old)) = folder.best()? {
+        std::fs::remove_file(&old).map_err(|e| Error::file(&old, e))?;
+    }
+    Ok(folder)
+}
+
+/// The file of the best network.
+fn best(folder: &CheckpointFolder) -> Result<PathBuf> {
+    let none = || Error::range("steps", 0, "at least 1");
+    Ok(folder.best()?.ok_or_else(none)?.1)
 }

@@ -169,7 +169,7 @@ impl Config {
             Some(path) => {
                 let text = String::from_utf8(file::read(path)?);
                 let text = text.map_err(|_| Error::file(path, "this is no text in UTF-8"))?;
-                text.parse().map_err(|e| Error::file(path, e))?
+                text.parse::<Table>().map_err(|e| Error::file(path, e))?
             }
             None => Table::new(),
         };

@@ -125,7 +125,7 @@ impl Data {
 
     /// The shape of so many samples.
     pub(crate) fn shape(&self, count: usize) -> Vec<usize> {
-        [&[count], &self.train.samples.dims()[1..]].concat()
+        [&[count][..], &self.train.samples.dims()[1..]].concat()
     }
 
     /// Numbers on a device, from those of a table or from bytes.

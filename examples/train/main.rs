@@ -104,9 +104,8 @@ fn main() -> Result<()> {
         trainer.run(next.min(last), loss, &mut (&mut losses, &mut progress))?;
         let twin = net.on(&trainer.averaged().frozen())?;
         let score = validation(&objective, &twin, &data, &config, key, &device)?;
-        losses.validated(&trainer, &score)?;
+        let score = losses.validated(&trainer, &score)?;
         losses.write()?;
-        let score = score.to_scalar::<f64>()?;
         checkpoints.save_best(&trainer, score)?;
         checkpoints.save(&trainer)?;
         let name = format!("step_{:06}.png", trainer.step());
