@@ -5,6 +5,7 @@ use advect::candle::Var;
 use advect::prelude::*;
 use advect::solvers::sde::Additive;
 
+// ANCHOR: helper
 /// Fails unless the right formula gives the number, and the printed one misses it by far.
 #[track_caller]
 fn right_not_printed(found: f64, right: f64, printed: f64, tolerance: f64) {
@@ -12,6 +13,7 @@ fn right_not_printed(found: f64, right: f64, printed: f64, tolerance: f64) {
     let apart = (found - printed).abs();
     assert!(apart > 10.0 * tolerance, "the printed one is {apart} off");
 }
+// ANCHOR_END: helper
 
 // ANCHOR: adjoint
 /// `L = ½ x(T)²` with `dx/dt = θ x`: by a difference quotient, and by ±∫₀ᵀ a x dt with a = dL/dx.
