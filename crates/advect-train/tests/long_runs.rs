@@ -116,7 +116,7 @@ fn bad_steps_are_skipped_counted_and_limited() {
 #[test]
 fn gradients_that_are_not_finite_are_skipped_too() {
     // As another machine would send them.
-    let poisoned = |net: &Linear, trainer: &mut Trainer| {
+    let poisoned = |net: &Linear, trainer: &mut Trainer| -> Result<Gradients> {
         let loss = loss(net, trainer.rng(), 1.0)?;
         let mut gradients = trainer.gradients(&loss)?;
         gradients.map(|name, gradient| match (name, gradient) {
