@@ -89,16 +89,21 @@ impl Mpi {
         }));
         match result {
             Ok(Err(error)) if size > 1 => {
-                eprintln!("rank {rank} of {size}: {error}");
+                tell(&format!("rank {rank} of {size}: {error}\n"));
                 world.abort(1)
             }
             Err(_) if size > 1 => {
                 // The reason has been printed.
-                eprintln!("rank {rank} of {size} panicked");
+                tell(&format!("rank {rank} of {size} panicked\n"));
                 world.abort(101)
             }
             Ok(result) => result,
             Err(panic) => resume_unwind(panic),
         }
     }
+}
+
+/// Prints a message in one piece, so that those of several ranks don't mix.
+fn tell(message: &str) {
+    eprint!("{message}");
 }
