@@ -2,8 +2,8 @@
 
 use advect_classics::flow::{
     ActNorm, Affine, AffineCoupling, Bijection, Composition, Inverted, InvertibleConvolution, Mask,
-    MaskedAutoregressive, MaskedPerceptron, MultiScale, NormalizingFlow, Permutation, RationalQuadraticSpline,
-    ResidualBlock, SplineCoupling, Squeeze, Transformer,
+    MaskedAutoregressive, MaskedPerceptron, MultiScale, NormalizingFlow, Permutation,
+    RationalQuadraticSpline, ResidualBlock, SplineCoupling, Squeeze, Transformer,
 };
 use advect_core::testing::{assert_close, gradient};
 use advect_core::{Generator, Key};

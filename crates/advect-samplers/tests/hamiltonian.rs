@@ -177,6 +177,22 @@ fn divergent_chains_are_counted_and_disturb_no_other() {
     assert_eq!(last.to_vec1::<f64>().unwrap(), [1e3; 12]);
 }
 
+/// A chain that diverges is put back before it reaches places where the density fails.
+#[test]
+fn divergent_chains_are_not_followed() {
+    let density = Differentiated(|x: &Tensor| {
+        let far = x.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()? > 1e20;
+        match far {
+            true => Err(Error::range("x", "far away", "near")),
+            false => Ok(x.sqr()?.sqr()?.sum(1)?.neg()?),
+        }
+    });
+    let sampler = HamiltonianMonteCarlo::new(0.3, 5).unwrap();
+    let x = Tensor::new(&[[1e3f64], [0.5]], &Device::Cpu).unwrap();
+    let chains = sampler.run(&density, &x, 3, &mut Generator::from_seed(9));
+    assert_eq!(chains.unwrap().divergences, 3);
+}
+
 #[test]
 fn floats_of_32_bits_and_samples_of_any_shape() {
     let density = Differentiated(|x: &Tensor| Ok((shape::sum_squares_per_sample(x)? * -0.5)?));
