@@ -5,7 +5,7 @@ use advect::prelude::*;
 use advect::solvers::divergence::WithDivergence;
 
 /// The map of a velocity whose divergence is known in closed form.
-pub struct ContinuousFlow {
+pub(crate) struct ContinuousFlow {
     flow: Flow<EquivariantVelocity, ClosedForm>,
     solver: Solver<Rk4, Fixed>,
     shape: Vec<usize>,
@@ -26,7 +26,11 @@ impl ContinuousFlow {
     ///
     /// # Errors
     /// [`Error::Range`] for 0 steps.
-    pub fn new(velocity: EquivariantVelocity, shape: &[usize], steps: usize) -> Result<Self> {
+    pub(crate) fn new(
+        velocity: EquivariantVelocity,
+        shape: &[usize],
+        steps: usize,
+    ) -> Result<Self> {
         Ok(ContinuousFlow {
             flow: Flow::new(velocity.clone(), ClosedForm(velocity)),
             solver: Solver::new(Rk4, Fixed::steps(steps)?),

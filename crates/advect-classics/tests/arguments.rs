@@ -8,8 +8,8 @@ use advect_classics::boltzmann::{
 };
 use advect_classics::flow::{
     ActNorm, Affine, AffineCoupling, Bijection, Composition, Coupling, Inverted, Mask,
-    MaskedAutoregressive, MaskedPerceptron, NormalizingFlow, Permutation, RationalQuadraticSpline,
-    ResidualBlock, Squeeze, importance_weights,
+    MaskedAutoregressive, MaskedPerceptron, MultiScale, NormalizingFlow, Permutation,
+    RationalQuadraticSpline, ResidualBlock, Squeeze, importance_weights,
 };
 use advect_core::{Generator, Key};
 use advect_models::Mlp;
@@ -111,6 +111,10 @@ fn negatives() {
 
 #[test]
 fn flows() {
+    let all = MultiScale::new(&[2, 2, 2], 2, Squeeze).err().unwrap();
+    assert!(all.to_string().starts_with("channels: got 2"));
+    let odd = MultiScale::new(&[2, 3, 2], 1, Squeeze).err().unwrap();
+    assert!(odd.to_string().starts_with("data: got shape"));
     let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
     let builder = store.builder();
     let net = || {

@@ -111,13 +111,13 @@ impl MassMatrix {
 fn cholesky(a: &[Vec<f64>]) -> Result<Vec<f64>> {
     let n = a.len();
     let mut l = vec![0.0; n * n];
-    for i in 0..n {
-        for j in 0..=i {
+    for (i, row) in a.iter().enumerate() {
+        for (j, entry) in row.iter().enumerate().take(i + 1) {
             let sum: f64 = (0..j).map(|k| l[i * n + k] * l[j * n + k]).sum();
-            let rest = a[i][j] - sum;
+            let rest = entry - sum;
             if i != j {
                 l[i * n + j] = rest / l[j * n + j];
-            } else if rest > 1e-14 * a[i][i] && rest.is_finite() {
+            } else if rest > 1e-14 * entry && rest.is_finite() {
                 l[i * n + i] = rest.sqrt();
             } else {
                 let accepted = "a positive definite matrix";
@@ -141,10 +141,10 @@ mod tests {
             vec![0.4, -0.5, 1.0],
         ];
         let l = cholesky(&rows).unwrap();
-        for i in 0..3 {
-            for j in 0..3 {
+        for (i, row) in rows.iter().enumerate() {
+            for (j, entry) in row.iter().enumerate() {
                 let product: f64 = (0..3).map(|k| l[3 * i + k] * l[3 * j + k]).sum();
-                assert!((product - rows[i][j]).abs() < 1e-14);
+                assert!((product - entry).abs() < 1e-14);
             }
         }
     }
