@@ -58,7 +58,7 @@ pub(crate) fn print(
     );
     println!(
         "{:<14}{:>5}{:>16}{:>20}{:>11}{:>8}{:>10}{:>8}",
-        "", "NFE", "Fréchet", "KID · 1000", "precision", "recall", "accuracy", "s"
+        "", "NFE", "Fréchet", "KID", "precision", "recall", "accuracy", "s"
     );
     let line = |name: &str,
                 evaluations: usize,
@@ -75,8 +75,8 @@ pub(crate) fn print(
             "{name:<14}{evaluations:>5}{:>9.3} ± {:>4.2}{:>13.2} ± {:>4.2}{:>11.3}{:>8.3}{right:>10.4}{seconds:>8.1}",
             frechet.distance,
             frechet.standard_error,
-            1e3 * kernel.mean,
-            1e3 * kernel.standard_deviation,
+            kernel.mean,
+            kernel.standard_deviation,
             near.precision,
             near.recall,
         );

@@ -11,7 +11,7 @@ use std::fmt;
 /// # fn main() -> advect_core::Result<()> {
 /// let logits = Tensor::new(&[[0f64, 1.0], [1.0, 0.0], [3.0, 0.0], [0.0, 3.0]], &Device::Cpu)?;
 /// let score = inception_score(&logits, 2)?;
-/// assert_eq!(format!("{score:.3}"), "1.342 ± 0.223");
+/// assert_eq!(format!("{score:.3}"), "1.385 ± 0.268");
 /// # Ok(())
 /// # }
 /// ```

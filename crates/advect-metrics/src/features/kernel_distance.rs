@@ -46,7 +46,7 @@ pub fn kernel_distance(x: &Tensor, y: &Tensor) -> Result<f64> {
 /// let x = rng.normal((500, 3), DType::F32, &Device::Cpu)?;
 /// let y = rng.normal((500, 3), DType::F32, &Device::Cpu)?;
 /// let found = kernel_distance_by_blocks(&x, &y, 10, 100, &mut rng)?;
-/// assert!(found.mean.abs() < 0.1 && found.standard_deviation < 0.2);
+/// assert!(found.mean.abs() < 0.3 && found.standard_deviation < 1.0);
 /// # Ok(())
 /// # }
 /// ```
