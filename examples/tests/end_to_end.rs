@@ -580,7 +580,7 @@ fn configurations_are_checked_at_the_start() {
         ("data.label=kind", "kind"),
         ("training.coupling=best", "best"),
         ("training.steps=0", "training.steps"),
-        ("data.held_out=1.5", "fraction"),
+        ("data.held_out=1.5", "data.held_out"),
         ("seed", "KEY=VALUE"),
     ] {
         let message = error(&train(folder.path(), &[key], &[]));
