@@ -201,6 +201,14 @@ impl Config {
         check::at_least_one("samples.count", self.samples.count)?;
         check::at_least_one("network.width", self.network.width)?;
         check::non_negative("samples.guidance", self.samples.guidance)?;
+        let held_out = self.data.held_out;
+        if !(held_out > 0.0 && held_out < 1.0) {
+            return Err(Error::range(
+                "data.held_out",
+                held_out,
+                "a number in (0, 1)",
+            ));
+        }
         if !self.data.separator.is_ascii() {
             let accepted = "a character of ASCII";
             return Err(Error::range(
