@@ -63,7 +63,7 @@ mod transformer;
 use advect_core::{Result, forward_to};
 use candle_core::Tensor;
 
-pub use base_density::{BaseDensity, StandardNormal};
+pub use base_density::{BaseDensity, Normal, StandardNormal};
 pub use composition::Composition;
 pub use divergence::{forward_kl, importance_weights, reverse_kl};
 pub use independence_metropolis::{IndependenceChain, IndependenceMetropolis};
