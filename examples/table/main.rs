@@ -21,7 +21,7 @@ struct Args {
     #[arg(long, default_value = "species")]
     label: String,
     /// Columns to leave out.
-    #[arg(long, value_delimiter = ',', default_value = "island,sex")]
+    #[arg(long, value_delimiter = ',', default_value = "island,sex,year")]
     without: Vec<String>,
     /// Training steps.
     #[arg(long, default_value_t = 2000)]
