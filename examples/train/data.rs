@@ -113,7 +113,7 @@ impl Data {
             &[_, channels, height, width] => {
                 let dim = [channels, height, width];
                 let net = fitting_unet(dim, config.channels, self.classes);
-                Ok(Net::Images(net.build(&builder)?))
+                Ok(Net::Images(Box::new(net.build(&builder)?)))
             }
             dims => {
                 let net = Mlp::config(dims[1]).hidden(&vec![config.width; config.layers]);

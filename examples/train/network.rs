@@ -6,7 +6,7 @@ use advect::prelude::*;
 
 pub(crate) enum Net {
     Rows(Mlp),
-    Images(UNet),
+    Images(Box<UNet>),
 }
 
 impl Net {
@@ -14,7 +14,7 @@ impl Net {
     pub(crate) fn on(&self, builder: &VarBuilder<'_>) -> Result<Self> {
         Ok(match self {
             Net::Rows(net) => Net::Rows(net.on(builder)?),
-            Net::Images(net) => Net::Images(net.on(builder)?),
+            Net::Images(net) => Net::Images(Box::new(net.on(builder)?)),
         })
     }
 }

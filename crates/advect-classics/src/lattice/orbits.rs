@@ -30,8 +30,6 @@ pub(super) fn orbits(extents: &[usize]) -> (usize, Vec<u32>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn orbits_are_those_of_the_square() {
         // Distances 0 to 2 in each direction, in any order: 3 · 4/2.

@@ -8,6 +8,9 @@ use advect_core::{Error, Observer, Result, check};
 
 use crate::{Checkpoint, StatefulOptimizer, Trainer};
 
+/// A function that is told the errors of saving.
+type Response = Box<dyn Fn(&Error) + Send + Sync>;
+
 /// A folder with the last checkpoints of a run, and its best.
 ///
 /// A checkpoint is written atomically, and older ones are removed only after that, so that a whole one is left whatever happens. A run
@@ -48,7 +51,7 @@ pub struct CheckpointFolder {
     kept: usize,
     /// The name of the record whose best is kept.
     scored: Option<String>,
-    on_failure: Option<Box<dyn Fn(&Error) + Send + Sync>>,
+    on_failure: Option<Response>,
     /// Held as long as the folder is open.
     _lock: File,
 }
@@ -130,7 +133,7 @@ impl CheckpointFolder {
     /// Lets a run go on when it can't be saved, as on a full disk, where the folder observes the run: `f` is told of the error, and the next save
     /// is tried when it is due. At the end of a run a failure is an error all the same. Without this, it always is.
     pub fn on_failure(self, f: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        let on_failure: Option<Box<dyn Fn(&Error) + Send + Sync>> = Some(Box::new(f));
+        let on_failure: Option<Response> = Some(Box::new(f));
         CheckpointFolder { on_failure, ..self }
     }
 
