@@ -22,7 +22,7 @@ use plotters::style::RGBColor;
 #[derive(Parser)]
 struct Args {
     /// Steps of the fit of each flow.
-    #[arg(long, default_value_t = 1500)]
+    #[arg(long, default_value_t = 1000)]
     steps: usize,
     /// Samples of a step.
     #[arg(long, default_value_t = 128)]
