@@ -96,9 +96,7 @@ impl Normal {
 
 impl BaseDensity for Normal {
     fn log_density(&self, x: &Tensor) -> Result<Tensor> {
-        let density = normal::log_standard_normal(&(x / self.deviation)?)?;
-        let dim = x.dims().iter().skip(1).product::<usize>() as f64;
-        Ok((density - dim * self.deviation.ln())?)
+        normal::log_normal(x, self.deviation * self.deviation)
     }
 
     fn sample(

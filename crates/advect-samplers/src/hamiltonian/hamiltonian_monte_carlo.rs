@@ -7,8 +7,9 @@ use candle_core::{DType, Tensor};
 use rand_distr::StandardUniform;
 
 use super::MassMatrix;
-use super::trajectory::{Places, follow};
+use super::trajectory::follow;
 use crate::langevin::LogDensity;
+use crate::langevin::places::Places;
 
 /// Hamiltonian Monte Carlo: each chain gets a momentum of N(0, M), moves by L leapfrog steps of size ε along `H(x, p) = −log p(x) + ½ pᵀ M⁻¹ p`, and stays there with
 /// probability `min(1, e^(H(start) − H(end)))`. The law of the chains is p for every ε, L and M (Neal 2011, section 5.3.2).

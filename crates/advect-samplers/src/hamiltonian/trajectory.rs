@@ -12,48 +12,10 @@ use super::MassMatrix;
 use crate::langevin::LogDensity;
 use crate::langevin::acceptance::{choose, host};
 use crate::langevin::log_density::evaluate;
+use crate::langevin::places::Places;
 
 /// The growth of the energy beyond which a trajectory is not followed (as in Stan).
 const DIVERGENT: f64 = 1000.0;
-
-/// States of chains, with their density and score.
-#[derive(Debug, Clone)]
-pub(super) struct Places {
-    pub(super) x: Tensor,
-    pub(super) log_density: Tensor,
-    pub(super) score: Tensor,
-}
-
-impl Places {
-    /// The places where chains start, checked.
-    pub(super) fn start(density: &dyn LogDensity, x: &Tensor) -> Result<Self> {
-        check::batch("x", x)?;
-        check::float("x", x)?;
-        check::finite("x", x)?;
-        let x = x.detach();
-        let (log_density, score) = evaluate(density, &x)?;
-        check::finite("log_density", &log_density)?;
-        check::finite("score", &score)?;
-        Ok(Places {
-            x,
-            log_density,
-            score,
-        })
-    }
-
-    /// These places where they are taken, and others elsewhere.
-    pub(super) fn chosen(&self, take: &[bool], others: &Places) -> Result<Self> {
-        Ok(Places {
-            x: choose(take, &self.x, &others.x)?,
-            log_density: choose(take, &self.log_density, &others.log_density)?,
-            score: choose(take, &self.score, &others.score)?,
-        })
-    }
-
-    fn rows(&self) -> Result<(Tensor, Tensor)> {
-        Ok((rows(&self.x)?, rows(&self.score)?))
-    }
-}
 
 fn rows(x: &Tensor) -> Result<Tensor> {
     Ok(x.reshape((x.dims()[0], ()))?)
@@ -84,7 +46,7 @@ pub(super) fn follow<I: Stepper<(Tensor, Tensor)>>(
     momentum: &Tensor,
     (size, steps): (f64, usize),
 ) -> Result<End> {
-    let (start, score) = from.rows()?;
+    let (start, score) = (rows(&from.x)?, rows(&from.score)?);
     let first = mass.force(&score)?;
     let latest = RefCell::new((from.log_density.clone(), from.score.clone()));
     let velocity = field_fn(|_: &Time, r: &Tensor| mass.velocity(r));

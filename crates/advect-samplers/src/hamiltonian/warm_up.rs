@@ -5,10 +5,10 @@ use advect_solvers::stepper::Stepper;
 use advect_solvers::symplectic::Leapfrog;
 use candle_core::{DType, Device, Tensor};
 
-use super::trajectory::Places;
 use super::windows::windows;
 use super::{DualAveraging, HamiltonianMonteCarlo, MassMatrix};
 use crate::langevin::LogDensity;
+use crate::langevin::places::Places;
 
 /// A warm-up: proposals by which the step size approaches a wanted acceptance and the mass matrix the covariance of the states. They belong to no law, and are not kept.
 ///

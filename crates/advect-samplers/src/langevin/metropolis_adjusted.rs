@@ -7,8 +7,8 @@ use candle_core::Tensor;
 use rand_distr::StandardUniform;
 
 use super::LogDensity;
-use super::acceptance::{choose, host};
-use super::log_density::evaluate;
+use super::acceptance::host;
+use super::places::Places;
 
 /// The Metropolis-adjusted Langevin algorithm: proposals `y = x + ½ h s(x) + √h z`, accepted with probability
 /// `min(1, p(y) q(x | y) / (p(x) q(y | x)))`, `q(y | x) = N(y; x + ½ h s(x), h I)`: p is the law of the chain for
@@ -73,21 +73,16 @@ impl MetropolisAdjusted {
         rng: &mut Generator,
     ) -> Result<Chain> {
         let batch = check::batch("x", x)?;
-        check::float("x", x)?;
-        check::finite("x", x)?;
-        let mut x = x.detach();
-        let (mut log_density, mut score) = evaluate(density, &x)?;
-        check::finite("log_density", &log_density)?;
-        check::finite("score", &score)?;
+        let mut here = Places::start(density, x)?;
         let mut accepted = 0;
         for _ in 0..count {
-            let z = rng.normal_like(&x)?;
+            let z = rng.normal_like(&here.x)?;
             let proposal = combine(&[
-                (1.0.into(), &x),
-                ((0.5 * self.step).into(), &score),
+                (1.0.into(), &here.x),
+                ((0.5 * self.step).into(), &here.score),
                 (self.step.sqrt().into(), &z),
             ])?;
-            let (its_density, its_score) = evaluate(density, &proposal)?;
+            let there = Places::at(density, proposal)?;
             // ‖y − x − ½ h s(x)‖² of the step as it was rounded, and of the one back.
             let distances = |to: &Tensor, from: &Tensor, score: &Tensor| {
                 let miss = combine(&[
@@ -97,9 +92,9 @@ impl MetropolisAdjusted {
                 ])?;
                 host(&shape::sum_squares_per_sample(&miss)?)
             };
-            let forth = distances(&proposal, &x, &score)?;
-            let back = distances(&x, &proposal, &its_score)?;
-            let (before, after) = (host(&log_density)?, host(&its_density)?);
+            let forth = distances(&there.x, &here.x, &here.score)?;
+            let back = distances(&here.x, &there.x, &there.score)?;
+            let (before, after) = (host(&here.log_density)?, host(&there.log_density)?);
             let uniform = rng.values(&StandardUniform, batch)?;
             let take: Vec<bool> = (0..batch)
                 .map(|i| {
@@ -109,13 +104,11 @@ impl MetropolisAdjusted {
                 })
                 .collect();
             accepted += take.iter().filter(|taken| **taken).count();
-            x = choose(&take, &proposal, &x)?;
-            score = choose(&take, &its_score, &score)?;
-            log_density = choose(&take, &its_density, &log_density)?;
+            here = there.chosen(&take, &here)?;
         }
         Ok(Chain {
-            x,
-            log_density,
+            x: here.x,
+            log_density: here.log_density,
             accepted: accepted as f64 / (batch * count.max(1)) as f64,
         })
     }

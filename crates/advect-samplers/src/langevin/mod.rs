@@ -11,6 +11,7 @@
 pub(crate) mod acceptance;
 pub(crate) mod log_density;
 mod metropolis_adjusted;
+pub(crate) mod places;
 mod unadjusted;
 
 pub use log_density::{Differentiated, LogDensity, MarginalAt};
