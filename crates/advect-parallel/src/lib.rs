@@ -36,6 +36,7 @@
 //! # Ok(())
 //! # }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod communicator;
 #[cfg(feature = "mpi")]

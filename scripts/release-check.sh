@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# What has to hold before a release, besides `.ci/run`: packages, features, the oldest dependencies, licences, spelling, promises.
+# A check whose program is missing is skipped, and said to be.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
+have() { command -v "$1" >/dev/null || { echo "skipped: no $1"; return 1; }; }
+
+# In the order of dependencies, and each built as it will be downloaded.
+step "packages"
+unpublished=(advect-benches advect-examples public-api readmes)
+cargo package --workspace --locked "${unpublished[@]/#/--exclude=}" --target-dir "$folder/packages"
+rm -rf "$folder/packages"
+
+step "crates without their default features"
+for crate in crates/*; do
+  cargo check --locked --lib --no-default-features -p "$(basename "$crate")"
+done
+
+step "features of the facade"
+for feature in classics data diffusers features images metrics models nn progress pytorch signals testing train trajectories; do
+  cargo check --locked --lib --no-default-features --features "$feature" -p advect
+done
+
+step "the oldest direct dependencies"
+if cargo +nightly --version >/dev/null 2>&1; then
+  git worktree add --detach "$folder/oldest" >/dev/null
+  trap 'git worktree remove --force "$folder/oldest"; rm -rf "$folder"' EXIT
+  (cd "$folder/oldest" && cargo +nightly update -Z direct-minimal-versions && cargo check --workspace --lib --target-dir "$folder/target")
+else
+  echo "skipped: no nightly toolchain"
+fi
+
+step "documentation as docs.rs makes it"
+if cargo +nightly --version >/dev/null 2>&1; then
+  RUSTDOCFLAGS="--cfg docsrs" cargo +nightly doc --no-deps --locked -p advect --features testing --target-dir "$folder/docs"
+else
+  echo "skipped: no nightly toolchain"
+fi
+
+step "licences, sources and duplicates of dependencies"
+if have cargo-deny; then cargo deny --workspace check licenses bans sources; fi
+
+step "spelling"
+if have typos; then typos; fi
+
+step "promises since the last release"
+if have cargo-semver-checks; then
+  last=$(git describe --tags --abbrev=0 2>/dev/null || true)
+  if [ -n "$last" ]; then
+    cargo semver-checks --workspace --baseline-rev "$last" "${unpublished[@]/#/--exclude=}"
+  else
+    echo "skipped: no release so far"
+  fi
+fi
+
+step "done"
