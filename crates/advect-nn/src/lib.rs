@@ -38,6 +38,7 @@
 //! # Ok(())
 //! # }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod embedding;
 mod layer;
@@ -47,8 +48,8 @@ mod store;
 
 /// The activation functions of `advect-ops`.
 pub use advect_ops::Activation;
-pub use embedding::{ClassEmbedding, NoClass, TimeEmbedding, TimeFeatures};
-pub use layer::{ConvolutionLayer, Cost, GroupNorm, Linear};
+pub use embedding::{ClassEmbedding, NoClass, TimeEmbedding, TimeFeatures, sinusoidal_positions};
+pub use layer::{ConvolutionLayer, Cost, GroupNorm, Linear, Modulation, Patches};
 pub use network::Network;
 pub use potential::Potential;
 pub use store::{

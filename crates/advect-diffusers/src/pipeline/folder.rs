@@ -30,6 +30,12 @@ impl Folder {
         path.is_dir().then_some(path)
     }
 
+    /// The folder of a part that has to be there.
+    pub(super) fn required(&self, name: &str) -> Result<PathBuf> {
+        let lacks = || Error::file(&self.0, format!("this folder lacks {name}/"));
+        self.part(name).ok_or_else(lacks)
+    }
+
     /// The folder of the network.
     pub(super) fn network(&self) -> Result<PathBuf> {
         let found = NETWORKS.iter().find_map(|name| self.part(name));

@@ -10,7 +10,10 @@ use advect_nn::{ParameterStore, Weights};
 use advect_samplers::{Model, Sampler};
 use candle_core::{DType, Device, Tensor};
 
-use crate::{PathSchedule, Scheduled, Scheduler, SchedulerSampler, published};
+use crate::{
+    AutoencoderKl, AutoencoderKlConfig, Config, PathSchedule, Scheduled, Scheduler,
+    SchedulerSampler, published,
+};
 use folder::Folder;
 pub use network::PipelineNetwork;
 
@@ -31,6 +34,27 @@ pub use network::PipelineNetwork;
 /// // The same by hand: any other sampler, threshold or guidance fits in.
 /// let noise = pipeline.noise(16, &mut rng)?;
 /// let images = pipeline.sampler(50)?.sample(&pipeline.model(), &noise, &mut rng)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The network of a latent diffusion draws latents, and the folder has the autoencoder that makes images of them:
+///
+/// ```no_run
+/// use advect_core::{Conditional, Generator};
+/// use advect_diffusers::Pipeline;
+/// use advect_samplers::Sampler;
+/// use advect_samplers::guidance::Guided;
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let pipeline = Pipeline::open("DiT-XL-2-256", DType::F32, &Device::Cpu)?;
+/// let autoencoder = pipeline.autoencoder()?;
+/// let labels = Tensor::new(&[207u32, 360], &Device::Cpu)?;
+/// let mut rng = Generator::from_seed(0);
+/// let guided = Guided::new(pipeline.frozen(), &labels, 4.0)?;
+/// let noise = pipeline.noise(2, &mut rng)?;
+/// let latents = pipeline.sampler(50)?.sample(&pipeline.model_of(guided), &noise, &mut rng)?;
+/// let images = autoencoder.decode(&autoencoder.denormalize(&latents)?)?; // (2, 3, 256, 256), from −1 to 1
 /// # Ok(())
 /// # }
 /// ```
@@ -92,6 +116,27 @@ impl Pipeline {
     /// Returns the network, on parameters that can be trained. Its time is its own; [`Scheduler::times`] translates it.
     pub fn network(&self) -> &PipelineNetwork {
         &self.network
+    }
+
+    /// Returns the network without gradients, for samplers.
+    pub fn frozen(&self) -> &PipelineNetwork {
+        &self.frozen
+    }
+
+    /// Reads the autoencoder of a latent diffusion, `vae/`, without gradients, with the dtype and on the device of the
+    /// network.
+    ///
+    /// # Errors
+    /// [`Error::File`], naming the file, for what is missing, damaged, or has no equivalent.
+    #[doc(alias = "vae")]
+    pub fn autoencoder(&self) -> Result<AutoencoderKl> {
+        let folder = self.folder.required("vae")?;
+        let config = AutoencoderKlConfig::new(Config::read(folder.join("config.json"))?)?;
+        let (dtype, device) = (self.store.dtype(), self.store.device());
+        let store = ParameterStore::new(Key::from_seed(0), dtype, device);
+        let autoencoder = config.build(&store.builder())?;
+        store.load(published(Weights::new(&folder).cast(dtype)))?;
+        autoencoder.on(&store.frozen())
     }
 
     /// Returns the store of the network's parameters.

@@ -8,7 +8,9 @@ use advect_ops::Value;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use crate::{Config, UNet2d, UNet2dConfig};
+use crate::{
+    Config, DitTransformer2d, DitTransformer2dConfig, UNet1d, UNet1dConfig, UNet2d, UNet2dConfig,
+};
 
 /// A network of any class that a [`Pipeline`](crate::Pipeline) may have: a [`Field`](advect_core::Field), and a
 /// [`Conditional`](advect_core::Conditional) field if it has classes.
@@ -17,6 +19,21 @@ use crate::{Config, UNet2d, UNet2dConfig};
 pub enum PipelineNetwork {
     /// A `UNet2DModel`.
     UNet2d(UNet2d),
+    /// A `UNet1DModel`.
+    UNet1d(UNet1d),
+    /// A `DiTTransformer2DModel`.
+    DitTransformer2d(DitTransformer2d),
+}
+
+/// An expression for the network of any class.
+macro_rules! of_any {
+    ($network:expr, $net:ident => $value:expr) => {
+        match $network {
+            PipelineNetwork::UNet2d($net) => $value,
+            PipelineNetwork::UNet1d($net) => $value,
+            PipelineNetwork::DitTransformer2d($net) => $value,
+        }
+    };
 }
 
 impl PipelineNetwork {
@@ -35,9 +52,19 @@ impl PipelineNetwork {
                 let net = UNet2dConfig::new(config)?.build(builder).map_err(wrong)?;
                 Ok(PipelineNetwork::UNet2d(net))
             }
+            Some("UNet1DModel") => {
+                let net = UNet1dConfig::new(config)?.build(builder).map_err(wrong)?;
+                Ok(PipelineNetwork::UNet1d(net))
+            }
+            Some("DiTTransformer2DModel" | "Transformer2DModel") => {
+                let net = DitTransformer2dConfig::new(config)?;
+                let net = net.build(builder).map_err(wrong)?;
+                Ok(PipelineNetwork::DitTransformer2d(net))
+            }
             class => {
                 let given = format!("{:?}", class.unwrap_or_default());
-                Err(config.wrong("_class_name", given, "\"UNet2DModel\""))
+                let accepted = "\"UNet2DModel\", \"UNet1DModel\" or \"DiTTransformer2DModel\"";
+                Err(config.wrong("_class_name", given, accepted))
             }
         }
     }
@@ -47,21 +74,26 @@ impl PipelineNetwork {
         PipelineNetwork::build(Config::read(folder.join("config.json"))?, builder)
     }
 
-    /// Returns the shape of a sample, `[channels, height, width]`, if the configuration says it.
+    /// Returns the shape of a sample, `[channels, height, width]` or `[channels, length]`, if the configuration says it.
     pub fn dim(&self) -> Option<Vec<usize>> {
         match self {
             PipelineNetwork::UNet2d(net) => {
                 let [height, width] = net.config().size()?;
                 Some(vec![net.config().inputs(), height, width])
             }
+            PipelineNetwork::UNet1d(net) => {
+                Some(vec![net.config().inputs(), net.config().length()])
+            }
+            PipelineNetwork::DitTransformer2d(net) => {
+                let size = net.config().size();
+                Some(vec![net.config().inputs(), size, size])
+            }
         }
     }
 
     /// Returns `true` if values have variances after the prediction: twice as many channels as samples.
     pub fn has_variances(&self) -> bool {
-        match self {
-            PipelineNetwork::UNet2d(net) => net.config().outputs() == 2 * net.config().inputs(),
-        }
+        of_any!(self, net => net.config().outputs() == 2 * net.config().inputs())
     }
 
     /// Returns the same network on the parameters of another builder, such as averaged ones.
@@ -69,23 +101,23 @@ impl PipelineNetwork {
     /// # Errors
     /// Errors of the builder.
     pub fn on(&self, builder: &VarBuilder<'_>) -> Result<Self> {
-        match self {
-            PipelineNetwork::UNet2d(net) => Ok(PipelineNetwork::UNet2d(net.on(builder)?)),
-        }
+        Ok(match self {
+            PipelineNetwork::UNet2d(net) => PipelineNetwork::UNet2d(net.on(builder)?),
+            PipelineNetwork::UNet1d(net) => PipelineNetwork::UNet1d(net.on(builder)?),
+            PipelineNetwork::DitTransformer2d(net) => {
+                PipelineNetwork::DitTransformer2d(net.on(builder)?)
+            }
+        })
     }
 }
 
 impl Network for PipelineNetwork {
     fn forward<V: Value>(&self, t: &V, x: &V, condition: Option<&Tensor>) -> Result<V> {
-        match self {
-            PipelineNetwork::UNet2d(net) => net.forward(t, x, condition),
-        }
+        of_any!(self, net => net.forward(t, x, condition))
     }
 
     fn null_condition(&self, x: &Tensor) -> Result<Tensor> {
-        match self {
-            PipelineNetwork::UNet2d(net) => net.null_condition(x),
-        }
+        of_any!(self, net => net.null_condition(x))
     }
 }
 network_field!(PipelineNetwork);

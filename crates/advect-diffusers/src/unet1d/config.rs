@@ -118,6 +118,11 @@ impl UNet1dConfig {
         self.inputs
     }
 
+    /// Returns the configured length of sequences.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
     /// Returns the number of channels of values.
     pub fn outputs(&self) -> usize {
         self.outputs

@@ -1,17 +1,16 @@
 //! The blocks of a transformer, and its last layer.
 
 use advect_core::Result;
-use advect_nn::{Cost, Linear};
+use advect_nn::{Cost, Linear, Modulation};
 use advect_ops::{Value, add_gated, checkpointed};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use super::attention::Attention;
 use super::feed_forward::FeedForwardLayers;
-use super::modulation::Modulation;
 use super::rotation::Rotation;
 use super::token_norm::AdaptiveNorm;
-use super::{DiffusionTransformerConfig, at_each};
+use super::{DiffusionTransformerConfig, at_each, of_layer};
 
 /// Attention, then layers for each token, both normalised, scaled, shifted and gated by what time and condition say:
 /// adaLN-Zero (Peebles and Xie 2023, section 3.2 and figure 3).
@@ -36,7 +35,7 @@ impl Block {
             attention: Attention::new(config, &builder.pp("attn"))?,
             second_norm: AdaptiveNorm::new(config.norm, width, &builder.pp("norm2"))?,
             feed_forward: FeedForwardLayers::new(kind, width, config.hidden(), &mlp)?,
-            modulation: Modulation::new(width, 6, builder)?,
+            modulation: modulation(width, 6, builder)?,
         })
     }
 
@@ -54,7 +53,7 @@ impl Block {
         let parameters: Vec<Tensor> = (norms.into_iter().flat_map(AdaptiveNorm::parameters))
             .chain(self.attention.parameters())
             .chain(self.feed_forward.parameters())
-            .chain(self.modulation.parameters())
+            .chain(of_layer(self.modulation.linear()))
             .cloned()
             .collect();
         let (block, rotation) = (self.clone(), rotation.cloned());
@@ -72,14 +71,13 @@ impl Block {
         features: &V,
         rotation: Option<&Rotation>,
     ) -> Result<V> {
-        let all = self.modulation.forward(features)?;
-        let part = |i| self.modulation.part(&all, i);
-        let h = self.first_norm.forward(x, &part(0)?, &part(1)?)?;
+        let parts = self.modulation.forward(features)?;
+        let h = self.first_norm.forward(x, &parts[0], &parts[1])?;
         let h = self.attention.forward(&h, rotation)?;
-        let x = add_gated(x, &h, &part(2)?)?;
-        let h = self.second_norm.forward(&x, &part(3)?, &part(4)?)?;
+        let x = add_gated(x, &h, &parts[2])?;
+        let h = self.second_norm.forward(&x, &parts[3], &parts[4])?;
         let h = self.feed_forward.forward(&h)?;
-        add_gated(&x, &h, &part(5)?)
+        add_gated(&x, &h, &parts[5])
     }
 
     pub(super) fn cost(&self, tokens: usize) -> Cost {
@@ -107,18 +105,23 @@ impl LastLayer {
         Ok(LastLayer {
             norm: AdaptiveNorm::new(config.norm, width, &builder.pp("norm_final"))?,
             linear: Linear::zero(width, outputs, &builder.pp("linear"))?,
-            modulation: Modulation::new(width, 2, builder)?,
+            modulation: modulation(width, 2, builder)?,
         })
     }
 
     pub(super) fn forward<V: Value>(&self, x: &V, features: &V) -> Result<V> {
-        let all = self.modulation.forward(features)?;
-        let part = |i| self.modulation.part(&all, i);
-        let h = self.norm.forward(x, &part(0)?, &part(1)?)?;
+        let parts = self.modulation.forward(features)?;
+        let h = self.norm.forward(x, &parts[0], &parts[1])?;
         self.linear.forward(&h)
     }
 
     pub(super) fn cost(&self, tokens: usize) -> Cost {
         self.norm.cost() + at_each(&self.linear, tokens) + self.modulation.cost()
     }
+}
+
+/// The layer that makes the parts of a modulation, which begins as zeros.
+fn modulation(width: usize, parts: usize, builder: &VarBuilder<'_>) -> Result<Modulation> {
+    let builder = builder.pp("adaLN_modulation.1");
+    Modulation::new(Linear::zero(width, parts * width, &builder)?, parts)
 }

@@ -5,14 +5,12 @@ mod block;
 mod condition;
 mod config;
 mod feed_forward;
-mod modulation;
-mod patches;
 mod positions;
 mod rotation;
 mod token_norm;
 
 use advect_core::{Error, Result, check};
-use advect_nn::{Activation, Cost, Linear, Network, TimeEmbedding, network_field};
+use advect_nn::{Activation, Cost, Linear, Network, Patches, TimeEmbedding, network_field};
 use advect_ops::{Value, linear};
 use candle_core::Tensor;
 use candle_nn::init::ZERO;
@@ -22,7 +20,6 @@ use block::{Block, LastLayer};
 use condition::{ConditionEmbedding, DEVIATION};
 pub use config::DiffusionTransformerConfig;
 pub use feed_forward::FeedForward;
-use patches::Patches;
 pub use positions::PositionEmbedding;
 use rotation::Rotation;
 pub use token_norm::TokenNorm;
@@ -133,7 +130,7 @@ impl DiffusionTransformer {
     fn build(config: &DiffusionTransformerConfig, builder: &VarBuilder<'_>) -> Result<Self> {
         let (width, channels) = (config.width, config.dim[0]);
         let elements = (config.patch.iter()).fold(1usize, |n, &side| n.saturating_mul(side));
-        let patches = Patches::new(&config.patch);
+        let patches = Patches::new(&config.patch)?;
         let grid = patches.grid(&config.dim[1..]);
         let normal = Init::Randn {
             mean: 0.0,

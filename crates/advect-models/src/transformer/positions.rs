@@ -1,18 +1,14 @@
 //! The positions of tokens, added to them.
 
 use advect_core::Result;
-use advect_nn::table;
-use candle_core::{Device, Tensor};
+use advect_nn::{sinusoidal_positions, table};
+use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
-
-use super::rotation::position;
 
 /// The numbers that tell the position of a token, and are added to it, in a
 /// [`DiffusionTransformer`](crate::DiffusionTransformer).
 ///
-/// The sines and cosines of `SinCos` are `sin(i ω_k)`, then `cos(i ω_k)`, for the position i along an axis and
-/// `ω_k = 10000^(−k / n)`, k = 0 … n − 1 (Vaswani et al. 2017, section 3.5). With several axes, each has an equal part
-/// of the width, the last axis (the columns of images) first; what remains of the width is 0.
+/// The numbers of `SinCos` are [`sinusoidal_positions`].
 #[doc(alias = "pos_embed")]
 #[doc(alias = "positional encoding")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -40,8 +36,7 @@ impl PositionEmbedding {
         match self {
             PositionEmbedding::None => Ok(None),
             PositionEmbedding::SinCos => {
-                let values = sines_and_cosines(grid, width);
-                let values = Tensor::from_vec(values, (1, tokens, width), &Device::Cpu)?;
+                let values = sinusoidal_positions(grid, width)?.unsqueeze(0)?;
                 Ok(Some(table(&values, "pos_embed", builder)?))
             }
             PositionEmbedding::Learned => {
@@ -54,22 +49,4 @@ impl PositionEmbedding {
             }
         }
     }
-}
-
-/// The rows of all tokens, one after the other.
-fn sines_and_cosines(grid: &[usize], width: usize) -> Vec<f64> {
-    let each = width / (2 * grid.len());
-    let frequencies: Vec<f64> = (0..each)
-        .map(|k| 10_000f64.powf(-(k as f64) / each as f64))
-        .collect();
-    let tokens: usize = grid.iter().product();
-    let mut table = Vec::with_capacity(tokens * width);
-    for token in 0..tokens {
-        for i in position(grid, token).into_iter().rev() {
-            table.extend(frequencies.iter().map(|f| (i as f64 * f).sin()));
-            table.extend(frequencies.iter().map(|f| (i as f64 * f).cos()));
-        }
-        table.resize((token + 1) * width, 0.0);
-    }
-    table
 }

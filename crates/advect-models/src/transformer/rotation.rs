@@ -50,7 +50,7 @@ impl Rotation {
 }
 
 /// The position of a token along each axis of a grid.
-pub(super) fn position(grid: &[usize], token: usize) -> Vec<usize> {
+fn position(grid: &[usize], token: usize) -> Vec<usize> {
     let mut rest = token;
     let mut position: Vec<usize> = (grid.iter().rev())
         .map(|side| {
