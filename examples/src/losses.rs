@@ -57,10 +57,6 @@ impl Losses {
         Ok(())
     }
 
-    fn push(&mut self, loss: f64) {
-        self.losses.push(loss);
-    }
-
     /// Adds the loss on held-out data after the trainer's last step, and returns it.
     ///
     /// # Errors
@@ -119,7 +115,11 @@ impl Losses {
 
 impl Observer<Trainer> for Losses {
     fn observe(&mut self, trainer: &Trainer) -> Result<ControlFlow<()>> {
-        self.push(trainer.report().loss);
+        self.losses.push(trainer.report().loss);
+        // By a `Validation` of this name, which was told of the step before.
+        let score = trainer.recorded("validation");
+        let score = score.filter(|(step, _)| *step == trainer.step());
+        self.validation.extend(score);
         Ok(ControlFlow::Continue(()))
     }
 }

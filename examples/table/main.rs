@@ -3,11 +3,10 @@
 //!
 //! `cargo run --release --example table`, or `-- --csv FILE --label COLUMN --without COLUMN,COLUMN`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use advect::data::{Csv, Missing};
 use advect::prelude::*;
-use advect::train::CheckpointFolder;
 use advect_examples::{Losses, draw_points};
 use clap::Parser;
 
@@ -74,20 +73,23 @@ fn main() -> Result<()> {
     let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
     let trainer = Trainer::new(&store, optimizer, key.named("training").into());
     let mut trainer = trainer.ema(0.99)?.setting("standardization", &map);
-    let folder = emptied(&args.out.join("checkpoints"))?;
-    let mut losses = Losses::new(&args.out);
-    while trainer.step() < args.steps {
-        trainer.run(trainer.step() + args.every, loss, &mut losses)?;
-        let twin = net.on(&trainer.averaged().frozen())?;
+    let twin = net.on(&trainer.averaged().frozen())?;
+    let score = |_: &Trainer| {
         let rng = &mut Generator::from(key.named("validation"));
         let noise = rng.normal_like(unseen)?;
-        let score = objective.loss(&twin.given(labels), &noise, unseen, rng)?;
-        folder.save_best(&trainer, losses.validated(&trainer, &score)?)?;
-    }
+        let loss = objective.loss(&twin.given(labels), &noise, unseen, rng)?;
+        Ok(loss.to_scalar::<f32>()?.into())
+    };
+    let validation = every(args.every, Validation::new("validation", score)?)?;
+    let folder = CheckpointFolder::open(args.out.join("checkpoints"))?.emptied()?;
+    let folder = folder.best_of("validation");
+    let mut losses = Losses::new(&args.out);
+    let observers = (validation, &mut losses);
+    trainer.run(args.steps, loss, &mut folder.after(observers))?;
     losses.write()?;
 
     // Of the best network: log-densities of the held-out rows and new rows of each class, in the units of the table.
-    store.load(Weights::new(best(&folder)?).within("ema"))?;
+    folder.load_best(&store)?;
     let net = net.on(&store.frozen())?;
     let solver = Solver::new(Dopri5, Adaptive::new(1e-5, 1e-5)?);
     let model = Model::new(net.given(labels), Prediction::Velocity, CondOt::default());
@@ -115,19 +117,4 @@ fn main() -> Result<()> {
     );
     println!("files               {}", args.out.display());
     Ok(())
-}
-
-/// A folder for checkpoints without the best of an earlier run, which is not this run's.
-fn emptied(path: &Path) -> Result<CheckpointFolder> {
-    let folder = CheckpointFolder::open(path)?;
-    while let Some((_, old)) = folder.best()? {
-        std::fs::remove_file(&old).map_err(|e| Error::file(&old, e))?;
-    }
-    Ok(folder)
-}
-
-/// The file of the best network.
-fn best(folder: &CheckpointFolder) -> Result<PathBuf> {
-    let none = || Error::range("steps", 0, "at least 1");
-    Ok(folder.best()?.ok_or_else(none)?.1)
 }

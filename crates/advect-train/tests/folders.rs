@@ -162,3 +162,29 @@ fn two_runs_do_not_share_a_folder() {
     assert!(CheckpointFolder::open(file).is_err());
     assert!(folder.every(0).is_err());
 }
+
+/// A run of its own kind each time, so that the best of an earlier one is not in its way.
+#[test]
+fn an_emptied_folder_begins_anew() {
+    let place = tempfile::tempdir().unwrap();
+    let mut folder = open(place.path());
+    let run = Run::new();
+    let trainer = run.trainer.ema(0.9).unwrap();
+    let mut run = Run { trainer, ..run };
+    run.to(20, &mut folder);
+    assert!(folder.save_best(&run.trainer, 0.25).unwrap());
+    let average = run.trainer.averaged().state();
+    assert_eq!(folder.load_best(&run.store).unwrap(), 0.25);
+    for (name, value) in run.store.state() {
+        let expected = average[&name].flatten_all().unwrap();
+        let value = value.flatten_all().unwrap();
+        assert_eq!(
+            value.to_vec1::<f64>().unwrap(),
+            expected.to_vec1::<f64>().unwrap()
+        );
+    }
+    let folder = folder.emptied().unwrap();
+    assert_eq!(names(place.path()), ["lock"]);
+    let error = folder.load_best(&run.store).unwrap_err().to_string();
+    assert!(error.contains("saved as the best"), "{error}");
+}

@@ -1,6 +1,5 @@
 //! Checkpoints: everything that a run needs to continue, in one safetensors file.
 
-mod after;
 mod folder;
 mod header;
 
@@ -13,8 +12,7 @@ use candle_core::Device;
 use safetensors::{SafeTensors, View};
 
 use crate::ema::named;
-pub use after::After;
-pub use folder::{CheckpointFolder, Resumed};
+pub use folder::{After, CheckpointFolder, Resumed};
 use header::Header;
 
 /// The parts of a trainer's checkpoint that hold its parameters and their average.

@@ -1,5 +1,9 @@
 //! Folders of checkpoints.
 
+mod after;
+mod best;
+mod files;
+
 use std::fs::{self, File, TryLockError};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -7,6 +11,8 @@ use std::path::{Path, PathBuf};
 use advect_core::{Error, Observer, Result, check};
 
 use crate::{Checkpoint, StatefulOptimizer, Trainer};
+pub use after::After;
+use files::Files;
 
 /// A function that is told the errors of saving.
 type Response = Box<dyn Fn(&Error) + Send + Sync>;
@@ -46,7 +52,7 @@ type Response = Box<dyn Fn(&Error) + Send + Sync>;
 #[doc(alias = "CheckpointManager")]
 #[doc(alias = "save_top_k")]
 pub struct CheckpointFolder {
-    path: PathBuf,
+    files: Files,
     every: Option<usize>,
     kept: usize,
     /// The name of the record whose best is kept.
@@ -66,9 +72,6 @@ pub struct Resumed {
     pub damaged: Vec<Error>,
 }
 
-/// The end of the names of all checkpoints.
-const END: &str = ".safetensors";
-
 impl CheckpointFolder {
     /// Opens a folder, which is created if there is none, and keeps others from it. The last three checkpoints are kept.
     ///
@@ -86,16 +89,16 @@ impl CheckpointFolder {
         let lock = options.map_err(|e| Error::file(&place, e))?;
         match lock.try_lock() {
             Ok(()) => {
-                let folder = CheckpointFolder {
-                    path,
+                let files = Files::new(path);
+                files.remove_partial()?;
+                Ok(CheckpointFolder {
+                    files,
                     every: None,
                     kept: 3,
                     scored: None,
                     on_failure: None,
                     _lock: lock,
-                };
-                folder.remove_partial()?;
-                Ok(folder)
+                })
             }
             Err(TryLockError::WouldBlock) => {
                 let reason = "another run has this folder open: end it, or take another folder";
@@ -137,9 +140,24 @@ impl CheckpointFolder {
         CheckpointFolder { on_failure, ..self }
     }
 
+    /// Removes all checkpoints of earlier runs, the best among them, so that a run begins anew.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the folder can't be read or a file not removed.
+    pub fn emptied(self) -> Result<Self> {
+        for step in self.files.steps()? {
+            self.files.remove(&self.files.of_step(step))?;
+        }
+        let bests = self.files.bests()?;
+        bests
+            .iter()
+            .try_for_each(|(_, path)| self.files.remove(path))?;
+        Ok(self)
+    }
+
     /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.files.folder()
     }
 
     /// Returns the steps of the checkpoints that are there, from the first to the last.
@@ -147,11 +165,7 @@ impl CheckpointFolder {
     /// # Errors
     /// [`Error::File`] if the folder can't be read.
     pub fn steps(&self) -> Result<Vec<usize>> {
-        let mut steps: Vec<usize> = (self.names()?.iter())
-            .filter_map(|name| name.strip_prefix("step-")?.strip_suffix(END)?.parse().ok())
-            .collect();
-        steps.sort_unstable();
-        Ok(steps)
+        self.files.steps()
     }
 
     /// Saves a run, and removes checkpoints of before beyond the number that is kept. Returns the new file.
@@ -165,56 +179,16 @@ impl CheckpointFolder {
             let reason = format!(
                 "a checkpoint of step {later} is here, and the run is at step {step}: resume from it, or take another folder"
             );
-            return Err(Error::file(&self.path, reason));
+            return Err(Error::file(self.path(), reason));
         }
-        let path = self.of_step(step);
+        let path = self.files.of_step(step);
         trainer.save(&path)?;
         let before: Vec<usize> = steps.into_iter().filter(|other| *other != step).collect();
         let removed = (before.len() + 1).saturating_sub(self.kept);
         for step in &before[..removed] {
-            self.remove(&self.of_step(*step))?;
+            self.files.remove(&self.files.of_step(*step))?;
         }
         Ok(path)
-    }
-
-    /// Saves a run as the best if its score, of which lower is better, is lower than that of the best so far. The best stays the best after a
-    /// restart. Returns whether it was saved.
-    ///
-    /// # Errors
-    /// [`Error::Range`] for a score that is not finite; the errors of [`Trainer::save`].
-    pub fn save_best<O: StatefulOptimizer>(
-        &self,
-        trainer: &Trainer<O>,
-        score: f64,
-    ) -> Result<bool> {
-        check::finite_number("score", score)?;
-        let before = self.bests()?;
-        let best = before
-            .iter()
-            .map(|(other, _)| *other)
-            .fold(f64::INFINITY, f64::min);
-        if best <= score {
-            // What a crash left.
-            let worse = before.iter().filter(|(other, _)| *other > best);
-            worse
-                .into_iter()
-                .try_for_each(|(_, path)| self.remove(path))?;
-            return Ok(false);
-        }
-        // A decimal number that is read as the same one.
-        let name = format!("best-step-{}-score-{score:e}{END}", trainer.step());
-        trainer.save(self.path.join(name))?;
-        before.iter().try_for_each(|(_, path)| self.remove(path))?;
-        Ok(true)
-    }
-
-    /// Returns the score and the file of the best run so far.
-    ///
-    /// # Errors
-    /// [`Error::File`] if the folder can't be read.
-    pub fn best(&self) -> Result<Option<(f64, PathBuf)>> {
-        let bests = self.bests()?;
-        Ok(bests.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)))
     }
 
     /// Restores the newest checkpoint that is whole. A run of which there is none stays as it is.
@@ -224,7 +198,7 @@ impl CheckpointFolder {
     pub fn resume<O: StatefulOptimizer>(&self, trainer: &mut Trainer<O>) -> Result<Resumed> {
         let mut damaged = Vec::new();
         for step in self.steps()?.into_iter().rev() {
-            let path = self.of_step(step);
+            let path = self.files.of_step(step);
             match Checkpoint::load(&path, trainer.device()) {
                 Ok(checkpoint) => {
                     let other =
@@ -248,11 +222,7 @@ impl CheckpointFolder {
     }
 
     /// Saves a run that is observed, if that is due.
-    pub(super) fn keep<O: StatefulOptimizer>(
-        &self,
-        trainer: &Trainer<O>,
-        is_stopped: bool,
-    ) -> Result<()> {
+    fn keep<O: StatefulOptimizer>(&self, trainer: &Trainer<O>, is_stopped: bool) -> Result<()> {
         let step = trainer.step();
         let is_last = is_stopped || trainer.until() == Some(step);
         let is_due = self.every.is_some_and(|every| step.is_multiple_of(every));
@@ -276,42 +246,6 @@ impl CheckpointFolder {
             (saved, _) => saved,
         }
     }
-
-    /// Removes what processes that died left of files that they were writing.
-    fn remove_partial(&self) -> Result<()> {
-        let names = self.names()?.into_iter();
-        let partial = names
-            .filter(|name| name.contains(".safetensors.advect-") && name.ends_with(".partial"));
-        partial
-            .into_iter()
-            .try_for_each(|name| self.remove(&self.path.join(name)))
-    }
-
-    fn of_step(&self, step: usize) -> PathBuf {
-        self.path.join(format!("step-{step:09}{END}"))
-    }
-
-    /// The scores of files that were the best when they were written: one, or two after a crash.
-    fn bests(&self) -> Result<Vec<(f64, PathBuf)>> {
-        let scored = |name: &String| {
-            let (_, score) = name.strip_prefix("best-step-")?.split_once("-score-")?;
-            Some((score.strip_suffix(END)?.parse().ok()?, self.path.join(name)))
-        };
-        Ok(self.names()?.iter().filter_map(scored).collect())
-    }
-
-    fn names(&self) -> Result<Vec<String>> {
-        let failed = |e: std::io::Error| Error::file(&self.path, e);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path).map_err(failed)? {
-            names.extend(entry.map_err(failed)?.file_name().into_string());
-        }
-        Ok(names)
-    }
-
-    fn remove(&self, path: &Path) -> Result<()> {
-        fs::remove_file(path).map_err(|e| Error::file(path, e))
-    }
 }
 
 impl<O: StatefulOptimizer> Observer<Trainer<O>> for CheckpointFolder {
@@ -324,7 +258,7 @@ impl<O: StatefulOptimizer> Observer<Trainer<O>> for CheckpointFolder {
 impl std::fmt::Debug for CheckpointFolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CheckpointFolder")
-            .field("path", &self.path)
+            .field("path", &self.path())
             .field("every", &self.every)
             .field("kept", &self.kept)
             .field("scored", &self.scored)
