@@ -10,8 +10,8 @@ use crate::Model;
 use crate::mask::{binary, wide};
 
 /// A model's field for states of which a part is known: where the mask is 1, the state is `α x1 + σ x0` with the known
-/// ends x0 and x1, whatever it is given, and the value is what the prediction is there. Elsewhere it is the value of
-/// the model's field at that state.
+/// ends x0 and x1, regardless of the given state, and the value is the prediction for them. Elsewhere it is the value
+/// of the model's field at that state.
 ///
 /// Solvers of the ODE, and rules without noise, then carry the known part along a straight path of the schedule, with
 /// the solver's error in it. The ends are noise and data, or data of two laws: the known part of x1 need not be that of
