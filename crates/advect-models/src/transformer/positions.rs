@@ -1,4 +1,4 @@
-//! The positions of tokens, added to them.
+//! Position embeddings, added to tokens.
 
 use advect_core::Result;
 use advect_nn::table;
@@ -7,8 +7,8 @@ use candle_nn::{Init, VarBuilder};
 
 use super::rotation::position;
 
-/// The numbers that tell the position of a token, and are added to it, in a
-/// [`DiffusionTransformer`](crate::DiffusionTransformer).
+/// The position embedding of a [`DiffusionTransformer`](crate::DiffusionTransformer): numbers that
+/// are added to each token.
 ///
 /// The sines and cosines of `SinCos` are `sin(i ω_k)`, then `cos(i ω_k)`, for the position i along an axis and
 /// `ω_k = 10000^(−k / n)`, k = 0 … n − 1 (Vaswani et al. 2017, section 3.5). With several axes, each has an equal part
@@ -23,8 +23,8 @@ pub enum PositionEmbedding {
     SinCos,
     /// Learned numbers: the parameter `pos_embed`. States have the configured size.
     Learned,
-    /// Nothing. Without [rotations](crate::DiffusionTransformerConfig::rotary) either, the network does not know the
-    /// order of its patches.
+    /// No embedding. Without [rotations](crate::DiffusionTransformerConfig::rotary) either, the network does not
+    /// know the order of its patches.
     None,
 }
 
