@@ -57,7 +57,7 @@ impl PipelineNetwork {
         }
     }
 
-    /// Returns `true` if values have variances after the prediction: twice as many channels as samples.
+    /// Returns `true` if the values have variances after the prediction, hence twice as many channels as samples.
     pub fn has_variances(&self) -> bool {
         match self {
             PipelineNetwork::UNet2d(net) => net.config().outputs() == 2 * net.config().inputs(),
