@@ -100,9 +100,9 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
 
     /// Sets the times at which the field jumps, in any order: those of a switch, a dose, a piecewise-constant schedule.
     ///
-    /// Steps end at a jump. A step that ends or begins there sees the field on its own side, as its time is told as four
-    /// spacings of f64 away from the jump, so compare times with a jump in f64. After it an adaptive controller begins
-    /// anew. So no order is lost at jumps, and a short pulse between two of them is not stepped over.
+    /// Steps end at a jump. A step that ends or begins there sees the field on its own side: the field gets a time four
+    /// spacings of f64 away from the jump, so compare times with a jump in f64. After a jump an adaptive controller
+    /// begins anew. So no order is lost at jumps, and a short pulse between two of them is not stepped over.
     ///
     /// ```
     /// use advect_core::field_fn;

@@ -50,8 +50,8 @@ static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
 pub struct Signals;
 
 impl Signals {
-    /// Catches the signals from here on until the process ends. Signals that the process was told to ignore, as `nohup`
-    /// does with SIGHUP, stay ignored on Linux.
+    /// Catches the signals from here on until the process ends. Signals that the process ignores, as under `nohup`
+    /// SIGHUP, stay ignored on Linux.
     ///
     /// # Errors
     /// [`Error::Stopped`] if the system refuses.

@@ -49,7 +49,7 @@ impl Backbone {
         })
     }
 
-    /// The same network, told how the images are augmented.
+    /// The same network, with the augmentation of the images as input.
     pub(super) fn augmented(&self, labels: &Tensor) -> Result<Self> {
         self.mapping.check_augmentation(labels)?;
         Ok(Backbone {

@@ -17,9 +17,9 @@ use crate::mask::{binary, wide};
 /// the solver's error in it. The ends are noise and data, or data of two laws: the known part of x1 need not be that of
 /// x0. [`Replaced::at_time`] puts a start on the path, and an end to what is known.
 ///
-/// The law of the rest heeds the known part too little, less than with [`Inpaint`](crate::rule::Inpaint), which draws
-/// fresh noise for it at each level: of its two Gaussian coordinates, one known to be 1.5, the other gets mean 0.52 and
-/// variance 0.67, where 1.2 and 0.36 were right.
+/// The law of the rest depends too little on the known part, less than with [`Inpaint`](crate::rule::Inpaint), which
+/// draws fresh noise for it at each level: of its two Gaussian coordinates, one known to be 1.5, the other gets mean
+/// 0.52 and variance 0.67, where 1.2 and 0.36 were right.
 ///
 /// ```
 /// use advect_core::{Time, field_fn};

@@ -17,10 +17,11 @@ use crate::{Level, Run, Transition};
 /// With resampling, each step but one to clean data is made several times: in between the state is noised back to where the
 /// step started, so that both parts come to agree.
 ///
-/// The law of the unknown part is near the one given the known part, but not that, even with many steps: the known part is heeded too
-/// little. For two Gaussian coordinates of variance 1 and correlation 0.8, one of them known to be 1.5, the other has mean 1.2 and variance
-/// 0.36; 100 steps of [`Ancestral`](super::Ancestral) give 0.73 and 0.46, and with 10 passes 1.15 and 0.34. Multistep rules of higher
-/// order extrapolate between levels at which the known part has different noise: with few steps, a rule without memory is better here.
+/// The law of the unknown part is near the conditional law given the known part, but different, even with many steps: it depends too little
+/// on the known part. For two Gaussian coordinates of variance 1 and correlation 0.8, one of them known to be 1.5, the other has mean 1.2
+/// and variance 0.36; 100 steps of [`Ancestral`](super::Ancestral) give 0.73 and 0.46, and with 10 passes 1.15 and 0.34. Multistep rules of
+/// higher order extrapolate between levels at which the known part has different noise: with few steps, a rule without memory is better
+/// here.
 ///
 /// ```
 /// use advect_core::{Generator, Time, field_fn};
