@@ -1,9 +1,9 @@
-//! Importance sampling: means of weights, and how far they can be trusted.
+//! Importance sampling: means of weights, with their errors.
 
 use advect_core::{Error, Result, check, shape};
 use candle_core::{DType, Tensor};
 
-/// The weights of samples that come from another law than the one that is meant, `w = p̃(x)/q(x)`, as logarithms.
+/// The importance weights `w = p̃(x)/q(x)` of samples from a law q other than the target p̃, as logarithms.
 ///
 /// The mean weight estimates the normaliser `Z = ∫ p̃(x) dx`, without bias, and means over `p̃/Z` are means with the weights (Robert and
 /// Casella 2004, section 3.3).

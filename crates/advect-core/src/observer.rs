@@ -1,10 +1,10 @@
-//! Observers, which are told of the progress of a run and may stop it.
+//! Observers, which receive the events of a run and may stop it.
 
 use std::ops::ControlFlow;
 
 use crate::{FromFn, Result};
 
-/// An observer of a run, which is told of each event `E`: a step of a solver, a level of a sampler, an update of a
+/// An observer of a run, which receives each event `E`: a step of a solver, a level of a sampler, an update of a
 /// trainer.
 ///
 /// It can report, keep, store, and stop the run. These are observers, too:

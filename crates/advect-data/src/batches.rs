@@ -67,7 +67,8 @@ impl Batches {
         })
     }
 
-    /// Makes a last, shorter batch of the samples that are left over at the end of an epoch, so that each sample comes once an epoch.
+    /// Keeps the samples that are left over at the end of an epoch as a last, shorter batch, so that each sample occurs
+    /// once an epoch.
     ///
     /// ```
     /// use advect_core::Key;
@@ -119,8 +120,8 @@ impl Batches {
         Ok(indices.force_contiguous()?)
     }
 
-    /// Returns the batch of a step from each of several tensors `(count, ...)`, views included, such as data and
-    /// labels.
+    /// Returns the batch of a step from each of several tensors `(count, ...)`, such as data and labels; they
+    /// may be views.
     ///
     /// # Errors
     /// [`Error::Shape`] for a tensor of another number of samples.

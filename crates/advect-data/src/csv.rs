@@ -1,4 +1,4 @@
-//! Arrays of numbers from files of comma-separated values, and into them.
+//! Reading and writing of arrays of numbers as comma-separated values.
 
 use std::fmt::Write;
 use std::path::Path;

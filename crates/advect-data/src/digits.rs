@@ -1,4 +1,4 @@
-//! A data set of handwritten digits that is part of the crate.
+//! A data set of handwritten digits, included in the crate.
 
 use std::io::Read;
 

@@ -3,8 +3,8 @@
 use advect_core::{Error, Generator, Result, check};
 use candle_core::{DType, Device, Tensor};
 
-/// Mirrors each image `(count, channels, height, width)`, left to right, with a probability. It accepts any dtype that
-/// candle computes with, and keeps it.
+/// Mirrors each image of `(count, channels, height, width)` horizontally, with a given probability. It accepts any
+/// dtype that candle computes with, and keeps it.
 ///
 /// ```
 /// use advect_core::Generator;

@@ -1,4 +1,4 @@
-//! Arrays from files of NumPy.
+//! Reading of arrays from files of NumPy.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -16,7 +16,7 @@ use crate::source::{Source, check_rank};
 const HEADER: usize = 1 << 16;
 
 /// Reads an array from a `.npy` file into the CPU's memory: booleans and u8 as u8; i8 and i16 as i16; u16 and u32 as
-/// u32; i32, i64, f16, f32 and f64 as they are. Either order of bytes and of dimensions is understood, with 64
+/// u32; i32, i64, f16, f32 and f64 unchanged. Either order of bytes and of dimensions is understood, with 64
 /// dimensions at most.
 ///
 /// It reads no more than the header asks for, in memory of at most eight times its size.

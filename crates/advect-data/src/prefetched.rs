@@ -53,7 +53,8 @@ struct Worker<T> {
 }
 
 impl<T: Send + 'static> Prefetched<T> {
-    /// Makes at most `ahead` results ahead of time. No thread is started before the first result is asked for.
+    /// Starts a thread that makes at most `ahead` results ahead of time. No thread is started before the first result
+    /// is asked for.
     ///
     /// # Errors
     /// [`Error::Range`] for 0, and for more than 65,536.

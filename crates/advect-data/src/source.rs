@@ -1,4 +1,4 @@
-//! A reader that takes as much of a file as its header asks for, and no more.
+//! A reader that takes no more of a file than its header announces.
 
 use std::fmt::Display;
 use std::io::{self, BufRead, BufReader, Read};

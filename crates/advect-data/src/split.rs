@@ -1,4 +1,4 @@
-//! A part of the data for training, and another one for validation.
+//! The division of data into a part for training and one for validation.
 
 use advect_core::{Error, Generator, Key, Result};
 use candle_core::{Device, Tensor};

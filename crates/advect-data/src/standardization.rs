@@ -6,8 +6,8 @@ use std::str::FromStr;
 use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Tensor};
 
-/// The map `z = (x − mean)/deviation` of each coordinate, its inverse, and what it does to densities,
-/// `ln p(x) = ln p(z) − Σ ln deviation`.
+/// The map `z = (x − mean)/deviation` of each coordinate, with its inverse and its change of
+/// densities, `ln p(x) = ln p(z) − Σ ln deviation`.
 ///
 /// As a text, and back from it, it keeps every digit. As a setting of a trainer, it is in all checkpoints:
 /// `trainer.setting("standardization", &map)`, and `checkpoint.settings["standardization"].parse()`.
@@ -94,7 +94,7 @@ impl Standardization {
         Ok(self.deviation.squeeze(0)?)
     }
 
-    /// Returns the map with numbers of a dtype, on a device, for samples that are there.
+    /// Returns the map in a dtype and on a device, for samples there.
     ///
     /// # Errors
     /// As [`Standardization::new`], for a number that the dtype doesn't hold.
@@ -147,7 +147,7 @@ impl Standardization {
             .broadcast_div(&self.deviation)?)
     }
 
-    /// Returns the samples of which these are the standardised ones.
+    /// Returns the original samples of standardised ones.
     ///
     /// # Errors
     /// As [`Standardization::apply`].

@@ -1,4 +1,4 @@
-//! Arrays into files of NumPy.
+//! Writing of arrays to files of NumPy.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use half::f16;
 /// Headers end at a multiple of this.
 const ALIGNED: usize = 64;
 
-/// Writes a tensor to a `.npy` file of format 1.0, atomically, in its own dtype, of any shape: what `numpy.load` and
-/// [`read_npy`](crate::read_npy) read.
+/// Writes a tensor to a `.npy` file of format 1.0, atomically, in its own dtype and with any shape, for `numpy.load`
+/// and [`read_npy`](crate::read_npy).
 ///
 /// ```
 /// use advect_data::{read_npy, write_npy};

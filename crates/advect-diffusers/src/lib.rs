@@ -1,5 +1,5 @@
-//! What people have in the formats of diffusers: networks, schedulers and whole folders, with the names and the
-//! configurations of the published checkpoints.
+//! Networks, schedulers and whole folders in the formats of diffusers, with the names and the configurations of
+//! the published checkpoints.
 //!
 //! | item | meaning |
 //! | --- | --- |
@@ -10,7 +10,7 @@
 //! | [`AutoencoderKl`] | the variational autoencoder of latent diffusion, `AutoencoderKL` |
 //! | [`Scheduler`] | a `scheduler_config.json` as schedule, prediction, network times and sampler |
 //! | [`published`](fn@published) | weights under the names of today |
-//! | [`Config`] | a `config.json`, read key by key; what nobody read is refused |
+//! | [`Config`] | a `config.json`, read key by key; keys that were not read are refused |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod autoencoder_kl;

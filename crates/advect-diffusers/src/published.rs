@@ -2,8 +2,8 @@
 
 use advect_nn::Weights;
 
-/// Returns the weights with today's names for those of attention that diffusers used before version 0.15, and that many published files
-/// still have: `query`, `key`, `value` and `proj_attn` become `to_q`, `to_k`, `to_v` and `to_out.0`.
+/// Returns the weights with the current names of attention layers in place of those that diffusers used before version 0.15, and that
+/// many published files still have: `query`, `key`, `value` and `proj_attn` become `to_q`, `to_k`, `to_v` and `to_out.0`.
 ///
 /// ```no_run
 /// use advect_core::Key;

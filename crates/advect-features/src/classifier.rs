@@ -13,7 +13,7 @@ const SIDE: usize = 28;
 const FEATURES: usize = 64;
 
 /// A small convolutional classifier of grey images of 28 × 28 pixels, whose last hidden layer of 64 values serves as features where no weights of
-/// Inception-v3 are at hand, and whose classes tell whether a conditional model makes what it is asked for.
+/// Inception-v3 are available, and whose classes show whether a conditional model generates the requested classes.
 ///
 /// Two trained ones are shipped, made by `cargo run --release --example classifier`: [`Classifier::mnist`] and
 /// [`Classifier::fashion_mnist`]. Distances by their features compare with each other only: they are no FID, and have nothing to do with distances
@@ -44,7 +44,7 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Loads the classifier of MNIST's digits; it finds 99.0 % of the 10,000 test images.
+    /// Loads the classifier of MNIST's digits; it classifies 99.0 % of the 10,000 test images correctly.
     ///
     /// # Errors
     /// Errors of candle.
@@ -53,7 +53,7 @@ impl Classifier {
         Self::shipped("mnist.safetensors", weights, device)
     }
 
-    /// Loads the classifier of Fashion-MNIST's clothes; it finds 88.9 % of the 10,000 test images.
+    /// Loads the classifier of Fashion-MNIST's clothes; it classifies 88.9 % of the 10,000 test images correctly.
     ///
     /// # Errors
     /// Errors of candle.
@@ -97,8 +97,8 @@ impl Classifier {
         })
     }
 
-    /// Returns the features `(n, 64)` and the logits `(n, 10)` of images `(n, 1, 28, 28)` from −1 (0) to 1 (255), with gradients: what a
-    /// training needs.
+    /// Returns the features `(n, 64)` and the logits `(n, 10)` of images `(n, 1, 28, 28)` from −1 (0) to 1 (255), with gradients, for
+    /// training.
     ///
     /// # Errors
     /// [`Error::Shape`] and [`Error::DType`] for images that don't fit.
@@ -121,7 +121,7 @@ impl Classifier {
         without_graph(|| self.last.forward(features))
     }
 
-    /// Returns the classes that the classifier finds in images `(n, 1, 28, 28)`, u8.
+    /// Returns the most likely class of each image of `(n, 1, 28, 28)`, u8.
     ///
     /// # Errors
     /// As [`FeatureExtractor::features`].

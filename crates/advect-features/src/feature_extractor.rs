@@ -1,10 +1,11 @@
-//! Networks that make features of images.
+//! Networks that extract features of images.
 
 use advect_core::{Result, check};
 use advect_metrics::FeatureStatistics;
 use candle_core::Tensor;
 
-/// A network that makes features of images: numbers in which distance means unlikeness, as it does not in pixels.
+/// A network that extracts features of images: numbers whose distances measure dissimilarity, as distances of pixels do
+/// not.
 ///
 /// Images are bytes, as in their files: what a model generates is rounded to them first, by `Normalization::bytes` of `advect-data`. This is how the
 /// metrics of papers are defined, and the rounding changes them.
@@ -36,7 +37,7 @@ pub trait FeatureExtractor {
     /// network takes.
     fn features(&self, images: &Tensor) -> Result<Tensor>;
 
-    /// Returns the features of images, made from `batch` of them at a time.
+    /// Returns the features of images, computed from `batch` of them at a time.
     ///
     /// # Errors
     /// As [`FeatureExtractor::features`]; [`Error::Range`](advect_core::Error::Range) for a batch of 0.
@@ -49,8 +50,8 @@ pub trait FeatureExtractor {
         Ok(Tensor::cat(&parts, 0)?)
     }
 
-    /// Returns mean and covariance of the features of images, made from `batch` of them at a time: all that a Fréchet distance needs, without the
-    /// features themselves.
+    /// Returns mean and covariance of the features of images, computed from `batch` of them at a time: all that a Fréchet distance needs, without
+    /// the features themselves.
     ///
     /// # Errors
     /// As [`FeatureExtractor::features_by`].

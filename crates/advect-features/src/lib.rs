@@ -1,4 +1,4 @@
-//! Features of images, by which generative models are compared: networks whose hidden values take the place of pixels in the metrics of
+//! Features of images, for comparisons of generative models: networks whose hidden values take the place of pixels in the metrics of
 //! `advect-metrics`.
 //!
 //! | extractor | for | features |

@@ -1,4 +1,4 @@
-//! Resizing of images as the programs do it by which features of Inception-v3 are made.
+//! Resizing of images, as in the programs that define the features of Inception-v3.
 
 use advect_core::Result;
 use candle_core::{Device, Tensor};

@@ -1,4 +1,4 @@
-//! Means and variances of numbers that are to be normalised.
+//! Means and variances for normalisations.
 
 use std::borrow::Cow;
 

@@ -3,7 +3,8 @@
 use crate::{Float, Threads, kernels};
 
 kernels! {
-    /// The kernels between images and others that are `factors` times as high and as wide. The smaller lines have `width` pixels.
+    /// The kernels between images and enlarged images, `factors` times as high and as wide. The smaller lines have
+    /// `width` pixels.
     pub trait Planes {
         /// Spreads each pixel of the smaller images, times `scale`, over a rectangle.
         fn spread(

@@ -1,4 +1,4 @@
-//! Samples at a scale whose squares neither over- nor underflow.
+//! Samples rescaled so that squares neither overflow nor underflow.
 
 use advect_core::Result;
 use advect_transport::Points;

@@ -1,4 +1,4 @@
-//! The costs of carrying samples (Liu, Gong and Liu 2023, theorem 3.5).
+//! The transport costs of pairs of samples (Liu, Gong and Liu 2023, theorem 3.5).
 
 use advect_core::{Error, Result, check};
 use candle_core::Tensor;

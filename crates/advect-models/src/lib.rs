@@ -1,4 +1,4 @@
-//! Whole networks. Their parts are in `advect-nn`.
+//! Complete networks. Their parts are in `advect-nn`.
 //!
 //! | network | of |
 //! | --- | --- |

@@ -1,4 +1,4 @@
-//! Levels, blocks and channels beyond which the sizes of networks could not be counted.
+//! Limits of levels, blocks and channels, within which the sizes of networks can be counted.
 
 use std::ops::RangeInclusive;
 

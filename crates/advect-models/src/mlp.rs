@@ -74,8 +74,8 @@ impl MlpConfig {
         self
     }
 
-    /// Makes the output `(batch, outputs)`, whatever the shape of the state, for a critic, a potential or an encoder.
-    /// By default, it is shaped like the state, and the network is a field.
+    /// Sets the shape of the output to `(batch, outputs)`, independently of the state's, for a critic, a potential or
+    /// an encoder. By default, it is shaped like the state, and the network is a field.
     ///
     /// ```
     /// use advect_core::{Key, Time};
@@ -154,7 +154,7 @@ impl MlpConfig {
 }
 
 impl Mlp {
-    /// Creates a configuration for states of `dim` numbers per sample, to be changed and then built.
+    /// Creates a configuration for states of `dim` numbers per sample.
     pub fn config(dim: usize) -> MlpConfig {
         MlpConfig {
             dim,

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use crate::Network;
 
-/// An [`Energy`] made of a [`Network`] with one number for each sample, `(batch,)` or `(batch, 1)`: a potential, whose
+/// An [`Energy`] from a [`Network`] with one output for each sample, `(batch,)` or `(batch, 1)`: a potential, whose
 /// gradient is a field.
 ///
 /// ```

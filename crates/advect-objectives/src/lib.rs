@@ -1,4 +1,4 @@
-//! Training objectives, and the pieces of which they are made.
+//! Training objectives, and the pieces that they consist of.
 //!
 //! An [`Objective`](objective::Objective) turns a field and a batch of pairs into one loss per sample;
 //! a [`TimeSampler`](time_sampler::TimeSampler) draws the times, a [`Weighting`](weighting::Weighting)

@@ -37,7 +37,7 @@ pub trait Value: Clone + sealed::Sealed {
     /// Returns the value itself.
     fn primal(&self) -> &Tensor;
 
-    /// Returns its derivative along the direction; `None` stands for 0.
+    /// Returns the derivative along the direction; `None` stands for 0.
     fn tangent(&self) -> Option<&Tensor>;
 
     /// Combines a value and a tangent. A [`Tensor`] has no place for a tangent, and never gets one.

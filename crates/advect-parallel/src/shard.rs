@@ -1,4 +1,4 @@
-//! Parts of a batch or of a set.
+//! Parts of a batch or of a list.
 
 use std::ops::Range;
 

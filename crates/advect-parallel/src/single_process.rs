@@ -1,10 +1,10 @@
-//! One process alone.
+//! A run of one process.
 
 use advect_core::Result;
 
 use crate::Communicator;
 
-/// The communicator of one process alone: rank 0 of 1.
+/// The communicator of a run of one process: rank 0 of 1.
 ///
 /// ```
 /// use advect_parallel::{Communicator, SingleProcess};

@@ -1,4 +1,4 @@
-//! The direction in which a stochastic equation is read.
+//! The direction in which a stochastic process runs.
 
 /// The direction of a stochastic process between t = 0 and t = 1.
 ///

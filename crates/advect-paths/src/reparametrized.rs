@@ -1,4 +1,4 @@
-//! Fields that are an affine function of another field's value: `p(t) x + q(t) f(τ(t), c(t) x)`.
+//! Fields whose values are an affine function of another field's value: `p(t) x + q(t) f(τ(t), c(t) x)`.
 
 use advect_core::{Coefficient, Error, Field, Jvp, Result, Time, check};
 use advect_ops::combine;

@@ -1,4 +1,4 @@
-//! The process of a drift and a constant diffusion, in either direction.
+//! A sampler of processes with a drift and a constant diffusion, in either direction.
 
 use advect_core::{Field, Key, Result, check, field_fn};
 use advect_paths::Direction;
@@ -58,7 +58,7 @@ impl BridgeSampler {
         self.sigma
     }
 
-    /// Takes samples `(batch, ...)` of the law at the start to the end.
+    /// Carries samples `(batch, ...)` of the law at the start to the end.
     ///
     /// # Errors
     /// Typed errors for samples that are empty, no floats or not finite; the errors of the drift;
@@ -73,11 +73,11 @@ impl BridgeSampler {
         self.run(drift, direction, start, Save::End, key)?.end()
     }
 
-    /// Takes samples along and saves states on the way. The noise is a function of the key: the same key gives the
-    /// same paths.
+    /// Carries samples along the process, and saves states on the way. The noise is a function of the key: the
+    /// same key gives the same paths.
     ///
     /// # Errors
-    /// As [`BridgeSampler::sample`], but that a stop is told by the solution's status.
+    /// As [`BridgeSampler::sample`], except that the solution's status reports a stop.
     pub fn run(
         &self,
         drift: &dyn Field,

@@ -7,7 +7,8 @@ use candle_core::Tensor;
 
 use crate::AnyModel;
 
-/// The result of one evaluation at a state `x = α x1 + σ x0`: everything that is linear in the expected data and noise.
+/// The result of one evaluation at a state `x = α x1 + σ x0`, from which everything linear in the expected data and
+/// noise follows.
 pub struct Estimate<'a, 'x> {
     model: &'a dyn AnyModel,
     time: f64,
@@ -82,7 +83,7 @@ impl<'a, 'x> Estimate<'a, 'x> {
         self.linear(self.factors_to(prediction)?)
     }
 
-    /// Returns `u + c s`: the velocity with c times the score, which is not asked for where c = 0.
+    /// Returns `u + c s`, the velocity plus c times the score; the score is not computed if c = 0.
     ///
     /// # Errors
     /// As [`Estimate::to`].

@@ -47,7 +47,7 @@ impl Level {
         Ok(level)
     }
 
-    /// Returns the level of clean data, beyond the least noise of any schedule: α = 1, σ = 0, at time 1.
+    /// Returns the level of clean data, α = 1 and σ = 0 at time 1, beyond the least noise of any schedule.
     pub fn clean() -> Self {
         Level {
             time: 1.0,

@@ -8,8 +8,8 @@ use candle_core::Tensor;
 
 use crate::BridgeSampler;
 
-/// The alternation of iterative Markovian fitting (DSBM), which comes to the Schrödinger bridge between two laws by
-/// training drifts on the pairs that the drift of the other direction makes.
+/// The alternation of iterative Markovian fitting (DSBM), which converges to the Schrödinger bridge between two
+/// laws by training the drift of each direction on pairs that the other one simulates.
 ///
 /// In each round, [`MarkovianFitting::pairs`] gives pairs (x0, x1) for the drift in [`MarkovianFitting::direction`]:
 /// in the first round those of a [`Coupling`], then those of the process that was trained last, one end being data
@@ -86,7 +86,8 @@ impl<F: Field, C: Coupling> MarkovianFitting<F, C> {
     }
 
     /// Returns pairs (x0, x1) for training, from batches of sources and targets: those of the coupling while the
-    /// drift of the other direction is missing, then one batch as it is with the ends that this drift takes it to.
+    /// drift of the other direction is missing, then one unchanged batch with the ends to which this drift carries
+    /// it.
     ///
     /// Call it for each batch, so that all pairs are fresh, or, as simulation takes longer than a step of training, for
     /// a large set of which batches are drawn for a while.
@@ -125,7 +126,7 @@ impl<F: Field, C: Coupling> MarkovianFitting<F, C> {
         }
     }
 
-    /// Takes the drift that was trained on these pairs, and turns the direction.
+    /// Sets the drift that was trained on these pairs, and turns the direction.
     pub fn fitted(&mut self, drift: F) {
         match self.direction {
             Direction::Forwards => self.forwards = Some(drift),

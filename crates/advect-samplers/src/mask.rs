@@ -1,4 +1,4 @@
-//! Masks: which elements of the data are known.
+//! Masks of the known elements of the data.
 
 use advect_core::{Error, Result, check};
 use candle_core::{DType, Tensor};

@@ -9,7 +9,7 @@ use crate::{Estimate, ScoredVelocity};
 
 use crate::inverse::{Likelihood, Posterior};
 
-/// A trained field with its prediction and the schedule of its affine path, which are all that a sampler has to know.
+/// A trained field with its prediction and the schedule of its affine path: all that a sampler needs.
 ///
 /// ```
 /// use advect_core::{Generator, Time, field_fn};

@@ -1,4 +1,4 @@
-//! The noise of samples by their numbers.
+//! Noise that depends on the numbers of samples.
 
 use std::ops::Range;
 
@@ -9,9 +9,9 @@ use crate::observer::StepInfo;
 use crate::{AnyModel, Run, Sampler};
 
 /// The noise of numbered samples: sample n starts with the same noise, and meets the same noise along its way,
-/// whatever other samples are drawn with it. A set of samples can be drawn in pieces, on several machines, or in
-/// part, and is the same set. It is the same to the last bit if the field's values don't depend on the batch, as the
-/// values of Advect's MLP don't in batches of seven or more.
+/// independently of the other samples drawn with it. A set of samples can be drawn in pieces, on several machines,
+/// or in part, and is the same set. It is the same to the last bit if the field's values don't depend on the batch,
+/// as the values of Advect's MLP don't in batches of seven or more.
 ///
 /// The start is `σ z` with standard normal z and σ of the sampler's first level: N(0, I) on paths from pure noise, and on
 /// variance-preserving ones as far as they reach it. [`NoiseSource::sample_from`] starts from data with that noise.
@@ -131,8 +131,8 @@ impl NoiseSource {
         sampler.run(&mut run.observer(observer), &noise)
     }
 
-    /// Takes data `(batch, ...)`, a row for each of these samples, to samples like it, with this source's noise: see
-    /// [`Sampler::sample_from`].
+    /// Transforms data `(batch, ...)`, a row for each of these samples, into similar samples, with this source's
+    /// noise: see [`Sampler::sample_from`].
     ///
     /// # Errors
     /// [`Error`] naming `data` unless it is what as many samples of this source are; as [`Sampler::run`].

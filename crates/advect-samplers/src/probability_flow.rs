@@ -84,7 +84,7 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
         }
     }
 
-    /// Takes data at the end to the state at the start: the latent.
+    /// Carries data at the end back to the state at the start, the latent.
     ///
     /// # Errors
     /// As [`Sampler::run`].
@@ -92,8 +92,8 @@ impl<S: Stepper, C: Controller<S>> ProbabilityFlow<S, C> {
         self.transport(run, x, self.end, self.start)
     }
 
-    /// Takes a state `(batch, ...)` of the path at any time to any other one, in either direction, along the velocity of any model. The run
-    /// shows each step to its observer.
+    /// Carries a state `(batch, ...)` of the path from any time to any other one, in either direction, along the velocity of any model. The
+    /// run shows each step to its observer.
     ///
     /// # Errors
     /// Typed errors for a state that is empty, no float or not finite; the errors of the model and of the solver.

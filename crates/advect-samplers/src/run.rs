@@ -86,7 +86,7 @@ impl<'a> Run<'a> {
 }
 
 impl<'a, M: ScoredVelocity + ?Sized> Run<'a, M> {
-    /// Evaluates `u + c s` by the model, once: the velocity with c times the score.
+    /// Evaluates `u + c s` by the model, once: the velocity plus c times the score.
     ///
     /// # Errors
     /// As [`ScoredVelocity::drift`]; [`Error`] naming `drift` for a value that is not like x.
@@ -128,10 +128,9 @@ impl<'a, M: ?Sized> Run<'a, M> {
         }
     }
 
-    /// Checks that a state can be the start of a sampler, as samplers do at the start of
-    /// [`Sampler::run`](crate::Sampler::run): `α x1 + σ x0` is not much smaller than `σ x0`, and where α = 0, not
-    /// much larger. Deviations that can occur by chance in few numbers are accepted. After [`Run::any_start`], all
-    /// states are accepted.
+    /// Checks that a state can be the start of a sampler, as [`Sampler::run`](crate::Sampler::run) does first:
+    /// `α x1 + σ x0` is not much smaller than `σ x0`, and where α = 0, not much larger. Deviations that can occur
+    /// by chance in few numbers are accepted. After [`Run::any_start`], all states are accepted.
     ///
     /// # Errors
     /// Typed errors for a state that is empty, no float or not finite; [`Error::Range`] where its mean square can't be that of the path.
@@ -142,7 +141,7 @@ impl<'a, M: ?Sized> Run<'a, M> {
         }
     }
 
-    /// Sets the observer, which is shown each level that is reached and may halt the run. Give a pair for two.
+    /// Sets the observer, which receives each level that is reached and may halt the run. Give a pair for two.
     pub fn observer(self, observer: &'a mut dyn Observer<StepInfo>) -> Self {
         Run {
             observer: Some(observer),
@@ -177,7 +176,7 @@ impl<'a, M: ?Sized> Run<'a, M> {
         }
     }
 
-    /// Returns a key and the number of the first sample, for noise that is a function of them.
+    /// Returns a key and the number of the first sample, for noise that depends on both.
     pub fn noise_key(&mut self) -> (Key, u64) {
         (self.rng.split(), self.first_sample)
     }

@@ -19,8 +19,8 @@ pub trait Sampler {
     /// The errors of the grid.
     fn start(&self, schedule: &dyn Schedule) -> Result<Level>;
 
-    /// Takes a state `(batch, ...)` of the path from the start to the end: a latent, data with noise, or the result
-    /// of another sampler. (For noise alone, there is [`Sampler::sample`].)
+    /// Carries a state `(batch, ...)` of the path from the start to the end: a latent, data with noise, or the
+    /// result of another sampler. (For noise alone, there is [`Sampler::sample`].)
     ///
     /// # Errors
     /// Typed errors for a state that is empty, no float or not finite, or that can't be at the start by its size
@@ -28,9 +28,9 @@ pub trait Sampler {
     /// of the field; [`Error::Stopped`](advect_core::Error::Stopped) where a state becomes NaN or infinite.
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor>;
 
-    /// Takes standard normal noise `(batch, ...)` to samples, with the generator's next noise along the way. The
-    /// start is `σ` times the noise, with the σ of [`Sampler::start`], and has no data in it. If a sampler starts
-    /// late, use [`Sampler::sample_from`].
+    /// Transforms standard normal noise `(batch, ...)` into samples, with the generator's next noise along the
+    /// way. The start is `σ` times the noise, with the σ of [`Sampler::start`], and has no data in it. If a
+    /// sampler starts late, use [`Sampler::sample_from`].
     ///
     /// ```
     /// use advect_core::{Generator, Time, field_fn};
@@ -67,10 +67,10 @@ pub trait Sampler {
         self.run(&mut Run::new(model, rng.split()).any_start(), &x)
     }
 
-    /// Takes data `(batch, ...)` to samples like it: adds noise up to the level at which this sampler starts, and
-    /// goes on from there, with the generator's next noise (Meng et al., SDEdit: guided image synthesis and editing
-    /// with stochastic differential equations, 2022, section 3). A sampler that starts late, on a
-    /// [`Tail`](crate::grid::Tail) of a grid, keeps more of the data.
+    /// Transforms data `(batch, ...)` into similar samples: adds noise up to the level at which this sampler
+    /// starts, and continues from there, with the generator's next noise (Meng et al., SDEdit: guided image
+    /// synthesis and editing with stochastic differential equations, 2022, section 3). A sampler that starts late,
+    /// on a [`Tail`](crate::grid::Tail) of a grid, keeps more of the data.
     ///
     /// ```
     /// use advect_core::{Generator, Time, field_fn};
@@ -181,7 +181,7 @@ impl<R: Rule, G: Grid> GridSampler<R, G> {
         checked(self.grid.levels(schedule)?)
     }
 
-    /// Takes data back to the state at the start, along the same levels: see [`Rule::invert`].
+    /// Carries data back to the state at the start, along the same levels: see [`Rule::invert`].
     ///
     /// # Errors
     /// As [`Sampler::run`]; [`Error::Range`](advect_core::Error::Range) for a rule that can't be inverted.

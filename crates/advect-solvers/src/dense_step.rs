@@ -1,4 +1,4 @@
-//! Accepted steps with the solution within them.
+//! Accepted steps, with the solution at every time within them.
 
 use advect_core::{Coefficient, Error, Result};
 use candle_core::Tensor;

@@ -1,4 +1,4 @@
-//! Derivatives of values that are in no graph.
+//! Derivatives of values outside of any graph.
 
 use advect_core::{Error, Result};
 use advect_ops::{with_gradient, without_graph};

@@ -14,7 +14,7 @@ use crate::{AcceptedStep, DenseStep, Event, SampleIntegration, Save, Solution, S
 /// Observers, told in this order.
 pub(crate) type Observers<'a, E> = Vec<Box<dyn Observer<E> + 'a>>;
 
-/// An integration that is about to run, with its settings for saved states, events and observers. All settings
+/// An integration that has not run yet, with its settings for saved states, events and observers. All settings
 /// combine freely.
 ///
 /// [`Solver::integration`] makes one, and [`Integration::run`] carries it out.
@@ -100,9 +100,9 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
 
     /// Sets the times at which the field jumps, in any order: those of a switch, a dose, a piecewise-constant schedule.
     ///
-    /// Steps end at a jump. A step that ends or begins there sees the field on its own side, as its time is told as four
-    /// spacings of f64 away from the jump, so compare times with a jump in f64. After it an adaptive controller begins
-    /// anew. So no order is lost at jumps, and a short pulse between two of them is not stepped over.
+    /// Steps end at a jump. A step that ends or begins there sees the field on its own side: the field gets a time four
+    /// spacings of f64 away from the jump, so compare times with a jump in f64. After a jump an adaptive controller
+    /// begins anew. So no order is lost at jumps, and a short pulse between two of them is not stepped over.
     ///
     /// ```
     /// use advect_core::field_fn;
@@ -155,12 +155,13 @@ impl<'a, S, C, X> Integration<'a, S, C, X> {
         Ok(self.reacting(event, Reaction::Stop(n)))
     }
 
-    /// Keeps an event in [`Solution::events`] whenever it happens, and goes on. The steps don't depend on it.
+    /// Records an event in [`Solution::events`] whenever it happens, and continues. The steps don't depend on it.
     pub fn watch(self, event: &'a Event<X>) -> Self {
         self.reacting(event, Reaction::Note)
     }
 
-    /// Goes on from another state where an event happens: from the value of `effect` at the time and the state there.
+    /// Changes the state where an event happens: the integration continues from the value of `effect` at the time and
+    /// the state there.
     ///
     /// The step ends at the event, and an adaptive controller begins anew after it. States that are saved at that time, and
     /// that of the [`Occurrence`](crate::Occurrence), are those before the change. Where several events happen at one time,

@@ -11,7 +11,7 @@ use crate::integration::Observers;
 use crate::stepper::Embedded;
 use crate::{AcceptedSamples, Event, Integration, SampleSolutions, Samples, Save};
 
-/// An integration that is about to run, with a clock for each sample ([`Integration::each_sample`]).
+/// An integration that has not run yet, with a clock for each sample ([`Integration::each_sample`]).
 #[must_use = "an integration does nothing until it is run"]
 pub struct SampleIntegration<'a, S, X = Tensor> {
     pub(crate) shared: Integration<'a, S, Adaptive, X>,
@@ -70,12 +70,12 @@ impl<'a, S, X> SampleIntegration<'a, S, X> {
         Ok(self.reacting(event, Reaction::Stop(n)))
     }
 
-    /// Keeps an event in [`SampleSolutions::events`] whenever it happens to a sample, and goes on.
+    /// Records an event in [`SampleSolutions::events`] whenever it happens to a sample, and continues.
     pub fn watch(self, event: &'a Event<X>) -> Self {
         self.reacting(event, Reaction::Note)
     }
 
-    /// Goes on from another state of a sample where an event happens to it, as [`Integration::apply`].
+    /// Changes the state of a sample where an event happens to it, as [`Integration::apply`].
     pub fn apply(self, event: &'a Event<X>, effect: impl Fn(f64, &X) -> Result<X> + 'a) -> Self {
         self.reacting(event, Reaction::Change(Box::new(effect)))
     }

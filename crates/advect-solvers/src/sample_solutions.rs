@@ -1,11 +1,12 @@
-//! Solutions of samples with a clock each.
+//! Solutions of samples, each with its own clock.
 
 use advect_core::{Error, Result};
 use candle_core::Tensor;
 
 use crate::{Occurrence, Samples, Statistics, Status};
 
-/// The result of a [`SampleIntegration`](crate::SampleIntegration): the solution of each sample, as far as it came.
+/// The result of a [`SampleIntegration`](crate::SampleIntegration): the solution of each sample, up to the last time
+/// that it reached.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SampleSolutions<X = Tensor> {

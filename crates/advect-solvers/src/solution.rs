@@ -118,7 +118,7 @@ impl Statistics {
     }
 }
 
-/// The result of an integration: the states as far as it came, its status and its cost.
+/// The result of an integration: the states up to the last time that it reached, its status and its cost.
 ///
 /// ```
 /// use advect_core::{Time, field_fn};
@@ -174,7 +174,7 @@ pub struct Occurrence<X = Tensor> {
 }
 
 impl<X> Occurrence<X> {
-    /// Creates an occurrence of the event of a number, at the time `t` and in the state `x`.
+    /// Creates an occurrence of the event with a number, at the time `t` and in the state `x`.
     pub fn new(event: usize, t: f64, x: X) -> Self {
         Occurrence { event, t, x }
     }

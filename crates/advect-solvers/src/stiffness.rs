@@ -1,4 +1,4 @@
-//! Whether stability, and not accuracy, keeps the steps of an explicit method short.
+//! Detection of stiffness: of steps that stability, and not accuracy, keeps short.
 
 use advect_core::{Coefficient, Result};
 

@@ -178,7 +178,7 @@ impl Tableau {
         self
     }
 
-    /// Sets the interpolation of steps by weights of the stages that depend on the place, exact to `order`.
+    /// Sets the interpolation within steps, by weights of the stages that depend on the place, exact to `order`.
     ///
     /// # Panics
     /// Where there is not a polynomial for each stage, or the weights don't satisfy the conditions of that order within
@@ -267,7 +267,7 @@ impl Tableau {
         }
     }
 
-    /// Returns `true` if each stage follows from those before it.
+    /// Returns `true` if each stage depends only on earlier ones.
     pub const fn is_explicit(&self) -> bool {
         self.b.len() == 1 || self.a[1].len() == 1
     }

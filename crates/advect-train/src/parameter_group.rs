@@ -92,7 +92,7 @@ impl ParameterGroup {
         }
     }
 
-    /// Allows losses to leave out the parameters from the first step on, as a branch does that is not always taken.
+    /// Allows losses to leave out the parameters from the first step on, as with a branch that is not always taken.
     pub fn may_be_unused(self) -> Self {
         ParameterGroup {
             may_be_unused: true,

@@ -1,4 +1,5 @@
-//! Fields whose insides the backward pass computes again (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+//! Fields whose intermediate values the backward pass computes again (Chen et al. 2016, "Training deep nets with
+//! sublinear memory cost").
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use advect_nn::ParameterStore;
 use advect_ops::checkpointed;
 use candle_core::Tensor;
 
-/// A field whose evaluations keep nothing for the backward pass but their arguments: what is inside is computed again there. The values and
+/// A field whose evaluations keep only their arguments for the backward pass, which computes the intermediate values again. The values and
 /// the gradients are those of the field.
 ///
 /// It pays for losses of several evaluations, such as those along a simulated path: only one evaluation's insides are in memory

@@ -1,4 +1,4 @@
-//! The end of a run by a signal of the system.
+//! Signals of the system that end a run.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ static HAS_ARRIVED: AtomicBool = AtomicBool::new(false);
 /// The result of the installation, which is made once.
 static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
 
-/// Requests to end that come from outside: SIGINT (Ctrl-C), SIGTERM and, on Unix, SIGHUP.
+/// Requests from outside to end the process: SIGINT (Ctrl-C), SIGTERM and, on Unix, SIGHUP.
 ///
 /// As an observer of any run, it stops the run after the step in which the first of them arrives, so that the run can be saved.
 /// A second one ends the process at once, with the status 128 + n for signal n.
@@ -50,8 +50,8 @@ static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
 pub struct Signals;
 
 impl Signals {
-    /// Catches the signals from here on until the process ends. Signals that the process was told to ignore, as `nohup`
-    /// does with SIGHUP, stay ignored on Linux.
+    /// Catches the signals from here on until the process ends. Signals that the process ignores, as under `nohup`
+    /// SIGHUP, stay ignored on Linux.
     ///
     /// # Errors
     /// [`Error::Stopped`] if the system refuses.
@@ -116,7 +116,7 @@ impl Signal {
         128 + self.0
     }
 
-    /// Returns its name.
+    /// Returns the name of the signal.
     pub fn name(self) -> &'static str {
         match self.0 {
             consts::SIGINT => "SIGINT",

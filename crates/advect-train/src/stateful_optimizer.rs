@@ -65,7 +65,7 @@ use crate::ParameterGroup;
 /// # }
 /// ```
 pub trait StatefulOptimizer: Optimizer + Stateful {
-    /// Returns the variables that steps change, with names for messages.
+    /// Returns the variables that steps change, with names for error messages.
     fn parameters(&self) -> Vec<(String, Var)>;
 
     /// Applies a group's factor of the learning rate, its weight decay and whether it is frozen, for later steps.

@@ -1,4 +1,4 @@
-//! Distances of predicted samples from those that were seen.
+//! Distances of predicted samples from observed ones.
 
 use advect_core::{Error, Generator, Result, check};
 use advect_metrics::{
@@ -35,7 +35,7 @@ impl Distances {
     }
 }
 
-/// How near predicted samples come to a snapshot, and how near samples of the snapshot are to each other.
+/// A comparison of predicted samples with a snapshot: their distances, and those within the snapshot itself.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -58,8 +58,8 @@ impl Distances {
 pub struct Comparison {
     /// The distances of the predicted samples from the snapshot.
     pub predicted: Distances,
-    /// The distances between two random halves of the snapshot, each of half as many samples: the part that the noise of sampling
-    /// makes. They are means over ten divisions into halves.
+    /// The distances between two random halves of the snapshot, each of half as many samples: the part that is due to sampling.
+    /// They are means over ten divisions into halves.
     pub floor: Distances,
     /// The standard deviations of those distances over the ten divisions.
     pub floor_deviation: Distances,

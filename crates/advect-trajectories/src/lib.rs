@@ -1,5 +1,5 @@
-//! Trajectory inference: from [`Snapshots`] of a population at a few times, without a link between what is seen at one time and
-//! at the next, to a velocity, a drift or a potential that carries each to the other.
+//! Trajectory inference: from [`Snapshots`] of a population at a few times, without links between samples at different times,
+//! to a velocity, a drift or a potential that carries each snapshot to the next.
 //!
 //! | item | meaning |
 //! | --- | --- |

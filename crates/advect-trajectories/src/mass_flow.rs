@@ -1,4 +1,4 @@
-//! Samples that move and change their masses.
+//! The flow of samples whose masses change.
 
 use advect_core::{Error, Field, Result, Time, check};
 use candle_core::Tensor;

@@ -6,7 +6,7 @@ use rand_distr::StandardUniform;
 
 use crate::Standardization;
 
-/// The samples that were seen at one time, `(count, ...)`, with their weights and the mass of the population.
+/// The samples observed at one time, `(count, ...)`, with their weights and the mass of the population.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     time: f64,
@@ -74,7 +74,7 @@ impl Snapshot {
     }
 }
 
-/// Samples of a population at two times or more, each as many as were seen: `X_1` at time t_1 to `X_K` at time t_K.
+/// Samples of a population at two or more times, in any number at each: `X_1` at time t_1 to `X_K` at time t_K.
 ///
 /// ```
 /// use advect_trajectories::Snapshots;
@@ -92,7 +92,7 @@ impl Snapshot {
 ///
 /// Samples are tensors from anywhere: [`from_table`](Snapshots::from_table) takes what `read_csv` of `advect-data` returns, and each array of
 /// numpy is a snapshot's samples by its `read_npy`. Populations under several conditions, such as treatments, are several `Snapshots`:
-/// samples of different conditions are never paired, and a network that is told the condition is trained on the sum of their losses.
+/// samples of different conditions are never paired, and a network that takes the condition is trained on the sum of their losses.
 #[doc(alias = "time course")]
 #[doc(alias = "cross-section")]
 #[doc(alias = "single cell")]
@@ -213,7 +213,7 @@ impl Snapshots {
         Ok(self)
     }
 
-    /// Sets the masses of the population at each time: how many there are, in any unit, of which the samples are some.
+    /// Sets the masses of the population at each time: its size, in any unit, of which the samples are a part.
     ///
     /// # Errors
     /// [`Error::Shape`] unless there is one for each time, [`Error::Range`] unless they are above 0.
@@ -285,7 +285,7 @@ impl Snapshots {
     }
 
     /// Returns the snapshots with mean 0 and deviation 1 in each coordinate, over the samples of all times together, and
-    /// the map that did it.
+    /// the map from the original to these.
     ///
     /// # Errors
     /// As [`Standardization::of`].

@@ -17,7 +17,7 @@ pub struct Entry {
 }
 
 /// The cheapest plan between weighted points, `min Σ π_ij c_ij` over `π ≥ 0` whose rows sum to the weights a and whose
-/// columns to b. It is stored as its nonzero entries, at most `rows + columns − 1`.
+/// columns sum to the weights b. It is stored as its nonzero entries, at most `rows + columns − 1`.
 ///
 /// The plan is exact: no other is cheaper for the costs as they are stored, whatever their magnitudes. Pairs of cost ∞
 /// carry nothing.

@@ -1,6 +1,6 @@
-//! Optimal transport between point clouds: pairwise [`Cost`]s, the exact [`assignment`], the [`ExactPlan`] between
-//! unequal sizes and weights, entropic plans by [`Sinkhorn`]'s iterations, and [`Semidiscrete`] transport from a law that is
-//! sampled to fixed points.
+//! Optimal transport between point clouds: pairwise [`Cost`]s, the exact [`assignment`], the [`ExactPlan`] between unequal
+//! sizes and weights, entropic plans by [`Sinkhorn`]'s iterations, and [`Semidiscrete`] transport from a sampled law to
+//! fixed points.
 //!
 //! Couplings of training pairs and Wasserstein distances use this crate.
 //!

@@ -87,7 +87,7 @@ impl Points {
         Self::pair_named(("x", x), ("y", y))
     }
 
-    /// Creates two clouds, as [`Points::pair`] does, of arguments with other names.
+    /// Creates two clouds, as [`Points::pair`] does, for arguments with other names.
     ///
     /// # Errors
     /// As [`Points::pair`].

@@ -1,4 +1,5 @@
-//! Transformers that see the past alone (Vaswani et al. 2017, "Attention is all you need"; Radford et al. 2019, "Language models are unsupervised multitask learners").
+//! Transformers with causal attention, to earlier tokens only (Vaswani et al. 2017, "Attention is all you need";
+//! Radford et al. 2019, "Language models are unsupervised multitask learners").
 
 use advect_core::{Error, Result, check};
 use advect_nn::{Activation, Builder, ClassEmbedding, Linear, NoClass};
@@ -21,8 +22,8 @@ pub struct CausalTransformerConfig {
     layers: usize,
 }
 
-/// A model of sequences of up to `context` tokens by attention to all tokens before: learned features of tokens and of places, blocks `x ← x + attention(norm(x))`,
-/// `x ← x + W₂ GELU(W₁ norm(x))` with four times the width inside, a last normalisation, and a linear layer to logits.
+/// A model of sequences of up to `context` tokens by attention to all earlier tokens: learned features of tokens and of places, blocks
+/// `x ← x + attention(norm(x))`, `x ← x + W₂ GELU(W₁ norm(x))` with four times the width inside, a last normalisation, and a linear layer to logits.
 ///
 /// Names of parameters are those of GPT-2: `wte.weight`, with one row more than there are tokens, for the start; `wpe.weight`, `h.0.ln_1.weight`, `h.0.attn.c_attn.weight`,
 /// `h.0.attn.c_proj.weight`, `h.0.ln_2.weight`, `h.0.mlp.c_fc.weight`, `h.0.mlp.c_proj.weight`, `ln_f.weight`, `lm_head.weight`, each with a `bias` but the first two; weights
@@ -141,7 +142,7 @@ impl CausalTransformerConfig {
 }
 
 impl CausalTransformer {
-    /// Creates a configuration for tokens below `vocabulary` and sequences of up to `context` tokens, to be changed and then built.
+    /// Creates a configuration for tokens below `vocabulary` and sequences of up to `context` tokens.
     pub fn config(vocabulary: usize, context: usize) -> CausalTransformerConfig {
         CausalTransformerConfig {
             vocabulary,
@@ -152,7 +153,7 @@ impl CausalTransformer {
         }
     }
 
-    /// Returns the longest sequences that the model knows places for.
+    /// Returns the length of the longest sequences that the model accepts.
     pub fn context(&self) -> usize {
         self.config.context
     }

@@ -96,13 +96,14 @@ pub use token_sampling::TokenSampling;
 #[doc(alias = "language model")]
 #[doc(alias = "GPT")]
 pub trait Autoregressive {
-    /// What is kept of the tokens of a batch so far.
+    /// The memory of the tokens of a batch so far.
     type State;
 
     /// Returns the number of different tokens.
     fn vocabulary(&self) -> usize;
 
-    /// Returns the logits of each token given those before it, `(batch, length, vocabulary)`: those at place i hang on tokens before i alone.
+    /// Returns the logits of each token given those before it, `(batch, length, vocabulary)`: those at place i depend
+    /// only on tokens before i.
     ///
     /// # Errors
     /// [`Error`] naming tokens that do not fit.
@@ -169,7 +170,8 @@ pub trait Autoregressive {
         )?)
     }
 
-    /// Draws continuations of the tokens that are there, `(batch, n)`, up to a length: `(batch, length)` of u32, which begin with these tokens.
+    /// Draws continuations of given tokens, `(batch, n)`, up to a length: `(batch, length)` of u32, which begin with
+    /// these tokens.
     ///
     /// # Errors
     /// [`Error::Range`] unless the length is above n; as [`Autoregressive::sample`].

@@ -1,11 +1,11 @@
-//! How tokens are drawn of their logits.
+//! Sampling of tokens from their logits.
 
 use advect_core::{Error, Generator, Result, check, shape};
 use candle_core::{DType, Device, Tensor};
 use rand_distr::StandardUniform;
 
-/// How a token is drawn of its logits: at a temperature T, `p ∝ e^(a/T)`, then of the k most likely alone (Fan, Lewis and Dauphin 2018, section 5.4), then of the fewest
-/// most likely whose probabilities sum to P or more (nucleus sampling, Holtzman et al. 2020, eq. 2 and 3). Of equal tokens the lower one comes first.
+/// A rule for sampling tokens from their logits: at a temperature T, `p ∝ e^(a/T)`, then of the k most likely alone (Fan, Lewis and Dauphin 2018, section 5.4), then of
+/// the fewest most likely whose probabilities sum to P or more (nucleus sampling, Holtzman et al. 2020, eq. 2 and 3). Of equal tokens the lower one comes first.
 ///
 /// ```
 /// use advect_classics::autoregressive::TokenSampling;
@@ -43,7 +43,7 @@ impl Default for TokenSampling {
 }
 
 impl TokenSampling {
-    /// Creates the sampling of the model's own law.
+    /// Creates the rule that samples from the model's own distribution.
     pub fn new() -> Self {
         TokenSampling::default()
     }

@@ -1,4 +1,4 @@
-//! Tokens: checks, and features of those before each.
+//! Tokens: checks, and features of the tokens before each.
 
 use advect_core::{Error, Result, check};
 use advect_nn::ClassEmbedding;

@@ -7,7 +7,7 @@ use candle_core::{D, DType, Tensor};
 use super::{RestrictedBoltzmannMachine, VisibleUnits};
 use crate::ImportanceWeights;
 
-/// Annealed importance sampling of ln Z: samples of independent units move through machines between these and the one that is meant
+/// Annealed importance sampling of ln Z: samples of independent units move through machines between these units and the given one
 /// ([`annealed`](RestrictedBoltzmannMachine::annealed)), and each collects the weight `Π_k p̃_(k+1)(v_k)/p̃_k(v_k)`. The mean weight is Z, without bias.
 ///
 /// Its logarithm comes with a standard error. More temperatures make the weights more equal, more chains make their mean more exact.
@@ -62,7 +62,8 @@ impl AnnealedImportanceSampling {
         })
     }
 
-    /// Begins with independent units that fit data instead of unbiased ones: fewer temperatures are enough.
+    /// Starts from independent units fitted to data, instead of units without biases, so that fewer temperatures are
+    /// enough.
     #[doc(alias = "base rates")]
     #[must_use]
     pub fn based_on(self, data: &Tensor) -> Self {

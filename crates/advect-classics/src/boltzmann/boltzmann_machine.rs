@@ -1,4 +1,4 @@
-//! Boltzmann machines whose units are all visible (Ackley, Hinton and Sejnowski 1985).
+//! Fully visible Boltzmann machines (Ackley, Hinton and Sejnowski 1985).
 
 use advect_core::{Energy, Error, Generator, Result, Time, check, shape};
 use advect_nn::Builder;
@@ -179,7 +179,7 @@ impl BoltzmannMachine {
 }
 
 impl Energy for BoltzmannMachine {
-    /// Returns the energy, whatever the time.
+    /// Returns the energy, at any time.
     fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
         self.energy(x)
     }

@@ -1,4 +1,5 @@
-//! The loss of models without a normaliser (Hinton 2002, "Training products of experts by minimizing contrastive divergence", eq. 4 and 5).
+//! The loss of models with an unknown normaliser (Hinton 2002, "Training products of experts by minimizing contrastive
+//! divergence", eq. 4 and 5).
 
 use advect_core::{Energy, Error, Result, Time, check};
 use candle_core::Tensor;

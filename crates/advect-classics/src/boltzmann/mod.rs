@@ -1,4 +1,4 @@
-//! Boltzmann machines and other models `p(x) ∝ e^(−E(x))` whose normaliser is unknown.
+//! Boltzmann machines and other models `p(x) ∝ e^(−E(x))` with an unknown normaliser.
 //!
 //! The log-likelihood has the gradient `−⟨∂E⟩_data + ⟨∂E⟩_model`, so that gradient descent is `θ ← θ − ε (⟨∂E⟩_data − ⟨∂E⟩_model)`: energies of
 //! data fall and those of the model's own samples, the negatives, rise. [`contrastive_loss`] is the loss with this gradient. The rest is where

@@ -1,11 +1,11 @@
-//! One map after another.
+//! Compositions of bijections.
 
 use advect_core::{Error, Result};
 use candle_core::Tensor;
 
 use super::{Bijection, Layout};
 
-/// A composition of maps, in the order in which they take noise to data. Log-determinants add up.
+/// A composition of bijections, in the order in which they transform noise into data. Log-determinants add up.
 ///
 /// ```
 /// use advect_classics::flow::{AffineCoupling, Composition, Mask};

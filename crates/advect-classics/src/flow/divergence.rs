@@ -1,4 +1,4 @@
-//! What a flow is fitted by (Papamakarios et al. 2021, section 2.3).
+//! Divergences by which flows are fitted (Papamakarios et al. 2021, section 2.3).
 
 use advect_core::{Error, Result};
 use candle_core::Tensor;
@@ -34,8 +34,8 @@ pub fn forward_kl<B: Bijection, D: BaseDensity>(
     Ok(flow.log_density(data)?.mean_all()?.neg()?)
 }
 
-/// Returns `⟨log q(y) − log p̃(y)⟩` over samples y of the flow, made of noise, a scalar: the reverse divergence KL(q ‖ p) to a law `p = p̃/Z`, minus ln Z. No data is
-/// needed, and q keeps out of places where p is low, if need be to one mode.
+/// Returns `⟨log q(y) − log p̃(y)⟩` over samples y of the flow, computed from noise, a scalar: the reverse divergence KL(q ‖ p) to a law `p = p̃/Z`, minus ln Z. No
+/// data is needed, and q keeps out of places where p is low, if need be to one mode.
 ///
 /// `log_target` is a closure from samples to `log p̃`, `(batch,)`, made of tracked operations; draw noise by [`NormalizingFlow::noise`].
 ///
@@ -67,8 +67,8 @@ pub fn reverse_kl<B: Bijection, D: BaseDensity>(
     Ok(log_weights.mean_all()?.neg()?)
 }
 
-/// Returns samples of the flow, made of noise, and their weights `p̃(y)/q(y)`, whose [`log_mean`](ImportanceWeights::log_mean) estimates ln Z. Both are
-/// part of no graph.
+/// Returns samples of the flow, computed from noise, and their weights `p̃(y)/q(y)`, whose [`log_mean`](ImportanceWeights::log_mean) estimates ln Z.
+/// Both are part of no graph.
 ///
 /// ```
 /// use advect_classics::flow::{ActNorm, NormalizingFlow, importance_weights};

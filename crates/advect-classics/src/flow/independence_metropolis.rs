@@ -57,7 +57,7 @@ where
         IndependenceMetropolis { flow, log_target }
     }
 
-    /// Returns the chain whose proposals are made of noise, one for each step, all at once; the first is where it starts.
+    /// Returns the chain with proposals computed from noise, one for each step, all at once; it starts at the first.
     ///
     /// # Errors
     /// As [`reverse_kl`](super::reverse_kl); [`Error::NonFinite`](advect_core::Error::NonFinite) for weights that are not finite.

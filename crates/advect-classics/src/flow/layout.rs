@@ -1,4 +1,4 @@
-//! What a composition knows of samples before it sees one.
+//! The layout of samples, as layers know it in advance.
 
 use advect_core::{Error, Result};
 
@@ -38,7 +38,7 @@ impl Layout {
         &self.shape
     }
 
-    /// Returns for each element, in row-major order, whether it has been changed.
+    /// Returns whether each element has been changed, in row-major order.
     pub fn changed(&self) -> &[bool] {
         &self.changed
     }

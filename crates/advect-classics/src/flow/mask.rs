@@ -1,4 +1,4 @@
-//! Which elements a coupling keeps.
+//! Masks of the elements that a coupling keeps.
 
 use advect_core::{Error, Result, check};
 use candle_core::{Device, Tensor};
@@ -22,7 +22,8 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Creates a mask from whether each element of a sample is kept, in row-major order. If none is, the coupling is a map of each element by itself.
+    /// Creates a mask from one boolean for each element of a sample, in row-major order: whether the coupling keeps it.
+    /// If none is, the coupling is a map of each element by itself.
     ///
     /// # Errors
     /// [`Error::Shape`] unless there is a value for each element; [`Error::Range`] if all are kept.

@@ -50,7 +50,7 @@ impl<B: Bijection> NormalizingFlow<B> {
 }
 
 impl<B: Bijection, D: BaseDensity> NormalizingFlow<B, D> {
-    /// Returns the flow of another law of noise.
+    /// Returns the flow with another law of noise.
     pub fn with_base<E: BaseDensity>(self, base: E) -> NormalizingFlow<B, E> {
         NormalizingFlow {
             bijection: self.bijection,
@@ -100,7 +100,7 @@ impl<B: Bijection, D: BaseDensity> NormalizingFlow<B, D> {
         Ok(density)
     }
 
-    /// Takes noise to samples, with their log-densities, `(batch,)`; both are differentiable by the parameters.
+    /// Transforms noise into samples, with their log-densities, `(batch,)`; both are differentiable by the parameters.
     ///
     /// # Errors
     /// [`Error`] naming noise of another shape; errors of the bijection; [`Error::NonFinite`] for a density that is not finite.

@@ -6,7 +6,7 @@ use rand_distr::StandardUniform;
 
 use crate::independence_chain::Chain;
 
-/// The ends of chains.
+/// The last states of corrected chains.
 #[derive(Debug, Clone)]
 pub struct CorrectedSamples {
     /// The last state of each chain, `(chains, ...)`, part of no graph.

@@ -34,7 +34,7 @@ pub fn gradient_norms(discriminator: &impl Energy, x: &Tensor) -> Result<Tensor>
     Ok(discriminator.jvp(&time, &x.detach(), 0.0, &direction)?.1)
 }
 
-/// Returns the mean of `(|∇D| − 1)²` at samples, a scalar: the penalty of WGAN-GP, to be added to the discriminator's loss with a weight, 10 in the paper. The samples there are
+/// Returns the mean of `(|∇D| − 1)²` at samples, a scalar: the penalty of WGAN-GP. Add it to the discriminator's loss with a weight, 10 in the paper. The samples there are
 /// points [`between`] data and generated ones.
 ///
 /// ```

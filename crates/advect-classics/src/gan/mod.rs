@@ -1,5 +1,5 @@
-//! Adversarial networks: a generator makes samples of noise, and a discriminator, which tells them from data, is its loss (Goodfellow et al. 2014, "Generative
-//! adversarial nets").
+//! Adversarial networks: a generator transforms noise into samples, and a discriminator, which distinguishes them from data, provides its loss (Goodfellow et
+//! al. 2014, "Generative adversarial nets").
 //!
 //! Both networks are the user's. A loss is two functions of the discriminator's outputs, one for each network, both to be minimised in turn: see [`AdversarialLoss`].
 //!

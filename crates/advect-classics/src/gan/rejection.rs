@@ -6,8 +6,8 @@ use rand_distr::StandardUniform;
 
 use super::check_outputs;
 
-/// Returns the places of generated samples that are kept, each with the probability `p/(M q)`, by the outputs `ln p/q` of a discriminator, `(batch,)`, and `ln M`, an upper bound of
-/// them. What is kept has the law p, if the outputs are right; about one of M samples is.
+/// Returns the places of generated samples that are kept, each with the probability `p/(M q)`, by the outputs `ln p/q` of a discriminator, `(batch,)`, and `ln M`, an upper bound
+/// of them. The kept samples have the law p, if the outputs are right; about one of M is kept.
 ///
 /// Outputs above the bound are errors; take the largest of many samples, and a little more.
 ///

@@ -59,7 +59,8 @@ impl SpectralLinear {
         Ok(layer)
     }
 
-    /// Brings u and v nearer to the singular vectors of the weight as it is now, by a number of power iterations; one is enough where weights change little.
+    /// Brings u and v nearer to the singular vectors of the current weight, by a number of power iterations; one is
+    /// enough where weights change little.
     ///
     /// # Errors
     /// [`Error::Range`] for 0 iterations.

@@ -1,4 +1,4 @@
-//! Actions.
+//! Actions of field configurations.
 
 use advect_core::{Error, Result, check, forward_to, shape};
 use candle_core::{DType, Tensor};
@@ -24,7 +24,7 @@ use candle_core::{DType, Tensor};
 /// # }
 /// ```
 pub trait Action {
-    /// Returns S of each configuration `(batch, ...)`, `(batch,)`, made of tracked operations.
+    /// Returns S of each configuration `(batch, ...)`, `(batch,)`, computed by tracked operations.
     ///
     /// # Errors
     /// Typed errors for configurations that do not fit.

@@ -15,8 +15,8 @@ use super::periodic::{check_extents, check_field};
 ///
 /// `dφ(x)/dt = Σ_y Σ_a cos(π a t) [ W_a0(x − y) φ(y) + Σ_f W_af(x − y) sin(ω_f φ(y)) ]`.
 ///
-/// Weights W hang on the distance of two sites alone, so that shifts, reflections and (for equal extents) rotations of the lattice commute with the flow, and all features are odd, so that
-/// `φ → −φ` does. The divergence needs the weights of distance 0 only. Frequencies ω are trained, too. It begins with W = 0, as the identity.
+/// The weights W depend only on the distance of two sites, so that shifts, reflections and (for equal extents) rotations of the lattice commute with the flow, and all features are
+/// odd, so that `φ → −φ` does. The divergence needs the weights of distance 0 only. Frequencies ω are trained, too. It begins with W = 0, as the identity.
 ///
 /// ```
 /// use advect_classics::lattice::EquivariantVelocity;
@@ -145,7 +145,7 @@ impl EquivariantVelocity {
         Ok((value, slopes.matmul(&own)?.squeeze(1)?))
     }
 
-    /// Returns the number of distances that the symmetries of the lattice leave.
+    /// Returns the number of distances that are distinct under the symmetries of the lattice.
     pub fn orbits(&self) -> usize {
         self.orbits
     }

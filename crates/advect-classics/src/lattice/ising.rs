@@ -1,4 +1,4 @@
-//! Spins on a lattice.
+//! The Ising model.
 
 use advect_core::{Error, Generator, Result, check, shape};
 use candle_core::{DType, Device, Tensor};

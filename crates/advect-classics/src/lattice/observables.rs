@@ -1,4 +1,4 @@
-//! Numbers of configurations, whose means over configurations are the observables of a theory.
+//! Functions of configurations, whose means are the observables of a theory.
 
 use advect_core::{Error, Result, check, shape};
 use candle_core::Tensor;

@@ -1,4 +1,4 @@
-//! Distances on a lattice that its symmetries make alike.
+//! Orbits of distances under the symmetries of a lattice.
 
 use std::collections::BTreeMap;
 

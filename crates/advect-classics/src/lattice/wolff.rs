@@ -7,10 +7,10 @@ use rand_distr::{Distribution, StandardUniform};
 use super::Ising;
 use crate::boltzmann::MarkovKernel;
 
-/// Wolff's algorithm: a step turns over one cluster of each configuration. It grows from a random site over neighbours of the same spin, each with the probability `1 − e^(−2K)`. Near the
-/// critical coupling clusters are as large as the correlations, which Gibbs sampling takes long to change.
+/// Wolff's algorithm, which flips one cluster of each configuration in a step. The cluster grows from a random site over neighbours of the same spin, each with the
+/// probability `1 − e^(−2K)`. Near the critical coupling clusters are as large as the correlations, which Gibbs sampling takes long to change.
 ///
-/// It runs on the host. Each configuration's random numbers hang on its place in the batch.
+/// It runs on the host. Each configuration's random numbers depend on its place in the batch.
 ///
 /// ```
 /// use advect_classics::boltzmann::MarkovKernel;

@@ -1,9 +1,9 @@
-//! Which latent variables are used (Burda, Grosse and Salakhutdinov 2016, "Importance weighted autoencoders", section 5.1).
+//! The latent variables in use (Burda, Grosse and Salakhutdinov 2016, "Importance weighted autoencoders", section 5.1).
 
 use advect_core::{Error, Result, check, shape};
 use candle_core::{DType, Tensor};
 
-/// Returns for each latent variable whether it is active: whether the variance of its posterior means over data, `(samples, latent)`, is above a threshold (0.01 in the
+/// Returns whether each latent variable is active: whether the variance of its posterior means over data, `(samples, latent)`, is above a threshold (0.01 in the
 /// paper). Where few are, the posterior has collapsed to the prior.
 ///
 /// ```

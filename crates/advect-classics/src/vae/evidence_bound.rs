@@ -37,8 +37,8 @@ impl EvidenceBound {
         Ok((&self.reconstruction - &self.kl_divergence)?)
     }
 
-    /// Returns the mean of `−log p(x|z) + β KL` over the batch, a scalar to be minimised. With β = 1 it is the negative bound; another β weighs the divergence (Higgins et
-    /// al. 2017, "β-VAE"), and one that rises with the step from 0 to 1 keeps latent variables from being given up early (Bowman et al. 2016, section 3.1).
+    /// Returns the mean of `−log p(x|z) + β KL` over the batch, a scalar to minimise. With β = 1 it is the negative bound; another β weighs the divergence (Higgins et al.
+    /// 2017, "β-VAE"), and one that rises with the step from 0 to 1 keeps latent variables from being given up early (Bowman et al. 2016, section 3.1).
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for a β that is negative or not finite.

@@ -1,9 +1,10 @@
-//! The law of latent variables that an encoder gives (Kingma and Welling 2014, eq. 9 and appendix B).
+//! The law of latent variables from an encoder (Kingma and Welling 2014, eq. 9 and appendix B).
 
 use advect_core::{Error, Result, check, normal, shape};
 use candle_core::Tensor;
 
-/// A Gaussian with independent elements for each sample of a batch, `q(z) = N(μ, diag σ²)`, of its mean and its log-variance `ln σ²`, both `(batch, latent)`.
+/// A Gaussian with independent elements for each sample of a batch, `q(z) = N(μ, diag σ²)`, given by its mean and its
+/// log-variance `ln σ²`, both `(batch, latent)`.
 ///
 /// ```
 /// use advect_classics::vae::GaussianPosterior;
@@ -26,7 +27,7 @@ pub struct GaussianPosterior {
 }
 
 impl GaussianPosterior {
-    /// Creates the law of its mean and its log-variance, both `(batch, latent)`.
+    /// Creates the law from its mean and its log-variance, both `(batch, latent)`.
     ///
     /// # Errors
     /// [`Error`] naming the one that is not that.

@@ -1,4 +1,4 @@
-//! An encoder, a decoder and a likelihood.
+//! Variational autoencoders of an encoder, a decoder and a likelihood.
 
 use advect_core::{Error, Generator, Result, check, normal, shape};
 use candle_core::{DType, Device, Tensor};
@@ -86,7 +86,8 @@ where
         rng.normal((batch, self.latent), x.dtype(), x.device())
     }
 
-    /// Returns the evidence lower bound of each sample, at the latent variables that the noise, `(batch, latent)`, makes.
+    /// Returns the evidence lower bound of each sample, at the latent variables that follow from the noise,
+    /// `(batch, latent)`.
     ///
     /// # Errors
     /// As [`VariationalAutoencoder::posterior`]; [`Error`] naming noise that does not fit; the decoder's errors, and [`Error::Shape`] naming it for an output that has not as

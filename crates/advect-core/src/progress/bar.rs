@@ -1,4 +1,4 @@
-//! A progress bar, which writes lines where there is no terminal.
+//! A progress bar, which writes plain lines if there is no terminal.
 
 use std::io::Write;
 use std::ops::ControlFlow;

@@ -35,7 +35,7 @@ pub trait Advance {
     /// Returns the number of steps at the end of the run, if it is known.
     fn length(&self) -> Option<usize>;
 
-    /// Returns the message that is shown beside the count.
+    /// Returns the message to show beside the count.
     fn message(&self) -> String;
 
     /// Returns a number that jumps from step to step, with its name. It is shown smoothed, before the message.

@@ -20,7 +20,7 @@ pub enum Damaged {
     /// An unreadable file is an error.
     #[default]
     Refuse,
-    /// Unreadable files are left out and returned beside the images.
+    /// Unreadable files are skipped, and returned beside the images.
     Skip,
 }
 
@@ -60,7 +60,7 @@ impl Folder {
         }
     }
 
-    /// Cuts the central square out of each picture, and scales it to this many pixels per side (by a triangle filter,
+    /// Crops each picture to its central square, and scales it to this many pixels per side (by a triangle filter,
     /// which covers the area that one pixel comes from). Without this, pictures of several sizes are an error.
     #[doc(alias = "Resize")]
     #[doc(alias = "CenterCrop")]
@@ -69,8 +69,8 @@ impl Folder {
         self
     }
 
-    /// Sets the largest number of pixels that a picture may have, that of 8,192 × 8,192 by default: a small file may
-    /// well unpack to gigabytes. Reading takes at most 32 bytes for each of them, besides the pictures that are read.
+    /// Sets the largest number of pixels that a picture may have, 8,192 × 8,192 by default: even a small file may
+    /// unpack to gigabytes. Reading takes at most 32 bytes for each of them, besides the pictures that are read.
     pub fn most_pixels(mut self, pixels: u64) -> Self {
         self.most_pixels = pixels;
         self

@@ -1,4 +1,4 @@
-//! Samples of images as one picture.
+//! Grids of images as one picture.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -12,8 +12,9 @@ const GAP: usize = 2;
 /// The most pixels of a picture.
 const MOST: usize = 1 << 28;
 
-/// Writes images as one PNG picture, atomically: rows of `columns` of them, with white between. Images are floats `(count, channels, height,
-/// width)` from −1 (black) to 1 (white), beyond which they are cut off, or bytes as they are, with one channel or with three.
+/// Writes images as one PNG picture, atomically: rows of `columns` images, with white between them. Images are floats
+/// `(count, channels, height, width)` from −1 (black) to 1 (white), beyond which they are cut off, or bytes as they are, with one channel or
+/// with three.
 ///
 /// ```
 /// use advect_data::images::write_grid;

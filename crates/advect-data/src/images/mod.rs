@@ -20,8 +20,8 @@ pub use mnist::{mnist, mnist_files};
 use advect_core::{Error, Result};
 use candle_core::{Device, Tensor};
 
-/// Images with their labels, in the CPU's memory as they are in the files: one byte per channel and pixel.
-/// [`Normalization`](crate::Normalization) converts them to numbers that networks learn from.
+/// Images with their labels, in the CPU's memory and in the form of the files: one byte per channel and
+/// pixel. [`Normalization`](crate::Normalization) converts them to numbers that networks learn from.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Images {
@@ -44,7 +44,7 @@ impl Images {
         self.len() == 0
     }
 
-    /// Returns channels, height and width, with which a U-Net is configured.
+    /// Returns the channels, height and width of an image, for the configuration of a U-Net.
     pub fn dim(&self) -> [usize; 3] {
         let dims = self.pixels.dims();
         [dims[1], dims[2], dims[3]]
@@ -85,8 +85,8 @@ impl Images {
 /// A part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// The part to learn from.
+    /// The part for training.
     Train,
-    /// The part to test on.
+    /// The part for tests.
     Test,
 }

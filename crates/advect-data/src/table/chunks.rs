@@ -1,11 +1,11 @@
-//! All rows of a table, some at a time.
+//! The rows of a table in chunks.
 
 use advect_core::{Result, check};
 
 use super::Table;
 
 impl Table {
-    /// Returns the rows in their order, in tables of `size` rows; the last one has what is left. Each row comes once.
+    /// Returns the rows in their order, in tables of `size` rows; the last one has the rest. Each row comes once.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for a size of 0; those of candle.

@@ -1,4 +1,4 @@
-//! Classes from words or integers.
+//! Conversion of words or integers to classes.
 
 use std::collections::BTreeSet;
 

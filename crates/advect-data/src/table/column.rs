@@ -1,8 +1,8 @@
-//! The choice of a column.
+//! References to columns.
 
 use std::fmt;
 
-/// A column of a table, by its name or by its number, from 0 on. Strings and numbers convert to it.
+/// A reference to a column of a table, by its name or by its number, counted from 0. Strings and numbers convert to it.
 ///
 /// ```
 /// use advect_data::Column;
@@ -11,9 +11,9 @@ use std::fmt;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Column {
-    /// The column of a name.
+    /// The column with a name.
     Name(String),
-    /// The column of a number, from 0 on.
+    /// The column with a number, counted from 0.
     Index(usize),
 }
 

@@ -21,7 +21,8 @@ pub enum Missing {
     FillMean,
 }
 
-/// A reader of tables in files of comma-separated values: which columns, which of them is the label, what missing values become.
+/// A reader of tables in files of comma-separated values, with a choice of columns, of the label, and of the treatment
+/// of missing values.
 ///
 /// The first line has the names of the columns. Spaces around cells are ignored, and cells may be quoted. Columns are
 /// numbers, but for the label, whose words or integers are classes.
@@ -77,7 +78,7 @@ impl Csv {
         self
     }
 
-    /// Reads the first line as a row. The names of the columns are their numbers, from 0 on.
+    /// Treats the first line as a row, not as names of columns. The names of the columns are their numbers, from 0 on.
     pub fn headerless(mut self) -> Self {
         self.named = false;
         self
@@ -90,7 +91,7 @@ impl Csv {
         self
     }
 
-    /// Leaves these columns out. Called again, it leaves out more.
+    /// Leaves out these columns. Called again, it leaves out more.
     #[doc(alias = "drop")]
     pub fn without<C: Into<Column>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.without.extend(columns.into_iter().map(C::into));

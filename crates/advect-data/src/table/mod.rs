@@ -100,7 +100,7 @@ impl Table {
         Table::new(&values, &names).map_err(wrong)
     }
 
-    /// Adds the class of each row: integers, `(rows,)`, the places of `classes`, under the name of the label.
+    /// Adds the class of each row: integers, `(rows,)`, indices into `classes`, under the name of the label.
     ///
     /// # Errors
     /// [`Error::Shape`] unless there is a label for each row; [`Error::DType`] unless they are u8, u32 or i64; [`Error::Range`] for labels
@@ -120,7 +120,7 @@ impl Table {
         Ok(Table { label, ..self })
     }
 
-    /// Makes a column of integers the label. Classes are numbered in the order of the integers, and called by them.
+    /// Uses a column of integers as the label. Classes are numbered in the order of the integers, and called by them.
     ///
     /// # Errors
     /// [`Error::Range`] if there is no such column, it is the only one, or it has numbers that are no integers.
@@ -167,12 +167,12 @@ impl Table {
         self.values.dims()[0]
     }
 
-    /// Returns whether there are no rows, which is never so.
+    /// Returns whether there are no rows: always `false`.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the number of columns, without the label: the dimension that a network is configured with.
+    /// Returns the number of columns, without the label: the dimension for the configuration of a network.
     pub fn dim(&self) -> usize {
         self.columns.len()
     }
@@ -298,7 +298,7 @@ impl Table {
         table.with_labels(&labels.to_device(&Device::Cpu)?, name, classes)
     }
 
-    /// Returns labels for samples: the classes in turn, 0, 1, …, and 0 again; u32, `(count,)`.
+    /// Returns labels for samples, the classes in turn: 0, 1, …, and 0 again; u32, `(count,)`.
     ///
     /// # Errors
     /// [`Error::Range`] if the table has no label.
@@ -309,7 +309,7 @@ impl Table {
         Ok(Tensor::from_vec(labels, count, label.numbers.device())?)
     }
 
-    /// Returns the table with numbers of a dtype, on a device.
+    /// Returns the table with its numbers in a dtype, on a device.
     ///
     /// # Errors
     /// [`Error::DType`] unless it is a float; [`Error::NonFinite`] for a number that the dtype doesn't hold.

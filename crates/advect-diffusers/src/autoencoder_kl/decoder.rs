@@ -1,4 +1,4 @@
-//! From latents to images.
+//! The decoder, from latents to images.
 
 use advect_core::Result;
 use advect_nn::{Activation, ConvolutionLayer, Cost, GroupNorm};

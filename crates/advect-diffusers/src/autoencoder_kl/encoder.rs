@@ -1,4 +1,4 @@
-//! From images to the moments of latents.
+//! The encoder, from images to the moments of latents.
 
 use advect_core::Result;
 use advect_nn::{Activation, ConvolutionLayer, Cost, GroupNorm};

@@ -35,7 +35,7 @@ pub struct LatentGaussian {
 
 impl LatentGaussian {
     /// Creates the law from moments `(batch, 2 channels, height, width)`: means, then logarithms of variances, which are
-    /// brought to between −30 and 20 first, as in diffusers.
+    /// first clamped to [−30, 20], as in diffusers.
     ///
     /// # Errors
     /// [`Error::Shape`] unless the channels are even in number, [`Error::DType`] unless moments are floats.

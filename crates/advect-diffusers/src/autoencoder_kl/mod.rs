@@ -126,9 +126,9 @@ impl AutoencoderKl {
         }
     }
 
-    /// Returns latents as a diffusion model of them sees them: `(z − shift_factor) · scaling_factor`, or with the means
-    /// and standard deviations of each channel, if the configuration has `latents_mean` and `latents_std`: `(z − mean) ·
-    /// scaling_factor / std`.
+    /// Returns latents in the form that a diffusion model of them sees: `(z − shift_factor) · scaling_factor`, or with
+    /// the means and standard deviations of each channel, if the configuration has `latents_mean` and `latents_std`:
+    /// `(z − mean) · scaling_factor / std`.
     ///
     /// # Errors
     /// As [`AutoencoderKl::decode`].
@@ -139,7 +139,7 @@ impl AutoencoderKl {
         Ok(z.broadcast_sub(&mean)?.broadcast_div(&deviation)?)
     }
 
-    /// Returns latents as the decoder takes them, of those that a diffusion model drew: the inverse of
+    /// Returns the decoder's input for latents that a diffusion model drew: the inverse of
     /// [`AutoencoderKl::normalize`].
     ///
     /// # Errors

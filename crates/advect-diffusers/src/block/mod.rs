@@ -1,4 +1,4 @@
-//! The blocks that diffusers' networks of images are made of, with its names of parameters.
+//! The blocks of diffusers' networks of images, with its names of parameters.
 
 mod attention;
 mod fir;

@@ -12,7 +12,7 @@ use super::{Resample, divided};
 pub(crate) struct ResidualConfig {
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
-    /// The features of time; none for a block that is not told the time.
+    /// The features of time; none for a block without a time input.
     pub(crate) features: Option<usize>,
     /// The groups of both normalisations.
     pub(crate) groups: [usize; 2],
@@ -74,7 +74,7 @@ impl Residual {
         })
     }
 
-    /// The value at x, given the activated features of time, `(batch, features)`, if the block is told the time.
+    /// The value at x, given the activated features of time, `(batch, features)`, if the block has a time input.
     pub(crate) fn forward<V: Value>(&self, x: &V, features: Option<&V>) -> Result<V> {
         let (activation, resample) = (self.config.activation, self.config.resample);
         let h = self.first_norm.forward(x, activation)?;

@@ -80,12 +80,12 @@ impl Config {
         &self.path
     }
 
-    /// Returns the name of the class that the file is of, `_class_name`.
+    /// Returns the name of the file's class, `_class_name`.
     pub fn class(&self) -> Option<&str> {
         self.class.as_deref()
     }
 
-    /// Checks that the file is of a class, if it names one.
+    /// Checks that the file's class, if it names one, is the given one.
     ///
     /// # Errors
     /// [`Error::File`] for another class.
@@ -136,7 +136,7 @@ impl Config {
         }
     }
 
-    /// Reads a key whose value is one of several texts, each of which stands for something. The first is the default.
+    /// Reads a key whose value is one of several texts, and returns the meaning of the text. The first is the default.
     ///
     /// ```
     /// use advect_diffusers::Config;
@@ -164,7 +164,7 @@ impl Config {
         })
     }
 
-    /// Reads a key of which one value is supported. `changes` says what the others would change.
+    /// Reads a key with a single supported value. `changes` says what the others would change.
     ///
     /// # Errors
     /// [`Error::File`] for another value.
@@ -181,7 +181,7 @@ impl Config {
         }
     }
 
-    /// Takes keys out that change nothing of what is read.
+    /// Removes keys that have no effect on the result.
     pub fn ignore(&mut self, keys: &[&str]) {
         for key in keys {
             self.values.remove(*key);
@@ -206,7 +206,7 @@ impl Config {
         Err(Error::file(&self.path, reason))
     }
 
-    /// Creates the error of a key: what came, and what is accepted.
+    /// Creates the error of a key, with the given and the accepted values.
     pub fn wrong(&self, key: &str, given: impl Display, accepted: impl Display) -> Error {
         Error::file(&self.path, Error::range(key.to_string(), given, accepted))
     }

@@ -1,4 +1,4 @@
-//! Whole folders of diffusers.
+//! Complete folders of diffusers.
 
 mod folder;
 mod network;
@@ -17,7 +17,7 @@ use crate::{
 use folder::Folder;
 pub use network::PipelineNetwork;
 
-/// A folder that diffusers' pipelines save: a network with its weights, and a scheduler.
+/// A folder in the format of diffusers' pipelines: a network with its weights, and a scheduler.
 ///
 /// ```no_run
 /// use advect_core::Generator;
@@ -154,7 +154,7 @@ impl Pipeline {
         self.folder.part(name)
     }
 
-    /// Returns the model that samplers take, without gradients.
+    /// Returns the model for samplers, without gradients.
     pub fn model(&self) -> Model<Scheduled<&PipelineNetwork>, PathSchedule> {
         self.model_of(&self.frozen)
     }

@@ -91,7 +91,7 @@ impl PipelineNetwork {
         }
     }
 
-    /// Returns `true` if values have variances after the prediction: twice as many channels as samples.
+    /// Returns `true` if the values have variances after the prediction, hence twice as many channels as samples.
     pub fn has_variances(&self) -> bool {
         of_any!(self, net => net.config().outputs() == 2 * net.config().inputs())
     }

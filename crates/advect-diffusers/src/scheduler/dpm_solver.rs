@@ -77,7 +77,7 @@ impl Levels {
         Ok(Box::new(Respaced::given(trained, &steps)?))
     }
 
-    /// The scheduler of a class with these levels, whose network is told whole steps.
+    /// The scheduler of a class with these levels, whose network receives whole steps.
     pub(super) fn scheduler(
         &self,
         c: &mut Config,

@@ -1,4 +1,4 @@
-//! Schedulers of diffusers, as schedules, grids and rules.
+//! Schedulers of diffusers, in terms of schedules, grids and rules.
 
 mod betas;
 mod clip;
@@ -28,8 +28,8 @@ pub use path_schedule::PathSchedule;
 pub use sampler::SchedulerSampler;
 pub use scheduled::Scheduled;
 
-/// A scheduler of diffusers, from its `scheduler_config.json`: the schedule that a network was trained on, its prediction, the time that
-/// it is told, and a sampler, with the numbers that diffusers' own loop finds.
+/// A scheduler of diffusers, from its `scheduler_config.json`: the schedule that a network was trained on, its prediction, its own time,
+/// and a sampler, with the same numbers as diffusers' own loop.
 ///
 /// | class | rule | grid |
 /// | --- | --- | --- |
@@ -156,19 +156,19 @@ impl Scheduler {
         &self.schedule
     }
 
-    /// Returns the quantity that the network predicts: of flow matching, the velocity with its sign turned, as diffusers' time runs from the
-    /// data to the noise.
+    /// Returns the quantity that the network predicts: for flow matching the negative velocity, as diffusers' time runs from the data to the
+    /// noise.
     pub fn prediction(&self) -> Prediction {
         self.prediction
     }
 
-    /// Returns the time that the network is told, as a function of the path's time.
+    /// Returns the network's own time, as a function of the path's time.
     pub fn times(&self) -> &NetworkTimes {
         &self.times
     }
 
-    /// Returns the model of a network: a field that tells it its own time and bounds the expected data as the configuration says, with its
-    /// prediction and the schedule.
+    /// Returns the model of a network: a field that gives it its own time and bounds the expected data according to the configuration,
+    /// with its prediction and the schedule.
     pub fn model<F: Field>(&self, network: F) -> Model<Scheduled<F>, PathSchedule> {
         let field = Scheduled::new(network, self, false);
         Model::new(field, self.predicted(), self.schedule.clone())

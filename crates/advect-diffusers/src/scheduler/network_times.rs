@@ -1,10 +1,10 @@
-//! The times that diffusers tells a network.
+//! The times that diffusers passes to a network.
 
 use advect_core::Result;
 use advect_paths::schedule::{DiscreteDiffusion, Schedule};
 use advect_paths::time_map::{DiscreteTimes, LinearTime, TimeMap};
 
-/// The time that a network of a [`Scheduler`](crate::Scheduler) is told: a step of training from 0 to T − 1, with fractions between
+/// The time input of a network of a [`Scheduler`](crate::Scheduler): a step of training from 0 to T − 1, with fractions between
 /// them as the scheduler counts them, or a multiple of the noise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkTimes(Kind);

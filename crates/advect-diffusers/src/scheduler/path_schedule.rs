@@ -1,4 +1,4 @@
-//! The schedules that diffusers' schedulers have.
+//! The schedules of diffusers' schedulers.
 
 use advect_paths::schedule::{CondOt, DiscreteDiffusion, Schedule};
 

@@ -1,4 +1,4 @@
-//! A network as a scheduler uses it.
+//! Networks in the form that a scheduler uses.
 
 use advect_core::{Error, Field, Jvp, Result, Time, check};
 use advect_paths::Prediction;
@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use super::clip::Clip;
 use super::{NetworkTimes, PathSchedule, Scheduler};
 
-/// A network of a [`Scheduler`]: it is told its own time, flows towards the data, and its expected data is bounded.
+/// A network of a [`Scheduler`], with its own time, a direction towards the data, and bounded expected data.
 ///
 /// [`Scheduler::model`] makes it. It has derivatives along directions, as likelihoods take them, where nothing is bounded.
 #[derive(Debug, Clone)]

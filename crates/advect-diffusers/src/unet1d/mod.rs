@@ -17,8 +17,8 @@ use doubling::Doubling;
 use mish::mish;
 use residual::Residual;
 
-/// The U-Net of sequences that diffusers calls `UNet1DModel`, with the blocks of diffusion policies (Janner et al. 2022,
-/// appendix C): a [`Field`](advect_core::Field) on `(batch, channels, length)`.
+/// The U-Net for sequences that diffusers calls `UNet1DModel`, with the blocks of diffusion policies (Janner et al.
+/// 2022, appendix C): a [`Field`](advect_core::Field) on `(batch, channels, length)`.
 ///
 /// Its parameters have the names and shapes of diffusers' state dicts, so that [`ParameterStore::load`](advect_nn::ParameterStore::load)
 /// reads their files. Its time is the network's own: a step from 0 to T − 1.

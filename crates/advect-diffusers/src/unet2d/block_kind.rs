@@ -1,4 +1,4 @@
-//! The kinds of blocks that levels have.
+//! The kinds of blocks of a level.
 
 use advect_core::Result;
 

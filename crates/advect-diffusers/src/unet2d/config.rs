@@ -213,7 +213,7 @@ impl UNet2dConfig {
         self.inputs
     }
 
-    /// Returns the number of channels of values: twice as many as images have, if the network gives variances too.
+    /// Returns the number of channels of values: twice as many as images have, if the network also gives variances.
     pub fn outputs(&self) -> usize {
         self.outputs
     }

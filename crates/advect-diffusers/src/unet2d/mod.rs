@@ -106,8 +106,7 @@ impl UNet2d {
         })
     }
 
-    /// Returns the network with a label that means "none", as networks have it that were trained for classifier-free guidance: often
-    /// the last one.
+    /// Returns the network with a label that means "none", often the last one, as in networks trained for classifier-free guidance.
     ///
     /// # Errors
     /// [`Error::Range`] for a label that the network does not have.
@@ -125,7 +124,8 @@ impl UNet2d {
         })
     }
 
-    /// Returns the cost: the number of parameters, and of operations for a sample of the configured size (none, if it has no size).
+    /// Returns the cost: the number of parameters, and of operations for a sample of the configured size (0, if there
+    /// is none).
     pub fn cost(&self) -> Cost {
         let mut size = self.config.size.unwrap_or([0, 0]).to_vec();
         let sized = self.config.size.is_some();

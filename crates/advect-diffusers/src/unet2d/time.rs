@@ -1,4 +1,4 @@
-//! The time as diffusers' networks are told it.
+//! The time input of diffusers' networks.
 
 use std::f64::consts::TAU;
 

@@ -1,4 +1,4 @@
-//! Inception-v3 (Szegedy et al. 2016), as metrics of images use it.
+//! Inception-v3 (Szegedy et al. 2016), in the form that metrics of images use.
 
 mod block;
 mod layer;
@@ -114,7 +114,7 @@ impl InceptionV3 {
         })
     }
 
-    /// Sets how images are resized and scaled; [`Preprocessing::PytorchFid`] by default.
+    /// Sets the resizing and scaling of images; [`Preprocessing::PytorchFid`] by default.
     #[must_use]
     pub fn preprocessing(self, preprocessing: Preprocessing) -> Self {
         InceptionV3 {

@@ -1,4 +1,4 @@
-//! How images become the input of Inception-v3.
+//! The preprocessing of images for Inception-v3.
 
 use advect_core::Result;
 use candle_core::{DType, Tensor};
@@ -9,8 +9,8 @@ use crate::resize::Resize;
 /// The side of the network's images.
 const SIDE: usize = 299;
 
-/// The way in which a program resizes and scales images for Inception-v3. Distances change with it by more than models differ (Parmar, Zhang and Zhu
-/// 2022), so features of one set and the other must be made in the same way.
+/// The preprocessing of images for Inception-v3 by one of several programs. Distances change with it by more than models differ (Parmar, Zhang and
+/// Zhu 2022), so features of one set and the other must be made in the same way.
 ///
 /// ```
 /// use advect_features::Preprocessing;
@@ -26,7 +26,7 @@ const SIDE: usize = 299;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Preprocessing {
-    /// pytorch-fid's: bilinear, without regard to what lies between where images shrink; `2 x / 255 − 1`.
+    /// pytorch-fid's: bilinear, without averaging where images shrink; `2 x / 255 − 1`.
     #[default]
     PytorchFid,
     /// torch-fidelity's, which is the original's in TensorFlow 1: bilinear with a shift of half a pixel; `(x − 128) / 128`.

@@ -6,7 +6,7 @@ use crate::Float;
 
 /// A function of one number with two derivatives. NaN stays NaN.
 pub(super) trait Pointwise: Copy + Send + Sync + 'static {
-    /// About how many tenths of a nanosecond a value takes.
+    /// The approximate time that a value takes, in tenths of a nanosecond.
     const COST: usize;
     /// Whether the slope is a function of the value.
     const SLOPE_FOLLOWS: bool;

@@ -1,4 +1,4 @@
-//! The sizes of a convolution, and the pixels that its weights see.
+//! The sizes of a convolution, and the pixels that each weight multiplies.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::Float;
 pub struct Geometry {
     /// The number of images.
     pub batch: usize,
-    /// The number of groups of channels that don't see each other.
+    /// The number of groups of channels, each convolved separately.
     pub groups: usize,
     /// The number of input channels of a group.
     pub inputs: usize,

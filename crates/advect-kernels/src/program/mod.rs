@@ -73,7 +73,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Returns the same step where the values have other numbers, listed by the old ones.
+    /// Returns the same step with its values renumbered, given the new numbers in the order of the old ones.
     pub fn moved(self, numbers: &[u32]) -> Self {
         let mut arguments = [0; 3];
         let arity = self.operation.arity();
@@ -153,7 +153,7 @@ impl Program {
         self.outputs.len()
     }
 
-    /// Returns the nanoseconds that some rows take, about.
+    /// Returns the approximate time that some rows take, in nanoseconds.
     pub fn nanoseconds(&self, rows: usize) -> usize {
         rows * (self.picoseconds + 500 * self.outputs.len()) / 1000
     }

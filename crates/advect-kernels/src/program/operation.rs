@@ -83,7 +83,7 @@ macro_rules! operations {
                 }
             }
 
-            /// Returns the value for numbers; those beyond the arguments have no meaning.
+            /// Returns the value for numbers; numbers beyond the arguments have no effect.
             pub fn of(self, numbers: [f64; 3]) -> f64 {
                 self.of_numbers::<Scalar, f64>(numbers)
             }

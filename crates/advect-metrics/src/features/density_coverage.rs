@@ -6,7 +6,8 @@ use candle_core::Tensor;
 use super::neighbourhoods::Neighbourhoods;
 use super::row_pair;
 
-/// Density, how thick real samples lie where samples are generated, and coverage, how much of what is real is met.
+/// Density and coverage: how densely real samples lie around generated ones, and how many of the real samples have a
+/// generated one nearby.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct DensityCoverage {

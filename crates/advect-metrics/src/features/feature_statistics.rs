@@ -32,7 +32,7 @@ pub struct FeatureStatistics {
 }
 
 impl FeatureStatistics {
-    /// Creates the statistics of no features yet, of `dim` dimensions.
+    /// Creates empty statistics of features of `dim` dimensions.
     ///
     /// # Errors
     /// [`Error::Range`] for no dimensions, or more than fit in memory.
@@ -80,7 +80,7 @@ impl FeatureStatistics {
         })
     }
 
-    /// Adds what other statistics hold, such as those of another thread.
+    /// Merges other statistics into these, such as those of another thread.
     ///
     /// # Errors
     /// [`Error::Shape`] for another dimension.

@@ -48,7 +48,7 @@ fn of_rows(x: &Tensor, y: &Tensor) -> Result<f64> {
 pub struct FrechetBootstrap {
     /// The distance of all samples.
     pub distance: f64,
-    /// The standard deviation between distances of samples that are drawn anew from those that are there.
+    /// The standard deviation of the distances of resampled features.
     pub standard_error: f64,
 }
 

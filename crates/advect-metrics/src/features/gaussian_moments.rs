@@ -13,8 +13,8 @@ use crate::linear_algebra::{Factor, nuclear_norm};
 /// What a covariance may differ from its transpose, relative to its largest element.
 const ASYMMETRY: f64 = 1e-5;
 
-/// The mean, `(d,)`, and the covariance, `(d, d)`, of a law of features: what files of statistics hold, and all that a Fréchet distance
-/// knows.
+/// The mean, `(d,)`, and the covariance, `(d, d)`, of a law of features: the contents of files of statistics, and all that a Fréchet
+/// distance depends on.
 ///
 /// ```
 /// use advect_metrics::GaussianMoments;

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use super::{BlockMean, rows};
 
-/// Returns the Inception score `exp(E_x KL(p(y | x) ‖ p(y)))` of the logits `(n, classes)` that a classifier gives generated images: from 1 to the
+/// Returns the Inception score `exp(E_x KL(p(y | x) ‖ p(y)))` of the logits `(n, classes)` of generated images by a classifier: from 1 to the
 /// number of classes, and high where each image is of a clear class and all classes are there (Salimans et al. 2016, section 4).
 ///
 /// Samples are cut into `splits` parts in their order, each with its own `p(y)`, and the mean over the parts is returned. Ten parts are usual.

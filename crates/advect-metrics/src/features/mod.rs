@@ -1,4 +1,4 @@
-//! Measures of sets of features, `(n, d)`, by which image models are compared.
+//! Measures of sets of features, `(n, d)`, for comparisons of image models.
 
 mod block_mean;
 mod density_coverage;

@@ -6,7 +6,8 @@ use candle_core::Tensor;
 use super::neighbourhoods::{Neighbourhoods, share_above_zero};
 use super::row_pair;
 
-/// Precision, how much of what is generated looks real, and recall, how much of what is real can be generated.
+/// Precision and recall: the share of generated samples that look real, and the share of real samples that could be
+/// generated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct PrecisionRecall {

@@ -49,7 +49,7 @@ impl Backbone {
         })
     }
 
-    /// The same network, told how the images are augmented.
+    /// The same network, with the augmentation of the images as input.
     pub(super) fn augmented(&self, labels: &Tensor) -> Result<Self> {
         self.mapping.check_augmentation(labels)?;
         Ok(Backbone {
@@ -104,7 +104,7 @@ macro_rules! backbone_network {
                 self.config.build(builder)
             }
 
-            /// Returns the network as it is in training, with dropout of features and of labels. The key determines
+            /// Returns the network in training mode, with dropout of features and of labels. The key determines
             /// which are dropped, so that the same key drops the same ones. Without this, nothing is dropped.
             pub fn dropping(&self, key: Key) -> Self {
                 let mut network = self.clone();
@@ -112,8 +112,8 @@ macro_rules! backbone_network {
                 network
             }
 
-            /// Returns the network, told how each image of a batch was augmented: by numbers `(batch, n)`, of which there
-            /// are as many as
+            /// Returns the network with the augmentation of each image of a batch as input: numbers `(batch, n)`, as many
+            /// as
             #[doc = concat!("[`", stringify!($config), "::augmentation`]")]
             /// says. Without this, and at zeros, images are not augmented.
             ///

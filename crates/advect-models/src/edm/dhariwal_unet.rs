@@ -25,8 +25,8 @@ pub struct DhariwalUNetConfig {
 ///
 /// It is the network that NVlabs' EDM calls `DhariwalUNet`. Its parameters and buffers have the same names and shapes, so that
 /// [`ParameterStore::load`](advect_nn::ParameterStore::load) reads their state dicts. The same network with the names of
-/// guided-diffusion is a [`UNet`](crate::UNet); EDM's has other groups, queries in another order, and the noise label of
-/// a [`SongUNet`](crate::SongUNet): the time is told as it is.
+/// guided-diffusion is a [`UNet`](crate::UNet); EDM's has other groups, queries in another order, and the noise label of a
+/// [`SongUNet`](crate::SongUNet): the time is used unchanged.
 ///
 /// Label `classes` means "none": then nothing is added to the features of noise. Evaluation as a plain field uses it.
 ///
@@ -95,8 +95,8 @@ impl DhariwalUNetConfig {
 }
 
 impl DhariwalUNet {
-    /// Creates a configuration for square images of `channels` channels and `resolution` pixels on a side, to be changed
-    /// and then built. Its defaults are those of EDM's class, with dropout 0.1.
+    /// Creates a configuration for square images of `channels` channels and `resolution` pixels on a side. Its defaults
+    /// are those of EDM's class, with dropout 0.1.
     pub fn config(channels: usize, resolution: usize) -> DhariwalUNetConfig {
         DhariwalUNetConfig {
             settings: Settings {

@@ -1,6 +1,7 @@
-//! The ways of images through a network of Song's (Song et al. 2021, appendix H; Karras et al. 2020, figure 7).
+//! The paths of images through a [`SongUNet`](crate::SongUNet) (Song et al. 2021, appendix H; Karras et al. 2020,
+//! figure 7).
 
-/// The way of the images through the encoder of a [`SongUNet`](crate::SongUNet).
+/// The path of the images through the encoder of a [`SongUNet`](crate::SongUNet).
 #[doc(alias = "encoder_type")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SongEncoder {
@@ -13,7 +14,7 @@ pub enum SongEncoder {
     Residual,
 }
 
-/// The levels of the decoder of a [`SongUNet`](crate::SongUNet) that have a part in the output.
+/// The levels of the decoder of a [`SongUNet`](crate::SongUNet) that contribute to the output.
 #[doc(alias = "decoder_type")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SongDecoder {

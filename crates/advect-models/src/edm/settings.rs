@@ -128,7 +128,7 @@ macro_rules! shared_settings {
                 self
             }
 
-            /// Sets the number of channels of the output, if not that of the images.
+            /// Sets the number of channels of the output; that of the images by default.
             #[doc(alias = "out_channels")]
             pub fn outputs(mut self, channels: usize) -> Self {
                 self.settings.outputs = channels;
@@ -159,8 +159,8 @@ macro_rules! shared_settings {
                 self
             }
 
-            /// Sets the count of numbers that tell the network how each training image was augmented (Karras et al. 2020,
-            /// section 2; 9 in EDM), see
+            /// Sets the count of numbers that describe the augmentation of each training image to the network (Karras et
+            /// al. 2020, section 2; 9 in EDM), see
             #[doc = concat!("[`", stringify!($network), "::augmented`];")]
             /// 0 by default.
             #[doc(alias = "augment_dim")]

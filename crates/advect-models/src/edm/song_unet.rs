@@ -36,8 +36,8 @@ pub struct SongUNetConfig {
 /// frequencies of [`NoiseEmbedding::Fourier`], and checks the filters. Images may have other sizes than the configured one, as long as they can be
 /// halved as often.
 ///
-/// The time that this field is told is EDM's *noise label* as it is, any number, from which features are computed; it is
-/// not scaled. A `Preconditioned` of `advect-paths` tells it: `¼ ln σ` with `EdmPreconditioner`, `(M − 1) s` with
+/// The time of this field is EDM's *noise label*, any number, from which features are computed without scaling. A
+/// `Preconditioned` of `advect-paths` provides it: `¼ ln σ` with `EdmPreconditioner`, `(M − 1) s` with
 /// `VpPreconditioner`, `ln(σ/2)` with `VePreconditioner`. A network that is trained here on times in [0, 1] learns from
 /// them too, but frequencies of [`NoiseEmbedding::Positional`] of at most 1 tell them poorly apart.
 ///
@@ -102,7 +102,7 @@ impl SongUNetConfig {
         self
     }
 
-    /// Sets the levels of the decoder that have a part in the output; [`SongDecoder::Standard`] by default.
+    /// Sets the levels of the decoder that contribute to the output; [`SongDecoder::Standard`] by default.
     #[doc(alias = "decoder_type")]
     pub fn decoder(mut self, decoder: SongDecoder) -> Self {
         self.decoder = decoder;
@@ -151,8 +151,8 @@ impl SongUNetConfig {
 }
 
 impl SongUNet {
-    /// Creates a configuration for square images of `channels` channels and `resolution` pixels on a side, to be changed
-    /// and then built. Its defaults are those of EDM's class: DDPM++ with dropout 0.1.
+    /// Creates a configuration for square images of `channels` channels and `resolution` pixels on a side. Its defaults
+    /// are those of EDM's class: DDPM++ with dropout 0.1.
     pub fn config(channels: usize, resolution: usize) -> SongUNetConfig {
         SongUNetConfig {
             settings: Settings {

@@ -1,4 +1,4 @@
-//! What a network is told besides the time.
+//! The inputs of a network besides time and state.
 
 use advect_core::{Error, Result, check};
 use advect_nn::{ClassEmbedding, Cost, Linear, NoClass};

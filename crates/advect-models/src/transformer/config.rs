@@ -91,7 +91,7 @@ impl DiffusionTransformerConfig {
         self
     }
 
-    /// Sets the number of channels of the output, if not that of the states: twice as many for learned variances.
+    /// Sets the number of channels of the output, that of the states by default: twice as many for learned variances.
     #[doc(alias = "out_channels")]
     #[doc(alias = "learn_sigma")]
     pub fn outputs(mut self, channels: usize) -> Self {
@@ -143,9 +143,9 @@ impl DiffusionTransformerConfig {
         self
     }
 
-    /// Sets the factor on times before their features are computed; 1 by default, as in SiT, which is told times in
-    /// [0, 1]. Wavelengths of the features are from 6 to 60,000, so that times in [0, 1] change only a few of them: a
-    /// network that is trained here may be told 1000 t.
+    /// Sets the factor on times before their features are computed; 1 by default, as in SiT, which takes times in [0,
+    /// 1]. Wavelengths of the features are from 6 to 60,000, so that times in [0, 1] change only a few of them: a
+    /// network that is trained here may take 1000 t.
     ///
     /// This does not reverse time. DiT was trained on steps 0 (the least noise) to 999 (the most): leave the factor at
     /// 1, and wrap the network in `TimeMapped` of advect-paths, with `DiscreteTimes::steps(1000)`.
@@ -154,7 +154,7 @@ impl DiffusionTransformerConfig {
         self
     }
 
-    /// Sets the numbers that tell tokens their positions; fixed sines and cosines by default.
+    /// Sets the embedding of positions; fixed sines and cosines by default.
     #[doc(alias = "pos_embed")]
     pub fn positions(mut self, positions: PositionEmbedding) -> Self {
         self.positions = positions;

@@ -24,11 +24,11 @@ pub use positions::PositionEmbedding;
 use rotation::Rotation;
 pub use token_norm::TokenNorm;
 
-/// A transformer on patches (Dosovitskiy et al. 2021), told time and condition by adaptive layer normalisation with gates
-/// that begin as zeros: the DiT of Peebles and Xie 2023 (section 3), which Ma et al. 2024 call SiT where it is trained to be a
-/// velocity. It is a [`Field`](advect_core::Field) on sequences `(batch, channels, length)`, images `(batch, channels,
-/// height, width)` or volumes and video `(batch, channels, depth, height, width)` and, if it has conditions, a
-/// [`Conditional`](advect_core::Conditional) field on class labels or vectors.
+/// A transformer on patches (Dosovitskiy et al. 2021), with time and condition as inputs by adaptive layer normalisation,
+/// whose gates begin as zeros: the DiT of Peebles and Xie 2023 (section 3), which Ma et al. 2024 call SiT where it is trained
+/// to be a velocity. It is a [`Field`](advect_core::Field) on sequences `(batch, channels, length)`, images
+/// `(batch, channels, height, width)` or volumes and video `(batch, channels, depth, height, width)` and, if it has
+/// conditions, a [`Conditional`](advect_core::Conditional) field on class labels or vectors.
 ///
 /// Its parameters have the names and shapes of SiT and DiT, so that
 /// [`ParameterStore::load`](advect_nn::ParameterStore::load) reads their state dicts from a file of safetensors or of
@@ -93,8 +93,8 @@ const TIME_FEATURES: usize = 256;
 
 impl DiffusionTransformer {
     /// Creates a configuration for sequences `[channels, length]`, images `[channels, height, width]` or volumes
-    /// `[channels, depth, height, width]` that are cut into patches of this side, to be changed and then built. Its size
-    /// is that of [`small`](Self::small).
+    /// `[channels, depth, height, width]` that are cut into patches of this side. Its size is that of
+    /// [`small`](Self::small).
     pub fn config(dim: &[usize], patch: usize) -> DiffusionTransformerConfig {
         DiffusionTransformerConfig::new(dim, patch)
     }

@@ -1,12 +1,12 @@
-//! The positions of tokens, added to them.
+//! Position embeddings, added to tokens.
 
 use advect_core::Result;
 use advect_nn::{sinusoidal_positions, table};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
-/// The numbers that tell the position of a token, and are added to it, in a
-/// [`DiffusionTransformer`](crate::DiffusionTransformer).
+/// The position embedding of a [`DiffusionTransformer`](crate::DiffusionTransformer): numbers that
+/// are added to each token.
 ///
 /// The numbers of `SinCos` are [`sinusoidal_positions`].
 #[doc(alias = "pos_embed")]
@@ -19,8 +19,8 @@ pub enum PositionEmbedding {
     SinCos,
     /// Learned numbers: the parameter `pos_embed`. States have the configured size.
     Learned,
-    /// Nothing. Without [rotations](crate::DiffusionTransformerConfig::rotary) either, the network does not know the
-    /// order of its patches.
+    /// No embedding. Without [rotations](crate::DiffusionTransformerConfig::rotary) either, the network does not
+    /// know the order of its patches.
     None,
 }
 

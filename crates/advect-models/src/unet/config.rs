@@ -148,7 +148,7 @@ impl UNetConfig {
         self
     }
 
-    /// Sets the number of channels of the output, if not that of the images: twice as many for learned variances.
+    /// Sets the number of channels of the output, that of the images by default: twice as many for learned variances.
     #[doc(alias = "out_channels")]
     #[doc(alias = "learn_sigma")]
     pub fn outputs(mut self, channels: usize) -> Self {
@@ -157,8 +157,8 @@ impl UNetConfig {
     }
 
     /// Sets the factor on times before their features are computed; 1 by default. Wavelengths of the features are from
-    /// 6 to 60,000, so that times in [0, 1] change only a few of them: a network that is trained here may be told 100 t
-    /// or 1000 t.
+    /// 6 to 60,000, so that times in [0, 1] change only a few of them: a network that is trained here may take 100 t or
+    /// 1000 t.
     ///
     /// This does not reverse time. A network that was trained elsewhere, on steps 0 (the least noise) to 999 (the
     /// most), is asked at step 999 where our time is 0: leave the factor at 1, and wrap the network in `TimeMapped` of

@@ -1,4 +1,4 @@
-//! The layers that a U-Net is a list of.
+//! The layers of a U-Net, which is a list of them.
 
 use advect_core::{Key, Result};
 use advect_ops::Value;

@@ -75,8 +75,7 @@ pub struct UNet {
 }
 
 impl UNet {
-    /// Creates a configuration for images `[channels, height, width]` or sequences `[channels, length]`, to be changed
-    /// and then built.
+    /// Creates a configuration for images `[channels, height, width]` or sequences `[channels, length]`.
     pub fn config(dim: &[usize]) -> UNetConfig {
         UNetConfig::new(dim)
     }
@@ -201,8 +200,8 @@ impl UNet {
         self.config.build(builder)
     }
 
-    /// Returns the network as it is in training, with dropout. The key determines which features are dropped, so that
-    /// the same key drops the same ones. Without this, nothing is dropped.
+    /// Returns the network in training mode, with dropout. The key determines which features are dropped, so that the
+    /// same key drops the same ones. Without this, nothing is dropped.
     ///
     /// ```
     /// use advect_core::{Field, Generator, Key, Time};

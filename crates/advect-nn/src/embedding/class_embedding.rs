@@ -1,4 +1,4 @@
-//! The class as input of a network.
+//! Class labels as input of a network.
 
 use advect_core::{Error, Result, check};
 use candle_core::Tensor;
@@ -6,7 +6,7 @@ use candle_nn::{Init, VarBuilder};
 
 use crate::Cost;
 
-/// The features that stand for no class.
+/// The features that represent "no class".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoClass {
     /// Learned features, like those of a class: one more row of the table.
@@ -111,7 +111,7 @@ impl ClassEmbedding {
         }
     }
 
-    /// Returns the features that stand for no class, `(1, features)`.
+    /// Returns the features that represent "no class", `(1, features)`.
     ///
     /// # Errors
     /// Errors of candle.

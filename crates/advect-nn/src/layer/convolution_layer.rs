@@ -57,7 +57,7 @@ impl ConvolutionLayer {
     }
 
     /// Creates a layer as [`ConvolutionLayer::new`] does, but with a weight and a bias of zeros, for the last layer of
-    /// a branch that is to be learned.
+    /// a branch that starts as zero.
     ///
     /// # Errors
     /// As [`ConvolutionLayer::new`].

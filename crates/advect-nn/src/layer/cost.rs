@@ -41,7 +41,7 @@ impl Cost {
 impl std::ops::Add for Cost {
     type Output = Cost;
 
-    /// Returns the cost of both, one after the other.
+    /// Returns the cost of two parts together.
     fn add(self, other: Cost) -> Cost {
         Cost {
             parameters: self.parameters + other.parameters,

@@ -75,7 +75,7 @@ impl Linear {
     }
 
     /// Creates a layer as [`Linear::new`] does, but with a weight uniform on `±√(6 / (inputs + outputs))` (Glorot and
-    /// Bengio 2010, eq. 16) and a bias of zeros, as transformers begin.
+    /// Bengio 2010, eq. 16) and a bias of zeros, the initialisation of transformers.
     ///
     /// # Errors
     /// As [`Linear::new`].

@@ -1,4 +1,4 @@
-//! Tensors that belong to a network's state and are not trained.
+//! Tensors that belong to a network's state but are not trained.
 
 use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Shape, Tensor, Var};
@@ -29,7 +29,7 @@ impl Role {
     }
 }
 
-/// Returns a tensor that belongs to the state of a network and is not trained, such as random frequencies.
+/// Returns a tensor that belongs to the state of a network but is not trained, such as random frequencies.
 ///
 /// A [`ParameterStore`](crate::ParameterStore) saves and loads it under its name, and lists it among its
 /// [`buffers`](crate::ParameterStore::buffers), not among its parameters, so that no optimiser gets it. The tensor

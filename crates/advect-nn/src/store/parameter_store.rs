@@ -65,7 +65,8 @@ struct Entry {
     role: Role,
 }
 
-/// The builder of a [`ParameterStore`], which hands out the parameters of a network: candle's [`VarBuilder`], that owns what it needs.
+/// The builder of a [`ParameterStore`], which provides the parameters of a network: candle's [`VarBuilder`], without
+/// borrowed data.
 pub type Builder = VarBuilder<'static>;
 
 impl ParameterStore {
@@ -80,8 +81,8 @@ impl ParameterStore {
         }
     }
 
-    /// Returns a builder for networks that are to be trained. Parameters are created when they are first asked for, and
-    /// shared when they are asked for again.
+    /// Returns a builder for networks in training. Parameters are created when they are first asked for, and shared
+    /// when they are asked for again.
     #[doc(alias = "VarBuilder")]
     pub fn builder(&self) -> Builder {
         let backend = Box::new(Trainable(self.clone()));
@@ -111,13 +112,13 @@ impl ParameterStore {
         self.named(|role| role != Role::Parameter)
     }
 
-    /// Returns the parameters alone, in the same order, as an optimiser takes them.
+    /// Returns the parameters without their names, in the same order, for an optimiser.
     pub fn vars(&self) -> Vec<Var> {
         let parameters = self.parameters().into_iter();
         parameters.map(|(_, var)| var).collect()
     }
 
-    /// Returns the parameters as tensors, in the same order, as a function takes them that differentiates by them.
+    /// Returns the parameters as tensors, in the same order, for functions that differentiate with respect to them.
     pub fn tensors(&self) -> Vec<Tensor> {
         (self.vars().iter())
             .map(|var| var.as_tensor().clone())

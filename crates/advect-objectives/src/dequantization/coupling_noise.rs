@@ -1,4 +1,5 @@
-//! A flow of noise by affine couplings (Dinh, Sohl-Dickstein and Bengio, Real NVP, 2017, section 3.2), given the data.
+//! Dequantization noise by a flow of affine couplings (Dinh, Sohl-Dickstein and Bengio, Real NVP, 2017, section 3.2),
+//! given the data.
 
 use advect_core::{Error, Field, Generator, Result, Time, check, shape};
 use advect_ops::Activation;
@@ -55,7 +56,7 @@ impl<F: Field> CouplingNoise<F> {
         &self.layers
     }
 
-    /// Takes logistic noise `z`, like the data, to `u`, with `log q(u | x)`.
+    /// Maps logistic noise `z`, shaped like the data, to `u`, with `log q(u | x)`.
     ///
     /// # Errors
     /// Typed errors for data that is empty, not in f32 or f64, or without channels, and for noise that is not like it;

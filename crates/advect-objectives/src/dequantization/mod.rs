@@ -63,7 +63,7 @@ impl<F: Fn(u64, &Tensor, &mut Generator) -> Result<(Tensor, Tensor)>> Dequantiza
     }
 }
 
-/// Makes a [`DequantizationNoise`] of a closure on the number of the first sample, the data and a generator.
+/// Creates a [`DequantizationNoise`] from a closure on the number of the first sample, the data and a generator.
 pub fn noise_fn<F: Fn(u64, &Tensor, &mut Generator) -> Result<(Tensor, Tensor)>>(
     f: F,
 ) -> FromFn<F> {

@@ -5,8 +5,8 @@ use candle_core::{D, Tensor};
 
 use super::{Distance, errors};
 
-/// The pseudo-Huber loss `√(Σ e² + c²) − c`: quadratic where a sample's error is small beside c, the norm of the
-/// error where it is large.
+/// The pseudo-Huber loss `√(Σ e² + c²) − c`: quadratic where a sample's error is small compared with c, and
+/// close to the norm of the error where it is large.
 ///
 /// Song and Dhariwal take `c = 0.00054 √d` for images of d elements in [−1, 1].
 ///

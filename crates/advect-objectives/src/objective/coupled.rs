@@ -1,4 +1,4 @@
-//! An objective on pairs that a coupling makes of each batch.
+//! Objectives on pairs that a coupling makes from each batch.
 
 use advect_core::{Field, Generator, Result};
 use advect_paths::coupling::Coupling;
@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use super::{Objective, ScoreAndFlow, ScoreAndFlowLosses};
 use crate::time_sampler::TimeSampler;
 
-/// An objective on pairs that a [`Coupling`] makes of each batch.
+/// An objective on pairs that a [`Coupling`] makes from each batch.
 ///
 /// A field that has a [`condition`](Field::condition), such as `net.given(&labels)`, is trained on pairs that
 /// [`Coupling::pair_given`] makes: within each class of equal labels, and by the cost of C²OT for contexts that are floats (Cheng

@@ -8,7 +8,7 @@ use super::Regression;
 use crate::time_sampler::Levels;
 
 /// Creates DDPM's simple objective, `|ε − ε_θ(x_k, k)|² / d` at a step k drawn from 1 … T, with
-/// `x_k = √ᾱ_k x1 + √(1 − ᾱ_k) ε` and x0 for ε. The field is told the time `1 − k/T`.
+/// `x_k = √ᾱ_k x1 + √(1 − ᾱ_k) ε` and x0 for ε. The field gets the time `1 − k/T`.
 ///
 /// It is [`score_matching`](super::score_matching) seen as a prediction of the noise;
 /// [`VariationalBound`](super::VariationalBound) has the weights of the likelihood.

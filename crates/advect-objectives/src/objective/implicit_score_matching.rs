@@ -40,7 +40,7 @@ pub struct ImplicitScoreMatching<D> {
 }
 
 impl<D: Divergence> ImplicitScoreMatching<D> {
-    /// Creates the objective with a way to find the divergence.
+    /// Creates the objective with a method for the divergence.
     pub fn new(divergence: D) -> Self {
         ImplicitScoreMatching { divergence }
     }

@@ -60,7 +60,7 @@ pub struct ScoreAndFlowLosses {
 }
 
 impl ScoreAndFlowLosses {
-    /// Returns the mean of the sum of both.
+    /// Returns the mean of the sum of both losses.
     ///
     /// # Errors
     /// The errors of candle.

@@ -1,5 +1,5 @@
-//! Times by the sizes of their losses (Nichol and Dhariwal, Improved denoising diffusion probabilistic models, 2021, eq.
-//! 18).
+//! Times drawn by the sizes of their losses (Nichol and Dhariwal, Improved denoising diffusion probabilistic models,
+//! 2021, eq. 18).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -128,8 +128,8 @@ impl LossSecondMoment {
         Ok(weighted)
     }
 
-    /// Returns what is remembered by name, as tensors for a part of a checkpoint: the losses of each time, the oldest
-    /// first, and their counts.
+    /// Returns the memory as named tensors, for a part of a checkpoint: the losses of each time, the oldest first,
+    /// and their counts.
     ///
     /// # Errors
     /// The errors of candle.
@@ -154,7 +154,7 @@ impl LossSecondMoment {
         ]))
     }
 
-    /// Remembers a state of a sampler of as many times, and forgets its own.
+    /// Replaces the memory by the state of a sampler with the same number of times.
     ///
     /// # Errors
     /// [`Error::Range`] for a tensor that is missing, and for a count above ten; [`Error::Shape`] and [`Error::DType`]

@@ -55,7 +55,7 @@ impl<F: Fn(f64) -> f64> Weighting for FromFn<F> {
     }
 }
 
-/// Makes a [`Weighting`] of a closure on time.
+/// Creates a [`Weighting`] from a closure on time.
 pub fn weighting_fn<F: Fn(f64) -> f64>(f: F) -> FromFn<F> {
     FromFn(f)
 }

@@ -1,4 +1,4 @@
-//! The time that remains, for drifts of bridges.
+//! Weighting by the remaining time, for drifts of bridges.
 
 use advect_paths::Direction;
 

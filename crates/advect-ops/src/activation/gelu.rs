@@ -1,4 +1,4 @@
-//! `x Φ(x)`; its slope is `Φ(x) + x φ(x)`, and that one's `φ(x) (2 − x²)`.
+//! `x Φ(x)`; its slope is `Φ(x) + x φ(x)`, and its curvature is `φ(x) (2 − x²)`.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 

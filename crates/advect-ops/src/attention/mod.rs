@@ -24,7 +24,7 @@ pub use of_tokens::token_attention;
 /// rank 4 that broadcasts to `(batch, heads, n, m)`. A query that sees no key gives NaN.
 ///
 /// On the CPU a few rows of scores are in the cache at a time; the matrix of all scores is never stored, neither
-/// forwards nor backwards. Forward mode, and masks that are to be trained, use plain operations, which store it.
+/// forwards nor backwards. Forward mode and trainable masks use plain operations, which store it.
 ///
 /// ```
 /// use advect_ops::attention;

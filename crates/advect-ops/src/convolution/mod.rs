@@ -26,7 +26,7 @@ pub struct Convolution {
     pub padding: [usize; 2],
     /// The number of pixels from one weight to the next.
     pub dilation: [usize; 2],
-    /// The number of groups of channels that don't see each other.
+    /// The number of groups of channels, each convolved separately.
     pub groups: usize,
 }
 
@@ -242,8 +242,8 @@ fn as_images<V: Value>(
     Ok((lines, weight.unsqueeze(2)?, convolution))
 }
 
-/// Returns the gradients of x, the weight and the bias of [`conv2d`], given the gradient of its value, for your own
-/// backward passes.
+/// Returns the gradients of x, the weight and the bias of [`conv2d`], given the gradient of its value, for backward
+/// passes that you write yourself.
 ///
 /// # Errors
 /// As [`conv2d`], and [`Error::DType`] or [`Error::Device`] unless all are f32 or f64 in the CPU's memory.

@@ -1,11 +1,11 @@
-//! Values of which the graph remembers no more than the inputs.
+//! Values of which the graph keeps only the inputs.
 
 use advect_core::Result;
 use candle_core::{Tensor, Var};
 
 use super::{tracks, with_gradient, with_graph, without_graph};
 
-/// Returns `f(inputs)`, remembering nothing of what lies between: the backward pass computes it again (Chen et al. 2016,
+/// Returns `f(inputs)` without keeping intermediate values: the backward pass computes them again (Chen et al. 2016,
 /// section 3). So a network of many blocks takes the memory of their inputs and of one block, for one more forward pass.
 ///
 /// `f` is a function of its inputs and of `parameters`, which it holds, and gives the same value each time that it is

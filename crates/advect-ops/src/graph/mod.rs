@@ -62,7 +62,7 @@ pub(crate) use port::attach;
 pub(crate) use scopes::tracks;
 pub use scopes::{with_graph, with_plain_graph, without_graph};
 
-/// Gives a value that was computed in any way its place in the graph: it depends on `inputs`, and `backward` turns the
+/// Connects a value that was computed in any way to the graph: it depends on `inputs`, and `backward` turns the
 /// gradient of the value into a gradient for each input.
 ///
 /// Inputs that are not tracked are skipped. Without a tracked input the value is returned as it is.

@@ -1,4 +1,4 @@
-//! The end of a run whose ranks wait for one that doesn't come.
+//! A watchdog, which ends a run whose ranks wait in vain for another one.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;

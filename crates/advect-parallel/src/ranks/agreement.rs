@@ -1,4 +1,4 @@
-//! Decisions that all ranks make together, so that none waits for another that has taken another way.
+//! Decisions that all ranks make together, so that none waits for a rank that has decided otherwise.
 
 use std::collections::BTreeMap;
 

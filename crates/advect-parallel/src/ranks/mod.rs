@@ -66,10 +66,11 @@ impl Ranks {
         self.rank() == 0
     }
 
-    /// Returns this rank's part of what all ranks divide.
+    /// Returns this rank's part of the work that the ranks share.
     ///
-    /// Samples are drawn in pieces that don't depend on the number of ranks, of which each rank takes its share. With noise that hangs
-    /// on a sample's number (`NoiseSource` of `advect-samplers`), they are then the same, bit for bit, for any number of ranks:
+    /// Samples are drawn in pieces that don't depend on the number of ranks, of which each rank takes its share. With noise that
+    /// depends on a sample's number (`NoiseSource` of `advect-samplers`), they are then the same, bit for bit, for any number of
+    /// ranks:
     ///
     /// ```
     /// # use advect_core::{Generator, Result};
@@ -94,12 +95,12 @@ impl Ranks {
         Shard::of_rank(self.rank(), self.size())
     }
 
-    /// Returns what this rank has given to collective operations so far.
+    /// Returns the traffic of this rank so far: the number, bytes and time of its collective operations.
     pub fn traffic(&self) -> Traffic {
         self.traffic.get()
     }
 
-    /// Waits until every rank has come here.
+    /// Waits until every rank has reached this call.
     ///
     /// # Errors
     /// As [`Communicator::all_gather`].

@@ -1,4 +1,4 @@
-//! Tensors that go between ranks.
+//! Collective operations on tensors.
 
 use std::mem::size_of;
 
@@ -76,7 +76,7 @@ impl Ranks {
         Ok(())
     }
 
-    /// Returns rank 0's tensor on every rank, to its last bit. Other ranks give one like it, whose values don't matter.
+    /// Returns rank 0's tensor on every rank, bit for bit. Other ranks give one like it, whose values don't matter.
     ///
     /// # Errors
     /// As [`Communicator::broadcast`](crate::Communicator::broadcast).

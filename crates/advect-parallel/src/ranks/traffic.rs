@@ -1,4 +1,4 @@
-//! What communication takes.
+//! The cost of communication.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Returns what came since an earlier moment.
+    /// Returns the difference from an earlier count.
     pub fn since(&self, earlier: &Traffic) -> Traffic {
         Traffic {
             operations: self.operations.saturating_sub(earlier.operations),

@@ -1,4 +1,4 @@
-//! A place where threads exchange what they have.
+//! The place where threads exchange their contributions to a collective operation.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 

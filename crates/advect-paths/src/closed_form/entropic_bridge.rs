@@ -108,7 +108,7 @@ impl EntropicBridge {
     /// transport of squared distances with the regularisation [`2σ²`](crate::path::SchrodingerBridge::entropy).
     ///
     /// # Errors
-    /// [`Error::Range`] for a plan of another regularisation, cost or points, as told by its mass; [`Error::Shape`]
+    /// [`Error::Range`] for a plan of another regularisation, cost or points, as its mass shows; [`Error::Shape`]
     /// for one of another size; typed errors for points that don't fit each other.
     pub fn new(x0: &Tensor, x1: &Tensor, plan: &Plan, sigma: f64) -> Result<Self> {
         check::positive("sigma", sigma)?;

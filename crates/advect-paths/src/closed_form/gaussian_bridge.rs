@@ -17,8 +17,8 @@ use super::{BridgeField, Covariance, Gaussian};
 use crate::Direction;
 use crate::prediction::unit;
 
-/// The Schrödinger bridge of a Brownian motion of diffusion σ between two Gaussians: of all processes with these ends,
-/// the nearest to that motion by relative entropy.
+/// The Schrödinger bridge of a Brownian motion of diffusion σ between two Gaussians: the process with these ends that
+/// is nearest to that motion in relative entropy.
 ///
 /// | method | returns |
 /// | --- | --- |

@@ -12,7 +12,7 @@ use crate::path::gamma::Gamma;
 use crate::prediction::unit;
 use crate::schedule::Schedule;
 
-/// The field that the best network would learn on a stochastic interpolant `x_t = α x1 + σ x0 + γ z`: the mean, given `x_t = x`, of a
+/// The field that an ideal network would learn on a stochastic interpolant `x_t = α x1 + σ x0 + γ z`: the mean, given `x_t = x`, of a
 /// [`Prediction`]'s value. The methods of [`JointLaw`] make it.
 ///
 /// | prediction | value at (t, x) |

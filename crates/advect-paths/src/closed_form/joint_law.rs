@@ -136,8 +136,7 @@ impl JointLaw {
         Self::entries(x0, x1, &entries)
     }
 
-    /// Creates the law of a plan that is given by its entries `(i, j, mass)`: x0's i-th point goes to x1's j-th. The masses are divided by
-    /// their sum.
+    /// Creates the law of a plan from its entries `(i, j, mass)`: x0's i-th point goes to x1's j-th. The masses are divided by their sum.
     ///
     /// # Errors
     /// As [`JointLaw::plan`]; [`Error::Range`] for a point that is not there.

@@ -13,7 +13,7 @@ use crate::Prediction;
 use crate::prediction::unit;
 use crate::schedule::Schedule;
 
-/// The field that the best network would learn: the exact marginal prediction at (t, x). The methods of
+/// The field that an ideal network would learn: the exact marginal prediction at (t, x). The methods of
 /// [`Law`](super::Law) make it.
 ///
 /// Values are computed in f64 on the host, without differences of large numbers, and are constants for automatic

@@ -1,5 +1,5 @@
-//! Optimal transport with conditions: a source and a target should agree in their conditions, too (Chemseddine et al. 2024;
-//! Kerrigan et al. 2024; C²OT, Cheng and Schwing 2025).
+//! Optimal transport with conditions: pairs should also agree in their conditions (Chemseddine et al. 2024; Kerrigan et al.
+//! 2024; C²OT, Cheng and Schwing 2025).
 
 use advect_core::{Error, Generator, Result, check};
 use advect_transport::{Cost, assignment};

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use super::{Coupling, Pairs};
 
 /// A coupling of any batch of source samples with a fixed data set, by a [`SemidiscretePlan`] that was fitted to it once: each sample
-/// goes to the point of least `|x − y_j|² − g_j`, whatever else is in the batch.
+/// goes to the point of least `|x − y_j|² − g_j`, independently of the rest of the batch.
 ///
 /// The pairs have the law of optimal transport between source and data set, as exactly as the plan's marginals are right
 /// ([`SemidiscretePlan::chi_square`]). [`ExactOt`](super::ExactOt) is optimal within a batch only. Each source occurs once, in

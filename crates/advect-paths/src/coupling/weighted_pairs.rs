@@ -1,4 +1,4 @@
-//! Pairs with weights: all that a plan carries.
+//! Pairs with weights: the entries of a transport plan.
 
 use advect_core::{Error, Generator, Result, check};
 use advect_transport::Entry;

@@ -11,9 +11,9 @@ pub trait Moments {
     /// for a deviation for all, for each sample, for each coordinate, or for each element.
     ///
     /// The times are a column of the rank, dtype and device of x1, `(1, 1, ...)` for all or `(batch, 1, ...)`, and
-    /// carry the derivative 1. What is made of them by the methods of [`Value`](advect_ops::Value) has its derivative
-    /// along time. One that is known is told by `Dual::new(mean, its_derivative)`. A network's forward pass takes the
-    /// times as `t.map_linear(|t| Ok(t.flatten_all()?.to_dtype(DType::F64)?))`.
+    /// carry the derivative 1. Values computed from them by the methods of [`Value`](advect_ops::Value) have their
+    /// derivatives along time. Pass a known derivative by `Dual::new(mean, its_derivative)`. A network's forward pass
+    /// takes the times as `t.map_linear(|t| Ok(t.flatten_all()?.to_dtype(DType::F64)?))`.
     ///
     /// # Errors
     /// Typed errors for data that does not fit.
@@ -24,7 +24,7 @@ forward_to!([] Moments {
     fn at(&self, t: &Dual, x1: &Tensor) -> Result<(Dual, Dual)>;
 });
 
-/// Makes [`Moments`] of a closure on times and data.
+/// Creates [`Moments`] from a closure on times and data.
 ///
 /// ```
 /// use advect_ops::{Dual, Value};

@@ -45,8 +45,8 @@ impl PathPoint {
         Self::linear(x, vec![(Coefficient::Shared(1.0), velocity)])
     }
 
-    /// Creates a point whose velocity `Σ c_k y_k` is computed when it is asked for. The factors may be infinite: then
-    /// only the velocity is an error.
+    /// Creates a point whose velocity `Σ c_k y_k` is computed on demand. The factors may be infinite: then only the
+    /// velocity is an error.
     ///
     /// ```
     /// use advect_core::Coefficient;

@@ -60,7 +60,7 @@ impl SchrodingerBridge {
         self.sigma
     }
 
-    /// Returns the stochastic interpolant that the path is, with `γ = σ √(t (1 − t))`.
+    /// Returns the path as a stochastic interpolant, with `γ = σ √(t (1 − t))`.
     pub fn interpolant(&self) -> Interpolant<CondOt, BrownianBridge> {
         self.interpolant
     }

@@ -1,5 +1,5 @@
-//! Preconditioners, which make a denoiser of a network whose inputs and outputs have unit size at every level of
-//! noise (Karras et al. 2022, section 5 and table 1).
+//! Preconditioners, which turn a network whose inputs and outputs have unit size at every level of noise into a
+//! denoiser (Karras et al. 2022, section 5 and table 1).
 //!
 //! On any affine path, `y = x_t / α` is the data with noise of `ρ = σ/α`, and the denoiser is
 //! `D = c_skip(ρ) y + c_out(ρ) F(c_noise(ρ), c_in(ρ) y)`.
@@ -41,7 +41,7 @@ pub trait Preconditioner {
     /// Returns the factor of the network's input, `c_in`.
     #[doc(alias = "c_in")]
     fn input(&self, noise: f64) -> f64;
-    /// Returns the time that the network is told, `c_noise`, at time t of the path, which has this noise.
+    /// Returns the network's time, `c_noise`, at time t of the path, which has this noise.
     #[doc(alias = "c_noise")]
     fn label(&self, t: f64, noise: f64) -> f64;
 

@@ -5,7 +5,7 @@ use advect_core::{Result, check};
 use super::Preconditioner;
 use crate::schedule::{Schedule, VariancePreserving};
 
-/// The preconditioner for a network that predicts the noise, and is told the diffusion time in steps: `(M − 1) s`.
+/// The preconditioner for a network that predicts the noise and takes the diffusion time in steps, `(M − 1) s`.
 ///
 /// ```
 /// use advect_paths::preconditioner::{Preconditioner, VpPreconditioner};

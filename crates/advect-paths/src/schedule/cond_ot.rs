@@ -25,7 +25,7 @@ pub struct CondOt {
 }
 
 impl CondOt {
-    /// Creates a schedule with `sigma_min` in [0, 1), the noise that is left at t = 1. The default is 0.
+    /// Creates a schedule with `sigma_min` in [0, 1), the noise that remains at t = 1. The default is 0.
     ///
     /// # Errors
     /// [`Error::Range`] outside [0, 1).

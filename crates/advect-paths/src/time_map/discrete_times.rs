@@ -1,4 +1,4 @@
-//! Indices of steps in discrete time (as the networks of Ho et al. 2020 and their successors are told the time).
+//! Indices of steps in discrete time, the time input of the networks of Ho et al. 2020 and their successors.
 
 use advect_core::{Error, Result};
 

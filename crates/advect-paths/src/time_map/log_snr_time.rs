@@ -5,7 +5,8 @@ use advect_core::{Result, check};
 use super::TimeMap;
 use crate::schedule::Schedule;
 
-/// The map `a + b λ(t)` with `λ = ln(α²/σ²)` of a schedule. A network that is told the level of noise works on any schedule.
+/// The map `a + b λ(t)` with `λ = ln(α²/σ²)` of a schedule. A network that takes the level of noise works on any
+/// schedule.
 ///
 /// Where α or σ is 0, λ is infinite, and the network can't be asked.
 ///

@@ -1,7 +1,8 @@
-//! Maps of time, which translate the path's time t into the time that a network is told.
+//! Maps of time, which translate the path's time t into a network's own time.
 //!
 //! Advect's time runs from noise at 0 to data at 1. Networks that were trained elsewhere count otherwise: DDPM's steps run from the data
-//! to the noise, EDM's network is told a logarithm of the noise. A [`TimeMap`] says how, and [`TimeMapped`] puts it before a network.
+//! to the noise, EDM's network takes a logarithm of the noise. A [`TimeMap`] does the translation, and [`TimeMapped`] puts it before a
+//! network.
 //!
 //! | map | the network's time at t |
 //! | --- | --- |
@@ -28,7 +29,7 @@ pub use log_snr_time::LogSnrTime;
 pub use time_function::TimeFunction;
 pub use time_mapped::TimeMapped;
 
-/// The time that a network is told, as a function of the path's time.
+/// A map from the path's time to a network's own time.
 ///
 /// ```
 /// use advect_core::{Field, Time, field_fn};
@@ -84,7 +85,7 @@ pub trait TimeMap {
         Ok(slopes)
     }
 
-    /// Returns a field that tells a network this time.
+    /// Returns a field that passes this time to a network.
     fn field<F>(self, network: F) -> TimeMapped<F, Self>
     where
         Self: Sized,

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 use super::TimeMap;
 
-/// A network that is told `τ(t)` in place of t, for a [`TimeMap`] τ: `f(τ(t), x)`.
+/// A network that receives `τ(t)` in place of t, for a [`TimeMap`] τ: `f(τ(t), x)`.
 ///
 /// It takes the network's conditions, and has the network's derivatives along directions, time included, with the factor τ'(t).
 ///

@@ -6,9 +6,9 @@ use candle_core::Tensor;
 use super::series::{Series, mean};
 use super::split_r_hat::variances;
 
-/// Returns the number of independent draws that would tell the mean of a series as well, `N/τ̂` with `τ̂ = 1 + 2 Σ ρ̂(t)` over half chains. Sums of two neighbouring correlations are
-/// taken as long as they are positive, and none is larger than the one before (Geyer's initial monotone sequence), so that chains that alternate have more than N. It is at most
-/// `N log₁₀ N`. A constant has N.
+/// Returns the number of independent draws that would determine the mean of a series as precisely, `N/τ̂` with `τ̂ = 1 + 2 Σ ρ̂(t)` over half chains. Sums of two neighbouring
+/// correlations are taken as long as they are positive, and none is larger than the one before (Geyer's initial monotone sequence), so that chains that alternate have more than N.
+/// It is at most `N log₁₀ N`. A constant has N.
 ///
 /// ```
 /// use advect_core::Generator;

@@ -94,7 +94,8 @@ impl Jackknife {
         self.standard_error
     }
 
-    /// Returns the bias of the value, by which a function that is not linear is off in the mean; it is of the order of the square of the error.
+    /// Returns the bias of the value, the mean error of a function that is not linear; it is of the order of the square
+    /// of the error.
     pub fn bias(&self) -> f64 {
         self.bias
     }

@@ -1,4 +1,4 @@
-//! How much the draws of Markov chains are worth.
+//! Diagnostics of Markov chains: errors of means, autocorrelations, effective sample sizes, convergence.
 //!
 //! A series is a number for each step and each chain, `(steps, chains)`, or `(steps,)` for a single chain: an element of the states, an energy, any function of them.
 //!

@@ -1,4 +1,4 @@
-//! Numbers of steps and chains.
+//! Series: numbers for each step and chain.
 
 use advect_core::{Error, Result, check, shape};
 use candle_core::{DType, Tensor};

@@ -26,7 +26,7 @@ impl<F: Fn(f64) -> f64> DiffusionCoefficient for FromFn<F> {
     }
 }
 
-/// Makes a [`DiffusionCoefficient`] of a closure that returns w²(t).
+/// Creates a [`DiffusionCoefficient`] from a closure that returns w²(t).
 pub fn diffusion_fn<F: Fn(f64) -> f64>(f: F) -> FromFn<F> {
     FromFn(f)
 }

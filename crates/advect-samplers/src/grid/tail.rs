@@ -1,5 +1,5 @@
-//! A start part of the way along a grid (Meng et al., SDEdit: guided image synthesis and editing with stochastic
-//! differential equations, 2022).
+//! The last part of a grid, for a start between noise and data (Meng et al., SDEdit: guided image synthesis and
+//! editing with stochastic differential equations, 2022).
 
 use advect_core::{Error, Result};
 use advect_paths::schedule::Schedule;

@@ -49,7 +49,7 @@ pub struct Guided<F, W = f64> {
 }
 
 impl<F: Conditional, W: GuidanceWeight> Guided<F, W> {
-    /// Guides `field` towards `condition` with the given weight.
+    /// Creates the guided field of `field` towards `condition`, with the given weight.
     ///
     /// # Errors
     /// [`Error::Range`] for a weight that is not finite at time 0.

@@ -1,10 +1,10 @@
-//! Guidance within an interval of noise levels (Kynkäänniemi et al., Applying guidance in a limited interval improves
-//! sample and distribution quality in diffusion models, 2024).
+//! Guidance limited to an interval of noise levels (Kynkäänniemi et al., Applying guidance in a limited interval
+//! improves sample and distribution quality in diffusion models, 2024).
 
 use super::GuidanceWeight;
 use advect_core::{Error, Result, check};
 
-/// A weight within an interval of time, and 1 outside of it, where only the conditional part is evaluated.
+/// A weight within an interval of time, and 1 outside, where only the conditional part is evaluated.
 ///
 /// The paper guides at noise levels `σ_low < σ ≤ σ_high`: a schedule's `time_at_log_snr(−2 ln σ)` are the ends here.
 ///

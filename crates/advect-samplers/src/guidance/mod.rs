@@ -37,7 +37,7 @@ forward_to!([] GuidanceWeight {
     fn at(&self, t: f64) -> f64;
 });
 
-/// Makes a [`GuidanceWeight`] of a closure on time.
+/// Creates a [`GuidanceWeight`] from a closure on time.
 ///
 /// ```
 /// use advect_samplers::guidance::{GuidanceWeight, guidance_fn};

@@ -54,7 +54,8 @@ impl DualAveraging {
         })
     }
 
-    /// Takes in the acceptance of a proposal, or the mean acceptance of several, made with [`DualAveraging::step_size`].
+    /// Updates the step size by the acceptance of a proposal, or the mean acceptance of several, made with
+    /// [`DualAveraging::step_size`].
     ///
     /// # Errors
     /// [`Error::Range`] unless the acceptance is in [0, 1].
@@ -70,12 +71,12 @@ impl DualAveraging {
         Ok(())
     }
 
-    /// Returns the step size ε to make the next proposal with.
+    /// Returns the step size ε for the next proposal.
     pub fn step_size(&self) -> f64 {
         self.log_step.exp()
     }
 
-    /// Returns the average ε̄ of the step sizes, to go on with once the adaptation ends.
+    /// Returns the average ε̄ of the step sizes, for use after the adaptation.
     pub fn averaged_step_size(&self) -> f64 {
         self.log_average.exp()
     }

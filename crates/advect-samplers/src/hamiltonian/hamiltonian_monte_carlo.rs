@@ -1,4 +1,4 @@
-//! The sampler.
+//! The sampler of Hamiltonian Monte Carlo.
 
 use advect_core::{Error, Generator, Result, check};
 use advect_solvers::stepper::Stepper;
@@ -14,7 +14,7 @@ use crate::langevin::places::Places;
 /// Hamiltonian Monte Carlo: each chain gets a momentum of N(0, M), moves by L leapfrog steps of size ε along `H(x, p) = −log p(x) + ½ pᵀ M⁻¹ p`, and stays there with
 /// probability `min(1, e^(H(start) − H(end)))`. The law of the chains is p for every ε, L and M (Neal 2011, section 5.3.2).
 ///
-/// Each chain's random numbers hang on its number, not on how many run beside it.
+/// Each chain's random numbers depend on its number, not on how many run beside it.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -44,7 +44,7 @@ pub struct HamiltonianMonteCarlo<I = Leapfrog> {
     integrator: I,
 }
 
-/// The draws of chains that ran side by side.
+/// The draws of parallel chains.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HamiltonianChains {
@@ -93,7 +93,7 @@ impl<I: Stepper<(Tensor, Tensor)>> HamiltonianMonteCarlo<I> {
         Ok(HamiltonianMonteCarlo { jitter, ..self })
     }
 
-    /// Sets another [symplectic](advect_solvers::symplectic) method than leapfrog, such as Yoshida's of order 4.
+    /// Sets the [symplectic](advect_solvers::symplectic) method, such as Yoshida's of order 4, in place of leapfrog.
     pub fn integrator<J: Stepper<(Tensor, Tensor)>>(
         self,
         integrator: J,
@@ -126,7 +126,7 @@ impl<I: Stepper<(Tensor, Tensor)>> HamiltonianMonteCarlo<I> {
         }
     }
 
-    /// Makes `count` proposals for each sample of a batch, a chain each.
+    /// Makes `count` proposals for each sample of a batch, each of which is a chain.
     ///
     /// A density that returns an error ends the run with it.
     ///

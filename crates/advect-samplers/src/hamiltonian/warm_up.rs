@@ -1,4 +1,4 @@
-//! Step size and masses, found on the way (Hoffman and Gelman 2014, algorithms 4 and 5; Stan's windows).
+//! Adaptation of the step size and the masses (Hoffman and Gelman 2014, algorithms 4 and 5; Stan's windows).
 
 use advect_core::{Generator, Result, check, shape};
 use advect_solvers::stepper::Stepper;
@@ -10,7 +10,8 @@ use super::{DualAveraging, HamiltonianMonteCarlo, MassMatrix};
 use crate::langevin::LogDensity;
 use crate::langevin::places::Places;
 
-/// A warm-up: proposals by which the step size approaches a wanted acceptance and the mass matrix the covariance of the states. They belong to no law, and are not kept.
+/// A warm-up: proposals that adapt the step size to a target acceptance, and the mass matrix to the covariance of the
+/// states. They are no samples of the density, and are not kept.
 ///
 /// The length εL of the given sampler's trajectories is kept: when the step size halves, the number of steps doubles. Lengths are in units of the masses, so that with adapted
 /// masses a length of 1 to 2 suits most densities. All chains share step size and masses, which are adapted by all of them.
@@ -36,15 +37,16 @@ pub struct WarmUp {
     masses: MassAdaptation,
 }
 
-/// How a [`WarmUp`] sets the mass matrix.
+/// The way in which a [`WarmUp`] sets the mass matrix.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MassAdaptation {
-    /// The matrix stays what it is.
+    /// The matrix stays unchanged.
     Fixed,
-    /// By the variance of each element.
+    /// A diagonal matrix, by the variance of each element.
     #[default]
     Diagonal,
-    /// By the covariance of the elements, which takes several times as many states as there are elements.
+    /// A dense matrix, by the covariance of the elements, which takes several times as many states as there are
+    /// elements.
     Dense,
 }
 
@@ -52,9 +54,9 @@ pub enum MassAdaptation {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WarmedUp<I = Leapfrog> {
-    /// The sampler with the step size and the masses that were found.
+    /// The sampler with the adapted step size and masses.
     pub sampler: HamiltonianMonteCarlo<I>,
-    /// The states of the chains, to go on from.
+    /// The last states of the chains, from which sampling continues.
     pub x: Tensor,
     /// The number of divergences on the way, most of them early.
     pub divergences: usize,
@@ -64,7 +66,7 @@ pub struct WarmedUp<I = Leapfrog> {
 const MOST_STEPS: usize = 1000;
 
 impl WarmUp {
-    /// Creates a warm-up of a number of proposals, with a wanted acceptance of 0.8 and masses for each element.
+    /// Creates a warm-up of a number of proposals, with a target acceptance of 0.8 and masses for each element.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 proposals.
@@ -76,7 +78,7 @@ impl WarmUp {
         })
     }
 
-    /// Sets the wanted acceptance; 0.65 is the best in many dimensions (Beskos et al. 2013), and more is safer.
+    /// Sets the target acceptance; 0.65 is the best in many dimensions (Beskos et al. 2013), and more is safer.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) unless it is between 0 and 1, both excluded.
@@ -85,12 +87,12 @@ impl WarmUp {
         Ok(WarmUp { acceptance, ..self })
     }
 
-    /// Sets how masses are adapted.
+    /// Sets the adaptation of the masses.
     pub fn masses(self, masses: MassAdaptation) -> Self {
         WarmUp { masses, ..self }
     }
 
-    /// Warms chains up, one for each sample of a batch.
+    /// Warms up chains, one for each sample of a batch.
     ///
     /// # Errors
     /// As [`HamiltonianMonteCarlo::run`].

@@ -1,4 +1,5 @@
-//! When a warm-up adapts masses (Stan's reference manual, "Automatic parameter tuning": an interval for the step size, windows that double, another for the step size).
+//! The schedule of a warm-up's adaptation of masses (Stan's reference manual, "Automatic parameter tuning": an interval
+//! for the step size, windows that double, another for the step size).
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Inverse problems: samples of data of which a measurement `y = A(x1) + σ_y n` is known, with standard normal n.
+//! Inverse problems: sampling of data given a measurement `y = A(x1) + σ_y n`, with standard normal n.
 //!
 //! The score of the states given y is that of the model plus `∇_x log p(y | x)`, which a [`Likelihood`] approximates by
 //! way of the expected data `x̂1(x) = E[x1 | x]`:

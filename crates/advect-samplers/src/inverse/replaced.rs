@@ -10,16 +10,16 @@ use crate::Model;
 use crate::mask::{binary, wide};
 
 /// A model's field for states of which a part is known: where the mask is 1, the state is `α x1 + σ x0` with the known
-/// ends x0 and x1, whatever it is given, and the value is what the prediction is there. Elsewhere it is the value of
-/// the model's field at that state.
+/// ends x0 and x1, regardless of the given state, and the value is the prediction for them. Elsewhere it is the value
+/// of the model's field at that state.
 ///
 /// Solvers of the ODE, and rules without noise, then carry the known part along a straight path of the schedule, with
 /// the solver's error in it. The ends are noise and data, or data of two laws: the known part of x1 need not be that of
 /// x0. [`Replaced::at_time`] puts a start on the path, and an end to what is known.
 ///
-/// The law of the rest heeds the known part too little, less than with [`Inpaint`](crate::rule::Inpaint), which draws
-/// fresh noise for it at each level: of its two Gaussian coordinates, one known to be 1.5, the other gets mean 0.52 and
-/// variance 0.67, where 1.2 and 0.36 were right.
+/// The law of the rest depends too little on the known part, less than with [`Inpaint`](crate::rule::Inpaint), which
+/// draws fresh noise for it at each level: of its two Gaussian coordinates, one known to be 1.5, the other gets mean
+/// 0.52 and variance 0.67, where 1.2 and 0.36 were right.
 ///
 /// ```
 /// use advect_core::{Time, field_fn};

@@ -1,4 +1,4 @@
-//! Samples of a batch of which some are taken and others left.
+//! The choice between proposals and previous states, sample by sample.
 
 use advect_core::{Result, shape};
 use candle_core::{DType, Device, Tensor};

@@ -25,7 +25,7 @@ pub(crate) fn evaluate(density: &dyn LogDensity, x: &Tensor) -> Result<(Tensor, 
     Ok((value.detach(), score.detach()))
 }
 
-/// A log-density `(batch, ...) → (batch,)` made of operations that candle differentiates, such as an energy-based network.
+/// A log-density `(batch, ...) → (batch,)` of operations that candle differentiates, such as an energy-based network.
 ///
 /// ```
 /// use advect_samplers::langevin::{Differentiated, LogDensity};

@@ -1,4 +1,4 @@
-//! Where chains are.
+//! The current states of chains.
 
 use advect_core::{Result, check};
 use candle_core::Tensor;

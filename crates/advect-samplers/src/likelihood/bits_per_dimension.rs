@@ -57,8 +57,8 @@ pub struct BitsPerDimension {
 }
 
 impl BitsPerDimension {
-    /// Counts the bits of negative log-probabilities of levels in nats for each sample, `(batch,)`, such as DDPM's
-    /// bound with a discretized decoder.
+    /// Converts negative log-probabilities of levels, in nats for each sample, `(batch,)`, to bits per dimension,
+    /// such as DDPM's bound with a discretized decoder.
     ///
     /// # Errors
     /// Typed errors unless there is a finite number for each sample; [`Error::Range`](advect_core::Error::Range) for 0
@@ -67,7 +67,7 @@ impl BitsPerDimension {
         BitsPerDimension::counted_by(Convention::Levels, negative_log_probability, dimensions)
     }
 
-    /// Counts the bits of negative log-probabilities of levels, or of upper bounds of them, that were found by some
+    /// Converts negative log-probabilities of levels, or upper bounds of them, to bits per dimension, by a given
     /// convention. They are in nats for each sample, `(batch,)`, and the width of the levels is in them, as in those of
     /// variational dequantization.
     ///

@@ -176,8 +176,8 @@ impl<F: Jvp, S: Schedule> Likelihood<F, S> {
         self.transport(solver, x1, self.ends.end, self.ends.start)
     }
 
-    /// Takes standard normal noise, `(batch, ...)`, to samples at the end, with their log-density. The start is the noise times the
-    /// source's deviation.
+    /// Transforms standard normal noise, `(batch, ...)`, into samples at the end, with their log-density. The start is the noise
+    /// times the source's deviation.
     ///
     /// # Errors
     /// As [`Likelihood::log_density`]; [`Error::Range`] for noise whose mean square is below ¼ or above 4, where chance can't have

@@ -1,5 +1,5 @@
-//! Noise that makes levels continuous (Uria, Murray and Larochelle, RNADE, 2013; Theis, van den Oord and Bethge, A note on the
-//! evaluation of generative models, 2016, section 3.1).
+//! Uniform noise, which makes discrete levels continuous (Uria, Murray and Larochelle, RNADE, 2013; Theis, van den Oord and
+//! Bethge, A note on the evaluation of generative models, 2016, section 3.1).
 
 use std::f64::consts::LN_2;
 
@@ -96,7 +96,7 @@ impl UniformDequantization {
         Ok((x + noise.to_device(x.device())?)?)
     }
 
-    /// Returns the bits of log-densities that were found for data with this noise.
+    /// Returns the bits per dimension of log-densities of data with this noise.
     ///
     /// # Errors
     /// Typed errors unless the log-densities are finite.
@@ -104,7 +104,8 @@ impl UniformDequantization {
         self.bits_of_densities(&found.nats, found.dimensions)
     }
 
-    /// Returns the bits of log-densities of any origin, or of lower bounds of them, in nats for each sample, `(batch,)`.
+    /// Returns the bits per dimension of log-densities of any origin, or of lower bounds of them, in nats for each
+    /// sample, `(batch,)`.
     ///
     /// # Errors
     /// Typed errors unless there is a finite number for each sample; [`Error::Range`] for 0 dimensions.

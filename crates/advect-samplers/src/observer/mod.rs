@@ -1,4 +1,4 @@
-//! Observers of samplers, which are shown each level that is reached: any
+//! Observers of samplers, which receive each level that is reached: any
 //! [`Observer<StepInfo>`](advect_core::Observer).
 //!
 //! | observer | task |
@@ -15,7 +15,7 @@ use crate::Level;
 
 pub use snapshots::Snapshots;
 
-/// A level that a sampler has reached.
+/// A report of a level that a sampler has reached.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StepInfo {

@@ -1,4 +1,4 @@
-//! States along the way of a sampler.
+//! An observer that keeps states along the way of a sampler.
 
 use std::ops::ControlFlow;
 

@@ -72,7 +72,8 @@ impl<W: DiffusionCoefficient> PathSde<W> {
         PathSde { method, ..self }
     }
 
-    /// Takes a state of the path at the first of some times to the last, by a step from each to the next, with the generator's next noise.
+    /// Carries a state of the path from the first of some times to the last, by a step from each to the next, with the
+    /// generator's next noise.
     ///
     /// # Errors
     /// As [`PathSde::transport`].
@@ -86,8 +87,8 @@ impl<W: DiffusionCoefficient> PathSde<W> {
         self.transport(&mut Run::of(model, rng.split()), x, times)
     }
 
-    /// Takes a state `(batch, ...)` of the path at the first of some times to the last, by a step from each to the next. The times rise or
-    /// fall within \[0, 1\]. The run gives noise to each sample by its number, and shows each time to its observer.
+    /// Carries a state `(batch, ...)` of the path from the first of some times to the last, by a step from each to the next. The times
+    /// rise or fall within \[0, 1\]. The run gives noise to each sample by its number, and shows each time to its observer.
     ///
     /// # Errors
     /// [`Error::Range`] that names `times`, or `diffusion` and t where w² is negative or infinite; typed errors for a state that is empty, no
@@ -142,12 +143,14 @@ impl<W: DiffusionCoefficient> PathSde<W> {
         Ok((self.method.step(&drift, noise, path, &interval, x)?).x)
     }
 
-    /// Returns the drift from early times to late ones as a field, `u + ½ w² s`, for an integration of one's own. See [`PathDrift`].
+    /// Returns the drift from early times to late ones as a field, `u + ½ w² s`, for your own integrations. See
+    /// [`PathDrift`].
     pub fn forwards<M: ScoredVelocity>(self, model: M) -> PathDrift<M, W> {
         PathDrift::new(model, self.diffusion, side(0.0, 1.0))
     }
 
-    /// Returns the drift from late times to early ones as a field, `u − ½ w² s`, for an integration of one's own. See [`PathDrift`].
+    /// Returns the drift from late times to early ones as a field, `u − ½ w² s`, for your own integrations. See
+    /// [`PathDrift`].
     #[doc(alias = "reverse diffusion")]
     pub fn backwards<M: ScoredVelocity>(self, model: M) -> PathDrift<M, W> {
         PathDrift::new(model, self.diffusion, side(1.0, 0.0))

@@ -76,7 +76,7 @@ impl DpmSolver {
         }
     }
 
-    /// Sets η, from 0, the flow, to 1, the forward process's variance.
+    /// Sets η, between 0 for the flow and 1 for the forward process's variance.
     ///
     /// # Errors
     /// [`Error::Range`] otherwise.

@@ -1,5 +1,5 @@
-//! Samples of which a part is known: the replacement method (Song et al. 2021a, appendix I.2), with resampling (Lugmayr et al.,
-//! RePaint: inpainting using denoising diffusion probabilistic models, 2022, algorithm 1).
+//! Inpainting, samples of which a part is known, by the replacement method (Song et al. 2021a, appendix I.2), with resampling
+//! (Lugmayr et al., RePaint: inpainting using denoising diffusion probabilistic models, 2022, algorithm 1).
 
 use advect_core::{Error, Result, check};
 use advect_ops::combine;
@@ -12,15 +12,16 @@ use crate::{Level, Run, Transition};
 
 /// A rule that keeps a known part of the data, with any other rule for the rest. After each step of the other rule,
 /// where the mask is 1, `α known + σ z` with fresh noise z takes the place of the state. At clean data the known part
-/// is as it was given.
+/// is exactly the given one.
 ///
 /// With resampling, each step but one to clean data is made several times: in between the state is noised back to where the
 /// step started, so that both parts come to agree.
 ///
-/// The law of the unknown part is near the one given the known part, but not that, even with many steps: the known part is heeded too
-/// little. For two Gaussian coordinates of variance 1 and correlation 0.8, one of them known to be 1.5, the other has mean 1.2 and variance
-/// 0.36; 100 steps of [`Ancestral`](super::Ancestral) give 0.73 and 0.46, and with 10 passes 1.15 and 0.34. Multistep rules of higher
-/// order extrapolate between levels at which the known part has different noise: with few steps, a rule without memory is better here.
+/// The law of the unknown part is near the conditional law given the known part, but different, even with many steps: it depends too little
+/// on the known part. For two Gaussian coordinates of variance 1 and correlation 0.8, one of them known to be 1.5, the other has mean 1.2
+/// and variance 0.36; 100 steps of [`Ancestral`](super::Ancestral) give 0.73 and 0.46, and with 10 passes 1.15 and 0.34. Multistep rules of
+/// higher order extrapolate between levels at which the known part has different noise: with few steps, a rule without memory is better
+/// here.
 ///
 /// ```
 /// use advect_core::{Generator, Time, field_fn};
@@ -102,7 +103,7 @@ impl<R: Rule> Inpaint<R> {
         })
     }
 
-    /// Returns a state at a level, in which the known part is as it is there.
+    /// Returns a state with its known part replaced by that of the level.
     fn keep(&self, run: &mut Run<'_>, level: &Level, x: &Tensor) -> Result<Tensor> {
         let known = wide("known", &self.known, x)?;
         let mask = wide("known", &self.mask, x)?;

@@ -61,7 +61,7 @@ impl<P: Rule> PredictorCorrector<P> {
         })
     }
 
-    /// Makes the size of corrector steps depend on the noise level alone.
+    /// Lets the size of corrector steps depend on the noise level alone.
     pub fn by_level(self) -> Self {
         PredictorCorrector {
             by_level: true,

@@ -1,4 +1,4 @@
-//! The field that stands beside a velocity.
+//! The field that complements a velocity: a score or an expected noise.
 
 use advect_core::{Error, Result};
 use advect_paths::path::gamma::{Gamma, GammaSchedule};

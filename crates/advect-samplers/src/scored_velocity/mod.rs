@@ -1,4 +1,4 @@
-//! A velocity with a score: all that an SDE along a path has to know.
+//! Velocities with scores, which determine the SDEs along a path.
 //!
 //! | model | of |
 //! | --- | --- |

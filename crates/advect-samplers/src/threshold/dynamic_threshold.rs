@@ -1,4 +1,4 @@
-//! A bound that depends on each sample (Saharia et al., Photorealistic text-to-image diffusion models with deep
+//! A bound that adapts to each sample (Saharia et al., Photorealistic text-to-image diffusion models with deep
 //! language understanding, 2022, section 2.3).
 
 use advect_core::{Coefficient, Error, Result, check};

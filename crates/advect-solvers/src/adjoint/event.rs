@@ -62,7 +62,7 @@ impl DifferentiableEvent {
         }
     }
 
-    /// Sets the direction in which the function has to cross 0, as the integration goes.
+    /// Sets the direction in which the function has to cross 0, seen along the integration.
     pub fn crossing(self, crossing: Crossing) -> Self {
         DifferentiableEvent { crossing, ..self }
     }

@@ -82,7 +82,7 @@ pub use event::{DifferentiableEvent, Reached};
 pub use reversible::Reversible;
 pub use unrolled::Unrolled;
 
-/// A way to solve a differential equation so that a loss of the solution can be differentiated.
+/// A method for solving a differential equation so that a loss of the solution can be differentiated.
 ///
 /// The saved states are at given times. The time of an event depends on the parameters, which [`Adjoint::solve_until`]
 /// counts in.

@@ -1,4 +1,4 @@
-//! The exact gradient of the reversible Heun method, whose steps are undone backwards.
+//! The exact gradient of the reversible Heun method, which undoes its steps in the backward pass.
 
 use std::sync::Arc;
 

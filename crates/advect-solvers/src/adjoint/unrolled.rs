@@ -1,4 +1,4 @@
-//! Gradients through the steps themselves.
+//! Gradients by backpropagation through the steps of a solver.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;

@@ -71,8 +71,9 @@ pub struct Adaptive {
 }
 
 impl Adaptive {
-    /// Creates a controller with a relative and an absolute tolerance for each step, and at most 100,000 steps. One
-    /// of the two may be 0: errors are then measured against the state alone, or against one number.
+    /// Creates a controller with a relative and an absolute tolerance for the error of each step, and at most
+    /// 100,000 steps. One of the two may be 0: errors are then measured against the state alone, or against one
+    /// number.
     ///
     /// # Errors
     /// [`Error::Range`] unless both are finite and not negative, and one is above 0.
@@ -119,7 +120,7 @@ impl Adaptive {
         Adaptive { norm, ..self }
     }
 
-    /// Sets the size of the first step, which saves the two evaluations that would choose it.
+    /// Sets the size of the first step, and saves the two evaluations that would otherwise choose it.
     ///
     /// # Errors
     /// [`Error::Range`] unless finite and above 0.

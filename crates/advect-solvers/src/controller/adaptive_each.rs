@@ -1,4 +1,4 @@
-//! The first steps of samples with a clock each.
+//! The sizes of first steps, where each sample has its own clock.
 
 use advect_core::{Field, Result};
 

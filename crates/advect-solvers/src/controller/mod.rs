@@ -32,7 +32,7 @@ pub struct Position<'a, X = Tensor> {
     pub t: f64,
     /// The current state.
     pub x: &'a X,
-    /// The time at which the integration is to end.
+    /// The time at which the integration ends.
     pub end: f64,
 }
 
@@ -120,8 +120,8 @@ pub trait Controller<S: ?Sized, X: State = Tensor> {
         at: Position<'_, X>,
     ) -> Result<(Self::Memory, Option<X>)>;
 
-    /// Begins anew on the way, where the field or the state jumped. Like [`Controller::begin`], it may evaluate the field,
-    /// and returns the slope if it did. Unless implemented, the memory stays as it is.
+    /// Restarts the control within an integration, after a jump of the field or the state. Like [`Controller::begin`], it
+    /// may evaluate the field, and returns the slope if it did. Unless implemented, the memory stays as it is.
     ///
     /// # Errors
     /// The errors of the field.
@@ -140,7 +140,7 @@ pub trait Controller<S: ?Sized, X: State = Tensor> {
     /// saved there, and stops if it is the current time, or the end of the step just rejected.
     fn next(&self, memory: &Self::Memory, at: Position<'_, X>) -> f64;
 
-    /// Judges a step, and adapts.
+    /// Judges a step, and adapts the memory to it.
     ///
     /// # Errors
     /// The errors of candle.
@@ -154,7 +154,7 @@ pub trait Controller<S: ?Sized, X: State = Tensor> {
     /// Returns the number of steps, accepted and rejected, after which the integration gives up.
     fn step_limit(&self) -> usize;
 
-    /// Returns the relative and the absolute tolerance of steps, if they are chosen by such. Implicit methods then solve
+    /// Returns the relative and the absolute tolerance, if the controller has tolerances. Implicit methods then solve
     /// their equations to a part of them, and otherwise up to rounding.
     fn tolerances(&self) -> Option<(f64, f64)> {
         None

@@ -8,7 +8,7 @@ pub enum Norm {
     /// The root mean square: the error of a typical element meets the tolerance.
     #[default]
     Rms,
-    /// The largest: the error of each element meets the tolerance.
+    /// The largest magnitude: the error of each element meets the tolerance.
     Max,
 }
 

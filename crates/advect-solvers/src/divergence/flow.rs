@@ -70,7 +70,7 @@ pub struct Flow<F, D> {
 }
 
 impl<F: Jvp, D: Divergence> Flow<F, D> {
-    /// Creates the flow of a field, with a way to find its divergence.
+    /// Creates the flow of a field, with a method for its divergence.
     pub fn new(field: F, divergence: D) -> Self {
         Flow {
             field,

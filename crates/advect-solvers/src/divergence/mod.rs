@@ -60,7 +60,7 @@ impl WithDivergence {
     }
 }
 
-/// A way to find a field's divergence.
+/// A method for the divergence of a field.
 ///
 /// Of a new one [`Divergence::at`] is all that is needed.
 #[doc(alias = "trace of the Jacobian")]

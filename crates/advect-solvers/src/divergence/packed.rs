@@ -1,4 +1,4 @@
-//! Samples and integrals as the columns of one tensor, which adjoints take.
+//! Samples and integrals packed as the columns of one tensor, for adjoints.
 
 use std::sync::Arc;
 

@@ -37,8 +37,9 @@ impl<F: Field> Transposed<F> {
         Transposed(field)
     }
 
-    /// Returns the value, and the transposed Jacobian times a direction that is made of the value: the gradient of a
-    /// function of the field's value, by one evaluation and one backward pass. Neither has derivatives.
+    /// Returns the value, and the transposed Jacobian times a direction that is computed from the value: the
+    /// gradient of a function of the field's value, by one evaluation and one backward pass. Neither has
+    /// derivatives.
     ///
     /// ```
     /// use advect_core::{Time, field_fn};

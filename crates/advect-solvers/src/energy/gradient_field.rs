@@ -66,8 +66,8 @@ impl<E> Clone for GradientField<E> {
 }
 
 impl<E> GradientField<E> {
-    /// Creates the gradient of an energy, with the parameters of the energy by which it is to be differentiated: the
-    /// variables of a parameter store, or none for a frozen network.
+    /// Creates the gradient of an energy, with the parameters of the energy with respect to which it is
+    /// differentiated: the variables of a parameter store, or none for a frozen network.
     ///
     /// # Errors
     /// [`Error::Range`] for a parameter that is computed from others.

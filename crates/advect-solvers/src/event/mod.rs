@@ -96,7 +96,7 @@ impl<X> Event<X> {
         }
     }
 
-    /// Sets the direction in which the function has to cross 0, as the integration goes.
+    /// Sets the direction in which the function has to cross 0, seen along the integration.
     pub fn crossing(self, crossing: Crossing) -> Self {
         Event { crossing, ..self }
     }

@@ -1,4 +1,4 @@
-//! Events of samples with a clock each.
+//! Events of samples, each with its own clock.
 
 use advect_core::Result;
 

@@ -1,4 +1,4 @@
-//! Fields of pairs whose two parts follow one field.
+//! Fields of pairs whose two parts both follow one field.
 
 use advect_core::{Field, Result, Time};
 

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use super::{BrownianPath, Noise, sum};
 use crate::Solution;
 
-/// States of a stochastic solution at times between its steps.
+/// An interpolation of stochastic solutions: states at times between the steps.
 ///
 /// Between saved states `x₀` at `t₀` and `x₁` at `t₁`, with `θ = (t − t₀)/(t₁ − t₀)`, the state at t is
 /// `(1 − θ) x₀ + θ x₁ + g(t₀, x₀) (W(t) − (1 − θ) W(t₀) − θ W(t₁))`: the straight line, and the noise times the path's
@@ -46,12 +46,12 @@ pub struct Bridged<N> {
 }
 
 impl<N: Noise> Bridged<N> {
-    /// Creates the states for solutions with this noise that are driven by this path.
+    /// Creates the interpolation for solutions with this noise, driven by this path.
     pub fn new(noise: N, path: BrownianPath) -> Self {
         Bridged { noise, path }
     }
 
-    /// Returns the state at time t: a saved one, or one between two of them.
+    /// Returns the state at time t: a saved one, or one between two of them by the path's own bridge.
     ///
     /// # Errors
     /// [`Error::Range`] for times before the first saved state or after the last; the errors of the noise and of the

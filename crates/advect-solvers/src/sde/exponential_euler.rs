@@ -44,8 +44,8 @@ pub struct ExponentialEulerMaruyama<G> {
 }
 
 impl<G> ExponentialEulerMaruyama<G> {
-    /// Creates the method with the linear part's rates, a noise, and the Brownian path that drives it, for which it
-    /// turns areas on.
+    /// Creates the method with the linear part's rates, a noise, and the Brownian path that drives it, whose areas
+    /// it enables.
     pub fn new(rates: Rates, noise: Additive<G>, path: BrownianPath) -> Self {
         ExponentialEulerMaruyama {
             rates,

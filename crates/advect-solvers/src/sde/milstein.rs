@@ -77,7 +77,7 @@ impl<N: Pointwise<Field: Jvp>> Stepper for Milstein<N> {
     }
 }
 
-/// Milstein's method with differences for the derivative of g along itself, for any g.
+/// Milstein's method for any g, with finite differences for the derivative of g along itself.
 ///
 /// In Itô's sense it is `(g(t, x + h f + √|h| g) − g(t, x)) / √|h|` (Platen 1984; Kloeden and Platen, eq. 11.1.3): one
 /// more evaluation of g. What is wrong with it is of mean 0 there, as `ΔW² − |h|` is. In Stratonovich's sense `ΔW²` is not,

@@ -56,7 +56,7 @@ pub struct MilsteinGeneral<N> {
 }
 
 impl<N> MilsteinGeneral<N> {
-    /// Creates the method with a noise, and the Brownian path that drives it, for which it turns areas on.
+    /// Creates the method with a noise, and the Brownian path that drives it, whose areas it enables.
     pub fn new(noise: N, path: BrownianPath, interpretation: Interpretation) -> Self {
         MilsteinGeneral {
             noise,

@@ -21,7 +21,7 @@ pub trait Pointwise: Noise {
     /// Returns the field g.
     fn field(&self) -> &Self::Field;
 
-    /// Returns a number of the Brownian motion for each element of x.
+    /// Returns the Brownian motion's number for each element of x.
     ///
     /// # Errors
     /// A typed error if the shapes don't fit.

@@ -169,7 +169,7 @@ impl<G: Fn(f64) -> f64> Stepper for Sra3<G> {
 macro_rules! additive {
     ($($Method:ident)*) => {$(
         impl<G> $Method<G> {
-            /// Creates the method with a noise, and the Brownian path that drives it, for which it turns areas on.
+            /// Creates the method with a noise, and the Brownian path that drives it, whose areas it enables.
             pub fn new(noise: Additive<G>, path: BrownianPath) -> Self {
                 let path = path.areas();
                 $Method { noise, path }

@@ -56,7 +56,7 @@ pub struct Sriw1<N> {
 }
 
 impl<N> Sriw1<N> {
-    /// Creates the method with a noise, and the Brownian path that drives it, for which it turns areas on.
+    /// Creates the method with a noise, and the Brownian path that drives it, whose areas it enables.
     pub fn new(noise: N, path: BrownianPath) -> Self {
         let path = path.areas();
         Sriw1 { noise, path }

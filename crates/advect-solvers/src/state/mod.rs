@@ -81,13 +81,13 @@ pub trait State: Clone + Debug {
         combine_stages(interval, weights, slopes, x)
     }
 
-    /// Checks that this can be the start of an integration: floats, not empty, finite.
+    /// Checks that this state can be the start of an integration: floats, not empty, finite.
     ///
     /// # Errors
     /// A typed error naming `argument`.
     fn check(&self, argument: &'static str) -> Result<()>;
 
-    /// Checks that this has the shape, dtype and device of another state.
+    /// Checks that this state has the shape, dtype and device of another one.
     ///
     /// # Errors
     /// A typed error naming `argument`.
@@ -136,7 +136,7 @@ pub trait Samples: State {
     /// A typed error naming `argument` if parts don't agree.
     fn samples(&self, argument: &'static str) -> Result<usize>;
 
-    /// Gathers the samples at these positions of several states put one after the other.
+    /// Gathers samples by their positions in several states, which count as one after the other.
     ///
     /// # Errors
     /// The errors of candle.

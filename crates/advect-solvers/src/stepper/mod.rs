@@ -78,7 +78,7 @@ pub struct Unsolved {
 }
 
 impl Unsolved {
-    /// Creates the record of a sample with a cause.
+    /// Creates the record of a sample that failed, with the cause.
     pub fn new(sample: usize, cause: Status) -> Self {
         Unsolved { sample, cause }
     }

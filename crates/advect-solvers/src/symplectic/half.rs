@@ -1,4 +1,4 @@
-//! The half of a field's value that a method uses.
+//! The half of a field's value that an evaluation uses.
 
 use std::cell::Cell;
 

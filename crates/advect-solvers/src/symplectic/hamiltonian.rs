@@ -60,8 +60,8 @@ impl<E> Clone for Hamiltonian<E> {
 }
 
 impl<E> Hamiltonian<E> {
-    /// Creates the equations of an energy, with its parameters by which solutions are to be differentiated: the variables of a
-    /// parameter store, or none for a frozen network.
+    /// Creates the equations of an energy, with the parameters with respect to which solutions are differentiated: the
+    /// variables of a parameter store, or none for a frozen network.
     ///
     /// # Errors
     /// [`Error::Range`] for a parameter that is computed from others.

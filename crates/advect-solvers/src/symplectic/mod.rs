@@ -1,4 +1,5 @@
-//! Methods for second-order and Hamiltonian equations, which keep areas of phase space and, over long times, the energy.
+//! Methods for second-order and Hamiltonian equations, which preserve areas of phase space and, over long times, nearly
+//! the energy.
 //!
 //! The state is a pair, positions q and momenta p, with a separable Hamiltonian `H(q, p) = T(p) + V(q)`:
 //!

@@ -1,4 +1,4 @@
-//! Systems with their parameters, which are fields.
+//! Systems with their parameters, as fields.
 
 use std::sync::Arc;
 
@@ -57,8 +57,8 @@ const TIME: usize = 0;
 const STATE: usize = 1;
 
 impl<const N: usize, const P: usize> BoundSystem<N, P> {
-    /// Returns the value at `x` of shape `(…, N)`, and its derivative against factors `g` shaped like `x`: `Σ_i g_i ∂f_i/∂x_j` in
-    /// place j of each sample. Both are part of the graph.
+    /// Returns the value at `x` of shape `(…, N)`, and the vector–Jacobian product with factors `g` shaped like `x`:
+    /// `Σ_i g_i ∂f_i/∂x_j` in place j of each sample. Both are part of the graph.
     ///
     /// # Errors
     /// As [`Field::at`], and [`Error`] naming `g` if it is not like `x`.

@@ -1,4 +1,4 @@
-//! Systems of equations on numbers, as one writes them by hand.
+//! Systems of equations, written on numbers as by hand.
 //!
 //! [`system`] makes a field of a closure on numbers. The closure is called once; its operations are recorded on a tape, which is
 //! then evaluated for a whole batch, block by block, without a tensor for each operation:

@@ -198,17 +198,17 @@ impl Number {
         apply(Operation::Power, [self, exponent.into()])
     }
 
-    /// Returns the smaller one of two numbers, and NaN if one is. The derivative at equal numbers is that of `self`.
+    /// Returns the smaller one of two numbers, or NaN if either is. The derivative at equal numbers is that of `self`.
     pub fn min(self, other: impl Into<Number>) -> Self {
         apply(Operation::Minimum, [self, other.into()])
     }
 
-    /// Returns the larger one of two numbers, and NaN if one is. The derivative at equal numbers is that of `self`.
+    /// Returns the larger one of two numbers, or NaN if either is. The derivative at equal numbers is that of `self`.
     pub fn max(self, other: impl Into<Number>) -> Self {
         apply(Operation::Maximum, [self, other.into()])
     }
 
-    /// Returns the nearest number in `[lowest, highest]`, and NaN if one of them is.
+    /// Returns the nearest number in `[lowest, highest]`, or NaN if any of the three is.
     pub fn clamp(self, lowest: impl Into<Number>, highest: impl Into<Number>) -> Self {
         self.max(lowest).min(highest)
     }
@@ -218,22 +218,22 @@ impl Number {
         (self.sin(), self.cos())
     }
 
-    /// Returns whether it is below another number.
+    /// Returns whether this number is below another one.
     pub fn lt(self, other: impl Into<Number>) -> Condition {
         Condition(apply(Operation::Less, [self, other.into()]))
     }
 
-    /// Returns whether it is below another number or equal to it.
+    /// Returns whether this number is below another one or equal to it.
     pub fn le(self, other: impl Into<Number>) -> Condition {
         Condition(apply(Operation::LessOrEqual, [self, other.into()]))
     }
 
-    /// Returns whether it is above another number.
+    /// Returns whether this number is above another one.
     pub fn gt(self, other: impl Into<Number>) -> Condition {
         other.into().lt(self)
     }
 
-    /// Returns whether it is above another number or equal to it.
+    /// Returns whether this number is above another one or equal to it.
     pub fn ge(self, other: impl Into<Number>) -> Condition {
         other.into().le(self)
     }

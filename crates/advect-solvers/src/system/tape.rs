@@ -1,4 +1,4 @@
-//! Tapes: expressions as a list, in which each stands once.
+//! Tapes: lists of expressions, each of which occurs once.
 
 use std::collections::HashMap;
 

@@ -78,7 +78,7 @@ impl Checkpoint {
         self
     }
 
-    /// Adds an average that begins at the parameters, for a [`Trainer`](crate::Trainer) that has one from here on.
+    /// Adds an average that begins at the parameters, for a [`Trainer`](crate::Trainer) that averages from here on.
     ///
     /// # Errors
     /// [`Error::Range`] if it has an average already, or no parameters.

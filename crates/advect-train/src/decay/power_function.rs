@@ -64,8 +64,8 @@ impl PowerFunction {
         self.exponent
     }
 
-    /// Returns the average of this width over the first `steps` steps as a combination of stored ones, each with its own width, its number of
-    /// steps and its state: that whose weight is nearest in the sense of least squares. It is the better the more are stored, and best for a number
+    /// Returns the average of this width over the first `steps` steps as a combination of stored ones, each with its own width, its number of steps
+    /// and its state: the one whose weight is nearest in the sense of least squares. It is the better, the more are stored, and best for a number
     /// of steps at which some are.
     ///
     /// ```

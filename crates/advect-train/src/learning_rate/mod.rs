@@ -40,8 +40,8 @@ pub trait LearningRate {
     /// Returns the rate at step `step`.
     fn at(&self, step: usize) -> f64;
 
-    /// Returns the number of steps that the schedule is made for, if there is one. A trainer that continues beyond them
-    /// says so in its [`StepReport`](crate::StepReport).
+    /// Returns the number of steps that the schedule is meant for, if it is limited. A trainer that continues beyond
+    /// them says so in its [`StepReport`](crate::StepReport).
     fn end(&self) -> Option<usize> {
         None
     }

@@ -60,7 +60,7 @@ struct Contents {
 }
 
 /// An observer that logs the numbers of a run: the loss, the norm of the gradient and the learning rate of each step that it
-/// is told of, and what observers have [recorded](Trainer::record) since its last row, at the step of the row.
+/// sees, and the numbers that observers have [recorded](Trainer::record) since its last row, at the step of the row.
 ///
 /// A run that resumes goes on with its log: rows of steps that it makes again are removed first, as is a row that was cut off.
 /// With the log among the observers [`CheckpointFolder::after`](crate::CheckpointFolder::after) which the run is saved, a

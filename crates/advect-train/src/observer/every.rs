@@ -1,4 +1,4 @@
-//! Observers that are told of every n-th step.
+//! Observers of every n-th step.
 
 use std::ops::ControlFlow;
 
@@ -6,14 +6,15 @@ use advect_core::{Observer, Result, check};
 
 use crate::Trainer;
 
-/// An observer that tells another one of every n-th step and of the last one: see [`every`].
+/// An observer that passes every n-th step and the last one to another observer: see [`every`].
 #[derive(Debug, Clone)]
 pub struct Every<I> {
     steps: usize,
     observer: I,
 }
 
-/// Tells an observer of every `steps`-th step and of the last step of [`Trainer::run`]: to draw samples, to validate, to log.
+/// Creates an observer that passes every `steps`-th step and the last step of [`Trainer::run`] to another one: to draw
+/// samples, to validate, to log.
 ///
 /// ```
 /// use advect_core::{Generator, Key, observer_fn};

@@ -1,4 +1,4 @@
-//! Observers of training, which are told of each step: any [`Observer<Trainer<O>>`](advect_core::Observer).
+//! Observers of training, which see each step: any [`Observer<Trainer<O>>`](advect_core::Observer).
 //!
 //! They see the [`Trainer`](crate::Trainer) itself after the step: its [report](crate::Trainer::report), its averages
 //! to sample with, and everything that a checkpoint holds.

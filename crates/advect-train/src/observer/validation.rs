@@ -7,7 +7,7 @@ use advect_core::{Error, Observer, Result, check};
 use crate::Trainer;
 use crate::trainer::check_name;
 
-/// An observer that evaluates a score, of which lower is better, and may stop the run when it gets no better.
+/// An observer that evaluates a score (lower is better), and may stop the run when it no longer improves.
 ///
 /// It [records](Trainer::record) the score under its name, and the best score so far under the name with `_best` at its end. Both
 /// are parts of checkpoints, so that the count to an early stop goes on after a restart. A
@@ -54,7 +54,7 @@ pub struct Validation<F> {
 }
 
 impl<F> Validation<F> {
-    /// Creates an observer that evaluates `score` whenever it is told of a step; see [`every`](crate::observer::every).
+    /// Creates an observer that evaluates `score` at each step that it sees; see [`every`](crate::observer::every).
     ///
     /// # Errors
     /// As [`Trainer::record`], for a name that can't be recorded.

@@ -1,4 +1,4 @@
-//! Optimisers, as formulas for one parameter.
+//! Optimisers, each given by a formula for one parameter.
 //!
 //! | optimiser | step | settings |
 //! | --- | --- | --- |

@@ -1,4 +1,4 @@
-//! A parameter with its memory, and steps that have not been made yet.
+//! A parameter with its memory, and prepared steps.
 
 use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Tensor, Var};

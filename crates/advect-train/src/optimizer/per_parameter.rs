@@ -49,7 +49,7 @@ pub struct PerParameter<R> {
 }
 
 impl<R: UpdateRule> PerParameter<R> {
-    /// Creates an optimiser of all parameters of a store, as they are now: build the network first.
+    /// Creates an optimiser of all parameters that a store has now: build the network first.
     ///
     /// # Errors
     /// [`Error::Range`] for settings outside their range, or a store without parameters.

@@ -64,8 +64,8 @@ pub trait UpdateRule: Debug + Clone + Send {
         Ok(())
     }
 
-    /// Returns the names of the tensors that are remembered of a parameter from step to step. They have its shape and
-    /// begin as zeros. By default, there are none.
+    /// Returns the names of the tensors that the rule keeps for a parameter from step to step. They have its shape
+    /// and begin as zeros. By default, there are none.
     fn memory(&self, value: &Tensor) -> &'static [&'static str] {
         let _ = value;
         &[]
@@ -111,7 +111,7 @@ pub trait UpdateRule: Debug + Clone + Send {
     }
 }
 
-/// The facts that are known about a step before it is made; see [`UpdateRule::is_harmless`].
+/// The bounds that are known before a step is made; see [`UpdateRule::is_harmless`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Bounds {

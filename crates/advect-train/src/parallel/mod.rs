@@ -13,8 +13,8 @@ use candle_core::Tensor;
 use crate::{AdamW, Gradients, RunEnd, StatefulOptimizer, Trainer};
 use together::Together;
 
-/// A [`Trainer`] on several ranks, which have the same parameters, and each a part of every batch: gradients are averaged over the ranks between
-/// the backward pass and the step.
+/// A [`Trainer`] on several ranks, which share the parameters and divide every batch: gradients are averaged over the ranks between the backward
+/// pass and the step.
 ///
 /// Each batch is cut into shards of equal sizes, one for each rank, or several for each, one after the other
 /// ([`with_shards`](DataParallel::with_shards)). A shard draws its random numbers from a key of the step and the shard. So a run depends on the number of shards and not
@@ -72,8 +72,8 @@ pub struct DataParallel<O = AdamW> {
 }
 
 impl<O: StatefulOptimizer> DataParallel<O> {
-    /// Makes a trainer one of several, with one shard of the batch for each rank. All ranks call it, each with a trainer that is
-    /// made alike.
+    /// Joins the trainers of all ranks, with one shard of the batch for each rank. All ranks call it, each with an equal
+    /// trainer.
     ///
     /// # Errors
     /// As [`DataParallel::with_shards`].
@@ -81,8 +81,8 @@ impl<O: StatefulOptimizer> DataParallel<O> {
         Self::with_shards(trainer, ranks, ranks.size())
     }
 
-    /// Makes a trainer one of several, with this number of shards of the batch, of which each rank takes as many as the others. The
-    /// number becomes the [setting](Trainer::setting) `shards` of the run.
+    /// Joins the trainers of all ranks, with this number of shards of the batch, divided equally among the ranks. The number
+    /// becomes the [setting](Trainer::setting) `shards` of the run.
     ///
     /// # Errors
     /// [`Error::Range`] unless the number of shards is a multiple of the number of ranks, or if a setting, a tensor's
@@ -180,7 +180,7 @@ impl<O: StatefulOptimizer> DataParallel<O> {
         &self.trainer
     }
 
-    /// Returns the trainer of this rank, which is then one alone. It has the average on rank 0 only.
+    /// Returns the trainer of this rank, which then runs alone. It has the average on rank 0 only.
     pub fn into_trainer(self) -> Trainer<O> {
         self.trainer
     }

@@ -1,4 +1,4 @@
-//! Observers of which any stops all ranks.
+//! Observers that stop all ranks together.
 
 use std::ops::ControlFlow;
 

@@ -19,8 +19,8 @@ impl Epochs {
 }
 
 impl<O: StatefulOptimizer> Trainer<O> {
-    /// Tells the run the size of a batch and the number of batches in an epoch, a pass over the data. Errors then name the epoch
-    /// and the batch, speeds are in samples, and runs can be [`epochs`](Trainer::epochs) long.
+    /// Sets the size of a batch and the number of batches in an epoch, a pass over the data. Errors then name the epoch and the
+    /// batch, speeds are in samples, and runs can be [`epochs`](Trainer::epochs) long.
     ///
     /// Both become [settings](Trainer::setting) of the run, `batch size` and `batches in an epoch`: a run that goes on with others
     /// would see other data.
@@ -62,12 +62,13 @@ impl<O: StatefulOptimizer> Trainer<O> {
 }
 
 impl<O> Trainer<O> {
-    /// Returns the number of steps in a number of epochs, to run until. Without [`Trainer::batches`], an epoch is a step.
+    /// Returns the number of steps in a number of epochs, as an argument for [`Trainer::run`]. Without
+    /// [`Trainer::batches`], an epoch is a step.
     pub fn epochs(&self, count: usize) -> usize {
         count.saturating_mul(self.epochs.map_or(1, |epochs| epochs.batches))
     }
 
-    /// Returns the number of epochs that are complete. `None` without [`Trainer::batches`].
+    /// Returns the number of complete epochs. `None` without [`Trainer::batches`].
     pub fn epoch(&self) -> Option<usize> {
         Some(self.step / self.epochs?.batches)
     }

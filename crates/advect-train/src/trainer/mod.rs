@@ -160,8 +160,8 @@ impl<O: StatefulOptimizer> Trainer<O> {
         Ok(Trainer { ema, ..self })
     }
 
-    /// Trains the parameters of a group differently: with their own learning rate or weight decay, frozen, or not
-    /// always in use. May be called several times.
+    /// Trains the parameters of a group differently: with their own learning rate or weight decay, frozen, or
+    /// sometimes unused. May be called several times.
     ///
     /// The effect of a group on steps becomes a [setting](Trainer::setting) of the run under the name `group`, a space
     /// and the pattern, so that a checkpoint of a run with other groups is refused unless that setting is changed. (The order of groups that

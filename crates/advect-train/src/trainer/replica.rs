@@ -1,4 +1,4 @@
-//! A trainer as one of several that make the same run, each with a part of the batch.
+//! The role of a trainer among several of the same run, each with a part of the batch.
 
 use std::collections::BTreeMap;
 

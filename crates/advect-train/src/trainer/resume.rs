@@ -11,7 +11,7 @@ use crate::checkpoint::{AVERAGE, RECORDS};
 use crate::{Checkpoint, StatefulOptimizer};
 
 impl<O: StatefulOptimizer> Trainer<O> {
-    /// Returns a copy of the whole state of the run, which later steps do not change.
+    /// Returns a copy of the whole state of the run, independent of later steps.
     ///
     /// # Errors
     /// Errors of candle.

@@ -1,4 +1,4 @@
-//! The loop.
+//! The training loop.
 
 use advect_core::{Generator, Observer, Result};
 use candle_core::Tensor;
@@ -30,15 +30,15 @@ use crate::{Gradients, StatefulOptimizer};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunEnd {
-    /// All steps are made.
+    /// All steps have been made.
     Completed,
     /// An observer stopped the run.
     Stopped,
 }
 
 impl<O: StatefulOptimizer> Trainer<O> {
-    /// Makes steps until the run has made `until` steps in all, each on the loss of `loss(step, rng)`. It tells
-    /// `observer` of each step; the observer may stop the run.
+    /// Makes steps until the run has made `until` steps in all, each on the loss of `loss(step, rng)`.
+    /// `observer` sees each step, and may stop the run.
     ///
     /// # Errors
     /// Errors of `loss` and of the observer, and as [`Trainer::update`].

@@ -23,7 +23,7 @@ impl<F: Fn(&Time, &Tensor, &Tensor) -> Result<Tensor>> Lagrangian for FromFn<F> 
     }
 }
 
-/// Makes a [`Lagrangian`] of a closure `(t, x, v)`.
+/// Creates a [`Lagrangian`] from a closure `(t, x, v)`.
 pub fn lagrangian_fn<F: Fn(&Time, &Tensor, &Tensor) -> Result<Tensor>>(f: F) -> FromFn<F> {
     FromFn(f)
 }

@@ -99,7 +99,7 @@ impl<P: SnapshotPath> ActionMatching<P> {
         Ok(ActionMatching { diffusion, ..self })
     }
 
-    /// Returns the loss of the potential of which a velocity is the gradient, a scalar.
+    /// Returns the loss of the potential whose gradient is the given velocity, a scalar.
     ///
     /// # Errors
     /// As [`SnapshotPath::sample`]; the errors of the potential.

@@ -1,10 +1,10 @@
-//! Nearness of simulated samples to those that were seen (Tong et al. 2020, "TrajectoryNet", section 3.3).
+//! A penalty for simulated samples far from observed ones (Tong et al. 2020, "TrajectoryNet", section 3.3).
 
 use advect_core::{Error, Result, check, shape};
 use advect_ops::squared_distances;
 use candle_core::{Device, Tensor};
 
-/// A penalty for samples far from those that were seen, which keeps trajectories where there is data: the mean over samples x of
+/// A penalty for samples far from observed ones, which keeps trajectories near the data: the mean over samples x of
 /// `Σ_k max(0, |x − z_k| − h)`, with the k nearest seen samples z_1, z_2, …
 ///
 /// It is the density term of TrajectoryNet, whose authors take five neighbours and h = 0.1.

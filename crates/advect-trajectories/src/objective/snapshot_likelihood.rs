@@ -64,7 +64,7 @@ pub struct SnapshotLikelihood<A> {
 
 impl<A: Adjoint + Clone> SnapshotLikelihood<A> {
     /// Creates the objective from the likelihood of one snapshot, whose times are set for each, the time of the base law, and the number of
-    /// samples that are drawn of each snapshot.
+    /// samples drawn from each snapshot.
     ///
     /// # Errors
     /// [`Error::Range`] for a time that is not finite, and an empty batch.

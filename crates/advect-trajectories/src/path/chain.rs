@@ -1,5 +1,5 @@
-//! Pairs of samples of neighbouring times, each piece by itself (the single-cell recipe of Tong et al. 2024a, "Improving and
-//! generalizing flow-based generative models with minibatch optimal transport", section 5.2).
+//! Pairs of samples at neighbouring times, each interval by itself (the single-cell recipe of Tong et al. 2024a, "Improving
+//! and generalizing flow-based generative models with minibatch optimal transport", section 5.2).
 
 use advect_core::{Generator, Result, Time, check};
 use advect_paths::coupling::Coupling;

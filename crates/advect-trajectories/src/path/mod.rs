@@ -1,4 +1,4 @@
-//! Curves through samples of the snapshots, on whose points fields are trained.
+//! Curves through samples of the snapshots, as training data for fields.
 //!
 //! | path | curves |
 //! | --- | --- |
@@ -34,15 +34,14 @@ pub struct CurvePoints {
     /// The stretch of time that each point stands for: `Σ durations · f(t, x)` is an estimate of `∫ E f(t, x_t) dt`
     /// from the first time to the last.
     pub durations: Vec<f64>,
-    /// The mass of the population at the time of each point, as that point tells it: 1 on average, or the mass there on average
-    /// where masses are given.
+    /// The mass of the population at the time of each point, as estimated from that point: on average 1, or the given mass.
     pub masses: Vec<f64>,
     /// The rates `d(ln m)/dt` at which the masses of the curves change, 0 where they don't.
     pub growth: Vec<f64>,
 }
 
 impl CurvePoints {
-    /// Creates points of equal masses from their parts, for a path of one's own.
+    /// Creates points of equal masses from their parts, for your own paths.
     pub fn new(times: Vec<f64>, x: Tensor, velocity: Tensor, durations: Vec<f64>) -> Self {
         let points = times.len();
         CurvePoints {

@@ -10,7 +10,8 @@ use rand_distr::StandardUniform;
 use super::{CurvePoints, SnapshotPath};
 use crate::{Snapshot, Snapshots};
 
-/// Curves as those of a [`Chain`](super::Chain), whose masses grow and shrink: births and deaths explain what would be far to carry.
+/// Curves as those of a [`Chain`](super::Chain), with masses that grow and shrink: births and deaths take the place of
+/// long transports.
 ///
 /// A plan π of unbalanced transport between samples i of one snapshot and j of the next, of masses `a_i` and `b_j`, splits the mass of
 /// each sample among its partners. A pair begins with the mass `a_i π_ij / Σ_j π_ij`, ends with `b_j π_ij / Σ_i π_ij`, and changes at a constant

@@ -72,7 +72,7 @@ impl Auction {
 
     /// Free rows bid for the column that they prefer, so much that they would still be content if it were ε
     /// dearer, and evict its owner. The round ends when few rows are free: the last of them cost most, and
-    /// nothing hangs on them here.
+    /// nothing depends on them here.
     #[inline(always)]
     fn round<S: Simd>(&mut self, simd: S, cost: &Cost) {
         let n = cost.rows();

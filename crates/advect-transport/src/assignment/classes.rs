@@ -1,4 +1,4 @@
-//! Rows that are equal, and columns that are equal: places for the same thing.
+//! Classes of equal rows and of equal columns, which are interchangeable.
 
 use crate::Cost;
 

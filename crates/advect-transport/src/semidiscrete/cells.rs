@@ -1,4 +1,4 @@
-//! The points that have a cell each: distinct, and with a weight.
+//! The cells: one for each distinct point with a weight.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Semidiscrete optimal transport, from a law that is sampled to a fixed set of points (Genevay, Cuturi, Peyré and Bach 2016,
+//! Semidiscrete optimal transport, from a sampled law to a fixed set of points (Genevay, Cuturi, Peyré and Bach 2016,
 //! sections 2 and 4; Mousavi-Hosseini, Zhang, Klein and Cuturi 2025).
 //!
 //! The semidual `max_g E_x min_j (|x − y_j|² − g_j) + Σ_j b_j g_j` has the gradient `b_j − P(x is in the cell of j)`. Potentials
@@ -14,8 +14,8 @@ use cells::Cells;
 
 pub use plan::SemidiscretePlan;
 
-/// A solver of optimal transport with squared distances from a law that is sampled to weighted points, by stochastic gradient
-/// ascent of the semidual.
+/// A solver of optimal transport with squared distances from a sampled law to weighted points, by stochastic gradient ascent
+/// of the semidual.
 ///
 /// A step takes a batch of fresh source samples and moves the potential of each point by `η_k (b_j − p_j)/(b_j + 1/n)`, at most
 /// 10 η_k, where p_j is the batch's mass in its cell and n the size of the batch. The size of step k of K is

@@ -8,7 +8,7 @@ use super::Masses;
 use super::cells::Cells;
 use crate::{Cost, Points, points};
 
-/// A plan from a law that is sampled to weighted points: the sample x goes to the point of least `|x − y_j|² − g_j`.
+/// A plan from a sampled law to weighted points: the sample x goes to the point of least `|x − y_j|² − g_j`.
 ///
 /// The samples that go to a point are its cell, a polyhedron. With a regularisation ε a sample goes to one of the points by chance,
 /// with the probability `p_j ∝ b_j exp((g_j − |x − y_j|²)/ε)`.

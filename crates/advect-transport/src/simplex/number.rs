@@ -1,5 +1,5 @@
-//! The numbers that potentials are made of: floats, which are fast, and exact where they are short, and fixed-point
-//! numbers, which are always exact.
+//! The numbers of potentials: floats, which are fast, and exact where they are short, and fixed-point numbers,
+//! which are always exact.
 
 use crate::Cost;
 

@@ -92,8 +92,8 @@ impl Sinkhorn {
         })
     }
 
-    /// Allows marginals to differ from the given ones, at a price of `penalty` times the Kullback–Leibler divergence of
-    /// each (Chizat et al. 2018): unbalanced transport. Points that are far from all others are left out.
+    /// Makes the transport unbalanced: marginals may differ from the given ones, at a price of `penalty` times the
+    /// Kullback–Leibler divergence of each (Chizat et al. 2018). Points that are far from all others are left out.
     ///
     /// # Errors
     /// [`Error::Range`] unless the penalty is above 0; infinity is balanced transport.

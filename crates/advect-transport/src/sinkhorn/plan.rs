@@ -46,7 +46,7 @@ impl Plan {
         (&self.row_potentials, &self.column_potentials)
     }
 
-    /// Returns the entries that carry something, row by row.
+    /// Returns the nonzero entries, row by row.
     ///
     /// ```
     /// use advect_transport::{Cost, Sinkhorn};
@@ -68,7 +68,7 @@ impl Plan {
         })
     }
 
-    /// Returns for each row its carried mass divided by its weight, `Σ_j π_ij / a_i`: 1 up to [`Plan::error`], unless the plan is
+    /// Returns the carried mass of each row divided by its weight, `Σ_j π_ij / a_i`: 1 up to [`Plan::error`], unless the plan is
     /// unbalanced. A row of weight 0 has 0.
     ///
     /// ```
@@ -87,7 +87,8 @@ impl Plan {
         sums.zip(&self.row_goals).map(ratio).collect()
     }
 
-    /// Returns for each column its carried mass divided by its weight, `Σ_i π_ij / b_j`, as [`Plan::row_ratios`] does for rows.
+    /// Returns the carried mass of each column divided by its weight, `Σ_i π_ij / b_j`, as [`Plan::row_ratios`] does
+    /// for rows.
     #[doc(alias = "growth")]
     pub fn column_ratios(&self) -> Vec<f64> {
         let mut sums = vec![0.0; self.columns];
@@ -113,8 +114,8 @@ impl Plan {
         rows.sum()
     }
 
-    /// Returns the mass that is carried in all: 1, unless the plan is unbalanced. It is 0 if carrying costs so much
-    /// more than leaving everything in place that nothing is left in 64 bits.
+    /// Returns the total carried mass: 1, unless the plan is unbalanced. It is 0 if carrying costs so much more
+    /// than leaving everything in place that nothing is left in 64 bits.
     pub fn mass(&self) -> f64 {
         self.values.iter().sum()
     }

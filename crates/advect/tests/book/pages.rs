@@ -4,9 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 /// The folder of the pages.
 fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src")
+    root().join("docs/src")
 }
 
 /// All pages below a folder.
@@ -51,7 +56,8 @@ fn slug(heading: &str) -> String {
 
 #[test]
 fn every_link_leads_somewhere() {
-    for page in pages(&source()) {
+    let readmes = ["README.md", "README.ja.md", "README.zh.md"].map(|name| root().join(name));
+    for page in pages(&source()).into_iter().chain(readmes) {
         let text = fs::read_to_string(&page).unwrap();
         for target in between(&text, "](", ')') {
             if target.contains("://") {
@@ -95,5 +101,33 @@ fn every_page_is_in_the_summary() {
         let name = page.strip_prefix(source()).unwrap().display().to_string();
         let listed = name == "SUMMARY.md" || summary.contains(&format!("({name})"));
         assert!(listed, "{name}");
+    }
+}
+
+/// The blocks of code and the formulas of a page, in order.
+fn blocks(page: &Path) -> Vec<String> {
+    let text = fs::read_to_string(page).unwrap();
+    let parts = text.split("```").skip(1).step_by(2);
+    parts.map(str::to_owned).collect()
+}
+
+#[test]
+fn translations_show_the_same_code() {
+    for language in ["ja", "zh"] {
+        let readme = format!("README.{language}.md");
+        let translated = source().join(language);
+        for (english, translation) in [
+            (root().join("README.md"), root().join(readme)),
+            (source().join("index.md"), translated.join("index.md")),
+            (
+                source().join("theory/flows.md"),
+                translated.join("flows.md"),
+            ),
+            (source().join("symbols.md"), translated.join("symbols.md")),
+        ] {
+            assert!(!blocks(&english).is_empty(), "{}", english.display());
+            let name = translation.display();
+            assert!(blocks(&english) == blocks(&translation), "{name}");
+        }
     }
 }

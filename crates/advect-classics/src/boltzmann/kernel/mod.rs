@@ -1,4 +1,4 @@
-//! Steps of Markov chains that keep a model's law.
+//! Steps of Markov chains that leave a model's law invariant.
 //!
 //! | kernel | step |
 //! | --- | --- |

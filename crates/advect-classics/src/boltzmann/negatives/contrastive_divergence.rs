@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use super::Negatives;
 use crate::boltzmann::MarkovKernel;
 
-/// Contrastive divergence, CD-k: negatives are k steps of a chain away from the data.
+/// Contrastive divergence, CD-k: the negatives are the ends of chains of k steps from the data.
 ///
 /// They are no samples of the model for a small k, so that the gradient is biased; the bias falls with k. With [`Langevin`](crate::boltzmann::Langevin) steps it
 /// is the short-run learning of energies.

@@ -1,4 +1,4 @@
-//! Samples of a model as it is now.
+//! Samples of the current model, for its loss.
 //!
 //! | negatives | source |
 //! | --- | --- |
@@ -20,7 +20,8 @@ pub use parallel_tempering::ParallelTempering;
 pub use persistent_chains::PersistentChains;
 pub use replay_buffer::ReplayBuffer;
 
-/// A source of a model's samples for [`contrastive_loss`](super::contrastive_loss), with chains that may go on from one call to the next.
+/// A source of a model's samples for [`contrastive_loss`](super::contrastive_loss), with chains that may continue from
+/// one call to the next.
 pub trait Negatives<M> {
     /// Returns samples of the model, part of no graph, given a batch of data.
     ///

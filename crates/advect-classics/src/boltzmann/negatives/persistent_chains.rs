@@ -1,4 +1,5 @@
-//! Chains that go on (Tieleman 2008, "Training restricted Boltzmann machines using approximations to the likelihood gradient").
+//! Persistent chains (Tieleman 2008, "Training restricted Boltzmann machines using approximations to the likelihood
+//! gradient").
 
 use advect_core::{Generator, Result, check};
 use candle_core::Tensor;
@@ -34,7 +35,7 @@ pub struct PersistentChains<K> {
 }
 
 impl<K> PersistentChains<K> {
-    /// Creates chains from their first states, `(chains, ...)`, which each draw moves by `steps` steps.
+    /// Creates chains from their first states, `(chains, ...)`; each draw moves them by `steps` steps.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for 0 steps; [`Error`](advect_core::Error) naming states that are empty or not finite.
@@ -49,14 +50,14 @@ impl<K> PersistentChains<K> {
         })
     }
 
-    /// Returns the states of the chains: from these, chains can be created that go on.
+    /// Returns the states of the chains, from which new chains can continue.
     pub fn states(&self) -> &Tensor {
         &self.states
     }
 }
 
 impl<M, K: MarkovKernel<M>> Negatives<M> for PersistentChains<K> {
-    /// Returns the states of all chains, however many samples of data there are.
+    /// Returns the states of all chains, for any number of samples of data.
     fn draw(&mut self, model: &M, data: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         check_chains(&self.states, data)?;
         self.states = self.kernel.steps(model, &self.states, self.steps, rng)?;

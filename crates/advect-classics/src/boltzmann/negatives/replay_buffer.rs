@@ -1,4 +1,4 @@
-//! A store of chains (Du and Mordatch 2019, section 3.2; Nijkamp et al. 2020).
+//! A buffer of chains (Du and Mordatch 2019, section 3.2; Nijkamp et al. 2020).
 
 use advect_core::{Error, Generator, Result, check};
 use candle_core::{Device, Tensor};

@@ -91,7 +91,7 @@ impl RestrictedBoltzmannMachine<BinaryUnits> {
 }
 
 impl<U: VisibleUnits> Energy for RestrictedBoltzmannMachine<U> {
-    /// Returns the free energy, whatever the time.
+    /// Returns the free energy, at any time.
     fn at(&self, _: &Time, v: &Tensor) -> Result<Tensor> {
         self.free_energy(v)
     }

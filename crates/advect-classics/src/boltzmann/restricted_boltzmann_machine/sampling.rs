@@ -1,4 +1,4 @@
-//! Units given others.
+//! Sampling of units given the others.
 
 use advect_core::{Generator, Result};
 use advect_ops::Activation;

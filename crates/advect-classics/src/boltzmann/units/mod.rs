@@ -21,7 +21,7 @@ pub use gaussian::GaussianUnits;
 ///
 /// States and inputs are rows, `(batch, units)`.
 pub trait VisibleUnits: Clone {
-    /// Returns a parameter, `(units,)`, from which the number of units, the dtype and the device are seen.
+    /// Returns a parameter, `(units,)`, which shows the number of units, the dtype and the device.
     fn bias(&self) -> &Tensor;
 
     /// Checks that states are values of these units.

@@ -85,7 +85,7 @@ impl Bijection for ActNorm {
         Ok((x, total.neg()?))
     }
 
-    /// Returns the layout as it is: no element is a function of others.
+    /// Returns the layout unchanged: no element is a function of others.
     fn latent(&self, data: &Layout) -> Result<Layout> {
         let mut accepted = data.shape().to_vec();
         match accepted.first_mut() {

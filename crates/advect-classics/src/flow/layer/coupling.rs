@@ -80,7 +80,7 @@ impl<N: Network, T: Transformer> Coupling<N, T> {
         }
     }
 
-    /// Applies the transformer, or its inverse, with the parameters that the network gives for what is kept.
+    /// Applies the transformer, or its inverse, with the parameters that the network computes from the kept elements.
     fn apply(
         &self,
         argument: &'static str,

@@ -1,4 +1,4 @@
-//! The other direction.
+//! Bijections in the other direction.
 
 use advect_core::Result;
 use candle_core::Tensor;

@@ -1,4 +1,4 @@
-//! Bijections.
+//! Layers of flows: bijections.
 
 mod act_norm;
 mod coupling;

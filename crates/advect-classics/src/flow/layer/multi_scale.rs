@@ -1,4 +1,5 @@
-//! Channels that leave early (Dinh et al. 2017, section 3.6; Kingma and Dhariwal 2018, "Glow: generative flow with invertible 1×1 convolutions", figure 2).
+//! Multi-scale layers, which leave some channels to the noise early (Dinh et al. 2017, section 3.6; Kingma and Dhariwal
+//! 2018, "Glow: generative flow with invertible 1×1 convolutions", figure 2).
 
 use advect_core::{Error, Result, check};
 use candle_core::Tensor;
@@ -6,8 +7,8 @@ use candle_core::Tensor;
 use super::check_samples;
 use crate::flow::{Bijection, Layout};
 
-/// A map of the first channels of a sample, whose other channels are noise already: what the layers before it, at a coarser scale, need not touch. Noise is a row of numbers, first those of
-/// the inner map's noise.
+/// A map of the first channels of a sample; the other channels are part of the noise already, and layers at coarser scales leave them alone. Noise is a row of numbers, first those
+/// of the inner map's noise.
 ///
 /// Glow is nested: layers after a [`Squeeze`](super::Squeeze), and before them a `MultiScale` of half of the channels with the same again inside.
 ///

@@ -1,4 +1,4 @@
-//! Channels in another order.
+//! Permutations of channels.
 
 use advect_core::{Error, Key, Result};
 use candle_core::{Device, Tensor};

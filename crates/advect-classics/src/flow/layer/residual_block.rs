@@ -80,9 +80,8 @@ impl ResidualBlock {
     }
 
     /// Returns the layer with estimated log-determinants, `Σ_k (−1)^(k+1)/k · vᵀJᵏv / P(N ≥ k)` up to a random N (the Russian roulette estimate, Chen et al. 2019, eq. 6), with
-    /// one normal probe v for each sample (Hutchinson's trace). The first `terms` are always taken, each further one with the probability ½. Numbers hang on the key:
-    /// take another one for each batch. Where the Lipschitz constant of g is above √½, the variance may be infinite; more fixed
-    /// terms make large errors rarer.
+    /// one normal probe v for each sample (Hutchinson's trace). The first `terms` are always taken, each further one with the probability ½. Random numbers depend on the key:
+    /// take another one for each batch. Where the Lipschitz constant of g is above √½, the variance may be infinite; more fixed terms make large errors rarer.
     #[must_use]
     pub fn estimated(&self, key: Key, terms: usize) -> Self {
         ResidualBlock {

@@ -1,4 +1,4 @@
-//! Invertible functions of one number, with parameters that a network gives.
+//! Invertible functions of one number, with parameters from a network.
 //!
 //! | transformer | function | parameters |
 //! | --- | --- | --- |

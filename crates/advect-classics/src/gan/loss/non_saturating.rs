@@ -8,7 +8,7 @@ use super::AdversarialLoss;
 use crate::gan::check_outputs;
 
 /// The original value, `⟨ln D⟩_data + ⟨ln(1 − D)⟩_samples` with `D = σ(output)`, which the discriminator raises: its loss is the negative. The generator descends `−⟨ln D⟩`, whose
-/// gradient does not vanish where samples are told easily.
+/// gradient does not vanish where samples are easy to recognise.
 ///
 /// The best D is `p/(p + q)`, so that the output is `ln p/q`, and the value then is −ln 4 plus twice the Jensen–Shannon divergence.
 ///

@@ -1,4 +1,4 @@
-//! Binary data.
+//! The likelihood of binary data.
 
 use advect_core::{Generator, Result, shape};
 use advect_ops::Activation;

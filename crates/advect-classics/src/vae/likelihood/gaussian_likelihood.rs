@@ -1,4 +1,4 @@
-//! Data of numbers.
+//! The likelihood of real-valued data.
 
 use advect_core::{Error, Generator, Result, check, normal, shape};
 use advect_nn::Builder;

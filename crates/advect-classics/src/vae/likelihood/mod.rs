@@ -9,7 +9,7 @@ use candle_core::Tensor;
 pub use bernoulli_likelihood::BernoulliLikelihood;
 pub use gaussian_likelihood::GaussianLikelihood;
 
-/// The law `p(x|z)` of data given what a decoder makes of z. Output and data have as many numbers for each sample.
+/// The law `p(x|z)` of data given a decoder's output for z. Output and data have as many numbers for each sample.
 pub trait Likelihood {
     /// Returns `log p(x|z)`, `(batch,)`, for an output shaped like x.
     ///

@@ -1,16 +1,16 @@
-//! What a file of weights holds.
+//! The contents of a file of weights.
 
 use std::collections::BTreeMap;
 
-/// What a file of weights holds: [`Weights::contents`](crate::Weights::contents) lists it.
+/// The contents of a file of weights, as listed by [`Weights::contents`](crate::Weights::contents).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Contents {
     /// The tensors, in the file's order of dictionaries and by name within each.
     pub tensors: Vec<StoredTensor>,
-    /// What is in dictionaries besides tensors: its names, and what it is.
+    /// The other entries of dictionaries: their names and descriptions.
     pub others: Vec<(String, String)>,
-    /// The texts that a file of safetensors has beside its tensors.
+    /// The metadata of a file of safetensors: texts by name.
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -18,15 +18,16 @@ pub struct Contents {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredTensor {
-    /// The keys of the dictionaries that it is in, the outermost first: what [`Weights::within`](crate::Weights::within) takes.
+    /// The keys of the dictionaries that contain the tensor, the outermost first, as
+    /// [`Weights::within`](crate::Weights::within) takes them.
     pub dictionaries: Vec<String>,
-    /// Its name there.
+    /// The name of the tensor there.
     pub name: String,
-    /// Its shape.
+    /// The shape of the tensor.
     pub shape: Vec<usize>,
     /// The type of its numbers, as in `f32`.
     pub dtype: String,
-    /// The file that it is in, of several.
+    /// The file that contains the tensor, if there are several.
     pub shard: Option<String>,
 }
 
@@ -41,7 +42,7 @@ impl StoredTensor {
         }
     }
 
-    /// Returns the number of its numbers.
+    /// Returns the number of elements of the tensor.
     pub fn element_count(&self) -> usize {
         (self.shape.iter()).fold(1, |product, &size| product.saturating_mul(size))
     }

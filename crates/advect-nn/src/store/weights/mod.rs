@@ -1,4 +1,4 @@
-//! Weights from files of other programs.
+//! Weights from files, including those of other programs.
 
 mod contents;
 mod location;
@@ -155,7 +155,7 @@ impl Weights {
         named.into_iter().map(cast).collect()
     }
 
-    /// Lists what the file holds, all of it and under its own names, from its header or pickle: no numbers are read.
+    /// Lists the whole contents of the file, under its own names, from its header or pickle: no numbers are read.
     ///
     /// ```
     /// use advect_core::Key;

@@ -1,4 +1,4 @@
-//! What is in files of PyTorch, by their pickles alone.
+//! The contents of files of PyTorch, by their pickles alone.
 
 use std::fs::File;
 

@@ -1,4 +1,4 @@
-//! The variances of reverse steps, fixed or learned, and what a step of the bound costs with them.
+//! The variances of reverse steps, fixed or learned, and their terms of the bound.
 
 use advect_core::{Coefficient, Result, check, shape};
 use advect_ops::squared_errors;

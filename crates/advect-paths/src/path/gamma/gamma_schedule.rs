@@ -1,4 +1,4 @@
-//! A γ as a schedule.
+//! A schedule from a γ.
 
 use super::Gamma;
 use crate::schedule::Schedule;

@@ -1,4 +1,4 @@
-//! Any measurement that is linear.
+//! Linear measurements of any kind.
 
 use advect_core::Result;
 use candle_core::Tensor;

@@ -1,4 +1,4 @@
-//! Measurements: functions of data, with what their gradients and linear systems take.
+//! Measurements: functions of data, with their transposed Jacobians and linear systems.
 
 mod conjugate_gradients;
 mod dense;
@@ -101,8 +101,8 @@ forward_to!([] LinearOperator {
     fn solve(&self, data: &Tensor, variance: &Coefficient, noise: f64, v: &Tensor) -> Result<Tensor>;
 });
 
-/// Makes a [`Measurement`] of a closure on data that is made of operations that candle differentiates. Put it into a
-/// [`Linear`] if it is linear.
+/// Creates a [`Measurement`] from a closure on data, which must consist of operations that candle differentiates.
+/// Put it into a [`Linear`] if it is linear.
 ///
 /// ```
 /// use advect_samplers::inverse::{Measurement, measurement_fn};

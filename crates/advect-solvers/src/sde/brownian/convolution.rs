@@ -1,4 +1,4 @@
-//! A path as an Ornstein–Uhlenbeck process sees it, cell by cell.
+//! Increments of a path with exponential decay, as an Ornstein–Uhlenbeck process takes them, cell by cell.
 
 use advect_core::{Generator, Result};
 use candle_core::{Device, Tensor};

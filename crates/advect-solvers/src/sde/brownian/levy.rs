@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use super::BrownianPath;
 use crate::sde::sum;
 
-/// The increment of a path of several motions over an interval, and the Lévy area of each two of them.
+/// The increment of a path of several motions over an interval, and the Lévy area of each pair of them.
 ///
 /// ```
 /// use advect_core::Key;

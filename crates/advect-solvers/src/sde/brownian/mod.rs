@@ -59,7 +59,7 @@ pub struct BrownianPath {
     cells: usize,
     depth: usize,
     areas: bool,
-    /// The number of the first sample, where samples have numbers of their own.
+    /// The number of the first sample, if samples are numbered.
     first_sample: Option<u64>,
     memory: Mutex<Memory>,
 }
@@ -116,7 +116,7 @@ impl BrownianPath {
         })
     }
 
-    /// Sets the number of cells, which makes another path. Use the number of steps if they are equal. An increment
+    /// Sets the number of cells, which changes the path. Use the number of steps if they are equal. An increment
     /// costs a draw for each cell that it spans.
     ///
     /// # Errors
@@ -137,7 +137,8 @@ impl BrownianPath {
         Ok(path)
     }
 
-    /// Sets the part of a cell to which the path is refined, which makes another path: 2⁻²⁴ by default, and not below 2⁻⁵⁰.
+    /// Sets the part of a cell to which the path is refined, which changes the path: 2⁻²⁴ by default, and not below
+    /// 2⁻⁵⁰.
     ///
     /// # Errors
     /// [`Error::Range`] unless above 0 and below 1.
@@ -153,7 +154,7 @@ impl BrownianPath {
         })
     }
 
-    /// Draws time integrals with the path, which makes another path. Methods of order 1.5 need them.
+    /// Enables time integrals of the path, which changes the path. Methods of order 1.5 need them.
     pub fn areas(self) -> Self {
         BrownianPath {
             areas: true,
@@ -162,7 +163,7 @@ impl BrownianPath {
         }
     }
 
-    /// Numbers the samples along the first dimension `first`, `first + 1`, …, which makes another path. The path of a
+    /// Numbers the samples along the first dimension `first`, `first + 1`, …, which changes the path. The path of a
     /// sample depends on its number, not on the other samples of the batch.
     pub fn by_sample(self, first: u64) -> Self {
         BrownianPath {

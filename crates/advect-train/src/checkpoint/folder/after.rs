@@ -1,4 +1,4 @@
-//! A folder that saves after other observers have been told.
+//! A folder that saves after other observers have seen the step.
 
 use std::borrow::Borrow;
 use std::ops::ControlFlow;
@@ -7,7 +7,8 @@ use advect_core::{Observer, Result};
 
 use crate::{CheckpointFolder, StatefulOptimizer, Trainer};
 
-/// An observer that tells others first and saves the run in a folder after that: see [`CheckpointFolder::after`].
+/// An observer that passes each step to other observers, and then saves the run in a folder: see
+/// [`CheckpointFolder::after`].
 #[derive(Debug)]
 pub struct After<F, I> {
     folder: F,
@@ -15,10 +16,10 @@ pub struct After<F, I> {
 }
 
 impl CheckpointFolder {
-    /// Returns an observer that tells `observers` of each step first. Then it saves the run if that is due, if this is the last step, or
-    /// if one of the observers stops the run.
+    /// Returns an observer that passes each step to `observers` first. Then it saves the run if that is due, if this is the last step,
+    /// or if one of the observers stops the run.
     ///
-    /// What they record and log at a step is thereby part of the step's checkpoint, or on disk before it.
+    /// Their records and logs of a step are thereby part of the step's checkpoint, or on disk before it.
     ///
     /// ```
     /// use advect_core::{Generator, Key, stop_when};

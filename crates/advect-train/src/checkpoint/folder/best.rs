@@ -10,8 +10,8 @@ use crate::checkpoint::{AVERAGE, PARAMETERS};
 use crate::{Checkpoint, StatefulOptimizer, Trainer};
 
 impl CheckpointFolder {
-    /// Saves a run as the best if its score, of which lower is better, is lower than that of the best so far. The best stays the best after a
-    /// restart. Returns whether it was saved.
+    /// Saves a run as the best if its score is lower, hence better, than that of the best so far. The best stays the best after a restart.
+    /// Returns whether it was saved.
     ///
     /// # Errors
     /// [`Error::Range`] for a score that is not finite; the errors of [`Trainer::save`].

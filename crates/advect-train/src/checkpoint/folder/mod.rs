@@ -62,18 +62,18 @@ pub struct CheckpointFolder {
     _lock: File,
 }
 
-/// How a run was resumed from a [`CheckpointFolder`].
+/// The result of resuming a run from a [`CheckpointFolder`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Resumed {
-    /// The checkpoint that the run goes on from; none if there was none.
+    /// The checkpoint from which the run continues, if there was one.
     pub path: Option<PathBuf>,
     /// The errors of newer checkpoints that are damaged. Their files are set aside, with `.damaged` at the end of their names.
     pub damaged: Vec<Error>,
 }
 
 impl CheckpointFolder {
-    /// Opens a folder, which is created if there is none, and keeps others from it. The last three checkpoints are kept.
+    /// Opens a folder, which is created if it does not exist, and locks it. The last three checkpoints are kept.
     ///
     /// # Errors
     /// [`Error::File`] if the folder can't be created or written to, and while another process, or another value in this one, has it open.
@@ -126,14 +126,14 @@ impl CheckpointFolder {
         Ok(CheckpointFolder { kept, ..self })
     }
 
-    /// Keeps the checkpoint with the lowest value of a record as the best, where the folder observes a run: of each step at which a number was
-    /// [recorded](Trainer::record) under this name, as a [`Validation`](crate::observer::Validation) does.
+    /// Keeps the checkpoint with the lowest value of a record as the best, where the folder observes a run: among all steps at which a number
+    /// was [recorded](Trainer::record) under this name, as a [`Validation`](crate::observer::Validation) does.
     pub fn best_of(self, name: &str) -> Self {
         let scored = Some(name.to_string());
         CheckpointFolder { scored, ..self }
     }
 
-    /// Lets a run go on when it can't be saved, as on a full disk, where the folder observes the run: `f` is told of the error, and the next save
+    /// Lets a run go on when it can't be saved, as on a full disk, where the folder observes the run: `f` receives the error, and the next save
     /// is tried when it is due. At the end of a run a failure is an error all the same. Without this, it always is.
     pub fn on_failure(self, f: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         let on_failure: Option<Response> = Some(Box::new(f));
@@ -160,7 +160,7 @@ impl CheckpointFolder {
         self.files.folder()
     }
 
-    /// Returns the steps of the checkpoints that are there, from the first to the last.
+    /// Returns the steps of the checkpoints in the folder, from the first to the last.
     ///
     /// # Errors
     /// [`Error::File`] if the folder can't be read.
@@ -168,7 +168,7 @@ impl CheckpointFolder {
         self.files.steps()
     }
 
-    /// Saves a run, and removes checkpoints of before beyond the number that is kept. Returns the new file.
+    /// Saves a run, and removes earlier checkpoints beyond the number to keep. Returns the new file.
     ///
     /// # Errors
     /// [`Error::File`] if there is a checkpoint of a later step, which a run has to go on from; the errors of [`Trainer::save`].
@@ -191,7 +191,7 @@ impl CheckpointFolder {
         Ok(path)
     }
 
-    /// Restores the newest checkpoint that is whole. A run of which there is none stays as it is.
+    /// Restores the newest checkpoint that is intact. Without one, the run stays unchanged.
     ///
     /// # Errors
     /// [`Error::File`] for a checkpoint of another run, as [`Trainer::resume`], and if the folder can't be read or written to.
