@@ -168,7 +168,7 @@ impl Config {
         let mut all = match path {
             Some(path) => {
                 let text = String::from_utf8(file::read(path)?);
-                let text = text.map_err(|_| Error::file(path, "this is no text in UTF-8"))?;
+                let text = text.map_err(|_| Error::file(path, "this is not a text in UTF-8"))?;
                 text.parse::<Table>().map_err(|e| Error::file(path, e))?
             }
             None => Table::new(),

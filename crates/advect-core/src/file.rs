@@ -109,7 +109,7 @@ pub fn write_atomically(
 fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let path = linked(path)?;
     let Some(name) = path.file_name() else {
-        return Err(io::Error::other("this is no file name"));
+        return Err(io::Error::other("this is not a file name"));
     };
     let previous = match fs::metadata(&path) {
         Ok(metadata) if !metadata.is_file() => {

@@ -543,7 +543,7 @@ fn weights_in_several_files_are_read_by_their_index() {
     for (map, expected) in [
         (
             r#"{"z": "a.safetensors"}"#,
-            "a.safetensors lacks what the index says is there: z",
+            "a.safetensors lacks tensors that the index lists: z",
         ),
         (r#"{"z": "c.safetensors"}"#, "c.safetensors: "),
         (

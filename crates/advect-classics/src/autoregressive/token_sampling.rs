@@ -142,7 +142,7 @@ impl TokenSampling {
             return Err(Error::range(
                 "logits",
                 "-inf for all tokens",
-                "one that is finite",
+                "at least one finite logit",
             ));
         }
         p.iter_mut()

@@ -36,7 +36,7 @@ impl Mask {
             return Err(Error::range(
                 "kept",
                 "all elements",
-                "at least one that is changed",
+                "at least one element that is not kept",
             ));
         }
         let shape = shape.to_vec();

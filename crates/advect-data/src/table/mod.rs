@@ -70,7 +70,7 @@ impl Table {
         check::batch("values", values)?;
         check::float("values", values)?;
         if values.rank() != 2 || values.dims()[1] != columns.len() || columns.is_empty() {
-            let accepted = format!("(rows, {}), one column a name", columns.len().max(1));
+            let accepted = format!("(rows, {}), one name for each column", columns.len().max(1));
             return Err(Error::shape("values", values.dims(), accepted));
         }
         check::finite("values", values)?;

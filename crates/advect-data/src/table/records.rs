@@ -47,7 +47,7 @@ impl Records {
     pub(crate) fn read(&mut self) -> Result<bool, String> {
         let more = self.reader.read_record(&mut self.record);
         let more = more.map_err(|e| match e.position() {
-            Some(at) => format!("line {} is no text in UTF-8", self.line(at)),
+            Some(at) => format!("line {} is not a text in UTF-8", self.line(at)),
             None => e.to_string(),
         })?;
         let (given, expected) = (self.record.len(), self.names.len());

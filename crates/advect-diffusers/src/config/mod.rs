@@ -49,7 +49,7 @@ impl Config {
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let bytes = file::read(&path)?;
         let text = String::from_utf8(bytes);
-        let text = text.map_err(|_| Error::file(&path, "this is not JSON: it is no text"))?;
+        let text = text.map_err(|_| Error::file(&path, "this is not JSON: it is not a text"))?;
         Config::parse(path, &text)
     }
 

@@ -148,7 +148,7 @@ impl<A: Adjoint> MaximumLikelihood<A> {
         let moved = Arc::new(flow).transport_by(&self.adjoint, parameters, x1, data, base_time)?;
         let base = base(&moved.x)?;
         let change = moved.log_density_change;
-        check::alike("base", &base, "a number a sample", &change)?;
+        check::alike("base", &base, "one number for each sample", &change)?;
         let mut losses = (change - base)?;
         if let Some(energy) = moved.kinetic_energy {
             losses = (losses + (energy * self.kinetic)?)?;

@@ -131,7 +131,8 @@ impl EntropicBridge {
             mass += masses.sum::<f64>();
         }
         if !(1.0 - NEAR..=1.0 + NEAR).contains(&(mass / plan.mass())) {
-            let given = format!("one whose potentials carry {mass:e} with 2σ² = {epsilon}");
+            let given =
+                format!("potentials whose plan carries the mass {mass:e} with 2σ² = {epsilon}");
             let accepted = format!(
                 "a plan of squared distances at 2σ², which carries {}",
                 plan.mass()

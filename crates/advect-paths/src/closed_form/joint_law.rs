@@ -356,8 +356,12 @@ impl Cross {
             }
         }
         let whole = Covariance::full(whole).map_err(|error| {
-            let accepted = "one that makes a covariance of source and target";
-            Error::range("crosses", format!("a matrix of which ({error})"), accepted)
+            let accepted = "blocks that form a covariance of source and target";
+            Error::range(
+                "crosses",
+                format!("blocks whose joint matrix is no covariance ({error})"),
+                accepted,
+            )
         })?;
         Ok(Cross {
             block: block.to_vec(),

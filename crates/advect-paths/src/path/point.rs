@@ -218,7 +218,7 @@ impl PathPoint {
 }
 
 fn missing(what: &str) -> Error {
-    Error::range("prediction", what, "one that this path can train")
+    Error::range("prediction", what, "a prediction that this path can train")
 }
 
 /// The sum, if all factors are finite.

@@ -121,7 +121,11 @@ fn cholesky(a: &[Vec<f64>]) -> Result<Vec<f64>> {
                 l[i * n + i] = rest.sqrt();
             } else {
                 let accepted = "a positive definite matrix";
-                return Err(Error::range("covariance", "one that is not", accepted));
+                return Err(Error::range(
+                    "covariance",
+                    "a matrix that is not positive definite",
+                    accepted,
+                ));
             }
         }
     }

@@ -31,7 +31,7 @@ pub(super) fn copy_trainer<O: StatefulOptimizer>(
     let root = all.first().map(|bytes| String::from_utf8_lossy(bytes));
     if !ranks.is_root() {
         let copied = root.and_then(|progress| trainer.set_progress(&progress));
-        copied.ok_or_else(|| Error::stopped("the start", "rank 0 tells no step"))?;
+        copied.ok_or_else(|| Error::stopped("the start", "rank 0 sent no step"))?;
     }
     Ok(())
 }

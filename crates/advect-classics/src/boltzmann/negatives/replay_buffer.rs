@@ -83,7 +83,7 @@ where
 {
     let states = initial(count, rng)?.detach();
     if check::batch("initial", &states)? != count {
-        let accepted = format!("({count}, ...), as many states as were asked for");
+        let accepted = format!("({count}, ...), as many states as requested");
         return Err(Error::shape("initial", states.dims(), accepted));
     }
     Ok(states)

@@ -37,7 +37,7 @@ pub(crate) fn check_permutation(argument: &'static str, order: &[usize]) -> Resu
     if fits && !order.is_empty() {
         return Ok(());
     }
-    let accepted = "each index from 0 once";
+    let accepted = "each index below the size exactly once";
     Err(Error::range(argument, format!("{order:?}"), accepted))
 }
 

@@ -185,7 +185,7 @@ impl<'a> Machine<'a> {
                     (&Object::Text(module), &Object::Text(name)) => {
                         self.push(Object::Global(module, name));
                     }
-                    _ => return Err("a name in it is no text".into()),
+                    _ => return Err("a name in it is not a text".into()),
                 }
             }
             // REDUCE, NEWOBJ, NEWOBJ_EX, BUILD.
@@ -314,7 +314,7 @@ impl<'a> Machine<'a> {
         match &mut self.objects[top] {
             Object::Sequence(list) => list.extend(places),
             Object::Other | Object::Call(..) => {}
-            _ => return Err("it appends to what is no list".into()),
+            _ => return Err("it appends to something that is not a list".into()),
         }
         Ok(())
     }
@@ -324,7 +324,7 @@ impl<'a> Machine<'a> {
         match &mut self.objects[top] {
             Object::Dictionary(all) => all.extend(pairs),
             Object::Other | Object::Call(..) => {}
-            _ => return Err("it sets items of what is no dictionary".into()),
+            _ => return Err("it sets items of something that is not a dictionary".into()),
         }
         Ok(())
     }
@@ -359,7 +359,7 @@ fn empty() -> String {
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes).map_err(|_| "a text in it is no UTF-8".into())
+    std::str::from_utf8(bytes).map_err(|_| "a text in it is not UTF-8".into())
 }
 
 fn pairs(places: &[Place]) -> Result<Vec<(Place, Place)>, String> {

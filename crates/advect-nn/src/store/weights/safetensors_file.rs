@@ -97,7 +97,7 @@ pub(super) fn contents(mut file: File) -> Result<Contents, String> {
     let header: Value = serde_json::from_slice(&header).map_err(|e| damaged(&e))?;
     let entries = header
         .as_object()
-        .ok_or_else(|| damaged(&"its header is no object"))?;
+        .ok_or_else(|| damaged(&"its header is not a JSON object"))?;
     let (mut contents, mut end) = (Contents::default(), 0);
     for (name, entry) in entries {
         if name == "__metadata__" {

@@ -68,7 +68,7 @@ impl Shards {
             }
             if !missing.is_empty() {
                 return Err(format!(
-                    "{shown} lacks what the index says is there: {}",
+                    "{shown} lacks tensors that the index lists: {}",
                     listed(&missing)
                 ));
             }

@@ -92,9 +92,9 @@ pub(super) fn root(pickle: &Pickle<'_>) -> Result<Items, String> {
             Object::Global(module, name) => format!(
                 "it is a whole object, a {module}.{name}: save its state_dict() from PyTorch instead"
             ),
-            _ => "it is no dictionary of tensors".into(),
+            _ => "it is not a dictionary of tensors".into(),
         }),
-        _ => Err("it is no dictionary of tensors".into()),
+        _ => Err("it is not a dictionary of tensors".into()),
     }
 }
 
