@@ -17,10 +17,14 @@ pub(crate) const fn near(a: f64, b: f64) -> bool {
 /// The trees found so far.
 struct Trees<'a> {
     a: &'a [&'a [f64]],
+    /// The matrix of a branch that is alone on its vertex, if it is not A.
+    alone: Option<&'a [&'a [f64]]>,
     b: &'a [f64],
     count: usize,
     /// Φ at each stage.
     phi: [[f64; MAX_STAGES]; TREES],
+    /// The product of AΦ of the branches, which is Φ if all branches have the same matrix.
+    product: [[f64; MAX_STAGES]; TREES],
     /// AΦ at each stage.
     a_phi: [[f64; MAX_STAGES]; TREES],
     gamma: [f64; TREES],
@@ -36,11 +40,7 @@ impl Trees<'_> {
         let mut i = 0;
         while i < self.b.len() {
             sum += self.b[i] * phi[i];
-            let mut j = 0;
-            while j < self.a[i].len() {
-                self.a_phi[self.count][i] += self.a[i][j] * phi[j];
-                j += 1;
-            }
+            self.a_phi[self.count][i] = dot(self.a[i], phi);
             i += 1;
         }
         let holds = near(sum, power / self.gamma[self.count]);
@@ -52,12 +52,25 @@ impl Trees<'_> {
     const fn graft(&mut self, u: usize, v: usize, nodes: usize, of_u: usize) {
         let mut i = 0;
         while i < self.b.len() {
-            self.phi[self.count][i] = self.phi[u][i] * self.a_phi[v][i];
+            self.product[self.count][i] = self.product[u][i] * self.a_phi[v][i];
+            self.phi[self.count][i] = match self.alone {
+                Some(alone) if of_u == 1 => dot(alone[i], &self.phi[v]),
+                _ => self.product[self.count][i],
+            };
             i += 1;
         }
         self.gamma[self.count] = self.gamma[u] * self.gamma[v] * nodes as f64 / of_u as f64;
         self.last[self.count] = v;
     }
+}
+
+const fn dot(row: &[f64], values: &[f64; MAX_STAGES]) -> f64 {
+    let (mut sum, mut j) = (0.0, 0);
+    while j < row.len() {
+        sum += row[j] * values[j];
+        j += 1;
+    }
+    sum
 }
 
 /// Whether weights `b` make a method exact to `order` at the fraction θ of a step:
@@ -67,11 +80,25 @@ impl Trees<'_> {
 /// `Φ(u∘v) = Φ(u) · AΦ(v)` and `γ(u∘v) = γ(u) γ(v) |u∘v| / |u|`. Grafting branches in the order in which trees are
 /// found gives each tree once.
 pub(crate) const fn satisfied(a: &[&[f64]], b: &[f64], theta: f64, order: usize) -> bool {
+    satisfied_with(a, None, b, theta, order)
+}
+
+/// The same for a method with another matrix for a branch that is alone on its vertex: Φ of a tree with the only branch v is
+/// `BΦ(v)` (Hairer and Wanner, Solving Ordinary Differential Equations II, theorem IV.7.4).
+pub(crate) const fn satisfied_with(
+    a: &[&[f64]],
+    alone: Option<&[&[f64]]>,
+    b: &[f64],
+    theta: f64,
+    order: usize,
+) -> bool {
     let mut trees = Trees {
         a,
+        alone,
         b,
         count: 0,
         phi: [[1.0; MAX_STAGES]; TREES],
+        product: [[1.0; MAX_STAGES]; TREES],
         a_phi: [[0.0; MAX_STAGES]; TREES],
         gamma: [1.0; TREES],
         last: [0; TREES],

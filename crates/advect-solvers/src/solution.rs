@@ -75,7 +75,7 @@ impl Status {
             ),
             Status::NoConvergence => Some(
                 "Newton's iteration for an implicit step did not converge, however small the step; check that the field is smooth \
-                 there and that its Jacobian is right, or take smaller steps",
+                 there and that its Jacobian is right, allow a matrix-free method more iterations, or take smaller steps",
             ),
             Status::SingularMatrix => Some(
                 "the matrix of an implicit step was singular, however small the step; check the Jacobian there, or take smaller \
@@ -108,13 +108,16 @@ pub struct Statistics {
     pub jacobians: usize,
     /// The number of matrices that an implicit method factorised.
     pub factorizations: usize,
+    /// The number of products with Jacobians that an implicit method took in the place of matrices.
+    pub products: usize,
 }
 
 impl Statistics {
-    /// Adds the Jacobians and factorisations of a step.
+    /// Adds the Jacobians, factorisations and products of a step.
     pub(crate) fn add_matrices(&mut self, of: Statistics) {
         self.jacobians += of.jacobians;
         self.factorizations += of.factorizations;
+        self.products += of.products;
     }
 }
 

@@ -8,6 +8,7 @@ use advect_ops::{Activation, linear};
 use advect_solvers::Solver;
 use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::Fixed;
+use advect_solvers::implicit::{ImplicitEuler, ImplicitRungeKutta, MatrixFree};
 use advect_solvers::stepper::Rk4;
 use candle_core::{DType, Device, Tensor, Var};
 use peak_alloc::PeakAlloc;
@@ -40,6 +41,25 @@ fn peak(gradient: &impl Adjoint) -> usize {
     (MEMORY.peak_usage() - before) / (BATCH * DIM * 4)
 }
 
+/// The peak of a step of an implicit method without matrices, in states, where 60 directions and more are wanted.
+fn peak_of_products(directions: usize) -> usize {
+    const PLACES: usize = 20_000;
+    let heat = field_fn(|_, x: &Tensor| -> Result<Tensor> {
+        let neighbours = (x.roll(1, 1)? + x.roll(-1, 1)?)?;
+        Ok(((neighbours - (x * 2.0)?)? * 300.0)?)
+    });
+    let values = (0..PLACES).map(|i| f64::from(u8::from(i % 7 < 2)));
+    let x = Tensor::from_iter(values, &Device::Cpu).unwrap();
+    let x = x.unsqueeze(0).unwrap();
+    let free = MatrixFree::by_differences().restart(directions).unwrap();
+    let solver = Solver::new(ImplicitEuler.with_jacobian(free), Fixed::steps(1).unwrap());
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let solution = solver.solve(&heat, &x, 0.0, 1.0).unwrap();
+    assert!(solution.end().is_ok());
+    (MEMORY.peak_usage() - before) / (PLACES * 8)
+}
+
 /// One test alone: others would allocate beside it.
 #[test]
 fn memory_is_that_of_a_step_and_of_the_checkpoints() {
@@ -70,4 +90,9 @@ fn memory_is_that_of_a_step_and_of_the_checkpoints() {
     assert!(unrolled > 5000);
     assert!(ten < 60 && ten <= few + 5 && (35..=45).contains(&(fifty - ten)));
     assert!(long < 60 && long <= short + 2);
+
+    // A matrix is 20,000 states.
+    let [few, many] = [10, 30].map(peak_of_products);
+    eprintln!("products with 10 directions: {few} states, with 30: {many}");
+    assert!((18..=22).contains(&(many - few)) && few < 50);
 }

@@ -360,6 +360,42 @@ fn failures_say_where_and_why() {
     assert!(solver.solve(&wrong, &state(&[1.0, 2.0]), 0.0, 1.0).is_err());
 }
 
+/// Changes that are small because the matrix is too large are not taken for convergence.
+#[test]
+fn a_wrong_jacobian_is_no_convergence() {
+    let decay = field_fn(|_, x| Ok(x.neg()?));
+    let x = state(&[1.0]);
+    let with = |slope: f64| {
+        Kvaerno3.with_jacobian(jacobian_fn(move |_: &Time, _: &Tensor| {
+            Ok(Matrices::one([[slope]]))
+        }))
+    };
+    let solve = |slope: f64| {
+        let solver = Solver::new(with(slope), Fixed::steps(10).unwrap());
+        solver.solve(&decay, &x, 0.0, 1.0).unwrap()
+    };
+    for (slope, status) in [
+        (-1.0, Status::Reached),
+        (-3.0, Status::Reached),
+        (-1e3, Status::NoConvergence),
+        (-1e9, Status::NoConvergence),
+    ] {
+        let solution = solve(slope);
+        assert_eq!(solution.status, status, "{slope}");
+        if status == Status::Reached {
+            let exact = solve(-1.0).last_state;
+            assert!(largest_difference(&solution.last_state, &exact) < 1e-14);
+        }
+    }
+    let few = Adaptive::new(1e-6, 1e-6).unwrap().max_steps(100).unwrap();
+    for slope in [-1e3, -1e9, 1e3] {
+        let solution = Solver::new(with(slope), few).solve(&decay, &x, 0.0, 1.0);
+        let solution = solution.unwrap();
+        let error = numbers(&solution.last_state)[0] - (-solution.last_time).exp();
+        assert!(error.abs() < 1e-5, "{slope}: {error}");
+    }
+}
+
 /// One sample that fails does not stop the others.
 #[test]
 fn a_sample_fails_alone() {

@@ -7,7 +7,8 @@ use advect_core::{Error, Field, Result, Time, field_fn};
 use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::implicit::{
-    ImplicitEuler, Kvaerno3, Kvaerno4, Kvaerno5, RadauIia5, TrapezoidalRule,
+    ImplicitEuler, ImplicitRungeKutta, Kvaerno3, Kvaerno4, Kvaerno5, MatrixFree, RadauIia5,
+    TrapezoidalRule,
 };
 use advect_solvers::stepper::{Dopri5, Embedded, Stepper};
 use advect_solvers::{Solution, Solver};
@@ -189,6 +190,49 @@ fn backsolve_goes_back_by_an_explicit_method() {
     let of = |v: &Var| numbers(gradients.get(v).unwrap())[0];
     assert!((of(&theta) - (1.0 - (-5f64).exp())).abs() < 1e-7);
     assert!((of(&x) - (-5f64).exp()).abs() < 1e-7);
+}
+
+/// Implicit steps go backwards as well, with matrices and without.
+#[test]
+fn backsolve_goes_back_by_an_implicit_method() {
+    // x' = −5 (x − θ): ∂x(1)/∂θ = 1 − e⁻⁵, ∂x(1)/∂x0 = e⁻⁵
+    let theta = Var::new(0.3f64, &Device::Cpu).unwrap();
+    let x = Var::new(&[[1f64, -2.0], [0.5, 0.0]], &Device::Cpu).unwrap();
+    let parameters = [theta.as_tensor().clone()];
+    let of = theta.clone();
+    let field = Arc::new(field_fn(move |_, x: &Tensor| {
+        Ok((x.broadcast_sub(&of)? * -5.0)?)
+    }));
+    let gradients = |solution: Solution| {
+        let gradients = solution.end()?.sum_all()?.backward()?;
+        let of = |v: &Var| numbers(gradients.get(v).unwrap());
+        Ok::<_, Error>([of(&theta), of(&x)].concat())
+    };
+    let forwards = Solver::new(Kvaerno5, Adaptive::new(1e-8, 1e-8).unwrap());
+    let dense = Backsolve::new(forwards.clone());
+    let free = Kvaerno5.with_jacobian(MatrixFree::by_differences());
+    let tolerances = Adaptive::new(1e-8, 1e-8).unwrap();
+    let free = Backsolve::new(forwards).backward(Solver::new(free, tolerances));
+    let span = [0.0, 1.0];
+    let found = [
+        dense.solve(&field, &parameters, &x, &span),
+        free.solve(&field, &parameters, &x, &span),
+    ];
+    for found in found {
+        let found = gradients(found.unwrap()).unwrap();
+        let of_x = (-5f64).exp();
+        assert!((found[0] - 4.0 * (1.0 - of_x)).abs() < 1e-6, "{found:?}");
+        assert!(
+            found[1..].iter().all(|g| (g - of_x).abs() < 1e-6),
+            "{found:?}"
+        );
+    }
+    assert!(dense.backward_statistics().jacobians > 0);
+    let statistics = free.backward_statistics();
+    assert!(
+        statistics.products > 0 && statistics.jacobians == 0,
+        "{statistics:?}"
+    );
 }
 
 /// Gradients converge as quickly as values: x' = θ x² cos t has x(t) = 1 / (1/x0 − θ sin t).

@@ -679,6 +679,15 @@ fn edges_of_functions() {
         kinks.jacobian_of_numbers(&t, &[0.0, 0.0]).unwrap(),
         [[1.0, 0.0], [0.0, 1.0]]
     );
+    // Of two equal numbers it is the first.
+    let least = system(|_, [x, y], []| [x.min(y), y.min(x)])
+        .unwrap()
+        .with([])
+        .unwrap();
+    assert_eq!(
+        least.jacobian_of_numbers(&t, &[2.0, 2.0]).unwrap(),
+        [[1.0, 0.0], [0.0, 1.0]]
+    );
     // NaN goes through, and a solver says where.
     let root = system(|_, [x, y], []| [x.sqrt(), y.min(x)])
         .unwrap()

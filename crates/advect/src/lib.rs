@@ -242,7 +242,9 @@ pub mod prelude {
         Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Transposed,
     };
     pub use advect_solvers::energy::GradientField;
-    pub use advect_solvers::implicit::{Kvaerno3, Kvaerno4, Kvaerno5, RadauIia5};
+    pub use advect_solvers::implicit::{
+        ImplicitRungeKutta, Kvaerno3, Kvaerno4, Kvaerno5, MatrixFree, RadauIia5,
+    };
     pub use advect_solvers::sde::{
         BrownianPath, EulerMaruyama, Milstein, Noise, Sra1, StratonovichHeun,
     };

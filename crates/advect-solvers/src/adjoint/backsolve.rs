@@ -3,17 +3,18 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use advect_core::{Coefficient, Field, Observer, Result, Time, field_fn, system_fn};
-use advect_ops::{ScaledError, with_gradient, without_graph};
+use advect_core::{Field, Observer, Result, Time, field_fn, system_fn};
+use advect_ops::{with_gradient, without_graph};
 use candle_core::Tensor;
 
+use super::augmented::Augmented;
 use super::traced::Traced;
 use super::vjp::{pull_back, without_gradient};
 use super::{Adjoint, Record, check_parameters, check_times};
 use crate::controller::Controller;
 use crate::jumps::Jumps;
 use crate::stepper::Stepper;
-use crate::{AcceptedStep, Event, Save, Solution, Solver, State, Statistics};
+use crate::{AcceptedStep, Event, Save, Solution, Solver, Statistics};
 
 /// The continuous adjoint (Chen et al., Neural ordinary differential equations, 2018, algorithm 1): with
 /// `a = ∂L/∂x(t)`, the equations `dx/dt = f`, `da/dt = −aᵀ ∂f/∂x` and `dg/dt = −aᵀ ∂f/∂θ` are integrated from the end
@@ -21,8 +22,10 @@ use crate::{AcceptedStep, Event, Save, Solution, Solver, State, Statistics};
 ///
 /// Memory is that of one evaluation, whatever the number of steps. The state is integrated backwards too, from each
 /// state saved, and does not come back exactly: the gradient is that of the true solution, to about the tolerance, and
-/// not that of the numerical one. Where the equation contracts strongly forwards it explodes backwards; use
-/// [`Checkpointed`](super::Checkpointed) there.
+/// not that of the numerical one. Where the equation contracts strongly forwards it explodes backwards, by whatever
+/// method; use [`Checkpointed`](super::Checkpointed) there. For an [`implicit`](crate::implicit) method backwards the whole state
+/// of the backward pass is one sample: the batch, its adjoint and the gradients of the parameters. So
+/// [`MatrixFree`](crate::implicit::MatrixFree) is the one for all but the smallest.
 ///
 /// The gradients of the parameters are no part of the errors that choose the steps (Kidger, Chen and Lyons, "Hey, that's
 /// not an ODE", 2021): they don't act back on anything, and steps are longer without them. [`Backsolve::measure_all`]
@@ -243,6 +246,7 @@ impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk
             statistics.vjps += solution.statistics.evaluations;
             statistics.accepted += solution.statistics.accepted;
             statistics.rejected += solution.statistics.rejected;
+            statistics.add_matrices(solution.statistics);
             let end = solution.end()?;
             (adjoint, sums) = (end.adjoint, end.gradients);
         }
@@ -257,84 +261,5 @@ impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk
         let mut all = vec![adjoint];
         all.extend(sums);
         Ok(all)
-    }
-}
-
-/// The state of the integration backwards. Steppers and controllers of [`Backsolve::backward`] must take it, as all
-/// of this crate do that are not stochastic.
-#[derive(Debug, Clone)]
-pub struct Augmented {
-    x: Tensor,
-    /// ∂L/∂x.
-    adjoint: Tensor,
-    /// ∂L/∂θ, so far.
-    gradients: Vec<Tensor>,
-    /// Whether they count in the error.
-    measured: bool,
-}
-
-impl State for Augmented {
-    fn combine(terms: &[(Coefficient, &Self)]) -> Result<Self> {
-        let part = |of: &dyn Fn(&Self) -> &Tensor| {
-            let terms: Vec<_> = terms.iter().map(|(c, s)| (c.clone(), of(s))).collect();
-            Tensor::combine(&terms)
-        };
-        let (count, measured) =
-            (terms.first()).map_or((0, false), |(_, s)| (s.gradients.len(), s.measured));
-        let gradients: Result<Vec<Tensor>> =
-            (0..count).map(|i| part(&|s| &s.gradients[i])).collect();
-        Ok(Augmented {
-            x: part(&|s| &s.x)?,
-            adjoint: part(&|s| &s.adjoint)?,
-            gradients: gradients?,
-            measured,
-        })
-    }
-
-    fn check(&self, argument: &'static str) -> Result<()> {
-        self.x.check(argument)?;
-        self.adjoint.check("gradient")
-    }
-
-    fn alike(&self, argument: &'static str, name: &'static str, reference: &Self) -> Result<()> {
-        self.x.alike(argument, name, &reference.x)?;
-        self.adjoint.alike(argument, name, &reference.adjoint)?;
-        self.gradients.alike(argument, name, &reference.gradients)
-    }
-
-    fn not_finite(&self) -> Result<Option<usize>> {
-        if let Some(sample) = self.x.not_finite()? {
-            return Ok(Some(sample));
-        }
-        if let Some(sample) = self.adjoint.not_finite()? {
-            return Ok(Some(sample));
-        }
-        self.gradients.not_finite()
-    }
-
-    fn detach(&self) -> Self {
-        Augmented {
-            x: self.x.detach(),
-            adjoint: self.adjoint.detach(),
-            gradients: self.gradients.detach(),
-            measured: self.measured,
-        }
-    }
-
-    fn unit_roundoff(&self) -> f64 {
-        self.x.unit_roundoff()
-    }
-
-    fn scaled_error(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<ScaledError> {
-        let error = self.x.scaled_error(&x.x, &y.x, rtol, atol)?;
-        let adjoint = self
-            .adjoint
-            .scaled_error(&x.adjoint, &y.adjoint, rtol, atol)?;
-        let error = error.and(adjoint);
-        if !self.measured {
-            return Ok(error);
-        }
-        let (a, b) = (&x.gradients, &y.gradients);
-        Ok(error.and(self.gradients.scaled_error(a, b, rtol, atol)?))
     }
 }

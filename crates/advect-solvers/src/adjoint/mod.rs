@@ -59,6 +59,7 @@
 //! # }
 //! ```
 
+mod augmented;
 mod backsolve;
 mod checkpointed;
 mod checkpoints;
@@ -76,7 +77,8 @@ use candle_core::{DType, Tensor};
 
 use crate::{AcceptedStep, Event, Solution, Statistics, Status};
 
-pub use backsolve::{Augmented, Backsolve};
+pub use augmented::Augmented;
+pub use backsolve::Backsolve;
 pub use checkpointed::Checkpointed;
 pub use event::{DifferentiableEvent, Reached};
 pub use reversible::Reversible;

@@ -5,6 +5,8 @@ use advect_core::{Field, Result, Time};
 use super::Coordinates;
 use crate::Interval;
 
+/// The part of the tolerance that is left to the iteration.
+const KAPPA: f64 = 1e-2;
 /// The elements of tolerances that stand for those that an integration does not have.
 const TYPICAL: f64 = 1e-6;
 
@@ -82,6 +84,12 @@ impl<'a, X: Coordinates> Equations<'a, X> {
             equations.tolerances.extend(of_sample);
         }
         Ok(equations)
+    }
+
+    /// The size of a change, against the tolerances, to which the iteration solves the equations of a sample.
+    pub(super) fn goal(&self, sample: usize) -> f64 {
+        let kappa = if self.tolerant { KAPPA } else { 0.0 };
+        kappa.max(10.0 * self.roundings[sample])
     }
 
     /// Where the step of each sample ends.

@@ -8,7 +8,7 @@
 //! The factors are those of the iteration, whose Jacobian is that of another place. So λ is refined,
 //! `λ ← λ + M̃⁻ᵀ (g − Mᵀ λ)`, with exact products Jᵀ λ by the field's backward pass, until it is exact up to rounding. Where
 //! the factors are too far from those of the solution for that, they are made anew, with a backward pass for each element of
-//! a sample.
+//! a sample. Without matrices, GMRES solves the transposed equations by such products.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use advect_ops::{with_gradient, with_graph};
 use candle_core::{Tensor, Var};
 
 use super::Coordinates;
+use super::krylov::{Gmres, solve_transposed};
 use super::lu::Lu;
 
 /// The largest number of refinements.
@@ -35,6 +36,8 @@ pub struct Solved<'a, X> {
     /// The size of the step of each sample.
     pub(super) sizes: &'a [f64],
     pub(super) factors: Vec<Option<Arc<Lu>>>,
+    /// The method without matrices, if there are no factors, and magnitudes of the elements of a state.
+    pub(super) products: Option<(Gmres, Vec<f64>)>,
 }
 
 impl<X> fmt::Debug for Solved<'_, X> {
@@ -53,6 +56,7 @@ pub(super) fn in_graph(slopes: Vec<Tensor>, solved: Solved<'_, Tensor>) -> Resul
         block: solved.block.to_vec(),
         sizes: solved.sizes.to_vec(),
         factors: solved.factors,
+        products: solved.products,
     };
     for (t, state) in solved.times.iter().zip(&solved.states) {
         let place = Var::from_tensor(&state.detach())?;
@@ -77,6 +81,7 @@ struct Transposed {
     block: Vec<f64>,
     sizes: Vec<f64>,
     factors: Vec<Option<Arc<Lu>>>,
+    products: Option<(Gmres, Vec<f64>)>,
 }
 
 impl Transposed {
@@ -86,6 +91,9 @@ impl Transposed {
         let g: Vec<Vec<f64>> = (0..count)
             .map(|i| g.get(i)?.to_numbers())
             .collect::<Result<_>>()?;
+        if let Some((gmres, weights)) = &self.products {
+            return self.by_products(*gmres, weights, &g);
+        }
         if let Some(gradients) = self.refine(&g, &self.factors)? {
             return Ok(gradients);
         }
@@ -97,6 +105,23 @@ impl Transposed {
                  steps",
             )
         })
+    }
+
+    /// The same without factors.
+    fn by_products(&self, gmres: Gmres, weights: &[f64], g: &[Vec<f64>]) -> Result<Vec<Tensor>> {
+        let like = self.places[0].as_tensor();
+        let roundoff = crate::State::unit_roundoff(like);
+        let pull_back = |i: usize, lambda: Vec<f64>| {
+            self.pull_back(i, &like.with_numbers(lambda)?)?.to_numbers()
+        };
+        let (block, sizes) = (&self.block[..], &self.sizes[..]);
+        let lambda = solve_transposed(gmres, (block, sizes), (weights, roundoff), g, pull_back)?;
+        let lambda: Vec<Tensor> = (lambda.into_iter())
+            .map(|l| like.with_numbers(l))
+            .collect::<Result<_>>()?;
+        let pulled = lambda.iter().enumerate().map(|(i, l)| self.pull_back(i, l));
+        let pulled = pulled.collect::<Result<Vec<_>>>()?;
+        Ok(lambda.into_iter().chain(pulled).collect())
     }
 
     /// The same by refinement with some factors; `None` if it does not converge.

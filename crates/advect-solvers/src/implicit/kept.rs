@@ -92,6 +92,13 @@ impl Kept {
         Ok(())
     }
 
+    /// Makes room for samples whose equations are solved without matrices.
+    pub(super) fn without_matrices(memory: &mut Memory, samples: usize) {
+        let kept = memory.of::<Kept>();
+        kept.jacobian = None;
+        kept.samples.resize_with(samples, Sample::default);
+    }
+
     /// Takes the Jacobian at the start of a step, unless it is the one that is kept.
     pub(super) fn renew<X: Coordinates>(
         memory: &mut Memory,

@@ -15,15 +15,16 @@
 //! Those of Rosenbrock's type become steppers by [`Rosenbrock::by_differences`], those of Kennedy and Carpenter by
 //! [`AdditiveRungeKutta::with_stiff`], which names the stiff part; the others are steppers as they are. All take fixed or
 //! adaptive steps, events and a clock for each sample. All but Rosenbrock's have dense output, and exact gradients by
-//! [`Unrolled`](crate::adjoint::Unrolled) and [`Checkpointed`](crate::adjoint::Checkpointed); the backward solver of
-//! [`Backsolve`](crate::adjoint::Backsolve) has to be an explicit one. Their stages are the solutions of equations, found
+//! [`Unrolled`](crate::adjoint::Unrolled) and [`Checkpointed`](crate::adjoint::Checkpointed);
+//! [`Backsolve`](crate::adjoint::Backsolve) takes them for its way back too. Their stages are the solutions of equations, found
 //! by Newton's iteration with a dense matrix for each sample, so that a step takes some n³ operations for n elements of a
-//! sample. Samples must not depend on each other; what does is one sample, of shape `(1, …)`.
+//! sample. For large states [`MatrixFree`] solves them by products with the Jacobian instead. Samples must not depend on each
+//! other; what does is one sample, of shape `(1, …)`.
 //!
 //! The matrix is made of the field's [`Jacobian`], which is kept from step to step while the iteration converges. By
 //! itself each method takes it by [`Differences`];
 //! [`with_jacobian`](ImplicitRungeKutta::with_jacobian) names another source: the field's derivatives in forward mode
-//! ([`ByJvp`]) or a closure ([`jacobian_fn`]).
+//! ([`ByJvp`]), a closure ([`jacobian_fn`]), or products alone ([`MatrixFree`]).
 //!
 //! With an [`Adaptive`](crate::controller::Adaptive) controller the equations are solved to a hundredth of the tolerance, with
 //! [`Fixed`](crate::controller::Fixed) steps up to rounding. Where they are not solved, adaptive steps are halved; where they
@@ -43,6 +44,7 @@ mod implicit_runge_kutta;
 mod implicit_stepper;
 mod jacobian;
 mod kept;
+mod krylov;
 mod kvaerno3;
 mod kvaerno4;
 mod kvaerno5;
@@ -52,6 +54,7 @@ mod newton;
 mod radau_iia5;
 mod rosenbrock;
 mod trapezoidal_rule;
+mod values;
 
 pub use additive::{AdditiveRungeKutta, AdditiveStepper, KenCarp3, KenCarp4};
 pub use coordinates::Coordinates;
@@ -60,6 +63,10 @@ pub use implicit_euler::ImplicitEuler;
 pub use implicit_runge_kutta::{EmbeddedImplicit, ImplicitRungeKutta};
 pub use implicit_stepper::ImplicitStepper;
 pub use jacobian::{ByJvp, Differences, Jacobian, JacobianFn, Linearized, jacobian_fn};
+pub use krylov::{
+    JacobianProduct, Krylov, MatrixFree, Preconditioner, PreconditionerFn, Unpreconditioned,
+    preconditioner_fn,
+};
 pub use kvaerno3::Kvaerno3;
 pub use kvaerno4::Kvaerno4;
 pub use kvaerno5::Kvaerno5;

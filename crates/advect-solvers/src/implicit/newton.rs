@@ -14,11 +14,9 @@ use advect_core::{Result, Time};
 use super::Coordinates;
 use super::equations::{Equations, norm};
 use super::kept::Sample;
-use super::lu::Lu;
+use super::krylov::Krylov;
 use crate::Status;
 
-/// The part of the tolerance that is left to the iteration.
-const KAPPA: f64 = 1e-2;
 /// The largest number of iterations, with tolerances and without.
 const ITERATIONS: [usize; 2] = [8, 50];
 
@@ -60,28 +58,6 @@ impl Stages<'_> {
         states
     }
 
-    /// The values of the field at the stages.
-    fn values<X: Coordinates>(&mut self, equations: &Equations<'_, X>) -> Result<Vec<Vec<f64>>> {
-        let mut values = Vec::with_capacity(self.times.len());
-        for (t, state) in self.times.iter().zip(self.states(equations)) {
-            let value = equations.field.at(t, &equations.x.with_numbers(state)?)?;
-            value.alike("field", "x", equations.x)?;
-            self.tracked |= value.is_tracked();
-            values.push(value.to_numbers()?);
-        }
-        Ok(values)
-    }
-
-    /// `M⁻¹ (f(z) − k)` for a sample, stage after stage.
-    fn change(&self, values: &[Vec<f64>], of: Range<usize>, factors: &Lu) -> Vec<f64> {
-        let pairs = values.iter().zip(&self.slopes);
-        let mut change: Vec<f64> = pairs
-            .flat_map(|(f, k)| f[of.clone()].iter().zip(&k[of.clone()]).map(|(f, k)| f - k))
-            .collect();
-        factors.solve(&mut change);
-        change
-    }
-
     fn add(&mut self, change: &[f64], of: Range<usize>) {
         for (slopes, change) in self.slopes.iter_mut().zip(change.chunks_exact(of.len())) {
             let pairs = slopes[of.clone()].iter_mut().zip(change);
@@ -100,7 +76,7 @@ impl Stages<'_> {
         for (i, sample) in kept.iter().enumerate().filter(|(i, _)| wanted[*i]) {
             if let Some(factors) = &sample.factors {
                 let of = i * equations.width..(i + 1) * equations.width;
-                let change = self.change(&values, of.clone(), factors);
+                let change = values.change(of.clone(), factors);
                 self.add(&change, of);
             }
         }
@@ -111,13 +87,13 @@ impl Stages<'_> {
     pub(super) fn solve<X: Coordinates>(
         &mut self,
         equations: &Equations<'_, X>,
-        kept: &mut [Sample],
+        (kept, krylov): (&mut [Sample], Option<&Krylov<'_, X>>),
         wanted: &[bool],
     ) -> Result<Vec<Option<Status>>> {
         let begin = |(wanted, sample): (&bool, &Sample)| match (wanted, &sample.factors) {
             (false, _) => Course::Solved,
-            (true, None) => Course::Failed(sample.without_factors()),
-            (true, Some(_)) => Course::Open(f64::NAN),
+            (true, None) if krylov.is_none() => Course::Failed(sample.without_factors()),
+            (true, _) => Course::Open(f64::NAN),
         };
         let mut courses: Vec<Course> = wanted.iter().zip(kept.iter()).map(begin).collect();
         let most = ITERATIONS[usize::from(!equations.tolerant)];
@@ -126,10 +102,34 @@ impl Stages<'_> {
                 break;
             }
             let values = self.values(equations)?;
-            for (i, course) in courses.iter_mut().enumerate() {
-                if let Course::Open(before) = *course {
-                    *course = self.improve(equations, (&values, i), &mut kept[i], (before, left));
+            let mut changes = match krylov {
+                None => Vec::new(),
+                Some(krylov) => {
+                    let open: Vec<bool> = courses
+                        .iter()
+                        .map(|c| matches!(c, Course::Open(_)))
+                        .collect();
+                    self.changes(equations, krylov, &values, &open)?
                 }
+            };
+            for (i, course) in courses.iter_mut().enumerate() {
+                let Course::Open(before) = *course else {
+                    continue;
+                };
+                let change = match (changes.get_mut(i), &kept[i].factors) {
+                    (Some(change), _) => std::mem::replace(change, Ok(Vec::new())),
+                    (None, Some(factors)) => {
+                        let of = i * equations.width..(i + 1) * equations.width;
+                        Ok(values.change(of, factors))
+                    }
+                    (None, None) => Err(kept[i].without_factors()),
+                };
+                *course = match change {
+                    Ok(change) => {
+                        self.improve(equations, (&change, i), &mut kept[i], (before, left))
+                    }
+                    Err(cause) => Course::Failed(cause),
+                };
             }
         }
         let cause = |course: Course| match course {
@@ -140,19 +140,16 @@ impl Stages<'_> {
         Ok(courses.into_iter().map(cause).collect())
     }
 
-    /// One iteration for a sample, after a change of some size, with some iterations left.
+    /// Changes a sample, after a change of some size, with some iterations left.
     fn improve<X: Coordinates>(
         &mut self,
         equations: &Equations<'_, X>,
-        (values, sample): (&[Vec<f64>], usize),
+        (change, sample): (&[f64], usize),
         kept: &mut Sample,
         (before, left): (f64, usize),
     ) -> Course {
-        let (Some(factors), width) = (&kept.factors, equations.width) else {
-            return Course::Failed(kept.without_factors());
-        };
+        let width = equations.width;
         let of = sample * width..(sample + 1) * width;
-        let change = self.change(values, of.clone(), factors);
 
         // The size of the change of z.
         let (h, count) = (equations.sizes[sample], self.times.len());
@@ -176,8 +173,7 @@ impl Stages<'_> {
         }
 
         let rounding = equations.roundings[sample];
-        let kappa = if equations.tolerant { KAPPA } else { 0.0 };
-        let goal = kappa.max(10.0 * rounding);
+        let goal = equations.goal(sample);
         let left_over = match before.is_nan() {
             // Nothing is known yet of the rate.
             true if size <= 10.0 * rounding => 0.0,
@@ -200,7 +196,7 @@ impl Stages<'_> {
                 eta * size
             }
         };
-        self.add(&change, of);
+        self.add(change, of);
         match left_over <= goal {
             true => Course::Solved,
             false => Course::Open(size),

@@ -78,6 +78,11 @@ impl Memory {
         self.statistics.factorizations += factorizations;
     }
 
+    /// Counts products with Jacobians.
+    pub(crate) fn count_products(&mut self, products: usize) {
+        self.statistics.products += products;
+    }
+
     /// Returns what was counted since the last call.
     pub(crate) fn take_cost(&mut self) -> Statistics {
         std::mem::take(&mut self.statistics)

@@ -250,6 +250,16 @@ mod tests {
         assert_eq!(tape.add(y, minus_x), difference);
         let minus_product = tape.negate(product);
         assert_eq!(tape.multiply(minus_x, y), minus_product);
+        let minus_one = tape.constant(-1.0);
+        for minus in [
+            tape.multiply(x, minus_one),
+            tape.multiply(minus_one, x),
+            tape.divide(x, minus_one),
+        ] {
+            assert_eq!(minus, minus_x);
+        }
+        let size = tape.unary(Operation::Abs, x);
+        assert_eq!(tape.unary(Operation::Abs, minus_x), size);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Solvers (Mazzia and Magherini, release 2.4, 2008), computed there by RADAU5 in quadruple precision.
 
 pub(crate) mod medical_akzo;
+pub(crate) mod ring_modulator;
 
 use advect_core::{Field, Result, field_fn};
 use candle_core::{DType, Device, Tensor};

@@ -7,7 +7,7 @@ use std::fmt;
 
 use advect_core::{Field, Result, Time};
 
-use super::{Coordinates, Matrices};
+use super::{Coordinates, Krylov, Matrices};
 
 pub use by_jvp::ByJvp;
 pub use differences::Differences;
@@ -28,6 +28,12 @@ pub trait Jacobian<X> {
     /// # Errors
     /// The errors of the field.
     fn matrices(&self, field: &dyn Field<X>, at: &Linearized<'_, X>) -> Result<Matrices>;
+
+    /// Returns the way to solve the equations without matrices, if it is to be taken. [`MatrixFree`](super::MatrixFree)
+    /// has one, all other sources have none.
+    fn matrix_free(&self) -> Option<Krylov<'_, X>> {
+        None
+    }
 }
 
 /// The point at which a Jacobian is wanted.

@@ -1,5 +1,6 @@
 //! Rosenbrock methods, which solve linear equations only.
 
+mod order;
 mod rodas5p;
 mod rosenbrock_stepper;
 
@@ -13,7 +14,8 @@ pub use rosenbrock_stepper::RosenbrockStepper;
 ///
 /// `(I − h γ J) u_i = h γ (f(t + α_i h, x + Σ_j a_ij u_j) + Σ_j c_ij / h u_j + h γ_i ∂f/∂t)`, `x' = x + Σ_i m_i u_i`,
 ///
-/// with the sums over the stages before, J and ∂f/∂t at (t, x), and the error estimate `Σ_i e_i u_i`.
+/// with the sums over the stages before, J and ∂f/∂t at (t, x), and the error estimate `Σ_i e_i u_i`. The conditions of both
+/// orders, one for each rooted tree, are checked at compile time where the method is used.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RosenbrockTableau {
     /// The order of convergence.
@@ -37,9 +39,9 @@ pub struct RosenbrockTableau {
 }
 
 impl RosenbrockTableau {
-    /// Checks that the lists fit each other.
+    /// Checks that the lists fit each other, and the order.
     #[allow(clippy::panic)]
-    const fn check_sizes(&self) {
+    const fn check(&self) {
         let stages = self.m.len();
         assert!(
             stages > 0 && self.e.len() == stages && self.alpha.len() == stages,
@@ -58,6 +60,18 @@ impl RosenbrockTableau {
             );
             i += 1;
         }
+        assert!(
+            order::is_consistent(self),
+            "expected nodes and factors of the derivative by time that are sums of rows"
+        );
+        assert!(
+            order::has_order(self, 0.0, self.order),
+            "expected coefficients that satisfy the conditions of the order"
+        );
+        assert!(
+            order::has_order(self, 1.0, self.embedded_order),
+            "expected error weights of a method of the embedded order"
+        );
     }
 }
 

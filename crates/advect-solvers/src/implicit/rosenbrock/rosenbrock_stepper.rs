@@ -55,7 +55,7 @@ impl<M: Rosenbrock, J: Jacobian<X>, X: Coordinates> Stepper<X> for RosenbrockSte
         slope: Option<&X>,
     ) -> Result<Step<X>> {
         let tableau = const {
-            M::COEFFICIENTS.check_sizes();
+            M::COEFFICIENTS.check();
             &M::COEFFICIENTS
         };
         let first = match slope {

@@ -1,5 +1,7 @@
 //! A step that is being made.
 
+mod filter;
+
 use std::ops::Range;
 
 use advect_core::{Result, Time};
@@ -7,6 +9,7 @@ use advect_core::{Result, Time};
 use super::equations::Equations;
 use super::gradient::Solved;
 use super::kept::{Kept, Past};
+use super::krylov::Krylov;
 use super::newton::Stages;
 use super::{Coordinates, Jacobian};
 use crate::stepper::{Memory, Unsolved};
@@ -21,6 +24,8 @@ pub(super) struct Attempt<'a, X, J: ?Sized> {
     equations: &'a Equations<'a, X>,
     tableau: &'static Tableau,
     jacobian: &'a J,
+    /// The method without matrices, if there are none.
+    krylov: Option<Krylov<'a, X>>,
     /// The part of the tableau that belongs to one set of equations, row by row.
     block: Vec<f64>,
     /// The γ of the matrix that filters error estimates, if it is not that of the equations.
@@ -56,9 +61,16 @@ impl<'a, X: Coordinates, J: Jacobian<X> + ?Sized> Attempt<'a, X, J> {
     ) -> Result<Self> {
         let block = tableau.implicit_block();
         let filter = filter.filter(|gamma| block.len() > 1 || *gamma != block[0]);
-        Kept::prepare(memory, equations, jacobian)?;
-        Kept::factorize(memory, equations, (&block, filter));
+        let krylov = jacobian.matrix_free();
+        match krylov {
+            Some(_) => Kept::without_matrices(memory, equations.samples),
+            None => {
+                Kept::prepare(memory, equations, jacobian)?;
+                Kept::factorize(memory, equations, (&block, filter));
+            }
+        }
         Ok(Attempt {
+            krylov,
             memory,
             equations,
             tableau,
@@ -117,6 +129,10 @@ impl<'a, X: Coordinates, J: Jacobian<X> + ?Sized> Attempt<'a, X, J> {
                 block: &block,
                 sizes: &equations.sizes,
                 factors: of_samples.map(|sample| sample.factors.clone()).collect(),
+                products: self
+                    .krylov
+                    .as_ref()
+                    .map(|k| (k.gmres, equations.tolerances.clone())),
             };
             solved = X::in_graph(solved, place)?;
         }
@@ -134,14 +150,15 @@ impl<'a, X: Coordinates, J: Jacobian<X> + ?Sized> Attempt<'a, X, J> {
         let wanted: Vec<bool> = self.causes.iter().map(Option::is_none).collect();
         let mut found = self.attempt(stages, wanted, &guessed)?;
         let kept = self.memory.of::<Kept>();
-        let stale = |i: usize| found[i].is_some() && !kept.is_current(equations, i);
+        let dense = self.krylov.is_none();
+        let stale = |i: usize| dense && found[i].is_some() && !kept.is_current(equations, i);
         if (0..equations.samples).any(stale) {
             Kept::refresh(self.memory, equations, self.jacobian)?;
             Kept::factorize(self.memory, equations, (&self.block, self.filter));
             let wanted = found.iter().map(Option::is_some).collect();
             found = self.attempt(stages, wanted, &guessed)?;
         }
-        if !equations.tolerant && found.iter().any(Option::is_some) {
+        if dense && !equations.tolerant && found.iter().any(Option::is_some) {
             found = self.follow(stages, found)?;
         }
         let both = self.causes.iter_mut().zip(found);
@@ -158,7 +175,12 @@ impl<'a, X: Coordinates, J: Jacobian<X> + ?Sized> Attempt<'a, X, J> {
     ) -> Result<Vec<Option<Status>>> {
         let (equations, width) = (self.equations, self.equations.width);
         let kept = self.memory.of::<Kept>();
-        let found = stages.solve(equations, &mut kept.samples, &wanted)?;
+        let found = stages.solve(
+            equations,
+            (&mut kept.samples, self.krylov.as_ref()),
+            &wanted,
+        )?;
+        self.count();
         for (i, _) in found
             .iter()
             .enumerate()
@@ -210,9 +232,11 @@ impl<'a, X: Coordinates, J: Jacobian<X> + ?Sized> Attempt<'a, X, J> {
         Ok(found)
     }
 
-    /// Multiplies an error estimate by the inverse of the matrix that filters it.
-    pub(super) fn filter(&mut self, error: X) -> Result<X> {
-        self.memory.of::<Kept>().filter(error, self.equations.width)
+    /// Counts the products that were taken.
+    fn count(&mut self) {
+        if let Some(krylov) = &self.krylov {
+            self.memory.count_products(krylov.take_count());
+        }
     }
 
     /// The samples that failed.
