@@ -1,11 +1,11 @@
 //! A trained field with its prediction and its schedule.
 
-use advect_core::{Field, Result, Time, forward_to};
+use advect_core::{Field, Jvp, Result, Time, forward_to};
 use advect_paths::schedule::Schedule;
 use advect_paths::{Converted, Prediction};
 use candle_core::Tensor;
 
-use crate::{Estimate, ScoredVelocity};
+use crate::{Estimate, ScoredVelocity, ScoredVelocityJvp};
 
 use crate::inverse::{Likelihood, Posterior};
 
@@ -151,6 +151,23 @@ impl<F: Field, S: Schedule> ScoredVelocity for Model<F, S> {
 
     fn schedule(&self) -> &dyn Schedule {
         &self.schedule
+    }
+}
+
+impl<F: Jvp, S: Schedule> ScoredVelocityJvp for Model<F, S> {
+    fn drift_jvp(
+        &self,
+        t: f64,
+        x: &Tensor,
+        c: f64,
+        dx: &[Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        let (value, slopes) = self.field.jvp_each(&Time::Shared(t), x, dx)?;
+        // The drift is linear in the state and the value: so is its derivative in theirs.
+        let slope = |(dx, slope): (&Tensor, Tensor)| Estimate::new(self, t, dx, slope)?.drift(c);
+        let slopes = dx.iter().zip(slopes).map(slope);
+        let slopes = slopes.collect::<Result<_>>()?;
+        Ok((Estimate::new(self, t, x, value)?.drift(c)?, slopes))
     }
 }
 

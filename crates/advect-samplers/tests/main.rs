@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod behaviour;
+mod bounds;
 mod bridges;
 mod common;
 mod convergence;
@@ -18,4 +19,5 @@ mod pretrained;
 mod properties;
 mod starts;
 mod two_fields;
+mod two_fields_jvp;
 mod zero_terminal_snr;

@@ -6,7 +6,7 @@
 //! | [`Snapshots`], [`Snapshot`] | the samples that were seen at each time |
 //! | [`path`] | curves through samples of the snapshots: [`Chain`](path::Chain)s of pairs, [`Spline`](path::Spline)s |
 //! | [`objective`] | losses: [`FlowMatching`](objective::FlowMatching) and [`ActionMatching`](objective::ActionMatching) on curves, the likelihood of all snapshots, the distance of simulated populations |
-//! | [`MassFlow`] | samples that move and change their masses |
+//! | [`MassFlow`], [`GrowthFlow`] | samples that move and change their masses |
 //! | [`Comparison`] | distances of predicted samples from those that were seen, with their floor |
 //!
 //! ```
@@ -33,6 +33,7 @@
 //! ```
 
 mod comparison;
+mod growth_flow;
 mod mass_flow;
 pub mod objective;
 pub mod path;
@@ -40,5 +41,6 @@ mod snapshots;
 
 pub use advect_data::Standardization;
 pub use comparison::{Comparison, Distances};
+pub use growth_flow::GrowthFlow;
 pub use mass_flow::MassFlow;
 pub use snapshots::{Snapshot, Snapshots};

@@ -3,4 +3,5 @@
 
 mod arguments;
 mod gaussians;
+mod growth;
 mod simulated;

@@ -27,6 +27,11 @@ fn clouds() -> Vec<(&'static str, Tensor, Tensor)> {
         let first = x.narrow(1, 0, 1).unwrap();
         Tensor::cat(&[&first, &first], 1).unwrap()
     };
+    let rising = |x: &Tensor| {
+        let first = x.narrow(1, 0, 1).unwrap().flatten_all().unwrap();
+        let rising = first.sort_last_dim(true).unwrap().0;
+        rising.unsqueeze(1).unwrap()
+    };
     vec![
         ("random", x.clone(), y.clone()),
         ("all equal", zeros.clone(), zeros.clone()),
@@ -40,6 +45,7 @@ fn clouds() -> Vec<(&'static str, Tensor, Tensor)> {
         ("the same", x.clone(), x.clone()),
         ("sorted", line.clone(), (line + 0.25).unwrap()),
         ("collinear", on_line(&x), on_line(&y)),
+        ("collinear and sorted", rising(&x), rising(&y)),
     ]
 }
 

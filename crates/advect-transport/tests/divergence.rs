@@ -2,7 +2,7 @@
 
 use advect_core::testing::assert_close;
 use advect_core::{Error, Generator};
-use advect_transport::{Sinkhorn, SinkhornDivergence};
+use advect_transport::{Cost, Sinkhorn, SinkhornDivergence};
 use candle_core::{DType, Device, Tensor, Var};
 
 fn cloud(n: usize, shift: f64) -> Tensor {
@@ -46,6 +46,88 @@ fn values_are_those_of_plain_iterations() {
         let single = |x: &Tensor| x.to_dtype(DType::F32).unwrap();
         let found = divergence.value(&single(&x), &single(&y));
         assert!((number(found) - equal).abs() < 1e-6);
+    }
+}
+
+/// ε; by POT 0.9.7's plans (`ot.sinkhorn`, in the log domain, to 1e-14) the divergence, its gradient by x at (0, 0), (3, 1) and (5, 0) by
+/// PyTorch's backward pass through the iterations; and `ot.bregman.empirical_sinkhorn_divergence`, which leaves out the entropies.
+const POT: [(f64, f64, [f64; 3], f64); 5] = [
+    (
+        0.05,
+        0.2948215571099881,
+        [
+            0.09732918995585052,
+            -0.09834534691351089,
+            -0.16792234415159252,
+        ],
+        0.31267499296462137,
+    ),
+    (
+        0.2,
+        0.23744517691470424,
+        [
+            0.03144474366739955,
+            -0.09382845093140192,
+            -0.10273864079871445,
+        ],
+        0.307998729404962,
+    ),
+    (
+        0.5,
+        0.16659382808887602,
+        [
+            -0.022893671786987785,
+            -0.094240247201726,
+            -0.06661515140955754,
+        ],
+        0.24162090286249446,
+    ),
+    (
+        2.0,
+        0.08264659476055902,
+        [
+            -0.0312982257462214,
+            -0.08164887251602307,
+            -0.03635414112922297,
+        ],
+        0.1220648491765367,
+    ),
+    (
+        5.0,
+        0.05957831448777973,
+        [
+            -0.03670967845719822,
+            -0.06919674807055017,
+            -0.037408021264688715,
+        ],
+        0.07375338014440214,
+    ),
+];
+
+#[test]
+fn values_and_gradients_are_those_of_pot() {
+    let (x, y) = (cloud(6, 0.0), cloud(8, 0.7));
+    for (epsilon, value, gradient, sharp) in POT {
+        let solver = Sinkhorn::new(epsilon).unwrap().tolerance(1e-10).unwrap();
+        let u = Var::from_tensor(&x).unwrap();
+        let found = SinkhornDivergence::from(solver).value(u.as_tensor(), &y);
+        let gradients = found.as_ref().unwrap().backward().unwrap();
+        let by_x = gradients.get(&u).unwrap().to_vec2::<f64>().unwrap();
+        let found = number(found);
+        assert!((found - value).abs() < 1e-9, "{epsilon}: {found}");
+        for ((i, j), expected) in [(0, 0), (3, 1), (5, 0)].into_iter().zip(gradient) {
+            assert!(
+                (by_x[i][j] - expected).abs() < 1e-7,
+                "{epsilon}: {}",
+                by_x[i][j]
+            );
+        }
+        let cost = |x: &Tensor, y: &Tensor| {
+            let cost = Cost::squared_euclidean(x, y).unwrap();
+            solver.solve(&cost).unwrap().cost(&cost)
+        };
+        let found = cost(&x, &y) - 0.5 * (cost(&x, &x) + cost(&y, &y));
+        assert!((found - sharp).abs() < 1e-7, "{epsilon}: {found}");
     }
 }
 
@@ -110,7 +192,7 @@ fn limits() {
         .unwrap();
     let wide = number(SinkhornDivergence::new(1e5).unwrap().value(&x, &y));
     assert!((wide - far).abs() < 1e-3 * far, "{wide} {far}");
-    let cost = advect_transport::Cost::squared_euclidean(&x, &y).unwrap();
+    let cost = Cost::squared_euclidean(&x, &y).unwrap();
     let pairs = advect_transport::assignment(&cost).unwrap();
     let exact: f64 = pairs.iter().map(|(i, j)| cost.row(*i)[*j] / 6.0).sum();
     let narrow = number(SinkhornDivergence::new(1e-3).unwrap().value(&x, &y));

@@ -69,6 +69,11 @@ impl<A: Adjoint> MaximumLikelihood<A> {
         }
     }
 
+    /// Returns the adjoint.
+    pub fn adjoint(&self) -> &A {
+        &self.adjoint
+    }
+
     /// Uses one probe of this law in place of all directions, fresh for each loss and the same along the integration: FFJORD.
     #[doc(alias = "FFJORD")]
     pub fn hutchinson(self, probe: Probe) -> Self {

@@ -80,14 +80,24 @@ impl Cumulative {
 
     /// Independent draws of the masses' places.
     pub(super) fn draw(&self, count: usize, rng: &mut Generator) -> Result<Vec<usize>> {
-        let total = self.total();
-        // Rounding must not reach the total, beyond which there is nothing.
-        let place = |u: f64| {
-            let goal = (u * total).min(total.next_down());
-            self.0.partition_point(|sum| *sum <= goal)
-        };
         let uniform = rng.values(&StandardUniform, count)?;
-        Ok(uniform.into_iter().map(place).collect())
+        Ok(uniform.into_iter().map(|u| self.place(u)).collect())
+    }
+
+    /// A draw of a place from each of `count` equal parts of the mass: places rise.
+    pub(super) fn draw_evenly(&self, count: usize, rng: &mut Generator) -> Result<Vec<usize>> {
+        let uniform = rng.values(&StandardUniform, count)?;
+        let uniform = uniform.into_iter().enumerate();
+        let parts = uniform.map(|(k, u): (usize, f64)| (k as f64 + u) / count as f64);
+        Ok(parts.map(|u| self.place(u)).collect())
+    }
+
+    /// The place at a part of the whole mass.
+    fn place(&self, u: f64) -> usize {
+        // Rounding must not reach the total, beyond which there is nothing.
+        let total = self.total();
+        let goal = (u * total).min(total.next_down());
+        self.0.partition_point(|sum| *sum <= goal)
     }
 }
 

@@ -9,9 +9,11 @@
 //! | `EntropicOt::with_replacement`, unbalanced plans | drawn from the plan, independently | by its mass, on average |
 //! | `EntropicOt::permuted` | drawn one after the other, of what is left: near the plan | once |
 //! | [`ConditionalOt`] | optimal, with the conditions in the cost | once |
+//! | [`WeightedOt`] | drawn from the plan between weighted batches, exact, entropic or unbalanced | by its weight, on average |
 //! | [`SemidiscreteOt`] | of optimal transport between the source's law and a fixed data set | each source once |
 //!
-//! [`WeightedPairs`] are no coupling but all pairs of a plan, of any sizes and weights, with their masses.
+//! [`WeightedPairs`] are no coupling but all pairs of a plan, of any sizes and weights, with their masses: a loss weighted by them is without
+//! the noise of draws.
 //!
 //! A coupling may look at more samples than a training step takes: pair up a large pool, and cut the pairs into batches
 //! with [`Pairs::shuffled`] and [`Pairs::batches`].
@@ -42,6 +44,7 @@ mod exact_ot;
 mod independent;
 mod pairs;
 mod semidiscrete_ot;
+mod weighted_ot;
 mod weighted_pairs;
 
 use advect_core::{Generator, Result, check, forward_to};
@@ -55,6 +58,7 @@ pub use exact_ot::ExactOt;
 pub use independent::Independent;
 pub use pairs::Pairs;
 pub use semidiscrete_ot::SemidiscreteOt;
+pub use weighted_ot::WeightedOt;
 pub use weighted_pairs::WeightedPairs;
 
 /// A joint law of the source and target samples of a minibatch.

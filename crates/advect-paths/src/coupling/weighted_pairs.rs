@@ -119,7 +119,15 @@ impl WeightedPairs {
     #[doc(alias = "sample_plan")]
     pub fn draw(&self, count: usize, rng: &mut Generator) -> Result<Pairs> {
         check::at_least_one("count", count)?;
-        let places = self.sums.draw(count, rng)?;
+        self.at(self.sums.draw(count, rng)?)
+    }
+
+    /// Draws one pair from each of `count` equal parts of the plan's mass: in proportion to the weights, too, with less variance.
+    pub(super) fn draw_evenly(&self, count: usize, rng: &mut Generator) -> Result<Pairs> {
+        self.at(self.sums.draw_evenly(count, rng)?)
+    }
+
+    fn at(&self, places: Vec<usize>) -> Result<Pairs> {
         let places: Vec<u32> = places.into_iter().map(|place| place as u32).collect();
         self.pairs.at(&places)
     }

@@ -18,7 +18,8 @@ mod uniform_dequantization;
 
 use advect_core::normal::log_normal;
 use advect_core::{Error, Generator, Jvp, Key, Result, check};
-use advect_paths::schedule::Schedule;
+use advect_paths::Prediction;
+use advect_paths::schedule::{CondOt, Schedule};
 use advect_solvers::Solver;
 use advect_solvers::controller::Controller;
 use advect_solvers::divergence::{Divergence, Exact, Flow, Hutchinson, Probe};
@@ -80,6 +81,19 @@ pub struct Likelihood<F, S> {
     ends: Ends,
     trace: Trace,
     first_sample: u64,
+}
+
+impl<F: Jvp> Likelihood<F, CondOt> {
+    /// Creates the likelihood of any velocity that carries N(0, deviation² I) at time 0 to the data at 1, with the exact divergence: that of
+    /// a model of two fields, [`TwoFields::velocity`](crate::TwoFields::velocity) or [`TwoHeads::velocity`](crate::TwoHeads::velocity),
+    /// whose source is Gaussian. For other sources, [`Flow`] gives the change of the log-density.
+    ///
+    /// # Errors
+    /// [`Error::Range`] unless the deviation is above 0.
+    pub fn of_velocity(velocity: F, deviation: f64) -> Result<Self> {
+        let model = Model::new(velocity, Prediction::Velocity, CondOt::default());
+        Likelihood::new(model).source_deviation(deviation)
+    }
 }
 
 /// How the divergence is found.

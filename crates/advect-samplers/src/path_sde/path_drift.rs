@@ -1,12 +1,12 @@
 //! The drift of an SDE along a path, as a field.
 
-use advect_core::{Field, Result, Time};
+use advect_core::{Error, Field, Jvp, Result, Time, check};
 use advect_solvers::sde::Additive;
 use candle_core::Tensor;
 
 use super::{shared, squared};
-use crate::ScoredVelocity;
 use crate::diffusion::DiffusionCoefficient;
+use crate::{ScoredVelocity, ScoredVelocityJvp};
 
 /// The drift `u ± ½ w² s` of a [`PathSde`](super::PathSde) as a field, with its noise, for any method of [`advect_solvers::sde`] and all that
 /// an [`Integration`](advect_solvers::Integration) does: saves, events, adaptive steps.
@@ -14,6 +14,8 @@ use crate::diffusion::DiffusionCoefficient;
 ///
 /// At a time at which the state has no noise, γ = 0, w counts as 0 and the drift is the velocity. A method that ends a step there is as
 /// exact as elsewhere if w vanishes with γ, as [`NoiseLevel`](crate::diffusion::NoiseLevel) does; with another w, end before.
+///
+/// Where the model has derivatives along the state ([`ScoredVelocityJvp`]), so has the drift; not along time.
 ///
 /// ```
 /// use advect_core::Key;
@@ -77,5 +79,30 @@ impl<M: ScoredVelocity, W: DiffusionCoefficient> Field for PathDrift<M, W> {
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         let t = shared(t)?;
         self.model.drift(t, x, self.side * self.squared(t)?)
+    }
+}
+
+impl<M: ScoredVelocityJvp, W: DiffusionCoefficient> Jvp for PathDrift<M, W> {
+    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        if dt != 0.0 {
+            let accepted = "0, because derivatives of this field are along its state";
+            return Err(Error::range("dt", dt, accepted));
+        }
+        let (value, slopes) = self.jvp_each(t, x, std::slice::from_ref(dx))?;
+        match <[Tensor; 1]>::try_from(slopes) {
+            Ok([slope]) => Ok((value, slope)),
+            Err(slopes) => {
+                let given = format!("{} derivatives", slopes.len());
+                Err(Error::range("model", given, "one for each direction"))
+            }
+        }
+    }
+
+    fn jvp_each(&self, t: &Time, x: &Tensor, dx: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+        for direction in dx {
+            check::alike("dx", direction, "x", x)?;
+        }
+        let t = shared(t)?;
+        self.model.drift_jvp(t, x, self.side * self.squared(t)?, dx)
     }
 }

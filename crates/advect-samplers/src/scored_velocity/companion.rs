@@ -1,8 +1,10 @@
 //! The field that complements a velocity: a score or an expected noise.
 
 use advect_core::{Error, Result};
+use advect_ops::combine;
 use advect_paths::path::gamma::{Gamma, GammaSchedule};
 use advect_paths::schedule::Schedule;
+use candle_core::Tensor;
 
 /// A score or an expected noise, on a path with a γ.
 #[derive(Debug, Clone, Copy)]
@@ -58,4 +60,9 @@ impl<G: Gamma> Companion<G> {
             }
         }
     }
+}
+
+/// A velocity, or its derivative, with a multiple of what its companion has.
+pub(super) fn with(velocity: &Tensor, factor: f64, other: &Tensor) -> Result<Tensor> {
+    combine(&[(1.0.into(), velocity), (factor.into(), other)])
 }

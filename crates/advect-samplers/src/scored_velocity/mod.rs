@@ -7,6 +7,7 @@
 //! | [`TwoHeads`] | one field with values of both |
 
 mod companion;
+mod scored_velocity_jvp;
 mod two_fields;
 mod two_heads;
 
@@ -14,6 +15,7 @@ use advect_core::{Result, forward_to};
 use advect_paths::schedule::Schedule;
 use candle_core::Tensor;
 
+pub use scored_velocity_jvp::ScoredVelocityJvp;
 pub use two_fields::TwoFields;
 pub use two_heads::TwoHeads;
 

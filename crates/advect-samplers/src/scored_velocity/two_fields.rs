@@ -1,14 +1,13 @@
 //! A velocity and a score, or a denoiser, that were learned apart (Albergo, Boffi and Vanden-Eijnden, Stochastic
 //! interpolants, 2023; [SF]²M, Tong et al. 2024b).
 
-use advect_core::{Field, Result, Time, check};
-use advect_ops::combine;
+use advect_core::{Field, Jvp, Result, Time, check};
 use advect_paths::path::gamma::Gamma;
 use advect_paths::schedule::Schedule;
 use candle_core::Tensor;
 
-use super::ScoredVelocity;
-use super::companion::Companion;
+use super::companion::{Companion, with};
+use super::{ScoredVelocity, ScoredVelocityJvp};
 
 /// A model of two fields on a path with noise `γ z`: a velocity, and either the score s or the expected noise `η = E[z | x]`, of which
 /// the score is `−η/γ`.
@@ -83,10 +82,34 @@ impl<U: Field, V: Field, G: Gamma> ScoredVelocity for TwoFields<U, V, G> {
         };
         let other = self.other.at(&Time::Shared(t), x)?;
         check::alike(self.companion.name(), &other, "x", x)?;
-        combine(&[(1.0.into(), &velocity), (factor.into(), &other)])
+        with(&velocity, factor, &other)
     }
 
     fn schedule(&self) -> &dyn Schedule {
         self.companion.schedule()
+    }
+}
+
+impl<U: Jvp, V: Jvp, G: Gamma> ScoredVelocityJvp for TwoFields<U, V, G> {
+    fn drift_jvp(
+        &self,
+        t: f64,
+        x: &Tensor,
+        c: f64,
+        dx: &[Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        let (velocity, slopes) = self.velocity.jvp_each(&Time::Shared(t), x, dx)?;
+        check::alike("velocity", &velocity, "x", x)?;
+        let Some(factor) = self.companion.factor(t, c)? else {
+            return Ok((velocity, slopes));
+        };
+        let (other, other_slopes) = self.other.jvp_each(&Time::Shared(t), x, dx)?;
+        check::alike(self.companion.name(), &other, "x", x)?;
+        let slopes = slopes.iter().zip(&other_slopes);
+        let slopes = slopes.map(|(velocity, other)| with(velocity, factor, other));
+        Ok((
+            with(&velocity, factor, &other)?,
+            slopes.collect::<Result<_>>()?,
+        ))
     }
 }

@@ -1,13 +1,14 @@
 //! A velocity and a score, or a denoiser, as two heads of one network.
 
-use advect_core::{Field, Result, Time, check, shape};
-use advect_ops::combine;
+use advect_core::{Field, Jvp, Result, Time, check, shape};
 use advect_paths::path::gamma::Gamma;
 use advect_paths::schedule::Schedule;
 use candle_core::Tensor;
 
-use super::ScoredVelocity;
-use super::companion::Companion;
+use super::companion::{Companion, with};
+use super::{ScoredVelocity, ScoredVelocityJvp};
+use crate::diffusion::ForwardDiffusion;
+use crate::{PathDrift, PathSde};
 
 /// A model of one field with two heads: values with twice as many channels, along dimension 1, as the state. The first half is the
 /// velocity, the second the score s or the expected noise `η = E[z | x]` of a path with noise `γ z`.
@@ -50,20 +51,47 @@ impl<F: Field, G: Gamma> TwoHeads<F, G> {
     pub fn field(&self) -> &F {
         &self.field
     }
+
+    /// Returns the velocity, as a field, with derivatives if the field has them.
+    pub fn velocity(&self) -> PathDrift<&Self, ForwardDiffusion> {
+        PathSde::new(ForwardDiffusion::NONE).forwards(self)
+    }
+
+    /// The drift of a value of both heads, or that of its derivative.
+    fn drift_of(&self, t: f64, x: &Tensor, c: f64, value: &Tensor) -> Result<Tensor> {
+        check::same_kind("field", value, "x", x)?;
+        let (velocity, other) = shape::halves("field", value, x)?;
+        match self.companion.factor(t, c)? {
+            None => Ok(velocity),
+            Some(factor) => with(&velocity, factor, &other),
+        }
+    }
 }
 
 impl<F: Field, G: Gamma> ScoredVelocity for TwoHeads<F, G> {
     fn drift(&self, t: f64, x: &Tensor, c: f64) -> Result<Tensor> {
         let value = self.field.at(&Time::Shared(t), x)?;
-        check::same_kind("field", &value, "x", x)?;
-        let (velocity, other) = shape::halves("field", &value, x)?;
-        match self.companion.factor(t, c)? {
-            None => Ok(velocity),
-            Some(factor) => combine(&[(1.0.into(), &velocity), (factor.into(), &other)]),
-        }
+        self.drift_of(t, x, c, &value)
     }
 
     fn schedule(&self) -> &dyn Schedule {
         self.companion.schedule()
+    }
+}
+
+impl<F: Jvp, G: Gamma> ScoredVelocityJvp for TwoHeads<F, G> {
+    fn drift_jvp(
+        &self,
+        t: f64,
+        x: &Tensor,
+        c: f64,
+        dx: &[Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        let (value, slopes) = self.field.jvp_each(&Time::Shared(t), x, dx)?;
+        let slopes = slopes.iter().map(|slope| self.drift_of(t, x, c, slope));
+        Ok((
+            self.drift_of(t, x, c, &value)?,
+            slopes.collect::<Result<_>>()?,
+        ))
     }
 }

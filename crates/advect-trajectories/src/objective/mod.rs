@@ -5,7 +5,7 @@
 //! | [`FlowMatching`] | a velocity | regression on the velocities of the curves |
 //! | [`GrowthMatching`] | a velocity and a rate of growth | regression on those of curves whose masses change |
 //! | [`ActionMatching`] | a potential, whose gradient is the velocity | the action's gap, which needs states alone |
-//! | [`SnapshotLikelihood`] | a velocity with derivatives along directions | maximum likelihood of all snapshots (TrajectoryNet) |
+//! | [`SnapshotLikelihood`] | a velocity, and a growth, with derivatives along directions | maximum likelihood of all snapshots (TrajectoryNet) |
 //! | [`DensityPenalty`], [`direction_losses`] | anything that simulates | nearness to what was seen, and to measured directions (TrajectoryNet) |
 //! | [`PopulationFit`], [`Action`] | anything that simulates: drifts and noise of SDEs | Sinkhorn divergences, and the least action |
 

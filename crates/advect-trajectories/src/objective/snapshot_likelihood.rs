@@ -6,17 +6,19 @@ use std::sync::Arc;
 use advect_core::{Error, Generator, Jvp, Result, check};
 use advect_objectives::objective::MaximumLikelihood;
 use advect_solvers::adjoint::Adjoint;
-use candle_core::Tensor;
+use candle_core::{D, Tensor};
 
-use crate::Snapshots;
+use crate::{GrowthFlow, Snapshots};
 
 /// The negative log-likelihood of the samples of all snapshots under one continuous normalizing flow, from a base law at a time before
 /// the first: the mean over snapshots of `−log p_(t_k)(x)`, with the regularisers of [`MaximumLikelihood`].
 ///
 /// With the weights of [kinetic energy](MaximumLikelihood::kinetic) and [Jacobian](MaximumLikelihood::jacobian) it is TrajectoryNet, for which
 /// straight paths of little energy are near optimal transport. The density and velocity terms of the paper are
-/// [`DensityPenalty`](super::DensityPenalty) and [`direction_losses`](super::direction_losses), and growth is
-/// [`GrowthMatching`](super::GrowthMatching).
+/// [`DensityPenalty`](super::DensityPenalty) and [`direction_losses`](super::direction_losses).
+///
+/// Where masses change, [`loss_with_growth`](SnapshotLikelihood::loss_with_growth) trains a rate of growth along with the velocity;
+/// [`GrowthMatching`](super::GrowthMatching) does so by regression on the curves of unbalanced plans, without simulation.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -89,11 +91,7 @@ impl<A: Adjoint + Clone> SnapshotLikelihood<A> {
         base: impl Fn(&Tensor) -> Result<Tensor>,
         rng: &mut Generator,
     ) -> Result<Tensor> {
-        let first = snapshots.at(0).time();
-        if self.base_time >= first {
-            let accepted = format!("a time before the first snapshot, at {first}");
-            return Err(Error::range("base_time", self.base_time, accepted));
-        }
+        self.check_base_time(snapshots)?;
         let mut losses = Vec::with_capacity(snapshots.len());
         for snapshot in snapshots.iter() {
             let x = snapshot.draw(self.batch, rng)?;
@@ -105,4 +103,81 @@ impl<A: Adjoint + Clone> SnapshotLikelihood<A> {
         }
         Ok(Tensor::cat(&losses, 0)?.mean_all()?)
     }
+
+    /// Returns the loss of a velocity v and a rate of growth g, a scalar: with the unnormalised density ρ of
+    /// `∂_t ρ + ∇·(ρ v) = g ρ`, the mean over snapshots of `−m_k E[ln ρ(t_k, x)] + ∫ ρ(t_k, x) dx`, the first mean over the snapshot's
+    /// samples and m_k its [mass](crate::Snapshot::mass) in units of the base law's.
+    ///
+    /// It is the Kullback–Leibler divergence of positive measures, `∫ [q ln(q/ρ) − q + ρ]`, but for a constant: least where ρ is the
+    /// population q, its mass included. The integral is the mean of `exp(∫ g dt)` over `start`, samples of the base law, `(count, d)`,
+    /// without bias; draw them anew for each step of training.
+    ///
+    /// The field has values `(batch, d + 1)` at `(batch, d)`: v, and g in the last column ([`GrowthFlow`]). Where the likelihood has a
+    /// weight of the kinetic energy, that is `|v|² + g²`: the energy of Wasserstein, Fisher and Rao (Chizat, Peyré, Schmitzer and
+    /// Vialard 2018, "An interpolating distance between optimal transport and Fisher–Rao metrics").
+    ///
+    /// # Errors
+    /// As [`SnapshotLikelihood::loss`]; typed errors for a start that is not like the samples.
+    #[doc(alias = "unbalanced")]
+    pub fn loss_with_growth<F: Jvp + Send + Sync + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        snapshots: &Snapshots,
+        base: impl Fn(&Tensor) -> Result<Tensor>,
+        start: &Tensor,
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
+        self.check_base_time(snapshots)?;
+        check::batch("start", start)?;
+        check::same_kind("start", start, "samples", snapshots.at(0).samples())?;
+        let flow = Arc::new(GrowthFlow::new(Arc::clone(field)));
+        let mut times = vec![self.base_time];
+        times.extend(snapshots.times());
+        let carried =
+            (self.likelihood.adjoint()).solve(&flow, parameters, &unit_masses(start)?, &times)?;
+        carried.end()?;
+        // Back from the data, what has grown is taken away again.
+        let base = |state: &Tensor| -> Result<Tensor> {
+            let (x, log_mass) = split(state)?;
+            let base = base(&x)?;
+            check::alike("base", &base, "a number a sample", &log_mass)?;
+            Ok((base - log_mass)?)
+        };
+        let mut losses = Vec::with_capacity(snapshots.len());
+        for (snapshot, state) in snapshots.iter().zip(&carried.states[1..]) {
+            let x = unit_masses(&snapshot.draw(self.batch, rng)?)?;
+            let likelihood = self.likelihood.clone();
+            let likelihood = likelihood.between(snapshot.time(), self.base_time)?;
+            let found = likelihood.losses(&flow, parameters, &x, base, rng)?;
+            let mass = split(state)?.1.exp()?.mean_all()?;
+            losses.push(((found.mean_all()? * snapshot.mass())? + mass)?);
+        }
+        Ok(Tensor::stack(&losses, 0)?.mean_all()?)
+    }
+
+    fn check_base_time(&self, snapshots: &Snapshots) -> Result<()> {
+        let first = snapshots.at(0).time();
+        if self.base_time >= first {
+            let accepted = format!("a time before the first snapshot, at {first}");
+            return Err(Error::range("base_time", self.base_time, accepted));
+        }
+        Ok(())
+    }
+}
+
+/// Samples with masses of 1: a column of `ln m = 0`.
+fn unit_masses(x: &Tensor) -> Result<Tensor> {
+    if x.rank() != 2 {
+        return Err(Error::shape("samples", x.dims(), "(batch, d)"));
+    }
+    let zeros = Tensor::zeros((x.dims()[0], 1), x.dtype(), x.device())?;
+    Ok(Tensor::cat(&[x, &zeros], 1)?)
+}
+
+/// Samples, and the logarithms of their masses.
+fn split(state: &Tensor) -> Result<(Tensor, Tensor)> {
+    let d = state.dim(D::Minus1)? - 1;
+    let x = state.narrow(1, 0, d)?.contiguous()?;
+    Ok((x, state.narrow(1, d, 1)?.squeeze(1)?))
 }

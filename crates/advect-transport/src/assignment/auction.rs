@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use pulp::Simd;
 
-use super::FREE;
+use super::{FREE, scattered};
 use crate::Cost;
 use crate::scan::Scanner;
 
@@ -77,7 +77,7 @@ impl Auction {
     fn round<S: Simd>(&mut self, simd: S, cost: &Cost) {
         let n = cost.rows();
         let mut owner = vec![FREE; n];
-        let mut free: VecDeque<usize> = (0..n).collect();
+        let mut free: VecDeque<usize> = scattered(n).collect();
         // Where ε is below the rounding of the prices, bids may change nothing: their number is bounded.
         for _ in 0..50 * n {
             if free.len() <= n / 50 {

@@ -3,8 +3,8 @@
 
 use pulp::Simd;
 
-use super::FREE;
 use super::auction::Auction;
+use super::{FREE, scattered};
 use crate::Cost;
 use crate::scan::{Frontier, Scanner};
 
@@ -75,7 +75,7 @@ fn first_choices<S: Simd>(
         price,
     };
     let mut free = Vec::new();
-    for i in 0..n {
+    for i in scattered(n) {
         let first = scanner.preference(simd, cost.row(i), &matching.price).first;
         if matching.row_of[first] == FREE {
             (matching.row_of[first], matching.column_of[i]) = (i, first);

@@ -25,6 +25,20 @@ use classes::Classes;
 /// No partner.
 const FREE: usize = usize::MAX;
 
+/// The numbers below n, those near each other far apart: rows that come sorted would compete with their neighbours.
+fn scattered(n: usize) -> impl Iterator<Item = usize> {
+    let common = |mut a: usize, mut b: usize| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    // Near the golden section, multiples are spread most evenly.
+    let stride = (n as f64 * 0.618) as usize;
+    let stride = (stride.max(1)..).find(|k| common(n, *k) == 1).unwrap_or(1);
+    (0..n).map(move |k| (k as u128 * stride as u128 % n as u128) as usize)
+}
+
 /// Returns the cheapest assignment of rows to columns: pairs (row, column), in the order of the rows. In a square
 /// matrix each row has a pair, so that the columns are a permutation; in other matrices, the smaller side is assigned.
 ///

@@ -19,6 +19,9 @@ pub(super) trait Number: Copy {
 
     /// Returns the number as a float, with a relative error of at most 2⁻⁵⁰.
     fn approximate(self, unit: i32) -> f64;
+
+    /// Returns the number less its approximation, as a float.
+    fn rest(self, approximation: f64, unit: i32) -> f64;
 }
 
 /// Any floats.
@@ -43,6 +46,10 @@ impl Number for f64 {
 
     fn approximate(self, _: i32) -> f64 {
         self
+    }
+
+    fn rest(self, _: f64, _: i32) -> f64 {
+        0.0
     }
 }
 
@@ -71,6 +78,10 @@ impl Number for Short {
 
     fn approximate(self, _: i32) -> f64 {
         self.0
+    }
+
+    fn rest(self, _: f64, _: i32) -> f64 {
+        0.0
     }
 }
 
@@ -140,6 +151,10 @@ impl<const N: usize> Number for Fixed<N> {
         let value = ((u128::from(magnitude.0[top]) << 64) | u128::from(low)) as f64;
         let value = scaled(value, unit + 64 * (top as i32 - 1));
         if self.is_negative() { -value } else { value }
+    }
+
+    fn rest(self, approximation: f64, unit: i32) -> f64 {
+        self.minus(Self::of(approximation, unit)).approximate(unit)
     }
 }
 
@@ -213,6 +228,9 @@ mod tests {
             prop_assert_eq!(narrow.0, [expected as u64, (expected >> 64) as u64]);
             prop_assert_eq!(wide.is_negative(), expected < 0);
             prop_assert!((narrow.approximate(unit) - float).abs() <= 1e-15 * float.abs());
+            let near = narrow.approximate(unit);
+            let rest = (expected - (near * f64::from(-unit).exp2()) as i128) as f64 * f64::from(unit).exp2();
+            prop_assert_eq!((narrow.rest(near, unit), wide.rest(near, unit)), (rest, rest));
             prop_assert!((wide.approximate(unit) - float).abs() <= 1e-15 * float.abs());
         }
     }

@@ -9,6 +9,8 @@ use crate::scan::Scanner;
 
 /// The difference that rounding exact numbers to floats can hide, as a part of the potentials.
 const ROUNDING: f64 = 1.0 / (1u64 << 47) as f64;
+/// The same where each potential is a sum of two floats: its square, with a margin.
+const ROUNDING_OF_SUMS: f64 = 16.0 * ROUNDING * ROUNDING;
 
 /// The costs of a problem, with a number for forbidden pairs that no sum of others reaches.
 #[derive(Clone, Copy)]
@@ -30,6 +32,9 @@ pub(super) struct Potentials<P> {
     /// The same as floats.
     rows: Vec<f64>,
     columns: Vec<f64>,
+    /// What rounding to floats leaves, as floats.
+    rows_rest: Vec<f64>,
+    columns_rest: Vec<f64>,
     /// A bound of the columns' magnitudes.
     largest: f64,
     scanner: Scanner,
@@ -53,6 +58,8 @@ impl<P: Number> Potentials<P> {
             unit,
             rows: vec![0.0; tree.rows],
             columns: vec![0.0; columns],
+            rows_rest: vec![0.0; tree.rows],
+            columns_rest: vec![0.0; columns],
             largest: 0.0,
             scanner: Scanner::new(columns),
             next: 0,
@@ -78,10 +85,11 @@ impl<P: Number> Potentials<P> {
     fn set(&mut self, rows: usize, node: usize, value: P) {
         self.values[node] = value;
         let float = value.approximate(self.unit);
+        let rest = value.rest(float, self.unit);
         match node.checked_sub(rows) {
-            None => self.rows[node] = float,
+            None => (self.rows[node], self.rows_rest[node]) = (float, rest),
             Some(column) => {
-                self.columns[column] = float;
+                (self.columns[column], self.columns_rest[column]) = (float, rest);
                 self.largest = self.largest.max(float.abs());
             }
         }
@@ -118,11 +126,33 @@ impl<P: Number> Potentials<P> {
         }
     }
 
-    /// The edge of a row that is cheapest by exact numbers, if it is negative, among those where floats don't exclude that.
-    fn exactly(&self, costs: Costs<'_>, i: usize, bound: f64) -> Option<Entering<P>> {
-        let columns = costs.matrix.row(i).iter().zip(&self.columns).enumerate();
-        let near = columns.filter(|(_, (c, g))| *c - *g <= bound);
-        let edges = near.map(|(j, _)| self.enter(costs, (i, j)));
+    /// An edge of a row that is negative, if there is one among those where floats don't exclude that: the cheapest by sums of two
+    /// floats, or else, where these don't tell, by exact numbers.
+    #[inline(always)]
+    fn exactly(&self, costs: Costs<'_>, i: usize) -> Option<Entering<P>> {
+        let row = costs.matrix.row(i);
+        let potential = (self.rows[i], self.rows_rest[i]);
+        let reduced = |c: f64, g: f64, rest: f64| reduced(c, potential, (g, rest));
+        let mut least = f64::INFINITY;
+        for ((c, g), rest) in row.iter().zip(&self.columns).zip(&self.columns_rest) {
+            let r = reduced(*c, *g, *rest);
+            // As a forbidden pair may give NaN, no `min`.
+            least = if r < least { r } else { least };
+        }
+        let doubt = ROUNDING_OF_SUMS * (potential.0.abs() + self.largest) + f64::MIN_POSITIVE;
+        if least > doubt {
+            return None;
+        }
+        let columns = row.iter().zip(&self.columns).zip(&self.columns_rest);
+        let at_most = |most: f64| {
+            let columns = columns.clone().enumerate();
+            columns.filter(move |(_, ((c, g), rest))| reduced(**c, **g, **rest) <= most)
+        };
+        if least < -doubt {
+            let cheapest = at_most(least).next();
+            return cheapest.map(|(j, _)| self.enter(costs, (i, j)));
+        }
+        let edges = at_most(doubt).map(|(j, _)| self.enter(costs, (i, j)));
         let negative = edges.filter(|edge| edge.reduced.is_negative());
         let value = |edge: &Entering<P>| edge.reduced.approximate(self.unit);
         negative.min_by(|a, b| value(a).total_cmp(&value(b)))
@@ -164,7 +194,7 @@ impl<P: Number> WithSimd for Search<'_, P> {
                 None => {
                     let rounding = ROUNDING * (f.abs() + potentials.largest) + f64::MIN_POSITIVE;
                     if preference.least <= f + rounding {
-                        let found = potentials.exactly(costs, i, f + rounding);
+                        let found = potentials.exactly(costs, i);
                         if found.is_some() {
                             return found;
                         }
@@ -174,4 +204,21 @@ impl<P: Number> WithSimd for Search<'_, P> {
         }
         None
     }
+}
+
+/// `c − f − g` for potentials that are sums of two floats. What the differences of floats lose is added again (D. E. Knuth, The Art of
+/// Computer Programming 2, section 4.2.2, theorem C).
+#[inline(always)]
+fn reduced(c: f64, f: (f64, f64), g: (f64, f64)) -> f64 {
+    let (first, first_rest) = difference(c, g.0);
+    let (second, second_rest) = difference(first, f.0);
+    second + ((first_rest + second_rest) - (g.1 + f.1))
+}
+
+/// `a − b` rounded, and what rounding leaves.
+#[inline(always)]
+fn difference(a: f64, b: f64) -> (f64, f64) {
+    let difference = a - b;
+    let part = difference - a;
+    (difference, (a - (difference - part)) - (b + part))
 }
