@@ -27,6 +27,7 @@ mod grid;
 mod heat;
 mod image;
 mod legend;
+mod marks;
 mod palette;
 mod panel;
 mod panels;
