@@ -36,4 +36,3 @@ picture snapshots snapshots_branching.png snapshots
 picture unet_digits step_001500.png images
 picture detest detest.png reproduce_detest
 picture edm edm.png reproduce_edm
-picture ffjord ffjord.png reproduce_ffjord --steps 300 --seeds 2

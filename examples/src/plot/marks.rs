@@ -120,7 +120,7 @@ mod tests {
     use crate::plot::picture::pixels;
     use crate::plot::{BLUE, Palette, prepare_pictures};
 
-    /// On the right of the frame and above it, where there is no text, whatever is drawn.
+    /// On the right of the frame, and above it and the highest tick, where there is no text, whatever is drawn.
     #[test]
     fn nothing_is_drawn_beyond_the_frame() -> Result<()> {
         prepare_pictures(&std::env::temp_dir())?;
@@ -139,7 +139,7 @@ mod tests {
         })?;
         let rows: Vec<&[u8]> = pixels.chunks_exact(3 * width as usize).collect();
         let white = |pixels: &[u8]| pixels.iter().all(|x| *x == 255);
-        assert!(rows[..50].iter().all(|row| white(row)));
+        assert!(rows[..40].iter().all(|row| white(row)));
         assert!(
             rows[..340]
                 .iter()
