@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use advect::metrics::{SampleMean, transport_cost, wasserstein2};
 use advect::paths::closed_form::{Covariance, blend};
 use advect::prelude::*;
-use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels, rows};
+use advect_examples::plot::{Axis, BLUE, Corner, GREY, ORANGE, Panel, panels, rows};
 use clap::Parser;
 
 /// Compare random blending with the flow that it becomes.
@@ -118,9 +118,10 @@ fn draw(
         .integration(&flow, &noise, 0.0, 1.0)
         .save(Save::Every(1))
         .run()?;
+    let names = [("random pairs", ORANGE), ("the flow", BLUE)];
     panels(path, 1, 4, 360, |areas| {
         for (area, n) in areas.iter().zip(DRAWN) {
-            let title = format!("{n} steps with random pairs, and the flow");
+            let title = format!("{n} steps");
             let panel = Panel::new(area, &title, -VIEW..VIEW, -VIEW..VIEW)?;
             panel.dots(&rows(&data)?, 1, &GREY)?;
             // Step by step: the next pair depends on nothing but the state.
@@ -136,20 +137,24 @@ fn draw(
                 }
                 panel.dots(&states[states.len() - 1], 3, colour)?;
             }
+            panel.legend(Corner::BottomRight, &names)?;
         }
-        let title = "log2 of the distance, of the steps";
-        let panel = Panel::new(&areas[DRAWN.len()], title, -0.5..10.5, -12.0..2.0)?;
+        let (x, y) = (Axis::log(0.8..1500.0), Axis::log(1e-4..5.0));
+        let title = "distance from the flow's ends";
+        let panel = Panel::with_axes(&areas[DRAWN.len()], title, x.named("steps"), y)?;
         for (i, colour) in [&ORANGE, &BLUE].into_iter().enumerate() {
-            let point = |(n, distances): &Row| [(*n as f64).log2(), distances[i].mean.log2()];
+            let point = |(n, distances): &Row| [*n as f64, distances[i].mean];
             let points: Vec<[f64; 2]> = table.iter().map(point).collect();
-            panel.line(points.iter().copied(), colour)?;
+            panel.stroke(points.iter().copied(), 1.6, colour)?;
             panel.dots(&points, 4, colour)?;
             // The rate that is expected, through the last point.
             if let Some([x, y]) = points.last() {
                 let slope = [0.5, 1.0][i];
-                panel.line([[0.0, y + slope * x], [*x, *y]], &GREY)?;
+                panel.line([[1.0, y * x.powf(slope)], [*x, *y]], &GREY)?;
             }
         }
+        let names = [("random pairs", ORANGE), ("Euler's steps", BLUE)];
+        panel.legend(Corner::BottomLeft, &names)?;
         Ok(())
     })
 }

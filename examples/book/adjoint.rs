@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use advect::prelude::*;
-use advect_examples::plot::{BLUE, ORANGE, Panel, panels};
+use advect_examples::plot::{Axis, BLUE, Corner, ORANGE, Panel, panels};
 
 /// The error of x(0) = 1 after `dx/dt = −λ x` was solved to t = 1 and back.
 fn error(rate: f64, tolerance: f64) -> Result<f64> {
@@ -17,16 +17,19 @@ fn error(rate: f64, tolerance: f64) -> Result<f64> {
 /// Draws it.
 pub(crate) fn draw(path: &Path) -> Result<()> {
     panels(path, 1, 1, 560, |areas| {
-        let title = "log10 of the error over λ from 0 to 26";
-        let panel = Panel::new(&areas[0], title, 0.0..26.0, -10.5..5.5)?;
+        let x = Axis::linear(0.0..26.0).named("rate of contraction λ");
+        let y = Axis::log(3e-11..3e5).named("error of x(0)");
+        let panel = Panel::with_axes(&areas[0], "solved to t = 1 and back", x, y)?;
         for (tolerance, colour) in [(1e-6, &BLUE), (1e-9, &ORANGE)] {
-            let line = [0.0, 25.0].map(|rate: f64| [rate, (tolerance * rate.exp()).log10()]);
+            let line = [0.0, 25.0].map(|rate: f64| [rate, tolerance * rate.exp()]);
             panel.line(line, colour)?;
             let dots: Vec<[f64; 2]> = (1..=25)
-                .map(|rate| Ok([rate.into(), error(rate.into(), tolerance)?.log10()]))
+                .map(|rate| Ok([rate.into(), error(rate.into(), tolerance)?]))
                 .collect::<Result<_>>()?;
             panel.dots(&dots, 5, colour)?;
         }
+        let names = [("tolerance 1e-6", BLUE), ("tolerance 1e-9", ORANGE)];
+        panel.legend(Corner::TopLeft, &names)?;
         Ok(())
     })
 }

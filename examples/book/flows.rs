@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use advect::prelude::*;
-use advect_examples::plot::{ORANGE, Panel, panels, rows};
+use advect_examples::plot::{Palette, Panel, WHITE, panels, rows};
 
-use crate::{grid, heat, two_peaks};
+use crate::two_peaks;
 
 const CELLS: usize = 90;
 
@@ -18,9 +18,8 @@ pub(crate) fn draw(path: &Path) -> Result<()> {
         .save(Save::Every(1))
         .run()?;
     let states: Vec<Vec<[f64; 2]>> = ways.states.iter().map(rows).collect::<Result<_>>()?;
-    let cells = grid(CELLS, -4.0, 4.0);
-    let flat: Vec<f64> = cells.iter().flatten().copied().collect();
-    let x = Tensor::from_vec(flat, (cells.len(), 2), &Device::Cpu)?;
+    let plane = [-4.0..4.0, -4.0..4.0];
+    let x = Panel::centres(plane.clone(), [CELLS; 2], DType::F64, &Device::Cpu)?;
     panels(path, 1, 5, 300, |areas| {
         for (k, area) in areas.iter().enumerate() {
             let t = 0.25 * k as f64;
@@ -29,12 +28,12 @@ pub(crate) fn draw(path: &Path) -> Result<()> {
                 .log_density(&Time::Shared(t), &x)?
                 .exp()?
                 .to_vec1()?;
-            heat(&panel, &cells, [8.0 / CELLS as f64; 2], &densities)?;
+            panel.heat(plane.clone(), CELLS, &densities, Palette::Viridis)?;
             let last = 20 * k;
             for i in 0..states[0].len() {
-                panel.line(states[..=last].iter().map(|points| points[i]), &ORANGE)?;
+                panel.stroke(states[..=last].iter().map(|points| points[i]), 1.2, &WHITE)?;
             }
-            panel.dots(&states[last], 3, &ORANGE)?;
+            panel.dots(&states[last], 3, &WHITE)?;
         }
         Ok(())
     })

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use advect::prelude::*;
 use advect::solvers::divergence::Probe;
-use advect_examples::plot::{BLUE, ORANGE, Panel, panels};
+use advect_examples::plot::{Axis, BLUE, Corner, ORANGE, Panel, panels};
 
 const SIZE: usize = 16;
 const REPEATS: usize = 400;
@@ -37,23 +37,26 @@ pub(crate) fn draw(path: &Path) -> Result<()> {
     let x = Tensor::zeros((REPEATS, SIZE), DType::F64, &Device::Cpu)?;
 
     panels(path, 1, 1, 560, |areas| {
-        let title = "log2 of the error over log2 of the probes";
-        let panel = Panel::new(&areas[0], title, -0.5..8.5, -0.5..5.5)?;
+        let across = Axis::log(0.8..330.0).named("probes");
+        let up = Axis::log(0.7..40.0).named("root mean square error");
+        let panel = Panel::with_axes(&areas[0], "Hutchinson's estimate", across, up)?;
         for (probe, variance, colour) in [
             (Probe::Rademacher, 2.0 * (all - diagonal), &BLUE),
             (Probe::Gaussian, 2.0 * all, &ORANGE),
         ] {
-            let line = [0.0, 8.0].map(|n| [n, 0.5 * (variance.log2() - n)]);
+            let line = [1.0, 256.0].map(|n: f64| [n, (variance / n).sqrt()]);
             panel.line(line, colour)?;
             let mut dots = Vec::new();
             for power in 0..=8 {
                 let probes = Hutchinson::new(probe, 1 << power, &x, &mut rng)?;
                 let found = probes.at(&field, &Time::Shared(0.0), &x)?.divergence;
                 let error = (found - trace)?.sqr()?.mean_all()?.to_scalar::<f64>()?;
-                dots.push([f64::from(power), 0.5 * error.log2()]);
+                dots.push([f64::from(1 << power), error.sqrt()]);
             }
             panel.dots(&dots, 5, colour)?;
         }
+        let names = [("signs (Rademacher)", BLUE), ("normal", ORANGE)];
+        panel.legend(Corner::TopRight, &names)?;
         Ok(())
     })
 }

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use advect::paths::path::gamma::{BrownianBridge, Constant, Gamma, Parabola};
 use advect::prelude::*;
-use advect_examples::plot::{Panel, panels};
-
-use crate::heat;
+use advect_examples::plot::{Axis, Palette, Panel, panels};
 
 const CELLS: usize = 120;
 
@@ -33,16 +31,7 @@ fn densities(gamma: impl Gamma, x: &Tensor) -> Result<Vec<f64>> {
 pub(crate) fn draw(path: &Path) -> Result<()> {
     let place = |i: usize| -3.5 + 7.0 * (i as f64 + 0.5) / CELLS as f64;
     let places: Vec<f64> = (0..CELLS).map(place).collect();
-    let x = Tensor::from_vec(places.clone(), (CELLS, 1), &Device::Cpu)?;
-    let height = 1.0 / CELLS as f64;
-    let cells: Vec<[f64; 2]> = (0..CELLS * CELLS)
-        .map(|n| {
-            [
-                places[n % CELLS],
-                (n / CELLS) as f64 * height + 0.5 * height,
-            ]
-        })
-        .collect();
+    let x = Tensor::from_vec(places, (CELLS, 1), &Device::Cpu)?;
     let columns = [
         ("no noise", densities(Constant::new(0.0)?, &x)?),
         ("t (1 − t)", densities(Parabola, &x)?),
@@ -50,8 +39,12 @@ pub(crate) fn draw(path: &Path) -> Result<()> {
     ];
     panels(path, 1, 3, 400, |areas| {
         for (area, (title, densities)) in areas.iter().zip(&columns) {
-            let panel = Panel::new(area, &format!("γ: {title}"), -3.5..3.5, 0.0..1.0)?;
-            heat(&panel, &cells, [7.0 / CELLS as f64, height], densities)?;
+            let (x, y) = (
+                Axis::linear(-3.5..3.5).named("x"),
+                Axis::linear(0.0..1.0).named("t"),
+            );
+            let panel = Panel::with_axes(area, &format!("γ: {title}"), x, y)?;
+            panel.heat([-3.5..3.5, 0.0..1.0], CELLS, densities, Palette::Viridis)?;
         }
         Ok(())
     })

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use advect::prelude::*;
-use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels, rows};
+use advect_examples::plot::{BLUE, Corner, GREY, ORANGE, Panel, panels, rows};
 
 use crate::two_peaks;
 
@@ -30,6 +30,7 @@ pub(crate) fn draw(path: &Path) -> Result<()> {
             }
             panel.dots(&states[0], 3, &BLUE)?;
             panel.dots(&states[states.len() - 1], 3, &ORANGE)?;
+            panel.legend(Corner::BottomRight, &[("noise", BLUE), ("data", ORANGE)])?;
         }
         Ok(())
     })

@@ -12,7 +12,7 @@ use advect::candle::Var;
 use advect::prelude::*;
 use advect::solvers::Crossing;
 use advect::solvers::adjoint::DifferentiableEvent;
-use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels};
+use advect_examples::plot::{Axis, BLUE, Corner, GREY, ORANGE, Panel, oblong_panels};
 use clap::Parser;
 
 /// Fit the speed of a launch.
@@ -136,18 +136,21 @@ fn draw(
     guesses: &[f64],
     target: f64,
 ) -> Result<()> {
-    panels(path, 1, 1, 560, |areas| {
+    oblong_panels(path, 1, 1, (640, 300), |areas| {
         let side = 1.1 * target;
-        let panel = Panel::new(
-            &areas[0],
-            "guesses, and the launch that hits",
-            -0.02 * side..side,
-            -0.02 * side..0.25 * side,
-        )?;
+        let x = Axis::linear(-0.02 * side..side).named("distance");
+        let y = Axis::linear(-0.02 * side..0.3 * side).named("height");
+        let panel = Panel::with_axes(&areas[0], "launches of a bouncing ball", x, y)?;
         for (i, speed) in guesses.iter().enumerate() {
             let colour = if i + 1 == guesses.len() { &BLUE } else { &GREY };
-            panel.line(way(solver, field, *speed)?, colour)?;
+            panel.stroke(way(solver, field, *speed)?, 1.6, colour)?;
         }
-        panel.dots(&[[target, 0.0]], 5, &ORANGE)
+        panel.dots(&[[target, 0.0]], 5, &ORANGE)?;
+        let names = [
+            ("guesses", GREY),
+            ("the last one", BLUE),
+            ("target", ORANGE),
+        ];
+        panel.legend(Corner::TopRight, &names)
     })
 }

@@ -6,15 +6,12 @@ use std::time::Instant;
 use advect::data::toy::{EightGaussians, Toy, TwoMoons};
 use advect::metrics::wasserstein2;
 use advect::prelude::*;
-use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels, rows};
-use plotters::style::BLACK;
+use advect_examples::plot::{BLUE, ORANGE, Panel, panels, rows};
 
 use crate::Args;
-use crate::learning::{Problem, markovian_fitting, score_and_flow};
+use advect_examples::bridges::{Problem, markovian_fitting, score_and_flow};
 
 const SIGMA: f64 = 1.0;
-/// The most samples that are carried.
-const TEST: usize = 1000;
 const STEPS: usize = 60;
 
 /// States at all steps of a process.
@@ -26,7 +23,7 @@ struct Process {
 /// Learns and draws the processes, and prints how near they are to the target and how far they go: a bridge takes the
 /// way of its plan.
 pub(crate) fn compare(args: &Args, key: &Key) -> Result<()> {
-    let test = args.samples.min(TEST);
+    let test = args.samples;
     let mut rng = Generator::from(key.named("data"));
     let mut draw = |toy: &dyn Toy, n| toy.sample(n, DType::F32, &Device::Cpu, &mut rng);
     let (gaussians, moons) = (EightGaussians::default(), TwoMoons::default());
@@ -115,11 +112,9 @@ fn draw_all(path: &Path, target: &Tensor, processes: &[Process]) -> Result<()> {
             let states: Vec<Vec<[f64; 2]>> =
                 process.states.iter().map(rows).collect::<Result<_>>()?;
             let ways = panel(0, process.name)?;
-            for i in 0..24.min(states[0].len()) {
-                ways.line(states.iter().map(|state| state[i]), &GREY)?;
-                ways.dots(&states[0][i..=i], 2, &BLACK)?;
-                ways.dots(&states[STEPS][i..=i], 2, &BLUE)?;
-            }
+            let drawn = 24.min(states[0].len());
+            let few: Vec<Vec<[f64; 2]>> = states.iter().map(|x| x[..drawn].to_vec()).collect();
+            ways.ways(&few, &BLUE)?;
             for (k, t) in times.into_iter().enumerate() {
                 let marginal = panel(1 + k, &format!("t = {t}"))?;
                 if t == 1.0 {

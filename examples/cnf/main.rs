@@ -7,16 +7,15 @@
 //! gradient comes through the integration and the divergence.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use advect::core::normal::log_standard_normal;
 use advect::data::toy::{Toy, TwoMoons};
 use advect::prelude::*;
-use advect::solvers::divergence::{Divergence, Exact, Flow, Hutchinson, Probe};
-use advect_examples::plot::{BLUE, ORANGE, Panel, panels, rows};
+use advect::solvers::divergence::{Divergence, Exact, Flow, Probe};
+use advect_examples::MaximumLikelihoodFit;
+use advect_examples::plot::{BLUE, ORANGE, Palette, Panel, panels, rows};
 use clap::Parser;
-use plotters::style::RGBColor;
 
 /// Fit a density to two moons.
 #[derive(Parser)]
@@ -56,7 +55,12 @@ fn main() -> Result<()> {
     };
 
     let started = Instant::now();
-    let net = fit(&moons, &args, &key, &device)?;
+    let fit = MaximumLikelihoodFit {
+        steps: args.steps,
+        batch: args.batch,
+        probe: args.hutchinson.then_some(Probe::Rademacher),
+    };
+    let net = fit.train(&moons, &key, &device)?;
     println!("training     {:.1} s", started.elapsed().as_secs_f64());
 
     let mut rng = Generator::from(key.named("test"));
@@ -81,38 +85,6 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Trains the field by maximum likelihood.
-fn fit(moons: &TwoMoons, args: &Args, key: &Key, device: &Device) -> Result<Mlp> {
-    let store = ParameterStore::new(key.named("parameters"), DType::F32, device);
-    let net = Mlp::config(2)
-        .hidden(&[64; 3])
-        .activation(Activation::Tanh)
-        .build(&store.builder())?;
-    let parameters = store.tensors();
-    let config = AdamWConfig {
-        weight_decay: 0.0,
-        ..AdamWConfig::default()
-    };
-    let optimizer = AdamW::from_store(&store, config)?;
-    let mut trainer = Trainer::new(&store, optimizer, key.named("training").into())
-        .learning_rate(WarmupCosine::new(5e-3, args.steps / 20, args.steps)?)
-        .ema(0.99)?;
-    let adjoint = Checkpointed::new(Solver::new(Rk4, Fixed::steps(10)?), 10)?;
-    let loss = |_: usize, rng: &mut Generator| {
-        let x = moons.sample(args.batch, DType::F32, device, rng)?;
-        let divergence: Box<dyn Divergence + Send + Sync> = match args.hutchinson {
-            true => Box::new(Hutchinson::new(Probe::Rademacher, 1, &x, rng)?),
-            false => Box::new(Exact),
-        };
-        let flow = Arc::new(Flow::new(net.clone(), divergence));
-        let back = flow.transport_by(&adjoint, &parameters, &x, 1.0, 0.0)?;
-        let log_density = (log_standard_normal(&back.x)? - back.log_density_change)?;
-        Ok(log_density.mean_all()?.neg()?)
-    };
-    trainer.run(args.steps, loss, &mut Progress::new("cnf"))?;
-    net.on(&trainer.averaged().frozen())
-}
-
 /// The density on a grid, the test points, and samples of the flow.
 fn draw<D: Divergence>(
     path: &Path,
@@ -132,34 +104,16 @@ fn draw<D: Divergence>(
     let half = 1.25 * half.max(tall);
     let (x, y) = (x - half..x + half, y - half..y + half);
     let cells = 140;
-    let side = 2.0 * half / cells as f64;
-    let corner = |i: usize, j: usize| [x.start + side * i as f64, y.start + side * j as f64];
-    let grid: Vec<[f64; 2]> = (0..cells * cells)
-        .map(|k| corner(k % cells, k / cells))
-        .collect();
-    let centres: Vec<f32> = grid
-        .iter()
-        .flatten()
-        .map(|v| (v + 0.5 * side) as f32)
-        .collect();
-    let centres = Tensor::from_vec(centres, (grid.len(), 2), samples.device())?;
-    let values = flow
+    let plane = [x.clone(), y.clone()];
+    let centres = Panel::centres(plane.clone(), [cells; 2], DType::F32, samples.device())?;
+    let densities = flow
         .log_density(solver, &centres, log_standard_normal)?
         .exp()?
-        .to_vec1::<f32>()?;
-    let largest = values.iter().copied().fold(0.0, f32::max);
+        .to_dtype(DType::F64)?
+        .to_vec1::<f64>()?;
     panels(path, 1, 3, 420, |panels| {
         let panel = |i: usize, title: &str| Panel::new(&panels[i], title, x.clone(), y.clone());
-        let density = panel(0, "density")?;
-        for ([a, b], value) in grid.iter().zip(&values) {
-            // White to blue.
-            let shade = |channel: u8| {
-                let dark = f32::from(channel) - 255.0;
-                (255.0 + dark * (value / largest).sqrt()) as u8
-            };
-            let colour = RGBColor(shade(BLUE.0), shade(BLUE.1), shade(BLUE.2));
-            density.tile([[*a, *b], [a + side, b + side]], &colour)?;
-        }
+        panel(0, "density")?.heat(plane, cells, &densities, Palette::Viridis)?;
         panel(1, "data")?.dots(&test, 1, &ORANGE)?;
         panel(2, "samples")?.dots(&rows(samples)?, 1, &BLUE)
     })

@@ -17,8 +17,7 @@ use advect::metrics::{path_energy, wasserstein2};
 use advect::paths::closed_form::Covariance;
 use advect::prelude::*;
 use advect::solvers::divergence::{Exact, Flow};
-use advect_examples::Canvas;
-use advect_examples::plot::{BLUE, ORANGE, Panel, panels, rows};
+use advect_examples::plot::{BLUE, Canvas, ORANGE, Panel, panels, rows};
 use clap::Parser;
 
 use learned::Learned;

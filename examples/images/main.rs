@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use advect::data::flip_horizontally;
 use advect::prelude::*;
-use advect_examples::{Losses, fitting_unet, grid, report};
+use advect_examples::plot::grid;
+use advect_examples::{Losses, fitting_unet, report};
 use clap::Parser;
 
 use data::Data;

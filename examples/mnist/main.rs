@@ -11,8 +11,7 @@ use std::time::Instant;
 
 use advect::prelude::*;
 use advect::solvers::divergence::Probe;
-use advect_examples::image::draw_image;
-use advect_examples::picture;
+use advect_examples::plot::grid;
 use clap::Parser;
 
 use sources::Source;
@@ -174,15 +173,5 @@ fn likelihood(
 /// Draws ten rows of each class, in columns.
 fn draw(path: &std::path::Path, images: &Tensor) -> Result<()> {
     let images = Normalization::default().apply(images, DType::F32)?;
-    let count = images.dim(0)?.min(100);
-    picture(
-        path,
-        (10 * 60 + 4, count.div_ceil(10) as u32 * 60 + 4),
-        |root| {
-            (0..count).try_for_each(|i| {
-                let corner = (4 + (i % 10) as i32 * 60, 4 + (i / 10) as i32 * 60);
-                draw_image(root, &images.get(i)?, 2, corner)
-            })
-        },
-    )
+    grid(path, &images.narrow(0, 0, images.dim(0)?.min(100))?, 10)
 }

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use advect::prelude::*;
-use advect_examples::Canvas;
-use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels, rows};
+use advect_examples::plot::{BLUE, Canvas, Corner, GREY, ORANGE, Panel, panels, rows};
 use clap::Parser;
 use peak_alloc::PeakAlloc;
 
@@ -201,11 +200,12 @@ fn fit(
 /// A panel for each fit: the observations, the true way, and the fitted one.
 fn draw(path: &Path, data: &Data, outcomes: &[Outcome]) -> Result<()> {
     let draw = |outcome: &Outcome, panel: &Canvas<'_>| {
-        let title = format!("{}: observed, true, fitted", outcome.name);
-        let panel = Panel::new(panel, &title, -2.4..2.4, -2.4..2.4)?;
+        let panel = Panel::new(panel, outcome.name, -2.4..2.4, -2.4..2.4)?;
         panel.dots(&rows(&data.observed)?, 2, &GREY)?;
-        panel.line(rows(&data.truth)?, &ORANGE)?;
-        panel.line(rows(&outcome.way)?, &BLUE)
+        panel.stroke(rows(&data.truth)?, 1.6, &ORANGE)?;
+        panel.stroke(rows(&outcome.way)?, 1.6, &BLUE)?;
+        let names = [("observed", GREY), ("true", ORANGE), ("fitted", BLUE)];
+        panel.legend(Corner::TopRight, &names)
     };
     panels(path, 1, outcomes.len(), 420, |panels| {
         (outcomes.iter().zip(panels)).try_for_each(|(outcome, panel)| draw(outcome, panel))

@@ -13,7 +13,7 @@ use advect::models::MlpConfig;
 use advect::prelude::*;
 use advect::solvers::stepper::Stepper;
 use advect::solvers::symplectic::{Hamiltonian, Leapfrog, Separable, Yoshida6};
-use advect_examples::plot::{BLUE, ORANGE, Panel, panels};
+use advect_examples::plot::{Axis, BLUE, Corner, ORANGE, Panel, panels};
 use clap::Parser;
 
 /// Learn a pendulum.
@@ -270,11 +270,15 @@ fn draw(path: &Path, outcomes: &[Outcome]) -> Result<()> {
         .collect();
     panels(path, 1, outcomes.len(), 420, |areas| {
         outcomes.iter().zip(areas).try_for_each(|(outcome, area)| {
-            let title = format!("{}: its swing, and the truth", outcome.name);
-            let panel = Panel::new(area, &title, -2.4..2.4, -2.4..2.4)?;
+            let axis = |name| Axis::linear(-2.4..2.4).named(name);
+            let panel = Panel::with_axes(area, outcome.name, axis("angle"), axis("momentum"))?;
             panel.dots(&outcome.swing, 1, &BLUE)?;
-            panel.line(line.clone(), &ORANGE)?;
-            panel.line(line.iter().map(|[q, p]| [*q, -p]), &ORANGE)
+            panel.stroke(line.clone(), 1.6, &ORANGE)?;
+            panel.stroke(line.iter().map(|[q, p]| [*q, -p]), 1.6, &ORANGE)?;
+            panel.legend(
+                Corner::TopRight,
+                &[("its swing", BLUE), ("the true energy", ORANGE)],
+            )
         })
     })
 }

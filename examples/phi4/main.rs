@@ -13,10 +13,9 @@ use advect::classics::lattice::{magnetization, two_point_function};
 use advect::prelude::*;
 use advect::samplers::diagnostics::autocorrelation;
 use advect::samplers::langevin::Differentiated;
-use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels};
+use advect_examples::plot::{Axis, BLUE, Corner, GREEN, GREY, ORANGE, Panel, RGBColor, panels};
 use clap::Parser;
 use continuous_flow::ContinuousFlow;
-use plotters::style::RGBColor;
 
 /// Sample φ⁴ theory by Hamiltonian Monte Carlo and by flows.
 #[derive(Parser)]
@@ -47,8 +46,6 @@ const COUPLING: f64 = 6.008;
 const TOLERANCE: f64 = 1e-4;
 /// Chains of Hamiltonian Monte Carlo.
 const CHAINS: usize = 32;
-/// A green that is neither blue nor orange for those who see few colours.
-const GREEN: RGBColor = RGBColor(0, 130, 100);
 
 /// Configurations of a method, as observables `(steps, chains)`.
 struct Run {
@@ -303,7 +300,6 @@ fn print(runs: &[Run]) -> Result<()> {
 fn draw(path: &Path, runs: &[Run]) -> Result<()> {
     let width = LATTICE[1] as f64;
     panels(path, 1, 2, 420, |areas| {
-        let title = "log10 C(t): HMC green, couplings blue, continuous orange";
         let mut points = Vec::new();
         for (k, run) in runs.iter().enumerate() {
             let shift = 0.12 * (k as f64 - 1.0);
@@ -313,23 +309,22 @@ fn draw(path: &Path, runs: &[Run]) -> Result<()> {
                 points.push((run.colour, place, mean.mean(), mean.standard_error()));
             }
         }
-        let logarithms = points.iter().map(|p| p.2.max(1e-12).log10());
-        let range = logarithms.fold((f64::MAX, f64::MIN), |(a, b), y| (a.min(y), b.max(y)));
-        let panel = Panel::new(
-            &areas[0],
-            title,
-            -0.5..width + 0.5,
-            range.0 - 0.1..range.1 + 0.1,
-        )?;
+        let x = Axis::linear(-0.5..width + 0.5).named("t");
+        let y = Axis::log_around(points.iter().map(|p| p.2)).named("C(t)");
+        let panel = Panel::with_axes(&areas[0], "two-point function", x, y)?;
         for (colour, t, mean, error) in points {
-            let log = |y: f64| y.max(1e-12).log10();
             // Errors are a few pixels: bars of five.
-            let bar = [[t, log(mean - 5.0 * error)], [t, log(mean + 5.0 * error)]];
-            panel.line(bar, &colour)?;
-            panel.dots(&[[t, log(mean)]], 3, &colour)?;
+            let bar = [[t, mean - 5.0 * error], [t, mean + 5.0 * error]];
+            panel.stroke(bar, 1.6, &colour)?;
+            panel.dots(&[[t, mean]], 3, &colour)?;
         }
-        let title = "autocorrelation of M² over 40 steps";
-        let panel = Panel::new(&areas[1], title, 0.0..40.0, -0.2..1.05)?;
+        let names: Vec<(&str, RGBColor)> = runs.iter().map(|run| (run.name, run.colour)).collect();
+        panel.legend(Corner::BottomLeft, &names)?;
+        let (x, y) = (
+            Axis::linear(0.0..40.0).named("steps"),
+            Axis::linear(-0.2..1.05),
+        );
+        let panel = Panel::with_axes(&areas[1], "autocorrelation of M²", x, y)?;
         panel.line([[0.0, 0.0], [40.0, 0.0]], &GREY)?;
         for run in runs {
             let square = run.susceptibility()?;
@@ -341,8 +336,9 @@ fn draw(path: &Path, runs: &[Run]) -> Result<()> {
                 .map(|(t, y)| [t as f64, *y])
                 .collect();
             panel.dots(&curve, 2, &run.colour)?;
-            panel.line(curve, &run.colour)?;
+            panel.stroke(curve, 1.4, &run.colour)?;
         }
+        panel.legend(Corner::TopRight, &names)?;
         Ok(())
     })
 }

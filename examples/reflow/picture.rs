@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use advect::prelude::*;
-use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels, rows};
-use plotters::style::BLACK;
+use advect_examples::plot::{BLUE, Corner, ORANGE, Panel, panels, rows};
 
 use crate::{MANY, Outcome};
 
@@ -28,21 +27,20 @@ pub(crate) fn draw(
             let states: Vec<Vec<[f64; 2]>> = (outcome.ways.iter())
                 .map(|state| rows(&state.narrow(0, 0, count)?))
                 .collect::<Result<_>>()?;
-            for i in 0..count {
-                ways.line(states.iter().map(|state| state[i]), &GREY)?;
-            }
-            ways.dots(&states[0], 2, &BLACK)?;
-            ways.dots(&states[states.len() - 1], 2, &BLUE)?;
+            ways.ways(&states, &BLUE)?;
 
-            let one_step = panel(1, "one step, on the data")?;
+            let names = [("data", ORANGE), ("samples", BLUE)];
+            let one_step = panel(1, "one step")?;
             one_step.dots(&rows(data)?, 2, &ORANGE)?;
             one_step.dots(&rows(&outcome.one_step)?, 1, &BLUE)?;
+            one_step.legend(Corner::TopRight, &names)?;
 
             // The distilled network has its one step alone.
             if let [_, _, .., end] = outcome.ways.as_slice() {
                 let many = panel(2, &format!("{MANY} steps"))?;
                 many.dots(&rows(data)?, 2, &ORANGE)?;
                 many.dots(&rows(end)?, 1, &BLUE)?;
+                many.legend(Corner::TopRight, &names)?;
             }
         }
         Ok(())

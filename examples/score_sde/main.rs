@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use advect::core::normal::{cdf, pdf};
 use advect::prelude::*;
 use advect::solvers::sde::Additive;
-use advect_examples::plot::{BLUE, GREY, Panel, panels};
+use advect_examples::plot::{BLUE, LIGHT, Panel, panels};
 use clap::Parser;
 
 /// Simulate score SDEs in both directions.
@@ -244,9 +244,9 @@ fn draw(path: &Path, rows: &[Row], clean: Marginal1d) -> Result<()> {
                 let panel = Panel::new(area, &title, -half..half, 0.0..1.25 * top)?;
                 for (i, height) in counts.iter().enumerate() {
                     let left = -half + width * i as f64;
-                    panel.tile([[left, 0.0], [left + width, *height]], &GREY)?;
+                    panel.tile([[left, 0.0], [left + width, *height]], &LIGHT)?;
                 }
-                panel.line((0..=400).map(density), &BLUE)?;
+                panel.stroke((0..=400).map(density), 1.6, &BLUE)?;
             }
         }
         Ok(())

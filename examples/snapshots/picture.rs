@@ -4,8 +4,7 @@ use std::path::Path;
 
 use advect::prelude::*;
 use advect::trajectories::Snapshots;
-use advect_examples::Canvas;
-use advect_examples::plot::{BLUE, ORANGE, Panel, panels, rows};
+use advect_examples::plot::{BLUE, Canvas, ORANGE, Panel, panels, rows};
 
 use super::methods::Process;
 

@@ -1,27 +1,24 @@
 //! What the examples share: the choice of a device, pictures with text, losses, and how good digits are.
 
+pub mod bridges;
 mod fitting_unet;
-mod grid;
-pub mod image;
 mod losses;
-mod picture;
+mod maximum_likelihood;
 pub mod plot;
 mod points;
 pub mod report;
-
-use std::path::Path;
+mod spread;
+mod table;
 
 use advect::candle::utils::cuda_is_available;
 use advect::prelude::{Device, Error, Result};
 pub use fitting_unet::fitting_unet;
-pub use grid::grid;
 pub use losses::Losses;
-pub use picture::{Canvas, picture};
-use plotters::style::{FontStyle, register_font};
+pub use maximum_likelihood::MaximumLikelihoodFit;
+pub use plot::{Canvas, prepare_pictures};
 pub use points::draw_points;
-
-/// The family under which [`prepare_pictures`] registers a font: the same on every machine.
-pub const FONT: &str = "advect";
+pub use spread::Spread;
+pub use table::Table;
 
 /// The device of a name: `cpu`, `cuda`, or `cuda:1` for the second card.
 ///
@@ -40,14 +37,4 @@ pub fn device(name: &str) -> Result<Device> {
         return Err(Error::range("device", name, accepted));
     }
     Ok(Device::new_cuda(index)?)
-}
-
-/// Makes the folder that a picture goes to, and registers the font of its text.
-///
-/// # Errors
-/// [`Error::File`] if the folder can't be made.
-pub fn prepare_pictures(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
-    register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
-        .map_err(|_| Error::range("font", FONT, "a readable font"))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use advect::core::file;
 use advect::prelude::*;
 
-use crate::plot::{self, BLUE, GREY, ORANGE, Panel};
+use crate::plot::{self, Axis, BLUE, Corner, LIGHT, Panel, VERMILLION};
 
 /// The loss of each step, in a file and in a picture, and those on held-out data.
 pub struct Losses {
@@ -68,7 +68,7 @@ impl Losses {
     }
 
     /// Writes `losses.csv` and, where there are any, `validation.csv`, and draws `losses.png`: each step's loss (grey), their running mean (blue),
-    /// and those on held-out data (orange).
+    /// and those on held-out data (vermillion).
     ///
     /// # Errors
     /// [`Error::File`] if a file can't be written.
@@ -94,21 +94,28 @@ impl Losses {
         let later = &self.losses[self.losses.len() / 2..];
         let highest = 1.5 * later.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         let last = self.first + self.losses.len() - 1;
-        let title = format!("loss to {highest:.3}, {last} steps, last mean {mean:.4}");
+        let title = format!("{last} steps, last mean {mean:.4}");
         let points = |losses: &[f64]| -> Vec<[f64; 2]> {
             let points = (self.first..).zip(losses);
             points
                 .map(|(step, loss)| [step as f64, loss.min(highest)])
                 .collect()
         };
-        let steps = self.first as f64..last.max(self.first + 1) as f64;
+        let steps = Axis::linear(self.first as f64..last.max(self.first + 1) as f64);
+        let heights = Axis::linear(0.0..highest);
         plot::panels(&self.folder.join("losses.png"), 1, 1, 480, |panels| {
-            let panel = Panel::new(&panels[0], &title, steps, 0.0..highest)?;
-            panel.line(points(&self.losses), &GREY)?;
-            panel.line(points(&smooth), &BLUE)?;
-            let held_out = self.validation.iter();
-            let held_out = held_out.map(|(step, loss)| [*step as f64, loss.min(highest)]);
-            panel.line(held_out, &ORANGE)
+            let (steps, heights) = (steps.named("step"), heights.named("loss"));
+            let panel = Panel::with_axes(&panels[0], &title, steps, heights)?;
+            panel.line(points(&self.losses), &LIGHT)?;
+            panel.stroke(points(&smooth), 1.6, &BLUE)?;
+            let mut names = vec![("each step", LIGHT), ("running mean", BLUE)];
+            if !self.validation.is_empty() {
+                let held_out = self.validation.iter();
+                let held_out = held_out.map(|(step, loss)| [*step as f64, loss.min(highest)]);
+                panel.stroke(held_out, 1.6, &VERMILLION)?;
+                names.push(("held-out data", VERMILLION));
+            }
+            panel.legend(Corner::BottomLeft, &names)
         })
     }
 }

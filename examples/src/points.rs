@@ -6,17 +6,11 @@ use std::path::Path;
 use advect::data::Table;
 use advect::prelude::*;
 
-use crate::plot::{BLUE, GREY, ORANGE, Panel, panels};
+use crate::plot::colour::LINES;
+use crate::plot::{Axis, GREY, Panel, panels};
 
 /// Columns beyond these are not drawn.
 const COLUMNS: usize = 4;
-/// The colours of classes, in turn.
-const COLOURS: [plotters::style::RGBColor; 4] = [
-    BLUE,
-    ORANGE,
-    plotters::style::RGBColor(40, 140, 70),
-    plotters::style::RGBColor(160, 60, 140),
-];
 
 /// Draws each pair of neighbouring columns, the data above and the samples below, with a colour for each class.
 ///
@@ -32,16 +26,17 @@ pub fn draw_points(path: &Path, data: &Table, samples: &Table) -> Result<()> {
         for (row, (table, name)) in [(data, "data"), (samples, "samples")].iter().enumerate() {
             for (place, &[i, j]) in pairs.iter().enumerate() {
                 let names = table.columns();
-                let title = format!("{name}: {}, {}", names[i], names[j]);
                 let area = &panels[row * pairs.len() + place];
-                let panel = Panel::new(area, &title, range(data, i)?, range(data, j)?)?;
+                let axis =
+                    |k: usize| Ok::<_, Error>(Axis::linear(range(data, k)?).named(&names[k]));
+                let panel = Panel::with_axes(area, name, axis(i)?, axis(j)?)?;
                 let points = points(table, i, j)?;
                 let Ok(labels) = table.labels() else {
                     panel.dots(&points, 2, &GREY)?;
                     continue;
                 };
                 for (label, point) in labels.to_vec1::<u32>()?.iter().zip(points) {
-                    panel.dots(&[point], 2, &COLOURS[*label as usize % COLOURS.len()])?;
+                    panel.dots(&[point], 2, &LINES[*label as usize % LINES.len()])?;
                 }
             }
         }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use advect::candle_nn::Init;
 use advect::prelude::*;
-use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels};
+use advect_examples::plot::{Axis, BLUE, Corner, GREY, ORANGE, Panel, panels};
 use clap::Parser;
 
 /// Learn the rates of chemical reactions from noisy observations.
@@ -127,24 +127,25 @@ fn main() -> Result<()> {
 fn draw(path: &Path, times: &[f64], [data, truth, fitted]: [&Tensor; 3]) -> Result<()> {
     panels(path, 1, 3, 420, |areas| {
         for (i, (area, name)) in areas.iter().zip(["A", "20000 B", "C"]).enumerate() {
-            let panel = Panel::new(
-                area,
-                &format!("{name}: observed, true, fitted"),
-                -2.2..4.2,
-                -0.05..1.1,
-            )?;
+            let x = Axis::log(0.006..2e4).named("time");
+            let panel = Panel::with_axes(area, name, x, Axis::linear(-0.05..1.1))?;
             let points = |x: &Tensor| -> Result<Vec<[f64; 2]>> {
                 let column = x.narrow(1, i, 1)?.flatten_all()?.to_vec1::<f64>()?;
                 Ok(times
                     .iter()
-                    .map(|t| t.log10())
+                    .copied()
                     .zip(column)
                     .map(|(t, x)| [t, x])
                     .collect())
             };
             panel.dots(&points(data)?, 3, &GREY)?;
-            panel.line(points(truth)?, &ORANGE)?;
-            panel.line(points(fitted)?, &BLUE)?;
+            panel.stroke(points(truth)?, 1.6, &ORANGE)?;
+            panel.stroke(points(fitted)?, 1.6, &BLUE)?;
+            let names = [("observed", GREY), ("true", ORANGE), ("fitted", BLUE)];
+            panel.legend(
+                [Corner::BottomLeft, Corner::TopRight, Corner::TopLeft][i],
+                &names,
+            )?;
         }
         Ok(())
     })

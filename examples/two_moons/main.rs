@@ -115,6 +115,11 @@ fn main() -> Result<()> {
     let picture = args.out.join("two_moons.png");
     picture::draw(&picture, &test, &outcomes)?;
     println!("picture     {}", picture.display());
+    if let Some(outcome) = outcomes.last() {
+        let animation = args.out.join("two_moons_flow.png");
+        picture::animate(&animation, &test[1], &outcome.flow)?;
+        println!("picture     {}", animation.display());
+    }
     Ok(())
 }
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use advect::prelude::*;
-use advect_examples::Canvas;
-use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels, rows};
-use plotters::style::BLACK;
+use advect_examples::plot::{
+    BLUE, Canvas, Corner, GREY, LIGHT, ORANGE, Panel, animation, panels, rows,
+};
 
 use crate::Outcome;
 
@@ -29,24 +29,20 @@ fn draw_rows(panels: &[Canvas<'_>], test: &[Tensor; 2], outcomes: &[Outcome]) ->
         samples.dots(&rows(&test[0])?, 1, &GREY)?;
         samples.dots(&rows(&test[1])?, 2, &ORANGE)?;
         samples.dots(&rows(&outcome.flow.end()?)?, 1, &BLUE)?;
+        let names = [("source", GREY), ("target", ORANGE), ("samples", BLUE)];
+        samples.legend(Corner::TopRight, &names)?;
 
         let ways = panel(1, "trajectories")?;
         let count = 150.min(test[0].dim(0)?);
         let states: Vec<Vec<[f64; 2]>> = (outcome.flow.states.iter())
             .map(|state| rows(&state.narrow(0, 0, count)?))
             .collect::<Result<_>>()?;
-        for i in 0..count {
-            ways.line(states.iter().map(|state| state[i]), &GREY)?;
-        }
-        ways.dots(&states[0], 2, &BLACK)?;
-        ways.dots(&states[states.len() - 1], 2, &BLUE)?;
+        ways.ways(&states, &BLUE)?;
 
         let arrows = panel(2, "field at t = 1/2")?;
-        for ([x, y], [u, v]) in field(&outcome.net, test[0].device())? {
-            // Arrows of a seventh of a unit of time, with a dot at their foot.
-            arrows.line([[x, y], [x + u / 7.0, y + v / 7.0]], &BLUE)?;
-            arrows.dots(&[[x, y]], 2, &BLUE)?;
-        }
+        // Arrows of a seventh of a unit of time.
+        let field = field(&outcome.net, test[0].device())?;
+        arrows.arrows(&field, 1.0 / 7.0, &BLUE)?;
     }
     Ok(())
 }
@@ -59,4 +55,19 @@ fn field(net: &Mlp, device: &Device) -> Result<Vec<([f64; 2], [f64; 2])>> {
     let x = Tensor::from_vec(flat, (grid.len(), 2), device)?.to_dtype(DType::F32)?;
     let velocities = rows(&net.at(&Time::Shared(0.5), &x)?)?;
     Ok(grid.into_iter().zip(velocities).collect())
+}
+
+/// Draws points on their way from the source to the samples, as a moving picture.
+pub(crate) fn animate(path: &Path, target: &Tensor, flow: &Solution) -> Result<()> {
+    const FRAMES: usize = 34;
+    let count = 700.min(target.dim(0)?);
+    let target = rows(&target.narrow(0, 0, count)?)?;
+    let last = flow.states.len() - 1;
+    animation(path, (300, 300), FRAMES, |k, root| {
+        let step = k * last / (FRAMES - 1);
+        let title = format!("t = {:.2}", flow.times[step]);
+        let panel = Panel::new(root, &title, -VIEW..VIEW, -VIEW..VIEW)?;
+        panel.dots(&target, 1, &LIGHT)?;
+        panel.dots(&rows(&flow.states[step].narrow(0, 0, count)?)?, 2, &BLUE)
+    })
 }

@@ -11,9 +11,8 @@ use advect::classics::flow::{
     forward_kl, importance_weights, reverse_kl,
 };
 use advect::prelude::*;
-use advect_examples::plot::{BLUE, GREY, ORANGE, Panel, panels};
+use advect_examples::plot::{BLUE, Corner, GREY, LIGHT, ORANGE, Panel, panels};
 use clap::Parser;
-use plotters::style::RGBColor;
 
 /// Fit two peaks by both Kullback–Leibler divergences.
 #[derive(Parser)]
@@ -65,9 +64,6 @@ fn sample(count: usize, rng: &mut Generator) -> Result<Tensor> {
     let [a, b] = PEAKS.map(|(_, mean, deviation)| noise.affine(deviation, mean));
     Ok(second.where_cond(&b?, &a?)?)
 }
-
-/// What the peaks are filled with.
-const LIGHT: RGBColor = RGBColor(225, 225, 225);
 
 type Flow = NormalizingFlow<Composition>;
 
@@ -196,13 +192,8 @@ fn draw(path: &Path, target: &[[f64; 2]], fits: &[(String, Vec<[f64; 2]>)]) -> R
             }
             panel.line(density(target), &GREY)?;
             let colour = if k % 2 == 0 { BLUE } else { ORANGE };
-            // Three lines side by side are one that is seen.
-            for shift in [-0.012, 0.0, 0.012] {
-                panel.line(
-                    density(fitted).into_iter().map(|[x, y]| [x + shift, y]),
-                    &colour,
-                )?;
-            }
+            panel.stroke(density(fitted), 2.0, &colour)?;
+            panel.legend(Corner::TopLeft, &[("the peaks", GREY), ("the fit", colour)])?;
         }
         Ok(())
     })

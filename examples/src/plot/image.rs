@@ -1,15 +1,16 @@
 //! Small images, drawn with large pixels.
 
-use advect::prelude::{DType, Error, Result, Tensor};
+use advect::prelude::{DType, Result, Tensor};
 use plotters::prelude::*;
 
-use crate::Canvas;
+use super::Canvas;
+use super::picture::{FINE, failed};
 
 /// Draws an image `(1, height, width)` or `(height, width)` from −1 (paper) to 1 (ink), or a coloured one `(3, height, width)` from −1 to 1,
-/// each pixel a square of `size`, at a corner `(x, y)`.
+/// each pixel a square of `size`, at a corner `(x, y)`, all in logical pixels.
 ///
 /// # Errors
-/// [`Error::Range`] if it can't be drawn; those of candle.
+/// [`Error::Range`](advect::prelude::Error::Range) if it can't be drawn; those of candle.
 pub fn draw_image(root: &Canvas<'_>, image: &Tensor, size: i32, corner: (i32, i32)) -> Result<()> {
     let width = image.dim(image.rank() - 1)? as i32;
     let coloured = image.rank() == 3 && image.dim(0)? == 3;
@@ -36,9 +37,9 @@ pub fn draw_image(root: &Canvas<'_>, image: &Tensor, size: i32, corner: (i32, i3
             }
         };
         let (x, y) = (corner.0 + i % width * size, corner.1 + i / width * size);
-        let colour = colour.filled();
-        let square = Rectangle::new([(x, y), (x + size, y + size)], colour);
-        (root.draw(&square)).map_err(|e| Error::range("picture", e, "a drawing that succeeds"))?;
+        let ends = [(x, y), (x + size, y + size)].map(|(x, y)| (x * FINE, y * FINE));
+        let square = Rectangle::new(ends, colour.filled());
+        root.draw(&square).map_err(failed)?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The two ways to learn a bridge from samples of its ends.
+//! The two ways to learn a Schrödinger bridge from samples of its ends: \[SF\]²M (Tong et al. 2024b) and DSBM (Shi et al. 2023).
 
 use advect::prelude::*;
 
@@ -14,12 +14,15 @@ const FRESH: usize = 100;
 
 /// Samples of both ends of a bridge, `(n, dim)`, and its diffusion.
 #[derive(Clone, Copy)]
-pub(crate) struct Problem<'a> {
-    pub(crate) x0: &'a Tensor,
-    pub(crate) x1: &'a Tensor,
-    pub(crate) sigma: f64,
+pub struct Problem<'a> {
+    /// Samples of the source.
+    pub x0: &'a Tensor,
+    /// Samples of the target.
+    pub x1: &'a Tensor,
+    /// The diffusion.
+    pub sigma: f64,
     /// Steps of a simulated process.
-    pub(crate) times: usize,
+    pub times: usize,
 }
 
 /// Networks, and what trains them.
@@ -58,7 +61,10 @@ impl<const N: usize> Learner<N> {
 }
 
 /// \[SF\]²M: a velocity and a score, on pairs from the plans of pools.
-pub(crate) fn score_and_flow(problem: Problem<'_>, steps: usize, key: &Key) -> Result<[Mlp; 2]> {
+///
+/// # Errors
+/// Those of the parts.
+pub fn score_and_flow(problem: Problem<'_>, steps: usize, key: &Key) -> Result<[Mlp; 2]> {
     let (count, dim) = problem.x0.dims2()?;
     let bridge = SchrodingerBridge::new(problem.sigma)?;
     let coupling = EntropicOt::new(bridge.entropy())?;
@@ -93,7 +99,10 @@ pub(crate) fn score_and_flow(problem: Problem<'_>, steps: usize, key: &Key) -> R
 
 /// DSBM: the drifts of both directions, first on independent pairs. Each is trained on as many batches as the
 /// networks of [`score_and_flow`].
-pub(crate) fn markovian_fitting(
+///
+/// # Errors
+/// Those of the parts.
+pub fn markovian_fitting(
     problem: Problem<'_>,
     steps: usize,
     key: &Key,
