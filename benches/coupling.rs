@@ -38,6 +38,11 @@ fn ties(c: &mut Criterion) {
         let first = x.narrow(1, 0, 1).unwrap();
         Tensor::cat(&[&first, &first], 1).unwrap()
     };
+    let sorted = |x: &Tensor| {
+        let first = x.narrow(1, 0, 1).unwrap().flatten_all().unwrap();
+        let first = first.sort_last_dim(true).unwrap().0;
+        first.unsqueeze(1).unwrap()
+    };
     let cases = [
         ("zeros", zeros.clone(), zeros),
         ("few_values", whole(&x, 3.0), whole(&y, 3.0)),
@@ -45,6 +50,7 @@ fn ties(c: &mut Criterion) {
         ("half_of_y_equal", x.clone(), half.clone()),
         ("half_of_x_equal", half, x.clone()),
         ("collinear", line(&x), line(&y)),
+        ("sorted", sorted(&x), sorted(&y)),
     ];
     let mut rng = Generator::from_seed(0);
     for (name, x0, x1) in cases {
@@ -67,18 +73,20 @@ fn plans(c: &mut Criterion) {
 
 /// To the tolerance that POT stops at.
 fn sinkhorn(c: &mut Criterion) {
-    let (x0, x1) = (
-        points(0, 256, 2).unwrap(),
-        (points(1, 256, 2).unwrap() + 1.0).unwrap(),
-    );
-    let mut rng = Generator::from_seed(0);
-    let coupling = EntropicOt::from(Sinkhorn::new(1.0).unwrap());
-    c.bench_function("coupling/sinkhorn_reg1/n256_d2", |b| {
-        b.iter(|| {
-            let pairs = coupling.pair(&x0, &x1, &mut rng).unwrap();
-            (pairs.source(&x0).unwrap(), pairs.target(&x1).unwrap())
+    for n in [256, 1024] {
+        let (x0, x1) = (
+            points(0, n, 2).unwrap(),
+            (points(1, n, 2).unwrap() + 1.0).unwrap(),
+        );
+        let mut rng = Generator::from_seed(0);
+        let coupling = EntropicOt::from(Sinkhorn::new(1.0).unwrap());
+        c.bench_function(&format!("coupling/sinkhorn_reg1/n{n}_d2"), |b| {
+            b.iter(|| {
+                let pairs = coupling.pair(&x0, &x1, &mut rng).unwrap();
+                (pairs.source(&x0).unwrap(), pairs.target(&x1).unwrap())
+            });
         });
-    });
+    }
 }
 
 criterion_group!(benches, exact_ot, ties, plans, sinkhorn);

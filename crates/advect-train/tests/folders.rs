@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use advect_core::{Generator, Key};
-use advect_nn::{Linear, ParameterStore};
+use advect_nn::{Linear, ParameterStore, Stateful};
 use advect_train::{AdamW, AdamWConfig, CheckpointFolder, Trainer};
 use candle_core::{DType, Device, Tensor};
 
