@@ -98,8 +98,8 @@ fn densities() -> Result<Vec<Density>> {
     Ok(vec![
         density("8gaussians", Box::new(gaussians), Some(entropy)),
         density("checkerboard", Box::new(board), Some(area.ln())),
-        density("pinwheel", Box::new(Pinwheel::default()), None),
-        density("two moons", Box::new(TwoMoons::default()), None),
+        density("pinwheel", Box::<Pinwheel>::default(), None),
+        density("two moons", Box::<TwoMoons>::default(), None),
     ])
 }
 

@@ -89,7 +89,7 @@ fn derivatives_are_finite_differences() {
     for (name, model) in &models {
         for squared in [0.0, 0.7] {
             let sde = PathSde::new(diffusion_fn(move |_| squared));
-            for drift in [sde.clone().forwards(model), sde.backwards(model)] {
+            for drift in [sde.forwards(model), sde.backwards(model)] {
                 let t = Time::Shared(0.3);
                 let (value, slopes) = drift.jvp_each(&t, &x, &directions).unwrap();
                 assert!(

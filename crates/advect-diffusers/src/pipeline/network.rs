@@ -18,11 +18,11 @@ use crate::{
 #[non_exhaustive]
 pub enum PipelineNetwork {
     /// A `UNet2DModel`.
-    UNet2d(UNet2d),
+    UNet2d(Box<UNet2d>),
     /// A `UNet1DModel`.
-    UNet1d(UNet1d),
+    UNet1d(Box<UNet1d>),
     /// A `DiTTransformer2DModel`.
-    DitTransformer2d(DitTransformer2d),
+    DitTransformer2d(Box<DitTransformer2d>),
 }
 
 /// An expression for the network of any class.
@@ -50,16 +50,16 @@ impl PipelineNetwork {
         match config.class() {
             Some("UNet2DModel") => {
                 let net = UNet2dConfig::new(config)?.build(builder).map_err(wrong)?;
-                Ok(PipelineNetwork::UNet2d(net))
+                Ok(PipelineNetwork::UNet2d(Box::new(net)))
             }
             Some("UNet1DModel") => {
                 let net = UNet1dConfig::new(config)?.build(builder).map_err(wrong)?;
-                Ok(PipelineNetwork::UNet1d(net))
+                Ok(PipelineNetwork::UNet1d(Box::new(net)))
             }
             Some("DiTTransformer2DModel" | "Transformer2DModel") => {
                 let net = DitTransformer2dConfig::new(config)?;
                 let net = net.build(builder).map_err(wrong)?;
-                Ok(PipelineNetwork::DitTransformer2d(net))
+                Ok(PipelineNetwork::DitTransformer2d(Box::new(net)))
             }
             class => {
                 let given = format!("{:?}", class.unwrap_or_default());
@@ -102,10 +102,10 @@ impl PipelineNetwork {
     /// Errors of the builder.
     pub fn on(&self, builder: &VarBuilder<'_>) -> Result<Self> {
         Ok(match self {
-            PipelineNetwork::UNet2d(net) => PipelineNetwork::UNet2d(net.on(builder)?),
-            PipelineNetwork::UNet1d(net) => PipelineNetwork::UNet1d(net.on(builder)?),
+            PipelineNetwork::UNet2d(net) => PipelineNetwork::UNet2d(Box::new(net.on(builder)?)),
+            PipelineNetwork::UNet1d(net) => PipelineNetwork::UNet1d(Box::new(net.on(builder)?)),
             PipelineNetwork::DitTransformer2d(net) => {
-                PipelineNetwork::DitTransformer2d(net.on(builder)?)
+                PipelineNetwork::DitTransformer2d(Box::new(net.on(builder)?))
             }
         })
     }
