@@ -7,6 +7,9 @@ use crate::Interval;
 
 /// The part of the tolerance that is left to the iteration.
 const KAPPA: f64 = 1e-2;
+/// The same where stages are solved for together: what is left over goes into each of them, and a step is long for its error
+/// estimate.
+const KAPPA_TOGETHER: f64 = 1e-3;
 /// The elements of tolerances that stand for those that an integration does not have.
 const TYPICAL: f64 = 1e-6;
 
@@ -86,9 +89,13 @@ impl<'a, X: Coordinates> Equations<'a, X> {
         Ok(equations)
     }
 
-    /// The size of a change, against the tolerances, to which the iteration solves the equations of a sample.
-    pub(super) fn goal(&self, sample: usize) -> f64 {
-        let kappa = if self.tolerant { KAPPA } else { 0.0 };
+    /// The size of a change, against the tolerances, to which the iteration solves the equations of some stages of a sample.
+    pub(super) fn goal(&self, sample: usize, stages: usize) -> f64 {
+        let kappa = match stages {
+            _ if !self.tolerant => 0.0,
+            1 => KAPPA,
+            _ => KAPPA_TOGETHER,
+        };
         kappa.max(10.0 * self.roundings[sample])
     }
 

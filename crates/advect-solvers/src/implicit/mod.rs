@@ -26,8 +26,8 @@
 //! [`with_jacobian`](ImplicitRungeKutta::with_jacobian) names another source: the field's derivatives in forward mode
 //! ([`ByJvp`]), a closure ([`jacobian_fn`]), or products alone ([`MatrixFree`]).
 //!
-//! With an [`Adaptive`](crate::controller::Adaptive) controller the equations are solved to a hundredth of the tolerance, with
-//! [`Fixed`](crate::controller::Fixed) steps up to rounding. Where they are not solved, adaptive steps are halved; where they
+//! With an [`Adaptive`](crate::controller::Adaptive) controller the equations are solved to a hundredth of the tolerance, those of
+//! coupled stages to a thousandth, with [`Fixed`](crate::controller::Fixed) steps up to rounding. Where they are not solved, adaptive steps are halved; where they
 //! can't be shorter, or are fixed, the integration ends with [`Status::NoConvergence`](crate::Status::NoConvergence),
 //! [`Status::SingularMatrix`](crate::Status::SingularMatrix) or [`Status::NonFinite`](crate::Status::NonFinite).
 //!

@@ -173,7 +173,7 @@ impl Stages<'_> {
         }
 
         let rounding = equations.roundings[sample];
-        let goal = equations.goal(sample);
+        let goal = equations.goal(sample, count);
         let left_over = match before.is_nan() {
             // Nothing is known yet of the rate.
             true if size <= 10.0 * rounding => 0.0,

@@ -68,7 +68,8 @@ impl Stages<'_> {
             states: &values.states,
             values: &values.slopes,
         };
-        let goals: Vec<f64> = (0..equations.samples).map(|i| equations.goal(i)).collect();
+        let goal = |i: usize| equations.goal(i, self.times.len());
+        let goals: Vec<f64> = (0..equations.samples).map(goal).collect();
         krylov.solve(&places, &values.residuals, &goals, wanted)
     }
 }

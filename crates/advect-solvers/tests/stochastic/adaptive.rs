@@ -4,14 +4,14 @@ use advect_core::normal::cdf;
 use advect_core::{Field, Key, Result, field_fn, observer_fn};
 use advect_solvers::controller::Adaptive;
 use advect_solvers::sde::{
-    Additive, BrownianPath, Diagonal, EulerMaruyama, Halved, Interpretation, Milstein, Pathwise,
-    Sra1, Sra3, Sriw1, StratonovichHeun,
+    Additive, BrownianPath, Diagonal, EulerMaruyama, Halved, Interpretation, Milstein,
+    MilsteinDerivativeFree, Pathwise, Sra1, Sra3, Sriw1, StratonovichHeun,
 };
 use advect_solvers::stepper::{Embedded, Method, Step, Stepper};
 use advect_solvers::{AcceptedStep, Interval, Solver};
 use candle_core::{DType, Device, Tensor};
 
-use crate::stochastic::common::{Times, distance, mean, values};
+use crate::stochastic::common::{Times, distance, gap, mean, values};
 
 fn path(seed: u64, x0: &Tensor) -> BrownianPath {
     let path = BrownianPath::new(Key::from_seed(seed), x0, 0.0, 1.0).unwrap();
@@ -286,4 +286,48 @@ fn rejections_leave_the_path() {
     }
     assert!(counts.is_sorted() && counts[0] < counts[2], "{counts:?}");
     assert!(rejected > 10, "{rejected}");
+}
+
+/// A step of step doubling is two steps of half the size, and its error estimate is the difference to one.
+#[test]
+fn a_halved_step_is_two_steps() {
+    let drift = field_fn(|_, x: &Tensor| Ok((x * -0.7)?));
+    let x = Tensor::new(&[1f64, -0.5, 2.0], &Device::Cpu).unwrap();
+    let path = BrownianPath::new(Key::from_seed(3), &x, 0.0, 1.0).unwrap();
+    let method = || {
+        let noise = Diagonal(field_fn(|_, x: &Tensor| Ok((x.sqr()? * 0.3)?)));
+        StratonovichHeun::new(noise, path.clone())
+    };
+    let over = |start: f64, end: f64| Interval::Shared { start, end };
+    let (one, halved) = (method(), Halved::new(method()));
+    let middle = one.advance(&drift, &over(0.25, 0.5), &x).unwrap();
+    let two = one.advance(&drift, &over(0.5, 0.75), &middle).unwrap();
+    let one = one.advance(&drift, &over(0.25, 0.75), &x).unwrap();
+    let step = halved.step(&drift, &over(0.25, 0.75), &x, None).unwrap();
+    let advanced = halved.advance(&drift, &over(0.25, 0.75), &x).unwrap();
+    let difference = (&two - one).unwrap();
+    assert!(gap(&step.x, &two) < 1e-15 && gap(&advanced, &two) < 1e-15);
+    assert!(gap(&step.error.unwrap(), &difference) < 1e-15);
+}
+
+/// Without drift and with noise in proportion to x, the embedded method of SRIW1 is Milstein's.
+#[test]
+fn the_error_of_sriw1_is_the_difference_to_milstein() {
+    let still = field_fn(|_, x: &Tensor| Ok(x.zeros_like()?));
+    let x = Tensor::new(&[1f64, -0.5, 2.0], &Device::Cpu).unwrap();
+    let path = BrownianPath::new(Key::from_seed(4), &x, 0.0, 1.0)
+        .unwrap()
+        .areas();
+    let noise = || Diagonal(field_fn(|_, x: &Tensor| Ok((x * 0.8)?)));
+    let over = Interval::Shared {
+        start: 0.25,
+        end: 0.5,
+    };
+    let step = Sriw1::new(noise(), path.clone())
+        .step(&still, &over, &x, None)
+        .unwrap();
+    let milstein = MilsteinDerivativeFree::new(noise(), path, Interpretation::Ito);
+    let milstein = milstein.advance(&still, &over, &x).unwrap();
+    let embedded = (step.x - step.error.unwrap()).unwrap();
+    assert!(gap(&embedded, &milstein) < 1e-13);
 }
