@@ -1,9 +1,11 @@
 //! What the examples share: the choice of a device, pictures with text, losses, and how good digits are.
 
+mod cifar10_recipe;
 mod fitting_unet;
 mod grid;
 pub mod image;
 mod losses;
+mod named_rows;
 mod picture;
 pub mod plot;
 mod points;
@@ -13,9 +15,11 @@ use std::path::Path;
 
 use advect::candle::utils::cuda_is_available;
 use advect::prelude::{Device, Error, Result};
+pub use cifar10_recipe::Cifar10Recipe;
 pub use fitting_unet::fitting_unet;
 pub use grid::grid;
 pub use losses::Losses;
+pub use named_rows::named_rows;
 pub use picture::{Canvas, picture};
 use plotters::style::{FontStyle, register_font};
 pub use points::draw_points;

@@ -117,8 +117,8 @@ impl Losses {
     }
 }
 
-impl Observer<Trainer> for Losses {
-    fn observe(&mut self, trainer: &Trainer) -> Result<ControlFlow<()>> {
+impl<O> Observer<Trainer<O>> for Losses {
+    fn observe(&mut self, trainer: &Trainer<O>) -> Result<ControlFlow<()>> {
         self.push(trainer.report().loss);
         Ok(ControlFlow::Continue(()))
     }
