@@ -18,7 +18,7 @@ use clap::Parser;
 #[derive(Parser)]
 struct Args {
     /// Samples for the table.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 100)]
     samples: usize,
     /// Tiles along a side of each density.
     #[arg(long, default_value_t = 56)]
