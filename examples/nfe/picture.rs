@@ -1,4 +1,7 @@
 //! Losses, quality, errors, and the way of the same noise.
+//!
+//! Above, score matching is grey, flow matching on the diffusion's path blue, on straight lines orange; below, Euler's method is grey, the midpoint method blue, RK4 orange, Dopri5
+//! green.
 
 use std::path::Path;
 
@@ -18,9 +21,9 @@ pub(crate) fn draw(path: &Path, outcomes: &[Outcome]) -> Result<()> {
     let columns = outcomes.len();
     panels(path, 3, columns, 380, |areas| {
         let steps = outcomes.iter().map(|o| o.losses.len()).max().unwrap_or(1) as f64;
-        let losses = "loss, 1 at first: score, VP (grey), flow, VP (blue), flow, OT (orange)";
+        let losses = "relative loss: SM VP, FM VP, FM OT";
         let losses = Panel::new(&areas[0], losses, 0.0..steps, 0.0..1.0)?;
-        let exponents = "log10 of the energy distance against steps";
+        let exponents = "log10 of the energy distance";
         let quality = Panel::new(&areas[1], exponents, 0.0..steps, -4.5..0.0)?;
         for (outcome, colour) in outcomes.iter().zip(COLOURS) {
             losses.line(smooth(&outcome.losses), &colour)?;
@@ -42,7 +45,7 @@ pub(crate) fn draw(path: &Path, outcomes: &[Outcome]) -> Result<()> {
             }
             panel.dots(last, 1, &ORANGE)?;
 
-            let title = "log10 error, log2 NFE: Euler, midpoint, RK4, Dopri5 (green)";
+            let title = "log10 of the error by log2 NFE";
             let panel = Panel::new(below, title, 2.0..7.5, -5.0..0.5)?;
             for (errors, colour) in outcome.errors.iter().zip(COLOURS) {
                 let place =
