@@ -2,7 +2,10 @@
 //! images are against the number of evaluations.
 //!
 //! `cargo run --release --example mnist -- --data FOLDER`
+//!
+//! `--recipe cifar10` is torchcfm's published training on CIFAR-10, which is meant for a GPU.
 
+mod cifar10;
 mod sources;
 mod table;
 
@@ -16,27 +19,42 @@ use clap::Parser;
 
 use sources::Source;
 
+/// What is learned, and how.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Recipe {
+    /// MNIST or Fashion-MNIST, in minutes on two cores.
+    Mnist,
+    /// torchcfm's for CIFAR-10, in days on a GPU.
+    Cifar10,
+}
+
 /// Train torchcfm's network on MNIST, and measure its images.
 #[derive(Parser)]
-struct Args {
-    /// Folder with the files of MNIST, or of Fashion-MNIST.
+pub(crate) struct Args {
+    /// What is learned, and how.
+    #[arg(long, value_enum, default_value = "mnist")]
+    recipe: Recipe,
+    /// Folder with the files of MNIST, or of Fashion-MNIST, or of CIFAR-10 in its binary version.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Training steps.
-    #[arg(long, default_value_t = 1000)]
-    steps: usize,
-    /// Images in a training batch.
-    #[arg(long, default_value_t = 64)]
-    batch: usize,
-    /// Width of the network; torchcfm's has 32.
-    #[arg(long, default_value_t = 32)]
-    channels: usize,
-    /// The largest learning rate.
-    #[arg(long, default_value_t = 1e-3)]
-    rate: f64,
-    /// Images for each row of the table, more than the 64 features.
-    #[arg(long, default_value_t = 400)]
-    samples: usize,
+    /// Training steps: 1000, and 400001 for CIFAR-10.
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Images in a training batch: 64, and 128 for CIFAR-10.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Width of the network: torchcfm's 32, and 128 for CIFAR-10.
+    #[arg(long)]
+    channels: Option<usize>,
+    /// The largest learning rate: 1e-3, and 2e-4 for CIFAR-10.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Images for each row of the table, more than the 64 features: 400, and 50000 for CIFAR-10.
+    #[arg(long)]
+    samples: Option<usize>,
+    /// Weights of Inception-v3, by whose features images of CIFAR-10 are compared: `pt_inception-2015-12-05-6726825d.pth` of pytorch-fid.
+    #[arg(long)]
+    inception: Option<PathBuf>,
     /// Evaluations of the network.
     #[arg(long, value_delimiter = ',', default_value = "6,10,20")]
     evaluations: Vec<usize>,
@@ -59,20 +77,29 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    check::at_least_one("steps", args.steps)?;
     let device = advect_examples::device(&args.device)?;
     advect_examples::prepare_pictures(&args.out)?;
+    match args.recipe {
+        Recipe::Mnist => digits(&args, device),
+        Recipe::Cifar10 => cifar10::run(&args, device),
+    }
+}
+
+/// Learns MNIST, or Fashion-MNIST.
+fn digits(args: &Args, device: Device) -> Result<()> {
+    let steps = check::at_least_one("steps", args.steps.unwrap_or(1000))?;
+    let (batch, samples) = (args.batch.unwrap_or(64), args.samples.unwrap_or(400));
     let checkpoint = args.out.join("mnist.safetensors");
     let key = Key::from_seed(args.seed);
     let source = Source::read(args.data.as_deref(), &device)?;
-    if !(65..=source.test.len()).contains(&args.samples) {
+    if !(65..=source.test.len()).contains(&samples) {
         let accepted = format!("65 to {}, the number of test images", source.test.len());
-        return Err(Error::range("samples", args.samples, accepted));
+        return Err(Error::range("samples", samples, accepted));
     }
 
     let store = ParameterStore::new(key.named("parameters"), DType::F32, &device);
     let net = UNet::config(&[1, 28, 28])
-        .channels(args.channels)
+        .channels(args.channels.unwrap_or(32))
         .blocks(1)
         .attention(&[16])
         .classes(10)
@@ -81,14 +108,14 @@ fn main() -> Result<()> {
     let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
     let mut trainer = Trainer::new(&store, optimizer, key.named("training").into())
         .learning_rate(WarmupCosine::new(
-            args.rate,
-            100.min(args.steps / 2),
-            args.steps,
+            args.rate.unwrap_or(1e-3),
+            100.min(steps / 2),
+            steps,
         )?)
         .clip_norm(1.0)?
-        .ema(1.0 - 20.0 / args.steps.max(100) as f64)?
+        .ema(1.0 - 20.0 / steps.max(100) as f64)?
         .setting("seed", args.seed)
-        .setting("batch", args.batch)
+        .setting("batch", batch)
         .setting("images", source.train.len());
     if args.resume {
         trainer.resume(&checkpoint)?;
@@ -97,7 +124,7 @@ fn main() -> Result<()> {
     let dequantization = UniformDequantization::of_levels(256, -1.0, 1.0)?;
     let normal = Normalization::default();
     let objective = Coupled::new(ExactOt, rectified_flow());
-    let batches = Batches::new(source.train.len(), args.batch, key.named("batches"))?;
+    let batches = Batches::new(source.train.len(), batch, key.named("batches"))?;
     let loss = |step: usize, rng: &mut Generator| {
         let [pixels, labels] = batches.at(step, [&source.train.pixels, &source.train.labels])?;
         let images = dequantization.apply(&normal.apply(&pixels, DType::F32)?, rng)?;
@@ -107,7 +134,7 @@ fn main() -> Result<()> {
     };
     let started = Instant::now();
     let save = Checkpointing::every(500, &checkpoint)?;
-    trainer.run(args.steps, loss, &mut (Progress::new("mnist"), save))?;
+    trainer.run(steps, loss, &mut (Progress::new("mnist"), save))?;
     let (seconds, steps) = (started.elapsed().as_secs_f64(), trainer.step());
     println!(
         "training     {seconds:.1} s, {steps} steps, last loss {:.4}",
@@ -115,14 +142,7 @@ fn main() -> Result<()> {
     );
 
     let twin = net.on(&trainer.averaged().frozen())?;
-    let images = table::print(
-        &twin,
-        &source,
-        args.samples,
-        &args.evaluations,
-        key,
-        &device,
-    )?;
+    let images = table::print(&twin, &source, samples, &args.evaluations, key, &device)?;
     if args.likelihoods > 0 {
         likelihood(
             &twin,

@@ -1,9 +1,11 @@
 //! What the examples share: the choice of a device, pictures with text, losses, and how good digits are.
 
 pub mod bridges;
+mod cifar10_recipe;
 mod fitting_unet;
 mod losses;
 mod maximum_likelihood;
+mod named_rows;
 pub mod plot;
 mod points;
 pub mod report;
@@ -12,9 +14,11 @@ mod table;
 
 use advect::candle::utils::cuda_is_available;
 use advect::prelude::{Device, Error, Result};
+pub use cifar10_recipe::Cifar10Recipe;
 pub use fitting_unet::fitting_unet;
 pub use losses::Losses;
 pub use maximum_likelihood::MaximumLikelihoodFit;
+pub use named_rows::named_rows;
 pub use plot::{Canvas, prepare_pictures};
 pub use points::draw_points;
 pub use spread::Spread;

@@ -120,8 +120,8 @@ impl Losses {
     }
 }
 
-impl Observer<Trainer> for Losses {
-    fn observe(&mut self, trainer: &Trainer) -> Result<ControlFlow<()>> {
+impl<O> Observer<Trainer<O>> for Losses {
+    fn observe(&mut self, trainer: &Trainer<O>) -> Result<ControlFlow<()>> {
         self.losses.push(trainer.report().loss);
         // By a `Validation` of this name, which was told of the step before.
         let score = trainer.recorded("validation");

@@ -2,6 +2,8 @@
 //! with two.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod recipe;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -931,4 +933,151 @@ fn two_peaks_are_fitted_by_both_divergences() {
     assert!(divergence("flow, forward KL") < 0.1, "{lines:?}");
     // It takes one of the peaks.
     assert!(divergence("Gaussian, reverse KL") > 2.0, "{lines:?}");
+}
+
+/// The number after a name in the lines.
+fn number_after(lines: &[String], name: &str) -> f64 {
+    let line = lines.iter().find(|line| line.starts_with(name)).unwrap();
+    let mut words = line[name.len()..].split_whitespace();
+    words.find_map(|word| word.parse().ok()).unwrap()
+}
+
+#[test]
+fn seven_models_learn_the_same_digits() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--steps", "16", "--width", "32", "--samples", "40"];
+    let more = ["--held-out", "20", "--levels", "20"];
+    let output = run(
+        "history",
+        1,
+        &[&arguments[..], &more].concat(),
+        folder.path(),
+    );
+    assert!(folder.path().join("history.png").exists());
+    let lines = figures(&output);
+    for name in [
+        "Boltzmann",
+        "VAE",
+        "MADE",
+        "coupling flow",
+        "DDPM",
+        "flow matching",
+    ] {
+        // Levels that are equally likely have 4.09 bits; models that are hardly trained may need far more.
+        let line = lines.iter().find(|line| line.starts_with(name)).unwrap();
+        let (name, _) = line.split_once(['=', '≤', '≈']).unwrap();
+        let bits = number_after(&lines, name);
+        assert!((1.0..1e5).contains(&bits), "{lines:?}");
+    }
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("GAN") && line.contains("none"))
+    );
+}
+
+#[test]
+fn latent_variables_are_flowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--steps", "20", "--width", "32", "--samples", "40"];
+    let output = run("latent", 1, &arguments, folder.path());
+    assert!(folder.path().join("latent.png").exists());
+    let lines = figures(&output);
+    assert!(
+        lines.iter().any(|line| line.starts_with("latent flow")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn paths_are_compared_in_closed_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--samples", "10", "--tiles", "8"];
+    let output = run("paths", 1, &arguments, folder.path());
+    assert!(folder.path().join("paths.png").exists());
+    let lines = figures(&output);
+    for name in ["VP", "VE", "OT"] {
+        assert!(number_after(&lines, name) > 0.0, "{lines:?}");
+    }
+}
+
+#[test]
+fn budgets_of_evaluations_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--steps", "32", "--width", "32", "--batch", "32"];
+    let output = run(
+        "nfe",
+        1,
+        &[&arguments[..], &["--samples", "40"]].concat(),
+        folder.path(),
+    );
+    assert!(folder.path().join("nfe.png").exists());
+    let lines = figures(&output);
+    for solver in ["Euler", "midpoint", "RK4", "Dopri5"] {
+        let rows = lines.iter().filter(|line| line.contains(solver)).count();
+        assert_eq!(rows, 3, "{lines:?}");
+    }
+}
+
+#[test]
+fn the_bound_is_told_term_by_term() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--steps",
+        "4",
+        "--levels",
+        "12",
+        "--batch",
+        "8",
+        "--channels",
+        "16",
+    ];
+    let more = ["--samples", "12", "--likelihoods", "8"];
+    let output = run("ddpm", 1, &[&arguments[..], &more].concat(), folder.path());
+    for picture in ["ddpm.png", "bound.png", "losses.png"] {
+        assert!(folder.path().join(picture).exists());
+    }
+    let terms = fs::read_to_string(folder.path().join("bound.csv")).unwrap();
+    // A title, and steps 2 to 12.
+    assert_eq!(terms.lines().count(), 12);
+    let lines = figures(&output);
+    let rows = |name: &str| lines.iter().filter(|line| line.starts_with(name)).count();
+    // Of the bound, and of the samples.
+    assert_eq!(
+        (rows("β "), rows("β̃ "), rows("learned")),
+        (2, 2, 2),
+        "{lines:?}"
+    );
+}
+
+/// The recipe for CIFAR-10 on a file of three images, with less of everything.
+#[test]
+fn the_recipe_for_cifar10_takes_its_options() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("images.bin");
+    let bytes = (0..3u32).flat_map(|i| (0..3073u32).map(move |k| (i + k * (k > 0) as u32) as u8));
+    fs::write(&data, bytes.collect::<Vec<u8>>()).unwrap();
+    let data = data.to_str().unwrap();
+    let arguments = [
+        "--recipe", "cifar10", "--data", data, "--steps", "2", "--batch", "2",
+    ];
+    let more = ["--channels", "32", "--samples", "2"];
+    let output = run("mnist", 1, &[&arguments[..], &more].concat(), folder.path());
+    let lines = figures(&output);
+    let recipe = lines
+        .iter()
+        .find(|line| line.starts_with("recipe"))
+        .unwrap();
+    for option in [
+        "channels: 32",
+        "dropout: 0.1",
+        "rate: 0.0002",
+        "warm_up: 5000",
+        "decay: 0.9999",
+    ] {
+        assert!(recipe.contains(option), "{recipe}");
+    }
+    for file in ["cifar10.png", "cifar10.safetensors", "losses.csv"] {
+        assert!(folder.path().join(file).exists(), "{file}");
+    }
 }
