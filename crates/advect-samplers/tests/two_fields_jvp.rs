@@ -193,3 +193,24 @@ fn drifts_at_the_ends_are_the_velocity() {
         assert_eq!(distance(&value, &velocity), 0.0);
     }
 }
+
+/// The drifts are `u ± ½ w² s` to rounding: laws of samples tell a wrong factor only where it is large.
+#[test]
+fn drifts_are_their_formula() {
+    let bridge = BrownianBridge::new(0.8).unwrap();
+    let path = Interpolant::new(CondOt::default(), bridge);
+    let (law, x, t) = (law(), normal(4, 6), Time::Shared(0.3));
+    let (u, s) = (law.velocity(path), law.score(path));
+    let model = TwoFields::with_noise(&u, law.noise(path), bridge);
+    let sde = PathSde::new(diffusion_fn(|t| 2.0 * t));
+    let (forwards, backwards) = (sde.clone().forwards(&model), sde.backwards(&model));
+    let half = (s.at(&t, &x).unwrap() * 0.3).unwrap();
+    let velocity = u.at(&t, &x).unwrap();
+    let error = distance(&forwards.at(&t, &x).unwrap(), &(&velocity + &half).unwrap());
+    assert!(error < 1e-12, "{error}");
+    let error = distance(
+        &backwards.at(&t, &x).unwrap(),
+        &(&velocity - &half).unwrap(),
+    );
+    assert!(error < 1e-12, "{error}");
+}
