@@ -176,3 +176,41 @@ fn implicit_methods_take_the_drift() {
         .unwrap();
     assert!(found.statistics.evaluations <= differences.statistics.evaluations);
 }
+
+/// Where γ = 0 there is no score, and none is asked for.
+#[test]
+fn drifts_at_the_ends_are_the_velocity() {
+    let bridge = BrownianBridge::new(0.8).unwrap();
+    let path = Interpolant::new(CondOt::default(), bridge);
+    let (law, x) = (law(), normal(4, 5));
+    let model = TwoFields::with_noise(law.velocity(path), law.noise(path), bridge);
+    let sde = PathSde::new(diffusion_fn(|_| 1.0));
+    for t in [0.0, 1.0].map(Time::Shared) {
+        let velocity = law.velocity(path).at(&t, &x).unwrap();
+        let forwards = sde.clone().forwards(&model);
+        assert_eq!(distance(&forwards.at(&t, &x).unwrap(), &velocity), 0.0);
+        let (value, _) = forwards.jvp(&t, &x, 0.0, &x).unwrap();
+        assert_eq!(distance(&value, &velocity), 0.0);
+    }
+}
+
+/// The drifts are `u ± ½ w² s` to rounding: laws of samples tell a wrong factor only where it is large.
+#[test]
+fn drifts_are_their_formula() {
+    let bridge = BrownianBridge::new(0.8).unwrap();
+    let path = Interpolant::new(CondOt::default(), bridge);
+    let (law, x, t) = (law(), normal(4, 6), Time::Shared(0.3));
+    let (u, s) = (law.velocity(path), law.score(path));
+    let model = TwoFields::with_noise(&u, law.noise(path), bridge);
+    let sde = PathSde::new(diffusion_fn(|t| 2.0 * t));
+    let (forwards, backwards) = (sde.clone().forwards(&model), sde.backwards(&model));
+    let half = (s.at(&t, &x).unwrap() * 0.3).unwrap();
+    let velocity = u.at(&t, &x).unwrap();
+    let error = distance(&forwards.at(&t, &x).unwrap(), &(&velocity + &half).unwrap());
+    assert!(error < 1e-12, "{error}");
+    let error = distance(
+        &backwards.at(&t, &x).unwrap(),
+        &(&velocity - &half).unwrap(),
+    );
+    assert!(error < 1e-12, "{error}");
+}

@@ -292,3 +292,20 @@ fn what_does_not_fit_is_a_typed_error() {
         "x",
     );
 }
+
+/// From two samples the estimate of the error is the sum of `p_j q_j/b_j − 1`, of the probabilities of each.
+#[test]
+fn errors_of_entropic_plans_are_products_of_probabilities() {
+    let points = Tensor::new(&[[-1f64], [1.0]], &Device::Cpu).unwrap();
+    let plan = SemidiscretePlan::new(&points, &[0.25, 0.75], &[0.3, -0.2], 0.7).unwrap();
+    let x = Tensor::new(&[[0.3f64], [-0.8]], &Device::Cpu).unwrap();
+    let right = |x: f64| {
+        let weight = |b: f64, g: f64, y: f64| b * ((g - (x - y).powi(2)) / 0.7).exp();
+        let (left, right) = (weight(0.25, 0.3, -1.0), weight(0.75, -0.2, 1.0));
+        right / (left + right)
+    };
+    let (p, q) = (right(0.3), right(-0.8));
+    let expected = (1.0 - p) * (1.0 - q) / 0.25 + p * q / 0.75 - 1.0;
+    let found = plan.chi_square(&x).unwrap();
+    assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+}
