@@ -125,7 +125,7 @@ impl<O> Observer<Trainer<O>> for Losses {
         self.losses.push(trainer.report().loss);
         // By a `Validation` of this name, which was told of the step before.
         let score = trainer.recorded("validation");
-        let score = score.filter(|(step, _)| *step == trainer.step());
+        let score = score.filter(|(step, _)| *step == trainer.report().step);
         self.validation.extend(score);
         Ok(ControlFlow::Continue(()))
     }
