@@ -159,23 +159,20 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// An encoder or a decoder.
+type Map = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
+
 /// An autoencoder with Gaussian pixels of one learned variance.
 fn autoencoder(
     args: &Args,
     builder: &Builder,
-) -> Result<
-    VariationalAutoencoder<
-        impl Fn(&Tensor) -> Result<Tensor> + use<>,
-        impl Fn(&Tensor) -> Result<Tensor> + use<>,
-        GaussianLikelihood,
-    >,
-> {
+) -> Result<VariationalAutoencoder<Map, Map, GaussianLikelihood>> {
     let net = |from: usize, to: usize, name: &str| {
         let net = Mlp::config(from).outputs(to).hidden(&[args.width; 2]);
         net.time(TimeEmbedding::None).build(&builder.pp(name))
     };
-    let encoder = untimed(net(PIXELS, 2 * args.latent, "encoder")?);
-    let decoder = untimed(net(args.latent, PIXELS, "decoder")?);
+    let encoder: Map = Box::new(untimed(net(PIXELS, 2 * args.latent, "encoder")?));
+    let decoder: Map = Box::new(untimed(net(args.latent, PIXELS, "decoder")?));
     let likelihood = GaussianLikelihood::learned(builder)?;
     VariationalAutoencoder::new(args.latent, encoder, decoder, likelihood)
 }

@@ -187,7 +187,7 @@ fn drifts_at_the_ends_are_the_velocity() {
     let sde = PathSde::new(diffusion_fn(|_| 1.0));
     for t in [0.0, 1.0].map(Time::Shared) {
         let velocity = law.velocity(path).at(&t, &x).unwrap();
-        let forwards = sde.clone().forwards(&model);
+        let forwards = sde.forwards(&model);
         assert_eq!(distance(&forwards.at(&t, &x).unwrap(), &velocity), 0.0);
         let (value, _) = forwards.jvp(&t, &x, 0.0, &x).unwrap();
         assert_eq!(distance(&value, &velocity), 0.0);
@@ -203,7 +203,7 @@ fn drifts_are_their_formula() {
     let (u, s) = (law.velocity(path), law.score(path));
     let model = TwoFields::with_noise(&u, law.noise(path), bridge);
     let sde = PathSde::new(diffusion_fn(|t| 2.0 * t));
-    let (forwards, backwards) = (sde.clone().forwards(&model), sde.backwards(&model));
+    let (forwards, backwards) = (sde.forwards(&model), sde.backwards(&model));
     let half = (s.at(&t, &x).unwrap() * 0.3).unwrap();
     let velocity = u.at(&t, &x).unwrap();
     let error = distance(&forwards.at(&t, &x).unwrap(), &(&velocity + &half).unwrap());
