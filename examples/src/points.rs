@@ -15,7 +15,7 @@ const COLUMNS: usize = 4;
 /// Draws each pair of neighbouring columns, the data above and the samples below, with a colour for each class.
 ///
 /// # Errors
-/// As [`picture`](fn@crate::picture).
+/// As [`picture`](fn@crate::plot::picture).
 pub fn draw_points(path: &Path, data: &Table, samples: &Table) -> Result<()> {
     let columns = data.dim().min(COLUMNS);
     let pairs: Vec<[usize; 2]> = match columns {

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use crate::State;
 use crate::implicit::Coordinates;
 
-/// The state of the integration backwards. Steppers and controllers of [`Backsolve::backward`] must take it, as all
+/// The state of the integration backwards. Steppers and controllers of [`Backsolve::backward`](super::Backsolve::backward) must take it, as all
 /// of this crate do that are not stochastic.
 #[derive(Debug, Clone)]
 pub struct Augmented {
