@@ -1,4 +1,4 @@
-//! Samples whose movement and growth are one network.
+//! The flow of samples and masses by one field of velocity and growth.
 
 use advect_core::{Error, Field, Jvp, Result, Time, check};
 use candle_core::Tensor;
@@ -6,7 +6,7 @@ use candle_core::Tensor;
 /// The field of samples and of the logarithms of their masses, `dx/dt = v(t, x)`, `d(ln m)/dt = g(t, x)`, from one field whose values
 /// `(batch, d + 1)` at samples `(batch, d)` are v and, in the last column, g.
 ///
-/// It is a [`MassFlow`](crate::MassFlow) with derivatives along directions of the state, so that densities follow it: they change by
+/// It is a [`MassFlow`](crate::MassFlow) with derivatives along directions of the state, so that log-densities can be integrated along it: they change by
 /// `d(ln ρ)/dt = g − ∇·v` along the way of a sample. States are `(batch, d + 1)`, with `ln m` in the last column.
 ///
 /// ```
@@ -75,9 +75,26 @@ impl<F: Field> Field for GrowthFlow<F> {
 
 impl<F: Jvp> Jvp for GrowthFlow<F> {
     fn jvp(&self, t: &Time, state: &Tensor, dt: f64, along: &Tensor) -> Result<(Tensor, Tensor)> {
+        check::alike("along", along, "state", state)?;
         let dx = samples("along", along)?;
         let (value, slope) = self.field.jvp(t, &samples("state", state)?, dt, &dx)?;
         check::alike("field", &value, "state", state)?;
         Ok((value, slope))
+    }
+
+    fn jvp_each(
+        &self,
+        t: &Time,
+        state: &Tensor,
+        along: &[Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        let x = samples("state", state)?;
+        let dx = along.iter().map(|along| {
+            check::alike("along", along, "state", state)?;
+            samples("along", along)
+        });
+        let (value, slopes) = (self.field).jvp_each(t, &x, &dx.collect::<Result<Vec<_>>>()?)?;
+        check::alike("field", &value, "state", state)?;
+        Ok((value, slopes))
     }
 }

@@ -46,7 +46,7 @@ impl DitTransformer2dConfig {
     /// Reads a configuration.
     ///
     /// # Errors
-    /// [`Error::File`](advect_core::Error::File), naming the key, what came and what is accepted.
+    /// [`Error::File`](advect_core::Error::File), naming the key, its value and what is accepted.
     pub fn new(mut config: Config) -> Result<Self> {
         let early = config.class() == Some(CLASSES[1]);
         if !early {
@@ -66,6 +66,7 @@ impl DitTransformer2dConfig {
                 ("cross_attention_dim", "what blocks attend to"),
                 ("num_vector_embeds", "the kind of states"),
                 ("caption_channels", "the condition"),
+                ("interpolation_scale", "the positions of tokens"),
             ] {
                 c.only(key, (), changes)?;
             }
@@ -76,11 +77,7 @@ impl DitTransformer2dConfig {
             ] {
                 c.only(key, false, changes)?;
             }
-            c.ignore(&[
-                "attention_type",
-                "interpolation_scale",
-                "use_additional_conditions",
-            ]);
+            c.ignore(&["attention_type", "use_additional_conditions"]);
         }
         c.only("norm_type", "ada_norm_zero", "the norm of tokens")?;
         c.only("activation_fn", "gelu-approximate", "the layers of tokens")?;
@@ -124,8 +121,9 @@ impl DitTransformer2dConfig {
             let accepted = format!("a divisor of sample_size, {}", self.size);
             return Err(c.wrong("patch_size", self.patch, accepted));
         }
-        if !self.head.is_multiple_of(2) {
-            return Err(c.wrong("attention_head_dim", self.head, "an even number"));
+        if !self.width().is_multiple_of(4) {
+            let accepted = "a number that makes a multiple of 4 with num_attention_heads";
+            return Err(c.wrong("attention_head_dim", self.head, accepted));
         }
         if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
             return Err(c.wrong("norm_eps", self.epsilon, "a number above 0"));

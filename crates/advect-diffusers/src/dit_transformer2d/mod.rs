@@ -63,7 +63,7 @@ impl DitTransformer2d {
         let blocks = builder.pp("transformer_blocks");
         let blocks = (0..config.depth).map(|i| Block::new(config, &blocks.pp(i)));
         let blocks = blocks.collect::<Result<Vec<_>>>()?;
-        let outputs = patch * patch * config.outputs;
+        let outputs = patch.saturating_mul(patch).saturating_mul(config.outputs);
         let modulation = Linear::new(width, 2 * width, &builder.pp("proj_out_1"))?;
         Ok(DitTransformer2d {
             patches: Patches::new(&[patch; 2])?,

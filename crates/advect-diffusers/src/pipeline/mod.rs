@@ -197,7 +197,8 @@ impl Pipeline {
         rng.normal(shape, self.store.dtype(), self.store.device())
     }
 
-    /// Draws samples of a network without classes.
+    /// Draws samples of a network without classes. A network with classes is given the label that means "none"; those of a latent diffusion
+    /// are latents, for [`Pipeline::autoencoder`].
     ///
     /// # Errors
     /// As [`Pipeline::noise`], [`Pipeline::sampler`] and [`Sampler::sample`].

@@ -1,12 +1,12 @@
 //! The positions of tokens as features.
 
 use advect_core::{Error, Result, check};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
-/// Returns the sines and cosines that tell the positions of tokens on a grid, `(tokens, width)` in f64.
+/// Returns the sinusoidal features of the positions of tokens on a grid, `(tokens, width)` in f64.
 ///
-/// They are `sin(i ω_k)`, then `cos(i ω_k)`, for the position i along an axis and `ω_k = 10000^(−k / n)`, k = 0 … n − 1
-/// (Vaswani et al. 2017, section 3.5). With several axes, each has an equal part of the width, the last axis (the columns
+/// They are `sin(i ω_k)`, then `cos(i ω_k)`, for the position i along an axis, with `ω_k = 10000^(−k / n)`, k = 0 … n − 1, and
+/// `n = ⌊width / (2 · axes)⌋` (Vaswani et al. 2017, section 3.5). With several axes, each has an equal part of the width, the last axis (the columns
 /// of images) first; the rest of the width is 0.
 ///
 /// ```
@@ -19,7 +19,8 @@ use candle_core::{Device, Tensor};
 /// ```
 ///
 /// # Errors
-/// [`Error::Empty`] without axes, [`Error::Range`] for an axis or a width of 0.
+/// [`Error::Empty`] without axes; [`Error::Range`] for an axis of 0, a width below two numbers for each axis, and a table that does not fit in
+/// memory.
 #[doc(alias = "positional encoding")]
 #[doc(alias = "get_2d_sincos_pos_embed")]
 pub fn sinusoidal_positions(grid: &[usize], width: usize) -> Result<Tensor> {
@@ -31,8 +32,12 @@ pub fn sinusoidal_positions(grid: &[usize], width: usize) -> Result<Tensor> {
     for &side in grid {
         check::at_least_one("grid", side)?;
     }
-    check::at_least_one("width", width)?;
-    let each = width / (2 * grid.len());
+    let each = width / 2 / grid.len();
+    if each == 0 {
+        let accepted = format!("at least {}, two for each axis", 2 * grid.len());
+        return Err(Error::range("width", width, accepted));
+    }
+    check::memory("grid", &[grid, &[width]].concat(), DType::F64)?;
     let frequencies: Vec<f64> = (0..each)
         .map(|k| 10_000f64.powf(-(k as f64) / each as f64))
         .collect();

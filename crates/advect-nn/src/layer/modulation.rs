@@ -50,7 +50,7 @@ impl Modulation {
     /// that they are shared.
     ///
     /// # Errors
-    /// Errors of [`advect_ops::linear`].
+    /// [`Error::Shape`] naming `features` unless they are `(batch, inputs)`; errors of [`advect_ops::linear`].
     pub fn forward<V: Value>(&self, features: &V) -> Result<Vec<V>> {
         let all = self.linear.forward(features)?;
         let &[batch, outputs] = all.primal().dims() else {

@@ -30,7 +30,7 @@ impl Patches {
     /// Creates patches with these sides, one for each axis.
     ///
     /// # Errors
-    /// [`Error::Empty`] without sides, [`Error::Range`] for a side of 0.
+    /// [`Error::Empty`] without sides; [`Error::Range`] for a side of 0, and for patches of more elements than can be counted.
     pub fn new(sides: &[usize]) -> Result<Self> {
         if sides.is_empty() {
             return Err(Error::Empty {
@@ -40,11 +40,18 @@ impl Patches {
         for &side in sides {
             check::at_least_one("sides", side)?;
         }
+        let elements = sides
+            .iter()
+            .try_fold(1usize, |n, &side| n.checked_mul(side));
+        if elements.is_none_or(|n| n > isize::MAX as usize) {
+            let accepted = "sides whose product can be counted";
+            return Err(Error::range("sides", format!("{sides:?}"), accepted));
+        }
         let sides = sides.to_vec();
         Ok(Patches { sides })
     }
 
-    /// Returns the number of whole patches along each axis of a size.
+    /// Returns the number of whole patches along each axis of a size. Axes beyond those of the patches are left out.
     pub fn grid(&self, size: &[usize]) -> Vec<usize> {
         let sides = size.iter().zip(&self.sides);
         sides.map(|(size, side)| size / side).collect()
@@ -79,15 +86,18 @@ impl Patches {
         })
     }
 
-    /// Returns arrays `(batch, channels, sizes)` of rows whose channels come last: `(batch, patches, elements · channels)`.
+    /// Assembles arrays `(batch, channels, sizes)` from one row for each patch, `(batch, patches, elements · channels)`.
+    ///
+    /// The channels come last in a row, as in the last layer of transformers. Those of [`Patches::rows`] come first, so that this is its
+    /// inverse for one channel only.
     ///
     /// # Errors
     /// [`Error::Shape`] naming `rows` unless they are the patches of the grid.
     pub fn assembled<V: Value>(&self, rows: &V, grid: &[usize]) -> Result<V> {
         let (axes, dims) = (self.sides.len(), rows.primal().dims());
         let elements: usize = self.sides.iter().product();
-        let tokens: usize = grid.iter().product();
-        let fits = |dims: &[usize]| dims[1] == tokens && dims[2].is_multiple_of(elements);
+        let tokens = grid.iter().try_fold(1usize, |n, &side| n.checked_mul(side));
+        let fits = |dims: &[usize]| Some(dims[1]) == tokens && dims[2].is_multiple_of(elements);
         if grid.len() != axes || dims.len() != 3 || !fits(dims) {
             let accepted = format!("(batch, patches of {grid:?}, multiple of {elements})");
             return Err(Error::shape("rows", dims, accepted));

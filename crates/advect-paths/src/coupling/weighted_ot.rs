@@ -10,9 +10,9 @@ use super::{Coupling, Pairs, WeightedPairs};
 /// A coupling of batches whose samples have weights, such as importance weights or the masses of clusters: pairs are drawn from the
 /// optimal plan with squared distances between the weighted samples, as many as there are targets.
 ///
-/// Each place of the pairs is drawn from its own part of the plan's mass (systematic resampling), so that a mean over the pairs has the
-/// expectation of the weighted mean over the plan, and a sample whose weight is a multiple of `1/pairs` occurs that often on average, with
-/// the least variance. `Coupled` of `advect-objectives` trains on weighted batches by this coupling in one call. A coupling knows the
+/// Each place of the pairs is drawn from its own equal part of the plan's mass (stratified resampling): a sample of weight w occurs
+/// `w · pairs` times on average, a mean over the pairs has the expectation of the weighted mean over the plan, and its variance is at most
+/// that of independent draws. `Coupled` of `advect-objectives` trains on weighted batches by this coupling in one call. A coupling knows the
 /// weights of one batch: make it anew for each.
 ///
 /// ```
@@ -31,9 +31,9 @@ use super::{Coupling, Pairs, WeightedPairs};
 /// # }
 /// ```
 ///
-/// Where masses change, give a plan that is [unbalanced](Sinkhorn::unbalanced): pairs come by the mass that is carried. The rates of
-/// growth are no pairs: they are trained by the ratios of the plan ([`WeightedPairs`]), or by `GrowthMatching` of
-/// `advect-trajectories`, which trains both.
+/// Where masses change, give a plan that is [unbalanced](Sinkhorn::unbalanced): pairs are drawn in proportion to the carried
+/// mass. Pairs say nothing of the rates of growth: train these on the plan's ratios ([`WeightedPairs`]), or both by `GrowthMatching` of
+/// `advect-trajectories`.
 #[doc(alias = "importance weights")]
 #[doc(alias = "unbalanced")]
 #[derive(Debug, Clone, PartialEq)]

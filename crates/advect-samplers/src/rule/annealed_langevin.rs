@@ -17,10 +17,10 @@ use crate::{Level, Run, Transition};
 /// than the plain one takes the place of the last level's steps.) NCSN's constants are ten levels from 1 to 0.01 that
 /// fall geometrically, 100 steps each, ε = 2e-5.
 ///
-/// The steps are not accepted or rejected: the law at a level is wider than the level's, by a part of `δ/σ²`, and modes that part on the way
-/// down catch other shares. With the density of the levels at hand, make the steps of
-/// [`MetropolisAdjusted`](crate::langevin::MetropolisAdjusted) at each of them instead, as the example `langevin` does. More steps at the levels
-/// at which the modes part are needed by either.
+/// The steps are neither accepted nor rejected: where the noise dominates, the variance of their law exceeds the level's by a part of about
+/// `δ/(4σ²)`, and modes that separate on the way down receive wrong shares. If the density of each level is known, take the steps of
+/// [`MetropolisAdjusted`](crate::langevin::MetropolisAdjusted) there instead, as the example `langevin` does. Either way the shares are right
+/// only with enough steps at the levels where the modes separate.
 ///
 /// ```
 /// use advect_core::{Generator, field_fn};

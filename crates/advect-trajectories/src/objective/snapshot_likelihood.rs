@@ -112,9 +112,10 @@ impl<A: Adjoint + Clone> SnapshotLikelihood<A> {
     /// population q, its mass included. The integral is the mean of `exp(∫ g dt)` over `start`, samples of the base law, `(count, d)`,
     /// without bias; draw them anew for each step of training.
     ///
-    /// The field has values `(batch, d + 1)` at `(batch, d)`: v, and g in the last column ([`GrowthFlow`]). Where the likelihood has a
-    /// weight of the kinetic energy, that is `|v|² + g²`: the energy of Wasserstein, Fisher and Rao (Chizat, Peyré, Schmitzer and
-    /// Vialard 2018, "An interpolating distance between optimal transport and Fisher–Rao metrics").
+    /// The field has values `(batch, d + 1)` at `(batch, d)`: v, and g in the last column ([`GrowthFlow`]). A weight of the
+    /// kinetic energy is that of `m_k E ∫ (|v|² + g²) dt` along the ways of the samples. This is the integrand of Wasserstein, Fisher and Rao
+    /// (Chizat, Peyré, Schmitzer and Vialard 2018, "An interpolating distance between optimal transport and Fisher–Rao metrics"), but with the
+    /// snapshot's mass throughout, where that distance takes the mass at each time. A weight of the Jacobian counts `|∇g|²` too.
     ///
     /// # Errors
     /// As [`SnapshotLikelihood::loss`]; typed errors for a start that is not like the samples.
@@ -130,7 +131,13 @@ impl<A: Adjoint + Clone> SnapshotLikelihood<A> {
     ) -> Result<Tensor> {
         self.check_base_time(snapshots)?;
         check::batch("start", start)?;
-        check::same_kind("start", start, "samples", snapshots.at(0).samples())?;
+        let samples = snapshots.at(0).samples();
+        check::same_kind("start", start, "samples", samples)?;
+        if start.dims().get(1..) != samples.dims().get(1..) {
+            let accepted = format!("(count, d), samples like {:?}", samples.dims());
+            return Err(Error::shape("start", start.dims(), accepted));
+        }
+        check::finite("start", start)?;
         let flow = Arc::new(GrowthFlow::new(Arc::clone(field)));
         let mut times = vec![self.base_time];
         times.extend(snapshots.times());
@@ -141,7 +148,7 @@ impl<A: Adjoint + Clone> SnapshotLikelihood<A> {
         let base = |state: &Tensor| -> Result<Tensor> {
             let (x, log_mass) = split(state)?;
             let base = base(&x)?;
-            check::alike("base", &base, "a number a sample", &log_mass)?;
+            check::alike("base", &base, "one number for each sample", &log_mass)?;
             Ok((base - log_mass)?)
         };
         let mut losses = Vec::with_capacity(snapshots.len());
