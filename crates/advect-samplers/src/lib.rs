@@ -80,4 +80,4 @@ pub use path_sde::{PathDrift, PathSde, SdeMethod, equal_times};
 pub use probability_flow::{ProbabilityFlow, iadb};
 pub use run::Run;
 pub use sampler::{GridSampler, LastStep, Sampler};
-pub use scored_velocity::{ScoredVelocity, ScoredVelocityJvp, TwoFields, TwoHeads};
+pub use scored_velocity::{ScoredVelocity, ScoredVelocityJvp, TwoFields, TwoHeads, VelocityHead};

@@ -5,6 +5,7 @@ use advect_paths::schedule::Schedule;
 use advect_paths::{Converted, Prediction};
 use candle_core::Tensor;
 
+use crate::scored_velocity::one_for_each;
 use crate::{Estimate, ScoredVelocity, ScoredVelocityJvp};
 
 use crate::inverse::{Likelihood, Posterior};
@@ -163,6 +164,7 @@ impl<F: Jvp, S: Schedule> ScoredVelocityJvp for Model<F, S> {
         dx: &[Tensor],
     ) -> Result<(Tensor, Vec<Tensor>)> {
         let (value, slopes) = self.field.jvp_each(&Time::Shared(t), x, dx)?;
+        one_for_each("field", &slopes, dx)?;
         // The drift is linear in the state and the value: so is its derivative in theirs.
         let slope = |(dx, slope): (&Tensor, Tensor)| Estimate::new(self, t, dx, slope)?.drift(c);
         let slopes = dx.iter().zip(slopes).map(slope);

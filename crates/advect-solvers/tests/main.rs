@@ -16,6 +16,7 @@ mod implicit_gradients;
 mod integration;
 mod jumps;
 mod matrix_free;
+mod matrix_free_units;
 mod own_parts;
 mod per_sample;
 mod reactions;

@@ -10,6 +10,7 @@ mod companion;
 mod scored_velocity_jvp;
 mod two_fields;
 mod two_heads;
+mod velocity_head;
 
 use advect_core::{Result, forward_to};
 use advect_paths::schedule::Schedule;
@@ -18,6 +19,7 @@ use candle_core::Tensor;
 pub use scored_velocity_jvp::ScoredVelocityJvp;
 pub use two_fields::TwoFields;
 pub use two_heads::TwoHeads;
+pub use velocity_head::VelocityHead;
 
 /// The velocity u of a path with the score s of its marginals, `∇ log p_t`.
 ///
@@ -67,3 +69,18 @@ forward_to!([] ScoredVelocity {
     fn drift(&self, t: f64, x: &Tensor, c: f64) -> Result<Tensor>;
     fn schedule(&self) -> &dyn Schedule;
 });
+
+/// Accepts as many derivatives as directions.
+pub(crate) fn one_for_each(
+    argument: &'static str,
+    slopes: &[Tensor],
+    dx: &[Tensor],
+) -> Result<()> {
+    match slopes.len() == dx.len() {
+        true => Ok(()),
+        false => {
+            let given = format!("{} derivatives", slopes.len());
+            Err(Error::range(argument, given, "one for each direction"))
+        }
+    }
+}

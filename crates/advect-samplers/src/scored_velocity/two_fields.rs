@@ -7,7 +7,7 @@ use advect_paths::schedule::Schedule;
 use candle_core::Tensor;
 
 use super::companion::{Companion, with};
-use super::{ScoredVelocity, ScoredVelocityJvp};
+use super::{ScoredVelocity, ScoredVelocityJvp, one_for_each};
 
 /// A model of two fields on a path with noise `γ z`: a velocity, and either the score s or the expected noise `η = E[z | x]`, of which
 /// the score is `−η/γ`.
@@ -100,11 +100,13 @@ impl<U: Jvp, V: Jvp, G: Gamma> ScoredVelocityJvp for TwoFields<U, V, G> {
     ) -> Result<(Tensor, Vec<Tensor>)> {
         let (velocity, slopes) = self.velocity.jvp_each(&Time::Shared(t), x, dx)?;
         check::alike("velocity", &velocity, "x", x)?;
+        one_for_each("velocity", &slopes, dx)?;
         let Some(factor) = self.companion.factor(t, c)? else {
             return Ok((velocity, slopes));
         };
         let (other, other_slopes) = self.other.jvp_each(&Time::Shared(t), x, dx)?;
         check::alike(self.companion.name(), &other, "x", x)?;
+        one_for_each(self.companion.name(), &other_slopes, dx)?;
         let slopes = slopes.iter().zip(&other_slopes);
         let slopes = slopes.map(|(velocity, other)| with(velocity, factor, other));
         Ok((

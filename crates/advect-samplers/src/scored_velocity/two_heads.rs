@@ -6,9 +6,7 @@ use advect_paths::schedule::Schedule;
 use candle_core::Tensor;
 
 use super::companion::{Companion, with};
-use super::{ScoredVelocity, ScoredVelocityJvp};
-use crate::diffusion::ForwardDiffusion;
-use crate::{PathDrift, PathSde};
+use super::{ScoredVelocity, ScoredVelocityJvp, VelocityHead, one_for_each};
 
 /// A model of one field with two heads: values with twice as many channels, along dimension 1, as the state. The first half is the
 /// velocity, the second the score s or the expected noise `η = E[z | x]` of a path with noise `γ z`.
@@ -52,9 +50,9 @@ impl<F: Field, G: Gamma> TwoHeads<F, G> {
         &self.field
     }
 
-    /// Returns the velocity, as a field, with derivatives if the field has them.
-    pub fn velocity(&self) -> PathDrift<&Self, ForwardDiffusion> {
-        PathSde::new(ForwardDiffusion::NONE).forwards(self)
+    /// Returns the velocity as a field, which has derivatives if the field has them.
+    pub fn velocity(&self) -> VelocityHead<'_, F> {
+        VelocityHead(&self.field)
     }
 
     /// The drift of a value of both heads, or that of its derivative.
@@ -88,6 +86,7 @@ impl<F: Jvp, G: Gamma> ScoredVelocityJvp for TwoHeads<F, G> {
         dx: &[Tensor],
     ) -> Result<(Tensor, Vec<Tensor>)> {
         let (value, slopes) = self.field.jvp_each(&Time::Shared(t), x, dx)?;
+        one_for_each("field", &slopes, dx)?;
         let slopes = slopes.iter().map(|slope| self.drift_of(t, x, c, slope));
         Ok((
             self.drift_of(t, x, c, &value)?,

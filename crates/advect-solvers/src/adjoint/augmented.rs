@@ -69,7 +69,7 @@ impl State for Augmented {
     }
 
     fn unit_roundoff(&self) -> f64 {
-        self.x.unit_roundoff()
+        self.parts().map(State::unit_roundoff).fold(0.0, f64::max)
     }
 
     fn scaled_error(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<ScaledError> {
@@ -96,6 +96,15 @@ impl Augmented {
 impl Coordinates for Augmented {
     fn extent(&self) -> Result<(usize, usize)> {
         Ok((1, self.parts().map(Tensor::elem_count).sum()))
+    }
+
+    /// The gradients of parameters may be many more elements than the state and its adjoint.
+    fn measured_part(&self) -> f64 {
+        let all: usize = self.parts().map(Tensor::elem_count).sum();
+        match self.measured {
+            true => 1.0,
+            false => (self.x.elem_count() as f64 / all.max(1) as f64).sqrt(),
+        }
     }
 
     fn to_numbers(&self) -> Result<Vec<f64>> {

@@ -42,6 +42,12 @@ pub trait Coordinates: State {
         Ok(self)
     }
 
+    /// Returns the part of a root mean square over all elements that one over the elements whose errors count may have: less than 1
+    /// where a state has elements whose errors don't.
+    fn measured_part(&self) -> f64 {
+        1.0
+    }
+
     /// Gives the slopes of stages that were solved for their place in the graph. Only tensors have one; others are
     /// returned as they are.
     ///

@@ -77,12 +77,19 @@ impl<'a, X: Coordinates> Equations<'a, X> {
                 .iter()
                 .chain(&change)
                 .fold(f64::MIN_POSITIVE, |a, x| a.max(x.abs()));
+            let roundoff = equations.x.unit_roundoff();
             let tolerance = |x: &f64| match tolerances {
-                Some((rtol, atol)) => atol + rtol * x.abs(),
+                // Of an element at zero, without an absolute tolerance, at least the rounding of the others.
+                Some((rtol, atol)) => (atol + rtol * x.abs()).max(rtol * roundoff * largest),
+                // At rest at zero there is no size to compare with.
+                None if largest == f64::MIN_POSITIVE => 1.0,
                 None => largest,
             };
             let of_sample: Vec<f64> = x.iter().map(tolerance).collect();
-            let rounding = equations.x.unit_roundoff() * norm(x, &of_sample);
+            let rounding = match norm(x, &of_sample) {
+                0.0 if tolerances.is_none() => roundoff,
+                size => roundoff * size,
+            };
             equations.roundings.push(rounding);
             equations.tolerances.extend(of_sample);
         }
@@ -96,7 +103,7 @@ impl<'a, X: Coordinates> Equations<'a, X> {
             1 => KAPPA,
             _ => KAPPA_TOGETHER,
         };
-        kappa.max(10.0 * self.roundings[sample])
+        (kappa * self.x.measured_part()).max(10.0 * self.roundings[sample])
     }
 
     /// Where the step of each sample ends.

@@ -5,7 +5,8 @@
 //! holds what is known. The matrix `M = I − h A ⊗ J` is that of an earlier place, as long as the iteration
 //! `k ← k + M⁻¹ (f(z) − k)` converges quickly. With ν the size of the change of z against the tolerances, and
 //! θ = ν_m / ν_(m−1), it ends where `θ / (1 − θ) · ν ≤ κ`. So there are two iterations at least: a small change by a matrix that
-//! is far too large says nothing, and nobody would see later that it did, as the slopes are those of the iteration.
+//! is far too large says nothing, and nobody would see later that it did, as the slopes are those of the iteration. Linear equations
+//! that are solved by products leave a residual, which has to be at most κ as well.
 
 use std::ops::Range;
 
@@ -14,7 +15,7 @@ use advect_core::{Result, Time};
 use super::Coordinates;
 use super::equations::{Equations, norm};
 use super::kept::Sample;
-use super::krylov::Krylov;
+use super::krylov::{Change, Krylov};
 use crate::Status;
 
 /// The largest number of iterations, with tolerances and without.
@@ -77,7 +78,7 @@ impl Stages<'_> {
             if let Some(factors) = &sample.factors {
                 let of = i * equations.width..(i + 1) * equations.width;
                 let change = values.change(of.clone(), factors);
-                self.add(&change, of);
+                self.add(&change.numbers, of);
             }
         }
         Ok(())
@@ -117,7 +118,7 @@ impl Stages<'_> {
                     continue;
                 };
                 let change = match (changes.get_mut(i), &kept[i].factors) {
-                    (Some(change), _) => std::mem::replace(change, Ok(Vec::new())),
+                    (Some(change), _) => std::mem::replace(change, Err(Status::NoConvergence)),
                     (None, Some(factors)) => {
                         let of = i * equations.width..(i + 1) * equations.width;
                         Ok(values.change(of, factors))
@@ -144,12 +145,13 @@ impl Stages<'_> {
     fn improve<X: Coordinates>(
         &mut self,
         equations: &Equations<'_, X>,
-        (change, sample): (&[f64], usize),
+        (change, sample): (&Change, usize),
         kept: &mut Sample,
         (before, left): (f64, usize),
     ) -> Course {
         let width = equations.width;
         let of = sample * width..(sample + 1) * width;
+        let Change { numbers, unsolved } = change;
 
         // The size of the change of z.
         let (h, count) = (equations.sizes[sample], self.times.len());
@@ -161,7 +163,7 @@ impl Stages<'_> {
                 let terms = row
                     .iter()
                     .enumerate()
-                    .map(|(j, a)| a * change[j * width + e]);
+                    .map(|(j, a)| a * numbers[j * width + e]);
                 h * terms.sum::<f64>()
             };
             let moved: Vec<f64> = (0..width).map(moved).collect();
@@ -174,6 +176,11 @@ impl Stages<'_> {
 
         let rounding = equations.roundings[sample];
         let goal = equations.goal(sample, count);
+        // What rounding hides can't be asked for.
+        let unsolved = match size <= 10.0 * rounding {
+            true => 0.0,
+            false => *unsolved,
+        };
         let left_over = match before.is_nan() {
             // Nothing is known yet of the rate.
             true if size <= 10.0 * rounding => 0.0,
@@ -196,10 +203,11 @@ impl Stages<'_> {
                 eta * size
             }
         };
-        self.add(change, of);
-        match left_over <= goal {
+        self.add(numbers, of);
+        match left_over.max(unsolved) <= goal {
             true => Course::Solved,
-            false => Course::Open(size),
+            // The next change may be that of what was left.
+            false => Course::Open(size.max(unsolved)),
         }
     }
 }

@@ -6,10 +6,15 @@ use advect_core::Result;
 
 use super::Coordinates;
 use super::equations::Equations;
-use super::krylov::{Krylov, Places};
+use super::krylov::{Accuracy, Change, Krylov, Places};
 use super::lu::Lu;
 use super::newton::Stages;
 use crate::Status;
+
+/// The part of a residual to which products reduce it at most, as Newton's iteration computes the residual again.
+const RESIDUAL: f64 = 1e-3;
+/// The largest part that may be left of it where products run out.
+const USEFUL: f64 = 0.1;
 
 /// The stages at an iterate.
 pub(super) struct Values<X> {
@@ -20,11 +25,12 @@ pub(super) struct Values<X> {
 
 impl<X> Values<X> {
     /// `M⁻¹ (f(z) − k)` for a sample, stage after stage.
-    pub(super) fn change(&self, of: Range<usize>, factors: &Lu) -> Vec<f64> {
+    pub(super) fn change(&self, of: Range<usize>, factors: &Lu) -> Change {
         let residuals = self.residuals.iter().flat_map(|r| &r[of.clone()]);
-        let mut change: Vec<f64> = residuals.copied().collect();
-        factors.solve(&mut change);
-        change
+        let mut numbers: Vec<f64> = residuals.copied().collect();
+        factors.solve(&mut numbers);
+        let unsolved = 0.0;
+        Change { numbers, unsolved }
     }
 }
 
@@ -60,7 +66,7 @@ impl Stages<'_> {
         krylov: &Krylov<'_, X>,
         values: &Values<X>,
         wanted: &[bool],
-    ) -> Result<Vec<std::result::Result<Vec<f64>, Status>>> {
+    ) -> Result<Vec<std::result::Result<Change, Status>>> {
         let places = Places {
             equations,
             block: self.block,
@@ -68,8 +74,14 @@ impl Stages<'_> {
             states: &values.states,
             values: &values.slopes,
         };
-        let goal = |i: usize| equations.goal(i, self.times.len());
-        let goals: Vec<f64> = (0..equations.samples).map(goal).collect();
-        krylov.solve(&places, &values.residuals, &goals, wanted)
+        let goal = |i: usize, length: f64| {
+            let newton = equations.goal(i, self.times.len());
+            f64::max(krylov.gmres.fraction * newton, RESIDUAL * length)
+        };
+        let accuracy = Accuracy {
+            goal: &goal,
+            useful: USEFUL,
+        };
+        krylov.solve(&places, &values.residuals, &accuracy, wanted)
     }
 }

@@ -41,16 +41,15 @@ impl Header {
         format!("{} {checksum:08x}{}", self.first_line(), self.other_lines())
     }
 
+    /// What is said of a header of another version.
+    pub(super) fn other_version(text: &str) -> Option<String> {
+        let version = text.split([' ', '\n']).next().unwrap_or_default();
+        (version != VERSION).then(|| format!("version {version}; expected version {VERSION}"))
+    }
+
     pub(super) fn decode(text: &str) -> Result<(Self, u32), String> {
         let mut lines = text.split('\n');
         let fields: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-        match fields.first() {
-            Some(&VERSION) => {}
-            version => {
-                let version = version.unwrap_or(&"");
-                return Err(format!("version {version}; expected version {VERSION}"));
-            }
-        }
         let header = || {
             let [_, step, key, position, checksum] = fields[..] else {
                 return None;

@@ -61,6 +61,14 @@ pub struct Checkpoint {
     pub parts: BTreeMap<String, State>,
 }
 
+/// The reason why a file is not read as a checkpoint.
+enum Fault {
+    /// The file is not what was written.
+    Damaged(Error),
+    /// The file may be good: it is of another version, or does not fit on the device.
+    Other(Error),
+}
+
 impl Checkpoint {
     /// Creates a checkpoint without settings and parts.
     pub fn new(step: usize, generator: &Generator) -> Self {
@@ -147,18 +155,26 @@ impl Checkpoint {
     /// [`Error::File`] if the file can't be read, is no checkpoint, is damaged or of another version.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
-        let wrong = |reason: String| Error::file(path, reason);
-        let bytes = file::read(path)?;
+        let decoded = Checkpoint::decode(path, &file::read(path)?, device);
+        decoded.map_err(|fault| match fault {
+            Fault::Damaged(error) | Fault::Other(error) => error,
+        })
+    }
+
+    /// Decodes the bytes of a file.
+    fn decode(path: &Path, bytes: &[u8], device: &Device) -> Result<Self, Fault> {
+        let wrong = |reason: String| Fault::Damaged(Error::file(path, reason));
+        let other = |reason: String| Fault::Other(Error::file(path, reason));
         let damaged = |e| {
-            wrong(match file::format(&bytes) {
+            wrong(match file::format(bytes) {
                 Some(other) if !other.contains("safetensors") => {
                     format!("not a checkpoint: it is {other}")
                 }
                 _ => format!("truncated, or not a safetensors file: {e}"),
             })
         };
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-        let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let text = metadata.metadata().as_ref().and_then(|m| m.get("advect"));
         let text = text.ok_or_else(|| {
             wrong(
@@ -166,6 +182,9 @@ impl Checkpoint {
                     .into(),
             )
         })?;
+        if let Some(version) = Header::other_version(text) {
+            return Err(other(version));
+        }
         let (header, checksum) = Header::decode(text).map_err(wrong)?;
 
         let tensors: BTreeMap<_, _> = file.tensors().into_iter().collect();
@@ -182,7 +201,7 @@ impl Checkpoint {
                 return Err(wrong(format!("tensor \"{name}\" belongs to no part")));
             };
             let tensor = tensor_of_view(&format!("{part}/{name}"), &view, device)
-                .map_err(|e| wrong(format!("tensor {e}")))?;
+                .map_err(|e| other(format!("tensor {e}")))?;
             let state = parts.entry(part.to_string()).or_default();
             state.insert(name.to_string(), tensor);
         }

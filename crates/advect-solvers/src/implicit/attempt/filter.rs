@@ -4,11 +4,14 @@ use advect_core::Result;
 
 use super::Attempt;
 use crate::implicit::kept::Kept;
-use crate::implicit::krylov::Places;
+use crate::implicit::krylov::{Accuracy, Places};
 use crate::implicit::{Coordinates, Jacobian};
 
-/// The part of the tolerance to which an error estimate is filtered by products.
-const FILTERED: f64 = 0.1;
+/// What products may leave of the matrix's equation for an error estimate, against the tolerance: a smaller estimate says no more
+/// than that the step may be much longer.
+const FILTERED: f64 = 0.01;
+/// The same without a tolerance, against the estimate.
+const FILTERED_PART: f64 = 1e-3;
 
 impl<X: Coordinates, J: Jacobian<X> + ?Sized> Attempt<'_, X, J> {
     /// Multiplies an error estimate by the inverse of the matrix that filters it.
@@ -27,16 +30,29 @@ impl<X: Coordinates, J: Jacobian<X> + ?Sized> Attempt<'_, X, J> {
             // The slope at hand may be that of an iteration.
             values: &[equations.field.at(&t, &x)?.detach()],
         };
-        // An estimate is right in its first digits.
-        let goals = vec![FILTERED; equations.samples];
-        let numbers = error.to_numbers()?;
-        let all = vec![true; equations.samples];
-        let found = krylov.solve(&places, &[numbers], &goals, &all)?;
+        let goal = |_: usize, length: f64| match equations.tolerant {
+            true => FILTERED,
+            false => FILTERED_PART * length,
+        };
+        let accuracy = Accuracy {
+            goal: &goal,
+            useful: 0.0,
+        };
+        // Lengths are those of changes by slopes, and an error is a change.
+        let scale = |e: usize| equations.sizes[e / equations.width] * gamma;
+        let numbers = error.to_numbers()?.into_iter().enumerate();
+        let slopes = numbers.map(|(e, x)| x / scale(e)).collect();
+        let wanted: Vec<bool> = self.causes.iter().map(Option::is_none).collect();
+        let found = krylov.solve(&places, &[slopes], &accuracy, &wanted)?;
         self.count();
         let mut filtered = Vec::with_capacity(equations.samples * equations.width);
         for (cause, found) in self.causes.iter_mut().zip(found) {
             match found {
-                Ok(found) => filtered.extend(found),
+                Ok(found) => {
+                    let first = filtered.len();
+                    let numbers = found.numbers.into_iter().enumerate();
+                    filtered.extend(numbers.map(|(e, x)| x * scale(first + e)));
+                }
                 Err(found) => {
                     *cause = cause.or(Some(found));
                     filtered.resize(filtered.len() + equations.width, 0.0);

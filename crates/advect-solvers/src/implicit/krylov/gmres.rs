@@ -10,7 +10,7 @@ use super::krylov_space::{Extended, KrylovSpace};
 pub(in crate::implicit) struct Gmres {
     /// The number of directions that are kept at once.
     pub(in crate::implicit) restart: usize,
-    /// The largest number of products for one set of equations.
+    /// The largest number of iterations for one set of equations, each with a product for every stage.
     pub(in crate::implicit) iterations: usize,
     /// The part of Newton's goal that is left to the linear equations.
     pub(in crate::implicit) fraction: f64,
@@ -48,8 +48,9 @@ impl Gmres {
                 if let Outcome::Left(part) = outcome {
                     *part = length / begun[i];
                     *outcome = match length {
-                        _ if length <= goals[i] => Outcome::Solved,
+                        // A goal that is a part of such a length is infinite too.
                         _ if !length.is_finite() => Outcome::NonFinite,
+                        _ if length <= goals[i] => Outcome::Solved,
                         _ => *outcome,
                     };
                 }

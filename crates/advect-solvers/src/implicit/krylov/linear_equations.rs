@@ -2,26 +2,36 @@
 
 use advect_core::Result;
 
-use super::gmres::Outcome;
+use super::gmres::{Outcome, length};
 use super::{Krylov, Places};
 use crate::Status;
 use crate::implicit::{Coordinates, Linearized};
 
-/// What GMRES leaves of a residual at least, as Newton's iteration makes the residual anew.
-const RESIDUAL: f64 = 1e-3;
-/// The largest part of a residual that may be left where the method ran out of products, for the result to be of use.
-const USEFUL: f64 = 0.1;
+/// How far linear equations are solved.
+pub(in crate::implicit) struct Accuracy<'a> {
+    /// The length to which the residual of a sample is reduced, given the one that it begins with.
+    pub(in crate::implicit) goal: &'a dyn Fn(usize, f64) -> f64,
+    /// The largest part of a residual that may be left where the method runs out of iterations.
+    pub(in crate::implicit) useful: f64,
+}
+
+/// The solution for a sample, stage by stage.
+pub(in crate::implicit) struct Change {
+    pub(in crate::implicit) numbers: Vec<f64>,
+    /// The length of the residual that is left, at most.
+    pub(in crate::implicit) unsolved: f64,
+}
 
 impl<X: Coordinates> Krylov<'_, X> {
-    /// Solves `M c = r` with `M = I − h A ⊗ J` for the samples that are wanted, stage by stage. `goals` are those of Newton's
-    /// iteration: sizes of the change of the states, `h A c`, against their tolerances.
+    /// Solves `M c = r` with `M = I − h A ⊗ J` for the samples that are wanted, stage by stage. Lengths of residuals are sizes of a
+    /// change of the states, `h A c`, against their tolerances.
     pub(in crate::implicit) fn solve(
         &self,
         places: &Places<'_, X>,
         residuals: &[Vec<f64>],
-        goals: &[f64],
+        accuracy: &Accuracy<'_>,
         wanted: &[bool],
-    ) -> Result<Vec<std::result::Result<Vec<f64>, Status>>> {
+    ) -> Result<Vec<std::result::Result<Change, Status>>> {
         let equations = places.equations;
         let (width, count) = (equations.width, places.times.len());
         let size = count * width;
@@ -39,15 +49,10 @@ impl<X: Coordinates> Krylov<'_, X> {
             residuals[stage][element] / unit
         };
         let right: Vec<f64> = units.iter().enumerate().map(right).collect();
+        let lengths: Vec<f64> = right.chunks(size).map(length).collect();
         let goal = |(i, wanted): (usize, &bool)| match wanted {
             false => f64::INFINITY,
-            true => {
-                let of = &right[i * size..(i + 1) * size];
-                f64::max(
-                    self.gmres.fraction * goals[i],
-                    RESIDUAL * super::gmres::length(of),
-                )
-            }
+            true => (accuracy.goal)(i, lengths[i]),
         };
         let goals: Vec<f64> = wanted.iter().enumerate().map(goal).collect();
 
@@ -97,22 +102,19 @@ impl<X: Coordinates> Krylov<'_, X> {
         };
         let (found, outcomes) = self.gmres.solve(&mut apply, &right, &goals)?;
         let stages = precondition(by_stage(&found))?;
-        let each = outcomes
-            .into_iter()
-            .enumerate()
-            .map(|(i, outcome)| match outcome {
-                Outcome::NonFinite => Err(Status::NonFinite),
-                Outcome::Singular => Err(Status::SingularMatrix),
-                Outcome::Left(part) if part > USEFUL => Err(Status::NoConvergence),
-                _ => {
-                    let of = i * width..(i + 1) * width;
-                    Ok(stages
-                        .iter()
-                        .flat_map(|c| &c[of.clone()])
-                        .copied()
-                        .collect())
-                }
-            });
+        let each = outcomes.into_iter().enumerate().map(|(i, outcome)| {
+            let unsolved = match outcome {
+                Outcome::NonFinite => return Err(Status::NonFinite),
+                Outcome::Singular => return Err(Status::SingularMatrix),
+                Outcome::Solved => goals[i],
+                Outcome::Left(part) if part <= accuracy.useful => part * lengths[i],
+                Outcome::Left(_) => return Err(Status::NoConvergence),
+            };
+            let of = i * width..(i + 1) * width;
+            let numbers = stages.iter().flat_map(|c| &c[of.clone()]).copied();
+            let numbers = numbers.collect();
+            Ok(Change { numbers, unsolved })
+        });
         Ok(each.collect())
     }
 

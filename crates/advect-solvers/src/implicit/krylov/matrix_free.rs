@@ -11,15 +11,14 @@ use crate::implicit::{Coordinates, Differences, Jacobian, Linearized, Matrices};
 /// 193, 2004).
 ///
 /// It takes the place of a source of Jacobians, for states of many elements, such as equations on a grid: where a matrix has n²
-/// numbers and takes n³ operations, this keeps `restart + 1` vectors of n numbers, and takes an evaluation or a product in
+/// numbers and takes n³ operations, this keeps `restart + 1` vectors of n numbers for each stage that is solved for at once, and takes an evaluation or a product in
 /// forward mode for each of its iterations. Their number grows with the ratio of the largest and the smallest
 /// eigenvalue of `I − h γ J`, unless a [`Preconditioner`] makes it small. For states of up to some hundred elements the
 /// matrices are quicker.
 ///
-/// The Jacobian is that at each iterate. The linear equations are solved to a `fraction` of what Newton's iteration is to
-/// leave over, as in CVODE, or to a thousandth of the residual, if that is larger. Where they are not, within
-/// `max_iterations` products, the step is made shorter, or the integration ends with
-/// [`Status::NoConvergence`](crate::Status::NoConvergence).
+/// The Jacobian is that at each iterate. The linear equations are solved to `fraction` times the goal of Newton's
+/// iteration, as in CVODE, or to a thousandth of their residual, if that is larger. If more than a tenth of the residual is left after
+/// `max_iterations`, the step is made shorter, or the integration ends with [`Status::NoConvergence`](crate::Status::NoConvergence).
 ///
 /// Gradients solve the transposed equations by GMRES as well, with backward passes of the field and without the
 /// preconditioner. Rosenbrock methods, which need the matrix itself, refuse it.
@@ -67,7 +66,7 @@ impl MatrixFree {
 
 impl<S> MatrixFree<S> {
     /// Creates it with a source of products: [`Differences`] or [`ByJvp`](crate::implicit::ByJvp). It keeps 30 directions, takes up
-    /// to 300 products for a set of equations, and leaves a fraction of 0.05.
+    /// to 300 iterations for a set of equations, and leaves a fraction of 0.05.
     pub fn new(source: S) -> Self {
         MatrixFree {
             source,
@@ -80,7 +79,7 @@ impl<S> MatrixFree<S> {
         }
     }
 
-    /// Sets a preconditioner. [`preconditioner_fn`](crate::implicit::preconditioner_fn) makes one of a closure.
+    /// Sets the preconditioner. [`preconditioner_fn`](crate::implicit::preconditioner_fn) makes one of a closure.
     pub fn with_preconditioner<P>(self, preconditioner: P) -> MatrixFree<S, P> {
         MatrixFree {
             source: self.source,
@@ -91,7 +90,7 @@ impl<S> MatrixFree<S> {
 }
 
 impl<S, P> MatrixFree<S, P> {
-    /// Sets the number of directions that are kept at once, after which the method begins anew from where it came.
+    /// Sets the number of directions that GMRES keeps before it restarts from the solution so far.
     ///
     /// # Errors
     /// [`Error::Range`] for 0.
@@ -100,7 +99,8 @@ impl<S, P> MatrixFree<S, P> {
         Ok(self)
     }
 
-    /// Sets the largest number of products for one set of equations.
+    /// Sets the largest number of iterations for one set of equations. Each takes a product for every stage of the set: one, or three for
+    /// [`RadauIia5`](crate::implicit::RadauIia5).
     ///
     /// # Errors
     /// [`Error::Range`] for 0.

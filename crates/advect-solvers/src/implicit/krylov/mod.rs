@@ -20,6 +20,7 @@ pub use matrix_free::MatrixFree;
 pub use preconditioner::{Preconditioner, PreconditionerFn, Unpreconditioned, preconditioner_fn};
 
 pub(super) use gmres::Gmres;
+pub(super) use linear_equations::{Accuracy, Change};
 pub(super) use transposed::solve_transposed;
 
 /// A Krylov method with the products that it needs, as [`Jacobian::matrix_free`](super::Jacobian::matrix_free) gives it to a

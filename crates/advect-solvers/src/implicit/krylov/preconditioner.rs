@@ -6,9 +6,9 @@ use advect_core::Result;
 
 use crate::implicit::Linearized;
 
-/// An approximate inverse of the matrix `I − s J` of a stage, with `s = h γ`.
+/// An approximate inverse of the matrix `I − s J` of a stage, with `s = h a_ii`, which makes GMRES take fewer products.
 ///
-/// The better it is, the fewer products a Krylov method takes; its solution is the same.
+/// The solution does not depend on it. It must be linear in r.
 #[doc(alias = "psolve")]
 pub trait Preconditioner<X> {
     /// Returns about `(I − s J)⁻¹ r`, with an s for each sample.

@@ -4,8 +4,8 @@ use advect_core::{Error, Result};
 
 use super::gmres::{Gmres, Outcome, length};
 
-/// Solves `Mᵀ λ = g` with `M = I − h A ⊗ J` for vectors of stages, until what is left is about rounding. `pull_back` multiplies by
-/// the transposed Jacobian of a stage; `weights` are magnitudes of the elements of a state.
+/// Solves `Mᵀ λ = g` with `M = I − h A ⊗ J` for vectors of stages, until at most `u^(2/3)` of g is left, with the unit roundoff u.
+/// `pull_back` multiplies by the transposed Jacobian of a stage; `weights` are magnitudes of the elements of a state.
 pub(in crate::implicit) fn solve_transposed(
     gmres: Gmres,
     (block, sizes): (&[f64], &[f64]),
@@ -16,6 +16,15 @@ pub(in crate::implicit) fn solve_transposed(
     let (count, samples) = (g.len(), sizes.len());
     let width = weights.len() / samples.max(1);
     let size = count * width;
+    // Against the largest of a sample, and none so small that its own equation would not be solved.
+    let least = roundoff.cbrt();
+    let weights: Vec<f64> = weights
+        .chunks(width.max(1))
+        .flat_map(|weights| {
+            let largest = weights.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+            weights.iter().map(move |w| (w / largest).max(least))
+        })
+        .collect();
     let at = |e: usize| (e % size / width, e / size * width + e % width);
     // A gradient by an element is as large as the element is small.
     let flat = |stages: &[Vec<f64>]| -> Vec<f64> {
@@ -54,11 +63,17 @@ pub(in crate::implicit) fn solve_transposed(
         .iter()
         .position(|outcome| *outcome != Outcome::Solved)
     {
-        return Err(Error::stopped(
-            format!("the backward pass of an implicit step, sample {i}"),
-            "the transposed equations were not solved by products, so that there is no gradient; allow a matrix-free method more \
-             directions and iterations, or use one with matrices",
-        ));
+        let reason = match outcomes[i] {
+            Outcome::Left(_) => {
+                "the transposed equations were not solved by products, so that there is no gradient; allow a matrix-free method \
+                 more directions and iterations, or use one with matrices"
+            }
+            _ => {
+                "the matrix of the transposed equations is singular or not finite, so that there is no gradient; take smaller steps"
+            }
+        };
+        let at = format!("the backward pass of an implicit step, sample {i}");
+        return Err(Error::stopped(at, reason));
     }
     Ok(by_stage(&found))
 }

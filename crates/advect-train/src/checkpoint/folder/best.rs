@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use advect_core::{Error, Result, check};
 use advect_nn::{ParameterStore, Weights};
+use candle_core::Device;
 
 use super::CheckpointFolder;
 use crate::checkpoint::{AVERAGE, PARAMETERS};
@@ -60,7 +61,7 @@ impl CheckpointFolder {
             let reason = "no checkpoint is here that was saved as the best, by `save_best` or by `best_of` in a run";
             return Err(Error::file(self.path(), reason));
         };
-        let checkpoint = Checkpoint::load(&path, store.device())?;
+        let checkpoint = Checkpoint::load(&path, &Device::Cpu)?;
         let part = match checkpoint.parts.contains_key(AVERAGE) {
             true => AVERAGE,
             false => PARAMETERS,

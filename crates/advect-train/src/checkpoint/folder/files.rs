@@ -26,7 +26,10 @@ impl Files {
     /// The steps of the checkpoints, from the first to the last.
     pub(super) fn steps(&self) -> Result<Vec<usize>> {
         let mut steps: Vec<usize> = (self.names()?.iter())
-            .filter_map(|name| name.strip_prefix("step-")?.strip_suffix(END)?.parse().ok())
+            .filter_map(|name| {
+                let step = name.strip_prefix("step-")?.strip_suffix(END)?.parse().ok()?;
+                (self.of_step(step) == self.folder.join(name)).then_some(step)
+            })
             .collect();
         steps.sort_unstable();
         Ok(steps)

@@ -8,8 +8,9 @@ use std::fs::{self, File, TryLockError};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use advect_core::{Error, Observer, Result, check};
+use advect_core::{Error, Observer, Result, check, file};
 
+use crate::checkpoint::Fault;
 use crate::{Checkpoint, StatefulOptimizer, Trainer};
 pub use after::After;
 use files::Files;
@@ -191,15 +192,16 @@ impl CheckpointFolder {
         Ok(path)
     }
 
-    /// Restores the newest checkpoint that is intact. Without one, the run stays unchanged.
+    /// Restores the newest checkpoint that is intact. Without one, the run stays unchanged. Damaged files are set aside; a file that can't be
+    /// read, is of another version, or does not fit on the device, is an error, and stays.
     ///
     /// # Errors
-    /// [`Error::File`] for a checkpoint of another run, as [`Trainer::resume`], and if the folder can't be read or written to.
+    /// [`Error::File`] for such a file and for a checkpoint of another run, as [`Trainer::resume`], and if the folder can't be read or written to.
     pub fn resume<O: StatefulOptimizer>(&self, trainer: &mut Trainer<O>) -> Result<Resumed> {
         let mut damaged = Vec::new();
         for step in self.steps()?.into_iter().rev() {
             let path = self.files.of_step(step);
-            match Checkpoint::load(&path, trainer.device()) {
+            match Checkpoint::decode(&path, &file::read(&path)?, trainer.device()) {
                 Ok(checkpoint) => {
                     let other =
                         |e: Error| Error::file(&path, format!("it is from another run: {e}"));
@@ -207,7 +209,8 @@ impl CheckpointFolder {
                     let path = Some(path);
                     return Ok(Resumed { path, damaged });
                 }
-                Err(error) => {
+                Err(Fault::Other(error)) => return Err(error),
+                Err(Fault::Damaged(error)) => {
                     let mut aside = path.clone().into_os_string();
                     aside.push(".damaged");
                     fs::rename(&path, aside).map_err(|e| Error::file(&path, e))?;
@@ -227,16 +230,17 @@ impl CheckpointFolder {
         let is_last = is_stopped || trainer.until() == Some(step);
         let is_due = self.every.is_some_and(|every| step.is_multiple_of(every));
         let score = self.scored.as_ref().and_then(|name| trainer.recorded(name));
+        // A best that can't be saved does not keep the run from being saved.
         let saved = || {
-            if let Some((at, score)) = score
-                && at == step
-            {
-                self.save_best(trainer, score)?;
-            }
-            if is_last || is_due {
-                self.save(trainer)?;
-            }
-            Ok(())
+            let best = match score {
+                Some((at, score)) if at == step => self.save_best(trainer, score).map(drop),
+                _ => Ok(()),
+            };
+            let last = match is_last || is_due {
+                true => self.save(trainer).map(drop),
+                false => Ok(()),
+            };
+            best.and(last)
         };
         match (saved(), &self.on_failure) {
             (Err(error), Some(tell)) if !is_last => {
