@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes the pictures of the book anew, each by the command that stands beneath it: an hour on two cores, most of it compare_objectives and images.
+# Makes the pictures of the book anew, each by the command beside it: an hour on two cores, most of it compare_objectives and images.
 #
 # Usage: scripts/pictures.sh [NAME …]      (all, or those of these files: two_moons, book_flows, …)
 #
-# work_precision.png is not among them: benches/work_precision.py draws it, and needs torchdiffeq.
+# work_precision.png and work_precision_stiff.png are not among them: benches/work_precision.py draws them, and needs torchdiffeq, SciPy and diffrax.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 images=docs/src/images
@@ -14,6 +14,7 @@ trap 'rm -rf "$out"' EXIT
 picture() {
     local name=$1 file=$2 example=$3
     shift 3
+    known+=("$name")
     if [ ${#wanted[@]} -gt 0 ] && [[ " ${wanted[*]} " != *" $name "* ]]; then
         return
     fi
@@ -23,7 +24,7 @@ picture() {
     cp "$out/$example$*/$file" "$images/$name.png"
 }
 
-wanted=("$@")
+wanted=("$@") known=()
 for name in flows hutchinson adjoint matching interpolants; do
     picture "book_$name" "book_$name.png" book
 done
@@ -36,3 +37,10 @@ picture snapshots snapshots_branching.png snapshots
 picture unet_digits step_001500.png images
 picture detest detest.png reproduce_detest
 picture edm edm.png reproduce_edm
+
+for name in "${wanted[@]}"; do
+    if [[ " ${known[*]} " != *" $name "* ]]; then
+        echo "there is no picture $name; there are ${known[*]}" >&2
+        exit 2
+    fi
+done

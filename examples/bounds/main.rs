@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | bound of the SDE ≥ bits of the SDE | always (Song et al. 2021b, theorem 3), but the bits of the SDE are not known |
 //! | bound of the SDE ≥ bits of the flow | only for the exact score, where they are one law |
-//! | bits with noise that was trained ≤ bits with uniform noise | on the training set, for the density and by the quantity by which the noise was trained, as it could be uniform |
+//! | bits with trained noise ≤ bits with uniform noise | for the best noise, on the training set, by the quantity that it was trained on: uniform noise is among the choices |
 //!
 //! So there are three rows: one density with uniform noise; the same density with noise that was trained on the flow's own likelihood, through the
 //! solver; and a density trained together with its noise by the bound.

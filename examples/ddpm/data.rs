@@ -55,8 +55,8 @@ impl Data {
 
     /// Samples on the levels.
     pub(crate) fn quantized(&self, images: &Tensor) -> Result<Tensor> {
-        let half = 0.5 * (self.levels - 1) as f64;
-        let levels = (images.clamp(-1.0, 1.0)? * half)?.round()?;
-        Ok((levels / half)?)
+        let top = (self.levels - 1) as f64;
+        let scaled = images.clamp(-1.0, 1.0)?.affine(0.5 * top, 0.5 * top)?;
+        Ok(scaled.round()?.affine(2.0 / top, -1.0)?)
     }
 }

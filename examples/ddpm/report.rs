@@ -135,7 +135,10 @@ pub(crate) fn samples(
         let sampler = Ancestral::new()
             .variance(variance)
             .on(Respaced::all(schedule.steps())?);
-        let mut snapshots = Snapshots::every((schedule.steps() / (PICTURES - 1)).max(1))?;
+        let mut snapshots = Snapshots::every(match schedule.steps() {
+            steps if steps.is_multiple_of(PICTURES - 1) => steps / (PICTURES - 1),
+            _ => 1,
+        })?;
         let key = key.named("steps");
         let run = match variance {
             Variance::Learned => Run::new(&learned, key),
@@ -148,12 +151,10 @@ pub(crate) fn samples(
         rows.clear();
         for i in 0..SHOWN.min(count) {
             rows.push(noises.get(i)?);
-            let states = snapshots.states.iter().take(PICTURES - 1);
-            rows.extend(
-                states
-                    .map(|x| x.get(i))
-                    .collect::<advect::candle::Result<Vec<_>>>()?,
-            );
+            let states = &snapshots.states;
+            for k in 1..PICTURES {
+                rows.push(states[(k * states.len()).div_ceil(PICTURES - 1) - 1].get(i)?);
+            }
         }
     }
     println!(

@@ -15,7 +15,7 @@ pub(crate) fn run(task: &Task) -> Result<Entry> {
     };
     let store = task.store("masked pixels");
     let trained = model(&store.builder())?;
-    // It learns by heart what it sees for long.
+    // More steps overfit.
     let steps = (task.steps / 4).max(1);
     let (trainer, training) = task.train(&store, "MADE", (1e-3, steps), |step, _| {
         trained.cross_entropy(&tokens(&task.batch(step)?)?)

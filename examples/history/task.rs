@@ -119,7 +119,7 @@ impl Task {
             .ema(1.0 - 50.0 / steps.max(100) as f64)
     }
 
-    /// Trains for a number of steps, and returns the averaged parameters and the seconds it took.
+    /// Trains for a number of steps, and returns the trainer, which has the averaged parameters, and the seconds it took.
     pub(crate) fn train(
         &self,
         store: &ParameterStore,

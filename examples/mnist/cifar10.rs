@@ -14,8 +14,10 @@ use advect_examples::{Cifar10Recipe, Losses};
 
 use crate::Args;
 
-/// Images that are drawn at a time, as torchcfm does.
-const PIECE: usize = 500;
+/// Images that are drawn at a time, as by torchcfm's `compute_fid`.
+const PIECE: usize = 1024;
+/// Features of Inception-v3.
+const FEATURES: usize = 2048;
 /// Steps from one checkpoint to the next.
 const EVERY: usize = 20_000;
 
@@ -31,6 +33,18 @@ pub(crate) fn run(args: &Args, device: Device) -> Result<()> {
         ..published
     };
     println!("recipe       {recipe:?}");
+    // Before days of training, what could be missing after them.
+    let inception = match &args.inception {
+        Some(_) if recipe.samples <= FEATURES => {
+            let accepted = format!("more than the {FEATURES} features of Inception-v3");
+            return Err(Error::range("samples", recipe.samples, accepted));
+        }
+        Some(weights) => {
+            let inception = InceptionV3::load(weights, &device)?;
+            Some(inception.preprocessing(Preprocessing::TorchFidelity))
+        }
+        None => None,
+    };
     let folder = args
         .data
         .as_deref()
@@ -92,8 +106,8 @@ pub(crate) fn run(args: &Args, device: Device) -> Result<()> {
         &Normalization::default().apply(&shown, DType::F32)?,
         10,
     )?;
-    match &args.inception {
-        Some(weights) => distance(&twin, &recipe, &noise, &images, weights, &device)?,
+    match &inception {
+        Some(inception) => distance(&twin, &recipe, &noise, &images, inception, &device)?,
         None => println!("Fréchet distance: needs the weights of Inception-v3 (--inception FILE)"),
     }
     println!("picture      {}", args.out.join("cifar10.png").display());
@@ -119,17 +133,16 @@ fn distance(
     recipe: &Cifar10Recipe,
     noise: &NoiseSource,
     images: &Tensor,
-    weights: &Path,
+    inception: &InceptionV3,
     device: &Device,
 ) -> Result<()> {
-    let inception = InceptionV3::load(weights, device)?.preprocessing(Preprocessing::TorchFidelity);
-    let mut real = FeatureStatistics::new(2048)?;
+    let mut real = FeatureStatistics::new(FEATURES)?;
     let count = images.dim(0)?;
     for first in (0..count).step_by(PIECE) {
         let piece = images.narrow(0, first, PIECE.min(count - first))?;
         real.add(&inception.features(&piece.to_device(device)?)?)?;
     }
-    let mut made = FeatureStatistics::new(2048)?;
+    let mut made = FeatureStatistics::new(FEATURES)?;
     for first in (0..recipe.samples).step_by(PIECE) {
         let last = (first + PIECE).min(recipe.samples);
         let piece = drawn(net, recipe, noise, first as u64..last as u64)?;

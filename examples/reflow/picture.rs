@@ -1,4 +1,4 @@
-//! A row for each flow: ways, and where one step and where many take the points.
+//! A row for each flow: trajectories, and where one step and where many take the points.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(crate) fn draw(
                 let title = format!("{}: {what}", outcome.name);
                 Panel::new(&panels[i], &title, -VIEW..VIEW, -VIEW..VIEW)
             };
-            let ways = panel(0, "ways")?;
+            let ways = panel(0, "trajectories")?;
             let count = 150.min(source.dim(0)?);
             let states: Vec<Vec<[f64; 2]>> = (outcome.ways.iter())
                 .map(|state| rows(&state.narrow(0, 0, count)?))

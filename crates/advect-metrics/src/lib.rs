@@ -9,7 +9,7 @@
 //! | [`mmd2`], [`mmd2_weighted`] | two samples, by a Gaussian kernel |
 //! | [`nearest_neighbour_two_sample`] | two samples, by whether their points can be told apart |
 //! | [`nearest_neighbour_labels`] | samples with their classes, by the labels of their nearest neighbours |
-//! | [`path_energy`] | trajectories with the cheapest possible ones |
+//! | [`path_energy`], [`normalized_path_energy_error`] | the energy of trajectories; beside that of the cheapest possible ones |
 //! | [`straightness`], [`field_straightness`] | trajectories with lines of constant speed between their ends |
 //! | [`transport_cost`] | pairs of samples, by any function of their way |
 //!

@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 
 use super::colour::between;
 
-/// Colours from a number to the next that differ as much as the numbers do, for everybody's eyes.
+/// Perceptually uniform colour maps, readable with colour blindness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Palette {
     /// Dark blue to yellow, by green (S. van der Walt and N. Smith, 2015; public domain).
