@@ -188,3 +188,24 @@ fn an_emptied_folder_begins_anew() {
     let error = folder.load_best(&run.store).unwrap_err().to_string();
     assert!(error.contains("saved as the best"), "{error}");
 }
+
+/// A newer program's checkpoint, or one that can't be read, is no damaged one.
+#[test]
+fn checkpoints_of_another_version_stay() {
+    let place = tempfile::tempdir().unwrap();
+    let mut folder = open(place.path());
+    let mut run = Run::new();
+    run.to(20, &mut folder);
+    let path = place.path().join("step-000000020.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    let from = b"\"advect\":\"1 ";
+    let at = bytes.windows(from.len()).position(|w| w == from).unwrap();
+    bytes[at + from.len() - 2] = b'2';
+    fs::write(&path, &bytes).unwrap();
+    let error = folder.resume(&mut Run::new().trainer).unwrap_err();
+    assert!(error.to_string().contains("version 2"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+    // Names that are not the folder's own are left alone.
+    fs::write(place.path().join("step-5.safetensors"), b"").unwrap();
+    assert_eq!(folder.steps().unwrap(), [10, 20]);
+}

@@ -47,9 +47,6 @@ pub fn diffusion_fn<F: Fn(f64) -> f64>(f: F) -> FromFn<F> {
 pub struct ForwardDiffusion(f64);
 
 impl ForwardDiffusion {
-    /// That of the flow.
-    pub(crate) const NONE: Self = ForwardDiffusion(0.0);
-
     /// Creates the coefficient with a factor c.
     ///
     /// # Errors

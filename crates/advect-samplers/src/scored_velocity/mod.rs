@@ -12,7 +12,7 @@ mod two_fields;
 mod two_heads;
 mod velocity_head;
 
-use advect_core::{Result, forward_to};
+use advect_core::{Error, Result, forward_to};
 use advect_paths::schedule::Schedule;
 use candle_core::Tensor;
 
@@ -71,11 +71,7 @@ forward_to!([] ScoredVelocity {
 });
 
 /// Accepts as many derivatives as directions.
-pub(crate) fn one_for_each(
-    argument: &'static str,
-    slopes: &[Tensor],
-    dx: &[Tensor],
-) -> Result<()> {
+pub(crate) fn one_for_each(argument: &'static str, slopes: &[Tensor], dx: &[Tensor]) -> Result<()> {
     match slopes.len() == dx.len() {
         true => Ok(()),
         false => {

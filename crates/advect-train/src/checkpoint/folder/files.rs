@@ -27,7 +27,11 @@ impl Files {
     pub(super) fn steps(&self) -> Result<Vec<usize>> {
         let mut steps: Vec<usize> = (self.names()?.iter())
             .filter_map(|name| {
-                let step = name.strip_prefix("step-")?.strip_suffix(END)?.parse().ok()?;
+                let step = name
+                    .strip_prefix("step-")?
+                    .strip_suffix(END)?
+                    .parse()
+                    .ok()?;
                 (self.of_step(step) == self.folder.join(name)).then_some(step)
             })
             .collect();
