@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use advect::core::file;
 use advect::prelude::*;
 
-use crate::plot::{self, Axis, BLUE, Corner, LIGHT, Panel, VERMILLION};
+use crate::plot::{self, Axis, BLUE, Corner, LIGHT, Panel, VERMILION};
 
 /// The loss of each step, in a file and in a picture, and those on held-out data.
 pub struct Losses {
@@ -68,7 +68,7 @@ impl Losses {
     }
 
     /// Writes `losses.csv` and, where there are any, `validation.csv`, and draws `losses.png`: each step's loss (grey), their running mean (blue),
-    /// and those on held-out data (vermillion).
+    /// and those on held-out data (vermilion).
     ///
     /// # Errors
     /// [`Error::File`] if a file can't be written.
@@ -112,8 +112,8 @@ impl Losses {
             if !self.validation.is_empty() {
                 let held_out = self.validation.iter();
                 let held_out = held_out.map(|(step, loss)| [*step as f64, loss.min(highest)]);
-                panel.stroke(held_out, 1.6, &VERMILLION)?;
-                names.push(("held-out data", VERMILLION));
+                panel.stroke(held_out, 1.6, &VERMILION)?;
+                names.push(("held-out data", VERMILION));
             }
             panel.legend(Corner::BottomLeft, &names)
         })

@@ -10,8 +10,8 @@ pub const SKY: RGBColor = RGBColor(86, 180, 233);
 pub const GREEN: RGBColor = RGBColor(0, 158, 115);
 /// Blue.
 pub const BLUE: RGBColor = RGBColor(0, 114, 178);
-/// Vermillion.
-pub const VERMILLION: RGBColor = RGBColor(213, 94, 0);
+/// Vermilion.
+pub const VERMILION: RGBColor = RGBColor(213, 94, 0);
 /// Reddish purple.
 pub const PURPLE: RGBColor = RGBColor(204, 121, 167);
 /// A grey for what is in the background.
@@ -24,7 +24,7 @@ pub const LINES: [RGBColor; 7] = [
     BLUE,
     ORANGE,
     GREEN,
-    VERMILLION,
+    VERMILION,
     PURPLE,
     SKY,
     RGBColor(60, 60, 60),

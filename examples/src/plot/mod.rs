@@ -40,7 +40,7 @@ mod work_precision;
 
 pub use animation::animation;
 pub use axis::Axis;
-pub use colour::{BLUE, GREEN, GREY, LIGHT, ORANGE, PURPLE, SKY, VERMILLION};
+pub use colour::{BLUE, GREEN, GREY, LIGHT, ORANGE, PURPLE, SKY, VERMILION};
 pub use grid::grid;
 pub use image::draw_image;
 pub use legend::Corner;
