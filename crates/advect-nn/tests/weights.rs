@@ -284,7 +284,7 @@ fn other_files_are_called_by_their_names() {
     );
     has(
         &read(&archive(&[("m/data.pkl", b"\x80\x02].")])),
-        &["no dictionary"],
+        &["not a dictionary"],
     );
     let packed = [("data.pkl", &[0x80u8, 2, b'}', b'.'][..])];
     has(
