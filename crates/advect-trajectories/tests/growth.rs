@@ -190,5 +190,5 @@ fn bad_arguments_are_told() {
     assert!(message(1.0, &start).starts_with("base_time: got 1"));
     assert!(message(0.0, &start.narrow(0, 0, 0).unwrap()).starts_with("start: "));
     assert!(message(0.0, &start.to_dtype(DType::F32).unwrap()).starts_with("start: "));
-    assert!(message(0.0, &start.squeeze(1).unwrap()).starts_with("samples: "));
+    assert!(message(0.0, &start.squeeze(1).unwrap()).starts_with("start: "));
 }
