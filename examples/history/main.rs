@@ -25,7 +25,7 @@ use task::{Entry, Task};
 /// Seven kinds of generative models on the same digits.
 #[derive(Parser)]
 pub(crate) struct Args {
-    /// Training steps of the first models; MADE takes a quarter, the coupling flow half, DDPM and flow matching twice as many.
+    /// Training steps of the first models; MADE takes a quarter, the coupling flow an eighth, DDPM and flow matching twice as many.
     #[arg(long, default_value_t = 4000)]
     steps: usize,
     /// Width of the hidden layers of all networks.
