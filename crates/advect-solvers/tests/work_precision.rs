@@ -12,7 +12,7 @@ use advect_solvers::stepper::Embedded;
 use advect_solvers::{Solver, controller::Adaptive};
 
 #[test]
-#[ignore = "prints figures"]
+#[ignore = "prints figures, which benches/work_precision.py reads"]
 fn work_precision_rows() {
     let methods: [(&str, &dyn Embedded); 4] = [
         ("Kvaerno3", &Kvaerno3),
@@ -49,7 +49,7 @@ fn work_precision_rows() {
 
 /// Tens of thousands of steps, with the exact Jacobian of the recorded equations.
 #[test]
-#[ignore = "takes seconds"]
+#[ignore = "takes most of a minute; run every night"]
 fn ring_modulator_is_solved() {
     let field = ring_modulator::field();
     let jacobian = |t: &Time, x: &[f64; 15]| Ok(Matrices::one(field.jacobian_of_numbers(t, x)?));
