@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result, Time, check};
 use advect_nn::{
     Activation, ClassEmbedding, Cost, Linear, Network, NoClass, TimeEmbedding, TimeFeatures,
     network_field,
@@ -202,15 +202,29 @@ impl Mlp {
         value.map_linear(|x| Ok(x.reshape((batch, dim))?))
     }
 
-    /// The features of time, if the network has any, and those of class.
-    fn features<V: Value>(&self, t: &V, x: &Tensor, labels: Option<&Tensor>) -> Result<Vec<V>> {
-        let mut features = Vec::with_capacity(2);
-        if self.config.time.dim() > 0 {
-            features.push(self.config.time.embed(t, x)?);
+    /// The output for rows of numbers with the features of time, if the network has any; `like` is the state.
+    fn output<V: Value>(
+        &self,
+        (rows, like): (&V, &Tensor),
+        time: Option<&V>,
+        labels: Option<&Tensor>,
+    ) -> Result<V> {
+        let class = ClassEmbedding::of(self.classes.as_ref(), like, labels)?.map(V::constant);
+        let y = match (time, &class) {
+            (None, None) => self.perceptron.apply(&[rows])?,
+            (Some(one), None) | (None, Some(one)) => self.perceptron.apply(&[rows, one])?,
+            (Some(time), Some(class)) => self.perceptron.apply(&[rows, time, class])?,
+        };
+        let shape = self.shape(like);
+        match shape.rank() {
+            2 => Ok(y),
+            _ => y.map_linear(|y| Ok(y.reshape(&shape)?)),
         }
-        let class = ClassEmbedding::of(self.classes.as_ref(), x, labels)?;
-        features.extend(class.map(V::constant));
-        Ok(features)
+    }
+
+    /// Whether the network has features of time.
+    fn is_timed(&self) -> bool {
+        self.config.time.dim() > 0
     }
 
     /// The shape of the output at states of a shape.
@@ -227,14 +241,19 @@ impl Network for Mlp {
     /// `(batch, outputs)` if [`outputs`](MlpConfig::outputs) is set.
     fn forward<V: Value>(&self, t: &V, x: &V, labels: Option<&Tensor>) -> Result<V> {
         let rows = self.rows(x)?;
-        let features = self.features(t, x.primal(), labels)?;
-        let parts: Vec<&V> = std::iter::once(&rows).chain(&features).collect();
-        let y = self.perceptron.apply(&parts)?;
-        let shape = self.shape(x.primal());
-        match shape.rank() {
-            2 => Ok(y),
-            _ => y.map_linear(|y| Ok(y.reshape(&shape)?)),
+        let embed = || self.config.time.embed(t, x.primal());
+        let time = self.is_timed().then(embed).transpose()?;
+        self.output((&rows, x.primal()), time.as_ref(), labels)
+    }
+
+    fn evaluate(&self, t: &Time, x: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
+        let rows = self.rows(x)?;
+        if self.is_timed() {
+            let time = self.config.time.at(t, x)?;
+            return self.output((&rows, x), Some(&time), labels);
         }
+        t.fits(x.dims()[0])?;
+        self.output((&rows, x), None, labels)
     }
 
     fn null_condition(&self, x: &Tensor) -> Result<Tensor> {
@@ -253,8 +272,13 @@ impl Network for Mlp {
         }
         let rows = self.rows(x)?;
         let directions: Result<Vec<Tensor>> = dx.iter().map(|dx| self.rows(dx)).collect();
-        let features = self.features(t, x, labels)?;
-        let parts: Vec<&Tensor> = std::iter::once(&rows).chain(&features).collect();
+        let embed = || self.config.time.embed(t, x);
+        let time = self.is_timed().then(embed).transpose()?;
+        let class = ClassEmbedding::of(self.classes.as_ref(), x, labels)?;
+        let parts: Vec<&Tensor> = [Some(&rows), time.as_ref(), class.as_ref()]
+            .into_iter()
+            .flatten()
+            .collect();
         let layers = self.perceptron.layers();
         let (y, along) = mlp_tangents(&parts, &directions?, &layers, self.config.activation)?;
         let shape = self.shape(x);

@@ -102,7 +102,7 @@ pub trait Network {
         Ok((value, along))
     }
 
-    /// Returns the output at a [`Time`].
+    /// Returns the output at a [`Time`]. Small networks that need no tensor for the time override this.
     ///
     /// # Errors
     /// As [`Network::forward`]; [`Error::Shape`] if there is not one time per sample.
@@ -145,7 +145,7 @@ pub trait Network {
 }
 
 /// The times in f64, `(1,)` or `(batch,)`.
-fn times(t: &Time, x: &Tensor) -> Result<Tensor> {
+pub(crate) fn times(t: &Time, x: &Tensor) -> Result<Tensor> {
     t.fits(check::batch("x", x)?)?;
     match t {
         Time::Shared(t) if !t.is_finite() => Err(Error::range("t", t, "a finite time")),
@@ -160,6 +160,10 @@ macro_rules! forward {
         impl<N: Network + ?Sized> Network for $pointer {
             fn forward<V: Value>(&self, t: &V, x: &V, condition: Option<&Tensor>) -> Result<V> {
                 (**self).forward(t, x, condition)
+            }
+
+            fn evaluate(&self, t: &Time, x: &Tensor, condition: Option<&Tensor>) -> Result<Tensor> {
+                (**self).evaluate(t, x, condition)
             }
 
             fn null_condition(&self, x: &Tensor) -> Result<Tensor> {

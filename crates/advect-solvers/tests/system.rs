@@ -7,6 +7,7 @@ use std::sync::Arc;
 use advect_core::{Coefficient, Error, Field, Jvp, Result, Time};
 use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
+use advect_solvers::implicit::{ByJvp, ImplicitRungeKutta, Jacobian, Kvaerno5, Linearized};
 use advect_solvers::stepper::{Dopri5, Rk4};
 use advect_solvers::system::{Number, system};
 use advect_solvers::{Event, Interval, Save, Solver, State, Status};
@@ -927,4 +928,50 @@ fn bad_arguments_are_typed_errors() {
     let one = Time::per_sample(&[0.5]).unwrap();
     let same = field.at(&Time::Shared(0.5), &[1.0, 2.0]).unwrap();
     assert_eq!(field.at(&one, &[1.0, 2.0]).unwrap(), same);
+}
+
+/// A system is the source of its own Jacobians, for rows of any shape and for arrays: the same matrices as by forward mode, and
+/// the stiff solution without an evaluation for them.
+#[test]
+fn systems_give_their_jacobians() {
+    let field = decay_and_growth().with([1.5, 3.0, 0.5]).unwrap();
+    let t = Time::Shared(0.3);
+    let numbers = numbers(7, 12);
+    for shape in [vec![6, 2], vec![2, 3, 2], vec![1, 6, 2]] {
+        let x = Tensor::from_slice(&numbers, shape, &Device::Cpu).unwrap();
+        let slope = field.at(&t, &x).unwrap();
+        let at = Linearized::new(&t, &x, &slope, &[]);
+        let found = Jacobian::<Tensor>::matrices(&field, &field, &at).unwrap();
+        let expected = ByJvp(&field).matrices(&field, &at).unwrap();
+        assert_eq!(
+            (found.samples(), found.size()),
+            (expected.samples(), expected.size())
+        );
+        for sample in 0..found.samples() {
+            close(found.at(sample), expected.at(sample), 1e-15);
+        }
+    }
+    let list = Tensor::new(&[1.0, 2.0], &Device::Cpu).unwrap();
+    let at = Linearized::new(&t, &list, &list, &[]);
+    assert_eq!(
+        message(Jacobian::<Tensor>::matrices(&field, &field, &at)),
+        "x: got shape [2], expected (batch, …, 2)"
+    );
+
+    let stiff = system(|_, [x, v], [mu]| [v, mu * (1.0 - x * x) * v - x]).unwrap();
+    let stiff = stiff.with([1e3]).unwrap();
+    let tolerances = Adaptive::new(1e-6, 1e-6).unwrap();
+    let by_differences = Solver::new(Kvaerno5, tolerances).solve(&stiff, &[2.0, 0.0], 0.0, 2000.0);
+    let exact = Solver::new(Kvaerno5.with_jacobian(stiff.clone()), tolerances);
+    let of_numbers = exact.solve(&stiff, &[2.0, 0.0], 0.0, 2000.0).unwrap();
+    let evaluations = by_differences.unwrap().statistics.evaluations;
+    assert!(of_numbers.statistics.evaluations < evaluations);
+    let x = Tensor::new(&[[2.0, 0.0]], &Device::Cpu).unwrap();
+    let of_tensors = exact.solve(&stiff, &x, 0.0, 2000.0).unwrap();
+    assert_eq!(
+        of_numbers.statistics.evaluations,
+        of_tensors.statistics.evaluations
+    );
+    let [x, _] = of_numbers.end().unwrap();
+    close(&[x], &[1.706_167_732_170_47], 1e-5);
 }

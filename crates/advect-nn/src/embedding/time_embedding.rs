@@ -1,11 +1,12 @@
 //! Time as input of a network.
 
-use advect_core::{Error, Result, shape};
+use advect_core::{Error, Result, Time, check, shape};
 use advect_ops::{Dual, Value, fourier_frequencies, sinusoidal_frequencies, sinusoids};
 use candle_core::{DType, Tensor};
 
 use super::TimeFeatures;
 use super::time_features::{embed, like};
+use crate::network::times;
 
 /// Features of time that a network receives in addition to its state.
 ///
@@ -122,6 +123,22 @@ impl TimeFeatures for TimeEmbedding {
             return Ok(Tensor::from_vec(column, (t.dims()[0], 1), x.device())?);
         }
         like(self.features(t)?, x)
+    }
+
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        match *t {
+            // A single number is one small tensor, and needs no conversion.
+            Time::Shared(t)
+                if *self == TimeEmbedding::Identity && x.dtype() == DType::F32 && t.is_finite() =>
+            {
+                check::batch("x", x)?;
+                Ok(Tensor::from_vec(vec![t as f32], (1, 1), x.device())?)
+            }
+            _ => {
+                check::float("x", x)?;
+                self.of_like(&times(t, x)?, x)
+            }
+        }
     }
 
     fn of_dual(&self, t: &Dual) -> Result<Dual> {

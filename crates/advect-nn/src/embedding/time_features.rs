@@ -3,9 +3,11 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use advect_core::{Result, check};
+use advect_core::{Result, Time, check};
 use advect_ops::{Dual, Value};
 use candle_core::Tensor;
+
+use crate::network::times;
 
 /// Features of time that a network receives in addition to its state: a kind of
 /// [`TimeEmbedding`](crate::TimeEmbedding), or your own type.
@@ -74,6 +76,17 @@ pub trait TimeFeatures: Debug + Send + Sync {
         like(self.of(t)?, x)
     }
 
+    /// Returns the features at a [`Time`] of states `x`: `(1, dim)` for a time that all samples share, or `(batch, dim)`, with the
+    /// dtype and device of `x`. By default, these are those of [`of_like`](TimeFeatures::of_like).
+    ///
+    /// # Errors
+    /// [`Error::Shape`](advect_core::Error::Shape) if there is not one time per sample,
+    /// [`Error::Range`](advect_core::Error::Range) for a shared time that is not finite; errors of the features.
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        check::float("x", x)?;
+        self.of_like(&times(t, x)?, x)
+    }
+
     /// Returns the features with their derivative along the tangent of the times. One function that is generic over
     /// [`Value`] serves for both.
     ///
@@ -127,6 +140,10 @@ macro_rules! forward {
 
             fn of_like(&self, t: &Tensor, x: &Tensor) -> Result<Tensor> {
                 (**self).of_like(t, x)
+            }
+
+            fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+                (**self).at(t, x)
             }
 
             fn of_dual(&self, t: &Dual) -> Result<Dual> {

@@ -24,7 +24,7 @@
 //! The matrix is made of the field's [`Jacobian`], which is kept from step to step while the iteration converges. By
 //! itself each method takes it by [`Differences`];
 //! [`with_jacobian`](ImplicitRungeKutta::with_jacobian) names another source: the field's derivatives in forward mode
-//! ([`ByJvp`]), a closure ([`jacobian_fn`]), or products alone ([`MatrixFree`]).
+//! ([`ByJvp`]), a [`system`](mod@crate::system) written on numbers, a closure ([`jacobian_fn`]), or products alone ([`MatrixFree`]).
 //!
 //! With an [`Adaptive`](crate::controller::Adaptive) controller the equations are solved to a hundredth of the tolerance, those of
 //! coupled stages to a thousandth, with [`Fixed`](crate::controller::Fixed) steps up to rounding. Where they are not solved, adaptive steps are halved; where they

@@ -29,7 +29,8 @@
 //! The tape is simplified while it is recorded: constants are computed, expressions that occur twice are shared, products with 1 and
 //! sums with 0 are dropped, and so are operations that no result needs. Derivatives are tapes as well: along a direction
 //! ([`Jvp`](advect_core::Jvp)), against one (candle's `backward`, for states, times and parameters), and the Jacobian
-//! ([`BoundSystem::jacobian`]), whose zeros cost nothing. All adjoints train the parameters.
+//! ([`BoundSystem::jacobian`]), whose zeros cost nothing: a system is a [`Jacobian`](crate::implicit::Jacobian) for implicit methods.
+//! All adjoints train the parameters.
 //!
 //! # Limits
 //! The closure sees no values. An `if` on a number does not compile; [`Condition::select`] chooses between two numbers.
@@ -48,6 +49,7 @@ mod condition;
 mod derivative;
 mod evaluate;
 mod formula;
+mod jacobian;
 mod kernel;
 mod number;
 mod parameters;
