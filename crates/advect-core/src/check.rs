@@ -250,6 +250,7 @@ pub fn non_negative(argument: &'static str, value: f64) -> Result<f64> {
 ///
 /// # Errors
 /// [`Error::Range`] otherwise.
+#[inline]
 pub fn finite_number(argument: &'static str, value: f64) -> Result<f64> {
     match value.is_finite() {
         true => Ok(value),
