@@ -14,6 +14,8 @@ mod auction;
 mod augmentation;
 mod certificate;
 mod classes;
+mod components;
+mod cycles;
 
 use advect_core::Result;
 use pulp::{Arch, Simd, WithSimd};
@@ -73,15 +75,18 @@ pub fn assignment(cost: &Cost) -> Result<Vec<(usize, usize)>> {
     let is_square = cost.rows() == cost.columns();
     let few_equals = 10 * rows.count * columns.count > 3 * cost.rows() * cost.columns();
     let column_of = match is_square && few_equals && !cost.has_forbidden() {
-        true => one_by_one(cost)?,
+        true => one_by_one(cost, &rows, &columns)?,
         false => by_classes(cost, &rows, &columns)?,
     };
     Ok(column_of.into_iter().enumerate().collect())
 }
 
 /// The columns of the rows of a square matrix.
-fn one_by_one(cost: &Cost) -> Result<Vec<usize>> {
-    let found = Arch::new().dispatch(Assign(cost));
+fn one_by_one(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usize>> {
+    let found = Arch::new().dispatch(Assign {
+        cost,
+        classes: (rows, columns),
+    });
     match found.is_certain {
         true => Ok(found.column_of),
         false => simplex::improve(cost, &found.column_of, &found.price),
@@ -118,7 +123,10 @@ fn by_classes(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usiz
     Ok(column_of)
 }
 
-struct Assign<'a>(&'a Cost);
+struct Assign<'a> {
+    cost: &'a Cost,
+    classes: (&'a Classes, &'a Classes),
+}
 
 struct Assigned {
     column_of: Vec<usize>,
@@ -131,9 +139,10 @@ impl WithSimd for Assign<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Assigned {
-        let auction = Auction::new(simd, self.0);
-        let (column_of, price) = augmentation::assign(simd, self.0, auction);
-        let is_certain = certificate::is_certain(simd, self.0, &column_of, &price);
+        let Assign { cost, classes } = self;
+        let auction = Auction::new(simd, cost);
+        let (mut column_of, price) = augmentation::assign(simd, cost, auction);
+        let is_certain = certificate::improve(simd, cost, classes, &mut column_of, &price);
         Assigned {
             column_of,
             price,
