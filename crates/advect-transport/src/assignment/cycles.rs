@@ -209,3 +209,43 @@ impl Search {
         is_any
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The least sum of costs of rows from `i` on.
+    fn least(cost: &Cost, i: usize, used: &mut Vec<bool>) -> f64 {
+        let mut sum = if i == used.len() { 0.0 } else { f64::INFINITY };
+        for j in (0..used.len()).filter(|_| i < cost.rows()) {
+            if !std::mem::replace(&mut used[j], true) {
+                sum = sum.min(cost.row(i)[j] + least(cost, i + 1, used));
+                used[j] = false;
+            }
+        }
+        sum
+    }
+
+    proptest! {
+        #[test]
+        fn no_cycle_is_left(n in 1usize..7, levels in 1u32..20, seed in any::<u64>()) {
+            let values = advect_core::Generator::from_seed(seed).values(&rand_distr::StandardUniform, n * n).unwrap();
+            let whole = |v: f64| (f64::from(levels) * v).floor();
+            let cost = Cost::new(n, n, values.into_iter().map(whole).collect()).unwrap();
+            let mut column_of: Vec<usize> = (0..n).collect();
+            let mut edges = Edges::default();
+            for i in 0..n {
+                (0..n).filter(|j| *j != i).for_each(|j| edges.push(j));
+                edges.end_row();
+            }
+            let found = improve(&cost, &mut column_of, edges);
+            let total = |columns: &[usize]| columns.iter().enumerate().map(|(i, j)| cost.row(i)[*j]).sum::<f64>();
+            let best = least(&cost, 0, &mut vec![false; n]);
+            prop_assert_eq!(total(&column_of), best);
+            let was_best = total(&(0..n).collect::<Vec<_>>()) == best;
+            prop_assert_eq!(matches!(found, Found::Nothing), was_best);
+            prop_assert_eq!(matches!(found, Found::Better), !was_best);
+        }
+    }
+}

@@ -4,8 +4,8 @@
 //! [`auction`] finds prices at which most rows prefer different columns. [`augmentation`] starts from
 //! them, gives each row a column that it prefers if that is free, and assigns the others along shortest
 //! augmenting paths. The first stage may stop anywhere: the second is exact from any prices, but for rounding. A
-//! [`certificate`] then tells whether rounding left the assignment in doubt; what it doesn't pass goes on in
-//! [`simplex`], whose last steps are in exact numbers.
+//! [`certificate`] then finds the few edges that rounding leaves in doubt, and [`cycles`] of them that improve the assignment, in exact
+//! numbers. Where these are too long or the edges too many, [`simplex`] goes on.
 //!
 //! Equal rows and equal columns, forbidden pairs, and unequal numbers of rows and columns make it a transport
 //! problem between [`classes`], which [`simplex`] solves from the start.
@@ -27,7 +27,8 @@ use classes::Classes;
 /// No partner.
 const FREE: usize = usize::MAX;
 
-/// The numbers below n, those near each other far apart: rows that come sorted would compete with their neighbours.
+/// The numbers below n, in an order in which neighbours are far apart. Sorted rows want the same columns as their neighbours, and would
+/// outbid each other if they came one after the other.
 fn scattered(n: usize) -> impl Iterator<Item = usize> {
     let common = |mut a: usize, mut b: usize| {
         while b > 0 {
@@ -35,7 +36,7 @@ fn scattered(n: usize) -> impl Iterator<Item = usize> {
         }
         a
     };
-    // Near the golden section, multiples are spread most evenly.
+    // Steps of a golden section of n, modulo n, spread most evenly. A step without a common divisor comes to each number once.
     let stride = (n as f64 * 0.618) as usize;
     let stride = (stride.max(1)..).find(|k| common(n, *k) == 1).unwrap_or(1);
     (0..n).map(move |k| (k as u128 * stride as u128 % n as u128) as usize)
