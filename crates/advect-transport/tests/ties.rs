@@ -50,20 +50,20 @@ fn equal_points_among_others_are_exact() {
     }
 }
 
-/// Ties but for differences of the last bits: sums of floats don't tell them apart.
+/// Ties but for differences of the last bits of a float, below the rounding of prices: these don't tell such costs apart.
 #[test]
 fn differences_as_small_as_rounding_are_told_apart() {
     for n in [12, 40, 100] {
-        for levels in [1.0, 4.0, 300.0] {
+        for (levels, step) in [(1.0, 1.0), (4.0, 2048.0), (300.0, 16.0)] {
             let mut rng = Generator::from_seed(n as u64);
             let coarse: Vec<f64> = rng.values(&StandardUniform, n * n).unwrap();
             let fine: Vec<f64> = rng.values(&StandardUniform, n * n).unwrap();
             let costs = coarse.iter().zip(&fine).map(|(c, f)| {
                 let bits = (f * 16.0).floor() * 2f64.powi(-40);
-                (c * levels).floor() + bits
+                (c * levels).floor() * step + bits
             });
             check_exact(&Cost::new(n, n, costs.collect()).unwrap());
-            let distance = |k: usize| ((k / n) as f64 - (k % n) as f64).abs();
+            let distance = |k: usize| 64.0 * ((k / n) as f64 - (k % n) as f64).abs();
             let costs = (0..n * n).map(|k| distance(k) + (fine[k] * 4.0).floor() * 2f64.powi(-40));
             check_exact(&Cost::new(n, n, costs.collect()).unwrap());
         }
