@@ -50,7 +50,7 @@ fn equal_points_among_others_are_exact() {
     }
 }
 
-/// Ties but for differences of the last bits of a float, below the rounding of prices: these don't tell such costs apart.
+/// Ties but for differences of the last bits of a float, which are about as small as the rounding of prices.
 #[test]
 fn differences_as_small_as_rounding_are_told_apart() {
     for n in [12, 40, 100] {
