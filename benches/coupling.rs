@@ -43,10 +43,15 @@ fn ties(c: &mut Criterion) {
         let first = first.sort_last_dim(true).unwrap().0;
         first.unsqueeze(1).unwrap()
     };
+    let rounded = |x: &Tensor| ((x * 10.0).unwrap().round().unwrap() / 10.0).unwrap();
+    let black_or_white = |seed: u64| points(seed, n, 16).unwrap().gt(0.0).unwrap();
+    let pixels = |seed: u64| black_or_white(seed).to_dtype(x.dtype()).unwrap();
     let cases = [
         ("zeros", zeros.clone(), zeros),
         ("few_values", whole(&x, 3.0), whole(&y, 3.0)),
         ("tenths", whole(&x, 0.1), whole(&y, 0.1)),
+        ("rounded_to_tenths", rounded(&x), rounded(&y)),
+        ("pixels", pixels(0), pixels(1)),
         ("half_of_y_equal", x.clone(), half.clone()),
         ("half_of_x_equal", half, x.clone()),
         ("collinear", line(&x), line(&y)),

@@ -61,7 +61,7 @@ fn total(cost: &Cost, pairs: &[(usize, usize)]) -> i128 {
     pairs.iter().map(|&(i, j)| whole(cost.row(i)[j])).sum()
 }
 
-fn check_exact(cost: &Cost) {
+pub(crate) fn check_exact(cost: &Cost) {
     let pairs = assignment(cost).unwrap();
     let (rows, columns) = (cost.rows(), cost.columns());
     assert_eq!(pairs.len(), rows.min(columns));

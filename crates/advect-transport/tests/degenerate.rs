@@ -32,8 +32,10 @@ fn clouds() -> Vec<(&'static str, Tensor, Tensor)> {
         let rising = first.sort_last_dim(true).unwrap().0;
         rising.unsqueeze(1).unwrap()
     };
+    let rounded = |x: &Tensor| ((x * 10.0).unwrap().round().unwrap() / 10.0).unwrap();
     vec![
         ("random", x.clone(), y.clone()),
+        ("rounded to tenths", rounded(&x), rounded(&y)),
         ("all equal", zeros.clone(), zeros.clone()),
         ("one side equal", zeros, y.clone()),
         ("two values a side", whole(&x, 3.0), whole(&y, 3.0)),

@@ -8,3 +8,4 @@ mod exact_plan;
 mod pot;
 mod semidiscrete;
 mod sinkhorn;
+mod ties;

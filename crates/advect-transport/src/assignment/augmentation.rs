@@ -20,10 +20,12 @@ struct Matching {
     price: Vec<f64>,
 }
 
-/// Prices are refined while more than three of four rows prefer a column that another has.
+/// Prices are refined where more than three of four rows prefer a column that another has,
 const MANY: (usize, usize) = (3, 4);
-/// They are refined no more once that leaves more than so many of ten rows without a column.
-const GAIN: usize = 9;
+/// until it is at most one of two,
+const FEWER: (usize, usize) = (1, 2);
+/// or more than 19 of 20 are left of those that there were before.
+const GAIN: (usize, usize) = (19, 20);
 
 /// The cheapest assignment, begun at the prices of an auction; the column of each row, and the prices that prove it but for
 /// rounding.
@@ -36,10 +38,12 @@ pub(super) fn assign<S: Simd>(
     let n = cost.rows();
     let mut scanner = Scanner::new(n);
     let (mut matching, mut free) = first_choices(simd, cost, &mut scanner, auction.price.clone());
-    while MANY.1 * free.len() > MANY.0 * n {
+    let mut enough = MANY;
+    while enough.1 * free.len() > enough.0 * n {
+        enough = FEWER;
         auction.refine(simd, cost);
         let next = first_choices(simd, cost, &mut scanner, auction.price.clone());
-        let gains = 10 * next.1.len() < GAIN * free.len();
+        let gains = GAIN.1 * next.1.len() < GAIN.0 * free.len();
         if next.1.len() < free.len() {
             (matching, free) = next;
         }
@@ -52,6 +56,7 @@ pub(super) fn assign<S: Simd>(
         scanner,
         root_of: vec![FREE; n],
         settled: Vec::with_capacity(n),
+        is_open: vec![false; n],
     };
     while !free.is_empty() {
         search.phase(simd, cost, &mut matching, &free);
@@ -94,6 +99,8 @@ struct Search {
     root_of: Vec<usize>,
     /// The columns whose distance is final, with that distance.
     settled: Vec<(usize, f64)>,
+    /// The columns that no path along ties has come to.
+    is_open: Vec<bool>,
 }
 
 impl Search {
@@ -147,47 +154,95 @@ impl Search {
             }
         }
         if FEW * paths < free.len() {
-            self.match_ties(cost, matching, free);
+            self.match_ties(simd, cost, matching, free);
         }
     }
 
     /// Where costs tie, one tree takes columns that others could have had. At the new prices rows of the forest prefer
-    /// settled columns; this looks for paths from the free rows that are left, along edges that are preferred but for rounding.
-    fn match_ties(&self, cost: &Cost, matching: &mut Matching, free: &[usize]) {
-        let mut open: Vec<usize> = self.settled.iter().map(|(column, _)| *column).collect();
-        open.sort_unstable();
-        // The rows of a path, each with the column that it was reached from.
-        let mut path: Vec<(usize, usize)> = Vec::new();
+    /// settled columns; this looks for paths from the free rows that are left, along edges that are preferred but for rounding, until
+    /// there are no more that share nothing (as a phase of J. E. Hopcroft and R. M. Karp, SIAM Journal on Computing 2, 1973).
+    #[inline(always)]
+    fn match_ties<S: Simd>(
+        &mut self,
+        simd: S,
+        cost: &Cost,
+        matching: &mut Matching,
+        free: &[usize],
+    ) {
+        for (column, _) in &self.settled {
+            self.is_open[*column] = true;
+        }
+        // The rows of a path, each with the column that it was reached from and the place where its own candidates begin.
+        let mut path: Vec<(usize, usize, usize)> = Vec::new();
+        let mut candidates = Vec::new();
         for &root in free {
             if matching.column_of[root] != FREE {
                 continue;
             }
-            path.push((root, FREE));
-            while let Some(&(i, from)) = path.last() {
-                let row = cost.row(i);
-                let reduced = |j: usize| row[j] - matching.price[j];
-                let least = match from {
-                    FREE => (self.settled.iter().map(|settled| reduced(settled.0)))
-                        .fold(f64::INFINITY, f64::min),
-                    from => reduced(from),
+            let mut next = Some((root, FREE));
+            loop {
+                if let Some((i, from)) = next.take() {
+                    path.push((i, from, candidates.len()));
+                    self.preferred(simd, cost.row(i), from, matching, &mut candidates);
+                }
+                let Some(&(_, _, start)) = path.last() else {
+                    break;
                 };
-                let preferred = open.iter().position(|&j| {
-                    reduced(j) <= least + ROUNDING * (row[j].abs() + matching.price[j].abs())
-                });
-                let Some(k) = preferred else {
+                if candidates.len() == start {
                     path.pop();
                     continue;
+                }
+                let Some(mut column) = candidates.pop() else {
+                    break;
                 };
-                let mut column = open.swap_remove(k);
-                if matching.row_of[column] != FREE {
-                    path.push((matching.row_of[column], column));
+                if !std::mem::replace(&mut self.is_open[column], false) {
                     continue;
                 }
-                for (i, from) in path.drain(..).rev() {
+                if matching.row_of[column] != FREE {
+                    next = Some((matching.row_of[column], column));
+                    continue;
+                }
+                for (i, from, _) in path.drain(..).rev() {
                     (matching.row_of[column], matching.column_of[i]) = (i, column);
                     column = from;
                 }
+                candidates.clear();
+                break;
             }
+        }
+        for (column, _) in &self.settled {
+            self.is_open[*column] = false;
+        }
+    }
+
+    /// Adds the open columns that a row prefers, as it does the one that it was reached from: a free one at the end, if there is any.
+    #[inline(always)]
+    fn preferred<S: Simd>(
+        &mut self,
+        simd: S,
+        row: &[f64],
+        from: usize,
+        matching: &Matching,
+        candidates: &mut Vec<usize>,
+    ) {
+        let price = &matching.price;
+        let known = match from {
+            FREE => self.scanner.preference(simd, row, price).first,
+            from => from,
+        };
+        let bound =
+            (row[known] - price[known]) + ROUNDING * (row[known].abs() + price[known].abs());
+        let start = candidates.len();
+        let is_open = &self.is_open;
+        self.scanner.near(simd, row, price, bound, |j| {
+            if is_open[j] {
+                candidates.push(j);
+            }
+        });
+        let is_free = |j: &usize| matching.row_of[*j] == FREE;
+        if let Some(k) = candidates[start..].iter().position(is_free) {
+            let last = candidates.len() - 1;
+            candidates.swap(start + k, last);
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::Cost;
 /// A partition of `0..n` into classes of equals.
 pub(super) struct Classes {
     /// The first member of each one's class.
-    first: Vec<usize>,
+    pub(super) first: Vec<usize>,
     /// The number of classes.
     pub(super) count: usize,
 }
@@ -82,6 +82,17 @@ impl Classes {
             }
         }
         Classes { first, count }
+    }
+
+    /// The next member of each one's class; of the last one, the first.
+    pub(super) fn next(&self) -> Vec<usize> {
+        let mut next = self.first.clone();
+        let mut last = self.first.clone();
+        for (i, &first) in self.first.iter().enumerate() {
+            next[last[first]] = i;
+            (last[first], next[i]) = (i, first);
+        }
+        next
     }
 
     /// The members of each class, in order; the classes in the order of their first members.

@@ -4,8 +4,8 @@
 //! [`auction`] finds prices at which most rows prefer different columns. [`augmentation`] starts from
 //! them, gives each row a column that it prefers if that is free, and assigns the others along shortest
 //! augmenting paths. The first stage may stop anywhere: the second is exact from any prices, but for rounding. A
-//! [`certificate`] then tells whether rounding left the assignment in doubt; what it doesn't pass goes on in
-//! [`simplex`], whose last steps are in exact numbers.
+//! [`certificate`] then finds the few edges that rounding leaves in doubt, and [`cycles`] of them that improve the assignment, in exact
+//! numbers. Where these are too long or the edges too many, [`simplex`] goes on.
 //!
 //! Equal rows and equal columns, forbidden pairs, and unequal numbers of rows and columns make it a transport
 //! problem between [`classes`], which [`simplex`] solves from the start.
@@ -14,6 +14,8 @@ mod auction;
 mod augmentation;
 mod certificate;
 mod classes;
+mod components;
+mod cycles;
 
 use advect_core::Result;
 use pulp::{Arch, Simd, WithSimd};
@@ -25,7 +27,8 @@ use classes::Classes;
 /// No partner.
 const FREE: usize = usize::MAX;
 
-/// The numbers below n, those near each other far apart: rows that come sorted would compete with their neighbours.
+/// The numbers below n, in an order in which neighbours are far apart. Sorted rows want the same columns as their neighbours, and would
+/// outbid each other if they came one after the other.
 fn scattered(n: usize) -> impl Iterator<Item = usize> {
     let common = |mut a: usize, mut b: usize| {
         while b > 0 {
@@ -33,7 +36,7 @@ fn scattered(n: usize) -> impl Iterator<Item = usize> {
         }
         a
     };
-    // Near the golden section, multiples are spread most evenly.
+    // Steps of a golden section of n, modulo n, spread most evenly. A step without a common divisor comes to each number once.
     let stride = (n as f64 * 0.618) as usize;
     let stride = (stride.max(1)..).find(|k| common(n, *k) == 1).unwrap_or(1);
     (0..n).map(move |k| (k as u128 * stride as u128 % n as u128) as usize)
@@ -73,15 +76,18 @@ pub fn assignment(cost: &Cost) -> Result<Vec<(usize, usize)>> {
     let is_square = cost.rows() == cost.columns();
     let few_equals = 10 * rows.count * columns.count > 3 * cost.rows() * cost.columns();
     let column_of = match is_square && few_equals && !cost.has_forbidden() {
-        true => one_by_one(cost)?,
+        true => one_by_one(cost, &rows, &columns)?,
         false => by_classes(cost, &rows, &columns)?,
     };
     Ok(column_of.into_iter().enumerate().collect())
 }
 
 /// The columns of the rows of a square matrix.
-fn one_by_one(cost: &Cost) -> Result<Vec<usize>> {
-    let found = Arch::new().dispatch(Assign(cost));
+fn one_by_one(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usize>> {
+    let found = Arch::new().dispatch(Assign {
+        cost,
+        classes: (rows, columns),
+    });
     match found.is_certain {
         true => Ok(found.column_of),
         false => simplex::improve(cost, &found.column_of, &found.price),
@@ -118,7 +124,10 @@ fn by_classes(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usiz
     Ok(column_of)
 }
 
-struct Assign<'a>(&'a Cost);
+struct Assign<'a> {
+    cost: &'a Cost,
+    classes: (&'a Classes, &'a Classes),
+}
 
 struct Assigned {
     column_of: Vec<usize>,
@@ -131,9 +140,10 @@ impl WithSimd for Assign<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Assigned {
-        let auction = Auction::new(simd, self.0);
-        let (column_of, price) = augmentation::assign(simd, self.0, auction);
-        let is_certain = certificate::is_certain(simd, self.0, &column_of, &price);
+        let Assign { cost, classes } = self;
+        let auction = Auction::new(simd, cost);
+        let (mut column_of, price) = augmentation::assign(simd, cost, auction);
+        let is_certain = certificate::improve(simd, cost, classes, &mut column_of, &price);
         Assigned {
             column_of,
             price,

@@ -6,7 +6,7 @@
 //! apart, and ends in fixed-point numbers that hold the costs and all their sums without error: what comes out is
 //! optimal, not nearly so, for costs of any magnitudes.
 
-mod number;
+pub(crate) mod number;
 mod potentials;
 mod start;
 mod tree;

@@ -4,7 +4,7 @@
 use crate::Cost;
 
 /// A number with sums, as potentials need.
-pub(super) trait Number: Copy {
+pub(crate) trait Number: Copy {
     /// Whether the numbers are floats. If so, reduced costs may be wrong by this part of the potentials.
     const ROUNDING: Option<f64>;
 
@@ -88,7 +88,7 @@ impl Number for Short {
 /// A whole number of `64 N` bits in two's complement, the lowest limb first. In units of a power of two it holds floats,
 /// and their sums, exactly.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Fixed<const N: usize>([u64; N]);
+pub(crate) struct Fixed<const N: usize>([u64; N]);
 
 impl<const N: usize> Fixed<N> {
     const ZERO: Self = Fixed([0; N]);
@@ -168,13 +168,19 @@ fn scaled(mut value: f64, mut exponent: i32) -> f64 {
     value
 }
 
+/// The exponent of the last bit of a normal number's mantissa; [`LOWEST`] for a subnormal number, one less than it is.
+fn exponent(value: f64) -> i32 {
+    (value.to_bits() >> 52 & 0x7ff) as i32 + LOWEST
+}
+
+const LOWEST: i32 = -1075;
+
 /// An odd mantissa and an exponent with `|value| = mantissa · 2^exponent`; both 0 for 0.
 fn parts(value: f64) -> (u64, i32) {
-    let bits = value.to_bits();
-    let (fraction, exponent) = (bits & ((1 << 52) - 1), (bits >> 52 & 0x7ff) as i32);
-    let (mantissa, exponent) = match exponent {
-        0 => (fraction, -1074),
-        _ => (fraction | 1 << 52, exponent - 1075),
+    let fraction = value.to_bits() & ((1 << 52) - 1);
+    let (mantissa, exponent) = match exponent(value) {
+        LOWEST => (fraction, LOWEST + 1),
+        exponent => (fraction | 1 << 52, exponent),
     };
     if mantissa == 0 {
         return (0, 0);
@@ -186,18 +192,26 @@ fn parts(value: f64) -> (u64, i32) {
 /// The unit that all costs, and `forbidden`, are whole multiples of, as a power of two; and the bits that sums of
 /// `terms` of them take, the sign included.
 pub(super) fn precision(cost: &Cost, forbidden: f64, terms: usize) -> (i32, u32) {
-    let (mut lowest, mut highest) = (i32::MAX, i32::MIN);
-    let rows = (0..cost.rows()).flat_map(|i| cost.row(i).iter());
-    for value in rows.chain([&forbidden]).filter(|c| c.is_finite()) {
-        let (mantissa, exponent) = parts(*value);
-        if mantissa != 0 {
-            lowest = lowest.min(exponent);
-            highest = highest.max(exponent + 64 - mantissa.leading_zeros() as i32);
+    let rows = (0..cost.rows()).flat_map(|i| cost.row(i).iter().copied());
+    precision_of(rows.chain([forbidden]), terms)
+}
+
+/// The unit that all finite values are whole multiples of, as a power of two; and the bits that sums of `terms` of them take,
+/// the sign included.
+pub(crate) fn precision_of(values: impl Iterator<Item = f64>, terms: usize) -> (i32, u32) {
+    let (mut lowest, mut largest) = (i32::MAX, 0f64);
+    for value in values.filter(|value| value.is_finite()) {
+        largest = largest.max(value.abs());
+        // Most values have no bits so low.
+        if exponent(value) < lowest && value != 0.0 {
+            lowest = lowest.min(parts(value).1);
         }
     }
-    if lowest > highest {
+    if largest == 0.0 {
         return (0, 2);
     }
+    let (mantissa, exponent) = parts(largest);
+    let highest = exponent + 64 - mantissa.leading_zeros() as i32;
     let sums = usize::BITS - terms.leading_zeros();
     (lowest, (highest - lowest) as u32 + sums + 2)
 }

@@ -126,7 +126,7 @@ impl<P: Number> Potentials<P> {
         }
     }
 
-    /// An edge of a row that is negative, if there is one among those where floats don't exclude that: the cheapest by sums of two
+    /// An edge of a row whose reduced cost is negative, if the row has any: the cheapest by sums of two
     /// floats, or else, where these don't tell, by exact numbers.
     #[inline(always)]
     fn exactly(&self, costs: Costs<'_>, i: usize) -> Option<Entering<P>> {
