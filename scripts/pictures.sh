@@ -28,7 +28,7 @@ wanted=("$@") known=()
 for name in flows hutchinson adjoint matching interpolants; do
     picture "book_$name" "book_$name.png" book
 done
-for name in blending bridge compare_objectives digits inpainting langevin latent paths phi4 reflow samplers score_sde two_peaks; do
+for name in blending bridge compare_objectives digits history inpainting langevin latent paths phi4 reflow samplers score_sde two_peaks; do
     picture "$name" "$name.png" "$name"
 done
 picture two_moons two_moons.png two_moons --steps 3000

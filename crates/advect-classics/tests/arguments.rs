@@ -168,6 +168,11 @@ fn flows() {
         )
         .starts_with("x: got shape [2, 2]")
     );
+    let frozen = ActNorm::new(3, &store.frozen()).unwrap();
+    assert!(
+        message(frozen.initialize(&zeros(&[4, 3]), None))
+            .starts_with("the layer: got frozen parameters")
+    );
     assert!(
         message(NormalizingFlow::new(&[1, 2, 2], Inverted(Squeeze)).map(|_| ()))
             .starts_with("data: ")

@@ -2,7 +2,7 @@
 
 use advect_core::{Error, Result, check};
 use advect_nn::{Activation, Builder};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 
 use super::{Autoregressive, tokens};
 use crate::flow::MaskedPerceptron;
@@ -10,6 +10,8 @@ use crate::flow::MaskedPerceptron;
 /// A model of sequences of one length, such as pixels in their order, by one [`MaskedPerceptron`]: a single pass gives all logits.
 ///
 /// The network sees token v as the number `v/(vocabulary − 1)`. The logit of token 0 is 0, so that two tokens have one output for each place, the logit of 1.
+///
+/// Nothing tells the first token but a bias, which small steps of training move slowly: [`initialize`](MaskedAutoencoder::initialize) starts at the shares of tokens in the data.
 ///
 /// ```
 /// use advect_classics::autoregressive::{Autoregressive, MaskedAutoencoder};
@@ -60,6 +62,60 @@ impl MaskedAutoencoder {
         })
     }
 
+    /// Sets the biases of the outputs to the logits of the tokens' shares in the data at each place, `ln (n_v + ½)/(n_0 + ½)` for `n_v` tokens v among those at the place
+    /// (Krichevsky and Trofimov 1981). All other parameters stay, so that the first token has exactly these shares.
+    ///
+    /// ```
+    /// use advect_classics::autoregressive::{Autoregressive, MaskedAutoencoder};
+    /// use advect_core::Key;
+    /// use advect_nn::{Activation, ParameterStore};
+    /// use candle_core::{DType, Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    /// let model = MaskedAutoencoder::new(2, 2, &[8], Activation::Relu, &store.builder())?;
+    /// model.initialize(&Tensor::new(&[[1u32, 0], [1, 1], [1, 0]], &Device::Cpu)?)?;
+    /// let both = Tensor::new(&[[1u32, 0], [1, 1]], &Device::Cpu)?;
+    /// let first = model.log_likelihood(&both)?.exp()?.sum_all()?.to_scalar::<f64>()?;
+    /// assert!((first - 3.5 / 4.0).abs() < 1e-14); // three ones and half of one, no zero and half of one
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error`] naming tokens that do not fit; [`Error::Range`] for parameters that are frozen.
+    #[doc(alias = "bias initialization")]
+    pub fn initialize(&self, tokens: &Tensor) -> Result<()> {
+        self.check(tokens)?;
+        let bias = self.net.last_bias()?;
+        if !bias.is_variable() {
+            let accepted = "parameters of a store that is trained";
+            return Err(Error::range("the model", "frozen parameters", accepted));
+        }
+        let length = self.net.dim();
+        let mut counts = vec![0.5f64; self.vocabulary * length];
+        for row in tokens.to_dtype(DType::U32)?.to_vec2::<u32>()? {
+            for (place, token) in row.into_iter().enumerate() {
+                counts[token as usize * length + place] += 1.0;
+            }
+        }
+        let (none, others) = counts.split_at(length);
+        let logit = |(k, count): (usize, &f64)| (count / none[k % length]).ln();
+        let logits: Vec<f64> = others.iter().enumerate().map(logit).collect();
+        let logits = Tensor::from_vec(logits, bias.shape(), &Device::Cpu)?;
+        let logits = logits.to_dtype(self.dtype)?.to_device(&self.device)?;
+        Ok(Var::from_tensor(bias)?.set(&logits)?)
+    }
+
+    /// Checks that tokens are sequences of the model's length.
+    fn check(&self, tokens: &Tensor) -> Result<()> {
+        let (_, length) = tokens::check(tokens, self.vocabulary)?;
+        if length != self.net.dim() {
+            let accepted = format!("(batch, {})", self.net.dim());
+            return Err(Error::shape("tokens", tokens.dims(), accepted));
+        }
+        Ok(())
+    }
+
     /// Logits `(batch, length, vocabulary)` of numbers `(batch, length)`.
     fn of_numbers(&self, x: &Tensor) -> Result<Tensor> {
         let logits = self.net.forward(x, None)?.transpose(1, 2)?;
@@ -83,11 +139,7 @@ impl Autoregressive for MaskedAutoencoder {
     }
 
     fn logits(&self, tokens: &Tensor) -> Result<Tensor> {
-        let (_, length) = tokens::check(tokens, self.vocabulary)?;
-        if length != self.net.dim() {
-            let accepted = format!("(batch, {})", self.net.dim());
-            return Err(Error::shape("tokens", tokens.dims(), accepted));
-        }
+        self.check(tokens)?;
         self.of_numbers(&self.numbers(tokens)?)
     }
 

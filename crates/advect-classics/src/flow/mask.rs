@@ -90,4 +90,17 @@ impl Mask {
         let mask = Tensor::from_vec(values, dims, &Device::Cpu)?;
         Ok(mask.to_dtype(x.dtype())?.to_device(x.device())?)
     }
+    /// The places of the elements that are changed, and for each element its place in a sample followed by these.
+    pub(crate) fn changed(&self, device: &Device) -> Result<[Tensor; 2]> {
+        let size = self.kept.len();
+        let changed = (0..size).filter(|k| !self.kept[*k]);
+        let mut next = size..;
+        let places = self.kept.iter().enumerate();
+        let places = places.map(|(k, kept)| if *kept { k } else { next.next().unwrap_or(k) });
+        let list = |places: Vec<u32>| Tensor::new(places, device);
+        Ok([
+            list(changed.map(|k| k as u32).collect())?,
+            list(places.map(|k| k as u32).collect())?,
+        ])
+    }
 }

@@ -91,6 +91,14 @@ impl MaskedPerceptron {
         self.parameters
     }
 
+    /// The biases of the outputs, those of all elements' first parameters before the second ones, `(parameters · dim,)`.
+    pub(crate) fn last_bias(&self) -> Result<&Tensor> {
+        let last = self.layers.last().ok_or_else(|| Error::Empty {
+            argument: "layers".into(),
+        })?;
+        Ok(last.0.bias())
+    }
+
     /// Returns the parameters of elements `(batch, dim)`, `(batch, parameters, dim)`, given a context `(batch, context)` if there is one.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Scales and shifts of channels (Kingma and Dhariwal 2018, "Glow: generative flow with invertible 1×1 convolutions", section 3.1).
 
-use advect_core::{Result, check, shape};
+use advect_core::{Error, Result, check, shape};
 use advect_nn::Builder;
 use candle_core::{Tensor, Var};
 
@@ -39,7 +39,7 @@ impl ActNorm {
     /// Creates the identity, with parameters `log_scale` and `shift`, `(channels,)`.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) without channels; errors of the builder.
+    /// [`Error::Range`] without channels; errors of the builder.
     pub fn new(channels: usize, builder: &Builder) -> Result<Self> {
         check::at_least_one("channels", channels)?;
         let zeros = |name| builder.get_with_hints(channels, name, candle_nn::init::ZERO);
@@ -79,9 +79,7 @@ impl Bijection for ActNorm {
 
     fn inverse_given(&self, y: &Tensor, _: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
         let [scale, shift, total] = self.parts("y", y)?;
-        let x = y
-            .broadcast_sub(&shift)?
-            .broadcast_mul(&scale.neg()?.exp()?)?;
+        let x = y.broadcast_sub(&shift)?.broadcast_div(&scale.exp()?)?;
         Ok((x, total.neg()?))
     }
 
@@ -99,11 +97,15 @@ impl Bijection for ActNorm {
     /// Sets shifts to the means, and scales to the standard deviations, of the channels.
     ///
     /// # Errors
-    /// As [`Bijection::inverse_given`]; candle's error for parameters that are frozen.
+    /// As [`Bijection::inverse_given`]; [`Error::Range`] for parameters that are frozen.
     fn initialize(&self, y: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
         let (batch, places) = check_channels("y", y, self.channels())?;
         check::same_kind("y", y, "the layer", &self.shift)?;
         check::finite("y", y)?;
+        if !self.shift.is_variable() || !self.log_scale.is_variable() {
+            let accepted = "parameters of a store that is trained";
+            return Err(Error::range("the layer", "frozen parameters", accepted));
+        }
         let columns = y.detach().reshape((batch, self.channels(), places))?;
         let columns = shape::wide(&columns.transpose(0, 1)?.contiguous()?.flatten_from(1)?)?;
         let mean = columns.mean_keepdim(1)?;

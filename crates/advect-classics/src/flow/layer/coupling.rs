@@ -102,12 +102,15 @@ impl<N: Network, T: Transformer> Coupling<N, T> {
             return Err(Error::shape("network", output.dims(), accepted));
         }
         check::same_kind("network", &output, argument, x)?;
+        // The transformer computes the changed elements alone.
+        let [changed, places] = self.mask.changed(x.device())?;
         let parameters = output.reshape((batch, count, size))?;
-        let (moved, log_slope) = map(&x.reshape((batch, size))?, &parameters)?;
-        let changed = kept.affine(-1.0, 1.0)?.reshape((1, size))?;
-        let moved = moved.broadcast_mul(&changed)?.reshape(x.shape())?;
-        let log_determinant = log_slope.broadcast_mul(&changed)?.sum(1)?;
-        Ok(((seen + moved)?, log_determinant))
+        let parameters = parameters.index_select(&changed, 2)?;
+        let flat = x.reshape((batch, size))?.contiguous()?;
+        let (moved, log_slope) = map(&flat.index_select(&changed, 1)?, &parameters)?;
+        let all = Tensor::cat(&[&flat, &moved], 1)?;
+        let y = all.index_select(&places, 1)?.reshape(x.shape())?;
+        Ok((y, log_slope.sum(1)?))
     }
 }
 

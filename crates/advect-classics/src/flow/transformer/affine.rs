@@ -71,7 +71,7 @@ impl Transformer for Affine {
 
     fn inverse(&self, y: &Tensor, parameters: &Tensor) -> Result<(Tensor, Tensor)> {
         let (shift, scale) = self.parts(parameters)?;
-        let scale = scale.neg()?;
-        Ok((((y - shift)? * scale.exp()?)?, scale))
+        // Divided by what forward multiplies with: e^(−s) would be rounded by itself.
+        Ok((((y - shift)? / scale.exp()?)?, scale.neg()?))
     }
 }

@@ -1,41 +1,10 @@
-//! Monotone rational-quadratic splines (Gregory and Delbourgo 1982; Durkan, Bekasov, Murray and Papamakarios 2019, "Neural spline flows", section 3.1 and appendix A).
+//! Splines by operations of tensors, for devices and types that have no kernel.
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result};
 use advect_ops::{Activation, softmax};
 use candle_core::{Device, Tensor};
 
-use super::Transformer;
-
-/// The least width and height of a bin, in units of the whole, and the least slope at a knot; those of the authors.
-const LEAST: f64 = 1e-3;
-
-/// A monotone spline from [−B, B] to itself, of K bins, and the identity outside. In each bin it is a quotient of two quadratics with given slopes at its ends; at ±B
-/// they are 1.
-///
-/// An element has K parameters for the widths of bins and K for their heights, by a softmax, and K − 1 for the slopes at the knots, by a softplus. The authors' networks
-/// divide the first 2 K by the root of their width; here parameters are taken as they are.
-///
-/// ```
-/// use advect_classics::flow::{RationalQuadraticSpline, Transformer};
-/// use candle_core::{DType, Device, Tensor};
-/// # fn main() -> advect_core::Result<()> {
-/// let spline = RationalQuadraticSpline::new(4, 3.0)?;
-/// assert_eq!(spline.parameters(), 11);
-/// let x = Tensor::new(&[[-3f64, 1.1, 5.0]], &Device::Cpu)?;
-/// let parameters = Tensor::zeros((1, 11, 3), DType::F64, &Device::Cpu)?;
-/// let (y, _) = spline.forward(&x, &parameters)?;
-/// let y = y.to_vec2::<f64>()?[0].clone();
-/// assert!((y[0] + 3.0).abs() < 1e-12 && (y[1] - 1.1).abs() < 0.2 && y[2] == 5.0);
-/// # Ok(())
-/// # }
-/// ```
-#[doc(alias = "RQS")]
-#[doc(alias = "NSF")]
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RationalQuadraticSpline {
-    bins: usize,
-    bound: f64,
-}
+use super::{LEAST, RationalQuadraticSpline};
 
 /// What a bin is, for each element.
 struct Bin {
@@ -70,31 +39,24 @@ impl Bin {
         Ok((&self.y + ((&self.height * above)? / below)?)?)
     }
 
-    /// The part ξ of the width at y, by the root of the quadratic equation that does not cancel (eq. 25 to 29).
+    /// The part ξ of the width at y: the root of eq. 25 to 29, written so that nothing cancels. With the part θ of the height, slopes d and d' at the ends and the ratio s, take
+    /// `u = d (1 − θ) − d' θ` and `q = |u| + √(u² + 4 s² θ (1 − θ))`. Then `ξ = 2 s θ/(2 s θ + q)` for u ≥ 0, and `1 − ξ = 2 s (1 − θ)/(2 s (1 − θ) + q)` for u < 0.
     fn part(&self, y: &Tensor) -> Result<Tensor> {
-        let rise = (y - &self.y)?;
-        let bent = (&rise * &self.bend)?;
-        let a = ((&self.height * (&self.ratio - &self.slopes[0])?)? + &bent)?;
-        let b = ((&self.height * &self.slopes[0])? - bent)?;
-        let c = (&self.ratio * rise)?.neg()?;
-        let root = (b.sqr()? - ((a * &c)? * 4.0)?)?.sqrt()?;
-        Ok(((c * 2.0)? / (b.neg()? - root)?)?)
+        let height = ((y - &self.y)? / &self.height)?;
+        let rest = height.affine(-1.0, 1.0)?;
+        let (ahead, behind) = ((&self.ratio * &height)?, (&self.ratio * &rest)?);
+        let u = ((&self.slopes[0] * &rest)? - (&self.slopes[1] * &height)?)?;
+        let root = (u.sqr()? + ((&ahead * &behind)? * 4.0)?)?.sqrt()?;
+        let q = (u.abs()? + root)?;
+        let share = |x: Tensor| Ok::<_, Error>((&x / (&x + &q)?)?);
+        let (ahead, behind) = (share((ahead * 2.0)?)?, share((behind * 2.0)?)?);
+        Ok(u.detach()
+            .ge(0f64)?
+            .where_cond(&ahead, &behind.affine(-1.0, 1.0)?)?)
     }
 }
 
 impl RationalQuadraticSpline {
-    /// Creates the spline of K bins on [−B, B].
-    ///
-    /// # Errors
-    /// [`Error::Range`] unless there are 2 to 500 bins and B is above 0.
-    pub fn new(bins: usize, bound: f64) -> Result<Self> {
-        if !(2..=500).contains(&bins) {
-            return Err(Error::range("bins", bins, "2 to 500"));
-        }
-        let bound = check::positive("bound", bound)?;
-        Ok(RationalQuadraticSpline { bins, bound })
-    }
-
     /// The left ends of bins and their sizes, `(n, bins)`, of unnormalised sizes.
     fn knots(&self, sizes: &Tensor) -> Result<(Tensor, Tensor)> {
         let share = softmax(sizes)?.affine(1.0 - LEAST * self.bins as f64, LEAST)?;
@@ -152,7 +114,7 @@ impl RationalQuadraticSpline {
         parameters: &Tensor,
         map: impl Fn(&Tensor, &Tensor) -> Result<(Tensor, Tensor)>,
     ) -> Result<(Tensor, Tensor)> {
-        let (count, flat) = (self.parameters(), x.flatten_all()?);
+        let (count, flat) = (3 * self.bins - 1, x.flatten_all()?);
         let rows = parameters
             .transpose(1, 2)?
             .contiguous()?
@@ -166,27 +128,24 @@ impl RationalQuadraticSpline {
             (log_slope * inside)?.reshape(x.shape())?,
         ))
     }
-}
 
-impl Transformer for RationalQuadraticSpline {
-    fn parameters(&self) -> usize {
-        3 * self.bins - 1
-    }
-
-    fn forward(&self, x: &Tensor, parameters: &Tensor) -> Result<(Tensor, Tensor)> {
-        self.within(x, parameters, |x, parameters| {
-            let bin = self.bin(x, parameters, false)?;
-            let part = ((x - &bin.x)? / &bin.width)?;
+    /// y and the logarithms of slopes, or x and those of the inverse's slopes, `(2, batch, n)`.
+    pub(super) fn composed(
+        &self,
+        number: &Tensor,
+        parameters: &Tensor,
+        inverse: bool,
+    ) -> Result<Tensor> {
+        let (value, log_slope) = self.within(number, parameters, |number, parameters| {
+            let bin = self.bin(number, parameters, inverse)?;
+            if inverse {
+                let part = bin.part(number)?;
+                let x = (&bin.x + (&part * &bin.width)?)?;
+                return Ok((x, bin.log_slope(&part)?.neg()?));
+            }
+            let part = ((number - &bin.x)? / &bin.width)?;
             Ok((bin.value(&part)?, bin.log_slope(&part)?))
-        })
-    }
-
-    fn inverse(&self, y: &Tensor, parameters: &Tensor) -> Result<(Tensor, Tensor)> {
-        self.within(y, parameters, |y, parameters| {
-            let bin = self.bin(y, parameters, true)?;
-            let part = bin.part(y)?;
-            let x = (&bin.x + (&part * &bin.width)?)?;
-            Ok((x, bin.log_slope(&part)?.neg()?))
-        })
+        })?;
+        Ok(Tensor::stack(&[value, log_slope], 0)?)
     }
 }
