@@ -49,7 +49,7 @@ impl Diffusion {
         let altered = self.altered as f64 - 2.0..(trained - 1) as f64;
         match times.iter().any(|t| *t > altered.start && *t < altered.end) {
             true => {
-                let accepted = "fewer steps: with rescale_betas_zero_snr, the last steps of training but one have more noise than the last";
+                let accepted = "a smaller number: it would use steps of training that have more noise than the last one, after rescale_betas_zero_snr";
                 Err(Error::range("steps", steps, accepted))
             }
             false => Ok(times),

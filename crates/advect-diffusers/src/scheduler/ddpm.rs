@@ -44,7 +44,8 @@ impl Ddpm {
         let times = self.diffusion.timesteps(trained, count, false)?;
         let mut steps = Spacing::steps(&times);
         if steps.last() != Some(&1) && self.variance != Variance::Posterior {
-            let accepted = "a number for which the last timestep is 0: from others, this variance adds noise to the data";
+            let accepted = "a number for which the last timestep is 0 (see timestep_spacing): from a later one, a step of this variance_type would add noise to the \
+                            data";
             return Err(Error::range("steps", count, accepted));
         }
         steps.push(0);
