@@ -2,9 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use advect::prelude::*;
-use advect_benches::{
-    DDPMPP, TRANSFORMER, UNETS, ddpmpp, mlp, points, sit, stir, store, unet,
-};
+use advect_benches::{DDPMPP, TRANSFORMER, UNETS, ddpmpp, mlp, points, sit, stir, store, unet};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn cfm_mlp(c: &mut Criterion) {

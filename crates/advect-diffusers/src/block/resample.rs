@@ -72,8 +72,7 @@ impl Halving {
         if self.padding > 0 {
             return self.layer.forward(x);
         }
-        let wide =
-            |x: &Tensor| Ok(x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?);
+        let wide = |x: &Tensor| Ok(x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?);
         self.layer.forward(&x.map_linear(wide)?)
     }
 

@@ -5,8 +5,8 @@ use advect_samplers::grid::GivenSigmas;
 use advect_samplers::rule::Ddim;
 
 use super::betas::{Diffusion, prediction};
-use super::sigmas::{Curve, End};
 use super::network_times::Whole;
+use super::sigmas::{Curve, End};
 use super::spacing::Kind;
 use super::{NetworkTimes, Scheduler, SchedulerSampler, Steps};
 use crate::Config;

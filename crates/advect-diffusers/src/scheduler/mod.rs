@@ -44,7 +44,9 @@ pub use scheduled::Scheduled;
 /// | `UniPCMultistepScheduler` | [`UniPc`](advect_samplers::rule::UniPc) | steps of training, or ratios |
 /// | `FlowMatchEulerDiscreteScheduler` | [`Ddim`](advect_samplers::rule::Ddim) on straight lines, which is Euler's method | shifted times |
 ///
-/// Options that have no equivalent, and would change the numbers, are errors that name them.
+/// Options that have no equivalent, and would change the numbers, are errors that name them. With `use_exponential_sigmas` or
+/// `use_beta_sigmas`, DPM-Solver and UniPC cut the network's time to whole steps: at the level with the most noise, diffusers' rounding
+/// decides whether that is the last step of training, as it is here, or the one before.
 ///
 /// ```
 /// use advect_core::{Generator, field_fn};
@@ -102,7 +104,7 @@ enum Steps {
 }
 
 /// Keys that one of the classes knows, and the others are told by files without heeding them.
-const SHARED: [&str; 22] = [
+const SHARED: [&str; 31] = [
     "clip_sample",
     "clip_sample_range",
     "thresholding",
@@ -125,6 +127,15 @@ const SHARED: [&str; 22] = [
     "timestep_type",
     "predict_x0",
     "disable_corrector",
+    "use_exponential_sigmas",
+    "use_beta_sigmas",
+    "use_lu_lambdas",
+    "use_flow_sigmas",
+    "flow_shift",
+    "use_dynamic_shifting",
+    "time_shift_type",
+    "shift_terminal",
+    "solver_p",
 ];
 
 impl Scheduler {

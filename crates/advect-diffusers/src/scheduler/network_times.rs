@@ -59,11 +59,7 @@ impl NetworkTimes {
     }
 
     /// Places between steps by linear interpolation of the ratios' logarithms.
-    pub(super) fn by_logarithm(
-        schedule: &DiscreteDiffusion,
-        ratios: &[f64],
-        whole: Whole,
-    ) -> Self {
+    pub(super) fn by_logarithm(schedule: &DiscreteDiffusion, ratios: &[f64], whole: Whole) -> Self {
         NetworkTimes(Kind::Ratios(Ratios {
             schedule: schedule.clone(),
             table: ratios.iter().map(|ratio| ratio.ln()).collect(),

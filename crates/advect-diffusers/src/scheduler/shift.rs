@@ -79,7 +79,8 @@ impl Shift {
     pub(super) fn set_for(&mut self, tokens: usize) -> Result<()> {
         let dynamic = self.dynamic()?;
         let (&[Some(low), Some(high)], [few, many]) = (&dynamic.values, dynamic.tokens) else {
-            let accepted = "numbers: see Scheduler::shifted_by for a shift that does not follow from them";
+            let accepted =
+                "numbers: see Scheduler::shifted_by for a shift that does not follow from them";
             return Err(Error::range("base_shift, max_shift", "null", accepted));
         };
         if few == many {

@@ -42,7 +42,8 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
     c.only("predict_x0", true, "the rule")?;
     let falls = c.optional("lower_order_final", true)?;
     if !falls && levels.end == End::Clean {
-        let accepted = "true: a step to the data, which is infinitely long in ln (α/σ), has no higher order";
+        let accepted =
+            "true: a step to the data, which is infinitely long in ln (α/σ), has no higher order";
         return Err(c.wrong("lower_order_final", false, accepted));
     }
     c.only("solver_p", (), "the rule")?;

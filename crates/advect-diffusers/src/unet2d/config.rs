@@ -197,7 +197,8 @@ impl UNet2dConfig {
         let skips = |kinds: &[BlockKind]| kinds[0].resampling == Resampling::Skip;
         if (skips(&self.down) && self.inputs != 3) || (skips(&self.up) && self.outputs != 3) {
             let given = format!("{} and {}", self.inputs, self.outputs);
-            let accepted = "3 for both, as blocks with \"Skip\" in their names have images of three channels";
+            let accepted =
+                "3 for both, as blocks with \"Skip\" in their names have images of three channels";
             return Err(c.wrong("in_channels, out_channels", given, accepted));
         }
         Ok(())

@@ -154,11 +154,7 @@ fn doubling(taps: &[f64]) -> Result<Tensor> {
             weights.extend((0..side).map(|j| tap(a, i) * tap(b, j)));
         }
     }
-    Ok(Tensor::from_vec(
-        weights,
-        (4, 1, side, side),
-        &Device::Cpu,
-    )?)
+    Ok(Tensor::from_vec(weights, (4, 1, side, side), &Device::Cpu)?)
 }
 
 impl Kernels {
