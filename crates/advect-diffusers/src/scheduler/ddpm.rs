@@ -24,6 +24,10 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
         ("fixed_large", Variance::Forward),
         ("learned_range", Variance::Learned),
     ];
+    // Other classes write null, and diffusers' loop takes it for the default.
+    if c.is("variance_type", ()) {
+        c.ignore(&["variance_type"]);
+    }
     let variance = c.choice("variance_type", &kinds)?;
     Ok(Scheduler {
         schedule: diffusion.path(),
