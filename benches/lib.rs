@@ -1,5 +1,6 @@
 //! What the benchmarks share. A benchmark's id names the work: shapes, tolerances, steps.
 
+use advect::models::SongUNet;
 use advect::prelude::*;
 
 /// The velocity network of torchcfm's examples: `[x, t]` through three SELU layers.
@@ -52,6 +53,17 @@ pub const TRANSFORMER: (&str, [usize; 4]) = ("s2_32x32x4_b8", [8, 4, 32, 32]);
 pub fn sit(store: &ParameterStore, shape: [usize; 4]) -> Result<DiffusionTransformer> {
     let config = DiffusionTransformer::small(&shape[1..], 2).classes(1000);
     config.build(&store.builder())
+}
+
+/// DDPM++ for images of CIFAR-10, by name, with a batch.
+pub const DDPMPP: (&str, [usize; 4]) = ("ddpmpp_32x32x3_b8", [8, 3, 32, 32]);
+
+/// DDPM++ as EDM trains it on CIFAR-10, for images of a shape.
+///
+/// # Errors
+/// Those of the store.
+pub fn ddpmpp(store: &ParameterStore, shape: [usize; 4]) -> Result<SongUNet> {
+    SongUNet::ddpmpp(shape[1], shape[2]).build(&store.builder())
 }
 
 /// Replaces parameters that are zeros by small normal numbers.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use advect::prelude::*;
-use advect_benches::{TRANSFORMER, UNETS, mlp, points, sit, stir, store, unet};
+use advect_benches::{DDPMPP, TRANSFORMER, UNETS, ddpmpp, mlp, points, sit, stir, store, unet};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn cfm_mlp(c: &mut Criterion) {
@@ -86,9 +86,17 @@ fn transformer(c: &mut Criterion) {
     forward(c, &format!("forward/sit/{name}"), &net, shape);
 }
 
+fn forward_song(c: &mut Criterion) {
+    let (name, shape) = DDPMPP;
+    let store = store();
+    let net = ddpmpp(&store, shape).unwrap();
+    let net = net.on(&store.frozen()).unwrap();
+    forward(c, &format!("forward/song/{name}"), &net, shape);
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = cfm_mlp, cfm_unet, forward_unet, transformer
+    targets = cfm_mlp, cfm_unet, forward_unet, transformer, forward_song
 }
 criterion_main!(benches);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod autoencoder_kl;
+mod defaults;
 mod dit;
 mod pipelines;
 mod unet1d;

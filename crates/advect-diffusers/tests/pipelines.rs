@@ -21,15 +21,16 @@ fn pipeline() -> Pipeline {
     Pipeline::open(golden("pipeline"), DType::F32, &Device::Cpu).unwrap()
 }
 
-/// The configurations and the numbers of steps of the golden loops.
-fn rows() -> Vec<(String, usize)> {
+/// The configurations of the golden loops, their numbers of steps, and their shifts μ.
+fn rows() -> Vec<(String, usize, Option<f64>)> {
     let table = fs::read_to_string(golden("pipelines.json")).unwrap();
     let rows = table.trim_matches(['[', ']']).split("},{");
     let row = |row: &str| {
         let row = row.trim_start_matches('{').trim_end_matches('}');
-        let (config, steps) = row.split_once(",\"steps\":").unwrap();
+        let (config, rest) = row.split_once(",\"steps\":").unwrap();
         let config = config.strip_prefix("\"config\":").unwrap();
-        (config.to_string(), steps.parse().unwrap())
+        let (steps, mu) = rest.split_once(",\"mu\":").unwrap_or((rest, ""));
+        (config.to_string(), steps.parse().unwrap(), mu.parse().ok())
     };
     rows.map(row).collect()
 }
@@ -41,12 +42,15 @@ fn samples_are_those_of_diffusers() {
         .unwrap();
     let pipeline = pipeline();
     let rng = &mut Generator::from_seed(0);
-    for (i, (config, steps)) in rows().into_iter().enumerate() {
+    for (i, (config, steps, mu)) in rows().into_iter().enumerate() {
         let config = Config::parse("scheduler_config.json", &config).unwrap();
         let class = config.class().unwrap().to_string();
-        let pipeline = pipeline
-            .clone()
-            .with_scheduler(Scheduler::new(config).unwrap());
+        let scheduler = Scheduler::new(config).unwrap();
+        let scheduler = match mu {
+            Some(mu) => scheduler.shifted_by(mu).unwrap(),
+            None => scheduler,
+        };
+        let pipeline = pipeline.clone().with_scheduler(scheduler);
         let sampler = pipeline.sampler(steps).unwrap();
         let x = sampler
             .sample(&pipeline.model(), &golden["noise"], rng)
@@ -195,16 +199,24 @@ fn what_has_no_equivalent_is_refused() {
             "beta_start: got -1",
         ),
         (
-            r#"{"_class_name": "EulerDiscreteScheduler", "use_beta_sigmas": true}"#,
-            "use_beta_sigmas: got true, expected false",
+            r#"{"_class_name": "EulerDiscreteScheduler", "use_beta_sigmas": true, "use_karras_sigmas": true}"#,
+            "use_beta_sigmas: got true, expected false: only one of use_karras_sigmas, ",
         ),
         (
             r#"{"_class_name": "EulerDiscreteScheduler", "timestep_type": "continuous"}"#,
             "it changes the time that the network is told",
         ),
         (
-            r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true}"#,
-            "use_dynamic_shifting: got true, expected false, as others are not supported: it changes the levels of noise",
+            r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "invert_sigmas": true}"#,
+            "invert_sigmas: got true, expected false, as others are not supported: it changes the levels of noise",
+        ),
+        (
+            r#"{"_class_name": "UniPCMultistepScheduler", "beta_schedule": "squaredcos_cap_v2", "use_beta_sigmas": true}"#,
+            "beta_schedule: got \"squaredcos_cap_v2\", expected another one beside levels on a curve",
+        ),
+        (
+            r#"{"_class_name": "UniPCMultistepScheduler", "lower_order_final": false}"#,
+            "lower_order_final: got false, expected true: a step to the data",
         ),
         (
             r#"{"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "dpmsolver"}"#,
@@ -244,6 +256,38 @@ fn what_has_no_equivalent_is_refused() {
     }
     let large = r#"{"_class_name": "DDPMScheduler", "variance_type": "fixed_large", "timestep_spacing": "trailing"}"#;
     assert!(sampler(large, 10).is_err() && sampler(large, 1000).is_ok());
+    // The first two levels are less than a step of training apart.
+    let dense =
+        r#"{"_class_name": "UniPCMultistepScheduler", "use_karras_sigmas": true, "sigma_min": 10}"#;
+    let error = sampler(dense, 1000).unwrap_err().to_string();
+    assert!(
+        error.contains("the first two would have the same timestep"),
+        "{error}"
+    );
+    assert!(sampler(dense, 8).is_ok());
+    let flow = r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true, "time_shift_type": "linear"}"#;
+    let flow = Scheduler::new(Config::parse("scheduler_config.json", flow).unwrap()).unwrap();
+    assert!(
+        flow.sampler(3)
+            .unwrap_err()
+            .to_string()
+            .starts_with("mu: got none")
+    );
+    assert!(
+        flow.shifted_by(-1.0)
+            .unwrap_err()
+            .to_string()
+            .starts_with("mu: got -1")
+    );
+    let fixed = r#"{"_class_name": "FlowMatchEulerDiscreteScheduler"}"#;
+    let fixed = Scheduler::new(Config::parse("scheduler_config.json", fixed).unwrap()).unwrap();
+    assert!(
+        fixed
+            .shifted_for(256)
+            .unwrap_err()
+            .to_string()
+            .starts_with("mu: got a number, expected none")
+    );
     let order = r#"{"_class_name": "DPMSolverMultistepScheduler", "solver_order": 3, "lower_order_final": false}"#;
     assert!(sampler(order, 10).is_err() && sampler(order, 20).is_ok());
 }

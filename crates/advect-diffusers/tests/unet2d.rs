@@ -259,5 +259,7 @@ fn bad_configurations_are_refused() {
     assert!(error.contains("down_block_types: got \"KDownBlock2D\", expected \"DownBlock2D\", \"AttnDownBlock2D\", \"ResnetDownsampleBlock2D\""));
     assert!(text(r#"{"act_fn": "mish"}"#).contains("act_fn: got \"mish\""));
     let skip = r#"{"in_channels": 1, "out_channels": 1, "block_out_channels": [8, 8], "down_block_types": ["SkipDownBlock2D", "SkipDownBlock2D"], "up_block_types": ["SkipUpBlock2D", "SkipUpBlock2D"]}"#;
-    assert!(text(skip).contains("got 1 and 1, expected 3, with blocks that skip"));
+    let both = skip.replacen("SkipDownBlock2D", "DownBlock2D", 1);
+    assert!(text(&both).contains("down_block_types: got blocks of both kinds, expected either only blocks with \"Skip\" in their names"));
+    assert!(text(skip).contains("got 1 and 1, expected 3 for both, as blocks with"));
 }

@@ -26,7 +26,6 @@
 mod dropout;
 mod edm;
 mod features;
-mod filter;
 mod heads;
 mod limits;
 mod mlp;

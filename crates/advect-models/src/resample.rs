@@ -1,7 +1,8 @@
 //! Changes of the size of images.
 
 use advect_core::Result;
-use advect_ops::{Value, avg_pool, upsample_nearest};
+use advect_nn::ResamplingFilter;
+use advect_ops::Value;
 
 /// The change that a block makes to the size of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,12 +13,12 @@ pub(crate) enum Resample {
 }
 
 impl Resample {
-    /// Averages squares of pixels, or repeats pixels.
-    pub(crate) fn apply<V: Value>(self, x: &V) -> Result<V> {
+    /// Changes the size of a value by a filter.
+    pub(crate) fn apply<V: Value>(self, filter: &ResamplingFilter, x: &V) -> Result<V> {
         match self {
             Resample::Keep => Ok(x.clone()),
-            Resample::Halve => avg_pool(x, 2),
-            Resample::Double => upsample_nearest(x, 2),
+            Resample::Halve => filter.halve(x),
+            Resample::Double => filter.double(x),
         }
     }
 

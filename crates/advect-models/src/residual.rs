@@ -1,11 +1,10 @@
 //! Residual blocks.
 
 use advect_core::{Key, Result};
-use advect_nn::{Activation, ConvolutionLayer, Cost, GroupNorm, Linear};
+use advect_nn::{Activation, ConvolutionLayer, Cost, GroupNorm, Linear, ResamplingFilter};
 use advect_ops::Value;
 
 use crate::dropout::drop_features;
-use crate::filter::Filter;
 use crate::resample::Resample;
 
 /// Normalise, SiLU, convolve, tell the time, normalise, SiLU, convolve; added to the input, or to a projection of it
@@ -19,7 +18,7 @@ pub(crate) struct Residual {
     pub(crate) second: ConvolutionLayer,
     pub(crate) skip: Option<ConvolutionLayer>,
     pub(crate) resample: Resample,
-    pub(crate) filter: Filter,
+    pub(crate) filter: ResamplingFilter,
     /// Whether time and class scale and shift the normalised features, in place of being added to them.
     pub(crate) scale_shift: bool,
     /// The factor of the sum.
@@ -36,7 +35,7 @@ impl Residual {
         embedding: &V,
         dropping: Option<Key>,
     ) -> Result<V> {
-        let resized = |x: &V| self.filter.apply(self.resample, x);
+        let resized = |x: &V| self.resample.apply(&self.filter, x);
         let h = self.first_norm.forward(x, Activation::Silu)?;
         let (h, x) = (resized(&h)?, resized(x)?);
         let embedding = self.embedding.forward(embedding)?;

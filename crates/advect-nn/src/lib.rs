@@ -8,7 +8,7 @@
 //! | keep, save and load parameters; freeze them | [`ParameterStore`], [`Stateful`], [`Weights`] |
 //! | keep what is not trained | [`buffer`], [`table`], [`constant`] |
 //! | look into a file of weights | [`Contents`] |
-//! | build layers | [`Linear`], [`ConvolutionLayer`], [`GroupNorm`], [`Activation`] |
+//! | build layers | [`Linear`], [`ConvolutionLayer`], [`GroupNorm`], [`adaptive_layer_norm`], [`ResamplingFilter`], [`Activation`] |
 //! | give time and class to a network | [`TimeEmbedding`], [`TimeFeatures`], [`ClassEmbedding`] |
 //!
 //! A network that is written for candle is a field by [`field_fn`](advect_core::field_fn). It trains from
@@ -49,7 +49,10 @@ mod store;
 /// The activation functions of `advect-ops`.
 pub use advect_ops::Activation;
 pub use embedding::{ClassEmbedding, NoClass, TimeEmbedding, TimeFeatures, sinusoidal_positions};
-pub use layer::{ConvolutionLayer, Cost, GroupNorm, Linear, Modulation, Patches};
+pub use layer::{
+    ConvolutionLayer, Cost, GroupNorm, Linear, Modulation, Patches, ResamplingFilter,
+    adaptive_layer_norm,
+};
 pub use network::Network;
 pub use potential::Potential;
 pub use store::{

@@ -1,7 +1,6 @@
 //! The blocks of diffusers' networks of images, with its names of parameters.
 
 mod attention;
-mod fir;
 mod positional;
 mod resample;
 mod residual;
@@ -10,7 +9,6 @@ use advect_core::Result;
 use advect_ops::Value;
 
 pub(crate) use attention::Attention;
-pub(crate) use fir::{fir_double, fir_halve};
 pub(crate) use positional::{Positional, ordered};
 pub(crate) use resample::{Doubling, Halving, Resample};
 pub(crate) use residual::{Residual, ResidualConfig};

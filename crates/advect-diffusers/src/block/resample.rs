@@ -1,11 +1,10 @@
 //! Changes of the size of images.
 
 use advect_core::Result;
-use advect_nn::{ConvolutionLayer, Cost};
+use advect_nn::{ConvolutionLayer, Cost, ResamplingFilter};
 use advect_ops::{Convolution, Value, avg_pool, upsample_nearest};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
-
-use super::{fir_double, fir_halve};
 
 /// A change of size without parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +14,7 @@ pub(crate) enum Resample {
     Halve,
     /// Each pixel four times.
     Double,
+    /// By the filter of four taps of Song et al. 2021.
     FirHalve,
     FirDouble,
 }
@@ -25,8 +25,8 @@ impl Resample {
             Resample::Keep => Ok(x.clone()),
             Resample::Halve => avg_pool(x, 2),
             Resample::Double => upsample_nearest(x, 2),
-            Resample::FirHalve => fir_halve(x),
-            Resample::FirDouble => fir_double(x),
+            Resample::FirHalve => fir(x.primal())?.halve(x),
+            Resample::FirDouble => fir(x.primal())?.double(x),
         }
     }
 
@@ -40,6 +40,11 @@ impl Resample {
             }
         }
     }
+}
+
+/// The filter of four taps, for images like x.
+fn fir(x: &Tensor) -> Result<ResamplingFilter> {
+    ResamplingFilter::new(&[1.0, 3.0, 3.0, 1.0], x.dtype(), x.device())
 }
 
 /// A convolution that sees every second place of 3 × 3 pixels.
@@ -67,8 +72,7 @@ impl Halving {
         if self.padding > 0 {
             return self.layer.forward(x);
         }
-        let wide =
-            |x: &candle_core::Tensor| Ok(x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?);
+        let wide = |x: &Tensor| Ok(x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?);
         self.layer.forward(&x.map_linear(wide)?)
     }
 

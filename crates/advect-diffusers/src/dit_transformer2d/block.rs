@@ -1,9 +1,8 @@
 //! A block of a diffusion transformer.
 
 use advect_core::Result;
-use advect_nn::{Activation, Cost, Linear, Modulation};
-use advect_ops::{HeadOrder, Value, add_gated, layer_norm, token_attention};
-use candle_core::Tensor;
+use advect_nn::{Activation, Cost, Linear, Modulation, adaptive_layer_norm};
+use advect_ops::{HeadOrder, Value, add_gated, token_attention};
 use candle_nn::VarBuilder;
 
 use super::DitTransformer2dConfig;
@@ -25,7 +24,7 @@ pub(super) struct Block {
 }
 
 /// The number that is added to variances in the first norm, and in the last.
-const EPSILON: f64 = 1e-6;
+pub(super) const EPSILON: f64 = 1e-6;
 
 impl Block {
     pub(super) fn new(config: &DitTransformer2dConfig, builder: &VarBuilder<'_>) -> Result<Self> {
@@ -56,19 +55,12 @@ impl Block {
         &self.condition
     }
 
-    /// The tokens after the block, for states of the batch of x.
-    pub(super) fn forward<V: Value>(
-        &self,
-        h: &V,
-        t: &V,
-        x: &Tensor,
-        labels: Option<&Tensor>,
-    ) -> Result<V> {
-        let features = self.condition.forward(t, x, labels)?;
-        let parts = self.modulation.forward(&features)?;
-        let a = adaptive_norm(h, &parts[0], &parts[1], EPSILON)?;
+    /// The tokens after the block, given what its [`condition`](Self::condition) makes of time and class.
+    pub(super) fn forward<V: Value>(&self, h: &V, features: &V) -> Result<V> {
+        let parts = self.modulation.forward(features)?;
+        let a = adaptive_layer_norm(h, &parts[1], &parts[0], EPSILON)?;
         let h = add_gated(h, &self.attention(&a)?, &parts[2])?;
-        let a = adaptive_norm(&h, &parts[3], &parts[4], self.epsilon)?;
+        let a = adaptive_layer_norm(&h, &parts[4], &parts[3], self.epsilon)?;
         let a = self.layers[0].activated(&a, Activation::GeluTanh)?;
         add_gated(&h, &self.layers[1].forward(&a)?, &parts[5])
     }
@@ -87,28 +79,11 @@ impl Block {
             .iter()
             .chain([&self.out])
             .chain(&self.layers);
-        let layers = layers.map(|layer| at_each(layer, tokens));
+        let layers = layers.map(|layer| layer.cost_at(tokens));
         let pairs = Cost::of(0, tokens.saturating_mul(2 * width), tokens);
         layers.fold(
             self.condition.cost() + self.modulation.cost() + pairs,
             |sum, cost| sum + cost,
         )
     }
-}
-
-/// The normalised h times `1 + scale`, plus `shift`; these are `(width,)` or `(batch, width)`.
-pub(super) fn adaptive_norm<V: Value>(h: &V, shift: &V, scale: &V, epsilon: f64) -> Result<V> {
-    let factor = scale.plus(&V::constant(scale.primal().ones_like()?))?;
-    layer_norm(h, &factor, shift, epsilon)
-}
-
-/// The same with the ε of the last norm.
-pub(super) fn last_norm<V: Value>(h: &V, shift: &V, scale: &V) -> Result<V> {
-    adaptive_norm(h, shift, scale, EPSILON)
-}
-
-/// The cost of a layer for a number of tokens.
-pub(super) fn at_each(layer: &Linear, tokens: usize) -> Cost {
-    let weights = layer.weight().elem_count();
-    Cost::of(weights + layer.bias().elem_count(), weights, tokens)
 }

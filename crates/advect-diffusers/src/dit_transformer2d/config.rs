@@ -9,6 +9,9 @@ use crate::Config;
 /// The classes whose files have this network: today's, and the one of early files.
 const CLASSES: [&str; 2] = ["DiTTransformer2DModel", "Transformer2DModel"];
 
+/// The largest states for which early and later versions of diffusers agree on the positions of an early file.
+const LARGEST: usize = 127;
+
 /// The configuration of a [`DitTransformer2d`], from the `config.json` of a `DiTTransformer2DModel`, or of a
 /// `Transformer2DModel` with `norm_type` `"ada_norm_zero"`, as early files have it.
 ///
@@ -55,13 +58,11 @@ impl DitTransformer2dConfig {
         let c = &mut config;
         if early {
             // The same class was other networks too, and had other defaults.
-            let _: String = match c.is("norm_type", "ada_norm_zero") {
-                true => c.required("norm_type")?,
-                false => {
-                    let accepted = "\"ada_norm_zero\", the norm of diffusion transformers";
-                    return Err(c.wrong("norm_type", "another", accepted));
-                }
-            };
+            let norm: String = c.required("norm_type")?;
+            if norm != "ada_norm_zero" {
+                let accepted = "\"ada_norm_zero\", the norm of diffusion transformers";
+                return Err(c.wrong("norm_type", format!("{norm:?}"), accepted));
+            }
             for (key, changes) in [
                 ("cross_attention_dim", "what blocks attend to"),
                 ("num_vector_embeds", "the kind of states"),
@@ -98,6 +99,13 @@ impl DitTransformer2dConfig {
             inputs,
         };
         read.check(c)?;
+        if early && read.size > LARGEST {
+            let accepted = format!(
+                "at most {LARGEST} for this class: its positions were scaled by sample_size / 64 once, and are not as diffusers reads them now. If \
+                 they are not to be scaled, let _class_name be \"DiTTransformer2DModel\""
+            );
+            return Err(c.wrong("sample_size", read.size, accepted));
+        }
         config.finish()?;
         Ok(read)
     }

@@ -6,14 +6,14 @@ mod config;
 
 use advect_core::{Error, Result, check};
 use advect_nn::{
-    ConvolutionLayer, Cost, Linear, Modulation, Network, Patches, network_field,
-    sinusoidal_positions,
+    ConvolutionLayer, Cost, Linear, Modulation, Network, Patches, adaptive_layer_norm,
+    network_field, sinusoidal_positions,
 };
 use advect_ops::{Activation, Convolution, Value, linear};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use block::{Block, at_each, last_norm};
+use block::{Block, EPSILON};
 pub use config::DitTransformer2dConfig;
 
 /// The diffusion transformer that diffusers calls `DiTTransformer2DModel` (Peebles and Xie 2023): a
@@ -93,7 +93,7 @@ impl DitTransformer2d {
     /// Returns the cost: the number of parameters, and of operations for a state.
     pub fn cost(&self) -> Cost {
         let tokens = self.positions.dims()[1];
-        let ends = self.embedding.cost(&mut [self.config.size; 2]) + at_each(&self.last, tokens);
+        let ends = self.embedding.cost(&mut [self.config.size; 2]) + self.last.cost_at(tokens);
         let blocks = self.blocks.iter().map(|block| block.cost(tokens));
         blocks.fold(ends + self.modulation.cost(), |sum, cost| sum + cost)
     }
@@ -123,15 +123,16 @@ impl Network for DitTransformer2d {
             Activation::Identity,
         )?;
         let mut h = h.plus(&V::constant(self.positions.clone()))?;
-        for block in &self.blocks {
-            h = block.forward(&h, t, x.primal(), condition)?;
+        let features = |block: &Block| block.condition().forward(t, x.primal(), condition);
+        // Those of the first block serve the last layer too.
+        let first = features(&self.blocks[0])?;
+        h = self.blocks[0].forward(&h, &first)?;
+        for block in &self.blocks[1..] {
+            h = block.forward(&h, &features(block)?)?;
         }
-        // The features of the first block serve the last layer too.
-        let features = self.blocks[0]
-            .condition()
-            .forward(t, x.primal(), condition)?;
-        let parts = self.modulation.forward(&features)?;
-        let h = self.last.forward(&last_norm(&h, &parts[0], &parts[1])?)?;
+        let parts = self.modulation.forward(&first)?;
+        let h = adaptive_layer_norm(&h, &parts[1], &parts[0], EPSILON)?;
+        let h = self.last.forward(&h)?;
         self.patches
             .assembled(&h, &[self.config.size / self.config.patch; 2])
     }

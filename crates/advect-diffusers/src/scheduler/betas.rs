@@ -13,7 +13,7 @@ use crate::Config;
 pub(super) struct Diffusion {
     pub(super) schedule: DiscreteDiffusion,
     pub(super) spacing: Spacing,
-    /// The first step that is not as diffusers has it, because its noise falls from there to the last one.
+    /// The first step that is not as diffusers has it, because its noise falls from there to the last one; that one if there is none.
     altered: usize,
 }
 
@@ -47,9 +47,10 @@ impl Diffusion {
         let times = self.spacing.timesteps(trained, last, steps, beyond)?;
         // Timestep T − 1 is step T.
         let altered = self.altered as f64 - 2.0..(trained - 1) as f64;
-        match times.iter().any(|t| *t > altered.start && *t < altered.end) {
+        let within = |t: &f64| *t > altered.start && *t < altered.end;
+        match self.altered < self.trained() && times.iter().any(within) {
             true => {
-                let accepted = "fewer steps: with rescale_betas_zero_snr, the last steps of training but one have more noise than the last";
+                let accepted = "a smaller number: it would use steps of training that have more noise than the last one, after rescale_betas_zero_snr";
                 Err(Error::range("steps", steps, accepted))
             }
             false => Ok(times),

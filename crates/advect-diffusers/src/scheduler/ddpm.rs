@@ -24,6 +24,10 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
         ("fixed_large", Variance::Forward),
         ("learned_range", Variance::Learned),
     ];
+    // Other classes write null, and diffusers' loop takes it for the default.
+    if c.is("variance_type", ()) {
+        c.ignore(&["variance_type"]);
+    }
     let variance = c.choice("variance_type", &kinds)?;
     Ok(Scheduler {
         schedule: diffusion.path(),
@@ -44,7 +48,8 @@ impl Ddpm {
         let times = self.diffusion.timesteps(trained, count, false)?;
         let mut steps = Spacing::steps(&times);
         if steps.last() != Some(&1) && self.variance != Variance::Posterior {
-            let accepted = "a number for which the last timestep is 0: from others, this variance adds noise to the data";
+            let accepted = "a number for which the last timestep is 0 (see timestep_spacing): from a later one, a step of this variance_type would add noise to the \
+                            data";
             return Err(Error::range("steps", count, accepted));
         }
         steps.push(0);

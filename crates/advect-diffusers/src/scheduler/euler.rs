@@ -5,6 +5,7 @@ use advect_samplers::grid::GivenSigmas;
 use advect_samplers::rule::Ddim;
 
 use super::betas::{Diffusion, prediction};
+use super::network_times::Whole;
 use super::sigmas::{Curve, End};
 use super::spacing::Kind;
 use super::{NetworkTimes, Scheduler, SchedulerSampler, Steps};
@@ -42,7 +43,7 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
     let ratios = euler.diffusion.ratios();
     let times = match euler.curve {
         None => NetworkTimes::by_ratio(&euler.diffusion.schedule, &ratios),
-        Some(_) => NetworkTimes::by_logarithm(&euler.diffusion.schedule, &ratios, false),
+        Some(_) => NetworkTimes::by_logarithm(&euler.diffusion.schedule, &ratios, Whole::No),
     };
     Ok(Scheduler {
         schedule: euler.diffusion.path(),

@@ -6,6 +6,7 @@ use advect_paths::schedule::CondOt;
 use advect_samplers::grid::GivenTimes;
 use advect_samplers::rule::Ddim;
 
+use super::shift::{Shift, shifted};
 use super::sigmas::Curve;
 use super::{NetworkTimes, PathSchedule, Scheduler, SchedulerSampler, Steps};
 use crate::Config;
@@ -13,7 +14,7 @@ use crate::Config;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct FlowMatching {
     trained: usize,
-    shift: f64,
+    pub(super) shift: Shift,
     /// The least noise that levels are stretched to.
     terminal: Option<f64>,
     curve: Option<Curve>,
@@ -21,29 +22,16 @@ pub(super) struct FlowMatching {
 
 pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
     let levels = "the levels of noise";
-    c.only("use_dynamic_shifting", false, levels)?;
     c.only("invert_sigmas", false, levels)?;
     c.only("stochastic_sampling", false, "the rule")?;
-    // They say how shifts depend on sizes, where they do.
-    let dynamic = [
-        "base_shift",
-        "max_shift",
-        "base_image_seq_len",
-        "max_image_seq_len",
-    ];
-    c.ignore(&dynamic);
-    c.ignore(&["time_shift_type"]);
     let matching = FlowMatching {
         trained: c.optional("num_train_timesteps", 1000)?,
-        shift: c.optional("shift", 1.0)?,
+        shift: Shift::read(c)?,
         terminal: c.optional("shift_terminal", None)?,
         curve: Curve::read(c)?,
     };
     if matching.trained == 0 {
         return Err(c.wrong("num_train_timesteps", 0, "at least 1"));
-    }
-    if !(matching.shift > 0.0 && matching.shift.is_finite()) {
-        return Err(c.wrong("shift", matching.shift, "a finite number above 0"));
     }
     if let Some(end) = matching.terminal.filter(|end| !(0.0..1.0).contains(end)) {
         return Err(c.wrong("shift_terminal", end, "a number in [0, 1), or null"));
@@ -59,10 +47,6 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
 }
 
 impl FlowMatching {
-    fn shifted(&self, sigma: f64) -> f64 {
-        self.shift * sigma / (1.0 + (self.shift - 1.0) * sigma)
-    }
-
     pub(super) fn sampler(&self, count: usize) -> Result<SchedulerSampler> {
         const MOST: usize = 10_000_000;
         if !(1..=MOST).contains(&count) {
@@ -72,11 +56,15 @@ impl FlowMatching {
                 format!("a number from 1 to {MOST}"),
             ));
         }
-        // Equal steps from 1 to the least noise of training, which is shifted, and once more with all of them.
-        let least = self.shifted(1.0 / self.trained as f64);
+        // Equal steps from 1 to the least noise of training, and a shift of all of them. A fixed shift has moved the least noise before.
+        let factor = self.shift.factor()?;
+        let least = match self.shift {
+            Shift::Fixed(_) => shifted(1.0 / self.trained as f64, factor),
+            Shift::Dynamic(_) => 1.0 / self.trained as f64,
+        };
         let last = (count.max(2) - 1) as f64;
         let equal = |i: usize| 1.0 + (least - 1.0) * i as f64 / last;
-        let mut sigmas: Vec<f64> = (0..count).map(|i| self.shifted(equal(i))).collect();
+        let mut sigmas: Vec<f64> = (0..count).map(|i| shifted(equal(i), factor)).collect();
         if let Some(terminal) = self.terminal.filter(|end| *end != 0.0) {
             let scale = (1.0 - sigmas[count - 1]) / (1.0 - terminal);
             for sigma in &mut sigmas {

@@ -1,5 +1,6 @@
 //! Schedulers of diffusers, in terms of schedules, grids and rules.
 
+mod beta_quantile;
 mod betas;
 mod clip;
 mod clipped_ddim;
@@ -8,11 +9,13 @@ mod ddpm;
 mod dpm_solver;
 mod euler;
 mod flow_matching;
+mod levels;
 mod network_times;
 mod path_schedule;
 mod plms;
 mod sampler;
 mod scheduled;
+mod shift;
 mod sigmas;
 mod spacing;
 mod uni_pc;
@@ -41,7 +44,9 @@ pub use scheduled::Scheduled;
 /// | `UniPCMultistepScheduler` | [`UniPc`](advect_samplers::rule::UniPc) | steps of training, or ratios |
 /// | `FlowMatchEulerDiscreteScheduler` | [`Ddim`](advect_samplers::rule::Ddim) on straight lines, which is Euler's method | shifted times |
 ///
-/// Options that have no equivalent, and would change the numbers, are errors that name them.
+/// Options that have no equivalent, and would change the numbers, are errors that name them. With `use_exponential_sigmas` or
+/// `use_beta_sigmas`, DPM-Solver and UniPC cut the network's time to whole steps: at the level with the most noise, diffusers' rounding
+/// decides whether that is the last step of training, as it is here, or the one before.
 ///
 /// ```
 /// use advect_core::{Generator, field_fn};
@@ -61,9 +66,9 @@ pub use scheduled::Scheduled;
 /// let x = scheduler.sampler(10)?.sample(&scheduler.model(&net), &noise, &mut rng)?;
 /// assert_eq!(x.to_vec2::<f32>()?, [[3.0; 2]; 4]);
 ///
-/// let text = r#"{"_class_name": "UniPCMultistepScheduler", "solver_type": "bh1"}"#;
+/// let text = r#"{"_class_name": "UniPCMultistepScheduler", "predict_x0": false}"#;
 /// let error = Scheduler::new(Config::parse("scheduler_config.json", text)?).unwrap_err().to_string();
-/// assert!(error.starts_with("scheduler_config.json: solver_type: got \"bh1\", expected \"bh2\""));
+/// assert!(error.starts_with("scheduler_config.json: predict_x0: got false, expected true"));
 /// # Ok(())
 /// # }
 /// ```
@@ -99,7 +104,7 @@ enum Steps {
 }
 
 /// Keys that one of the classes knows, and the others are told by files without heeding them.
-const SHARED: [&str; 22] = [
+const SHARED: [&str; 31] = [
     "clip_sample",
     "clip_sample_range",
     "thresholding",
@@ -122,6 +127,15 @@ const SHARED: [&str; 22] = [
     "timestep_type",
     "predict_x0",
     "disable_corrector",
+    "use_exponential_sigmas",
+    "use_beta_sigmas",
+    "use_lu_lambdas",
+    "use_flow_sigmas",
+    "flow_shift",
+    "use_dynamic_shifting",
+    "time_shift_type",
+    "shift_terminal",
+    "solver_p",
 ];
 
 impl Scheduler {
@@ -149,6 +163,51 @@ impl Scheduler {
         config.ignore(&SHARED);
         config.finish()?;
         Ok(read)
+    }
+
+    /// Returns the scheduler with the shift μ of levels towards the noise that a size of images asks for: `mu` of diffusers'
+    /// `set_timesteps`, for a `FlowMatchEulerDiscreteScheduler` with `use_dynamic_shifting`, which has no sampler without it.
+    ///
+    /// ```
+    /// use advect_diffusers::{Config, Scheduler};
+    /// use advect_samplers::Sampler;
+    /// # fn main() -> advect_core::Result<()> {
+    /// let text = r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true}"#;
+    /// let scheduler = Scheduler::new(Config::parse("scheduler_config.json", text)?)?;
+    /// assert!(scheduler.sampler(10).unwrap_err().to_string().starts_with("mu: got none"));
+    /// let sampler = scheduler.clone().shifted_by(1.15)?.sampler(10)?;
+    /// assert_eq!(sampler.start(scheduler.schedule())?.time, 0.0);
+    /// // The same for 4096 tokens, by the line that the configuration has.
+    /// assert_eq!(scheduler.clone().shifted_for(4096)?, scheduler.shifted_by(1.15)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) naming `mu` for another scheduler, or a number that gives no shift.
+    #[doc(alias = "mu")]
+    #[doc(alias = "use_dynamic_shifting")]
+    pub fn shifted_by(mut self, mu: f64) -> Result<Self> {
+        self.shift()?.set(mu)?;
+        Ok(self)
+    }
+
+    /// Returns the scheduler with the shift for images of a number of tokens. It is linear between, and beyond, `base_shift` for
+    /// `base_image_seq_len` tokens and `max_shift` for `max_image_seq_len`, as in diffusers' pipelines.
+    ///
+    /// # Errors
+    /// As [`shifted_by`](Self::shifted_by), and [`Error::Range`](advect_core::Error::Range) if the configuration has no such line.
+    #[doc(alias = "calculate_shift")]
+    pub fn shifted_for(mut self, tokens: usize) -> Result<Self> {
+        self.shift()?.set_for(tokens)?;
+        Ok(self)
+    }
+
+    fn shift(&mut self) -> Result<&mut shift::Shift> {
+        match &mut self.steps {
+            Steps::FlowMatching(matching) => Ok(&mut matching.shift),
+            _ => Err(shift::no_dynamic_shift()),
+        }
     }
 
     /// Returns the schedule of the path.

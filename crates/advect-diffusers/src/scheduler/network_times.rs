@@ -23,7 +23,18 @@ struct Ratios {
     /// Rising, at the timesteps 0 … T − 1.
     table: Vec<f64>,
     logarithms: bool,
-    rounded: bool,
+    whole: Whole,
+}
+
+/// What is done to places between steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// They stay.
+    No,
+    /// They become the nearest steps.
+    Nearest,
+    /// They become the steps before.
+    Below,
 }
 
 impl NetworkTimes {
@@ -43,21 +54,17 @@ impl NetworkTimes {
             schedule: schedule.clone(),
             table: ratios.to_vec(),
             logarithms: false,
-            rounded: false,
+            whole: Whole::No,
         }))
     }
 
-    /// Places between steps by linear interpolation of the ratios' logarithms, perhaps rounded to whole steps.
-    pub(super) fn by_logarithm(
-        schedule: &DiscreteDiffusion,
-        ratios: &[f64],
-        rounded: bool,
-    ) -> Self {
+    /// Places between steps by linear interpolation of the ratios' logarithms.
+    pub(super) fn by_logarithm(schedule: &DiscreteDiffusion, ratios: &[f64], whole: Whole) -> Self {
         NetworkTimes(Kind::Ratios(Ratios {
             schedule: schedule.clone(),
             table: ratios.iter().map(|ratio| ratio.ln()).collect(),
             logarithms: true,
-            rounded,
+            whole,
         }))
     }
 }
@@ -92,8 +99,11 @@ impl TimeMap for NetworkTimes {
         match &self.0 {
             Kind::Steps(map) => map.at(t),
             Kind::Linear(map) => map.at(t),
-            Kind::Ratios(map) if map.rounded => map.place(t).0.round_ties_even(),
-            Kind::Ratios(map) => map.place(t).0,
+            Kind::Ratios(map) => match map.whole {
+                Whole::No => map.place(t).0,
+                Whole::Nearest => map.place(t).0.round_ties_even(),
+                Whole::Below => map.place(t).0.floor(),
+            },
         }
     }
 
@@ -101,7 +111,7 @@ impl TimeMap for NetworkTimes {
         match &self.0 {
             Kind::Steps(map) => map.slope(t),
             Kind::Linear(map) => map.slope(t),
-            Kind::Ratios(map) if map.rounded => 0.0,
+            Kind::Ratios(map) if map.whole != Whole::No => 0.0,
             Kind::Ratios(map) => {
                 let s = &map.schedule;
                 let log_slope = s.sigma_d_sigma(t) / s.sigma(t).powi(2) - s.d_alpha(t) / s.alpha(t);
@@ -127,8 +137,9 @@ mod tests {
         let ratios: Vec<f64> = (1..=1000).map(ratio).collect();
         let maps = [
             NetworkTimes::by_ratio(&schedule, &ratios),
-            NetworkTimes::by_logarithm(&schedule, &ratios, false),
-            NetworkTimes::by_logarithm(&schedule, &ratios, true),
+            NetworkTimes::by_logarithm(&schedule, &ratios, Whole::No),
+            NetworkTimes::by_logarithm(&schedule, &ratios, Whole::Nearest),
+            NetworkTimes::by_logarithm(&schedule, &ratios, Whole::Below),
         ];
         for (i, map) in maps.iter().enumerate() {
             for k in [1, 2, 3, 17, 500, 999, 1000] {
@@ -143,6 +154,7 @@ mod tests {
             let (place, middle) = (map.at(t), 4.5);
             match i {
                 2 => assert!(place == 4.0 || place == 5.0),
+                3 => assert_eq!(place, 4.0),
                 _ => assert!((place - middle).abs() < 1e-9),
             }
         }

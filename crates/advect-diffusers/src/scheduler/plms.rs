@@ -16,9 +16,11 @@ pub(super) struct PlmsSteps {
 }
 
 pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
+    // The class does not have it.
+    c.ignore(&["rescale_betas_zero_snr"]);
     let diffusion = Diffusion::read(c, "leading", None)?;
     if !c.optional("skip_prk_steps", false)? {
-        let accepted = "true: its Runge–Kutta steps have no equivalent";
+        let accepted = "true: the Runge–Kutta steps with which this scheduler begins otherwise are not supported";
         return Err(c.wrong("skip_prk_steps", false, accepted));
     }
     let kinds = [

@@ -2,6 +2,7 @@
 
 use advect_core::Result;
 
+use super::beta_quantile::beta_quantile;
 use crate::Config;
 
 /// How levels lie between the largest and the least.
@@ -11,20 +12,24 @@ pub(super) enum Curve {
     Karras,
     /// Equal steps of `ln σ`.
     Exponential,
+    /// Quantiles of the beta distribution with both parameters 0.6, which is densest at both ends (Lee et al., Beta sampling is
+    /// all you need, 2024).
+    Beta,
 }
 
 impl Curve {
     /// Reads the keys of which at most one is true.
     pub(super) fn read(c: &mut Config) -> Result<Option<Self>> {
-        c.only("use_beta_sigmas", false, "the levels of noise")?;
         let mut curve = None;
         for (key, kind) in [
             ("use_karras_sigmas", Curve::Karras),
             ("use_exponential_sigmas", Curve::Exponential),
+            ("use_beta_sigmas", Curve::Beta),
         ] {
             if c.optional(key, Some(false))? == Some(true) {
                 if curve.is_some() {
-                    return Err(c.wrong(key, true, "false, beside use_karras_sigmas"));
+                    let accepted = "false: only one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas can be true";
+                    return Err(c.wrong(key, true, accepted));
                 }
                 curve = Some(kind);
             }
@@ -44,6 +49,7 @@ impl Curve {
                     (most + part * (least - most)).powf(RHO)
                 }
                 Curve::Exponential => (most.ln() + part * (least.ln() - most.ln())).exp(),
+                Curve::Beta => least + beta_quantile(1.0 - part, 0.6) * (most - least),
             }
         };
         (0..steps).map(level).collect()

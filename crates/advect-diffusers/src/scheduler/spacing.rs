@@ -35,8 +35,8 @@ impl Spacing {
         })
     }
 
-    /// n timesteps of T, of which the `last` are left out that have the most noise. `beyond` says that one more is made, at the least noise,
-    /// and left out. They are whole numbers, but for linspace unless they are rounded.
+    /// n timesteps among the first `last` of T, which are those with the least noise. With `beyond`, they are the first n of n + 1. They
+    /// are whole numbers, except those of linspace, which are rounded elsewhere.
     pub(super) fn timesteps(
         &self,
         trained: usize,
@@ -86,8 +86,8 @@ impl Spacing {
             true => Ok(()),
             false => {
                 let accepted = format!(
-                    "a number for which all timesteps are {stride} apart (timestep_spacing \"leading\", or \"trailing\" and a divisor of \
-                     {trained}): between others, steps of this scheduler end where the next one does not begin"
+                    "a number for which all timesteps are {stride} apart, as each step of this scheduler ends {stride} timesteps further: any \
+                     with timestep_spacing \"leading\", a divisor of {trained} with \"trailing\""
                 );
                 Err(Error::range("steps", count, accepted))
             }

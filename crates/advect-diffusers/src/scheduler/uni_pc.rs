@@ -3,7 +3,8 @@
 use advect_core::Result;
 use advect_samplers::rule::UniPc;
 
-use super::dpm_solver::Levels;
+use super::levels::Levels;
+use super::network_times::Whole;
 use super::sigmas::{Curve, End};
 use super::{Scheduler, SchedulerSampler, Steps};
 use crate::Config;
@@ -20,13 +21,31 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
         c.optional("sigma_min", None)?,
     ];
     let levels = Levels::read(c)?.within(range);
-    if levels.end == End::Least {
-        let accepted = "\"zero\": before others, the last steps would be of another order";
+    let (curve, whole) = match levels.curve() {
+        Some(Curve::Karras) => (Some(Curve::Karras), Whole::Nearest),
+        other => (other, Whole::Below),
+    };
+    let levels = levels.along(c, curve, whole)?;
+    if levels.end == End::Least && levels.curve().is_some() {
+        let accepted = "\"zero\": with levels on a curve, its last step would be from the least level to itself";
         return Err(c.wrong("final_sigmas_type", "\"sigma_min\"", accepted));
     }
-    c.only("solver_type", "bh2", "the rule")?;
+    // The last three are of other classes, and mean the default here.
+    let kinds = [
+        ("bh2", false),
+        ("bh1", true),
+        ("midpoint", false),
+        ("heun", false),
+        ("logrho", false),
+    ];
+    let first = c.choice("solver_type", &kinds)?;
     c.only("predict_x0", true, "the rule")?;
-    c.only("lower_order_final", true, "the order of the last steps")?;
+    let falls = c.optional("lower_order_final", true)?;
+    if !falls && levels.end == End::Clean {
+        let accepted =
+            "true: a step to the data, which is infinitely long in ln (α/σ), has no higher order";
+        return Err(c.wrong("lower_order_final", false, accepted));
+    }
     c.only("solver_p", (), "the rule")?;
     c.only("shift_terminal", (), "the levels of noise")?;
     let disabled: Vec<usize> = c.optional("disable_corrector", Vec::new())?;
@@ -36,12 +55,15 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
     }
     let order = c.optional("solver_order", 2)?;
     let rule = UniPc::order(order).map_err(|_| c.wrong("solver_order", order, "1, 2 or 3"))?;
+    let rule = if first { rule.linear_scale() } else { rule };
     let steps = UniPcSteps {
         levels: levels.clone(),
-        rule,
+        rule: match falls {
+            true => rule.lower_final_order(),
+            false => rule,
+        },
     };
-    let rounded = levels.curve() == Some(Curve::Karras);
-    levels.scheduler(c, rounded, Steps::UniPc(steps))
+    levels.scheduler(c, Steps::UniPc(steps))
 }
 
 impl UniPcSteps {

@@ -190,14 +190,15 @@ impl UNet2dConfig {
             let skips = kinds.iter().map(|kind| kind.resampling == Resampling::Skip);
             let skips: Vec<bool> = skips.collect();
             if skips.contains(&true) && skips.contains(&false) {
-                let accepted = "blocks all of which skip, or none";
-                return Err(c.wrong(key, "blocks some of which skip", accepted));
+                let accepted = "either only blocks with \"Skip\" in their names, or none";
+                return Err(c.wrong(key, "blocks of both kinds", accepted));
             }
         }
         let skips = |kinds: &[BlockKind]| kinds[0].resampling == Resampling::Skip;
         if (skips(&self.down) && self.inputs != 3) || (skips(&self.up) && self.outputs != 3) {
             let given = format!("{} and {}", self.inputs, self.outputs);
-            let accepted = "3, with blocks that skip";
+            let accepted =
+                "3 for both, as blocks with \"Skip\" in their names have images of three channels";
             return Err(c.wrong("in_channels, out_channels", given, accepted));
         }
         Ok(())

@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 use super::block_kind::{BlockKind, Resampling};
 use super::config::UNet2dConfig;
 use super::layer::Layer;
-use crate::block::{Halving, Resample, Residual, ResidualConfig, fir_halve};
+use crate::block::{Halving, Resample, Residual, ResidualConfig};
 
 /// Residual blocks, perhaps with attention, and a halving of the images.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ impl Down {
             End::Convolution(layer) => (layer.forward(&h)?, images),
             End::Residual(block) => (block.forward(&h, Some(features))?, images),
             End::Skip(block, skip) => {
-                let images = fir_halve(&images)?;
+                let images = Resample::FirHalve.apply(&images)?;
                 let h = block.forward(&h, Some(features))?;
                 (skip.forward_onto(&images, &h)?, images)
             }

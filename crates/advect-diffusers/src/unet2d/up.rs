@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 use super::block_kind::{BlockKind, Resampling};
 use super::config::UNet2dConfig;
 use super::layer::Layer;
-use crate::block::{Doubling, Resample, Residual, ResidualConfig, fir_double};
+use crate::block::{Doubling, Resample, Residual, ResidualConfig};
 
 /// Residual blocks onto what the way down left, perhaps with attention, and a doubling of the images.
 #[derive(Debug, Clone)]
@@ -120,7 +120,7 @@ impl Up {
             h = layer.forward(&h, features)?;
         }
         let images = match images {
-            Some(images) if self.skips => Some(fir_double(&images)?),
+            Some(images) if self.skips => Some(Resample::FirDouble.apply(&images)?),
             images => images,
         };
         match &self.end {

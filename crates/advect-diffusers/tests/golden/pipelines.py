@@ -1,8 +1,10 @@
 """Writes a folder of a tiny pipeline by diffusers itself, and where its schedulers' own loops take the same noise.
 
 python pipelines.py OUT, with diffusers 0.42.1. OUT/pipeline is the folder; OUT/pipelines.safetensors has the noise, and a state at the end
-for each row of OUT/pipelines.json: a class, what its configuration says besides the defaults, and a number of steps.
+for each row of OUT/pipelines.json: a class, what its configuration says besides the defaults, a number of steps, and mu if it has one.
+OUT/defaults.jsonl has two lines for each class that is read: the least that a file has to say, and the same with all defaults.
 """
+import inspect
 import json
 import sys
 
@@ -44,13 +46,31 @@ rows = [
     ("FlowMatchEulerDiscreteScheduler", {}, 8),
     ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0, "shift_terminal": 0.1}, 8),
     ("FlowMatchEulerDiscreteScheduler", {"shift": 0.5, "use_karras_sigmas": True}, 8),
+    ("EulerDiscreteScheduler", {"use_beta_sigmas": True}, 10),
+    ("EulerDiscreteScheduler", {"use_beta_sigmas": True, "sigma_min": 0.01, "sigma_max": 80.0, "timestep_spacing": "trailing", "prediction_type": "v_prediction"}, 8),
+    ("DPMSolverMultistepScheduler", {"use_exponential_sigmas": True}, 10),
+    ("DPMSolverMultistepScheduler", {"use_beta_sigmas": True}, 10),
+    ("DPMSolverMultistepScheduler", {"use_lu_lambdas": True, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}, 10),
+    ("DPMSolverMultistepScheduler", {"solver_type": "heun"}, 10),
+    ("DPMSolverMultistepScheduler", {"solver_type": "heun", "solver_order": 3, "prediction_type": "v_prediction"}, 8),
+    # With "zero", its last step is not a number.
+    ("UniPCMultistepScheduler", {"solver_type": "bh1", "final_sigmas_type": "sigma_min"}, 10),
+    ("UniPCMultistepScheduler", {"solver_type": "bh1", "final_sigmas_type": "sigma_min", "solver_order": 3, "timestep_spacing": "leading", "lower_order_final": False}, 8),
+    ("UniPCMultistepScheduler", {"solver_type": "bh1", "final_sigmas_type": "sigma_min", "solver_order": 1, "prediction_type": "v_prediction"}, 8),
+    ("UniPCMultistepScheduler", {"final_sigmas_type": "sigma_min", "solver_order": 3}, 8),
+    ("UniPCMultistepScheduler", {"use_exponential_sigmas": True, "sigma_min": 0.02, "sigma_max": 100.0}, 8),
+    ("UniPCMultistepScheduler", {"use_beta_sigmas": True, "solver_order": 1}, 8),
+    ("FlowMatchEulerDiscreteScheduler", {"use_exponential_sigmas": True}, 8),
+    ("FlowMatchEulerDiscreteScheduler", {"shift": 2.0, "use_beta_sigmas": True}, 8),
+    ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0, "use_dynamic_shifting": True}, 8, 0.8),
+    ("FlowMatchEulerDiscreteScheduler", {"use_dynamic_shifting": True, "time_shift_type": "linear", "shift_terminal": 0.1}, 8, 1.7),
 ]
 noise = torch.randn(2, 2, 8, 8)
 tensors = {"noise": noise}
 table = []
-for i, (name, settings, steps) in enumerate(rows):
+for i, (name, settings, steps, *mu) in enumerate(rows):
     scheduler = getattr(diffusers, name)(**settings)
-    scheduler.set_timesteps(steps)
+    scheduler.set_timesteps(steps, **({"mu": mu[0]} if mu else {}))
     x = noise * getattr(scheduler, "init_noise_sigma", 1.0)
     with torch.no_grad():
         for t in scheduler.timesteps:
@@ -58,8 +78,32 @@ for i, (name, settings, steps) in enumerate(rows):
             x = scheduler.step(net(seen, t).sample, t, x).prev_sample
     tensors[f"end.{i}"] = x
     # As the class writes it, defaults included.
-    table.append({"config": json.loads(scheduler.to_json_string()), "steps": steps})
+    table.append({"config": json.loads(scheduler.to_json_string()), "steps": steps} | ({"mu": mu[0]} if mu else {}))
     print(i, name, settings, f"{x.abs().max():.3f}")
 save_file({key: value.contiguous() for key, value in tensors.items()}, f"{out}/pipelines.safetensors")
 # Python writes −Infinity where JSON has no number.
 json.dump(table, open(f"{out}/pipelines.json", "w"), indent=None, separators=(",", ":"))
+
+# What a file of each class has to say, if anything, to be read by Advect; and the same with all of the class's defaults.
+required = {
+    "UNet2DModel": {},
+    "UNet1DModel": {
+        "down_block_types": ["DownResnetBlock1D"] * 3, "up_block_types": ["UpResnetBlock1D"] * 2, "mid_block_type": "MidResTemporalBlock1D",
+        "out_block_type": "OutConv1DBlock", "act_fn": "mish", "time_embedding_type": "positional", "use_timestep_embedding": True,
+    },
+    "DiTTransformer2DModel": {},
+    "AutoencoderKL": {},
+    "DDPMScheduler": {},
+    "DDIMScheduler": {},
+    "PNDMScheduler": {"skip_prk_steps": True},
+    "EulerDiscreteScheduler": {},
+    "DPMSolverMultistepScheduler": {},
+    "UniPCMultistepScheduler": {},
+    "FlowMatchEulerDiscreteScheduler": {},
+}
+with open(f"{out}/defaults.jsonl", "w") as file:
+    for name, settings in required.items():
+        parameters = inspect.signature(getattr(diffusers, name)).parameters.values()
+        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        for config in (settings, defaults | settings):
+            print(json.dumps({"_class_name": name} | config, separators=(",", ":")), file=file)

@@ -1,7 +1,7 @@
 //! The way up.
 
 use advect_core::{Key, Result};
-use advect_nn::{Activation, ConvolutionLayer, Cost, GroupNorm};
+use advect_nn::{Activation, ConvolutionLayer, Cost, GroupNorm, ResamplingFilter};
 use advect_ops::Value;
 use candle_nn::VarBuilder;
 
@@ -10,7 +10,6 @@ use super::law::Place;
 use super::plan::Up;
 use super::settings::Settings;
 use super::style::Style;
-use crate::filter::Filter;
 use crate::resample::Resample;
 
 /// A layer of a plan, with its parameters.
@@ -26,7 +25,7 @@ enum Layer {
 #[derive(Debug, Clone)]
 pub(super) struct Decoder {
     layers: Vec<Layer>,
-    filter: Filter,
+    filter: ResamplingFilter,
 }
 
 impl Decoder {
@@ -82,7 +81,7 @@ impl Decoder {
                     h = block.forward(&h, embedding, dropping)?;
                 }
                 Layer::DoubleOutput => {
-                    let doubled = output.map(|y| self.filter.apply(Resample::Double, &y));
+                    let doubled = output.map(|y| self.filter.double(&y));
                     output = doubled.transpose()?;
                 }
                 Layer::Head(norm, convolution) => {

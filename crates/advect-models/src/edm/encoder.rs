@@ -1,7 +1,7 @@
 //! The way down.
 
 use advect_core::{Key, Result};
-use advect_nn::{ConvolutionLayer, Cost};
+use advect_nn::{ConvolutionLayer, Cost, ResamplingFilter};
 use advect_ops::Value;
 use candle_nn::VarBuilder;
 
@@ -10,7 +10,6 @@ use super::law::Place;
 use super::plan::Down;
 use super::settings::Settings;
 use super::style::Style;
-use crate::filter::Filter;
 use crate::resample::Resample;
 use crate::residual::scaled;
 
@@ -28,7 +27,7 @@ enum Layer {
 #[derive(Debug, Clone)]
 pub(super) struct Encoder {
     layers: Vec<Layer>,
-    filter: Filter,
+    filter: ResamplingFilter,
 }
 
 impl Encoder {
@@ -79,7 +78,7 @@ impl Encoder {
                 Layer::Entry(convolution) => h = convolution.forward(&h)?,
                 Layer::Block(block) => h = block.forward(&h, embedding, dropping)?,
                 Layer::HalveBeside => {
-                    beside = self.filter.apply(Resample::Halve, &beside)?;
+                    beside = self.filter.halve(&beside)?;
                     continue;
                 }
                 Layer::AddBeside(convolution) => {

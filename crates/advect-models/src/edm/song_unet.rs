@@ -12,7 +12,6 @@ use super::plan::{Kind, Plan};
 use super::settings::{Settings, shared_settings};
 use super::style::Style;
 use super::{NoiseEmbedding, SongDecoder, SongEncoder};
-use crate::filter::normalized;
 use crate::heads::Heads;
 use crate::limits::{self, BLOCKS, CHANNELS};
 
@@ -138,10 +137,9 @@ impl SongUNetConfig {
         limits::count("noise_multiplier", self.noise_multiplier, BLOCKS)?;
         let features = settings.channels.saturating_mul(self.noise_multiplier);
         limits::count("noise_multiplier", features, CHANNELS)?;
-        normalized(&self.resample_filter)?;
+        let style = Style::song(&self.resample_filter, builder)?;
         let plan = Plan::new(settings, Kind::Song(self.encoder, self.decoder));
         plan.check(settings)?;
-        let style = Style::song(&self.resample_filter, builder)?;
         let mapping = Mapping::song(settings, self.noise_embedding, features, builder)?;
         Ok(SongUNet {
             backbone: Backbone::new(settings, &plan, &style, mapping, builder)?,

@@ -1,20 +1,19 @@
 //! The settings of all layers of a network.
 
 use advect_core::Result;
-use advect_nn::{GroupNorm, constant};
+use advect_nn::{GroupNorm, ResamplingFilter, constant};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use super::law::Law;
 use super::plan::groups;
-use crate::filter::{Filter, plane};
 use crate::resample::Resample;
 
 /// The settings of all layers of a network.
 #[derive(Debug, Clone)]
 pub(super) struct Style {
     pub(super) law: Law,
-    pub(super) filter: Filter,
+    pub(super) filter: ResamplingFilter,
     /// The filter as it is in the state.
     plane: Tensor,
     /// The number that is added to variances.
@@ -30,10 +29,11 @@ pub(super) struct Style {
 impl Style {
     /// The style of Song's networks, with the taps of a filter.
     pub(super) fn song(taps: &[f64], builder: &VarBuilder<'_>) -> Result<Self> {
+        let filter = ResamplingFilter::new(taps, builder.dtype(), builder.device())?;
         Ok(Style {
             law: Law::Song,
-            filter: Filter::new(taps, builder)?,
-            plane: plane(taps)?,
+            plane: filter.plane()?,
+            filter,
             epsilon: 1e-6,
             scale: 0.5f64.sqrt(),
             scale_shift: false,
@@ -43,10 +43,11 @@ impl Style {
 
     /// The style of Dhariwal's.
     pub(super) fn dhariwal() -> Result<Self> {
+        let filter = ResamplingFilter::mean();
         Ok(Style {
             law: Law::Dhariwal,
-            filter: Filter::Box,
-            plane: plane(&[1.0, 1.0])?,
+            plane: filter.plane()?,
+            filter,
             epsilon: 1e-5,
             scale: 1.0,
             scale_shift: true,

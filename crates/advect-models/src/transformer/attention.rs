@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 
 use super::rotation::Rotation;
 use super::token_norm::HeadNorm;
-use super::{DiffusionTransformerConfig, at_each, of_layer};
+use super::{DiffusionTransformerConfig, of_layer};
 
 /// Attention of all tokens to all tokens, with several heads (Vaswani et al. 2017, section 3.2.2).
 #[derive(Debug, Clone)]
@@ -77,9 +77,9 @@ impl Attention {
     pub(super) fn cost(&self, tokens: usize) -> Cost {
         let width = self.proj.bias().elem_count();
         let norms = self.norms.iter().flatten().map(HeadNorm::cost);
-        let layers = norms.fold(at_each(&self.qkv, tokens), |sum, cost| sum + cost);
+        let layers = norms.fold(self.qkv.cost_at(tokens), |sum, cost| sum + cost);
         // The scores of all pairs, and the sums of values that they weigh.
         let pairs = Cost::of(0, tokens.saturating_mul(2 * width), tokens);
-        layers + at_each(&self.proj, tokens) + pairs
+        layers + self.proj.cost_at(tokens) + pairs
     }
 }

@@ -10,7 +10,7 @@ use super::attention::Attention;
 use super::feed_forward::FeedForwardLayers;
 use super::rotation::Rotation;
 use super::token_norm::AdaptiveNorm;
-use super::{DiffusionTransformerConfig, at_each, of_layer};
+use super::{DiffusionTransformerConfig, of_layer};
 
 /// Attention, then layers for each token, both normalised, scaled, shifted and gated by what time and condition say:
 /// adaLN-Zero (Peebles and Xie 2023, section 3.2 and figure 3).
@@ -116,7 +116,7 @@ impl LastLayer {
     }
 
     pub(super) fn cost(&self, tokens: usize) -> Cost {
-        self.norm.cost() + at_each(&self.linear, tokens) + self.modulation.cost()
+        self.norm.cost() + self.linear.cost_at(tokens) + self.modulation.cost()
     }
 }
 

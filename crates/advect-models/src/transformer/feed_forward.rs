@@ -6,7 +6,7 @@ use advect_ops::Value;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use super::{at_each, of_layer};
+use super::of_layer;
 
 /// The layers that each token goes through by itself, in a [`DiffusionTransformer`](crate::DiffusionTransformer).
 ///
@@ -88,6 +88,6 @@ impl FeedForwardLayers {
     }
 
     pub(super) fn cost(&self, tokens: usize) -> Cost {
-        at_each(&self.first, tokens) + at_each(&self.second, tokens)
+        self.first.cost_at(tokens) + self.second.cost_at(tokens)
     }
 }

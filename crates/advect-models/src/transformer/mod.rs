@@ -256,12 +256,6 @@ fn of_layer(layer: &Linear) -> [&Tensor; 2] {
     [layer.weight(), layer.bias()]
 }
 
-/// The cost of a layer for a number of tokens.
-fn at_each(layer: &Linear, tokens: usize) -> Cost {
-    let weights = layer.weight().elem_count();
-    Cost::of(weights + layer.bias().elem_count(), weights, tokens)
-}
-
 impl Network for DiffusionTransformer {
     /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or vectors, `(batch, size)`, or
     /// none.

@@ -1,7 +1,7 @@
 //! The normalisation of tokens.
 
 use advect_core::Result;
-use advect_nn::Cost;
+use advect_nn::{Cost, adaptive_layer_norm};
 use advect_ops::{Value, layer_norm, rms_norm, shifted_rms_norm};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
@@ -52,10 +52,10 @@ impl AdaptiveNorm {
 
     /// The normalised x times `1 + scale`, plus `shift`; these are `(width,)` or `(batch, width)`.
     pub(super) fn forward<V: Value>(&self, x: &V, shift: &V, scale: &V) -> Result<V> {
-        let factor = scale.plus(&V::constant(scale.primal().ones_like()?))?;
         match &self.weight {
-            None => layer_norm(x, &factor, shift, EPSILON),
+            None => adaptive_layer_norm(x, scale, shift, EPSILON),
             Some(weight) => {
+                let factor = scale.plus(&V::constant(scale.primal().ones_like()?))?;
                 let factor = factor.times(&V::constant(weight.clone()))?;
                 shifted_rms_norm(x, &factor, shift, EPSILON)
             }

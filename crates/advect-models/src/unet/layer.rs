@@ -1,7 +1,7 @@
 //! The layers of a U-Net, which is a list of them.
 
 use advect_core::{Key, Result};
-use advect_ops::Value;
+use advect_ops::{Value, upsample_nearest};
 
 use super::attention::Attention;
 use crate::resample::Resample;
@@ -29,7 +29,7 @@ impl Layer {
             Layer::Convolution(layer) => layer.forward(x),
             Layer::Residual(block) => block.forward(x, embedding, dropping),
             Layer::Attention(block) => block.forward(x),
-            Layer::Upsample(layer) => layer.forward(&Resample::Double.apply(x)?),
+            Layer::Upsample(layer) => layer.forward(&upsample_nearest(x, 2)?),
         }
     }
 

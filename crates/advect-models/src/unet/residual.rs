@@ -1,12 +1,11 @@
 //! The residual blocks of a U-Net.
 
 use advect_core::Result;
-use advect_nn::{ConvolutionLayer, GroupNorm, Linear};
+use advect_nn::{ConvolutionLayer, GroupNorm, Linear, ResamplingFilter};
 use advect_ops::Convolution;
 use candle_nn::VarBuilder;
 
 use super::UNetConfig;
-use crate::filter::Filter;
 use crate::resample::Resample;
 use crate::residual::Residual;
 
@@ -45,7 +44,7 @@ pub(super) fn block(
         second: ConvolutionLayer::zero(outputs, outputs, &kernel, padded, &exit.pp(3))?,
         skip,
         resample,
-        filter: Filter::Box,
+        filter: ResamplingFilter::mean(),
         scale_shift: config.scale_shift,
         scale: 1.0,
         dropout: (config.dropout, builder.prefix()),

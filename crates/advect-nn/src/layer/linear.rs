@@ -115,8 +115,25 @@ impl Linear {
 
     /// Returns the cost: the numbers of parameters and of operations.
     pub fn cost(&self) -> Cost {
+        self.cost_at(1)
+    }
+
+    /// Returns the cost of a layer that is applied at several places of a sample, such as its tokens.
+    ///
+    /// ```
+    /// use advect_core::Key;
+    /// use advect_nn::{Linear, ParameterStore};
+    /// use candle_core::{DType, Device};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    /// let cost = Linear::new(3, 10, &store.builder())?.cost_at(16);
+    /// assert_eq!((cost.parameters, cost.operations), (40, 2 * 30 * 16));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cost_at(&self, places: usize) -> Cost {
         let weights = self.weight.elem_count();
-        Cost::of(weights + self.bias.elem_count(), weights, 1)
+        Cost::of(weights + self.bias.elem_count(), weights, places)
     }
 
     /// Returns the weight, `(outputs, inputs)`.

@@ -1,5 +1,5 @@
 //! UniPC (Zhao et al., UniPC: a unified predictor-corrector framework for fast sampling of diffusion models, 2023; for the
-//! expected data, with B(h) = e^h − 1).
+//! expected data).
 
 use std::collections::VecDeque;
 
@@ -35,6 +35,10 @@ use crate::{Run, Transition};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UniPc {
     order: usize,
+    /// Whether B(h) = h.
+    linear: bool,
+    /// Whether orders fall in the last steps whatever they end at.
+    falls: bool,
 }
 
 impl UniPc {
@@ -44,8 +48,41 @@ impl UniPc {
     /// [`Error::Range`] for another order.
     pub fn order(order: usize) -> Result<Self> {
         match order {
-            1..=3 => Ok(UniPc { order }),
+            1..=3 => Ok(UniPc {
+                order,
+                linear: false,
+                falls: false,
+            }),
             _ => Err(Error::range("order", order, "1, 2 or 3")),
+        }
+    }
+
+    /// Sets `B(h) = h`, the first of the two scales of differences in the paper (section 3.2), in place of the second,
+    /// `e^h − 1`. They differ where a weight is not solved for: in predictions of order 2, and in corrections of steps of order 1.
+    #[doc(alias = "bh1")]
+    #[doc(alias = "solver_type")]
+    pub fn linear_scale(self) -> Self {
+        UniPc {
+            linear: true,
+            ..self
+        }
+    }
+
+    /// Lets the order fall in the last steps, to 1, whatever they end at; by default it falls towards clean data alone.
+    #[doc(alias = "lower_order_final")]
+    pub fn lower_final_order(self) -> Self {
+        UniPc {
+            falls: true,
+            ..self
+        }
+    }
+
+    /// The weight of the only difference of a step, which is 1/2 on the scale B(h); for the data, h is −h.
+    fn only(&self, transition: &Transition) -> f64 {
+        let h = transition.log_ratio();
+        match self.linear {
+            true => 0.5 * h / -(-h).exp_m1(),
+            false => 0.5,
         }
     }
 }
@@ -130,7 +167,7 @@ fn vandermonde(places: &[f64], mut b: Vec<f64>) -> Vec<f64> {
 impl UniPc {
     fn order_of(&self, transition: &Transition, known: usize) -> usize {
         let order = self.order.min(known);
-        match transition.end.is_clean() {
+        match self.falls || transition.end.is_clean() {
             true => order.min(transition.count - transition.index),
             false => order,
         }
@@ -168,7 +205,7 @@ impl Rule for UniPc {
             let mut others = places(values, &last.transition, last.order);
             others.push((1.0, &data));
             let rho = match last.order {
-                1 => vec![0.5],
+                1 => vec![self.only(&last.transition)],
                 _ => {
                     let at: Vec<f64> = others.iter().map(|(r, _)| *r).collect();
                     weights(&at, last.transition.log_ratio())
@@ -190,7 +227,7 @@ impl Rule for UniPc {
         let others = places(values, transition, order);
         let rho = match order {
             1 => Vec::new(),
-            2 => vec![0.5],
+            2 => vec![self.only(transition)],
             _ => {
                 let at: Vec<f64> = others.iter().map(|(r, _)| *r).collect();
                 weights(&at, transition.log_ratio())

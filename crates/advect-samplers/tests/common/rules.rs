@@ -135,6 +135,7 @@ pub fn rows() -> Vec<Row> {
             .inpainted(churn(3.0)),
         row("DPM-Solver++ 1", dpm(1)).order(1.0),
         row("DPM-Solver++ 2M", dpm(2)).order(2.0),
+        row("DPM-Solver++ 2M, Heun", dpm(2).heun()).order(2.0),
         row("DPM-Solver++ 3M", dpm(3)).order(3.0).inpainted(dpm(3)),
         row(
             "DPM-Solver++ 3M, customary",
@@ -143,6 +144,7 @@ pub fn rows() -> Vec<Row> {
         .order(2.0),
         row("SDE-DPM-Solver++ 1", sde(1, 1.0)).law(200),
         row("SDE-DPM-Solver++ 2", sde(2, 1.0)).law(60),
+        row("SDE-DPM-Solver++ 2, Heun", sde(2, 1.0).heun()).law(60),
         row("SDE-DPM-Solver++ 3", sde(3, 1.0))
             .law(60)
             .short(sde(3, 1.0).on(grid()), 6)
@@ -150,6 +152,8 @@ pub fn rows() -> Vec<Row> {
         row("half SDE-DPM-Solver++ 2", sde(2, 0.5)).law(60),
         row("UniPC 1", uni(1)).order(2.0),
         row("UniPC 2", uni(2)).order(3.0),
+        row("UniPC 1, B(h) = h", uni(1).linear_scale()).order(2.0),
+        row("UniPC 2, B(h) = h", uni(2).linear_scale()).order(3.0),
         // With so many steps, the first ones, of lower order, are all that is left of the error.
         row("UniPC 3", uni(3))
             .order_by(4.0, [320, 640])
