@@ -4,7 +4,7 @@ use advect_core::observer_fn;
 use advect_core::testing::detest::{Detest, END, problems};
 use advect_solvers::controller::Adaptive;
 use advect_solvers::stepper::{
-    Bosh3, Dopri5, Dopri5Shampine, Dopri8, Embedded, Heun, Midpoint, Ralston, Tsit5,
+    AdaptiveAdams, Bosh3, Dopri5, Dopri5Shampine, Dopri8, Embedded, Heun, Midpoint, Ralston, Tsit5,
 };
 use advect_solvers::{DenseStep, Solver};
 use candle_core::Tensor;
@@ -26,6 +26,8 @@ fn error(a: &Tensor, b: &[f64], tolerance: f64) -> f64 {
     (a.iter().zip(b).map(scaled).sum::<f64>() / a.len() as f64).sqrt()
 }
 
+static ADAMS: AdaptiveAdams = AdaptiveAdams::new();
+
 /// Methods with the tolerances that are in their reach: those of order 2 need ten million evaluations at 1e-9.
 fn runs() -> Vec<(&'static str, &'static dyn Embedded, &'static [f64])> {
     vec![
@@ -37,6 +39,7 @@ fn runs() -> Vec<(&'static str, &'static dyn Embedded, &'static [f64])> {
         ("Dopri5Shampine", &Dopri5Shampine, &[1e-3, 1e-6, 1e-9]),
         ("Tsit5", &Tsit5, &[1e-3, 1e-6, 1e-9]),
         ("Dopri8", &Dopri8, &[1e-3, 1e-6, 1e-9]),
+        ("AdaptiveAdams", &ADAMS, &[1e-3, 1e-6, 1e-9]),
     ]
 }
 

@@ -76,7 +76,7 @@ impl Default for AdaptiveAdams {
 
 impl AdaptiveAdams {
     /// Creates the method of all orders.
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         AdaptiveAdams { highest: HIGHEST }
     }
 
