@@ -60,9 +60,15 @@ fn orders_climb() {
         // A step has a slope for each order.
         let orders: Vec<usize> = steps.iter().map(|(_, step)| step.slopes.len()).collect();
         let climbing = highest.min(7);
-        assert!((2..=climbing).eq(orders[..climbing - 1].iter().copied()), "{orders:?}");
+        assert!(
+            (2..=climbing).eq(orders[..climbing - 1].iter().copied()),
+            "{orders:?}"
+        );
         assert!(orders.iter().all(|order| *order <= highest), "{orders:?}");
-        assert!(orders[15..].iter().all(|order| *order >= climbing), "{orders:?}");
+        assert!(
+            orders[15..].iter().all(|order| *order >= climbing),
+            "{orders:?}"
+        );
     }
     // Where it is not, they fall: by the 30th step the slope has a corner.
     let corner = of_time(|t| (t - 3.0).abs());
@@ -94,29 +100,47 @@ fn steps_and_dense_output_have_their_order() {
             difference(&step.x, &turn.solution(end).unwrap())
         };
         let measured = measured_order(&[16, 24, 32, 48], error);
-        assert!((measured - order as f64 - 1.0).abs() < 0.25, "{measured}, not {order} + 1");
+        assert!(
+            (measured - order as f64 - 1.0).abs() < 0.25,
+            "{measured}, not {order} + 1"
+        );
     }
     // The states that an integration shows within its steps are as exact as those at the ends.
     for (from, to) in [(0.0, 20.0), (20.0, 0.0)] {
         let x = turn.solution(from).unwrap();
         let solver = solver(1e-8);
-        let solution = solver.integration(&turn, &x, from, to).save(Save::Dense).run();
+        let solution = solver
+            .integration(&turn, &x, from, to)
+            .save(Save::Dense)
+            .run();
         let solution = solution.unwrap();
         let error = |t: f64| difference(&solution.at(t).unwrap(), &turn.solution(t).unwrap());
-        let ends = solution.steps.iter().map(|step: &DenseStep| error(step.end));
+        let ends = solution
+            .steps
+            .iter()
+            .map(|step: &DenseStep| error(step.end));
         let ends = ends.fold(0.0, f64::max);
-        let within = (1..2000).map(|i| error(f64::from(i) * 0.01)).fold(0.0, f64::max);
+        let within = (1..2000)
+            .map(|i| error(f64::from(i) * 0.01))
+            .fold(0.0, f64::max);
         assert!(within < 1.2 * ends && ends < 2e-7, "{within}, {ends}");
         // Without a jump at the ends of the steps.
         for step in &solution.steps {
             let before = step.at(step.end - 1e-9 * (step.end - step.start)).unwrap();
             assert!(difference(&before, &step.end_x) < 1e-8);
         }
-        let times: Vec<f64> = (0..=10).map(|i| from + (to - from) * f64::from(i) / 10.0).collect();
+        let times: Vec<f64> = (0..=10)
+            .map(|i| from + (to - from) * f64::from(i) / 10.0)
+            .collect();
         let cost = solution.statistics.evaluations;
-        let run = solver.integration(&turn, &x, from, to).save(Save::Interpolated(times));
+        let run = solver
+            .integration(&turn, &x, from, to)
+            .save(Save::Interpolated(times));
         let solution = run.run().unwrap();
-        assert_eq!((solution.states.len(), solution.statistics.evaluations), (11, cost));
+        assert_eq!(
+            (solution.states.len(), solution.statistics.evaluations),
+            (11, cost)
+        );
         for (t, x) in solution.times.iter().zip(&solution.states) {
             assert!(difference(x, &turn.solution(*t).unwrap()) < 2e-7);
         }
@@ -134,7 +158,10 @@ fn polynomials_are_exact() {
     for i in 6..20 {
         let change = number(&solution.states[i + 1]) - number(&solution.states[i]);
         let expected = solution.times[i + 1].powi(6) - solution.times[i].powi(6);
-        assert!((change - expected).abs() < 1e-14, "{i}: {change}, {expected}");
+        assert!(
+            (change - expected).abs() < 1e-14,
+            "{i}: {change}, {expected}"
+        );
     }
 }
 
@@ -142,7 +169,10 @@ fn polynomials_are_exact() {
 /// f32, for numbers, tensors and pairs, and in both directions.
 #[test]
 fn tolerances_are_met_at_two_evaluations_per_step() {
-    for (problem, tolerance) in [(Rotation { omega: 2.0 }, 1e-6), (Rotation { omega: 2.0 }, 1e-11)] {
+    for (problem, tolerance) in [
+        (Rotation { omega: 2.0 }, 1e-6),
+        (Rotation { omega: 2.0 }, 1e-11),
+    ] {
         for (from, to) in [(0.0, 10.0), (10.0, 0.0)] {
             let x = problem.solution(from).unwrap();
             let solution = solver(tolerance).solve(&problem, &x, from, to).unwrap();
@@ -153,18 +183,33 @@ fn tolerances_are_met_at_two_evaluations_per_step() {
         }
     }
     let x = Forced.solution(0.0).unwrap().to_dtype(DType::F32).unwrap();
-    let end = solver(1e-5).solve(&Forced, &x, 0.0, 1.0).unwrap().end().unwrap();
-    let error = difference(&end.to_dtype(DType::F64).unwrap(), &Forced.solution(1.0).unwrap());
+    let end = solver(1e-5)
+        .solve(&Forced, &x, 0.0, 1.0)
+        .unwrap()
+        .end()
+        .unwrap();
+    let error = difference(
+        &end.to_dtype(DType::F64).unwrap(),
+        &Forced.solution(1.0).unwrap(),
+    );
     assert!(error < 5e-5, "{error}");
     let pendulum = system_fn(|_: &Time, [q, p]: &[f64; 2]| Ok([*p, -q.sin()]));
-    let [q, p] = solver(1e-10).solve(&pendulum, &[0.5, 0.0], 0.0, 10.0).unwrap().end().unwrap();
+    let [q, p] = solver(1e-10)
+        .solve(&pendulum, &[0.5, 0.0], 0.0, 10.0)
+        .unwrap()
+        .end()
+        .unwrap();
     assert!((0.5 * p * p - q.cos() + 0.5f64.cos()).abs() < 1e-8);
     let pair = system_fn(|_: &Time, (a, b): &(Tensor, Tensor)| Ok((b.clone(), a.neg()?)));
     let start = (
         Tensor::zeros((2, 3, 1), DType::F64, &Device::Cpu).unwrap(),
         Tensor::ones((2, 3, 1), DType::F64, &Device::Cpu).unwrap(),
     );
-    let (a, b) = solver(1e-9).solve(&pair, &start, 0.0, 3.0).unwrap().end().unwrap();
+    let (a, b) = solver(1e-9)
+        .solve(&pair, &start, 0.0, 3.0)
+        .unwrap()
+        .end()
+        .unwrap();
     assert!((number(&a) - 3f64.sin()).abs() < 1e-7 && (number(&b) - 3f64.cos()).abs() < 1e-7);
 }
 
@@ -183,20 +228,30 @@ fn jumps_and_events_begin_anew() {
     assert!((number(&with.end().unwrap()) - exact).abs() < 1e-8);
     assert!((number(&without.end().unwrap()) - exact).abs() < 1e-6);
     let (with, without) = (with.statistics, without.statistics);
-    assert!(with.evaluations < without.evaluations, "{with:?}, {without:?}");
+    assert!(
+        with.evaluations < without.evaluations,
+        "{with:?}, {without:?}"
+    );
 
     let growth = field_fn(|_, x: &Tensor| Ok(x.clone()));
     let one = x.ones_like().unwrap();
     let doubled = Event::new(|_, x: &Tensor| Ok(number(x) - 2.0));
     let solver = solver(1e-9);
     let run = solver.integration(&growth, &one, 0.0, 2.0);
-    let solution = run.apply(&doubled, |_, x| Ok(x.ones_like()?)).run().unwrap();
+    let solution = run
+        .apply(&doubled, |_, x| Ok(x.ones_like()?))
+        .run()
+        .unwrap();
     assert_eq!(solution.events.len(), 2);
     assert!((solution.events[1].t - 2.0 * 2f64.ln()).abs() < 1e-8);
     let exact = (2.0 - 2.0 * 2f64.ln()).exp();
     assert!((number(&solution.end().unwrap()) - exact).abs() < 1e-7);
     // What is only looked at changes nothing.
-    let plain = solver.solve(&growth, &one, 0.0, 2.0).unwrap().end().unwrap();
+    let plain = solver
+        .solve(&growth, &one, 0.0, 2.0)
+        .unwrap()
+        .end()
+        .unwrap();
     let run = solver.integration(&growth, &one, 0.0, 2.0).watch(&doubled);
     assert_eq!(number(&run.run().unwrap().end().unwrap()), number(&plain));
     let run = solver.integration(&growth, &one, 0.0, 2.0).until(&doubled);
@@ -205,7 +260,9 @@ fn jumps_and_events_begin_anew() {
     assert!((stopped.last_time - 2f64.ln()).abs() < 1e-8);
     // States at given times, some of them next to each other, cost no accuracy.
     let times = vec![0.1, 0.1 + 1e-9, 0.5, 0.5 + 1e-6, 1.9];
-    let run = solver.integration(&growth, &one, 0.0, 2.0).save(Save::At(times.clone()));
+    let run = solver
+        .integration(&growth, &one, 0.0, 2.0)
+        .save(Save::At(times.clone()));
     let solution = run.run().unwrap();
     for (t, x) in times.iter().zip(&solution.states) {
         assert!((number(x) - t.exp()).abs() < 1e-7);
@@ -242,15 +299,23 @@ fn evaluations_are_fewer_than_those_of_vode_and_lsoda() {
     for (peer, logarithms) in ["VODE", "LSODA"].iter().zip(logarithms) {
         let mean = (logarithms.iter().sum::<f64>() / logarithms.len() as f64).exp();
         let worst = logarithms.iter().copied().fold(0.0, f64::max).exp();
-        eprintln!("{peer}: {mean:.3} of its evaluations, {worst:.2} at worst, {} runs", logarithms.len());
-        assert!(logarithms.len() > 60 && mean < 0.9, "{peer}: {mean}, {worst}");
+        eprintln!(
+            "{peer}: {mean:.3} of its evaluations, {worst:.2} at worst, {} runs",
+            logarithms.len()
+        );
+        assert!(
+            logarithms.len() > 60 && mean < 0.9,
+            "{peer}: {mean}, {worst}"
+        );
     }
 }
 
 /// The evaluations at an error, on straight lines between logarithms; none beyond the errors that there are.
 fn evaluations_at(mut rows: Vec<(f64, f64)>, error: f64) -> Option<f64> {
     rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let pair = rows.windows(2).find(|pair| pair[0].0 <= error && error <= pair[1].0)?;
+    let pair = rows
+        .windows(2)
+        .find(|pair| pair[0].0 <= error && error <= pair[1].0)?;
     let [(low, first), (high, second)] = [pair[0], pair[1]];
     let part = (error / low).ln() / (high / low).ln();
     Some((first.ln() + part * (second / first).ln()).exp())
@@ -260,7 +325,10 @@ fn evaluations_at(mut rows: Vec<(f64, f64)>, error: f64) -> Option<f64> {
 fn bad_settings_are_refused() -> Result<()> {
     for order in [0, 1, 14] {
         let message = AdaptiveAdams::up_to(order).unwrap_err().to_string();
-        assert_eq!(message, format!("order: got {order}, expected an order from 2 to 13"));
+        assert_eq!(
+            message,
+            format!("order: got {order}, expected an order from 2 to 13")
+        );
     }
     let x = Tensor::new(&[0f64], &Device::Cpu)?;
     let run = solver(1e-6);

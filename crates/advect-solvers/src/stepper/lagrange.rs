@@ -37,7 +37,8 @@ pub(crate) fn weights(nodes: &[f64], end: f64) -> Vec<f64> {
             .product()
     };
     let quadrature = quadrature(nodes.len());
-    let integral = |i: usize| -> f64 { quadrature.iter().map(|(s, w)| w * basis(i, end * s)).sum() };
+    let integral =
+        |i: usize| -> f64 { quadrature.iter().map(|(s, w)| w * basis(i, end * s)).sum() };
     (0..nodes.len()).map(|i| end * integral(i)).collect()
 }
 
@@ -101,18 +102,28 @@ mod tests {
             let nodes = &nodes[..count];
             for end in [1.0, 0.37] {
                 let integral = |weights: &[f64], power: i32| -> f64 {
-                    weights.iter().zip(nodes).map(|(w, t)| w * t.powi(power)).sum()
+                    weights
+                        .iter()
+                        .zip(nodes)
+                        .map(|(w, t)| w * t.powi(power))
+                        .sum()
                 };
                 let power = count as i32 - 1;
                 let found = integral(&weights(nodes, end), power);
                 let expected = f64::powi(end, count as i32) / count as f64;
-                assert!((found - expected).abs() < 1e-5, "{count}: {found}, {expected}");
+                assert!(
+                    (found - expected).abs() < 1e-5,
+                    "{count}: {found}, {expected}"
+                );
             }
             let lower = weights(&nodes[..count - 1], 1.0);
             let lower = lower.iter().copied().chain([0.0]);
             let all = weights(nodes, 1.0);
             for ((all, lower), last) in all.iter().zip(lower).zip(last_weights(nodes)) {
-                assert!((all - lower - last).abs() < 1e-9 * all.abs().max(1.0), "{count}");
+                assert!(
+                    (all - lower - last).abs() < 1e-9 * all.abs().max(1.0),
+                    "{count}"
+                );
             }
         }
     }
