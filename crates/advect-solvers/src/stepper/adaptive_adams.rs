@@ -32,8 +32,9 @@ const HOPELESS: usize = 3;
 /// evaluation. Steps of [`Fixed`](crate::controller::Fixed) size are possible, with an error that the first of them make; use
 /// [`Adams`](super::Adams) for these.
 ///
-/// It repays where the field is costly and smooth, at tolerances of 1e-4 or less: its estimates see an abrupt change, such as a close
-/// passage of two bodies, late where steps are long. At equal errors it needs about three quarters of the evaluations of VODE's
+/// It repays where the field is costly and smooth, at tolerances of 1e-6 or less. Its estimates see an abrupt change late, such as a
+/// close passage of two bodies: on the orbit D5 of DETEST a step errs by 8 tolerances at 1e-6, by 45 at 1e-4 and by 138 at 1e-3;
+/// [`Dopri8`](super::Dopri8) is the method for these. At equal errors it needs about three quarters of the evaluations of VODE's
 /// Adams method, on the mean over the problems of DETEST.
 ///
 /// ```
