@@ -95,8 +95,8 @@ mod tests {
     /// Of uneven nodes they integrate polynomials: t^(n − 1) over n nodes, to 1 and to places before.
     #[test]
     fn weights_of_uneven_steps_integrate_polynomials() {
-        let nodes = [
-            1.0, 0.0, -0.7, -1.1, -3.0, -3.5, -4.1, -6.0, -6.3, -7.0, -8.1, -8.5, -9.0, -9.9,
+        let nodes: [f64; 14] = [
+            1.0, 0.0, -0.3, -0.4, -0.6, -0.7, -0.9, -1.1, -1.2, -1.4, -1.5, -1.7, -1.8, -2.0,
         ];
         for count in 1..=nodes.len() {
             let nodes = &nodes[..count];
@@ -112,7 +112,7 @@ mod tests {
                 let found = integral(&weights(nodes, end), power);
                 let expected = f64::powi(end, count as i32) / count as f64;
                 assert!(
-                    (found - expected).abs() < 1e-5,
+                    (found - expected).abs() < 1e-8,
                     "{count}: {found}, {expected}"
                 );
             }
