@@ -4,6 +4,7 @@ use advect_core::{Coefficient, Error, Result};
 use candle_core::Tensor;
 
 use crate::interpolant::hermite;
+use crate::stepper::lagrange::weights;
 use crate::{Interpolant, State, Tableau};
 
 /// An accepted step with the solution within it: [`DenseStep::at`] returns the state at any time of the step.
@@ -27,6 +28,7 @@ pub struct DenseStep<X = Tensor> {
     pub(crate) slopes: Vec<X>,
     pub(crate) end_slope: Option<X>,
     pub(crate) tableau: Option<&'static Tableau>,
+    pub(crate) nodes: Vec<f64>,
 }
 
 impl<X: State> DenseStep<X> {
@@ -40,7 +42,8 @@ impl<X: State> DenseStep<X> {
     ///
     /// # Errors
     /// [`Error::Range`] for a time outside of the step, and for one that is not its start or end if the method has no
-    /// [`Tableau`]: a stochastic equation's solution within the step is not a function of its ends.
+    /// states between them ([`Method::is_continuous`](crate::stepper::Method::is_continuous)): a stochastic equation's
+    /// solution within the step is not a function of its ends.
     pub fn at(&self, t: f64) -> Result<X> {
         if !self.contains(t) {
             let accepted = format!("a time from {} to {}", self.start, self.end);
@@ -57,6 +60,12 @@ impl<X: State> DenseStep<X> {
         let shared = Coefficient::Shared;
         let mut terms = Vec::with_capacity(self.slopes.len() + 2);
         match (self.tableau, &self.end_slope) {
+            _ if !self.nodes.is_empty() => {
+                let weights = weights(&self.nodes, theta);
+                let weights = weights.iter().zip(&self.slopes);
+                terms.extend(weights.map(|(w, k)| (shared(h * w), k)));
+                terms.push((shared(1.0), &self.x));
+            }
             (Some(tableau), _) if tableau.interpolant() != Interpolant::Hermite => {
                 let weights = tableau.interpolant().weights(tableau.weights(), theta);
                 let weights = weights.iter().zip(&self.slopes);

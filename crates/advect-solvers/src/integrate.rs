@@ -36,7 +36,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
         let (start, end) = span(self.start, self.end)?;
         x0.check("x0")?;
         save.check(start, end)?;
-        if stepper.tableau().is_none() {
+        if !stepper.is_continuous() {
             save.check_without_interpolant(controller.oversteps())?;
         }
 
@@ -110,6 +110,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                     shortened: h.abs() + slack < (wanted - t).abs(),
                 };
                 let judgement = controller.judge(&mut memory, stepper, attempt)?;
+                kept.judged(judgement == Judgement::Accept);
                 rejected_size = Some(h).filter(|_| judgement != Judgement::Accept);
                 if judgement != Judgement::Accept {
                     statistics.rejected += 1;
@@ -254,6 +255,7 @@ fn dense_step<X: State, S: Stepper<X>>(
         slopes: step.slopes.clone(),
         end_slope,
         tableau,
+        nodes: step.nodes.clone(),
     })
 }
 

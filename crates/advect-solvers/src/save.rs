@@ -39,14 +39,14 @@ pub enum Save {
     /// The states at these times, strictly monotone from start to end. Steps are cut to end exactly
     /// there, so that no interpolation error is added.
     At(Vec<f64>),
-    /// The states at these times, interpolated within the steps, whose sizes don't depend on the times. Only methods
-    /// with a [`Tableau`](crate::Tableau) have such states. A stochastic equation's solution between two steps is not
+    /// The states at these times, interpolated within the steps, whose sizes don't depend on the times. Only for methods
+    /// with states within their steps ([`Method::is_continuous`](crate::stepper::Method::is_continuous)). A stochastic equation's solution between two steps is not
     /// a function of them, so use [`Save::At`], which asks the Brownian path.
     Interpolated(Vec<f64>),
     /// The first state, the state after every n-th accepted step, and the last one.
     Every(usize),
     /// All steps, so that [`Solution::at`](crate::Solution::at) returns the state at any time. The saved states are
-    /// the first and the last one. Only for methods with a [`Tableau`](crate::Tableau).
+    /// the first and the last one. Only for methods with states within their steps, too.
     #[doc(alias = "dense output")]
     Dense,
 }

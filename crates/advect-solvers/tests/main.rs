@@ -1,6 +1,7 @@
 //! The tests of the crate, in one program: it is compiled and linked once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod adaptive_adams;
 mod additive;
 mod behaviour;
 mod brownian;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use advect_core::testing::measured_order;
 use advect_core::testing::problems::{Forced, Problem};
 use advect_core::{Error, Field, Result, Time, field_fn};
-use advect_solvers::adjoint::{Adjoint, Checkpointed, Reversible};
+use advect_solvers::adjoint::{Adjoint, Checkpointed, DifferentiableEvent, Reversible};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::reversible::{Doubled, ReversibleHeun};
 use advect_solvers::stepper::Dopri5;
-use advect_solvers::{Save, Solver};
+use advect_solvers::{Crossing, Save, Solver};
 use candle_core::{Device, Tensor, Var};
 
 fn numbers(x: &Tensor) -> Vec<f64> {
@@ -172,6 +172,107 @@ fn gradients_are_exact() {
             assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "{a}, {b}");
         }
     }
+}
+
+/// A net whose slope is reversed and doubled from t = 0.8 on, up to 1.1.
+#[derive(Clone)]
+struct Switched(Net);
+
+impl Field for Switched {
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        let factor = t.coefficient(|t| if (0.8..1.1).contains(&t) { -2.0 } else { 1.0 })?;
+        factor.times(&self.0.at(t, x)?)
+    }
+}
+
+/// At known jumps gradients stay those of the steps' own graph and of differences, and no order is lost; each jump costs an
+/// evaluation more.
+#[test]
+fn gradients_know_the_jumps() {
+    for times in [[0.2, 0.9, 1.7], [1.7, 0.9, 0.2], [0.8, 1.0, 1.1]] {
+        let (net, x0) = (Net::new(), start());
+        let jumps = [0.8, 1.1, 9.0];
+        let inner = jumps
+            .iter()
+            .filter(|t| (*t - times[0]) * (*t - times[2]) < 0.0);
+        let both = |loss: &Tensor| {
+            let gradients = loss.backward().unwrap();
+            let mut all = numbers(gradients.get(&net.0).unwrap());
+            all.extend(numbers(gradients.get(&x0).unwrap()));
+            all
+        };
+        let parameters = [net.0.as_tensor().clone()];
+        let field = Arc::new(Switched(net.clone()));
+        let adjoint = Reversible::new(Fixed::steps(12).unwrap());
+        let adjoint = adjoint.jumps(&jumps).unwrap();
+        let solution = adjoint.solve(&field, &parameters, &x0, &times).unwrap();
+        let ours = both(&loss(&solution.states));
+        let vjps = adjoint.backward_statistics().vjps;
+        assert_eq!(vjps, solution.statistics.accepted + 1 + inner.count());
+        let solver = Solver::new(ReversibleHeun, Fixed::steps(12).unwrap());
+        let pair = (x0.as_tensor().clone(), x0.as_tensor().clone());
+        let doubled = Doubled(&*field);
+        let within = |t: &&f64| (**t - times[0]) * (**t - times[2]) <= 0.0;
+        let within: Vec<f64> = jumps.iter().filter(within).copied().collect();
+        let run = solver.integration(&doubled, &pair, times[0], times[2]);
+        let run = run.save(Save::At(times.to_vec())).jumps(&within).unwrap();
+        let states = run.run().unwrap().states;
+        let states: Vec<Tensor> = states.into_iter().map(|(x, _)| x).collect();
+        for (a, b) in ours.iter().zip(both(&loss(&states))) {
+            assert!((a - b).abs() < 1e-12 * (1.0 + b.abs()), "{a}, {b}");
+        }
+        let value = |i: usize, h: f64| {
+            let moved = Net::new();
+            let mut w = numbers(&moved.0);
+            w[i] += h;
+            let w = Tensor::from_vec(w, (2, 2), &Device::Cpu).unwrap();
+            moved.0.set(&w).unwrap();
+            let moved = Arc::new(Switched(moved));
+            let solution = adjoint.solve(&moved, &[], &x0.as_tensor().detach(), &times);
+            loss(&solution.unwrap().states).to_scalar::<f64>().unwrap()
+        };
+        for (i, ours) in ours.iter().enumerate().take(4) {
+            let difference = (value(i, 1e-5) - value(i, -1e-5)) / 2e-5;
+            assert!((ours - difference).abs() < 1e-7, "{ours}, {difference}");
+        }
+    }
+    assert!(
+        Reversible::new(Fixed::steps(1).unwrap())
+            .jumps(&[f64::NAN])
+            .is_err()
+    );
+}
+
+/// `dx/dt = −k x` from 1 is 1/2 at t = ln 2 / k; with twice the rate after a jump at 1/2, it is so at 1/4 + ln 2 / (2 k).
+#[test]
+fn events_are_differentiable() {
+    let k = Var::new(&[0.7f64], &Device::Cpu).unwrap();
+    let (rate, parameters) = (k.as_tensor().clone(), [k.as_tensor().clone()]);
+    let decay = Arc::new(field_fn(move |t: &Time, x: &Tensor| {
+        let factor = t.coefficient(|t| if t < 0.5 { -1.0 } else { -2.0 })?;
+        factor.times(&x.broadcast_mul(&rate)?)
+    }));
+    let half = DifferentiableEvent::new(|_, x| Ok((x - 0.5)?)).crossing(Crossing::Falling);
+    let adjoint = Reversible::new(Fixed::steps(200_000).unwrap());
+    let adjoint = adjoint.jumps(&[0.5]).unwrap();
+    let x0 = Var::new(&[1f64], &Device::Cpu).unwrap();
+    let span = Tensor::new(&[0f64, 10.0], &Device::Cpu).unwrap();
+    let reached = adjoint.solve_until(&decay, &parameters, &x0, &span, &half);
+    let reached = reached.unwrap();
+    assert_eq!(reached.solution.events.len(), 1);
+    let t = reached.t.to_scalar::<f64>().unwrap();
+    assert!((t - 0.25 - 2f64.ln() / 1.4).abs() < 1e-6, "{t}");
+    let gradients = reached.t.backward().unwrap();
+    let by_rate = numbers(gradients.get(&k).unwrap())[0];
+    assert!(
+        (by_rate + 2f64.ln() / (2.0 * 0.49)).abs() < 1e-5,
+        "{by_rate}"
+    );
+    let by_start = numbers(gradients.get(&x0).unwrap())[0];
+    assert!((by_start - 1.0 / 1.4).abs() < 1e-5, "{by_start}");
+    // The state there is 1/2 whatever the rate.
+    let gradients = reached.x.sum_all().unwrap().backward().unwrap();
+    assert!(numbers(gradients.get(&k).unwrap())[0].abs() < 1e-5);
 }
 
 #[test]

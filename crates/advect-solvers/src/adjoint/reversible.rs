@@ -10,8 +10,9 @@ use super::traced::Traced;
 use super::vjp::{add, complete, pull_back};
 use super::{Adjoint, Record, check_parameters, check_times};
 use crate::controller::Controller;
+use crate::jumps::Jumps;
 use crate::reversible::{Doubled, ReversibleHeun};
-use crate::{AcceptedStep, Save, Solution, Solver, State, Statistics};
+use crate::{AcceptedStep, Event, Interval, Occurrence, Save, Solution, Solver, State, Statistics};
 
 /// The exact gradient of a numerical solution by [`ReversibleHeun`], in the memory of one step (Kidger, Foster, Li and Lyons
 /// 2021, algorithm 2, without noise).
@@ -42,6 +43,7 @@ use crate::{AcceptedStep, Save, Solution, Solver, State, Statistics};
 #[doc(alias = "invertible")]
 pub struct Reversible<C> {
     controller: C,
+    jumps: Jumps,
     record: Record,
 }
 
@@ -50,8 +52,19 @@ impl<C> Reversible<C> {
     pub fn new(controller: C) -> Self {
         Reversible {
             controller,
+            jumps: Jumps::default(),
             record: Record::default(),
         }
+    }
+
+    /// Sets the times at which the field jumps, as [`Integration::jumps`](crate::Integration::jumps). Those outside of
+    /// a solution's span play no part in it. Each costs one more evaluation in the backward pass.
+    ///
+    /// # Errors
+    /// [`Error::Range`](advect_core::Error::Range) for times that are not finite.
+    pub fn jumps(self, times: &[f64]) -> Result<Self> {
+        let jumps = Jumps::new(times)?;
+        Ok(Reversible { jumps, ..self })
     }
 
     /// Returns the cost of the last backward pass: steps undone as `accepted`, and evaluations pulled back as `vjps`.
@@ -67,6 +80,32 @@ impl<C: Controller<ReversibleHeun, (Tensor, Tensor)> + Clone> Adjoint for Revers
         parameters: &[Tensor],
         x0: &Tensor,
         times: &[f64],
+        observer: &mut dyn Observer<AcceptedStep>,
+    ) -> Result<Solution> {
+        self.run(field, parameters, x0, times, None, observer)
+    }
+
+    fn solve_to_event<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        x0: &Tensor,
+        span: [f64; 2],
+        event: &Event,
+    ) -> Result<Solution> {
+        self.run(field, parameters, x0, &span, Some(event), &mut ())
+    }
+}
+
+impl<C: Controller<ReversibleHeun, (Tensor, Tensor)> + Clone> Reversible<C> {
+    /// Integrates, to an event if there is one.
+    fn run<F: Field + Send + Sync + ?Sized + 'static>(
+        &self,
+        field: &Arc<F>,
+        parameters: &[Tensor],
+        x0: &Tensor,
+        times: &[f64],
+        event: Option<&Event>,
         observer: &mut dyn Observer<AcceptedStep>,
     ) -> Result<Solution> {
         check_times(times)?;
@@ -85,8 +124,11 @@ impl<C: Controller<ReversibleHeun, (Tensor, Tensor)> + Clone> Adjoint for Revers
             ))
         });
         let solver = Solver::new(ReversibleHeun, self.controller.clone());
+        let event = event.map(Event::of_first);
         let integration = (solver.integration(&plain, &start, times[0], times[times.len() - 1]))
             .save(Save::At(times.to_vec()))
+            .jumping(self.jumps.clone())
+            .until_any(event.as_ref())
             .observe(tell)
             .detached();
         let pairs = without_graph(|| integration.run())?;
@@ -107,6 +149,7 @@ impl<C: Controller<ReversibleHeun, (Tensor, Tensor)> + Clone> Adjoint for Revers
             steps,
             reached,
             last: pairs.last_state.clone(),
+            jumps: self.jumps.clone(),
             record: self.record.clone(),
         };
         let count = pairs.states.len();
@@ -118,6 +161,9 @@ impl<C: Controller<ReversibleHeun, (Tensor, Tensor)> + Clone> Adjoint for Revers
         solution.times = pairs.times;
         solution.statistics = pairs.statistics;
         solution.failed_sample = pairs.failed_sample;
+        solution.rejected_size = pairs.rejected_size;
+        let alone = |at: Occurrence<(Tensor, Tensor)>| Occurrence::new(at.event, at.t, at.x.0);
+        solution.events = pairs.events.into_iter().map(alone).collect();
         Ok(solution)
     }
 }
@@ -131,6 +177,7 @@ struct Walk<F: ?Sized> {
     reached: Vec<usize>,
     /// The last pair.
     last: (Tensor, Tensor),
+    jumps: Jumps,
     record: Record,
 }
 
@@ -144,7 +191,7 @@ impl<F: Field + ?Sized> Walk<F> {
     ///
     /// With a and b the gradients by x and y after a step, and `b' = b + ∂f/∂y(t + h, y')ᵀ a h/2`, those before it are
     /// `a + 2 b'` and `−b' + ∂f/∂y(t, y)ᵀ (h b' + h/2 a)`. Both products at one y are taken together, from the slope's
-    /// gradient.
+    /// gradient. At a jump they are those of two slopes, one on each side.
     fn backwards(&self, gradients: &Tensor) -> Result<Vec<Tensor>> {
         if self.steps.is_empty() {
             let mut all = vec![gradients.sum(0)?];
@@ -165,33 +212,52 @@ impl<F: Field + ?Sized> Walk<F> {
             for (k, _) in (self.reached.iter().enumerate()).filter(|(_, at)| **at == i) {
                 a = (a + gradients.get(k)?)?;
             }
-            let before = i.checked_sub(1).map(|k| self.steps[k]);
-            let here = before.map_or(self.steps[0].0, |(_, end)| end);
-            let into = before.map_or(0.0, |(start, end)| end - start);
-            let cotangent = sum(&[(1.0, &of_slope), (0.5 * into, &a)])?;
-            let at = Time::Shared(here);
-            let pulled = pull_back(|y| traced.at(&at, y), &y, &cotangent, &self.parameters)?;
-            traced.settle()?;
-            statistics.vjps += 1;
-            let slope = pulled.value;
-            if let Some(after) = &after {
+            let (into, onwards) = (i.checked_sub(1).map(|k| self.steps[k]), self.steps.get(i));
+            let size = into.map_or(0.0, |(start, end)| end - start);
+            let mut pull = |here: f64, step: (f64, f64), cotangent: &Tensor| -> Result<_> {
+                let (start, end) = step;
+                let field = self.jumps.within(&traced, &Interval::Shared { start, end });
+                let at = Time::Shared(here);
+                let pulled = pull_back(|y| field.at(&at, y), &y, cotangent, &self.parameters)?;
+                traced.settle()?;
+                statistics.vjps += 1;
+                for (sum, gradient) in sums.iter_mut().zip(pulled.parameters) {
+                    add(sum, gradient)?;
+                }
+                Ok((pulled.value, pulled.state))
+            };
+            // The slopes at the end of the step into here and at the start of the one onwards.
+            let (ending, starting, through) = match (into, onwards) {
+                (Some(into), Some(&onwards)) if self.jumps.contains(into.1) => {
+                    let (starting, mut through) = pull(into.1, onwards, &of_slope)?;
+                    let of_end = sum(&[(0.5 * size, &a)])?;
+                    let (ending, also) = pull(into.1, into, &of_end)?;
+                    add(&mut through, also)?;
+                    (ending, starting, through)
+                }
+                (Some(step), _) | (None, Some(&step)) => {
+                    let here = into.map_or(step.0, |(_, end)| end);
+                    let both = sum(&[(1.0, &of_slope), (0.5 * size, &a)])?;
+                    let (slope, through) = pull(here, step, &both)?;
+                    (slope.clone(), slope, through)
+                }
+                (None, None) => break,
+            };
+            if let (Some(after), Some((start, end))) = (&after, onwards) {
                 // The rest of the step that is undone, from here to where `after` was.
-                let h = self.steps[i].1 - self.steps[i].0;
-                x = sum(&[(-0.5 * h, &slope), (-0.5 * h, after), (1.0, &x)])?;
+                let h = end - start;
+                x = sum(&[(-0.5 * h, &starting), (-0.5 * h, after), (1.0, &x)])?;
                 statistics.accepted += 1;
             }
-            b = match pulled.state {
+            b = match through {
                 Some(through) => (through - &b)?,
                 None => b.neg()?,
             };
-            for (sum, gradient) in sums.iter_mut().zip(pulled.parameters) {
-                add(sum, gradient)?;
-            }
             if i > 0 {
-                of_slope = sum(&[(into, &b), (0.5 * into, &a)])?;
+                of_slope = sum(&[(size, &b), (0.5 * size, &a)])?;
                 a = sum(&[(2.0, &b), (1.0, &a)])?;
-                y = sum(&[(-into, &slope), (-1.0, &y), (2.0, &x)])?;
-                after = Some(slope);
+                y = sum(&[(-size, &ending), (-1.0, &y), (2.0, &x)])?;
+                after = Some(ending);
             }
         }
         self.record.set(statistics);

@@ -36,10 +36,14 @@ pub(super) fn pull_back(
         Ok(vec![cotangent.clone()])
     })?;
     let mut gradients = seed.backward()?;
+    // Gradients are computed with variables: sums of many would be graphs as long.
+    let alone = |gradient: Option<Tensor>| gradient.map(|gradient| gradient.detach());
     Ok(Pullback {
         value: value.detach(),
-        state: gradients.remove(x.as_tensor()),
-        parameters: parameters.iter().map(|p| gradients.remove(p)).collect(),
+        state: alone(gradients.remove(x.as_tensor())),
+        parameters: (parameters.iter())
+            .map(|p| alone(gradients.remove(p)))
+            .collect(),
     })
 }
 

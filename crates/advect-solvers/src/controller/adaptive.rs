@@ -18,6 +18,10 @@ use crate::{Interval, Samples, State, Status};
 /// error estimate. The factor is kept within 1 and 10 after an accepted step, within 0.2 and 0.9 after a rejected one.
 /// The first step follows Hairer's algorithm.
 ///
+/// A method that changes its order ([`Step::outlook`](crate::stepper::Step::outlook)) has steps of one size for as long as
+/// that serves: with e and k those of the order that comes next, the factor is `0.85 · e^(−1/k)`, whatever the gains; from
+/// 1.5 on the step grows, between 1 and 1.5 it stays, and below it shrinks by at least a tenth and at most a half.
+///
 /// Where a rejected step can't be made shorter than ten spacings of the clock or [`Adaptive::min_step`], the integration
 /// ends with [`Status::StepUnderflow`]: at a singularity, say. Tolerances below what the dtype resolves are refused, which
 /// is where the rounding of the initial state is more than four times as large as its tolerance; where that becomes true
@@ -324,6 +328,7 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
             ratio: f64::NAN,
             shortened: attempt.shortened,
             solved: attempt.solved,
+            outlook: None,
         };
         if !attempt.solved {
             return Ok(self.respond(memory, exponent::<X, S>(stepper), tried));
@@ -337,6 +342,11 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
         };
         if attempt.finite {
             tried.ratio = self.norm(error, attempt.from.x, &attempt.step.x)?;
+            if let Some(outlook) = &attempt.step.outlook {
+                let ratio = self.norm(&outlook.error, attempt.from.x, &attempt.step.x)?;
+                let told = (ratio, 1.0 / (outlook.error_order + 1.0));
+                tried.outlook = Some(told).filter(|_| ratio.is_finite());
+            }
         }
         match self.respond(memory, exponent::<X, S>(stepper), tried) {
             Judgement::Accept if self.unresolved(&attempt.step.x)? => {

@@ -9,6 +9,12 @@ const SHRINK: f64 = 0.2;
 const GROW: f64 = 10.0;
 /// Where the equations of an implicit method were not solved.
 const UNSOLVED: f64 = 0.5;
+/// Of a method that changes its order: it is better off with steps of one size.
+const SAFETY_OF_ORDERS: f64 = 0.85;
+/// Where steps of such a method become longer, and not by less.
+const WORTH_GROWING: f64 = 1.5;
+/// The shortest that steps become after one that was accepted.
+const SHORTEN: f64 = 0.5;
 
 /// The step size to try next.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +53,8 @@ pub(crate) struct Tried {
     pub(crate) shortened: bool,
     /// Whether its equations were solved.
     pub(crate) solved: bool,
+    /// The ratio by the order of the next step and the exponent of that order, if the method changes its order.
+    pub(crate) outlook: Option<(f64, f64)>,
 }
 
 impl Adaptive {
@@ -60,8 +68,10 @@ impl Adaptive {
         let ratio = tried.ratio;
         let [p, i, d] = self.gains.map(|gain| gain * exponent);
         let [before, earlier] = memory.ratios;
-        let factor =
-            SAFETY * ratio.powf(-(p + i + d)) * before.powf(p + 2.0 * d) * earlier.powf(-d);
+        let factor = match tried.outlook {
+            Some((ratio, exponent)) => SAFETY_OF_ORDERS * ratio.powf(-exponent),
+            None => SAFETY * ratio.powf(-(p + i + d)) * before.powf(p + 2.0 * d) * earlier.powf(-d),
+        };
         if !ratio.is_finite() || ratio > 1.0 {
             let factor = match ratio.is_finite() {
                 true => factor.clamp(SHRINK, SAFETY),
@@ -78,7 +88,10 @@ impl Adaptive {
             memory.size = size;
             return Judgement::Reject;
         }
-        let size = tried.size * factor.clamp(1.0, GROW);
+        let size = match tried.outlook {
+            Some(_) => (tried.size * held(factor)).max(self.smallest(tried.from)),
+            None => tried.size * factor.clamp(1.0, GROW),
+        };
         // A step cut short to end at a given time says nothing against the size that was planned.
         let size = match tried.shortened {
             true => memory.size.max(size),
@@ -89,6 +102,16 @@ impl Adaptive {
         let told = if ratio == 0.0 { 1.0 } else { ratio };
         memory.ratios = [told, before];
         Judgement::Accept
+    }
+}
+
+/// The factor of a method that changes its order, after an accepted step: sizes stay until a change is worth its while, as
+/// in Shampine and Gordon's code.
+fn held(factor: f64) -> f64 {
+    match factor {
+        WORTH_GROWING.. => factor.min(GROW),
+        1.0.. => 1.0,
+        _ => factor.clamp(SHORTEN, SAFETY),
     }
 }
 
@@ -108,6 +131,7 @@ mod tests {
             ratio,
             shortened: false,
             solved: true,
+            outlook: None,
         }
     }
 

@@ -153,6 +153,19 @@ impl<X> Event<X> {
         Ok(Event::new(size).crossing(Crossing::Falling))
     }
 
+    /// The same event of the first of two states.
+    pub(crate) fn of_first<Y: 'static>(&self) -> Event<(X, Y)>
+    where
+        X: 'static,
+    {
+        let function = Arc::clone(&self.function);
+        Event {
+            function: Arc::new(move |t, (x, _)| function(t, x)),
+            crossing: self.crossing,
+            tolerance: self.tolerance,
+        }
+    }
+
     fn value(&self, t: f64, x: &X) -> Result<f64> {
         (self.function)(t, x)
     }

@@ -121,6 +121,8 @@ impl<M: ImplicitRungeKutta, J: Jacobian<X>, X: Coordinates> Stepper<X> for Impli
             last_slope: (slopes.last().cloned()).filter(|_| tableau.first_same_as_last()),
             slopes,
             unsolved,
+            nodes: Vec::new(),
+            outlook: None,
         })
     }
 

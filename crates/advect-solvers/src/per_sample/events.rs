@@ -62,6 +62,8 @@ impl<'a, X: Samples> SampleEvents<'a, X> {
             slopes: Vec::new(),
             last_slope: None,
             unsolved: Vec::new(),
+            nodes: Vec::new(),
+            outlook: None,
         };
         let attempt = |fraction: f64| {
             let slope = step.slopes.first().map(alone).transpose()?;

@@ -217,6 +217,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
                     ratio,
                     shortened: goals[i].shortened,
                     solved: causes[i].is_none(),
+                    outlook: None,
                 };
                 a.stopped = match controller.respond(&mut a.memory, exponent, tried) {
                     Judgement::Accept if unresolved[i] => Some(Status::Unresolved),

@@ -90,6 +90,8 @@ impl<S: Pathwise> Stepper for Halved<S> {
             slopes: first.slopes,
             last_slope: second.last_slope,
             unsolved: second.unsolved,
+            nodes: Vec::new(),
+            outlook: None,
         })
     }
 

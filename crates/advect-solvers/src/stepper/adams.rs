@@ -3,6 +3,7 @@
 
 use advect_core::{Coefficient, Error, Field, Result};
 
+use super::lagrange::weights;
 use super::{Dopri5, Dopri8, Embedded, Memory, Method, Remembered, Step, Stepper};
 use crate::{Interval, State};
 
@@ -71,27 +72,6 @@ impl<X: State + 'static> Remembered for Starts<X> {
     fn gather(&mut self, _: &[u32]) {
         self.0.clear();
     }
-}
-
-/// Nodes and weights of Gauss's quadrature on 0..1 with five points, exact up to degree 9 (Abramowitz and Stegun, table 25.4).
-const GAUSS: [(f64, f64); 5] = [
-    (0.046_910_077_030_668_004, 0.118_463_442_528_094_54),
-    (0.230_765_344_947_158_45, 0.239_314_335_249_683_23),
-    (0.5, 0.284_444_444_444_444_44),
-    (0.769_234_655_052_841_5, 0.239_314_335_249_683_23),
-    (0.953_089_922_969_332, 0.118_463_442_528_094_54),
-];
-
-/// The integrals from 0 to 1 of the polynomials that are 1 at one of the nodes and 0 at the others.
-fn weights(nodes: &[f64]) -> Vec<f64> {
-    let basis = |i: usize, s: f64| -> f64 {
-        let others = nodes.iter().enumerate().filter(|(j, _)| *j != i);
-        others
-            .map(|(_, node)| (s - node) / (nodes[i] - node))
-            .product()
-    };
-    let integral = |i: usize| GAUSS.iter().map(|(s, w)| w * basis(i, *s)).sum();
-    (0..nodes.len()).map(integral).collect()
 }
 
 /// `Σ_i h w_i k_i`, and x if there is one.
@@ -179,12 +159,12 @@ impl Adams {
         nodes.extend(earlier.iter().map(|(t, _)| (t - start) / h));
         let mut slopes = vec![&first];
         slopes.extend(earlier.iter().map(|(_, slope)| slope));
-        let predicted = sum(h, &weights(&nodes[1..]), &slopes, Some(x))?;
+        let predicted = sum(h, &weights(&nodes[1..], 1.0), &slopes, Some(x))?;
         let ahead = evaluate(1.0, &predicted)?;
         slopes.insert(0, &ahead);
-        let corrector = weights(&nodes);
+        let corrector = weights(&nodes, 1.0);
         let corrected = sum(h, &corrector, &slopes, Some(x))?;
-        let mut lower = weights(&nodes[..self.order - 1]);
+        let mut lower = weights(&nodes[..self.order - 1], 1.0);
         lower.push(0.0);
         let difference: Vec<f64> = corrector.iter().zip(&lower).map(|(a, b)| a - b).collect();
         let error = sum(h, &difference, &slopes, None)?;
@@ -226,45 +206,6 @@ mod tests {
             .unwrap()
             .end();
         difference(&end.unwrap(), &problem.solution(1.0).unwrap())
-    }
-
-    /// Hairer, Nørsett and Wanner, tables III.1.1 and III.1.2.
-    #[test]
-    fn weights_of_equal_steps_are_those_of_the_tables() {
-        let tables: [(&[f64], &[f64]); 4] = [
-            (&[0.0, -1.0], &[3.0 / 2.0, -1.0 / 2.0]),
-            (
-                &[0.0, -1.0, -2.0, -3.0],
-                &[55.0 / 24.0, -59.0 / 24.0, 37.0 / 24.0, -9.0 / 24.0],
-            ),
-            (
-                &[1.0, 0.0, -1.0, -2.0],
-                &[9.0 / 24.0, 19.0 / 24.0, -5.0 / 24.0, 1.0 / 24.0],
-            ),
-            (
-                &[1.0, 0.0, -1.0, -2.0, -3.0],
-                &[
-                    251.0 / 720.0,
-                    646.0 / 720.0,
-                    -264.0 / 720.0,
-                    106.0 / 720.0,
-                    -19.0 / 720.0,
-                ],
-            ),
-        ];
-        for (nodes, expected) in tables {
-            for (w, e) in weights(nodes).iter().zip(expected) {
-                assert!((w - e).abs() < 1e-14, "{w}, {e}");
-            }
-        }
-        // Of uneven ones they integrate polynomials: here t⁷, over eight nodes.
-        let nodes = [1.0, 0.0, -0.7, -1.1, -3.0, -3.5, -4.1, -6.0];
-        let integral: f64 = weights(&nodes)
-            .iter()
-            .zip(nodes)
-            .map(|(w, t)| w * t.powi(7))
-            .sum();
-        assert!((integral - 0.125).abs() < 1e-9, "{integral}");
     }
 
     /// On equal steps and on a grid of uneven ones, whose sizes change by up to a half.

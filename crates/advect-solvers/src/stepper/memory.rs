@@ -32,6 +32,8 @@ pub trait Remembered: Any + fmt::Debug {
 pub struct Memory {
     tolerances: Option<(f64, f64)>,
     kept: Option<Box<dyn Remembered>>,
+    /// How many tries of the step under way were rejected.
+    rejections: usize,
     /// The cost since it was last asked for.
     statistics: Statistics,
 }
@@ -50,6 +52,19 @@ impl Memory {
     /// solves need not be solved far more exactly.
     pub fn tolerances(&self) -> Option<(f64, f64)> {
         self.tolerances
+    }
+
+    /// Returns the number of tries of the step under way that were rejected.
+    pub fn rejections(&self) -> usize {
+        self.rejections
+    }
+
+    /// Takes note that a step was accepted, or a try of it rejected.
+    pub(crate) fn judged(&mut self, accepted: bool) {
+        self.rejections = match accepted {
+            true => 0,
+            false => self.rejections + 1,
+        };
     }
 
     /// Returns the value that is kept, or an empty one in its place if there is none of this type.

@@ -9,11 +9,13 @@
 //! | [`Dopri5`], [`Dopri5Shampine`], [`Tsit5`] | 5 | 7, the last one reused | order 4 | 5 |
 //! | [`Dopri8`] | 8 | 14, the last one reused | order 7 | 6 |
 //! | [`Adams`], a multistep method | p from 2 to 8 | 2 | order p − 1 | |
+//! | [`AdaptiveAdams`], a multistep method | p from 2 to 13, as errors ask for | 2 | order p − 1 | p |
 //!
 //! The last column is the order of the error of dense output, at the worst place within a step. Methods for stiff equations are in
 //! [`implicit`](crate::implicit).
 
 mod adams;
+mod adaptive_adams;
 mod bosh3;
 #[cfg(test)]
 mod contract;
@@ -22,6 +24,7 @@ mod dopri5_shampine;
 mod dopri8;
 mod euler;
 mod heun;
+pub(crate) mod lagrange;
 mod memory;
 mod midpoint;
 mod ralston;
@@ -36,6 +39,7 @@ use candle_core::Tensor;
 use crate::{Interval, State, Status, Tableau};
 
 pub use adams::Adams;
+pub use adaptive_adams::AdaptiveAdams;
 pub use bosh3::Bosh3;
 pub use dopri5::Dopri5;
 pub use dopri5_shampine::Dopri5Shampine;
@@ -65,6 +69,28 @@ pub struct Step<X = Tensor> {
     pub last_slope: Option<X>,
     /// The samples whose equations an implicit method did not solve, so that the step is rejected.
     pub unsolved: Vec<Unsolved>,
+    /// The places of the slopes, counted in steps from the start, if the state within the step is the integral of the
+    /// polynomial through the slopes there, as that of a multistep method may be; otherwise none.
+    pub nodes: Vec<f64>,
+    /// What a method that changes its order tells of its next step; otherwise `None`.
+    pub outlook: Option<Outlook<X>>,
+}
+
+/// The next step of a method that changes its order, from which a controller finds its size.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Outlook<X = Tensor> {
+    /// An estimate of the error of the step just made, had it been of the order of the next one.
+    pub error: X,
+    /// The order q of that estimate: it is O(h^(q + 1)) for steps of size h.
+    pub error_order: f64,
+}
+
+impl<X> Outlook<X> {
+    /// Creates the outlook of an error estimate and its order.
+    pub fn new(error: X, error_order: f64) -> Self {
+        Outlook { error, error_order }
+    }
 }
 
 /// A sample whose equations an implicit method did not solve.
@@ -94,6 +120,8 @@ impl<X> Step<X> {
             slopes: vec![first_slope],
             last_slope: None,
             unsolved: Vec::new(),
+            nodes: Vec::new(),
+            outlook: None,
         }
     }
 
@@ -118,6 +146,9 @@ impl<X: State> Step<X> {
             slopes: self.slopes.iter().map(X::detach).collect(),
             last_slope: self.last_slope.as_ref().map(X::detach),
             unsolved: self.unsolved.clone(),
+            nodes: self.nodes.clone(),
+            outlook: (self.outlook.as_ref())
+                .map(|outlook| Outlook::new(outlook.error.detach(), outlook.error_order)),
         }
     }
 }
@@ -131,6 +162,12 @@ pub trait Method {
     /// the ends of a step.
     fn tableau(&self) -> Option<&'static Tableau> {
         None
+    }
+
+    /// Returns `true` if the states within a step are known: for methods with a tableau, and for others that set
+    /// [`Step::nodes`] in each step.
+    fn is_continuous(&self) -> bool {
+        self.tableau().is_some()
     }
 }
 
@@ -195,7 +232,8 @@ pub trait Stepper<X: State = Tensor>: Method {
     note = "a Runge–Kutta method of your own whose tableau has error weights needs `impl EmbeddedRungeKutta for {Self} {{}}`"
 )]
 pub trait Embedded<X: State = Tensor>: Stepper<X> {
-    /// Returns the lower of the two orders whose difference is the error estimate: 4 for a pair 5(4).
+    /// Returns the lower of the two orders whose difference is the error estimate: 4 for a pair 5(4). For a method that
+    /// changes its order it is that of the first step; the others tell by [`Step::outlook`].
     fn error_order(&self) -> f64;
 }
 
@@ -210,6 +248,10 @@ macro_rules! forward {
 
             fn tableau(&self) -> Option<&'static Tableau> {
                 (**self).tableau()
+            }
+
+            fn is_continuous(&self) -> bool {
+                (**self).is_continuous()
             }
         }
 

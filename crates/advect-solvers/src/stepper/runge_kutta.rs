@@ -138,6 +138,8 @@ impl<M: RungeKutta, X: State> Stepper<X> for M {
             last_slope: slopes.last().filter(|_| reuse).cloned(),
             slopes,
             unsolved: Vec::new(),
+            nodes: Vec::new(),
+            outlook: None,
         })
     }
 

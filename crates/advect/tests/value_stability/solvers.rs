@@ -132,6 +132,11 @@ fn adaptive_steps() {
             &[0.8333847457348791, 0.6032662068712387],
         ),
         (
+            "Adams of adaptive order",
+            end(AdaptiveAdams::new(), Adaptive::new(1e-6, 1e-6).unwrap()),
+            &[0.8333833556272453, 0.6032660935945378],
+        ),
+        (
             "a clock each",
             elements(&each.end().unwrap()),
             &[0.8334968180213718, 0.6032695950404968],

@@ -172,6 +172,8 @@ where
             last_slope: None,
             slopes,
             unsolved: attempt.finish(numbers),
+            nodes: Vec::new(),
+            outlook: None,
         })
     }
 
