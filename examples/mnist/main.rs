@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release --example mnist -- --data FOLDER`
 //!
+//! `torchcfm_mnist.py` trains the same network by torchcfm, and `--weights FILE` measures it by the same table.
+//!
 //! `--recipe cifar10` is torchcfm's published training on CIFAR-10, which is meant for a GPU.
 
 mod cifar10;
@@ -12,12 +14,14 @@ mod table;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use advect::models::UNet;
 use advect::prelude::*;
 use advect::solvers::divergence::Probe;
 use advect_examples::plot::grid;
 use clap::Parser;
 
 use sources::Source;
+use table::SamplerName;
 
 /// What is learned, and how.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -55,9 +59,20 @@ pub(crate) struct Args {
     /// Weights of Inception-v3, by whose features images of CIFAR-10 are compared: `pt_inception-2015-12-05-6726825d.pth` of pytorch-fid.
     #[arg(long)]
     inception: Option<PathBuf>,
+    /// Measure the network with these weights, as `torchcfm_mnist.py` saves them, instead of training one; for MNIST only.
+    #[arg(long, conflicts_with = "resume")]
+    weights: Option<PathBuf>,
     /// Evaluations of the network for each row of the table, for MNIST only.
     #[arg(long, value_delimiter = ',', default_value = "6,10,20")]
     evaluations: Vec<usize>,
+    /// Samplers of the table, for MNIST only.
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "euler,midpoint,dpm-solver,uni-pc,dopri5"
+    )]
+    samplers: Vec<SamplerName>,
     /// Test images whose likelihood is told, for MNIST only.
     #[arg(long, default_value_t = 100)]
     likelihoods: usize,
@@ -85,11 +100,9 @@ fn main() -> Result<()> {
     }
 }
 
-/// Learns MNIST, or Fashion-MNIST.
+/// Learns MNIST, or Fashion-MNIST, and measures what was learned.
 fn digits(args: &Args, device: Device) -> Result<()> {
-    let steps = check::at_least_one("steps", args.steps.unwrap_or(1000))?;
-    let (batch, samples) = (args.batch.unwrap_or(64), args.samples.unwrap_or(400));
-    let checkpoint = args.out.join("mnist.safetensors");
+    let samples = args.samples.unwrap_or(400);
     let key = Key::from_seed(args.seed);
     let source = Source::read(args.data.as_deref(), &device)?;
     if !(65..=source.test.len()).contains(&samples) {
@@ -105,8 +118,42 @@ fn digits(args: &Args, device: Device) -> Result<()> {
         .classes(10)
         .build(&store.builder())?;
     println!("network      {} parameters", store.element_count());
-    let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
-    let mut trainer = Trainer::new(&store, optimizer, key.named("training").into())
+    // Bytes become numbers with uniform noise in their bins, so that there is a density.
+    let dequantization = UniformDequantization::of_levels(256, -1.0, 1.0)?;
+    let net = match &args.weights {
+        Some(weights) => {
+            store.load(Weights::new(weights))?;
+            net.on(&store.frozen())?
+        }
+        None => train(args, &store, &net, &source, &dequantization, key)?,
+    };
+
+    let kinds = (&args.samplers[..], &args.evaluations[..]);
+    let images = table::print(&net, &source, samples, kinds, key, &device)?;
+    if args.likelihoods > 0 {
+        let count = args.likelihoods;
+        likelihood(&net, &source, &dequantization, count, key, &device)?;
+    }
+    let path = args.out.join("mnist.png");
+    draw(&path, &images)?;
+    println!("picture      {}", path.display());
+    Ok(())
+}
+
+/// Trains the network of a store. Returns it with the average of its weights.
+fn train(
+    args: &Args,
+    store: &ParameterStore,
+    net: &UNet,
+    source: &Source,
+    dequantization: &UniformDequantization,
+    key: Key,
+) -> Result<UNet> {
+    let steps = check::at_least_one("steps", args.steps.unwrap_or(1000))?;
+    let batch = args.batch.unwrap_or(64);
+    let checkpoint = args.out.join("mnist.safetensors");
+    let optimizer = AdamW::from_store(store, AdamWConfig::default())?;
+    let mut trainer = Trainer::new(store, optimizer, key.named("training").into())
         .learning_rate(WarmupCosine::new(
             args.rate.unwrap_or(1e-3),
             100.min(steps / 2),
@@ -120,49 +167,33 @@ fn digits(args: &Args, device: Device) -> Result<()> {
     if args.resume {
         trainer.resume(&checkpoint)?;
     }
-    // Bytes become numbers with uniform noise in their bins, so that there is a density.
-    let dequantization = UniformDequantization::of_levels(256, -1.0, 1.0)?;
     let normal = Normalization::default();
     let objective = Coupled::new(ExactOt, rectified_flow());
     let batches = Batches::new(source.train.len(), batch, key.named("batches"))?;
     let loss = |step: usize, rng: &mut Generator| {
         let [pixels, labels] = batches.at(step, [&source.train.pixels, &source.train.labels])?;
         let images = dequantization.apply(&normal.apply(&pixels, DType::F32)?, rng)?;
-        let (images, labels) = (images.to_device(&device)?, labels.to_device(&device)?);
+        let device = store.device();
+        let (images, labels) = (images.to_device(device)?, labels.to_device(device)?);
         let noise = rng.normal_like(&images)?;
         objective.loss(&net.given(&labels), &noise, &images, rng)
     };
     let started = Instant::now();
     let save = Checkpointing::every(500, &checkpoint)?;
     trainer.run(steps, loss, &mut (Progress::new("mnist"), save))?;
-    let (seconds, steps) = (started.elapsed().as_secs_f64(), trainer.step());
     println!(
-        "training     {seconds:.1} s, {steps} steps, last loss {:.4}",
+        "training     {:.1} s, {} steps, last loss {:.4}",
+        started.elapsed().as_secs_f64(),
+        trainer.step(),
         trainer.report().loss
     );
-
-    let twin = net.on(&trainer.averaged().frozen())?;
-    let images = table::print(&twin, &source, samples, &args.evaluations, key, &device)?;
-    if args.likelihoods > 0 {
-        likelihood(
-            &twin,
-            &source,
-            &dequantization,
-            args.likelihoods,
-            key,
-            &device,
-        )?;
-    }
-    let path = args.out.join("mnist.png");
-    draw(&path, &images)?;
-    println!("picture      {}", path.display());
     println!("checkpoint   {}", checkpoint.display());
-    Ok(())
+    net.on(&trainer.averaged().frozen())
 }
 
 /// Bits per dimension of test images given their classes, with the standard error of their mean.
 fn likelihood(
-    net: &advect::models::UNet,
+    net: &UNet,
     source: &Source,
     dequantization: &UniformDequantization,
     count: usize,

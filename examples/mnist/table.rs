@@ -14,27 +14,58 @@ const PIECE: usize = 125;
 /// Neighbours of precision and recall.
 const NEIGHBOURS: usize = 3;
 
+/// The samplers that there are.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum SamplerName {
+    /// Euler's method on the probability flow.
+    Euler,
+    /// The midpoint method on the probability flow.
+    Midpoint,
+    /// DPM-Solver++ of order 2.
+    DpmSolver,
+    /// UniPC of order 2.
+    UniPc,
+    /// Dopri5 on the probability flow, which chooses its evaluations.
+    Dopri5,
+}
+
 type Row = (&'static str, Box<dyn Sampler>);
 
 /// Samplers with at most so many evaluations, and one that chooses their number.
-fn samplers(budgets: &[usize]) -> Result<Vec<Row>> {
+fn samplers(names: &[SamplerName], budgets: &[usize]) -> Result<Vec<Row>> {
     let flow = |steps| -> Result<Fixed> { Fixed::steps(steps) };
     // From nearly pure noise to levels that hide in those of the pixels.
     let grid = |steps| UniformLogSnr::new(steps)?.range(0.005, 80.0);
+    let with = |name, budget: usize| -> Result<Option<Row>> {
+        let row: Row = match name {
+            SamplerName::Euler => {
+                let euler = ProbabilityFlow::new(Solver::new(Euler, flow(budget)?));
+                ("Euler", Box::new(euler))
+            }
+            SamplerName::Midpoint => {
+                let steps = flow(budget.div_ceil(2))?;
+                let midpoint = ProbabilityFlow::new(Solver::new(Midpoint, steps));
+                ("midpoint", Box::new(midpoint))
+            }
+            SamplerName::DpmSolver => {
+                let sampler = DpmSolver::order(2)?.on(grid(budget)?);
+                ("DPM-Solver++", Box::new(sampler))
+            }
+            SamplerName::UniPc => ("UniPC", Box::new(UniPc::order(2)?.on(grid(budget)?))),
+            SamplerName::Dopri5 => return Ok(None),
+        };
+        Ok(Some(row))
+    };
     let mut rows: Vec<Row> = Vec::new();
     for &budget in budgets {
-        let euler = ProbabilityFlow::new(Solver::new(Euler, flow(budget)?));
-        let midpoint = ProbabilityFlow::new(Solver::new(Midpoint, flow(budget.div_ceil(2))?));
-        rows.push(("Euler", Box::new(euler)));
-        rows.push(("midpoint", Box::new(midpoint)));
-        rows.push((
-            "DPM-Solver++",
-            Box::new(DpmSolver::order(2)?.on(grid(budget)?)),
-        ));
-        rows.push(("UniPC", Box::new(UniPc::order(2)?.on(grid(budget)?))));
+        for &name in names {
+            rows.extend(with(name, budget)?);
+        }
     }
-    let adaptive = Solver::new(Dopri5, Adaptive::new(1e-3, 1e-3)?);
-    rows.push(("Dopri5", Box::new(ProbabilityFlow::new(adaptive))));
+    if (names.iter()).any(|name| matches!(name, SamplerName::Dopri5)) {
+        let adaptive = Solver::new(Dopri5, Adaptive::new(1e-3, 1e-3)?);
+        rows.push(("Dopri5", Box::new(ProbabilityFlow::new(adaptive))));
+    }
     Ok(rows)
 }
 
@@ -43,7 +74,7 @@ pub(crate) fn print(
     net: &UNet,
     source: &Source,
     count: usize,
-    budgets: &[usize],
+    (names, budgets): (&[SamplerName], &[usize]),
     key: Key,
     device: &Device,
 ) -> Result<Tensor> {
@@ -95,7 +126,7 @@ pub(crate) fn print(
     let labels: Vec<u32> = (0..count as u32).map(|i| i % 10).collect();
     let labels = Tensor::new(labels, device)?;
     let mut last = None;
-    for (name, sampler) in samplers(budgets)? {
+    for (name, sampler) in samplers(names, budgets)? {
         let started = Instant::now();
         let (mut images, mut evaluations) = (Vec::new(), 0);
         for first in (0..count).step_by(PIECE) {
@@ -122,6 +153,6 @@ pub(crate) fn print(
         line(name, evaluations, &features, right, seconds)?;
         last = Some(bytes);
     }
-    // There is a row, that of Dopri5.
-    last.ok_or_else(|| Error::range("samplers", "none", "at least one"))
+    let accepted = "a sampler, and evaluations for any but Dopri5";
+    last.ok_or_else(|| Error::range("samplers", "none", accepted))
 }

@@ -1050,6 +1050,43 @@ fn the_bound_is_told_term_by_term() {
     );
 }
 
+/// Learned noise that begins as uniform noise is not worse than it by what it was trained on, and the bound of the SDE is not below the bits of the flow.
+#[test]
+fn bits_are_bounded() {
+    let sizes = ["--steps", "40", "--noise-steps", "2", "--held-out", "40"];
+    let lines = printed("bounds", &sizes);
+    // Of a line, the bound, the flow and their difference, each with its standard error.
+    let cells = |line: &String| -> Vec<[f64; 2]> {
+        let words: Vec<f64> = line[42..]
+            .split_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        words.chunks(2).map(|pair| [pair[0], pair[1]]).collect()
+    };
+    let found = |name: &str| -> Vec<Vec<[f64; 2]>> {
+        let lines = lines.iter().filter(|line| line.starts_with(name));
+        lines.map(cells).collect()
+    };
+    // Of training digits, then of unseen ones.
+    let (flow, both) = (
+        found("noise trained on the flow, less"),
+        found("both trained by the bound, less"),
+    );
+    assert_eq!((flow.len(), both.len()), (2, 2), "{lines:?}");
+    for kind in 0..2 {
+        let [mean, error] = flow[kind][1];
+        assert!(mean < 3.0 * error, "{lines:?}");
+        let [mean, error] = both[kind][0];
+        assert!(mean < 3.0 * error, "{lines:?}");
+    }
+    let rows = found("uniform noise");
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let [mean, error] = row[2];
+        assert!(mean > -3.0 * error, "{lines:?}");
+    }
+}
+
 /// The recipe for CIFAR-10 on a file of three images, with less of everything.
 #[test]
 fn the_recipe_for_cifar10_takes_its_options() {
