@@ -60,7 +60,7 @@ pub(crate) struct Args {
     #[arg(long)]
     inception: Option<PathBuf>,
     /// Measure the network with these weights, as `torchcfm_mnist.py` saves them, instead of training one; for MNIST only.
-    #[arg(long, conflicts_with = "resume")]
+    #[arg(long, conflicts_with_all = ["resume", "steps", "batch", "rate"])]
     weights: Option<PathBuf>,
     /// Evaluations of the network for each row of the table, for MNIST only.
     #[arg(long, value_delimiter = ',', default_value = "6,10,20")]
@@ -96,7 +96,13 @@ fn main() -> Result<()> {
     advect_examples::prepare_pictures(&args.out)?;
     match args.recipe {
         Recipe::Mnist => digits(&args, device),
-        Recipe::Cifar10 => cifar10::run(&args, device),
+        Recipe::Cifar10 => match &args.weights {
+            None => cifar10::run(&args, device),
+            Some(file) => {
+                let accepted = "none, as only networks for MNIST are measured by their weights";
+                Err(Error::range("weights", file.display(), accepted))
+            }
+        },
     }
 }
 

@@ -1,6 +1,6 @@
 //! Checks of arguments, which return an [`Error`] that names the argument.
 
-use candle_core::{CpuStorage, DType, Device, Storage, Tensor, WithDType};
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 
 use crate::{Error, Result};
 
@@ -187,11 +187,10 @@ pub fn finite(argument: &'static str, x: &Tensor) -> Result<()> {
 /// # Errors
 /// Errors of candle.
 pub fn is_finite(x: &Tensor) -> Result<bool> {
-    fn all<T: WithDType>(values: &[T]) -> bool {
+    fn all<T: Copy>(values: &[T], is_finite: impl Fn(T) -> bool) -> bool {
         // Within a chunk there is no early exit, so that the loop vectorises.
-        values
-            .chunks(1024)
-            .all(|chunk| chunk.iter().fold(true, |ok, v| ok & v.to_f64().is_finite()))
+        let none = |chunk: &[T]| chunk.iter().fold(0, |n, v| n | u32::from(!is_finite(*v))) == 0;
+        values.chunks(1024).all(none)
     }
     // A view without elements may begin beyond the end of its storage.
     if float("x", x).is_err() || x.elem_count() == 0 {
@@ -204,10 +203,10 @@ pub fn is_finite(x: &Tensor) -> Result<bool> {
             (&*storage, layout.contiguous_offsets())
         {
             return Ok(match storage {
-                CpuStorage::F16(v) => all(&v[start..end]),
-                CpuStorage::BF16(v) => all(&v[start..end]),
-                CpuStorage::F32(v) => all(&v[start..end]),
-                CpuStorage::F64(v) => all(&v[start..end]),
+                CpuStorage::F16(v) => all(&v[start..end], |v| v.to_f64().is_finite()),
+                CpuStorage::BF16(v) => all(&v[start..end], |v| v.to_f64().is_finite()),
+                CpuStorage::F32(v) => all(&v[start..end], f32::is_finite),
+                CpuStorage::F64(v) => all(&v[start..end], f64::is_finite),
                 _ => true,
             });
         }

@@ -253,6 +253,9 @@ impl Network for Mlp {
             return self.output((&rows, x), Some(&time), labels);
         }
         t.fits(x.dims()[0])?;
+        if let Time::Shared(t) = t {
+            check::finite_number("t", *t)?;
+        }
         self.output((&rows, x), None, labels)
     }
 

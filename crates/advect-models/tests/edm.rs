@@ -315,7 +315,7 @@ fn bad_input_is_a_typed_error() {
         &[f64::NAN, 1.0],
         &[1.0; 18],
     ] {
-        refused(song().resample_filter(taps), "taps");
+        refused(song().resample_filter(taps), "resample_filter");
     }
     let heads = dhariwal().head_channels(3).build(&builder).unwrap_err();
     assert!(heads.to_string().starts_with("head_channels"), "{heads}");

@@ -60,6 +60,10 @@ impl Levels {
             End::Least if steps.last() != Some(&1) => steps.push(1),
             End::Least => {}
         }
+        if steps.windows(2).any(|pair| pair[0] == pair[1]) {
+            let accepted = "fewer steps: two of them would have the same timestep";
+            return Err(Error::range("steps", count, accepted));
+        }
         Ok(Box::new(Respaced::given(trained, &steps)?))
     }
 
@@ -111,8 +115,8 @@ impl Levels {
     /// Sets the curve, and what is done to its timesteps.
     pub(super) fn along(self, c: &Config, curve: Option<Curve>, whole: Whole) -> Result<Self> {
         if self.cosine && curve.is_some() && whole == Whole::Below {
-            let accepted = "another one beside levels on a curve: where there is most noise, the network would be told the same timestep \
-                 several times";
+            let accepted = "another one beside use_exponential_sigmas, use_beta_sigmas and use_lu_lambdas: where there is most noise, the \
+                 network would be told the same timestep several times";
             return Err(c.wrong("beta_schedule", "\"squaredcos_cap_v2\"", accepted));
         }
         Ok(Levels {

@@ -27,7 +27,7 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
     };
     let levels = levels.along(c, curve, whole)?;
     if levels.end == End::Least && levels.curve().is_some() {
-        let accepted = "\"zero\": with levels on a curve, its last step would be from the least level to itself";
+        let accepted = "\"zero\" beside use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas and use_flow_sigmas: its last step would be from the least level to itself";
         return Err(c.wrong("final_sigmas_type", "\"sigma_min\"", accepted));
     }
     // The last three are of other classes, and mean the default here.

@@ -137,7 +137,21 @@ impl SongUNetConfig {
         limits::count("noise_multiplier", self.noise_multiplier, BLOCKS)?;
         let features = settings.channels.saturating_mul(self.noise_multiplier);
         limits::count("noise_multiplier", features, CHANNELS)?;
-        let style = Style::song(&self.resample_filter, builder)?;
+        let style = Style::song(&self.resample_filter, builder).map_err(|error| match error {
+            Error::Range {
+                argument,
+                given,
+                accepted,
+            } if argument == "taps" => {
+                let argument = "resample_filter".into();
+                Error::Range {
+                    argument,
+                    given,
+                    accepted,
+                }
+            }
+            other => other,
+        })?;
         let plan = Plan::new(settings, Kind::Song(self.encoder, self.decoder));
         plan.check(settings)?;
         let mapping = Mapping::song(settings, self.noise_embedding, features, builder)?;

@@ -50,7 +50,8 @@ impl ResamplingFilter {
     /// Creates a filter for images of a dtype on a device. The taps are divided by their sum.
     ///
     /// # Errors
-    /// [`Error::Range`] naming `taps` unless their number is even, from 2 to 16, and their sum is finite and not 0.
+    /// [`Error::Range`] naming `taps` unless their number is even, from 2 to 16, and their sum is finite and not 0 but for
+    /// rounding.
     pub fn new(taps: &[f64], dtype: DType, device: &Device) -> Result<Self> {
         let taps = normalized(taps)?;
         if taps == [0.5, 0.5] {
@@ -123,7 +124,8 @@ impl ResamplingFilter {
 fn normalized(taps: &[f64]) -> Result<Vec<f64>> {
     let sum: f64 = taps.iter().sum();
     let even = !taps.is_empty() && taps.len().is_multiple_of(2) && taps.len() <= MOST;
-    if !even || !sum.is_finite() || sum.abs() < 1e-6 {
+    let size: f64 = taps.iter().map(|tap| tap.abs()).sum();
+    if !even || !sum.is_finite() || sum.abs() <= 1e-6 * size {
         let accepted = format!("an even number of taps, up to {MOST}, whose sum is not 0");
         return Err(Error::range("taps", format!("{taps:?}"), accepted));
     }

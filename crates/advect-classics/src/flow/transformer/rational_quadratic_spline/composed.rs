@@ -43,6 +43,9 @@ impl Bin {
     /// `u = d (1 − θ) − d' θ` and `q = |u| + √(u² + 4 s² θ (1 − θ))`. Then `ξ = 2 s θ/(2 s θ + q)` for u ≥ 0, and `1 − ξ = 2 s (1 − θ)/(2 s (1 − θ) + q)` for u < 0.
     fn part(&self, y: &Tensor) -> Result<Tensor> {
         let height = ((y - &self.y)? / &self.height)?;
+        // Rounding may put y beyond the end of its bin. Its slope stays.
+        let within = height.detach().clamp(0f64, 1f64)?;
+        let height = (&height + (within - height.detach())?)?;
         let rest = height.affine(-1.0, 1.0)?;
         let (ahead, behind) = ((&self.ratio * &height)?, (&self.ratio * &rest)?);
         let u = ((&self.slopes[0] * &rest)? - (&self.slopes[1] * &height)?)?;

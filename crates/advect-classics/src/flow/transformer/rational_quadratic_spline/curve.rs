@@ -170,7 +170,8 @@ impl Bin {
 
     /// The part ξ of the width at y; the tensors' `part` says how.
     pub(super) fn part_of_y(&self, y: f64) -> f64 {
-        let height = (y - self.y) / self.height;
+        // Rounding may put y beyond the end of its bin.
+        let height = ((y - self.y) / self.height).clamp(0.0, 1.0);
         let (ahead, behind) = (self.ratio() * height, self.ratio() * (1.0 - height));
         let u = self.slopes[0] * (1.0 - height) - self.slopes[1] * height;
         let q = u.abs() + (u * u + 4.0 * ahead * behind).sqrt();
