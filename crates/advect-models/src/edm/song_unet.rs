@@ -1,6 +1,6 @@
 //! DDPM++ and NCSN++.
 
-use advect_core::{Key, Result};
+use advect_core::{Error, Key, Result};
 use advect_nn::{Cost, Network, network_field};
 use advect_ops::Value;
 use candle_core::Tensor;
