@@ -2,12 +2,13 @@
 
 use std::cell::Cell;
 
-use advect_core::{Field, Observer, Result, Time, system_fn};
+use advect_core::{Error, Field, Observer, Result, Time, system_fn};
 
 use crate::clock::span;
 use crate::controller::{Attempt, Controller, Judgement, Position};
 use crate::event::Watch;
 use crate::save::Recorder;
+use crate::stepper::lagrange::MOST_NODES;
 use crate::stepper::{Memory, Step, Stepper};
 use crate::stiffness::Stiffness;
 use crate::{
@@ -241,6 +242,7 @@ fn dense_step<X: State, S: Stepper<X>>(
     x: &X,
     step: &Step<X>,
 ) -> Result<DenseStep<X>> {
+    check_nodes(&step.nodes, step.slopes.len())?;
     let tableau = stepper.tableau();
     let cubic = tableau.is_some_and(|tableau| tableau.interpolant() == Interpolant::Hermite);
     let end_slope = match &step.last_slope {
@@ -257,6 +259,18 @@ fn dense_step<X: State, S: Stepper<X>>(
         tableau,
         nodes: step.nodes.clone(),
     })
+}
+
+/// Checks the places of slopes.
+fn check_nodes(nodes: &[f64], slopes: usize) -> Result<()> {
+    let twice = |(i, node): (usize, &f64)| nodes[..i].contains(node) || !node.is_finite();
+    let fits = nodes.is_empty() || (nodes.len() == slopes && slopes <= MOST_NODES);
+    if !fits || nodes.iter().enumerate().any(twice) {
+        let accepted =
+            format!("{slopes} different numbers, one for each slope, {MOST_NODES} at most");
+        return Err(Error::range("nodes", format!("{nodes:?}"), accepted));
+    }
+    Ok(())
 }
 
 /// The first sample that is NaN or infinite in a slope, where there is one.

@@ -5,7 +5,7 @@ use advect_core::testing::measured_order;
 use advect_core::testing::problems::{Forced, Problem, Rotation};
 use advect_core::{Field, Result, Time, field_fn, system_fn};
 use advect_solvers::controller::{Adaptive, Fixed};
-use advect_solvers::stepper::{AdaptiveAdams, Memory, Step, Stepper};
+use advect_solvers::stepper::{AdaptiveAdams, Euler, Memory, Method, Step, Stepper};
 use advect_solvers::{DenseStep, Event, Interval, Save, Solver, Status};
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
@@ -335,4 +335,44 @@ fn bad_settings_are_refused() -> Result<()> {
     let run = run.integration(&Forced, &x, 0.0, 1.0).each_sample().run();
     assert!(run.unwrap_err().to_string().starts_with("stepper: got "));
     Ok(())
+}
+
+/// A step whose nodes are not those of its slopes.
+#[derive(Debug)]
+struct Astray(Vec<f64>);
+
+impl Method for Astray {
+    fn order(&self) -> f64 {
+        1.0
+    }
+
+    fn is_continuous(&self) -> bool {
+        true
+    }
+}
+
+impl Stepper for Astray {
+    fn step(
+        &self,
+        field: &dyn Field,
+        interval: &Interval,
+        x: &Tensor,
+        slope: Option<&Tensor>,
+    ) -> Result<Step> {
+        let mut step = Euler.step(field, interval, x, slope)?;
+        step.nodes = self.0.clone();
+        Ok(step)
+    }
+}
+
+#[test]
+fn nodes_are_those_of_the_slopes() {
+    let x = Tensor::new(&[1.0], &Device::Cpu).unwrap();
+    let growth = field_fn(|_, x| Ok(x.clone()));
+    for nodes in [vec![0.0, 1.0], vec![f64::NAN]] {
+        let solver = Solver::new(Astray(nodes), Fixed::steps(2).unwrap());
+        let run = solver.integration(&growth, &x, 0.0, 1.0).save(Save::Dense);
+        let error = run.run().unwrap_err().to_string();
+        assert!(error.starts_with("nodes: got ["), "{error}");
+    }
 }

@@ -125,9 +125,10 @@ fn errors_at_the_end_follow_the_tolerance() {
                  {evaluations} evaluations"
             );
             // 5,940 on the orbit D5 at 1e-6, where VODE's Adams method has 453.
-            let bound = if name == "AdaptiveAdams" { 1e4 } else { 2e3 };
+            let is_bad = name == "AdaptiveAdams" && tolerance > 1e-8;
+            let others = if is_bad { errors[23] } else { largest };
             assert!(
-                within >= 14 && median < 10.0 && largest < bound,
+                within >= 14 && median < 10.0 && largest < 1e4 && others < 2e3,
                 "{name} at {tolerance:e}"
             );
         }

@@ -185,8 +185,7 @@ impl Field for Switched {
     }
 }
 
-/// At known jumps gradients stay those of the steps' own graph and of differences, and no order is lost; each jump costs an
-/// evaluation more.
+/// At known jumps gradients stay those of the steps' own graph and of differences; each jump costs an evaluation more.
 #[test]
 fn gradients_know_the_jumps() {
     for times in [[0.2, 0.9, 1.7], [1.7, 0.9, 0.2], [0.8, 1.0, 1.1]] {

@@ -937,7 +937,7 @@ fn systems_give_their_jacobians() {
     let field = decay_and_growth().with([1.5, 3.0, 0.5]).unwrap();
     let t = Time::Shared(0.3);
     let numbers = numbers(7, 12);
-    for shape in [vec![6, 2], vec![2, 3, 2], vec![1, 6, 2]] {
+    for shape in [vec![6, 2], vec![2, 3, 2], vec![1, 6, 2], vec![6, 1, 2]] {
         let x = Tensor::from_slice(&numbers, shape, &Device::Cpu).unwrap();
         let slope = field.at(&t, &x).unwrap();
         let at = Linearized::new(&t, &x, &slope, &[]);

@@ -105,8 +105,8 @@ impl Adaptive {
     }
 }
 
-/// The factor of a method that changes its order, after an accepted step: sizes stay until a change is worth its while, as
-/// in Shampine and Gordon's code.
+/// The factor of a method that changes its order, after an accepted step: sizes stay until a change is worth its while, by
+/// the idea of Shampine and Gordon.
 fn held(factor: f64) -> f64 {
     match factor {
         WORTH_GROWING.. => factor.min(GROW),

@@ -25,15 +25,16 @@ const HOPELESS: usize = 3;
 /// taken. The polynomials' nodes are the times of the steps, whatever their sizes.
 ///
 /// An integration begins at order 2, by itself, and so it does after a jump, and after an event that changes the state. The
-/// order grows with each step until a lower one has no larger error; from then on it is the one with the least error among
-/// p − 2 to p + 1. [`Adaptive`](crate::controller::Adaptive) keeps steps of one size as long as that serves.
+/// order grows with each step until a lower one has no larger error; from then on it goes down or up by one where the errors of the neighbouring orders
+/// say so. [`Adaptive`](crate::controller::Adaptive) keeps steps of one size as long as that serves.
 ///
 /// States within a step are integrals of the corrector's polynomial: dense output has the order of the step and costs no
 /// evaluation. Steps of [`Fixed`](crate::controller::Fixed) size are possible, with an error that the first of them make; use
 /// [`Adams`](super::Adams) for these.
 ///
 /// It repays where the field is costly and smooth, at tolerances of 1e-6 or less. Its estimates see an abrupt change late, such as a
-/// close passage of two bodies: on the orbit D5 of DETEST a step errs by 8 tolerances at 1e-6, by 45 at 1e-4 and by 138 at 1e-3;
+/// close passage of two bodies: on the orbit D5 of DETEST a step errs by 8 tolerances at 1e-6, by 45 at 1e-4 and by 138 at 1e-3, and at
+/// 1e-6 the end of 20 units of time is off by 5,940 tolerances, where VODE's is by 453;
 /// [`Dopri8`](super::Dopri8) is the method for these. At equal errors it needs about three quarters of the evaluations of VODE's
 /// Adams method, on the mean over the problems of DETEST.
 ///

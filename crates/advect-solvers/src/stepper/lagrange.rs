@@ -20,6 +20,9 @@ const SEVEN: [(f64, f64); 7] = [
     (0.974_553_956_171_379_3, 0.064_742_483_084_434_87),
 ];
 
+/// The most nodes of a polynomial.
+pub(crate) const MOST_NODES: usize = 14;
+
 /// The quadrature that is exact for polynomials through so many points, at most 14.
 fn quadrature(points: usize) -> &'static [(f64, f64)] {
     match points {

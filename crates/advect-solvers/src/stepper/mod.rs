@@ -70,7 +70,8 @@ pub struct Step<X = Tensor> {
     /// The samples whose equations an implicit method did not solve, so that the step is rejected.
     pub unsolved: Vec<Unsolved>,
     /// The places of the slopes, counted in steps from the start, if the state within the step is the integral of the
-    /// polynomial through the slopes there, as that of a multistep method may be; otherwise none.
+    /// polynomial through the slopes there, as that of a multistep method may be; otherwise none. There are as many as slopes, 14 at
+    /// most, all different.
     pub nodes: Vec<f64>,
     /// What a method that changes its order tells of its next step; otherwise `None`.
     pub outlook: Option<Outlook<X>>,

@@ -29,7 +29,7 @@ impl<const N: usize, const P: usize> Jacobian<Tensor> for BoundSystem<N, P> {
         }
         let blocks = self.jacobian(at.t, at.x)?.detach();
         if width == N {
-            return Matrices::from_tensor(&blocks);
+            return Matrices::from_tensor(&blocks.reshape((samples, N, N))?);
         }
         let blocks = blocks
             .flatten_all()?

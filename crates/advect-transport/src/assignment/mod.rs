@@ -46,7 +46,7 @@ fn scattered(n: usize) -> impl Iterator<Item = usize> {
 /// matrix each row has a pair, so that the columns are a permutation; in other matrices, the smaller side is assigned.
 ///
 /// The assignment is exact: no other has a smaller sum of the costs as they are stored, whatever their magnitudes.
-/// Pairs of cost ∞ are never made. It takes O(n³) time at worst, and the result does not depend on the machine's vector
+/// Pairs of cost ∞ are never made. Without ties it takes O(n³) time at worst, mostly far less, and the result does not depend on the machine's vector
 /// instructions.
 ///
 /// ```
