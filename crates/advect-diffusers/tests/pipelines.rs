@@ -212,7 +212,7 @@ fn what_has_no_equivalent_is_refused() {
         ),
         (
             r#"{"_class_name": "UniPCMultistepScheduler", "beta_schedule": "squaredcos_cap_v2", "use_beta_sigmas": true}"#,
-            "beta_schedule: got \"squaredcos_cap_v2\", expected another one beside levels on a curve",
+            "beta_schedule: got \"squaredcos_cap_v2\", expected another one beside use_exponential_sigmas",
         ),
         (
             r#"{"_class_name": "UniPCMultistepScheduler", "lower_order_final": false}"#,
