@@ -265,6 +265,13 @@ fn what_has_no_equivalent_is_refused() {
         "{error}"
     );
     assert!(sampler(dense, 8).is_ok());
+    // Rounded times of 1000 steps between the first and the last one meet twice.
+    let all = r#"{"_class_name": "UniPCMultistepScheduler"}"#;
+    let error = sampler(all, 1000).unwrap_err().to_string();
+    assert!(
+        error.contains("two of them would have the same timestep"),
+        "{error}"
+    );
     let flow = r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true, "time_shift_type": "linear"}"#;
     let flow = Scheduler::new(Config::parse("scheduler_config.json", flow).unwrap()).unwrap();
     assert!(
