@@ -5,8 +5,7 @@ use advect_ops::{Dual, Value, fourier_frequencies, sinusoidal_frequencies, sinus
 use candle_core::{DType, Tensor};
 
 use super::TimeFeatures;
-use super::time_features::{embed, like};
-use crate::network::times;
+use super::time_features::{by_tensor, embed, like};
 
 /// Features of time that a network receives in addition to its state.
 ///
@@ -134,10 +133,7 @@ impl TimeFeatures for TimeEmbedding {
                 check::batch("x", x)?;
                 Ok(Tensor::from_vec(vec![t as f32], (1, 1), x.device())?)
             }
-            _ => {
-                check::float("x", x)?;
-                self.of_like(&times(t, x)?, x)
-            }
+            _ => by_tensor(self, t, x),
         }
     }
 

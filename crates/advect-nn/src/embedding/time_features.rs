@@ -83,8 +83,7 @@ pub trait TimeFeatures: Debug + Send + Sync {
     /// [`Error::Shape`](advect_core::Error::Shape) if there is not one time per sample,
     /// [`Error::Range`](advect_core::Error::Range) for a shared time that is not finite; errors of the features.
     fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
-        check::float("x", x)?;
-        self.of_like(&times(t, x)?, x)
+        by_tensor(self, t, x)
     }
 
     /// Returns the features with their derivative along the tangent of the times. One function that is generic over
@@ -105,6 +104,16 @@ pub trait TimeFeatures: Debug + Send + Sync {
     {
         embed(self, t, x)
     }
+}
+
+/// The features at a time as a tensor.
+pub(super) fn by_tensor<F: TimeFeatures + ?Sized>(
+    features: &F,
+    t: &Time,
+    x: &Tensor,
+) -> Result<Tensor> {
+    check::float("x", x)?;
+    features.of_like(&times(t, x)?, x)
 }
 
 pub(super) fn embed<V: Value>(features: &dyn TimeFeatures, t: &V, x: &Tensor) -> Result<V> {
