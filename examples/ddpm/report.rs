@@ -93,7 +93,8 @@ pub(crate) fn bound(
         (low.min(log(x)), high.max(log(x)))
     });
     panels(&out.join("bound.png"), 1, 1, 480, |areas| {
-        let title = "log10 of L_(k−1) in bits, log10 of k: β (grey), β̃ (blue), learned (orange)";
+        let title =
+            "log10 of L_(k−1) in bits, log10 of k: β (grey), posterior (blue), learned (orange)";
         let ends = 0.0..log(steps as f64).max(0.5);
         let panel = Panel::new(&areas[0], title, ends, low - 0.1..high + 0.1)?;
         for (column, colour) in columns.iter().zip([GREY, BLUE, ORANGE]) {

@@ -35,11 +35,13 @@ struct Args {
     out: Option<std::path::PathBuf>,
 }
 
+// ANCHOR: main
 #[cfg(feature = "mpi")]
 fn main() -> Result<()> {
     let args = Args::parse();
     advect::parallel::Mpi::new().run(|ranks| program(&args, &ranks))
 }
+// ANCHOR_END: main
 
 #[cfg(not(feature = "mpi"))]
 fn main() -> Result<()> {
@@ -62,6 +64,7 @@ fn program(args: &Args, ranks: &Ranks) -> Result<()> {
         .clip_norm(1.0)?
         .ema(0.99)?;
 
+    // ANCHOR: training
     // From here on the program knows of ranks.
     let shards = args.shards.unwrap_or(ranks.size());
     let mut trainer = DataParallel::with_shards(trainer, ranks, shards)?;
@@ -81,11 +84,15 @@ fn program(args: &Args, ranks: &Ranks) -> Result<()> {
         let x0 = rng.normal(x1.shape(), DType::F32, &device)?;
         objective.loss(&net, &x0, &x1, rng)
     };
+    // ANCHOR_END: training
     let (start, before, first) = (Instant::now(), ranks.traffic(), trainer.trainer().step());
+    // ANCHOR: run
     trainer.run(args.steps, loss, folder)?;
+    // ANCHOR_END: run
     let (time, traffic) = (start.elapsed(), ranks.traffic().since(&before));
     let steps = args.steps.saturating_sub(first).max(1) as f64;
 
+    // ANCHOR: samples
     // Every rank draws its share of the pieces, and finds its share of the likelihoods.
     let average = net.on(&trainer.averaged()?.frozen())?;
     let model = Model::new(&average, Prediction::Velocity, CondOt::default());
@@ -102,6 +109,7 @@ fn program(args: &Args, ranks: &Ranks) -> Result<()> {
     }
     let samples = ranks.gather_rows(&rows(samples, &[0, 2], DType::F32)?)?;
     let nats = ranks.gather_rows(&rows(nats, &[0], DType::F64)?)?;
+    // ANCHOR_END: samples
     if ranks.is_root() {
         let number = |x: Tensor| x.to_dtype(DType::F64)?.mean_all()?.to_scalar::<f64>();
         let milliseconds = |time: Duration| 1e3 * time.as_secs_f64() / steps;

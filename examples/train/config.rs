@@ -115,6 +115,7 @@ pub(crate) struct Training {
     pub(crate) coupling: Coupled,
     /// The probability with which a label is left out.
     pub(crate) dropout: f64,
+    pub(crate) non_finite: NonFinite,
     /// Steps from one validation, checkpoint and picture to the next.
     pub(crate) every: usize,
     /// Checkpoints that are kept, besides the best.
@@ -131,6 +132,7 @@ impl Default for Training {
             clip: 1.0,
             coupling: Coupled::Optimal,
             dropout: 0.1,
+            non_finite: NonFinite::Stop,
             every: 200,
             keep: 2,
         }
@@ -143,6 +145,15 @@ impl Default for Training {
 pub(crate) enum Coupled {
     Optimal,
     Independent,
+}
+
+/// What a loss or gradient that is not finite does: it ends the run, its step is skipped, or the rate is halved besides.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NonFinite {
+    Stop,
+    Skip,
+    Lower,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use advect::prelude::*;
-use advect::train::CheckpointFolder;
+use advect::train::{CheckpointFolder, NonFinite, peak_memory};
 use advect_examples::Losses;
 use clap::Parser;
 
@@ -75,6 +75,8 @@ fn main() -> Result<()> {
         losses.resume(trainer.step())?;
     }
     config.write(&kept)?;
+    // Ctrl-C and its relatives end the run after their step, from which it goes on.
+    let signals = Signals::install()?;
     println!(
         "data                {:>8}, {} held out, {} classes",
         data.train.len(),
@@ -101,7 +103,13 @@ fn main() -> Result<()> {
     let started = Instant::now();
     while trainer.step() < last {
         let next = (trainer.step() / config.training.every + 1) * config.training.every;
-        trainer.run(next.min(last), loss, &mut (&mut losses, &mut progress))?;
+        let mut observer = (&mut losses, (&mut progress, signals));
+        trainer.run(next.min(last), loss, &mut observer)?;
+        if signals.received().is_some() {
+            losses.write()?;
+            checkpoints.save(&trainer)?;
+            signals.exit_if_received();
+        }
         let twin = net.on(&trainer.averaged().frozen())?;
         let score = validation(&objective, &twin, &data, &config, key, &device)?;
         let score = losses.validated(&trainer, &score)?;
@@ -121,6 +129,10 @@ fn main() -> Result<()> {
         started.elapsed().as_secs_f64(),
         trainer.step()
     );
+    if let Some(bytes) = peak_memory() {
+        println!("peak memory         {:>8.0} MB", bytes as f64 / 1e6);
+    }
+    signals.exit_if_received();
 
     if let Some((score, best)) = checkpoints.best()? {
         store.load(Weights::new(&best).within("ema"))?;
@@ -142,14 +154,28 @@ fn trainer(config: &Config, data: &Data, store: &ParameterStore, key: Key) -> Re
     let optimizer = AdamW::from_store(store, AdamWConfig::default())?;
     let warmup = 100.min(training.steps / 2);
     let rate = WarmupCosine::new(training.rate, warmup, training.steps)?;
+    let non_finite = match training.non_finite {
+        config::NonFinite::Stop => NonFinite::Stop,
+        config::NonFinite::Skip => NonFinite::Skip { limit: 10 },
+        config::NonFinite::Lower => NonFinite::LowerRate {
+            factor: 0.5,
+            limit: 10,
+        },
+    };
     Ok(Trainer::new(store, optimizer, key.named("training").into())
         .learning_rate(rate)
         .clip_norm(training.clip)?
         .ema(training.ema)?
+        .non_finite(non_finite)?
         // With others, a resumed run would be another run.
         .setting("seed", config.seed)
         .setting("training.steps", training.steps)
         .setting("training.batch", training.batch)
+        .setting("training.rate", training.rate)
+        .setting("training.ema", training.ema)
+        .setting("training.clip", training.clip)
+        .setting("training.dropout", training.dropout)
+        .setting("training.coupling", format!("{:?}", training.coupling))
         .setting("data", data.setting()))
 }
 

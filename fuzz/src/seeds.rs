@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use advect_core::{Generator, Key};
+use advect_metrics::GaussianMoments;
 use advect_nn::{Linear, ParameterStore};
+use advect_train::observer::MetricLog;
 use advect_train::{AdamW, AdamWConfig, Trainer};
 use candle_core::{DType, Device, Tensor};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
@@ -218,6 +220,28 @@ pub fn configs() -> Vec<Vec<u8>> {
         br#"{"_class_name": "AutoencoderKL", "block_out_channels": [8, 16], "layers_per_block": 1, "latent_channels": 2, "norm_num_groups": 4}"#
             .to_vec(),
     ]
+}
+
+pub fn moments() -> Vec<Vec<u8>> {
+    let mean = Tensor::new(&[1.0, -2.0], &CPU).unwrap();
+    let covariance = Tensor::new(&[[2.0, 0.5], [0.5, 1.0]], &CPU).unwrap();
+    let moments = GaussianMoments::new(&mean, &covariance).unwrap();
+    vec![written(|path| moments.write(path).unwrap())]
+}
+
+/// The event file of a run of three steps.
+pub fn events() -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store();
+    let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
+    let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(1));
+    let net = Linear::new(3, 2, &store.builder().pp("layer")).unwrap();
+    let x = Tensor::ones((1, 3), DType::F32, &CPU).unwrap();
+    let loss = |_: usize, _: &mut Generator| Ok(net.forward(&x)?.sqr()?.sum_all()?);
+    let mut log = MetricLog::tensorboard(folder.path()).unwrap();
+    trainer.run(3, loss, &mut log).unwrap();
+    let mut entries = fs::read_dir(folder.path()).unwrap();
+    vec![fs::read(entries.next().unwrap().unwrap().path()).unwrap()]
 }
 
 pub fn indices() -> Vec<Vec<u8>> {

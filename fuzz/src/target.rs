@@ -6,9 +6,13 @@ use std::path::Path;
 use advect_core::Result;
 use advect_data::images::{Damaged, Folder, Split, cifar10, read_idx};
 use advect_data::{Column, Csv, Missing, Standardization, Table, read_csv, read_npy, read_npz};
-use advect_diffusers::{AutoencoderKlConfig, Config, Scheduler, UNet1dConfig, UNet2dConfig};
+use advect_diffusers::{
+    AutoencoderKlConfig, Config, DitTransformer2dConfig, Scheduler, UNet1dConfig, UNet2dConfig,
+};
+use advect_metrics::GaussianMoments;
 use advect_nn::Weights;
 use advect_train::Checkpoint;
+use advect_train::observer::MetricLog;
 use candle_core::{DType, Device};
 
 use crate::seeds;
@@ -148,6 +152,39 @@ pub const TARGETS: &[Target] = &[
         read: map,
         memory: SMALL,
     },
+    Target {
+        name: "moments",
+        file: "x.npz",
+        seeds: seeds::moments,
+        wrap: <[u8]>::to_vec,
+        read: |path| GaussianMoments::read(path).map(drop),
+        memory: SMALL,
+    },
+    // A log goes on from the rows that a file has.
+    Target {
+        name: "log-csv",
+        file: "x.csv",
+        seeds: || vec![b"step,loss,rate\n1,0.5,1e-3\n2,0.25,1e-3\n".to_vec()],
+        wrap: <[u8]>::to_vec,
+        read: |path| MetricLog::csv(path).map(drop),
+        memory: SMALL,
+    },
+    Target {
+        name: "log-json",
+        file: "x.jsonl",
+        seeds: || vec![b"{\"step\":1,\"loss\":0.5}\n{\"step\":2,\"loss\":null}\n".to_vec()],
+        wrap: <[u8]>::to_vec,
+        read: |path| MetricLog::json_lines(path).map(drop),
+        memory: SMALL,
+    },
+    Target {
+        name: "log-events",
+        file: "events.out.tfevents.0.advect",
+        seeds: seeds::events,
+        wrap: <[u8]>::to_vec,
+        read: |path| MetricLog::tensorboard(path.with_file_name("")).map(drop),
+        memory: SMALL,
+    },
 ];
 
 fn checkpoint(path: &Path) -> Result<()> {
@@ -201,6 +238,7 @@ fn config(path: &Path) -> Result<()> {
     let _ = UNet2dConfig::new(config.clone());
     let _ = UNet1dConfig::new(config.clone());
     let _ = AutoencoderKlConfig::new(config.clone());
+    let _ = DitTransformer2dConfig::new(config.clone());
     Scheduler::new(config).map(drop)
 }
 

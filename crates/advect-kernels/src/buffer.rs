@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use crate::{Float, Threads};
 
 /// Buffers of fewer elements are left to the allocator.
-const LARGE: usize = 1 << 14;
+const LARGE: usize = 1 << 11;
 /// Elements kept in all, per type.
 const KEPT: usize = 1 << 25;
 
@@ -130,6 +130,12 @@ impl<'a, T: Float> Unwritten<'a, T> {
         self.0.len()
     }
 
+    /// Memory to be written once more.
+    pub(crate) fn over(values: &'a mut [T]) -> Self {
+        // SAFETY: a `MaybeUninit<T>` lies in memory as a `T` does, and whoever has this can only write numbers.
+        Unwritten(unsafe { &mut *(std::ptr::from_mut(values) as *mut [MaybeUninit<T>]) })
+    }
+
     /// Writes zeros.
     pub(crate) fn zeroed(self) -> &'a mut [T] {
         self.write(|_| T::ZERO)
@@ -142,6 +148,24 @@ impl<'a, T: Float> Unwritten<'a, T> {
             x.write(f(i));
         }
         // SAFETY: every element was written just now.
+        unsafe { written(self.0) }
+    }
+
+    /// Writes rows of `W` elements by a function of their index.
+    ///
+    /// # Panics
+    /// Unless the length is a multiple of `W`.
+    #[inline(always)]
+    pub(crate) fn write_rows<const W: usize>(self, f: impl Fn(usize) -> [T; W]) -> &'a mut [T] {
+        let (rows, rest) = self.0.as_chunks_mut::<W>();
+        assert!(rest.is_empty(), "whole rows");
+        for (i, row) in rows.iter_mut().enumerate() {
+            let values = f(i);
+            for j in 0..W {
+                row[j].write(values[j]);
+            }
+        }
+        // SAFETY: the rows are all elements, and every one was written just now.
         unsafe { written(self.0) }
     }
 

@@ -65,14 +65,21 @@ impl<'b, T: Float> WithSimd for Sum<'_, 'b, T> {
         self.out.write_runs(BLOCK, |i, out| {
             let start = self.first + i * BLOCK;
             let range = start..start + out.len();
-            let (out, rest) = match self.terms.split_first() {
-                Some(((Factor::Shared(c), x), rest)) => {
-                    let (c, x) = (T::of(*c), &x[range.clone()]);
-                    (out.write(|i| c * x[i]), rest)
-                }
+            let shared = self.terms.iter().map_while(|(factor, x)| match factor {
+                Factor::Shared(c) => Some((*c, &x[range.clone()])),
+                Factor::PerSample(_) => None,
+            });
+            let (out, begun) = match shared.clone().take(6).count() {
                 // To find the factor of each element would take longer than to write zeros first.
-                _ => (out.zeroed(), self.terms),
+                0 => (out.zeroed(), 0),
+                1 => (begin::<S, T, 1>(shared, out), 1),
+                2 => (begin::<S, T, 2>(shared, out), 2),
+                3 => (begin::<S, T, 3>(shared, out), 3),
+                4 => (begin::<S, T, 4>(shared, out), 4),
+                5 => (begin::<S, T, 5>(shared, out), 5),
+                _ => (begin::<S, T, 6>(shared, out), 6),
             };
+            let rest = &self.terms[begun..];
             let mut rest = rest;
             loop {
                 rest = match rest {
@@ -115,6 +122,24 @@ impl<'b, T: Float> WithSimd for Sum<'_, 'b, T> {
             out
         })
     }
+}
+
+/// Writes the sum of the first terms, one after the other, in one pass.
+#[inline(always)]
+fn begin<'a, 'b, S: Simd, T: Float, const K: usize>(
+    mut terms: impl Iterator<Item = (f64, &'a [T])>,
+    out: Unwritten<'b, T>,
+) -> &'b mut [T] {
+    let n = out.len();
+    let terms: [(f64, &[T]); K] = std::array::from_fn(|_| terms.next().unwrap_or((0.0, &[])));
+    let (c, x) = (terms.map(|(c, _)| T::of(c)), terms.map(|(_, x)| &x[..n]));
+    out.write(|i| {
+        let mut sum = c[0] * x[0][i];
+        for k in 1..K {
+            sum = x[k][i].madd::<S>(c[k], sum);
+        }
+        sum
+    })
 }
 
 /// Adds terms one after the other, in one pass over the sum.

@@ -45,6 +45,7 @@ mod ema;
 mod gradients;
 pub mod learning_rate;
 mod log;
+mod memory;
 mod name_pattern;
 pub mod observer;
 pub mod optimizer;
@@ -59,6 +60,7 @@ mod trainer;
 pub use checkpoint::{After, Checkpoint, CheckpointFolder, Resumed};
 pub use ema::Ema;
 pub use gradients::Gradients;
+pub use memory::peak_memory;
 pub use optimizer::{
     Adam, AdamConfig, AdamW, AdamWConfig, Lion, LionConfig, Momentum, Muon, MuonConfig, Sgd,
     SgdConfig,

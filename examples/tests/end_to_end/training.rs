@@ -1,8 +1,10 @@
 //! Runs that stop and go on, from tables, folders and configurations.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use super::{example, figures, run};
 
@@ -87,6 +89,10 @@ fn rows_of_a_table_are_learned() {
 
 /// Runs of `train` with these keys set.
 fn train(out: &Path, set: &[&str], more: &[&str]) -> Output {
+    train_command(out, set, more).output().unwrap()
+}
+
+fn train_command(out: &Path, set: &[&str], more: &[&str]) -> Command {
     let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("table/penguins.csv");
     let table = format!("data.csv={:?}", table.to_str().unwrap());
     let mut keys = vec![
@@ -101,13 +107,9 @@ fn train(out: &Path, set: &[&str], more: &[&str]) -> Output {
         keys.clear();
     }
     let keys = keys.iter().chain(set).flat_map(|key| ["--set", *key]);
-    Command::new(example("train"))
-        .args(keys)
-        .args(more)
-        .arg("--out")
-        .arg(out)
-        .output()
-        .unwrap()
+    let mut command = Command::new(example("train"));
+    command.args(keys).args(more).arg("--out").arg(out);
+    command
 }
 
 fn error(output: &Output) -> String {
@@ -147,7 +149,12 @@ fn configured_runs_go_on_with_the_same_bits() {
     succeeded(train(&parts, &[], &["--until", "6"]));
     // Another run in the same folder is refused, and a run on other rows.
     assert!(error(&train(&parts, &[], &[])).contains("--resume"));
-    assert!(error(&train(&parts, &["training.batch=32"], &["--resume"])).contains("batch"));
+    for (key, told) in [
+        ("training.batch=32", "batch"),
+        ("training.rate=1e-5", "rate"),
+    ] {
+        assert!(error(&train(&parts, &[key], &["--resume"])).contains(told));
+    }
     succeeded(train(&parts, &[], &["--resume"]));
     let bytes = |out: &Path, name: &str| fs::read(out.join(name)).unwrap();
     for name in [
@@ -166,6 +173,51 @@ fn configured_runs_go_on_with_the_same_bits() {
         "samples.png",
     ] {
         assert!(!bytes(&whole, name).is_empty(), "{name}");
+    }
+}
+
+/// A run that SIGTERM ends in the middle saves what it has, and goes on with the same bits.
+#[cfg(unix)]
+#[test]
+fn configured_runs_end_by_a_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    let long = ["training.steps=100000", "training.every=100000"];
+    let mut running = train_command(&parts, &long, &[])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // The line is printed just before the first step, when signals are caught already.
+    let mut line = String::new();
+    let mut told = BufReader::new(running.stdout.take().unwrap());
+    told.read_line(&mut line).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let pid = running.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(running.wait().unwrap().code(), Some(128 + 15));
+    let checkpoints = fs::read_dir(parts.join("checkpoints")).unwrap();
+    let names = checkpoints.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let step = names.filter_map(|name| {
+        let number = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+        number.parse::<usize>().ok()
+    });
+    let last = (step.max().unwrap() + 3).to_string();
+    for (out, more) in [(&whole, &[][..]), (&parts, &["--resume"])] {
+        let output = train(out, &long, &[&["--until", &last][..], more].concat());
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{message}");
+    }
+    let name = format!("checkpoints/step-{last:0>9}.safetensors");
+    for name in [&name, "losses.csv"] {
+        let [a, b] = [&whole, &parts].map(|out| fs::read(out.join(name)).unwrap());
+        assert!(a == b, "{name}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Rows of numbers to columns, and back.
 
+use crate::{Float, Unwritten};
+
 /// Copies rows of a width to columns, which are `stride` apart.
 #[inline(always)]
 pub(super) fn split<T: Copy>(rows: &[T], width: usize, columns: &mut [T], stride: usize) {
@@ -35,36 +37,28 @@ fn split_fixed<T: Copy, const W: usize>(rows: &[T], columns: &mut [T], stride: u
 
 /// Writes rows of a width, whose columns `column` knows.
 #[inline(always)]
-pub(super) fn join<'a, T: Copy + 'a>(
-    rows: &mut [T],
+pub(super) fn join<'a, 'b, T: Float>(
+    rows: Unwritten<'b, T>,
     width: usize,
     column: impl Fn(usize) -> &'a [T],
-) {
+) -> &'b mut [T] {
     match width {
-        1 => rows.copy_from_slice(&column(0)[..rows.len()]),
+        1 => join_fixed::<T, 1>(rows, [column(0)]),
         2 => join_fixed::<T, 2>(rows, [column(0), column(1)]),
         3 => join_fixed::<T, 3>(rows, [column(0), column(1), column(2)]),
         4 => join_fixed::<T, 4>(rows, [column(0), column(1), column(2), column(3)]),
-        _ => {
-            for j in 0..width {
-                for (row, x) in rows.chunks_exact_mut(width).zip(column(j)) {
-                    row[j] = *x;
-                }
-            }
-        }
+        _ => rows.write_runs(width, |i, row| row.write(|j| column(j)[i])),
     }
 }
 
 #[inline(always)]
-fn join_fixed<T: Copy, const W: usize>(rows: &mut [T], columns: [&[T]; W]) {
-    let (rows, _) = rows.as_chunks_mut::<W>();
-    let n = rows.len();
+fn join_fixed<'b, T: Float, const W: usize>(
+    rows: Unwritten<'b, T>,
+    columns: [&[T]; W],
+) -> &'b mut [T] {
+    let n = rows.len() / W;
     let columns = columns.map(|column| &column[..n]);
-    for (i, row) in rows.iter_mut().enumerate() {
-        for j in 0..W {
-            row[j] = columns[j][i];
-        }
-    }
+    rows.write_rows::<W>(|i| columns.map(|column| column[i]))
 }
 
 #[cfg(test)]
@@ -75,15 +69,17 @@ mod tests {
     fn there_and_back() {
         for width in 1..=6 {
             for n in [1, 3, 8, 13] {
-                let rows: Vec<usize> = (0..n * width).collect();
+                let rows: Vec<f64> = (0..n * width).map(|k| k as f64).collect();
                 let stride = n + 2;
-                let mut columns = vec![0; width * stride];
+                let mut columns = vec![0.0; width * stride];
                 split(&rows, width, &mut columns, stride);
                 for (k, &x) in rows.iter().enumerate() {
                     assert_eq!(columns[k % width * stride + k / width], x);
                 }
-                let mut back = vec![0; n * width];
-                join(&mut back, width, |j| &columns[j * stride..][..n]);
+                let mut back = vec![0.0; n * width];
+                join(Unwritten::over(&mut back), width, |j| {
+                    &columns[j * stride..][..n]
+                });
                 assert_eq!(back, rows);
             }
         }

@@ -16,7 +16,7 @@ use std::ops::Range;
 use crate::{Float, kernels};
 
 pub use operation::Operation;
-use run::run;
+use run::{run, run_rows};
 
 kernels! {
     /// The kernel of programs.
@@ -32,6 +32,16 @@ kernels! {
             inputs: &[Input<'_, Self>],
             out: &mut [Self],
         );
+
+        /// Returns the rows of the outputs, as [`run`](Programs::run) writes them.
+        ///
+        /// # Panics
+        /// As [`run`](Programs::run).
+        fn run_rows(
+            program: &Program,
+            rows: usize,
+            inputs: &[Input<'_, Self>],
+        ) -> Vec<Self>;
     }
 }
 

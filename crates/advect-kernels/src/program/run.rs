@@ -6,7 +6,7 @@ use super::columns::{join, split};
 use super::operation::Elementary;
 use super::{Input, Program};
 use crate::buffer::Buffer;
-use crate::dispatch;
+use crate::{Alone, Unwritten, dispatch, fill};
 
 /// Numbers of all places together: three quarters of a first cache of 32 KiB.
 const CACHED: usize = 3072;
@@ -27,6 +27,41 @@ pub(super) fn run<T: Elementary>(
         out.len() == rows * program.outputs.len(),
         "a row of outputs for each"
     );
+    check(program, rows, inputs);
+    match out.len() {
+        0 => {}
+        _ if rows == 1 => dispatch(Single {
+            program,
+            inputs,
+            out,
+        }),
+        _ => {
+            dispatch(Blocks {
+                program,
+                inputs,
+                out: Unwritten::over(out),
+            });
+        }
+    }
+}
+
+pub(super) fn run_rows<T: Elementary>(
+    program: &Program,
+    rows: usize,
+    inputs: &[Input<'_, T>],
+) -> Vec<T> {
+    check(program, rows, inputs);
+    let len = rows * program.outputs.len();
+    fill(&Alone, len, len, std::iter::once(()), 0, |_, out, ()| {
+        dispatch(Blocks {
+            program,
+            inputs,
+            out,
+        })
+    })
+}
+
+fn check<T: Elementary>(program: &Program, rows: usize, inputs: &[Input<'_, T>]) {
     assert!(
         inputs.iter().map(Input::width).sum::<usize>() == program.inputs,
         "a row of inputs for each"
@@ -35,19 +70,6 @@ pub(super) fn run<T: Elementary>(
         if let Input::Rows(values, width) = input {
             assert!(values.len() == rows * width, "a row of inputs for each");
         }
-    }
-    match out.len() {
-        0 => {}
-        _ if rows == 1 => dispatch(Single {
-            program,
-            inputs,
-            out,
-        }),
-        _ => dispatch(Blocks {
-            program,
-            inputs,
-            out,
-        }),
     }
 }
 
@@ -99,17 +121,17 @@ impl<T: Elementary> WithSimd for Single<'_, T> {
 }
 
 /// Many rows: each place is a column.
-struct Blocks<'a, T> {
+struct Blocks<'a, 'b, T> {
     program: &'a Program,
     inputs: &'a [Input<'a, T>],
-    out: &'a mut [T],
+    out: Unwritten<'b, T>,
 }
 
-impl<T: Elementary> WithSimd for Blocks<'_, T> {
-    type Output = ();
+impl<'b, T: Elementary> WithSimd for Blocks<'_, 'b, T> {
+    type Output = &'b mut [T];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, _: S) -> &'b mut [T] {
         let program = self.program;
         let width = program.outputs.len();
         let rows = self.out.len() / width;
@@ -130,7 +152,7 @@ impl<T: Elementary> WithSimd for Blocks<'_, T> {
             }
             place += input.width();
         }
-        for (i, out) in self.out.chunks_mut(length * width).enumerate() {
+        self.out.write_runs(length * width, |i, out| {
             let start = i * length;
             let n = out.len() / width;
             let mut place = program.constants.len();
@@ -150,8 +172,8 @@ impl<T: Elementary> WithSimd for Blocks<'_, T> {
                 };
                 operation.of_columns::<S, T>(arguments.map(column), &mut result[..n]);
             }
-            join(out, width, |j| &columns[program.outputs[j] * length..][..n]);
-        }
+            join(out, width, |j| &columns[program.outputs[j] * length..][..n])
+        })
     }
 }
 
@@ -195,6 +217,7 @@ mod tests {
                 let inputs = [Input::Rows(&x[..], 2), Input::Shared(&[1.5])];
                 let mut out = vec![0.0; 2 * rows];
                 f64::run(&program, rows, &inputs, &mut out);
+                assert_eq!(f64::run_rows(&program, rows, &inputs), out);
                 for i in 0..rows {
                     let row = [x[2 * i], x[2 * i + 1]];
                     let mut alone = [0.0; 2];

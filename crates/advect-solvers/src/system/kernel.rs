@@ -64,19 +64,20 @@ fn of<T: Programs + WithDType>(formula: &Formula, arguments: &[Argument]) -> Res
         });
     }
     let width = program.outputs();
-    let mut out = vec![T::zero(); rows * width];
     let time = program.nanoseconds(rows);
     let piece = parallel::piece(rows, PIECE, time);
-    if piece >= rows {
-        T::run(program, rows, &inputs, &mut out);
+    let out = if piece >= rows {
+        T::run_rows(program, rows, &inputs)
     } else {
+        let mut out = vec![T::zero(); rows * width];
         let pieces = out.chunks_mut((piece * width).max(1)).enumerate().collect();
         parallel::each(pieces, time, |(i, out): (usize, &mut [T])| {
             let rows = i * piece..i * piece + out.len() / width;
             let inputs = inputs.iter().map(|input| input.part(rows.clone()));
             T::run(program, rows.len(), &inputs.collect::<Vec<_>>(), out);
         });
-    }
+        out
+    };
     drop(inputs);
     drop(locked);
     Ok(Tensor::from_vec(out, (rows, width), &Device::Cpu)?)

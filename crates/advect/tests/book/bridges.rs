@@ -5,11 +5,11 @@ use advect::metrics::transport_cost;
 use advect::prelude::*;
 use advect::transport::{Cost, ExactPlan, Sinkhorn};
 
+// ANCHOR: pairs
 fn squared(way: &[f64]) -> f64 {
     way.iter().map(|w| w * w).sum()
 }
 
-// ANCHOR: pairs
 /// Optimal pairs within a batch cost less, and each batch still has the marginals of both sides.
 #[test]
 fn optimal_pairs() -> Result<()> {

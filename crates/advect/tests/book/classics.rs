@@ -1,7 +1,8 @@
 //! The models before transport.
 
-use super::{LinearField, close, mean, number, values};
+use super::{close, mean, number, values};
 use advect::candle::Var;
+use advect::classics::flow::Layout;
 use advect::core::normal::log_normal;
 use advect::prelude::*;
 
@@ -43,19 +44,36 @@ fn two_phases_of_a_boltzmann_machine() -> Result<()> {
 // ANCHOR_END: boltzmann
 
 // ANCHOR: flow
-/// The log-density of a normalizing flow, with a layer that mirrors: the determinant is −2, and its absolute value counts.
+/// The map `y = A x` with A = (0 2; 1 0), which mirrors: its determinant is −2.
+struct Mirror;
+
+impl Bijection for Mirror {
+    fn forward_given(&self, x: &Tensor, _: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
+        let y = Tensor::cat(&[(x.narrow(1, 1, 1)? * 2.0)?, x.narrow(1, 0, 1)?], 1)?;
+        let log_det = x.narrow(1, 0, 1)?.squeeze(1)?.ones_like()?;
+        Ok((y, (log_det * (-2f64).abs().ln())?))
+    }
+
+    fn inverse_given(&self, y: &Tensor, _: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
+        let x = Tensor::cat(&[y.narrow(1, 1, 1)?, (y.narrow(1, 0, 1)? * 0.5)?], 1)?;
+        let log_det = y.narrow(1, 0, 1)?.squeeze(1)?.ones_like()?;
+        Ok((x, (log_det * -(-2f64).abs().ln())?))
+    }
+
+    fn latent(&self, data: &Layout) -> Result<Layout> {
+        Ok(data.clone())
+    }
+}
+
+/// The absolute value of the determinant counts: y is normal with variances 4 and 1.
 #[test]
 fn the_determinant_stands_between_bars() -> Result<()> {
-    // y = A x with A = (0 2; 1 0), det A = −2.
-    let map = LinearField::new(&[[0.0, 2.0], [1.0, 0.0]])?;
-    let x = Tensor::new(&[[0.3, -0.8]], &Device::Cpu)?;
-    let y = map.at(&Time::Shared(0.0), &x)?;
-    let log_density = number(&log_normal(&x, 1.0)?)? - f64::ln(2.0);
-    // y is normal with variances 4 and 1.
-    let [y0, y1] = [values(&y)?[0], values(&y)?[1]];
+    let flow = NormalizingFlow::new(&[2], Mirror)?;
+    let [y0, y1] = [0.7, -0.4];
+    let found = number(&flow.log_density(&Tensor::new(&[[y0, y1]], &Device::Cpu)?)?)?;
     let direct =
         -0.5 * (y0 * y0 / 4.0 + y1 * y1) - 0.5 * 4f64.ln() - (2.0 * std::f64::consts::PI).ln();
-    close(log_density, direct, 1e-12);
+    close(found, direct, 1e-12);
     Ok(())
 }
 // ANCHOR_END: flow
@@ -90,22 +108,72 @@ fn the_bound_and_its_gap() -> Result<()> {
 }
 // ANCHOR_END: vae
 
-// ANCHOR: exercise_1
-/// Of the value V = ⟨ln D⟩_p + ⟨ln(1 − D)⟩_q the best D = p/(p + q) makes 2 JS(p, q) − 2 ln 2.
+// ANCHOR: adversaries
+/// The discriminator's loss is −V of its logits ln D/(1 − D). Undecided, with D = ½ everywhere, it is ln 4; where the generator loses, its own loss has a slope and the value has none.
 #[test]
-fn exercise_1_the_value_of_the_game() {
+fn losses_of_two_players() -> Result<()> {
+    let undecided = Tensor::zeros(5, DType::F64, &Device::Cpu)?;
+    let loss = NonSaturating.discriminator(&undecided, &undecided)?;
+    close(number(&loss)?, 4f64.ln(), 1e-12);
+
+    let losing = Var::new(&[-20.0], &Device::Cpu)?; // D = 2·10⁻⁹ at a sample
+    let slope = |loss: Tensor| number(loss.backward()?.get(&losing).expect("tracked"));
+    close(slope(NonSaturating.generator(&losing)?)?, -1.0, 1e-6);
+    let value = NonSaturating.discriminator(&undecided, &losing)?.neg()?;
+    close(slope(value)?, 0.0, 1e-6);
+    Ok(())
+}
+// ANCHOR_END: adversaries
+
+// ANCHOR: tokens
+/// With the true past all positions are predicted in one pass; one token after the other gives the same likelihood.
+#[test]
+fn teacher_forcing() -> Result<()> {
+    let store = ParameterStore::new(Key::from_seed(1), DType::F64, &Device::Cpu);
+    let model = CausalTransformer::config(3, 4)
+        .width(8)
+        .heads(2)
+        .build(&store.builder())?;
+    let tokens = [2u32, 0, 1, 1];
+    let at_once = number(&model.log_likelihood(&Tensor::new(&[tokens], &Device::Cpu)?)?)?;
+
+    let (mut state, mut logits) = model.start(1)?;
+    let mut one_by_one = 0.0;
+    for token in tokens {
+        let logits_now = values(&logits)?;
+        let total: f64 = logits_now.iter().map(|l| l.exp()).sum();
+        one_by_one += logits_now[token as usize] - total.ln();
+        if state.seen() < model.length() {
+            (state, logits) = model.next(state, &Tensor::new(&[token], &Device::Cpu)?)?;
+        }
+    }
+    close(one_by_one, at_once, 1e-12);
+    Ok(())
+}
+// ANCHOR_END: tokens
+
+// ANCHOR: exercise_1
+/// The best D = p/(p + q), whose logit is ln p/q, makes V = 2 JS(p, q) − 2 ln 2.
+#[test]
+fn exercise_1_the_value_of_the_game() -> Result<()> {
+    // Ten samples of each law, at points 0, 1 and 2.
+    let real = Tensor::new(&[0u32, 0, 0, 0, 0, 1, 1, 1, 2, 2], &Device::Cpu)?;
+    let made = Tensor::new(&[0u32, 1, 1, 1, 2, 2, 2, 2, 2, 2], &Device::Cpu)?;
     let (p, q) = ([0.5, 0.3, 0.2], [0.1, 0.3, 0.6]);
+    let value = |logits: [f64; 3]| -> Result<f64> {
+        let logits = Tensor::new(&logits, &Device::Cpu)?;
+        let at = |points: &Tensor| logits.index_select(points, 0);
+        Ok(-number(
+            &NonSaturating.discriminator(&at(&real)?, &at(&made)?)?,
+        )?)
+    };
     let kl = |a: [f64; 3], b: [f64; 3]| -> f64 { (0..3).map(|i| a[i] * (a[i] / b[i]).ln()).sum() };
     let middle = [0, 1, 2].map(|i| 0.5 * (p[i] + q[i]));
     let js = 0.5 * kl(p, middle) + 0.5 * kl(q, middle);
-    let value = |d: [f64; 3]| -> f64 {
-        (0..3)
-            .map(|i| p[i] * d[i].ln() + q[i] * (1.0 - d[i]).ln())
-            .sum()
-    };
-    let best = [0, 1, 2].map(|i| p[i] / (p[i] + q[i]));
-    close(value(best), 2.0 * js - 2.0 * 2f64.ln(), 1e-12);
-    assert!(value([0.5; 3]) < value(best) && value([0.7, 0.5, 0.3]) < value(best));
+    let best = [0, 1, 2].map(|i: usize| f64::ln(p[i] / q[i]));
+    close(value(best)?, 2.0 * js - 2.0 * 2f64.ln(), 1e-12);
+    assert!(value([0.0; 3])? < value(best)? && value([0.8, 0.0, -0.8])? < value(best)?);
+    Ok(())
 }
 // ANCHOR_END: exercise_1
 

@@ -50,12 +50,12 @@ fn one_step() -> Result<()> {
 }
 // ANCHOR_END: distillation
 
+// ANCHOR: exercise_1
 /// The state at time r of the way that passes x at time t.
 fn state(velocity: &dyn Field, t: f64, x: &Tensor, r: f64) -> Result<Tensor> {
     accurate()?.solve(velocity, x, t, r)?.end()
 }
 
-// ANCHOR: exercise_1
 /// A consistency function, from any state to the end of its way, has one value along a way.
 #[test]
 fn exercise_1_consistency() -> Result<()> {

@@ -1,9 +1,13 @@
 //! Formulas that circulate with errors: each check finds the right one and refuses the printed one.
 
+use super::snapshots::{Slope, moved};
 use super::{accurate, close, gaussian, mean, normal, number, values, variance};
 use advect::candle::Var;
 use advect::prelude::*;
+use advect::solvers::energy::GradientField;
 use advect::solvers::sde::Additive;
+use advect::trajectories::objective::ActionMatching;
+use advect::trajectories::path::Chain;
 
 // ANCHOR: helper
 /// Fails unless the right formula gives the number, and the printed one misses it by far.
@@ -78,13 +82,17 @@ fn the_squares_of_interpolants() -> Result<()> {
 // ANCHOR_END: interpolant
 
 // ANCHOR: action
-/// The loss of the potential a·x exceeds its least value, at a = 3, by ½ |a − 3|², not by ½ |a − 3|.
+/// The loss of the potential a·x on samples that move from 0 to 3 exceeds its least value, at a = 3, by ½ |a − 3|², not by ½ |a − 3|.
 #[test]
-fn the_square_of_action_matching() {
-    // From 0 to 3 in a unit of time: E[s(X_0) − s(X_1)] + ∫ E[½ |∇s|² + ∂_t s] dt = −3 a + ½ a².
-    let loss = |a: f64| -3.0 * a + 0.5 * a * a;
-    let gap = loss(7.0) - loss(3.0);
-    right_not_printed(gap, 0.5 * 16.0, 0.5 * 4.0, 1e-9);
+fn the_square_of_action_matching() -> Result<()> {
+    let objective = ActionMatching::new(Chain::new(ExactOt, Affine::new(CondOt::default()), 200)?);
+    let loss = |a: f64| {
+        let velocity = GradientField::new(Slope(a), &[])?;
+        number(&objective.loss(&velocity, &moved()?, &mut Generator::from_seed(1))?)
+    };
+    let gap = loss(7.0)? - loss(3.0)?;
+    right_not_printed(gap, 0.5 * 16.0, 0.5 * 4.0, 0.5);
+    Ok(())
 }
 // ANCHOR_END: action
 

@@ -29,14 +29,6 @@ fn two_peaks() -> Result<GaussianMixture> {
 }
 // ANCHOR_END: two_peaks
 
-/// A normal law `N(mean, variance)` of numbers.
-fn gaussian(mean: f64, variance: f64) -> Result<Gaussian> {
-    Gaussian::new(
-        &Tensor::new(&[mean], &Device::Cpu)?,
-        Covariance::isotropic(variance)?,
-    )
-}
-
 // ANCHOR: linear
 /// The field `x ↦ A x`, with its derivative.
 struct LinearField(Tensor);
@@ -63,6 +55,14 @@ impl Jvp for LinearField {
 // ANCHOR_END: linear
 
 // ANCHOR: helpers
+/// A normal law `N(mean, variance)` of numbers.
+fn gaussian(mean: f64, variance: f64) -> Result<Gaussian> {
+    Gaussian::new(
+        &Tensor::new(&[mean], &Device::Cpu)?,
+        Covariance::isotropic(variance)?,
+    )
+}
+
 /// The sum of the elements, for tensors of one element its value.
 fn number(x: &Tensor) -> Result<f64> {
     Ok(x.sum_all()?.to_scalar::<f64>()?)

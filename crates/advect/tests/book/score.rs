@@ -90,12 +90,26 @@ fn exercise_1_the_bias_of_steps() -> Result<()> {
 #[test]
 fn exercise_2_which_score_is_learned() -> Result<()> {
     let (v, sigma) = (0.25, 0.5);
-    let law = gaussian(0.0, v)?;
-    let schedule = VarianceExploding::new(0.01, 50.0)?;
-    let t = schedule.time_at_log_snr(-2.0 * f64::ln(sigma));
-    let at = Tensor::new(&[[1.0]], &Device::Cpu)?;
-    let score = number(&law.score(schedule).at(&Time::Shared(t), &at)?)?;
-    close(score, -1.0 / (v + sigma * sigma), 1e-9);
+    // A parabola in a: its least value is where three points of it say.
+    let least = |loss: &dyn Fn(f64) -> Result<f64>| -> Result<f64> {
+        let [f0, f1, f2] = [loss(0.0)?, loss(1.0)?, loss(2.0)?];
+        Ok(0.5 * (3.0 * f0 - 4.0 * f1 + f2) / (f0 - 2.0 * f1 + f2))
+    };
+    let x = (normal(100_000, 1, &mut Generator::from_seed(0))? * f64::sqrt(v))?;
+    let now = Time::Shared(1.0);
+    let score = |a: f64| LinearField::new(&[[-a]]);
+    let implicit =
+        least(&|a| mean(&ImplicitScoreMatching::new(Exact).losses(&score(a)?, &now, &x)?))?;
+    close(implicit, 1.0 / v, 0.06);
+
+    // Denoising: the score of x + σ ε given x is −ε/σ.
+    let noise = normal(100_000, 1, &mut Generator::from_seed(1))?;
+    let noised = (&x + (&noise * sigma)?)?;
+    let denoising = least(&|a| {
+        let error = (score(a)?.at(&now, &noised)? + (&noise / sigma)?)?;
+        mean(&error.sqr()?)
+    })?;
+    close(denoising, 1.0 / (v + sigma * sigma), 0.04);
     Ok(())
 }
 // ANCHOR_END: exercise_2

@@ -9,7 +9,7 @@ use advect::trajectories::path::{Chain, Interpolation, NaturalCubic, PiecewiseLi
 
 // ANCHOR: slope
 /// The potential `s(x) = a·x`, whose velocity is a.
-struct Slope(f64);
+pub(super) struct Slope(pub(super) f64);
 
 impl Energy for Slope {
     fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
@@ -21,7 +21,7 @@ impl Energy for Slope {
 }
 
 /// A population that moves from 0 to 3.
-fn moved() -> Result<Snapshots> {
+pub(super) fn moved() -> Result<Snapshots> {
     let rest = normal(200, 1, &mut Generator::from_seed(0))?;
     Snapshots::new(&[0.0, 1.0], &[rest.clone(), (rest + 3.0)?])
 }
