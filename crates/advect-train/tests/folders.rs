@@ -209,3 +209,38 @@ fn checkpoints_of_another_version_stay() {
     fs::write(place.path().join("step-5.safetensors"), b"").unwrap();
     assert_eq!(folder.steps().unwrap(), [10, 20]);
 }
+
+/// A folder in which nothing can be written is told at once, and a run that was kept in it is not harmed.
+#[cfg(unix)]
+#[test]
+fn folders_without_permission_are_told_at_once() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::tempdir().unwrap();
+    let closed = place.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    let allow = |mode| fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
+    allow(0o555);
+    if fs::write(closed.join("probe"), "").is_ok() {
+        println!("whoever runs this may write everywhere: nothing is tested");
+        return;
+    }
+    let message = CheckpointFolder::open(closed.join("run"))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(message.contains("closed"), "{message}");
+    allow(0o755);
+    let mut folder = open(&closed.join("run"));
+    let mut run = Run::new();
+    run.to(10, &mut folder);
+    let before = names(&closed.join("run"));
+    fs::set_permissions(closed.join("run"), fs::Permissions::from_mode(0o555)).unwrap();
+    let message = folder.save(&run.trainer).err().unwrap().to_string();
+    assert!(message.contains("run"), "{message}");
+    assert_eq!(names(&closed.join("run")), before);
+    fs::set_permissions(closed.join("run"), fs::Permissions::from_mode(0o755)).unwrap();
+    drop(folder);
+    open(&closed.join("run"))
+        .resume(&mut Run::new().trainer)
+        .unwrap();
+}

@@ -11,5 +11,6 @@ mod long_runs;
 mod observers;
 mod optimisers;
 mod parallel;
+mod post_hoc;
 mod resume;
 mod torch;

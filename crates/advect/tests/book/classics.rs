@@ -139,12 +139,12 @@ fn teacher_forcing() -> Result<()> {
 
     let (mut state, mut logits) = model.start(1)?;
     let mut one_by_one = 0.0;
-    for token in tokens {
+    for (i, token) in tokens.into_iter().enumerate() {
         let logits_now = values(&logits)?;
         let total: f64 = logits_now.iter().map(|l| l.exp()).sum();
         one_by_one += logits_now[token as usize] - total.ln();
-        if state.seen() < model.length() {
-            (state, logits) = model.next(state, &Tensor::new(&[token], &Device::Cpu)?)?;
+        if i + 1 < tokens.len() {
+            (state, logits) = model.step(state, &Tensor::new(&[token], &Device::Cpu)?)?;
         }
     }
     close(one_by_one, at_once, 1e-12);

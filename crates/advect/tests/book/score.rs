@@ -1,6 +1,6 @@
 //! Langevin dynamics and score matching.
 
-use super::{LinearField, close, gaussian, mean, normal, number, variance};
+use super::{LinearField, close, gaussian, mean, normal, variance};
 use advect::prelude::*;
 use advect::samplers::langevin::{MarginalAt, MetropolisAdjusted, Unadjusted};
 use advect::solvers::divergence::Probe;
