@@ -84,7 +84,7 @@ fn ends_do_not_depend_on_the_diffusion() {
     let target = gaussian(&[2.0], Covariance::isotropic(0.25).unwrap());
     let bridge = GaussianBridge::new(&source, &target, 0.8).unwrap();
     let (velocity, score) = (bridge.velocity(), bridge.score());
-    let (count, steps) = (4000, 100);
+    let (count, steps) = (3000, 100);
     let x0 = sample(&source, count, &mut rng);
     let mut distances = |sign: f64, epsilon: fn(f64) -> f64| {
         let drift = field_fn(|t, x: &Tensor| {
@@ -103,11 +103,9 @@ fn ends_do_not_depend_on_the_diffusion() {
     for (k, epsilon) in diffusions.into_iter().enumerate() {
         let right = distances(1.0, epsilon);
         assert!(right.iter().all(|d| *d < 1.0), "diffusion {k}: {right:?}");
-        if k > 0 {
-            let wrong = distances(-1.0, epsilon);
-            assert!(wrong.iter().all(|d| *d > 2.0), "diffusion {k}: {wrong:?}");
-        }
     }
+    let wrong = distances(-1.0, diffusions[1]);
+    assert!(wrong.iter().all(|d| *d > 2.0), "{wrong:?}");
 }
 
 #[test]
