@@ -34,6 +34,7 @@ pub(crate) fn compare(args: &Args, key: &Key) -> Result<()> {
         x1: &x1,
         sigma: SIGMA,
         times: STEPS,
+        pool: 1000,
     };
     let sampler = BridgeSampler::new(SIGMA, STEPS)?;
     let simulate = |name, drift: &dyn Field| -> Result<Process> {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use advect::core::normal::{cdf, pdf};
 use advect::prelude::*;
 use advect::solvers::sde::Additive;
+use advect_examples::kolmogorov_smirnov;
 use advect_examples::plot::{BLUE, LIGHT, Panel, panels};
 use clap::Parser;
 
@@ -69,14 +70,8 @@ impl Marginal1d {
 
     /// The distance of Kolmogorov and Smirnov.
     fn distance(&self, x: &Tensor) -> Result<f64> {
-        let mut x = x.flatten_all()?.to_vec1::<f64>()?;
-        x.sort_by(f64::total_cmp);
-        let n = x.len() as f64;
-        let gaps = x.iter().enumerate().map(|(i, x)| {
-            let p = self.sum(*x, cdf);
-            (p - i as f64 / n).max((i + 1) as f64 / n - p)
-        });
-        Ok(gaps.fold(0.0, f64::max))
+        let x = x.flatten_all()?.to_vec1::<f64>()?;
+        Ok(kolmogorov_smirnov(x, |x| self.sum(x, cdf)))
     }
 }
 

@@ -5,8 +5,6 @@ use advect::prelude::*;
 const BATCH: usize = 512;
 /// Rounds of DSBM: a drift backwards, one forwards, and both again.
 const ROUNDS: usize = 4;
-/// Samples of each end for a plan.
-const POOL: usize = 1000;
 /// Pairs of a simulation.
 const SIMULATED: usize = 5000;
 /// Training steps on the pairs of one plan, or of one simulation.
@@ -23,6 +21,8 @@ pub struct Problem<'a> {
     pub sigma: f64,
     /// Steps of a simulated process.
     pub times: usize,
+    /// Samples of each end for an entropic plan. Plans of few samples bring the ends less together than that of the laws.
+    pub pool: usize,
 }
 
 /// Networks, and what trains them.
@@ -69,7 +69,7 @@ pub fn score_and_flow(problem: Problem<'_>, steps: usize, key: &Key) -> Result<[
     let bridge = SchrodingerBridge::new(problem.sigma)?;
     let coupling = EntropicOt::new(bridge.entropy())?;
     let objective = ScoreAndFlow::new(bridge).times(UniformWithin::new(1e-3, 1.0 - 1e-3)?);
-    let size = POOL.min(count);
+    let size = problem.pool.min(count);
     let sources = Batches::new(count, size, key.named("sources"))?;
     let targets = Batches::new(count, size, key.named("targets"))?;
     let mut learner = Learner::<2>::new(dim, steps, key)?;

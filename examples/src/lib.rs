@@ -3,6 +3,7 @@
 pub mod bridges;
 mod cifar10_recipe;
 mod fitting_unet;
+mod kolmogorov;
 mod losses;
 mod maximum_likelihood;
 mod named_rows;
@@ -16,6 +17,7 @@ use advect::candle::utils::cuda_is_available;
 use advect::prelude::{Device, Error, Result};
 pub use cifar10_recipe::Cifar10Recipe;
 pub use fitting_unet::fitting_unet;
+pub use kolmogorov::kolmogorov_smirnov;
 pub use losses::Losses;
 pub use maximum_likelihood::MaximumLikelihoodFit;
 pub use named_rows::named_rows;

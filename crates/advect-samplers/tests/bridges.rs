@@ -34,6 +34,20 @@ fn joint_error(bridge: &GaussianBridge, x0: &Tensor, x1: &Tensor) -> f64 {
     means.fold(error, |e, (a, b)| e.max((a - b).abs()))
 }
 
+/// The Kolmogorov–Smirnov distance of numbers from a normal law, over the one that as many draws exceed once in a thousand times.
+fn distance(x: &Tensor, law: &Gaussian) -> f64 {
+    let mut x = x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    x.sort_by(f64::total_cmp);
+    let (n, mean) = (x.len() as f64, law.mean()[0]);
+    let deviation = law.covariance()[0].sqrt();
+    let distance = x.iter().enumerate().fold(0f64, |d, (i, x)| {
+        let p = cdf((x - mean) / deviation);
+        d.max((p - i as f64 / n).abs())
+            .max((p - (i + 1) as f64 / n).abs())
+    });
+    distance * n.sqrt() / 1.95
+}
+
 #[test]
 fn processes_of_gaussian_bridges_have_the_coupling() {
     let mut rng = Generator::from_seed(0);
@@ -62,7 +76,7 @@ fn processes_of_gaussian_bridges_have_the_coupling() {
     }
 }
 
-/// The velocity and the score of a bridge make processes of the same marginals for every diffusion ε(t).
+/// The velocity and the score of a bridge make processes of the same marginals for every diffusion ε(t); with another sign of the score they do not.
 #[test]
 fn ends_do_not_depend_on_the_diffusion() {
     let mut rng = Generator::from_seed(2);
@@ -70,29 +84,28 @@ fn ends_do_not_depend_on_the_diffusion() {
     let target = gaussian(&[2.0], Covariance::isotropic(0.25).unwrap());
     let bridge = GaussianBridge::new(&source, &target, 0.8).unwrap();
     let (velocity, score) = (bridge.velocity(), bridge.score());
-    let (count, steps) = (4000, 100);
+    let (count, steps) = (3000, 100);
     let x0 = sample(&source, count, &mut rng);
-    let diffusions: [fn(f64) -> f64; 4] = [|_| 0.0, |_| 0.8, |_| 1.5, |t| 2.0 * (1.0 - t)];
-    for (k, epsilon) in diffusions.into_iter().enumerate() {
+    let mut distances = |sign: f64, epsilon: fn(f64) -> f64| {
         let drift = field_fn(|t, x: &Tensor| {
-            let half = t.coefficient(|t| 0.5 * epsilon(t).powi(2))?;
+            let half = t.coefficient(|t| 0.5 * sign * epsilon(t).powi(2))?;
             Ok((velocity.at(t, x)? + half.times(&score.at(t, x)?)?)?)
         });
         let motion = BrownianPath::new(rng.split(), &x0, 0.0, 1.0).unwrap();
         let method = EulerMaruyama::new(Additive(epsilon), motion.cells(steps).unwrap());
         let solver = Solver::new(method, Fixed::steps(steps).unwrap());
-        let end = solver.solve(&drift, &x0, 0.0, 1.0).unwrap().end().unwrap();
-        let mut end = end.flatten_all().unwrap().to_vec1::<f64>().unwrap();
-        end.sort_by(f64::total_cmp);
-        let n = count as f64;
-        let distance = end.iter().enumerate().fold(0f64, |d, (i, x)| {
-            let p = cdf((x - 2.0) / 0.5);
-            d.max((p - i as f64 / n).abs())
-                .max((p - (i + 1) as f64 / n).abs())
-        });
-        // Kolmogorov–Smirnov: beyond this once in a thousand times.
-        assert!(distance < 1.95 / n.sqrt(), "diffusion {k}: {distance}");
+        let way = solver.integration(&drift, &x0, 0.0, 1.0);
+        let way = way.save(Save::At(vec![0.5, 1.0])).run().unwrap();
+        let middle = distance(&way.states[0], &bridge.law(0.5).unwrap());
+        [middle, distance(&way.states[1], &target)]
+    };
+    let diffusions: [fn(f64) -> f64; 4] = [|_| 0.0, |_| 0.8, |_| 1.5, |t| 2.0 * (1.0 - t)];
+    for (k, epsilon) in diffusions.into_iter().enumerate() {
+        let right = distances(1.0, epsilon);
+        assert!(right.iter().all(|d| *d < 1.0), "diffusion {k}: {right:?}");
     }
+    let wrong = distances(-1.0, diffusions[1]);
+    assert!(wrong.iter().all(|d| *d > 2.0), "{wrong:?}");
 }
 
 #[test]
@@ -264,6 +277,24 @@ fn fitting_on_simulated_pairs_comes_to_the_bridge() {
     // Both drifts are kept, and belong to one process.
     for direction in [Forwards, Backwards] {
         let drift = fitting.drift(direction).unwrap();
+        let (from, law) = match direction {
+            Forwards => (&source, &target),
+            Backwards => (&target, &source),
+        };
+        // Of fewer draws than the drift was fitted on; and by the drift of the other direction, which has none at its end.
+        let fresh = sample(from, 2500, &mut rng);
+        let mut end = |drift: &dyn Field| {
+            let end = sampler.sample(drift, direction, &fresh, rng.split());
+            distance(&end.unwrap(), law)
+        };
+        let step = 1.0 / STEPS as f64;
+        let other = fitting.drift(direction.reversed()).unwrap();
+        let other = field_fn(|t, x: &Tensor| {
+            let t = t.values()?[0].clamp(step, 1.0 - step);
+            other.at(&Time::Shared(t), x)
+        });
+        let (right, wrong) = (end(drift), end(&other));
+        assert!(right < 1.0 && wrong > 2.0, "{direction:?}: {right} {wrong}");
         let (t, x) = (
             Time::Shared(0.5),
             Tensor::new(&[[0.3f64]], &Device::Cpu).unwrap(),

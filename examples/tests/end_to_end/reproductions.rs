@@ -53,8 +53,20 @@ fn bridges_between_gaussians_are_reproduced() {
     let exact = mean(&row(&lines, &["samples of the law itself"])[1]);
     // Five parameters of 500 samples: a divergence of 5 / 1000.
     assert!((0.002..0.01).contains(&exact), "{lines:?}");
+    // The exact drift has that of samples, and errors of its start.
+    let drift = mean(&row(&lines, &["exact drift"])[1]);
+    assert!((0.001..0.015).contains(&drift), "{lines:?}");
     for name in ["[SF]²M", "DSBM", "DSBM, backwards"] {
         assert!(mean(&row(&lines, &[name])[1]).is_finite(), "{lines:?}");
+    }
+    // The second table.
+    let from = lines.iter().position(|line| line.contains("largest KS"));
+    let distances = &lines[from.unwrap()..];
+    // Along twelve directions, √(ln 480 / 1000).
+    let critical = row(distances, &["5 % critical value"]);
+    assert_eq!(critical[1], "0.0786");
+    for name in ["samples of the law itself", "exact drift"] {
+        assert!(mean(&row(distances, &[name])[1]) < 0.0786, "{lines:?}");
     }
 }
 
