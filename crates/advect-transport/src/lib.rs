@@ -25,6 +25,7 @@ mod semidiscrete;
 mod simplex;
 mod sinkhorn;
 mod weights;
+mod work;
 
 pub use assignment::assignment;
 pub use cost::Cost;

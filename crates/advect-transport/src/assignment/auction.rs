@@ -34,14 +34,15 @@ impl Auction {
     #[inline(always)]
     pub(super) fn new<S: Simd>(simd: S, cost: &Cost) -> Self {
         let n = cost.rows();
-        let mut price = cost.row(0).to_vec();
-        let mut highest = f64::NEG_INFINITY;
-        for i in 0..n {
-            for (v, &c) in price.iter_mut().zip(cost.row(i)) {
-                *v = v.min(c);
-                highest = highest.max(c);
+        // Of each column, so that the loop vectorises.
+        let (mut price, mut highest) = (cost.row(0).to_vec(), cost.row(0).to_vec());
+        for i in 1..n {
+            for ((v, h), &c) in price.iter_mut().zip(&mut highest).zip(cost.row(i)) {
+                *v = if c < *v { c } else { *v };
+                *h = if c > *h { c } else { *h };
             }
         }
+        let highest = highest.into_iter().fold(f64::NEG_INFINITY, f64::max);
         let range = highest - price.iter().copied().fold(f64::INFINITY, f64::min);
         let range = match small(cost, &price) {
             0.0 => range,

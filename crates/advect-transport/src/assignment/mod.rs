@@ -142,7 +142,7 @@ impl WithSimd for Assign<'_> {
     fn with_simd<S: Simd>(self, simd: S) -> Assigned {
         let Assign { cost, classes } = self;
         let auction = Auction::new(simd, cost);
-        let (mut column_of, price) = augmentation::assign(simd, cost, auction);
+        let (mut column_of, price) = augmentation::assign(simd, cost, classes.0, auction);
         let is_certain = certificate::improve(simd, cost, classes, &mut column_of, &price);
         Assigned {
             column_of,
