@@ -86,6 +86,13 @@ impl Scanner {
         least
     }
 
+    /// The least of `row[j] − price[j]`.
+    #[inline(always)]
+    pub(crate) fn least<S: Simd>(&mut self, simd: S, row: &[f64], price: &[f64]) -> f64 {
+        self.reduce(simd, row, price);
+        self.minima.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
     /// Writes `row[j] − price[j]`, and the least of each block.
     #[inline(always)]
     fn reduce<S: Simd>(&mut self, simd: S, row: &[f64], price: &[f64]) {

@@ -5,6 +5,7 @@ use pulp::Simd;
 
 use super::auction::Auction;
 use super::classes::Classes;
+use super::ties::Ties;
 use super::{FREE, scattered};
 use crate::Cost;
 use crate::scan::{Frontier, Scanner};
@@ -27,9 +28,8 @@ struct Matching {
 const MANY: (usize, usize) = (3, 4);
 /// until it is at most one of two,
 const FEWER: (usize, usize) = (1, 2);
-/// or more than 19 of 20 are left of those that there were before, so many times.
+/// or more than 19 of 20 are left of those that there were before.
 const GAIN: (usize, usize) = (19, 20);
-const TRIALS: usize = 2;
 
 /// The cheapest assignment, begun at the prices of an auction; the column of each row, and the prices that prove it but for
 /// rounding.
@@ -43,7 +43,7 @@ pub(super) fn assign<S: Simd>(
     let n = cost.rows();
     let mut scanner = Scanner::new(n);
     let (mut matching, mut free) = first_choices(simd, cost, &mut scanner, auction.price.clone());
-    let (mut enough, mut trials) = (MANY, TRIALS);
+    let mut enough = MANY;
     while enough.1 * free.len() > enough.0 * n {
         enough = FEWER;
         auction.refine(simd, cost);
@@ -52,8 +52,7 @@ pub(super) fn assign<S: Simd>(
         if next.1.len() < free.len() {
             (matching, free) = next;
         }
-        trials -= usize::from(!gains);
-        if trials == 0 {
+        if !gains {
             break;
         }
     }
@@ -274,27 +273,5 @@ impl Search<'_> {
             let last = candidates.len() - 1;
             candidates.swap(start + k, last);
         }
-    }
-}
-
-/// Whether to look for paths along ties. Where they lead nowhere, it is tried ever more seldom.
-#[derive(Default)]
-struct Ties {
-    /// The phases to wait until the next trial.
-    wait: usize,
-    /// The phases to wait after the next trial that fails.
-    next_wait: usize,
-}
-
-impl Ties {
-    fn are_worth_a_trial(&mut self) -> bool {
-        let is_time = self.wait == 0;
-        self.wait = self.wait.saturating_sub(1);
-        is_time
-    }
-
-    fn tried(&mut self, is_gainful: bool) {
-        self.next_wait = if is_gainful { 0 } else { 2 * self.next_wait + 1 };
-        self.wait = self.next_wait;
     }
 }

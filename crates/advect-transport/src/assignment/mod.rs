@@ -16,6 +16,8 @@ mod certificate;
 mod classes;
 mod components;
 mod cycles;
+mod monge;
+mod ties;
 
 use advect_core::Result;
 use pulp::{Arch, Simd, WithSimd};
@@ -141,8 +143,10 @@ impl WithSimd for Assign<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Assigned {
         let Assign { cost, classes } = self;
-        let auction = Auction::new(simd, cost);
-        let (mut column_of, price) = augmentation::assign(simd, cost, classes.0, auction);
+        let (mut column_of, price) = monge::assign(simd, cost).unwrap_or_else(|| {
+            let auction = Auction::new(simd, cost);
+            augmentation::assign(simd, cost, classes.0, auction)
+        });
         let is_certain = certificate::improve(simd, cost, classes, &mut column_of, &price);
         Assigned {
             column_of,
