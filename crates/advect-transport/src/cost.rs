@@ -4,6 +4,7 @@ use advect_core::{Error, Result, check};
 use advect_ops::squared_distances;
 use candle_core::{DType, Tensor};
 
+use crate::sums::reduced;
 use crate::{Points, points};
 
 /// Parts of the largest distance below which a product of matrices doesn't tell distances well, in 64 and in 32 bits.
@@ -263,6 +264,24 @@ impl Cost {
             values,
             rows: self.columns,
             columns: self.rows,
+            ..*self
+        }
+    }
+
+    /// The costs less potentials of rows and columns, each rounded once.
+    pub(crate) fn reduced(&self, rows: &[f64], columns: &[f64]) -> Self {
+        let mut values = Vec::with_capacity(self.values.len());
+        let mut largest = 0f64;
+        for (row, f) in self.values.chunks_exact(self.columns).zip(rows) {
+            let row = row.iter().zip(columns);
+            values.extend(row.map(|(c, g)| reduced(*c, (*f, 0.0), (*g, 0.0))));
+        }
+        for c in &values {
+            largest = largest.max(c.abs());
+        }
+        Cost {
+            values,
+            largest,
             ..*self
         }
     }

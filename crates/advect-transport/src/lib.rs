@@ -24,6 +24,7 @@ mod scan;
 mod semidiscrete;
 mod simplex;
 mod sinkhorn;
+mod sums;
 mod weights;
 mod work;
 

@@ -28,8 +28,9 @@ struct Matching {
 const MANY: (usize, usize) = (3, 4);
 /// until it is at most one of two,
 const FEWER: (usize, usize) = (1, 2);
-/// or more than 19 of 20 are left of those that there were before.
+/// or more than 19 of 20 are left of those that there were before, so many times.
 const GAIN: (usize, usize) = (19, 20);
+const TRIALS: usize = 2;
 
 /// The cheapest assignment, begun at the prices of an auction; the column of each row, and the prices that prove it but for
 /// rounding.
@@ -43,7 +44,7 @@ pub(super) fn assign<S: Simd>(
     let n = cost.rows();
     let mut scanner = Scanner::new(n);
     let (mut matching, mut free) = first_choices(simd, cost, &mut scanner, auction.price.clone());
-    let mut enough = MANY;
+    let (mut enough, mut trials) = (MANY, TRIALS);
     while enough.1 * free.len() > enough.0 * n {
         enough = FEWER;
         auction.refine(simd, cost);
@@ -52,7 +53,8 @@ pub(super) fn assign<S: Simd>(
         if next.1.len() < free.len() {
             (matching, free) = next;
         }
-        if !gains {
+        trials -= usize::from(!gains);
+        if trials == 0 {
             break;
         }
     }

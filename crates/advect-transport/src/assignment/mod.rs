@@ -24,7 +24,11 @@ use pulp::{Arch, Simd, WithSimd};
 
 use crate::{Cost, simplex};
 use auction::Auction;
+use certificate::Costs;
 use classes::Classes;
+
+/// The exact simplex method has an exchange for so many rows at first.
+const EXCHANGES: usize = 16;
 
 /// No partner.
 const FREE: usize = usize::MAX;
@@ -86,14 +90,35 @@ pub fn assignment(cost: &Cost) -> Result<Vec<(usize, usize)>> {
 
 /// The columns of the rows of a square matrix.
 fn one_by_one(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usize>> {
+    let classes = (rows, columns);
     let found = Arch::new().dispatch(Assign {
         cost,
-        classes: (rows, columns),
+        rests: None,
+        classes,
     });
-    match found.is_certain {
-        true => Ok(found.column_of),
-        false => simplex::improve(cost, &found.column_of, &found.price),
+    let Assigned {
+        mut column_of,
+        price,
+        is_certain,
+    } = found;
+    if is_certain || simplex::improve(cost, &mut column_of, &price, cost.rows() / EXCHANGES)? {
+        return Ok(column_of);
     }
+    // Many edges tie but for rounding. What is left of the costs beyond the potentials tells them apart.
+    let g: Vec<f64> = columns.first.iter().map(|j| price[*j]).collect();
+    let own = |i: &usize| cost.row(*i)[column_of[*i]] - g[column_of[*i]];
+    let f: Vec<f64> = rows.first.iter().map(own).collect();
+    let rests = cost.reduced(&f, &g);
+    let found = Arch::new().dispatch(Assign {
+        cost,
+        rests: Some(&rests),
+        classes,
+    });
+    column_of = found.column_of;
+    if !found.is_certain {
+        simplex::improve(cost, &mut column_of, &price, usize::MAX)?;
+    }
+    Ok(column_of)
 }
 
 /// The columns of the rows, as many as columns or fewer.
@@ -128,6 +153,8 @@ fn by_classes(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usiz
 
 struct Assign<'a> {
     cost: &'a Cost,
+    /// What is left of the costs beyond potentials, if these are known; nearly exactly.
+    rests: Option<&'a Cost>,
     classes: (&'a Classes, &'a Classes),
 }
 
@@ -142,12 +169,19 @@ impl WithSimd for Assign<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Assigned {
-        let Assign { cost, classes } = self;
-        let (mut column_of, price) = monge::assign(simd, cost).unwrap_or_else(|| {
-            let auction = Auction::new(simd, cost);
-            augmentation::assign(simd, cost, classes.0, auction)
+        let Assign {
+            cost,
+            rests,
+            classes,
+        } = self;
+        let on_line = rests.is_none().then(|| monge::assign(simd, cost)).flatten();
+        let rounded = rests.unwrap_or(cost);
+        let (mut column_of, price) = on_line.unwrap_or_else(|| {
+            let auction = Auction::new(simd, rounded);
+            augmentation::assign(simd, rounded, classes.0, auction)
         });
-        let is_certain = certificate::improve(simd, cost, classes, &mut column_of, &price);
+        let costs = Costs { cost, rests };
+        let is_certain = certificate::improve(simd, costs, classes, &mut column_of, &price);
         Assigned {
             column_of,
             price,
