@@ -18,6 +18,8 @@
 
 mod assignment;
 mod cost;
+#[cfg(test)]
+mod degenerate;
 mod exact_plan;
 mod points;
 mod scan;

@@ -97,7 +97,7 @@ impl Auction {
     }
 }
 
-/// A small one among the costs beyond the least of their columns.
+/// A small one among the costs beyond the least of their columns; 0 without any.
 fn small(cost: &Cost, least: &[f64]) -> f64 {
     let n = cost.rows();
     let place = |k: usize| (k.wrapping_mul(7919) % n, k.wrapping_mul(104_729) % n);
@@ -105,8 +105,13 @@ fn small(cost: &Cost, least: &[f64]) -> f64 {
         let (i, j) = place(k);
         cost.row(i)[j] - least[j]
     });
-    let mut costs: Vec<f64> = costs.collect();
-    *costs
-        .select_nth_unstable_by(SAMPLE / SMALL, f64::total_cmp)
-        .1
+    let mut costs: Vec<f64> = costs.filter(|c| *c > 0.0).collect();
+    match costs.len() {
+        0 => 0.0,
+        count => {
+            *costs
+                .select_nth_unstable_by(count / SMALL, f64::total_cmp)
+                .1
+        }
+    }
 }

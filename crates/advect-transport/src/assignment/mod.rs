@@ -73,19 +73,28 @@ fn scattered(n: usize) -> impl Iterator<Item = usize> {
 #[doc(alias = "optimal transport")]
 pub fn assignment(cost: &Cost) -> Result<Vec<(usize, usize)>> {
     if cost.rows() > cost.columns() {
-        let pairs = assignment(&cost.transposed())?;
-        let mut pairs: Vec<_> = pairs.into_iter().map(|(j, i)| (i, j)).collect();
-        pairs.sort_unstable();
-        return Ok(pairs);
+        return transposed(cost);
     }
     let (rows, columns) = (Classes::of_rows(cost), Classes::of_columns(cost));
     let is_square = cost.rows() == cost.columns();
+    // Equal rows save more than equal columns.
+    if is_square && 4 * rows.count > 5 * columns.count {
+        return transposed(cost);
+    }
     let few_equals = 10 * rows.count * columns.count > 3 * cost.rows() * cost.columns();
     let column_of = match is_square && few_equals && !cost.has_forbidden() {
         true => one_by_one(cost, &rows, &columns)?,
         false => by_classes(cost, &rows, &columns)?,
     };
     Ok(column_of.into_iter().enumerate().collect())
+}
+
+/// The pairs of the matrix of costs from columns to rows.
+fn transposed(cost: &Cost) -> Result<Vec<(usize, usize)>> {
+    let pairs = assignment(&cost.transposed())?;
+    let mut pairs: Vec<_> = pairs.into_iter().map(|(j, i)| (i, j)).collect();
+    pairs.sort_unstable();
+    Ok(pairs)
 }
 
 /// The columns of the rows of a square matrix.
@@ -97,16 +106,17 @@ fn one_by_one(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usiz
         classes,
     });
     let Assigned {
-        mut column_of,
+        column_of: near,
         price,
         is_certain,
     } = found;
+    let mut column_of = near.clone();
     if is_certain || simplex::improve(cost, &mut column_of, &price, cost.rows() / EXCHANGES)? {
         return Ok(column_of);
     }
     // Many edges tie but for rounding. What is left of the costs beyond the potentials tells them apart.
     let g: Vec<f64> = columns.first.iter().map(|j| price[*j]).collect();
-    let own = |i: &usize| cost.row(*i)[column_of[*i]] - g[column_of[*i]];
+    let own = |i: &usize| cost.row(*i)[near[*i]] - g[near[*i]];
     let f: Vec<f64> = rows.first.iter().map(own).collect();
     let rests = cost.reduced(&f, &g);
     let found = Arch::new().dispatch(Assign {

@@ -17,7 +17,11 @@ impl Ties {
     }
 
     pub(super) fn tried(&mut self, is_gainful: bool) {
-        self.next_wait = if is_gainful { 0 } else { 2 * self.next_wait + 1 };
+        self.next_wait = if is_gainful {
+            0
+        } else {
+            2 * self.next_wait + 1
+        };
         self.wait = self.next_wait;
     }
 }

@@ -7,6 +7,7 @@ use super::tree::{NONE, Tree};
 use crate::Cost;
 use crate::scan::Scanner;
 use crate::sums::reduced;
+use crate::work;
 
 /// The difference that rounding exact numbers to floats can hide, as a part of the potentials.
 const ROUNDING: f64 = 1.0 / (1u64 << 47) as f64;
@@ -141,9 +142,14 @@ impl<P: Number> Potentials<P> {
     fn exactly(&mut self, costs: Costs<'_>, i: usize) -> Option<Entering<P>> {
         let row = costs.matrix.row(i);
         let potential = (self.rows[i], self.rows_rest[i]);
+        work::count(self.near.len());
         let mut least = (f64::INFINITY, NONE);
         for (j, r) in &mut self.near {
-            *r = reduced(row[*j], potential, (self.columns[*j], self.columns_rest[*j]));
+            *r = reduced(
+                row[*j],
+                potential,
+                (self.columns[*j], self.columns_rest[*j]),
+            );
             // As a forbidden pair may give NaN, no `min`.
             least = if *r < least.0 { (*r, *j) } else { least };
         }
