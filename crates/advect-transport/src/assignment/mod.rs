@@ -184,12 +184,19 @@ impl WithSimd for Assign<'_> {
             rests,
             classes,
         } = self;
-        let on_line = rests.is_none().then(|| monge::assign(simd, cost)).flatten();
+        // No closures: they would be compiled for machines without vector instructions.
         let rounded = rests.unwrap_or(cost);
-        let (mut column_of, price) = on_line.unwrap_or_else(|| {
-            let auction = Auction::new(simd, rounded);
-            augmentation::assign(simd, rounded, classes.0, auction)
-        });
+        let on_line = match rests {
+            None => monge::assign(simd, cost),
+            Some(_) => None,
+        };
+        let (mut column_of, price) = match on_line {
+            Some(found) => found,
+            None => {
+                let auction = Auction::new(simd, rounded);
+                augmentation::assign(simd, rounded, classes.0, auction)
+            }
+        };
         let costs = Costs { cost, rests };
         let is_certain = certificate::improve(simd, costs, classes, &mut column_of, &price);
         Assigned {
