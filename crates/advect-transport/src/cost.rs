@@ -255,9 +255,12 @@ impl Cost {
     /// The matrix of costs from columns to rows.
     pub(crate) fn transposed(&self) -> Self {
         let mut values = vec![0.0; self.values.len()];
-        for (i, row) in self.values.chunks_exact(self.columns).enumerate() {
-            for (j, c) in row.iter().enumerate() {
-                values[j * self.rows + i] = *c;
+        // A few rows at a time, so that what is written lies together.
+        for (k, rows) in self.values.chunks(16 * self.columns).enumerate() {
+            for j in 0..self.columns {
+                let column = rows.iter().skip(j).step_by(self.columns);
+                let start = j * self.rows + 16 * k;
+                (values[start..].iter_mut().zip(column)).for_each(|(v, c)| *v = *c);
             }
         }
         Cost {
@@ -271,14 +274,11 @@ impl Cost {
     /// The costs less potentials of rows and columns, each rounded once.
     pub(crate) fn reduced(&self, rows: &[f64], columns: &[f64]) -> Self {
         let mut values = Vec::with_capacity(self.values.len());
-        let mut largest = 0f64;
         for (row, f) in self.values.chunks_exact(self.columns).zip(rows) {
             let row = row.iter().zip(columns);
             values.extend(row.map(|(c, g)| reduced(*c, (*f, 0.0), (*g, 0.0))));
         }
-        for c in &values {
-            largest = largest.max(c.abs());
-        }
+        let largest = values.iter().fold(0.0, |a: f64, c| a.max(c.abs()));
         Cost {
             values,
             largest,
