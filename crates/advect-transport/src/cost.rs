@@ -4,6 +4,7 @@ use advect_core::{Error, Result, check};
 use advect_ops::squared_distances;
 use candle_core::{DType, Tensor};
 
+use crate::sums::reduced;
 use crate::{Points, points};
 
 /// Parts of the largest distance below which a product of matrices doesn't tell distances well, in 64 and in 32 bits.
@@ -254,15 +255,33 @@ impl Cost {
     /// The matrix of costs from columns to rows.
     pub(crate) fn transposed(&self) -> Self {
         let mut values = vec![0.0; self.values.len()];
-        for (i, row) in self.values.chunks_exact(self.columns).enumerate() {
-            for (j, c) in row.iter().enumerate() {
-                values[j * self.rows + i] = *c;
+        // A few rows at a time, so that what is written lies together.
+        for (k, rows) in self.values.chunks(16 * self.columns).enumerate() {
+            for j in 0..self.columns {
+                let column = rows.iter().skip(j).step_by(self.columns);
+                let start = j * self.rows + 16 * k;
+                (values[start..].iter_mut().zip(column)).for_each(|(v, c)| *v = *c);
             }
         }
         Cost {
             values,
             rows: self.columns,
             columns: self.rows,
+            ..*self
+        }
+    }
+
+    /// The costs less potentials of rows and columns, each rounded once.
+    pub(crate) fn reduced(&self, rows: &[f64], columns: &[f64]) -> Self {
+        let mut values = Vec::with_capacity(self.values.len());
+        for (row, f) in self.values.chunks_exact(self.columns).zip(rows) {
+            let row = row.iter().zip(columns);
+            values.extend(row.map(|(c, g)| reduced(*c, (*f, 0.0), (*g, 0.0))));
+        }
+        let largest = values.iter().fold(0.0, |a: f64, c| a.max(c.abs()));
+        Cost {
+            values,
+            largest,
             ..*self
         }
     }

@@ -18,13 +18,17 @@
 
 mod assignment;
 mod cost;
+#[cfg(test)]
+mod degenerate;
 mod exact_plan;
 mod points;
 mod scan;
 mod semidiscrete;
 mod simplex;
 mod sinkhorn;
+mod sums;
 mod weights;
+mod work;
 
 pub use assignment::assignment;
 pub use cost::Cost;

@@ -5,6 +5,8 @@
 
 use pulp::Simd;
 
+use crate::work;
+
 /// No place.
 const NONE: usize = usize::MAX;
 
@@ -51,6 +53,16 @@ impl Scanner {
         Preference { first, least, next }
     }
 
+    /// Calls `visit` for each column where `row[j] − price[j]` is at most `bound`, but for the preferred one, at the row and the prices of
+    /// the last [`Scanner::preference`].
+    pub(crate) fn others_near(&self, bound: f64, mut visit: impl FnMut(usize)) {
+        let blocks = self.reduced.chunks(BLOCK).zip(&self.minima).enumerate();
+        for (k, (block, _)) in blocks.filter(|(_, (_, minimum))| **minimum <= bound) {
+            let near = block.iter().enumerate().filter(|(_, r)| **r <= bound);
+            near.for_each(|(j, _)| visit(k * BLOCK + j));
+        }
+    }
+
     /// Calls `visit` for each column where `row[j] − price[j]` is at most `bound`. Returns the least of all.
     #[inline(always)]
     pub(crate) fn near<S: Simd>(
@@ -74,9 +86,17 @@ impl Scanner {
         least
     }
 
+    /// The least of `row[j] − price[j]`.
+    #[inline(always)]
+    pub(crate) fn least<S: Simd>(&mut self, simd: S, row: &[f64], price: &[f64]) -> f64 {
+        self.reduce(simd, row, price);
+        self.minima.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
     /// Writes `row[j] − price[j]`, and the least of each block.
     #[inline(always)]
     fn reduce<S: Simd>(&mut self, simd: S, row: &[f64], price: &[f64]) {
+        work::count(row.len());
         let blocks = row
             .chunks(BLOCK)
             .zip(price.chunks(BLOCK))
@@ -140,6 +160,7 @@ impl Frontier {
         offset: f64,
         i: usize,
     ) {
+        work::count(row.len());
         let (infinity, done) = (
             simd.splat_f64s(f64::INFINITY),
             simd.splat_f64s(f64::NEG_INFINITY),

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod assignment;
-mod degenerate;
 mod divergence;
 mod exact_plan;
 mod pot;

@@ -69,3 +69,34 @@ fn differences_as_small_as_rounding_are_told_apart() {
         }
     }
 }
+
+/// Points on a line, whose costs are a convex function of the distance, or nearly: in the order of the line or not.
+#[test]
+fn points_on_a_line_are_exact() {
+    for n in [1, 2, 3, 20, 150] {
+        let mut rng = Generator::from_seed(n as u64);
+        let places: Vec<f64> = rng.values(&StandardNormal, 2 * n).unwrap();
+        for bits in [4, 12, 20] {
+            let cut = |v: f64| (v * f64::from(1 << bits)).round() / f64::from(1 << bits);
+            // Apart, one within the other, and far away from each other.
+            for (scale, shift) in [(1.0, 0.5), (4.0, 0.0), (1.0, 16.0)] {
+                let place = |k: usize| match k < n {
+                    true => cut(places[k]),
+                    false => cut(scale * places[k]) + shift,
+                };
+                let by = |cost: &dyn Fn(f64) -> f64| {
+                    let costs = (0..n * n).map(|k| cost((place(k / n) - place(n + k % n)).abs()));
+                    check_exact(&Cost::new(n, n, costs.collect()).unwrap());
+                };
+                by(&|d| d * d);
+                by(&|d| d);
+                by(&|d| (d - 1.0).max(0.0));
+                // Distances in the plane: rounded, so that they tie but for that.
+                by(&|d| (2f64.sqrt() * d * 2f64.powi(38)).round() * 2f64.powi(-38));
+                // Not convex.
+                by(&|d| d.min(1.0));
+                by(&|d| -d * d);
+            }
+        }
+    }
+}

@@ -34,14 +34,15 @@ impl Auction {
     #[inline(always)]
     pub(super) fn new<S: Simd>(simd: S, cost: &Cost) -> Self {
         let n = cost.rows();
-        let mut price = cost.row(0).to_vec();
-        let mut highest = f64::NEG_INFINITY;
-        for i in 0..n {
-            for (v, &c) in price.iter_mut().zip(cost.row(i)) {
-                *v = v.min(c);
-                highest = highest.max(c);
+        // Of each column, so that the loop vectorises.
+        let (mut price, mut highest) = (cost.row(0).to_vec(), cost.row(0).to_vec());
+        for i in 1..n {
+            for ((v, h), &c) in price.iter_mut().zip(&mut highest).zip(cost.row(i)) {
+                *v = if c < *v { c } else { *v };
+                *h = if c > *h { c } else { *h };
             }
         }
+        let highest = highest.into_iter().fold(f64::NEG_INFINITY, f64::max);
         let range = highest - price.iter().copied().fold(f64::INFINITY, f64::min);
         let range = match small(cost, &price) {
             0.0 => range,
@@ -96,7 +97,7 @@ impl Auction {
     }
 }
 
-/// A small one among the costs beyond the least of their columns.
+/// A small one among the costs beyond the least of their columns; 0 without any.
 fn small(cost: &Cost, least: &[f64]) -> f64 {
     let n = cost.rows();
     let place = |k: usize| (k.wrapping_mul(7919) % n, k.wrapping_mul(104_729) % n);
@@ -104,8 +105,13 @@ fn small(cost: &Cost, least: &[f64]) -> f64 {
         let (i, j) = place(k);
         cost.row(i)[j] - least[j]
     });
-    let mut costs: Vec<f64> = costs.collect();
-    *costs
-        .select_nth_unstable_by(SAMPLE / SMALL, f64::total_cmp)
-        .1
+    let mut costs: Vec<f64> = costs.filter(|c| *c > 0.0).collect();
+    match costs.len() {
+        0 => 0.0,
+        count => {
+            *costs
+                .select_nth_unstable_by(count / SMALL, f64::total_cmp)
+                .1
+        }
+    }
 }

@@ -4,12 +4,16 @@
 use pulp::Simd;
 
 use super::auction::Auction;
+use super::classes::Classes;
+use super::ties::Ties;
 use super::{FREE, scattered};
 use crate::Cost;
 use crate::scan::{Frontier, Scanner};
 
 /// There are ties where fewer than one of so many free rows found a path.
 const FEW: usize = 4;
+/// Looking for paths along ties is worth it where more than one of so many free rows finds one.
+const GAINFUL: usize = 8;
 /// Differences that may be rounding, as a part of costs and prices.
 const ROUNDING: f64 = 1.0 / (1u64 << 46) as f64;
 
@@ -24,8 +28,9 @@ struct Matching {
 const MANY: (usize, usize) = (3, 4);
 /// until it is at most one of two,
 const FEWER: (usize, usize) = (1, 2);
-/// or more than 19 of 20 are left of those that there were before.
+/// or more than 19 of 20 are left of those that there were before, so many times.
 const GAIN: (usize, usize) = (19, 20);
+const TRIALS: usize = 2;
 
 /// The cheapest assignment, begun at the prices of an auction; the column of each row, and the prices that prove it but for
 /// rounding.
@@ -33,12 +38,13 @@ const GAIN: (usize, usize) = (19, 20);
 pub(super) fn assign<S: Simd>(
     simd: S,
     cost: &Cost,
+    rows: &Classes,
     mut auction: Auction,
 ) -> (Vec<usize>, Vec<f64>) {
     let n = cost.rows();
     let mut scanner = Scanner::new(n);
     let (mut matching, mut free) = first_choices(simd, cost, &mut scanner, auction.price.clone());
-    let mut enough = MANY;
+    let (mut enough, mut trials) = (MANY, TRIALS);
     while enough.1 * free.len() > enough.0 * n {
         enough = FEWER;
         auction.refine(simd, cost);
@@ -47,11 +53,15 @@ pub(super) fn assign<S: Simd>(
         if next.1.len() < free.len() {
             (matching, free) = next;
         }
-        if !gains {
+        trials -= usize::from(!gains);
+        if trials == 0 {
             break;
         }
     }
     let mut search = Search {
+        class_of: &rows.first,
+        is_done: vec![false; n],
+        ties: Ties::default(),
         frontier: Frontier::new(n),
         scanner,
         root_of: vec![FREE; n],
@@ -92,7 +102,12 @@ fn first_choices<S: Simd>(
 }
 
 /// A search for shortest paths from all free rows at once: a forest with a tree for each free row.
-struct Search {
+struct Search<'a> {
+    /// The class of each row. Of equal rows, the first that is reached is the nearest: the others lead nowhere sooner.
+    class_of: &'a [usize],
+    /// The classes of which a row is done.
+    is_done: Vec<bool>,
+    ties: Ties,
     frontier: Frontier,
     scanner: Scanner,
     /// The free row in whose tree a row is.
@@ -103,7 +118,7 @@ struct Search {
     is_open: Vec<bool>,
 }
 
-impl Search {
+impl Search<'_> {
     /// One phase: grows the forest until every free column is in it, or every tree has one; moves the
     /// prices so that all its edges are preferred; and flips one path in each tree that reached a free
     /// column. Trees share nothing, so all of these paths can be flipped.
@@ -111,11 +126,15 @@ impl Search {
     fn phase<S: Simd>(&mut self, simd: S, cost: &Cost, matching: &mut Matching, free: &[usize]) {
         self.frontier.clear();
         self.settled.clear();
+        self.is_done.fill(false);
         for &i in free {
+            self.root_of[i] = i;
+            if std::mem::replace(&mut self.is_done[self.class_of[i]], true) {
+                continue;
+            }
             let row = cost.row(i);
             let least = self.scanner.preference(simd, row, &matching.price).least;
             self.frontier.relax(simd, row, &matching.price, -least, i);
-            self.root_of[i] = i;
         }
         let mut ends: Vec<usize> = Vec::new();
         let mut free_columns = 0;
@@ -135,6 +154,9 @@ impl Search {
                 continue;
             }
             self.root_of[owner] = root;
+            if std::mem::replace(&mut self.is_done[self.class_of[owner]], true) {
+                continue;
+            }
             let row = cost.row(owner);
             let offset = distance - (row[column] - matching.price[column]);
             self.frontier
@@ -153,8 +175,9 @@ impl Search {
                 std::mem::swap(&mut matching.column_of[row], &mut column);
             }
         }
-        if FEW * paths < free.len() {
-            self.match_ties(simd, cost, matching, free);
+        if FEW * paths < free.len() && self.ties.are_worth_a_trial() {
+            let found = self.match_ties(simd, cost, matching, free);
+            self.ties.tried(GAINFUL * found > free.len() - paths);
         }
     }
 
@@ -168,7 +191,9 @@ impl Search {
         cost: &Cost,
         matching: &mut Matching,
         free: &[usize],
-    ) {
+    ) -> usize {
+        let mut paths = 0;
+        self.is_done.fill(false);
         for (column, _) in &self.settled {
             self.is_open[*column] = true;
         }
@@ -183,12 +208,16 @@ impl Search {
             loop {
                 if let Some((i, from)) = next.take() {
                     path.push((i, from, candidates.len()));
-                    self.preferred(simd, cost.row(i), from, matching, &mut candidates);
+                    if !self.is_done[self.class_of[i]] {
+                        self.preferred(simd, cost.row(i), from, matching, &mut candidates);
+                    }
                 }
-                let Some(&(_, _, start)) = path.last() else {
+                let Some(&(i, _, start)) = path.last() else {
                     break;
                 };
                 if candidates.len() == start {
+                    // No column is left open that it prefers, nor that its equals prefer.
+                    self.is_done[self.class_of[i]] = true;
                     path.pop();
                     continue;
                 }
@@ -207,12 +236,14 @@ impl Search {
                     column = from;
                 }
                 candidates.clear();
+                paths += 1;
                 break;
             }
         }
         for (column, _) in &self.settled {
             self.is_open[*column] = false;
         }
+        paths
     }
 
     /// Adds the open columns that a row prefers, as it does the one that it was reached from: a free one at the end, if there is any.

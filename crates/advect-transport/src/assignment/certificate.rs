@@ -22,20 +22,27 @@ const PART: usize = 8;
 /// Each time that cycles improve the assignment, other edges may be near.
 const ROUNDS: usize = 8;
 
+/// The costs, and what is left of them beyond potentials, which prices are of then.
+#[derive(Clone, Copy)]
+pub(super) struct Costs<'a> {
+    pub(super) cost: &'a Cost,
+    pub(super) rests: Option<&'a Cost>,
+}
+
 /// Improves an assignment that is nearly the cheapest at some prices of the columns. Whether it is surely the cheapest then.
 #[inline(always)]
 pub(super) fn improve<S: Simd>(
     simd: S,
-    cost: &Cost,
+    costs: Costs<'_>,
     classes: (&Classes, &Classes),
     column_of: &mut [usize],
     price: &[f64],
 ) -> bool {
     for _ in 0..ROUNDS {
-        let Some(edges) = near_edges(simd, cost, classes, column_of, price) else {
+        let Some(edges) = near_edges(simd, costs, classes, column_of, price) else {
             return false;
         };
-        match cycles::improve(cost, column_of, edges) {
+        match cycles::improve(costs.cost, column_of, edges) {
             Found::Nothing => return true,
             Found::Better => continue,
             Found::Unknown => return false,
@@ -50,12 +57,18 @@ pub(super) fn improve<S: Simd>(
 #[inline(always)]
 fn near_edges<S: Simd>(
     simd: S,
-    cost: &Cost,
+    Costs { cost, rests }: Costs<'_>,
     (rows, columns): (&Classes, &Classes),
     column_of: &[usize],
     price: &[f64],
 ) -> Option<Edges> {
     let n = cost.rows();
+    // Rests are rounded themselves: once, as parts of the sums of near edges, and in what rounding left.
+    let rounding = rests.map_or(0.0, |_| {
+        let highest = price.iter().fold(0.0, |a: f64, v| a.max(v.abs()));
+        ROUNDING * highest + ROUNDING * ROUNDING * cost.largest()
+    });
+    let cost = rests.unwrap_or(cost);
     let (mut largest, mut matched) = (0f64, Vec::with_capacity(n));
     let mut highest = vec![f64::NEG_INFINITY; n];
     for (i, &j) in column_of.iter().enumerate() {
@@ -65,7 +78,7 @@ fn near_edges<S: Simd>(
         *highest = highest.max(matched[i]);
     }
     // More than all rows together can miss, unless the assignment is a bad one.
-    let near = 64.0 * n as f64 * ROUNDING * largest;
+    let near = 64.0 * n as f64 * (ROUNDING * largest + rounding);
     let most = (EDGES * n).max(n * n / PART);
     let mut scanner = Scanner::new(n);
     let (mut missed, mut least) = (0.0, vec![0.0; n]);
@@ -92,7 +105,7 @@ fn near_edges<S: Simd>(
             edges.push(column_of[first]);
         }
         let least = least[first];
-        missed += (matched - least) + ROUNDING * (matched.abs() + least.abs());
+        missed += (matched - least) + ROUNDING * (matched.abs() + least.abs()) + rounding;
         if missed > 0.5 * near || edges.count() > most {
             return None;
         }

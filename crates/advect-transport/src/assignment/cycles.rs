@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::FREE;
 use super::components::components;
-use crate::Cost;
 use crate::simplex::number::{Fixed, Number, precision_of};
+use crate::{Cost, work};
 
 /// A search looks at so many rows for each row at most.
 const LIMIT: usize = 64;
@@ -151,6 +151,7 @@ impl Search {
         while let Some(i) = queue.pop_front() {
             waits[i] = false;
             let before = self.distance[i].minus(self.own[i]);
+            work::count(self.edges.of(i).len());
             for edge in self.edges.of(i) {
                 let k = row_of[self.edges.columns[edge] as usize];
                 if parts[k] != parts[i] {

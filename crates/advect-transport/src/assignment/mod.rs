@@ -16,13 +16,19 @@ mod certificate;
 mod classes;
 mod components;
 mod cycles;
+mod monge;
+mod ties;
 
 use advect_core::Result;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::{Cost, simplex};
 use auction::Auction;
+use certificate::Costs;
 use classes::Classes;
+
+/// The exact simplex method has an exchange for so many rows at first.
+const EXCHANGES: usize = 16;
 
 /// No partner.
 const FREE: usize = usize::MAX;
@@ -67,13 +73,14 @@ fn scattered(n: usize) -> impl Iterator<Item = usize> {
 #[doc(alias = "optimal transport")]
 pub fn assignment(cost: &Cost) -> Result<Vec<(usize, usize)>> {
     if cost.rows() > cost.columns() {
-        let pairs = assignment(&cost.transposed())?;
-        let mut pairs: Vec<_> = pairs.into_iter().map(|(j, i)| (i, j)).collect();
-        pairs.sort_unstable();
-        return Ok(pairs);
+        return transposed(cost);
     }
     let (rows, columns) = (Classes::of_rows(cost), Classes::of_columns(cost));
     let is_square = cost.rows() == cost.columns();
+    // Equal rows save more than equal columns.
+    if is_square && 4 * rows.count > 5 * columns.count {
+        return transposed(cost);
+    }
     let few_equals = 10 * rows.count * columns.count > 3 * cost.rows() * cost.columns();
     let column_of = match is_square && few_equals && !cost.has_forbidden() {
         true => one_by_one(cost, &rows, &columns)?,
@@ -82,16 +89,46 @@ pub fn assignment(cost: &Cost) -> Result<Vec<(usize, usize)>> {
     Ok(column_of.into_iter().enumerate().collect())
 }
 
+/// The pairs of the matrix of costs from columns to rows.
+fn transposed(cost: &Cost) -> Result<Vec<(usize, usize)>> {
+    let pairs = assignment(&cost.transposed())?;
+    let mut pairs: Vec<_> = pairs.into_iter().map(|(j, i)| (i, j)).collect();
+    pairs.sort_unstable();
+    Ok(pairs)
+}
+
 /// The columns of the rows of a square matrix.
 fn one_by_one(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usize>> {
+    let classes = (rows, columns);
     let found = Arch::new().dispatch(Assign {
         cost,
-        classes: (rows, columns),
+        rests: None,
+        classes,
     });
-    match found.is_certain {
-        true => Ok(found.column_of),
-        false => simplex::improve(cost, &found.column_of, &found.price),
+    let Assigned {
+        column_of: near,
+        price,
+        is_certain,
+    } = found;
+    let mut column_of = near.clone();
+    if is_certain || simplex::improve(cost, &mut column_of, &price, cost.rows() / EXCHANGES)? {
+        return Ok(column_of);
     }
+    // Many edges tie but for rounding. What is left of the costs beyond the potentials tells them apart.
+    let g: Vec<f64> = columns.first.iter().map(|j| price[*j]).collect();
+    let own = |i: &usize| cost.row(*i)[near[*i]] - g[near[*i]];
+    let f: Vec<f64> = rows.first.iter().map(own).collect();
+    let rests = cost.reduced(&f, &g);
+    let found = Arch::new().dispatch(Assign {
+        cost,
+        rests: Some(&rests),
+        classes,
+    });
+    column_of = found.column_of;
+    if !found.is_certain {
+        simplex::improve(cost, &mut column_of, &price, usize::MAX)?;
+    }
+    Ok(column_of)
 }
 
 /// The columns of the rows, as many as columns or fewer.
@@ -126,6 +163,8 @@ fn by_classes(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usiz
 
 struct Assign<'a> {
     cost: &'a Cost,
+    /// What is left of the costs beyond potentials, if these are known; nearly exactly.
+    rests: Option<&'a Cost>,
     classes: (&'a Classes, &'a Classes),
 }
 
@@ -140,10 +179,26 @@ impl WithSimd for Assign<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Assigned {
-        let Assign { cost, classes } = self;
-        let auction = Auction::new(simd, cost);
-        let (mut column_of, price) = augmentation::assign(simd, cost, auction);
-        let is_certain = certificate::improve(simd, cost, classes, &mut column_of, &price);
+        let Assign {
+            cost,
+            rests,
+            classes,
+        } = self;
+        // No closures: they would be compiled for machines without vector instructions.
+        let rounded = rests.unwrap_or(cost);
+        let on_line = match rests {
+            None => monge::assign(simd, cost),
+            Some(_) => None,
+        };
+        let (mut column_of, price) = match on_line {
+            Some(found) => found,
+            None => {
+                let auction = Auction::new(simd, rounded);
+                augmentation::assign(simd, rounded, classes.0, auction)
+            }
+        };
+        let costs = Costs { cost, rests };
+        let is_certain = certificate::improve(simd, costs, classes, &mut column_of, &price);
         Assigned {
             column_of,
             price,

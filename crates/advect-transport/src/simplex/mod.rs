@@ -30,23 +30,31 @@ pub(crate) struct Solution {
 /// # Errors
 /// [`Error::Range`] if every plan has a forbidden pair.
 pub(crate) fn solve(cost: &Cost, supplies: &[u64], demands: &[u64]) -> Result<Solution> {
-    optimal(cost, start::greedy(cost, supplies, demands))
+    let tree = start::greedy(cost, supplies, demands);
+    Ok(optimal(cost, tree, usize::MAX)?.0)
 }
 
-/// The cheapest assignment, from one that is nearly that at given prices of the columns.
+/// Makes an assignment that is nearly the cheapest at given prices of the columns the cheapest, in `limit` exchanges of edges in exact numbers. Whether
+/// these were enough.
 ///
 /// # Errors
 /// As [`solve`].
-pub(crate) fn improve(cost: &Cost, column_of: &[usize], price: &[f64]) -> Result<Vec<usize>> {
-    let solution = optimal(cost, start::from_assignment(cost, column_of, price))?;
-    let mut column_of = vec![0; cost.rows()];
+pub(crate) fn improve(
+    cost: &Cost,
+    column_of: &mut [usize],
+    price: &[f64],
+    limit: usize,
+) -> Result<bool> {
+    let tree = start::from_assignment(cost, column_of, price);
+    let (solution, is_certain) = optimal(cost, tree, limit)?;
     for (i, j, _) in solution.flows {
         column_of[i] = j;
     }
-    Ok(column_of)
+    Ok(is_certain)
 }
 
-fn optimal(cost: &Cost, mut tree: Tree) -> Result<Solution> {
+/// The plan after `limit` exchanges of edges in exact numbers, from a tree; and whether it is surely the cheapest.
+fn optimal(cost: &Cost, mut tree: Tree, limit: usize) -> Result<(Solution, bool)> {
     let nodes = cost.rows() + cost.columns();
     let forbidden = match cost.has_forbidden() {
         true => above(2.0 * nodes as f64 * cost.largest()),
@@ -58,11 +66,11 @@ fn optimal(cost: &Cost, mut tree: Tree) -> Result<Solution> {
     };
     roughly(costs, &mut tree);
     let (unit, bits) = precision(cost, forbidden, 2 * nodes);
-    let (row_potentials, column_potentials) = match bits {
-        ..=53 => exactly::<Short>(costs, &mut tree, unit),
-        54..=128 => exactly::<Fixed<2>>(costs, &mut tree, unit),
-        129..=256 => exactly::<Fixed<4>>(costs, &mut tree, unit),
-        _ => exactly::<Fixed<36>>(costs, &mut tree, unit),
+    let ((row_potentials, column_potentials), is_certain) = match bits {
+        ..=53 => exactly::<Short>(costs, &mut tree, unit, limit),
+        54..=128 => exactly::<Fixed<2>>(costs, &mut tree, unit, limit),
+        129..=256 => exactly::<Fixed<4>>(costs, &mut tree, unit, limit),
+        _ => exactly::<Fixed<36>>(costs, &mut tree, unit, limit),
     };
     let nodes = (0..tree.parent.len()).filter(|node| tree.flow[*node] > 0);
     let flow = |node: usize| {
@@ -78,11 +86,12 @@ fn optimal(cost: &Cost, mut tree: Tree) -> Result<Solution> {
         let given = "a cost without a plan that avoids the forbidden pairs, those that cost ∞";
         return Err(Error::range("cost", given, "a cost with such a plan"));
     }
-    Ok(Solution {
+    let solution = Solution {
         flows,
         row_potentials,
         column_potentials,
-    })
+    };
+    Ok((solution, is_certain))
 }
 
 /// A power of two above a number.
@@ -104,12 +113,22 @@ fn roughly(costs: Costs<'_>, tree: &mut Tree) {
     }
 }
 
-/// Exchanges edges until none is cheaper than its potentials. Returns these.
-fn exactly<P: Number>(costs: Costs<'_>, tree: &mut Tree, unit: i32) -> (Vec<f64>, Vec<f64>) {
+/// Exchanges edges until none is cheaper than its potentials, or so many times at most. Returns these, and whether none is.
+fn exactly<P: Number>(
+    costs: Costs<'_>,
+    tree: &mut Tree,
+    unit: i32,
+    limit: usize,
+) -> ((Vec<f64>, Vec<f64>), bool) {
     let mut potentials = Potentials::<P>::new(costs, tree, unit);
+    let mut count = 0;
     while let Some(entering) = potentials.entering(costs) {
+        if count == limit {
+            return (potentials.into_floats(), false);
+        }
+        count += 1;
         let top = tree.exchange(entering.row, entering.column);
         potentials.follow(tree, &entering, top);
     }
-    potentials.into_floats()
+    (potentials.into_floats(), true)
 }

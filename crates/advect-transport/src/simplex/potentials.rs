@@ -6,6 +6,8 @@ use super::number::Number;
 use super::tree::{NONE, Tree};
 use crate::Cost;
 use crate::scan::Scanner;
+use crate::sums::reduced;
+use crate::work;
 
 /// The difference that rounding exact numbers to floats can hide, as a part of the potentials.
 const ROUNDING: f64 = 1.0 / (1u64 << 47) as f64;
@@ -38,6 +40,8 @@ pub(super) struct Potentials<P> {
     /// A bound of the columns' magnitudes.
     largest: f64,
     scanner: Scanner,
+    /// The columns of a row whose reduced costs floats don't tell from 0 or less, with these as sums of two floats tell them.
+    near: Vec<(usize, f64)>,
     /// The row that is looked at next.
     next: usize,
 }
@@ -62,6 +66,7 @@ impl<P: Number> Potentials<P> {
             columns_rest: vec![0.0; columns],
             largest: 0.0,
             scanner: Scanner::new(columns),
+            near: Vec::new(),
             next: 0,
         };
         potentials.renew(costs, tree);
@@ -85,12 +90,18 @@ impl<P: Number> Potentials<P> {
     fn set(&mut self, rows: usize, node: usize, value: P) {
         self.values[node] = value;
         let float = value.approximate(self.unit);
-        let rest = value.rest(float, self.unit);
         match node.checked_sub(rows) {
-            None => (self.rows[node], self.rows_rest[node]) = (float, rest),
+            None => self.rows[node] = float,
             Some(column) => {
-                (self.columns[column], self.columns_rest[column]) = (float, rest);
+                self.columns[column] = float;
                 self.largest = self.largest.max(float.abs());
+            }
+        }
+        if P::ROUNDING.is_none() {
+            let rest = value.rest(float, self.unit);
+            match node.checked_sub(rows) {
+                None => self.rows_rest[node] = rest,
+                Some(column) => self.columns_rest[column] = rest,
             }
         }
     }
@@ -126,33 +137,31 @@ impl<P: Number> Potentials<P> {
         }
     }
 
-    /// An edge of a row whose reduced cost is negative, if the row has any: the cheapest by sums of two
-    /// floats, or else, where these don't tell, by exact numbers.
-    #[inline(always)]
-    fn exactly(&self, costs: Costs<'_>, i: usize) -> Option<Entering<P>> {
+    /// An edge of a row whose reduced cost is negative, if one of the near ones is: the cheapest by sums of two floats, or else, where
+    /// these don't tell, by exact numbers.
+    fn exactly(&mut self, costs: Costs<'_>, i: usize) -> Option<Entering<P>> {
         let row = costs.matrix.row(i);
         let potential = (self.rows[i], self.rows_rest[i]);
-        let reduced = |c: f64, g: f64, rest: f64| reduced(c, potential, (g, rest));
-        let mut least = f64::INFINITY;
-        for ((c, g), rest) in row.iter().zip(&self.columns).zip(&self.columns_rest) {
-            let r = reduced(*c, *g, *rest);
+        work::count(self.near.len());
+        let mut least = (f64::INFINITY, NONE);
+        for (j, r) in &mut self.near {
+            *r = reduced(
+                row[*j],
+                potential,
+                (self.columns[*j], self.columns_rest[*j]),
+            );
             // As a forbidden pair may give NaN, no `min`.
-            least = if r < least { r } else { least };
+            least = if *r < least.0 { (*r, *j) } else { least };
         }
         let doubt = ROUNDING_OF_SUMS * (potential.0.abs() + self.largest) + f64::MIN_POSITIVE;
-        if least > doubt {
+        if least.0 > doubt {
             return None;
         }
-        let columns = row.iter().zip(&self.columns).zip(&self.columns_rest);
-        let at_most = |most: f64| {
-            let columns = columns.clone().enumerate();
-            columns.filter(move |(_, ((c, g), rest))| reduced(**c, **g, **rest) <= most)
-        };
-        if least < -doubt {
-            let cheapest = at_most(least).next();
-            return cheapest.map(|(j, _)| self.enter(costs, (i, j)));
+        if least.0 < -doubt {
+            return Some(self.enter(costs, (i, least.1)));
         }
-        let edges = at_most(doubt).map(|(j, _)| self.enter(costs, (i, j)));
+        let in_doubt = self.near.iter().filter(|(_, r)| *r <= doubt);
+        let edges = in_doubt.map(|(j, _)| self.enter(costs, (i, *j)));
         let negative = edges.filter(|edge| edge.reduced.is_negative());
         let value = |edge: &Entering<P>| edge.reduced.approximate(self.unit);
         negative.min_by(|a, b| value(a).total_cmp(&value(b)))
@@ -194,6 +203,12 @@ impl<P: Number> WithSimd for Search<'_, P> {
                 None => {
                     let rounding = ROUNDING * (f.abs() + potentials.largest) + f64::MIN_POSITIVE;
                     if preference.least <= f + rounding {
+                        let Potentials { scanner, near, .. } = &mut *potentials;
+                        near.clear();
+                        near.push((j, preference.least));
+                        if preference.next <= f + rounding {
+                            scanner.others_near(f + rounding, |j| near.push((j, 0.0)));
+                        }
                         let found = potentials.exactly(costs, i);
                         if found.is_some() {
                             return found;
@@ -204,21 +219,4 @@ impl<P: Number> WithSimd for Search<'_, P> {
         }
         None
     }
-}
-
-/// `c − f − g` for potentials that are sums of two floats. What the differences of floats lose is added again (D. E. Knuth, The Art of
-/// Computer Programming 2, section 4.2.2, theorem C).
-#[inline(always)]
-fn reduced(c: f64, f: (f64, f64), g: (f64, f64)) -> f64 {
-    let (first, first_rest) = difference(c, g.0);
-    let (second, second_rest) = difference(first, f.0);
-    second + ((first_rest + second_rest) - (g.1 + f.1))
-}
-
-/// `a − b` rounded, and what rounding leaves.
-#[inline(always)]
-fn difference(a: f64, b: f64) -> (f64, f64) {
-    let difference = a - b;
-    let part = difference - a;
-    (difference, (a - (difference - part)) - (b + part))
 }

@@ -4,6 +4,8 @@
 //! edge without flow leads from a row down to a column. Then no sequence of exchanges comes back to a tree that was there
 //! before, so that the method ends whatever the ties.
 
+use crate::work;
+
 /// No node.
 pub(super) const NONE: usize = usize::MAX;
 
@@ -58,6 +60,7 @@ impl Tree {
     pub(super) fn descend(&self, top: usize, mut visit: impl FnMut(usize, usize)) {
         let mut node = top;
         loop {
+            work::count(1);
             visit(node, self.parent[node]);
             if self.first_child[node] != NONE {
                 node = self.first_child[node];
