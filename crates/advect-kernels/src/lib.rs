@@ -12,8 +12,10 @@
 //! | [`convolution`] | values and gradients, by products of matrices and by Winograd's algorithm |
 //! | [`exponential`] | exponentials |
 //! | [`gate`] | residual connections with gates |
+//! | [`gated_recurrence`] | gated recurrent units |
 //! | [`group_norm`], [`layer_norm`], [`softmax`] | normalisations |
 //! | [`layers`] | fully connected layers, one after another |
+//! | [`log_softmax`] | logarithms of probabilities |
 //! | [`planes`] | images enlarged and shrunk |
 //! | [`program`] | programs of elementary operations, on columns |
 //! | [`rotary`] | rotations of pairs by angles of their positions |
@@ -42,9 +44,11 @@ mod dots;
 pub mod exponential;
 mod float;
 pub mod gate;
+pub mod gated_recurrence;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod layers;
+pub mod log_softmax;
 mod math;
 mod matmul;
 mod matrix;
@@ -80,9 +84,11 @@ pub trait Kernels:
     + combine::Combine
     + convolution::Convolutions
     + gate::Gate
+    + gated_recurrence::GatedRecurrence
     + group_norm::GroupNorm
     + layer_norm::LayerNorm
     + layers::Layers
+    + log_softmax::LogSoftmax
     + planes::Planes
     + program::Programs
     + rotary::Rotary

@@ -6,6 +6,7 @@ use crate::activation::{Function, Order};
 use crate::attention::Sizes;
 use crate::combine::Factor;
 use crate::convolution::{Begin, Geometry};
+use crate::gated_recurrence::{Recurrent, Steps};
 use crate::group_norm::Groups;
 use crate::layer_norm::Rows;
 use crate::layers::{Layer, Part};
@@ -103,11 +104,44 @@ fn layers<T: Kernels>(threads: &dyn Threads) -> Vec<Vec<T>> {
     all
 }
 
+fn recurrences<T: Kernels>(threads: &dyn Threads) -> Vec<Vec<T>> {
+    let mut all = Vec::new();
+    for (batch, length, hidden) in [
+        (1, 1, 5),
+        (2, 3, 7),
+        (19, 4, 33),
+        (3, 2, 0),
+        (0, 2, 3),
+        (2, 0, 3),
+    ] {
+        let steps = Steps {
+            batch,
+            length,
+            hidden,
+        };
+        let states = batch * length * hidden;
+        let (inputs, state) = (numbers::<T>(3 * states), numbers::<T>(batch * hidden));
+        let (weight, bias) = (numbers(3 * hidden * hidden), numbers(3 * hidden));
+        let parameters = Recurrent {
+            weight: &weight,
+            bias: &bias,
+        };
+        let (value, gates) = T::recur(threads, steps, &inputs, &state, parameters, true);
+        let g = numbers(states);
+        let back = T::recur_backward(threads, steps, &state, parameters, &value, &gates, &g);
+        let (plain, _) = T::recur(threads, steps, &inputs, &state, parameters, false);
+        assert_eq!(value, plain);
+        all.extend([value, back.inputs, back.state, back.weight, back.bias]);
+    }
+    all
+}
+
 /// What all kernels make of some numbers.
 fn everything<T: Kernels>(threads: &dyn Threads) -> Vec<Vec<T>> {
     let x = numbers::<T>(6 * 130);
     let (g, ones) = (numbers::<T>(6 * 130), vec![T::ONE; 130]);
     let mut all = layers::<T>(threads);
+    all.extend(recurrences::<T>(threads));
     for (channels, kernel) in [(3, 5), (20, 3), (4, 1)] {
         all.extend(convolutions::<T>(threads, channels, kernel));
     }
@@ -124,6 +158,10 @@ fn everything<T: Kernels>(threads: &dyn Threads) -> Vec<Vec<T>> {
     let y = T::softmax(threads, &x, 130);
     all.push(T::softmax_backward(threads, &y, &g, 130));
     all.push(y);
+    let chosen = [0, 129, 64, 3, 5, 77];
+    all.push(T::log_softmax_at(threads, &x, 130, &chosen));
+    let back = T::log_softmax_at_backward(threads, &x, 130, &chosen, &g[..6]);
+    all.push(back);
     let rows = &Rows {
         centred: true,
         epsilon: 1e-5,
@@ -174,6 +212,24 @@ fn everything<T: Kernels>(threads: &dyn Threads) -> Vec<Vec<T>> {
     let value = T::attend_channels(threads, sizes, &channels, qkv);
     let back = T::attend_channels_backward(threads, sizes, &channels, qkv, &value, &g[..8 * 31]);
     all.extend([value, back]);
+    let columns = [[0..5, 10..15, 20..25], [5..10, 15..20, 25..30]];
+    for n in [1, 7, 33] {
+        let sizes = Sizes {
+            batch: 2,
+            heads: 2,
+            n,
+            m: n,
+            d: 5,
+            e: 5,
+        };
+        let (qkv, g) = (numbers::<T>(2 * n * 30), numbers::<T>(2 * n * 10));
+        for causal in [false, true] {
+            let value = T::attend_tokens(threads, sizes, &columns, causal, &qkv);
+            let back =
+                T::attend_tokens_backward(threads, sizes, &columns, causal, &qkv, &value, &g);
+            all.extend([value, back]);
+        }
+    }
     let terms = [
         (Factor::Shared(0.3), &x[..]),
         (Factor::PerSample(&[1.0, -2.0, 0.5]), &g[..]),

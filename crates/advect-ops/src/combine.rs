@@ -124,9 +124,14 @@ impl Operation for Combine {
         let shape = gradient.shape();
         let samples = shape.dims().first().copied().unwrap_or(1);
         by_dtype!(gradient, T => {
-            let gradient = host::<T>(gradient)?;
+            let (passed, gradient) = (gradient, host::<T>(gradient)?);
+            let one = |c: &Coefficient| matches!(c, Coefficient::Shared(c) if *c == 1.0);
             let each = |(c, &wanted): (&Coefficient, &bool)| {
-                wanted.then(|| tensor(T::combine(THREADS, &[(factor(c), &*gradient)], samples), shape)).transpose()
+                let scaled = || match one(c) {
+                    true => Ok(passed.clone()),
+                    false => tensor(T::combine(THREADS, &[(factor(c), &*gradient)], samples), shape),
+                };
+                wanted.then(scaled).transpose()
             };
             self.0.iter().zip(wanted).map(each).collect()
         })

@@ -6,7 +6,9 @@
 //! | [`Activation`] | ten nonlinearities, with two derivatives each |
 //! | [`linear`], [`mlp`], [`Perceptron`] | `activation(x Wᵀ + b)`, and a whole perceptron in one pass |
 //! | [`layer_norm`], [`rms_norm`], [`shifted_rms_norm`], [`group_norm`] | normalisation, plain or adaptive; the last with an activation |
-//! | [`softmax`], [`attention`], [`self_attention`], [`token_attention`] | `softmax(q kᵀ / √d + mask) v`, by blocks of rows |
+//! | [`softmax`], [`attention`], [`self_attention`], [`token_attention`], [`causal_token_attention`] | `softmax(q kᵀ / √d + mask) v`, by blocks of rows |
+//! | [`log_softmax_at`] | log-probabilities of classes by logits |
+//! | [`gated_recurrence`] | all steps of gated recurrent units |
 //! | [`rotary`] | pairs turned by the angles of their positions |
 //! | [`add_gated`] | `x + gate · h` |
 //! | [`conv2d`], [`conv1d`] | cross-correlation with strides, padding, dilation, groups |
@@ -51,10 +53,12 @@ mod convolution;
 mod cpu;
 pub mod custom;
 mod exponential;
+mod gated_recurrence;
 mod graph;
 mod group_norm;
 mod layer_norm;
 mod linear;
+mod log_softmax;
 mod operation;
 mod output;
 mod rotary;
@@ -70,15 +74,19 @@ mod value;
 
 pub use activation::Activation;
 pub use add_gated::add_gated;
-pub use attention::{HeadOrder, attention, self_attention, token_attention};
+pub use attention::{
+    HeadOrder, attention, causal_token_attention, self_attention, token_attention,
+};
 pub use avg_pool::avg_pool;
 pub use combine::combine;
 pub use convolution::{Convolution, conv1d, conv1d_onto, conv2d, conv2d_gradients, conv2d_onto};
 pub use exponential::exponentiate;
+pub use gated_recurrence::gated_recurrence;
 pub use graph::{checkpointed, with_gradient, with_graph, with_plain_graph, without_graph};
 pub use group_norm::{group_norm, group_norm_gradients};
 pub use layer_norm::{layer_norm, rms_norm, shifted_rms_norm};
 pub use linear::{Perceptron, linear, mlp, mlp_tangents};
+pub use log_softmax::log_softmax_at;
 pub use rotary::rotary;
 pub use scale_samples::scale_samples;
 pub use scaled_error::{ScaledError, scaled_error, scaled_errors};

@@ -127,6 +127,10 @@ fn values<V: Value>(x: &V) -> Vec<(String, Result<V>)> {
                 format!("token_attention {heads}"),
                 token_attention(x, heads, order),
             );
+            add(
+                format!("causal_token_attention {heads}"),
+                causal_token_attention(x, heads, order),
+            );
         }
     }
     for factor in [0, 1, 2].into_iter().chain(HUGE) {

@@ -10,4 +10,5 @@ mod graph;
 mod operations;
 mod overflow;
 mod scaled_errors;
+mod sequences;
 mod tangents;

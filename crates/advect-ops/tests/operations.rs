@@ -134,7 +134,7 @@ impl Case for Perceptron {
 }
 
 /// Gradients of parameters too, which are constants along directions: backwards only, and from views.
-fn check_gradients(case: &impl Case, inputs: &[Tensor]) {
+pub(crate) fn check_gradients(case: &impl Case, inputs: &[Tensor]) {
     check_views(case, inputs);
     use advect_core::testing::{assert_close, gradient};
     let vars: Vec<_> = inputs
@@ -159,7 +159,7 @@ fn check_gradients(case: &impl Case, inputs: &[Tensor]) {
 }
 
 /// Derivatives in the first argument alone.
-struct First<'a, C>(&'a C, Vec<Tensor>);
+pub(crate) struct First<'a, C>(pub(crate) &'a C, pub(crate) Vec<Tensor>);
 
 impl<C: Case> Case for First<'_, C> {
     fn run<V: Value>(&self, x: &[V]) -> Result<V> {
@@ -236,7 +236,7 @@ fn perceptrons() {
 }
 
 /// Gradients against those of candle's own graph of the plain composition.
-fn big_gradients(case: &impl Case, inputs: &[Tensor]) {
+pub(crate) fn big_gradients(case: &impl Case, inputs: &[Tensor]) {
     let vars: Vec<_> = inputs
         .iter()
         .map(|x| candle_core::Var::from_tensor(x).unwrap())

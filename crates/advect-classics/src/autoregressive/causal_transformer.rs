@@ -1,10 +1,10 @@
 //! Transformers with causal attention, to earlier tokens only (Vaswani et al. 2017, "Attention is all you need";
 //! Radford et al. 2019, "Language models are unsupervised multitask learners").
 
-use advect_core::{Error, Result, check};
+use advect_core::{Coefficient, Error, Result, check};
 use advect_nn::{Activation, Builder, ClassEmbedding, Linear, NoClass};
-use advect_ops::{attention, layer_norm};
-use candle_core::{Device, Tensor};
+use advect_ops::{HeadOrder, attention, causal_token_attention, combine, layer_norm};
+use candle_core::Tensor;
 use candle_nn::Init;
 
 use super::{Autoregressive, tokens};
@@ -158,21 +158,24 @@ impl CausalTransformer {
         self.config.context
     }
 
-    /// Logits after features of tokens, `(batch, n, width)`, that come after those of the cache.
-    fn forward(&self, features: &Tensor, cache: &mut KeysAndValues) -> Result<Tensor> {
+    /// Logits after features of tokens, `(batch, n, width)`: a whole sequence, or one token after those of the cache.
+    fn forward(&self, features: &Tensor, mut cache: Option<&mut KeysAndValues>) -> Result<Tensor> {
         let (_, n, _) = features.dims3()?;
-        let end = cache.seen + n;
+        let seen = cache.as_ref().map_or(0, |cache| cache.seen);
+        let end = seen + n;
         if end > self.config.context {
             let accepted = format!("at most {}, the context", self.config.context);
             return Err(Error::range("length", end, accepted));
         }
-        let places = self.wpe.narrow(0, cache.seen, n)?;
+        let places = self.wpe.narrow(0, seen, n)?;
         let mut x = features.broadcast_add(&places)?;
-        let mask = causal_mask(cache.seen, &x)?;
-        for (block, kept) in self.blocks.iter().zip(&mut cache.blocks) {
-            x = block.forward(&x, self.config.heads, mask.as_ref(), kept)?;
+        for (k, block) in self.blocks.iter().enumerate() {
+            let kept = cache.as_mut().map(|cache| &mut cache.blocks[k]);
+            x = block.forward(&x, self.config.heads, kept)?;
         }
-        cache.seen = end;
+        if let Some(cache) = cache {
+            cache.seen = end;
+        }
         self.lm_head.forward(&self.ln_f.forward(&x)?)
     }
 
@@ -185,7 +188,7 @@ impl CausalTransformer {
 
     /// Logits after one token of each sequence, part of no graph.
     fn one(&self, features: &Tensor, mut cache: KeysAndValues) -> Result<(KeysAndValues, Tensor)> {
-        let logits = self.forward(&features.detach().unsqueeze(1)?, &mut cache)?;
+        let logits = self.forward(&features.detach().unsqueeze(1)?, Some(&mut cache))?;
         Ok((cache.detached(), logits.squeeze(1)?.detach()))
     }
 }
@@ -210,30 +213,44 @@ impl Block {
         &self,
         x: &Tensor,
         heads: usize,
-        mask: Option<&Tensor>,
-        kept: &mut Option<(Tensor, Tensor)>,
+        kept: Option<&mut Option<(Tensor, Tensor)>>,
     ) -> Result<Tensor> {
-        let (batch, n, width) = x.dims3()?;
-        let all = self.c_attn.forward(&self.ln_1.forward(x)?)?;
-        let part = |k: usize| -> Result<Tensor> {
-            let part = all.narrow(2, k * width, width)?;
-            let part = part.reshape((batch, n, heads, width / heads))?;
-            Ok(part.transpose(1, 2)?.contiguous()?)
+        let qkv = self.c_attn.forward(&self.ln_1.forward(x)?)?;
+        let seen = match kept {
+            None => causal_token_attention(&qkv, heads, HeadOrder::ByRole)?,
+            Some(kept) => one_more(&qkv, heads, kept)?,
         };
-        let (q, mut k, mut v) = (part(0)?, part(1)?, part(2)?);
-        if let Some((keys, values)) = kept.take() {
-            k = Tensor::cat(&[&keys, &k], 2)?;
-            v = Tensor::cat(&[&values, &v], 2)?;
-        }
-        let seen = attention(&q, &k, &v, mask)?;
-        *kept = Some((k, v));
-        let seen = seen.transpose(1, 2)?.contiguous()?.reshape(x.shape())?;
-        let x = (x + self.c_proj.forward(&seen)?)?;
+        let x = sum(x, &self.c_proj.forward(&seen)?)?;
         let inside = self
             .c_fc
             .activated(&self.ln_2.forward(&x)?, Activation::Gelu)?;
-        Ok((&x + self.out.forward(&inside)?)?)
+        sum(&x, &self.out.forward(&inside)?)
     }
+}
+
+/// The attention of one token to itself and those whose keys and values are kept, to which its own are added.
+fn one_more(qkv: &Tensor, heads: usize, kept: &mut Option<(Tensor, Tensor)>) -> Result<Tensor> {
+    let (batch, n, columns) = qkv.dims3()?;
+    let width = columns / 3;
+    let part = |k: usize| -> Result<Tensor> {
+        let part = qkv.narrow(2, k * width, width)?;
+        let part = part.reshape((batch, n, heads, width / heads))?;
+        Ok(part.transpose(1, 2)?.contiguous()?)
+    };
+    let (q, mut k, mut v) = (part(0)?, part(1)?, part(2)?);
+    if let Some((keys, values)) = kept.take() {
+        k = Tensor::cat(&[&keys, &k], 2)?;
+        v = Tensor::cat(&[&values, &v], 2)?;
+    }
+    let seen = attention(&q, &k, &v, None)?;
+    *kept = Some((k, v));
+    Ok(seen.transpose(1, 2)?.reshape((batch, n, width))?)
+}
+
+/// `x + y`, whose gradient is handed on as it is.
+fn sum(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    let one = Coefficient::Shared(1.0);
+    combine(&[(one.clone(), x), (one, y)])
 }
 
 impl Norm {
@@ -249,21 +266,6 @@ impl Norm {
     }
 }
 
-/// −∞ where a query would see a key after it, for queries after `seen` keys; none for a single query, which sees all.
-fn causal_mask(seen: usize, x: &Tensor) -> Result<Option<Tensor>> {
-    let (_, n, _) = x.dims3()?;
-    if n == 1 {
-        return Ok(None);
-    }
-    let value = |i: usize, j: usize| if j > seen + i { f64::NEG_INFINITY } else { 0.0 };
-    let keys = seen + n;
-    let values: Vec<f64> = (0..n)
-        .flat_map(|i| (0..keys).map(move |j| value(i, j)))
-        .collect();
-    let mask = Tensor::from_vec(values, (n, keys), &Device::Cpu)?;
-    Ok(Some(mask.to_dtype(x.dtype())?.to_device(x.device())?))
-}
-
 impl Autoregressive for CausalTransformer {
     type State = KeysAndValues;
 
@@ -273,7 +275,7 @@ impl Autoregressive for CausalTransformer {
 
     fn logits(&self, tokens: &Tensor) -> Result<Tensor> {
         tokens::check(tokens, self.config.vocabulary)?;
-        self.forward(&tokens::shifted(tokens, &self.wte)?, &mut self.empty())
+        self.forward(&tokens::shifted(tokens, &self.wte)?, None)
     }
 
     fn start(&self, batch: usize) -> Result<(KeysAndValues, Tensor)> {

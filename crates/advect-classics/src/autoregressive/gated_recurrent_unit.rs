@@ -2,7 +2,7 @@
 
 use advect_core::{Error, Result, check};
 use advect_nn::Builder;
-use advect_ops::{Activation, linear};
+use advect_ops::{Activation, gated_recurrence, linear};
 use candle_core::Tensor;
 use candle_nn::Init;
 
@@ -100,9 +100,9 @@ impl GatedRecurrentUnit {
         check::batch("x", x)?;
         let inputs = self.layers[0].weight_ih.dims()[1];
         let batch = match *x.dims() {
-            [batch, _, width] if width == inputs => batch,
+            [batch, length, width] if length > 0 && width == inputs => batch,
             _ => {
-                let accepted = format!("(batch, length, {inputs})");
+                let accepted = format!("(batch, length, {inputs}) with at least one step");
                 return Err(Error::shape("x", x.dims(), accepted));
             }
         };
@@ -113,7 +113,7 @@ impl GatedRecurrentUnit {
         }
         let (mut outputs, mut states) = (x.clone(), Vec::with_capacity(self.layers.len()));
         for (k, layer) in self.layers.iter().enumerate() {
-            let (values, last) = layer.forward(&outputs, state.get(k)?)?;
+            let (values, last) = layer.forward(&outputs, &state.get(k)?)?;
             outputs = values;
             states.push(last);
         }
@@ -122,35 +122,12 @@ impl GatedRecurrentUnit {
 }
 
 impl Layer {
-    fn forward(&self, x: &Tensor, mut h: Tensor) -> Result<(Tensor, Tensor)> {
-        let hidden = self.weight_hh.dims()[1];
+    fn forward(&self, x: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
         // The inputs' part of all steps at once.
-        let inputs = linear(
-            x,
-            &self.weight_ih,
-            Some(&self.bias_ih),
-            Activation::Identity,
-        )?;
-        let mut outputs = Vec::with_capacity(x.dims()[1]);
-        for i in 0..x.dims()[1] {
-            let input = inputs.narrow(1, i, 1)?.squeeze(1)?;
-            let own = linear(
-                &h,
-                &self.weight_hh,
-                Some(&self.bias_hh),
-                Activation::Identity,
-            )?;
-            let part = |x: &Tensor, from: usize, count: usize| {
-                x.narrow(1, from * hidden, count * hidden)?.contiguous()
-            };
-            let gates = (part(&input, 0, 2)? + part(&own, 0, 2)?)?;
-            let gates = Activation::Sigmoid.apply(&gates)?;
-            let (reset, update) = (part(&gates, 0, 1)?, part(&gates, 1, 1)?);
-            let new = (part(&input, 2, 1)? + (reset * part(&own, 2, 1)?)?)?;
-            let new = Activation::Tanh.apply(&new)?;
-            h = (&new + (update * (h - &new)?)?)?;
-            outputs.push(h.clone());
-        }
-        Ok((Tensor::stack(&outputs, 1)?, h))
+        let (weight, bias) = (&self.weight_ih, Some(&self.bias_ih));
+        let inputs = linear(x, weight, bias, Activation::Identity)?;
+        let outputs = gated_recurrence(&inputs, h, &self.weight_hh, &self.bias_hh)?;
+        let last = outputs.narrow(1, x.dims()[1] - 1, 1)?.squeeze(1)?;
+        Ok((outputs, last))
     }
 }

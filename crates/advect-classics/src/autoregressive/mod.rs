@@ -40,7 +40,8 @@ mod token_sampling;
 mod tokens;
 
 use advect_core::{Error, Generator, Result, check, shape};
-use candle_core::{D, Tensor};
+use advect_ops::log_softmax_at;
+use candle_core::Tensor;
 
 pub use causal_transformer::{CausalTransformer, CausalTransformerConfig, KeysAndValues};
 pub use gated_recurrent_unit::GatedRecurrentUnit;
@@ -134,9 +135,7 @@ pub trait Autoregressive {
             let accepted = format!("({batch}, {length}, {})", self.vocabulary());
             return Err(Error::shape("logits", logits.dims(), accepted));
         }
-        let chosen = tokens.contiguous()?.unsqueeze(2)?;
-        let log_probabilities = log_softmax(&logits)?;
-        shape::sum_per_sample(&log_probabilities.gather(&chosen, 2)?)
+        shape::sum_per_sample(&log_softmax_at(&logits, tokens)?)
     }
 
     /// Returns the mean of `−log p(x_i | x_1, …, x_{i−1})` over all tokens, a scalar to be minimised, in nats; its exponential is the perplexity.
@@ -215,11 +214,4 @@ fn drawn<A: Autoregressive + ?Sized>(
         }
         (state, logits) = model.step(state, &next)?;
     }
-}
-
-/// `x − ln Σ e^x` over the last dimension.
-fn log_softmax(x: &Tensor) -> Result<Tensor> {
-    let x = shape::wide(x)?;
-    let x = x.broadcast_sub(&x.detach().max_keepdim(D::Minus1)?)?;
-    Ok(x.broadcast_sub(&x.exp()?.sum_keepdim(D::Minus1)?.log()?)?)
 }

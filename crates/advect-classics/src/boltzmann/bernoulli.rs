@@ -1,11 +1,100 @@
 //! Draws of binary units.
 
-use advect_core::{Generator, Result};
-use candle_core::Tensor;
+use advect_core::{Generator, Result, parallel};
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use rand_distr::StandardUniform;
 
-/// Draws ones with the given probabilities, and zeros otherwise.
+/// Draws ones with the given probabilities, and zeros otherwise: where a uniform number, cut to the precision of the probabilities, is below.
 pub(crate) fn bernoulli(probabilities: &Tensor, rng: &mut Generator) -> Result<Tensor> {
     let p = probabilities.detach();
+    if p.device().is_cpu() && matches!(p.dtype(), DType::F32 | DType::F64) {
+        return on_host(&p.contiguous()?, rng);
+    }
     let uniform = rng.uniform(0.0..1.0, p.shape(), p.dtype(), p.device())?;
     Ok(uniform.lt(&p)?.to_dtype(p.dtype())?)
+}
+
+/// The same in one pass.
+fn on_host(p: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+    let uniform = rng.values(&StandardUniform, p.elem_count())?;
+    let (storage, layout) = p.storage_and_layout();
+    let range = match layout.contiguous_offsets() {
+        Some((start, end)) if start < end => start..end,
+        _ => return Ok(p.zeros_like()?),
+    };
+    let shape = p.shape();
+    match &*storage {
+        Storage::Cpu(CpuStorage::F32(p)) => {
+            // Uniform numbers of 24 bits: ⌊2²⁴ u⌋ is below 2²⁴ p where 2²⁴ u is below ⌈2²⁴ p⌉, which no branch nor call makes.
+            const SCALE: f64 = 16_777_216.0;
+            /// Numbers below 2⁵¹ lose their fraction beside it.
+            const LARGE: f64 = 6_755_399_441_055_744.0;
+            let draw = |u: f64, p: f32| {
+                let p = f64::from(p) * SCALE;
+                let nearest = (p + LARGE) - LARGE;
+                let above = nearest + f64::from(u8::from(nearest < p));
+                f32::from(u8::from(u * SCALE < above))
+            };
+            let drawn = each(&uniform, &p[range], draw);
+            Ok(Tensor::from_vec(drawn, shape, &Device::Cpu)?)
+        }
+        Storage::Cpu(CpuStorage::F64(p)) => {
+            let drawn = each(&uniform, &p[range], |u, p| f64::from(u8::from(u < p)));
+            Ok(Tensor::from_vec(drawn, shape, &Device::Cpu)?)
+        }
+        _ => Ok(p.zeros_like()?),
+    }
+}
+
+/// A function of pairs.
+fn each<T: Copy + Default + Send + Sync>(
+    uniform: &[f64],
+    p: &[T],
+    draw: impl Fn(f64, T) -> T + Sync,
+) -> Vec<T> {
+    const PIECE: usize = 8192;
+    let mut drawn = vec![T::default(); p.len()];
+    let pieces = drawn.chunks_mut(PIECE);
+    let pieces = pieces.zip(uniform.chunks(PIECE).zip(p.chunks(PIECE)));
+    parallel::each(
+        pieces.collect(),
+        p.len(),
+        |(drawn, (uniform, p)): (&mut [T], _)| {
+            for (out, (u, p)) in drawn.iter_mut().zip(uniform.iter().zip(p)) {
+                *out = draw(*u, *p);
+            }
+        },
+    );
+    drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The draws are those of uniform numbers of the dtype, at ends and beside them too.
+    #[test]
+    fn as_uniform_numbers_are_drawn() -> Result<()> {
+        let p = Generator::from_seed(0).uniform(0.0..1.0, (3, 7001), DType::F64, &Device::Cpu)?;
+        for dtype in [DType::F32, DType::F64] {
+            let own = Generator::from_seed(1).uniform(0.0..1.0, (3, 7001), dtype, &Device::Cpu)?;
+            let p = p.to_dtype(dtype)?;
+            let ends = [p.zeros_like()?, p.ones_like()?, (&p * f64::NAN)?];
+            let views = [p.t()?, p.narrow(1, 5, 100)?, p.narrow(1, 0, 0)?];
+            for p in [p, own.clone(), (own * (1.0 + 1e-7))?]
+                .iter()
+                .chain(&ends)
+                .chain(&views)
+            {
+                let drawn = bernoulli(p, &mut Generator::from_seed(1))?;
+                let mut rng = Generator::from_seed(1);
+                let uniform = rng.uniform(0.0..1.0, p.shape(), dtype, &Device::Cpu)?;
+                let expected = uniform.lt(p)?.to_dtype(dtype)?;
+                assert_eq!(drawn.dims(), p.dims());
+                let numbers = |x: &Tensor| x.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>();
+                assert_eq!(numbers(&drawn)?, numbers(&expected)?);
+            }
+        }
+        Ok(())
+    }
 }

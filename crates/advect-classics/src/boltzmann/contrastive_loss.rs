@@ -35,7 +35,11 @@ pub fn contrastive_loss(energy: &impl Energy, data: &Tensor, negatives: &Tensor)
         return Err(Error::shape("negatives", negatives.dims(), accepted));
     }
     check::same_kind("negatives", negatives, "data", data)?;
-    let time = Time::Shared(0.0);
-    let mean = |x: &Tensor| Ok::<_, Error>(energy.at(&time, x)?.mean_all()?);
-    Ok((mean(data)? - mean(&negatives.detach())?)?)
+    // One pass for both: an energy is a function of its sample alone.
+    let both = Tensor::cat(&[data, &negatives.detach()], 0)?;
+    let energies = energy.at(&Time::Shared(0.0), &both)?;
+    let count = data.dims()[0];
+    let of_data = energies.narrow(0, 0, count)?.mean_all()?;
+    let of_negatives = energies.narrow(0, count, negatives.dims()[0])?.mean_all()?;
+    Ok((of_data - of_negatives)?)
 }

@@ -30,6 +30,17 @@ impl Function {
         vectorize(simd, ToSlopes(self, x));
     }
 
+    /// Replaces each element by its value, and writes the slopes at them: what both need is computed once.
+    #[inline(always)]
+    pub(crate) fn values_and_slopes<S: Simd, T: Float>(
+        self,
+        simd: S,
+        x: &mut [T],
+        slopes: &mut [T],
+    ) {
+        vectorize(simd, ToBoth(self, x, slopes));
+    }
+
     /// Multiplies by the slope where the value is `y`; where it [follows](Self::slope_follows_from_value).
     #[inline(always)]
     pub(crate) fn scale_by_slope_at_value<S: Simd, T: Float>(
@@ -44,6 +55,7 @@ impl Function {
 
 struct ToValues<'a, T>(Function, &'a mut [T]);
 struct ToSlopes<'a, T>(Function, &'a mut [T]);
+struct ToBoth<'a, T>(Function, &'a mut [T], &'a mut [T]);
 struct TimesSlope<'a, T>(Function, &'a mut [T], &'a [T]);
 
 impl<T: Float> WithSimd for ToValues<'_, T> {
@@ -67,6 +79,20 @@ impl<T: Float> WithSimd for ToSlopes<'_, T> {
         by_function!(self.0, A => {
             for x in self.1 {
                 *x = A::slope::<S, T>(*x);
+            }
+        });
+    }
+}
+
+impl<T: Float> WithSimd for ToBoth<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        by_function!(self.0, A => {
+            for (x, slope) in self.1.iter_mut().zip(self.2) {
+                *slope = A::slope::<S, T>(*x);
+                *x = A::value::<S, T>(*x);
             }
         });
     }

@@ -54,19 +54,23 @@ impl<T: Float> WithSimd for Backward<'_, T> {
             Packed::new(head.k.transposed()),
             Packed::new(head.v.transposed()),
         );
-        let k_rows = Packed::new(head.k);
+        let mut k_rows = Packed::default();
         let mut block = Packed::default();
         let (mut weights, mut scores) = (Buffer::new(BLOCK * m), Buffer::new(BLOCK * m));
         let (mut sums, mut means) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
         for first in (0..n).step_by(BLOCK) {
             let count = BLOCK.min(n - first);
+            let seen = head.seen(first + count);
+            if k_rows.inner() != seen {
+                k_rows.fill(head.k.rows(0, seen));
+            }
             let q = head.q.rows(first, first + count);
             head.weigh(simd, (first, count), &keys, &mut weights, &mut sums);
             let divide = &mut Divide {
-                width: m,
+                width: seen,
                 sums: &sums,
             };
-            divide.rows(simd, 0, &mut weights[..count * m]);
+            divide.rows(simd, 0, &mut weights[..count * seen]);
             let gradient = &self.gradient[first * e..(first + count) * e];
             let value = &self.value[first * e..(first + count) * e];
             for (i, mean) in means[..count].iter_mut().enumerate() {
@@ -76,7 +80,7 @@ impl<T: Float> WithSimd for Backward<'_, T> {
                 })[0];
             }
             let gradient = Matrix::new(gradient, count, e);
-            let p = Matrix::new(&weights, count, m);
+            let p = Matrix::new(&weights, count, seen);
             // dV += Pᵀ dO
             block.fill(gradient);
             multiply(
@@ -91,19 +95,19 @@ impl<T: Float> WithSimd for Backward<'_, T> {
             let finish = &mut ScoreGradient {
                 weights: &weights,
                 means: &means,
-                width: m,
+                width: seen,
                 scale: head.sizes.scale(),
             };
             multiply(
                 simd,
                 gradient,
-                Right::Packed(&values),
+                Right::Columns(&values, 0, seen),
                 &mut scores,
-                m,
+                seen,
                 Start::Zero,
                 Some(finish),
             );
-            let ds = Matrix::new(&scores, count, m);
+            let ds = Matrix::new(&scores, count, seen);
             let dq = &mut self.dq[first * d..(first + count) * d];
             multiply(simd, ds, Right::Packed(&k_rows), dq, d, Start::Zero, None);
             // dK += dSᵀ Q

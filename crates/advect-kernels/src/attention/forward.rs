@@ -22,19 +22,23 @@ impl<T: Float> WithSimd for Forward<'_, T> {
         let head = &self.head;
         let Sizes { n, m, e, .. } = head.sizes;
         let keys = Packed::new(head.k.transposed());
-        let packed;
-        let v = match Right::rows::<S>(head.v) {
-            Some(right) => right,
-            None => {
-                packed = Packed::new(head.v);
-                Right::Packed(&packed)
-            }
-        };
+        let mut packed = Packed::default();
         let mut weights = Buffer::new(BLOCK * m);
         let mut sums = [T::ZERO; BLOCK];
         for first in (0..n).step_by(BLOCK) {
             let count = BLOCK.min(n - first);
+            let seen = head.seen(first + count);
             head.weigh(simd, (first, count), &keys, &mut weights, &mut sums);
+            let v = head.v.rows(0, seen);
+            let v = match Right::rows::<S>(v) {
+                Some(right) => right,
+                None => {
+                    if packed.inner() != seen {
+                        packed.fill(v);
+                    }
+                    Right::Packed(&packed)
+                }
+            };
             let out = &mut self.out[first * e..(first + count) * e];
             let divide = &mut Divide {
                 width: e,
@@ -42,7 +46,7 @@ impl<T: Float> WithSimd for Forward<'_, T> {
             };
             multiply(
                 simd,
-                Matrix::new(&weights, count, m),
+                Matrix::new(&weights, count, seen),
                 v,
                 out,
                 e,

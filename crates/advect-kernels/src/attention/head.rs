@@ -18,6 +18,8 @@ pub(super) struct Head<'a, T> {
     pub(super) q: Matrix<'a, T>,
     pub(super) k: Matrix<'a, T>,
     pub(super) v: Matrix<'a, T>,
+    /// Whether a query sees the keys up to its own alone.
+    pub(super) causal: bool,
     /// The mask with the distances of its rows and columns.
     mask: Option<(&'a [T], usize, usize)>,
 }
@@ -25,13 +27,13 @@ pub(super) struct Head<'a, T> {
 impl<'a, T: Float> Head<'a, T> {
     /// A head of matrices, wherever they lie.
     pub(super) fn unmasked(sizes: Sizes, [q, k, v]: [Matrix<'a, T>; 3]) -> Self {
-        let mask = None;
         Head {
             sizes,
             q,
             k,
             v,
-            mask,
+            causal: false,
+            mask: None,
         }
     }
 
@@ -63,11 +65,20 @@ impl<'a, T: Float> Head<'a, T> {
             q: Matrix::new(&q[i * s.n * s.d..], s.n, s.d),
             k: Matrix::new(&k[i * s.m * s.d..], s.m, s.d),
             v: Matrix::new(&v[i * s.m * s.e..], s.m, s.e),
+            causal: false,
             mask,
         }
     }
 
-    /// The weights of a block of queries before they are divided by their sums, `(count, m)`, and the sums.
+    /// The keys that queries before `end` see, the first ones.
+    pub(super) fn seen(&self, end: usize) -> usize {
+        match self.causal {
+            true => end.min(self.sizes.m),
+            false => self.sizes.m,
+        }
+    }
+
+    /// The weights of a block of queries before they are divided by their sums, `(count, seen)`, and the sums.
     #[inline(always)]
     pub(super) fn weigh<S: Simd>(
         &self,
@@ -78,18 +89,19 @@ impl<'a, T: Float> Head<'a, T> {
         sums: &mut [T],
     ) {
         let q = self.q.rows(first, first + count);
+        let seen = self.seen(first + count);
         let finish = &mut Weigh {
             head: self,
             first,
+            seen,
             sums,
         };
-        let m = self.sizes.m;
         multiply(
             simd,
             q,
-            Right::Packed(keys),
+            Right::Columns(keys, 0, seen),
             weights,
-            m,
+            seen,
             Start::Zero,
             Some(finish),
         );
@@ -101,6 +113,8 @@ struct Weigh<'a, T> {
     head: &'a Head<'a, T>,
     /// The first query of the block.
     first: usize,
+    /// The keys that the block sees.
+    seen: usize,
     sums: &'a mut [T],
 }
 
@@ -108,7 +122,9 @@ impl<T: Float> Finish<T> for Weigh<'_, T> {
     #[inline(always)]
     fn rows<S: Simd>(&mut self, _: S, first: usize, rows: &mut [T]) {
         let s = self.head.sizes;
-        for (i, row) in rows.chunks_exact_mut(s.m).enumerate() {
+        for (i, row) in rows.chunks_exact_mut(self.seen).enumerate() {
+            let (row, later) = row.split_at_mut(self.head.seen(self.first + first + i + 1));
+            later.fill(T::ZERO);
             let mut scale = s.scale::<T>();
             if let Some((mask, row_step, column_step)) = self.head.mask {
                 let mask = &mask[(self.first + first + i) * row_step..];

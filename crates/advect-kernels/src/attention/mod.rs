@@ -59,11 +59,12 @@ kernels! {
         ) -> Vec<Self>;
 
         /// Returns the value, `(batch, n, heads · d)`, for rows of all three, `(batch, n, 3 · heads · d)`. `columns` holds the
-        /// columns of each head's queries, keys and values.
+        /// columns of each head's queries, keys and values. If `causal`, a query sees the keys up to its own alone.
         fn attend_tokens(
             threads: &dyn Threads,
             sizes: Sizes,
             columns: &[[Range<usize>; 3]],
+            causal: bool,
             qkv: &[Self],
         ) -> Vec<Self>;
 
@@ -72,6 +73,7 @@ kernels! {
             threads: &dyn Threads,
             sizes: Sizes,
             columns: &[[Range<usize>; 3]],
+            causal: bool,
             qkv: &[Self],
             value: &[Self],
             gradient: &[Self],

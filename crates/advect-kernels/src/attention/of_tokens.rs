@@ -23,6 +23,7 @@ fn part<'a, T: Float>(
 fn head<'a, T: Float>(
     sizes: Sizes,
     columns: &[[Range<usize>; 3]],
+    causal: bool,
     i: usize,
     qkv: &'a [T],
 ) -> Head<'a, T> {
@@ -30,13 +31,16 @@ fn head<'a, T: Float>(
     let row = 3 * heads * d;
     let sample = &qkv[i / heads * n * row..][..n * row];
     let of = |role: usize| part(sample, n, &columns[i % heads][role], row);
-    Head::unmasked(sizes, [of(0), of(1), of(2)])
+    let mut head = Head::unmasked(sizes, [of(0), of(1), of(2)]);
+    head.causal = causal;
+    head
 }
 
 pub(super) fn attend_tokens<T: Float>(
     threads: &dyn Threads,
     sizes: Sizes,
     columns: &[[Range<usize>; 3]],
+    causal: bool,
     qkv: &[T],
 ) -> Vec<T> {
     let Sizes {
@@ -45,7 +49,7 @@ pub(super) fn attend_tokens<T: Float>(
     let mut values = Buffer::new(batch * heads * n * d);
     let tasks = values.chunks_exact_mut(n * d).enumerate();
     let tasks = tasks.map(|(i, out)| Forward {
-        head: head(sizes, columns, i, qkv),
+        head: head(sizes, columns, causal, i, qkv),
         out,
     });
     threads.each(tasks.collect(), sizes.time(), |task: Forward<'_, T>| {
@@ -59,6 +63,7 @@ pub(super) fn attend_tokens_backward<T: Float>(
     threads: &dyn Threads,
     sizes: Sizes,
     columns: &[[Range<usize>; 3]],
+    causal: bool,
     qkv: &[T],
     value: &[T],
     gradient: &[T],
@@ -71,7 +76,7 @@ pub(super) fn attend_tokens_backward<T: Float>(
         let columns_of_head = i % heads * d..(i % heads + 1) * d;
         let of = |x| part(x, n, &columns_of_head, heads * d);
         Gradients {
-            head: head(sizes, columns, i, qkv),
+            head: head(sizes, columns, causal, i, qkv),
             value: of(&value[sample..]),
             gradient: of(&gradient[sample..]),
             out,

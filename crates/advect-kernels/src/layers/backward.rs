@@ -49,8 +49,13 @@ pub(super) fn layers_backward<T: Float>(
         .collect();
     let width: usize = layers.iter().map(Layer::outputs).sum();
     let height = SLAB.min(rows);
-    let mut deltas: Vec<Buffer<T>> = (layers.iter())
-        .map(|layer| Buffer::new(height * layer.outputs()))
+    // Without a last activation the gradient is that of the last layer's sums, and is read where it is.
+    let plain = is_plain(layers);
+    let mut deltas: Vec<Buffer<T>> = (layers.iter().enumerate())
+        .map(|(l, layer)| match plain && l + 1 == layers.len() {
+            true => Buffer::default(),
+            false => Buffer::new(height * layer.outputs()),
+        })
         .collect();
     let mut sums = vec![T::ZERO; width];
     let mut weights = WeightGradients::new(threads, layers, time(height, layers));
@@ -83,7 +88,11 @@ pub(super) fn layers_backward<T: Float>(
                 *sum += *x;
             }
         }
-        weights.add(threads, first, height, input, layers, saved, &deltas, time);
+        let mut slab: Vec<&[T]> = deltas.iter().map(|delta| &**delta).collect();
+        if let (true, Some(last), Some(layer)) = (plain, slab.last_mut(), layers.last()) {
+            *last = &gradient[first * layer.outputs()..];
+        }
+        weights.add(threads, first, height, input, layers, saved, &slab, time);
     }
     let mut biases = Vec::with_capacity(layers.len());
     for layer in layers {
@@ -95,6 +104,39 @@ pub(super) fn layers_backward<T: Float>(
         weights: weights.assemble(layers),
         biases,
     }
+}
+
+/// The gradients of the weight and the bias of one layer without an activation, given its input and the gradient of its value.
+pub(crate) fn layer_gradients<T: Float>(
+    threads: &dyn Threads,
+    input: &[T],
+    layer: Layer<'_, T>,
+    gradient: &[T],
+) -> (Vec<T>, Vec<T>) {
+    let rows = gradient.len() / layer.outputs().max(1);
+    let saved = Saved {
+        input: Buffer::default(),
+        values: Vec::new(),
+        slopes: vec![Buffer::default()],
+    };
+    // (The value is not looked at, as there is no activation.)
+    let mut all = layers_backward(
+        threads,
+        rows,
+        input,
+        &[layer],
+        gradient,
+        &saved,
+        gradient,
+        false,
+    );
+    (all.weights.swap_remove(0), all.biases.swap_remove(0))
+}
+
+/// Whether nothing is applied to the last layer's sums.
+fn is_plain<T>(layers: &[Layer<'_, T>]) -> bool {
+    let last = layers.last().map(|layer| layer.activation);
+    last == Some(Function::Identity)
 }
 
 struct Backward<'a, T: Float> {
@@ -121,18 +163,23 @@ impl<T: Float> WithSimd for Backward<'_, T> {
             let width = layer.outputs();
             let range = self.first * width..(self.first + self.rows) * width;
             let (earlier, rest) = self.deltas.split_at_mut(l);
-            let delta = &mut rest[0][..self.rows * width];
             let last = l + 1 == self.layers.len();
-            if last {
-                delta.copy_from_slice(&self.gradient[range.clone()]);
-                let finish = &mut ScaleBySlope {
-                    activation: layer.activation,
-                    values: &self.value[range.start..],
-                    slopes: self.saved.slopes[l].get(range.start..).unwrap_or(&[]),
-                    width,
-                };
-                finish.rows(simd, 0, delta);
-            }
+            let delta: &[T] = if last && is_plain(self.layers) {
+                &self.gradient[range]
+            } else {
+                let delta = &mut rest[0][..self.rows * width];
+                if last {
+                    delta.copy_from_slice(&self.gradient[range.clone()]);
+                    let finish = &mut ScaleBySlope {
+                        activation: layer.activation,
+                        values: &self.value[range.start..],
+                        slopes: self.saved.slopes[l].get(range.start..).unwrap_or(&[]),
+                        width,
+                    };
+                    finish.rows(simd, 0, delta);
+                }
+                delta
+            };
             let (others, mine) = sums.split_at_mut(sums.len() - width);
             sums = others;
             if width > 0 {
@@ -230,14 +277,14 @@ impl<T: Float> WeightGradients<T> {
         input: &[T],
         layers: &[Layer<'_, T>],
         saved: &Saved<T>,
-        deltas: &[Buffer<T>],
+        deltas: &[&[T]],
         time: usize,
     ) {
         let mut tasks = Vec::new();
         for (l, (layer, blocks)) in layers.iter().zip(&mut self.blocks).enumerate() {
             let x = if l == 0 { input } else { &saved.values[l - 1] };
             let x = Matrix::new(&x[first * layer.inputs()..], rows, layer.inputs());
-            let delta = Matrix::new(&deltas[l], rows, layer.outputs()).transposed();
+            let delta = Matrix::new(deltas[l], rows, layer.outputs()).transposed();
             for (i, out) in blocks.iter_mut().enumerate() {
                 let start = i * self.cuts[l];
                 let x = x.columns(start, x.columns.min(start + self.cuts[l]));

@@ -202,8 +202,8 @@ impl<T: Float> Finish<T> for Activate<'_, T> {
         let activation = self.layer.activation;
         if !self.slopes.is_empty() {
             let slopes = &mut self.slopes[first * width..][..y.len()];
-            slopes.copy_from_slice(y);
-            activation.slopes(simd, slopes);
+            activation.values_and_slopes(simd, y, slopes);
+            return;
         }
         activation.values(simd, y);
     }

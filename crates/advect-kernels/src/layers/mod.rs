@@ -6,6 +6,7 @@ mod layer;
 mod tangents;
 
 pub use backward::Gradients;
+pub(crate) use backward::layer_gradients;
 use backward::layers_backward;
 use forward::layers_forward;
 use tangents::layers_along;

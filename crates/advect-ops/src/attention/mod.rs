@@ -15,7 +15,7 @@ use crate::{Dual, Value};
 
 pub use head_order::HeadOrder;
 pub use of_channels::self_attention;
-pub use of_tokens::token_attention;
+pub use of_tokens::{causal_token_attention, token_attention};
 
 /// Returns `softmax(q kᵀ / √d + mask) v` for q of shape `(batch, heads, n, d)`, k `(batch, heads, m, d)` and v `(batch,
 /// heads, m, e)`; the value is `(batch, heads, n, e)`.

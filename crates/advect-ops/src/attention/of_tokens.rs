@@ -2,7 +2,7 @@
 
 use advect_core::{Error, Result, check};
 use advect_kernels::attention::{Attention, Sizes};
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
 use super::{HeadOrder, attention};
 use crate::cpu::{THREADS, by_dtype, host, tensor};
@@ -34,6 +34,35 @@ use crate::{Dual, Value};
 #[doc(alias = "MultiheadAttention")]
 #[doc(alias = "transformer")]
 pub fn token_attention<V: Value>(qkv: &V, heads: usize, order: HeadOrder) -> Result<V> {
+    of_tokens(qkv, heads, order, false)
+}
+
+/// Returns the attention of each token to itself and the tokens before it, otherwise as [`token_attention`]: that of models which
+/// predict each token by those before (Radford et al. 2019, "Language models are unsupervised multitask learners").
+///
+/// On the CPU, scores of later tokens are not computed.
+///
+/// ```
+/// use advect_ops::{HeadOrder, causal_token_attention};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// // Two tokens, one number each for query, key and value; equal keys. The first token sees itself alone.
+/// let qkv = Tensor::new(&[[[5f64, 1.0, 2.0], [7.0, 1.0, 4.0]]], &Device::Cpu)?;
+/// let y = causal_token_attention(&qkv, 1, HeadOrder::ByRole)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f64>()?, [2.0, 3.0]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// As [`token_attention`].
+#[doc(alias = "masked attention")]
+#[doc(alias = "decoder")]
+pub fn causal_token_attention<V: Value>(qkv: &V, heads: usize, order: HeadOrder) -> Result<V> {
+    of_tokens(qkv, heads, order, true)
+}
+
+fn of_tokens<V: Value>(qkv: &V, heads: usize, order: HeadOrder, causal: bool) -> Result<V> {
     let x = qkv.primal();
     check::float("qkv", x)?;
     check::at_least_one("heads", heads)?;
@@ -57,16 +86,34 @@ pub fn token_attention<V: Value>(qkv: &V, heads: usize, order: HeadOrder) -> Res
         d,
         e: d,
     };
-    V::apply(OfTokens { sizes, order }, &[qkv], &[])
+    let op = OfTokens {
+        sizes,
+        order,
+        causal,
+    };
+    V::apply(op, &[qkv], &[])
 }
 
 #[derive(Clone, Copy)]
 struct OfTokens {
     sizes: Sizes,
     order: HeadOrder,
+    /// Whether a token sees itself and those before alone.
+    causal: bool,
 }
 
 impl OfTokens {
+    /// −∞ where a token would see a later one.
+    fn mask(&self, like: &Tensor) -> Result<Option<Tensor>> {
+        if !self.causal {
+            return Ok(None);
+        }
+        let n = self.sizes.n;
+        let seen = Tensor::tril2(n, DType::F32, &Device::Cpu)?;
+        let mask = seen.log()?;
+        Ok(Some(mask.to_dtype(like.dtype())?.to_device(like.device())?))
+    }
+
     /// The value by attention of rows.
     fn composed<V: Value>(&self, qkv: &V) -> Result<V> {
         let Sizes {
@@ -82,7 +129,8 @@ impl OfTokens {
                 Ok(x.transpose(1, 2)?.contiguous()?)
             })
         };
-        let y = attention(&part(0)?, &part(1)?, &part(2)?, None)?;
+        let mask = self.mask(qkv.primal())?;
+        let y = attention(&part(0)?, &part(1)?, &part(2)?, mask.as_ref())?;
         y.map_linear(|y| Ok(y.transpose(1, 2)?.reshape((batch, n, heads * d))?))
     }
 }
@@ -107,7 +155,8 @@ impl Operation for OfTokens {
         } = self.sizes;
         by_dtype!(inputs[0], T => {
             let qkv = host::<T>(inputs[0])?;
-            let out = T::attend_tokens(THREADS, self.sizes, &self.order.all(&self.sizes), &qkv);
+            let (sizes, columns) = (self.sizes, self.order.all(&self.sizes));
+            let out = T::attend_tokens(THREADS, sizes, &columns, self.causal, &qkv);
             Ok((Output::new(out, (batch, n, heads * d)), ()))
         })
     }
@@ -124,7 +173,8 @@ impl Operation for OfTokens {
             let qkv = host::<T>(inputs[0])?;
             let (value, gradient) = (host::<T>(value)?, host::<T>(gradient)?);
             let (sizes, columns) = (self.sizes, self.order.all(&self.sizes));
-            let dx = T::attend_tokens_backward(THREADS, sizes, &columns, &qkv, &value, &gradient);
+            let causal = self.causal;
+            let dx = T::attend_tokens_backward(THREADS, sizes, &columns, causal, &qkv, &value, &gradient);
             Ok(vec![Some(tensor(dx, inputs[0].shape())?)])
         })
     }

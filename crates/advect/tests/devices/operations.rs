@@ -22,6 +22,10 @@ pub(crate) enum Operation {
     Attention(Option<Vec<usize>>),
     SelfAttention(HeadOrder),
     TokenAttention(HeadOrder),
+    CausalTokenAttention(HeadOrder),
+    GatedRecurrence,
+    /// With these indices.
+    LogSoftmaxAt(Vec<u32>),
     /// With angles of a shape.
     Rotary(Vec<usize>),
     AddGated,
@@ -64,6 +68,15 @@ impl Operation {
             }
             Self::SelfAttention(order) => ops::self_attention(&x[0], 2, *order),
             Self::TokenAttention(order) => ops::token_attention(&x[0], 2, *order),
+            Self::CausalTokenAttention(order) => ops::causal_token_attention(&x[0], 2, *order),
+            Self::GatedRecurrence => {
+                ops::gated_recurrence(&x[0], &x[1], x[2].primal(), x[3].primal())
+            }
+            Self::LogSoftmaxAt(indices) => {
+                let indices = Tensor::new(&indices[..], x[0].primal().device())?;
+                let y = ops::log_softmax_at(&x[0], &indices)?;
+                y.map_linear(|y| Ok(y.to_dtype(x[0].primal().dtype())?))
+            }
             Self::Rotary(shape) => {
                 let angles = place.normal(50, shape)?;
                 ops::rotary(&x[0], &angles.cos()?, &angles.sin()?)
@@ -226,7 +239,14 @@ fn norms_softmax_and_attention() {
         let op = Operation::TokenAttention(order);
         op.check(&mut report, "token attention", &[&[2, 5, 18]]);
         op.check(&mut report, "token attention", &[&[0, 5, 18]]);
+        let op = Operation::CausalTokenAttention(order);
+        op.check(&mut report, "causal token attention", &[&[2, 5, 18]]);
+        op.check(&mut report, "causal token attention", &[&[0, 5, 18]]);
     }
+    let op = Operation::LogSoftmaxAt(vec![4, 0, 16]);
+    op.check(&mut report, "log-probabilities", &[&[3, 17]]);
+    let shapes: [&[usize]; 4] = [&[2, 3, 12], &[2, 4], &[12, 4], &[12]];
+    Operation::GatedRecurrence.check(&mut report, "gated recurrence", &shapes);
     Operation::Rotary(vec![5, 2]).check(&mut report, "rotary", &[&[2, 5, 3, 4]]);
     report.finish();
 }

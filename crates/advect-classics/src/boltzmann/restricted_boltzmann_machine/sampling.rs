@@ -41,6 +41,11 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
     /// As [`RestrictedBoltzmannMachine::visible_mean`].
     pub fn sample_visible(&self, h: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.check_hidden(h)?;
+        self.visible_given(h, rng)
+    }
+
+    /// Draws visible states given hidden ones that are checked.
+    fn visible_given(&self, h: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         let frozen = self.frozen();
         frozen.units.sample(&h.matmul(&frozen.weight)?, rng)
     }
@@ -51,6 +56,6 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
     /// As [`RestrictedBoltzmannMachine::free_energy`].
     pub fn gibbs(&self, v: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         let h = self.sample_hidden(v, rng)?;
-        Ok(self.sample_visible(&h, rng)?.reshape(v.shape())?)
+        Ok(self.visible_given(&h, rng)?.reshape(v.shape())?)
     }
 }

@@ -147,6 +147,7 @@ impl Operation for Spline {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::LEAST;
     use super::*;
     use advect_core::Generator;
     use advect_core::testing::assert_close;
@@ -180,6 +181,60 @@ mod tests {
                     1e-8,
                     1e-8,
                 );
+            }
+        }
+    }
+
+    /// Bins of one size have their knots at equal distances, on the diagonal, with the slopes that are given there; ±B are the last of them, with slopes of 1, and
+    /// beyond is the identity.
+    #[test]
+    fn knots_and_bounds() {
+        let of = RationalQuadraticSpline::new(4, 2.0).unwrap();
+        let raw = [-1.5f64, 0.3, 2.0];
+        let beyond = 2f64.next_up();
+        let x = [-beyond, -2.0, -1.0, 0.0, 1.0, 2.0, beyond];
+        let parameters = [[0f64; 7]; 8].into_iter().chain(raw.map(|raw| [raw; 7]));
+        let parameters: Vec<f64> = parameters.flatten().collect();
+        let var = |values: &[f64], dims: &[usize]| {
+            Var::from_tensor(&Tensor::from_slice(values, dims, &Device::Cpu).unwrap()).unwrap()
+        };
+        let (numbers, parameters) = (var(&x, &[1, 7]), var(&parameters, &[1, 11, 7]));
+        let slope = |raw: f64| LEAST + raw.exp().ln_1p();
+        let logs = raw.map(|raw| slope(raw).ln());
+        let logs = [0.0, 0.0, logs[0], logs[1], logs[2], 0.0, 0.0];
+        for inverse in [false, true] {
+            let sign = if inverse { -1.0 } else { 1.0 };
+            let arguments = [numbers.as_tensor(), parameters.as_tensor()];
+            let both = apply(Spline { of, inverse }, &arguments, &[]).unwrap();
+            let rows = both.reshape((2, 7)).unwrap().to_vec2::<f64>().unwrap();
+            for i in 0..7 {
+                assert!((rows[0][i] - x[i]).abs() < 1e-14, "{inverse} {i}: {rows:?}");
+                assert!(
+                    (rows[1][i] - sign * logs[i]).abs() < 1e-13,
+                    "{inverse} {i}: {rows:?}"
+                );
+            }
+            let of_values = both.get(0).unwrap().sum_all().unwrap().backward().unwrap();
+            let of_logs = both.get(1).unwrap().sum_all().unwrap().backward().unwrap();
+            let by_numbers = of_values.get(&numbers).unwrap().to_vec2::<f64>().unwrap();
+            let by_slopes = |of: &candle_core::backprop::GradStore| {
+                let all = of.get(&parameters).unwrap().narrow(1, 8, 3).unwrap();
+                all.get(0).unwrap().to_vec2::<f64>().unwrap()
+            };
+            let (values, logarithms) = (by_slopes(&of_values), by_slopes(&of_logs));
+            for i in 0..7 {
+                let expected = (sign * logs[i]).exp();
+                assert!((by_numbers[0][i] - expected).abs() < 1e-13, "{inverse} {i}");
+                for (k, raw) in raw.into_iter().enumerate() {
+                    // A knot does not move with slopes; the logarithm there knows its own alone.
+                    let own = f64::from(u8::from(i == k + 2));
+                    let expected = sign * own / ((1.0 + (-raw).exp()) * slope(raw));
+                    assert!(values[k][i].abs() < 1e-14, "{inverse} {i} {k}");
+                    assert!(
+                        (logarithms[k][i] - expected).abs() < 1e-13,
+                        "{inverse} {i} {k}"
+                    );
+                }
             }
         }
     }
