@@ -50,6 +50,7 @@ fn main() -> Result<()> {
 
 /// What every process runs.
 fn program(args: &Args, ranks: &Ranks) -> Result<()> {
+    // ANCHOR: training
     let (device, key) = (Device::Cpu, Key::from_seed(0));
     let store = ParameterStore::new(key.named("network"), DType::F32, &device);
     let net = Mlp::config(2)
@@ -60,11 +61,11 @@ fn program(args: &Args, ranks: &Ranks) -> Result<()> {
     let batches = Batches::new(data.dim(0)?, args.batch, key.named("batches"))?;
     let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
     let trainer = Trainer::new(&store, optimizer, Generator::from(key.named("training")))
+        .setting("seed", 0)
         .setting("batch", args.batch)
         .clip_norm(1.0)?
         .ema(0.99)?;
 
-    // ANCHOR: training
     // From here on the program knows of ranks.
     let shards = args.shards.unwrap_or(ranks.size());
     let mut trainer = DataParallel::with_shards(trainer, ranks, shards)?;
@@ -126,6 +127,7 @@ fn program(args: &Args, ranks: &Ranks) -> Result<()> {
     Ok(())
 }
 
+// ANCHOR: rows
 /// The rows of all pieces, or none where a rank has no piece.
 fn rows(pieces: Vec<Tensor>, none: &[usize], dtype: DType) -> Result<Tensor> {
     match pieces.is_empty() {
@@ -133,3 +135,4 @@ fn rows(pieces: Vec<Tensor>, none: &[usize], dtype: DType) -> Result<Tensor> {
         false => Ok(Tensor::cat(&pieces, 0)?),
     }
 }
+// ANCHOR_END: rows

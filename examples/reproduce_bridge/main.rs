@@ -7,14 +7,15 @@
 //! law from that Gaussian. Five seeds, means ± standard deviations. Other than the paper's: 1,000 steps of AdamW on 512 pairs at a rate that falls
 //! from 3e-3 by a cosine, averaged weights, \[SF\]²M's pairs from entropic plans of 2,000 points, 40 Euler–Maruyama steps.
 //!
-//! | row | its difference from the row above tells of |
+//! | row | what it tells of |
 //! | --- | --- |
 //! | samples of the law itself | the number of samples: it is part of every row |
-//! | exact drift | the steps |
-//! | \[SF\]²M with an exact score, and with an exact velocity | the errors of the other network |
+//! | exact drift, less the row above | the steps |
+//! | \[SF\]²M with an exact score, less the exact drift | the errors of the velocity |
+//! | \[SF\]²M with an exact velocity, less the exact drift | the errors of the score |
 //!
 //! A second table has the distances of Kolmogorov and Smirnov from the law at t = ½ and at the end of the way, the largest along the coordinates and ten random
-//! directions, above the value that exact samples exceed once in twenty times at most.
+//! directions, followed by the value that exact samples exceed once in twenty times at most.
 
 mod gaussians;
 

@@ -21,7 +21,7 @@ pub struct Problem<'a> {
     pub sigma: f64,
     /// Steps of a simulated process.
     pub times: usize,
-    /// Samples of each end for an entropic plan. Plans of few samples bring the ends less together than that of the laws.
+    /// Samples of each end for an entropic plan. With few samples a plan correlates the ends less than the plan of the laws does.
     pub pool: usize,
 }
 

@@ -1,6 +1,6 @@
 //! The distance of Kolmogorov and Smirnov.
 
-/// The largest difference between the distribution function of numbers and that of a law.
+/// The largest difference between the distribution function of numbers and that of a continuous law: NaN if one of them is.
 ///
 /// For `n` draws of the law it exceeds `√(ln(2/α) / 2n)` with a probability of at most α.
 ///
@@ -17,5 +17,9 @@ pub fn kolmogorov_smirnov(mut values: Vec<f64>, distribution: impl Fn(f64) -> f6
         let p = distribution(*x);
         (p - i as f64 / n).max((i + 1) as f64 / n - p)
     });
-    gaps.fold(0.0, f64::max)
+    // `max` would drop a NaN.
+    gaps.fold(
+        0.0,
+        |largest, gap| if gap <= largest { largest } else { gap },
+    )
 }

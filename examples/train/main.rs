@@ -175,6 +175,7 @@ fn trainer(config: &Config, data: &Data, store: &ParameterStore, key: Key) -> Re
         .setting("training.ema", training.ema)
         .setting("training.clip", training.clip)
         .setting("training.dropout", training.dropout)
+        .setting("training.non_finite", format!("{:?}", training.non_finite))
         .setting("training.coupling", format!("{:?}", training.coupling))
         .setting("data", data.setting()))
 }

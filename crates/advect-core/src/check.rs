@@ -122,6 +122,10 @@ pub fn labels(
         let accepted = format!("({batch},), one label per sample");
         return Err(Error::shape(argument, labels.dims(), accepted));
     }
+    // (candle reads beyond the storage of an empty view.)
+    if batch == 0 {
+        return Ok(Vec::new());
+    }
     let values = labels.to_dtype(DType::I64)?.to_vec1::<i64>()?;
     values
         .into_iter()

@@ -1,4 +1,4 @@
-//! Large scratch memory, kept for the next call, as fresh pages cost more than the computation in them.
+//! Scratch memory, kept for the next call, as fresh pages and zeros cost more than the computation in them.
 
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -11,6 +11,8 @@ use crate::{Float, Threads};
 const LARGE: usize = 1 << 11;
 /// Elements kept in all, per type.
 const KEPT: usize = 1 << 25;
+/// Buffers kept at most, per type, as they are looked through one by one.
+const MOST: usize = 256;
 
 /// Makes the allocator keep the memory of dropped tensors for later ones.
 ///
@@ -100,7 +102,7 @@ impl<T: Float> Drop for Buffer<T> {
         }
         let mut shelf = T::shelf().lock();
         let kept: usize = shelf.iter().map(Vec::capacity).sum();
-        if kept + values.capacity() <= KEPT {
+        if kept + values.capacity() <= KEPT && shelf.len() < MOST {
             shelf.push(values);
         }
     }
@@ -120,7 +122,7 @@ impl<T: Float> DerefMut for Buffer<T> {
     }
 }
 
-/// A piece of a vector that nobody has written yet.
+/// Memory to be written, whose contents are not read.
 pub(crate) struct Unwritten<'a, T>(&'a mut [MaybeUninit<T>]);
 
 impl<'a, T: Float> Unwritten<'a, T> {
@@ -132,7 +134,7 @@ impl<'a, T: Float> Unwritten<'a, T> {
 
     /// Memory to be written once more.
     pub(crate) fn over(values: &'a mut [T]) -> Self {
-        // SAFETY: a `MaybeUninit<T>` lies in memory as a `T` does, and whoever has this can only write numbers.
+        // SAFETY: a `MaybeUninit<T>` lies in memory as a `T` does, and as the field is private to this module, numbers are all that is written.
         Unwritten(unsafe { &mut *(std::ptr::from_mut(values) as *mut [MaybeUninit<T>]) })
     }
 

@@ -79,8 +79,7 @@ impl<'b, T: Float> WithSimd for Sum<'_, 'b, T> {
                 5 => (begin::<S, T, 5>(shared, out), 5),
                 _ => (begin::<S, T, 6>(shared, out), 6),
             };
-            let rest = &self.terms[begun..];
-            let mut rest = rest;
+            let mut rest = &self.terms[begun..];
             loop {
                 rest = match rest {
                     [] => break,

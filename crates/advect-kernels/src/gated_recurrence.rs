@@ -109,6 +109,8 @@ fn recur<T: Float>(
     } = steps;
     let rows = batch * length;
     assert!(inputs.len() == 3 * rows * hidden && state.len() == batch * hidden);
+    assert!(parameters.weight.len() == 3 * hidden * hidden);
+    assert!(parameters.bias.len() == 3 * hidden);
     if rows * hidden == 0 {
         return (Vec::new(), Gates(Buffer::default()));
     }
@@ -229,6 +231,9 @@ fn recur_backward<T: Float>(
     } = steps;
     let (rows, sample) = (batch * length, length * hidden);
     assert!(states.len() == rows * hidden && gradient.len() == rows * hidden);
+    assert!(state.len() == batch * hidden && gates.0.len() >= 4 * rows * hidden);
+    assert!(parameters.weight.len() == 3 * hidden * hidden);
+    assert!(parameters.bias.len() == 3 * hidden);
     let mut in_inputs = vec![T::ZERO; 3 * rows * hidden];
     let mut in_state = vec![T::ZERO; batch * hidden];
     if rows * hidden == 0 {
@@ -347,7 +352,7 @@ fn cell_backward<T: Float>(
     for ((out, g), (z, n)) in in_new.iter_mut().zip(&*carry).zip(update.iter().zip(new)) {
         *out = *g * (T::ONE - *z) * (T::ONE - *n * *n);
     }
-    let each = (&*carry).iter().zip(before).zip(update.iter().zip(new));
+    let each = carry.iter().zip(before).zip(update.iter().zip(new));
     for (out, ((g, h), (z, n))) in in_update.iter_mut().zip(each) {
         *out = *g * (*h - *n) * (*z * (T::ONE - *z));
     }

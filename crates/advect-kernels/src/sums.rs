@@ -43,7 +43,7 @@ pub(crate) fn sum_pairs<T: Float>(x: &[T], y: &[T], f: impl Fn(T, T) -> [T; 2]) 
     sums.map(|sums| fold(sums, |a, b| a + b))
 }
 
-/// The largest element; −∞ without elements, NaN if there is one.
+/// The largest element; −∞ without elements. A NaN may be passed over.
 #[inline(always)]
 pub(crate) fn maximum<T: Float>(x: &[T]) -> T {
     let larger = |a: T, b: T| if a > b { a } else { b };

@@ -3,7 +3,7 @@
 
 use std::any::Any;
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result, check, shape};
 use advect_kernels::gated_recurrence::{GatedRecurrence as _, Gates, Recurrent, Steps};
 use candle_core::Tensor;
 
@@ -106,6 +106,13 @@ fn composed<V: Value>(
         let none = Tensor::zeros((0, length, hidden), dtype, device)?;
         return Ok(V::constant(none));
     }
+    // In 32 bits at least: small changes of a state would be lost in 16.
+    let dtype = state.primal().dtype();
+    let [inputs, state] = [
+        inputs.map_linear(shape::wide)?,
+        state.map_linear(shape::wide)?,
+    ];
+    let (weight, bias) = (&shape::wide(weight)?, &shape::wide(bias)?);
     let part = |x: &V, from: usize, count: usize| {
         x.map_linear(|x| Ok(x.narrow(1, from * hidden, count * hidden)?.contiguous()?))
     };
@@ -122,7 +129,8 @@ fn composed<V: Value>(
         h = new.plus(&update.times(&change)?)?;
         states.push(h.map_linear(|h| Ok(h.unsqueeze(1)?))?);
     }
-    V::concatenate(&states.iter().collect::<Vec<_>>(), 1)
+    let states = V::concatenate(&states.iter().collect::<Vec<_>>(), 1)?;
+    states.map_linear(|x| shape::cast(x, dtype))
 }
 
 impl Operation for Recurrence {

@@ -2,7 +2,7 @@
 
 use advect_core::{Error, Result, check, shape};
 use advect_kernels::log_softmax::LogSoftmax as _;
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 
 use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
@@ -24,7 +24,7 @@ use crate::{Dual, Value};
 /// ```
 ///
 /// # Errors
-/// [`Error::DType`] unless x is a float; [`Error`] naming `chosen` unless it is an index for each row of x.
+/// [`Error::DType`] unless x is a float, [`Error::Shape`] for a scalar; [`Error`] naming `chosen` unless it is an index for each row of x.
 #[doc(alias = "cross entropy")]
 #[doc(alias = "log_softmax")]
 #[doc(alias = "NLLLoss")]
@@ -38,6 +38,9 @@ pub fn log_softmax_at<V: Value>(x: &V, chosen: &Tensor) -> Result<V> {
         let accepted = format!("{rows:?}, one index for each row of x");
         return Err(Error::shape("chosen", chosen.dims(), accepted));
     }
+    // Both are copied: views may be larger than what is in memory.
+    check::memory("x", primal.dims(), DType::F32)?;
+    check::memory("chosen", rows, DType::I64)?;
     let flat = chosen.flatten_all()?;
     let indices = check::labels("chosen", &flat, flat.elem_count(), width)?;
     let chosen = indices.into_iter().map(|i| i as u32).collect();

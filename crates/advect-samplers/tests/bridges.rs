@@ -37,6 +37,7 @@ fn joint_error(bridge: &GaussianBridge, x0: &Tensor, x1: &Tensor) -> f64 {
 /// The Kolmogorov–Smirnov distance of numbers from a normal law, over the one that as many draws exceed once in a thousand times.
 fn distance(x: &Tensor, law: &Gaussian) -> f64 {
     let mut x = x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    assert!(x.iter().all(|x| x.is_finite()));
     x.sort_by(f64::total_cmp);
     let (n, mean) = (x.len() as f64, law.mean()[0]);
     let deviation = law.covariance()[0].sqrt();

@@ -1,8 +1,8 @@
 //! Memory of the process.
 
-/// Returns the largest memory in bytes that the process has had so far, which is `VmHWM` of Linux; elsewhere nothing.
+/// Returns the largest resident memory of the process so far, in bytes (`VmHWM` on Linux), and `None` elsewhere.
 ///
-/// It counts whole pages that were in memory, those of candle's tensors, of mapped files and of other libraries alike, and it does not fall.
+/// It counts all pages that were in memory: those of candle's tensors, of mapped files and of other libraries. It does not fall when memory is given back.
 ///
 /// ```
 /// use advect_train::peak_memory;

@@ -28,8 +28,9 @@ fn averages_of_other_widths_are_those_that_a_run_would_have_kept() {
     let steps = rng.normal((STEPS, SIZE), DType::F64, &Device::Cpu).unwrap();
     let mut walk = steps.to_vec2::<f64>().unwrap();
     for i in 1..STEPS {
-        for k in 0..SIZE {
-            walk[i][k] += walk[i - 1][k];
+        let (before, now) = walk.split_at_mut(i);
+        for (x, before) in now[0].iter_mut().zip(&before[i - 1]) {
+            *x += before;
         }
     }
     let state = |values: &[f64]| -> State {

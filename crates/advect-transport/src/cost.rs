@@ -369,11 +369,8 @@ fn survey(values: &[f64]) -> Result<(f64, bool)> {
     let (mut largest, mut has_forbidden) = (0f64, false);
     for chunk in values.chunks(1024) {
         // Without an early exit the loop vectorises.
-        let within = chunk.iter().fold(true, |ok, c| ok & (c.abs() <= LARGEST));
-        if within {
-            largest = chunk
-                .iter()
-                .fold(largest, |largest, c| largest.max(c.abs()));
+        if chunk.iter().fold(true, |ok, c| ok & (c.abs() <= LARGEST)) {
+            largest = chunk.iter().fold(largest, |a, c| a.max(c.abs()));
             continue;
         }
         for c in chunk {

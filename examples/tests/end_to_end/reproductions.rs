@@ -65,8 +65,18 @@ fn bridges_between_gaussians_are_reproduced() {
     // Along twelve directions, √(ln 480 / 1000).
     let critical = row(distances, &["5 % critical value"]);
     assert_eq!(critical[1], "0.0786");
+    // At half time, and at the end.
+    let both = |name: &str| {
+        let cell = &row(distances, &[name])[1];
+        let found: Vec<f64> = cell.split('·').map(mean).collect();
+        assert_eq!(found.len(), 2, "{cell}");
+        found
+    };
     for name in ["samples of the law itself", "exact drift"] {
-        assert!(mean(&row(distances, &[name])[1]) < 0.0786, "{lines:?}");
+        assert!(both(name).iter().all(|d| *d < 0.0786), "{lines:?}");
+    }
+    for name in ["[SF]²M", "DSBM", "DSBM, backwards"] {
+        assert!(both(name).iter().all(|d| *d < 0.5), "{lines:?}");
     }
 }
 

@@ -152,6 +152,11 @@ fn configured_runs_go_on_with_the_same_bits() {
     for (key, told) in [
         ("training.batch=32", "batch"),
         ("training.rate=1e-5", "rate"),
+        ("training.ema=0.5", "ema"),
+        ("training.clip=0.5", "clip"),
+        ("training.dropout=0.5", "dropout"),
+        ("training.non_finite=skip", "non_finite"),
+        ("training.coupling=independent", "coupling"),
     ] {
         assert!(error(&train(&parts, &[key], &["--resume"])).contains(told));
     }

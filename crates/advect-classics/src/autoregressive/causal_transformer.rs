@@ -231,6 +231,10 @@ impl Block {
 /// The attention of one token to itself and those whose keys and values are kept, to which its own are added.
 fn one_more(qkv: &Tensor, heads: usize, kept: &mut Option<(Tensor, Tensor)>) -> Result<Tensor> {
     let (batch, n, columns) = qkv.dims3()?;
+    if n != 1 {
+        let accepted = format!("({batch}, 1, {columns}), one token");
+        return Err(Error::shape("qkv", qkv.dims(), accepted));
+    }
     let width = columns / 3;
     let part = |k: usize| -> Result<Tensor> {
         let part = qkv.narrow(2, k * width, width)?;
@@ -247,7 +251,7 @@ fn one_more(qkv: &Tensor, heads: usize, kept: &mut Option<(Tensor, Tensor)>) -> 
     Ok(seen.transpose(1, 2)?.reshape((batch, n, width))?)
 }
 
-/// `x + y`, whose gradient is handed on as it is.
+/// `x + y`. Both get its gradient without a copy.
 fn sum(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     let one = Coefficient::Shared(1.0);
     combine(&[(one.clone(), x), (one, y)])

@@ -135,6 +135,7 @@ pub trait Autoregressive {
             let accepted = format!("({batch}, {length}, {})", self.vocabulary());
             return Err(Error::shape("logits", logits.dims(), accepted));
         }
+        check::float("logits", &logits)?;
         shape::sum_per_sample(&log_softmax_at(&logits, tokens)?)
     }
 

@@ -4,7 +4,8 @@ use advect_core::{Generator, Result, parallel};
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use rand_distr::StandardUniform;
 
-/// Draws ones with the given probabilities, and zeros otherwise: where a uniform number, cut to the precision of the probabilities, is below.
+/// Draws ones with the given probabilities, and zeros otherwise: a one where a uniform number, rounded down to the precision of the probabilities, is less than
+/// the probability.
 pub(crate) fn bernoulli(probabilities: &Tensor, rng: &mut Generator) -> Result<Tensor> {
     let p = probabilities.detach();
     if p.device().is_cpu() && matches!(p.dtype(), DType::F32 | DType::F64) {
@@ -25,9 +26,9 @@ fn on_host(p: &Tensor, rng: &mut Generator) -> Result<Tensor> {
     let shape = p.shape();
     match &*storage {
         Storage::Cpu(CpuStorage::F32(p)) => {
-            // Uniform numbers of 24 bits: ⌊2²⁴ u⌋ is below 2²⁴ p where 2²⁴ u is below ⌈2²⁴ p⌉, which no branch nor call makes.
+            // Uniform numbers of 24 bits: ⌊2²⁴ u⌋ is below 2²⁴ p where 2²⁴ u is below ⌈2²⁴ p⌉, which needs neither a branch nor a call.
             const SCALE: f64 = 16_777_216.0;
-            /// Numbers below 2⁵¹ lose their fraction beside it.
+            /// To add it and to subtract it rounds numbers below 2⁵¹ to whole ones.
             const LARGE: f64 = 6_755_399_441_055_744.0;
             let draw = |u: f64, p: f32| {
                 let p = f64::from(p) * SCALE;

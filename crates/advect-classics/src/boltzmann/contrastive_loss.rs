@@ -7,6 +7,8 @@ use candle_core::Tensor;
 /// Returns `⟨E⟩_data − ⟨E⟩_negatives`, a scalar whose gradient is that of the mean negative log-likelihood of the data if the negatives are samples of
 /// the model: `∂(−log p) = ⟨∂E⟩_data − ⟨∂E⟩_model`. The energy is taken at time 0.
 ///
+/// The energy is asked once, at the data and the negatives together: that of a sample must not depend on the others, nor on their number.
+///
 /// Its value is no likelihood and need not fall. The negatives are constants, whatever graph they come from; there may be more or fewer of them than data.
 ///
 /// ```
@@ -24,7 +26,7 @@ use candle_core::Tensor;
 /// ```
 ///
 /// # Errors
-/// [`Error`] naming negatives that are not samples like the data; the errors of the energy.
+/// [`Error`] naming negatives that are not samples like the data, or an energy that is not one number for each sample; the errors of the energy.
 #[doc(alias = "contrastive divergence")]
 #[doc(alias = "EBM")]
 pub fn contrastive_loss(energy: &impl Energy, data: &Tensor, negatives: &Tensor) -> Result<Tensor> {
@@ -39,6 +41,10 @@ pub fn contrastive_loss(energy: &impl Energy, data: &Tensor, negatives: &Tensor)
     let both = Tensor::cat(&[data, &negatives.detach()], 0)?;
     let energies = energy.at(&Time::Shared(0.0), &both)?;
     let count = data.dims()[0];
+    if energies.dims() != [both.dims()[0]] {
+        let accepted = format!("({},), one number for each sample", both.dims()[0]);
+        return Err(Error::shape("energy", energies.dims(), accepted));
+    }
     let of_data = energies.narrow(0, 0, count)?.mean_all()?;
     let of_negatives = energies.narrow(0, count, negatives.dims()[0])?.mean_all()?;
     Ok((of_data - of_negatives)?)

@@ -113,6 +113,7 @@ pub(crate) fn layer_gradients<T: Float>(
     layer: Layer<'_, T>,
     gradient: &[T],
 ) -> (Vec<T>, Vec<T>) {
+    assert!(layer.activation == Function::Identity, "no activation");
     let rows = gradient.len() / layer.outputs().max(1);
     let saved = Saved {
         input: Buffer::default(),

@@ -114,6 +114,10 @@ impl<T: Float> WithSimd for Forward<'_, T> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let outputs = self.layers.last().map_or(0, Layer::outputs);
         if outputs == 0 {
+            // What is saved is scratch memory, whose contents have no meaning yet.
+            let saved = self.values.iter_mut().chain(&mut self.slopes);
+            saved.for_each(|saved| saved.fill(T::ZERO));
+            self.input.fill(T::ZERO);
             return;
         }
         let rows = self.out.len() / outputs;

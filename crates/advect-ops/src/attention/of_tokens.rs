@@ -2,7 +2,7 @@
 
 use advect_core::{Error, Result, check};
 use advect_kernels::attention::{Attention, Sizes};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::{HeadOrder, attention};
 use crate::cpu::{THREADS, by_dtype, host, tensor};
@@ -37,10 +37,11 @@ pub fn token_attention<V: Value>(qkv: &V, heads: usize, order: HeadOrder) -> Res
     of_tokens(qkv, heads, order, false)
 }
 
-/// Returns the attention of each token to itself and the tokens before it, otherwise as [`token_attention`]: that of models which
-/// predict each token by those before (Radford et al. 2019, "Language models are unsupervised multitask learners").
+/// Returns the attention of each token to itself and the tokens before it, otherwise as [`token_attention`]: the attention of models which
+/// predict each token from those before it (Radford et al. 2019, "Language models are unsupervised multitask learners").
 ///
-/// On the CPU, scores of later tokens are not computed.
+/// On the CPU, only scores within blocks of 32 tokens and before them are computed. Infinite values or NaN in a later token may make those before it
+/// in its block NaN.
 ///
 /// ```
 /// use advect_ops::{HeadOrder, causal_token_attention};
@@ -109,9 +110,9 @@ impl OfTokens {
             return Ok(None);
         }
         let n = self.sizes.n;
-        let seen = Tensor::tril2(n, DType::F32, &Device::Cpu)?;
-        let mask = seen.log()?;
-        Ok(Some(mask.to_dtype(like.dtype())?.to_device(like.device())?))
+        check::memory("qkv", &[n, n], DType::I64)?;
+        let seen = Tensor::tril2(n, DType::F32, like.device())?;
+        Ok(Some(seen.log()?.to_dtype(like.dtype())?))
     }
 
     /// The value by attention of rows.
@@ -119,6 +120,9 @@ impl OfTokens {
         let Sizes {
             batch, heads, n, d, ..
         } = self.sizes;
+        if batch == 0 {
+            return qkv.map_linear(|x| Ok(x.narrow(2, 0, heads * d)?.contiguous()?));
+        }
         let part = |role: usize| {
             qkv.map_linear(|x| {
                 let x = match self.order {
@@ -139,13 +143,6 @@ impl Operation for OfTokens {
     type Saved = ();
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let Sizes {
-            batch, heads, n, d, ..
-        } = self.sizes;
-        if batch == 0 {
-            let (dtype, device) = (inputs[0].dtype(), inputs[0].device());
-            return Ok(Tensor::zeros((0, n, heads * d), dtype, device)?);
-        }
         self.composed(inputs[0])
     }
 

@@ -63,7 +63,8 @@ fn near_edges<S: Simd>(
     price: &[f64],
 ) -> Option<Edges> {
     let n = cost.rows();
-    // Rests are rounded themselves: once, as parts of the sums of near edges, and in what rounding left.
+    // Rests are sums of two numbers of which the smaller is lost here: a rounding of prices, and one of a rounding of costs. (Prices stay within a
+    // few times the largest cost.)
     let rounding = rests.map_or(0.0, |_| {
         let highest = price.iter().fold(0.0, |a: f64, v| a.max(v.abs()));
         ROUNDING * highest + ROUNDING * ROUNDING * cost.largest()

@@ -109,7 +109,7 @@ impl Search {
             let columns = edges.columns[edges.of(i)].iter();
             columns.map(|j| row[*j as usize]).chain([own(i)])
         });
-        let (unit, bits) = precision_of(values, 2 * n);
+        let (unit, bits) = precision_of(values, 4 * n);
         if bits > 128 {
             return None;
         }

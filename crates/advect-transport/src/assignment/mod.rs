@@ -5,7 +5,10 @@
 //! them, gives each row a column that it prefers if that is free, and assigns the others along shortest
 //! augmenting paths. The first stage may stop anywhere: the second is exact from any prices, but for rounding. A
 //! [`certificate`] then finds the few edges that rounding leaves in doubt, and [`cycles`] of them that improve the assignment, in exact
-//! numbers. Where these are too long or the edges too many, [`simplex`] goes on.
+//! numbers. Where these are too long or the edges too many, [`simplex`] makes a few exchanges. If these don't end it, many edges tie
+//! but for rounding: the stages are gone through once more on what is left of the costs beyond the prices, and [`simplex`] ends what is open then.
+//!
+//! Points on a line are assigned in their orders, where [`monge`] recognises them, and proved in the same way.
 //!
 //! Equal rows and equal columns, forbidden pairs, and unequal numbers of rows and columns make it a transport
 //! problem between [`classes`], which [`simplex`] solves from the start.
@@ -27,7 +30,7 @@ use auction::Auction;
 use certificate::Costs;
 use classes::Classes;
 
-/// The exact simplex method has an exchange for so many rows at first.
+/// At first the simplex method makes at most one exchange of edges for so many rows; then ties are told apart by what is left of the costs.
 const EXCHANGES: usize = 16;
 
 /// No partner.

@@ -150,7 +150,6 @@ impl<P: Number> Potentials<P> {
                 potential,
                 (self.columns[*j], self.columns_rest[*j]),
             );
-            // As a forbidden pair may give NaN, no `min`.
             least = if *r < least.0 { (*r, *j) } else { least };
         }
         let doubt = ROUNDING_OF_SUMS * (potential.0.abs() + self.largest) + f64::MIN_POSITIVE;
