@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Folder with the files of MNIST, or of Fashion-MNIST, or of CIFAR-10 in its binary version.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Training steps: 1000, and 400001 for CIFAR-10.
+    /// Training steps: 600, and 400001 for CIFAR-10.
     #[arg(long)]
     steps: Option<usize>,
     /// Images in a training batch: 64, and 128 for CIFAR-10.
@@ -155,7 +155,7 @@ fn train(
     dequantization: &UniformDequantization,
     key: Key,
 ) -> Result<UNet> {
-    let steps = check::at_least_one("steps", args.steps.unwrap_or(1000))?;
+    let steps = check::at_least_one("steps", args.steps.unwrap_or(600))?;
     let batch = args.batch.unwrap_or(64);
     let checkpoint = args.out.join("mnist.safetensors");
     let optimizer = AdamW::from_store(store, AdamWConfig::default())?;
