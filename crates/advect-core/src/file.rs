@@ -135,7 +135,10 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
         write(&mut writer)?;
         let file = writer.into_inner().map_err(|e| e.into_error())?;
         file.sync_all()?;
-        fs::rename(&temporary, &path)
+        fs::rename(&temporary, &path)?;
+        // Closing it is not enough: a child that is just being started has copies of all open files until its program runs.
+        let _ = file.unlock();
+        Ok(())
     })();
     match result {
         Ok(()) => {
@@ -314,6 +317,29 @@ mod tests {
             "other.advect-123-0.partial",
         ];
         assert_eq!(folder.names(), left);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_written_file_is_not_locked_while_children_start() {
+        use std::sync::atomic::AtomicBool;
+        let folder = Folder::new("children");
+        let path = folder.0.join("file");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let start = || {
+                let mut child = std::process::Command::new("true");
+                while !done.load(Ordering::Relaxed) && child.status().is_ok() {}
+            };
+            scope.spawn(start);
+            let locked = (0..300).filter(|_| {
+                write(&path, "x").unwrap();
+                File::open(&path).unwrap().try_lock().is_err()
+            });
+            let locked = locked.count();
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(locked, 0);
+        });
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub mod decay;
 mod ema;
 mod gradients;
 pub mod learning_rate;
+mod locked;
 mod log;
 mod memory;
 mod name_pattern;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use advect_core::{Error, Observer, Result, file};
 
 use crate::Trainer;
+use crate::locked::Locked;
 use csv::Csv;
 use json_lines::JsonLines;
 use tensorboard::TensorBoard;
@@ -103,7 +104,7 @@ struct Contents {
 #[doc(alias = "wandb")]
 pub struct MetricLog {
     path: PathBuf,
-    file: File,
+    file: Locked,
     format: Box<dyn Format>,
     /// The step of the last row.
     last: Option<usize>,
@@ -191,7 +192,8 @@ impl MetricLog {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = (self.file.seek(SeekFrom::End(0))).and_then(|_| self.file.write_all(bytes));
+        let mut file: &File = &self.file;
+        let written = (file.seek(SeekFrom::End(0))).and_then(|_| file.write_all(bytes));
         written.map_err(|e| self.wrong(e))?;
         if self.synced.elapsed() >= SYNC {
             self.file.sync_data().map_err(|e| self.wrong(e))?;
@@ -206,7 +208,7 @@ impl MetricLog {
 }
 
 /// Opens a file for reading and writing, which no other process may have open in this way.
-fn locked(path: &Path) -> Result<File> {
+fn locked(path: &Path) -> Result<Locked> {
     if path.exists() {
         file::open(path)?; // A regular file.
     }
@@ -220,7 +222,7 @@ fn locked(path: &Path) -> Result<File> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(Error::file(path, "another run writes this log")),
         // Where there are no locks, there is no other harm.
-        _ => Ok(file),
+        _ => Ok(Locked(file)),
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use advect_core::{Error, Observer, Result, check, file};
 
 use crate::checkpoint::Fault;
+use crate::locked::Locked;
 use crate::{Checkpoint, StatefulOptimizer, Trainer};
 pub use after::After;
 use files::Files;
@@ -60,7 +61,7 @@ pub struct CheckpointFolder {
     scored: Option<String>,
     on_failure: Option<Response>,
     /// Held as long as the folder is open.
-    _lock: File,
+    _lock: Locked,
 }
 
 /// The result of resuming a run from a [`CheckpointFolder`].
@@ -98,7 +99,7 @@ impl CheckpointFolder {
                     kept: 3,
                     scored: None,
                     on_failure: None,
-                    _lock: lock,
+                    _lock: Locked(lock),
                 })
             }
             Err(TryLockError::WouldBlock) => {
