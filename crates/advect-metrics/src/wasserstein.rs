@@ -147,7 +147,7 @@ fn distance(
     };
     let total: f64 = match weights {
         None if x.count() == y.count() => {
-            let pairs = assignment(&cost)?;
+            let pairs = assignment(cost)?;
             let total: f64 = pairs.iter().map(|&(i, j)| carried(i, j)).sum();
             total / pairs.len() as f64
         }

@@ -1,5 +1,7 @@
 //! Pairwise costs between two point clouds.
 
+use std::borrow::Cow;
+
 use advect_core::{Error, Result, check};
 use advect_ops::squared_distances;
 use candle_core::{DType, Tensor};
@@ -35,6 +37,9 @@ pub struct Cost {
     largest: f64,
     has_forbidden: bool,
 }
+
+/// The number of rows that are transposed together.
+const BLOCK: usize = 16;
 
 /// The largest magnitude of costs, whose sums don't overflow.
 const LARGEST: f64 = 1e290;
@@ -256,10 +261,10 @@ impl Cost {
     pub(crate) fn transposed(&self) -> Self {
         let mut values = vec![0.0; self.values.len()];
         // A few rows at a time, so that what is written lies together.
-        for (k, rows) in self.values.chunks(16 * self.columns).enumerate() {
+        for (k, rows) in self.values.chunks(BLOCK * self.columns).enumerate() {
             for j in 0..self.columns {
                 let column = rows.iter().skip(j).step_by(self.columns);
-                let start = j * self.rows + 16 * k;
+                let start = j * self.rows + BLOCK * k;
                 (values[start..].iter_mut().zip(column)).for_each(|(v, c)| *v = *c);
             }
         }
@@ -269,6 +274,25 @@ impl Cost {
             columns: self.rows,
             ..*self
         }
+    }
+
+    /// As [`Cost::transposed`]; a square matrix in its own memory.
+    pub(crate) fn into_transposed(mut self) -> Self {
+        let n = self.rows;
+        if self.columns != n {
+            return self.transposed();
+        }
+        // Block by block, so that what is read down a column stays in the cache.
+        for top in (0..n).step_by(BLOCK) {
+            for left in (top..n).step_by(BLOCK) {
+                for i in top..n.min(top + BLOCK) {
+                    for j in left.max(i + 1)..n.min(left + BLOCK) {
+                        self.values.swap(i * n + j, j * n + i);
+                    }
+                }
+            }
+        }
+        self
     }
 
     /// The costs less potentials of rows and columns, each rounded once.
@@ -327,6 +351,18 @@ impl Cost {
     /// Unless all are places of the matrix.
     pub fn total(&self, pairs: &[(usize, usize)]) -> f64 {
         pairs.iter().map(|&(i, j)| self.row(i)[j]).sum()
+    }
+}
+
+impl From<Cost> for Cow<'_, Cost> {
+    fn from(cost: Cost) -> Self {
+        Cow::Owned(cost)
+    }
+}
+
+impl<'a> From<&'a Cost> for Cow<'a, Cost> {
+    fn from(cost: &'a Cost) -> Self {
+        Cow::Borrowed(cost)
     }
 }
 

@@ -124,7 +124,7 @@ impl ConditionalOt {
     fn solve(&self, x0: &Tensor, of_x0: Named<'_>, x1: &Tensor, of_x1: Named<'_>) -> Result<Pairs> {
         match self.problem(x0, of_x0, x1, of_x1)? {
             Problem::Within(classes) => classes.pair_each(x0, x1, optimal),
-            Problem::Priced(cost) => Pairs::assigned(&assignment(&cost)?, x0.device()),
+            Problem::Priced(cost) => Pairs::assigned(&assignment(cost)?, x0.device()),
         }
     }
 

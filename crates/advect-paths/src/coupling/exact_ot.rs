@@ -60,7 +60,7 @@ impl Coupling for ExactOt {
 /// The optimal pairs of two batches.
 pub(super) fn optimal(x0: &Tensor, x1: &Tensor) -> Result<Pairs> {
     check_points(x0, x1)?;
-    Pairs::assigned(&assignment(&squared_distances(x0, x1)?)?, x0.device())
+    Pairs::assigned(&assignment(squared_distances(x0, x1)?)?, x0.device())
 }
 
 /// The costs of two batches of samples of one shape. They tell of points that are not finite, which are then looked for.

@@ -22,6 +22,8 @@ mod cycles;
 mod monge;
 mod ties;
 
+use std::borrow::Cow;
+
 use advect_core::Result;
 use pulp::{Arch, Simd, WithSimd};
 
@@ -58,6 +60,9 @@ fn scattered(n: usize) -> impl Iterator<Item = usize> {
 /// Pairs of cost ∞ are never made. Without ties it takes O(n³) time at worst, mostly far less, and the result does not depend on the machine's vector
 /// instructions.
 ///
+/// It takes a matrix or a reference to one. Where rows and columns change places, because columns are fewer or equal to each other, a
+/// square matrix that is given away is transposed in its own memory, and a borrowed one is copied.
+///
 /// ```
 /// use advect_transport::{Cost, assignment};
 /// # fn main() -> advect_core::Result<()> {
@@ -74,30 +79,34 @@ fn scattered(n: usize) -> impl Iterator<Item = usize> {
 #[doc(alias = "lapjv")]
 #[doc(alias = "Jonker-Volgenant")]
 #[doc(alias = "optimal transport")]
-pub fn assignment(cost: &Cost) -> Result<Vec<(usize, usize)>> {
-    if cost.rows() > cost.columns() {
-        return transposed(cost);
-    }
-    let (rows, columns) = (Classes::of_rows(cost), Classes::of_columns(cost));
+pub fn assignment<'a>(cost: impl Into<Cow<'a, Cost>>) -> Result<Vec<(usize, usize)>> {
+    let cost = cost.into();
+    let (rows, columns) = (Classes::of_rows(&cost), Classes::of_columns(&cost));
     let is_square = cost.rows() == cost.columns();
-    // Equal rows save more than equal columns.
-    if is_square && 4 * rows.count > 5 * columns.count {
-        return transposed(cost);
-    }
-    let few_equals = 10 * rows.count * columns.count > 3 * cost.rows() * cost.columns();
-    let column_of = match is_square && few_equals && !cost.has_forbidden() {
-        true => one_by_one(cost, &rows, &columns)?,
-        false => by_classes(cost, &rows, &columns)?,
+    // Rows that are fewer than columns all get one, and equal rows save more than equal columns.
+    let turned = match is_square {
+        true => 4 * rows.count > 5 * columns.count,
+        false => cost.rows() > cost.columns(),
     };
+    let few_equals = 10 * rows.count * columns.count > 3 * cost.rows() * cost.columns();
+    let alone = is_square && few_equals && !cost.has_forbidden();
+    let solve = match alone {
+        true => one_by_one,
+        false => by_classes,
+    };
+    if turned {
+        let cost = match cost {
+            Cow::Borrowed(cost) => cost.transposed(),
+            Cow::Owned(cost) => cost.into_transposed(),
+        };
+        let row_of = solve(&cost, &columns, &rows)?;
+        let pairs = row_of.into_iter().enumerate();
+        let mut pairs: Vec<_> = pairs.map(|(j, i)| (i, j)).collect();
+        pairs.sort_unstable();
+        return Ok(pairs);
+    }
+    let column_of = solve(&cost, &rows, &columns)?;
     Ok(column_of.into_iter().enumerate().collect())
-}
-
-/// The pairs of the matrix of costs from columns to rows.
-fn transposed(cost: &Cost) -> Result<Vec<(usize, usize)>> {
-    let pairs = assignment(&cost.transposed())?;
-    let mut pairs: Vec<_> = pairs.into_iter().map(|(j, i)| (i, j)).collect();
-    pairs.sort_unstable();
-    Ok(pairs)
 }
 
 /// The columns of the rows of a square matrix.
@@ -292,6 +301,22 @@ mod tests {
             let cost = Cost::new(n, n, values).unwrap();
             let p = assignment(&cost).unwrap();
             prop_assert!(is_permutation(&p) && is_optimal(&cost, &p));
+        }
+    }
+
+    #[test]
+    fn a_matrix_may_be_given_or_lent() {
+        let mut rng = advect_core::Generator::from_seed(0);
+        for (rows, classes) in [(40, 40), (40, 11), (60, 40), (40, 60)] {
+            // With equal columns, or more rows than columns, rows and columns change places.
+            let values = rng.values(&rand_distr::StandardNormal, rows * 40).unwrap();
+            let values: Vec<f64> = (0..rows * 40)
+                .map(|k| values[k / 40 * 40 + k % 40 % classes])
+                .collect();
+            let cost = Cost::new(rows, 40, values).unwrap();
+            let lent = assignment(&cost).unwrap();
+            assert_eq!(lent.len(), rows.min(40));
+            assert_eq!(assignment(cost).unwrap(), lent);
         }
     }
 

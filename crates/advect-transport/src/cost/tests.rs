@@ -30,3 +30,30 @@ fn points_of_other_dimensions_are_refused() {
     let error = Cost::squared_euclidean(&x, &y).unwrap_err();
     assert!(matches!(error, Error::Shape { argument, .. } if argument == "y"));
 }
+
+#[test]
+fn matrices_are_transposed_in_either_way() {
+    let mut rng = Generator::from_seed(0);
+    let sizes = [
+        (1, 1),
+        (15, 15),
+        (16, 16),
+        (17, 17),
+        (50, 50),
+        (5, 40),
+        (40, 5),
+    ];
+    for (rows, columns) in sizes {
+        let values = rng
+            .values(&rand_distr::StandardNormal, rows * columns)
+            .unwrap();
+        let cost = Cost::new(rows, columns, values).unwrap();
+        for turned in [cost.transposed(), cost.clone().into_transposed()] {
+            assert_eq!((turned.rows(), turned.columns()), (columns, rows));
+            for i in 0..rows {
+                let column: Vec<f64> = (0..columns).map(|j| turned.row(j)[i]).collect();
+                assert_eq!(column, cost.row(i));
+            }
+        }
+    }
+}
