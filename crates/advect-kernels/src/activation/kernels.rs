@@ -135,6 +135,20 @@ impl<T: Float> WithSimd for TimesSlope<'_, T> {
     }
 }
 
+/// The elements times those of a factor.
+struct Times<'a, T>(&'a mut [T], &'a [T]);
+
+impl<T: Float> WithSimd for Times<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (x, factor) in self.0.iter_mut().zip(self.1) {
+            *x *= *factor;
+        }
+    }
+}
+
 kernels! {
     /// The kernels of activation functions.
     pub trait Activations {
@@ -210,9 +224,7 @@ impl<'b, T: Float> WithSimd for Elements<'_, 'b, T> {
                 Order::Curvature => vectorize(simd, Curvatures(self.function, x, out)),
             };
             for factor in self.factors {
-                for (out, factor) in out.iter_mut().zip(&factor[range.clone()]) {
-                    *out *= *factor;
-                }
+                vectorize(simd, Times(out, &factor[range.clone()]));
             }
             out
         })

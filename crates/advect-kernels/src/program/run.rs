@@ -6,7 +6,7 @@ use super::columns::{join, split};
 use super::operation::Elementary;
 use super::{Input, Program};
 use crate::buffer::Buffer;
-use crate::{Alone, Unwritten, dispatch, fill};
+use crate::{Alone, Unwritten, dispatch, fill, vectorize};
 
 /// Numbers of all places together: three quarters of a first cache of 32 KiB.
 const CACHED: usize = 3072;
@@ -14,6 +14,8 @@ const CACHED: usize = 3072;
 const LONGEST: usize = 512;
 /// The multiple of which blocks are long.
 const UNIT: usize = 16;
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
 /// Places that a single row has without an allocation.
 const FEW: usize = 32;
 
@@ -136,15 +138,17 @@ impl<'b, T: Elementary> WithSimd for Blocks<'_, 'b, T> {
     type Output = &'b mut [T];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> &'b mut [T] {
+    fn with_simd<S: Simd>(self, simd: S) -> &'b mut [T] {
         let program = self.program;
         let width = program.outputs.len();
         let rows = self.out.len() / width;
         // As long as the columns of all places stay in the cache.
         let fitting = (CACHED / program.places.max(1)).next_multiple_of(UNIT);
-        let length = fitting.min(LONGEST).min(rows);
-        let mut columns = Buffer::<T>::new(program.places * length);
-        let columns = &mut columns[..];
+        let length = fitting.min(LONGEST).min(rows.next_multiple_of(UNIT));
+        let mut columns = Buffer::<T>::new(program.places * length + UNIT);
+        // Each column begins with a line of the cache, so that no vector lies in two.
+        let start = columns.as_ptr().align_offset(LINE).min(UNIT);
+        let columns = &mut columns[start..];
         for (column, constant) in columns.chunks_mut(length).zip(&program.constants) {
             column.fill(T::of(*constant));
         }
@@ -157,28 +161,68 @@ impl<'b, T: Elementary> WithSimd for Blocks<'_, 'b, T> {
             }
             place += input.width();
         }
+        // The closure has no vector instructions of its own.
         self.out.write_runs(length * width, |i, out| {
-            let start = i * length;
-            let n = out.len() / width;
-            let mut place = program.constants.len();
-            for input in self.inputs {
-                if let Input::Rows(values, width) = input {
-                    let rows = &values[start * width..(start + n) * width];
-                    split(rows, *width, &mut columns[place * length..], length);
-                }
-                place += input.width();
-            }
-            for &(operation, arguments, place) in &program.steps {
-                let (before, rest) = columns.split_at_mut(place * length);
-                let (result, after) = rest.split_at_mut(length);
-                let column = |k: usize| match k < place {
-                    true => &before[k * length..][..n],
-                    false => &after[(k - place - 1) * length..][..n],
-                };
-                operation.of_columns::<S, T>(arguments.map(column), &mut result[..n]);
-            }
-            join(out, width, |j| &columns[program.outputs[j] * length..][..n])
+            let first = i * length;
+            let block = Block {
+                program,
+                inputs: self.inputs,
+                first,
+                columns,
+                length,
+                out,
+            };
+            vectorize(simd, block)
         })
+    }
+}
+
+/// A block of rows.
+struct Block<'a, 'b, T> {
+    program: &'a Program,
+    inputs: &'a [Input<'a, T>],
+    /// The first row.
+    first: usize,
+    /// The columns of all places, those of constants and shared numbers filled.
+    columns: &'a mut [T],
+    /// The length of a column, of which the last block uses a part.
+    length: usize,
+    out: Unwritten<'b, T>,
+}
+
+impl<'b, T: Elementary> WithSimd for Block<'_, 'b, T> {
+    type Output = &'b mut [T];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> &'b mut [T] {
+        let Block {
+            program,
+            inputs,
+            first,
+            columns,
+            length,
+            out,
+        } = self;
+        let width = program.outputs.len();
+        let n = out.len() / width;
+        let mut place = program.constants.len();
+        for input in inputs {
+            if let Input::Rows(values, width) = input {
+                let rows = &values[first * width..(first + n) * width];
+                split(rows, *width, &mut columns[place * length..], length);
+            }
+            place += input.width();
+        }
+        for &(operation, arguments, place) in &program.steps {
+            let (before, rest) = columns.split_at_mut(place * length);
+            let (result, after) = rest.split_at_mut(length);
+            let column = |k: usize| match k < place {
+                true => &before[k * length..][..n],
+                false => &after[(k - place - 1) * length..][..n],
+            };
+            operation.of_columns::<S, T>(arguments.map(column), &mut result[..n]);
+        }
+        join(out, width, |j| &columns[program.outputs[j] * length..][..n])
     }
 }
 
