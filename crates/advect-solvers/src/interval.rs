@@ -47,6 +47,17 @@ impl Interval {
         }
     }
 
+    /// Calls a function with the time `start + c h`. Without a result that is taken apart, the time is where it was made.
+    #[inline(always)]
+    pub(crate) fn with_time<T>(&self, c: f64, f: impl FnOnce(&Time) -> Result<T>) -> Result<T> {
+        match self {
+            Interval::Shared { start, end } if place(*start, *end, c).is_finite() => {
+                f(&Time::Shared(place(*start, *end, c)))
+            }
+            _ => f(&self.checked_time(c)?),
+        }
+    }
+
     #[inline(never)]
     fn checked_time(&self, c: f64) -> Result<Time> {
         match self {

@@ -121,10 +121,25 @@ impl<T: Elementary> WithSimd for Single<'_, T> {
         for &(operation, [a, b, c], out) in &program.steps {
             places[out] = operation.of_numbers::<S, T>([places[a], places[b], places[c]]);
         }
-        for (out, &place) in self.out.iter_mut().zip(&program.outputs) {
-            *out = places[place];
-        }
+        // Who reads them does so by vectors, and waits for numbers that were written one by one.
+        let rest = pick::<T, 4>(self.out, &program.outputs, places);
+        let rest = pick::<T, 2>(rest.0, rest.1, places);
+        pick::<T, 1>(rest.0, rest.1, places);
     }
+}
+
+/// Writes the numbers at some places, `W` at once, and returns the rest.
+#[inline(always)]
+fn pick<'a, 'b, T: Copy, const W: usize>(
+    out: &'a mut [T],
+    from: &'b [usize],
+    places: &[T],
+) -> (&'a mut [T], &'b [usize]) {
+    let ((out, rest), (from, others)) = (out.as_chunks_mut::<W>(), from.as_chunks::<W>());
+    for (out, from) in out.iter_mut().zip(from) {
+        *out = from.map(|place| places[place]);
+    }
+    (rest, others)
 }
 
 /// Many rows: each place is a column.

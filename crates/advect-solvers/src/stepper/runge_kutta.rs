@@ -164,15 +164,14 @@ fn stages<X: State>(
     let mut state = x.clone();
     let rows = tableau.nodes().iter().zip(tableau.matrix()).take(count);
     for (i, (&c, row)) in rows.enumerate() {
-        slopes.push(match slope {
-            Some(slope) if i == 0 => slope.clone(),
-            _ => {
-                state = weighted(interval, row, &slopes, x)?;
-                let slope = field.at(&interval.time(c)?, &state)?;
-                slope.alike("field", "x", x)?;
-                slope
-            }
-        });
+        if let (0, Some(slope)) = (i, slope) {
+            slopes.push(slope.clone());
+            continue;
+        }
+        state = weighted(interval, row, &slopes, x)?;
+        let slope = interval.with_time(c, |t| field.at(t, &state))?;
+        slope.alike("field", "x", x)?;
+        slopes.push(slope);
     }
     Ok((slopes, state))
 }
