@@ -108,12 +108,16 @@ impl<T: Elementary> WithSimd for Single<'_, T> {
         let mut at = 0;
         for input in self.inputs {
             let places = &mut rest[at..at + input.width()];
-            match input {
+            match *input {
                 Input::Shared(values) => {
-                    for (place, x) in places.iter_mut().zip(*values) {
+                    for (place, x) in places.iter_mut().zip(values) {
                         *place = T::of(*x);
                     }
                 }
+                // Without a call for a few numbers.
+                Input::Rows(&[x], _) => places[0] = x,
+                Input::Rows(&[x, y], _) => (places[0], places[1]) = (x, y),
+                Input::Rows(&[x, y, z], _) => (places[0], places[1], places[2]) = (x, y, z),
                 Input::Rows(values, _) => places.copy_from_slice(values),
             }
             at += input.width();
