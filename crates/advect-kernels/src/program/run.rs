@@ -304,6 +304,29 @@ mod tests {
         LEVEL.set(Level::Widest);
     }
 
+    /// Inputs come from their places, and outputs go to theirs, however many there are.
+    #[test]
+    fn places_of_rows() {
+        for (inputs, outputs) in (1..6).flat_map(|i| (1..9).map(move |o| (i, o))) {
+            let steps = [step(Operation::Negate, &[inputs as u32 - 1])];
+            // The negative of the last input, then the inputs in turn.
+            let chosen: Vec<u32> = (0..outputs)
+                .map(|k| (inputs as u32 + k) % (inputs as u32 + 1))
+                .collect();
+            let program = Program::new(vec![], inputs, &steps, &chosen);
+            for rows in [1, 3] {
+                let x: Vec<f32> = (0..rows * inputs).map(|k| k as f32 + 1.0).collect();
+                let mut out = vec![0.0; rows * outputs as usize];
+                f32::run(&program, rows, &[Input::Rows(&x, inputs)], &mut out);
+                for (x, out) in x.chunks(inputs).zip(out.chunks(outputs as usize)) {
+                    let all = [x, &[-x[inputs - 1]]].concat();
+                    let expected: Vec<f32> = chosen.iter().map(|k| all[*k as usize]).collect();
+                    assert_eq!(out, expected);
+                }
+            }
+        }
+    }
+
     #[test]
     fn places_are_used_again() {
         // A chain of sums needs two places beside its constant and its input, whatever its length.
