@@ -25,7 +25,7 @@ picture() {
 }
 
 wanted=("$@") known=()
-for name in flows hutchinson adjoint matching interpolants; do
+for name in flows hutchinson adjoint matching interpolants score; do
     picture "book_$name" "book_$name.png" book
 done
 for name in blending bridge compare_objectives digits history inpainting langevin latent paths phi4 reflow samplers score_sde two_peaks; do
@@ -37,6 +37,7 @@ picture snapshots snapshots_branching.png snapshots
 picture unet_digits step_001500.png images
 picture detest detest.png reproduce_detest
 picture edm edm.png reproduce_edm
+picture ffjord ffjord.png reproduce_ffjord
 
 for name in "${wanted[@]}"; do
     if [[ " ${known[*]} " != *" $name "* ]]; then

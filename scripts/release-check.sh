@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What has to hold before a release, besides `.ci/run`: packages, features, the oldest dependencies, licences, spelling, promises.
+# What has to hold before a release, besides `.ci/run`: packages, features, the oldest toolchain and dependencies, licences, spelling, promises.
 # A check whose program is missing is skipped, and said to be.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,6 +24,15 @@ step "features of the facade"
 for feature in classics data diffusers features images metrics models nn progress pytorch signals testing train trajectories; do
   cargo check --locked --lib --no-default-features --features "$feature" -p advect
 done
+
+step "the oldest toolchain"
+oldest=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+if cargo "+$oldest" --version >/dev/null 2>&1; then
+  cargo "+$oldest" check --workspace --lib --locked --target-dir "$folder/toolchain"
+  rm -rf "$folder/toolchain"
+else
+  echo "skipped: no toolchain $oldest"
+fi
 
 step "the oldest direct dependencies"
 if cargo +nightly --version >/dev/null 2>&1; then

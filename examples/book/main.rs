@@ -7,6 +7,7 @@ mod flows;
 mod hutchinson;
 mod interpolants;
 mod matching;
+mod score;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,7 @@ fn main() -> Result<()> {
         ("adjoint", adjoint::draw),
         ("matching", matching::draw),
         ("interpolants", interpolants::draw),
+        ("score", score::draw),
     ];
     for (name, draw) in figures {
         let path = args.out.join(format!("book_{name}.png"));

@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn close_to_the_standard_library() {
-        for n in [0, 1, 7, 4097] {
+        for n in [0, 1, 7, if cfg!(miri) { 33 } else { 4097 }] {
             let x: Vec<f64> = (0..n).map(|i| f64::from(i) * 0.37 - 745.0).collect();
             let mut ours = x.clone();
             exponentiate(&Alone, &mut ours);

@@ -181,7 +181,8 @@ mod double {
             -7.027_967_115_341_447e-10, -1.585_074_031_237_790_2e-10]);
 }
 
-#[cfg(test)]
+// Nothing in it is of interest to Miri, and what it compares with takes long to build.
+#[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
     use pulp::{Arch, WithSimd};

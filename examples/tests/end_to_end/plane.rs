@@ -54,7 +54,7 @@ fn figures_of_the_book_are_drawn() {
         assert!(shown.join(name).exists(), "{picture}");
         count += 1;
     }
-    assert_eq!(count, 5);
+    assert_eq!(count, 6);
 }
 
 /// Modes that are far apart get the weights of the start from plain chains, and their own from annealed ones.

@@ -56,8 +56,13 @@ fn slug(heading: &str) -> String {
 
 #[test]
 fn every_link_leads_somewhere() {
-    let readmes = ["README.md", "README.ja.md", "README.zh.md"].map(|name| root().join(name));
-    for page in pages(&source()).into_iter().chain(readmes) {
+    let others = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    let others = others.filter(|path| path.extension().is_some_and(|e| e == "md"));
+    let mut all: Vec<_> = others.collect();
+    assert!(all.len() >= 7, "those of the root: {all:?}");
+    all.extend(pages(&root().join("examples")));
+    all.push(root().join("fuzz/README.md"));
+    for page in pages(&source()).into_iter().chain(all) {
         let text = fs::read_to_string(&page).unwrap();
         for target in between(&text, "](", ')') {
             if target.contains("://") {
