@@ -22,7 +22,7 @@ pub use losses::Losses;
 pub use maximum_likelihood::MaximumLikelihoodFit;
 pub use named_rows::named_rows;
 pub use plot::{Canvas, prepare_pictures};
-pub use points::draw_points;
+pub use points::{draw_points, report_rows};
 pub use spread::Spread;
 pub use table::Table;
 
