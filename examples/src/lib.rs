@@ -1,7 +1,8 @@
-//! What the examples share: the choice of a device, pictures with text, losses, and how good digits are.
+//! What the examples share: the choice of a device, configurations of runs, pictures with text, losses, and how good digits are.
 
 pub mod bridges;
 mod cifar10_recipe;
+pub mod configuration;
 mod fitting_unet;
 mod kolmogorov;
 mod losses;

@@ -2,6 +2,7 @@
 
 mod clock;
 mod epochs;
+mod loss_scale;
 mod non_finite;
 mod records;
 mod replica;
@@ -24,6 +25,7 @@ use crate::learning_rate::LearningRate;
 use crate::{AdamW, AdamWConfig, Ema, ParameterGroup, StatefulOptimizer};
 use clock::Clock;
 use epochs::Epochs;
+pub use loss_scale::LossScale;
 pub use non_finite::NonFinite;
 use records::Records;
 pub(crate) use records::check_name;
@@ -84,6 +86,7 @@ pub struct Trainer<O = AdamW> {
     until: Option<usize>,
     epochs: Option<Epochs>,
     non_finite: NonFinite,
+    loss_scale: Option<LossScale>,
     records: Records,
     clock: Option<Clock>,
 }
@@ -123,6 +126,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
             until: None,
             epochs: None,
             non_finite: NonFinite::Stop,
+            loss_scale: None,
             records: Records::default(),
             clock: None,
         }
