@@ -174,7 +174,8 @@ impl ParameterStore {
     /// let net = Linear::new(2, 1, &store.builder())?;
     /// let wide = Linear::new(2, 1, &store.widened()?.builder())?; // a twin in f32
     /// assert_eq!(wide.weight().dtype(), DType::F32);
-    /// assert_eq!(wide.weight().to_vec2::<f32>()?, net.weight().to_dtype(DType::F32)?.to_vec2()?);
+    /// let expected = net.weight().to_dtype(DType::F32)?;
+    /// assert_eq!(wide.weight().to_vec2::<f32>()?, expected.to_vec2::<f32>()?);
     /// # Ok(())
     /// # }
     /// ```
