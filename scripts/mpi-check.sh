@@ -73,5 +73,10 @@ steps=$((10#$reached + 150))
 run 2 --steps "$steps" --out "$folder/run" >"$folder/resumed"
 run 1 --steps "$steps" >"$folder/whole"
 diff <(figures "$folder/whole") <(figures "$folder/resumed") || fail "a resumed run differs from one that never stopped"
+# The parameters, the optimiser, the average and the generator, to the last byte.
+run 2 --steps "$steps" --out "$folder/undisturbed" >/dev/null
+last=step-$(printf %09d "$steps").safetensors
+cmp "$folder/run/$last" "$folder/undisturbed/$last" || fail "the last checkpoint of a resumed run differs from that of one that never stopped"
+printf '%s has the bytes of an undisturbed run, %s of them\n' "$last" "$(stat -c %s "$folder/run/$last")"
 
 step "done"

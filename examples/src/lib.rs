@@ -1,7 +1,8 @@
-//! What the examples share: the choice of a device, pictures with text, losses, and how good digits are.
+//! What the examples share: the choice of a device, configurations of runs, pictures with text, losses, and how good digits are.
 
 pub mod bridges;
 mod cifar10_recipe;
+pub mod configuration;
 mod fitting_unet;
 mod kolmogorov;
 mod losses;
@@ -22,7 +23,7 @@ pub use losses::Losses;
 pub use maximum_likelihood::MaximumLikelihoodFit;
 pub use named_rows::named_rows;
 pub use plot::{Canvas, prepare_pictures};
-pub use points::draw_points;
+pub use points::{draw_points, report_rows};
 pub use spread::Spread;
 pub use table::Table;
 

@@ -29,6 +29,32 @@ impl Losses {
         }
     }
 
+    /// Those that a [`MetricLog`] in CSV has of a run: the losses of all steps, and the column `validation` if there is one.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a file that can't be read or is no such log.
+    pub fn of_log(log: &Path) -> Result<Self> {
+        let rows = |name: &str| -> Result<Vec<(usize, f64)>> {
+            let log = Csv::new(log).columns(["step", name]);
+            let rows = log.missing(Missing::DropRow).read()?;
+            let rows = rows.values().to_vec2::<f64>()?;
+            Ok(rows.iter().map(|row| (row[0] as usize, row[1])).collect())
+        };
+        let losses = rows("loss")?;
+        let header = std::fs::read_to_string(log).map_err(|e| Error::file(log, e))?;
+        let mut names = header.lines().take(1).flat_map(|line| line.split(','));
+        let validation = match names.any(|name| name == "validation") {
+            true => rows("validation")?,
+            false => Vec::new(),
+        };
+        Ok(Losses {
+            folder: log.with_file_name(""),
+            first: losses.first().map_or(1, |(step, _)| *step),
+            losses: losses.into_iter().map(|(_, loss)| loss).collect(),
+            validation,
+        })
+    }
+
     /// Those of the run that is resumed after `steps`. Where they are not all there, the curve begins anew, which costs
     /// nothing but the curve.
     ///
@@ -67,8 +93,7 @@ impl Losses {
         Ok(loss)
     }
 
-    /// Writes `losses.csv` and, where there are any, `validation.csv`, and draws `losses.png`: each step's loss (grey), their running mean (blue),
-    /// and those on held-out data (vermilion).
+    /// Writes `losses.csv` and, where there are any, `validation.csv`, and [draws](Losses::draw) them.
     ///
     /// # Errors
     /// [`Error::File`] if a file can't be written.
@@ -79,6 +104,14 @@ impl Losses {
             let steps = self.validation.iter().copied();
             write(&self.folder.join("validation.csv"), steps)?;
         }
+        self.draw()
+    }
+
+    /// Draws `losses.png`: each step's loss (grey), their running mean (blue), and those on held-out data (vermilion).
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file can't be written.
+    pub fn draw(&self) -> Result<()> {
         let Some(&first) = self.losses.first() else {
             return Ok(());
         };

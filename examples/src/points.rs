@@ -8,9 +8,29 @@ use advect::prelude::*;
 
 use crate::plot::colour::LINES;
 use crate::plot::{Axis, GREY, Panel, panels};
+use crate::{Losses, prepare_pictures};
 
 /// Columns beyond these are not drawn.
 const COLUMNS: usize = 4;
+
+/// Prints the mean log-likelihood of the held-out rows, which is their column `nats`, and draws `losses.png`, of the log `losses.csv` in the
+/// folder, and `samples.png`, of the table's rows and the samples.
+///
+/// # Errors
+/// As [`Losses::of_log`] and [`draw_points`]; an error for held-out rows without that column.
+pub fn report_rows(folder: &Path, data: &Table, held_out: &Table, samples: &Table) -> Result<()> {
+    prepare_pictures(folder)?;
+    let log = folder.join("losses.csv");
+    Losses::of_log(&log)?.draw()?;
+    draw_points(&folder.join("samples.png"), data, samples)?;
+    let (rows, left_out, unseen) = (data.len(), data.left_out(), held_out.len());
+    println!("rows                {rows:>8}, {left_out} left out, {unseen} held out");
+    let nats = held_out.clone().select(["nats"])?;
+    let nats = nats.values().mean_all()?.to_scalar::<f64>()?;
+    println!("held-out likelihood {nats:>8.3} nats a row, given the class");
+    println!("files               {}", folder.display());
+    Ok(())
+}
 
 /// Draws each pair of neighbouring columns, the data above and the samples below, with a colour for each class.
 ///

@@ -7,8 +7,8 @@ use advect::data::{Csv, Missing, Standardization, Table, split, write_npy};
 use advect::prelude::*;
 use advect_examples::{draw_points, fitting_unet};
 
-use crate::config::{self, Config};
 use crate::network::Net;
+use advect_examples::configuration::{self, Config};
 
 /// Samples with a label each.
 pub(crate) struct Part {
@@ -50,14 +50,14 @@ impl Data {
         }
     }
 
-    fn rows(path: &Path, config: &config::Data, key: Key) -> Result<Self> {
+    fn rows(path: &Path, config: &configuration::Data, key: Key) -> Result<Self> {
         let mut csv = Csv::new(path)
             .separator(config.separator as u8)
             .without(&config.without)
             .missing(match config.missing {
-                config::Missing::Refuse => Missing::Refuse,
-                config::Missing::Drop => Missing::DropRow,
-                config::Missing::Mean => Missing::FillMean,
+                configuration::Missing::Refuse => Missing::Refuse,
+                configuration::Missing::Drop => Missing::DropRow,
+                configuration::Missing::Mean => Missing::FillMean,
             });
         if let Some(columns) = &config.columns {
             csv = csv.columns(columns);
@@ -85,7 +85,7 @@ impl Data {
         })
     }
 
-    fn images(path: &Path, config: &config::Data, key: Key) -> Result<Self> {
+    fn images(path: &Path, config: &configuration::Data, key: Key) -> Result<Self> {
         let mut folder = Folder::new(path);
         if let Some(size) = config.size {
             folder = folder.size(size);
@@ -107,7 +107,11 @@ impl Data {
     }
 
     /// A network that fits the data.
-    pub(crate) fn network(&self, config: &config::Network, store: &ParameterStore) -> Result<Net> {
+    pub(crate) fn network(
+        &self,
+        config: &configuration::Network,
+        store: &ParameterStore,
+    ) -> Result<Net> {
         let builder = store.builder();
         match self.train.samples.dims() {
             &[_, channels, height, width] => {

@@ -3,7 +3,6 @@
 //!
 //! `cargo run --release --example train -- --config examples/train/penguins.toml`, or `-- --set data.images=FOLDER --set data.size=16`
 
-mod config;
 mod data;
 mod network;
 
@@ -15,14 +14,14 @@ use advect::train::{CheckpointFolder, NonFinite, peak_memory};
 use advect_examples::Losses;
 use clap::Parser;
 
-use config::Config;
+use advect_examples::configuration::{self, Config};
 use data::Data;
 use network::Net;
 
 /// Train a flow on a table or on pictures.
 #[derive(Parser)]
 struct Args {
-    /// A file of TOML with the keys of examples/train/config.rs.
+    /// A file of TOML with the keys of examples/src/configuration.rs.
     #[arg(long)]
     config: Option<PathBuf>,
     /// Set a key, as in training.steps=100; may come several times.
@@ -85,8 +84,8 @@ fn main() -> Result<()> {
     );
 
     let coupling: &dyn Coupling = match config.training.coupling {
-        config::Coupled::Optimal => &ExactOt,
-        config::Coupled::Independent => &Independent,
+        configuration::Coupled::Optimal => &ExactOt,
+        configuration::Coupled::Independent => &Independent,
     };
     let objective = Coupled::new(coupling, rectified_flow());
     let dropout = ConditionDropout::new(config.training.dropout)?;
@@ -155,9 +154,9 @@ fn trainer(config: &Config, data: &Data, store: &ParameterStore, key: Key) -> Re
     let warmup = 100.min(training.steps / 2);
     let rate = WarmupCosine::new(training.rate, warmup, training.steps)?;
     let non_finite = match training.non_finite {
-        config::NonFinite::Stop => NonFinite::Stop,
-        config::NonFinite::Skip => NonFinite::Skip { limit: 10 },
-        config::NonFinite::Lower => NonFinite::LowerRate {
+        configuration::NonFinite::Stop => NonFinite::Stop,
+        configuration::NonFinite::Skip => NonFinite::Skip { limit: 10 },
+        configuration::NonFinite::Lower => NonFinite::LowerRate {
             factor: 0.5,
             limit: 10,
         },

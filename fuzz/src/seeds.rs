@@ -222,6 +222,16 @@ pub fn configs() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Configurations of the example `train`.
+pub fn run_configs() -> Vec<Vec<u8>> {
+    let all = "seed = 3\ndevice = \"cpu\"\n\
+        [data]\nimages = \"here\"\ncolumns = [\"a\", \"b\"]\nseparator = \";\"\nmissing = \"mean\"\nsize = 16\nheld_out = 1e-1\n\
+        [network]\nwidth = 64\nlayers = 2\nchannels = 16\n\
+        [training]\nrate = 0.002\nema = 0.99\nclip = 1.0\ncoupling = \"independent\"\ndropout = 0.1\nnon_finite = \"lower\"\n\
+        every = 20\nkeep = 2\n[samples]\ncount = 5\nguidance = 1.5\n";
+    vec![kept("examples/train/penguins.toml"), all.into()]
+}
+
 pub fn moments() -> Vec<Vec<u8>> {
     let mean = Tensor::new(&[1.0, -2.0], &CPU).unwrap();
     let covariance = Tensor::new(&[[2.0, 0.5], [0.5, 1.0]], &CPU).unwrap();

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use advect_core::Result;
+use advect_core::{Error, Result};
 use advect_data::images::{Damaged, Folder, Split, cifar10, read_idx};
 use advect_data::{Column, Csv, Missing, Standardization, Table, read_csv, read_npy, read_npz};
 use advect_diffusers::{
     AutoencoderKlConfig, Config, DitTransformer2dConfig, Scheduler, UNet1dConfig, UNet2dConfig,
 };
+use advect_examples::configuration;
 use advect_metrics::GaussianMoments;
 use advect_nn::Weights;
 use advect_train::Checkpoint;
@@ -145,6 +146,14 @@ pub const TARGETS: &[Target] = &[
         memory: 128 * 10_000_000,
     },
     Target {
+        name: "run-config",
+        file: "x.toml",
+        seeds: seeds::run_configs,
+        wrap: <[u8]>::to_vec,
+        read: run_config,
+        memory: SMALL,
+    },
+    Target {
         name: "standardization",
         file: "x",
         seeds: || vec![b"[2] 2.0/1.0 30.0/20.0".to_vec(), b"[] 1e0/1".to_vec()],
@@ -240,6 +249,21 @@ fn config(path: &Path) -> Result<()> {
     let _ = AutoencoderKlConfig::new(config.clone());
     let _ = DitTransformer2dConfig::new(config.clone());
     Scheduler::new(config).map(drop)
+}
+
+fn run_config(path: &Path) -> Result<()> {
+    let set = [
+        "training.steps=7".to_string(),
+        "data.label=kind".to_string(),
+    ];
+    let _ = configuration::Config::read(Some(path), &set);
+    let config = configuration::Config::read(Some(path), &[])?;
+    // What is written is read again.
+    let text = config.to_toml()?;
+    fs::write(path, &text).map_err(|e| Error::file(path, e))?;
+    let again = configuration::Config::read(Some(path), &[])?;
+    assert_eq!(again.to_toml()?, text);
+    Ok(())
 }
 
 fn map(path: &Path) -> Result<()> {

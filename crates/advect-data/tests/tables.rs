@@ -265,6 +265,48 @@ fn likelihoods_come_back_to_original_units() {
 }
 
 #[test]
+fn rows_return_to_their_units_and_take_numbers_beside_them() {
+    let text: String = (0..20)
+        .map(|i| format!("{},{},{}\n", 3000 + 7 * i, 0.5 * f64::from(i), i % 2))
+        .collect();
+    let (csv, folder) = csv(&format!("mass,size,kind\n{text}"));
+    let table = csv.label("kind").read().unwrap();
+    let key = Key::from_seed(0);
+    let (train, test, map) = table
+        .standardized_split(0.25, key, DType::F32, &CPU)
+        .unwrap();
+    let (_, plain) = table.split(0.25, key).unwrap();
+    let back = test.in_original_units(&map).unwrap();
+    assert_close(back.values(), plain.values(), 1e-6, 1e-6);
+    assert_eq!(
+        (back.classes(), back.labels().unwrap().to_vec1().unwrap()),
+        (
+            plain.classes(),
+            plain.labels().unwrap().to_vec1::<u32>().unwrap()
+        )
+    );
+    let nats = Tensor::arange(0f64, 5.0, &CPU).unwrap();
+    let rows = back.clone().with_column("nats", &nats).unwrap();
+    let path = folder.path().join("rows.csv");
+    rows.write_csv(&path).unwrap();
+    let read = Csv::new(path).label("kind").read().unwrap();
+    assert_eq!(read.columns(), ["mass", "size", "nats"]);
+    let last = read.select(["nats"]).unwrap();
+    assert_eq!(self::rows(&last)[4], [4.0]);
+    // A number too few, numbers of another dtype, and one that is none.
+    let few = nats.narrow(0, 0, 4).unwrap();
+    let wrong = |x: &Tensor| back.clone().with_column("nats", x).unwrap_err();
+    assert!(matches!(wrong(&few), Error::Shape { .. }));
+    let single = nats.to_dtype(DType::F32).unwrap();
+    assert!(matches!(wrong(&single), Error::DType { .. }));
+    let none = (nats / 0.0).unwrap();
+    assert!(matches!(wrong(&none), Error::NonFinite { .. }));
+    // Of the dtype of the rows.
+    let noise = train.noise(7, key).unwrap();
+    assert_eq!((noise.dims(), noise.dtype()), (&[7, 2][..], DType::F32));
+}
+
+#[test]
 fn tables_come_from_arrays_too() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

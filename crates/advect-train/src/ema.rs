@@ -1,16 +1,18 @@
 //! Exponential moving averages of parameters (Polyak averaging; Kingma and Ba 2015, section 7.2).
 
+use std::collections::HashMap;
+
 use advect_core::{Error, Result, check};
 use advect_nn::{Builder, ParameterStore, Stateful};
 use advect_ops::update;
-use candle_core::{DType, Var};
+use candle_core::{TensorId, Var};
 
 use crate::decay::Decay;
 
 /// The exponential moving average `θ̄ ← d θ̄ + (1 − d) θ` of a store's parameters, which begins at their values.
 /// Samples drawn with the averaged parameters are usually better.
 ///
-/// The decay d may change from step to step: see [`Decay`].
+/// The decay d may change from step to step: see [`Decay`]. Averages of parameters of 16 bits are in f32, as is a twin on them.
 ///
 /// ```
 /// use advect_core::Key;
@@ -46,8 +48,7 @@ impl Ema {
     /// [`Warmup`](crate::decay::Warmup), or a function of the step.
     ///
     /// # Errors
-    /// [`Error::Range`] for a first decay outside [0, 1), or a store without parameters; [`Error::DType`] for parameters
-    /// of 16 bits.
+    /// [`Error::Range`] for a first decay outside [0, 1), or a store without parameters.
     pub fn new(store: &ParameterStore, decay: impl Decay + Send + Sync + 'static) -> Result<Self> {
         checked_decay(decay.at(0))?;
         let parameters = store.parameters();
@@ -59,15 +60,10 @@ impl Ema {
                 accepted,
             ));
         }
-        for (name, var) in parameters {
-            if !matches!(var.dtype(), DType::F32 | DType::F64) {
-                // In 16 bits the small steps of the average would round to nothing.
-                return Err(Error::dtype(name, var.dtype(), "f32 or f64"));
-            }
-        }
         Ok(Ema {
             source: store.clone(),
-            average: store.duplicate()?,
+            // In 16 bits the small steps of the average would round to nothing.
+            average: store.widened()?,
             decay: Box::new(decay),
         })
     }
@@ -82,7 +78,7 @@ impl Ema {
         for (name, var) in self.source.parameters() {
             check::finite("x", &var).map_err(|error| named(error, name))?;
         }
-        self.advance(decay)
+        self.advance(decay, &HashMap::new())
     }
 
     /// The decay of a step, if it can be made.
@@ -96,9 +92,14 @@ impl Ema {
         checked_decay(self.decay.at(step))
     }
 
-    /// Moves the average towards parameters that are finite.
-    pub(crate) fn advance(&self, decay: f64) -> Result<()> {
+    /// Moves the average towards parameters that are finite, or towards the copies in f32 that there are of them.
+    pub(crate) fn advance(&self, decay: f64, masters: &HashMap<TensorId, Var>) -> Result<()> {
         for (average, source) in self.average.vars().iter().zip(self.source.vars()) {
+            let source = match masters.get(&source.id()) {
+                Some(master) => master.clone(),
+                None if source.dtype() == average.dtype() => source,
+                None => Var::from_tensor(&source.as_detached_tensor().to_dtype(average.dtype())?)?,
+            };
             update::average(average, &source, decay)?;
         }
         Ok(())

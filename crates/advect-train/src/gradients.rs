@@ -11,7 +11,8 @@ use candle_core::{DType, Tensor, Var};
 /// [`Trainer::gradients`](crate::Trainer::gradients) computes them and [`Trainer::apply`](crate::Trainer::apply) makes
 /// a step with them. Between the two, [`add`](Gradients::add) and [`mean`](Gradients::mean) accumulate over
 /// micro-batches, [`map`](Gradients::map) sends each gradient to other machines and takes in the reply, and
-/// [`iter`](Gradients::iter) shows them. The tensors are in no graph.
+/// [`iter`](Gradients::iter) shows them. The tensors are in no graph. Those by parameters of 16 bits are in f32, so that sums of many keep
+/// what is small.
 ///
 /// ```
 /// use advect_core::Key;
@@ -64,9 +65,15 @@ impl Gradients {
             parameter: parameter.clone(),
             gradient: grads.remove(parameter).map(|gradient| gradient.detach()),
         });
+        let mut entries: Vec<Entry> = entries.collect();
+        for entry in &mut entries {
+            if let Some(gradient) = &mut entry.gradient {
+                *gradient = gradient.to_dtype(wide(entry.parameter.dtype()))?;
+            }
+        }
         Ok(Gradients {
             loss: value,
-            entries: entries.collect(),
+            entries,
         })
     }
 
@@ -141,7 +148,7 @@ impl Gradients {
         for entry in &self.entries {
             let gradient = f(&entry.name, entry.gradient.as_ref())?;
             if let Some(gradient) = &gradient {
-                check::alike("gradient", gradient, "the parameter", &entry.parameter)
+                check_like(gradient, &entry.parameter)
                     .map_err(|error| about(error, &entry.name))?;
             }
             changed.push(gradient.map(|gradient| gradient.detach()));
@@ -286,6 +293,33 @@ impl Gradients {
 
     fn scale_tensors(&mut self, factor: f64) -> Result<()> {
         self.map(|_, gradient| gradient.map(|x| update::scale(x, factor)).transpose())
+    }
+}
+
+/// The dtype of a gradient by a parameter.
+pub(crate) fn wide(dtype: DType) -> DType {
+    match dtype {
+        DType::F16 | DType::BF16 => DType::F32,
+        other => other,
+    }
+}
+
+/// Checks that a gradient is like its parameter, or in f32 for one of 16 bits.
+fn check_like(gradient: &Tensor, parameter: &Var) -> Result<()> {
+    if wide(parameter.dtype()) == parameter.dtype() {
+        return check::alike("gradient", gradient, "the parameter", parameter);
+    }
+    if gradient.dtype() != DType::F32 {
+        return Err(Error::dtype("gradient", gradient.dtype(), "f32"));
+    }
+    let device = parameter.device();
+    check::same_device("gradient", gradient.device(), "the parameter", device)?;
+    match gradient.dims() == parameter.dims() {
+        true => Ok(()),
+        false => {
+            let accepted = format!("{:?}, as the parameter", parameter.dims());
+            Err(Error::shape("gradient", gradient.dims(), accepted))
+        }
     }
 }
 

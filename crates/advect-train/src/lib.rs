@@ -72,4 +72,4 @@ pub use recomputed::Recomputed;
 #[cfg(feature = "signals")]
 pub use signals::{Signal, Signals};
 pub use stateful_optimizer::StatefulOptimizer;
-pub use trainer::{NonFinite, RunEnd, StepReport, Trainer};
+pub use trainer::{LossScale, NonFinite, RunEnd, StepReport, Trainer};

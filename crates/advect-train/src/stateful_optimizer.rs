@@ -68,6 +68,13 @@ pub trait StatefulOptimizer: Optimizer + Stateful {
     /// Returns the variables that steps change, with names for error messages.
     fn parameters(&self) -> Vec<(String, Var)>;
 
+    /// Returns the copies in f32 of parameters of 16 bits, each after its parameter, if the optimiser keeps any. A trainer averages them in
+    /// place of the rounded parameters.
+    #[doc(alias = "master weights")]
+    fn masters(&self) -> Vec<(Var, Var)> {
+        Vec::new()
+    }
+
     /// Applies a group's factor of the learning rate, its weight decay and whether it is frozen, for later steps.
     ///
     /// This provided method returns an error for a group with a factor or a weight decay, and leaves the rest to the

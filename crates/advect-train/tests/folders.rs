@@ -183,7 +183,8 @@ fn an_emptied_folder_begins_anew() {
             expected.to_vec1::<f64>().unwrap()
         );
     }
-    let folder = folder.emptied().unwrap();
+    drop(folder);
+    let folder = CheckpointFolder::create(place.path()).unwrap();
     assert_eq!(names(place.path()), ["lock"]);
     let error = folder.load_best(&run.store).unwrap_err().to_string();
     assert!(error.contains("saved as the best"), "{error}");

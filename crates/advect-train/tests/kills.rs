@@ -1,12 +1,17 @@
 //! Runs that are killed, in other processes: this program executes itself.
+//!
+//! A kill from outside meets the writing of a checkpoint by chance, and on a fast disk seldom. So some runs have a disk that ends them:
+//! a limit on the sizes of files, at which the system kills the process in the middle of its write, after as many bytes as it was told. And
+//! some ask themselves to end as soon as they see their own half-written file.
 #![cfg(all(unix, feature = "signals"))]
 
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread::sleep;
+use std::sync::OnceLock;
+use std::thread::{sleep, spawn, yield_now};
 use std::time::{Duration, Instant};
 
 use advect_core::{Field, Generator, Key, Result, Time, observer_fn};
@@ -17,10 +22,15 @@ use advect_train::learning_rate::WarmupCosine;
 use advect_train::observer::{MetricLog, Validation, every};
 use advect_train::{AdamW, AdamWConfig, Checkpoint, CheckpointFolder, NonFinite, Signals, Trainer};
 use candle_core::{DType, Device, Tensor};
+use signal_hook::consts::SIGTERM;
+use signal_hook::low_level::raise;
 
 /// The variables by which a process is told to train: the folder, and a step that takes ten minutes.
 const FOLDER: &str = "ADVECT_TEST_FOLDER";
 const STUCK: &str = "ADVECT_TEST_STUCK";
+/// Asks a process to end by SIGTERM while it writes a checkpoint.
+const ASKED: &str = "ADVECT_TEST_ASKED";
+const ASKED_WITHIN: &str = "asked within a write";
 const STEPS: usize = 240;
 
 /// Trains in the folder that the variable names, in a process of its own.
@@ -62,6 +72,10 @@ fn train(place: &Path) {
     let folder = CheckpointFolder::open(place).unwrap().every(5).unwrap();
     let folder = folder.keeping(2).unwrap().best_of("validation");
     folder.resume(&mut trainer).unwrap();
+    if env::var(ASKED).is_ok() {
+        let place = place.to_path_buf();
+        spawn(move || ask_within_a_write(&place));
+    }
     let csv = MetricLog::csv(place.join("log.csv")).unwrap();
     let json = MetricLog::json_lines(place.join("log.jsonl")).unwrap();
     let events = MetricLog::tensorboard(place.join("events")).unwrap();
@@ -83,6 +97,16 @@ fn train(place: &Path) {
         .run(STEPS, loss, &mut folder.after(observers))
         .unwrap();
     signals.exit_if_received();
+}
+
+fn ask_within_a_write(place: &Path) {
+    while !is_writing(place) {
+        yield_now();
+    }
+    raise(SIGTERM).unwrap();
+    if is_writing(place) {
+        println!("{ASKED_WITHIN}");
+    }
 }
 
 struct Run {
@@ -133,12 +157,18 @@ impl Run {
     }
 }
 
-fn is_writing(place: &Path) -> bool {
-    let mut entries = fs::read_dir(place).unwrap();
-    entries.any(|entry| {
-        let name = entry.unwrap().file_name().into_string().unwrap();
+/// The half-written checkpoint.
+fn partial(place: &Path) -> Option<PathBuf> {
+    let names = fs::read_dir(place).unwrap();
+    let mut paths = names.map(|entry| entry.unwrap().path());
+    paths.find(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
         name.contains(".safetensors.") && name.ends_with(".partial")
     })
+}
+
+fn is_writing(place: &Path) -> bool {
+    partial(place).is_some()
 }
 
 /// A number below a bound (Marsaglia 2003).
@@ -173,7 +203,12 @@ fn results(place: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The results of a run that nobody disturbs.
-fn undisturbed() -> Vec<(String, Vec<u8>)> {
+fn undisturbed() -> &'static [(String, Vec<u8>)] {
+    static RESULTS: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
+    RESULTS.get_or_init(run_undisturbed)
+}
+
+fn run_undisturbed() -> Vec<(String, Vec<u8>)> {
     let place = tempfile::tempdir().unwrap();
     let (status, text) = Run::start(place.path(), "", &[]).ends();
     assert_eq!(status, Some(0), "{text}");
@@ -188,6 +223,11 @@ fn undisturbed() -> Vec<(String, Vec<u8>)> {
         (1..=STEPS).collect::<Vec<_>>()
     );
     results
+}
+
+fn checkpoint_bytes(results: &[(String, Vec<u8>)]) -> u64 {
+    let checkpoint = results.iter().find(|(name, _)| name.starts_with("step-"));
+    checkpoint.unwrap().1.len() as u64
 }
 
 fn same(place: &Path, expected: &[(String, Vec<u8>)]) {
@@ -209,53 +249,70 @@ fn killed_at_any_moment_a_run_ends_with_the_same_bytes() {
     let expected = undisturbed();
     assert_eq!(expected[1].0, "log.csv");
     let mut place = tempfile::tempdir().unwrap();
+    // Beyond what the logs need, and below the size of a checkpoint, in blocks of 512 bytes.
+    let blocks = (64, checkpoint_bytes(expected) / 512);
     let (mut state, mut kills, mut inside) = (0x9e37_79b9_7f4a_7c15, 0, 0);
     for _ in 0..100 {
         if kills == 20 {
             break;
         }
-        let mut run = Run::start(place.path(), "", &[]);
-        if !run.makes_steps(1 + random(&mut state, 10) as usize) {
-            // It came to its end: on a fast machine, or on one that stood still for a while.
-            if kills >= 10 {
-                break;
-            }
-            place = tempfile::tempdir().unwrap();
-            continue;
-        }
         if kills % 2 == 0 {
-            // In the writing of a checkpoint.
-            while !is_writing(place.path()) && run.process.try_wait().unwrap().is_none() {}
-            if kills % 4 == 0 {
-                sleep(Duration::from_micros(random(&mut state, 300)));
+            // At a byte of the next checkpoint that is written.
+            let blocks = blocks.0 + random(&mut state, blocks.1 - blocks.0);
+            let disk = format!("ulimit -c 0; ulimit -f {blocks};");
+            let (status, text) = Run::start(place.path(), &disk, &[]).ends();
+            let written = partial(place.path()).map(|path| path.metadata().unwrap().len());
+            if status == Some(0) {
+                // It had come to its end before.
+                place = tempfile::tempdir().unwrap();
+                continue;
             }
+            let within = written.is_some_and(|bytes| bytes <= 512 * blocks);
+            assert!(status.is_none() && within, "{status:?}, {text}");
+            inside += 1;
         } else {
+            let mut run = Run::start(place.path(), "", &[]);
+            if !run.makes_steps(1 + random(&mut state, 10) as usize) {
+                // It came to its end: on a fast machine, or on one that stood still for a while.
+                if kills >= 10 {
+                    break;
+                }
+                place = tempfile::tempdir().unwrap();
+                continue;
+            }
             sleep(Duration::from_micros(random(&mut state, 1000)));
+            run.process.kill().unwrap();
+            run.process.wait().unwrap();
         }
-        run.process.kill().unwrap();
-        run.process.wait().unwrap();
-        inside += usize::from(is_writing(place.path()));
         kills += 1;
     }
+    assert!(inside >= 5, "{inside} kills within a write");
     assert!(kills >= 10, "{kills} kills");
-    assert!(inside > 0, "no kill was within a write");
-    same(place.path(), &expected);
+    same(place.path(), expected);
 }
 
 #[test]
 fn asked_to_end_a_run_saves_and_ends_with_the_same_bytes() {
     let expected = undisturbed();
     let mut place = tempfile::tempdir().unwrap();
-    let (mut state, mut signals) = (0x2545_f491_4f6c_dd1d, 0);
+    let (mut state, mut signals, mut inside) = (0x2545_f491_4f6c_dd1d, 0, 0);
     for _ in 0..100 {
         if signals == 20 {
             break;
         }
-        let mut run = Run::start(place.path(), "", &[]);
-        let (name, status) = [("TERM", 143), ("INT", 130), ("HUP", 129)][signals % 3];
-        if run.makes_steps(1 + random(&mut state, 8) as usize) {
-            sleep(Duration::from_micros(random(&mut state, 1000)));
-            run.signal(name);
+        let (mut name, mut status) = [("TERM", 143), ("INT", 130), ("HUP", 129)][signals % 3];
+        let within = signals % 2 == 0;
+        let mut run;
+        if within {
+            (name, status) = ("TERM", 143);
+            run = Run::start(place.path(), "", &[(ASKED, "")]);
+            inside += usize::from(run.says(ASKED_WITHIN));
+        } else {
+            run = Run::start(place.path(), "", &[]);
+            if run.makes_steps(1 + random(&mut state, 8) as usize) {
+                sleep(Duration::from_micros(random(&mut state, 1000)));
+                run.signal(name);
+            }
         }
         let (ended, text) = run.ends();
         if ended == Some(0) {
@@ -271,7 +328,8 @@ fn asked_to_end_a_run_saves_and_ends_with_the_same_bytes() {
         signals += 1;
     }
     assert!(signals >= 5, "{signals} signals");
-    same(place.path(), &expected);
+    assert!(inside > 0, "no signal was within a write");
+    same(place.path(), expected);
 }
 
 #[test]

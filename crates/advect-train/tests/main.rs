@@ -13,4 +13,5 @@ mod optimisers;
 mod parallel;
 mod post_hoc;
 mod resume;
+mod sixteen_bits;
 mod torch;

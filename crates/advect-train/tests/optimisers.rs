@@ -254,8 +254,8 @@ fn zeros_stay_zeros() {
 }
 
 fn refuses_other_arguments<R: UpdateRule>(rule: R) {
-    let half = Var::zeros(2, DType::BF16, &Device::Cpu).unwrap();
-    let refused = PerParameter::from_named(vec![("w".into(), half)], rule.clone());
+    let integers = Var::zeros(2, DType::U32, &Device::Cpu).unwrap();
+    let refused = PerParameter::from_named(vec![("w".into(), integers)], rule.clone());
     assert!(matches!(refused, Err(Error::DType { argument, .. }) if argument == "w"));
     let mut bad = rule.clone();
     bad.set_learning_rate(f64::NAN);
@@ -268,6 +268,42 @@ fn refuses_other_arguments<R: UpdateRule>(rule: R) {
     let loss = (x.sum_all().unwrap() + y.t().unwrap().sqr().unwrap().sum_all().unwrap()).unwrap();
     optimizer.backward_step(&loss).unwrap();
     assert!(y.to_vec2::<f32>().unwrap()[1][2] < 1.0);
+}
+
+/// Of a loss whose gradient is the same everywhere, so that parameters of 16 bits and of 32 have the same one.
+fn moves_sixteen_bits_as_their_copies<R: UpdateRule>(rule: R) {
+    let start = [[1f32, -0.5], [0.25, 0.0]];
+    let slopes = [[0.5f32, 1.0], [-2.0, 0.125]];
+    for dtype in [DType::F16, DType::BF16] {
+        let cast = |x: [[f32; 2]; 2]| {
+            let x = Tensor::new(&x, &Device::Cpu).unwrap();
+            x.to_dtype(dtype).unwrap()
+        };
+        let x = Var::new(&start, &Device::Cpu).unwrap();
+        let half = Var::from_tensor(&cast(start)).unwrap();
+        let mut single = PerParameter::new(vec![x.clone()], rule.clone()).unwrap();
+        let mut optimizer = PerParameter::new(vec![half.clone()], rule.clone()).unwrap();
+        for _ in 0..30 {
+            let slopes_of = Tensor::new(&slopes, &Device::Cpu).unwrap();
+            let loss = (x.as_tensor() * slopes_of).unwrap().sum_all().unwrap();
+            single.backward_step(&loss).unwrap();
+            let loss = (half.as_tensor() * cast(slopes)).unwrap();
+            optimizer.backward_step(&loss.sum_all().unwrap()).unwrap();
+            let (parameter, master) = optimizer.masters().remove(0);
+            let wide = |x: &Tensor| x.to_dtype(DType::F32).unwrap().to_vec2::<f32>().unwrap();
+            assert_eq!(wide(&master), wide(&x));
+            let rounded = x.to_dtype(dtype).unwrap();
+            assert_eq!(wide(&parameter), wide(&rounded));
+        }
+        assert_eq!(optimizer.masters()[0].0.id(), half.id());
+        let names: Vec<String> = optimizer.state().into_keys().collect();
+        assert!(names.contains(&"master.0".to_string()), "{names:?}");
+    }
+}
+
+#[test]
+fn parameters_of_16_bits_have_copies_of_32() {
+    for_each_optimizer!(moves_sixteen_bits_as_their_copies);
 }
 
 #[test]

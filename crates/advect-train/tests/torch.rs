@@ -3,8 +3,10 @@
 use advect_core::testing::assert_close;
 use advect_core::{Error, Key};
 use advect_nn::ParameterStore;
-use advect_train::decay::{Decay, Warmup, decay_fn};
-use advect_train::learning_rate::{CosineRestarts, LearningRate, Sequence, WarmedUp, WarmupCosine};
+use advect_train::decay::{Decay, HalfLife, Warmup, decay_fn};
+use advect_train::learning_rate::{
+    CosineRestarts, InverseSquareRoot, LearningRate, Sequence, WarmedUp, WarmupCosine,
+};
 use advect_train::optimizer::{PerParameter, UpdateRule};
 use advect_train::{
     AdamConfig, AdamW, AdamWConfig, Ema, Gradients, Momentum, MuonConfig, SgdConfig,
@@ -102,9 +104,9 @@ fn parameters_without_gradients_do_not_age() {
 }
 
 #[test]
-fn sixteen_bits_and_equal_names_are_refused() {
-    let half = Var::zeros(2, DType::BF16, &Device::Cpu).unwrap();
-    let refused = AdamW::from_named(vec![("w".into(), half)], AdamWConfig::default());
+fn integers_and_equal_names_are_refused() {
+    let integers = Var::zeros(2, DType::U32, &Device::Cpu).unwrap();
+    let refused = AdamW::from_named(vec![("w".into(), integers)], AdamWConfig::default());
     assert!(matches!(refused, Err(Error::DType { argument, .. }) if argument == "w"));
     let w = Var::zeros(2, DType::F32, &Device::Cpu).unwrap();
     let twice = vec![("w".to_string(), w.clone()), ("w".to_string(), w)];
@@ -114,7 +116,7 @@ fn sixteen_bits_and_equal_names_are_refused() {
     ));
 }
 
-/// Against what `golden/pytorch.py` made with PyTorch and diffusers.
+/// Against what `golden/pytorch.py` made with PyTorch, diffusers and transformers.
 fn numbers() -> Value {
     serde_json::from_str(include_str!("golden/pytorch.json")).unwrap()
 }
@@ -208,6 +210,9 @@ fn learning_rates_agree() {
     );
     // diffusers begins its warm-up with a step of 0, which is left out here.
     agrees("diffusers constant", &WarmedUp::new(1.0, 8).unwrap(), 1);
+    // As does transformers.
+    let root = InverseSquareRoot::new(1.0, 8).unwrap();
+    agrees("transformers inverse root", &root, 1);
     let cosine = WarmupCosine::new(1.0, 8, 40).unwrap();
     let rates = golden["learning_rates"]["diffusers cosine"]
         .as_array()
@@ -235,6 +240,18 @@ fn averages_agree() {
         }
     };
     averages(Box::new(0.9), &golden["averages"]["constant"]);
+    // EDM's half-life of 1280 images at a batch of 64.
+    let plain = HalfLife::new(20.0).unwrap();
+    for (name, decay) in [("plain", plain), ("ramp", plain.ramp(0.5).unwrap())] {
+        let theirs = &golden["half_lives"][name];
+        averages(Box::new(decay), &theirs["values"]);
+        for (k, expected) in theirs["decays"].as_array().unwrap().iter().enumerate() {
+            assert!(
+                (decay.at(k) - expected.as_f64().unwrap()).abs() < 1e-14,
+                "{k}"
+            );
+        }
+    }
     // diffusers copies the parameters at its first step, where the decay would be 1/10.
     let warm_up = Warmup::new(0.7).unwrap();
     let decay = move |step| if step == 0 { 0.0 } else { warm_up.at(step) };

@@ -264,8 +264,8 @@ pub mod prelude {
     #[cfg(feature = "train")]
     pub use advect_train::{
         Adam, AdamConfig, AdamW, AdamWConfig, Checkpoint, CheckpointFolder, DataParallel, Ema,
-        Gradients, Lion, LionConfig, Momentum, Muon, MuonConfig, NonFinite, ParameterGroup, RunEnd,
-        Sgd, SgdConfig, StatefulOptimizer, StepReport, Trainer,
+        Gradients, Lion, LionConfig, LossScale, Momentum, Muon, MuonConfig, NonFinite,
+        ParameterGroup, RunEnd, Sgd, SgdConfig, StatefulOptimizer, StepReport, Trainer,
     };
     pub use candle_core::{DType, Device, Tensor};
     #[cfg(feature = "nn")]

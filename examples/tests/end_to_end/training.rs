@@ -59,6 +59,17 @@ fn images_resume_with_the_same_bits() {
     assert_eq!(lines(&rest)[1..], lines(&losses)[4..]);
 }
 
+/// A whole program for a table is short.
+#[test]
+fn the_program_of_a_table_has_forty_lines() {
+    let program = include_str!("../../table/main.rs");
+    let main = program.split_once("fn main()").unwrap().1;
+    let lines = main.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    let lines: Vec<&str> = lines.collect();
+    assert!(lines.len() <= 40, "{} lines", lines.len());
+}
+
 /// A table of one's own, from its file to likelihoods in its units.
 #[test]
 fn rows_of_a_table_are_learned() {
@@ -81,6 +92,13 @@ fn rows_of_a_table_are_learned() {
     assert_eq!(samples.lines().count(), 31);
     let columns = "bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,species";
     assert_eq!(samples.lines().next(), Some(columns));
+    // The log-likelihoods are beside their rows, and a loss is there for each step.
+    let unseen = fs::read_to_string(folder.path().join("held-out.csv")).unwrap();
+    let nats_of = |line: &str| line.split(',').nth(4).unwrap().parse::<f64>().unwrap();
+    let each: Vec<f64> = unseen.lines().skip(1).map(nats_of).collect();
+    assert!((each.iter().sum::<f64>() / each.len() as f64 - nats).abs() < 1e-3);
+    let losses = fs::read_to_string(folder.path().join("losses.csv")).unwrap();
+    assert_eq!(losses.lines().count(), 101);
     for picture in ["samples.png", "losses.png"] {
         let picture = fs::read(folder.path().join(picture)).unwrap();
         assert!(picture.starts_with(b"\x89PNG"));

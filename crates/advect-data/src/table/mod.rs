@@ -8,7 +8,7 @@ pub(crate) mod records;
 
 use std::path::Path;
 
-use advect_core::{Error, Key, Result, check};
+use advect_core::{Error, Generator, Key, Result, check};
 use candle_core::{DType, Device, Tensor};
 
 use crate::csv::write_records;
@@ -137,6 +137,62 @@ impl Table {
         let table = self.select(kept)?;
         let labels = Tensor::new(labels, table.values.device())?;
         table.with_labels(&labels, &name, &classes)
+    }
+
+    /// Adds a column of numbers, `(rows,)`, after the others: log-densities of the rows, say.
+    ///
+    /// ```
+    /// use advect_data::Table;
+    /// use candle_core::{Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let table = Table::new(&Tensor::new(&[[1f64], [2.0]], &Device::Cpu)?, &["mass"])?;
+    /// let table = table.with_column("nats", &Tensor::new(&[-3f64, -4.0], &Device::Cpu)?)?;
+    /// assert_eq!(table.columns(), ["mass", "nats"]);
+    /// assert_eq!(table.values().to_vec2::<f64>()?, [[1.0, -3.0], [2.0, -4.0]]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless there is a number for each row; [`Error::DType`] and [`Error::Device`] unless they are like those of
+    /// the table; [`Error::NonFinite`] for NaN and infinities.
+    pub fn with_column(self, name: &str, values: &Tensor) -> Result<Self> {
+        check::float("values", values)?;
+        check::same_kind("values", values, "the table", &self.values)?;
+        if values.dims() != [self.len()] {
+            let accepted = format!("({},), a number for each row", self.len());
+            return Err(Error::shape("values", values.dims(), accepted));
+        }
+        check::finite("values", values)?;
+        let mut columns = self.columns;
+        columns.push(name.to_string());
+        Ok(Table {
+            values: Tensor::cat(&[&self.values, &values.unsqueeze(1)?], 1)?,
+            columns,
+            ..self
+        })
+    }
+
+    /// Returns noise for samples like the rows of this table: independent numbers of N(0, 1), `(count, columns)`, of its dtype and device.
+    ///
+    /// ```
+    /// use advect_core::{Generator, Key};
+    /// use advect_data::Table;
+    /// use candle_core::{DType, Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let table = Table::new(&Tensor::zeros((1, 3), DType::F32, &Device::Cpu)?, &["a", "b", "c"])?;
+    /// let noise = table.noise(2, Key::from_seed(0))?;
+    /// let expected = Generator::from_seed(0).normal((2, 3), DType::F32, &Device::Cpu)?;
+    /// assert_eq!(noise.to_vec2::<f32>()?, expected.to_vec2::<f32>()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Generator::normal`].
+    pub fn noise(&self, count: usize, key: Key) -> Result<Tensor> {
+        let shape = (count, self.dim());
+        Generator::from(key).normal(shape, self.values.dtype(), self.values.device())
     }
 
     /// Returns the table with these columns, in this order, and its label.
@@ -274,6 +330,19 @@ impl Table {
             values,
             ..self.clone()
         })
+    }
+
+    /// Returns a table of standardised numbers in the units that the map was fitted to, in f64 in the CPU's memory: the inverse of
+    /// [`Table::standardized`].
+    ///
+    /// # Errors
+    /// As [`Standardization::invert`].
+    pub fn in_original_units(&self, map: &Standardization) -> Result<Self> {
+        let table = self.to(DType::F64, &Device::Cpu)?;
+        let map = map.to(DType::F64, &Device::Cpu)?;
+        let values = map.invert(&table.values)?;
+        check::finite("values", &values)?;
+        Ok(Table { values, ..table })
     }
 
     /// Returns standardised samples `(count, columns)`, of any float dtype and device, as a table in the units of this one, in f64 in the CPU's

@@ -163,6 +163,43 @@ impl ParameterStore {
         })
     }
 
+    /// Returns a store with the same names and copies of the values, those of 16 bits in f32.
+    ///
+    /// ```
+    /// use advect_core::Key;
+    /// use advect_nn::{Linear, ParameterStore};
+    /// use candle_core::{DType, Device};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::BF16, &Device::Cpu);
+    /// let net = Linear::new(2, 1, &store.builder())?;
+    /// let wide = Linear::new(2, 1, &store.widened()?.builder())?; // a twin in f32
+    /// assert_eq!(wide.weight().dtype(), DType::F32);
+    /// let expected = net.weight().to_dtype(DType::F32)?;
+    /// assert_eq!(wide.weight().to_vec2::<f32>()?, expected.to_vec2::<f32>()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Errors of candle.
+    pub fn widened(&self) -> Result<Self> {
+        let wide = |dtype: DType| match dtype {
+            DType::F16 | DType::BF16 => DType::F32,
+            other => other,
+        };
+        let copy = self.duplicate()?;
+        for entry in copy.lock().iter_mut() {
+            if wide(entry.var.dtype()) != entry.var.dtype() {
+                let values = entry.var.as_detached_tensor();
+                entry.var = Var::from_tensor(&values.to_dtype(wide(entry.var.dtype()))?)?;
+            }
+        }
+        Ok(ParameterStore {
+            dtype: wide(self.dtype),
+            ..copy
+        })
+    }
+
     /// Writes the parameters and buffers to a safetensors file, atomically. PyTorch and what is built on it read it: `safetensors.torch.load_file`, and
     /// the `from_pretrained` of other libraries, which look for the entry `format` that says so.
     ///

@@ -69,7 +69,7 @@ pub use variational_dequantization::{Dequantized, VariationalDequantization};
 
 /// A training objective on pairs of source and target samples.
 ///
-/// Your own objective is one impl; [`Objective::loss`] comes with it:
+/// Your own objective is one impl; [`Objective::loss`] and [`Objective::loss_from_noise`] come with it:
 ///
 /// ```
 /// use advect_core::{Field, Generator, Result, Time, shape, field_fn};
@@ -91,6 +91,12 @@ pub use variational_dequantization::{Dequantized, VariationalDequantization};
 /// let still = field_fn(|_, x| Ok(x.zeros_like()?));
 /// let loss = OneStep.loss(&still, &x, &(&x * 5.0)?, &mut Generator::from_seed(0))?;
 /// assert_eq!(loss.to_scalar::<f32>()?, 4.0);
+///
+/// // Noise as the source.
+/// let loss = OneStep.loss_from_noise(&still, &x, &mut Generator::from_seed(0))?;
+/// let mut rng = Generator::from_seed(0);
+/// let expected = OneStep.loss(&still, &rng.normal_like(&x)?, &x, &mut rng)?;
+/// assert_eq!(loss.to_scalar::<f32>()?, expected.to_scalar::<f32>()?);
 /// # Ok(())
 /// # }
 /// ```
@@ -126,6 +132,20 @@ pub trait Objective {
     ) -> Result<Tensor> {
         Ok(self.losses(field, x0, x1, rng)?.mean_all()?)
     }
+
+    /// Returns the [`loss`](Objective::loss) of data with standard normal noise as the source, which is drawn first from `rng`.
+    ///
+    /// # Errors
+    /// As [`Objective::losses`].
+    fn loss_from_noise(
+        &self,
+        field: &dyn Field,
+        x: &Tensor,
+        rng: &mut Generator,
+    ) -> Result<Tensor> {
+        let noise = rng.normal_like(x)?;
+        self.loss(field, &noise, x, rng)
+    }
 }
 
 /// Checks a batch of pairs. Returns its size.
@@ -150,4 +170,5 @@ pub(crate) fn check_times(times: &[f64], batch: usize) -> Result<()> {
 forward_to!([] Objective {
     fn losses(&self, field: &dyn Field, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Tensor>;
     fn loss(&self, field: &dyn Field, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Tensor>;
+    fn loss_from_noise(&self, field: &dyn Field, x: &Tensor, rng: &mut Generator) -> Result<Tensor>;
 });

@@ -2,9 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use advect_core::{Error, Observer, Result, check};
+use advect_core::{Error, Generator, Key, Observer, Result, check};
+use candle_core::Tensor;
 
 use crate::Trainer;
+use crate::gradients::loss_value;
 use crate::trainer::check_name;
 
 /// An observer that evaluates a score (lower is better), and may stop the run when it no longer improves.
@@ -15,7 +17,7 @@ use crate::trainer::check_name;
 /// [`CheckpointFolder::best_of`](crate::CheckpointFolder::best_of) keeps the checkpoint with the best score.
 ///
 /// Whether the score is that of the parameters or of their average is up to the closure. A generator from the same seed in
-/// each evaluation makes scores comparable.
+/// each evaluation makes scores comparable: [`Validation::of_loss`] has one.
 ///
 /// ```
 /// use advect_core::{Generator, Key};
@@ -51,6 +53,49 @@ pub struct Validation<F> {
     best: String,
     patience: Option<usize>,
     score: F,
+}
+
+impl Validation<()> {
+    /// Creates an observer that evaluates a loss, a scalar tensor, with the same random numbers each time: those of a generator from `key`.
+    /// Scores then differ by what was learned, not by chance.
+    ///
+    /// ```
+    /// use advect_core::{Generator, Key, Result};
+    /// use advect_nn::{Linear, ParameterStore};
+    /// use advect_train::observer::{Validation, every};
+    /// use advect_train::{AdamW, AdamWConfig, Trainer};
+    /// use candle_core::{DType, Device, Tensor};
+    /// # fn main() -> Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    /// let net = Linear::new(1, 1, &store.builder())?;
+    /// let optimizer = AdamW::from_store(&store, AdamWConfig { learning_rate: 0.0, ..AdamWConfig::default() })?;
+    /// let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
+    /// let loss = |rng: &mut Generator| -> Result<Tensor> {
+    ///     let x = rng.normal((64, 1), DType::F64, &Device::Cpu)?;
+    ///     Ok((net.forward(&x)? - x.sin()?)?.sqr()?.mean_all()?)
+    /// };
+    /// // Nothing is learned: the training's losses differ, the validation's don't.
+    /// let mut validation = Validation::of_loss("validation", Key::from_seed(7), loss)?;
+    /// trainer.run(1, |_, rng| loss(rng), &mut validation)?;
+    /// let (first, score) = (trainer.report().loss, trainer.recorded("validation"));
+    /// trainer.run(2, |_, rng| loss(rng), &mut validation)?;
+    /// assert_ne!(trainer.report().loss, first);
+    /// assert_eq!(trainer.recorded("validation"), score.map(|(_, score)| (2, score)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Trainer::record`], for a name that can't be recorded. An evaluation is an error if the loss is no scalar.
+    #[doc(alias = "validation loss")]
+    pub fn of_loss<O>(
+        name: &str,
+        key: Key,
+        mut loss: impl FnMut(&mut Generator) -> Result<Tensor>,
+    ) -> Result<Validation<impl FnMut(&Trainer<O>) -> Result<f64>>> {
+        let score = move |_: &Trainer<O>| loss_value(&loss(&mut Generator::from(key))?);
+        Validation::new(name, score)
+    }
 }
 
 impl<F> Validation<F> {

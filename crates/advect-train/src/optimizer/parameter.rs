@@ -11,6 +11,8 @@ use crate::stateful_optimizer::finite;
 pub(super) struct Parameter {
     pub(super) name: String,
     pub(super) value: Var,
+    /// The parameter in f32, where it has 16 bits: steps are made on this copy, as in 16 bits small ones round to nothing.
+    pub(super) master: Option<Var>,
     pub(super) memory: Vec<Var>,
     /// The names of the memory.
     pub(super) slots: &'static [&'static str],
@@ -23,14 +25,19 @@ pub(super) struct Parameter {
 
 impl Parameter {
     pub(super) fn new(name: String, value: Var, rule: &impl UpdateRule) -> Result<Self> {
-        if !matches!(value.dtype(), DType::F32 | DType::F64) {
-            // In 16 bits small steps round to nothing.
-            return Err(Error::dtype(name, value.dtype(), "f32 or f64"));
-        }
-        rule.check_parameter(&value)?;
-        let slots = rule.memory(&value);
+        let master = match value.dtype() {
+            DType::F32 | DType::F64 => None,
+            DType::F16 | DType::BF16 => {
+                let wide = value.as_detached_tensor().to_dtype(DType::F32)?;
+                Some(Var::from_tensor(&wide)?)
+            }
+            other => return Err(Error::dtype(name, other, "f16, bf16, f32 or f64")),
+        };
+        let moved = master.as_ref().unwrap_or(&value);
+        rule.check_parameter(moved)?;
+        let slots = rule.memory(moved);
         let memory: Result<Vec<Var>> = (slots.iter())
-            .map(|_| Ok(Var::from_tensor(&value.zeros_like()?)?))
+            .map(|_| Ok(Var::from_tensor(&moved.zeros_like()?)?))
             .collect();
         Ok(Parameter {
             name,
@@ -38,10 +45,27 @@ impl Parameter {
             slots,
             steps: Var::new(0f64, &Device::Cpu)?,
             value,
+            master,
             frozen: false,
             rate_factor: None,
             weight_decay: None,
         })
+    }
+
+    /// What steps are made on.
+    fn moved(&self) -> &Var {
+        self.master.as_ref().unwrap_or(&self.value)
+    }
+
+    /// Takes over numbers of the parameter that somebody has changed since the last step.
+    pub(super) fn follow(&self) -> Result<()> {
+        let Some(master) = &self.master else {
+            return Ok(());
+        };
+        let (value, copy) = (self.value.as_detached_tensor(), master.as_detached_tensor());
+        let same = copy.to_dtype(value.dtype())?.eq(&value)?;
+        let values = same.where_cond(&copy, &value.to_dtype(DType::F32)?)?;
+        Ok(master.set(&values)?)
     }
 
     /// Takes over what a group says.
@@ -67,14 +91,18 @@ impl Parameter {
 /// A step of a parameter that is yet to be made.
 pub(super) struct Update<'a, R> {
     parameter: &'a Parameter,
-    gradient: &'a Tensor,
+    gradient: Tensor,
     count: f64,
     rule: R,
 }
 
 impl<'a, R: UpdateRule> Update<'a, R> {
     pub(super) fn new(parameter: &'a Parameter, gradient: &'a Tensor, rule: &R) -> Result<Self> {
-        check::alike("gradient", gradient, "the parameter", &parameter.value)?;
+        let gradient = match &parameter.master {
+            Some(_) => gradient.to_dtype(DType::F32)?,
+            None => gradient.clone(),
+        };
+        check::alike("gradient", &gradient, "the parameter", parameter.moved())?;
         let rule = parameter.own(rule)?;
         rule.check()?;
         Ok(Update {
@@ -87,35 +115,38 @@ impl<'a, R: UpdateRule> Update<'a, R> {
 
     /// A bound of what takes the place of the gradient.
     pub(super) fn gradient_bound(&self, norm: f64) -> Result<f64> {
-        self.rule.gradient_bound(&self.parameter.value, norm)
+        self.rule.gradient_bound(self.parameter.moved(), norm)
     }
 
     /// Makes the step on copies, unless it surely leaves finite numbers. Refuses it unless all stay finite, and the parameter below
     /// half of the largest number, so that parameters can be subtracted from each other.
     pub(super) fn rehearse(&self, gradient: f64, largest: f64) -> Result<()> {
         let Parameter { name, value, .. } = self.parameter;
+        let moved = self.parameter.moved();
         let bounds = Bounds {
-            dtype: value.dtype(),
-            elements: value.elem_count(),
+            dtype: moved.dtype(),
+            elements: moved.elem_count(),
             count: self.count,
             gradient,
             largest,
         };
-        // NaN has no bound.
-        if gradient.is_finite() && self.rule.is_harmless(&bounds) {
+        // NaN has no bound, and the bounds know nothing of f16, whose largest number is 65504.
+        let known = gradient.is_finite() && value.dtype() != DType::F16;
+        if known && self.rule.is_harmless(&bounds) {
             return Ok(());
         }
         let copy =
             |var: &Var| -> Result<Var> { Ok(Var::from_tensor(&var.as_detached_tensor().copy()?)?) };
-        let value = copy(value)?;
+        let dtype = value.dtype();
+        let value = copy(moved)?;
         let memory: Result<Vec<Var>> = self.parameter.memory.iter().map(copy).collect();
         let memory = memory?;
-        self.rule.step(&value, &memory, self.gradient, self.count)?;
+        (self.rule).step(&value, &memory, &self.gradient, self.count)?;
         for (slot, var) in self.parameter.slots.iter().zip(&memory) {
             finite(&format!("\"{slot}.{name}\""), var)?;
         }
         finite(&format!("\"{name}\""), &value)?;
-        let twice = (value.as_detached_tensor() * 2.0)?;
+        let twice = (value.as_detached_tensor() * 2.0)?.to_dtype(dtype)?;
         finite(&format!("twice \"{name}\""), &twice)
     }
 
@@ -126,7 +157,11 @@ impl<'a, R: UpdateRule> Update<'a, R> {
             steps,
             ..
         } = self.parameter;
-        self.rule.step(value, memory, self.gradient, self.count)?;
+        let moved = self.parameter.moved();
+        self.rule.step(moved, memory, &self.gradient, self.count)?;
+        if self.parameter.master.is_some() {
+            value.set(&moved.as_detached_tensor().to_dtype(value.dtype())?)?;
+        }
         Ok(steps.set(&Tensor::new(self.count, &Device::Cpu)?)?)
     }
 }

@@ -14,10 +14,16 @@ use super::parameter::{Parameter, Update};
 use crate::ema::named;
 use crate::{ParameterGroup, StatefulOptimizer};
 
+/// The name of the copies in f32, before that of their parameter.
+const MASTER: &str = "master";
+
 /// An optimiser that updates each parameter by the same [`UpdateRule`], such as [`AdamW`](super::AdamW).
 ///
 /// Parameters without a gradient stay as they are, and do not count the step. A step that would leave NaN or an
 /// infinity in a parameter or in the optimiser's memory is an error, after which all of them are as they were before.
+///
+/// A parameter of 16 bits has a copy in f32, on which steps are made; the parameter is that copy, rounded. Without it, steps of less than a 256th
+/// (bf16) or a 2048th (f16) of a parameter would round to nothing. The copies are part of the state.
 ///
 /// It is also a candle_nn [`Optimizer`]; its state, the memory and the counts of steps, is that of a [`Stateful`].
 ///
@@ -69,8 +75,8 @@ impl<R: UpdateRule> PerParameter<R> {
     /// Creates an optimiser of named variables.
     ///
     /// # Errors
-    /// [`Error::Range`] for settings outside their range, [`Error::DType`] for variables that are not f32 or f64, or
-    /// names or variables that are not all different.
+    /// [`Error::Range`] for settings outside their range, [`Error::DType`] for variables that are not f16, bf16, f32
+    /// or f64, or names or variables that are not all different.
     pub fn from_named(variables: Vec<(String, Var)>, config: R) -> Result<Self> {
         config.check()?;
         let mut names: Vec<&String> = variables.iter().map(|(name, _)| name).collect();
@@ -118,6 +124,9 @@ impl<R: UpdateRule> PerParameter<R> {
         for parameter in &self.parameters {
             let name = &parameter.name;
             check::finite("x", &parameter.value).map_err(|e| named(e, name.clone()))?;
+            if let Some(master) = &parameter.master {
+                check::finite("x", master).map_err(|e| named(e, format!("{MASTER}.{name}")))?;
+            }
             for (slot, var) in parameter.slots.iter().zip(&parameter.memory) {
                 check::finite("x", var).map_err(|e| named(e, format!("{slot}.{name}")))?;
             }
@@ -154,6 +163,11 @@ impl<R: UpdateRule> StatefulOptimizer for PerParameter<R> {
             .collect()
     }
 
+    fn masters(&self) -> Vec<(Var, Var)> {
+        let pair = |p: &Parameter| Some((p.value.clone(), p.master.clone()?));
+        self.parameters.iter().filter_map(pair).collect()
+    }
+
     fn group(&mut self, group: &ParameterGroup) -> Result<()> {
         group.check(self.parameters.iter().map(|parameter| &parameter.name))?;
         if let Some(decay) = group.weight_decay {
@@ -176,6 +190,7 @@ impl<R: UpdateRule> StatefulOptimizer for PerParameter<R> {
             }
             false => self.largest,
         };
+        self.parameters.iter().try_for_each(Parameter::follow)?;
         let updates = self.updates(grads)?;
         let mut gradient = norm;
         for update in &updates {
@@ -228,6 +243,9 @@ impl<R: UpdateRule> Stateful for PerParameter<R> {
             let name = &parameter.name;
             for (slot, var) in parameter.slots.iter().zip(&parameter.memory) {
                 variables.push((format!("{slot}.{name}"), var.clone()));
+            }
+            if let Some(master) = &parameter.master {
+                variables.push((format!("{MASTER}.{name}"), master.clone()));
             }
             variables.push((format!("steps.{name}"), parameter.steps.clone()));
         }

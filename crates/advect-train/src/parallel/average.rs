@@ -5,6 +5,7 @@ use advect_parallel::Ranks;
 use candle_core::Tensor;
 
 use crate::Gradients;
+use crate::gradients::wide;
 
 /// The mean over all shards, `1/n Σ g`, of the sums that ranks have, with the mean of their losses. A parameter without a
 /// gradient on some ranks counts as zeros there; one without any has none.
@@ -51,7 +52,11 @@ pub(super) fn over(ranks: &Ranks, local: Result<Gradients>, shards: usize) -> Re
     let given: Result<Vec<Tensor>> = present_entries
         .map(|((parameter, gradient), _)| match gradient {
             Some(gradient) => Ok(gradient.clone()),
-            None => Ok(parameter.as_detached_tensor().zeros_like()?),
+            None => Ok(Tensor::zeros(
+                parameter.dims(),
+                wide(parameter.dtype()),
+                parameter.device(),
+            )?),
         })
         .collect();
     let mut sums = ranks.sum(&given?)?.into_iter();

@@ -2,6 +2,7 @@
 
 mod clock;
 mod epochs;
+mod loss_scale;
 mod non_finite;
 mod records;
 mod replica;
@@ -14,16 +15,17 @@ mod step_report;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use advect_core::{Error, Generator, Result, check};
+use advect_core::{Error, Generator, Key, Result, check};
 use advect_nn::{ParameterStore, Stateful};
 use candle_core::Device;
 
 use crate::checkpoint::{AVERAGE, PARAMETERS};
 use crate::decay::Decay;
 use crate::learning_rate::LearningRate;
-use crate::{AdamW, Ema, ParameterGroup, StatefulOptimizer};
+use crate::{AdamW, AdamWConfig, Ema, ParameterGroup, StatefulOptimizer};
 use clock::Clock;
 use epochs::Epochs;
+pub use loss_scale::LossScale;
 pub use non_finite::NonFinite;
 use records::Records;
 pub(crate) use records::check_name;
@@ -84,6 +86,7 @@ pub struct Trainer<O = AdamW> {
     until: Option<usize>,
     epochs: Option<Epochs>,
     non_finite: NonFinite,
+    loss_scale: Option<LossScale>,
     records: Records,
     clock: Option<Clock>,
 }
@@ -123,6 +126,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
             until: None,
             epochs: None,
             non_finite: NonFinite::Stop,
+            loss_scale: None,
             records: Records::default(),
             clock: None,
         }
@@ -230,6 +234,43 @@ impl<O: StatefulOptimizer> Trainer<O> {
             parts.push((AVERAGE, ema));
         }
         parts
+    }
+}
+
+impl Trainer {
+    /// Creates a run with [`AdamW`] at a learning rate, and at the defaults of [`AdamWConfig`] otherwise. Random numbers of the losses come of
+    /// a generator from `key`.
+    ///
+    /// ```
+    /// use advect_core::Key;
+    /// use advect_nn::{Linear, ParameterStore};
+    /// use advect_train::Trainer;
+    /// use candle_core::{DType, Device};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    /// let net = Linear::new(1, 1, &store.builder())?;
+    /// let mut trainer = Trainer::adamw(&store, 0.01, Key::from_seed(1))?;
+    /// trainer.run(300, |_, rng| {
+    ///     let x = rng.normal((32, 1), DType::F64, &Device::Cpu)?;
+    ///     Ok((net.forward(&x)? - 1.0)?.sqr()?.mean_all()?)
+    /// }, &mut ())?;
+    /// assert!((net.bias().to_vec1::<f64>()?[0] - 1.0).abs() < 0.05);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`AdamW::from_store`].
+    pub fn adamw(store: &ParameterStore, learning_rate: f64, key: Key) -> Result<Self> {
+        let config = AdamWConfig {
+            learning_rate,
+            ..AdamWConfig::default()
+        };
+        Ok(Trainer::new(
+            store,
+            AdamW::from_store(store, config)?,
+            key.into(),
+        ))
     }
 }
 

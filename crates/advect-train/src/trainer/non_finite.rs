@@ -122,29 +122,30 @@ impl<O: StatefulOptimizer> Trainer<O> {
             };
             return Err(self.stopped(reason));
         }
-        let skipped = format!("{}: {reason}", self.place());
         let lowered = match self.non_finite {
             NonFinite::LowerRate { factor, .. } => Some(self.lowered() * factor),
             _ => None,
         };
+        self.leave_out(loss, rate, reason);
+        self.records.insert(IN_A_ROW, self.step, in_a_row);
+        if let Some(factor) = lowered {
+            self.records.insert(FACTOR, self.step, factor);
+        }
+        Ok(self.report.clone())
+    }
+
+    /// Counts a step that changes nothing, and reports the reason.
+    pub(super) fn leave_out(&mut self, loss: f64, rate: f64, reason: impl Display) {
+        let skipped = format!("{}: {reason}", self.place());
         let counted = self.count(SKIPPED) + 1.0;
         self.step += 1;
-        for (name, value) in [
-            (SKIPPED, Some(counted)),
-            (IN_A_ROW, Some(in_a_row)),
-            (FACTOR, lowered),
-        ] {
-            if let Some(value) = value {
-                self.records.insert(name, self.step, value);
-            }
-        }
+        self.records.insert(SKIPPED, self.step, counted);
         self.report = StepReport {
             loss,
             learning_rate: rate,
             skipped: Some(skipped),
             ..StepReport::none(self.step)
         };
-        Ok(self.report.clone())
     }
 
     fn count(&self, name: &str) -> f64 {

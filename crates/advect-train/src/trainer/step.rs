@@ -57,8 +57,14 @@ impl<O: StatefulOptimizer> Trainer<O> {
             none.without(|name| self.roles.freezes(name));
             return Ok(none);
         }
+        let scaled = self.scaled(loss)?;
+        let given = scaled.as_ref().map_or(loss, |(loss, _)| loss);
         let mut gradients =
-            Gradients::of(loss, &parameters).map_err(|error| self.at_step(error))?;
+            Gradients::of(given, &parameters).map_err(|error| self.at_step(error))?;
+        if let Some((_, factor)) = scaled {
+            gradients.scale(factor)?;
+            gradients.set_loss(value);
+        }
         if gradients.is_empty() {
             return Err(self.stopped("the loss depends on no parameter"));
         }
@@ -100,8 +106,12 @@ impl<O: StatefulOptimizer> Trainer<O> {
             None => gradients.finite_norm(),
         };
         let norm = match norm {
-            Err(Error::Stopped { reason, .. }) if self.may_skip() => {
-                return self.skip(gradients.loss(), rate, reason);
+            Err(Error::Stopped { reason, .. }) => {
+                let loss = gradients.loss();
+                return match self.shrink(loss, rate, &reason) {
+                    Some(report) => Ok(report),
+                    None => self.skip(loss, rate, reason),
+                };
             }
             norm => norm.map_err(|error| self.at_step(error))?,
         };
@@ -127,7 +137,9 @@ impl<O: StatefulOptimizer> Trainer<O> {
             return Err(self.at_step(error));
         }
         if let Some((ema, decay)) = average {
-            ema.advance(decay)?;
+            let masters = self.optimizer.masters().into_iter();
+            let masters = masters.map(|(parameter, master)| (parameter.id(), master));
+            ema.advance(decay, &masters.collect())?;
         }
         if self.rate.is_none() {
             // Its own rate, however far it was lowered.
@@ -138,6 +150,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
         self.told_end |= schedule_ended;
         self.step += 1;
         self.end_row();
+        self.grow();
         self.report = StepReport {
             step: self.step,
             loss: gradients.loss(),

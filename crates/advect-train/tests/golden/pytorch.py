@@ -1,6 +1,6 @@
-"""Numbers of PyTorch and diffusers for optimisers, learning rates and averages: writes pytorch.json beside itself.
+"""Numbers of PyTorch, diffusers and transformers for optimisers, learning rates and averages: writes pytorch.json beside itself.
 
-Made with torch 2.15.0 and diffusers 0.42.1, in f64 but for Muon, whose iteration is in bfloat16.
+Made with torch 2.15.0, diffusers 0.42.1 and transformers 5.24.0, in f64 but for Muon, whose iteration is in bfloat16.
 """
 
 import json
@@ -9,9 +9,11 @@ import pathlib
 
 import diffusers
 import torch
+import transformers
 from diffusers.optimization import get_cosine_schedule_with_warmup, get_constant_schedule_with_warmup
 from diffusers.training_utils import EMAModel
 from torch.optim import lr_scheduler
+from transformers import get_inverse_sqrt_schedule
 
 torch.set_default_dtype(torch.float64)
 STEPS = 8
@@ -70,6 +72,7 @@ learning_rates = {
     ),
     # These begin their warm-up at 0.
     "diffusers cosine": rates(lambda o: get_cosine_schedule_with_warmup(o, 8, 40)),
+    "transformers inverse root": rates(lambda o: get_inverse_sqrt_schedule(o, 8)),
     "diffusers constant": rates(lambda o: get_constant_schedule_with_warmup(o, 8)),
 }
 
@@ -94,12 +97,24 @@ def constant(decay):
     return values
 
 
+def half_life(images, ramp, batch, steps=60):
+    """EDM's average (Karras et al. 2022, appendix F.1), which counts images; the values by PyTorch's lerp."""
+    value, decays, values = start((4,)), [], []
+    for k in range(steps):
+        at_most = images if ramp is None else min(images, k * batch * ramp)
+        decays.append(0.5 ** (batch / max(at_most, 1e-8)))
+        value = gradient(k, (4,)).lerp(value, decays[-1])
+        values.append(value.tolist())
+    return {"decays": decays, "values": values}
+
+
 golden = {
-    "source": f"torch {torch.__version__}, diffusers {diffusers.__version__}",
+    "source": f"torch {torch.__version__}, diffusers {diffusers.__version__}, transformers {transformers.__version__}",
     "steps": STEPS,
     "optimisers": optimisers,
     "learning_rates": learning_rates,
     "averages": {"warm-up": average(0.7), "constant": constant(0.9)},
+    "half_lives": {"plain": half_life(1280, None, 64), "ramp": half_life(1280, 0.5, 64)},
 }
 path = pathlib.Path(__file__).with_name("pytorch.json")
 path.write_text(json.dumps(golden) + "\n")

@@ -66,7 +66,8 @@ impl CheckpointFolder {
             true => AVERAGE,
             false => PARAMETERS,
         };
-        store.load(Weights::new(path).within(part))?;
+        // An average of parameters of 16 bits is in f32.
+        store.load(Weights::new(path).within(part).cast(store.dtype()))?;
         Ok(score)
     }
 }

@@ -110,6 +110,14 @@ impl CheckpointFolder {
         }
     }
 
+    /// Opens a folder for a new run: creates it, or [empties](CheckpointFolder::emptied) it of the checkpoints of earlier runs.
+    ///
+    /// # Errors
+    /// As [`CheckpointFolder::open`] and [`CheckpointFolder::emptied`].
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        CheckpointFolder::open(path)?.emptied()
+    }
+
     /// Saves every `steps` steps, where the folder observes a run.
     ///
     /// # Errors

@@ -10,15 +10,19 @@ use toml::{Table, Value};
 /// All keys, with their defaults. Others are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Config {
+pub struct Config {
     /// Seed of everything random.
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// cpu, cuda or cuda:N.
-    pub(crate) device: String,
-    pub(crate) data: Data,
-    pub(crate) network: Network,
-    pub(crate) training: Training,
-    pub(crate) samples: Samples,
+    pub device: String,
+    /// Rows or pictures.
+    pub data: Data,
+    /// What learns them.
+    pub network: Network,
+    /// How it learns.
+    pub training: Training,
+    /// What is drawn of it.
+    pub samples: Samples,
 }
 
 impl Default for Config {
@@ -34,25 +38,28 @@ impl Default for Config {
     }
 }
 
+/// The data of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Data {
+pub struct Data {
     /// A file of comma-separated values.
-    pub(crate) csv: Option<PathBuf>,
+    pub csv: Option<PathBuf>,
     /// A folder of pictures, or of folders of them, one for each class.
-    pub(crate) images: Option<PathBuf>,
+    pub images: Option<PathBuf>,
     /// The column with the classes of rows.
-    pub(crate) label: Option<String>,
+    pub label: Option<String>,
     /// The columns to learn; all unless told.
-    pub(crate) columns: Option<Vec<String>>,
+    pub columns: Option<Vec<String>>,
     /// Columns to leave out.
-    pub(crate) without: Vec<String>,
-    pub(crate) separator: char,
-    pub(crate) missing: Missing,
+    pub without: Vec<String>,
+    /// The character between cells.
+    pub separator: char,
+    /// What is done with missing values.
+    pub missing: Missing,
     /// Height and width to which pictures are cut and scaled.
-    pub(crate) size: Option<u32>,
+    pub size: Option<u32>,
     /// The fraction of rows or pictures for validation.
-    pub(crate) held_out: f64,
+    pub held_out: f64,
 }
 
 impl Default for Data {
@@ -74,21 +81,25 @@ impl Default for Data {
 /// The treatment of missing values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Missing {
+pub enum Missing {
+    /// An error.
     Refuse,
+    /// The row is left out.
     Drop,
+    /// The mean of the column.
     Mean,
 }
 
+/// The network of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Network {
+pub struct Network {
     /// Width of the hidden layers, for tables.
-    pub(crate) width: usize,
+    pub width: usize,
     /// Hidden layers, for tables.
-    pub(crate) layers: usize,
+    pub layers: usize,
     /// Width of the U-Net, a multiple of 16, for pictures.
-    pub(crate) channels: usize,
+    pub channels: usize,
 }
 
 impl Default for Network {
@@ -101,25 +112,30 @@ impl Default for Network {
     }
 }
 
+/// The training of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Training {
-    pub(crate) steps: usize,
-    pub(crate) batch: usize,
+pub struct Training {
+    /// Training steps.
+    pub steps: usize,
+    /// Samples in a batch.
+    pub batch: usize,
     /// The largest learning rate.
-    pub(crate) rate: f64,
+    pub rate: f64,
     /// Decay of the average of the weights.
-    pub(crate) ema: f64,
+    pub ema: f64,
     /// The largest norm of gradients.
-    pub(crate) clip: f64,
-    pub(crate) coupling: Coupled,
+    pub clip: f64,
+    /// How noise and data are paired.
+    pub coupling: Coupled,
     /// The probability with which a label is left out.
-    pub(crate) dropout: f64,
-    pub(crate) non_finite: NonFinite,
+    pub dropout: f64,
+    /// What a loss that is not finite does.
+    pub non_finite: NonFinite,
     /// Steps from one validation, checkpoint and picture to the next.
-    pub(crate) every: usize,
+    pub every: usize,
     /// Checkpoints that are kept, besides the best.
-    pub(crate) keep: usize,
+    pub keep: usize,
 }
 
 impl Default for Training {
@@ -142,26 +158,33 @@ impl Default for Training {
 /// How noise and data are paired.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Coupled {
+pub enum Coupled {
+    /// By optimal transport.
     Optimal,
+    /// By chance.
     Independent,
 }
 
 /// What a loss or gradient that is not finite does: it ends the run, its step is skipped, or the rate is halved besides.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum NonFinite {
+pub enum NonFinite {
+    /// The run ends.
     Stop,
+    /// The step is skipped.
     Skip,
+    /// The step is skipped, and the rate halved.
     Lower,
 }
 
+/// The samples of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Samples {
-    pub(crate) count: usize,
+pub struct Samples {
+    /// Samples to draw.
+    pub count: usize,
     /// Weight of classifier-free guidance: 1 is none.
-    pub(crate) guidance: f64,
+    pub guidance: f64,
 }
 
 impl Default for Samples {
@@ -175,7 +198,10 @@ impl Default for Samples {
 
 impl Config {
     /// Reads a file, or the defaults without one, and sets keys: `training.steps=100`.
-    pub(crate) fn read(path: Option<&Path>, set: &[String]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::File`] for a file that can't be read, is no TOML or has unknown keys; [`Error::Range`] for what is no number in its range.
+    pub fn read(path: Option<&Path>, set: &[String]) -> Result<Self> {
         let mut all = match path {
             Some(path) => {
                 let text = String::from_utf8(file::read(path)?);
@@ -199,9 +225,20 @@ impl Config {
     }
 
     /// Writes all keys.
-    pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let text = toml::to_string(self).map_err(|e| Error::file(path, e))?;
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file can't be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = self.to_toml()?;
         file::write_atomically(path, |f| f.write_all(text.as_bytes()))
+    }
+
+    /// Returns all keys as TOML.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a number that TOML doesn't hold.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::range("configuration", e, "numbers below 2^63"))
     }
 
     /// What can be known before the data are read.
