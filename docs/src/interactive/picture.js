@@ -115,7 +115,9 @@ const FlowPicture = (() => {
       const place = between(ways.times, t);
       const states = new Float32Array(ways.count * 2);
       for (let i = 0; i < ways.count; i++) states.set(position(ways, place, i), 2 * i);
-      drawDots(view, states, 1.6, dark ? '#ffb000' : '#d55e00');
+      // An edge sets them off from bright places.
+      if (dark) drawDots(view, states, 2.2, 'rgba(0, 0, 0, 0.6)');
+      drawDots(view, states, 1.5, dark ? '#ffb000' : '#d55e00');
     }
   }
 
