@@ -24,10 +24,10 @@ LIMIT = 900
 class Browser:
     """Chromium, with one page."""
 
-    def __init__(self, profile):
+    def __init__(self, profile, *options):
         ours, theirs = os.pipe(), os.pipe()
         descriptors = f"3<&{ours[0]} 4>&{theirs[1]}"
-        command = ["bash", "-c", f'exec chromium "$@" {descriptors} 2>/dev/null', "chromium", f"--user-data-dir={profile}", *OPTIONS]
+        command = ["bash", "-c", f'exec chromium "$@" {descriptors} 2>/dev/null', "chromium", f"--user-data-dir={profile}", *options, *OPTIONS]
         self.process = subprocess.Popen(command, pass_fds=(ours[0], theirs[1]), stdout=subprocess.DEVNULL)
         os.close(ours[0])
         os.close(theirs[1])
@@ -38,6 +38,10 @@ class Browser:
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ["Page", "Runtime", "Network", "Log"]:
             self.call(f"{domain}.enable")
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
 
     def message(self):
         while b"\0" not in self.buffer:
@@ -143,6 +147,16 @@ def by_hand(browser, address, phone, folder):
     return wrong
 
 
+def without_vectors(browser, address):
+    """Trains where the processor is said to have no vectors, so that a module with one is invalid. Returns what is wrong."""
+    browser.open(address)
+    browser.until("!document.getElementById('flow-train').disabled && FlowPage.state.points.length > 0")
+    browser.value("document.getElementById('flow-train').click()")
+    browser.until("FlowPage.state.step >= 20 && FlowPage.state.losses.every(Number.isFinite)")
+    print("without vectors: it trains")
+    return ["vectors where there are none"] if browser.value("FlowPage.state.engine.vectors") else []
+
+
 def main():
     page, folder = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2])
     native = json.loads((folder / "native.json").read_text())
@@ -166,8 +180,12 @@ def main():
             abroad = [url for url in browser.requests if not url.startswith(("file:", "blob:", "data:"))]
             wrong += [f"asked the network for {url}" for url in abroad] + browser.wrong
         finally:
-            browser.process.terminate()
-            browser.process.wait()
+            browser.close()
+        browser = Browser(profile, "--js-flags=--no-enable-sse4-1")
+        try:
+            wrong += without_vectors(browser, page.as_uri())
+        finally:
+            browser.close()
     columns = ["independent_steps_per_second", "optimal_steps_per_second", "entropic_steps_per_second", "ways_ms", "density_ms", "page_steps_per_second", "page_frames_per_second", "idle_frames_per_second"]
     print("\n" + "\n".join(f"{i + 1}: {column}" for i, column in enumerate(columns)))
     print(f"{'':<24}" + "".join(f"{i + 1:>9}" for i in range(len(columns))) + "  losses differ from native by")
