@@ -22,8 +22,12 @@ trap 'rm -rf "$folder"' EXIT
 for variant in plain simd; do
   flags=""
   [[ $variant == simd ]] && flags="-C target-feature=+simd128"
-  RUSTFLAGS=$flags cargo build -p advect-web --locked --profile web --target wasm32-unknown-unknown --target-dir target/web
-  wasm-bindgen --target no-modules --no-typescript --out-dir "$folder" target/web/wasm32-unknown-unknown/web/advect_web.wasm
+  wrapper=""
+  [[ $variant == plain ]] && wrapper=$PWD/scripts/without-simd.sh
+  # Each in a folder of its own, as cargo does not see what the wrapper changes.
+  RUSTFLAGS=$flags RUSTC_WRAPPER=$wrapper cargo rustc -p advect-web --lib --crate-type cdylib --locked --profile web \
+    --target wasm32-unknown-unknown --target-dir "target/web/$variant"
+  wasm-bindgen --target no-modules --no-typescript --out-dir "$folder" "target/web/$variant/wasm32-unknown-unknown/web/advect_web.wasm"
   {
     printf 'window.advectModule = { glue: function () {\n'
     cat "$folder/advect_web.js"

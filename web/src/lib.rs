@@ -8,7 +8,7 @@
 //! [`SCALE`], so that standard normal noise fills the area.
 
 #[cfg(target_arch = "wasm32")]
-mod browser;
+pub mod browser;
 mod density;
 mod drawing;
 mod playground;

@@ -2,9 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use advect::prelude::{Error, Result};
-use advect_web::{
-    COUPLINGS, MOST_POINTS, PATHS, PRESETS, Playground, SAMPLERS, Settings, preset,
-};
+use advect_web::{COUPLINGS, MOST_POINTS, PATHS, PRESETS, Playground, SAMPLERS, Settings, preset};
 
 fn settings(path: &str, coupling: &str, seed: u64) -> Settings {
     Settings {
@@ -28,7 +26,11 @@ fn bad_drawings_and_settings_are_named() {
     let new = |coordinates: &[f32]| Playground::new(coordinates, Settings::default());
     assert_eq!(refused(new(&[])), "points");
     assert_eq!(refused(new(&[0.0, 0.0])), "points");
-    assert!(new(&[0.1, 0.2]).err().is_some_and(|e| e.to_string().contains("at least two")));
+    assert!(
+        new(&[0.1, 0.2])
+            .err()
+            .is_some_and(|e| e.to_string().contains("at least two"))
+    );
     assert_eq!(refused(new(&[0.0, 0.0, 0.5])), "coordinates");
     assert_eq!(refused(new(&[0.0, 0.0, 0.5, 1.5])), "points");
     assert_eq!(refused(new(&[0.0, 0.0, 0.5, f32::NAN])), "points");
@@ -44,7 +46,10 @@ fn bad_drawings_and_settings_are_named() {
 fn bad_samplers_and_grids_are_named() -> Result<()> {
     let two = [-0.5, 0.0, 0.5, 0.0];
     let playground = Playground::new(&two, settings("straight", "optimal", 0))?;
-    assert_eq!(refused(playground.trajectories("ancestral", 5, 5)), "sampler");
+    assert_eq!(
+        refused(playground.trajectories("ancestral", 5, 5)),
+        "sampler"
+    );
     assert_eq!(refused(playground.trajectories("euler", 0, 5)), "steps");
     assert_eq!(refused(playground.trajectories("euler", 5, 0)), "count");
     assert_eq!(refused(playground.trajectories("sde", 5, 5)), "coupling");
@@ -70,7 +75,11 @@ fn every_choice_runs() -> Result<()> {
     for sampler in SAMPLERS {
         let ways = playground.trajectories(sampler, 4, 7)?;
         assert_eq!(ways.coordinates.len(), ways.times.len() * 14, "{sampler}");
-        assert_eq!((ways.times.first(), ways.times.last()), (Some(&0.0), Some(&1.0)), "{sampler}");
+        assert_eq!(
+            (ways.times.first(), ways.times.last()),
+            (Some(&0.0), Some(&1.0)),
+            "{sampler}"
+        );
         assert!(sampler == "dopri5" || ways.times.len() == 5, "{sampler}");
         assert!(ways.coordinates.iter().all(|c| c.is_finite()), "{sampler}");
     }
@@ -117,12 +126,18 @@ fn it_learns() -> Result<()> {
         let cells = 36;
         let density = playground.log_density(t, cells, 0..cells)?;
         let area = (2.0 / cells as f64).powi(2);
-        let mass = density.iter().map(|l| f64::from(*l).exp() * area).sum::<f64>();
+        let mass = density
+            .iter()
+            .map(|l| f64::from(*l).exp() * area)
+            .sum::<f64>();
         assert!((mass - 1.0).abs() < 0.1, "t = {t}: {mass}");
     }
     // Rows in parts are those of the whole grid.
     let whole = playground.log_density(1.0, 6, 0..6)?;
-    let parts = [playground.log_density(1.0, 6, 0..2)?, playground.log_density(1.0, 6, 2..6)?];
+    let parts = [
+        playground.log_density(1.0, 6, 0..2)?,
+        playground.log_density(1.0, 6, 2..6)?,
+    ];
     for (a, b) in whole.iter().zip(parts.concat()) {
         assert!((a - b).abs() < 1e-3 * (1.0 + b.abs()));
     }

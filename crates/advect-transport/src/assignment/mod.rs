@@ -23,7 +23,8 @@ mod monge;
 mod ties;
 
 use advect_core::Result;
-use pulp::{Arch, Simd, WithSimd};
+use advect_kernels::dispatch;
+use pulp::{Simd, WithSimd};
 
 use crate::{Cost, simplex};
 use auction::Auction;
@@ -103,7 +104,7 @@ fn transposed(cost: &Cost) -> Result<Vec<(usize, usize)>> {
 /// The columns of the rows of a square matrix.
 fn one_by_one(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usize>> {
     let classes = (rows, columns);
-    let found = Arch::new().dispatch(Assign {
+    let found = dispatch(Assign {
         cost,
         rests: None,
         classes,
@@ -122,7 +123,7 @@ fn one_by_one(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usiz
     let own = |i: &usize| cost.row(*i)[near[*i]] - g[near[*i]];
     let f: Vec<f64> = rows.first.iter().map(own).collect();
     let rests = cost.reduced(&f, &g);
-    let found = Arch::new().dispatch(Assign {
+    let found = dispatch(Assign {
         cost,
         rests: Some(&rests),
         classes,
