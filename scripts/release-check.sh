@@ -11,7 +11,7 @@ have() { command -v "$1" >/dev/null || { echo "skipped: no $1"; return 1; }; }
 
 # In the order of dependencies, and each built as it will be downloaded.
 step "packages"
-unpublished=(advect-benches advect-examples public-api readmes)
+unpublished=(advect-benches advect-examples advect-web public-api readmes)
 cargo package --workspace --locked "${unpublished[@]/#/--exclude=}" --target-dir "$folder/packages"
 rm -rf "$folder/packages"
 

@@ -18,6 +18,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod check;
+mod clock;
 mod coefficient;
 mod conditional;
 mod energy;
@@ -38,6 +39,7 @@ pub mod shape;
 pub mod testing;
 mod time;
 
+pub use clock::Instant;
 pub use coefficient::Coefficient;
 pub use conditional::{Conditional, Given};
 pub use energy::Energy;

@@ -70,12 +70,13 @@ pub mod update;
 mod vectorize;
 
 use buffer::{Buffer, Unwritten, fill};
-use vectorize::{dispatch, vectorize};
+use vectorize::vectorize;
 
 pub use buffer::keep_memory;
 pub use float::Float;
 pub use matrix::Matrix;
 pub use threads::{Alone, Threads};
+pub use vectorize::dispatch;
 
 /// A type that has all kernels: f32 or f64.
 pub trait Kernels:

@@ -2,12 +2,12 @@
 
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Advance;
-use crate::{Observer, Result};
+use crate::{Instant, Observer, Result};
 
 /// An observer that shows a run's progress: a progress bar on standard error, with the time left. Where standard error
 /// is no terminal, it writes a line every 10 seconds and one at the last step of a training run.

@@ -6,7 +6,7 @@ use candle_nn::Init;
 use candle_nn::init::NormalOrUniform;
 
 /// Numbers of a parameter beyond which it is taken for a mistake.
-const MOST: usize = 1 << 36;
+const MOST: u64 = 1 << 36;
 
 /// Checks that parameters are floats and fit in memory.
 pub(crate) fn check_parameter(name: &str, shape: &Shape, dtype: DType) -> Result<()> {
@@ -19,8 +19,9 @@ pub(crate) fn check_parameter(name: &str, shape: &Shape, dtype: DType) -> Result
         .into_iter()
         .try_fold(1usize, |count, size| count.checked_mul(size));
     // They are made in f64, and copied once.
-    let fits =
-        |&count: &usize| count <= MOST && Vec::<[f64; 2]>::new().try_reserve_exact(count).is_ok();
+    let fits = |&count: &usize| {
+        count as u64 <= MOST && Vec::<[f64; 2]>::new().try_reserve_exact(count).is_ok()
+    };
     match count.filter(fits) {
         Some(_) => Ok(()),
         None => {

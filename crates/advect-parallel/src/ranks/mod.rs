@@ -6,9 +6,8 @@ mod traffic;
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Instant;
 
-use advect_core::Result;
+use advect_core::{Instant, Result};
 
 use crate::{Communicator, Shard, SingleProcess};
 pub use traffic::Traffic;

@@ -1,6 +1,8 @@
 //! The speed of a run.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use advect_core::Instant;
 
 use super::Trainer;
 

@@ -25,7 +25,8 @@ mod ties;
 use std::borrow::Cow;
 
 use advect_core::Result;
-use pulp::{Arch, Simd, WithSimd};
+use advect_kernels::dispatch;
+use pulp::{Simd, WithSimd};
 
 use crate::{Cost, simplex};
 use auction::Auction;
@@ -112,7 +113,7 @@ pub fn assignment<'a>(cost: impl Into<Cow<'a, Cost>>) -> Result<Vec<(usize, usiz
 /// The columns of the rows of a square matrix.
 fn one_by_one(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usize>> {
     let classes = (rows, columns);
-    let found = Arch::new().dispatch(Assign {
+    let found = dispatch(Assign {
         cost,
         rests: None,
         classes,
@@ -131,7 +132,7 @@ fn one_by_one(cost: &Cost, rows: &Classes, columns: &Classes) -> Result<Vec<usiz
     let own = |i: &usize| cost.row(*i)[near[*i]] - g[near[*i]];
     let f: Vec<f64> = rows.first.iter().map(own).collect();
     let rests = cost.reduced(&f, &g);
-    let found = Arch::new().dispatch(Assign {
+    let found = dispatch(Assign {
         cost,
         rests: Some(&rests),
         classes,

@@ -75,7 +75,8 @@ fn greatest(n: usize, value: impl Fn(usize) -> f64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use pulp::{Arch, WithSimd};
+    use advect_kernels::dispatch;
+    use pulp::WithSimd;
 
     use super::*;
     use crate::assignment::scattered;
@@ -122,13 +123,13 @@ mod tests {
                     order
                 };
                 let cost = costs(&|d| d * d);
-                let (column_of, _) = Arch::new().dispatch(Assign(&cost)).unwrap();
+                let (column_of, _) = dispatch(Assign(&cost)).unwrap();
                 for (i, j) in sorted(&x).into_iter().zip(sorted(&y)) {
                     assert_eq!(column_of[i], j, "{n} {spread} {mean}");
                 }
                 // The other way round it would be the dearest assignment.
                 let cost = costs(&|d| -d * d);
-                let found = Arch::new().dispatch(Assign(&cost));
+                let found = dispatch(Assign(&cost));
                 let total = |column_of: &[usize]| -> f64 {
                     (0..n).map(|i| cost.row(i)[column_of[i]]).sum()
                 };
@@ -143,7 +144,7 @@ mod tests {
             .iter()
             .flat_map(|x| y.iter().map(move |y| (x - y) * (x - y)));
         let cost = Cost::new(3, 3, values.collect()).unwrap();
-        let found = Arch::new().dispatch(Assign(&cost)).unwrap();
+        let found = dispatch(Assign(&cost)).unwrap();
         assert_eq!(found.0, [0, 2, 1]);
     }
 }

@@ -1,6 +1,7 @@
 //! The potentials `f_i + g_j = c_ij` on the edges of a tree, and the search for an edge where they are dearer than the cost.
 
-use pulp::{Arch, Simd, WithSimd};
+use advect_kernels::dispatch;
+use pulp::{Simd, WithSimd};
 
 use super::number::Number;
 use super::tree::{NONE, Tree};
@@ -121,7 +122,7 @@ impl<P: Number> Potentials<P> {
     /// An edge whose reduced cost `c_ij − f_i − g_j` is negative: the least of the next row that has any; none if all are
     /// at least 0, which proves that the tree is optimal if the numbers are exact.
     pub(super) fn entering(&mut self, costs: Costs<'_>) -> Option<Entering<P>> {
-        Arch::new().dispatch(Search {
+        dispatch(Search {
             potentials: self,
             costs,
         })

@@ -1,6 +1,7 @@
 //! Trees to start from.
 
-use pulp::{Arch, Simd, WithSimd};
+use advect_kernels::dispatch;
+use pulp::{Simd, WithSimd};
 
 use super::tree::{NONE, Tree};
 use crate::Cost;
@@ -9,7 +10,7 @@ use crate::scan::{Frontier, Scanner};
 /// Rows take what they need from the cheapest columns that have something left, one row after the other. Costs count from
 /// the least of their column.
 pub(super) fn greedy(cost: &Cost, supplies: &[u64], demands: &[u64]) -> Tree {
-    Arch::new().dispatch(Greedy {
+    dispatch(Greedy {
         cost,
         supplies,
         demands,
@@ -85,7 +86,7 @@ impl Partial {
 
 /// The tree of an assignment: shortest paths from the first row, at prices at which the assignment is nearly optimal.
 pub(super) fn from_assignment(cost: &Cost, column_of: &[usize], price: &[f64]) -> Tree {
-    Arch::new().dispatch(FromAssignment {
+    dispatch(FromAssignment {
         cost,
         column_of,
         price,

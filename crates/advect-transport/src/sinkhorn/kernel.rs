@@ -1,8 +1,8 @@
 //! The kernel `exp((f_i + g_j − c_ij)/ε)` and its scalings.
 
 use advect_core::{Error, Result, parallel};
+use advect_kernels::dispatch;
 use advect_ops::exponentiate;
-use pulp::Arch;
 
 use super::Plan;
 use super::pass::{Pass, least};
@@ -202,7 +202,7 @@ impl<'a> Kernel<'a> {
         parallel::each(pieces.collect(), time, |piece: Piece<'_>| {
             let first = piece.first;
             let last = first + piece.next.len();
-            *piece.error = Arch::new().dispatch(Pass {
+            *piece.error = dispatch(Pass {
                 values: &this.values[first * columns..last * columns],
                 v: &this.v,
                 u: &this.u[first..last],

@@ -1,6 +1,7 @@
 //! One pass over some rows of the kernel: products with the columns' scalings, and with the new ones of the rows.
 
-use pulp::{Arch, Simd, WithSimd};
+use advect_kernels::dispatch;
+use pulp::{Simd, WithSimd};
 
 /// Rows that are worked on together.
 const TOGETHER: usize = 4;
@@ -124,5 +125,5 @@ pub(super) fn least(x: &[f64]) -> f64 {
             least.into_iter().fold(rest, f64::min)
         }
     }
-    Arch::new().dispatch(Least(x))
+    dispatch(Least(x))
 }
