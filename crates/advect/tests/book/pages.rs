@@ -56,7 +56,9 @@ fn slug(heading: &str) -> String {
 
 #[test]
 fn every_link_leads_somewhere() {
-    let others = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    let others = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let others = others.filter(|path| path.extension().is_some_and(|e| e == "md"));
     let mut all: Vec<_> = others.collect();
     assert!(all.len() >= 7, "those of the root: {all:?}");
