@@ -44,11 +44,6 @@ pub(crate) fn undifferentiable(
     })
 }
 
-/// Whether the graph of a value reaches x, which is in a graph itself.
-pub(crate) fn depends_on(value: &Tensor, x: &Tensor) -> bool {
-    value.sorted_nodes().iter().any(|node| node.id() == x.id())
-}
-
 /// Whether a value depends on a variable besides x.
 pub(crate) fn has_other_variables(value: &Tensor, x: &Var) -> bool {
     let nodes = value.sorted_nodes();

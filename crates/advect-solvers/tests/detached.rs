@@ -98,16 +98,9 @@ fn states_that_are_detached_inside_a_field_are_told() {
         let result = gradients(strategy, field, &store.tensors(), &x0);
         assert_detached(result.unwrap_err(), "field", "changes with x", what);
     }
-    each_strategy!(check);
-}
-
-#[test]
-fn a_start_outside_of_the_graph_hides_nothing() {
-    // Unrolled, the state is in the graph from the second evaluation on, by the parameters.
-    let (_, net) = network(2);
-    let field = field_fn(move |t, x| net.at(t, &x.detach()));
-    let result = gradients(&Unrolled::new(fixed()), field, &[], &normal(&[3, 2], 1));
-    assert_detached(result.unwrap_err(), "field", "changes with x", "unrolled");
+    // Unrolled, such a value has a graph, that of the parameters: only a second evaluation each could tell.
+    check(&Checkpointed::new(fixed(), 3).unwrap(), "checkpointed");
+    check(&Backsolve::new(fixed()), "backsolve");
 }
 
 #[test]

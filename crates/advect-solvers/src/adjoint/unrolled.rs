@@ -8,7 +8,7 @@ use candle_core::Tensor;
 
 use super::{Adjoint, check_times};
 use crate::controller::Controller;
-use crate::detached::{check_constant, depends_on};
+use crate::detached::check_constant;
 use crate::jumps::Jumps;
 use crate::stepper::Stepper;
 use crate::{AcceptedStep, Event, Save, Solution, Solver};
@@ -99,9 +99,8 @@ impl<S: Stepper + Clone, C: Controller<S> + Clone> Unrolled<S, C> {
     ) -> Result<Solution> {
         check_times(times)?;
         let count = Cell::new(0);
-        // The first evaluation whose value has no graph, or one that doesn't reach the state; the latter is looked for once.
+        // The first evaluation that took the value out of the graph.
         let detached = RefCell::new(None);
-        let looked = Cell::new(false);
         let limited = field_fn(|t, x| {
             count.set(count.get() + 1);
             if count.get() > self.max_evaluations {
@@ -112,8 +111,7 @@ impl<S: Stepper + Clone, C: Controller<S> + Clone> Unrolled<S, C> {
                 return Err(Error::range("evaluations", "a larger number", accepted));
             }
             let value = field.at(t, x)?;
-            let reaches = || looked.replace(true) || depends_on(&value, x);
-            if x.track_op() && !(value.track_op() && reaches()) {
+            if x.track_op() && !value.track_op() {
                 let mut detached = detached.borrow_mut();
                 detached.get_or_insert_with(|| (t.clone(), x.detach(), value.clone()));
             }
