@@ -90,7 +90,6 @@ impl Playground {
         });
         let until = self.trainer.step().saturating_add(steps);
         self.trainer.run(until, loss, &mut keep)?;
-        drop(keep);
         Ok(losses)
     }
 

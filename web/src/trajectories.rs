@@ -89,7 +89,6 @@ impl Playground {
         let mut run = Run::new(&model, self.key.named("noise")).observer(&mut kept);
         let sampler = ReverseSde::new(NoiseLevel::new(1.0)?).on(UniformTime::new(steps)?);
         sampler.last_step(LastStep::Mean).run(&mut run, noise)?;
-        drop(run);
         let (mut times, mut states) = (vec![0.0], vec![noise.clone()]);
         times.append(&mut kept.times);
         states.append(&mut kept.states);

@@ -181,14 +181,14 @@ fn the_smaller_side_is_assigned() {
 fn forbidden_pairs_are_avoided_or_told() {
     let inf = f64::INFINITY;
     let cost = |values: &[f64]| Cost::new(3, 3, values.to_vec()).unwrap();
-    let pairs = assignment(&cost(&[inf, 1.0, inf, 1.0, 5.0, inf, 0.0, 0.0, 9.0])).unwrap();
+    let pairs = assignment(cost(&[inf, 1.0, inf, 1.0, 5.0, inf, 0.0, 0.0, 9.0])).unwrap();
     assert_eq!(pairs, [(0, 1), (1, 0), (2, 2)]);
     for values in [
         [inf, 1.0, inf, inf, 5.0, inf, 0.0, 0.0, 9.0],
         [inf, 1.0, 1.0, inf, 5.0, 2.0, inf, 0.0, 9.0],
         [inf; 9],
     ] {
-        let error = assignment(&cost(&values)).unwrap_err();
+        let error = assignment(cost(&values)).unwrap_err();
         assert!(matches!(error, Error::Range { argument, .. } if argument == "cost"));
     }
     // Large numbers tell the same, where they can be avoided.
@@ -200,7 +200,7 @@ fn forbidden_pairs_are_avoided_or_told() {
                 false => u,
             })
         };
-        let pairs = assignment(&with(inf)).unwrap();
+        let pairs = assignment(with(inf)).unwrap();
         let cost = with(1e12);
         assert_eq!(total(&cost, &pairs), least(&cost));
     }
@@ -236,7 +236,7 @@ fn a_coordinate_of_huge_scale_leaves_the_others_their_say() {
         Tensor::from_vec(rows, (n, 2), &Device::Cpu).unwrap()
     };
     let (x, y) = small.split_at(n);
-    let pairs = assignment(&Cost::squared_euclidean(&points(x), &points(y)).unwrap()).unwrap();
+    let pairs = assignment(Cost::squared_euclidean(&points(x), &points(y)).unwrap()).unwrap();
     // Monotone within each group of eight.
     for (i, j) in &pairs {
         assert_eq!(i / 8, j / 8);
