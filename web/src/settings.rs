@@ -38,7 +38,7 @@ impl Default for Settings {
 impl Settings {
     /// The loss of the velocity on the path, on pairs of the coupling.
     pub(crate) fn objective(&self) -> Result<Box<dyn Objective>> {
-        let coupling = self.coupling()?;
+        let coupling = self.pairs()?;
         Ok(match self.path.as_str() {
             "bridge" => {
                 // Its velocity is infinite at both ends.
@@ -72,7 +72,7 @@ impl Settings {
         })
     }
 
-    fn coupling(&self) -> Result<Box<dyn Coupling>> {
+    fn pairs(&self) -> Result<Box<dyn Coupling>> {
         Ok(match self.coupling.as_str() {
             "independent" => Box::new(Independent),
             "optimal" => Box::new(ExactOt),

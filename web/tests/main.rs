@@ -111,27 +111,29 @@ fn the_same_drawing_and_seed_give_the_same_bits() -> Result<()> {
     Ok(())
 }
 
-/// Learns two blobs; the density then has mass 1 on the grid, and is large where the blobs are.
+/// Learns two blobs; the density then has mass 1 on the grid, and is largest where the blobs are.
 #[test]
 fn it_learns() -> Result<()> {
     let blobs = [-0.5, 0.0, 0.5, 0.0];
     let mut playground = Playground::new(&blobs, settings("straight", "optimal", 0))?;
     let before = playground.energy_distance("midpoint", 8, 300)?;
-    let losses = playground.train(250)?;
+    let losses = playground.train(800)?;
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
-    assert!(mean(&losses[200..]) < 0.3 * mean(&losses[..20]));
+    assert!(mean(&losses[700..]) < 0.3 * mean(&losses[..20]));
     let after = playground.energy_distance("midpoint", 8, 300)?;
-    assert!(after < 0.1 * before && after < 0.05, "{before} to {after}");
-    for t in [0.5, 1.0] {
-        let cells = 36;
-        let density = playground.log_density(t, cells, 0..cells)?;
-        let area = (2.0 / cells as f64).powi(2);
-        let mass = density
-            .iter()
-            .map(|l| f64::from(*l).exp() * area)
-            .sum::<f64>();
-        assert!((mass - 1.0).abs() < 0.1, "t = {t}: {mass}");
-    }
+    assert!(after < 0.1 * before && after < 0.02, "{before} to {after}");
+    let cells = 36;
+    // At t = 1 the blobs are narrower than a cell.
+    let density = playground.log_density(0.5, cells, 0..cells)?;
+    let area = (2.0 / cells as f64).powi(2);
+    let masses = density.iter().map(|l| f64::from(*l).exp() * area);
+    let mass: f64 = masses.sum();
+    assert!((mass - 1.0).abs() < 0.02, "{mass}");
+    let density = playground.log_density(1.0, cells, 0..cells)?;
+    let places = 0..cells * cells;
+    let highest = places.max_by(|a, b| density[*a].total_cmp(&density[*b]));
+    let (row, column) = (highest.unwrap() / cells, highest.unwrap() % cells);
+    assert!([17, 18].contains(&row) && [8, 9, 26, 27].contains(&column));
     // Rows in parts are those of the whole grid.
     let whole = playground.log_density(1.0, 6, 0..6)?;
     let parts = [
