@@ -38,9 +38,6 @@ pub struct Cost {
     has_forbidden: bool,
 }
 
-/// The number of rows that are transposed together.
-const BLOCK: usize = 16;
-
 /// The largest magnitude of costs, whose sums don't overflow.
 const LARGEST: f64 = 1e290;
 
@@ -257,44 +254,6 @@ impl Cost {
         self.largest
     }
 
-    /// The matrix of costs from columns to rows.
-    pub(crate) fn transposed(&self) -> Self {
-        let mut values = vec![0.0; self.values.len()];
-        // A few rows at a time, so that what is written lies together.
-        for (k, rows) in self.values.chunks(BLOCK * self.columns).enumerate() {
-            for j in 0..self.columns {
-                let column = rows.iter().skip(j).step_by(self.columns);
-                let start = j * self.rows + BLOCK * k;
-                (values[start..].iter_mut().zip(column)).for_each(|(v, c)| *v = *c);
-            }
-        }
-        Cost {
-            values,
-            rows: self.columns,
-            columns: self.rows,
-            ..*self
-        }
-    }
-
-    /// As [`Cost::transposed`]; a square matrix in its own memory.
-    pub(crate) fn into_transposed(mut self) -> Self {
-        let n = self.rows;
-        if self.columns != n {
-            return self.transposed();
-        }
-        // Block by block, so that what is read down a column stays in the cache.
-        for top in (0..n).step_by(BLOCK) {
-            for left in (top..n).step_by(BLOCK) {
-                for i in top..n.min(top + BLOCK) {
-                    for j in left.max(i + 1)..n.min(left + BLOCK) {
-                        self.values.swap(i * n + j, j * n + i);
-                    }
-                }
-            }
-        }
-        self
-    }
-
     /// The costs less potentials of rows and columns, each rounded once.
     pub(crate) fn reduced(&self, rows: &[f64], columns: &[f64]) -> Self {
         let mut values = Vec::with_capacity(self.values.len());
@@ -429,6 +388,8 @@ fn survey(values: &[f64]) -> Result<(f64, bool)> {
     }
     Ok((largest, has_forbidden))
 }
+
+mod transposed;
 
 #[cfg(test)]
 mod tests;
