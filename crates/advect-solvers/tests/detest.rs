@@ -28,8 +28,7 @@ fn error(a: &Tensor, b: &[f64], tolerance: f64) -> f64 {
 
 static ADAMS: AdaptiveAdams = AdaptiveAdams::new();
 
-/// Methods with the tolerances that are in their reach: those of order 2 need ten million evaluations at 1e-9, and
-/// `AdaptiveAdams` sees the close passages of the orbit D5 late: one of its steps errs by 138 tolerances at 1e-3, by 45 at 1e-4.
+/// Methods with the tolerances that are in their reach: those of order 2 need ten million evaluations at 1e-9.
 fn runs() -> Vec<(&'static str, &'static dyn Embedded, &'static [f64])> {
     vec![
         ("Midpoint", &Midpoint, &[1e-3, 1e-6]),
@@ -40,7 +39,7 @@ fn runs() -> Vec<(&'static str, &'static dyn Embedded, &'static [f64])> {
         ("Dopri5Shampine", &Dopri5Shampine, &[1e-3, 1e-6, 1e-9]),
         ("Tsit5", &Tsit5, &[1e-3, 1e-6, 1e-9]),
         ("Dopri8", &Dopri8, &[1e-3, 1e-6, 1e-9]),
-        ("AdaptiveAdams", &ADAMS, &[1e-6, 1e-9]),
+        ("AdaptiveAdams", &ADAMS, &[1e-3, 1e-4, 1e-6, 1e-9]),
     ]
 }
 
@@ -117,6 +116,7 @@ fn errors_at_the_end_follow_the_tolerance() {
                 let exact: Vec<f64> = exact;
                 errors.push(error(&solution.end().unwrap(), &exact, tolerance));
             }
+            eprintln!("D: {:.0?}", &errors[15..20]);
             errors.sort_by(f64::total_cmp);
             let within = errors.iter().filter(|e| **e <= 10.0).count();
             let (median, largest) = (errors[12], errors[24]);
@@ -125,11 +125,11 @@ fn errors_at_the_end_follow_the_tolerance() {
                  {evaluations} evaluations"
             );
             eprintln!("the largest: {:.0?}", &errors[20..]);
-            // 2,563 and 5,940 on the orbits D4 and D5 at 1e-6, where VODE's Adams method has 453 on D5.
-            let is_bad = name == "AdaptiveAdams" && tolerance > 1e-8;
-            let others = if is_bad { errors[22] } else { largest };
+            // About 3,200 and 2,400 on orbits (D), where VODE's Adams method has 1,154 and 726.
+            let is_far = name == "AdaptiveAdams" && tolerance == 1e-4;
+            let most = if is_far { 4e3 } else { 2e3 };
             assert!(
-                within >= 14 && median < 10.0 && largest < 1e4 && others < 2e3,
+                within >= 14 && median < 10.0 && largest < most,
                 "{name} at {tolerance:e}"
             );
         }

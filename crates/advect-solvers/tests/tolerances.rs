@@ -2,7 +2,8 @@
 
 use advect_core::{Error, field_fn};
 use advect_solvers::controller::{Adaptive, Norm};
-use advect_solvers::stepper::{Dopri5, Heun};
+use advect_solvers::implicit::{ImplicitRungeKutta, Kvaerno5, MatrixFree, RadauIia5};
+use advect_solvers::stepper::{AdaptiveAdams, Dopri5, Embedded, Heun};
 use advect_solvers::{Save, Solver, Status};
 use candle_core::{DType, Device, Tensor};
 
@@ -193,4 +194,47 @@ fn steps_are_not_below_the_smallest() {
         (solution.status, solution.times),
         (Status::Reached, vec![0.01, 0.95])
     );
+}
+
+/// Where the largest error counts, elements at rest change nothing: neither the order, nor how far equations are solved.
+#[test]
+fn elements_at_rest_change_no_largest_error() {
+    let field = field_fn(|_, x: &Tensor| {
+        let (q, p) = (x.narrow(1, 0, 1)?, x.narrow(1, 1, 1)?);
+        let force = ((q.sqr()?.neg()? + 1.0)? * &p)?.affine(5.0, 0.0)?.sub(&q)?;
+        let rest = x.narrow(1, 2, x.dim(1)? - 2)?.neg()?;
+        Ok(Tensor::cat(&[p, force, rest], 1)?)
+    });
+    let padded = |count: usize| {
+        let mut numbers = vec![2.0, 0.0];
+        numbers.resize(2 + count, 0.0);
+        Tensor::new(numbers, &Device::Cpu)
+            .unwrap()
+            .unsqueeze(0)
+            .unwrap()
+    };
+    let free = MatrixFree::by_differences();
+    let methods: [&dyn Embedded; 4] = [
+        &AdaptiveAdams::new(),
+        &Kvaerno5,
+        &RadauIia5,
+        &Kvaerno5.with_jacobian(free),
+    ];
+    for (i, method) in methods.into_iter().enumerate() {
+        let run = |count: usize, norm: Norm| {
+            let adaptive = Adaptive::new(1e-5, 1e-5).unwrap().norm_by(norm);
+            let solution = Solver::new(method, adaptive).solve(&field, &padded(count), 0.0, 12.0);
+            let solution = solution.unwrap();
+            let steps = (solution.statistics.accepted, solution.statistics.rejected);
+            let end = solution.end().unwrap().narrow(1, 0, 2).unwrap();
+            (steps, end.to_vec2::<f64>().unwrap())
+        };
+        let (steps, end) = run(1, Norm::Max);
+        let (padded_steps, padded_end) = run(500, Norm::Max);
+        assert_eq!(steps, padded_steps, "method {i}");
+        for (a, b) in end[0].iter().zip(&padded_end[0]) {
+            assert!((a - b).abs() < 1e-9, "method {i}: {a}, {b}");
+        }
+        assert_ne!(run(1, Norm::Rms).0, run(500, Norm::Rms).0, "method {i}");
+    }
 }

@@ -4,7 +4,7 @@ use advect_core::{Error, Field, Result, check};
 
 use super::initial_step::initial_steps;
 use super::response::{AdaptiveMemory, Tried, exponent};
-use super::{Attempt, Controller, Judgement, Norm, Position};
+use super::{Attempt, Controller, Judgement, Norm, Position, Tolerances};
 use crate::clock::{smallest_step, too_fine};
 use crate::stepper::Embedded;
 use crate::{Interval, Samples, State, Status};
@@ -19,7 +19,7 @@ use crate::{Interval, Samples, State, Status};
 /// The first step follows Hairer's algorithm.
 ///
 /// A method that changes its order ([`Step::outlook`](crate::stepper::Step::outlook)) has steps of one size for as long as
-/// that serves: with e and k those of the order that comes next, the factor is `0.85 · e^(−1/k)`, whatever the gains; from
+/// that serves: with e and k those of the order that comes next, the factor is `0.75 · e^(−1/k)`, whatever the gains; from
 /// 1.5 on the step grows, between 1 and 1.5 it stays, and below it shrinks by at least a tenth and at most a half.
 ///
 /// Where a rejected step can't be made shorter than ten spacings of the clock or [`Adaptive::min_step`], the integration
@@ -185,9 +185,7 @@ impl Adaptive {
 
     /// `‖value / (atol + rtol · max(|x|, |y|))‖`.
     fn norm<X: State>(&self, value: &X, x: &X, y: &X) -> Result<f64> {
-        Ok(self
-            .norm
-            .of(value.scaled_error(x, y, self.rtol, self.atol)?))
+        self.allowed().ratio(value, x, y)
     }
 
     /// The same, sample by sample.
@@ -267,9 +265,13 @@ impl Adaptive {
         Ok((sizes[0], Some(slope)))
     }
 
-    /// The relative and the absolute tolerance.
-    pub(crate) fn both(&self) -> (f64, f64) {
-        (self.rtol, self.atol)
+    /// The errors that are allowed.
+    pub(crate) fn allowed(&self) -> Tolerances {
+        Tolerances {
+            relative: self.rtol,
+            absolute: self.atol,
+            norm: self.norm,
+        }
     }
 
     /// Whether the last step may go beyond the end.
@@ -360,8 +362,8 @@ impl<X: State, S: Embedded<X> + ?Sized> Controller<S, X> for Adaptive {
         self.max_steps
     }
 
-    fn tolerances(&self) -> Option<(f64, f64)> {
-        Some(self.both())
+    fn tolerances(&self) -> Option<Tolerances> {
+        Some(self.allowed())
     }
 
     fn oversteps(&self) -> bool {

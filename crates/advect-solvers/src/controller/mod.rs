@@ -11,6 +11,7 @@ mod fixed;
 mod initial_step;
 mod norm;
 mod response;
+mod tolerances;
 
 use advect_core::{Field, Result};
 use candle_core::Tensor;
@@ -23,6 +24,7 @@ pub use fixed::{Fixed, FixedMemory};
 pub use norm::Norm;
 pub use response::AdaptiveMemory;
 pub(crate) use response::{Tried, exponent};
+pub use tolerances::Tolerances;
 
 /// The current place of an integration: time, state and the end to come.
 #[derive(Debug)]
@@ -154,9 +156,9 @@ pub trait Controller<S: ?Sized, X: State = Tensor> {
     /// Returns the number of steps, accepted and rejected, after which the integration gives up.
     fn step_limit(&self) -> usize;
 
-    /// Returns the relative and the absolute tolerance, if the controller has tolerances. Implicit methods then solve
+    /// Returns the errors that are allowed, if the controller looks at errors. Implicit methods then solve
     /// their equations to a part of them, and otherwise up to rounding.
-    fn tolerances(&self) -> Option<(f64, f64)> {
+    fn tolerances(&self) -> Option<Tolerances> {
         None
     }
 

@@ -20,4 +20,17 @@ impl Norm {
             Norm::Max => error.largest(),
         }
     }
+
+    /// The norm of ratios of errors to tolerances.
+    pub(crate) fn of_ratios(self, ratios: impl ExactSizeIterator<Item = f64>) -> f64 {
+        let count = ratios.len().max(1) as f64;
+        match self {
+            Norm::Rms => (ratios.map(|r| r * r).sum::<f64>() / count).sqrt(),
+            // NaN stays NaN.
+            Norm::Max => ratios.fold(0.0, |largest: f64, r| match r.abs() {
+                r if r.is_nan() || largest.is_nan() => f64::NAN,
+                r => largest.max(r),
+            }),
+        }
+    }
 }

@@ -10,7 +10,7 @@ const GROW: f64 = 10.0;
 /// Where the equations of an implicit method were not solved.
 const UNSOLVED: f64 = 0.5;
 /// Of a method that changes its order: it is better off with steps of one size.
-const SAFETY_OF_ORDERS: f64 = 0.85;
+const SAFETY_OF_ORDERS: f64 = 0.75;
 /// Where steps of such a method become longer, and not by less.
 const WORTH_GROWING: f64 = 1.5;
 /// The shortest that steps become after one that was accepted.

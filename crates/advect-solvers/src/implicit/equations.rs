@@ -4,6 +4,7 @@ use advect_core::{Field, Result, Time};
 
 use super::Coordinates;
 use crate::Interval;
+use crate::controller::{Norm, Tolerances};
 
 /// The part of the tolerance that is left to the iteration.
 const KAPPA: f64 = 1e-2;
@@ -34,6 +35,7 @@ pub(super) struct Equations<'a, X> {
     pub(super) tolerances: Vec<f64>,
     /// Whether there are any; otherwise the tolerance is the largest element of the sample.
     pub(super) tolerant: bool,
+    pub(super) norm: Norm,
     /// The size of the rounding of x against the tolerance, for each sample.
     pub(super) roundings: Vec<f64>,
 }
@@ -43,7 +45,7 @@ impl<'a, X: Coordinates> Equations<'a, X> {
         field: &'a dyn Field<X>,
         interval: &'a Interval,
         (x, slope): (&'a X, &'a X),
-        tolerances: Option<(f64, f64)>,
+        tolerances: Option<Tolerances>,
     ) -> Result<Self> {
         let (samples, width) = x.extent()?;
         let (starts, sizes) = match interval {
@@ -69,6 +71,7 @@ impl<'a, X: Coordinates> Equations<'a, X> {
             slope_numbers: slope.to_numbers()?,
             tolerances: Vec::with_capacity(samples * width),
             tolerant: tolerances.is_some(),
+            norm: tolerances.map_or(Norm::Rms, |allowed| allowed.norm),
             roundings: Vec::with_capacity(samples),
         };
         for i in 0..samples {
@@ -80,13 +83,17 @@ impl<'a, X: Coordinates> Equations<'a, X> {
             let roundoff = equations.x.unit_roundoff();
             let tolerance = |x: &f64| match tolerances {
                 // Of an element at zero, without an absolute tolerance, at least the rounding of the others.
-                Some((rtol, atol)) => (atol + rtol * x.abs()).max(rtol * roundoff * largest),
+                Some(Tolerances {
+                    relative: rtol,
+                    absolute: atol,
+                    ..
+                }) => (atol + rtol * x.abs()).max(rtol * roundoff * largest),
                 // At rest at zero there is no size to compare with.
                 None if largest == f64::MIN_POSITIVE => 1.0,
                 None => largest,
             };
             let of_sample: Vec<f64> = x.iter().map(tolerance).collect();
-            let rounding = match norm(x, &of_sample) {
+            let rounding = match equations.norm.of_ratios(ratios(x, &of_sample)) {
                 0.0 if tolerances.is_none() => roundoff,
                 size => roundoff * size,
             };
@@ -103,7 +110,11 @@ impl<'a, X: Coordinates> Equations<'a, X> {
             1 => KAPPA,
             _ => KAPPA_TOGETHER,
         };
-        (kappa * self.x.measured_part()).max(10.0 * self.roundings[sample])
+        let measured = match self.norm {
+            Norm::Rms => self.x.measured_part(),
+            Norm::Max => 1.0,
+        };
+        (kappa * measured).max(10.0 * self.roundings[sample])
     }
 
     /// Where the step of each sample ends.
@@ -157,7 +168,8 @@ impl<'a, X: Coordinates> Equations<'a, X> {
                 true => 1.0,
                 false => TYPICAL,
             };
-            let least = least.max(1e3 * fraction * norm(&change, tolerances));
+            let least =
+                least.max(1e3 * fraction * self.norm.of_ratios(ratios(&change, tolerances)));
             let each = x.iter().zip(&change).zip(tolerances);
             let magnitude = |((x, change), tolerance): ((&f64, &f64), &f64)| {
                 let magnitude = x.abs().max(change.abs()).max(least * tolerance);
@@ -173,8 +185,7 @@ impl<'a, X: Coordinates> Equations<'a, X> {
     }
 }
 
-/// The root mean square of numbers against their tolerances.
-pub(super) fn norm(numbers: &[f64], tolerances: &[f64]) -> f64 {
-    let ratios = numbers.iter().zip(tolerances).map(|(x, s)| x / s);
-    (ratios.map(|r| r * r).sum::<f64>() / numbers.len().max(1) as f64).sqrt()
+/// Numbers against their tolerances.
+pub(super) fn ratios(numbers: &[f64], tolerances: &[f64]) -> impl ExactSizeIterator<Item = f64> {
+    numbers.iter().zip(tolerances).map(|(x, s)| x / s)
 }

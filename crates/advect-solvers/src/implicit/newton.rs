@@ -13,7 +13,7 @@ use std::ops::Range;
 use advect_core::{Result, Time};
 
 use super::Coordinates;
-use super::equations::{Equations, norm};
+use super::equations::{Equations, ratios};
 use super::kept::Sample;
 use super::krylov::{Change, Krylov};
 use crate::Status;
@@ -156,7 +156,7 @@ impl Stages<'_> {
         // The size of the change of z.
         let (h, count) = (equations.sizes[sample], self.times.len());
         let tolerances = &equations.tolerances[of.clone()];
-        let mut squares = 0.0;
+        let mut sizes = Vec::with_capacity(count);
         for i in 0..count {
             let row = &self.block[i * count..(i + 1) * count];
             let moved = |e: usize| -> f64 {
@@ -167,9 +167,9 @@ impl Stages<'_> {
                 h * terms.sum::<f64>()
             };
             let moved: Vec<f64> = (0..width).map(moved).collect();
-            squares += norm(&moved, tolerances).powi(2);
+            sizes.push(equations.norm.of_ratios(ratios(&moved, tolerances)));
         }
-        let size = (squares / count as f64).sqrt();
+        let size = equations.norm.of_ratios(sizes.into_iter());
         if !size.is_finite() {
             return Course::Failed(Status::NonFinite);
         }

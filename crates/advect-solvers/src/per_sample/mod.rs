@@ -106,7 +106,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             statistics.evaluations = calls.get();
         }
         let mut x = x0.clone();
-        let mut kept = Memory::new(Some(controller.both()));
+        let mut kept = Memory::new(Some(controller.allowed()));
         let mut finished = Collected::new();
         let exponent = exponent::<X, S>(stepper);
         let direction = (end - start).signum();
@@ -130,7 +130,7 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
                 }
                 // Of which some are those before a jump.
                 slope = None;
-                kept = Memory::new(Some(controller.both()));
+                kept = Memory::new(Some(controller.allowed()));
             }
             let goal = |a: &Active| {
                 let statistics = &solutions.statistics[a.sample as usize];

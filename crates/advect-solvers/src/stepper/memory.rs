@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 
 use crate::Statistics;
+use crate::controller::Tolerances;
 
 /// A value that a stepper keeps from one step to the next, such as a factorised matrix.
 pub trait Remembered: Any + fmt::Debug {
@@ -30,7 +31,7 @@ pub trait Remembered: Any + fmt::Debug {
 /// ```
 #[derive(Debug, Default)]
 pub struct Memory {
-    tolerances: Option<(f64, f64)>,
+    tolerances: Option<Tolerances>,
     kept: Option<Box<dyn Remembered>>,
     /// How many tries of the step under way were rejected.
     rejections: usize,
@@ -39,18 +40,18 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Creates an empty memory of an integration whose errors are controlled by these tolerances, relative and absolute.
+    /// Creates an empty memory of an integration whose errors are controlled by these tolerances.
     /// [`Memory::default`] is that of an integration without error control.
-    pub fn new(tolerances: Option<(f64, f64)>) -> Self {
+    pub fn new(tolerances: Option<Tolerances>) -> Self {
         Memory {
             tolerances,
             ..Memory::default()
         }
     }
 
-    /// Returns the relative and the absolute tolerance of the integration, if there are any. An equation that a step
+    /// Returns the tolerances of the integration, if there are any. An equation that a step
     /// solves need not be solved far more exactly.
-    pub fn tolerances(&self) -> Option<(f64, f64)> {
+    pub fn tolerances(&self) -> Option<Tolerances> {
         self.tolerances
     }
 

@@ -123,7 +123,7 @@ impl<M: RungeKutta, X: State> Stepper<X> for M {
             &M::TABLEAU
         };
         let (slopes, last_stage) = stages(tableau, tableau.stages(), field, interval, x, slope)?;
-        let reuse = tableau.first_same_as_last();
+        let reuse = const { M::TABLEAU.first_same_as_last() };
         let error = match tableau.error_weights() {
             Some(weights) => combination(interval, weights, &slopes)?,
             None => None,
@@ -145,7 +145,7 @@ impl<M: RungeKutta, X: State> Stepper<X> for M {
 
     fn advance(&self, field: &dyn Field<X>, interval: &Interval, x: &X) -> Result<X> {
         let tableau = const { &M::TABLEAU };
-        let count = tableau.stages() - usize::from(tableau.first_same_as_last());
+        let count = const { M::TABLEAU.stages() - M::TABLEAU.first_same_as_last() as usize };
         let (slopes, _) = stages(tableau, count, field, interval, x, None)?;
         weighted(interval, tableau.weights(), &slopes, x)
     }

@@ -3,7 +3,8 @@
 use advect_core::{Field, Jvp, Result};
 use candle_core::Tensor;
 
-use crate::implicit::equations::norm;
+use crate::controller::Norm;
+use crate::implicit::equations::ratios;
 use crate::implicit::{ByJvp, Coordinates, Differences, Linearized};
 
 /// A source of products of the Jacobian with directions, `∂f/∂x · v`, for all samples at once.
@@ -30,7 +31,7 @@ impl<X: Coordinates> JacobianProduct<X> for Differences {
         let fraction = at.x.unit_roundoff().sqrt();
         let each = direction.chunks(width).zip(at.magnitudes.chunks(width));
         let sizes: Vec<f64> = each
-            .map(|(v, m)| match norm(v, m) {
+            .map(|(v, m)| match Norm::Rms.of_ratios(ratios(v, m)) {
                 0.0 => 0.0,
                 norm => fraction / norm,
             })

@@ -5,6 +5,7 @@ use advect_core::Result;
 use super::gmres::{Outcome, length};
 use super::{Krylov, Places};
 use crate::Status;
+use crate::controller::Norm;
 use crate::implicit::{Coordinates, Linearized};
 
 /// How far linear equations are solved.
@@ -24,7 +25,7 @@ pub(in crate::implicit) struct Change {
 
 impl<X: Coordinates> Krylov<'_, X> {
     /// Solves `M c = r` with `M = I − h A ⊗ J` for the samples that are wanted, stage by stage. Lengths of residuals are sizes of a
-    /// change of the states, `h A c`, against their tolerances.
+    /// change of the states, `h A c`, against their tolerances, or bounds of them where the largest element counts.
     pub(in crate::implicit) fn solve(
         &self,
         places: &Places<'_, X>,
@@ -36,11 +37,16 @@ impl<X: Coordinates> Krylov<'_, X> {
         let (width, count) = (equations.width, places.times.len());
         let size = count * width;
         let largest = places.block.iter().fold(0.0, |a: f64, x| a.max(x.abs()));
+        // A length is a root mean square in units that grow with the root of the size, and no less than the largest element in others.
+        let per_length = match equations.norm {
+            Norm::Rms => (size as f64).sqrt(),
+            Norm::Max => 1.0,
+        };
         // Vectors are sample by sample, and stage by stage in a sample, in units in which lengths are sizes of changes.
         let unit = |e: usize| {
             let (sample, element) = (e / size, e % width);
             let h = equations.sizes[sample].abs() * largest;
-            equations.tolerances[sample * width + element] * (size as f64).sqrt() / h
+            equations.tolerances[sample * width + element] * per_length / h
         };
         let units: Vec<f64> = (0..equations.samples * size).map(unit).collect();
         let at = |e: usize| (e % size / width, e / size * width + e % width);
