@@ -86,12 +86,33 @@ fn values<V: Value>(x: &V) -> Vec<(String, Result<V>)> {
             format!("mlp {outputs}"),
             mlp(&[x], &layers, Activation::Silu),
         );
+        let (none, nothing) = (like(p, &[0, outputs]), like(p, &[0]));
+        let layers = [(&weight, &bias), (&none, &nothing)];
+        add(
+            format!("mlp {outputs} to 0"),
+            mlp(&[x], &layers, Activation::Silu),
+        );
         let layers = layers.map(|(w, b)| (w.clone(), b.clone())).to_vec();
         let net = Perceptron::new(layers, Activation::Tanh);
         add(
             format!("perceptron {outputs}"),
             net.and_then(|net| net.apply(&[x])),
         );
+    }
+    for hidden in [0, 1, last / 3] {
+        let (weight, bias) = (like(p, &[3 * hidden, hidden]), like(p, &[3 * hidden]));
+        let y = gated_recurrence(x, &constant(&[dim(0), hidden]), &weight, &bias);
+        add(format!("gated_recurrence {hidden}"), y);
+    }
+    let rows = &p.dims()[..p.dims().len().saturating_sub(1)];
+    for (shape, place) in [(rows, 0), (rows, last), (p.dims(), 0)] {
+        let chosen = Tensor::full(place as u32, shape, p.device());
+        if let Ok(chosen) = chosen {
+            add(
+                format!("log_softmax_at {place}"),
+                log_softmax_at(x, &chosen),
+            );
+        }
     }
     for affine in [vec![last], vec![dim(0), last]] {
         let affine = constant(&affine);
