@@ -9,7 +9,7 @@ use advect_classics::boltzmann::{
 use advect_classics::flow::{
     ActNorm, Affine, AffineCoupling, Bijection, Composition, Coupling, Inverted, Mask,
     MaskedAutoregressive, MaskedPerceptron, MultiScale, NormalizingFlow, Permutation,
-    RationalQuadraticSpline, ResidualBlock, Squeeze, importance_weights,
+    RationalQuadraticSpline, ResidualBlock, Squeeze, Transformer, importance_weights,
 };
 use advect_core::{Generator, Key};
 use advect_models::Mlp;
@@ -153,6 +153,16 @@ fn flows() {
     assert!(message(Permutation::new(&[0, 2])).starts_with("order: got [0, 2]"));
     assert!(message(Permutation::new(&[0, 0])).starts_with("order: got [0, 0]"));
     assert!(message(RationalQuadraticSpline::new(1, 1.0)).starts_with("bins: got 1"));
+    // In the kernel's types and in those without one.
+    for dtype in [DType::F64, DType::BF16] {
+        let of = |dims: &[usize]| zeros(dims).to_dtype(dtype).unwrap();
+        let spline = RationalQuadraticSpline::new(3, 1.0).unwrap();
+        for (x, parameters) in [(vec![4, 2], [4, 7, 2]), (vec![4], [4, 8, 1])] {
+            let result = Transformer::forward(&spline, &of(&x), &of(&parameters));
+            let expected = format!("parameters: got shape {parameters:?}");
+            assert!(message(result).starts_with(&expected));
+        }
+    }
     assert!(message(ResidualBlock::new(2, &[4], 1.0, &builder)).starts_with("bound: got 1"));
     let made = MaskedPerceptron::new(&[0, 1], 0, &[4], 3, Activation::Relu, &builder.pp("made"));
     assert!(

@@ -16,24 +16,9 @@ pub(super) struct Spline {
 /// Nanoseconds for an element, about.
 const TIME: usize = 250;
 
-impl Spline {
-    /// The number of parameters of an element, checked, and that of elements of a sample.
-    fn sizes<T>(&self, inputs: &[View<'_, T>]) -> Result<(usize, usize, usize)> {
-        let (x, parameters) = (inputs[0].dims, inputs[1].dims);
-        let count = 3 * self.of.bins - 1;
-        match *x {
-            [batch, n] if parameters == [batch, count, n] => Ok((batch, count, n)),
-            _ => {
-                let accepted = format!("(batch, {count}, n) for elements {x:?}, (batch, n)");
-                Err(Error::shape("parameters", parameters, accepted))
-            }
-        }
-    }
-}
-
 impl<T: WithDType> Kernel<T> for Spline {
     fn forward(&self, inputs: &[View<'_, T>]) -> Result<(Vec<T>, Shape)> {
-        let (batch, count, n) = self.sizes(inputs)?;
+        let (batch, count, n) = self.of.sizes(inputs[0].dims, inputs[1].dims)?;
         let mut both = vec![T::zero(); 2 * batch * n];
         let time = TIME * batch * n;
         let rows = parallel::piece(batch, 1, time);
@@ -76,7 +61,7 @@ impl<T: WithDType> Kernel<T> for Spline {
         gradient: &[T],
         _: &[bool],
     ) -> Result<Vec<Option<Vec<T>>>> {
-        let (batch, count, n) = self.sizes(inputs)?;
+        let (batch, count, n) = self.of.sizes(inputs[0].dims, inputs[1].dims)?;
         let mut numbers = vec![T::zero(); batch * n];
         let mut parameters = vec![T::zero(); batch * count * n];
         let time = 2 * TIME * batch * n;

@@ -56,6 +56,18 @@ impl RationalQuadraticSpline {
         Ok(RationalQuadraticSpline { bins, bound })
     }
 
+    /// The number of samples, of the parameters of an element, checked, and of the elements of a sample.
+    fn sizes(&self, x: &[usize], parameters: &[usize]) -> Result<(usize, usize, usize)> {
+        let count = 3 * self.bins - 1;
+        match *x {
+            [batch, n] if parameters == [batch, count, n] => Ok((batch, count, n)),
+            _ => {
+                let accepted = format!("(batch, {count}, n) for elements {x:?}, (batch, n)");
+                Err(Error::shape("parameters", parameters, accepted))
+            }
+        }
+    }
+
     /// Values and the logarithms of slopes.
     fn apply(
         &self,
@@ -63,6 +75,7 @@ impl RationalQuadraticSpline {
         parameters: &Tensor,
         inverse: bool,
     ) -> Result<(Tensor, Tensor)> {
+        self.sizes(number.dims(), parameters.dims())?;
         let operation = kernel::Spline { of: *self, inverse };
         let both = apply(operation, &[number, parameters], &[])?;
         Ok((both.get(0)?, both.get(1)?))
