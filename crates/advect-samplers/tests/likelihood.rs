@@ -378,6 +378,11 @@ fn bits_of_a_factorized_law_are_those_by_hand() {
         text.ends_with("bits per dimension (uniform dequantization of levels 0.5 apart)"),
         "{text}"
     );
+    let bytes = Convention::VariationalDequantization { width: 2.0 / 255.0 };
+    assert_eq!(
+        bytes.to_string(),
+        "variational dequantization of levels 0.007843 apart"
+    );
 }
 
 /// With uniform noise, variational dequantization has the noise and the bits of uniform dequantization.

@@ -109,14 +109,24 @@ impl BitsPerDimension {
     }
 }
 
+/// A number with four digits.
+fn short(x: f64) -> f64 {
+    if !x.is_normal() {
+        return x;
+    }
+    let scale = 10f64.powi(3 - x.abs().log10().floor() as i32);
+    (x * scale).round() / scale
+}
+
 impl fmt::Display for Convention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Convention::UniformDequantization(dequantization) => {
-                let width = dequantization.width();
+                let width = short(dequantization.width());
                 write!(f, "uniform dequantization of levels {width} apart")
             }
             Convention::VariationalDequantization { width } => {
+                let width = short(*width);
                 write!(f, "variational dequantization of levels {width} apart")
             }
             Convention::Levels => write!(f, "of levels"),
