@@ -88,10 +88,12 @@ fn program(args: &Args, ranks: &Ranks) -> Result<()> {
         .ema(0.99)?;
 
     // From here on the program knows of ranks.
+    // ANCHOR: nccl
     #[cfg(feature = "nccl")]
     if args.nccl {
         advect::parallel::Nccl::new().connect(ranks, &device)?;
     }
+    // ANCHOR_END: nccl
     let shards = args.shards.unwrap_or(ranks.size());
     let mut trainer = DataParallel::with_shards(trainer, ranks, shards)?;
     let mut folder = ranks.on_root(|| match &args.out {
