@@ -58,12 +58,12 @@ fn refusals() -> Result<()> {
 /// The contract of sums and copies, sums of what the device has just computed, and times beside those through the hosts.
 fn check(ranks: Ranks) -> Result<()> {
     let device = Device::new_cuda(ranks.rank())?;
-    let million = Tensor::ones(16 << 20, DType::F32, &device)?;
+    let values = Tensor::ones(16 << 20, DType::F32, &device)?;
     let timed = |ranks: &Ranks| {
-        ranks.sum(&[million.clone()])?;
+        ranks.sum(std::slice::from_ref(&values))?;
         device.synchronize()?;
         let start = Instant::now();
-        ranks.sum(&[million.clone()])?;
+        ranks.sum(std::slice::from_ref(&values))?;
         device.synchronize()?;
         Ok::<_, Error>(1e3 * start.elapsed().as_secs_f64())
     };
@@ -71,6 +71,8 @@ fn check(ranks: Ranks) -> Result<()> {
     Nccl::new()
         .timeout(Duration::from_secs(60))?
         .connect(&ranks, &device)?;
+    // Tensors of the CPU stay with the hosts.
+    contract::check(ranks.clone())?;
     contract::sums(&ranks, &device)?;
     contract::broadcasts(&ranks, &device)?;
 

@@ -71,7 +71,7 @@ impl FromRoot<'_> {
 }
 
 /// What a call of NCCL returns.
-type Called = Result<NcclStatus, NcclError>;
+type Called = std::result::Result<NcclStatus, NcclError>;
 
 /// The name of an operation, and what it is applied to.
 struct Buffers<'a>(&'static str, &'a CudaStorage, &'a Layout);
