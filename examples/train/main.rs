@@ -144,11 +144,14 @@ fn main() -> Result<()> {
     let few = (every(every_few, validation)?, every(every_few, pictures)?);
     let observers = ((few.0, logs), (few.1, (progress, (told, signals))));
     let started = Instant::now();
-    if trainer.step() < last {
+    let first = trainer.step();
+    if first < last {
         let mut observer = checkpoints.after(observers);
         trainer.run(config.training.steps, loss, &mut observer)?;
     }
-    logs::draw(&config.logs, &args.out)?;
+    if trainer.step() > first {
+        logs::draw(&config.logs, &args.out)?;
+    }
     signals.exit_if_received();
     println!(
         "training            {:>8.1} s, {} steps",
