@@ -40,7 +40,7 @@ use connection::{Connection, told};
 ///   `mpirun` ends the others of a process that was killed. A rank that waits longer than the [`timeout`](Nccl::timeout), in an operation or for the
 ///   connection, says so and aborts its process.
 ///
-/// Sums and copies have been compiled and linked, and run on no GPU so far; the way to them was run with a double on the CPU.
+/// Sums and copies have been compiled, and run on no GPU so far; the way to them was run with a double on the CPU.
 #[doc(alias = "GPUDirect")]
 #[derive(Debug, Clone)]
 pub struct Nccl {
