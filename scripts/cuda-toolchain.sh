@@ -2,13 +2,17 @@
 # Sets up CUDA 13.0's compiler and libraries in a folder, from the wheels on PyPI, and prints what to export. No GPU, no
 # driver and no root are needed; x86-64 Linux with Python 3 and a C++ compiler is.
 #
-#   scripts/cuda-toolchain.sh FOLDER [cudnn] > cuda.env && source cuda.env
+#   scripts/cuda-toolchain.sh FOLDER [cudnn] [nccl] > cuda.env && source cuda.env
 #
-# With `cudnn`, cuDNN is part of it, which takes another gigabyte.
+# With `cudnn`, cuDNN is part of it, which takes another gigabyte; with `nccl`, NCCL, which takes 300 MB.
 # A driver refuses PTX that is newer than its CUDA: 13.0 is what branch 580 runs.
 set -euo pipefail
 
-[ $# -ge 1 ] || { echo "usage: $0 FOLDER [cudnn]" >&2; exit 2; }
+usage() { echo "usage: $0 FOLDER [cudnn] [nccl]" >&2; exit 2; }
+[ $# -ge 1 ] || usage
+for part in "${@:2}"; do
+  case $part in cudnn | nccl) ;; *) usage ;; esac
+done
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 root=$folder/nvidia/cu13
@@ -22,14 +26,22 @@ install() {
 [ -x "$root/bin/nvcc" ] || install "$folder" nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 \
   'nvidia-cuda-cccl==13.0.*' 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-nvrtc==13.0.*' 'nvidia-cublas==13.0.*' nvidia-curand
 
-if [ "${2:-}" = cudnn ]; then
-  # A target of its own: pip does not add to what is there. The links are where the other libraries are looked for.
-  cudnn=$folder/cudnn/nvidia/cudnn
-  [ -e "$cudnn/lib/libcudnn.so.9" ] || install "$folder/cudnn" --no-deps nvidia-cudnn-cu13
-  ln -sf "$cudnn"/lib/libcudnn*.so.9 "$root/lib/"
-  ln -sf libcudnn.so.9 "$root/lib/libcudnn.so"
-  ln -sf "$cudnn"/include/* "$root/include/"
-fi
+# One wheel more, if it is asked for: NAME WHEEL LIBRARY. In a target of its own: pip does not add to what is there. The links are where the
+# other libraries are looked for.
+more() {
+  local place=$folder/$1/nvidia/$1
+  [ -e "$place/lib/$3" ] || install "$folder/$1" --no-deps "$2"
+  ln -sf "$place"/lib/lib"$1"*.so.* "$root/lib/"
+  ln -sf "$3" "$root/lib/${3%.so.*}.so"
+  ln -sf "$place"/include/* "$root/include/"
+}
+for part in "${@:2}"; do
+  case $part in
+    cudnn) more cudnn nvidia-cudnn-cu13 libcudnn.so.9 ;;
+    # The version that candle's bindings are of.
+    nccl) more nccl 'nvidia-nccl-cu13==2.30.*' libnccl.so.2 ;;
+  esac
+done
 
 # Wheels bring libX.so.N alone, which a linker does not look for.
 for name in cublas cublasLt cudart curand nvrtc; do

@@ -2,7 +2,8 @@
 //! start it.
 //!
 //! `cargo run --release --example many_machines` is one process;
-//! `cargo build --release -p advect-examples --features mpi --example many_machines` makes one for `mpirun`.
+//! `cargo build --release -p advect-examples --features mpi --example many_machines` makes one for `mpirun`. With the feature `nccl`,
+//! `--device cuda --nccl` gives each process of a machine a GPU, and adds gradients between them.
 
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,13 @@ struct Args {
     /// Samples that are drawn, and rows whose likelihood is found.
     #[arg(long, default_value_t = 1000)]
     samples: usize,
+    /// cpu, cuda:N, or cuda for the GPU with the process's number on its machine.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Add gradients between GPUs by NCCL, and not through the memory of their hosts.
+    #[cfg(feature = "nccl")]
+    #[arg(long)]
+    nccl: bool,
     /// Folder for checkpoints, from which the run goes on if there are any.
     #[arg(long)]
     out: Option<std::path::PathBuf>,
@@ -48,10 +56,23 @@ fn main() -> Result<()> {
     program(&Args::parse(), &Ranks::alone())
 }
 
+/// The device of a name. Launchers tell each process its number among those of its machine.
+fn device(name: &str) -> Result<Device> {
+    let numbers = [
+        "OMPI_COMM_WORLD_LOCAL_RANK",
+        "MPI_LOCALRANKID",
+        "SLURM_LOCALID",
+    ];
+    match numbers.iter().find_map(|number| std::env::var(number).ok()) {
+        Some(number) if name == "cuda" => advect_examples::device(&format!("cuda:{number}")),
+        _ => advect_examples::device(name),
+    }
+}
+
 /// What every process runs.
 fn program(args: &Args, ranks: &Ranks) -> Result<()> {
     // ANCHOR: training
-    let (device, key) = (Device::Cpu, Key::from_seed(0));
+    let (device, key) = (device(&args.device)?, Key::from_seed(0));
     let store = ParameterStore::new(key.named("network"), DType::F32, &device);
     let net = Mlp::config(2)
         .hidden(&[args.width; 3])
@@ -67,6 +88,12 @@ fn program(args: &Args, ranks: &Ranks) -> Result<()> {
         .ema(0.99)?;
 
     // From here on the program knows of ranks.
+    // ANCHOR: nccl
+    #[cfg(feature = "nccl")]
+    if args.nccl {
+        advect::parallel::Nccl::new().connect(ranks, &device)?;
+    }
+    // ANCHOR_END: nccl
     let shards = args.shards.unwrap_or(ranks.size());
     let mut trainer = DataParallel::with_shards(trainer, ranks, shards)?;
     let mut folder = ranks.on_root(|| match &args.out {
@@ -80,7 +107,7 @@ fn program(args: &Args, ranks: &Ranks) -> Result<()> {
     })?;
     let objective = rectified_flow();
     let loss = |step: usize, shard: Shard, rng: &mut Generator| {
-        let rows = shard.rows(&batches.indices(step)?)?;
+        let rows = shard.rows(&batches.indices(step)?)?.to_device(&device)?;
         let x1 = data.index_select(&rows, 0)?;
         let x0 = rng.normal(x1.shape(), DType::F32, &device)?;
         objective.loss(&net, &x0, &x1, rng)
@@ -108,8 +135,8 @@ fn program(args: &Args, ranks: &Ranks) -> Result<()> {
         let found = Likelihood::new(model).log_density(&solver, &data.narrow(0, row, count)?)?;
         nats.push(found.nats);
     }
-    let samples = ranks.gather_rows(&rows(samples, &[0, 2], DType::F32)?)?;
-    let nats = ranks.gather_rows(&rows(nats, &[0], DType::F64)?)?;
+    let samples = ranks.gather_rows(&rows(samples, &[0, 2], DType::F32, &device)?)?;
+    let nats = ranks.gather_rows(&rows(nats, &[0], DType::F64, &device)?)?;
     // ANCHOR_END: samples
     if ranks.is_root() {
         let number = |x: Tensor| x.to_dtype(DType::F64)?.mean_all()?.to_scalar::<f64>();
@@ -129,9 +156,9 @@ fn program(args: &Args, ranks: &Ranks) -> Result<()> {
 
 // ANCHOR: rows
 /// The rows of all pieces, or none where a rank has no piece.
-fn rows(pieces: Vec<Tensor>, none: &[usize], dtype: DType) -> Result<Tensor> {
+fn rows(pieces: Vec<Tensor>, none: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
     match pieces.is_empty() {
-        true => Ok(Tensor::zeros(none, dtype, &Device::Cpu)?),
+        true => Ok(Tensor::zeros(none, dtype, device)?),
         false => Ok(Tensor::cat(&pieces, 0)?),
     }
 }

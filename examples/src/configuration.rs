@@ -23,6 +23,8 @@ pub struct Config {
     pub training: Training,
     /// What is drawn of it.
     pub samples: Samples,
+    /// The numbers of each step, as files.
+    pub logs: Logs,
 }
 
 impl Default for Config {
@@ -34,6 +36,7 @@ impl Default for Config {
             network: Network::default(),
             training: Training::default(),
             samples: Samples::default(),
+            logs: Logs::default(),
         }
     }
 }
@@ -134,6 +137,8 @@ pub struct Training {
     pub non_finite: NonFinite,
     /// Steps from one validation, checkpoint and picture to the next.
     pub every: usize,
+    /// Steps without a better loss on held-out data, after which the run ends early; it never does unless told.
+    pub patience: Option<usize>,
     /// Checkpoints that are kept, besides the best.
     pub keep: usize,
 }
@@ -150,6 +155,7 @@ impl Default for Training {
             dropout: 0.1,
             non_finite: NonFinite::Stop,
             every: 200,
+            patience: None,
             keep: 2,
         }
     }
@@ -194,6 +200,37 @@ impl Default for Samples {
             guidance: 1.0,
         }
     }
+}
+
+/// The logs of a run: loss, norm of the gradient, learning rate and held-out losses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Logs {
+    /// The formats; the curve of the losses is drawn from CSV.
+    pub formats: Vec<LogFormat>,
+    /// Steps and samples a second as well, with which two runs don't have the same bytes.
+    pub speeds: bool,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Logs {
+            formats: vec![LogFormat::Csv],
+            speeds: false,
+        }
+    }
+}
+
+/// A format of logs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Comma-separated values, `log.csv`.
+    Csv,
+    /// JSON objects, one a line, `log.jsonl`.
+    Jsonl,
+    /// An event file of TensorBoard, in the folder `events`.
+    Tensorboard,
 }
 
 impl Config {
@@ -246,6 +283,7 @@ impl Config {
         check::at_least_one("training.steps", self.training.steps)?;
         check::at_least_one("training.batch", self.training.batch)?;
         check::at_least_one("training.every", self.training.every)?;
+        check::at_least_one("training.patience", self.training.patience.unwrap_or(1))?;
         check::at_least_one("samples.count", self.samples.count)?;
         check::at_least_one("network.width", self.network.width)?;
         check::non_negative("samples.guidance", self.samples.guidance)?;

@@ -228,7 +228,7 @@ pub fn run_configs() -> Vec<Vec<u8>> {
         [data]\nimages = \"here\"\ncolumns = [\"a\", \"b\"]\nseparator = \";\"\nmissing = \"mean\"\nsize = 16\nheld_out = 1e-1\n\
         [network]\nwidth = 64\nlayers = 2\nchannels = 16\n\
         [training]\nrate = 0.002\nema = 0.99\nclip = 1.0\ncoupling = \"independent\"\ndropout = 0.1\nnon_finite = \"lower\"\n\
-        every = 20\nkeep = 2\n[samples]\ncount = 5\nguidance = 1.5\n";
+        every = 20\npatience = 100\nkeep = 2\n[samples]\ncount = 5\nguidance = 1.5\n[logs]\nformats = [\"csv\", \"jsonl\", \"tensorboard\"]\nspeeds = true\n";
     vec![kept("examples/train/penguins.toml"), all.into()]
 }
 

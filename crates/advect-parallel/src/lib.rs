@@ -10,7 +10,8 @@
 //! | sum, copy or collect tensors | [`Ranks::sum`], [`Ranks::broadcast`], [`Ranks::gather_rows`] |
 //! | decide together | [`Ranks::agree`], [`Ranks::any`], [`Ranks::on_root`], [`Ranks::require_same`] |
 //! | train on several ranks | `DataParallel` of `advect-train` |
-//! | connect ranks in another way | [`Communicator`] |
+//! | sum and copy tensors of GPUs where they are | `Nccl` (feature `nccl`) |
+//! | connect ranks in another way | [`Communicator`], [`DeviceCommunicator`] |
 //!
 //! A program is a function of its ranks. Every rank runs all of it, and all ranks make the same collective calls in the
 //! same order:
@@ -39,16 +40,24 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod communicator;
+mod device_communicator;
 #[cfg(feature = "mpi")]
 mod mpi;
+#[cfg(feature = "nccl")]
+mod nccl;
 mod ranks;
 mod shard;
 mod single_process;
 mod threads;
+#[cfg(any(feature = "mpi", feature = "nccl"))]
+mod watch;
 
 pub use communicator::Communicator;
+pub use device_communicator::DeviceCommunicator;
 #[cfg(feature = "mpi")]
 pub use mpi::Mpi;
+#[cfg(feature = "nccl")]
+pub use nccl::Nccl;
 pub use ranks::{Ranks, Traffic};
 pub use shard::Shard;
 pub use single_process::SingleProcess;

@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread::{sleep, spawn, yield_now};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,8 @@ use advect_train::learning_rate::WarmupCosine;
 use advect_train::observer::{MetricLog, Validation, every};
 use advect_train::{AdamW, AdamWConfig, Checkpoint, CheckpointFolder, NonFinite, Signals, Trainer};
 use candle_core::{DType, Device, Tensor};
-use signal_hook::consts::SIGTERM;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::low_level::raise;
 
 /// The variables by which a process is told to train: the folder, and a step that takes ten minutes.
@@ -30,6 +31,8 @@ const FOLDER: &str = "ADVECT_TEST_FOLDER";
 const STUCK: &str = "ADVECT_TEST_STUCK";
 /// Asks a process to end by SIGTERM while it writes a checkpoint.
 const ASKED: &str = "ADVECT_TEST_ASKED";
+/// Leaves SIGHUP to a process as it was given to it.
+const KEPT: &str = "ADVECT_TEST_KEPT";
 const ASKED_WITHIN: &str = "asked within a write";
 const STEPS: usize = 240;
 
@@ -37,7 +40,17 @@ const STEPS: usize = 240;
 #[test]
 fn child() {
     if let Ok(place) = env::var(FOLDER) {
+        heed();
         train(Path::new(&place));
+    }
+}
+
+/// Ends that signals are ignored, as SIGINT is in what a script starts by `&`, and SIGHUP under `nohup`: a run would leave them ignored, and a shell
+/// can't end it. A handler, whatever it does, is what Linux calls no longer ignored.
+fn heed() {
+    let hangup = env::var(KEPT).is_err().then_some(SIGHUP);
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
+        flag::register(signal, Arc::default()).unwrap();
     }
 }
 
@@ -335,7 +348,7 @@ fn asked_to_end_a_run_saves_and_ends_with_the_same_bytes() {
 #[test]
 fn a_second_signal_ends_at_once_and_ignored_ones_stay_ignored() {
     let place = tempfile::tempdir().unwrap();
-    let mut run = Run::start(place.path(), "trap '' HUP;", &[(STUCK, "3")]);
+    let mut run = Run::start(place.path(), "trap '' HUP;", &[(STUCK, "3"), (KEPT, "")]);
     assert!(run.says("stuck"));
     run.signal("HUP");
     run.signal("HUP");

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use advect_core::{Error, Generator, Key, Result, observer_fn};
 use advect_nn::{Linear, ParameterStore, Stateful};
-use advect_parallel::{Ranks, Shard, Threads};
+use advect_parallel::{DeviceCommunicator, Ranks, Shard, Threads};
 use advect_train::learning_rate::learning_rate_fn;
 use advect_train::{
     AdamW, AdamWConfig, CheckpointFolder, DataParallel, Gradients, NonFinite, ParameterGroup,
@@ -105,6 +105,46 @@ fn as_many_ranks_as_shards_have_the_bits_of_one() {
             for result in on_threads(shards, |ranks| parallel(&ranks, shards, dtype)) {
                 assert!(result == alone, "{shards} {dtype:?}");
             }
+        }
+    }
+}
+
+/// Adds tensors in the order of the ranks where they are, as a double of the connection between GPUs.
+struct OnDevices(Ranks);
+
+impl OnDevices {
+    fn all(&self, tensor: &Tensor) -> Result<Vec<Tensor>> {
+        let all = self.0.gather_rows(&tensor.unsqueeze(0)?)?;
+        (0..self.0.size()).map(|rank| Ok(all.get(rank)?)).collect()
+    }
+}
+
+impl DeviceCommunicator for OnDevices {
+    fn takes(&self, _: &Device, _: DType) -> bool {
+        true
+    }
+
+    fn all_reduce(&self, tensor: &Tensor) -> Result<Tensor> {
+        let mut all = self.all(tensor)?.into_iter();
+        let first = all.next().unwrap();
+        all.try_fold(first, |sum, x| Ok((sum + x)?))
+    }
+
+    fn broadcast(&self, tensor: &Tensor) -> Result<Tensor> {
+        Ok(self.all(tensor)?.swap_remove(0))
+    }
+}
+
+#[test]
+fn sums_on_devices_make_the_same_run() {
+    for dtype in [DType::F32, DType::F64] {
+        let alone = parallel(&Ranks::alone(), 2, dtype).unwrap();
+        let connected = |ranks: Ranks| {
+            ranks.connect_devices(OnDevices(ranks.clone()))?;
+            parallel(&ranks, 2, dtype)
+        };
+        for result in on_threads(2, connected) {
+            assert!(result == alone, "{dtype:?}");
         }
     }
 }

@@ -79,6 +79,7 @@
 //! | `testing` | problems with known solutions, finite differences and comparisons, for tests | no |
 //! | `cuda` | candle's CUDA backend in every crate; needs the CUDA toolkit to build | no |
 //! | `cudnn` | `cuda`, with cuDNN for convolutions | no |
+//! | `nccl` | `cuda`, with NCCL for sums of gradients between GPUs | no |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "classics")]

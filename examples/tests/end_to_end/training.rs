@@ -145,6 +145,9 @@ fn configurations_are_checked_at_the_start() {
         ("data.label=kind", "kind"),
         ("training.coupling=best", "best"),
         ("training.steps=0", "training.steps"),
+        ("training.patience=0", "training.patience"),
+        ("logs.colour=3", "colour"),
+        ("logs.formats=[\"xml\"]", "xml"),
         ("data.held_out=1.5", "data.held_out"),
         ("seed", "KEY=VALUE"),
     ] {
@@ -163,8 +166,9 @@ fn configured_runs_go_on_with_the_same_bits() {
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{message}");
     };
-    succeeded(train(&whole, &[], &[]));
-    succeeded(train(&parts, &[], &["--until", "6"]));
+    let logs = &["--log", "csv", "--log", "jsonl"];
+    succeeded(train(&whole, &[], logs));
+    succeeded(train(&parts, &[], &[&logs[..], &["--until", "6"]].concat()));
     // Another run in the same folder is refused, and a run on other rows.
     assert!(error(&train(&parts, &[], &[])).contains("--resume"));
     for (key, told) in [
@@ -182,7 +186,8 @@ fn configured_runs_go_on_with_the_same_bits() {
     let bytes = |out: &Path, name: &str| fs::read(out.join(name)).unwrap();
     for name in [
         "checkpoints/step-000000012.safetensors",
-        "losses.csv",
+        "log.csv",
+        "log.jsonl",
         "samples/step_000012.png",
     ] {
         assert!(bytes(&whole, name) == bytes(&parts, name), "{name}");
@@ -190,13 +195,49 @@ fn configured_runs_go_on_with_the_same_bits() {
     for name in [
         "config.toml",
         "losses.png",
-        "validation.csv",
         "samples.csv",
         "samples.npy",
         "samples.png",
     ] {
         assert!(!bytes(&whole, name).is_empty(), "{name}");
     }
+}
+
+/// Nothing is learned at a rate that rounds to nothing, so the first loss on held-out data, after step 4, stays the best: 8 steps later the run
+/// ends. Its logs have all steps, in each format.
+#[test]
+fn configured_runs_end_when_they_get_no_better() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = ["training.rate=1e-30", "training.steps=100"];
+    let flags = "--patience 8 --log csv --log jsonl --log tensorboard";
+    let flags: Vec<&str> = flags.split(' ').collect();
+    let output = train(folder.path(), &set, &flags);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(told.contains("8 steps after the best, step 4"), "{told}");
+    let file = |name: &str| folder.path().join(name);
+    let newest = fs::read_dir(file("checkpoints")).unwrap();
+    let names = newest.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.max().unwrap(), "step-000000012.safetensors");
+
+    let log = fs::read_to_string(file("log.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = log.lines().map(|line| line.split(',').collect()).collect();
+    let columns = "step,loss,gradient_norm,learning_rate,validation,validation_best";
+    assert_eq!(log.lines().next(), Some(columns));
+    for (step, row) in rows.iter().enumerate().skip(1) {
+        assert_eq!(row[0], step.to_string());
+        assert!(row[1].parse::<f64>().unwrap().is_finite());
+        assert_eq!(row[4].is_empty(), step % 4 != 0, "step {step}");
+        assert_eq!(row[5].is_empty(), step != 4, "step {step}");
+    }
+    assert!(rows[4][4] == rows[8][4] && rows[4][4] == rows[12][4] && rows[4][4] == rows[4][5]);
+    let objects = fs::read_to_string(file("log.jsonl")).unwrap();
+    assert!(rows.len() == 13 && objects.lines().count() == 12);
+    let validation = format!("\"validation\":{}", rows[12][4]);
+    assert!(objects.lines().last().unwrap().contains(&validation));
+    assert_eq!(fs::read_dir(file("events")).unwrap().count(), 1);
+    let kept = fs::read_to_string(file("config.toml")).unwrap();
+    assert!(kept.contains("patience = 8") && file("losses.png").exists());
 }
 
 /// A run that SIGTERM ends in the middle saves what it has, and goes on with the same bits.
@@ -238,7 +279,7 @@ fn configured_runs_end_by_a_signal() {
         assert!(output.status.success(), "{message}");
     }
     let name = format!("checkpoints/step-{last:0>9}.safetensors");
-    for name in [&name, "losses.csv"] {
+    for name in [&name, "log.csv"] {
         let [a, b] = [&whole, &parts].map(|out| fs::read(out.join(name)).unwrap());
         assert!(a == b, "{name}");
     }

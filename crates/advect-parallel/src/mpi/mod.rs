@@ -1,6 +1,5 @@
 //! Ranks that are processes of MPI.
 
-mod watch;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -10,7 +9,7 @@ use advect_core::{Error, Result};
 use mpi::traits::Communicator as _;
 
 use crate::Ranks;
-use watch::Watch;
+use crate::watch::Watch;
 use world::World;
 
 /// The processes that `mpirun` (or `srun`, `mpiexec`, …) has started, by the system's MPI.
@@ -79,7 +78,9 @@ impl Mpi {
         };
         let world = universe.world();
         let (rank, size) = (world.rank(), world.size());
-        let watch = Watch::start(self.timeout, rank, size);
+        let [place, places] = [rank, size].map(|n| n.unsigned_abs() as usize);
+        // `mpirun` ends the others when a process ends without MPI's consent.
+        let watch = Watch::start(self.timeout, place, places, || std::process::exit(1));
         let ranks = Ranks::new(World::new(universe.world(), watch));
         let result = catch_unwind(AssertUnwindSafe(|| {
             let result = program(ranks.clone())?;

@@ -6,8 +6,8 @@ use mpi::datatype::{Equivalence, PartitionMut};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator as _, CommunicatorCollectives, Root};
 
-use super::watch::Watch;
 use crate::Communicator;
+use crate::watch::Watch;
 
 /// The most bytes in one call, as MPI's counts are 32-bit integers.
 const LIMIT: usize = 1 << 30;

@@ -4,12 +4,12 @@ mod agreement;
 mod tensors;
 mod traffic;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
-use advect_core::{Instant, Result};
+use advect_core::{Error, Instant, Result};
 
-use crate::{Communicator, Shard, SingleProcess};
+use crate::{Communicator, DeviceCommunicator, Shard, SingleProcess};
 pub use traffic::Traffic;
 
 /// The ranks of a run: this process and those that it works with, connected by a [`Communicator`]. Clones are the same
@@ -32,6 +32,8 @@ pub use traffic::Traffic;
 #[derive(Clone)]
 pub struct Ranks {
     communicator: Rc<dyn Communicator>,
+    /// Until the last clone is dropped, which a run's start holds until all ranks have ended.
+    devices: Rc<OnceCell<Box<dyn DeviceCommunicator>>>,
     traffic: Rc<Cell<Traffic>>,
 }
 
@@ -40,6 +42,7 @@ impl Ranks {
     pub fn new(communicator: impl Communicator + 'static) -> Self {
         Ranks {
             communicator: Rc::new(communicator),
+            devices: Rc::default(),
             traffic: Rc::default(),
         }
     }
@@ -47,6 +50,16 @@ impl Ranks {
     /// Creates the ranks of a run of one process.
     pub fn alone() -> Self {
         Self::new(SingleProcess)
+    }
+
+    /// Connects the devices of the ranks. From here on [`Ranks::sum`] and [`Ranks::broadcast`], of these ranks and all their
+    /// clones, use the connection for the tensors that it [takes](DeviceCommunicator::takes). Every rank calls it at the same place of the program.
+    ///
+    /// # Errors
+    /// [`Error::Range`] if they are connected already.
+    pub fn connect_devices(&self, devices: impl DeviceCommunicator + 'static) -> Result<()> {
+        let set = self.devices.set(Box::new(devices));
+        set.map_err(|_| Error::range("devices", "a second connection", "one for all of the run"))
     }
 
     /// Returns the rank of this process.

@@ -6,6 +6,7 @@ use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Storage, Tensor, WithDType};
 
 use super::Ranks;
+use crate::DeviceCommunicator;
 
 /// The size at which a bucket of tensors is sent: that of PyTorch's `DistributedDataParallel`.
 const BUCKET: usize = 25 << 20;
@@ -13,51 +14,73 @@ const BUCKET: usize = 25 << 20;
 impl Ranks {
     /// Returns the sums of tensors over all ranks, which have tensors of the same shapes. Every rank gets the same bits.
     ///
-    /// Tensors are sent together, in buckets of up to 25 MiB, as each operation has a latency. They go through the memory of the host; those
-    /// of 16 bits are added in f32.
+    /// Tensors are sent together, in buckets of up to 25 MiB, as each operation has a latency. Those of 16 bits are added in f32. They go
+    /// through the memory of the host, unless the devices are [connected](Ranks::connect_devices).
     ///
     /// # Errors
     /// [`Error::DType`] unless they are floats of 16 bits or more;
-    /// as [`Communicator::all_reduce_f32`](crate::Communicator::all_reduce_f32).
+    /// as [`Communicator::all_reduce_f32`](crate::Communicator::all_reduce_f32) and
+    /// [`DeviceCommunicator::all_reduce`].
     #[doc(alias = "all_reduce")]
     pub fn sum(&self, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
         for tensor in tensors {
             check::float("tensors", tensor)?;
         }
-        if self.size() == 1 {
+        if self.is_trivial() {
             return Ok(tensors.to_vec());
         }
         let mut sums = Vec::with_capacity(tensors.len());
         let mut rest = tensors;
         while let Some(first) = rest.first() {
-            let wide = wide(first.dtype());
+            let way = self.way(first);
             let mut bytes = 0;
             let fits = |tensor: &&Tensor| {
-                bytes += tensor.elem_count() * wide.size_in_bytes();
-                self::wide(tensor.dtype()) == wide && bytes <= BUCKET
+                bytes += tensor.elem_count() * way.0.size_in_bytes();
+                let is_near = !way.1 || tensor.device().same_device(first.device());
+                self.way(tensor) == way && is_near && bytes <= BUCKET
             };
             // A tensor that is larger than a bucket goes alone.
             let count = rest.iter().take_while(fits).count().max(1);
             let (bucket, others) = rest.split_at(count);
-            match wide {
-                DType::F64 => self.sum_bucket(bucket, &mut sums, |values: &mut [f64]| {
+            let flat = match (self.devices_for(first.device(), way.0), way.0) {
+                (Some(devices), dtype) => self.sum_on_devices(devices, bucket, dtype)?,
+                (None, DType::F64) => self.sum_on_hosts(bucket, |values: &mut [f64]| {
                     self.communicator.all_reduce_f64(values)
                 })?,
-                _ => self.sum_bucket(bucket, &mut sums, |values: &mut [f32]| {
+                (None, _) => self.sum_on_hosts(bucket, |values: &mut [f32]| {
                     self.communicator.all_reduce_f32(values)
                 })?,
-            }
+            };
+            cut(&flat, bucket, &mut sums)?;
             rest = others;
         }
         Ok(sums)
     }
 
-    fn sum_bucket<T: WithDType>(
+    /// Whether there is nobody to send anything to, and nothing to send it by.
+    fn is_trivial(&self) -> bool {
+        self.size() == 1 && self.devices.get().is_none()
+    }
+
+    /// The devices' connection, if it takes these tensors.
+    fn devices_for(&self, device: &Device, dtype: DType) -> Option<&dyn DeviceCommunicator> {
+        let devices = self.devices.get().map(Box::as_ref);
+        devices.filter(|devices| devices.takes(device, dtype))
+    }
+
+    /// The dtype in which a tensor is added, and whether that is by its device. A bucket has tensors of one way.
+    fn way(&self, tensor: &Tensor) -> (DType, bool) {
+        let dtype = wide(tensor.dtype());
+        let is_there = self.devices_for(tensor.device(), dtype).is_some();
+        (dtype, is_there)
+    }
+
+    /// The sum of a bucket as a vector on the host.
+    fn sum_on_hosts<T: WithDType>(
         &self,
         bucket: &[Tensor],
-        sums: &mut Vec<Tensor>,
         all_reduce: impl Fn(&mut [T]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Tensor> {
         let total = bucket.iter().map(Tensor::elem_count).sum();
         let mut values: Vec<T> = Vec::with_capacity(total);
         for tensor in bucket {
@@ -65,24 +88,42 @@ impl Ranks {
         }
         self.counted(values.len() * size_of::<T>(), || all_reduce(&mut values))?;
         let count = values.len();
-        let flat = Tensor::from_vec(values, count, &Device::Cpu)?;
-        let mut place = 0;
-        for tensor in bucket {
-            let sum = flat.narrow(0, place, tensor.elem_count())?;
-            place += tensor.elem_count();
-            let sum = sum.reshape(tensor.shape())?.to_dtype(tensor.dtype())?;
-            sums.push(sum.to_device(tensor.device())?);
-        }
-        Ok(())
+        Ok(Tensor::from_vec(values, count, &Device::Cpu)?)
+    }
+
+    /// The sum of a bucket as a vector on its device.
+    fn sum_on_devices(
+        &self,
+        devices: &dyn DeviceCommunicator,
+        bucket: &[Tensor],
+        dtype: DType,
+    ) -> Result<Tensor> {
+        let filled = bucket.iter().filter(|tensor| tensor.elem_count() > 0);
+        let vectors = filled.map(|tensor| Ok(tensor.detach().flatten_all()?.to_dtype(dtype)?));
+        let vectors = vectors.collect::<Result<Vec<Tensor>>>()?;
+        let flat = match vectors.as_slice() {
+            // Empty tensors alone, on all ranks.
+            [] => return Ok(bucket[0].flatten_all()?),
+            [vector] => vector.contiguous()?,
+            _ => Tensor::cat(&vectors, 0)?,
+        };
+        let bytes = flat.elem_count() * dtype.size_in_bytes();
+        self.counted(bytes, || devices.all_reduce(&flat))
     }
 
     /// Returns rank 0's tensor on every rank, bit for bit. Other ranks give one like it, whose values don't matter.
     ///
     /// # Errors
-    /// As [`Communicator::broadcast`](crate::Communicator::broadcast).
+    /// As [`Communicator::broadcast`](crate::Communicator::broadcast) and [`DeviceCommunicator::broadcast`].
     pub fn broadcast(&self, tensor: &Tensor) -> Result<Tensor> {
-        if self.size() == 1 {
+        if self.is_trivial() {
             return Ok(tensor.clone());
+        }
+        let devices = self.devices_for(tensor.device(), tensor.dtype());
+        if let Some(devices) = devices.filter(|_| tensor.elem_count() > 0) {
+            let bytes = tensor.elem_count() * tensor.dtype().size_in_bytes();
+            let tensor = tensor.detach().contiguous()?;
+            return self.counted(bytes, || devices.broadcast(&tensor));
         }
         let mut bytes = to_bytes(tensor)?;
         self.counted(bytes.len(), || self.communicator.broadcast(&mut bytes))?;
@@ -119,6 +160,22 @@ impl Ranks {
         };
         from_bytes(&bytes, tensor, &dims)
     }
+}
+
+/// Cuts the sum of a bucket into tensors like those of the bucket.
+fn cut(flat: &Tensor, bucket: &[Tensor], sums: &mut Vec<Tensor>) -> Result<()> {
+    let mut place = 0;
+    for tensor in bucket {
+        if tensor.elem_count() == 0 {
+            sums.push(tensor.clone());
+            continue;
+        }
+        let sum = flat.narrow(0, place, tensor.elem_count())?;
+        place += tensor.elem_count();
+        let sum = sum.reshape(tensor.shape())?.to_dtype(tensor.dtype())?;
+        sums.push(sum.to_device(tensor.device())?);
+    }
+    Ok(())
 }
 
 /// The dtype in which tensors are added.

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 type Current = Mutex<Option<(&'static str, Instant)>>;
 
 /// A thread that ends the process when an operation takes too long. It ends with the watch.
-pub(super) struct Watch(Arc<Current>);
+pub(crate) struct Watch(Arc<Current>);
 
 impl Watch {
-    pub(super) fn start(timeout: Duration, rank: i32, size: i32) -> Self {
+    /// Starts the thread, which calls `end` after a message.
+    pub(crate) fn start(timeout: Duration, rank: usize, size: usize, end: fn() -> !) -> Self {
         let current: Arc<Current> = Arc::default();
         let watched = Arc::downgrade(&current);
         let pause = (timeout / 10).clamp(Duration::from_millis(10), Duration::from_secs(10));
@@ -23,8 +24,7 @@ impl Watch {
                      timeout: one of them is stuck, or makes other calls",
                     waited.as_secs_f64()
                 );
-                // `mpirun` ends the others when a process ends without MPI's consent.
-                std::process::exit(1);
+                end();
             }
         };
         // Without a thread there is no timeout, and all else works.
@@ -43,7 +43,7 @@ impl Watch {
     }
 
     /// Makes an operation under the eyes of the watch.
-    pub(super) fn over<T>(&self, operation: &'static str, f: impl FnOnce() -> T) -> T {
+    pub(crate) fn over<T>(&self, operation: &'static str, f: impl FnOnce() -> T) -> T {
         self.set(Some((operation, Instant::now())));
         let result = f();
         self.set(None);
