@@ -10,6 +10,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -144,8 +145,8 @@ def look(browser, path, t):
     browser.picture(path)
 
 
-# Scrolls the square to the top, below the book's bar.
-TOP = "document.getElementById('flow-plane').scrollIntoView({ block: 'start', behavior: 'instant' }), scrollBy({ top: -60, behavior: 'instant' })"
+# Scrolls the square to the top, below the book's bar. From the top of the page, as the bar follows jumps of any other kind oddly.
+TOP = "scrollTo({ top: 0, behavior: 'instant' }); await new Promise(done => setTimeout(done, 200)); document.getElementById('flow-plane').scrollIntoView({ block: 'start', behavior: 'instant' }), scrollBy({ top: -60, behavior: 'instant' })"
 BOX = "(({ x, y, width, height }) => ({ x, y, width, height }))(document.getElementById('flow-plane').getBoundingClientRect())"
 # The controls whose middle is covered by something else, or outside the window.
 COVERED = """[...document.querySelectorAll('.flow button, .flow input, .flow select')].filter(e => {
@@ -165,7 +166,7 @@ def by_hand(browser, address, phone, folder):
     browser.picture(folder / f"{name}_first.png")
     if covered := browser.value(COVERED):
         wrong.append(f"out of reach: {covered}")
-    browser.value(TOP)
+    browser.value(f"(async () => {{ {TOP} }})()")
     time.sleep(0.3)
     stroke(browser, list(heart(browser.value(BOX))), phone)
     drawn = browser.value("FlowPage.state.points.length / 2")
@@ -180,7 +181,7 @@ def by_hand(browser, address, phone, folder):
     browser.picture(folder / f"{name}_controls.png")
     # Turned, or in a smaller window.
     browser.screen(*((740, 375) if phone else (760, 700)), phone)
-    browser.value(TOP)
+    browser.value(f"(async () => {{ {TOP} }})()")
     time.sleep(0.3)
     browser.picture(folder / f"{name}_resized.png")
     wide = [browser.value(WIDE)]
@@ -190,7 +191,7 @@ def by_hand(browser, address, phone, folder):
         wrong.append(f"the page is wider than its window, by {wide}")
     # One point, and ten thousand.
     browser.value("document.getElementById('flow-clear').click()")
-    browser.value(TOP)
+    browser.value(f"(async () => {{ {TOP} }})()")
     box = browser.value(BOX)
     stroke(browser, [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)], phone)
     browser.value("document.getElementById('flow-train').click()")
@@ -204,15 +205,15 @@ def by_hand(browser, address, phone, folder):
     return [f"{name}: {line}" for line in wrong]
 
 
-def without_module(browser, address, folder):
+def without_module(browser, page, folder):
     """Opens the page of a book that is built without the module. Returns what is wrong."""
-    browser.call("Network.setBlockedURLs", urls=["*interactive/module*"])
-    browser.screen(1280, 900, False)
-    browser.open(address)
-    browser.until("document.querySelector('.flow-wrong')")
-    browser.picture(folder / "without_module.png")
-    said = browser.value("document.getElementById('flow-message').textContent")
-    browser.call("Network.setBlockedURLs", urls=[])
+    with tempfile.TemporaryDirectory() as book:
+        shutil.copytree(page.parent, book, ignore=shutil.ignore_patterns("module"), dirs_exist_ok=True)
+        browser.screen(1280, 900, False)
+        browser.open((pathlib.Path(book) / page.name).as_uri())
+        browser.until("document.querySelector('.flow-wrong')")
+        browser.picture(folder / "without_module.png")
+        said = browser.value("document.getElementById('flow-message').textContent")
     print("without its module the page says:", said)
     return [] if "scripts/web-build.sh" in said else [f"without its module the page says {said}"]
 
@@ -256,17 +257,17 @@ def compared(rows, native, wrong):
 
 
 def main():
-    page, folder = pathlib.Path(sys.argv[1]).resolve().as_uri(), pathlib.Path(sys.argv[2])
+    page, folder = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2])
     parts = sys.argv[3] if len(sys.argv) > 3 else ""
     native = json.loads((folder / "native.json").read_text())
     rows, wrong = [("native", native)], []
     with tempfile.TemporaryDirectory() as profile:
         browser = Browser(profile)
         try:
-            rows += tested(browser, page, parts, wrong)
+            rows += tested(browser, page.as_uri(), parts, wrong)
             if not parts:
                 for phone in [False, True]:
-                    wrong += by_hand(browser, page, phone, folder)
+                    wrong += by_hand(browser, page.as_uri(), phone, folder)
             wrong += browser.wrong
             if not parts:
                 wrong += without_module(browser, page, folder)
@@ -277,7 +278,7 @@ def main():
         if not parts:
             browser = Browser(profile, "--js-flags=--no-enable-sse4-1")
             try:
-                wrong += without_vectors(browser, page)
+                wrong += without_vectors(browser, page.as_uri())
             finally:
                 browser.close()
     compared(rows, native, wrong)

@@ -112,6 +112,7 @@ const FlowPage = (() => {
     for (const loss of value) state.losses.push(loss);
     state.step += value.length;
     state.rates.steps = value.length / ms * 1000;
+    if (!state.running) ready();
     slice = Math.max(1, Math.min(200, Math.round(slice * Math.min(2, goal / Math.max(ms, 0.1)))));
   }
 
