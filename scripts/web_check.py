@@ -211,7 +211,7 @@ def without_module(browser, page, folder):
         shutil.copytree(page.parent, book, ignore=shutil.ignore_patterns("module"), dirs_exist_ok=True)
         browser.screen(1280, 900, False)
         browser.open((pathlib.Path(book) / page.name).as_uri())
-        browser.until("document.querySelector('.flow-wrong')")
+        browser.until("document.querySelector('.flow-wrong') !== null")
         browser.picture(folder / "without_module.png")
         said = browser.value("document.getElementById('flow-message').textContent")
     print("without its module the page says:", said)
