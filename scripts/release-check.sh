@@ -50,6 +50,12 @@ else
   echo "skipped: no nightly toolchain"
 fi
 
+step "the interactive page, in Chromium"
+if have wasm-bindgen && have mdbook && have chromium && have python3; then
+  # 3: the target or the version of wasm-bindgen is missing, which it says.
+  bash scripts/web-check.sh || { [ $? -eq 3 ] && echo "skipped"; }
+fi
+
 step "licences, sources, duplicates and known faults of dependencies"
 if have cargo-deny; then cargo deny --workspace check; fi
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles the crate of the interactive page to WebAssembly, with and without SIMD, and puts both beside the page, as scripts that hold
-# the module in base64: a page of a file may load a script, and nothing else.
+# the module compressed by gzip, in base64: a page of a file may load a script, and nothing else.
 # Needs the target wasm32-unknown-unknown and the program `wasm-bindgen` of the version in Cargo.lock. Skips, and says so, what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,13 +27,14 @@ for variant in plain simd; do
   # Each in a folder of its own, as cargo does not see what the wrapper changes.
   RUSTFLAGS=$flags RUSTC_WRAPPER=$wrapper cargo rustc -p advect-web --lib --crate-type cdylib --locked --profile web \
     --target wasm32-unknown-unknown --target-dir "target/web/$variant"
-  wasm-bindgen --target no-modules --no-typescript --out-dir "$folder" "target/web/$variant/wasm32-unknown-unknown/web/advect_web.wasm"
+  wasm-bindgen --target no-modules --no-typescript --remove-name-section --remove-producers-section --out-dir "$folder" "target/web/$variant/wasm32-unknown-unknown/web/advect_web.wasm"
   {
     printf 'window.advectModule = { glue: function () {\n'
     cat "$folder/advect_web.js"
     printf '\nreturn wasm_bindgen; }, wasm: "'
-    base64 -w0 "$folder/advect_web_bg.wasm"
+    gzip -9nc "$folder/advect_web_bg.wasm" | base64 -w0
     printf '" };\n'
   } >"$module/$variant.js"
-  printf '%-6s %s bytes, %s compressed by gzip\n' "$variant" "$(stat -c %s "$folder/advect_web_bg.wasm")" "$(gzip -9c "$folder/advect_web_bg.wasm" | wc -c)"
+  printf '%-6s %s bytes, in a script of %s, of which a server sends %s by gzip\n' "$variant" "$(stat -c %s "$folder/advect_web_bg.wasm")" \
+    "$(stat -c %s "$module/$variant.js")" "$(gzip -9c "$module/$variant.js" | wc -c)"
 done

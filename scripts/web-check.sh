@@ -7,5 +7,6 @@ cd "$(dirname "$0")/.."
 bash scripts/web-build.sh
 mdbook build docs
 mkdir -p out/web
-cargo run --release --locked -q -p advect-web --example native >out/web/native.json
+# One thread, as a module has.
+RAYON_NUM_THREADS=1 cargo run --release --locked -q -p advect-web --example native >out/web/native.json
 python3 scripts/web_check.py docs/book/interactive.html out/web

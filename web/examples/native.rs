@@ -26,8 +26,8 @@ fn main() -> Result<()> {
         let mut playground = playground(coupling)?;
         playground.train(20)?;
         let begun = Instant::now();
-        playground.train(200)?;
-        let rate = 200.0 / milliseconds(begun) * 1e3;
+        playground.train(100)?;
+        let rate = 100.0 / milliseconds(begun) * 1e3;
         println!("\"{coupling}_steps_per_second\": {rate},");
     }
     let playground = playground("optimal")?;

@@ -79,8 +79,9 @@ macro_rules! math {
         impl Math for $type {
             #[inline(always)]
             fn madd<S: Simd>(self, b: Self, c: Self) -> Self {
-                // Without the instruction mul_add calls a slow function.
-                if S::IS_SCALAR { self * b + c } else { self.mul_add(b, c) }
+                // Without the instruction mul_add calls a slow function, and WebAssembly has none.
+                let fused = !S::IS_SCALAR && !cfg!(target_family = "wasm");
+                if fused { self.mul_add(b, c) } else { self * b + c }
             }
 
             #[inline(always)]

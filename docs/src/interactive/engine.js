@@ -63,9 +63,12 @@ const FlowEngine = (() => {
     });
   }
 
-  function decoded(text) {
-    const raw = atob(text);
-    return Uint8Array.from({ length: raw.length }, (_, i) => raw.charCodeAt(i));
+  // The bytes of a module that is compressed by gzip, in base64.
+  async function unpacked(text) {
+    if (typeof DecompressionStream === 'undefined') throw 'This browser has no DecompressionStream, which the page needs to unpack the module.';
+    const packed = Uint8Array.from(atob(text), character => character.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
   }
 
   async function inWorker(glue, bytes) {
@@ -97,7 +100,8 @@ const FlowEngine = (() => {
     const vectors = simd && WebAssembly.validate(new Uint8Array(VECTORS));
     await load(`interactive/module/${vectors ? 'simd' : 'plain'}.js`);
     const { glue, wasm } = window.advectModule;
-    const bytes = decoded(wasm);
+    delete window.advectModule;
+    const bytes = await unpacked(wasm);
     let call = null;
     if (worker && typeof Worker !== 'undefined') {
       call = await inWorker(glue, bytes).catch(() => null);

@@ -38,9 +38,11 @@ const FlowPage = (() => {
     get('train').disabled = !state.engine;
     get('train').textContent = state.running ? 'Pause' : 'Train';
     get('reset').disabled = !state.made;
-    if (!state.engine || state.running) return;
-    if (count < 2) say(count === 1 ? 'One point: draw at least two.' : 'Draw at least two points in the square, or take a drawing from the list.');
-    else if (!state.made) say(`${count.toLocaleString('en')} points. Press Train.`);
+    if (!state.engine) return;
+    if (state.running) say('Training …');
+    else if (count < 2) say(count === 1 ? 'One point: draw at least two.' : 'Draw at least two points in the square, or take a drawing from the list.');
+    else if (state.made) say(`Paused at step ${state.step.toLocaleString('en')}. Press Train to go on.`);
+    else say(`${count.toLocaleString('en')} points. Press Train.`);
   }
 
   function setPoints(points) {
@@ -73,6 +75,8 @@ const FlowPage = (() => {
     plane.addEventListener('pointerdown', event => {
       if (event.button !== 0) return;
       plane.setPointerCapture(event.pointerId);
+      // Your own drawing takes the place of one from the list.
+      if (get('preset').value) state.points = [];
       get('preset').value = '';
       last = null;
       stroke(place(event));
@@ -108,6 +112,7 @@ const FlowPage = (() => {
     for (const loss of value) state.losses.push(loss);
     state.step += value.length;
     state.rates.steps = value.length / ms * 1000;
+    if (!state.running) ready();
     slice = Math.max(1, Math.min(200, Math.round(slice * Math.min(2, goal / Math.max(ms, 0.1)))));
   }
 
@@ -187,13 +192,10 @@ const FlowPage = (() => {
   function toggle() {
     if (state.running) {
       state.running = false;
-      ready();
-      say(`Paused at step ${state.step.toLocaleString('en')}.`);
-      return;
+      return ready();
     }
     if (state.points.length < 4) return say(`${state.points.length ? 'One point is' : 'Nothing is'} drawn: draw at least two points.`, true);
     state.running = true;
-    say('Training …');
     ready();
     work();
   }
@@ -251,7 +253,7 @@ const FlowPage = (() => {
     get('clear').addEventListener('click', () => { get('preset').value = ''; state.running = false; setPoints([]); });
     get('preset').addEventListener('change', () => choosePreset().catch(error => say(String(error), true)));
     for (const id of ['path', 'coupling', 'seed']) get(id).addEventListener('change', () => { forget(); work(); });
-    for (const id of ['sampler', 'steps']) get(id).addEventListener('change', () => { if (!state.running) ready(); work(); });
+    for (const id of ['sampler', 'steps']) get(id).addEventListener('change', () => { ready(); work(); });
     get('play').addEventListener('click', () => play(!state.playing));
     get('t').addEventListener('input', () => { play(false); state.t = Number(get('t').value); });
     // The book turns pages by the arrow keys, and opens its list of pages by a swipe.
@@ -265,6 +267,7 @@ const FlowPage = (() => {
     try {
       if (typeof WebAssembly === 'undefined') throw 'This browser has no WebAssembly, which the page needs.';
       state.engine = await FlowEngine.start({ worker: asked.get('worker') !== 'off', simd: asked.get('simd') !== 'off' });
+      get('controls').disabled = false;
       get('preset').value = 'moons';
       await choosePreset();
     } catch (error) {

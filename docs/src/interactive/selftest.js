@@ -6,10 +6,14 @@
   const get = id => document.getElementById(`flow-${id}`);
   const result = { checks: {}, errors: [] };
   const check = (name, holds, seen = holds) => { result.checks[name] = { holds: Boolean(holds), seen }; };
-  const until = async (condition, limit = 120000) => {
-    const begin = performance.now();
+  let answered = 0;
+  // Waits as long as the page gets on, slow as it may be: nothing may stand still for a minute.
+  const until = async condition => {
+    let [seen, since] = [answered, performance.now()];
     while (!condition()) {
-      if (performance.now() - begin > limit) throw `waited too long for ${condition}`;
+      const now = answered;
+      if (now !== seen) [seen, since] = [now, performance.now()];
+      if (performance.now() - since > 60000) throw `waited too long for ${condition}`;
       await new Promise(resolve => setTimeout(resolve, 20));
     }
   };
@@ -95,40 +99,43 @@
     for (const coupling of ['independent', 'optimal', 'entropic']) {
       await ask('create', { points, path: 'straight', coupling, seed: 7 });
       await ask('train', { steps: 20 });
-      const { ms } = await state.engine.call('train', { steps: 200 });
-      result[`${coupling}_steps_per_second`] = 200 / ms * 1000;
+      const { ms } = await state.engine.call('train', { steps: 100 });
+      result[`${coupling}_steps_per_second`] = 100 / ms * 1000;
     }
     const timed = async (name, values) => Math.min(...[(await state.engine.call(name, values)).ms, (await state.engine.call(name, values)).ms]);
     result.ways_ms = await timed('ways', { sampler: 'euler', steps: 20, count: 500 });
     result.density_ms = await timed('density', { t: 1, cells: 40, first: 0, end: 40 });
   }
 
-  // The page learns two moons, as it is seen.
+  // The page learns two moons, as it is seen. Independent pairs are the fastest.
   async function learns() {
     get('preset').value = 'moons';
     choose('path', 'straight');
-    choose('coupling', 'optimal');
+    choose('coupling', 'independent');
     choose('sampler', 'midpoint');
     choose('seed', '7');
     setPoints(await ask('preset', { name: 'moons', count: 2000, seed: 0 }));
-    const [begin, first] = [performance.now(), state.step];
+    const distance = () => ask('distance', { sampler: 'midpoint', steps: 20, count: 1000 });
     toggle();
+    await until(() => state.step > 0);
+    const far = await distance();
+    const [begin, first] = [performance.now(), state.step];
     const frames = [];
     await until(() => {
       if (frames.at(-1) !== state.rates.frames) frames.push(state.rates.frames);
-      return state.step >= 1500;
+      return state.step >= 1000;
     });
     result.page_steps_per_second = (state.step - first) / (performance.now() - begin) * 1000;
     result.page_frames_per_second = mean(frames.slice(frames.length / 3));
     toggle();
     await idle();
     const [start, end] = [mean(state.losses.slice(0, 50)), mean(state.losses.slice(-200))];
-    check('the loss falls', end < 0.7 * start, [start, end]);
-    const distance = await ask('distance', { sampler: 'midpoint', steps: 20, count: 1000 });
-    check('samples lie with the data', distance < 0.02, distance);
+    check('the loss falls', end < 0.85 * start, [start, end]);
+    const near = await distance();
+    check('samples lie with the data', near < 0.02 && near < 0.3 * far, [far, near]);
     check('all pictures are made', state.ways && state.frames.length === 9, state.frames.length);
     const mass = state.frames.at(-1).values.reduce((a, b) => a + b, 0) * (2 / 40) ** 2;
-    check('the density has mass 1', Math.abs(mass - 1) < 0.1, mass);
+    check('the density has mass 1', Math.abs(mass - 1) < 0.05, mass);
     await new Promise(resolve => setTimeout(resolve, 1200));
     result.idle_frames_per_second = state.rates.frames;
   }
@@ -136,9 +143,17 @@
   try {
     await begun;
     if (!state.engine) throw get('message').textContent;
+    const { call } = state.engine;
+    state.engine.call = async (name, values) => {
+      const answer = await call(name, values);
+      answered++;
+      return answer;
+    };
     result.worker = state.engine.threaded;
     result.simd = state.engine.vectors;
-    for (const part of [drawings, sizes, choices, calls, learns]) await part();
+    const parts = { drawings, sizes, choices, calls, learns };
+    const wanted = new URLSearchParams(location.search).get('selftest') || Object.keys(parts).join();
+    for (const name of wanted.split(',')) await parts[name]();
   } catch (error) {
     result.errors.push(String(error));
   }
