@@ -29,16 +29,18 @@ done
 
 step "the oldest toolchain"
 oldest=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+# To rustup, 1.94 and 1.94.0 are two toolchains.
+cargo "+$oldest" --version >/dev/null 2>&1 || oldest+=.0
 if cargo "+$oldest" --version >/dev/null 2>&1; then
   cargo "+$oldest" check --workspace --lib --locked --target-dir "$folder/toolchain"
   rm -rf "$folder/toolchain"
 else
-  echo "skipped: no toolchain $oldest"
+  echo "skipped: no toolchain ${oldest%.0}"
 fi
 
 step "the oldest direct dependencies"
 if cargo +nightly --version >/dev/null 2>&1; then
-  git worktree add --detach "$folder/oldest" >/dev/null
+  git worktree add --quiet --detach "$folder/oldest"
   trap 'git worktree remove --force "$folder/oldest"; rm -rf "$folder"' EXIT
   (cd "$folder/oldest" && cargo +nightly update -Z direct-minimal-versions && cargo check --workspace --lib --target-dir "$folder/target")
 else
