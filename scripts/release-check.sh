@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+trap 'rm -rf "$folder"; git worktree prune' EXIT
 # Nobody debugs what is built here, nor builds it again after a change.
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0
 
@@ -41,7 +41,6 @@ fi
 step "the oldest direct dependencies"
 if cargo +nightly --version >/dev/null 2>&1; then
   git worktree add --quiet --detach "$folder/oldest"
-  trap 'git worktree remove --force "$folder/oldest"; rm -rf "$folder"' EXIT
   (cd "$folder/oldest" && cargo +nightly update -Z direct-minimal-versions && cargo check --workspace --lib --target-dir "$folder/target")
 else
   echo "skipped: no nightly toolchain"
