@@ -122,8 +122,15 @@ fn blocks(page: &Path) -> Vec<String> {
     parts.map(str::to_owned).collect()
 }
 
+/// The files of a page's pictures, in order.
+fn pictures(page: &Path) -> Vec<String> {
+    let text = fs::read_to_string(page).unwrap();
+    let links = between(&text, "![", ')').filter_map(|link| link.rsplit_once('/'));
+    links.map(|(_, file)| file.to_owned()).collect()
+}
+
 #[test]
-fn translations_show_the_same_code() {
+fn translations_show_the_same_code_and_pictures() {
     for language in ["ja", "zh"] {
         let readme = format!("README.{language}.md");
         let translated = source().join(language);
@@ -139,6 +146,7 @@ fn translations_show_the_same_code() {
             assert!(!blocks(&english).is_empty(), "{}", english.display());
             let name = translation.display();
             assert!(blocks(&english) == blocks(&translation), "{name}");
+            assert_eq!(pictures(&english), pictures(&translation), "{name}");
         }
     }
 }
