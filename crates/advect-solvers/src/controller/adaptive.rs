@@ -268,8 +268,8 @@ impl Adaptive {
     /// The errors that are allowed.
     pub(crate) fn allowed(&self) -> Tolerances {
         Tolerances {
-            relative: self.rtol,
-            absolute: self.atol,
+            rtol: self.rtol,
+            atol: self.atol,
             norm: self.norm,
         }
     }

@@ -5,7 +5,7 @@ use advect_core::Result;
 use super::Norm;
 use crate::State;
 
-/// The errors that an integration allows in a step from x to y: `‖error / (absolute + relative · max(|x|, |y|))‖ ≤ 1`.
+/// The errors that an integration allows in a step from x to y: `‖error / (atol + rtol · max(|x|, |y|))‖ ≤ 1`.
 ///
 /// [`Controller::tolerances`](super::Controller::tolerances) tells them to the stepper, by way of its
 /// [`Memory`](crate::stepper::Memory). A method that compares errors of its own, of several orders or of an iteration, does so in the
@@ -15,7 +15,7 @@ use crate::State;
 /// use advect_solvers::controller::{Norm, Tolerances};
 /// # fn main() -> advect_core::Result<()> {
 /// let (x, y) = ([0.0, 1.0], [0.0, 2.0]);
-/// let tolerances = Tolerances { relative: 0.5, absolute: 1.0, norm: Norm::Max };
+/// let tolerances = Tolerances { rtol: 0.5, atol: 1.0, norm: Norm::Max };
 /// assert_eq!(tolerances.ratio(&[0.5, 1.0], &x, &y)?, 0.5);
 /// let tolerances = Tolerances { norm: Norm::Rms, ..tolerances };
 /// assert_eq!(tolerances.ratio(&[1.0, 2.0], &x, &y)?, 1.0);
@@ -25,9 +25,9 @@ use crate::State;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tolerances {
     /// The relative tolerance.
-    pub relative: f64,
+    pub rtol: f64,
     /// The absolute tolerance.
-    pub absolute: f64,
+    pub atol: f64,
     /// The norm of the errors of all elements.
     pub norm: Norm,
 }
@@ -38,7 +38,7 @@ impl Tolerances {
     /// # Errors
     /// The errors of candle.
     pub fn ratio<X: State>(&self, error: &X, x: &X, y: &X) -> Result<f64> {
-        let scaled = error.scaled_error(x, y, self.relative, self.absolute)?;
+        let scaled = error.scaled_error(x, y, self.rtol, self.atol)?;
         Ok(self.norm.of(scaled))
     }
 }

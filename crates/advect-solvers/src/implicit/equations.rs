@@ -83,11 +83,9 @@ impl<'a, X: Coordinates> Equations<'a, X> {
             let roundoff = equations.x.unit_roundoff();
             let tolerance = |x: &f64| match tolerances {
                 // Of an element at zero, without an absolute tolerance, at least the rounding of the others.
-                Some(Tolerances {
-                    relative: rtol,
-                    absolute: atol,
-                    ..
-                }) => (atol + rtol * x.abs()).max(rtol * roundoff * largest),
+                Some(Tolerances { rtol, atol, .. }) => {
+                    (atol + rtol * x.abs()).max(rtol * roundoff * largest)
+                }
                 // At rest at zero there is no size to compare with.
                 None if largest == f64::MIN_POSITIVE => 1.0,
                 None => largest,

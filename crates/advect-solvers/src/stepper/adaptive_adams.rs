@@ -13,8 +13,8 @@ use crate::{Interval, State};
 const HIGHEST: usize = 13;
 /// For errors that are compared with each other only.
 const UNSCALED: Tolerances = Tolerances {
-    relative: 0.0,
-    absolute: 1.0,
+    rtol: 0.0,
+    atol: 1.0,
     norm: Norm::Rms,
 };
 /// The least distance between the times of two slopes, in steps: the rounding of a difference between nearer ones is more
