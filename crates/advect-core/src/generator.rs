@@ -13,6 +13,8 @@ use crate::{Error, Key, Result, check, parallel};
 
 /// Elements that share one stretch of random words; each stretch can be filled by its own thread.
 const BLOCK: usize = 4096;
+/// Numbers that are drawn before they are used.
+const RUN: usize = 256;
 /// Words between the starts of two stretches: far more than 4096 draws by rejection ever need.
 const STRIDE: u128 = 1 << 24;
 /// Words of a stream.
@@ -178,8 +180,12 @@ impl Generator {
         check::float_dtype("dtype", dtype)?;
         let shape = shape.into();
         let count = check::memory("shape", shape.dims(), DType::F64)?;
-        let values = self.values(distribution, count)?;
         // Casting before the move halves what travels to a device.
+        if dtype == DType::F32 {
+            let values = self.values_with(distribution, &vec![(); count], |x, ()| x as f32)?;
+            return Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_device(device)?);
+        }
+        let values = self.values(distribution, count)?;
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?
             .to_dtype(dtype)?
             .to_device(device)?)
@@ -195,15 +201,62 @@ impl Generator {
         count: usize,
     ) -> Result<Vec<f64>> {
         check::memory("count", &[count], DType::F64)?;
+        self.values_with(distribution, &vec![(); count], |x, ()| x)
+    }
+
+    /// Draws a number from a distribution for each of the `items`, and returns `f` of both.
+    ///
+    /// The numbers are those that [`values`](Generator::values) returns. They are used while they are in the cache, and `f` is called on
+    /// several threads where there are many.
+    ///
+    /// ```
+    /// use advect_core::Generator;
+    /// use rand_distr::StandardUniform;
+    /// # fn main() -> advect_core::Result<()> {
+    /// let probabilities = [0.0, 1.0, 0.0];
+    /// let less = |u: f64, p: f64| u < p;
+    /// let ones = Generator::from_seed(0).values_with(&StandardUniform, &probabilities, less)?;
+    /// assert_eq!(ones, [false, true, false]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Range`] for more results than fit the memory.
+    pub fn values_with<D, I, T>(
+        &mut self,
+        distribution: &D,
+        items: &[I],
+        f: impl Fn(f64, I) -> T + Sync,
+    ) -> Result<Vec<T>>
+    where
+        D: Distribution<f64> + Sync,
+        I: Copy + Sync,
+        T: Copy + Default + Send,
+    {
+        let count = items.len();
+        check::memory("items", &[count], DType::F64)?;
         let (key, position) = self.advance();
-        let mut values = vec![0.0; count];
-        let blocks = values.chunks_mut(BLOCK).enumerate().collect();
-        parallel::each(blocks, 5 * count, |(block, values): (usize, &mut [f64])| {
-            let mut rng = key.stream(position);
-            rng.set_word_pos(block as u128 * STRIDE);
-            values.fill_with(|| distribution.sample(&mut rng));
-        });
-        Ok(values)
+        let mut results = vec![T::default(); count];
+        let blocks = results.chunks_mut(BLOCK).zip(items.chunks(BLOCK));
+        let blocks = blocks.enumerate().collect();
+        parallel::each(
+            blocks,
+            5 * count,
+            |(block, (results, items)): (usize, (&mut [T], _))| {
+                let mut rng = key.stream(position);
+                rng.set_word_pos(block as u128 * STRIDE);
+                let mut drawn = [0.0; RUN];
+                for (results, items) in results.chunks_mut(RUN).zip(items.chunks(RUN)) {
+                    let drawn = &mut drawn[..items.len()];
+                    drawn.fill_with(|| distribution.sample(&mut rng));
+                    for (result, (x, item)) in results.iter_mut().zip(drawn.iter().zip(items)) {
+                        *result = f(*x, *item);
+                    }
+                }
+            },
+        );
+        Ok(results)
     }
 
     /// Draws standard normal numbers with the shape, dtype and device of `x`. The samples, along the first dimension,

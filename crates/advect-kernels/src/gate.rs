@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::row_pieces::{add_pieces, row_pieces};
-use crate::{Float, Threads, Unwritten, dispatch, fill, kernels};
+use crate::{Float, Threads, Unwritten, dispatch, fill, kernels, zeros};
 
 /// Rows with gates for their columns.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +73,7 @@ fn add_gated_backward<T: Float>(
     gradient: &[T],
 ) -> [Vec<T>; 2] {
     let GatedRows { width, sharing, .. } = *rows;
-    let mut dh = vec![T::ZERO; h.len()];
+    let mut dh = zeros(threads, h.len());
     let pieces = row_pieces(rows.rows, sharing);
     let mut partial = vec![T::ZERO; pieces.len() * width];
     let mut tasks = Vec::with_capacity(pieces.len());

@@ -14,7 +14,7 @@ use crate::dots::multiply_transposed;
 use crate::layers::{Layer, layer_gradients};
 use crate::matmul::{Nothing, Right, Start, multiply};
 use crate::matrix::{Matrix, Packed};
-use crate::{Buffer, Float, Threads, dispatch, kernels};
+use crate::{Buffer, Float, Threads, dispatch, kernels, zeros};
 
 /// The sizes of a recurrence.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +114,7 @@ fn recur<T: Float>(
     if rows * hidden == 0 {
         return (Vec::new(), Gates(Buffer::default()));
     }
-    let mut states = vec![T::ZERO; rows * hidden];
+    let mut states = zeros(threads, rows * hidden);
     let mut gates = Buffer::new(if save { 4 * rows * hidden } else { 0 });
     let weight = Matrix::new(parameters.weight, 3 * hidden, hidden);
     let packed = (rows > FEW).then(|| Packed::new(weight.transposed()));
@@ -234,7 +234,7 @@ fn recur_backward<T: Float>(
     assert!(state.len() == batch * hidden && gates.0.len() >= 4 * rows * hidden);
     assert!(parameters.weight.len() == 3 * hidden * hidden);
     assert!(parameters.bias.len() == 3 * hidden);
-    let mut in_inputs = vec![T::ZERO; 3 * rows * hidden];
+    let mut in_inputs = zeros(threads, 3 * rows * hidden);
     let mut in_state = vec![T::ZERO; batch * hidden];
     if rows * hidden == 0 {
         return RecurrenceGradients {

@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 
 use crate::moments::moments;
 use crate::row_pieces::{add_pieces, row_pieces};
-use crate::{Float, Threads, dispatch, kernels, sums};
+use crate::{Float, Threads, Unwritten, dispatch, fill, kernels, sums, zeros};
 
 /// A normalisation of rows.
 #[derive(Debug, Clone, Copy)]
@@ -52,11 +52,10 @@ fn layer_norm<T: Float>(
     shift: Option<&[T]>,
 ) -> Vec<T> {
     let width = rows.width;
-    let mut y = vec![T::ZERO; x.len()];
     let time = x.len();
     let piece = threads.piece(rows.rows, 1, time);
-    let tasks = y.chunks_mut(piece * width).enumerate().collect();
-    threads.each(tasks, time, |(i, y): (usize, &mut [T])| {
+    let pieces = std::iter::repeat_n((), rows.rows.div_ceil(piece));
+    fill(threads, x.len(), piece * width, pieces, time, |i, y, ()| {
         dispatch(Forward {
             centred: rows.centred,
             epsilon: T::of(rows.epsilon),
@@ -67,9 +66,8 @@ fn layer_norm<T: Float>(
             y,
             width,
             sharing: rows.sharing,
-        });
-    });
-    y
+        })
+    })
 }
 
 fn layer_norm_backward<T: Float>(
@@ -80,7 +78,7 @@ fn layer_norm_backward<T: Float>(
     gradient: &[T],
 ) -> [Vec<T>; 3] {
     let Rows { width, sharing, .. } = *rows;
-    let mut dx = vec![T::ZERO; x.len()];
+    let mut dx = zeros(threads, x.len());
     let pieces = row_pieces(rows.rows, sharing);
     let mut partial = vec![T::ZERO; pieces.len() * 2 * width];
     let mut tasks = Vec::with_capacity(pieces.len());
@@ -112,7 +110,7 @@ fn layer_norm_backward<T: Float>(
     [dx, scale_sums, shift_sums]
 }
 
-struct Forward<'a, T> {
+struct Forward<'a, 'b, T> {
     centred: bool,
     epsilon: T,
     /// The first row.
@@ -120,40 +118,31 @@ struct Forward<'a, T> {
     x: &'a [T],
     scale: &'a [T],
     shift: Option<&'a [T]>,
-    y: &'a mut [T],
+    y: Unwritten<'b, T>,
     width: usize,
     sharing: usize,
 }
 
-impl<T: Float> WithSimd for Forward<'_, T> {
-    type Output = ();
+impl<'b, T: Float> WithSimd for Forward<'_, 'b, T> {
+    type Output = &'b mut [T];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, _: S) -> &'b mut [T] {
         let width = self.width;
-        let rows = self
-            .y
-            .chunks_exact_mut(width)
-            .zip(self.x.chunks_exact(width));
-        for (i, (y, x)) in rows.enumerate() {
+        self.y.write_runs(width, |i, y| {
             let offset = (self.first + i) / self.sharing * width;
-            let moments = moments(x, self.centred, self.epsilon);
+            let row = &self.x[i * width..][..width];
+            let moments = moments(row, self.centred, self.epsilon);
             let (x, mean, inverse) = (&moments.x[..], moments.mean, moments.inverse);
             let scale = &self.scale[offset..][..width];
             match self.shift {
                 Some(shift) => {
-                    let affine = scale.iter().zip(&shift[offset..][..width]);
-                    for ((y, x), (a, b)) in y.iter_mut().zip(x).zip(affine) {
-                        *y = ((*x - mean) * inverse).madd::<S>(*a, *b);
-                    }
+                    let shift = &shift[offset..][..width];
+                    y.write(|j| ((x[j] - mean) * inverse).madd::<S>(scale[j], shift[j]))
                 }
-                None => {
-                    for ((y, x), a) in y.iter_mut().zip(x).zip(scale) {
-                        *y = (*x - mean) * inverse * *a;
-                    }
-                }
+                None => y.write(|j| (x[j] - mean) * inverse * scale[j]),
             }
-        }
+        })
     }
 }
 

@@ -66,10 +66,12 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod unwritten;
 pub mod update;
 mod vectorize;
 
-use buffer::{Buffer, Unwritten, fill};
+use buffer::Buffer;
+use unwritten::{FrontToBack, Unwritten, extend, fill, zeros};
 use vectorize::vectorize;
 
 pub use buffer::keep_memory;

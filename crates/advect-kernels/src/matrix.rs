@@ -1,6 +1,8 @@
 //! Matrices as views with strides, and packed for products.
 
-use crate::{Buffer, Float};
+use std::ops::Range;
+
+use crate::{Buffer, Float, Threads};
 
 /// Columns in a panel of a packed matrix: full vectors of every instruction set.
 pub(crate) const PANEL: usize = 32;
@@ -81,6 +83,14 @@ impl<'a, T: Float> Matrix<'a, T> {
         }
     }
 
+    /// Writes some rows and columns as a panel.
+    fn pack(self, (rows, columns): (Range<usize>, Range<usize>), panel: &mut [T]) {
+        match self.row_stride {
+            1 => pack_transposed(self, rows, columns, panel),
+            _ => pack(self, rows, columns, panel),
+        }
+    }
+
     /// Rows `start..end`.
     ///
     /// # Panics
@@ -130,22 +140,34 @@ impl<T: Float> Packed<T> {
         packed
     }
 
+    /// Packed copies, made by several threads; none where there is no matrix.
+    pub(crate) fn all<'a>(
+        threads: &dyn Threads,
+        matrices: impl Iterator<Item = Option<Matrix<'a, T>>>,
+    ) -> Vec<Self> {
+        let matrices: Vec<_> = matrices.collect();
+        let mut all: Vec<Self> = matrices.iter().map(|_| Packed::default()).collect();
+        let mut panels = Vec::new();
+        let mut elements = 0;
+        for (packed, b) in all.iter_mut().zip(matrices) {
+            if let Some(b) = b {
+                packed.resize(b.rows, b.columns);
+                elements += b.rows * b.columns;
+                let places = places(b.rows, b.columns).zip(packed.panels_mut());
+                panels.extend(places.map(|place| (b, place)));
+            }
+        }
+        threads.each(panels, elements / 2, |(b, (place, panel))| {
+            b.pack(place, panel);
+        });
+        all
+    }
+
     /// Packs another matrix, into the same memory.
     pub(crate) fn fill(&mut self, b: Matrix<'_, T>) {
         self.resize(b.rows, b.columns);
-        let mut rest = &mut self.values[..];
-        for start in (0..b.rows).step_by(DEPTH) {
-            let end = b.rows.min(start + DEPTH);
-            for first in (0..b.columns).step_by(PANEL) {
-                let last = b.columns.min(first + PANEL);
-                let (panel, after) = rest.split_at_mut((end - start) * PANEL);
-                if b.row_stride == 1 {
-                    pack_transposed(b, start..end, first..last, panel);
-                } else {
-                    pack(b, start..end, first..last, panel);
-                }
-                rest = after;
-            }
+        for (place, panel) in places(b.rows, b.columns).zip(self.panels_mut()) {
+            b.pack(place, panel);
         }
     }
 
@@ -155,7 +177,7 @@ impl<T: Float> Packed<T> {
         &mut self,
         inner: usize,
         columns: usize,
-        mut fill: impl FnMut(usize, std::ops::Range<usize>, &mut [T]),
+        mut fill: impl FnMut(usize, Range<usize>, &mut [T]),
     ) {
         self.resize(inner, columns);
         let mut rest = &mut self.values[..];
@@ -212,12 +234,16 @@ impl<T: Float> Packed<T> {
     }
 }
 
-fn pack<T: Float>(
-    b: Matrix<'_, T>,
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
-    out: &mut [T],
-) {
+/// The rows and columns of each panel, in order.
+fn places(rows: usize, columns: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+    (0..rows).step_by(DEPTH).flat_map(move |start| {
+        let rows = start..rows.min(start + DEPTH);
+        let starts = (0..columns).step_by(PANEL);
+        starts.map(move |first| (rows.clone(), first..columns.min(first + PANEL)))
+    })
+}
+
+fn pack<T: Float>(b: Matrix<'_, T>, rows: Range<usize>, columns: Range<usize>, out: &mut [T]) {
     for (k, out) in rows.zip(out.chunks_exact_mut(PANEL)) {
         let row = &b.values[k * b.row_stride..];
         let (out, filler) = out.split_at_mut(columns.len());
@@ -235,8 +261,8 @@ fn pack<T: Float>(
 /// Packs where the columns are contiguous, in squares, so that both sides stay in the cache.
 fn pack_transposed<T: Float>(
     b: Matrix<'_, T>,
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
+    rows: Range<usize>,
+    columns: Range<usize>,
     out: &mut [T],
 ) {
     const SIDE: usize = 16;

@@ -1,6 +1,6 @@
 //! Images and sequences, enlarged and shrunk.
 
-use crate::{Float, Threads, kernels};
+use crate::{Float, Threads, kernels, zeros};
 
 kernels! {
     /// The kernels between images and enlarged images, `factors` times as high and as wide. The smaller lines have
@@ -35,7 +35,7 @@ fn spread<T: Float>(
     scale: T,
 ) -> Vec<T> {
     let [high, wide] = factors;
-    let mut y = vec![T::ZERO; x.len() * high * wide];
+    let mut y = zeros(threads, x.len() * high * wide);
     if x.is_empty() {
         return y;
     }
@@ -66,7 +66,7 @@ fn gather<T: Float>(
     scale: T,
 ) -> Vec<T> {
     let [high, wide] = factors;
-    let mut x = vec![T::ZERO; y.len() / (high * wide)];
+    let mut x = zeros(threads, y.len() / (high * wide));
     if x.is_empty() {
         return x;
     }

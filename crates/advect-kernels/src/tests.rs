@@ -9,7 +9,7 @@ use crate::convolution::{Begin, Geometry};
 use crate::gated_recurrence::{Recurrent, Steps};
 use crate::group_norm::Groups;
 use crate::layer_norm::Rows;
-use crate::layers::{Layer, Part};
+use crate::layers::{Layer, Layers as _, Part};
 use crate::update::AdamWRates;
 use crate::vectorize::{LEVEL, Level};
 use crate::{Alone, Kernels, Matrix, Threads};
@@ -316,5 +316,33 @@ fn every_instruction_set_gives_the_same() {
     check::<f32>(2e-5);
     if !cfg!(miri) {
         check::<f64>(2e-14);
+    }
+}
+
+/// Scratch memory holds what another call left.
+#[test]
+fn gradients_of_no_rows_are_zeros() {
+    let weight = numbers::<f32>(64 * 40);
+    let layer = || Layer {
+        weight: Matrix::new(&weight, 64, 40),
+        bias: None,
+        activation: Function::Tanh,
+    };
+    for rows in [100, 0] {
+        let x = numbers::<f32>(rows * 40);
+        let part = Part {
+            values: &x,
+            width: 40,
+            shared: false,
+        };
+        let (y, saved) = f32::layers_forward(&Three, rows, &[part], &[layer()], true);
+        let gradients = f32::layers_backward(&Three, rows, &x, &[layer()], &y, &saved, &y, true);
+        assert_eq!(gradients.input.len(), rows * 40);
+        let zero = gradients.weights[0]
+            .iter()
+            .chain(&gradients.biases[0])
+            .all(|g| *g == 0.0);
+        assert_eq!(zero, rows == 0);
+        assert_eq!(gradients.weights[0].len(), 64 * 40);
     }
 }

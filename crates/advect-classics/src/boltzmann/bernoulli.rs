@@ -1,6 +1,6 @@
 //! Draws of binary units.
 
-use advect_core::{Generator, Result, parallel};
+use advect_core::{Generator, Result};
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use rand_distr::StandardUniform;
 
@@ -17,11 +17,10 @@ pub(crate) fn bernoulli(probabilities: &Tensor, rng: &mut Generator) -> Result<T
 
 /// The same in one pass.
 fn on_host(p: &Tensor, rng: &mut Generator) -> Result<Tensor> {
-    let uniform = rng.values(&StandardUniform, p.elem_count())?;
     let (storage, layout) = p.storage_and_layout();
     let range = match layout.contiguous_offsets() {
-        Some((start, end)) if start < end => start..end,
-        _ => return Ok(p.zeros_like()?),
+        Some((start, end)) => start..end,
+        None => return Ok(p.zeros_like()?),
     };
     let shape = p.shape();
     match &*storage {
@@ -30,43 +29,23 @@ fn on_host(p: &Tensor, rng: &mut Generator) -> Result<Tensor> {
             const SCALE: f64 = 16_777_216.0;
             /// To add it and to subtract it rounds numbers below 2⁵¹ to whole ones.
             const LARGE: f64 = 6_755_399_441_055_744.0;
+            // (Choices, which become vector instructions; numbers made of truth values would not.)
             let draw = |u: f64, p: f32| {
                 let p = f64::from(p) * SCALE;
                 let nearest = (p + LARGE) - LARGE;
-                let above = nearest + f64::from(u8::from(nearest < p));
-                f32::from(u8::from(u * SCALE < above))
+                let above = if nearest < p { nearest + 1.0 } else { nearest };
+                if u * SCALE < above { 1.0f32 } else { 0.0 }
             };
-            let drawn = each(&uniform, &p[range], draw);
+            let drawn = rng.values_with(&StandardUniform, &p[range], draw)?;
             Ok(Tensor::from_vec(drawn, shape, &Device::Cpu)?)
         }
         Storage::Cpu(CpuStorage::F64(p)) => {
-            let drawn = each(&uniform, &p[range], |u, p| f64::from(u8::from(u < p)));
+            let draw = |u: f64, p: f64| if u < p { 1.0f64 } else { 0.0 };
+            let drawn = rng.values_with(&StandardUniform, &p[range], draw)?;
             Ok(Tensor::from_vec(drawn, shape, &Device::Cpu)?)
         }
         _ => Ok(p.zeros_like()?),
     }
-}
-
-/// A function of pairs.
-fn each<T: Copy + Default + Send + Sync>(
-    uniform: &[f64],
-    p: &[T],
-    draw: impl Fn(f64, T) -> T + Sync,
-) -> Vec<T> {
-    const PIECE: usize = 8192;
-    let mut drawn = vec![T::default(); p.len()];
-    let pieces = drawn.chunks_mut(PIECE);
-    let pieces = pieces.zip(uniform.chunks(PIECE).zip(p.chunks(PIECE)));
-    parallel::each(
-        pieces.collect(),
-        p.len(),
-        |(drawn, (uniform, p)): (&mut [T], _)| {
-            for (out, (u, p)) in drawn.iter_mut().zip(uniform.iter().zip(p)) {
-                *out = draw(*u, *p);
-            }
-        },
-    );
-    drawn
 }
 
 #[cfg(test)]

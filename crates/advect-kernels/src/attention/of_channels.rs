@@ -7,7 +7,7 @@ use super::forward::Forward;
 use super::head::Head;
 use super::sizes::Sizes;
 use crate::matrix::Matrix;
-use crate::{Buffer, Float, Threads, dispatch};
+use crate::{Buffer, Float, Threads, dispatch, zeros};
 
 /// The head of some number, of all samples, in the channels of one.
 fn head<'a, T: Float>(
@@ -34,7 +34,7 @@ pub(super) fn attend_channels<T: Float>(
     let Sizes {
         batch, heads, n, d, ..
     } = sizes;
-    let mut out = vec![T::ZERO; batch * heads * d * n];
+    let mut out = zeros(threads, batch * heads * d * n);
     let tasks = out.chunks_exact_mut(d * n).enumerate();
     let tasks = tasks.map(|(i, out)| Values {
         head: head(sizes, channels, i, qkv),
@@ -53,7 +53,7 @@ pub(super) fn attend_channels_backward<T: Float>(
     gradient: &[T],
 ) -> Vec<T> {
     let Sizes { heads, n, d, .. } = sizes;
-    let mut dx = vec![T::ZERO; qkv.len()];
+    let mut dx = zeros(threads, qkv.len());
     // The channels of each role of each head, wherever they lie.
     let mut parts: Vec<Option<&mut [T]>> = dx.chunks_exact_mut(d * n).map(Some).collect();
     let mut tasks = Vec::with_capacity(parts.len() / 3);

@@ -4,7 +4,7 @@ use super::backward::Backward;
 use super::forward::Forward;
 use super::head::Head;
 use super::sizes::{Mask, Sizes};
-use crate::{Float, Threads, dispatch};
+use crate::{Float, Threads, dispatch, zeros};
 
 pub(super) fn attend<T: Float>(
     threads: &dyn Threads,
@@ -12,7 +12,7 @@ pub(super) fn attend<T: Float>(
     qkv: [&[T]; 3],
     mask: Option<Mask<'_, T>>,
 ) -> Vec<T> {
-    let mut out = vec![T::ZERO; s.batch * s.heads * s.n * s.e];
+    let mut out = zeros(threads, s.batch * s.heads * s.n * s.e);
     let heads = out.chunks_mut((s.n * s.e).max(1)).enumerate();
     let tasks = heads.map(|(i, out)| Forward {
         head: Head::new(s, i, qkv, mask),
@@ -32,7 +32,7 @@ pub(super) fn attend_backward<T: Float>(
     value: &[T],
     gradient: &[T],
 ) -> [Vec<T>; 3] {
-    let [mut dq, mut dk, mut dv] = qkv.map(|x| vec![T::ZERO; x.len()]);
+    let [mut dq, mut dk, mut dv] = qkv.map(|x| zeros(threads, x.len()));
     let out = (dq.chunks_mut((s.n * s.d).max(1))).zip(
         dk.chunks_mut(s.m * s.d)
             .zip(dv.chunks_mut((s.m * s.e).max(1))),

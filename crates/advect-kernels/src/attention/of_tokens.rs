@@ -69,7 +69,7 @@ pub(super) fn attend_tokens_backward<T: Float>(
     gradient: &[T],
 ) -> Vec<T> {
     let Sizes { heads, n, d, .. } = sizes;
-    let mut gradients = Buffer::zeros(qkv.len());
+    let mut gradients = Buffer::new(qkv.len());
     let tasks = gradients.chunks_exact_mut(3 * n * d).enumerate();
     let tasks = tasks.map(|(i, out)| {
         let sample = i / heads * n * heads * d;
@@ -100,6 +100,7 @@ struct Gradients<'a, T> {
 impl<T: Float> Gradients<'_, T> {
     fn make(self) {
         let Sizes { n, d, .. } = self.head.sizes;
+        self.out.fill(T::ZERO);
         let mut given = Buffer::new(2 * n * d);
         let (value, gradient) = given.split_at_mut(n * d);
         self.value.copy_to(value);

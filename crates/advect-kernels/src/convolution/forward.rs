@@ -8,7 +8,7 @@ use super::geometry::Geometry;
 use super::winograd;
 use crate::matmul::{Right, Start, multiply};
 use crate::matrix::{Matrix, Packed};
-use crate::{Float, Threads, dispatch};
+use crate::{Float, Threads, dispatch, zeros};
 
 /// The terms to which a value is added.
 #[derive(Clone, Copy, Default)]
@@ -58,7 +58,7 @@ pub(super) fn convolve<T: Float>(
     weight: &[T],
     begin: Begin<'_, T>,
 ) -> Vec<T> {
-    let mut y = vec![T::ZERO; g.batch * g.groups * g.outputs * g.positions()];
+    let mut y = zeros(threads, g.batch * g.groups * g.outputs * g.positions());
     if winograd::fits(g) {
         // What has overflowed is made again.
         for image in winograd::values(threads, g, x, weight, begin, &mut y) {

@@ -8,7 +8,7 @@ use super::geometry::Geometry;
 use super::winograd;
 use crate::matmul::{Right, Start, multiply};
 use crate::matrix::{Matrix, Packed};
-use crate::{Buffer, Float, Threads, dispatch, sums};
+use crate::{Buffer, Float, Threads, dispatch, sums, zeros};
 
 /// The gradient of the images, given that of the value.
 pub(super) fn input_gradient<T: Float>(
@@ -17,7 +17,7 @@ pub(super) fn input_gradient<T: Float>(
     weight: &[T],
     gradient: &[T],
 ) -> Vec<T> {
-    let mut dx = vec![T::ZERO; g.batch * g.groups * g.inputs * g.area()];
+    let mut dx = zeros(threads, g.batch * g.groups * g.inputs * g.area());
     if winograd::fits(g) {
         // What has overflowed is made again.
         let size = g.inputs * g.area();

@@ -6,7 +6,7 @@ use super::layer::{Layer, Rows, Saved, time};
 use crate::activation::Function;
 use crate::matmul::{Finish, Right, Start, multiply};
 use crate::matrix::{Matrix, PANEL, Packed};
-use crate::{Buffer, Float, Threads, dispatch};
+use crate::{Buffer, Float, FrontToBack, Threads, Unwritten, dispatch, extend, fill, zeros};
 
 /// The gradients of layers.
 pub struct Gradients<T> {
@@ -40,14 +40,23 @@ pub(super) fn layers_backward<T: Float>(
         false => &saved.input,
     };
     let inputs = layers.first().map_or(0, Layer::inputs);
-    let mut input_gradient = vec![T::ZERO; if input_wanted { rows * inputs } else { 0 }];
-    let packed: Vec<Packed<T>> = (layers.iter().enumerate())
-        .map(|(l, layer)| match l > 0 || input_wanted {
-            true => Packed::new(layer.weight),
-            false => Packed::default(),
-        })
-        .collect();
+    let wanted = if input_wanted { rows * inputs } else { 0 };
     let width: usize = layers.iter().map(Layer::outputs).sum();
+    if rows * width == 0 {
+        let zeros_of = |len: &dyn Fn(&Layer<'_, T>) -> usize| {
+            let each = layers.iter().map(|layer| vec![T::ZERO; len(layer)]);
+            each.collect()
+        };
+        return Gradients {
+            input: zeros(threads, wanted),
+            weights: zeros_of(&|layer| layer.outputs() * layer.inputs()),
+            biases: zeros_of(&|layer| layer.outputs()),
+        };
+    }
+    let mut input_gradient = Vec::with_capacity(wanted);
+    let needed = layers.iter().enumerate();
+    let needed = needed.map(|(l, layer)| (l > 0 || input_wanted).then_some(layer.weight));
+    let packed = Packed::all(threads, needed);
     let height = SLAB.min(rows);
     // Without a last activation the gradient is that of the last layer's sums, and is read where it is.
     let plain = is_plain(layers);
@@ -59,31 +68,35 @@ pub(super) fn layers_backward<T: Float>(
         .collect();
     let mut sums = vec![T::ZERO; width];
     let mut weights = WeightGradients::new(threads, layers, time(height, layers));
-    let mut input_rows = Rows::new(&mut input_gradient, inputs, SUMMED);
     for first in (0..rows).step_by(SLAB) {
         let height = SLAB.min(rows - first);
         let time = time(height, layers);
         let mut partial = vec![T::ZERO; height.div_ceil(SUMMED) * width];
         let mut delta_rows = Rows::all(&mut deltas, layers, SUMMED);
-        let tasks = (partial.chunks_mut(width.max(1)).enumerate())
-            .map(|(i, sums)| {
-                let rows = SUMMED.min(height - i * SUMMED);
-                Backward {
-                    layers,
-                    packed: &packed,
-                    value,
-                    saved,
-                    gradient,
-                    first: first + i * SUMMED,
-                    rows,
-                    deltas: delta_rows.iter_mut().map(Rows::next).collect(),
-                    input: input_rows.next(),
-                    sums,
-                }
-            })
-            .collect();
-        threads.each(tasks, time, |task: Backward<'_, T>| dispatch(task));
-        for partial in partial.chunks_exact(width.max(1)) {
+        let tasks = partial.chunks_mut(width).enumerate();
+        let tasks = tasks.map(|(i, sums)| Backward {
+            layers,
+            packed: &packed,
+            value,
+            saved,
+            gradient,
+            first: first + i * SUMMED,
+            rows: SUMMED.min(height - i * SUMMED),
+            deltas: delta_rows.iter_mut().map(Rows::next).collect(),
+            sums,
+        });
+        if wanted > 0 {
+            let (all, len, piece) = (&mut input_gradient, height * inputs, SUMMED * inputs);
+            extend(all, threads, len, piece, tasks, time, |_, input, task| {
+                dispatch(ToInput { task, input })
+            });
+        } else {
+            threads.each(tasks.collect(), time, |task: Backward<'_, T>| {
+                let input = Unwritten::over(&mut []);
+                dispatch(ToInput { task, input });
+            });
+        }
+        for partial in partial.chunks_exact(width) {
             for (sum, x) in sums.iter_mut().zip(partial) {
                 *sum += *x;
             }
@@ -101,7 +114,7 @@ pub(super) fn layers_backward<T: Float>(
     }
     Gradients {
         input: input_gradient,
-        weights: weights.assemble(layers),
+        weights: weights.assemble(threads, layers),
         biases,
     }
 }
@@ -149,32 +162,40 @@ struct Backward<'a, T: Float> {
     first: usize,
     rows: usize,
     deltas: Vec<&'a mut [T]>,
-    input: &'a mut [T],
     sums: &'a mut [T],
 }
 
-impl<T: Float> WithSimd for Backward<'_, T> {
-    type Output = ();
+/// The gradients of some rows at all layers, down to the input's, or to nothing if that is not wanted.
+struct ToInput<'a, 'b, T: Float> {
+    task: Backward<'a, T>,
+    input: Unwritten<'b, T>,
+}
+
+impl<'b, T: Float> WithSimd for ToInput<'_, 'b, T> {
+    type Output = &'b mut [T];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let mut sums = self.sums;
-        for l in (0..self.layers.len()).rev() {
-            let layer = &self.layers[l];
+    fn with_simd<S: Simd>(self, simd: S) -> &'b mut [T] {
+        let mut task = self.task;
+        let mut sums = task.sums;
+        let wanted = self.input.len();
+        let mut input = FrontToBack::new(self.input);
+        for l in (0..task.layers.len()).rev() {
+            let layer = &task.layers[l];
             let width = layer.outputs();
-            let range = self.first * width..(self.first + self.rows) * width;
-            let (earlier, rest) = self.deltas.split_at_mut(l);
-            let last = l + 1 == self.layers.len();
-            let delta: &[T] = if last && is_plain(self.layers) {
-                &self.gradient[range]
+            let range = task.first * width..(task.first + task.rows) * width;
+            let (earlier, rest) = task.deltas.split_at_mut(l);
+            let last = l + 1 == task.layers.len();
+            let delta: &[T] = if last && is_plain(task.layers) {
+                &task.gradient[range]
             } else {
-                let delta = &mut rest[0][..self.rows * width];
+                let delta = &mut rest[0][..task.rows * width];
                 if last {
-                    delta.copy_from_slice(&self.gradient[range.clone()]);
+                    delta.copy_from_slice(&task.gradient[range.clone()]);
                     let finish = &mut ScaleBySlope {
                         activation: layer.activation,
-                        values: &self.value[range.start..],
-                        slopes: self.saved.slopes[l].get(range.start..).unwrap_or(&[]),
+                        values: &task.value[range.start..],
+                        slopes: task.saved.slopes[l].get(range.start..).unwrap_or(&[]),
                         width,
                     };
                     finish.rows(simd, 0, delta);
@@ -190,15 +211,15 @@ impl<T: Float> WithSimd for Backward<'_, T> {
                     }
                 }
             }
-            let delta = Matrix::new(delta, self.rows, width);
+            let delta = Matrix::new(delta, task.rows, width);
             let inputs = layer.inputs();
-            let right = Right::rows::<S>(layer.weight).unwrap_or(Right::Packed(&self.packed[l]));
+            let right = Right::rows::<S>(layer.weight).unwrap_or(Right::Packed(&task.packed[l]));
             if l > 0 {
-                let first = self.first * inputs;
+                let first = task.first * inputs;
                 let finish = &mut ScaleBySlope {
-                    activation: self.layers[l - 1].activation,
-                    values: &self.saved.values[l - 1][first..],
-                    slopes: self.saved.slopes[l - 1].get(first..).unwrap_or(&[]),
+                    activation: task.layers[l - 1].activation,
+                    values: &task.saved.values[l - 1][first..],
+                    slopes: task.saved.slopes[l - 1].get(first..).unwrap_or(&[]),
                     width: inputs,
                 };
                 multiply(
@@ -210,10 +231,12 @@ impl<T: Float> WithSimd for Backward<'_, T> {
                     Start::Zero,
                     Some(finish),
                 );
-            } else if !self.input.is_empty() {
-                multiply(simd, delta, right, self.input, inputs, Start::Zero, None);
+            } else if wanted > 0 {
+                let input = input.zeros(wanted);
+                multiply(simd, delta, right, input, inputs, Start::Zero, None);
             }
         }
+        input.finish()
     }
 }
 
@@ -241,8 +264,8 @@ impl<T: Float> Finish<T> for ScaleBySlope<'_, T> {
 }
 
 /// `deltaᵀ x` of each layer, `(outputs, inputs)`, in blocks of columns, each the work of one thread.
-struct WeightGradients<T> {
-    blocks: Vec<Vec<Vec<T>>>,
+struct WeightGradients<T: Float> {
+    blocks: Vec<Vec<Buffer<T>>>,
     /// Columns of a block.
     cuts: Vec<usize>,
 }
@@ -259,7 +282,7 @@ impl<T: Float> WeightGradients<T> {
             let starts = (0..layer.inputs()).step_by(cut);
             let width = |start| cut.min(layer.inputs() - start);
             starts
-                .map(|s| vec![T::ZERO; layer.outputs() * width(s)])
+                .map(|start| Buffer::new(layer.outputs() * width(start)))
                 .collect()
         });
         WeightGradients {
@@ -289,15 +312,27 @@ impl<T: Float> WeightGradients<T> {
             for (i, out) in blocks.iter_mut().enumerate() {
                 let start = i * self.cuts[l];
                 let x = x.columns(start, x.columns.min(start + self.cuts[l]));
-                tasks.push(WeightGradient { delta, x, out });
+                let from = match first {
+                    0 => Start::Zero,
+                    _ => Start::Present,
+                };
+                tasks.push(WeightGradient {
+                    delta,
+                    x,
+                    from,
+                    out,
+                });
             }
         }
         threads.each(tasks, time, |task: WeightGradient<'_, T>| dispatch(task));
     }
 
-    fn assemble(self, layers: &[Layer<'_, T>]) -> Vec<Vec<T>> {
-        (self.blocks.into_iter().zip(layers).zip(self.cuts))
-            .map(|((blocks, layer), cut)| assemble(blocks, layer.outputs(), layer.inputs(), cut))
+    /// The blocks side by side.
+    fn assemble(self, threads: &dyn Threads, layers: &[Layer<'_, T>]) -> Vec<Vec<T>> {
+        (self.blocks.iter().zip(layers).zip(self.cuts))
+            .map(|((blocks, layer), cut)| {
+                assemble(threads, blocks, layer.outputs(), layer.inputs(), cut)
+            })
             .collect()
     }
 }
@@ -305,6 +340,7 @@ impl<T: Float> WeightGradients<T> {
 struct WeightGradient<'a, T> {
     delta: Matrix<'a, T>,
     x: Matrix<'a, T>,
+    from: Start<'a, T>,
     out: &'a mut [T],
 }
 
@@ -318,15 +354,7 @@ impl<T: Float> WithSimd for WeightGradient<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let width = self.x.columns;
         if let Some(right) = Right::rows::<S>(self.x) {
-            multiply(
-                simd,
-                self.delta,
-                right,
-                self.out,
-                width,
-                Start::Present,
-                None,
-            );
+            multiply(simd, self.delta, right, self.out, width, self.from, None);
             return;
         }
         let mut packed = Packed::default();
@@ -334,31 +362,37 @@ impl<T: Float> WithSimd for WeightGradient<'_, T> {
             let end = self.x.rows.min(start + DEEP);
             packed.fill(self.x.rows(start, end));
             let delta = self.delta.columns(start, end);
-            multiply(
-                simd,
-                delta,
-                Right::Packed(&packed),
-                self.out,
-                width,
-                Start::Present,
-                None,
-            );
+            let from = match start {
+                0 => self.from,
+                _ => Start::Present,
+            };
+            let right = Right::Packed(&packed);
+            multiply(simd, delta, right, self.out, width, from, None);
         }
     }
 }
 
 /// Blocks of columns side by side.
-fn assemble<T: Float>(mut blocks: Vec<Vec<T>>, rows: usize, columns: usize, cut: usize) -> Vec<T> {
-    if blocks.len() == 1 {
-        return blocks.swap_remove(0);
-    }
-    let mut out = vec![T::ZERO; rows * columns];
-    for (b, block) in blocks.iter().enumerate() {
-        let width = cut.min(columns - b * cut);
-        let lines = out.chunks_exact_mut(columns).zip(block.chunks_exact(width));
-        for (out, block) in lines {
-            out[b * cut..][..width].copy_from_slice(block);
+fn assemble<T: Float>(
+    threads: &dyn Threads,
+    blocks: &[Buffer<T>],
+    rows: usize,
+    columns: usize,
+    cut: usize,
+) -> Vec<T> {
+    let time = rows * columns / 2;
+    let piece = threads.piece(rows, 1, time);
+    let pieces = std::iter::repeat_n((), rows.div_ceil(piece));
+    let size = piece * columns;
+    fill(threads, rows * columns, size, pieces, time, |i, out, ()| {
+        let height = out.len() / columns;
+        let mut out = FrontToBack::new(out);
+        for row in i * piece..i * piece + height {
+            for (b, block) in blocks.iter().enumerate() {
+                let width = cut.min(columns - b * cut);
+                out.copy(&block[row * width..][..width]);
+            }
         }
-    }
-    out
+        out.finish()
+    })
 }

@@ -6,7 +6,7 @@ use super::layer::{Layer, Part, Rows, Saved, time};
 use crate::dots::multiply_transposed;
 use crate::matmul::{Finish, Right, Start, multiply};
 use crate::matrix::{Matrix, Packed};
-use crate::{Buffer, Float, Threads, dispatch};
+use crate::{Buffer, Float, FrontToBack, Threads, Unwritten, dispatch, fill};
 
 /// Rows that go through all layers together, at most.
 const BLOCK: usize = 48;
@@ -24,8 +24,7 @@ pub(super) fn layers_forward<T: Float>(
     save: bool,
 ) -> (Vec<T>, Saved<T>) {
     let inputs: usize = parts.iter().map(|part| part.width).sum();
-    let outputs = layers.last().map_or(inputs, Layer::outputs);
-    let mut out = vec![T::ZERO; rows * outputs];
+    let outputs = layers.last().map_or(0, Layer::outputs);
     let joined = save && parts.len() > 1;
     let saving = if save { layers } else { &[] };
     let buffer = |wanted: bool, width: usize| Buffer::new(if wanted { rows * width } else { 0 });
@@ -39,35 +38,42 @@ pub(super) fn layers_forward<T: Float>(
         values: saving.iter().enumerate().map(hidden).collect(),
         slopes: saving.iter().map(slopes).collect(),
     };
+    if outputs == 0 {
+        // What is saved is scratch memory, whose contents have no meaning yet.
+        let buffers = saved.values.iter_mut().chain(&mut saved.slopes);
+        buffers.for_each(|buffer| buffer.fill(T::ZERO));
+        saved.input.fill(T::ZERO);
+        return (Vec::new(), saved);
+    }
     let packed = pack(threads, rows, layers);
     let time = time(rows, layers);
     let piece = threads.piece(rows, 8, time);
     let mut input = Rows::new(&mut saved.input, inputs, piece);
     let mut values = Rows::all(&mut saved.values, layers, piece);
     let mut slopes = Rows::all(&mut saved.slopes, layers, piece);
-    let mut rest = &mut out[..];
-    let mut next = |first: usize| {
-        let (here, after) =
-            std::mem::take(&mut rest).split_at_mut(piece.min(rows - first) * outputs);
-        rest = after;
-        Forward {
-            parts,
-            layers,
-            packed: &packed,
-            first,
-            out: here,
-            input: input.next(),
-            values: values.iter_mut().map(Rows::next).collect(),
-            slopes: slopes.iter_mut().map(Rows::next).collect(),
-        }
-    };
-    if rows <= piece {
-        // All at once, without a list.
-        dispatch(next(0));
-    } else {
-        let tasks = (0..rows).step_by(piece).map(next).collect();
-        threads.each(tasks, time, |task: Forward<'_, T>| dispatch(task));
-    }
+    let places = (0..rows).step_by(piece).map(|_| Places {
+        input: input.next(),
+        values: values.iter_mut().map(Rows::next).collect(),
+        slopes: slopes.iter_mut().map(Rows::next).collect(),
+    });
+    let size = piece * outputs;
+    let out = fill(
+        threads,
+        rows * outputs,
+        size,
+        places,
+        time,
+        |i, out, places| {
+            dispatch(Forward {
+                parts,
+                layers,
+                packed: &packed,
+                first: i * piece,
+                out,
+                places,
+            })
+        },
+    );
     (out, saved)
 }
 
@@ -80,14 +86,10 @@ pub(super) fn pack<T: Float>(
     if rows <= FEW {
         return Vec::new();
     }
-    let mut packed: Vec<Packed<T>> = layers.iter().map(|_| Packed::default()).collect();
-    let wide = packed.iter_mut().zip(layers).filter(|(_, l)| !thin(l));
-    let items: Vec<_> = wide.collect();
-    let elements: usize = items.iter().map(|(_, l)| l.inputs() * l.outputs()).sum();
-    threads.each(items, elements / 2, |(packed, layer)| {
-        *packed = Packed::new(layer.weight.transposed());
-    });
-    packed
+    let weights = layers
+        .iter()
+        .map(|layer| (!thin(layer)).then(|| layer.weight.transposed()));
+    Packed::all(threads, weights)
 }
 
 /// Whether a layer has so few outputs that they are best made one by one.
@@ -95,32 +97,32 @@ pub(super) fn thin<T>(layer: &Layer<'_, T>) -> bool {
     layer.outputs() <= 4 && layer.inputs() >= 16
 }
 
-struct Forward<'a, T: Float> {
-    parts: &'a [Part<'a, T>],
-    layers: &'a [Layer<'a, T>],
-    packed: &'a [Packed<T>],
-    /// The first row.
-    first: usize,
-    out: &'a mut [T],
+/// Rows of what is saved.
+struct Places<'a, T> {
     input: &'a mut [T],
     values: Vec<&'a mut [T]>,
     slopes: Vec<&'a mut [T]>,
 }
 
-impl<T: Float> WithSimd for Forward<'_, T> {
-    type Output = ();
+struct Forward<'a, 'b, T: Float> {
+    parts: &'a [Part<'a, T>],
+    layers: &'a [Layer<'a, T>],
+    packed: &'a [Packed<T>],
+    /// The first row.
+    first: usize,
+    out: Unwritten<'b, T>,
+    places: Places<'a, T>,
+}
+
+impl<'b, T: Float> WithSimd for Forward<'_, 'b, T> {
+    type Output = &'b mut [T];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> &'b mut [T] {
+        let mut saved = self.places;
         let outputs = self.layers.last().map_or(0, Layer::outputs);
-        if outputs == 0 {
-            // What is saved is scratch memory, whose contents have no meaning yet.
-            let saved = self.values.iter_mut().chain(&mut self.slopes);
-            saved.for_each(|saved| saved.fill(T::ZERO));
-            self.input.fill(T::ZERO);
-            return;
-        }
         let rows = self.out.len() / outputs;
+        let mut out = FrontToBack::new(self.out);
         let inputs: usize = self.parts.iter().map(|part| part.width).sum();
         let widest = (self.layers.iter())
             .map(Layer::outputs)
@@ -138,7 +140,7 @@ impl<T: Float> WithSimd for Forward<'_, T> {
         let (mut x, mut y) = both.split_at_mut(scratch);
         // Rows that are there as they are needed are read in place.
         let alone = match self.parts {
-            [part] if !part.shared && self.input.is_empty() => Some(part.values),
+            [part] if !part.shared && saved.input.is_empty() => Some(part.values),
             _ => None,
         };
         for start in (0..rows).step_by(BLOCK) {
@@ -146,27 +148,27 @@ impl<T: Float> WithSimd for Forward<'_, T> {
             if alone.is_none() {
                 join(self.parts, self.first + start, count, inputs, x);
             }
-            if !self.input.is_empty() {
-                self.input[start * inputs..][..count * inputs]
+            if !saved.input.is_empty() {
+                saved.input[start * inputs..][..count * inputs]
                     .copy_from_slice(&x[..count * inputs]);
             }
             for (l, layer) in self.layers.iter().enumerate() {
                 let width = layer.outputs();
                 let target = start * width..(start + count) * width;
-                let kept = l.min(self.values.len());
-                let (below, here) = self.values.split_at_mut(kept);
+                let kept = l.min(saved.values.len());
+                let (below, here) = saved.values.split_at_mut(kept);
                 // Where values are saved, they are written there at once and read from there.
                 let x_rows = match (below.last(), alone) {
-                    (Some(saved), _) if !saved.is_empty() => &saved[start * layer.inputs()..],
+                    (Some(values), _) if !values.is_empty() => &values[start * layer.inputs()..],
                     (_, Some(values)) if l == 0 => &values[(self.first + start) * inputs..],
                     _ => &x[..],
                 };
-                let out = match here {
-                    _ if l + 1 == self.layers.len() => &mut self.out[target.clone()],
-                    [saved, ..] => &mut saved[target.clone()],
+                let y_rows = match here {
+                    _ if l + 1 == self.layers.len() => out.zeros(count * width),
+                    [values, ..] => &mut values[target.clone()],
                     [] => &mut y[..count * width],
                 };
-                let slopes = match self.slopes.get_mut(l) {
+                let slopes = match saved.slopes.get_mut(l) {
                     Some(slopes) if !slopes.is_empty() => &mut slopes[target],
                     _ => &mut [],
                 };
@@ -179,17 +181,20 @@ impl<T: Float> WithSimd for Forward<'_, T> {
                             simd,
                             x_rows,
                             Right::Packed(packed),
-                            out,
+                            y_rows,
                             width,
                             from,
                             Some(finish),
                         );
                     }
-                    _ => multiply_transposed(simd, x_rows, layer.weight, layer.bias, out, finish),
+                    _ => {
+                        multiply_transposed(simd, x_rows, layer.weight, layer.bias, y_rows, finish)
+                    }
                 }
                 std::mem::swap(&mut x, &mut y);
             }
         }
+        out.finish()
     }
 }
 

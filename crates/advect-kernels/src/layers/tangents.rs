@@ -7,7 +7,7 @@ use super::layer::{Layer, Part, time};
 use crate::dots::multiply_transposed;
 use crate::matmul::{Nothing, Right, Start, multiply};
 use crate::matrix::{Matrix, Packed};
-use crate::{Float, Threads, dispatch};
+use crate::{Float, Threads, dispatch, zeros};
 
 /// Rows of values and derivatives that go through all layers together, about.
 const BLOCK: usize = 192;
@@ -22,8 +22,11 @@ pub(super) fn layers_along<T: Float>(
     layers: &[Layer<'_, T>],
 ) -> (Vec<T>, Vec<Vec<T>>) {
     let outputs = layers.last().map_or(0, Layer::outputs);
-    let mut out = vec![T::ZERO; rows * outputs];
-    let mut along = vec![vec![T::ZERO; rows * outputs]; directions.len()];
+    let mut out = zeros(threads, rows * outputs);
+    let mut along: Vec<Vec<T>> = directions
+        .iter()
+        .map(|_| zeros(threads, rows * outputs))
+        .collect();
     let packed = pack(threads, rows, layers);
     let time = time(rows, layers) * (1 + directions.len());
     let piece = threads.piece(rows, 8, time);

@@ -178,18 +178,41 @@ fn pack_rows<T: Float>(
     packed: &mut Vec<T>,
 ) {
     packed.resize(rows.next_multiple_of(height) * depth, T::ZERO);
-    for (tile, out) in packed.chunks_exact_mut(height * depth).enumerate() {
-        let first = tile * height;
-        let rows = height.min(rows - first);
-        for (k, out) in out.chunks_exact_mut(height).enumerate() {
-            let source = &values[first * a.row_stride + k * a.column_stride..];
-            if a.row_stride == 1 {
-                out[..rows].copy_from_slice(&source[..rows]);
-            } else {
-                for (r, out) in out.iter_mut().enumerate().take(rows) {
-                    *out = source[r * a.row_stride];
+    match (a.row_stride, height) {
+        (1, 8) => pack_lines::<T, 8>(values, a.column_stride, rows, depth, packed),
+        (1, 6) => pack_lines::<T, 6>(values, a.column_stride, rows, depth, packed),
+        _ => {
+            for (tile, out) in packed.chunks_exact_mut(height * depth).enumerate() {
+                let first = tile * height;
+                let rows = height.min(rows - first);
+                for (k, out) in out.chunks_exact_mut(height).enumerate() {
+                    let source = &values[first * a.row_stride + k * a.column_stride..];
+                    for (r, out) in out.iter_mut().enumerate().take(rows) {
+                        *out = source[r * a.row_stride];
+                    }
                 }
             }
+        }
+    }
+}
+
+/// The same where all rows' elements of a column are one line of the memory, which is read once.
+fn pack_lines<T: Float, const HEIGHT: usize>(
+    values: &[T],
+    stride: usize,
+    rows: usize,
+    depth: usize,
+    packed: &mut [T],
+) {
+    for k in 0..depth {
+        let (tiles, rest) = values[k * stride..][..rows].as_chunks::<HEIGHT>();
+        let mut at = k * HEIGHT;
+        for tile in tiles {
+            packed[at..at + HEIGHT].copy_from_slice(tile);
+            at += HEIGHT * depth;
+        }
+        if !rest.is_empty() {
+            packed[at..at + rest.len()].copy_from_slice(rest);
         }
     }
 }
