@@ -3,6 +3,7 @@
 
 mod derivatives;
 mod edm;
+mod edm2;
 mod edm_golden;
 mod forward_mode;
 mod mlp;

@@ -6,9 +6,9 @@ use advect_ops::Value;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
+use super::classes::Classes;
 use super::decoder::Decoder;
 use super::encoder::Encoder;
-use super::labels::Labels;
 use super::mapping::Mapping;
 use super::plan::Plan;
 use super::settings::Settings;
@@ -69,7 +69,7 @@ impl Backbone {
     }
 
     pub(super) fn no_labels(&self, x: &Tensor) -> Result<Tensor> {
-        Labels::none(self.mapping.labels.as_ref(), x)
+        Classes::none(self.mapping.classes(), x)
     }
 
     pub(super) fn cost(&self) -> Cost {
@@ -91,7 +91,7 @@ impl Backbone {
     }
 }
 
-/// The methods and abilities of a network that is a backbone with a configuration.
+/// The methods and abilities of a network that is a backbone with a configuration: `dropping`, `forward`, `no_labels`, `cost`.
 macro_rules! backbone_network {
     ($network:ident, $config:ident) => {
         impl $network {
@@ -110,22 +110,6 @@ macro_rules! backbone_network {
                 let mut network = self.clone();
                 network.backbone.dropping = Some(key);
                 network
-            }
-
-            /// Returns the network with the augmentation of each image of a batch as input: numbers `(batch, n)`, as many
-            /// as
-            #[doc = concat!("[`", stringify!($config), "::augmentation`]")]
-            /// says. Without this, and at zeros, images are not augmented.
-            ///
-            /// # Errors
-            /// [`Error`](advect_core::Error) naming `labels` for labels of another shape, dtype or device, or a network
-            /// that takes none.
-            #[doc(alias = "augment_labels")]
-            pub fn augmented(&self, labels: &Tensor) -> Result<Self> {
-                Ok($network {
-                    config: self.config.clone(),
-                    backbone: self.backbone.augmented(labels)?,
-                })
             }
 
             /// Returns the cost: the number of parameters, and of operations for a sample of the resolution that the
@@ -149,3 +133,27 @@ macro_rules! backbone_network {
     };
 }
 pub(super) use backbone_network;
+
+/// The method of networks that know how images were augmented.
+macro_rules! augmented_network {
+    ($network:ident, $config:ident) => {
+        impl $network {
+            /// Returns the network with the augmentation of each image of a batch as input: numbers `(batch, n)`, as many
+            /// as
+            #[doc = concat!("[`", stringify!($config), "::augmentation`]")]
+            /// says. Without this, and at zeros, images are not augmented.
+            ///
+            /// # Errors
+            /// [`Error`](advect_core::Error) naming `labels` for labels of another shape, dtype or device, or a network
+            /// that takes none.
+            #[doc(alias = "augment_labels")]
+            pub fn augmented(&self, labels: &Tensor) -> Result<Self> {
+                Ok($network {
+                    config: self.config.clone(),
+                    backbone: self.backbone.augmented(labels)?,
+                })
+            }
+        }
+    };
+}
+pub(super) use augmented_network;
