@@ -39,7 +39,23 @@ fn golden() -> HashMap<String, Tensor> {
 fn published() -> Edm2UNetConfig {
     let config = Edm2UNet::config(2, 8).channels(4).multipliers(&[1, 2]);
     let config = config.blocks(1).attention(&[4]).head_channels(4).classes(5);
-    config.clip(1.2)
+    let config = config.label_balance(0.3).skip_balance(0.6);
+    config
+        .residual_balance(0.4)
+        .attention_balance(0.25)
+        .clip(1.2)
+}
+
+#[test]
+fn defaults_are_those_of_the_paper() {
+    let config = Edm2UNet::config(4, 64)
+        .channels(192)
+        .multipliers(&[1, 2, 3, 4]);
+    let config = config.blocks(3).head_channels(64).dropout(0.0).clip(256.0);
+    let config = config.label_balance(0.5).skip_balance(0.5);
+    let config = config.residual_balance(0.3).attention_balance(0.3);
+    assert_eq!(config, Edm2UNet::small(4, 64));
+    assert_eq!(Edm2UNet::medium(4, 64), config.channels(256).dropout(0.1));
 }
 
 /// The network and its uncertainty, with the weights of the golden file: neither a name too many nor one too few.

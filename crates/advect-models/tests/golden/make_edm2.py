@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write golden vectors of EDM2's network, restated in PyTorch from the formulas of Karras et al. (2024, appendix B) and the names of published state dicts.
+"""Write golden vectors of EDM2's network, restated in PyTorch from the formulas of Karras et al. (2024, eqs. 47 to 103) and the names of published state dicts.
 
 Usage: make_edm2.py OUT [FOLDER]
 OUT gets edm2.safetensors: weights "w.", inputs "in.", the network's output "out.y", the denoiser's "out.denoised" and u(sigma) "out.logvar" at the levels
@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 from safetensors.torch import save_file
 
-CONFIG = dict(res=8, cimg=2, labels=5, width=4, mults=[1, 2], blocks=1, attn=[4], head=4, clip=1.2)
+CONFIG = dict(res=8, cimg=2, labels=5, width=4, mults=[1, 2], blocks=1, attn=[4], head=4, label=0.3, skip=0.6, branches=(0.4, 0.25, 1.2))
 
 
 def unit(x, dims):
@@ -51,9 +51,10 @@ class Waves(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, cin, cout, cemb, encodes, heads, clip, change=None):
+    def __init__(self, cin, cout, cemb, encodes, heads, branches, change=None):
         super().__init__()
-        self.cin, self.encodes, self.heads, self.clip, self.change = cin, encodes, heads, clip, change
+        self.encodes, self.heads, self.change = encodes, heads, change
+        self.residual, self.attention, self.clip = branches
         self.emb_gain = nn.Parameter(torch.zeros([]))
         self.conv_res0 = Layer(cout if encodes else cin, cout, 3)
         self.emb_linear = Layer(cemb, cout)
@@ -73,21 +74,21 @@ class Block(nn.Module):
             x = unit(project(x), 1)
         y = self.conv_res0(silu(x)) * (1 + self.emb_linear(e, self.emb_gain))[:, :, None, None]
         y = self.conv_res1(silu(y))
-        x = mix(x if self.encodes else project(x), y, 0.3)
+        x = mix(x if self.encodes else project(x), y, self.residual)
         if self.heads:
             n, c, h, w = x.shape
             qkv = unit(self.attn_qkv(x).view(n, self.heads, c // self.heads, 3, h * w), 2)
             q, k, v = qkv.permute(3, 0, 1, 4, 2)
             y = F.scaled_dot_product_attention(q, k, v).transpose(-1, -2).reshape(n, c, h, w)
-            x = mix(x, self.attn_proj(y), 0.3)
+            x = mix(x, self.attn_proj(y), self.attention)
         return x.clamp(-self.clip, self.clip)
 
 
 class Net(nn.Module):
-    def __init__(self, res, cimg, labels, width, mults, blocks, attn, head, clip):
+    def __init__(self, res, cimg, labels, width, mults, blocks, attn, head, label, skip, branches):
         super().__init__()
-        cemb = width * max(mults)
-        block = lambda i, o, encodes, attends, change=None: Block(i, o, cemb, encodes, o // head if attends else 0, clip, change)
+        self.label, self.skip, cemb = label, skip, width * max(mults)
+        block = lambda i, o, encodes, attends, change=None: Block(i, o, cemb, encodes, o // head if attends else 0, branches, change)
         self.emb_fourier, self.emb_noise = Waves(width * mults[0]), Layer(width * mults[0], cemb)
         self.emb_label = Layer(labels, cemb)
         self.enc, self.dec = nn.ModuleDict(), nn.ModuleDict()
@@ -116,7 +117,7 @@ class Net(nn.Module):
 
     def forward(self, x, noise, classes):
         e = self.emb_noise(self.emb_fourier(noise))
-        e = silu(mix(e, self.emb_label(classes * math.sqrt(classes.shape[1])), 0.5))
+        e = silu(mix(e, self.emb_label(classes * math.sqrt(classes.shape[1])), self.label))
         x, skips = torch.cat([x, torch.ones_like(x[:, :1])], 1), []
         for layer in self.enc.values():
             x = layer(x, e) if isinstance(layer, Block) else layer(x)
@@ -125,7 +126,7 @@ class Net(nn.Module):
             if "block" in name:
                 s = skips.pop()
                 n, m = x.shape[1], s.shape[1]
-                x = torch.cat([x / math.sqrt(n), s / math.sqrt(m)], 1) * math.sqrt((n + m) / 2)
+                x = torch.cat([x * (1 - self.skip) / math.sqrt(n), s * self.skip / math.sqrt(m)], 1) * math.sqrt(n + m) / math.hypot(1 - self.skip, self.skip)
             x = layer(x, e)
         return self.out_conv(x, self.out_gain)
 
@@ -153,7 +154,9 @@ def compare(folder, denoiser, x, sigma, classes):
     import networks_edm2
     c = CONFIG
     theirs = networks_edm2.Precond(c["res"], c["cimg"], c["labels"], use_fp16=False, logvar_channels=6, model_channels=c["width"], channel_mult=c["mults"],
-                                   num_blocks=c["blocks"], attn_resolutions=c["attn"], channels_per_head=c["head"], clip_act=c["clip"]).eval()
+                                   num_blocks=c["blocks"], attn_resolutions=c["attn"], channels_per_head=c["head"],
+                                   label_balance=c["label"], concat_balance=c["skip"], res_balance=c["branches"][0], attn_balance=c["branches"][1],
+                                   clip_act=c["branches"][2]).eval()
     theirs.load_state_dict(denoiser.state_dict())
     gradients = []
     for net in [theirs, denoiser]:

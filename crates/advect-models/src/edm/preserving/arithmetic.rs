@@ -1,4 +1,5 @@
-//! Normalisation, sums and concatenations that preserve magnitudes (Karras et al. 2024, appendix B).
+//! Normalisation, sums and concatenations that preserve magnitudes (Karras et al. 2024,
+//! eqs. 47 to 103).
 
 use advect_core::Result;
 use advect_ops::{Value, with_gradient};
@@ -14,7 +15,7 @@ const EPSILON: f64 = 1e-4;
 /// A number that changes no sum of squares but 0, whose root then has a slope.
 const TINY: f64 = 1e-36;
 
-/// Returns `g x / (ε + √(mean x²))`, where the mean is over a dimension: pixel normalisation (eq. 30) with the dimension of channels, weight
+/// Returns `g x / (ε + √(mean x²))`, where the mean is over a dimension: pixel normalisation (Karras et al. 2018, section 4.2) with the dimension of channels, weight
 /// normalisation (eq. 47) with that of a row's weights.
 pub(super) fn normalized<V: Value>(x: &V, dim: usize, gain: f64) -> Result<V> {
     let dtype = x.primal().dtype();

@@ -9,7 +9,7 @@ use super::arithmetic::{normalized, shares, times};
 use super::layer::Layer;
 use crate::edm::attention::{by_head, cost_of_pairs};
 
-/// Self-attention of pixels by the cosines of their queries and keys, summed with them (Karras et al. 2024, appendix B.5): each
+/// Self-attention of pixels by the cosines of their queries and keys, summed with them (Karras et al. 2024, figure 21): each
 /// query, key and value of a head is normalised.
 #[derive(Debug, Clone)]
 pub(super) struct Attention {
