@@ -8,6 +8,7 @@ mod edm_golden;
 mod forward_mode;
 mod mlp;
 mod sizes;
+mod soft_labels;
 mod transformer;
 mod unet;
 mod unet_golden;

@@ -120,7 +120,7 @@ macro_rules! backbone_network {
         }
 
         impl Network for $network {
-            /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or none.
+            /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, weights of classes, `(batch, classes)`, or none.
             fn forward<V: Value>(&self, t: &V, x: &V, labels: Option<&Tensor>) -> Result<V> {
                 self.backbone.forward(t, x, labels)
             }

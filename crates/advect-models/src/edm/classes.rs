@@ -1,12 +1,12 @@
 //! Classes as vectors.
 
-use advect_core::{Generator, Key, Result, check};
-use advect_nn::ClassEmbedding;
+use advect_core::{Generator, Key, Result, check, shape};
+use advect_nn::{ClassEmbedding, class_weights};
 use candle_core::{DType, Device, Tensor};
 
 use super::settings::Settings;
 
-/// The classes of a network, as vectors of a length along the axes. "None" is the zero vector.
+/// The classes of a network, as vectors of a length along the axes, or sums of them by weights. "None" is the zero vector.
 #[derive(Debug, Clone)]
 pub(super) struct Classes {
     count: usize,
@@ -47,30 +47,22 @@ impl Classes {
     }
 
     fn vectors(&self, labels: &Tensor, x: &Tensor, dropping: Option<Key>) -> Result<Tensor> {
-        let (batch, classes) = (check::batch("x", x)?, self.count);
-        check::labels("condition", labels, batch, classes + 1)?;
-        let on_host = labels.to_device(&Device::Cpu)?.to_dtype(DType::U32)?;
-        let mut vectors = vec![0f64; batch * classes];
-        let kept = self.kept(batch, dropping)?;
-        for (i, label) in on_host.to_vec1::<u32>()?.into_iter().enumerate() {
-            let label = label as usize;
-            if kept[i] && label < classes {
-                vectors[i * classes + label] = self.length;
+        let batch = check::batch("x", x)?;
+        let mut vectors = match class_weights(labels, [batch, self.count], x)? {
+            Some(weights) => weights.clone(),
+            None => {
+                check::labels("condition", labels, batch, self.count + 1)?;
+                let labels = labels.to_device(x.device())?;
+                shape::one_hot(&labels, self.count, x.dtype())?
             }
-        }
-        let vectors = Tensor::from_vec(vectors, (batch, classes), &Device::Cpu)?;
-        Ok(vectors.to_dtype(x.dtype())?.to_device(x.device())?)
-    }
-
-    /// Whether the label of each sample is kept.
-    fn kept(&self, batch: usize, dropping: Option<Key>) -> Result<Vec<bool>> {
-        let Some(key) = dropping.filter(|_| self.dropout > 0.0) else {
-            return Ok(vec![true; batch]);
         };
-        let mut rng = Generator::from(key.named("labels"));
-        let uniform = rng.uniform(0.0..1.0, batch, DType::F64, &Device::Cpu)?;
-        let uniform = uniform.to_vec1::<f64>()?;
-        Ok(uniform.iter().map(|u| *u >= self.dropout).collect())
+        if let Some(key) = dropping.filter(|_| self.dropout > 0.0) {
+            let mut rng = Generator::from(key.named("labels"));
+            let uniform = rng.uniform(0.0..1.0, (batch, 1), DType::F64, &Device::Cpu)?;
+            let kept = uniform.ge(self.dropout)?.to_dtype(x.dtype())?;
+            vectors = vectors.broadcast_mul(&kept.to_device(x.device())?)?;
+        }
+        Ok((vectors * self.length)?)
     }
 
     /// Labels that mean "none".

@@ -143,6 +143,7 @@ macro_rules! shared_settings {
             }
 
             /// Conditions the network on labels in `0..classes`; label `classes` means "none".
+            /// Weights of the classes, `(batch, classes)` in floats, may take the place of labels, see [`ClassEmbedding`](advect_nn::ClassEmbedding).
             #[doc(alias = "label_dim")]
             #[doc(alias = "CFG")]
             pub fn classes(mut self, classes: usize) -> Self {
