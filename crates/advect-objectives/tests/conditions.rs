@@ -270,7 +270,7 @@ fn weights_of_classes_go_where_labels_go() {
     let rows = shape::one_hot(&labels, 4, DType::F64).unwrap();
     let t = Time::Shared(0.5);
     let [by_label, by_row] = [&labels, &rows].map(|condition| {
-        let guided = Guided::new(&net, condition, 2.5);
+        let guided = Guided::new(&net, condition, 2.5).unwrap();
         guided.at(&t, &x).unwrap()
     });
     assert_close(&by_row, &by_label, 1e-12, 1e-12);
