@@ -70,7 +70,7 @@ pub(super) fn clipped<V: Value>(x: &V, bound: f64) -> Result<V> {
         move |x: &Tensor| -> Result<Tensor> { Ok(x.abs()?.le(bound)?.to_dtype(x.dtype())?) };
     let value = |x: &Tensor| {
         let value = x.detach().clamp(-bound, bound)?;
-        with_gradient(&value, &[x.clone()], move |g, inputs| {
+        with_gradient(&value, std::slice::from_ref(x), move |g, inputs| {
             Ok(vec![(g * inside(&inputs[0])?)?])
         })
     };
