@@ -228,9 +228,9 @@ fn magnitudes_are_preserved() {
             }
         }
         assert_eq!(gains, [1, 1 + 1 + 2 * 4 + 3 + 2 * 5][seed as usize]);
-        let x = normal(1, &[4, 3, 16, 16]).to_dtype(DType::F32).unwrap();
-        let labels = Tensor::new(&[0u32, 1, 2, 7], &Device::Cpu).unwrap();
-        for label in [-1.5, 0.0, 1.0] {
+        let x = normal(1, &[2, 3, 16, 16]).to_dtype(DType::F32).unwrap();
+        let labels = Tensor::new(&[2u32, 7], &Device::Cpu).unwrap();
+        for label in [-1.5, 1.0] {
             let y = net.at_given(&Time::Shared(label), &x, &labels).unwrap();
             let variance = number(&y.sqr().unwrap().mean_all().unwrap());
             println!("{blocks} blocks, label {label}: {variance}");

@@ -5,8 +5,9 @@ use advect_nn::Cost;
 use advect_ops::{Convolution, HeadOrder, Value, conv2d, self_attention};
 use candle_nn::VarBuilder;
 
-use super::arithmetic::{normalized, shares, times};
+use super::arithmetic::{shares, times};
 use super::layer::Layer;
+use super::normalize::normalized;
 use crate::edm::attention::{by_head, cost_of_pairs};
 
 /// Self-attention of pixels by the cosines of their queries and keys, summed with them (Karras et al. 2024, figure 21): each

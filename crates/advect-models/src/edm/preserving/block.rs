@@ -7,9 +7,11 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use candle_nn::init::ZERO;
 
-use super::arithmetic::{SILU, clipped, normalized, shares, times};
+use super::arithmetic::{SILU, shares, times};
 use super::attention::Attention;
+use super::clip::clipped;
 use super::layer::Layer;
+use super::normalize::normalized;
 use super::style::Style;
 use crate::dropout::drop_features;
 use crate::edm::plan::BlockPlan;

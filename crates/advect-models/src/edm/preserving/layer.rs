@@ -6,7 +6,7 @@ use advect_ops::{Activation, Convolution, Value, conv2d, conv2d_onto, linear};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
-use super::arithmetic::normalized;
+use super::normalize::normalized;
 
 /// A convolution that keeps the size of images, or a fully connected layer. It has no bias, and the weights of each output are divided by
 /// their length.

@@ -5,11 +5,13 @@ mod arithmetic;
 mod attention;
 mod backbone;
 mod block;
+mod clip;
 mod edm2_unet;
 mod fourier;
 mod layer;
 mod mapping;
 mod noise_uncertainty;
+mod normalize;
 mod style;
 mod weight_normalization;
 

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use advect_core::{Error, Observer, Result};
 use candle_core::Var;
 
-use super::arithmetic::normalized;
 use super::layer::Layer;
+use super::normalize::normalized;
 
 /// The weights of a network that are brought back to unit size after each step of training: those of each output are divided by
 /// their root mean square. The network's values stay the same, as it computes with weights of unit length anyway. But steps
