@@ -8,7 +8,7 @@ struct Known {
 }
 
 /// Names are those of state dicts; a `*` at an end stands for anything.
-const KNOWN: [Known; 9] = [
+const KNOWN: [Known; 10] = [
     Known {
         network: "UNet of advect-models: torchcfm's and guided-diffusion's UNetModel",
         has: &[
@@ -37,6 +37,16 @@ const KNOWN: [Known; 9] = [
     Known {
         network: "EDM's DhariwalUNet",
         has: &["*map_layer0.weight", "*_conv.weight", "*out_conv.weight"],
+        lacks: &[],
+    },
+    Known {
+        network: "Edm2UNet: EDM2's UNet",
+        has: &[
+            "*emb_fourier.freqs",
+            "*emb_noise.weight",
+            "*_conv.weight",
+            "*out_gain",
+        ],
         lacks: &[],
     },
     Known {

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 
-use crate::{Error, Result};
+use crate::{Error, Result, shape};
 
 /// Checks that `x` is a batch, with rank 1 or more and at least one element. Returns the batch size, `x.dim(0)`.
 ///
@@ -141,16 +141,25 @@ pub fn labels(
 }
 
 /// Converts a condition and the condition that means "none" to a common dtype: their own if they agree, i64 for two
-/// kinds of integers, the dtype of `none` for two kinds of floats. Returns both.
+/// kinds of integers, the dtype of `none` for two kinds of floats. Labels that mean "none" become their
+/// [unit vectors](shape::one_hot) beside a condition of weights of classes, floats `(batch, n)`. Returns both.
 ///
 /// # Errors
-/// [`Error::DType`] for a float beside an integer, [`Error::Shape`] or [`Error::Device`] if the shapes or
+/// [`Error::DType`] for any other float beside an integer, [`Error::Shape`] or [`Error::Device`] if the shapes or
 /// devices differ, naming `argument`.
 pub fn condition(
     argument: &'static str,
     condition: &Tensor,
     none: &Tensor,
 ) -> Result<(Tensor, Tensor)> {
+    let unit;
+    let none = match (condition.dims(), none.dims()) {
+        (&[_, width], [_]) if condition.dtype().is_float() && none.dtype().is_int() => {
+            unit = shape::one_hot(none, width, condition.dtype())?;
+            &unit
+        }
+        _ => none,
+    };
     let dtype = match (condition.dtype(), none.dtype()) {
         (a, b) if a == b => a,
         (a, b) if a.is_int() && b.is_int() => DType::I64,

@@ -18,6 +18,34 @@ pub fn column(values: &Tensor, rank: usize) -> Result<Tensor> {
     Ok(values.reshape(dims)?)
 }
 
+/// Returns the unit vectors of labels `(batch,)`: `(batch, width)`, with a 1 at the label. A label that is not in `0..width` has zeros.
+///
+/// ```
+/// use advect_core::shape;
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let rows = shape::one_hot(&Tensor::new(&[1u32, 2], &Device::Cpu)?, 2, DType::F32)?;
+/// assert_eq!(rows.to_vec2::<f32>()?, [[0.0, 1.0], [0.0, 0.0]]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`] naming `labels` unless they are of rank 1, [`Error::DType`] unless they are integers.
+#[doc(alias = "one-hot")]
+pub fn one_hot(labels: &Tensor, width: usize, dtype: DType) -> Result<Tensor> {
+    let &[batch] = labels.dims() else {
+        return Err(Error::shape("labels", labels.dims(), "(batch,)"));
+    };
+    if !labels.dtype().is_int() {
+        return Err(Error::dtype("labels", labels.dtype(), "integers"));
+    }
+    let labels = labels.to_dtype(DType::I64)?.unsqueeze(1)?;
+    let columns = Tensor::arange(0, width as i64, labels.device())?.unsqueeze(0)?;
+    let labels = labels.broadcast_as((batch, width))?;
+    Ok(labels.broadcast_eq(&columns)?.to_dtype(dtype)?)
+}
+
 /// Splits a field's value with twice the channels of a state x, along dimension 1, into its two halves, like x.
 ///
 /// ```

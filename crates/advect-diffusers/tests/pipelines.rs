@@ -265,6 +265,13 @@ fn what_has_no_equivalent_is_refused() {
         "{error}"
     );
     assert!(sampler(dense, 8).is_ok());
+    // The last step is from a level to itself.
+    let stays = r#"{"_class_name": "UniPCMultistepScheduler", "use_karras_sigmas": true, "final_sigmas_type": "sigma_min"}"#;
+    let error = sampler(stays, 1).unwrap_err().to_string();
+    assert!(error.starts_with("steps: got 1, expected 2"), "{error}");
+    let third = r#"{"_class_name": "UniPCMultistepScheduler", "use_karras_sigmas": true, "final_sigmas_type": "sigma_min", "solver_order": 3, "lower_order_final": false}"#;
+    let error = sampler(third, 8).unwrap_err().to_string();
+    assert!(error.starts_with("lower_order_final: got false"), "{error}");
     // Rounded times of 1000 steps between the first and the last one meet twice.
     let all = r#"{"_class_name": "UniPCMultistepScheduler"}"#;
     let error = sampler(all, 1000).unwrap_err().to_string();

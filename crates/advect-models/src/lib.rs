@@ -6,6 +6,7 @@
 //! | [`UNet`] | images and sequences: ADM as guided-diffusion and torchcfm have it |
 //! | [`SongUNet`] | images: DDPM++ and NCSN++ as EDM has them |
 //! | [`DhariwalUNet`] | images: ADM as EDM has it |
+//! | [`Edm2UNet`] | images: EDM2's network, which preserves magnitudes; with it [`NoiseUncertainty`] and [`WeightNormalization`] |
 //! | [`DiffusionTransformer`] | sequences, images and volumes: DiT and SiT |
 //!
 //! ```
@@ -35,8 +36,8 @@ mod transformer;
 mod unet;
 
 pub use edm::{
-    DhariwalUNet, DhariwalUNetConfig, NoiseEmbedding, SongDecoder, SongEncoder, SongUNet,
-    SongUNetConfig,
+    DhariwalUNet, DhariwalUNetConfig, Edm2UNet, Edm2UNetConfig, NoiseEmbedding, NoiseUncertainty,
+    SongDecoder, SongEncoder, SongUNet, SongUNetConfig, WeightNormalization,
 };
 pub use mlp::{Mlp, MlpConfig};
 pub use transformer::{

@@ -96,6 +96,7 @@ impl MlpConfig {
     }
 
     /// Conditions the network on labels in `0..classes`; label `classes` means "none".
+    /// Weights of the classes and of "none", `(batch, classes + 1)` in floats, may take the place of labels, see [`ClassEmbedding`](advect_nn::ClassEmbedding).
     #[doc(alias = "class-conditional")]
     #[doc(alias = "CFG")]
     pub fn classes(mut self, classes: usize) -> Self {
@@ -237,7 +238,7 @@ impl Mlp {
 }
 
 impl Network for Mlp {
-    /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or none. It is shaped like x, or
+    /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, weights of classes and of none, `(batch, classes + 1)`, or none. It is shaped like x, or
     /// `(batch, outputs)` if [`outputs`](MlpConfig::outputs) is set.
     fn forward<V: Value>(&self, t: &V, x: &V, labels: Option<&Tensor>) -> Result<V> {
         let rows = self.rows(x)?;

@@ -153,7 +153,7 @@ fn dropout_is_a_function_of_the_key() {
 }
 
 /// Weights without numbers: all zeros are one.
-struct Hollow;
+pub(crate) struct Hollow;
 
 impl SimpleBackend for Hollow {
     fn get(

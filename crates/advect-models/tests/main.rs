@@ -3,10 +3,12 @@
 
 mod derivatives;
 mod edm;
+mod edm2;
 mod edm_golden;
 mod forward_mode;
 mod mlp;
 mod sizes;
+mod soft_labels;
 mod transformer;
 mod unet;
 mod unet_golden;

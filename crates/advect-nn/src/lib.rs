@@ -9,7 +9,7 @@
 //! | keep what is not trained | [`buffer`], [`table`], [`constant`] |
 //! | look into a file of weights | [`Contents`] |
 //! | build layers | [`Linear`], [`ConvolutionLayer`], [`GroupNorm`], [`adaptive_layer_norm`], [`ResamplingFilter`], [`Activation`] |
-//! | give time and class to a network | [`TimeEmbedding`], [`TimeFeatures`], [`ClassEmbedding`] |
+//! | give time and class to a network | [`TimeEmbedding`], [`TimeFeatures`], [`ClassEmbedding`], [`class_weights`] |
 //!
 //! A network that is written for candle is a field by [`field_fn`](advect_core::field_fn). It trains from
 //! [`store.builder()`](ParameterStore::builder), is frozen from [`store.frozen()`](ParameterStore::frozen), and is saved with the store:
@@ -48,7 +48,9 @@ mod store;
 
 /// The activation functions of `advect-ops`.
 pub use advect_ops::Activation;
-pub use embedding::{ClassEmbedding, NoClass, TimeEmbedding, TimeFeatures, sinusoidal_positions};
+pub use embedding::{
+    ClassEmbedding, NoClass, TimeEmbedding, TimeFeatures, class_weights, sinusoidal_positions,
+};
 pub use layer::{
     ConvolutionLayer, Cost, GroupNorm, Linear, Modulation, Patches, ResamplingFilter,
     adaptive_layer_norm,

@@ -3,9 +3,11 @@
 
 use std::cell::RefCell;
 
-use advect_core::{Conditional, Field, Generator, Key, Result, Time, field_fn};
+use advect_core::testing::assert_close;
+use advect_core::{Conditional, Field, Generator, Key, Result, Time, field_fn, shape};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
+use advect_objectives::ConditionDropout;
 use advect_objectives::objective::*;
 use advect_objectives::time_sampler::{Levels, UniformWithin};
 use advect_paths::Prediction;
@@ -251,4 +253,31 @@ fn the_flow_of_a_class_arrives_at_it() {
     println!("mean {mean:.3}, deviation {deviation:.3}");
     assert!((mean - 2.0).abs() < 0.06, "{mean}");
     assert!((deviation - 0.3).abs() < 0.06, "{deviation}");
+}
+
+/// Weights of classes are dropped and guided as labels are: "none" becomes a row beside them.
+#[test]
+fn weights_of_classes_go_where_labels_go() {
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let net = Mlp::config(2)
+        .hidden(&[8])
+        .classes(3)
+        .build(&store.builder());
+    let net = net.unwrap();
+    let mut rng = Generator::from_seed(1);
+    let x = rng.normal((4, 2), DType::F64, &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0u32, 1, 2, 3], &Device::Cpu).unwrap();
+    let rows = shape::one_hot(&labels, 4, DType::F64).unwrap();
+    let t = Time::Shared(0.5);
+    let [by_label, by_row] = [&labels, &rows].map(|condition| {
+        let guided = Guided::new(&net, condition, 2.5).unwrap();
+        guided.at(&t, &x).unwrap()
+    });
+    assert_close(&by_row, &by_label, 1e-12, 1e-12);
+    let dropout = ConditionDropout::new(0.5).unwrap();
+    let mut same = rng.clone();
+    let labels = dropout.apply(&net, &x, &labels, &mut rng).unwrap();
+    let rows = dropout.apply(&net, &x, &rows, &mut same).unwrap();
+    let expected = shape::one_hot(&labels, 4, DType::F64).unwrap();
+    assert_close(&rows, &expected, 0.0, 0.0);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::common::{Blurred, mean, mixture};
 use advect_core::normal::log_standard_normal;
 use advect_core::{Field, Generator, Key, Time, field_fn};
-use advect_models::Mlp;
+use advect_models::{Edm2UNet, Mlp, NoiseUncertainty};
 use advect_nn::{Activation, ParameterStore, TimeEmbedding};
 use advect_objectives::dequantization::{CouplingNoise, UniformNoise};
 use advect_objectives::objective::*;
@@ -14,7 +14,7 @@ use advect_objectives::time_sampler::{TimeSampler, UniformWithin};
 use advect_paths::closed_form::Law;
 use advect_paths::path::gamma::{BrownianBridge, Parabola};
 use advect_paths::path::{Affine, Interpolant, Path, SchrodingerBridge};
-use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned};
+use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned, Preconditioner};
 use advect_paths::schedule::*;
 use advect_paths::{LearnedVariances, Prediction};
 use advect_solvers::Solver;
@@ -392,4 +392,74 @@ fn maximum_likelihood_comes_near_the_entropy() {
     let divergence = mean(&losses.unwrap()) + mean(&truth);
     println!("likelihood {divergence:.3}");
     assert!((0.0..0.05).contains(&divergence), "{divergence}");
+}
+
+/// EDM2's training on images of noise and of stripes: the loss falls, the weights keep their size, and the uncertainty comes to say how
+/// much the network still errs.
+#[test]
+fn a_magnitude_preserving_network_learns_with_its_uncertainty() {
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    let config = Edm2UNet::config(1, 4).channels(8).multipliers(&[1]);
+    let config = config.blocks(1).head_channels(8);
+    let net = config.build(&store.builder().pp("unet")).unwrap();
+    let uncertainty = NoiseUncertainty::new(16, &store.builder()).unwrap();
+    let levels = EdmSchedule::default();
+    let preconditioner = EdmPreconditioner::default();
+    let u = |times: &[f64]| {
+        let label = |&t: &f64| preconditioner.label(t, levels.sigma(t));
+        let labels: Vec<f64> = times.iter().map(label).collect();
+        uncertainty.at(&Time::per_sample(&labels)?)
+    };
+    let regression = edm(levels, 0.5).unwrap();
+    let objective = Uncertain::new(regression, u);
+    let denoiser = Preconditioned::new(&net, preconditioner, levels);
+    let images = |n: usize, rng: &mut Generator| -> advect_core::Result<Tensor> {
+        let signs = rng.normal((n, 1, 4, 1), DType::F32, &Device::Cpu)?.sign()?;
+        Ok((signs * 0.5)?.broadcast_as((n, 1, 4, 4))?.contiguous()?)
+    };
+    let optimizer = AdamW::from_store(
+        &store,
+        AdamWConfig {
+            weight_decay: 0.0,
+            ..AdamWConfig::default()
+        },
+    );
+    let mut trainer = Trainer::new(&store, optimizer.unwrap(), Generator::from_seed(1))
+        .learning_rate(WarmupCosine::new(2e-2, 10, 80).unwrap());
+    let mut weights = (
+        net.weight_normalization().unwrap(),
+        uncertainty.weight_normalization().unwrap(),
+    );
+    weights.0.normalize().unwrap();
+    weights.1.normalize().unwrap();
+    let loss = |_: usize, rng: &mut Generator| {
+        let x = images(64, rng)?;
+        objective.loss_from_noise(&denoiser, &x, rng)
+    };
+    trainer.run(80, loss, &mut weights).unwrap();
+
+    for (name, var) in store.parameters() {
+        if name.ends_with("weight") {
+            let size = mean(&var.sqr().unwrap());
+            assert!((size - 1.0).abs() < 1e-3, "{name}: {size}");
+        }
+    }
+    let mut rng = Generator::from_seed(2);
+    let (x, noise) = (
+        images(512, &mut rng).unwrap(),
+        images(512, &mut rng).unwrap(),
+    );
+    let noise = rng.normal_like(&noise).unwrap();
+    for sigma in [0.2f64, 0.5] {
+        let t = levels.time_at_log_snr(-2.0 * sigma.ln());
+        let losses = regression
+            .losses_at(&denoiser, &noise, &x, &[t; 512], &mut rng)
+            .unwrap();
+        let (loss, expected) = (mean(&losses), mean(&u(&[t]).unwrap()).exp());
+        println!("{sigma}: {loss} {expected}");
+        assert!(
+            loss < 0.8 && (0.5..2.0).contains(&(loss / expected)),
+            "{sigma}: {loss} {expected}"
+        );
+    }
 }

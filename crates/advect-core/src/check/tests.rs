@@ -85,3 +85,25 @@ fn alike_names_what_differs() {
         Err(Error::DType { .. })
     ));
 }
+
+#[test]
+fn labels_of_none_become_rows_beside_weights_of_classes() {
+    let weights = Tensor::new(&[[0.5f32, 0.5], [1.0, 0.0]], &Device::Cpu).unwrap();
+    let none = |label: u32| Tensor::new(&[label; 2], &Device::Cpu).unwrap();
+    let rows = |label| {
+        let (same, none) = condition("condition", &weights, &none(label)).unwrap();
+        assert_eq!(
+            same.to_vec2::<f32>().unwrap(),
+            weights.to_vec2::<f32>().unwrap()
+        );
+        none.to_vec2::<f32>().unwrap()
+    };
+    assert_eq!(rows(1), [[0.0, 1.0]; 2]);
+    assert_eq!(rows(2), [[0.0, 0.0]; 2]);
+    let flat = weights.flatten_all().unwrap();
+    let four = Tensor::new(&[2u32; 4], &Device::Cpu).unwrap();
+    let error = condition("condition", &flat, &four).unwrap_err();
+    assert!(matches!(error, Error::DType { .. }), "{error}");
+    let error = condition("condition", &weights, &four).unwrap_err();
+    assert!(matches!(error, Error::Shape { .. }), "{error}");
+}

@@ -111,7 +111,7 @@ impl DitTransformer2d {
 }
 
 impl Network for DitTransformer2d {
-    /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or none.
+    /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, weights of classes and of none, `(batch, classes + 1)`, or none.
     fn forward<V: Value>(&self, t: &V, x: &V, condition: Option<&Tensor>) -> Result<V> {
         self.check(x.primal())?;
         let weight = self.embedding.weight().flatten_from(1)?;

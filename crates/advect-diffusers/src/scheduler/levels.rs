@@ -24,6 +24,8 @@ pub(super) struct Levels {
     whole: Whole,
     range: [Option<f64>; 2],
     pub(super) end: End,
+    /// Whether the last step, which is left out, would be from the least level to itself.
+    pub(super) stays: bool,
     /// The number of steps of training that are used.
     last: usize,
 }
@@ -42,6 +44,7 @@ impl Levels {
             whole: Whole::Nearest,
             range: [None, None],
             end: End::read(c)?,
+            stays: false,
             last: diffusion.trained(),
             diffusion,
         })
@@ -83,10 +86,25 @@ impl Levels {
         }
         match self.end {
             End::Clean => sigmas.push(0.0),
-            End::Least if least > ratios[0] => sigmas.push(ratios[0]),
+            End::Least if least > ratios[0] && !self.stays => sigmas.push(ratios[0]),
             End::Least => {}
         }
         Ok(sigmas)
+    }
+
+    /// The same levels, where the last of n steps to the least noise may be from the last level to itself.
+    pub(super) fn staying(&self, count: usize) -> Result<Self> {
+        let times = self.diffusion.timesteps(self.last, count, true)?;
+        let stays = self.end == End::Least
+            && (self.curve.is_some() || times.last().is_some_and(|&last| last == 0.0));
+        if stays && count < 2 {
+            let accepted = "2 or more: the only step would be from a level to itself";
+            return Err(Error::range("steps", count, accepted));
+        }
+        Ok(Levels {
+            stays,
+            ..self.clone()
+        })
     }
 
     /// The network's time.

@@ -1,6 +1,6 @@
 //! `UniPCMultistepScheduler`.
 
-use advect_core::Result;
+use advect_core::{Error, Result};
 use advect_samplers::rule::UniPc;
 
 use super::levels::Levels;
@@ -13,6 +13,8 @@ use crate::Config;
 pub(super) struct UniPcSteps {
     levels: Levels,
     rule: UniPc,
+    /// Whether all steps but the first two have order 3.
+    keeps_third: bool,
 }
 
 pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
@@ -26,10 +28,6 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
         other => (other, Whole::Below),
     };
     let levels = levels.along(c, curve, whole)?;
-    if levels.end == End::Least && levels.curve().is_some() {
-        let accepted = "\"zero\" beside use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas and use_flow_sigmas: its last step would be from the least level to itself";
-        return Err(c.wrong("final_sigmas_type", "\"sigma_min\"", accepted));
-    }
     // The last three are of other classes, and mean the default here.
     let kinds = [
         ("bh2", false),
@@ -58,6 +56,7 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
     let rule = if first { rule.linear_scale() } else { rule };
     let steps = UniPcSteps {
         levels: levels.clone(),
+        keeps_third: !falls && order == 3,
         rule: match falls {
             true => rule.lower_final_order(),
             false => rule,
@@ -68,6 +67,16 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
 
 impl UniPcSteps {
     pub(super) fn sampler(&self, count: usize) -> Result<SchedulerSampler> {
-        Ok(SchedulerSampler::new(self.rule, self.levels.grid(count)?))
+        let levels = self.levels.staying(count)?;
+        if levels.stays && self.keeps_third {
+            let accepted = "true: a step of order 3 from the least level to itself is not a number in diffusers";
+            return Err(Error::range("lower_order_final", false, accepted));
+        }
+        // diffusers evaluates the network there, and corrects the step before.
+        let rule = match levels.stays {
+            true => self.rule.correct_end(),
+            false => self.rule,
+        };
+        Ok(SchedulerSampler::new(rule, levels.grid(count)?))
     }
 }

@@ -64,6 +64,12 @@ rows = [
     ("FlowMatchEulerDiscreteScheduler", {"shift": 2.0, "use_beta_sigmas": True}, 8),
     ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0, "use_dynamic_shifting": True}, 8, 0.8),
     ("FlowMatchEulerDiscreteScheduler", {"use_dynamic_shifting": True, "time_shift_type": "linear", "shift_terminal": 0.1}, 8, 1.7),
+    # Their last step is from the least level to itself.
+    ("UniPCMultistepScheduler", {"final_sigmas_type": "sigma_min", "use_karras_sigmas": True, "solver_order": 3, "prediction_type": "v_prediction"}, 8),
+    ("UniPCMultistepScheduler", {"final_sigmas_type": "sigma_min", "use_exponential_sigmas": True, "sigma_min": 0.02, "lower_order_final": False}, 8),
+    ("UniPCMultistepScheduler", {"final_sigmas_type": "sigma_min", "use_beta_sigmas": True, "solver_type": "bh1"}, 8),
+    ("UniPCMultistepScheduler", {"final_sigmas_type": "sigma_min", "timestep_spacing": "trailing", "num_train_timesteps": 12, "beta_end": 0.5}, 12),
+    ("UniPCMultistepScheduler", {"final_sigmas_type": "sigma_min", "timestep_spacing": "trailing", "num_train_timesteps": 12, "beta_end": 0.5, "solver_order": 3, "solver_type": "bh1"}, 12),
 ]
 noise = torch.randn(2, 2, 8, 8)
 tensors = {"noise": noise}

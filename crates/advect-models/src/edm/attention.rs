@@ -44,8 +44,8 @@ impl Attention {
         let (batch, channels) = (shape.dims()[0], shape.dims()[1]);
         let pixels = shape.dims()[2..].iter().product::<usize>();
         let normal = self.norm.forward(x, Activation::Identity)?;
-        let weight = self.by_head(self.qkv.weight())?;
-        let bias = self.by_head(self.qkv.bias())?;
+        let weight = by_head(self.qkv.weight(), self.heads)?;
+        let bias = by_head(self.qkv.bias(), self.heads)?;
         let qkv = conv2d(&normal, &weight, Some(&bias), &Convolution::padded(0))?;
         let qkv = qkv.map_linear(|y| Ok(y.reshape((batch, 3 * channels, pixels))?))?;
         let h = self_attention(&qkv, self.heads, HeadOrder::ByHead)?;
@@ -53,23 +53,25 @@ impl Attention {
         scaled(self.out.forward_onto(&h, x)?, self.scale)
     }
 
-    /// Parameters of queries, keys and values in the order of heads, roles, channels. EDM has the roles last; to sort
-    /// parameters costs less than to sort feature maps.
-    fn by_head(&self, parameter: &Tensor) -> Result<Tensor> {
-        let (rows, dims) = (parameter.dims()[0], parameter.dims());
-        let each = rows / (3 * self.heads);
-        let sorted = parameter
-            .reshape((self.heads, each, 3, ()))?
-            .transpose(1, 2)?;
-        Ok(sorted.contiguous()?.reshape(dims)?)
-    }
-
     pub(super) fn cost(&self, size: &[usize]) -> Cost {
         let pixels = (size.iter()).fold(1usize, |product, &side| product.saturating_mul(side));
         let mut same = size.to_vec();
         let layers = self.norm.cost() + self.qkv.cost(&mut same) + self.out.cost(&mut same);
-        let channels = self.out.bias().elem_count();
-        // The scores of all pairs, and the sums of values that they weigh.
-        layers + Cost::of(0, pixels.saturating_mul(2 * channels), pixels)
+        layers + cost_of_pairs(pixels, self.out.bias().elem_count())
     }
+}
+
+/// Parameters of queries, keys and values in the order of heads, roles, channels. EDM has the roles last; to sort
+/// parameters costs less than to sort feature maps.
+pub(super) fn by_head(parameter: &Tensor, heads: usize) -> Result<Tensor> {
+    let (rows, dims) = (parameter.dims()[0], parameter.dims());
+    let sorted = parameter
+        .reshape((heads, rows / (3 * heads), 3, ()))?
+        .transpose(1, 2)?;
+    Ok(sorted.contiguous()?.reshape(dims)?)
+}
+
+/// The cost of the scores of all pairs of pixels, and of the sums of values that they weigh.
+pub(super) fn cost_of_pairs(pixels: usize, channels: usize) -> Cost {
+    Cost::of(0, pixels.saturating_mul(2 * channels), pixels)
 }

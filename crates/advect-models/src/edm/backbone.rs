@@ -6,9 +6,9 @@ use advect_ops::Value;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
+use super::classes::Classes;
 use super::decoder::Decoder;
 use super::encoder::Encoder;
-use super::labels::Labels;
 use super::mapping::Mapping;
 use super::plan::Plan;
 use super::settings::Settings;
@@ -69,7 +69,7 @@ impl Backbone {
     }
 
     pub(super) fn no_labels(&self, x: &Tensor) -> Result<Tensor> {
-        Labels::none(self.mapping.labels.as_ref(), x)
+        Classes::none(self.mapping.classes(), x)
     }
 
     pub(super) fn cost(&self) -> Cost {
@@ -91,7 +91,7 @@ impl Backbone {
     }
 }
 
-/// The methods and abilities of a network that is a backbone with a configuration.
+/// The methods and abilities of a network that is a backbone with a configuration: `dropping`, `forward`, `no_labels`, `cost`.
 macro_rules! backbone_network {
     ($network:ident, $config:ident) => {
         impl $network {
@@ -112,6 +112,32 @@ macro_rules! backbone_network {
                 network
             }
 
+            /// Returns the cost: the number of parameters, and of operations for a sample of the resolution that the
+            /// network was configured for. Operations of resampling are not counted.
+            pub fn cost(&self) -> Cost {
+                self.backbone.cost()
+            }
+        }
+
+        impl Network for $network {
+            /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, weights of classes, `(batch, classes)`, or none.
+            fn forward<V: Value>(&self, t: &V, x: &V, labels: Option<&Tensor>) -> Result<V> {
+                self.backbone.forward(t, x, labels)
+            }
+
+            fn null_condition(&self, x: &Tensor) -> Result<Tensor> {
+                self.backbone.no_labels(x)
+            }
+        }
+        network_field!($network);
+    };
+}
+pub(super) use backbone_network;
+
+/// The method of networks that know how images were augmented.
+macro_rules! augmented_network {
+    ($network:ident, $config:ident) => {
+        impl $network {
             /// Returns the network with the augmentation of each image of a batch as input: numbers `(batch, n)`, as many
             /// as
             #[doc = concat!("[`", stringify!($config), "::augmentation`]")]
@@ -127,25 +153,7 @@ macro_rules! backbone_network {
                     backbone: self.backbone.augmented(labels)?,
                 })
             }
-
-            /// Returns the cost: the number of parameters, and of operations for a sample of the resolution that the
-            /// network was configured for. Operations of resampling are not counted.
-            pub fn cost(&self) -> Cost {
-                self.backbone.cost()
-            }
         }
-
-        impl Network for $network {
-            /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or none.
-            fn forward<V: Value>(&self, t: &V, x: &V, labels: Option<&Tensor>) -> Result<V> {
-                self.backbone.forward(t, x, labels)
-            }
-
-            fn null_condition(&self, x: &Tensor) -> Result<Tensor> {
-                self.backbone.no_labels(x)
-            }
-        }
-        network_field!($network);
     };
 }
-pub(super) use backbone_network;
+pub(super) use augmented_network;

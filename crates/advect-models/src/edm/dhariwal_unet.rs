@@ -6,10 +6,10 @@ use advect_ops::Value;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use super::backbone::{Backbone, backbone_network};
+use super::backbone::{Backbone, augmented_network, backbone_network};
 use super::mapping::Mapping;
 use super::plan::{Kind, Plan};
-use super::settings::{Settings, shared_settings};
+use super::settings::{Settings, augmented_settings, shared_settings};
 use super::style::Style;
 use crate::heads::Heads;
 
@@ -64,6 +64,7 @@ shared_settings!(
     blocks = "3",
     attention = "32, 16 and 8"
 );
+augmented_settings!(DhariwalUNetConfig, DhariwalUNet);
 
 impl DhariwalUNetConfig {
     /// Sets the number of channels of each head of attention; 64 by default.
@@ -83,7 +84,7 @@ impl DhariwalUNetConfig {
     /// levels; errors of the builder.
     pub fn build(&self, builder: &VarBuilder<'_>) -> Result<DhariwalUNet> {
         let settings = &self.settings;
-        settings.check()?;
+        settings.check_with_waves()?;
         let plan = Plan::new(settings, Kind::Dhariwal);
         plan.check(settings)?;
         let (style, mapping) = (Style::dhariwal()?, Mapping::dhariwal(settings, builder)?);
@@ -125,3 +126,4 @@ impl DhariwalUNet {
     }
 }
 backbone_network!(DhariwalUNet, DhariwalUNetConfig);
+augmented_network!(DhariwalUNet, DhariwalUNetConfig);

@@ -1,10 +1,12 @@
 //! Classes as input.
 
-use advect_core::{Error, Generator, Key, Result, check};
-use advect_nn::{ClassEmbedding, Cost};
+use advect_core::{Error, Result, check};
+use advect_nn::Cost;
 use advect_ops::{Activation, linear};
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
+
+use super::classes::Classes;
 
 /// A linear layer of the unit vectors of classes. "None" is the zero vector.
 #[derive(Debug, Clone)]
@@ -12,92 +14,39 @@ pub(super) struct Labels {
     /// `(features, classes)`.
     weight: Tensor,
     bias: Option<Tensor>,
-    /// The length of the vectors.
-    length: f64,
-    dropout: f64,
+    classes: Classes,
 }
 
 impl Labels {
     /// A layer with a weight, and a bias if a law is given for it; none if there are no classes.
     pub(super) fn new(
-        classes: usize,
+        classes: Option<Classes>,
         features: usize,
         [weight, bias]: [Option<Init>; 2],
-        [length, dropout]: [f64; 2],
         builder: &VarBuilder<'_>,
     ) -> Result<Option<Self>> {
-        if classes == 0 {
+        let Some(classes) = classes else {
             return Ok(None);
-        }
+        };
         let here = builder.pp("map_label");
         let weight = weight.unwrap_or(candle_nn::init::ZERO);
         let bias = bias.map(|law| here.get_with_hints(features, "bias", law));
         Ok(Some(Labels {
-            weight: here.get_with_hints((features, classes), "weight", weight)?,
+            weight: here.get_with_hints((features, classes.count()), "weight", weight)?,
             bias: bias.transpose()?,
-            length,
-            dropout,
+            classes,
         }))
     }
 
-    fn classes(&self) -> usize {
-        self.weight.dims()[1]
+    /// The classes of a network that may have none.
+    pub(super) fn classes(layer: Option<&Self>) -> Option<&Classes> {
+        layer.map(|layer| &layer.classes)
     }
 
-    /// The features of the labels of a batch x, `(batch, features)`, or `(1, features)` without labels, for a network
-    /// that may have no classes. With a key, some of the labels are dropped.
-    pub(super) fn of(
-        layer: Option<&Self>,
-        x: &Tensor,
-        labels: Option<&Tensor>,
-        dropping: Option<Key>,
-    ) -> Result<Option<Tensor>> {
-        let Some(layer) = layer else {
-            return ClassEmbedding::of(None, x, labels);
-        };
-        let vectors = match labels {
-            Some(labels) => layer.vectors(labels, x, dropping)?,
-            None => Tensor::zeros((1, layer.classes()), x.dtype(), x.device())?,
-        };
-        let bias = layer.bias.as_ref();
-        let features = linear(&vectors, &layer.weight, bias, Activation::Identity)?;
-        Ok(Some(features))
-    }
-
-    /// The vectors of labels, `(batch, classes)`.
-    fn vectors(&self, labels: &Tensor, x: &Tensor, dropping: Option<Key>) -> Result<Tensor> {
-        let (batch, classes) = (check::batch("x", x)?, self.classes());
-        check::labels("condition", labels, batch, classes + 1)?;
-        let on_host = labels.to_device(&Device::Cpu)?.to_dtype(DType::U32)?;
-        let mut vectors = vec![0f64; batch * classes];
-        let kept = match dropping {
-            Some(key) if self.dropout > 0.0 => {
-                let mut rng = Generator::from(key.named("labels"));
-                let uniform = rng.uniform(0.0..1.0, batch, DType::F64, &Device::Cpu)?;
-                let uniform = uniform.to_vec1::<f64>()?;
-                uniform.iter().map(|u| *u >= self.dropout).collect()
-            }
-            _ => vec![true; batch],
-        };
-        for (i, label) in on_host.to_vec1::<u32>()?.into_iter().enumerate() {
-            let label = label as usize;
-            if kept[i] && label < classes {
-                vectors[i * classes + label] = self.length;
-            }
-        }
-        let vectors = Tensor::from_vec(vectors, (batch, classes), &Device::Cpu)?;
-        Ok(vectors.to_dtype(x.dtype())?.to_device(x.device())?)
-    }
-
-    /// Labels that mean "none".
-    pub(super) fn none(layer: Option<&Self>, x: &Tensor) -> Result<Tensor> {
-        match layer {
-            None => ClassEmbedding::no_labels(None, x),
-            Some(layer) => {
-                let none = layer.classes() as u32;
-                Ok(Tensor::full(none, check::batch("x", x)?, x.device())?)
-            }
-        }
+    /// The features of vectors of classes.
+    pub(super) fn of(&self, vectors: &Tensor) -> Result<Tensor> {
+        let bias = self.bias.as_ref();
+        linear(vectors, &self.weight, bias, Activation::Identity)
     }
 
     pub(super) fn cost(&self) -> Cost {

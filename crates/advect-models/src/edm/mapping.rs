@@ -7,6 +7,7 @@ use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
 use super::NoiseEmbedding;
+use super::classes::Classes;
 use super::labels::{Augmentation, Labels};
 use super::law::{Law, Place};
 use super::noise_embedding::Waves;
@@ -18,7 +19,7 @@ pub(super) struct Mapping {
     waves: Waves,
     augmentation: Option<Augmentation>,
     layers: [Linear; 2],
-    pub(super) labels: Option<Labels>,
+    labels: Option<Labels>,
     labels_first: bool,
 }
 
@@ -30,14 +31,13 @@ impl Mapping {
         builder: &VarBuilder<'_>,
     ) -> Result<Self> {
         let (law, classes) = (Law::Song, settings.classes);
-        let length = (classes as f64).sqrt();
+        let vectors = Classes::new(settings, (classes as f64).sqrt());
         let laws = law.of(Place::Inner, classes, features).map(Some);
         let numbers = settings.augmentation;
         let [augment, _] = law.of(Place::Inner, numbers, features);
-        let rest = [length, settings.label_dropout];
         Ok(Mapping {
             waves: Waves::song(embedding, features, builder)?,
-            labels: Labels::new(classes, features, laws, rest, builder)?,
+            labels: Labels::new(vectors, features, laws, builder)?,
             augmentation: Augmentation::new(numbers, features, augment, builder)?,
             layers: layers(law, features, settings.embedding(), builder)?,
             labels_first: true,
@@ -52,12 +52,11 @@ impl Mapping {
             stdev: 1.0,
         };
         let laws = [Some(normal), None];
-        let rest = [1.0, settings.label_dropout];
         Ok(Mapping {
             waves: Waves::dhariwal(features)?,
             augmentation: Augmentation::new(settings.augmentation, features, zero, builder)?,
             layers: layers(Law::Dhariwal, features, embedding, builder)?,
-            labels: Labels::new(settings.classes, embedding, laws, rest, builder)?,
+            labels: Labels::new(Classes::new(settings, 1.0), embedding, laws, builder)?,
             labels_first: false,
         })
     }
@@ -71,7 +70,13 @@ impl Mapping {
         augmentation: Option<&Tensor>,
         dropping: Option<Key>,
     ) -> Result<V> {
-        let class = Labels::of(self.labels.as_ref(), x, labels, dropping)?;
+        let class = match (
+            Classes::of(self.classes(), x, labels, dropping)?,
+            &self.labels,
+        ) {
+            (Some(vectors), Some(layer)) => Some(layer.of(&vectors)?),
+            _ => None,
+        };
         let with_class = |h: V| match &class {
             Some(class) => h.plus(&V::constant(class.clone())),
             None => Ok(h),
@@ -88,6 +93,10 @@ impl Mapping {
             return self.layers[1].activated(&h, Activation::Silu);
         }
         Activation::Silu.apply(&with_class(self.layers[1].forward(&h)?)?)
+    }
+
+    pub(super) fn classes(&self) -> Option<&Classes> {
+        Labels::classes(self.labels.as_ref())
     }
 
     /// Checks augmentation labels.

@@ -148,6 +148,20 @@ impl Plan {
 
     /// Checks that the widths can be divided into groups and heads.
     pub(super) fn check(&self, settings: &Settings) -> Result<()> {
+        for block in self.blocks() {
+            groups(block.inputs)?;
+            groups(block.outputs)?;
+        }
+        self.check_heads(settings)
+    }
+
+    /// Checks that the widths can be divided into heads.
+    pub(super) fn check_heads(&self, settings: &Settings) -> Result<()> {
+        let mut blocks = self.blocks().filter(|block| block.attends);
+        blocks.try_for_each(|block| settings.heads.count(block.outputs).map(drop))
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &BlockPlan> {
         let down = self.encoder.iter().filter_map(|(_, layer)| match layer {
             Down::Block(block) => Some(block),
             _ => None,
@@ -156,14 +170,7 @@ impl Plan {
             Up::Block(block) | Up::Join(block) => Some(block),
             _ => None,
         });
-        for block in down.chain(up) {
-            groups(block.inputs)?;
-            groups(block.outputs)?;
-            if block.attends {
-                settings.heads.count(block.outputs)?;
-            }
-        }
-        Ok(())
+        down.chain(up)
     }
 }
 

@@ -48,10 +48,6 @@ impl Settings {
         limits::count("image channels", self.images, CHANNELS)?;
         limits::count("outputs", self.outputs, CHANNELS)?;
         limits::count("channels", self.channels, CHANNELS)?;
-        if !self.channels.is_multiple_of(2) {
-            let accepted = "an even number, as noise is told by as many sines as cosines";
-            return Err(Error::range("channels", self.channels, accepted));
-        }
         limits::count("blocks", self.blocks, BLOCKS)?;
         limits::count("embedding_multiplier", self.embedding_multiplier, BLOCKS)?;
         let levels = limits::count("multipliers", self.multipliers.len(), LEVELS)?;
@@ -79,6 +75,18 @@ impl Settings {
             limits::count("augmentation", self.augmentation, CHANNELS)?;
         }
         Ok(())
+    }
+
+    /// Checks the settings of a network that tells noise by as many sines as cosines.
+    pub(super) fn check_with_waves(&self) -> Result<()> {
+        self.check()?;
+        match self.channels.is_multiple_of(2) {
+            true => Ok(()),
+            false => {
+                let accepted = "an even number, as noise is told by as many sines as cosines";
+                Err(Error::range("channels", self.channels, accepted))
+            }
+        }
     }
 }
 
@@ -120,14 +128,6 @@ macro_rules! shared_settings {
                 self
             }
 
-            /// Sets the number of features of noise and class that blocks get, as a multiple of the network's width; 4 by
-            /// default.
-            #[doc(alias = "channel_mult_emb")]
-            pub fn embedding_multiplier(mut self, multiplier: usize) -> Self {
-                self.settings.embedding_multiplier = multiplier;
-                self
-            }
-
             /// Sets the number of channels of the output; that of the images by default.
             #[doc(alias = "out_channels")]
             pub fn outputs(mut self, channels: usize) -> Self {
@@ -143,6 +143,7 @@ macro_rules! shared_settings {
             }
 
             /// Conditions the network on labels in `0..classes`; label `classes` means "none".
+            /// Weights of the classes, `(batch, classes)` in floats, may take the place of labels, see [`ClassEmbedding`](advect_nn::ClassEmbedding).
             #[doc(alias = "label_dim")]
             #[doc(alias = "CFG")]
             pub fn classes(mut self, classes: usize) -> Self {
@@ -158,6 +159,22 @@ macro_rules! shared_settings {
                 self.settings.label_dropout = probability;
                 self
             }
+        }
+    };
+}
+pub(super) use shared_settings;
+
+/// The methods that set what the networks of EDM have in common, but not those of EDM2.
+macro_rules! augmented_settings {
+    ($config:ident, $network:ident) => {
+        impl $config {
+            /// Sets the number of features of noise and class that blocks get, as a multiple of the network's width; 4 by
+            /// default.
+            #[doc(alias = "channel_mult_emb")]
+            pub fn embedding_multiplier(mut self, multiplier: usize) -> Self {
+                self.settings.embedding_multiplier = multiplier;
+                self
+            }
 
             /// Sets the count of numbers that describe the augmentation of each training image to the network (Karras et
             /// al. 2020, section 2; 9 in EDM), see
@@ -171,4 +188,4 @@ macro_rules! shared_settings {
         }
     };
 }
-pub(super) use shared_settings;
+pub(super) use augmented_settings;

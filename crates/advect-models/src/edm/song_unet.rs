@@ -6,10 +6,10 @@ use advect_ops::Value;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use super::backbone::{Backbone, backbone_network};
+use super::backbone::{Backbone, augmented_network, backbone_network};
 use super::mapping::Mapping;
 use super::plan::{Kind, Plan};
-use super::settings::{Settings, shared_settings};
+use super::settings::{Settings, augmented_settings, shared_settings};
 use super::style::Style;
 use super::{NoiseEmbedding, SongDecoder, SongEncoder};
 use crate::heads::Heads;
@@ -78,6 +78,7 @@ shared_settings!(
     blocks = "4",
     attention = "16"
 );
+augmented_settings!(SongUNetConfig, SongUNet);
 
 impl SongUNetConfig {
     /// Sets the features of noise; [`NoiseEmbedding::Positional`] by default.
@@ -133,7 +134,7 @@ impl SongUNetConfig {
     /// levels; errors of the builder.
     pub fn build(&self, builder: &VarBuilder<'_>) -> Result<SongUNet> {
         let settings = &self.settings;
-        settings.check()?;
+        settings.check_with_waves()?;
         limits::count("noise_multiplier", self.noise_multiplier, BLOCKS)?;
         let features = settings.channels.saturating_mul(self.noise_multiplier);
         limits::count("noise_multiplier", features, CHANNELS)?;
@@ -216,3 +217,4 @@ impl SongUNet {
     }
 }
 backbone_network!(SongUNet, SongUNetConfig);
+augmented_network!(SongUNet, SongUNetConfig);

@@ -108,7 +108,8 @@ impl DiffusionTransformerConfig {
     }
 
     /// Conditions the network on labels in `0..classes`, in place of other conditions; label `classes` means "none",
-    /// and has features of its own.
+    /// and has features of its own. Weights of the classes and of "none", `(batch, classes + 1)` in floats, may take the place of
+    /// labels, see [`ClassEmbedding`](advect_nn::ClassEmbedding).
     #[doc(alias = "num_classes")]
     #[doc(alias = "class_dropout_prob")]
     #[doc(alias = "CFG")]

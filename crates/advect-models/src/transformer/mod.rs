@@ -257,7 +257,7 @@ fn of_layer(layer: &Linear) -> [&Tensor; 2] {
 }
 
 impl Network for DiffusionTransformer {
-    /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or vectors, `(batch, size)`, or
+    /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, weights of the rows of the table of classes, vectors, `(batch, size)`, or
     /// none.
     fn forward<V: Value>(&self, t: &V, x: &V, condition: Option<&Tensor>) -> Result<V> {
         let grid = self.check(x.primal())?;

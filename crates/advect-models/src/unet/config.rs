@@ -128,6 +128,7 @@ impl UNetConfig {
     }
 
     /// Conditions the network on labels in `0..classes`; label `classes` means "none".
+    /// Weights of the classes, `(batch, classes)` in floats, may take the place of labels, see [`ClassEmbedding`](advect_nn::ClassEmbedding).
     #[doc(alias = "class_cond")]
     #[doc(alias = "num_classes")]
     #[doc(alias = "CFG")]

@@ -256,7 +256,7 @@ impl UNet {
 }
 
 impl Network for UNet {
-    /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or none.
+    /// Returns the output given labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, weights of classes, `(batch, classes)`, or none.
     fn forward<V: Value>(&self, t: &V, x: &V, labels: Option<&Tensor>) -> Result<V> {
         let batch = self.check(x.primal())?;
         let t = match self.config.time_scale {

@@ -1,6 +1,7 @@
 //! Class labels as input of a network.
 
 use advect_core::{Error, Result, check};
+use advect_ops::{Activation, linear};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
@@ -18,6 +19,9 @@ pub enum NoClass {
 /// Learned features of class labels in `0..classes`. Label `classes` means "none", as classifier-free guidance needs it
 /// (Ho and Salimans 2022, section 3.2).
 ///
+/// In place of a label a sample may have weights of the classes (soft labels): a row of floats, by which the features of the classes are summed. Where
+/// "none" is learned, it has the last weight.
+///
 /// ```
 /// use advect_core::Key;
 /// use advect_nn::{ClassEmbedding, NoClass, ParameterStore};
@@ -28,10 +32,17 @@ pub enum NoClass {
 /// let features = classes.embed(&Tensor::new(&[7u32, 10], &Device::Cpu)?)?;
 /// assert_eq!(features.dims(), [2, 64]);
 /// assert_eq!(features.get(1)?.to_vec1::<f32>()?, [0.0; 64]);
+/// let [seven, three] = [7u32, 3].map(|label| classes.embed(&Tensor::new(&[label], &Device::Cpu)?));
+/// let mut weights = vec![0f32; 10];
+/// (weights[7], weights[3]) = (0.75, 0.25);
+/// let between = classes.embed(&Tensor::from_vec(weights, (1, 10), &Device::Cpu)?)?;
+/// let error = (between - ((seven? * 0.75)? + (three? * 0.25)?)?)?.abs()?.max_all()?;
+/// assert!(error.to_scalar::<f32>()? < 1e-6);
 /// # Ok(())
 /// # }
 /// ```
 #[doc(alias = "nn.Embedding")]
+#[doc(alias = "soft labels")]
 #[doc(alias = "label embedding")]
 #[doc(alias = "CFG")]
 #[derive(Debug, Clone)]
@@ -91,15 +102,20 @@ impl ClassEmbedding {
         }
     }
 
-    /// Returns the features of labels, `(batch,)` of u8, u32 or i64 in `0..=classes`: `(batch, features)`.
+    /// Returns the features of labels, `(batch,)` of u8, u32 or i64 in `0..=classes`, or of weights of the classes, floats
+    /// `(batch, classes)`, or `(batch, classes + 1)` where "none" is learned: `(batch, features)`.
     ///
     /// # Errors
-    /// [`Error`] naming `condition`, if it is not that.
+    /// [`Error`] naming `condition`, if it is neither.
     pub fn embed(&self, labels: &Tensor) -> Result<Tensor> {
         self.look_up(labels, check::batch("condition", labels)?)
     }
 
     fn look_up(&self, labels: &Tensor, batch: usize) -> Result<Tensor> {
+        if let Some(weights) = class_weights(labels, [batch, self.table.dims()[0]], &self.table)? {
+            let columns = self.table.t()?;
+            return linear(weights, &columns, None, Activation::Identity);
+        }
         check::labels("condition", labels, batch, self.classes() + 1)?;
         let labels = labels.contiguous()?;
         match self.none {
@@ -168,4 +184,40 @@ impl ClassEmbedding {
         let none = classes.classes() as u32;
         Ok(Tensor::full(none, check::batch("x", x)?, x.device())?)
     }
+}
+
+/// Returns a condition that has weights of classes in place of labels, floats of rank 2, after a check that their shape is this,
+/// their dtype and device those of another tensor; `None` for other conditions.
+///
+/// ```
+/// use advect_nn::class_weights;
+/// use candle_core::{DType, Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let weights = Tensor::new(&[[0.5f32, 0.5, 0.0]], &Device::Cpu)?;
+/// assert!(class_weights(&weights, [1, 3], &weights)?.is_some());
+/// assert!(class_weights(&Tensor::new(&[1u32], &Device::Cpu)?, [1, 3], &weights)?.is_none());
+/// let error = class_weights(&weights, [1, 4], &weights).unwrap_err().to_string();
+/// assert!(error.starts_with("condition: got shape [1, 3]"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`], [`Error::DType`] or [`Error::Device`] naming `condition` for others, [`Error::NonFinite`] for weights that are not finite.
+#[doc(alias = "soft labels")]
+pub fn class_weights<'a>(
+    condition: &'a Tensor,
+    [batch, classes]: [usize; 2],
+    like: &Tensor,
+) -> Result<Option<&'a Tensor>> {
+    if condition.rank() != 2 || !condition.dtype().is_float() {
+        return Ok(None);
+    }
+    if condition.dims() != [batch, classes] {
+        let accepted = format!("({batch},), labels, or ({batch}, {classes}), weights of classes");
+        return Err(Error::shape("condition", condition.dims(), accepted));
+    }
+    check::same_kind("condition", condition, "the network", like)?;
+    check::finite("condition", condition)?;
+    Ok(Some(condition))
 }

@@ -23,6 +23,7 @@
 //! | objective | trains | loss |
 //! | --- | --- | --- |
 //! | [`Coupled`] | another objective | on pairs that a coupling makes |
+//! | [`Uncertain`] | a regression, and its uncertainty `u(t)` | `e^(−u) ℓ + u`, as EDM2 |
 //! | [`VariationalBound`] | a noise, and variances | DDPM's bound of the likelihood, in nats |
 //! | [`HybridLoss`] | a noise with variances | `L_simple + λ L_vlb` of improved DDPM |
 //! | [`ScoreAndFlow`] | a velocity and a score | both regressions: \[SF\]²M |
@@ -44,6 +45,7 @@ mod score_and_flow;
 mod score_matching;
 mod stable_diffusion_3;
 mod stochastic_interpolant;
+mod uncertain;
 mod variational_bound;
 mod variational_dequantization;
 
@@ -64,6 +66,7 @@ pub use score_and_flow::{ScoreAndFlow, ScoreAndFlowLosses};
 pub use score_matching::{ncsn, score_flow, score_matching};
 pub use stable_diffusion_3::stable_diffusion_3;
 pub use stochastic_interpolant::{interpolant_denoiser, interpolant_velocity};
+pub use uncertain::Uncertain;
 pub use variational_bound::{BoundTerms, ReverseVariance, VariationalBound};
 pub use variational_dequantization::{Dequantized, VariationalDequantization};
 

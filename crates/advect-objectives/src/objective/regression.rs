@@ -119,6 +119,21 @@ impl<P: Path, T: TimeSampler, W: Weighting, D: Distance> Regression<P, T, W, D> 
         self.losses_of(field, x0, x1, times, rng)
     }
 
+    /// The times that are drawn, and the losses there.
+    pub(super) fn drawn(
+        &self,
+        field: &dyn Field,
+        x0: &Tensor,
+        x1: &Tensor,
+        rng: &mut Generator,
+    ) -> Result<(Vec<f64>, Tensor)> {
+        let batch = check_pairs(x0, x1)?;
+        let times = self.times.sample(batch, rng)?;
+        check_times(&times, batch)?;
+        let losses = self.losses_of(field, x0, x1, &times, rng)?;
+        Ok((times, losses))
+    }
+
     /// The losses of pairs and times that were checked.
     fn losses_of(
         &self,
@@ -156,10 +171,7 @@ impl<P: Path, T: TimeSampler, W: Weighting, D: Distance> Objective for Regressio
         x1: &Tensor,
         rng: &mut Generator,
     ) -> Result<Tensor> {
-        let batch = check_pairs(x0, x1)?;
-        let times = self.times.sample(batch, rng)?;
-        check_times(&times, batch)?;
-        self.losses_of(field, x0, x1, &times, rng)
+        Ok(self.drawn(field, x0, x1, rng)?.1)
     }
 }
 

@@ -39,6 +39,8 @@ pub struct UniPc {
     linear: bool,
     /// Whether orders fall in the last steps whatever they end at.
     falls: bool,
+    /// Whether the last step is corrected.
+    corrects_end: bool,
 }
 
 impl UniPc {
@@ -52,6 +54,7 @@ impl UniPc {
                 order,
                 linear: false,
                 falls: false,
+                corrects_end: false,
             }),
             _ => Err(Error::range("order", order, "1, 2 or 3")),
         }
@@ -73,6 +76,15 @@ impl UniPc {
     pub fn lower_final_order(self) -> Self {
         UniPc {
             falls: true,
+            ..self
+        }
+    }
+
+    /// Corrects the last step, too, by one more evaluation at its end, unless that is clean data. Where orders fall in the last steps, they fall to 1 in the step after
+    /// it, which would have no length: so schedulers do whose last two levels are the same.
+    pub fn correct_end(self) -> Self {
+        UniPc {
+            corrects_end: true,
             ..self
         }
     }
@@ -167,10 +179,35 @@ fn vandermonde(places: &[f64], mut b: Vec<f64>) -> Vec<f64> {
 impl UniPc {
     fn order_of(&self, transition: &Transition, known: usize) -> usize {
         let order = self.order.min(known);
+        let left = transition.count - transition.index;
         match self.falls || transition.end.is_clean() {
-            true => order.min(transition.count - transition.index),
+            true => order.min(left + usize::from(self.corrects(transition))),
             false => order,
         }
+    }
+
+    /// Whether the last step of a run is corrected.
+    fn corrects(&self, transition: &Transition) -> bool {
+        self.corrects_end && !transition.end.is_clean()
+    }
+
+    /// What a step leads to, given the expected data at its end.
+    fn corrected(
+        &self,
+        last: &Last,
+        values: &VecDeque<(f64, Tensor)>,
+        data: &Tensor,
+    ) -> Result<Tensor> {
+        let mut others = places(values, &last.transition, last.order);
+        others.push((1.0, data));
+        let rho = match last.order {
+            1 => vec![self.only(&last.transition)],
+            _ => {
+                let at: Vec<f64> = others.iter().map(|(r, _)| *r).collect();
+                weights(&at, last.transition.log_ratio())
+            }
+        };
+        step(&last.transition, &last.start, &values[0].1, &others, &rho)
     }
 }
 
@@ -202,16 +239,7 @@ impl Rule for UniPc {
         if let Some(last) = &memory.last
             && last.transition.log_ratio().is_finite()
         {
-            let mut others = places(values, &last.transition, last.order);
-            others.push((1.0, &data));
-            let rho = match last.order {
-                1 => vec![self.only(&last.transition)],
-                _ => {
-                    let at: Vec<f64> = others.iter().map(|(r, _)| *r).collect();
-                    weights(&at, last.transition.log_ratio())
-                }
-            };
-            let corrected = step(&last.transition, &last.start, &values[0].1, &others, &rho)?;
+            let corrected = self.corrected(last, values, &data)?;
             // What else was done to the state since, a corrector's noise say, stays.
             let terms = [
                 (1.0.into(), &x),
@@ -234,12 +262,17 @@ impl Rule for UniPc {
             }
         };
         let next = step(transition, &x, &values[0].1, &others, &rho)?;
-        memory.last = Some(Last {
+        let last = Last {
             transition: *transition,
             order,
             start: x,
             predicted: next.clone(),
-        });
+        };
+        if self.corrects(transition) && transition.index + 1 == transition.count {
+            let data = run.evaluate(transition.to.time, &next)?.data()?;
+            return self.corrected(&last, values, &data);
+        }
+        memory.last = Some(last);
         Ok(next)
     }
 }

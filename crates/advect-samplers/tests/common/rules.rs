@@ -154,6 +154,10 @@ pub fn rows() -> Vec<Row> {
         row("UniPC 2", uni(2)).order(3.0),
         row("UniPC 1, B(h) = h", uni(1).linear_scale()).order(2.0),
         row("UniPC 2, B(h) = h", uni(2).linear_scale()).order(3.0),
+        row("UniPC 2, last step corrected", uni(2).correct_end())
+            .order(3.0)
+            .short(uni(2).correct_end().on(open()), 7)
+            .noisy(),
         // With so many steps, the first ones, of lower order, are all that is left of the error.
         row("UniPC 3", uni(3))
             .order_by(4.0, [320, 640])
