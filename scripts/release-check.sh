@@ -64,8 +64,11 @@ if have cargo-deny; then
   # Those fetched last will do where they can't be fetched; without any, faults are not looked for.
   if cargo deny fetch db; then
     cargo deny --workspace check
-  elif compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*/" >/dev/null; then
-    echo "known faults could not be fetched: those fetched last are used"
+  elif databases=$(compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*/"); then
+    # An ignored fault that is newer than them is reported as unknown, and must stay ignored.
+    for database in $databases; do
+      echo "known faults could not be fetched: those of $(git -C "$database" log -1 --format=%cs) are used"
+    done
     cargo fetch --locked
     cargo deny --offline --workspace check
   else
