@@ -83,6 +83,11 @@ if have typos; then typos; fi
 step "promises since the last release"
 if have cargo-semver-checks; then
   last=$(git describe --tags --abbrev=0 2>/dev/null || true)
+  if [ -z "$last" ]; then
+    # Without a tag: the first commit whose changelog has the number.
+    version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)
+    last=$(git log --format=%h -S"## [$version] - " -- CHANGELOG.md | tail -1)
+  fi
   if [ -n "$last" ]; then
     cargo semver-checks --workspace --baseline-rev "$last" "${unpublished[@]/#/--exclude=}"
   else
