@@ -64,8 +64,11 @@ if have cargo-deny; then
   # Those fetched last will do where they can't be fetched; without any, faults are not looked for.
   if cargo deny fetch db; then
     cargo deny --workspace check
-  elif compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*/" >/dev/null; then
-    echo "known faults could not be fetched: those fetched last are used"
+  elif databases=$(compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*/"); then
+    # An ignored fault that is newer than them is reported as unknown, and must stay ignored.
+    for database in $databases; do
+      echo "known faults could not be fetched: those of $(git -C "$database" log -1 --format=%cs) are used"
+    done
     cargo fetch --locked
     cargo deny --offline --workspace check
   else
@@ -80,6 +83,11 @@ if have typos; then typos; fi
 step "promises since the last release"
 if have cargo-semver-checks; then
   last=$(git describe --tags --abbrev=0 2>/dev/null || true)
+  if [ -z "$last" ]; then
+    # Without a tag: the first commit whose changelog has the number.
+    version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)
+    last=$(git log --format=%h -S"## [$version] - " -- CHANGELOG.md | tail -1)
+  fi
   if [ -n "$last" ]; then
     cargo semver-checks --workspace --baseline-rev "$last" "${unpublished[@]/#/--exclude=}"
   else
