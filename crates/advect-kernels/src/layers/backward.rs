@@ -6,7 +6,7 @@ use super::layer::{Layer, Rows, Saved, time};
 use crate::activation::Function;
 use crate::matmul::{Finish, Right, Start, multiply};
 use crate::matrix::{Matrix, PANEL, Packed};
-use crate::{Buffer, Float, FrontToBack, Threads, Unwritten, dispatch, extend, fill, zeros};
+use crate::{Buffer, Float, FrontToBack, Threads, Unwritten, dispatch, extend, fill};
 
 /// The gradients of layers.
 pub struct Gradients<T> {
@@ -43,14 +43,12 @@ pub(super) fn layers_backward<T: Float>(
     let wanted = if input_wanted { rows * inputs } else { 0 };
     let width: usize = layers.iter().map(Layer::outputs).sum();
     if rows * width == 0 {
-        let zeros_of = |len: &dyn Fn(&Layer<'_, T>) -> usize| {
-            let each = layers.iter().map(|layer| vec![T::ZERO; len(layer)]);
-            each.collect()
-        };
+        let zeros_of = |count: usize| vec![T::ZERO; count];
+        let weights = layers.iter().map(|l| zeros_of(l.outputs() * l.inputs()));
         return Gradients {
-            input: zeros(threads, wanted),
-            weights: zeros_of(&|layer| layer.outputs() * layer.inputs()),
-            biases: zeros_of(&|layer| layer.outputs()),
+            input: zeros_of(wanted),
+            weights: weights.collect(),
+            biases: layers.iter().map(|l| zeros_of(l.outputs())).collect(),
         };
     }
     let mut input_gradient = Vec::with_capacity(wanted);
@@ -213,7 +211,7 @@ impl<'b, T: Float> WithSimd for ToInput<'_, 'b, T> {
             }
             let delta = Matrix::new(delta, task.rows, width);
             let inputs = layer.inputs();
-            let right = Right::rows::<S>(layer.weight).unwrap_or(Right::Packed(&task.packed[l]));
+            let right = Right::Packed(&task.packed[l]);
             if l > 0 {
                 let first = task.first * inputs;
                 let finish = &mut ScaleBySlope {
