@@ -62,8 +62,8 @@ impl Table {
     /// memory, with the columns of this one, and with its classes where there are labels of the samples.
     ///
     /// # Errors
-    /// [`Error::Shape`] for samples of other columns, [`Error::NonFinite`] for NaN and infinities; the errors of [`Table::with_labels`], and
-    /// [`Error::Range`] for labels where this table has none.
+    /// [`Error::Shape`](advect_core::Error::Shape) for samples of other columns, [`Error::NonFinite`](advect_core::Error::NonFinite) for NaN and
+    /// infinities; the errors of [`Table::with_labels`], and [`Error::Range`](advect_core::Error::Range) for labels where this table has none.
     pub fn unstandardized(
         &self,
         samples: &Tensor,
