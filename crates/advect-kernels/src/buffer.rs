@@ -32,15 +32,18 @@ const LINE: usize = 64;
 
 /// Numbers to be overwritten: at first zeros, or what another buffer held. They begin a line of the cache.
 pub(crate) struct Buffer<T: Float> {
+    /// All numbers that were ever asked of this memory, so that none is set to 0 twice.
     values: Vec<T>,
     /// The index of the first number.
     start: usize,
+    /// How many there are.
+    len: usize,
 }
 
 impl<T: Float> Default for Buffer<T> {
     fn default() -> Self {
-        let (values, start) = (Vec::new(), 0);
-        Buffer { values, start }
+        let (values, start, len) = (Vec::new(), 0, 0);
+        Buffer { values, start, len }
     }
 }
 
@@ -76,8 +79,8 @@ impl<T: Float> Buffer<T> {
         }
         // (Where an address can't be known, as it is in an interpreter, the offset may be anything.)
         let start = values.as_ptr().align_offset(LINE).min(slack);
-        values.resize(start + len, T::ZERO);
-        Buffer { values, start }
+        grow(&mut values, start + len);
+        Buffer { values, start, len }
     }
 
     /// Zeros.
@@ -92,7 +95,8 @@ impl<T: Float> Buffer<T> {
         if self.values.capacity() < self.start + len {
             *self = Self::new(len);
         } else {
-            self.values.resize(self.start + len, T::ZERO);
+            grow(&mut self.values, self.start + len);
+            self.len = len;
         }
     }
 
@@ -105,6 +109,13 @@ impl<T: Float> Buffer<T> {
             .min_by_key(|(_, values)| values.capacity())
             .map(|(i, _)| i);
         found.map_or_else(Vec::new, |i| shelf.swap_remove(i))
+    }
+}
+
+/// Adds zeros to what is there, if there are fewer than `len` numbers.
+fn grow<T: Float>(values: &mut Vec<T>, len: usize) {
+    if values.len() < len {
+        values.resize(len, T::ZERO);
     }
 }
 
@@ -126,13 +137,13 @@ impl<T: Float> Deref for Buffer<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.values[self.start..]
+        &self.values[self.start..self.start + self.len]
     }
 }
 
 impl<T: Float> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.values[self.start..]
+        &mut self.values[self.start..self.start + self.len]
     }
 }
 

@@ -40,8 +40,9 @@ impl<'a, T: Float> Matrix<'a, T> {
         }
     }
 
-    /// The same values with rows and columns exchanged.
-    pub(crate) fn transposed(self) -> Self {
+    /// Returns the same values with rows and columns exchanged.
+    #[must_use]
+    pub fn transposed(self) -> Self {
         Matrix {
             values: self.values,
             rows: self.columns,

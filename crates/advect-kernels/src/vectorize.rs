@@ -56,6 +56,11 @@ pub fn dispatch<K: WithSimd>(kernel: K) -> K::Output {
 
 #[cfg(not(target_arch = "wasm32"))]
 fn widest<K: WithSimd>(kernel: K) -> K::Output {
+    // With `--cfg advect_avx2` kernels do as on a machine without AVX-512.
+    #[cfg(all(target_arch = "x86_64", advect_avx2))]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return Simd::vectorize(simd, kernel);
+    }
     pulp::Arch::new().dispatch(kernel)
 }
 

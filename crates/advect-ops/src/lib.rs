@@ -17,7 +17,7 @@
 //! | [`combine`], [`scale_samples`] | `Σ c_k x_k`, shared or per-sample factors |
 //! | [`squared_errors`] | `Σ (x − y)²` of each sample |
 //! | [`scaled_error`], [`scaled_errors`], [`squared_distances`], [`exponentiate`] | sizes of differences, and exponentials, on the host |
-//! | [`with_gradient`], [`with_graph`], [`without_graph`], [`with_plain_graph`] | values with your own gradients, and the building of graphs |
+//! | [`with_gradient`], [`with_graph`], [`without_graph`], [`with_plain_graph`], [`backward`] | values with your own gradients, the building of graphs, and their gradients |
 //! | [`checkpointed`] | values whose insides are computed again backwards |
 //! | [`update`] | AdamW, momentum, Lion, averages and norms, in place |
 //! | [`custom`] | operations with your own kernels |
@@ -82,10 +82,12 @@ pub use combine::combine;
 pub use convolution::{Convolution, conv1d, conv1d_onto, conv2d, conv2d_gradients, conv2d_onto};
 pub use exponential::exponentiate;
 pub use gated_recurrence::gated_recurrence;
-pub use graph::{checkpointed, with_gradient, with_graph, with_plain_graph, without_graph};
+pub use graph::{
+    backward, checkpointed, with_gradient, with_graph, with_plain_graph, without_graph,
+};
 pub use group_norm::{group_norm, group_norm_gradients};
 pub use layer_norm::{layer_norm, rms_norm, shifted_rms_norm};
-pub use linear::{Perceptron, linear, mlp, mlp_tangents};
+pub use linear::{Perceptron, linear, linear_transposed, mlp, mlp_tangents};
 pub use log_softmax::log_softmax_at;
 pub use rotary::rotary;
 pub use scale_samples::scale_samples;

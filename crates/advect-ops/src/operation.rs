@@ -129,5 +129,5 @@ pub(crate) fn apply_anywhere<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<
         let chosen = gradients.into_iter().zip(&wanted);
         Ok(chosen.filter_map(|(g, &w)| g.filter(|_| w)).collect())
     };
-    attach(output, &tracked, Box::new(backward))
+    attach(output, &tracked, true, Box::new(backward))
 }

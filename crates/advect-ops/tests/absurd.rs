@@ -79,6 +79,8 @@ fn values<V: Value>(x: &V) -> Vec<(String, Result<V>)> {
         for bias in [None, Some(&bias)] {
             let y = linear(x, &weight, bias, Activation::Gelu);
             add(format!("linear to {outputs}"), y);
+            let y = linear_transposed(x, &like(p, &[last, outputs]), bias, Activation::Gelu);
+            add(format!("transposed to {outputs}"), y);
         }
         let (next, end) = (like(p, &[2, outputs]), like(p, &[2]));
         let layers = [(&weight, &bias), (&next, &end)];

@@ -38,6 +38,9 @@ fn shapes_and_dtypes() {
     refuses(linear(&double, &w, None, id), "x");
     refuses(linear(&integers, &w, None, id), "x");
     refuses(linear(&zeros(&[]), &w, None, id), "x");
+    refuses(linear_transposed(&x, &w, None, id), "x");
+    refuses(linear_transposed(&zeros(&[5, 4]), &w, Some(&b), id), "bias");
+    refuses(linear_transposed(&x, &zeros(&[3]), None, id), "weight");
     refuses(mlp::<Tensor>(&[], &[(&w, &b)], id), "parts or layers");
     refuses(mlp(&[&x, &zeros(&[2, 1])], &[(&w, &b)], id), "parts");
     refuses(mlp(&[&x], &[(&w, &b), (&w, &b)], id), "weight");

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use advect_core::Coefficient::Shared;
 use advect_core::Error;
 use advect_core::testing::{assert_close, gradient};
 use advect_ops::{
-    Activation, Value, linear, with_gradient, with_graph, with_plain_graph, without_graph,
+    Activation, Value, backward, checkpointed, combine, linear, mlp, with_gradient, with_graph,
+    with_plain_graph, without_graph,
 };
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -333,4 +335,124 @@ fn long_chains_fit_on_the_stack() {
         assert!(gradients.get(&x).is_some());
     };
     std::thread::spawn(walk).join().unwrap();
+}
+
+/// Checks that the gradients by all variables are candle's, twice, and in no graph. The bits differ only where operations of both kinds use a
+/// variable, as the order of sums does.
+fn check_backward(loss: &Tensor, vars: &[&Var]) {
+    check_backward_to(0.0, loss, vars);
+}
+
+fn check_backward_to(rtol: f64, loss: &Tensor, vars: &[&Var]) {
+    let expected = loss.backward().unwrap();
+    for _ in 0..2 {
+        let ours = backward(loss).unwrap();
+        for var in vars {
+            let (ours, expected) = (ours.get(var).unwrap(), expected.get(var).unwrap());
+            assert_close(ours, expected, rtol, 0.0);
+            assert!(!ours.track_op() && ours.is_contiguous());
+        }
+    }
+}
+
+/// Variables that operations of one kind use, of both, none, some more than once, and more than candle's operations take.
+#[test]
+fn gradients_of_variables_are_those_of_candle() {
+    let x = Var::new(&[[0.3f64, -1.2], [0.7, 2.0]], &Device::Cpu).unwrap();
+    let weight = Var::new(&[[0.5f64, -0.4], [1.5, 0.2]], &Device::Cpu).unwrap();
+    let bias = var(&[0.1, -0.3]);
+    check_backward(&shared(&x, &weight).unwrap(), &[&x, &weight]);
+    let layers = [(weight.as_tensor(), bias.as_tensor()); 3];
+    let y = mlp(&[x.as_tensor()], &layers, Activation::Silu).unwrap();
+    check_backward(&y.sum_all().unwrap(), &[&x, &weight, &bias]);
+    let both =
+        y.sqr().unwrap().sum_all().unwrap() + (weight.sqr().unwrap() * 0.1).unwrap().sum_all();
+    check_backward_to(1e-14, &both.unwrap(), &[&x, &weight, &bias]);
+    let plain = with_plain_graph(|| shared(&x, &weight)).unwrap();
+    check_backward(&plain, &[&x, &weight]);
+    check_backward(&(x.sum_all().unwrap() * 2.0).unwrap(), &[&x]);
+    assert!(
+        backward(&x.detach().sum_all().unwrap())
+            .unwrap()
+            .get(&x)
+            .is_none()
+    );
+}
+
+/// Gradients that are memory of others are copied, so that a step in place changes no other.
+#[test]
+fn gradients_of_variables_are_alone() {
+    let (x, y) = (var(&[1.0, 2.0]), var(&[3.0, 4.0]));
+    let sum = combine(&[(Shared(1.0), x.as_tensor()), (Shared(1.0), y.as_tensor())]).unwrap();
+    // The gradient of ½ x² is x.
+    let inputs = [x.as_tensor().clone(), y.as_tensor().clone()];
+    let own = with_gradient(&x.sum_all().unwrap(), &inputs, |_, inputs| {
+        let all = Tensor::ones(1, DType::F64, &Device::Cpu)?.broadcast_as(2)?;
+        Ok(vec![inputs[0].clone(), all])
+    });
+    for loss in [sum.sum_all().unwrap(), own.unwrap()] {
+        check_backward(&loss, &[&x, &y]);
+        let gradients = backward(&loss).unwrap();
+        let before = gradients.get(&y).unwrap().to_vec1::<f64>().unwrap();
+        let step = gradients.get(&x).unwrap();
+        step.slice_set(&step.ones_like().unwrap().affine(0.0, 9.0).unwrap(), 0, 0)
+            .unwrap();
+        assert_eq!(gradients.get(&y).unwrap().to_vec1::<f64>().unwrap(), before);
+        assert_eq!(x.to_vec1::<f64>().unwrap(), [1.0, 2.0]);
+        assert_eq!(
+            loss.backward()
+                .unwrap()
+                .get(&y)
+                .unwrap()
+                .to_vec1::<f64>()
+                .unwrap(),
+            before
+        );
+    }
+}
+
+/// A pass within another keeps to itself, and so does one after a pass that failed.
+#[test]
+fn passes_within_passes_keep_their_variables() {
+    let (x, w) = (var(&[0.5, -2.0]), var(&[1.5, 0.7]));
+    let weight = w.as_tensor().clone();
+    let y = checkpointed(&[x.as_tensor()], &[w.as_tensor().clone()], move |inputs| {
+        Activation::Tanh.apply(&(&inputs[0] * &weight)?)
+    });
+    let used = Activation::Silu.apply(w.as_tensor()).unwrap();
+    let loss = (y.unwrap() * used).unwrap().sum_all().unwrap();
+    check_backward(&loss, &[&x, &w]);
+    // One that a backward function of candle's own begins, with a variable of the outer pass.
+    let fails = Arc::new(AtomicBool::new(true));
+    let (failing, inner) = (fails.clone(), w.clone());
+    let h = Activation::Tanh.apply(w.as_tensor()).unwrap();
+    let z = with_gradient(&h, &[h.clone()], move |g, _| {
+        let inside = Activation::Gelu.apply(inner.as_tensor())?.sum_all()?;
+        let slope = inside.backward()?.get(&inner).cloned();
+        match failing.load(Ordering::Relaxed) {
+            true => Err(Error::range("gradient", "a failure", "none")),
+            false => Ok(vec![(g * slope.unwrap())?]),
+        }
+    });
+    let loss = z.unwrap().sum_all().unwrap();
+    assert!(backward(&loss).is_err());
+    fails.store(false, Ordering::Relaxed);
+    check_backward(&loss, &[&w]);
+    let threads: Vec<_> = (0..4).map(|_| loss.clone()).collect();
+    let expected = loss
+        .backward()
+        .unwrap()
+        .get(&w)
+        .unwrap()
+        .to_vec1::<f64>()
+        .unwrap();
+    std::thread::scope(|scope| {
+        for loss in &threads {
+            let (w, expected) = (&w, &expected);
+            scope.spawn(move || {
+                let own = backward(loss).unwrap();
+                assert_eq!(own.get(w).unwrap().to_vec1::<f64>().unwrap(), *expected);
+            });
+        }
+    });
 }

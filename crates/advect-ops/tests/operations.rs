@@ -6,8 +6,8 @@ use advect_core::Coefficient::{PerSample, Shared};
 use advect_core::Result;
 use advect_ops::{
     Activation, HeadOrder, Value, add_gated, attention, avg_pool, combine, group_norm, layer_norm,
-    linear, mlp, rms_norm, rotary, scale_samples, self_attention, shifted_rms_norm, sinusoids,
-    softmax, squared_errors, token_attention, upsample_nearest,
+    linear, linear_transposed, mlp, rms_norm, rotary, scale_samples, self_attention,
+    shifted_rms_norm, sinusoids, softmax, squared_errors, token_attention, upsample_nearest,
 };
 use candle_core::{D, Device, Tensor};
 use proptest::prelude::*;
@@ -92,6 +92,19 @@ impl Case for Linear {
 
     fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
         let z = x[0].broadcast_matmul(&x[1].t()?)?.broadcast_add(&x[2])?;
+        Activate(self.0).plain(&[z])
+    }
+}
+
+struct Transposed(Activation);
+
+impl Case for Transposed {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        linear_transposed(&x[0], x[1].primal(), Some(x[2].primal()), self.0)
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let z = x[0].broadcast_matmul(&x[1])?.broadcast_add(&x[2])?;
         Activate(self.0).plain(&[z])
     }
 }
@@ -181,6 +194,23 @@ fn linear_layers() {
         check_gradients(&case, &x);
         check_derivatives(&First(&case, x[1..].to_vec()), &x[..1]);
         check_values(&case, &inputs(&[&[67, 5], &[33, 5], &[33]]), 4.0);
+    }
+}
+
+#[test]
+fn transposed_layers() {
+    for activation in Activation::ALL {
+        let case = Transposed(activation);
+        let x = inputs(&[&[2, 3, 4], &[4, 5], &[5]]);
+        check_gradients(&case, &x);
+        check_derivatives(&First(&case, x[1..].to_vec()), &x[..1]);
+    }
+    // Both sides longer, several slabs and threads.
+    for sides in [[300, 70], [70, 300]] {
+        let x = inputs(&[&[1100, sides[0]], &sides, &[sides[1]]]);
+        check_values(&Transposed(Activation::Silu), &x, 60.0);
+        big_gradients(&Transposed(Activation::Silu), &x);
+        big_gradients(&Transposed(Activation::Identity), &x);
     }
 }
 
@@ -930,6 +960,15 @@ proptest! {
             let y = linear(&x[0], &x[1], Some(&x[2]), Activation::Identity).unwrap();
             let expected = x[2].broadcast_as((rows, outputs)).unwrap();
             advect_core::testing::assert_close(&y, &expected, 0.0, 0.0);
+        }
+    }
+
+    #[test]
+    fn transposed_of_any_shape(rows in 0usize..68, inputs_ in 1usize..68, outputs in 0usize..68) {
+        let x = inputs(&[&[rows, inputs_], &[inputs_, outputs], &[outputs]]);
+        check_values(&Transposed(Activation::Selu), &x, 20.0);
+        if rows * outputs > 0 {
+            big_gradients(&Transposed(Activation::Tanh), &x);
         }
     }
 

@@ -2,7 +2,7 @@
 //! algorithm 1.
 
 use advect_core::{Error, Result, check};
-use advect_ops::update;
+use advect_ops::{backward, update};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
 
@@ -59,7 +59,7 @@ impl Gradients {
         if !value.is_finite() {
             return Err(Error::stopped("the loss", format!("the loss is {value}")));
         }
-        let mut grads = loss.backward()?;
+        let mut grads = backward(loss)?;
         let entries = parameters.iter().map(|(name, parameter)| Entry {
             name: name.clone(),
             parameter: parameter.clone(),

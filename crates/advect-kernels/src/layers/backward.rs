@@ -3,16 +3,17 @@
 use pulp::{Simd, WithSimd};
 
 use super::layer::{Layer, Rows, Saved, time};
+use super::weight_gradients::WeightGradients;
 use crate::activation::Function;
 use crate::matmul::{Finish, Right, Start, multiply};
-use crate::matrix::{Matrix, PANEL, Packed};
-use crate::{Buffer, Float, FrontToBack, Threads, Unwritten, dispatch, extend, fill};
+use crate::matrix::{Matrix, Packed};
+use crate::{Buffer, Float, FrontToBack, Threads, Unwritten, dispatch, extend};
 
 /// The gradients of layers.
 pub struct Gradients<T> {
     /// The gradient of the first layer's input, `(rows, inputs)`, if wanted.
     pub input: Vec<T>,
-    /// The gradients of the weights.
+    /// The gradients of the weights, as these lie in memory.
     pub weights: Vec<Vec<T>>,
     /// The gradients of the biases.
     pub biases: Vec<Vec<T>>,
@@ -112,7 +113,7 @@ pub(super) fn layers_backward<T: Float>(
     }
     Gradients {
         input: input_gradient,
-        weights: weights.assemble(threads, layers),
+        weights: weights.assemble(threads),
         biases,
     }
 }
@@ -189,14 +190,19 @@ impl<'b, T: Float> WithSimd for ToInput<'_, 'b, T> {
             } else {
                 let delta = &mut rest[0][..task.rows * width];
                 if last {
-                    delta.copy_from_slice(&task.gradient[range.clone()]);
-                    let finish = &mut ScaleBySlope {
-                        activation: layer.activation,
-                        values: &task.value[range.start..],
-                        slopes: task.saved.slopes[l].get(range.start..).unwrap_or(&[]),
-                        width,
-                    };
-                    finish.rows(simd, 0, delta);
+                    let gradient = &task.gradient[range.clone()];
+                    match task.saved.slopes[l].get(range.clone()) {
+                        Some(slopes) if !slopes.is_empty() => {
+                            for ((d, g), s) in delta.iter_mut().zip(gradient).zip(slopes) {
+                                *d = *g * *s;
+                            }
+                        }
+                        _ => {
+                            delta.copy_from_slice(gradient);
+                            let values = &task.value[range];
+                            (layer.activation).scale_by_slope_at_value(simd, delta, values);
+                        }
+                    }
                 }
                 delta
             };
@@ -259,138 +265,4 @@ impl<T: Float> Finish<T> for ScaleBySlope<'_, T> {
             }
         }
     }
-}
-
-/// `deltaᵀ x` of each layer, `(outputs, inputs)`, in blocks of columns, each the work of one thread.
-struct WeightGradients<T: Float> {
-    blocks: Vec<Vec<Buffer<T>>>,
-    /// Columns of a block.
-    cuts: Vec<usize>,
-}
-
-impl<T: Float> WeightGradients<T> {
-    fn new(threads: &dyn Threads, layers: &[Layer<'_, T>], time: usize) -> Self {
-        let count = match threads.worthwhile(time) {
-            true => threads.count(),
-            false => 1,
-        };
-        let cut = |l: &Layer<'_, T>| (l.inputs().div_ceil(count).max(1)).next_multiple_of(PANEL);
-        let cuts: Vec<usize> = layers.iter().map(cut).collect();
-        let blocks = (layers.iter().zip(&cuts)).map(|(layer, &cut)| {
-            let starts = (0..layer.inputs()).step_by(cut);
-            let width = |start| cut.min(layer.inputs() - start);
-            starts
-                .map(|start| Buffer::new(layer.outputs() * width(start)))
-                .collect()
-        });
-        WeightGradients {
-            blocks: blocks.collect(),
-            cuts,
-        }
-    }
-
-    /// Adds what some rows contribute.
-    #[allow(clippy::too_many_arguments)]
-    fn add(
-        &mut self,
-        threads: &dyn Threads,
-        first: usize,
-        rows: usize,
-        input: &[T],
-        layers: &[Layer<'_, T>],
-        saved: &Saved<T>,
-        deltas: &[&[T]],
-        time: usize,
-    ) {
-        let mut tasks = Vec::new();
-        for (l, (layer, blocks)) in layers.iter().zip(&mut self.blocks).enumerate() {
-            let x = if l == 0 { input } else { &saved.values[l - 1] };
-            let x = Matrix::new(&x[first * layer.inputs()..], rows, layer.inputs());
-            let delta = Matrix::new(deltas[l], rows, layer.outputs()).transposed();
-            for (i, out) in blocks.iter_mut().enumerate() {
-                let start = i * self.cuts[l];
-                let x = x.columns(start, x.columns.min(start + self.cuts[l]));
-                let from = match first {
-                    0 => Start::Zero,
-                    _ => Start::Present,
-                };
-                tasks.push(WeightGradient {
-                    delta,
-                    x,
-                    from,
-                    out,
-                });
-            }
-        }
-        threads.each(tasks, time, |task: WeightGradient<'_, T>| dispatch(task));
-    }
-
-    /// The blocks side by side.
-    fn assemble(self, threads: &dyn Threads, layers: &[Layer<'_, T>]) -> Vec<Vec<T>> {
-        (self.blocks.iter().zip(layers).zip(self.cuts))
-            .map(|((blocks, layer), cut)| {
-                assemble(threads, blocks, layer.outputs(), layer.inputs(), cut)
-            })
-            .collect()
-    }
-}
-
-struct WeightGradient<'a, T> {
-    delta: Matrix<'a, T>,
-    x: Matrix<'a, T>,
-    from: Start<'a, T>,
-    out: &'a mut [T],
-}
-
-/// Rows of x packed at a time.
-const DEEP: usize = 512;
-
-impl<T: Float> WithSimd for WeightGradient<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let width = self.x.columns;
-        if let Some(right) = Right::rows::<S>(self.x) {
-            multiply(simd, self.delta, right, self.out, width, self.from, None);
-            return;
-        }
-        let mut packed = Packed::default();
-        for start in (0..self.x.rows).step_by(DEEP) {
-            let end = self.x.rows.min(start + DEEP);
-            packed.fill(self.x.rows(start, end));
-            let delta = self.delta.columns(start, end);
-            let from = match start {
-                0 => self.from,
-                _ => Start::Present,
-            };
-            let right = Right::Packed(&packed);
-            multiply(simd, delta, right, self.out, width, from, None);
-        }
-    }
-}
-
-/// Blocks of columns side by side.
-fn assemble<T: Float>(
-    threads: &dyn Threads,
-    blocks: &[Buffer<T>],
-    rows: usize,
-    columns: usize,
-    cut: usize,
-) -> Vec<T> {
-    let time = rows * columns / 2;
-    let piece = threads.piece(rows, 1, time);
-    let pieces = std::iter::repeat_n((), rows.div_ceil(piece));
-    let size = piece * columns;
-    fill(threads, rows * columns, size, pieces, time, |i, out, ()| {
-        let height = out.len() / columns;
-        let mut out = FrontToBack::new(out);
-        for row in i * piece..i * piece + height {
-            for (b, block) in blocks.iter().enumerate() {
-                let width = cut.min(columns - b * cut);
-                out.copy(&block[row * width..][..width]);
-            }
-        }
-        out.finish()
-    })
 }

@@ -77,24 +77,17 @@ pub(super) fn layers_forward<T: Float>(
     (out, saved)
 }
 
-/// The packed weights, where there are so many rows that it pays; empty for layers whose product does not profit.
+/// The packed weights, where there are so many rows that it pays; without columns for layers whose product does not profit.
 pub(super) fn pack<T: Float>(
     threads: &dyn Threads,
     rows: usize,
     layers: &[Layer<'_, T>],
 ) -> Vec<Packed<T>> {
-    if rows <= FEW {
-        return Vec::new();
-    }
-    let weights = layers
-        .iter()
-        .map(|layer| (!thin(layer)).then(|| layer.weight.transposed()));
+    // So few outputs are best made one by one.
+    let thin = |layer: &Layer<'_, T>| layer.outputs() <= 4 && layer.inputs() >= 16;
+    let pays = |layer: &Layer<'_, T>| layer.is_transposed() || rows > FEW && !thin(layer);
+    let weights = (layers.iter()).map(|layer| pays(layer).then(|| layer.weight.transposed()));
     Packed::all(threads, weights)
-}
-
-/// Whether a layer has so few outputs that they are best made one by one.
-pub(super) fn thin<T>(layer: &Layer<'_, T>) -> bool {
-    layer.outputs() <= 4 && layer.inputs() >= 16
 }
 
 /// Rows of what is saved.
@@ -174,8 +167,8 @@ impl<'b, T: Float> WithSimd for Forward<'_, 'b, T> {
                 };
                 let finish = &mut Activate { layer, slopes };
                 let x_rows = Matrix::new(x_rows, count, layer.inputs());
-                match self.packed.get(l) {
-                    Some(packed) if !thin(layer) => {
+                match &self.packed[l] {
+                    packed if packed.columns() > 0 => {
                         let from = layer.bias.map_or(Start::Zero, Start::Row);
                         multiply(
                             simd,

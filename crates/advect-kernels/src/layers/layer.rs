@@ -6,7 +6,7 @@ use crate::{Buffer, Float};
 
 /// A layer `y = activation(x Wᵀ + b)`.
 pub struct Layer<'a, T> {
-    /// The weight, (outputs, inputs).
+    /// The weight, (outputs, inputs), which lies row by row or column by column.
     pub weight: Matrix<'a, T>,
     /// The bias, one number for each output.
     pub bias: Option<&'a [T]>,
@@ -23,6 +23,11 @@ impl<T> Layer<'_, T> {
     /// Returns the number of outputs.
     pub fn outputs(&self) -> usize {
         self.weight.rows
+    }
+
+    /// Whether the weight lies column by column: a matrix (inputs, outputs) in memory, as is its gradient.
+    pub(super) fn is_transposed(&self) -> bool {
+        self.weight.column_stride != 1
     }
 }
 

@@ -4,6 +4,7 @@ mod backward;
 mod forward;
 mod layer;
 mod tangents;
+mod weight_gradients;
 
 pub use backward::Gradients;
 pub(crate) use backward::layer_gradients;

@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::forward::{join, pack, thin};
+use super::forward::{join, pack};
 use super::layer::{Layer, Part, time};
 use crate::dots::multiply_transposed;
 use crate::matmul::{Nothing, Right, Start, multiply};
@@ -116,8 +116,8 @@ impl<T: Float> WithSimd for Tangents<'_, T> {
                     (x_along, &mut *along, count * height, None),
                 ] {
                     let x = Matrix::new(x, rows, layer.inputs());
-                    match self.packed.get(l) {
-                        Some(packed) if !thin(layer) => {
+                    match &self.packed[l] {
+                        packed if packed.columns() > 0 => {
                             let from = bias.map_or(Start::Zero, Start::Row);
                             let right = Right::Packed(packed);
                             multiply(simd, x, right, y, layer.outputs(), from, None);

@@ -3,7 +3,7 @@
 use advect_core::Result;
 use candle_core::{Tensor, Var};
 
-use super::{tracks, with_gradient, with_graph, without_graph};
+use super::{backward, tracks, with_gradient, with_graph, without_graph};
 
 /// Returns `f(inputs)` without keeping intermediate values: the backward pass computes them again (Chen et al. 2016,
 /// section 3). So a network of many blocks takes the memory of their inputs and of one block, for one more forward pass.
@@ -51,7 +51,7 @@ pub fn checkpointed(
         let vars = vars?;
         let inputs: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
         let value = with_graph(|| f(&inputs))?;
-        let gradients = (value * gradient)?.sum_all()?.backward()?;
+        let gradients = backward(&(value * gradient)?.sum_all()?)?;
         let of = |x: &Tensor| match gradients.get(x) {
             Some(gradient) => Ok(gradient.detach()),
             None => Ok(x.zeros_like()?.detach()),

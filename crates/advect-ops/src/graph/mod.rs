@@ -45,10 +45,13 @@
 //! custom operation of candle's, which is not seen from here), the pass fails with [`Error::Range`]: no gradient is ever wrong in
 //! silence.
 //!
+//! The gradients of variables stay out of candle's sums in the same way, in a pass that [`backward`] begins; see the [module](leaves) below.
+//!
 //! [`with_plain_graph`] does without all this: one node each.
 
 mod checkpointed;
 mod handover;
+mod leaves;
 mod node;
 mod port;
 mod scopes;
@@ -58,6 +61,7 @@ use candle_core::Tensor;
 
 use crate::output::Output;
 pub use checkpointed::checkpointed;
+pub use leaves::backward;
 pub(crate) use port::attach;
 pub(crate) use scopes::tracks;
 pub use scopes::{with_graph, with_plain_graph, without_graph};
@@ -107,5 +111,5 @@ pub fn with_gradient(
             .filter_map(|(g, &wanted)| wanted.then_some(g))
             .collect())
     };
-    attach(Output::copy(value)?, &tracked, Box::new(run))
+    attach(Output::copy(value)?, &tracked, false, Box::new(run))
 }

@@ -11,7 +11,7 @@ use super::handover::{Handover, missing};
 use crate::output::Output;
 
 /// Makes an output depend on any number of tracked tensors; `backward` gets the value and its gradient, and returns
-/// a gradient for each of them.
+/// a gradient for each of them, or none where it is kept elsewhere.
 pub(super) fn node(output: Output, inputs: &[Tensor], backward: Box<Backward>) -> Result<Tensor> {
     let make = |direct: usize, rest| Node {
         output: Mutex::new(Some(output)),
@@ -49,7 +49,7 @@ pub(super) fn node(output: Output, inputs: &[Tensor], backward: Box<Backward>) -
 }
 
 /// The gradients of the arguments that hang on a stand-in.
-type Parcel = Handover<Vec<Tensor>>;
+type Parcel = Handover<Vec<Option<Tensor>>>;
 
 /// The gradient of a stand-in: the number of what was left, where it can be read without waiting.
 fn marked(number: u64, device: &Device) -> candle_core::Result<Tensor> {
@@ -59,7 +59,7 @@ fn marked(number: u64, device: &Device) -> candle_core::Result<Tensor> {
     }
 }
 
-pub(super) type Backward = dyn Fn(&Tensor, &Tensor) -> Result<Vec<Tensor>> + Send + Sync;
+pub(super) type Backward = dyn Fn(&Tensor, &Tensor) -> Result<Vec<Option<Tensor>>> + Send + Sync;
 
 struct Node {
     output: Mutex<Option<Output>>,
@@ -89,7 +89,7 @@ impl Node {
             direct[N - 1] = Some(marked(number, value.device())?);
         }
         for (slot, gradient) in direct.iter_mut().zip(gradients) {
-            *slot = Some(gradient);
+            *slot = gradient;
         }
         Ok(direct)
     }

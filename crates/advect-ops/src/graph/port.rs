@@ -7,21 +7,28 @@ use advect_core::{Error, Result, check};
 use candle_core::{DType, Device, Tensor, TensorId};
 
 use super::handover::{Handover, missing, within};
-use super::node::{Backward, node};
+use super::leaves::{self, Leaves};
+use super::node::node;
 use super::scopes::plain;
 use crate::output::Output;
 
 /// Makes an output depend on any number of tracked tensors; `backward` gets the value and its gradient, and returns
-/// a gradient for each of them.
-pub(crate) fn attach(output: Output, inputs: &[Tensor], backward: Box<Backward>) -> Result<Tensor> {
+/// a gradient for each of them, in memory of its own if `new`, but for the value's gradient itself.
+pub(crate) fn attach(
+    output: Output,
+    inputs: &[Tensor],
+    new: bool,
+    backward: Box<Gradients>,
+) -> Result<Tensor> {
     let count = inputs.len();
+    let leaves = Leaves::of(if plain() { &[] } else { inputs });
     let backward = move |value: &Tensor, gradient: &Tensor| {
-        let gradients = within(|| backward(value, gradient))?;
+        let gradients = within(|| leaves::within(|| backward(value, gradient)))?;
         if gradients.len() != count {
             let accepted = format!("{count}, one for each tracked input");
             return Err(Error::range("backward", gradients.len(), accepted));
         }
-        Ok(gradients)
+        leaves.keep(gradients, gradient, new)
     };
     if plain() || !output.is_on_cpu() {
         return node(output, inputs, Box::new(backward));
@@ -45,12 +52,14 @@ pub(crate) fn attach(output: Output, inputs: &[Tensor], backward: Box<Backward>)
     let run = move |_: &Tensor, count: &Tensor| {
         let gradient = arrivals.take(count)?;
         let value = arrivals.value.get().ok_or_else(missing)?;
-        let passed_on = backward(value, &gradient)?.into_iter().zip(&ports).map(
-            |(gradient, port)| match port {
-                Some(port) => port.put(gradient),
-                None => Ok(gradient),
-            },
-        );
+        let passed_on =
+            backward(value, &gradient)?
+                .into_iter()
+                .zip(&ports)
+                .map(|(gradient, port)| match (gradient, port) {
+                    (Some(gradient), Some(port)) => Ok(Some(port.put(gradient)?)),
+                    (gradient, _) => Ok(gradient),
+                });
         passed_on.collect()
     };
     let zeros = Output::copy(&Tensor::zeros(2, DType::F64, &Device::Cpu)?)?;
@@ -60,13 +69,16 @@ pub(crate) fn attach(output: Output, inputs: &[Tensor], backward: Box<Backward>)
     let (departures, held) = (port.clone(), registration.clone());
     let run = move |_: &Tensor, gradient: &Tensor| {
         let _ = &held;
-        Ok(vec![departures.put(gradient.clone())?])
+        Ok(vec![Some(departures.put(gradient.clone())?)])
     };
     let value = node(output, std::slice::from_ref(&counter), Box::new(run))?;
     let _ = port.value.set(value.detach());
     registration.register(value.id(), Entrance { counter, port });
     Ok(value)
 }
+
+/// A backward function, of a value and its gradient.
+type Gradients = dyn Fn(&Tensor, &Tensor) -> Result<Vec<Tensor>> + Send + Sync;
 
 /// The place where the gradients of a value arrive.
 #[derive(Default)]

@@ -42,8 +42,49 @@ pub fn linear<V: Value>(
     bias: Option<&Tensor>,
     activation: Activation,
 ) -> Result<V> {
+    layer(x, weight, bias, activation, false)
+}
+
+/// Returns `activation(x W + b)` for x of shape `(..., inputs)`, a weight `(inputs, outputs)` and a bias `(outputs,)`: a layer that shares
+/// its weight with a [`linear`] one in the other direction, as a Boltzmann machine and an autoencoder with tied weights do. The weight is
+/// not copied.
+///
+/// ```
+/// use advect_ops::{Activation, linear, linear_transposed};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let weight = Tensor::new(&[[3.0f32, 4.0, 5.0], [-1.0, 0.0, 1.0]], &Device::Cpu)?;
+/// let hidden = linear(&Tensor::new(&[[1.0f32, 2.0, 0.0]], &Device::Cpu)?, &weight, None, Activation::Relu)?;
+/// assert_eq!(hidden.to_vec2::<f32>()?, [[11.0, 0.0]]);
+/// let visible = linear_transposed(&hidden, &weight, None, Activation::Identity)?;
+/// assert_eq!(visible.to_vec2::<f32>()?, [[33.0, 44.0, 55.0]]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error`] naming the argument whose shape, dtype or device does not fit.
+#[doc(alias = "tied weights")]
+#[doc(alias = "matmul")]
+pub fn linear_transposed<V: Value>(
+    x: &V,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    activation: Activation,
+) -> Result<V> {
+    layer(x, weight, bias, activation, true)
+}
+
+/// One layer.
+fn layer<V: Value>(
+    x: &V,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    activation: Activation,
+    transposed: bool,
+) -> Result<V> {
     let primal = x.primal();
-    let inputs = check_weight(weight, bias)?;
+    let inputs = check_weight(weight, bias, transposed)?;
     check::float("x", primal)?;
     check::same_kind("x", primal, "weight", weight)?;
     if primal.dims().last() != Some(&inputs) {
@@ -56,6 +97,7 @@ pub fn linear<V: Value>(
         between: Activation::Identity,
         last: activation,
         biased: bias.is_some(),
+        transposed,
     };
     match bias {
         Some(bias) => V::apply(op, &[x], &[weight, bias]),
@@ -124,7 +166,7 @@ fn perceptron<V: Value>(
         }
     }
     for (weight, bias) in layers {
-        if check_weight(weight, Some(bias))? != width {
+        if check_weight(weight, Some(bias), false)? != width {
             let accepted = format!("(outputs, {width}), to match the width of its input");
             return Err(Error::shape("weight", weight.dims(), accepted));
         }
@@ -137,14 +179,17 @@ fn perceptron<V: Value>(
         between: activation,
         last: Activation::Identity,
         biased: true,
+        transposed: false,
     })
 }
 
 /// Checks a layer's parameters. Returns the number of inputs.
-fn check_weight(weight: &Tensor, bias: Option<&Tensor>) -> Result<usize> {
+fn check_weight(weight: &Tensor, bias: Option<&Tensor>, transposed: bool) -> Result<usize> {
     check::float("weight", weight)?;
-    let &[outputs, inputs] = weight.dims() else {
-        return Err(Error::shape("weight", weight.dims(), "(outputs, inputs)"));
+    let (outputs, inputs) = match (weight.dims(), transposed) {
+        (&[outputs, inputs], false) | (&[inputs, outputs], true) => (outputs, inputs),
+        (dims, false) => return Err(Error::shape("weight", dims, "(outputs, inputs)")),
+        (dims, true) => return Err(Error::shape("weight", dims, "(inputs, outputs)")),
     };
     if let Some(bias) = bias {
         check::same_kind("bias", bias, "weight", weight)?;
@@ -167,6 +212,8 @@ struct Layers {
     /// The activation after the last layer.
     last: Activation,
     biased: bool,
+    /// Whether weights are `(inputs, outputs)`.
+    transposed: bool,
 }
 
 impl Layers {
@@ -214,7 +261,15 @@ impl Layers {
             .zip(inputs[self.parts..].chunks(each))
             .enumerate()
             .map(|(i, (values, shapes))| Layer {
-                weight: Matrix::new(&values[0], shapes[0].dims()[0], shapes[0].dims()[1]),
+                weight: {
+                    let (rows, columns) = (shapes[0].dims()[0], shapes[0].dims()[1]);
+                    let weight = Matrix::new(&values[0], rows, columns);
+                    if self.transposed {
+                        weight.transposed()
+                    } else {
+                        weight
+                    }
+                },
                 bias: values.get(1).map(|bias| &**bias),
                 activation: self.activation(i).function(),
             })
@@ -234,13 +289,13 @@ impl Layers {
     }
 }
 
-/// `x Wᵀ` by candle, for x of any rank.
+/// `x W` by candle, for x of any rank.
 fn product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let mut shape = x.dims().to_vec();
     let inputs = shape.pop().unwrap_or(1);
     let rows = shape.iter().product::<usize>();
-    shape.push(weight.dims()[0]);
-    let y = x.reshape((rows, inputs))?.matmul(&weight.t()?)?;
+    shape.push(weight.dims()[1]);
+    let y = x.reshape((rows, inputs))?.matmul(weight)?;
     Ok(y.reshape(shape)?)
 }
 
@@ -267,7 +322,10 @@ impl Operation for Layers {
         let parts: Vec<Tensor> = inputs[..self.parts].iter().map(|&x| x.clone()).collect();
         let mut x = joined(&parts)?;
         for (weight, bias, activation) in self.parameters(inputs) {
-            x = product(&x, weight)?;
+            x = match self.transposed {
+                true => product(&x, weight)?,
+                false => product(&x, &weight.t()?)?,
+            };
             if let Some(bias) = bias {
                 x = x.broadcast_add(bias)?;
             }

@@ -57,10 +57,10 @@ impl Perceptron {
                 argument: "layers".into(),
             });
         };
-        let mut width = check_weight(first, None)?;
+        let mut width = check_weight(first, None, false)?;
         for (weight, bias) in &layers {
             check::same_kind("weight", weight, "the first one", first)?;
-            if check_weight(weight, Some(bias))? != width {
+            if check_weight(weight, Some(bias), false)? != width {
                 let accepted = format!("(outputs, {width}), to match the width of its input");
                 return Err(Error::shape("weight", weight.dims(), accepted));
             }

@@ -107,6 +107,7 @@ impl Layers {
                 between: Activation::Identity,
                 last: Activation::Identity,
                 biased,
+                transposed: self.transposed,
             };
             let z = match bias {
                 Some(bias) => apply(plain(true), &[&x, weight, bias])?,

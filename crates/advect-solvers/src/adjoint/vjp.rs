@@ -1,7 +1,7 @@
 //! Vector–Jacobian products by candle's backward pass.
 
 use advect_core::{Error, Result, check};
-use advect_ops::{with_gradient, with_graph};
+use advect_ops::{backward, with_gradient, with_graph};
 use candle_core::{Tensor, Var};
 
 /// A value, and the gradients of `cotangent · value`.
@@ -35,7 +35,7 @@ pub(super) fn pull_back(
     let seed = with_gradient(&zero, std::slice::from_ref(&value), move |_, _| {
         Ok(vec![cotangent.clone()])
     })?;
-    let mut gradients = seed.backward()?;
+    let mut gradients = backward(&seed)?;
     // Gradients are computed with variables: sums of many would be graphs as long.
     let alone = |gradient: Option<Tensor>| gradient.map(|gradient| gradient.detach());
     Ok(Pullback {

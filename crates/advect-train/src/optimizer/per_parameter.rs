@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use advect_core::{Error, Result, check};
 use advect_nn::{ParameterStore, Stateful};
-use advect_ops::update;
+use advect_ops::{backward, update};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use candle_nn::Optimizer;
@@ -223,6 +223,10 @@ impl<R: UpdateRule> Optimizer for PerParameter<R> {
         let gradients: Vec<&Tensor> = moved.filter_map(|p| grads.get(&p.value)).collect();
         let norm = update::norm(&gradients)?;
         Ok(self.try_step(grads, norm)?)
+    }
+
+    fn backward_step(&mut self, loss: &Tensor) -> candle_core::Result<()> {
+        self.step(&backward(loss)?)
     }
 
     fn learning_rate(&self) -> f64 {

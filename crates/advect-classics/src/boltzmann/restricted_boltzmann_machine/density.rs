@@ -1,7 +1,7 @@
 //! Energies, densities and normalisers.
 
 use advect_core::{Energy, Result, Time, check};
-use advect_ops::{Activation, Dual, Value, linear};
+use advect_ops::{Activation, Dual, Value, linear, linear_transposed};
 use candle_core::{D, Tensor};
 
 use super::RestrictedBoltzmannMachine;
@@ -26,6 +26,11 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
     pub(super) fn hidden_input<V: Value>(&self, rows: &V, activation: Activation) -> Result<V> {
         let seen = self.units.seen(rows)?;
         linear(&seen, &self.weight, Some(&self.hidden_bias), activation)
+    }
+
+    /// `W h`, the visible units' inputs.
+    pub(super) fn visible_input(&self, h: &Tensor) -> Result<Tensor> {
+        linear_transposed(h, &self.weight, None, Activation::Identity)
     }
 
     /// Returns the free energy `F(v) = −ln Σ_h e^(−E(v, h))`, `(batch,)`.
@@ -53,7 +58,7 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
         let parts = blocks("hidden", hidden)?.into_iter().map(|numbers| {
             let h = states(numbers, hidden, &self.weight)?;
             let own = h.broadcast_mul(&self.hidden_bias)?.sum(D::Minus1)?;
-            log_sum_exp(&(own + self.units.log_normalizer(&h.matmul(&self.weight)?)?)?)
+            log_sum_exp(&(own + self.units.log_normalizer(&self.visible_input(&h)?)?)?)
         });
         let parts: Vec<Tensor> = parts.collect::<Result<_>>()?;
         log_sum_exp(&Tensor::stack(&parts, 0)?)

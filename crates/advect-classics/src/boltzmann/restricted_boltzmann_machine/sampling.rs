@@ -24,7 +24,7 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
     /// [`Error`](advect_core::Error) naming `h` unless it is `(batch, hidden)` of zeros and ones.
     pub fn visible_mean(&self, h: &Tensor) -> Result<Tensor> {
         self.check_hidden(h)?;
-        self.units.mean(&h.matmul(&self.weight)?)
+        self.units.mean(&self.visible_input(h)?)
     }
 
     /// Draws hidden states given visible ones, `(batch, hidden)`.
@@ -47,7 +47,7 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
     /// Draws visible states given hidden ones that are checked.
     fn visible_given(&self, h: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         let frozen = self.frozen();
-        frozen.units.sample(&h.matmul(&frozen.weight)?, rng)
+        frozen.units.sample(&frozen.visible_input(h)?, rng)
     }
 
     /// Draws hidden states given v, and visible ones given these, like v: one step of block Gibbs sampling.
