@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use crate::{Buffer, Float, Threads};
+use pulp::{Simd, WithSimd};
+
+use crate::squares::{self, SIDE};
+use crate::{Buffer, Float, Threads, dispatch};
 
 /// Columns in a panel of a packed matrix: full vectors of every instruction set.
 pub(crate) const PANEL: usize = 32;
@@ -87,7 +90,12 @@ impl<'a, T: Float> Matrix<'a, T> {
     /// Writes some rows and columns as a panel.
     fn pack(self, (rows, columns): (Range<usize>, Range<usize>), panel: &mut [T]) {
         match self.row_stride {
-            1 => pack_transposed(self, rows, columns, panel),
+            1 => dispatch(PackTransposed {
+                b: self,
+                rows,
+                columns,
+                out: panel,
+            }),
             _ => pack(self, rows, columns, panel),
         }
     }
@@ -245,8 +253,14 @@ fn places(rows: usize, columns: usize) -> impl Iterator<Item = (Range<usize>, Ra
 }
 
 fn pack<T: Float>(b: Matrix<'_, T>, rows: Range<usize>, columns: Range<usize>, out: &mut [T]) {
-    for (k, out) in rows.zip(out.chunks_exact_mut(PANEL)) {
+    let whole = b.column_stride == 1 && columns.len() == PANEL;
+    for (k, out) in rows.zip(out.as_chunks_mut::<PANEL>().0) {
         let row = &b.values[k * b.row_stride..];
+        // (Lines of a known length need no call.)
+        if whole && let Some(line) = row[columns.start..].first_chunk() {
+            *out = *line;
+            continue;
+        }
         let (out, filler) = out.split_at_mut(columns.len());
         if b.column_stride == 1 {
             out.copy_from_slice(&row[columns.clone()]);
@@ -259,24 +273,49 @@ fn pack<T: Float>(b: Matrix<'_, T>, rows: Range<usize>, columns: Range<usize>, o
     }
 }
 
-/// Packs where the columns are contiguous, in squares, so that both sides stay in the cache.
-fn pack_transposed<T: Float>(
-    b: Matrix<'_, T>,
+/// Packs where the columns are contiguous, in squares that are transposed in registers.
+struct PackTransposed<'a, 'b, T> {
+    b: Matrix<'a, T>,
     rows: Range<usize>,
     columns: Range<usize>,
-    out: &mut [T],
-) {
-    const SIDE: usize = 16;
-    if columns.len() < PANEL {
-        out.fill(T::ZERO);
-    }
-    for k0 in (0..rows.len()).step_by(SIDE) {
-        let height = SIDE.min(rows.len() - k0);
-        let block = &mut out[k0 * PANEL..(k0 + height) * PANEL];
-        for (j, column) in columns.clone().enumerate() {
-            let source = &b.values[column * b.column_stride + rows.start + k0..][..height];
-            for (line, &value) in block.chunks_exact_mut(PANEL).zip(source) {
-                line[j] = value;
+    out: &'b mut [T],
+}
+
+impl<T: Float> WithSimd for PackTransposed<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let PackTransposed {
+            b,
+            rows,
+            columns,
+            out,
+        } = self;
+        if columns.len() < PANEL {
+            out.fill(T::ZERO);
+        }
+        let step = b.column_stride;
+        let source = &b.values[columns.start * step + rows.start..];
+        let whole = |count: usize| count - count % SIDE;
+        let (deep, wide) = (whole(rows.len()), whole(columns.len()));
+        for k in (0..deep).step_by(SIDE) {
+            for j in (0..wide).step_by(SIDE) {
+                let square = squares::columns(&source[j * step + k..], step);
+                for (line, some) in out[k * PANEL..].chunks_exact_mut(PANEL).zip(square) {
+                    line[j..j + SIDE].copy_from_slice(&some);
+                }
+            }
+        }
+        // What is left at the right, and below.
+        for (ks, js) in [
+            (0..deep, wide..columns.len()),
+            (deep..rows.len(), 0..columns.len()),
+        ] {
+            for j in js {
+                for k in ks.clone() {
+                    out[k * PANEL + j] = source[j * step + k];
+                }
             }
         }
     }

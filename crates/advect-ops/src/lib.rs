@@ -4,7 +4,7 @@
 //! | operation | formula |
 //! | --- | --- |
 //! | [`Activation`] | ten nonlinearities, with two derivatives each |
-//! | [`linear`], [`mlp`], [`Perceptron`] | `activation(x Wᵀ + b)`, and a whole perceptron in one pass |
+//! | [`linear`], [`linear_transposed`], [`mlp`], [`Perceptron`] | `activation(x Wᵀ + b)`, with `W` in the place of `Wᵀ`, and a whole perceptron in one pass |
 //! | [`layer_norm`], [`rms_norm`], [`shifted_rms_norm`], [`group_norm`] | normalisation, plain or adaptive; the last with an activation |
 //! | [`softmax`], [`attention`], [`self_attention`], [`token_attention`], [`causal_token_attention`] | `softmax(q kᵀ / √d + mask) v`, by blocks of rows |
 //! | [`log_softmax_at`] | log-probabilities of classes by logits |

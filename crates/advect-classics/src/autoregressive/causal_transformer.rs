@@ -221,10 +221,8 @@ impl Block {
             Some(kept) => one_more(&qkv, heads, kept)?,
         };
         let x = sum(x, &self.c_proj.forward(&seen)?)?;
-        let inside = self
-            .c_fc
-            .activated(&self.ln_2.forward(&x)?, Activation::Gelu)?;
-        sum(&x, &self.out.forward(&inside)?)
+        let inside = self.ln_2.forward(&x)?;
+        sum(&x, &self.c_fc.then(&inside, Activation::Gelu, &self.out)?)
     }
 }
 

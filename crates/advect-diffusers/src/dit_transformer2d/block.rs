@@ -61,8 +61,9 @@ impl Block {
         let a = adaptive_layer_norm(h, &parts[1], &parts[0], EPSILON)?;
         let h = add_gated(h, &self.attention(&a)?, &parts[2])?;
         let a = adaptive_layer_norm(&h, &parts[4], &parts[3], self.epsilon)?;
-        let a = self.layers[0].activated(&a, Activation::GeluTanh)?;
-        add_gated(&h, &self.layers[1].forward(&a)?, &parts[5])
+        let [first, second] = &self.layers;
+        let a = first.then(&a, Activation::GeluTanh, second)?;
+        add_gated(&h, &a, &parts[5])
     }
 
     fn attention<V: Value>(&self, h: &V) -> Result<V> {

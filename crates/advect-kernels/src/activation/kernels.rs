@@ -91,8 +91,10 @@ impl<T: Float> WithSimd for ToBoth<'_, T> {
     fn with_simd<S: Simd>(self, _: S) {
         by_function!(self.0, A => {
             for (x, slope) in self.1.iter_mut().zip(self.2) {
-                *slope = A::slope::<S, T>(*x);
-                *x = A::value::<S, T>(*x);
+                // (Read once, so that what both have in common is computed once.)
+                let argument = *x;
+                *slope = A::slope::<S, T>(argument);
+                *x = A::value::<S, T>(argument);
             }
         });
     }

@@ -133,9 +133,7 @@ impl<T: Float> WithSimd for Tangents<'_, T> {
                     }
                 } else {
                     let slopes = &mut slopes[..size];
-                    slopes.copy_from_slice(values);
-                    activation.slopes(simd, slopes);
-                    activation.values(simd, values);
+                    activation.values_and_slopes(simd, values, slopes);
                     for along in along.chunks_exact_mut(size.max(1)) {
                         for (dy, slope) in along.iter_mut().zip(&*slopes) {
                             *dy *= *slope;

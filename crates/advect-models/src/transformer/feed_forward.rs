@@ -68,8 +68,8 @@ impl FeedForwardLayers {
     }
 
     pub(super) fn forward<V: Value>(&self, x: &V) -> Result<V> {
-        let h = match self.kind {
-            FeedForward::Gelu => self.first.activated(x, Activation::GeluTanh)?,
+        match self.kind {
+            FeedForward::Gelu => self.first.then(x, Activation::GeluTanh, &self.second),
             FeedForward::SwiGlu => {
                 let both = self.first.forward(x)?;
                 let last = both.primal().rank() - 1;
@@ -77,10 +77,10 @@ impl FeedForwardLayers {
                 let half = |i| {
                     both.map_linear(|x| Ok(x.narrow(last, i * hidden, hidden)?.contiguous()?))
                 };
-                Activation::Silu.apply(&half(0)?)?.times(&half(1)?)?
+                let gated = Activation::Silu.apply(&half(0)?)?.times(&half(1)?)?;
+                self.second.forward(&gated)
             }
-        };
-        self.second.forward(&h)
+        }
     }
 
     pub(super) fn parameters(&self) -> impl Iterator<Item = &Tensor> {

@@ -1,7 +1,7 @@
 //! A fully connected layer.
 
 use advect_core::{Result, check};
-use advect_ops::{Activation, Value, linear};
+use advect_ops::{Activation, Value, linear, mlp};
 use candle_core::Tensor;
 use candle_nn::init::ZERO;
 use candle_nn::{Init, VarBuilder};
@@ -111,6 +111,32 @@ impl Linear {
     /// Errors of [`advect_ops::linear`].
     pub fn activated<V: Value>(&self, x: &V, activation: Activation) -> Result<V> {
         linear(x, &self.weight, Some(&self.bias), activation)
+    }
+
+    /// Returns `next(activation(self(x)))` in one pass: hidden values stay in the cache.
+    ///
+    /// ```
+    /// use advect_core::Key;
+    /// use advect_nn::{Activation, Linear, ParameterStore};
+    /// use candle_core::{DType, Device, Tensor};
+    /// # fn main() -> advect_core::Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    /// let first = Linear::new(3, 8, &store.builder().pp("first"))?;
+    /// let second = Linear::new(8, 3, &store.builder().pp("second"))?;
+    /// let x = Tensor::ones((2, 5, 3), DType::F64, &Device::Cpu)?;
+    /// let y = first.then(&x, Activation::Gelu, &second)?;
+    /// let step_by_step = second.forward(&first.activated(&x, Activation::Gelu)?)?;
+    /// assert_eq!(y.to_vec3::<f64>()?, step_by_step.to_vec3::<f64>()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Errors of [`advect_ops::mlp`].
+    #[doc(alias = "FFN")]
+    pub fn then<V: Value>(&self, x: &V, activation: Activation, next: &Linear) -> Result<V> {
+        let layers = [self, next].map(|layer| (&layer.weight, &layer.bias));
+        mlp(&[x], &layers, activation)
     }
 
     /// Returns the cost: the numbers of parameters and of operations.

@@ -105,8 +105,8 @@ fn layer<V: Value>(
     }
 }
 
-/// Returns the value of a whole multilayer perceptron: linear layers with an activation between them. The columns may
-/// come in several parts, each `(rows, width)`, or `(1, width)` for columns that are the same in all rows.
+/// Returns the value of a whole multilayer perceptron: linear layers with an activation between them. The input has any shape
+/// `(..., width)`, or its columns come in several parts, each `(rows, width)`, or `(1, width)` for columns that are the same in all rows.
 ///
 /// `layers` are pairs of a weight `(outputs, inputs)` and a bias `(outputs,)`. On the CPU, blocks of rows go through
 /// all layers while they are in the cache, and nothing is stored between layers unless a gradient is needed.
@@ -159,6 +159,7 @@ fn perceptron<V: Value>(
         check::same_kind("parts", part, "weight", weight)?;
         match part.dims() {
             &[n, columns] if n == rows || n == 1 => width += columns,
+            &[.., columns] if parts.len() == 1 => width += columns,
             dims => {
                 let accepted = format!("({rows}, width) or (1, width)");
                 return Err(Error::shape("parts", dims, accepted));
