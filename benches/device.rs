@@ -98,10 +98,20 @@ fn main() {
         .into_iter()
         .partition(|word| word == "cuda" || word == "cpu");
     let device = match names.first().map(String::as_str) {
-        Some("cuda") => Device::new_cuda(0).unwrap(),
+        Some("cuda") => match Device::new_cuda(0) {
+            Ok(device) => device,
+            Err(error) => {
+                eprintln!("`cuda` takes a GPU of NVIDIA and `--features cuda`: {error}");
+                std::process::exit(1);
+            }
+        },
         Some(_) => Device::Cpu,
         // A run by `cargo test` or without arguments: nothing to be timed.
-        None => return eprintln!("the device is an argument: cuda or cpu"),
+        None => {
+            return eprintln!(
+                "the device is an argument: `-- cuda` with `--features cuda` on a machine with a GPU, or `-- cpu`"
+            );
+        }
     };
     let keep = flags.iter().any(|flag| flag == "--keep");
     if keep && device.is_cuda() {

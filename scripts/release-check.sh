@@ -81,15 +81,36 @@ step "spelling"
 if have typos; then typos; fi
 
 step "promises since the last release"
+number() { sed -n 's/^version = "\(.*\)"$/\1/p'; }
+# As for a release that breaks nothing, whatever its number. Features that are off by default need libraries of the system, those of
+# advect-core aside. In one folder, dependencies are compiled once and not for each crate.
+promises() {
+  CARGO_TARGET_DIR="$folder/promises" cargo semver-checks --baseline-rev "$last" --release-type minor "$@" || {
+    # 100: promises are broken. Anything else: nothing was compared.
+    [ $? -eq 100 ] && broken=yes
+  }
+}
 if have cargo-semver-checks; then
+  version=$(number <Cargo.toml)
   last=$(git describe --tags --abbrev=0 2>/dev/null || true)
-  if [ -z "$last" ]; then
-    # Without a tag: the first commit whose changelog has the number.
-    version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)
-    last=$(git log --format=%h -S"## [$version] - " -- CHANGELOG.md | tail -1)
-  fi
+  # Without a tag: the first commit whose changelog has the number.
+  [ -n "$last" ] || last=$(git log --format=%h -S"## [$version] - " -- CHANGELOG.md | tail -1)
   if [ -n "$last" ]; then
-    cargo semver-checks --workspace --baseline-rev "$last" "${unpublished[@]/#/--exclude=}"
+    broken=
+    promises --workspace --default-features --exclude advect-core "${unpublished[@]/#/--exclude=}"
+    promises --package advect-core --only-explicit-features --features progress,testing
+    released=$(git show "$last:Cargo.toml" | number)
+    if [ -z "$broken" ]; then
+      echo "no promise since $last is broken"
+    elif ! awk '/^## \[/ { part++ } part == 1' CHANGELOG.md | grep -x '### Breaking' >/dev/null; then
+      echo "promises are broken, and the newest part of CHANGELOG.md has no \"### Breaking\"" >&2
+      exit 1
+    elif [ "$version" != "$released" ] && [ "${version%.*}" = "${released%.*}" ]; then
+      echo "promises are broken, which $version may not do after $released" >&2
+      exit 1
+    else
+      echo "promises since $last are broken: each has to be under \"### Breaking\" in CHANGELOG.md, and the second number is raised"
+    fi
   else
     echo "skipped: no release so far"
   fi
