@@ -426,7 +426,7 @@ fn passes_within_passes_keep_their_variables() {
     let fails = Arc::new(AtomicBool::new(true));
     let (failing, inner) = (fails.clone(), w.clone());
     let h = Activation::Tanh.apply(w.as_tensor()).unwrap();
-    let z = with_gradient(&h, &[h.clone()], move |g, _| {
+    let z = with_gradient(&h, std::slice::from_ref(&h), move |g, _| {
         let inside = Activation::Gelu.apply(inner.as_tensor())?.sum_all()?;
         let slope = inside.backward()?.get(&inner).cloned();
         match failing.load(Ordering::Relaxed) {
