@@ -4,7 +4,8 @@ use advect_core::{Error, Result, check};
 use advect_kernels::layers::{Layer, Layers as _, Part};
 use candle_core::Tensor;
 
-use super::{Layers, joined, perceptron};
+use super::layers::{Layers, joined};
+use super::perceptron;
 use crate::cpu::{self, Float, THREADS, by_dtype, host, tensor};
 use crate::graph::tracks;
 use crate::operation::{Tangent, apply, contiguous};
