@@ -40,6 +40,8 @@ pub mod attention;
 mod buffer;
 pub mod combine;
 pub mod convolution;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod dots;
 pub mod exponential;
 mod float;

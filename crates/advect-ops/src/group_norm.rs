@@ -78,7 +78,7 @@ pub fn group_norm_gradients(
 }
 
 #[derive(Clone, Copy)]
-struct GroupNorm {
+pub(crate) struct GroupNorm {
     groups: usize,
     epsilon: f64,
     activation: Activation,
@@ -138,7 +138,7 @@ impl GroupNorm {
     }
 
     /// The groups of x.
-    fn groups(&self, x: &Tensor, scale: &Tensor) -> Groups {
+    pub(crate) fn groups(&self, x: &Tensor, scale: &Tensor) -> Groups {
         let (batch, channels) = (x.dims()[0], x.dims()[1]);
         Groups {
             function: self.activation.function(),
@@ -199,6 +199,11 @@ impl Operation for GroupNorm {
     ) -> Result<Vec<Option<Tensor>>> {
         let gradients = self.gradients(inputs[0], inputs[1], inputs[2], gradient)?;
         Ok(gradients.map(Some).into())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        Some(Box::new(*self))
     }
 }
 

@@ -51,6 +51,8 @@ mod avg_pool;
 mod combine;
 mod convolution;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 pub mod custom;
 mod exponential;
 mod gated_recurrence;

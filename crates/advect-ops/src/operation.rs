@@ -40,6 +40,12 @@ pub trait Operation: Send + Sync + 'static {
         gradient: &Tensor,
         wanted: &[bool],
     ) -> Result<Vec<Option<Tensor>>>;
+
+    /// Returns the kernels for CUDA, if the operation has some for these arguments. Without, it is composed there.
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _inputs: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        None
+    }
 }
 
 /// An operation with a derivative forwards.
@@ -73,6 +79,13 @@ pub(crate) fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
         return apply_anywhere(op, inputs);
     }
     let mut inputs = contiguous(inputs)?;
+    #[cfg(feature = "cuda")]
+    {
+        let inputs: Vec<&Tensor> = inputs.iter().collect();
+        if let Some(kernels) = crate::cuda::kernels(&op, &inputs) {
+            return apply_anywhere(kernels, &inputs);
+        }
+    }
     if !kernels && !tracks(&inputs.iter().collect::<Vec<_>>()) {
         inputs = inputs.iter().map(Tensor::detach).collect();
     }

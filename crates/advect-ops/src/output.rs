@@ -61,6 +61,15 @@ impl Output {
     }
 }
 
+#[cfg(feature = "cuda")]
+impl From<advect_kernels::cuda::Fresh> for Output {
+    fn from(value: advect_kernels::cuda::Fresh) -> Self {
+        let (storage, shape) = value.into_parts();
+        let storage = Storage::Cuda(storage);
+        Output { storage, shape }
+    }
+}
+
 /// The error of a value that is not where its inputs are.
 fn misplaced(storage: &Storage, accepted: &str) -> candle_core::Error {
     let error = Error::Device {

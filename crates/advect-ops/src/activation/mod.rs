@@ -4,7 +4,7 @@ mod elu;
 mod gelu;
 mod gelu_tanh;
 mod identity;
-mod operations;
+pub(crate) mod operations;
 mod relu;
 mod selu;
 mod sigmoid;

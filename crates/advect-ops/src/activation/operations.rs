@@ -9,7 +9,8 @@ use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
 
 /// `f(x)`.
-pub(super) struct Apply(pub(super) Activation);
+#[derive(Clone, Copy)]
+pub(crate) struct Apply(pub(crate) Activation);
 
 impl Operation for Apply {
     type Saved = ();
@@ -38,6 +39,11 @@ impl Operation for Apply {
             along(self.0, inputs[0], gradient)?.into_tensor()?,
         )])
     }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        Some(Box::new(*self))
+    }
 }
 
 impl Tangent for Apply {
@@ -53,7 +59,8 @@ impl Tangent for Apply {
 }
 
 /// `f'(x) v`: the derivative along v, itself differentiable.
-pub(super) struct Along(pub(super) Activation);
+#[derive(Clone, Copy)]
+pub(crate) struct Along(pub(crate) Activation);
 
 fn along(activation: Activation, x: &Tensor, v: &Tensor) -> Result<Output> {
     by_dtype!(x, T => {
@@ -96,5 +103,10 @@ impl Operation for Along {
                 wanted[1].then(in_v).transpose()?,
             ])
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        Some(Box::new(*self))
     }
 }
