@@ -34,7 +34,7 @@ const BLOCK: usize = 1 << 16;
 
 impl Geometry {
     /// Pixels of an image of the input, and of the output.
-    pub(super) fn area(&self) -> usize {
+    pub(crate) fn area(&self) -> usize {
         self.size[0] * self.size[1]
     }
 
@@ -44,12 +44,12 @@ impl Geometry {
         self.size[side] + 2 * self.padding[side] - span
     }
 
-    pub(super) fn positions(&self) -> usize {
+    pub(crate) fn positions(&self) -> usize {
         self.out[0] * self.out[1]
     }
 
     /// Weights of an output channel: rows of the matrix of what it sees.
-    pub(super) fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.inputs * self.kernel[0] * self.kernel[1]
     }
 

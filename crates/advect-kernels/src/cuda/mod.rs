@@ -7,15 +7,18 @@
 //! Arguments are contiguous, of one type, on one device: what calls these functions has seen to that.
 
 pub mod activation;
+pub mod convolution;
 mod fresh;
 pub mod group_norm;
 mod launch;
+mod product;
 mod source;
 mod sums;
 #[cfg(test)]
 mod tests;
 
 pub use fresh::Fresh;
+pub use product::product;
 
 use launch::{Argument, Grid, device_of, launch};
 use source::Family;

@@ -1,7 +1,7 @@
 //! Convolutions of images and of sequences.
 
 mod elsewhere;
-mod operation;
+pub(crate) mod operation;
 
 use advect_core::{Error, Result, check};
 use advect_kernels::convolution::{Convolutions, Geometry, bias_gradient};

@@ -12,15 +12,15 @@ use crate::operation::{Operation, Output, Tangent, apply};
 
 /// The arguments are x, perhaps what it is added to, the weight, and perhaps the bias.
 #[derive(Clone, Copy)]
-pub(super) struct Convolve {
-    pub(super) geometry: Geometry,
-    pub(super) onto: Option<Onto>,
+pub(crate) struct Convolve {
+    pub(crate) geometry: Geometry,
+    pub(crate) onto: Option<Onto>,
     pub(super) bias: bool,
 }
 
 /// The tensor to which the value is added.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Onto {
+pub(crate) enum Onto {
     /// `(batch, outputs)`.
     Channels,
     /// Shaped like the value.
@@ -28,11 +28,11 @@ pub(super) enum Onto {
 }
 
 /// The arguments by name.
-struct Arguments<'a> {
-    x: &'a Tensor,
-    onto: Option<&'a Tensor>,
-    weight: &'a Tensor,
-    bias: Option<&'a Tensor>,
+pub(crate) struct Arguments<'a> {
+    pub(crate) x: &'a Tensor,
+    pub(crate) onto: Option<&'a Tensor>,
+    pub(crate) weight: &'a Tensor,
+    pub(crate) bias: Option<&'a Tensor>,
 }
 
 impl Convolve {
@@ -86,7 +86,7 @@ impl Convolve {
         V::apply(self, &values, &constants)
     }
 
-    fn arguments<'a>(&self, inputs: &[&'a Tensor]) -> Arguments<'a> {
+    pub(crate) fn arguments<'a>(&self, inputs: &[&'a Tensor]) -> Arguments<'a> {
         let after = usize::from(self.onto.is_some());
         Arguments {
             x: inputs[0],
@@ -197,6 +197,16 @@ impl Operation for Convolve {
             }
             Ok(gradients)
         })
+    }
+
+    /// Without cuDNN, and for values that are not empty.
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        let some = self.output_shape().iter().product::<usize>() > 0;
+        match some && !cfg!(feature = "cudnn") {
+            true => Some(Box::new(*self)),
+            false => None,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Operations by kernels for CUDA.
 
 mod activation;
+mod convolution;
 mod group_norm;
 
 use advect_core::Result;
