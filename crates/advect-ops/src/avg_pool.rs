@@ -45,18 +45,18 @@ pub fn avg_pool<V: Value>(x: &V, factor: usize) -> Result<V> {
 }
 
 #[derive(Clone, Copy)]
-struct Average {
-    planes: Planes,
+pub(crate) struct Average {
+    pub(crate) planes: Planes,
 }
 
 impl Average {
     /// The size of the value.
-    fn size(&self) -> [usize; 2] {
+    pub(crate) fn size(&self) -> [usize; 2] {
         let Planes { size, factors } = self.planes;
         [size[0] / factors[0], size[1] / factors[1]]
     }
 
-    fn weight(&self) -> f64 {
+    pub(crate) fn weight(&self) -> f64 {
         1.0 / (self.planes.factors[0] * self.planes.factors[1]) as f64
     }
 }
@@ -104,6 +104,11 @@ impl Operation for Average {
             let x = T::spread(THREADS, &host::<T>(gradient)?, width, self.planes.factors, weight);
             Ok(vec![Some(tensor(x, inputs[0].shape())?)])
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        Some(Box::new(*self))
     }
 }
 

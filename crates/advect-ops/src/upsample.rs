@@ -78,13 +78,13 @@ impl Planes {
 
 /// Repeats pixels.
 #[derive(Clone, Copy)]
-struct Repeat {
-    planes: Planes,
+pub(crate) struct Repeat {
+    pub(crate) planes: Planes,
 }
 
 impl Repeat {
     /// The size of the value.
-    fn size(&self) -> [usize; 2] {
+    pub(crate) fn size(&self) -> [usize; 2] {
         let Planes { size, factors } = self.planes;
         [size[0] * factors[0], size[1] * factors[1]]
     }
@@ -125,6 +125,11 @@ impl Operation for Repeat {
             let x = T::gather(THREADS, &host::<T>(gradient)?, size[1], factors, 1.0);
             Ok(vec![Some(tensor(x, inputs[0].shape())?)])
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        Some(Box::new(*self))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use candle_core::backend::BackendDevice;
 use candle_core::op::BackpropOp;
-use candle_core::{CudaDevice, CudaStorage, DType, Result, Shape, Storage, Tensor};
+use candle_core::{CudaDevice, CudaStorage, DType, Error, Result, Shape, Storage, Tensor};
 
 /// The output of a kernel: memory, and the shape of what is in it.
 pub struct Fresh {
@@ -32,6 +32,24 @@ impl Fresh {
     /// The number of elements.
     pub(super) fn count(&self) -> usize {
         self.shape.elem_count()
+    }
+
+    /// The last dimension; 1 for a scalar.
+    pub fn width(&self) -> usize {
+        self.shape.dims().last().copied().unwrap_or(1)
+    }
+
+    /// The same with another shape of as many elements.
+    ///
+    /// # Errors
+    /// An error for a shape of another number of elements.
+    pub fn reshape(self, shape: impl Into<Shape>) -> Result<Self> {
+        let shape = shape.into();
+        if shape.elem_count() != self.count() {
+            let message = format!("{:?} in the shape {shape:?}", self.shape);
+            return Err(Error::Msg(message).bt());
+        }
+        Ok(Fresh { shape, ..self })
     }
 
     /// The storage and the shape, for an operation of candle.

@@ -11,6 +11,8 @@ pub mod convolution;
 mod fresh;
 pub mod group_norm;
 mod launch;
+pub mod layers;
+pub mod planes;
 mod product;
 mod source;
 mod sums;

@@ -1,6 +1,6 @@
 use candle_core::DType;
 
-use super::{activation, convolution, group_norm, sums};
+use super::{activation, convolution, group_norm, layers, planes, sums};
 
 /// NVRTC needs no GPU.
 #[test]
@@ -9,6 +9,8 @@ fn sources_compile() {
         &activation::FAMILY,
         &convolution::FAMILY,
         &group_norm::FAMILY,
+        &layers::FAMILY,
+        &planes::FAMILY,
         &sums::FAMILY,
     ] {
         for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {

@@ -3,6 +3,8 @@
 mod activation;
 mod convolution;
 mod group_norm;
+mod layers;
+mod planes;
 
 use advect_core::Result;
 use advect_kernels::cuda::Fresh;

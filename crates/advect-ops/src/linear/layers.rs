@@ -11,18 +11,18 @@ use crate::{Activation, Value};
 
 /// Layers; the arguments are the parts of the input, then the weight and the bias of each layer.
 #[derive(Clone)]
-pub(super) struct Layers {
+pub(crate) struct Layers {
     /// The number of parts.
-    pub(super) parts: usize,
+    pub(crate) parts: usize,
     /// The number of layers.
-    pub(super) depth: usize,
+    pub(crate) depth: usize,
     /// The activation after all layers but the last.
-    pub(super) between: Activation,
+    pub(crate) between: Activation,
     /// The activation after the last layer.
-    pub(super) last: Activation,
-    pub(super) biased: bool,
+    pub(crate) last: Activation,
+    pub(crate) biased: bool,
     /// Whether weights are `(inputs, outputs)`.
-    pub(super) transposed: bool,
+    pub(crate) transposed: bool,
 }
 
 impl Layers {
@@ -34,7 +34,7 @@ impl Layers {
     }
 
     /// Weights and biases.
-    pub(super) fn parameters<'a>(
+    pub(crate) fn parameters<'a>(
         &self,
         inputs: &[&'a Tensor],
     ) -> impl Iterator<Item = (&'a Tensor, Option<&'a Tensor>, Activation)> {
@@ -47,7 +47,7 @@ impl Layers {
     }
 
     /// Calls `f` with the number of rows, the parts and the layers as slices.
-    pub(super) fn on_host<T: Float, R>(
+    pub(crate) fn on_host<T: Float, R>(
         &self,
         inputs: &[&Tensor],
         f: impl FnOnce(usize, &[Part<'_, T>], &[Layer<'_, T>]) -> Result<R>,
@@ -86,7 +86,7 @@ impl Layers {
         f(rows, &parts, &layers)
     }
 
-    pub(super) fn output_shape(
+    pub(crate) fn output_shape(
         &self,
         inputs: &[&Tensor],
         rows: usize,
@@ -114,7 +114,7 @@ fn product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
 }
 
 /// The parts side by side.
-pub(super) fn joined<V: Value>(parts: &[V]) -> Result<V> {
+pub(crate) fn joined<V: Value>(parts: &[V]) -> Result<V> {
     if let [part] = parts {
         return Ok(part.clone());
     }
@@ -195,6 +195,11 @@ impl Operation for Layers {
             }
             Ok(out)
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        Some(Box::new(self.clone()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Fully connected layers with fused activations, one at a time or several at once.
 
-mod layers;
+pub(crate) mod layers;
 mod perceptron;
 mod tangents;
 

@@ -13,6 +13,7 @@ use crate::report::Report;
 pub(crate) enum Operation {
     Activate(Activation),
     Linear(Activation),
+    LinearTransposed(Activation),
     Mlp(usize, Activation),
     LayerNorm,
     RmsNorm,
@@ -47,6 +48,9 @@ impl Operation {
             Self::Activate(activation) => activation.apply(&x[0]),
             Self::Linear(activation) => {
                 ops::linear(&x[0], x[1].primal(), Some(x[2].primal()), *activation)
+            }
+            Self::LinearTransposed(activation) => {
+                ops::linear_transposed(&x[0], x[1].primal(), Some(x[2].primal()), *activation)
             }
             Self::Mlp(parts, activation) => {
                 let (parts, parameters) = x.split_at(*parts);
@@ -179,11 +183,19 @@ fn linear_layers_and_perceptrons() {
         let op = Operation::Linear(activation);
         op.check(&mut report, "linear", &[&[2, 3, 4], &[5, 4], &[5]]);
         op.check(&mut report, "linear", &[&[33, 17], &[19, 17], &[19]]);
+        let op = Operation::LinearTransposed(activation);
+        op.check(&mut report, "transposed", &[&[2, 3, 4], &[4, 5], &[5]]);
         let op = Operation::Mlp(3, activation);
         let shapes: [&[usize]; 7] = [&[9, 2], &[1, 3], &[9, 1], &[7, 6], &[7], &[4, 7], &[4]];
         op.check(&mut report, "mlp", &shapes);
     }
     Operation::Linear(Activation::Silu).check(&mut report, "linear", &[&[0, 4], &[5, 4], &[5]]);
+    let op = Operation::Mlp(1, Activation::Relu);
+    op.check(
+        &mut report,
+        "mlp",
+        &[&[2, 3, 2], &[7, 2], &[7], &[4, 7], &[4]],
+    );
     report.finish();
 }
 
@@ -227,6 +239,11 @@ fn norms_softmax_and_attention() {
             "adaptive group norm",
             &[&[2, 4, 3], &[2, 4], &[2, 4]],
         );
+        // Groups of more channels than warps of a block, and of fewer.
+        for shape in [[1, 40, 9, 9], [2, 2, 33, 33]] {
+            let channels = &shape[1..2];
+            op.check(&mut report, "group norm", &[&shape, channels, channels]);
+        }
     }
     let x: [&[usize]; 3] = [&[2, 2, 3, 4], &[2, 2, 5, 4], &[2, 2, 5, 3]];
     for mask in [None, Some(vec![3, 5]), Some(vec![2, 1, 1, 5])] {
