@@ -1,15 +1,15 @@
 //! Training, sampling and single operations on a device: `cargo bench --bench device --features cuda -- cuda`.
 //!
 //! Prints a line of JSON a case, `{"case", "peer", "ms", "min_ms", "runs"}`; `device_peers.py` does the same work in PyTorch. Each run
-//! ends with a synchronisation. `--keep` has the driver keep memory that was freed, instead of giving it back at each synchronisation.
-//! Other words choose the cases that contain one of them.
+//! ends with a synchronisation. `--keep` has the driver keep memory that was freed, instead of giving it back at each synchronisation;
+//! `--tf32` has products round their factors to 10 bits. Other words choose the cases that contain one of them.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::time::{Duration, Instant};
 
 use advect::candle::Var;
 use advect::core::Coefficient;
-use advect::ops::{Convolution, attention, conv2d, group_norm};
+use advect::ops::{Convolution, attention, conv2d, group_norm, keep_device_memory};
 use advect::prelude::*;
 use advect_benches::mlp;
 
@@ -70,27 +70,6 @@ impl Bench {
     }
 }
 
-/// Has the driver keep freed memory for what is allocated next, as PyTorch's allocator does.
-#[cfg(feature = "cuda")]
-fn keep_memory() {
-    use advect::candle::cuda_backend::cudarc::driver::sys;
-    let mut pool = std::ptr::null_mut();
-    let mut all = u64::MAX;
-    let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-    // SAFETY: the device was opened before, and the attribute is a u64.
-    unsafe {
-        sys::cuDeviceGetDefaultMemPool(&raw mut pool, 0)
-            .result()
-            .unwrap();
-        sys::cuMemPoolSetAttribute(pool, threshold, (&raw mut all).cast())
-            .result()
-            .unwrap();
-    }
-}
-
-#[cfg(not(feature = "cuda"))]
-fn keep_memory() {}
-
 fn main() {
     let words = std::env::args().skip(1).filter(|word| word != "--bench");
     let (flags, words): (Vec<String>, Vec<String>) = words.partition(|word| word.starts_with("--"));
@@ -114,10 +93,13 @@ fn main() {
         }
     };
     let keep = flags.iter().any(|flag| flag == "--keep");
-    if keep && device.is_cuda() {
-        keep_memory();
+    if keep {
+        keep_device_memory(&device).unwrap();
     }
-    let label = if keep { "advect --keep" } else { "advect" }.to_owned();
+    if flags.iter().any(|flag| flag == "--tf32") {
+        advect::candle::cuda::set_gemm_reduced_precision_f32(true);
+    }
+    let label = (flags.iter()).fold("advect".to_owned(), |label, flag| label + " " + flag);
     let bench = Bench {
         device,
         wanted,

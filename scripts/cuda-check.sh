@@ -68,6 +68,7 @@ if [ -x nccl ]; then
 fi
 ours ./timings cuda "$@"
 ours ./timings cuda --keep "$@"
+ours ./timings cuda --keep --tf32 "$@"
 python3 -c 'import torch, torchcfm, torchdiffeq' 2>/dev/null && python3 peers.py "$@"
 exit $status
 RUN

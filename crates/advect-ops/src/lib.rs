@@ -21,10 +21,11 @@
 //! | [`checkpointed`] | values whose insides are computed again backwards |
 //! | [`update`] | AdamW, momentum, Lion, averages and norms, in place |
 //! | [`custom`] | operations with your own kernels |
+//! | [`keep_device_memory`] | a GPU's freed memory kept for the next step |
 //!
 //! On the CPU, f32 and f64 use kernels (in `advect-kernels`) that choose AVX-512, AVX2 with FMA, NEON or plain code at
-//! run time, and share candle's own threads if the work is long enough; no `target-cpu` flag is needed. Everything else
-//! (16 bits, other devices) is composed of candle's operations. Any strides and offsets are accepted, and so are empty
+//! run time, and share candle's own threads if the work is long enough; no `target-cpu` flag is needed. With the feature `cuda`, most
+//! have kernels for CUDA too, for f32, f64 and 16 bits. Everything else is composed of candle's operations. Any strides and offsets are accepted, and so are empty
 //! batches.
 //!
 //! All differentiable operations take a [`Value`]: a tensor, or a [`Dual`] that carries its derivative along a
@@ -54,6 +55,7 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub mod custom;
+mod device_memory;
 mod exponential;
 mod gated_recurrence;
 mod graph;
@@ -82,6 +84,7 @@ pub use attention::{
 pub use avg_pool::avg_pool;
 pub use combine::combine;
 pub use convolution::{Convolution, conv1d, conv1d_onto, conv2d, conv2d_gradients, conv2d_onto};
+pub use device_memory::keep_device_memory;
 pub use exponential::exponentiate;
 pub use gated_recurrence::gated_recurrence;
 pub use graph::{

@@ -12,6 +12,7 @@ mod fresh;
 pub mod group_norm;
 mod launch;
 pub mod layers;
+pub mod memory;
 pub mod planes;
 mod product;
 mod source;
