@@ -1,0 +1,17 @@
+// Libraries of compiled kernels.
+#pragma once
+#include <string>
+
+#include "emulated.h"
+
+// A module of a program: the library that its text names at its end, or none, where functions are looked for in all those of
+// the folder `kernels`.
+struct Module {
+    Library *library;
+    std::string text;
+};
+
+// Null if the text names a library that can't be loaded.
+Module *load_module(const char *text);
+// Null if there is no such kernel.
+Function *find_function(Module *module, const char *name);

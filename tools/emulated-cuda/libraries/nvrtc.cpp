@@ -1,0 +1,134 @@
+// NVRTC: the toolkit's own one compiles, so that what isn't CUDA is refused with its words; then the compiler of the host
+// compiles the same source for the emulated driver, which finds it by a line at the end of the PTX.
+#include <dlfcn.h>
+#include <nvrtc.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <vector>
+
+// Set by the build: the folder of the sources of the emulation, that of the toolkit, and that of the emulated libraries.
+#ifndef EMULATION_SOURCES
+#error "EMULATION_SOURCES, EMULATION_TOOLCHAIN and EMULATION_FOLDER say where things are"
+#endif
+
+namespace {
+
+struct Program {
+    nvrtcProgram real;
+    std::string source, ptx;
+};
+
+// A function of the real library.
+template <typename F> F real(F, const char *name) {
+    static void *library = [] {
+        const char *path = EMULATION_TOOLCHAIN "/nvidia/cu13/lib/libnvrtc.so.13";
+        void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+        if (!handle) fprintf(stderr, "emulated CUDA: %s\n", dlerror()), abort();
+        return handle;
+    }();
+    return reinterpret_cast<F>(dlsym(library, name));
+}
+#define REAL(NAME) real(&NAME, #NAME)
+
+Program &of(nvrtcProgram program) { return *reinterpret_cast<Program *>(program); }
+
+std::string quoted(const std::string &text) {
+    std::string result = "'";
+    for (char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return result + "'";
+}
+
+uint64_t hash(const std::string &text) {
+    uint64_t result = 0xcbf29ce484222325;
+    for (unsigned char c : text) result = (result ^ c) * 0x100000001b3;
+    return result;
+}
+
+// The library of the source's kernels; compiled once for each source and its options, and kept.
+std::string compile(const std::string &source, const std::vector<std::string> &options) {
+    static std::mutex lock;
+    std::lock_guard<std::mutex> held(lock);
+    std::string defines;
+    for (const std::string &option : options)
+        if (option.compare(0, 2, "-D") == 0 || option.compare(0, 2, "-I") == 0) defines += " " + quoted(option);
+    const std::string folder = EMULATION_FOLDER "/compiled";
+    mkdir(folder.c_str(), 0777);
+    char name[32];
+    snprintf(name, sizeof name, "%016llx", static_cast<unsigned long long>(hash(source + '\0' + defines)));
+    const std::string path = folder + "/" + name, library = path + ".so";
+    if (access(library.c_str(), R_OK) == 0) return library;
+    FILE *file = fopen((path + ".cu").c_str(), "w");
+    if (!file || fwrite(source.data(), 1, source.size(), file) != source.size()) fprintf(stderr, "emulated CUDA: %s.cu\n", path.c_str()), abort();
+    fclose(file);
+    // The compiler is to have the system's libraries, not those of the program that is run.
+    const std::string command = std::string("env -u LD_PRELOAD bash ") + quoted(EMULATION_SOURCES "/compile-kernels.sh") + " " + quoted(path + ".cu") + " " +
+                                quoted(library) + " " + quoted(EMULATION_FOLDER) + " " + quoted(EMULATION_TOOLCHAIN) + defines;
+    if (system(command.c_str()) != 0) fprintf(stderr, "emulated CUDA: the compiler of the host refuses %s.cu\n", path.c_str()), abort();
+    return library;
+}
+
+} // namespace
+
+extern "C" {
+
+nvrtcResult nvrtcVersion(int *major, int *minor) { return REAL(nvrtcVersion)(major, minor); }
+
+const char *nvrtcGetErrorString(nvrtcResult result) { return REAL(nvrtcGetErrorString)(result); }
+
+nvrtcResult nvrtcCreateProgram(nvrtcProgram *program, const char *source, const char *name, int headers, const char *const *texts,
+                               const char *const *names) {
+    Program *created = new Program{nullptr, source, ""};
+    nvrtcResult result = REAL(nvrtcCreateProgram)(&created->real, source, name, headers, texts, names);
+    *program = reinterpret_cast<nvrtcProgram>(created);
+    return result;
+}
+
+nvrtcResult nvrtcDestroyProgram(nvrtcProgram *program) {
+    nvrtcResult result = REAL(nvrtcDestroyProgram)(&of(*program).real);
+    delete &of(*program);
+    *program = nullptr;
+    return result;
+}
+
+nvrtcResult nvrtcCompileProgram(nvrtcProgram handle, int count, const char *const *options) {
+    Program &program = of(handle);
+    nvrtcResult result = REAL(nvrtcCompileProgram)(program.real, count, options);
+    if (result != NVRTC_SUCCESS) return result;
+    size_t size = 0;
+    REAL(nvrtcGetPTXSize)(program.real, &size);
+    program.ptx.resize(size);
+    REAL(nvrtcGetPTX)(program.real, &program.ptx[0]);
+    program.ptx.resize(strlen(program.ptx.c_str()));
+    program.ptx += "\n// emulated: " + compile(program.source, std::vector<std::string>(options, options + count)) + "\n";
+    return result;
+}
+
+nvrtcResult nvrtcGetPTXSize(nvrtcProgram program, size_t *size) { return *size = of(program).ptx.size() + 1, NVRTC_SUCCESS; }
+
+nvrtcResult nvrtcGetPTX(nvrtcProgram program, char *ptx) {
+    return memcpy(ptx, of(program).ptx.c_str(), of(program).ptx.size() + 1), NVRTC_SUCCESS;
+}
+
+// The driver takes either for a name of a library.
+nvrtcResult nvrtcGetCUBINSize(nvrtcProgram program, size_t *size) { return nvrtcGetPTXSize(program, size); }
+
+nvrtcResult nvrtcGetCUBIN(nvrtcProgram program, char *cubin) { return nvrtcGetPTX(program, cubin); }
+
+nvrtcResult nvrtcGetProgramLogSize(nvrtcProgram program, size_t *size) { return REAL(nvrtcGetProgramLogSize)(of(program).real, size); }
+
+nvrtcResult nvrtcGetProgramLog(nvrtcProgram program, char *log) { return REAL(nvrtcGetProgramLog)(of(program).real, log); }
+
+nvrtcResult nvrtcAddNameExpression(nvrtcProgram program, const char *name) { return REAL(nvrtcAddNameExpression)(of(program).real, name); }
+
+nvrtcResult nvrtcGetLoweredName(nvrtcProgram program, const char *name, const char **lowered) {
+    return REAL(nvrtcGetLoweredName)(of(program).real, name, lowered);
+}
+
+} // extern "C"
