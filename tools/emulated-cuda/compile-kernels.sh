@@ -12,7 +12,10 @@ work=$(mktemp -d "$library.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 # Shared memory whose size a launch says is asked for by name.
-sed -E 's/extern[[:space:]]+__shared__([^;]*[[:space:]*])([A-Za-z_0-9]+)\[\]/\1 *\2 = (\1 *)emulated_dynamic_shared()/' "$source" > "$work/kernels.cu"
+{
+  echo "#line 1 \"$source\""
+  sed -E 's/extern[[:space:]]+__shared__([^;]*[[:space:]*])([A-Za-z_0-9]+)\[\]/\1 *\2 = (\1 *)emulated_dynamic_shared()/g' "$source"
+} > "$work/kernels.cu"
 compile=("${CXX:-g++}" -std=c++17 -x c++ -O2 -march=native -ffp-contract=off -fno-strict-aliasing -fno-exceptions -w
   -fPIC -fvisibility=hidden -I "$here/device" -I "$(dirname "$source")" -I "$include" -I "$include/cccl" "$@" -include emulated.h)
 

@@ -84,25 +84,30 @@ void release_block(Run &run) {
         if (thread.state == WAITS_FOR_BLOCK) thread.state = READY;
 }
 
-// Lets those lanes go on all of whose mates wait for the same mask.
-void release_warp(Run &run, size_t warp_index) {
+// Lets the lanes of a mask go on if all of them that haven't ended wait for this mask.
+void release_lanes(Run &run, size_t warp_index, uint32_t mask) {
     Warp &warp = run.warps[warp_index];
-    for (uint32_t left = warp.waiting; left;) {
-        uint32_t mask = run.threads[warp_index * 32 + __builtin_ctz(left)].mask, mates = mask & warp.live;
-        left &= ~mask;
-        if ((warp.waiting & mates) != mates) continue;
-        bool same = true;
-        for (uint32_t lanes = mates; lanes && same; lanes &= lanes - 1) same = run.threads[warp_index * 32 + __builtin_ctz(lanes)].mask == mask;
-        if (!same) continue;
-        for (uint32_t lanes = mates; lanes; lanes &= lanes - 1) {
-            const int lane = __builtin_ctz(lanes);
-            Thread &thread = run.threads[warp_index * 32 + lane];
-            thread.state = READY;
-            thread.present = mates;
-            if (thread.wanted >= 0) thread.value = warp.left[thread.wanted];
-            else memcpy(&warp.all[lane * 32], warp.left, sizeof warp.left);
-        }
-        warp.waiting &= ~mates;
+    Thread *threads = &run.threads[warp_index * 32];
+    const uint32_t mates = mask & warp.live;
+    if ((warp.waiting & mates) != mates) return;
+    for (uint32_t lanes = mates; lanes; lanes &= lanes - 1)
+        if (threads[__builtin_ctz(lanes)].mask != mask) return;
+    for (uint32_t lanes = mates; lanes; lanes &= lanes - 1) {
+        const int lane = __builtin_ctz(lanes);
+        Thread &thread = threads[lane];
+        thread.state = READY;
+        thread.present = mates;
+        if (thread.wanted >= 0) thread.value = warp.left[thread.wanted];
+        else memcpy(&warp.all[lane * 32], warp.left, sizeof warp.left);
+    }
+    warp.waiting &= ~mates;
+}
+
+// After a lane has ended: nobody waits for it any more.
+void release_warp(Run &run, size_t warp_index) {
+    for (uint32_t left = run.warps[warp_index].waiting; left; left &= left - 1) {
+        const int lane = __builtin_ctz(left);
+        if (run.warps[warp_index].waiting >> lane & 1) release_lanes(run, warp_index, run.threads[warp_index * 32 + lane].mask);
     }
 }
 
@@ -219,7 +224,7 @@ uint64_t emulated_shuffle(unsigned int mask, uint64_t value, int source, bool *p
     warp.waiting |= 1u << lane;
     thread.mask = mask, thread.wanted = source;
     thread.state = WAITS_FOR_WARP;
-    release_warp(run, warp_index);
+    release_lanes(run, warp_index, mask);
     emulated_switch(&thread.fiber.stack_pointer, run.scheduler);
     *present = source >= 0 && thread.present >> source & 1;
     return thread.value;

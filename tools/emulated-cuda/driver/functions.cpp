@@ -15,9 +15,12 @@ namespace {
 
 const unsigned int SHARED_AT_MOST = 227 * 1024;
 
-// A kernel that reads or writes where nothing is: says which one before the program ends as it would.
+// What was there before for bad addresses.
+struct sigaction others_segv, others_bus;
+
+// A kernel that reads or writes where nothing is: says which one, and leaves the rest to those who were there before.
 void on_bad_address(int number, siginfo_t *info, void *) {
-    signal(number, SIG_DFL);
+    sigaction(number, number == SIGSEGV ? &others_segv : &others_bus, nullptr);
     if (!running_kernel()) return;
     const EmulatedIndex &b = emulated_position.block, &t = emulated_position.thread;
     char text[400];
@@ -30,8 +33,8 @@ void watch_bad_addresses() {
     struct sigaction action = {};
     action.sa_sigaction = on_bad_address;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    sigaction(SIGSEGV, &action, nullptr);
-    sigaction(SIGBUS, &action, nullptr);
+    sigaction(SIGSEGV, &action, &others_segv);
+    sigaction(SIGBUS, &action, &others_bus);
 }
 
 bool trace() {

@@ -28,8 +28,9 @@ struct Program {
 // A function of the real library.
 template <typename F> F real(F, const char *name) {
     static void *library = [] {
-        const char *path = EMULATION_TOOLCHAIN "/nvidia/cu13/lib/libnvrtc.so.13";
-        void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+        // Loaded first, as it is asked for by its name alone.
+        dlopen(EMULATION_TOOLCHAIN "/nvidia/cu13/lib/libnvrtc-builtins.so.13.0", RTLD_NOW | RTLD_GLOBAL);
+        void *handle = dlopen(EMULATION_TOOLCHAIN "/nvidia/cu13/lib/libnvrtc.so.13", RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
         if (!handle) fprintf(stderr, "emulated CUDA: %s\n", dlerror()), abort();
         return handle;
     }();
