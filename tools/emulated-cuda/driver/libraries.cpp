@@ -7,8 +7,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
-#include <mutex>
 #include <vector>
 
 // Of the dynamic linker: where a variable of a module is, for the running thread of the system.
@@ -77,15 +75,23 @@ const std::vector<Library *> &of_folder() {
     return libraries;
 }
 
-Function *function_of(Library *library, const char *name) {
+std::unique_ptr<Function> function_of(Library *library, const char *name) {
     for (const EmulatedKernel *kernel = library->kernels; kernel->name; kernel++)
-        if (strcmp(kernel->name, name) == 0) return new Function{kernel, library, 48 * 1024};
+        if (strcmp(kernel->name, name) == 0) return std::unique_ptr<Function>(new Function{kernel, library, 48 * 1024});
     return nullptr;
 }
 
 // Real PTX says what it has. What isn't PTX says nothing.
 bool has_entry(const std::string &text, const char *name) {
     return text.find(".entry") == std::string::npos || text.find(std::string(".entry ") + name + "(") != std::string::npos;
+}
+
+std::unique_ptr<Function> look_for(const Module &module, const char *name) {
+    if (module.library) return function_of(module.library, name);
+    if (!has_entry(module.text, name)) return nullptr;
+    for (Library *library : of_folder())
+        if (std::unique_ptr<Function> function = function_of(library, name)) return function;
+    return nullptr;
 }
 
 } // namespace
@@ -98,16 +104,15 @@ void *Library::shared() const {
 Module *load_module(const char *text) {
     static const char MARK[] = "// emulated: ";
     const char *mark = strstr(text, MARK);
-    if (!mark) return new Module{nullptr, text};
+    if (!mark) return new Module{nullptr, text, {}, {}};
     mark += strlen(MARK);
     Library *library = load(std::string(mark, strcspn(mark, "\n")));
-    return library ? new Module{library, text} : nullptr;
+    return library ? new Module{library, text, {}, {}} : nullptr;
 }
 
 Function *find_function(Module *module, const char *name) {
-    if (module->library) return function_of(module->library, name);
-    if (!has_entry(module->text, name)) return nullptr;
-    for (Library *library : of_folder())
-        if (Function *function = function_of(library, name)) return function;
-    return nullptr;
+    std::lock_guard<std::mutex> held(module->lock);
+    auto found = module->functions.find(name);
+    if (found == module->functions.end()) found = module->functions.emplace(name, look_for(*module, name)).first;
+    return found->second.get();
 }

@@ -1,5 +1,8 @@
 // Libraries of compiled kernels.
 #pragma once
+#include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 
 #include "emulated.h"
@@ -9,6 +12,9 @@
 struct Module {
     Library *library;
     std::string text;
+    std::mutex lock;
+    // What was asked for, null where there is none.
+    std::map<std::string, std::unique_ptr<Function>> functions;
 };
 
 // Null if the text names a library that can't be loaded.
