@@ -19,15 +19,18 @@ trap 'rm -rf "$work"' EXIT
 compile=("${CXX:-g++}" -std=c++17 -x c++ -O2 -march=native -ffp-contract=off -fno-strict-aliasing -fno-exceptions -w
   -fPIC -fvisibility=hidden -I "$here/device" -I "$(dirname "$source")" -I "$include" -I "$include/cccl" "$@" -include emulated.h)
 
-# The kernels are what the preprocessed text declares with __global__, save templates, which have no name.
+# The kernels are what the preprocessed text declares with __global__, save templates, which have no name. Each with the most
+# threads of a block.
+bounds='( +emulated_bounds *\([^()]*\))?'
 "${compile[@]}" -DEMULATED_LISTING -E -P "$work/kernels.cu" | tr '\n' ' ' | sed -E 's/(template *<[^<>]*> *)emulated_global/\1/g' |
-  grep -oE 'emulated_global +void +[A-Za-z_0-9]+' | sed -E 's/.* //' | sort -u > "$work/names"
+  grep -oE "emulated_global$bounds +void$bounds +[A-Za-z_0-9]+" |
+  sed -E 's/emulated_global|void//g' | sed -E 's/ *emulated_bounds *\(([^()]*)\) *([A-Za-z_0-9]+)/\2, \1/; t; s/$/, 1024/' | sort -u > "$work/names"
 {
   echo '#include "kernels.cu"'
   echo '#include "registry.h"'
   echo 'extern "C" __attribute__((visibility("default"))) const EmulatedKernel emulated_kernels[] = {'
   sed 's/.*/EMULATED_ENTRY(&)/' "$work/names"
-  echo '{nullptr, nullptr, nullptr, 0}};'
+  echo '{nullptr, nullptr, 0}};'
 } > "$work/library.cpp"
 "${compile[@]}" -shared "$work/library.cpp" -x none -o "$work/library.so" -L "$emulation" -l:libcuda.so.1
 mv "$work/library.so" "$library"

@@ -27,7 +27,7 @@
 // The list of kernels is made of preprocessed text, where these are to stand.
 #ifdef EMULATED_LISTING
 #define __global__ emulated_global
-#define __launch_bounds__(...)
+#define __launch_bounds__(...) emulated_bounds(__VA_ARGS__)
 #else
 #define __global__ __attribute__((visibility("hidden")))
 #define __launch_bounds__(...)

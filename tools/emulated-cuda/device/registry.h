@@ -1,13 +1,9 @@
-// The table of a library's kernels, after their source: one line for each, with a caller that knows its types.
+// The table of a library's kernels, after their source: a line for each, with a caller that knows its types.
 #pragma once
 #include <utility>
 
 template <typename T> struct EmulatedEntry;
 template <typename... Arguments> struct EmulatedEntry<void (*)(Arguments...)> {
-    static constexpr size_t count = sizeof...(Arguments);
-    // One more, as there may be none.
-    static constexpr size_t sizes[count + 1] = {sizeof(Arguments)..., 0};
-
     template <size_t... Place>
     static void spread(void (*kernel)(Arguments...), void **arguments, std::index_sequence<Place...>) {
         (void)arguments;
@@ -19,6 +15,4 @@ template <typename... Arguments> struct EmulatedEntry<void (*)(Arguments...)> {
     }
 };
 
-#define EMULATED_ENTRY(NAME) \
-    {#NAME, EmulatedEntry<decltype(&NAME)>::template call<NAME>, EmulatedEntry<decltype(&NAME)>::sizes, \
-     EmulatedEntry<decltype(&NAME)>::count},
+#define EMULATED_ENTRY(NAME, MOST_THREADS, ...) {#NAME, EmulatedEntry<decltype(&NAME)>::template call<NAME>, MOST_THREADS},

@@ -12,12 +12,12 @@ struct EmulatedPosition {
     EmulatedIndex thread, block, block_dim, grid_dim;
 };
 
-// One entry of a library of kernels. `call` runs one thread with arguments behind pointers, as cuLaunchKernel gets them.
+// One entry of the table of a library of kernels. `call` runs one thread with arguments behind pointers, as cuLaunchKernel gets them.
 struct EmulatedKernel {
     const char *name;
     void (*call)(void **arguments);
-    const size_t *sizes;
-    size_t parameters;
+    // Of __launch_bounds__, 1024 without.
+    unsigned int most_threads;
 };
 
 extern "C" {

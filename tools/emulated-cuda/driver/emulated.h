@@ -5,6 +5,7 @@
 #include <string>
 
 #include "../device/runtime.h"
+#include "resources.h"
 
 // A library of kernels: a source of candle's or what NVRTC was given.
 struct Library {
@@ -13,14 +14,16 @@ struct Library {
     // Variables of the block: their size, their module in the linker's count, and where the running thread of the system has them.
     size_t shared_bytes, variables_module;
     void *shared() const;
+    std::map<std::string, Resources> resources;
 };
 
 // What a handle of a function points to.
 struct Function {
     const EmulatedKernel *kernel;
     Library *library;
-    // The most bytes that a launch may ask for.
-    size_t dynamic_shared_limit;
+    Resources resources;
+    // The most bytes of shared memory that a launch may ask for.
+    int dynamic_shared_limit;
 };
 
 struct Launch {

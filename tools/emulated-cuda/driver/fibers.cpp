@@ -38,7 +38,7 @@ emulated_switch:
 
 namespace {
 
-const size_t STACK = 128 * 1024;
+const size_t STACK = 256 * 1024;
 const size_t AT_ONCE = 64;
 const uint64_t CANARY = 0x5afe57ac4ca11ed5;
 

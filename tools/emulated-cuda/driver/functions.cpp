@@ -13,8 +13,6 @@
 
 namespace {
 
-const unsigned int SHARED_AT_MOST = 227 * 1024;
-
 // What was there before for bad addresses.
 struct sigaction others_segv, others_bus;
 
@@ -78,38 +76,46 @@ CUresult cuModuleGetFunction(CUfunction *result, CUmodule module, const char *na
 
 CUresult cuFuncSetCacheConfig(CUfunction, CUfunc_cache) { return CUDA_SUCCESS; }
 
-CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute, int value) {
+CUresult cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value) {
+    Function *function = function_of(handle);
     if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) return CUDA_SUCCESS;
-    if (value < 0 || unsigned(value) > SHARED_AT_MOST) return CUDA_ERROR_INVALID_VALUE;
-    function_of(function)->dynamic_shared_limit = value;
+    if (value < 0 || value > SHARED_OF_BLOCK_ON_DEMAND - function->resources.shared) return CUDA_ERROR_INVALID_VALUE;
+    function->dynamic_shared_limit = value;
     return CUDA_SUCCESS;
 }
 
-CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction function) {
+CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle) {
+    const Function *function = function_of(handle);
     switch (attribute) {
-    case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = 1024; break;
-    case CU_FUNC_ATTRIBUTE_NUM_REGS: *value = 32; break;
-    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = int(function_of(function)->dynamic_shared_limit); break;
+    case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = int(function->kernel->most_threads); break;
+    case CU_FUNC_ATTRIBUTE_NUM_REGS: *value = function->resources.registers; break;
+    case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *value = function->resources.shared; break;
+    case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: *value = function->resources.local; break;
+    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = function->dynamic_shared_limit; break;
     default: *value = 0;
     }
     return CUDA_SUCCESS;
 }
 
-CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction, int block_size, size_t shared) {
-    int by_threads = 2048 / block_size, by_shared = shared ? int(233472 / (shared + 1024)) : 32;
-    *blocks = by_threads < by_shared ? by_threads : by_shared;
-    if (*blocks > 32) *blocks = 32;
-    return CUDA_SUCCESS;
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction function, int threads, size_t shared) {
+    if (threads < 1) return CUDA_ERROR_INVALID_VALUE;
+    return *blocks = blocks_at_once(function_of(function)->resources, threads, shared), CUDA_SUCCESS;
 }
 
 CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction function, int size, size_t shared, unsigned int) {
     return cuOccupancyMaxActiveBlocksPerMultiprocessor(blocks, function, size, shared);
 }
 
-CUresult cuOccupancyMaxPotentialBlockSize(int *grid, int *block, CUfunction, CUoccupancyB2DSize, size_t, int limit) {
-    *grid = 264;
-    *block = limit > 0 && limit < 1024 ? limit : 1024;
-    return CUDA_SUCCESS;
+// The size of blocks with the most threads at once.
+CUresult cuOccupancyMaxPotentialBlockSize(int *grid, int *block, CUfunction handle, CUoccupancyB2DSize shared_of, size_t shared, int limit) {
+    const Function *function = function_of(handle);
+    int most = int(function->kernel->most_threads), best = 0;
+    if (limit > 0 && limit < most) most = limit;
+    for (int threads = most / 32 * 32; threads >= 32; threads -= 32) {
+        const int blocks = blocks_at_once(function->resources, threads, shared_of ? shared_of(threads) : shared);
+        if (blocks * threads > best) best = blocks * threads, *block = threads, *grid = blocks * MULTIPROCESSORS;
+    }
+    return best > 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *block, CUfunction function, CUoccupancyB2DSize size, size_t shared, int limit,
@@ -127,7 +133,10 @@ CUresult cuLaunchKernel(CUfunction handle, unsigned int grid_x, unsigned int gri
     const bool threads = block_x >= 1 && block_y >= 1 && block_z >= 1 && block_x <= 1024 && block_y <= 1024 && block_z <= 64 &&
                          uint64_t(block_x) * block_y * block_z <= 1024;
     const bool blocks = grid_x >= 1 && grid_y >= 1 && grid_z >= 1 && grid_x <= 0x7fffffff && grid_y <= 65535 && grid_z <= 65535;
-    if (!threads || !blocks || shared > function->dynamic_shared_limit || extra) return CUDA_ERROR_INVALID_VALUE;
+    const unsigned int count = block_x * block_y * block_z;
+    if (!threads || !blocks || count > function->kernel->most_threads || extra) return CUDA_ERROR_INVALID_VALUE;
+    if (shared > unsigned(function->dynamic_shared_limit)) return CUDA_ERROR_INVALID_VALUE;
+    if (blocks_at_once(function->resources, int(count), shared) < 1) return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
     static std::once_flag once;
     std::call_once(once, watch_bad_addresses);
     run({function, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, arguments});

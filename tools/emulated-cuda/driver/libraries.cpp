@@ -47,7 +47,7 @@ Library *load(const std::string &path) {
     if (!kernels) stop("%s has no table of kernels", path.c_str());
     Variables variables = {path.c_str(), 0, 0};
     dl_iterate_phdr(find_variables, &variables);
-    return library = new Library{path, kernels, variables.bytes, variables.module};
+    return library = new Library{path, kernels, variables.bytes, variables.module, resources_of(path)};
 }
 
 // All of the folder, in the order of their names.
@@ -76,8 +76,12 @@ const std::vector<Library *> &of_folder() {
 }
 
 std::unique_ptr<Function> function_of(Library *library, const char *name) {
-    for (const EmulatedKernel *kernel = library->kernels; kernel->name; kernel++)
-        if (strcmp(kernel->name, name) == 0) return std::unique_ptr<Function>(new Function{kernel, library, 48 * 1024});
+    for (const EmulatedKernel *kernel = library->kernels; kernel->name; kernel++) {
+        if (strcmp(kernel->name, name) != 0) continue;
+        auto found = library->resources.find(name);
+        const Resources resources = found != library->resources.end() ? found->second : Resources{};
+        return std::unique_ptr<Function>(new Function{kernel, library, resources, SHARED_OF_BLOCK - resources.shared});
+    }
     return nullptr;
 }
 

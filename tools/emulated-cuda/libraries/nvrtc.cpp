@@ -9,7 +9,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <mutex>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -52,26 +54,44 @@ uint64_t hash(const std::string &text) {
     return result;
 }
 
+void write(const std::string &path, const std::string &text) {
+    std::ofstream file(path);
+    if (!(file << text)) fprintf(stderr, "emulated CUDA: can't write %s\n", path.c_str()), abort();
+}
+
+// Runs a command, whose words on what is wrong are in a file.
+void run(const std::string &command, const std::string &log) {
+    // With the system's libraries, not with those of the program that is run.
+    if (system(("unset LD_PRELOAD LD_LIBRARY_PATH; " + command).c_str()) == 0) return;
+    std::stringstream words;
+    words << std::ifstream(log).rdbuf();
+    fprintf(stderr, "emulated CUDA: %s\n%s\n", command.c_str(), words.str().c_str());
+    abort();
+}
+
 // The library of the source's kernels; compiled once for each source and its options, and kept.
-std::string compile(const std::string &source, const std::vector<std::string> &options) {
+std::string compile(const std::string &source, const std::string &ptx, const std::vector<std::string> &options) {
     static std::mutex lock;
     std::lock_guard<std::mutex> held(lock);
     std::string defines;
     for (const std::string &option : options)
         if (option.compare(0, 2, "-D") == 0 || option.compare(0, 2, "-I") == 0) defines += " " + quoted(option);
+    // What is undefined ends the program, with the line of the source.
+    defines += " -fsanitize=alignment,bounds,shift,integer-divide-by-zero,float-cast-overflow -fno-sanitize-recover=all -static-libubsan";
     const std::string folder = EMULATION_FOLDER "/compiled";
     mkdir(folder.c_str(), 0777);
     char name[32];
     snprintf(name, sizeof name, "%016llx", static_cast<unsigned long long>(hash(source + '\0' + defines)));
     const std::string path = folder + "/" + name, library = path + ".so";
     if (access(library.c_str(), R_OK) == 0) return library;
-    FILE *file = fopen((path + ".cu").c_str(), "w");
-    if (!file || fwrite(source.data(), 1, source.size(), file) != source.size()) fprintf(stderr, "emulated CUDA: %s.cu\n", path.c_str()), abort();
-    fclose(file);
-    // The compiler is to have the system's libraries, not those of the program that is run.
-    const std::string command = std::string("env -u LD_PRELOAD bash ") + quoted(EMULATION_SOURCES "/compile-kernels.sh") + " " + quoted(path + ".cu") + " " +
-                                quoted(library) + " " + quoted(EMULATION_FOLDER) + " " + quoted(EMULATION_TOOLCHAIN) + defines;
-    if (system(command.c_str()) != 0) fprintf(stderr, "emulated CUDA: the compiler of the host refuses %s.cu\n", path.c_str()), abort();
+    write(path + ".cu", source);
+    write(path + ".ptx", ptx);
+    // Says what the kernels take of a multiprocessor, and refuses what doesn't fit.
+    run(quoted(EMULATION_TOOLCHAIN "/nvidia/cu13/bin/ptxas") + " -v -arch=sm_90 -o /dev/null " + quoted(path + ".ptx") + " > " + quoted(path + ".resources") + " 2>&1",
+        path + ".resources");
+    run("bash " + quoted(EMULATION_SOURCES "/compile-kernels.sh") + " " + quoted(path + ".cu") + " " + quoted(library) + " " + quoted(EMULATION_FOLDER) + " " +
+            quoted(EMULATION_TOOLCHAIN) + defines + " > " + quoted(path + ".log") + " 2>&1",
+        path + ".log");
     return library;
 }
 
@@ -107,7 +127,7 @@ nvrtcResult nvrtcCompileProgram(nvrtcProgram handle, int count, const char *cons
     program.ptx.resize(size);
     REAL(nvrtcGetPTX)(program.real, &program.ptx[0]);
     program.ptx.resize(strlen(program.ptx.c_str()));
-    program.ptx += "\n// emulated: " + compile(program.source, std::vector<std::string>(options, options + count)) + "\n";
+    program.ptx += "\n// emulated: " + compile(program.source, program.ptx, std::vector<std::string>(options, options + count)) + "\n";
     return result;
 }
 
