@@ -45,9 +45,9 @@ void look(uintptr_t address, const Block &block, const char *when) {
     const unsigned char *before = reinterpret_cast<unsigned char *>(address) - GUARD;
     const size_t after = slack(block.bytes) + (block.mapped ? 0 : GUARD);
     for (size_t i = 0; i < GUARD; i++)
-        if (before[i] != MARK) stop("%s: %zu bytes of the device, written %zu bytes before their start", when, block.bytes, GUARD - i);
+        if (before[i] != MARK) stop("%s: %zu bytes of the device, written %zu bytes before the start", when, block.bytes, GUARD - i);
     for (size_t i = 0; i < after; i++)
-        if (end[i] != MARK) stop("%s: %zu bytes of the device, written %zu bytes after their end", when, block.bytes, i + 1);
+        if (end[i] != MARK) stop("%s: %zu bytes of the device, written after the end, at byte %zu", when, block.bytes, i);
 }
 
 } // namespace
