@@ -11,12 +11,13 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <vector>
 
 #include "emulated.h"
 
 namespace {
 
-const size_t GUARD = 64;
+const size_t GUARD = 1024;
 const unsigned char MARK = 0xa5;
 // All bits set: no number in f32, f64, f16 and bf16, and an index that is out of every range.
 const unsigned char NOTHING = 0xff;
@@ -40,14 +41,22 @@ bool page_after_end() {
 // Bytes from the end to the guard, which keep the start at a multiple of 16, are part of the guard.
 size_t slack(size_t bytes) { return (16 - bytes % 16) % 16; }
 
+// The first byte of a guard that isn't as it was, or `bytes`.
+size_t first_written(const unsigned char *guard, size_t bytes) {
+    static const std::vector<unsigned char> untouched(GUARD + 16, MARK);
+    if (memcmp(guard, untouched.data(), bytes) == 0) return bytes;
+    size_t place = 0;
+    while (guard[place] == MARK) place++;
+    return place;
+}
+
 void look(uintptr_t address, const Block &block, const char *when) {
-    const unsigned char *end = reinterpret_cast<unsigned char *>(address) + block.bytes;
-    const unsigned char *before = reinterpret_cast<unsigned char *>(address) - GUARD;
+    const unsigned char *start = reinterpret_cast<unsigned char *>(address);
     const size_t after = slack(block.bytes) + (block.mapped ? 0 : GUARD);
-    for (size_t i = 0; i < GUARD; i++)
-        if (before[i] != MARK) stop("%s: %zu bytes of the device, written %zu bytes before the start", when, block.bytes, GUARD - i);
-    for (size_t i = 0; i < after; i++)
-        if (end[i] != MARK) stop("%s: %zu bytes of the device, written after the end, at byte %zu", when, block.bytes, i);
+    size_t place = first_written(start - GUARD, GUARD);
+    if (place < GUARD) stop("%s: %zu bytes of the device, written %zu bytes before the start", when, block.bytes, GUARD - place);
+    place = first_written(start + block.bytes, after);
+    if (place < after) stop("%s: %zu bytes of the device, written after the end, at byte %zu", when, block.bytes, place);
 }
 
 } // namespace
@@ -64,9 +73,9 @@ void *allocate(size_t bytes) {
         block.start = start, block.mapped = whole + page;
         address = static_cast<char *>(start) + whole - inner;
     } else {
-        // Aligned as a driver's are, the guard of 64 bytes before it.
-        if (posix_memalign(&block.start, 256, 256 + inner + GUARD) != 0) return nullptr;
-        address = static_cast<char *>(block.start) + 256;
+        // Aligned as a driver's are.
+        if (posix_memalign(&block.start, 256, GUARD + inner + GUARD) != 0) return nullptr;
+        address = static_cast<char *>(block.start) + GUARD;
     }
     memset(address - GUARD, MARK, GUARD);
     memset(address, NOTHING, bytes);
