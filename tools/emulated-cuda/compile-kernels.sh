@@ -21,10 +21,10 @@ compile=("${CXX:-g++}" -std=c++17 -x c++ -O2 -march=native -ffp-contract=off -fn
 
 # The kernels are what the preprocessed text declares with __global__, save templates, which have no name. Each with the most
 # threads of a block.
-bounds='( +emulated_bounds *\([^()]*\))?'
+bounds='( +emulated_bounds *\(([^()]|\([^()]*\))*\))?'
 "${compile[@]}" -DEMULATED_LISTING -E -P "$work/kernels.cu" | tr '\n' ' ' | sed -E 's/(template *<[^<>]*> *)emulated_global/\1/g' |
   grep -oE "emulated_global$bounds +void$bounds +[A-Za-z_0-9]+" |
-  sed -E 's/emulated_global|void//g' | sed -E 's/ *emulated_bounds *\(([^()]*)\) *([A-Za-z_0-9]+)/\2, \1/; t; s/$/, 1024/' | sort -u > "$work/names"
+  sed -E 's/emulated_global|void//g' | sed -E 's/ *emulated_bounds *\((.*)\) *([A-Za-z_0-9]+)/\2, \1/; t; s/$/, 1024/' | sort -u > "$work/names"
 {
   echo '#include "kernels.cu"'
   echo '#include "registry.h"'

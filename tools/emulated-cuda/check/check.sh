@@ -27,9 +27,10 @@ for order in forward reverse mixed mixed:5; do
   set_order=EMULATED_CUDA_ORDER=$order
   expect "$(results '(2016 + 64 * b) * (i < 32)')" $set_order sums
   # In f32, whose sums of these are exact.
-  expect "$(results 'i + 100 * (i - 3 if i % 32 >= 3 else i) + 10000 * (i + 5 if i % 8 < 3 else i) + 1e6 * (i // 16 * 16 + 9)')" $set_order shuffles
+  expect "$(results 'i + 100 * (i - 3 if i % 16 >= 3 else i) + 10000 * (i + 5 if i % 8 < 3 else i) + 1e6 * (i // 16 * 16 + 9)')" $set_order shuffles
   expect "$(results '(i ^ 1) + 1000 * sum(j % 3 == 0 for j in range(i // 32 * 32, i // 32 * 32 + 32))')" $set_order masks
   expect "$(results '-1 if i % 4 == 3 else 32')" $set_order ends
+  expect "$(results '-1 if i % 2 == 1 else i ^ 2')" $set_order ended_lanes
   expect "$(results '63 - i')" $set_order dynamic
   expect "$(results '[0, 1, 0, -1][i % 4] + 10 * [1, 0, -1, 0][i % 4] + 100 * i + 10000 * i')" $set_order functions
 done
@@ -38,6 +39,10 @@ expect "$(results '63 - i')" EMULATED_CUDA_GUARD=1 dynamic
 expect nan EMULATED_CUDA_ORDER=forward racy
 expect nan EMULATED_CUDA_ORDER=reverse racy
 expect nan A= stale
+expect "$(printf -- '-nan %.0s' {1..128})" A= unwritten
+expect nan A= of_nobody
+expect "$(results 1)" EMULATED_CUDA_ORDER=forward contested
+expect "$(results 0)" EMULATED_CUDA_ORDER=reverse contested
 expect "waits for ever" A= stuck
 expect "after the end" A= beyond
 expect "beyond, block (0, 0, 0), thread (0, 0, 0): no memory" EMULATED_CUDA_GUARD=1 beyond
@@ -46,6 +51,7 @@ expect "reads_beyond, block (0, 0, 0), thread (0, 0, 0): no memory" EMULATED_CUD
 expect "wild, block (0, 0, 0), thread (0, 0, 0): no memory" A= wild
 expect "index 64 out of bounds" A= shared_beyond
 expect "misaligned address" A= misaligned
+# More than __launch_bounds__, and more shared memory than there is without asking.
 expect "cuLaunchKernel(kernel, 2, 1, 1, threads, 1, 1, shared, nullptr, values, nullptr): 1" A= "sums 96"
 expect "cuLaunchKernel(kernel, 2, 1, 1, threads, 1, 1, shared, nullptr, values, nullptr): 1" A= "dynamic 64 50000"
 expect "cuModuleGetFunction(&kernel, module, arguments[2]): 500" A= none

@@ -14,7 +14,7 @@ template <typename T> __device__ T block_sum(T x) {
 
 // --- Right: 64 threads in 2 blocks, y[0..128] ---
 
-extern "C" __global__ void __launch_bounds__(64) sums(const float *x, float *y) {
+extern "C" __global__ void __launch_bounds__(2 * (16 + 16)) sums(const float *x, float *y) {
     const float own = block_sum(x[threadIdx.x] + float(blockIdx.x));
     y[blockIdx.x * 64 + threadIdx.x] = threadIdx.x < 32 ? own : 0.0f;
 }
@@ -22,7 +22,7 @@ extern "C" __global__ void __launch_bounds__(64) sums(const float *x, float *y) 
 extern "C" __global__ void shuffles(const float *x, float *y) {
     const int i = threadIdx.x;
     float v = x[i];
-    v += 100.0f * __shfl_up_sync(0xffffffffu, x[i], 3);
+    v += 100.0f * __shfl_up_sync(0xffffffffu, x[i], 3, 16);
     v += 10000.0f * __shfl_down_sync(0xffffffffu, x[i], 5, 8);
     v += 1000000.0f * __shfl_sync(0xffffffffu, x[i], 9, 16);
     y[blockIdx.x * 64 + i] = v;
@@ -43,6 +43,14 @@ extern "C" __global__ void ends(const float *x, float *y) {
     if (i % 4 == 3) return;
     __syncthreads();
     y[blockIdx.x * 64 + i] = float(__syncthreads_count(i % 2 == 0));
+}
+
+// Lanes that wait, and mates that end instead of coming.
+extern "C" __global__ void ended_lanes(const float *x, float *y) {
+    const int i = threadIdx.x;
+    y[blockIdx.x * 64 + i] = -1.0f;
+    if (i % 2 == 1) return;
+    y[blockIdx.x * 64 + i] = __shfl_xor_sync(0xffffffffu, x[i], 2);
 }
 
 extern "C" __global__ void dynamic(const float *x, float *y) {
@@ -74,6 +82,21 @@ extern "C" __global__ void stale(const float *x, float *y) {
     __shared__ float own[64];
     if (blockIdx.x == 0) own[threadIdx.x] = x[threadIdx.x];
     y[blockIdx.x * 64 + threadIdx.x] = own[threadIdx.x];
+}
+
+extern "C" __global__ void unwritten(const float *x, float *y) {}
+
+// Relies on an order of blocks.
+extern "C" __global__ void contested(const float *x, float *y) {
+    y[threadIdx.x] = y[64 + threadIdx.x] = float(blockIdx.x);
+}
+
+// Reads the value of a lane that has ended.
+extern "C" __global__ void of_nobody(const float *x, float *y) {
+    const int i = threadIdx.x;
+    if (i % 2 == 1) return;
+    y[blockIdx.x * 64 + i] = __shfl_xor_sync(0xffffffffu, x[i], 1);
+    y[blockIdx.x * 64 + i + 1] = 0.0f;
 }
 
 extern "C" __global__ void stuck(const float *x, float *y) {
