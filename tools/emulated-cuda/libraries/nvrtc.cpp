@@ -15,9 +15,10 @@
 #include <string>
 #include <vector>
 
-// Set by the build: the folder of the sources of the emulation, that of the toolkit, and that of the emulated libraries.
+// Set by the build: the folder of the sources of the emulation, that of the toolkit, that of the emulated libraries, and a number that
+// changes with the way kernels are compiled.
 #ifndef EMULATION_SOURCES
-#error "EMULATION_SOURCES, EMULATION_TOOLCHAIN and EMULATION_FOLDER say where things are"
+#error "EMULATION_SOURCES, EMULATION_TOOLCHAIN, EMULATION_FOLDER and EMULATION_SHIM are set by the Makefile"
 #endif
 
 namespace {
@@ -81,7 +82,7 @@ std::string compile(const std::string &source, const std::string &ptx, const std
     const std::string folder = EMULATION_FOLDER "/compiled";
     mkdir(folder.c_str(), 0777);
     char name[32];
-    snprintf(name, sizeof name, "%016llx", static_cast<unsigned long long>(hash(source + '\0' + defines)));
+    snprintf(name, sizeof name, "%016llx", static_cast<unsigned long long>(hash(source + '\0' + defines + EMULATION_SHIM)));
     const std::string path = folder + "/" + name, library = path + ".so";
     if (access(library.c_str(), R_OK) == 0) return library;
     write(path + ".cu", source);
