@@ -33,6 +33,7 @@ for order in forward reverse mixed mixed:5; do
   expect "$(results '-1 if i % 2 == 1 else i ^ 2')" $set_order ended_lanes
   expect "$(results '63 - i')" $set_order dynamic
   expect "$(results '[0, 1, 0, -1][i % 4] + 10 * [1, 0, -1, 0][i % 4] + 100 * i + 10000 * i')" $set_order functions
+  expect "$(results 3)" $set_order inverses
 done
 expect "$(results '63 - i')" EMULATED_CUDA_GUARD=1 dynamic
 

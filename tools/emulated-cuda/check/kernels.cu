@@ -68,6 +68,13 @@ extern "C" __global__ void functions(const float *x, float *y) {
     y[blockIdx.x * 64 + threadIdx.x] = sine + 10.0f * cosine + 100.0f * bits + 10000.0f * float(high) + float(__float2uint_rn(-3.0f));
 }
 
+extern "C" __global__ void inverses(const float *x, float *y) {
+    const float p = (x[threadIdx.x] - 31.5f) / 32.0f;
+    const bool same = fabsf(erff(erfinvf(p)) - p) < 1e-6f && fabsf(normcdff(normcdfinvf(0.5f + 0.5f * p)) - 0.5f - 0.5f * p) < 1e-6f;
+    const bool turned = __brevll(__brevll(0x0123456789abcdefull + threadIdx.x)) == 0x0123456789abcdefull + threadIdx.x;
+    y[blockIdx.x * 64 + threadIdx.x] = float(same) + float(turned) + float(__byte_perm(0x03020100u, 0x07060504u, 0x7250u) == 0x07020500u);
+}
+
 // --- Wrong ---
 
 // Without a barrier between what threads write and what others read.

@@ -31,6 +31,16 @@ inline unsigned int __brev(unsigned int x) {
     for (int bit = 0; bit < 32; bit++) result |= (x >> bit & 1) << (31 - bit);
     return result;
 }
+inline unsigned long long __brevll(unsigned long long x) {
+    return (unsigned long long)__brev((unsigned int)x) << 32 | __brev((unsigned int)(x >> 32));
+}
+// Four of the eight bytes of two numbers, chosen by the lower three bits of each digit.
+inline unsigned int __byte_perm(unsigned int low, unsigned int high, unsigned int choice) {
+    const uint64_t bytes = uint64_t(high) << 32 | low;
+    unsigned int result = 0;
+    for (int place = 0; place < 4; place++) result |= unsigned(bytes >> (choice >> 4 * place & 7) * 8 & 0xff) << 8 * place;
+    return result;
+}
 inline unsigned int __funnelshift_l(unsigned int low, unsigned int high, unsigned int by) {
     return unsigned(((uint64_t(high) << 32 | low) << (by & 31)) >> 32);
 }
@@ -120,6 +130,20 @@ inline double rcbrt(double x) { return 1.0 / cbrt(x); }
 inline float rcbrtf(float x) { return float(1.0 / cbrt(double(x))); }
 inline double normcdf(double x) { return 0.5 * erfc(-x * M_SQRT1_2); }
 inline float normcdff(float x) { return float(normcdf(double(x))); }
+
+inline float fdividef(float a, float b) { return a / b; }
+
+// The root of Winitzki's approximation, then Newton's steps until it is exact.
+inline double erfinv(double y) {
+    if (!(fabs(y) < 1.0)) return fabs(y) == 1.0 ? copysign(INFINITY, y) : NAN;
+    const double log = ::log1p(-y * y), half = 2.0 / (M_PI * 0.147) + 0.5 * log;
+    double x = copysign(sqrt(sqrt(half * half - log / 0.147) - half), y);
+    for (int step = 0; step < 4; step++) x -= (erf(x) - y) / (M_2_SQRTPI * exp(-x * x));
+    return x;
+}
+inline float erfinvf(float y) { return float(erfinv(double(y))); }
+inline double normcdfinv(double p) { return M_SQRT2 * erfinv(2.0 * p - 1.0); }
+inline float normcdfinvf(float p) { return float(normcdfinv(double(p))); }
 
 // By quarters of a turn, so that whole and half ones are exact.
 inline void sincospi(double x, double *sine, double *cosine) {

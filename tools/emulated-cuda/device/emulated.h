@@ -45,6 +45,8 @@
 #define blockDim (emulated_position.block_dim)
 #define gridDim (emulated_position.grid_dim)
 #define warpSize 32
+#define __builtin_assume(condition)
+#define __noinline__ __attribute__((noinline))
 
 #include "arithmetic.h"
 #include "halves.h"
