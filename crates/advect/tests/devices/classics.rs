@@ -11,7 +11,9 @@ fn trained(store: &ParameterStore, losses: &Tensor) -> Result<Vec<Tensor>> {
     let gradients = losses.sum_all()?.backward()?;
     let mut found = vec![losses.detach()];
     for (_, var) in store.parameters() {
-        found.extend(gradients.get(&var).cloned());
+        // A parameter that the losses don't depend on has zeros, or nothing.
+        let gradient = gradients.get(&var).cloned();
+        found.push(gradient.map_or_else(|| var.zeros_like(), Ok)?);
     }
     Ok(found)
 }
