@@ -41,3 +41,5 @@ const char *running_kernel();
 [[noreturn]] void stop(const char *format, ...) __attribute__((format(printf, 1, 2)));
 // A number from the environment, which is looked up once by its caller.
 long setting(const char *name, long otherwise);
+// Whether launches and transfers are to be printed.
+bool trace();

@@ -35,11 +35,6 @@ void watch_bad_addresses() {
     sigaction(SIGBUS, &action, &others_bus);
 }
 
-bool trace() {
-    static const bool wanted = setting("EMULATED_CUDA_TRACE", 0) != 0;
-    return wanted;
-}
-
 Function *function_of(CUfunction function) { return reinterpret_cast<Function *>(function); }
 
 } // namespace

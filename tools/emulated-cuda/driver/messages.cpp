@@ -22,3 +22,8 @@ long setting(const char *name, long otherwise) {
     const char *value = getenv(name);
     return value && *value ? strtol(value, nullptr, 10) : otherwise;
 }
+
+bool trace() {
+    static const bool wanted = setting("EMULATED_CUDA_TRACE", 0) != 0;
+    return wanted;
+}

@@ -1,6 +1,7 @@
 // The driver's functions for memory: each range is looked up, and what isn't memory of the device is refused.
 #include <cuda.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -21,6 +22,8 @@ template <typename T> CUresult fill(CUdeviceptr address, T value, size_t count) 
 CUresult copy(void *target, bool to_device, const void *source, bool of_device, size_t bytes) {
     if (bytes == 0) return CUDA_SUCCESS;
     if ((to_device && !allocated(target, bytes)) || (of_device && !allocated(source, bytes))) return CUDA_ERROR_INVALID_VALUE;
+    const char *way = !of_device ? "to the device" : !to_device ? "from the device" : "within the device";
+    if (trace()) fprintf(stderr, "emulated CUDA: transfer %s, %zu bytes\n", way, bytes);
     memmove(target, source, bytes);
     return CUDA_SUCCESS;
 }
