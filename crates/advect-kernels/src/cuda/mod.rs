@@ -7,9 +7,16 @@
 //! Arguments are contiguous, of one type, on one device: what calls these functions has seen to that.
 
 pub mod activation;
+pub mod attention;
+mod factors;
 mod fresh;
+pub mod gate;
 pub mod group_norm;
 mod launch;
+pub mod layer_norm;
+mod product;
+pub mod rotary;
+pub mod softmax;
 mod source;
 mod sums;
 #[cfg(test)]

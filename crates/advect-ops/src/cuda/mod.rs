@@ -1,7 +1,12 @@
 //! Operations by kernels for CUDA.
 
 mod activation;
+pub(crate) mod attention;
+mod gate;
 mod group_norm;
+mod layer_norm;
+mod rotary;
+mod softmax;
 
 use advect_core::Result;
 use advect_kernels::cuda::Fresh;
