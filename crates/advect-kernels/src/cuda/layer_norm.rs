@@ -13,15 +13,14 @@ pub(super) const FAMILY: Family = Family {
 
 /// Whether rows are a block's each, not a warp's.
 fn by_block(rows: &Rows) -> bool {
-    rows.width > 256
+    rows.width > 1024
 }
 
-/// The warps or blocks of rows, which take turns beyond.
+/// Warps or blocks for rows; they take turns beyond.
 fn grid(rows: &Rows) -> Grid {
-    const THREADS: usize = 256;
     let (blocks, threads) = match by_block(rows) {
-        true => (rows.rows, (rows.width / 4).next_power_of_two().min(THREADS)),
-        false => (rows.rows.div_ceil(THREADS / 32), THREADS),
+        true => (rows.rows, 256),
+        false => (rows.rows.div_ceil(4), 4 * 32),
     };
     Grid::new(blocks.min(1 << 20), threads)
 }

@@ -11,6 +11,7 @@ pub mod attention;
 mod factors;
 mod fresh;
 pub mod gate;
+pub mod gated_recurrence;
 pub mod group_norm;
 mod launch;
 pub mod layer_norm;

@@ -1,6 +1,9 @@
 use candle_core::DType;
 
-use super::{activation, attention, factors, gate, group_norm, layer_norm, rotary, softmax, sums};
+use super::{
+    activation, attention, factors, gate, gated_recurrence, group_norm, layer_norm, rotary,
+    softmax, sums,
+};
 
 /// NVRTC needs no GPU.
 #[test]
@@ -10,6 +13,7 @@ fn sources_compile() {
         &attention::FAMILY,
         &factors::FAMILY,
         &gate::FAMILY,
+        &gated_recurrence::FAMILY,
         &group_norm::FAMILY,
         &layer_norm::FAMILY,
         &rotary::FAMILY,

@@ -3,6 +3,7 @@
 mod activation;
 pub(crate) mod attention;
 mod gate;
+pub(crate) mod gated_recurrence;
 mod group_norm;
 mod layer_norm;
 mod rotary;

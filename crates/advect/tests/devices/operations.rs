@@ -215,7 +215,7 @@ fn norms_softmax_and_attention() {
         Operation::Softmax.check(&mut report, "softmax", &[&shape]);
     }
     // Rows of a warp, several pieces of rows, and rows of a block.
-    for x in [[2, 3, 5], [2, 70, 3], [2, 1, 300]] {
+    for x in [[2, 3, 5], [2, 70, 3], [2, 1, 1100]] {
         for affine in [&x[2..], &[x[0], x[2]]] {
             let shapes = [&x[..], affine, affine];
             Operation::LayerNorm.check(&mut report, "layer norm", &shapes);
