@@ -49,10 +49,11 @@ pub fn add_gated<V: Value>(x: &V, h: &V, gate: &V) -> Result<V> {
     V::apply(AddGated, &[x, h, gate], &[])
 }
 
-struct AddGated;
+#[derive(Clone, Copy)]
+pub(crate) struct AddGated;
 
 /// The rows of h.
-fn rows(h: &Tensor, gate: &Tensor) -> GatedRows {
+pub(crate) fn rows(h: &Tensor, gate: &Tensor) -> GatedRows {
     let width = h.dims().last().copied().unwrap_or(1);
     let rows = h.elem_count() / width.max(1);
     let batch = match gate.rank() {
@@ -119,6 +120,11 @@ impl Operation for AddGated {
                 Some(tensor(in_gate, inputs[2].shape())?),
             ])
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        Some(Box::new(*self))
     }
 }
 

@@ -175,6 +175,15 @@ impl Operation for Recurrence {
             gradients.zip(inputs).map(|(g, x)| tensor(g, x.shape()).map(Some)).collect()
         })
     }
+
+    /// States of 16 bits are composed, in f32.
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, inputs: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        use candle_core::DType;
+        let wide = matches!(inputs[0].dtype(), DType::F32 | DType::F64);
+        let kernels = || Box::new(crate::cuda::gated_recurrence::Recurrence(self.0)) as _;
+        wide.then(kernels)
+    }
 }
 
 impl Tangent for Recurrence {

@@ -113,14 +113,15 @@ fn check_affine(x: &Tensor, name: &'static str, affine: &Tensor) -> Result<()> {
     Err(Error::shape(name, affine.dims(), accepted))
 }
 
-struct Normalize {
+#[derive(Clone, Copy)]
+pub(crate) struct Normalize {
     centred: bool,
     epsilon: f64,
 }
 
 impl Normalize {
     /// The rows of x.
-    fn rows(&self, x: &Tensor, scale: &Tensor) -> Rows {
+    pub(crate) fn rows(&self, x: &Tensor, scale: &Tensor) -> Rows {
         let width = x.dims().last().copied().unwrap_or(1);
         let rows = x.elem_count() / width.max(1);
         let batch = match scale.rank() {
@@ -211,6 +212,11 @@ impl Operation for Normalize {
             }
             Ok(out)
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        Some(Box::new(*self))
     }
 }
 

@@ -57,21 +57,26 @@ pub fn rotary<V: Value>(x: &V, cosines: &Tensor, sines: &Tensor) -> Result<V> {
 }
 
 #[derive(Clone)]
-struct Rotary {
-    cosines: Tensor,
-    sines: Tensor,
+pub(crate) struct Rotary {
+    pub(crate) cosines: Tensor,
+    pub(crate) sines: Tensor,
+}
+
+/// The pairs of x, and whether they are turned back.
+pub(crate) fn pairs(x: &Tensor, inverse: bool) -> Pairs {
+    let (dims, rank) = (x.dims(), x.rank());
+    Pairs {
+        positions: dims[rank - 3],
+        heads: dims[rank - 2],
+        pairs: dims[rank - 1] / 2,
+        inverse,
+    }
 }
 
 impl Rotary {
     /// The rotation by the CPU's kernel.
     fn rotated(&self, x: &Tensor, inverse: bool) -> Result<Output> {
-        let (dims, rank) = (x.dims(), x.rank());
-        let pairs = Pairs {
-            positions: dims[rank - 3],
-            heads: dims[rank - 2],
-            pairs: dims[rank - 1] / 2,
-            inverse,
-        };
+        let pairs = pairs(x, inverse);
         by_dtype!(x, T => {
             let (values, cosines, sines) = (host::<T>(x)?, host::<T>(&self.cosines)?, host::<T>(&self.sines)?);
             let y = T::rotate(THREADS, &pairs, &values, &cosines, &sines);
@@ -112,6 +117,11 @@ impl Operation for Rotary {
         _: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![Some(self.rotated(gradient, true)?.into_tensor()?)])
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        Some(Box::new(self.clone()))
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn compose<V: Value>(x: &V) -> Result<V> {
     y.map_linear(|y| Ok(y.to_dtype(dtype)?))
 }
 
-struct Softmax;
+#[derive(Clone, Copy)]
+pub(crate) struct Softmax;
 
 impl Operation for Softmax {
     type Saved = ();
@@ -78,6 +79,11 @@ impl Operation for Softmax {
             let dx = T::softmax_backward(THREADS, &y, &g, width(value));
             Ok(vec![Some(tensor(dx, value.shape())?)])
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        Some(Box::new(*self))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Memory that a kernel writes first.
 
-use candle_core::backend::BackendDevice;
+use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::op::BackpropOp;
 use candle_core::{CudaDevice, CudaStorage, DType, Error, Result, Shape, Storage, Tensor};
 
@@ -27,6 +27,14 @@ impl Fresh {
 
     pub(super) fn device(&self) -> &CudaDevice {
         &self.storage.device
+    }
+
+    pub(super) fn dtype(&self) -> DType {
+        self.storage.dtype()
+    }
+
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
     }
 
     /// The number of elements.

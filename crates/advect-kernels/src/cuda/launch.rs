@@ -33,6 +33,16 @@ impl Grid {
         const MOST: usize = 1 << 14;
         Grid::new(elements.div_ceil(THREADS).clamp(1, MOST), THREADS)
     }
+
+    /// Blocks of some columns of one row, or of several rows in turn.
+    pub(super) fn over_rows(rows: usize, columns: usize) -> Self {
+        let threads = columns.next_multiple_of(32).clamp(32, 256);
+        let across = columns.div_ceil(4 * threads).clamp(1, 1 << 12);
+        Grid {
+            blocks: [rows.clamp(1, 1 << 20), across],
+            threads: [threads, 1],
+        }
+    }
 }
 
 /// An argument of a kernel.
@@ -71,7 +81,8 @@ pub(super) fn device_of(x: &Tensor) -> Result<&CudaDevice> {
     x.device().as_cuda_device()
 }
 
-fn misplaced() -> Error {
+/// The error of a tensor that is elsewhere.
+pub(super) fn misplaced() -> Error {
     Error::Msg("a kernel for CUDA got a tensor of another device".into()).bt()
 }
 
@@ -106,6 +117,7 @@ pub(super) fn launch(
             _ => None,
         })
         .collect();
+    let word = |(address, guard)| (Bits::Word(address), Some(guard));
     let mut held = Vec::with_capacity(arguments.len());
     let mut bits = Vec::with_capacity(arguments.len());
     for (argument, lock) in arguments.iter_mut().zip(&locks) {
@@ -114,11 +126,11 @@ pub(super) fn launch(
                 let Storage::Cuda(storage) = &**storage else {
                     return Err(misplaced());
                 };
-                read(storage, layout.start_offset(), &stream)?
+                word(read(storage, layout.start_offset(), &stream)?)
             }
-            (Argument::Again(x), _) => read(&x.storage, 0, &stream)?,
-            (Argument::Write(x), _) => write(&mut x.storage, 0, &stream)?,
-            (Argument::Change(x, first), _) => write(x, *first, &stream)?,
+            (Argument::Again(x), _) => word(read(&x.storage, 0, &stream)?),
+            (Argument::Write(x), _) => word(write(&mut x.storage, 0, &stream)?),
+            (Argument::Change(x, first), _) => word(write(x, *first, &stream)?),
             (Argument::Read(_) | Argument::Nothing, _) => (Bits::Word(0), None),
             (Argument::Size(n), _) => (Bits::Word(*n as u64), None),
             (Argument::Real(x), _) => match wide(dtype) {
@@ -152,7 +164,7 @@ pub(super) fn launch(
 }
 
 /// An address, and what tells the stream of its use.
-type Pointer<'a> = (Bits, Option<SyncOnDrop<'a>>);
+pub(super) type Pointer<'a> = (u64, SyncOnDrop<'a>);
 
 /// Runs an expression with `$slice` as the memory of a storage, of whichever float type.
 macro_rules! by_element {
@@ -167,13 +179,19 @@ macro_rules! by_element {
     };
 }
 
-fn read<'a>(storage: &'a CudaStorage, first: usize, stream: &'a CudaStream) -> Result<Pointer<'a>> {
+/// The address of an element that is read.
+pub(super) fn read<'a>(
+    storage: &'a CudaStorage,
+    first: usize,
+    stream: &'a CudaStream,
+) -> Result<Pointer<'a>> {
     let size = storage.dtype().size_in_bytes();
     let (address, guard) = by_element!(&storage.slice, slice => Ok(slice.device_ptr(stream)))?;
-    Ok((Bits::Word(address + (first * size) as u64), Some(guard)))
+    Ok((address + (first * size) as u64, guard))
 }
 
-fn write<'a>(
+/// The address of an element that is written.
+pub(super) fn write<'a>(
     storage: &'a mut CudaStorage,
     first: usize,
     stream: &'a CudaStream,
@@ -181,5 +199,5 @@ fn write<'a>(
     let size = storage.dtype().size_in_bytes();
     let (address, guard) =
         by_element!(&mut storage.slice, slice => Ok(slice.device_ptr_mut(stream)))?;
-    Ok((Bits::Word(address + (first * size) as u64), Some(guard)))
+    Ok((address + (first * size) as u64, guard))
 }

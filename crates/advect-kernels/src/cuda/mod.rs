@@ -7,14 +7,21 @@
 //! Arguments are contiguous, of one type, on one device: what calls these functions has seen to that.
 
 pub mod activation;
+pub mod attention;
 pub mod convolution;
+mod factors;
 mod fresh;
+pub mod gate;
+pub mod gated_recurrence;
 pub mod group_norm;
 mod launch;
+pub mod layer_norm;
 pub mod layers;
 pub mod memory;
 pub mod planes;
 mod product;
+pub mod rotary;
+pub mod softmax;
 mod source;
 mod sums;
 #[cfg(test)]

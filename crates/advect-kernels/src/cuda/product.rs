@@ -1,33 +1,198 @@
-//! Products of matrices, by cuBLAS.
+//! Products of matrices by cuBLAS.
 
-use candle_core::backend::BackendStorage;
-use candle_core::{Error, Result, Storage, Tensor};
+use std::ffi::c_void;
 
-use super::Fresh;
+use candle_core::cuda_backend::cudarc::cublas::{result, sys};
+use candle_core::cuda_backend::{WrapErr, gemm_reduced_precision_f32};
+use candle_core::{DType, Error, Result, Storage, Tensor};
 
-/// Returns `a b` for a of shape `(..., m, k)` and b of shape `(..., k, n)`, whose other dimensions are the same. Each matrix may be
-/// transposed by its strides.
-///
-/// # Errors
-/// An error for shapes that don't fit, and for strides that cuBLAS doesn't take.
-pub fn product(a: &Tensor, b: &Tensor) -> Result<Fresh> {
-    let ([batch @ .., m, k], [others @ .., rows, n]) = (a.dims(), b.dims()) else {
-        return Err(misfit(a, b));
-    };
-    let ((first, first_layout), (second, second_layout)) =
-        (a.storage_and_layout(), b.storage_and_layout());
-    match (&*first, &*second) {
-        (Storage::Cuda(first), Storage::Cuda(second)) if batch == others && k == rows => {
-            let count = batch.iter().product();
-            let storage = first.matmul(second, (count, *m, *n, *k), first_layout, second_layout)?;
-            let shape: Vec<usize> = batch.iter().chain([m, n]).copied().collect();
-            Ok(Fresh::of(storage, shape))
-        }
-        _ => Err(misfit(a, b)),
+use super::launch::{misplaced, read, write};
+use super::source::wide;
+use super::{Fresh, device_of};
+
+/// The matrices of a batch, which lie at equal distances in memory, the first of them from an element on.
+#[derive(Clone, Copy)]
+pub(super) struct Matrices<M> {
+    pub(super) memory: M,
+    pub(super) first: usize,
+    pub(super) distance: usize,
+    /// Whether they lie column by column.
+    pub(super) transposed: bool,
+}
+
+impl<M> Matrices<M> {
+    /// The transposed matrices.
+    pub(super) fn flipped(self) -> Self {
+        let transposed = !self.transposed;
+        Matrices { transposed, ..self }
     }
 }
 
+/// The sizes of products: so many of a matrix `(rows, inner)` and one `(inner, columns)`.
+#[derive(Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) count: usize,
+    pub(super) rows: usize,
+    pub(super) inner: usize,
+    pub(super) columns: usize,
+}
+
+/// Writes the products of matrices, times a factor. Sums are in the type of arithmetic; the products may be in it, too.
+pub(super) fn products(
+    sizes: Sizes,
+    factor: f64,
+    a: Matrices<&Tensor>,
+    b: Matrices<&Tensor>,
+    out: Matrices<&mut Fresh>,
+) -> Result<()> {
+    if out.transposed {
+        // (a b)ᵀ = bᵀ aᵀ.
+        let sizes = Sizes {
+            rows: sizes.columns,
+            columns: sizes.rows,
+            ..sizes
+        };
+        return products(sizes, factor, b.flipped(), a.flipped(), out.flipped());
+    }
+    let device = device_of(a.memory)?;
+    let (stream, blas) = (device.cuda_stream(), device.cublas_handle());
+    let dtype = a.memory.dtype();
+    let (of_factors, of_out) = (data_type(dtype)?, data_type(out.memory.dtype())?);
+    let short = (factor as f32, 0f32);
+    let long = (factor, 0f64);
+    let (alpha, beta) = match wide(dtype) {
+        DType::F64 => (pointer(&long.0), pointer(&long.1)),
+        _ => (pointer(&short.0), pointer(&short.1)),
+    };
+    let compute = match dtype {
+        DType::F64 => sys::cublasComputeType_t::CUBLAS_COMPUTE_64F,
+        DType::F32 if gemm_reduced_precision_f32() => {
+            sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32
+        }
+        _ => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
+    };
+    let (a_lock, a_layout) = a.memory.storage_and_layout();
+    let (b_lock, b_layout) = b.memory.storage_and_layout();
+    let (Storage::Cuda(a_storage), Storage::Cuda(b_storage)) = (&*a_lock, &*b_lock) else {
+        return Err(misplaced());
+    };
+    let (a_address, _a) = read(a_storage, a_layout.start_offset() + a.first, &stream)?;
+    let (b_address, _b) = read(b_storage, b_layout.start_offset() + b.first, &stream)?;
+    let (c_address, _c) = write(&mut out.memory.storage, out.first, &stream)?;
+    let side = |n: usize| {
+        i32::try_from(n).map_err(|_| Error::Msg(format!("matrices with a side of {n}")).bt())
+    };
+    let operation = |transposed| match transposed {
+        true => sys::cublasOperation_t::CUBLAS_OP_T,
+        false => sys::cublasOperation_t::CUBLAS_OP_N,
+    };
+    let (rows, inner, columns) = (side(sizes.rows)?, side(sizes.inner)?, side(sizes.columns)?);
+    // For cuBLAS, matrices lie column by column: what it sees are the transposed ones.
+    // SAFETY: the pointers are valid until what follows in the stream, and the functions of this module give sizes and places that are
+    // within the memory.
+    unsafe {
+        result::gemm_strided_batched_ex(
+            *blas.handle(),
+            operation(b.transposed),
+            operation(a.transposed),
+            columns,
+            rows,
+            inner,
+            alpha,
+            b_address as *const c_void,
+            of_factors,
+            if b.transposed { inner } else { columns },
+            b.distance as i64,
+            a_address as *const c_void,
+            of_factors,
+            if a.transposed { rows } else { inner },
+            a.distance as i64,
+            beta,
+            c_address as *mut c_void,
+            of_out,
+            columns,
+            out.distance as i64,
+            side(sizes.count)?,
+            compute,
+            sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT_TENSOR_OP,
+        )
+    }
+    .w()
+}
+
+/// Returns `a b` for a of shape `(m, k)` and b of shape `(k, n)`, or as many of each: `(count, m, k)` and `(count, k, n)`. Each matrix
+/// may be transposed by its strides.
+///
+/// # Errors
+/// An error for shapes that don't fit, and for other strides.
+pub fn product(a: &Tensor, b: &Tensor) -> Result<Fresh> {
+    let ([batch @ .., rows, inner], [others @ .., height, columns]) = (a.dims(), b.dims()) else {
+        return Err(misfit(a, b));
+    };
+    let (Some(left), Some(right)) = (matrices(a), matrices(b)) else {
+        return Err(misfit(a, b));
+    };
+    if batch != others || inner != height {
+        return Err(misfit(a, b));
+    }
+    let shape: Vec<usize> = batch.iter().chain([rows, columns]).copied().collect();
+    let mut out = Fresh::new(device_of(a)?, a.dtype(), shape)?;
+    let sizes = Sizes {
+        count: batch.iter().product(),
+        rows: *rows,
+        inner: *inner,
+        columns: *columns,
+    };
+    let target = Matrices {
+        memory: &mut out,
+        first: 0,
+        distance: rows * columns,
+        transposed: false,
+    };
+    products(sizes, 1.0, left, right, target)?;
+    Ok(out)
+}
+
+/// One matrix or several, as they lie.
+fn matrices(x: &Tensor) -> Option<Matrices<&Tensor>> {
+    let (dims, strides) = (x.dims(), x.stride());
+    let (&[.., rows, columns], &[.., down, across]) = (dims, strides) else {
+        return None;
+    };
+    let transposed = match (down, across) {
+        (down, 1) if down == columns => false,
+        (1, across) if across == rows => true,
+        _ => return None,
+    };
+    let distance = match strides.len() {
+        2 => 0,
+        3 => strides[0],
+        _ => return None,
+    };
+    Some(Matrices {
+        memory: x,
+        first: 0,
+        distance,
+        transposed,
+    })
+}
+
 fn misfit(a: &Tensor, b: &Tensor) -> Error {
-    let places = [a, b].map(|x| (x.dims(), x.device().location()));
-    Error::Msg(format!("a product of {:?} and {:?}", places[0], places[1])).bt()
+    let [a, b] = [a, b].map(Tensor::layout);
+    Error::Msg(format!("a product of {a:?} and {b:?}")).bt()
+}
+
+fn pointer<T>(x: &T) -> *const c_void {
+    std::ptr::from_ref(x).cast()
+}
+
+/// The name of an element type for cuBLAS.
+fn data_type(dtype: DType) -> Result<sys::cudaDataType> {
+    match dtype {
+        DType::F32 => Ok(sys::cudaDataType::CUDA_R_32F),
+        DType::F64 => Ok(sys::cudaDataType::CUDA_R_64F),
+        DType::F16 => Ok(sys::cudaDataType::CUDA_R_16F),
+        DType::BF16 => Ok(sys::cudaDataType::CUDA_R_16BF),
+        other => Err(Error::UnsupportedDTypeForOp(other, "a product by cuBLAS").bt()),
+    }
 }

@@ -1,18 +1,29 @@
 use candle_core::DType;
 
-use super::{activation, convolution, group_norm, layers, planes, sums};
+use super::{
+    activation, attention, convolution, factors, gate, gated_recurrence, group_norm, layer_norm,
+    layers, planes, rotary, softmax, sums,
+};
 
 /// NVRTC needs no GPU.
 #[test]
 fn sources_compile() {
-    for family in [
+    let families = [
         &activation::FAMILY,
+        &attention::FAMILY,
         &convolution::FAMILY,
+        &factors::FAMILY,
+        &gate::FAMILY,
+        &gated_recurrence::FAMILY,
         &group_norm::FAMILY,
+        &layer_norm::FAMILY,
         &layers::FAMILY,
         &planes::FAMILY,
+        &rotary::FAMILY,
+        &softmax::FAMILY,
         &sums::FAMILY,
-    ] {
+    ];
+    for family in families {
         for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
             for architecture in [(7, 5), (9, 0)] {
                 let program = family.compiled(dtype, architecture);

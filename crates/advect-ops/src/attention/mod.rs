@@ -24,7 +24,8 @@ pub use of_tokens::{causal_token_attention, token_attention};
 /// rank 4 that broadcasts to `(batch, heads, n, m)`. A query that sees no key gives NaN.
 ///
 /// On the CPU a few rows of scores are in the cache at a time; the matrix of all scores is never stored, neither
-/// forwards nor backwards. Forward mode and trainable masks use plain operations, which store it.
+/// forwards nor backwards. On CUDA devices it is stored once: softmax, with scale and mask, is one pass over it between two products, and
+/// a backward pass keeps the weights. Forward mode and trainable masks use plain operations, which store it several times.
 ///
 /// ```
 /// use advect_ops::attention;
@@ -147,6 +148,25 @@ fn compose<V: Value>(q: &V, k: &V, v: &V, mask: Option<&V>) -> Result<V> {
     value.map_linear(|y| Ok(y.to_dtype(dtype)?))
 }
 
+/// The kernels for CUDA.
+#[cfg(feature = "cuda")]
+fn on_cuda(
+    sizes: &Sizes,
+    layout: advect_kernels::cuda::attention::Layout,
+    causal: bool,
+    arguments: usize,
+) -> Option<Box<dyn crate::cuda::OnCuda>> {
+    let attention = advect_kernels::cuda::attention::Attention {
+        sizes: *sizes,
+        layout,
+        causal,
+    };
+    Some(Box::new(crate::cuda::attention::Attend {
+        attention,
+        arguments,
+    }))
+}
+
 struct Attention {
     sizes: Sizes,
 }
@@ -204,6 +224,12 @@ impl Operation for Attention {
             out.resize(inputs.len(), None);
             Ok(out)
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        use advect_kernels::cuda::attention::Layout;
+        on_cuda(&self.sizes, Layout::Apart, false, 3)
     }
 }
 

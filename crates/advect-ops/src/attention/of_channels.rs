@@ -4,6 +4,8 @@ use advect_core::{Error, Result, check};
 use advect_kernels::attention::{Attention, Sizes};
 use candle_core::Tensor;
 
+#[cfg(feature = "cuda")]
+use super::on_cuda;
 use super::{HeadOrder, attention};
 use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
@@ -127,6 +129,13 @@ impl Operation for OfChannels {
             let dx = T::attend_channels_backward(THREADS, sizes, &channels, &qkv, &value, &gradient);
             Ok(vec![Some(tensor(dx, inputs[0].shape())?)])
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        use advect_kernels::cuda::attention::Layout;
+        let by_role = self.order == HeadOrder::ByRole;
+        on_cuda(&self.sizes, Layout::Channels { by_role }, false, 1)
     }
 }
 

@@ -4,6 +4,8 @@ use advect_core::{Error, Result, check};
 use advect_kernels::attention::{Attention, Sizes};
 use candle_core::{DType, Tensor};
 
+#[cfg(feature = "cuda")]
+use super::on_cuda;
 use super::{HeadOrder, attention};
 use crate::cpu::{THREADS, by_dtype, host, tensor};
 use crate::operation::{Operation, Output, Tangent};
@@ -174,6 +176,13 @@ impl Operation for OfTokens {
             let dx = T::attend_tokens_backward(THREADS, sizes, &columns, causal, &qkv, &value, &gradient);
             Ok(vec![Some(tensor(dx, inputs[0].shape())?)])
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        use advect_kernels::cuda::attention::Layout;
+        let by_role = self.order == HeadOrder::ByRole;
+        on_cuda(&self.sizes, Layout::Tokens { by_role }, self.causal, 1)
     }
 }
 

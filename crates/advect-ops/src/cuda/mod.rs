@@ -1,10 +1,16 @@
 //! Operations by kernels for CUDA.
 
 mod activation;
+pub(crate) mod attention;
 mod convolution;
+mod gate;
+pub(crate) mod gated_recurrence;
 mod group_norm;
+mod layer_norm;
 mod layers;
 mod planes;
+mod rotary;
+mod softmax;
 
 use advect_core::Result;
 use advect_kernels::cuda::Fresh;

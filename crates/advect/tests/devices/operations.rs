@@ -222,14 +222,19 @@ fn derivatives_along_several_directions() {
 #[test]
 fn norms_softmax_and_attention() {
     let mut report = Report::new();
-    Operation::Softmax.check(&mut report, "softmax", &[&[2, 3, 17]]);
-    for affine in [&[5][..], &[2, 5]] {
-        Operation::LayerNorm.check(&mut report, "layer norm", &[&[2, 3, 5], affine, affine]);
-        Operation::RmsNorm.check(&mut report, "rms norm", &[&[2, 3, 5], affine]);
-        let shapes: [&[usize]; 3] = [&[2, 3, 5], affine, affine];
-        Operation::ShiftedRmsNorm.check(&mut report, "shifted rms norm", &shapes);
-        let shapes: [&[usize]; 3] = [&[2, 3, 5], &[2, 3, 5], affine];
-        Operation::AddGated.check(&mut report, "add gated", &shapes);
+    // Rows of a warp, in each of its sizes, and one of a block.
+    for shape in [[2, 3, 17], [1, 5, 70], [1, 2, 300], [2, 1, 1100]] {
+        Operation::Softmax.check(&mut report, "softmax", &[&shape]);
+    }
+    // Rows of a warp, several pieces of rows, and rows of a block.
+    for x in [[2, 3, 5], [2, 70, 3], [2, 1, 1100]] {
+        for affine in [&x[2..], &[x[0], x[2]]] {
+            let shapes = [&x[..], affine, affine];
+            Operation::LayerNorm.check(&mut report, "layer norm", &shapes);
+            Operation::RmsNorm.check(&mut report, "rms norm", &shapes[..2]);
+            Operation::ShiftedRmsNorm.check(&mut report, "shifted rms norm", &shapes);
+            Operation::AddGated.check(&mut report, "add gated", &[&x, &x, affine]);
+        }
     }
     for activation in [Activation::Identity, Activation::Silu] {
         let op = Operation::GroupNorm(2, activation);
@@ -246,7 +251,13 @@ fn norms_softmax_and_attention() {
         }
     }
     let x: [&[usize]; 3] = [&[2, 2, 3, 4], &[2, 2, 5, 4], &[2, 2, 5, 3]];
-    for mask in [None, Some(vec![3, 5]), Some(vec![2, 1, 1, 5])] {
+    let masks = [vec![3, 5], vec![2, 1, 1, 5], vec![1, 2, 3, 1]];
+    for mask in std::iter::once(None).chain(masks.map(Some)) {
+        Operation::Attention(mask).check(&mut report, "attention", &x);
+    }
+    // Scores of a block.
+    let x: [&[usize]; 3] = [&[1, 2, 3, 4], &[1, 2, 600, 4], &[1, 2, 600, 3]];
+    for mask in [None, Some(vec![1, 1, 3, 600])] {
         Operation::Attention(mask).check(&mut report, "attention", &x);
     }
     for order in [HeadOrder::ByHead, HeadOrder::ByRole] {
@@ -258,13 +269,17 @@ fn norms_softmax_and_attention() {
         op.check(&mut report, "token attention", &[&[0, 5, 18]]);
         let op = Operation::CausalTokenAttention(order);
         op.check(&mut report, "causal token attention", &[&[2, 5, 18]]);
+        op.check(&mut report, "causal token attention", &[&[1, 70, 24]]);
         op.check(&mut report, "causal token attention", &[&[0, 5, 18]]);
     }
     let op = Operation::LogSoftmaxAt(vec![4, 0, 16]);
     op.check(&mut report, "log-probabilities", &[&[3, 17]]);
     let shapes: [&[usize]; 4] = [&[2, 3, 12], &[2, 4], &[12, 4], &[12]];
     Operation::GatedRecurrence.check(&mut report, "gated recurrence", &shapes);
-    Operation::Rotary(vec![5, 2]).check(&mut report, "rotary", &[&[2, 5, 3, 4]]);
+    for (positions, heads, pairs) in [(5, 3, 2), (2, 5, 27)] {
+        let op = Operation::Rotary(vec![positions, pairs]);
+        op.check(&mut report, "rotary", &[&[2, positions, heads, 2 * pairs]]);
+    }
     report.finish();
 }
 
@@ -283,6 +298,26 @@ fn combinations_and_resizing() {
         Operation::Upsample(factor).check(&mut report, "upsample", &[&[2, 2, 5]]);
         Operation::AvgPool(factor).check(&mut report, "average pool", &[&[1, 2, 6, 6]]);
         Operation::AvgPool(factor).check(&mut report, "average pool", &[&[2, 2, 6]]);
+    }
+    report.finish();
+}
+
+/// −∞ among scores has the weight 0; a row of nothing else is NaN.
+#[test]
+fn softmax_of_infinities() {
+    let mut report = Report::new();
+    for width in [5, 1500] {
+        report.holds("softmax of infinities", |place| {
+            let mut x = vec![f32::NEG_INFINITY; 3 * width];
+            x[width / 2] = 700.0;
+            x[width..2 * width].fill(-1e30);
+            let x = Tensor::from_vec(x, (3, width), &place.device)?;
+            let y = ops::softmax(&x)?.to_vec2::<f32>()?;
+            let mut first = vec![0.0; width];
+            first[width / 2] = 1.0;
+            let equal = |y: &f32| (y * width as f32 - 1.0).abs() < 1e-5;
+            Ok(y[0] == first && y[1].iter().all(equal) && y[2].iter().all(|y| y.is_nan()))
+        });
     }
     report.finish();
 }
