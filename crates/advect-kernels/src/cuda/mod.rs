@@ -14,6 +14,7 @@ mod source;
 mod sums;
 #[cfg(test)]
 mod tests;
+pub mod update;
 
 pub use fresh::Fresh;
 

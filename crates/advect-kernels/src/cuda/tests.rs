@@ -1,11 +1,17 @@
 use candle_core::DType;
 
-use super::{activation, group_norm, sums};
+use super::{activation, group_norm, sums, update};
 
 /// NVRTC needs no GPU.
 #[test]
 fn sources_compile() {
-    for family in [&activation::FAMILY, &group_norm::FAMILY, &sums::FAMILY] {
+    let families = [
+        &activation::FAMILY,
+        &group_norm::FAMILY,
+        &sums::FAMILY,
+        &update::FAMILY,
+    ];
+    for family in families {
         for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
             for architecture in [(7, 5), (9, 0)] {
                 let program = family.compiled(dtype, architecture);

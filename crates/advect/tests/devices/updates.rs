@@ -1,17 +1,18 @@
 //! Updates of parameters in place, and numbers of tensors on the host.
 
 use advect::candle::Var;
-use advect::ops::update::{AdamWRates, adamw, average, norm, scale};
+use advect::ops::update::{
+    AdamWRates, LionRates, MomentumRates, adamw, average, descend, lion, momentum, norm, scale,
+};
 use advect::ops::{scaled_error, scaled_errors, squared_distances, with_gradient};
 use advect::prelude::*;
 
 use crate::place::Place;
 use crate::report::Report;
 
-#[test]
-fn in_place() {
-    let mut report = Report::new();
-    let rates = AdamWRates {
+/// A step of each kind, for a value, two moments and a gradient.
+fn steps([value, first, second]: &[Var; 3], gradient: &Tensor) -> Result<()> {
+    let adam = AdamWRates {
         decay: 0.99,
         rate: 0.1,
         correction: 0.001,
@@ -19,19 +20,84 @@ fn in_place() {
         beta2: 0.999,
         epsilon: 1e-8,
     };
+    let heavy = MomentumRates {
+        rate: 0.1,
+        decay: 0.2,
+        momentum: 0.9,
+        fresh: 0.7,
+        ahead: 0.3,
+        along: 0.6,
+    };
+    let signs = LionRates {
+        decay: 0.9,
+        rate: 0.1,
+        beta1: 0.9,
+        beta2: 0.99,
+    };
+    adamw(value, first, second, gradient, &adam)?;
+    momentum(value, first, gradient, &heavy)?;
+    lion(value, first, gradient, &signs)?;
+    descend(value, gradient, 0.9, 0.2)?;
+    average(second, value, 0.75)
+}
+
+/// What three variables hold after these steps, each made of a tensor by a function.
+fn after_steps(
+    place: &Place,
+    shape: &[usize],
+    variable: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Vec<Tensor>> {
+    let [value, first, second, gradient] = [0, 1, 2, 3].map(|seed| place.normal(seed, shape));
+    let var = |x: Tensor| Ok::<Var, Error>(Var::from_tensor(&variable(&x)?)?);
+    // Second moments are not below 0.
+    let variables = [var(value?)?, var(first?)?, var(second?.sqr()?)?];
+    steps(&variables, &variable(&gradient?)?)?;
+    Ok(variables.map(|var| var.as_detached_tensor()).into())
+}
+
+#[test]
+fn in_place() {
+    let mut report = Report::new();
     for (dtype, tolerance) in [(DType::F32, 1e-6), (DType::F64, 1e-14)] {
-        let places = [Place::tested(dtype), Place::exact(dtype)];
-        report.compare(&format!("AdamW {dtype:?}"), places, tolerance, |place| {
-            let var = |seed| Ok::<Var, Error>(Var::from_tensor(&place.normal(seed, &[7, 5])?)?);
-            let (value, first, second) = (var(0)?, var(1)?, var(2)?);
-            second.set(&second.sqr()?)?;
-            adamw(&value, &first, &second, &place.normal(3, &[7, 5])?, &rates)?;
-            Ok([value, first, second]
-                .iter()
-                .map(|v| v.as_detached_tensor())
-                .collect())
+        let places = || [Place::tested(dtype), Place::exact(dtype)];
+        for shape in [&[7, 5][..], &[1], &[3, 700]] {
+            report.compare(
+                &format!("steps {shape:?} {dtype:?}"),
+                places(),
+                tolerance,
+                |place| after_steps(place, shape, |x| Ok(x.clone())),
+            );
+        }
+        let name = format!("steps along rows {dtype:?}");
+        report.compare(&name, places(), tolerance, |place| {
+            after_steps(place, &[9, 5], |x| Ok(x.narrow(0, 2, 5)?))
+        });
+        let name = format!("steps along columns {dtype:?}");
+        report.compare(&name, places(), tolerance, |place| {
+            after_steps(place, &[7, 5], |x| Ok(x.t()?))
+        });
+        // Gradients in the variable's own memory.
+        let name = format!("steps of themselves {dtype:?}");
+        report.compare(&name, places(), tolerance, |place| {
+            let value = Var::from_tensor(&place.normal(0, &[6, 6])?)?;
+            descend(&value, value.as_tensor(), 0.9, 0.2)?;
+            descend(&value, &value.t()?, 0.9, 0.2)?;
+            average(&value, &value, 0.75)?;
+            Ok(vec![value.as_detached_tensor()])
         });
     }
+    report.holds("a variable given twice is refused", |place| {
+        let x = place.normal(0, &[7, 5])?;
+        let var = Var::from_tensor(&x)?;
+        let rates = LionRates {
+            decay: 0.9,
+            rate: 0.1,
+            beta1: 0.9,
+            beta2: 0.99,
+        };
+        let result = lion(&var, &var.clone(), &x, &rates);
+        Ok(matches!(result, Err(Error::Range { .. })))
+    });
     for (dtype, tolerance) in [
         (DType::F32, 1e-6),
         (DType::F64, 1e-14),
