@@ -7,10 +7,15 @@
 //! Arguments are contiguous, of one type, on one device: what calls these functions has seen to that.
 
 pub mod activation;
+pub mod combine;
 mod fresh;
 pub mod group_norm;
 mod launch;
+pub mod norm;
+mod rows;
+pub mod scaled_error;
 mod source;
+pub mod squared_errors;
 mod sums;
 #[cfg(test)]
 mod tests;

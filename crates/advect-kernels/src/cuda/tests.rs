@@ -1,13 +1,17 @@
 use candle_core::DType;
 
-use super::{activation, group_norm, sums, update};
+use super::{activation, combine, group_norm, norm, scaled_error, squared_errors, sums, update};
 
 /// NVRTC needs no GPU.
 #[test]
 fn sources_compile() {
     let families = [
         &activation::FAMILY,
+        &combine::FAMILY,
         &group_norm::FAMILY,
+        &norm::FAMILY,
+        &scaled_error::FAMILY,
+        &squared_errors::FAMILY,
         &sums::FAMILY,
         &update::FAMILY,
     ];

@@ -1,7 +1,10 @@
 //! Operations by kernels for CUDA.
 
 mod activation;
+pub(crate) mod combine;
 mod group_norm;
+pub(crate) mod norm;
+mod squared_errors;
 
 use advect_core::Result;
 use advect_kernels::cuda::Fresh;

@@ -4,7 +4,7 @@ use advect::candle::Var;
 use advect::ops::update::{
     AdamWRates, LionRates, MomentumRates, adamw, average, descend, lion, momentum, norm, scale,
 };
-use advect::ops::{scaled_error, scaled_errors, squared_distances, with_gradient};
+use advect::ops::{ScaledError, scaled_error, scaled_errors, squared_distances, with_gradient};
 use advect::prelude::*;
 
 use crate::place::Place;
@@ -119,17 +119,41 @@ fn in_place() {
 fn numbers() {
     let mut report = Report::new();
     let numbers = |values: &[f64]| Ok::<Tensor, Error>(Tensor::new(values, &Device::Cpu)?);
-    for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::F64, 1e-12), (DType::BF16, 2e-2)] {
+    for (dtype, tolerance) in [
+        (DType::F32, 1e-5),
+        (DType::F64, 1e-12),
+        (DType::BF16, 2e-2),
+        (DType::F16, 2e-2),
+    ] {
+        // Rows of a warp, of a block, and of several.
+        for shape in [&[9, 3][..], &[3, 300], &[2, 4200], &[1]] {
+            let places = [Place::tested(dtype), Place::exact(dtype)];
+            let name = format!("errors {shape:?} {dtype:?}");
+            report.compare(&name, places, tolerance, |place| {
+                let (x, y) = (place.normal(0, shape)?, place.normal(1, shape)?);
+                let error = (place.normal(2, shape)? * 1e-2)?;
+                let all = scaled_error(&error, &x, &y, 1e-2, 1e-2)?;
+                let each = scaled_errors(&error, &x, &y, 1e-2, 1e-2)?;
+                let each = each.iter().flat_map(|e| [e.rms(), e.largest()]);
+                Ok(vec![
+                    numbers(&[all.rms(), all.largest()])?,
+                    numbers(&each.collect::<Vec<f64>>())?,
+                ])
+            });
+        }
         let places = [Place::tested(dtype), Place::exact(dtype)];
         report.compare(&format!("numbers {dtype:?}"), places, tolerance, |place| {
             let (x, y) = (place.normal(0, &[9, 3])?, place.normal(1, &[9, 3])?);
-            let error = (place.normal(2, &[9, 3])? * 1e-2)?;
-            let all = scaled_error(&error, &x, &y, 1e-2, 1e-2)?;
-            let each = scaled_errors(&error, &x, &y, 1e-2, 1e-2)?;
-            let each: Vec<f64> = each.iter().flat_map(|e| [e.rms(), e.largest()]).collect();
+            // More than one launch's tensors, in several blocks, some empty, some views.
+            let sizes = [1, 9000, 0, 4096, 4097, 1, 2, 3, 4, 5, 700];
+            let many = (10..).zip(sizes).map(|(seed, n)| place.normal(seed, &[n]));
+            let many = many.collect::<Result<Vec<Tensor>>>()?;
+            let mut many: Vec<&Tensor> = many.iter().collect();
+            let (part, across) = (x.narrow(0, 2, 3)?, y.t()?);
+            many.extend([&part, &across]);
             Ok(vec![
-                numbers(&[norm(&[&x, &y])?, all.rms(), all.largest()])?,
-                numbers(&each)?,
+                numbers(&[norm(&[&x, &y])?])?,
+                numbers(&[norm(&many)?])?,
                 numbers(&squared_distances(&x, &y)?)?,
             ])
         });
@@ -138,6 +162,33 @@ fn numbers() {
         let x = place.normal(0, &[9, 3])?;
         let bad = (&x * f64::NAN)?;
         Ok(check::is_finite(&x)? && !check::is_finite(&bad)? && check::finite("x", &bad).is_err())
+    });
+    report.holds("norms of several types", |place| {
+        let draw = |seed, dtype| Ok::<Tensor, Error>(place.normal(seed, &[40])?.to_dtype(dtype)?);
+        let types = [DType::F32, DType::BF16, DType::F64, DType::F16, DType::F32];
+        let tensors = (0..).zip(types).map(|(seed, dtype)| draw(seed, dtype));
+        let tensors = tensors.collect::<Result<Vec<Tensor>>>()?;
+        let here = norm(&tensors.iter().collect::<Vec<_>>())?;
+        let on_cpu = tensors.iter().map(|x| Ok(x.to_device(&Device::Cpu)?));
+        let on_cpu = on_cpu.collect::<Result<Vec<Tensor>>>()?;
+        let there = norm(&on_cpu.iter().collect::<Vec<_>>())?;
+        let vast = Tensor::new(&[3e200f64, 4e200], &place.device)?;
+        let far = norm(&[&vast, &tensors[0]])? / 5e200 - 1.0;
+        let nothing = norm(&[&tensors[0].zeros_like()?])?;
+        let nan = norm(&[&(&tensors[1] * f64::NAN)?])?;
+        let near = (here / there - 1.0).abs() < 1e-12 && far.abs() < 1e-12;
+        Ok(near && nothing == 0.0 && nan.is_nan())
+    });
+    report.holds("errors that are no numbers", |place| {
+        let (x, one) = (place.normal(0, &[2, 600])?, place.normal(1, &[2, 600])?);
+        let bad = Tensor::cat(
+            &[&one.narrow(0, 0, 1)?, &(one.narrow(0, 1, 1)? * f64::NAN)?],
+            0,
+        )?;
+        let all = scaled_error(&bad, &x, &x, 0.1, 0.1)?;
+        let each = scaled_errors(&bad, &x, &x, 0.1, 0.1)?;
+        let nan = |e: ScaledError| e.rms().is_nan() && e.largest().is_nan();
+        Ok(nan(all) && nan(each[1]) && each[0].rms().is_finite() && each[0].largest().is_finite())
     });
     report.same("a gradient of one's own", 1e-6, |place| {
         let var = Var::from_tensor(&place.normal(0, &[5])?)?;
