@@ -2,10 +2,10 @@
 
 use advect_core::{Coefficient, Error, Result, check, shape};
 use advect_kernels::combine::{Combine as _, Factor};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use crate::Value;
-use crate::cpu::{Float, THREADS, by_dtype, host, hosts, tensor};
+use crate::cpu::{self, Float, THREADS, by_dtype, host, hosts, tensor};
 use crate::operation::{Operation, Output, Tangent, apply};
 
 /// Returns `Σ_k c_k x_k` for tensors of one shape, with one factor for the whole batch or one for each sample.
@@ -49,11 +49,15 @@ pub fn combine<V: Value>(terms: &[(Coefficient, &V)]) -> Result<V> {
         let primal = x.primal();
         x.tangent().is_none() && !primal.track_op() && primal.is_contiguous()
     };
-    if matches!(first.dtype(), DType::F32 | DType::F64)
-        && first.device().is_cpu()
-        && terms.iter().all(|(_, x)| plain(x))
-    {
-        return by_dtype!(first, T => at_once::<T, V>(terms, first));
+    if terms.iter().all(|(_, x)| plain(x)) {
+        if cpu::fits(&[first]) {
+            return by_dtype!(first, T => at_once::<T, V>(terms, first));
+        }
+        #[cfg(feature = "cuda")]
+        if crate::cuda::fits(&[first]) {
+            let terms = terms.iter().map(|(c, x)| (c, x.primal()));
+            return Ok(V::constant(crate::cuda::combine::at_once(terms)?));
+        }
     }
     let op = Combine(terms.iter().map(|(c, _)| c.clone()).collect());
     let inputs: Vec<&V> = terms.iter().map(|(_, x)| *x).collect();
@@ -73,7 +77,8 @@ fn at_once<T: Float, V: Value>(terms: &[(Coefficient, &V)], first: &Tensor) -> R
     Ok(V::constant(tensor(values, first.shape())?))
 }
 
-struct Combine(Vec<Coefficient>);
+#[derive(Clone)]
+pub(crate) struct Combine(pub(crate) Vec<Coefficient>);
 
 /// The factor for the kernel.
 fn factor(coefficient: &Coefficient) -> Factor<'_> {
@@ -135,6 +140,11 @@ impl Operation for Combine {
             };
             self.0.iter().zip(wanted).map(each).collect()
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        Some(Box::new(self.clone()))
     }
 }
 

@@ -60,6 +60,7 @@ mod exponential;
 mod gated_recurrence;
 mod graph;
 mod group_norm;
+mod in_place;
 mod layer_norm;
 mod linear;
 mod log_softmax;

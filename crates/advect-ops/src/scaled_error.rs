@@ -90,6 +90,14 @@ pub fn scaled_error(
     check(error, x, y)?;
     let atol = representable(atol, error.dtype());
     let count = error.elem_count();
+    #[cfg(feature = "cuda")]
+    if crate::cuda::fits(&[error]) {
+        let totals = totals_on_cuda([error, x, y], rtol, atol, count)?;
+        let summary = totals
+            .into_iter()
+            .map(|total| ScaledError::of(total, count));
+        return Ok(summary.fold(ScaledError::default(), ScaledError::and));
+    }
     if !cpu::fits(&[error]) {
         let ratios = ratios(error, x, y, rtol, atol)?.flatten_all()?;
         return Ok(ScaledError {
@@ -121,6 +129,14 @@ pub fn scaled_errors(
     let atol = representable(atol, error.dtype());
     let samples = check::batch("error", error)?;
     let width = error.elem_count() / samples;
+    #[cfg(feature = "cuda")]
+    if crate::cuda::fits(&[error]) {
+        let totals = totals_on_cuda([error, x, y], rtol, atol, width)?;
+        return Ok(totals
+            .into_iter()
+            .map(|total| ScaledError::of(total, width))
+            .collect());
+    }
     if !cpu::fits(&[error]) {
         let ratios = ratios(error, x, y, rtol, atol)?.reshape((samples, width))?;
         let squares = ratios.sqr()?.sum(D::Minus1)?.to_dtype(DType::F64)?;
@@ -143,6 +159,15 @@ pub fn scaled_errors(
         let totals = T::scaled_errors(&error, &x, &y, rtol, atol, width);
         Ok(totals.into_iter().map(|total| ScaledError::of(total, width)).collect())
     })
+}
+
+/// The totals of the ratios of each row of `width` elements, by the kernels for CUDA.
+#[cfg(feature = "cuda")]
+fn totals_on_cuda(tensors: [&Tensor; 3], rtol: f64, atol: f64, width: usize) -> Result<Vec<Total>> {
+    let [error, x, y] = tensors.map(Tensor::contiguous);
+    let (error, x, y) = (error?, x?, y?);
+    let totals = advect_kernels::cuda::scaled_error::scaled_errors;
+    Ok(totals([&error, &x, &y], rtol, atol, width)?)
 }
 
 fn check(error: &Tensor, x: &Tensor, y: &Tensor) -> Result<()> {

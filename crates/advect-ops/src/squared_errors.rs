@@ -34,7 +34,7 @@ pub fn squared_errors<V: Value>(x: &V, y: &V) -> Result<V> {
     V::apply(SquaredErrors, &[x, y], &[])
 }
 
-struct SquaredErrors;
+pub(crate) struct SquaredErrors;
 
 impl Operation for SquaredErrors {
     type Saved = ();
@@ -70,6 +70,11 @@ impl Operation for SquaredErrors {
             let each = |(c, &wanted): (f64, &bool)| wanted.then(|| slope(c)).transpose();
             [2.0, -2.0].into_iter().zip(wanted).map(each).collect()
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        Some(Box::new(SquaredErrors))
     }
 }
 

@@ -19,12 +19,6 @@ impl Fresh {
         Ok(Fresh { storage, shape })
     }
 
-    /// Memory that has been written.
-    pub(super) fn of(storage: CudaStorage, shape: impl Into<Shape>) -> Self {
-        let shape = shape.into();
-        Fresh { storage, shape }
-    }
-
     pub(super) fn device(&self) -> &CudaDevice {
         &self.storage.device
     }

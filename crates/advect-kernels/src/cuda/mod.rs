@@ -8,6 +8,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod combine;
 pub mod convolution;
 mod factors;
 mod fresh;
@@ -18,14 +19,19 @@ mod launch;
 pub mod layer_norm;
 pub mod layers;
 pub mod memory;
+pub mod norm;
 pub mod planes;
 mod product;
 pub mod rotary;
+mod rows;
+pub mod scaled_error;
 pub mod softmax;
 mod source;
+pub mod squared_errors;
 mod sums;
 #[cfg(test)]
 mod tests;
+pub mod update;
 
 pub use fresh::Fresh;
 pub use product::product;

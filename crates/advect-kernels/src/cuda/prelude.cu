@@ -55,20 +55,27 @@ __device__ inline size_t quotient(size_t a, size_t b) { return (a | b) >> 32 ? a
 __device__ inline size_t thread_of_all() { return (size_t)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ inline size_t all_threads() { return (size_t)gridDim.x * blockDim.x; }
 
+// a / b, by the faster division of 32 bits where they suffice.
+__device__ inline size_t quotient(size_t a, size_t b) {
+  return (a | b) >> 32 ? a / b : (unsigned)a / (unsigned)b;
+}
+
 // The sum over a warp, for each of its threads.
-__device__ inline Real warp_sum(Real x) {
+template <class T>
+__device__ inline T warp_sum(T x) {
   for (unsigned distance = 16; distance > 0; distance /= 2) x += __shfl_xor_sync(0xffffffffu, x, distance);
   return x;
 }
 
 // The sum over a block of whole warps, for each of its threads.
-__device__ inline Real block_sum(Real x) {
-  __shared__ Real parts[32];
+template <class T>
+__device__ inline T block_sum(T x) {
+  __shared__ T parts[32];
   unsigned lane = threadIdx.x % 32, warps = blockDim.x / 32;
   x = warp_sum(x);
   if (lane == 0) parts[threadIdx.x / 32] = x;
   __syncthreads();
-  x = warp_sum(lane < warps ? parts[lane] : Real(0));
+  x = warp_sum(lane < warps ? parts[lane] : T(0));
   // The parts may be written again.
   __syncthreads();
   return x;

@@ -1,8 +1,8 @@
 use candle_core::DType;
 
 use super::{
-    activation, attention, convolution, factors, gate, gated_recurrence, group_norm, layer_norm,
-    layers, planes, rotary, softmax, sums,
+    activation, attention, combine, convolution, factors, gate, gated_recurrence, group_norm,
+    layer_norm, layers, norm, planes, rotary, scaled_error, softmax, squared_errors, sums, update,
 };
 
 /// NVRTC needs no GPU.
@@ -11,6 +11,7 @@ fn sources_compile() {
     let families = [
         &activation::FAMILY,
         &attention::FAMILY,
+        &combine::FAMILY,
         &convolution::FAMILY,
         &factors::FAMILY,
         &gate::FAMILY,
@@ -18,10 +19,14 @@ fn sources_compile() {
         &group_norm::FAMILY,
         &layer_norm::FAMILY,
         &layers::FAMILY,
+        &norm::FAMILY,
         &planes::FAMILY,
         &rotary::FAMILY,
+        &scaled_error::FAMILY,
         &softmax::FAMILY,
+        &squared_errors::FAMILY,
         &sums::FAMILY,
+        &update::FAMILY,
     ];
     for family in families {
         for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {

@@ -2,7 +2,6 @@
 
 pub(crate) mod float;
 mod host;
-pub(crate) mod in_place;
 mod threads;
 
 pub(crate) use advect_kernels::keep_memory;

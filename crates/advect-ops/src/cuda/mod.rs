@@ -2,15 +2,18 @@
 
 mod activation;
 pub(crate) mod attention;
+pub(crate) mod combine;
 mod convolution;
 mod gate;
 pub(crate) mod gated_recurrence;
 mod group_norm;
 mod layer_norm;
 mod layers;
+pub(crate) mod norm;
 mod planes;
 mod rotary;
 mod softmax;
+mod squared_errors;
 
 use advect_core::Result;
 use advect_kernels::cuda::Fresh;
@@ -45,17 +48,20 @@ pub trait OnCuda: Send + Sync + 'static {
 
 /// The kernels that run an operation of contiguous arguments, if it has any.
 pub(crate) fn kernels(op: &impl Operation, inputs: &[&Tensor]) -> Option<Kernels> {
-    let first = inputs.first()?;
-    let known = matches!(
-        first.dtype(),
-        DType::F32 | DType::F64 | DType::F16 | DType::BF16
-    );
-    let fits =
-        |x: &&Tensor| x.device().is_cuda() && x.dtype() == first.dtype() && x.elem_count() > 0;
-    match known && inputs.iter().all(fits) {
+    match fits(inputs) {
         true => op.on_cuda(inputs).map(Kernels),
         false => None,
     }
+}
+
+/// Whether the kernels know these tensors: floats, alike, on a CUDA device, none of them empty.
+pub(crate) fn fits(tensors: &[&Tensor]) -> bool {
+    let dtype = tensors.first().map(|x| x.dtype());
+    let each = |x: &&Tensor| x.device().is_cuda() && Some(x.dtype()) == dtype && x.elem_count() > 0;
+    matches!(
+        dtype,
+        Some(DType::F32 | DType::F64 | DType::F16 | DType::BF16)
+    ) && tensors.iter().all(each)
 }
 
 /// An operation by its kernels.

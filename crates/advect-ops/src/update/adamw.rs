@@ -1,6 +1,8 @@
 //! A step of AdamW (Loshchilov and Hutter 2019, algorithm 2) in one pass.
 
 use advect_core::Result;
+#[cfg(feature = "cuda")]
+use advect_kernels::cuda::update::{self, Changed};
 use advect_kernels::update::AdamWRates;
 use candle_core::{Tensor, Var};
 
@@ -51,5 +53,10 @@ impl Elementwise<3> for AdamWRates {
         value.set(&(decayed - (direction * self.rate)?)?)?;
         first.set(&m)?;
         Ok(second.set(&v)?)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn run_on_cuda(&self, variables: [Changed<'_>; 3], gradient: &Tensor) -> Result<()> {
+        Ok(update::adamw(variables, gradient, self)?)
     }
 }

@@ -5,8 +5,8 @@ use advect_kernels::update::Updates;
 use candle_core::Var;
 
 use super::{apart, apart_from_itself, in_place};
-use crate::cpu::in_place::with_slices;
 use crate::cpu::{THREADS, by_dtype, host};
+use crate::in_place::with_slices;
 
 /// Makes a step of an average in place: `average ← average + (1 − decay) (value − average)`.
 ///
@@ -34,6 +34,13 @@ pub fn average(average: &Var, value: &Var, decay: f64) -> Result<()> {
     }
     apart_from_itself("average", average)?;
     let source = apart(value.as_detached_tensor(), &[average])?;
+    #[cfg(feature = "cuda")]
+    if super::on_cuda(&[average, &source]) {
+        return crate::in_place::with_storages([average.as_tensor()], |[average]| {
+            let step = advect_kernels::cuda::update::average;
+            Ok(step(average, &source, 1.0 - decay)?)
+        });
+    }
     if !in_place(&[average, value]) {
         // Rounded once: in 16 bits a small step would be lost twice.
         let (old, source) = (

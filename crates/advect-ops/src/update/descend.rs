@@ -1,6 +1,8 @@
 //! A step along a direction.
 
 use advect_core::Result;
+#[cfg(feature = "cuda")]
+use advect_kernels::cuda::update::{self, Changed};
 use candle_core::{Tensor, Var};
 
 use super::elementwise::{Elementwise, step};
@@ -41,5 +43,10 @@ impl Elementwise<1> for Descent {
     fn compose(&self, [value]: [&Var; 1], direction: &Tensor) -> Result<()> {
         let decayed = (value.as_detached_tensor() * self.decay)?;
         Ok(value.set(&(decayed - (direction * self.rate)?)?)?)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn run_on_cuda(&self, variables: [Changed<'_>; 1], gradient: &Tensor) -> Result<()> {
+        Ok(update::descend(variables, gradient, self.decay, self.rate)?)
     }
 }

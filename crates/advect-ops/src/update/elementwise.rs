@@ -1,11 +1,17 @@
 //! The checks that all steps of parameters share.
 
 use advect_core::{Error, Result, check};
+#[cfg(feature = "cuda")]
+use advect_kernels::cuda::update::Changed;
 use candle_core::{DType, Tensor, Var};
 
+#[cfg(feature = "cuda")]
+use super::on_cuda;
 use super::{apart, apart_from_itself, in_place, share_memory};
-use crate::cpu::in_place::with_slices;
 use crate::cpu::{Float, by_dtype, host};
+use crate::in_place::with_slices;
+#[cfg(feature = "cuda")]
+use crate::in_place::with_storages;
 
 /// A formula for each element of N variables and a gradient.
 pub(super) trait Elementwise<const N: usize>: Sync {
@@ -17,6 +23,13 @@ pub(super) trait Elementwise<const N: usize>: Sync {
     /// # Errors
     /// Errors of candle.
     fn compose(&self, variables: [&Var; N], gradient: &Tensor) -> Result<()>;
+
+    /// Changes the variables, by a kernel for CUDA devices.
+    ///
+    /// # Errors
+    /// Errors of candle.
+    #[cfg(feature = "cuda")]
+    fn run_on_cuda(&self, variables: [Changed<'_>; N], gradient: &Tensor) -> Result<()>;
 }
 
 /// Applies a formula to variables with names, the first of which is the parameter.
@@ -51,13 +64,19 @@ pub(super) fn step<const N: usize>(
             return Err(Error::range(names[j], given, "a separate variable"));
         }
     }
-    if !in_place(&variables.map(|var| var.as_tensor())) {
+    let tensors = variables.map(|var| var.as_tensor());
+    #[cfg(feature = "cuda")]
+    if on_cuda(&tensors) {
+        let gradient = apart(gradient, &variables)?;
+        return with_storages(tensors, |places| formula.run_on_cuda(places, &gradient));
+    }
+    if !in_place(&tensors) {
         return formula.compose(variables, &gradient);
     }
     let gradient = apart(gradient, &variables)?;
     by_dtype!(gradient, T => {
         let gradient = host::<T>(&gradient)?;
-        with_slices(variables.map(|var| var.as_tensor()), |slices: [&mut [T]; N]| {
+        with_slices(tensors, |slices: [&mut [T]; N]| {
             formula.run(slices, &gradient);
             Ok(())
         })

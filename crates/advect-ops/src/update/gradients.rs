@@ -27,13 +27,27 @@ use crate::cpu::{self, THREADS, by_dtype, host};
 pub fn norm(tensors: &[&Tensor]) -> Result<f64> {
     let total = |factor: f64| -> Result<f64> {
         let (mut total, mut elsewhere) = (0.0, None);
+        #[cfg(feature = "cuda")]
+        let mut on_cuda = Vec::with_capacity(tensors.len());
         for x in tensors {
             check::float("tensors", x)?;
+            if x.elem_count() == 0 {
+                continue;
+            }
             if cpu::fits(&[x]) {
                 total += squares(x, factor)?;
-            } else {
-                total += add_elsewhere(&mut elsewhere, x, factor)?;
+                continue;
             }
+            #[cfg(feature = "cuda")]
+            if factor == 1.0 && crate::cuda::fits(&[x]) {
+                on_cuda.push(*x);
+                continue;
+            }
+            total += add_elsewhere(&mut elsewhere, x, factor)?;
+        }
+        #[cfg(feature = "cuda")]
+        {
+            total += crate::cuda::norm::squares(&on_cuda)?;
         }
         Ok(total + elsewhere.map_or(Ok(0.0), |sum: Tensor| sum.to_scalar())?)
     };
@@ -41,11 +55,15 @@ pub fn norm(tensors: &[&Tensor]) -> Result<f64> {
     if (f64::MIN_POSITIVE..=f64::MAX).contains(&squares) {
         return Ok(squares.sqrt());
     }
+    // Sums of the squares of narrower types are within f64.
+    if squares.is_nan() || tensors.iter().all(|x| x.dtype() != DType::F64) {
+        return Ok(squares.sqrt());
+    }
     // Squares of f64 overflow or vanish, too: those of the elements over the largest don't.
     let largest = tensors.iter().map(|x| largest(x));
     let largest = largest.collect::<Result<Vec<f64>>>()?;
     let largest = largest.into_iter().fold(0.0, f64::max);
-    if squares.is_nan() || largest == 0.0 || largest.is_infinite() {
+    if largest == 0.0 || largest.is_infinite() {
         return Ok(squares.sqrt());
     }
     let unit = largest.max(1e-300);

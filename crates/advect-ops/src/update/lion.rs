@@ -1,6 +1,8 @@
 //! A step of Lion (Chen et al. 2023, algorithm 2) in one pass.
 
 use advect_core::Result;
+#[cfg(feature = "cuda")]
+use advect_kernels::cuda::update::{self, Changed};
 use advect_kernels::update::LionRates;
 use candle_core::{Tensor, Var};
 
@@ -42,5 +44,10 @@ impl Elementwise<2> for LionRates {
         let decayed = (value.as_detached_tensor() * self.decay)?;
         value.set(&(decayed - (direction * self.rate)?)?)?;
         Ok(momentum.set(&next)?)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn run_on_cuda(&self, variables: [Changed<'_>; 2], gradient: &Tensor) -> Result<()> {
+        Ok(update::lion(variables, gradient, self)?)
     }
 }

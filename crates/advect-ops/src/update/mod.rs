@@ -37,6 +37,12 @@ fn in_place(tensors: &[&Tensor]) -> bool {
     cpu::fits(tensors) && tensors.iter().all(|x| x.is_contiguous())
 }
 
+/// Whether tensors can be changed by kernels for CUDA: floats, contiguous, on a device.
+#[cfg(feature = "cuda")]
+fn on_cuda(tensors: &[&Tensor]) -> bool {
+    crate::cuda::fits(tensors) && tensors.iter().all(|x| x.is_contiguous())
+}
+
 /// Checks that each element of a variable has a separate place.
 fn apart_from_itself(argument: &'static str, var: &Var) -> Result<()> {
     if var.layout().has_internal_overlap() {

@@ -1,6 +1,8 @@
 //! A step with momentum (Polyak 1964; Sutskever et al. 2013, in PyTorch's form) in one pass.
 
 use advect_core::Result;
+#[cfg(feature = "cuda")]
+use advect_kernels::cuda::update::{self, Changed};
 use advect_kernels::update::MomentumRates;
 use candle_core::{Tensor, Var};
 
@@ -48,5 +50,10 @@ impl Elementwise<2> for MomentumRates {
         let direction = ((g * self.ahead)? + (&v * self.along)?)?;
         value.set(&(before - (direction * self.rate)?)?)?;
         Ok(velocity.set(&v)?)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn run_on_cuda(&self, variables: [Changed<'_>; 2], gradient: &Tensor) -> Result<()> {
+        Ok(update::momentum(variables, gradient, self)?)
     }
 }

@@ -290,8 +290,23 @@ fn combinations_and_resizing() {
     let x = [&[3, 2, 2][..]; 3];
     Operation::Combine(factors).check(&mut report, "combine", &x);
     Operation::Combine(vec![Shared(2.0)]).check(&mut report, "combine", &[&[0, 2]]);
+    // More terms than one launch takes, and samples in several blocks.
+    let factors = (0..19).map(|k| match k % 3 {
+        0 => PerSample(vec![0.5, f64::from(k), -1.0]),
+        _ => Shared(0.1 * f64::from(k) - 1.0),
+    });
+    let x = [&[3, 90][..]; 19];
+    Operation::Combine(factors.collect()).check(&mut report, "combine", &x);
+    for n in 1..8 {
+        let x = vec![&[][..]; n];
+        Operation::Combine(vec![Shared(0.5); n]).check(&mut report, "combine", &x);
+    }
     Operation::ScaleSamples.check(&mut report, "scale samples", &[&[3, 2, 2], &[3]]);
     Operation::SquaredErrors.check(&mut report, "squared errors", &[&[3, 40], &[3, 40]]);
+    // Rows of a warp, of a block, and of several.
+    for shape in [&[9, 5][..], &[2, 3, 100], &[2, 4200], &[1, 1]] {
+        Operation::SquaredErrors.check(&mut report, "squared errors", &[shape, shape]);
+    }
     Operation::Sinusoids.check(&mut report, "sinusoids", &[&[6]]);
     for factor in [1, 2, 3] {
         Operation::Upsample(factor).check(&mut report, "upsample", &[&[1, 2, 3, 2]]);

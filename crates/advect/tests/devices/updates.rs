@@ -1,17 +1,18 @@
 //! Updates of parameters in place, and numbers of tensors on the host.
 
 use advect::candle::Var;
-use advect::ops::update::{AdamWRates, adamw, average, norm, scale};
-use advect::ops::{scaled_error, scaled_errors, squared_distances, with_gradient};
+use advect::ops::update::{
+    AdamWRates, LionRates, MomentumRates, adamw, average, descend, lion, momentum, norm, scale,
+};
+use advect::ops::{ScaledError, scaled_error, scaled_errors, squared_distances, with_gradient};
 use advect::prelude::*;
 
 use crate::place::Place;
 use crate::report::Report;
 
-#[test]
-fn in_place() {
-    let mut report = Report::new();
-    let rates = AdamWRates {
+/// A step of each kind, for a value, two moments and a gradient.
+fn steps([value, first, second]: &[Var; 3], gradient: &Tensor) -> Result<()> {
+    let adam = AdamWRates {
         decay: 0.99,
         rate: 0.1,
         correction: 0.001,
@@ -19,19 +20,84 @@ fn in_place() {
         beta2: 0.999,
         epsilon: 1e-8,
     };
+    let heavy = MomentumRates {
+        rate: 0.1,
+        decay: 0.2,
+        momentum: 0.9,
+        fresh: 0.7,
+        ahead: 0.3,
+        along: 0.6,
+    };
+    let signs = LionRates {
+        decay: 0.9,
+        rate: 0.1,
+        beta1: 0.9,
+        beta2: 0.99,
+    };
+    adamw(value, first, second, gradient, &adam)?;
+    momentum(value, first, gradient, &heavy)?;
+    lion(value, first, gradient, &signs)?;
+    descend(value, gradient, 0.9, 0.2)?;
+    average(second, value, 0.75)
+}
+
+/// What three variables hold after these steps, each made of a tensor by a function.
+fn after_steps(
+    place: &Place,
+    shape: &[usize],
+    variable: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Vec<Tensor>> {
+    let [value, first, second, gradient] = [0, 1, 2, 3].map(|seed| place.normal(seed, shape));
+    let var = |x: Tensor| Ok::<Var, Error>(Var::from_tensor(&variable(&x)?)?);
+    // Second moments are not below 0.
+    let variables = [var(value?)?, var(first?)?, var(second?.sqr()?)?];
+    steps(&variables, &variable(&gradient?)?)?;
+    Ok(variables.map(|var| var.as_detached_tensor()).into())
+}
+
+#[test]
+fn in_place() {
+    let mut report = Report::new();
     for (dtype, tolerance) in [(DType::F32, 1e-6), (DType::F64, 1e-14)] {
-        let places = [Place::tested(dtype), Place::exact(dtype)];
-        report.compare(&format!("AdamW {dtype:?}"), places, tolerance, |place| {
-            let var = |seed| Ok::<Var, Error>(Var::from_tensor(&place.normal(seed, &[7, 5])?)?);
-            let (value, first, second) = (var(0)?, var(1)?, var(2)?);
-            second.set(&second.sqr()?)?;
-            adamw(&value, &first, &second, &place.normal(3, &[7, 5])?, &rates)?;
-            Ok([value, first, second]
-                .iter()
-                .map(|v| v.as_detached_tensor())
-                .collect())
+        let places = || [Place::tested(dtype), Place::exact(dtype)];
+        for shape in [&[7, 5][..], &[1], &[3, 700]] {
+            report.compare(
+                &format!("steps {shape:?} {dtype:?}"),
+                places(),
+                tolerance,
+                |place| after_steps(place, shape, |x| Ok(x.clone())),
+            );
+        }
+        let name = format!("steps along rows {dtype:?}");
+        report.compare(&name, places(), tolerance, |place| {
+            after_steps(place, &[9, 5], |x| Ok(x.narrow(0, 2, 5)?))
+        });
+        let name = format!("steps along columns {dtype:?}");
+        report.compare(&name, places(), tolerance, |place| {
+            after_steps(place, &[7, 5], |x| Ok(x.t()?))
+        });
+        // Gradients in the variable's own memory.
+        let name = format!("steps of themselves {dtype:?}");
+        report.compare(&name, places(), tolerance, |place| {
+            let value = Var::from_tensor(&place.normal(0, &[6, 6])?)?;
+            descend(&value, value.as_tensor(), 0.9, 0.2)?;
+            descend(&value, &value.t()?, 0.9, 0.2)?;
+            average(&value, &value, 0.75)?;
+            Ok(vec![value.as_detached_tensor()])
         });
     }
+    report.holds("a variable given twice is refused", |place| {
+        let x = place.normal(0, &[7, 5])?;
+        let var = Var::from_tensor(&x)?;
+        let rates = LionRates {
+            decay: 0.9,
+            rate: 0.1,
+            beta1: 0.9,
+            beta2: 0.99,
+        };
+        let result = lion(&var, &var.clone(), &x, &rates);
+        Ok(matches!(result, Err(Error::Range { .. })))
+    });
     for (dtype, tolerance) in [
         (DType::F32, 1e-6),
         (DType::F64, 1e-14),
@@ -53,17 +119,41 @@ fn in_place() {
 fn numbers() {
     let mut report = Report::new();
     let numbers = |values: &[f64]| Ok::<Tensor, Error>(Tensor::new(values, &Device::Cpu)?);
-    for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::F64, 1e-12), (DType::BF16, 2e-2)] {
+    for (dtype, tolerance) in [
+        (DType::F32, 1e-5),
+        (DType::F64, 1e-12),
+        (DType::BF16, 2e-2),
+        (DType::F16, 2e-2),
+    ] {
+        // Rows of a warp, of a block, and of several.
+        for shape in [&[9, 3][..], &[3, 300], &[2, 4200], &[1]] {
+            let places = [Place::tested(dtype), Place::exact(dtype)];
+            let name = format!("errors {shape:?} {dtype:?}");
+            report.compare(&name, places, tolerance, |place| {
+                let (x, y) = (place.normal(0, shape)?, place.normal(1, shape)?);
+                let error = (place.normal(2, shape)? * 1e-2)?;
+                let all = scaled_error(&error, &x, &y, 1e-2, 1e-2)?;
+                let each = scaled_errors(&error, &x, &y, 1e-2, 1e-2)?;
+                let each = each.iter().flat_map(|e| [e.rms(), e.largest()]);
+                Ok(vec![
+                    numbers(&[all.rms(), all.largest()])?,
+                    numbers(&each.collect::<Vec<f64>>())?,
+                ])
+            });
+        }
         let places = [Place::tested(dtype), Place::exact(dtype)];
         report.compare(&format!("numbers {dtype:?}"), places, tolerance, |place| {
             let (x, y) = (place.normal(0, &[9, 3])?, place.normal(1, &[9, 3])?);
-            let error = (place.normal(2, &[9, 3])? * 1e-2)?;
-            let all = scaled_error(&error, &x, &y, 1e-2, 1e-2)?;
-            let each = scaled_errors(&error, &x, &y, 1e-2, 1e-2)?;
-            let each: Vec<f64> = each.iter().flat_map(|e| [e.rms(), e.largest()]).collect();
+            // More than one launch's tensors, in several blocks, some empty, some views.
+            let sizes = [1, 9000, 0, 4096, 4097, 1, 2, 3, 4, 5, 700];
+            let many = (10..).zip(sizes).map(|(seed, n)| place.normal(seed, &[n]));
+            let many = many.collect::<Result<Vec<Tensor>>>()?;
+            let mut many: Vec<&Tensor> = many.iter().collect();
+            let (part, across) = (x.narrow(0, 2, 3)?, y.t()?);
+            many.extend([&part, &across]);
             Ok(vec![
-                numbers(&[norm(&[&x, &y])?, all.rms(), all.largest()])?,
-                numbers(&each)?,
+                numbers(&[norm(&[&x, &y])?])?,
+                numbers(&[norm(&many)?])?,
                 numbers(&squared_distances(&x, &y)?)?,
             ])
         });
@@ -72,6 +162,33 @@ fn numbers() {
         let x = place.normal(0, &[9, 3])?;
         let bad = (&x * f64::NAN)?;
         Ok(check::is_finite(&x)? && !check::is_finite(&bad)? && check::finite("x", &bad).is_err())
+    });
+    report.holds("norms of several types", |place| {
+        let draw = |seed, dtype| Ok::<Tensor, Error>(place.normal(seed, &[40])?.to_dtype(dtype)?);
+        let types = [DType::F32, DType::BF16, DType::F64, DType::F16, DType::F32];
+        let tensors = (0..).zip(types).map(|(seed, dtype)| draw(seed, dtype));
+        let tensors = tensors.collect::<Result<Vec<Tensor>>>()?;
+        let here = norm(&tensors.iter().collect::<Vec<_>>())?;
+        let on_cpu = tensors.iter().map(|x| Ok(x.to_device(&Device::Cpu)?));
+        let on_cpu = on_cpu.collect::<Result<Vec<Tensor>>>()?;
+        let there = norm(&on_cpu.iter().collect::<Vec<_>>())?;
+        let vast = Tensor::new(&[3e200f64, 4e200], &place.device)?;
+        let far = norm(&[&vast, &tensors[0]])? / 5e200 - 1.0;
+        let nothing = norm(&[&tensors[0].zeros_like()?])?;
+        let nan = norm(&[&(&tensors[1] * f64::NAN)?])?;
+        let near = (here / there - 1.0).abs() < 1e-12 && far.abs() < 1e-12;
+        Ok(near && nothing == 0.0 && nan.is_nan())
+    });
+    report.holds("errors that are no numbers", |place| {
+        let (x, one) = (place.normal(0, &[2, 600])?, place.normal(1, &[2, 600])?);
+        let bad = Tensor::cat(
+            &[&one.narrow(0, 0, 1)?, &(one.narrow(0, 1, 1)? * f64::NAN)?],
+            0,
+        )?;
+        let all = scaled_error(&bad, &x, &x, 0.1, 0.1)?;
+        let each = scaled_errors(&bad, &x, &x, 0.1, 0.1)?;
+        let nan = |e: ScaledError| e.rms().is_nan() && e.largest().is_nan();
+        Ok(nan(all) && nan(each[1]) && each[0].rms().is_finite() && each[0].largest().is_finite())
     });
     report.same("a gradient of one's own", 1e-6, |place| {
         let var = Var::from_tensor(&place.normal(0, &[5])?)?;
