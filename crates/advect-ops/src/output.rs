@@ -1,8 +1,9 @@
 //! The output of an operation, as it is passed to the graph.
 
 use advect_core::{Error, Result};
+use candle_core::backend::BackendDevice;
 use candle_core::op::BackpropOp;
-use candle_core::{CpuStorage, CudaStorage, Shape, Storage, Tensor};
+use candle_core::{CpuStorage, CudaStorage, DType, Device, Shape, Storage, Tensor};
 
 use crate::cpu::float::Float;
 
@@ -29,6 +30,17 @@ impl Output {
             storage: storage.try_clone(layout)?,
             shape: layout.shape().clone(),
         })
+    }
+
+    /// A number that stands for others: 0 in f64 on the CPU, in f32 elsewhere.
+    pub(crate) fn zero(device: &Device) -> Result<Self> {
+        let shape = Shape::from(());
+        let storage = match device {
+            Device::Cpu => Storage::Cpu(f64::storage(vec![0.0])),
+            Device::Cuda(device) => Storage::Cuda(device.zeros_impl(&shape, DType::F32)?),
+            Device::Metal(device) => Storage::Metal(device.zeros_impl(&shape, DType::F32)?),
+        };
+        Ok(Output { storage, shape })
     }
 
     pub(crate) fn is_on_cpu(&self) -> bool {

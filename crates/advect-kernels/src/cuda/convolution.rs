@@ -122,38 +122,44 @@ pub fn forward(g: &Geometry, x: &Tensor, weight: &Tensor, added: Added<'_>) -> R
     Ok(y)
 }
 
-/// The gradient of the images, given that of the values.
-pub fn input_gradient(g: &Geometry, weight: &Tensor, gradient: &Tensor) -> Result<Fresh> {
+/// The gradients of the images and of the weights, where they are wanted, given that of the values.
+pub fn gradients(
+    g: &Geometry,
+    x: &Tensor,
+    weight: &Tensor,
+    gradient: &Tensor,
+    [images_wanted, weights_wanted]: [bool; 2],
+) -> Result<[Option<Tensor>; 2]> {
     let (dtype, channels) = (gradient.dtype(), g.groups * g.inputs);
-    let weight = matrices(g, weight)?.transpose(1, 2)?;
-    let shape = (g.batch, channels, g.size[0], g.size[1]);
-    let mut dx = Fresh::new(device_of(gradient)?, dtype, shape)?;
+    let backwards = matrices(g, weight)?.transpose(1, 2)?;
+    let mut in_x = match images_wanted {
+        true => Some(Fresh::new(device_of(x)?, dtype, x.shape())?),
+        false => None,
+    };
+    let mut in_weight: Option<Tensor> = None;
+    if !images_wanted && !weights_wanted {
+        return Ok([None, None]);
+    }
     for images in pieces(g) {
-        let columns = product(&weight, &by_channels(g, gradient, images)?)?;
-        let grid = Grid::over(images.count * channels * g.area());
-        let mut arguments = vec![Argument::Again(&columns), Argument::Write(&mut dx)];
-        arguments.extend(sizes(g, images));
-        launch(&FAMILY, "fold", dtype, grid, &mut arguments)?;
+        let dy = by_channels(g, gradient, images)?;
+        if let Some(in_x) = &mut in_x {
+            let columns = product(&backwards, &dy)?;
+            let grid = Grid::over(images.count * channels * g.area());
+            let mut arguments = vec![Argument::Again(&columns), Argument::Write(in_x)];
+            arguments.extend(sizes(g, images));
+            launch(&FAMILY, "fold", dtype, grid, &mut arguments)?;
+        }
+        if weights_wanted {
+            let columns = unfold(g, x, images)?.transpose(1, 2)?;
+            let part = product(&dy, &columns)?.into_tensor();
+            in_weight = Some(match in_weight {
+                Some(sum) => (sum + part)?,
+                None => part,
+            });
+        }
     }
-    Ok(dx)
-}
-
-/// The gradient of the weights, given that of the values.
-pub fn weight_gradient(g: &Geometry, x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-    let mut sum: Option<Tensor> = None;
-    for images in pieces(g) {
-        let columns = unfold(g, x, images)?.transpose(1, 2)?;
-        let part = product(&by_channels(g, gradient, images)?, &columns)?.into_tensor();
-        sum = Some(match sum {
-            Some(sum) => (sum + part)?,
-            None => part,
-        });
-    }
-    let shape = (g.groups * g.outputs, g.inputs, g.kernel[0], g.kernel[1]);
-    match sum {
-        Some(sum) => sum.reshape(shape),
-        None => Tensor::zeros(shape, x.dtype(), x.device()),
-    }
+    let in_weight = in_weight.map(|sum| sum.reshape(weight.shape()));
+    Ok([in_x.map(Fresh::into_tensor), in_weight.transpose()?])
 }
 
 /// The sums of the values' gradients over the positions of each channel of each image, `(batch, channels)`, in the type of arithmetic.

@@ -3,7 +3,7 @@
 use advect_core::Result;
 use advect_kernels::cuda::Fresh;
 use advect_kernels::cuda::convolution::{
-    Added, bias_gradient, channel_gradient, channel_sums, forward, input_gradient, weight_gradient,
+    Added, bias_gradient, channel_gradient, channel_sums, forward, gradients,
 };
 use candle_core::Tensor;
 
@@ -38,19 +38,16 @@ impl OnCuda for Convolve {
             bias,
         } = self.arguments(inputs);
         let g = &self.geometry;
-        let mut wanted = wanted.iter().copied();
-        let mut wanted = || wanted.next().unwrap_or(false);
-        let mut gradients = Vec::with_capacity(inputs.len());
-        gradients.push(match wanted() {
-            true => Some(input_gradient(g, weight, gradient)?.into_tensor()),
-            false => None,
-        });
+        let after = usize::from(onto.is_some());
+        let both = [wanted[0], wanted[1 + after]];
+        let [in_x, in_weight] = gradients(g, x, weight, gradient, both)?;
+        let mut found = vec![in_x];
         let sums = match bias.is_some() || self.onto == Some(Onto::Channels) {
             true => Some(channel_sums(g, gradient)?),
             false => None,
         };
         if let Some(onto) = onto {
-            gradients.push(match (wanted(), &sums) {
+            found.push(match (wanted[1], &sums) {
                 (false, _) => None,
                 (true, Some(sums)) if self.onto == Some(Onto::Channels) => {
                     Some(channel_gradient(sums, onto)?.into_tensor())
@@ -58,16 +55,13 @@ impl OnCuda for Convolve {
                 (true, _) => Some(gradient.clone()),
             });
         }
-        gradients.push(match wanted() {
-            true => Some(weight_gradient(g, x, gradient)?),
-            false => None,
-        });
+        found.push(in_weight);
         if let (Some(bias), Some(sums)) = (bias, &sums) {
-            gradients.push(match wanted() {
+            found.push(match wanted[2 + after] {
                 true => Some(bias_gradient(sums, g.batch, bias)?.into_tensor()),
                 false => None,
             });
         }
-        Ok(gradients)
+        Ok(found)
     }
 }
