@@ -1,4 +1,4 @@
-//! Kernels for the CPU, from slices to slices, vectorised with run-time dispatch.
+//! Kernels for the CPU, from slices to slices, vectorised with run-time dispatch; with the feature `cuda`, kernels for GPUs, too.
 //!
 //! This crate is internal to `advect-ops`, which turns these functions into operations of tensors, and to `advect-solvers`, which
 //! runs [programs](program); nothing in it is promised to stay as it is. It knows neither tensors nor graphs nor errors: what calls it has checked shapes, and a slice of another length
@@ -22,6 +22,9 @@
 //! | [`scaled_error`], [`squared_errors`], [`squared_distances`] | sizes of differences |
 //! | [`update`] | AdamW, momentum, Lion, descent, averages, norms |
 //!
+//! With the feature `cuda` there is a module of that name, which depends on candle: functions of tensors that launch kernels of the same
+//! operations, whose sources NVRTC compiles at run time.
+//!
 //! They stand on products of matrices, views and packed copies of these, elementary functions and sums that are inlined into loops,
 //! scratch memory, and vectors of the two types of [`Float`].
 //!
@@ -29,8 +32,8 @@
 //! (AVX-512, AVX2 with FMA, NEON, or none), where they become vector instructions. Only the matrix product
 //! names its registers. Nothing depends on the number of threads: sums are cut at fixed places.
 //!
-//! All `unsafe` blocks of Advect's operations are here: in the matrix product, the transforms of convolutions, and the memory
-//! that tasks write first.
+//! All `unsafe` blocks of Advect's operations are here: in the matrix product, the transforms of convolutions, the memory
+//! that tasks write first, and the launching of kernels for CUDA.
 //!
 //! What is generic is compiled wherever it is called. So the kernels of each element type are methods of a trait that f32 and f64
 //! implement ([`Layers`](layers::Layers), for one): those are compiled here, once.
