@@ -49,15 +49,14 @@ pub fn combine<V: Value>(terms: &[(Coefficient, &V)]) -> Result<V> {
         let primal = x.primal();
         x.tangent().is_none() && !primal.track_op() && primal.is_contiguous()
     };
-    if terms.iter().all(|(_, x)| plain(x)) {
-        if cpu::fits(&[first]) {
-            return by_dtype!(first, T => at_once::<T, V>(terms, first));
-        }
-        #[cfg(feature = "cuda")]
-        if crate::cuda::fits(&[first]) {
-            let terms = terms.iter().map(|(c, x)| (c, x.primal()));
-            return Ok(V::constant(crate::cuda::combine::at_once(terms)?));
-        }
+    let plain = terms.iter().all(|(_, x)| plain(x));
+    if plain && cpu::fits(&[first]) {
+        return by_dtype!(first, T => at_once::<T, V>(terms, first));
+    }
+    #[cfg(feature = "cuda")]
+    if plain && crate::cuda::fits(&[first]) {
+        let terms = terms.iter().map(|(c, x)| (c, x.primal()));
+        return Ok(V::constant(crate::cuda::combine::at_once(terms)?));
     }
     let op = Combine(terms.iter().map(|(c, _)| c.clone()).collect());
     let inputs: Vec<&V> = terms.iter().map(|(_, x)| *x).collect();

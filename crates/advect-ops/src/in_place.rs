@@ -93,14 +93,14 @@ fn misplaced(given: &str, accepted: &str) -> Error {
 /// Locks the first tensor, then the others within.
 fn lock(
     tensors: &[&Tensor],
-    mut locked: Vec<Place<'_>>,
+    locked: Vec<Place<'_>>,
     f: &mut dyn FnMut(Vec<Place<'_>>) -> Result<()>,
 ) -> Result<()> {
     let Some((first, rest)) = tensors.split_first() else {
         return f(locked);
     };
     let body = |place: Place<'_>| {
-        let mut all: Vec<Place<'_>> = locked.drain(..).collect();
+        let mut all: Vec<Place<'_>> = locked;
         all.push(place);
         lock(rest, all, f)
     };

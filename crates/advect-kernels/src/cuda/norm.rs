@@ -50,6 +50,12 @@ pub fn squares(tensors: &[&Tensor]) -> Result<f64> {
         Argument::Size(total),
     ];
     let grid = Grid::new(1, 1024);
-    launch(&FAMILY, "sum_of_pieces", DType::F64, grid, &mut arguments)?;
+    launch(
+        &FAMILY,
+        "sum_of_pieces",
+        first.dtype(),
+        grid,
+        &mut arguments,
+    )?;
     sum.into_tensor().to_scalar()
 }
