@@ -8,7 +8,7 @@ use candle_core::cuda_backend::{CudaDevice, CudaStorageSlice, WrapErr};
 use candle_core::{CudaStorage, DType, Error, Result, Storage, Tensor};
 
 use super::Fresh;
-use super::source::{Family, element, wide};
+use super::source::{Family, wide};
 
 /// The blocks of a launch, and the threads of each.
 #[derive(Clone, Copy)]
@@ -96,7 +96,7 @@ enum Bits {
 /// Starts a kernel on the device of its arguments, whose parameters are of the kinds of the arguments in their order.
 pub(super) fn launch(
     family: &Family,
-    kernel: &str,
+    kernel: &'static str,
     dtype: DType,
     grid: Grid,
     arguments: &mut [Argument<'_>],
@@ -105,10 +105,7 @@ pub(super) fn launch(
     let Some(device) = device else {
         return Err(misplaced());
     };
-    let suffix = element(dtype)?[0];
-    let module = format!("advect-{}-{suffix}", family.name);
-    let name = format!("{kernel}_{suffix}");
-    let function = device.get_or_load_custom_func(&name, &module, family.ptx(dtype, &device)?)?;
+    let function = family.kernel(kernel, dtype, &device)?;
     let stream = device.cuda_stream();
     // Locked, and known to the stream, until the kernel has been started.
     let locks: Vec<_> = (arguments.iter())
@@ -141,7 +138,7 @@ pub(super) fn launch(
         bits.push(value);
         held.extend(guard);
     }
-    let mut builder = function.builder();
+    let mut builder = stream.launch_builder(&function);
     for argument in &bits {
         match argument {
             Bits::Word(x) => builder.arg(x),

@@ -32,7 +32,7 @@ pub fn gather(
 }
 
 fn run(
-    kernel: &str,
+    kernel: &'static str,
     x: &Tensor,
     shape: Shape,
     width: usize,

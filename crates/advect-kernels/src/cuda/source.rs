@@ -1,10 +1,11 @@
 //! The sources of kernels, and what NVRTC makes of them.
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use candle_core::cuda_backend::cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
-use candle_core::cuda_backend::{CudaDevice, WrapErr};
+use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaModule};
+use candle_core::cuda_backend::cudarc::nvrtc::{CompileOptions, Ptx, compile_ptx_with_opts};
+use candle_core::cuda_backend::{CudaDevice, DeviceId, WrapErr};
 use candle_core::{DType, Error, Result};
 
 /// The definitions that every source begins with.
@@ -36,10 +37,16 @@ pub(super) fn wide(dtype: DType) -> DType {
     }
 }
 
-/// What has been compiled: by the family, the element type and the architecture.
-type Compiled = HashMap<(&'static str, &'static str, (i32, i32)), &'static str>;
+/// What has been loaded, by names, the element type and the device.
+#[derive(Default)]
+struct Loaded {
+    /// The kernels of families.
+    modules: HashMap<(&'static str, DType, DeviceId), Arc<CudaModule>>,
+    /// Those that have been asked for.
+    kernels: HashMap<(&'static str, DType, DeviceId), CudaFunction>,
+}
 
-static COMPILED: LazyLock<Mutex<Compiled>> = LazyLock::new(Mutex::default);
+static LOADED: LazyLock<RwLock<Loaded>> = LazyLock::new(RwLock::default);
 
 impl Family {
     /// The source for an element type.
@@ -52,28 +59,43 @@ impl Family {
     }
 
     /// What NVRTC makes of it for an architecture: a program in PTX.
-    pub(super) fn compiled(&self, dtype: DType, (major, minor): (i32, i32)) -> Result<String> {
+    pub(super) fn compiled(&self, dtype: DType, (major, minor): (i32, i32)) -> Result<Ptx> {
         let options = CompileOptions {
             options: vec![format!("--gpu-architecture=compute_{major}{minor}")],
             ..CompileOptions::default()
         };
-        let ptx = compile_ptx_with_opts(self.source(dtype)?, options).w()?;
-        Ok(ptx.to_src())
+        compile_ptx_with_opts(self.source(dtype)?, options).w()
     }
 
-    /// The program for a device, compiled once.
-    pub(super) fn ptx(&self, dtype: DType, device: &CudaDevice) -> Result<&'static str> {
-        let stream = device.cuda_stream();
-        let architecture = stream.context().compute_capability().w()?;
-        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (self.name, element(dtype)?[0], architecture);
-        if let Some(ptx) = compiled.get(&key) {
-            return Ok(ptx);
+    /// A kernel for a device, compiled and loaded when it is first asked for. No two families have kernels of one name.
+    pub(super) fn kernel(
+        &self,
+        name: &'static str,
+        dtype: DType,
+        device: &CudaDevice,
+    ) -> Result<CudaFunction> {
+        let key = (name, dtype, device.id());
+        let loaded = LOADED.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kernel) = loaded.kernels.get(&key) {
+            return Ok(kernel.clone());
         }
-        let ptx = self.compiled(dtype, architecture)?;
-        // A few programs, kept until the end.
-        let ptx: &'static str = Box::leak(ptx.into_boxed_str());
-        compiled.insert(key, ptx);
-        Ok(ptx)
+        drop(loaded);
+        let mut loaded = LOADED.write().unwrap_or_else(PoisonError::into_inner);
+        let family = (self.name, dtype, device.id());
+        let module = match loaded.modules.get(&family) {
+            Some(module) => module.clone(),
+            None => {
+                let stream = device.cuda_stream();
+                let context = stream.context();
+                let program = self.compiled(dtype, context.compute_capability().w()?)?;
+                let module = context.load_module(program).w()?;
+                loaded.modules.insert(family, module.clone());
+                module
+            }
+        };
+        let [suffix, ..] = element(dtype)?;
+        let kernel = module.load_function(&format!("{name}_{suffix}")).w()?;
+        loaded.kernels.insert(key, kernel.clone());
+        Ok(kernel)
     }
 }

@@ -15,7 +15,7 @@ pub type Changed<'a> = (&'a mut CudaStorage, usize);
 
 /// One launch for all elements of the source.
 fn step<const N: usize>(
-    kernel: &str,
+    kernel: &'static str,
     changed: [Changed<'_>; N],
     source: &Tensor,
     numbers: &[f64],
