@@ -301,6 +301,19 @@ fn softmax_of_infinities() {
             let equal = |y: &f32| (y * width as f32 - 1.0).abs() < 1e-5;
             Ok(y[0] == first && y[1].iter().all(equal) && y[2].iter().all(|y| y.is_nan()))
         });
+        report.holds("attention to nothing", |place| {
+            // One query that sees no key, and one that sees the second alone.
+            let mut mask = vec![f32::NEG_INFINITY; 2 * width];
+            mask[width + 1] = 0.0;
+            let mask = Tensor::from_vec(mask, (2, width), &place.device)?;
+            let (q, k) = (
+                place.normal(1, &[1, 1, 2, 3])?,
+                place.normal(2, &[1, 1, width, 3])?,
+            );
+            let y = ops::attention(&q, &k, &k, Some(&mask))?.flatten_to(2)?;
+            let (y, k) = (y.to_vec2::<f32>()?, k.flatten_to(2)?.to_vec2::<f32>()?);
+            Ok(y[0].iter().all(|y| y.is_nan()) && y[1] == k[1])
+        });
     }
     report.finish();
 }
