@@ -15,6 +15,7 @@ pub mod gated_recurrence;
 pub mod group_norm;
 mod launch;
 pub mod layer_norm;
+pub mod log_softmax;
 mod product;
 pub mod rotary;
 pub mod softmax;

@@ -21,7 +21,7 @@ fn grid(columns: usize, pieces: usize) -> Grid {
 }
 
 /// The sums over the rows of a matrix of elements, `(rows, columns)`.
-pub fn over_rows(x: &Tensor, columns: usize) -> Result<Fresh> {
+pub(super) fn over_rows(x: &Tensor, columns: usize) -> Result<Fresh> {
     let (dtype, rows) = (x.dtype(), x.elem_count() / columns.max(1));
     // The sums of pieces are a matrix again.
     let pieces = rows.div_ceil(PIECE).clamp(1, 1024);

@@ -1,8 +1,8 @@
 use candle_core::DType;
 
 use super::{
-    activation, attention, factors, gate, gated_recurrence, group_norm, layer_norm, rotary,
-    softmax, sums,
+    activation, attention, factors, gate, gated_recurrence, group_norm, layer_norm, log_softmax,
+    rotary, softmax, sums,
 };
 
 /// NVRTC needs no GPU.
@@ -16,6 +16,7 @@ fn sources_compile() {
         &gated_recurrence::FAMILY,
         &group_norm::FAMILY,
         &layer_norm::FAMILY,
+        &log_softmax::FAMILY,
         &rotary::FAMILY,
         &softmax::FAMILY,
         &sums::FAMILY,

@@ -6,6 +6,7 @@ mod gate;
 pub(crate) mod gated_recurrence;
 mod group_norm;
 mod layer_norm;
+pub(crate) mod log_softmax;
 mod rotary;
 mod softmax;
 

@@ -255,8 +255,10 @@ fn norms_softmax_and_attention() {
         op.check(&mut report, "causal token attention", &[&[1, 70, 24]]);
         op.check(&mut report, "causal token attention", &[&[0, 5, 18]]);
     }
-    let op = Operation::LogSoftmaxAt(vec![4, 0, 16]);
-    op.check(&mut report, "log-probabilities", &[&[3, 17]]);
+    for (last, width) in [(16, 17), (1099, 1100)] {
+        let op = Operation::LogSoftmaxAt(vec![4, 0, last]);
+        op.check(&mut report, "log-probabilities", &[&[3, width]]);
+    }
     let shapes: [&[usize]; 4] = [&[2, 3, 12], &[2, 4], &[12, 4], &[12]];
     Operation::GatedRecurrence.check(&mut report, "gated recurrence", &shapes);
     for (positions, heads, pairs) in [(5, 3, 2), (2, 5, 27)] {
