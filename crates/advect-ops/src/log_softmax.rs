@@ -110,6 +110,12 @@ impl Operation for At {
             Ok(vec![Some(tensor(dx, x.shape())?)])
         })
     }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda(&self, _: &[&Tensor]) -> Option<Box<dyn crate::cuda::OnCuda>> {
+        let chosen = self.chosen.clone();
+        Some(Box::new(crate::cuda::log_softmax::At { chosen }))
+    }
 }
 
 impl Tangent for At {

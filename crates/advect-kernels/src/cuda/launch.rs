@@ -163,7 +163,7 @@ pub(super) fn launch(
 /// An address, and what tells the stream of its use.
 pub(super) type Pointer<'a> = (u64, SyncOnDrop<'a>);
 
-/// Runs an expression with `$slice` as the memory of a storage, of whichever float type.
+/// Runs an expression with `$slice` as the memory of a storage, of floats or indices.
 macro_rules! by_element {
     ($storage:expr, $slice:ident => $body:expr) => {
         match $storage {
@@ -171,7 +171,8 @@ macro_rules! by_element {
             CudaStorageSlice::F64($slice) => $body,
             CudaStorageSlice::F16($slice) => $body,
             CudaStorageSlice::BF16($slice) => $body,
-            _ => Err(Error::Msg("a kernel for CUDA got no floats".into()).bt()),
+            CudaStorageSlice::U32($slice) => $body,
+            _ => Err(Error::Msg("a kernel for CUDA got neither floats nor indices".into()).bt()),
         }
     };
 }

@@ -18,6 +18,7 @@ pub mod group_norm;
 mod launch;
 pub mod layer_norm;
 pub mod layers;
+pub mod log_softmax;
 pub mod memory;
 pub mod norm;
 pub mod planes;

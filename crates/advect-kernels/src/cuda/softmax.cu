@@ -2,36 +2,15 @@
 // block's, and are read twice.
 
 #define LONGEST 512
-#define NEGATIVE_INFINITY Real(__uint_as_float(0xff800000u))
 
-__device__ inline Real greater(Real a, Real b) { return b > a ? b : a; }
-
-// The largest number over a warp, for each of its threads.
-__device__ inline Real warp_max(Real x) {
-  for (unsigned distance = 16; distance > 0; distance /= 2) x = greater(x, __shfl_xor_sync(0xffffffffu, x, distance));
-  return x;
-}
-
-// The largest number over a block of whole warps, for each of its threads.
-__device__ inline Real block_max(Real x) {
-  __shared__ Real parts[32];
-  unsigned lane = threadIdx.x % 32, warps = blockDim.x / 32;
-  x = warp_max(x);
-  if (lane == 0) parts[threadIdx.x / 32] = x;
-  __syncthreads();
-  x = warp_max(lane < warps ? parts[lane] : NEGATIVE_INFINITY);
-  // The parts may be written again.
-  __syncthreads();
-  return x;
-}
-
-// The numbers of a row that count, its first ones, each with a number of the mask added.
+// The numbers of a row that count, its first ones, with the numbers of a mask added, unless it is null, and one number.
 template <class T>
 struct Row {
   const T* x;
   const Element* mask;
-  size_t step, seen;
-  __device__ Real operator[](size_t j) const { return mask ? widen(x[j]) + widen(mask[j * step]) : widen(x[j]); }
+  Real shift;
+  size_t seen;
+  __device__ Real operator[](size_t j) const { return mask ? widen(x[j]) + widen(mask[j]) : widen(x[j]) + shift; }
 };
 
 // A warp's row, of up to 32 · ITEMS numbers.
@@ -92,15 +71,20 @@ KERNEL(softmax)(const Element* x, Element* y, size_t rows, size_t width) {
   }
 }
 
-// Softmax of scores x, (samples, heads, queries, width), or of what is in y if x is null. Neighbouring samples, heads, queries and keys
-// have numbers of the mask in such distances. If it is causal, query i sees the first i + 1 keys.
+// Softmax of scores x, (samples, heads, queries, width), or of what is in y if x is null. Neighbouring samples, heads and queries have
+// numbers of the mask in such distances; all keys have one in common if `keys_apart` is 0. If it is causal, query i sees the first i + 1 keys.
 KERNEL(attention_weights)(const Real* x, const Element* mask, Element* y, size_t rows, size_t width, size_t heads, size_t queries,
                           size_t samples_apart, size_t heads_apart, size_t queries_apart, size_t keys_apart, size_t causal) {
   if (!x) x = (const Real*)y;
   for (size_t i = first_row(width); i < rows; i += next_row(width)) {
-    size_t query = i % queries, head = i / queries % heads, sample = i / queries / heads;
-    size_t place = sample * samples_apart + head * heads_apart + query * queries_apart;
-    Row<Real> row = {x + i * width, mask ? mask + place : 0, keys_apart, causal && query < width ? query + 1 : width};
+    size_t query = i % queries, seen = causal && query < width ? query + 1 : width;
+    Row<Real> row = {x + i * width, 0, 0, seen};
+    if (mask) {
+      size_t head = i / queries % heads, sample = i / queries / heads;
+      const Element* own = mask + sample * samples_apart + head * heads_apart + query * queries_apart;
+      if (keys_apart) row.mask = own;
+      else row.shift = widen(*own);
+    }
     softmax_of_row(row, y + i * width, width);
   }
 }

@@ -5,9 +5,12 @@ use candle_core::{DType, Result, Tensor};
 use super::source::wide;
 use super::{Argument, Family, Fresh, Grid, device_of, launch};
 
+/// Largest numbers, for the sources of other families too.
+pub(super) const MAXIMA: &str = include_str!("maxima.cu");
+
 pub(super) const FAMILY: Family = Family {
     name: "softmax",
-    sources: &[include_str!("softmax.cu")],
+    sources: &[MAXIMA, include_str!("softmax.cu")],
 };
 
 /// Warps of a block, and the longest row that a warp has alone.

@@ -43,7 +43,7 @@ pub fn token_attention<V: Value>(qkv: &V, heads: usize, order: HeadOrder) -> Res
 /// predict each token from those before it (Radford et al. 2019, "Language models are unsupervised multitask learners").
 ///
 /// On the CPU, only scores within blocks of 32 tokens and before them are computed. Infinite values or NaN in a later token may make those before it
-/// in its block NaN.
+/// in its block NaN; on CUDA devices, all those before it.
 ///
 /// ```
 /// use advect_ops::{HeadOrder, causal_token_attention};

@@ -9,6 +9,7 @@ pub(crate) mod gated_recurrence;
 mod group_norm;
 mod layer_norm;
 mod layers;
+pub(crate) mod log_softmax;
 pub(crate) mod norm;
 mod planes;
 mod rotary;

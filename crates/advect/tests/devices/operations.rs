@@ -272,8 +272,10 @@ fn norms_softmax_and_attention() {
         op.check(&mut report, "causal token attention", &[&[1, 70, 24]]);
         op.check(&mut report, "causal token attention", &[&[0, 5, 18]]);
     }
-    let op = Operation::LogSoftmaxAt(vec![4, 0, 16]);
-    op.check(&mut report, "log-probabilities", &[&[3, 17]]);
+    for (last, width) in [(16, 17), (1099, 1100)] {
+        let op = Operation::LogSoftmaxAt(vec![4, 0, last]);
+        op.check(&mut report, "log-probabilities", &[&[3, width]]);
+    }
     let shapes: [&[usize]; 4] = [&[2, 3, 12], &[2, 4], &[12, 4], &[12]];
     Operation::GatedRecurrence.check(&mut report, "gated recurrence", &shapes);
     for (positions, heads, pairs) in [(5, 3, 2), (2, 5, 27)] {
@@ -332,6 +334,19 @@ fn softmax_of_infinities() {
             first[width / 2] = 1.0;
             let equal = |y: &f32| (y * width as f32 - 1.0).abs() < 1e-5;
             Ok(y[0] == first && y[1].iter().all(equal) && y[2].iter().all(|y| y.is_nan()))
+        });
+        report.holds("attention to nothing", |place| {
+            // One query that sees no key, and one that sees the second alone.
+            let mut mask = vec![f32::NEG_INFINITY; 2 * width];
+            mask[width + 1] = 0.0;
+            let mask = Tensor::from_vec(mask, (2, width), &place.device)?;
+            let (q, k) = (
+                place.normal(1, &[1, 1, 2, 3])?,
+                place.normal(2, &[1, 1, width, 3])?,
+            );
+            let y = ops::attention(&q, &k, &k, Some(&mask))?.flatten_to(2)?;
+            let (y, k) = (y.to_vec2::<f32>()?, k.flatten_to(2)?.to_vec2::<f32>()?);
+            Ok(y[0].iter().all(|y| y.is_nan()) && y[1] == k[1])
         });
     }
     report.finish();

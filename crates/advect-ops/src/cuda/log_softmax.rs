@@ -1,0 +1,33 @@
+//! The logarithm of softmax at chosen elements.
+
+use advect_core::Result;
+use advect_kernels::cuda::{Fresh, log_softmax};
+use candle_core::Tensor;
+
+use super::OnCuda;
+
+/// The elements, one of each row.
+pub(crate) struct At {
+    pub(crate) chosen: Vec<u32>,
+}
+
+impl OnCuda for At {
+    fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Fresh, Vec<Tensor>)> {
+        let x = inputs[0];
+        let chosen = Tensor::from_slice(&self.chosen, self.chosen.len(), x.device())?;
+        let (y, statistics) = log_softmax::forward(x, &chosen)?;
+        Ok((y, vec![chosen, statistics.into_tensor()]))
+    }
+
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        _: &Tensor,
+        saved: &[Tensor],
+        gradient: &Tensor,
+        _: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let dx = log_softmax::backward([inputs[0], &saved[0], &saved[1], gradient])?;
+        Ok(vec![Some(dx.into_tensor())])
+    }
+}
