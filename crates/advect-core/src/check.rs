@@ -1,6 +1,6 @@
 //! Checks of arguments, which return an [`Error`] that names the argument.
 
-use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use candle_core::{CpuStorage, D, DType, Device, Storage, Tensor};
 
 use crate::{Error, Result, shape};
 
@@ -230,7 +230,11 @@ pub fn is_finite(x: &Tensor) -> Result<bool> {
 /// The test for devices whose memory can't be read directly.
 fn is_finite_by_reduction(x: &Tensor) -> Result<bool> {
     // x * 0 is 0 for finite x and NaN otherwise.
-    let zeros = (x.detach() * 0.0)?.to_dtype(DType::F32)?;
+    let mut zeros = (x.detach() * 0.0)?.to_dtype(DType::F32)?;
+    // On a GPU one block sums all of a tensor, and many blocks sum rows.
+    while zeros.rank() > 1 && zeros.elem_count() > 1 << 14 {
+        zeros = zeros.sum(D::Minus1)?;
+    }
     Ok(zeros.sum_all()?.to_scalar::<f32>()? == 0.0)
 }
 

@@ -53,6 +53,18 @@ fn finite_does_not_overflow() {
 }
 
 #[test]
+fn one_number_of_many_is_found_by_rows() {
+    let mut values = vec![1f32; 4 * 3 * 2000];
+    let tensor = |values: &[f32]| Tensor::from_slice(values, (4, 3, 2000), &Device::Cpu).unwrap();
+    assert!(is_finite_by_reduction(&tensor(&values)).unwrap());
+    for (place, value) in [(17_001, f32::NAN), (23_999, f32::NEG_INFINITY)] {
+        values[place] = value;
+        assert!(!is_finite_by_reduction(&tensor(&values)).unwrap());
+        values[place] = 0.0;
+    }
+}
+
+#[test]
 fn labels_are_checked() {
     let good = Tensor::new(&[0u32, 9, 3], &Device::Cpu).unwrap();
     assert_eq!(labels("labels", &good, 3, 10).unwrap(), [0, 9, 3]);
