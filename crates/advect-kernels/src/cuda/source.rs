@@ -37,9 +37,11 @@ pub(super) fn wide(dtype: DType) -> DType {
     }
 }
 
-/// What has been loaded, by names, the element type and the device.
+/// What there is already, by names, the element type and the device.
 #[derive(Default)]
 struct Loaded {
+    /// What has been compiled, for an architecture.
+    programs: HashMap<(&'static str, DType, (i32, i32)), Ptx>,
     /// The kernels of families.
     modules: HashMap<(&'static str, DType, DeviceId), Arc<CudaModule>>,
     /// Those that have been asked for.
@@ -64,7 +66,13 @@ impl Family {
             options: vec![format!("--gpu-architecture=compute_{major}{minor}")],
             ..CompileOptions::default()
         };
-        compile_ptx_with_opts(self.source(dtype)?, options).w()
+        compile_ptx_with_opts(self.source(dtype)?, options).map_err(|error| {
+            let message = format!(
+                "NVRTC does not compile kernels ({}) for a GPU of compute capability {major}.{minor}; a newer GPU needs the libraries of a newer CUDA: {error}",
+                self.name
+            );
+            Error::Msg(message).bt()
+        })
     }
 
     /// A kernel for a device, compiled and loaded when it is first asked for. No two families have kernels of one name.
@@ -81,21 +89,44 @@ impl Family {
         }
         drop(loaded);
         let mut loaded = LOADED.write().unwrap_or_else(PoisonError::into_inner);
-        let family = (self.name, dtype, device.id());
-        let module = match loaded.modules.get(&family) {
-            Some(module) => module.clone(),
-            None => {
-                let stream = device.cuda_stream();
-                let context = stream.context();
-                let program = self.compiled(dtype, context.compute_capability().w()?)?;
-                let module = context.load_module(program).w()?;
-                loaded.modules.insert(family, module.clone());
-                module
-            }
-        };
+        let module = self.module(dtype, device, &mut loaded)?;
         let [suffix, ..] = element(dtype)?;
         let kernel = module.load_function(&format!("{name}_{suffix}")).w()?;
         loaded.kernels.insert(key, kernel.clone());
         Ok(kernel)
+    }
+
+    /// All its kernels for a device.
+    fn module(
+        &self,
+        dtype: DType,
+        device: &CudaDevice,
+        loaded: &mut Loaded,
+    ) -> Result<Arc<CudaModule>> {
+        let here = (self.name, dtype, device.id());
+        if let Some(module) = loaded.modules.get(&here) {
+            return Ok(module.clone());
+        }
+        let stream = device.cuda_stream();
+        let context = stream.context();
+        let architecture = context.compute_capability().w()?;
+        let compiled = (self.name, dtype, architecture);
+        let program = match loaded.programs.get(&compiled) {
+            Some(program) => program.clone(),
+            None => {
+                let program = self.compiled(dtype, architecture)?;
+                loaded.programs.insert(compiled, program.clone());
+                program
+            }
+        };
+        let module = context.load_module(program).map_err(|error| {
+            let message = format!(
+                "the driver does not load kernels ({}) that NVRTC compiled; it has to be as new as CUDA's libraries: {error}",
+                self.name
+            );
+            Error::Msg(message).bt()
+        })?;
+        loaded.modules.insert(here, module.clone());
+        Ok(module)
     }
 }

@@ -41,3 +41,12 @@ fn sources_compile() {
         }
     }
 }
+
+#[test]
+fn an_unknown_gpu_is_named() {
+    let error = sums::FAMILY.compiled(DType::F32, (1, 0)).unwrap_err();
+    assert!(
+        error.to_string().contains("compute capability 1.0"),
+        "{error}"
+    );
+}
