@@ -11,10 +11,11 @@ use advect::candle::Var;
 use advect::core::Coefficient;
 use advect::ops::{Convolution, attention, conv2d, group_norm, keep_device_memory};
 use advect::prelude::*;
-use advect_benches::mlp;
+use advect_benches::{mlp, sit, stir};
 
-/// The U-Net of torchcfm's example for CIFAR-10.
+/// The U-Net of torchcfm's example for CIFAR-10, and SiT-S/2.
 const CIFAR: [usize; 4] = [128, 3, 32, 32];
+const LATENTS: [usize; 4] = [128, 4, 32, 32];
 
 fn cifar(store: &ParameterStore) -> Result<UNet> {
     let config = UNet::config(&CIFAR[1..]).channels(128).head_channels(64);
@@ -29,7 +30,11 @@ struct Bench {
 
 impl Bench {
     fn store(&self) -> ParameterStore {
-        ParameterStore::new(Key::from_seed(7), DType::F32, &self.device)
+        self.store_of(DType::F32)
+    }
+
+    fn store_of(&self, dtype: DType) -> ParameterStore {
+        ParameterStore::new(Key::from_seed(7), dtype, &self.device)
     }
 
     fn normal(&self, seed: u64, shape: &[usize]) -> Tensor {
@@ -134,28 +139,65 @@ fn training(bench: &Bench) {
             move || step(objective, &net, &data, &mut rng, &mut optimizer)
         });
     }
-    bench.case("train/cfm_unet/cifar_c128_b128", || {
+    for (end, dtype) in [("", DType::F32), ("_bf16", DType::BF16)] {
+        bench.case(&format!("train/cfm_unet/cifar_c128_b128{end}"), || {
+            let store = bench.store_of(dtype);
+            let net = cifar(&store).unwrap();
+            steps(bench, &store, net, &CIFAR, 2e-4)
+        });
+        bench.case(&format!("train/sit/s2_32x32x4_b128{end}"), || {
+            let store = bench.store_of(dtype);
+            let net = sit(&store, LATENTS).unwrap();
+            // With its zeros, no gradient would go beyond the last layer.
+            stir(&store).unwrap();
+            steps(bench, &store, net, &LATENTS, 1e-4)
+        });
+    }
+    bench.case("forward/sit/s2_32x32x4_b128", || {
         let store = bench.store();
-        let net = cifar(&store).unwrap();
-        let config = AdamWConfig {
-            learning_rate: 2e-4,
-            ..AdamWConfig::default()
-        };
-        let mut optimizer = AdamW::from_store(&store, config).unwrap();
-        let (data, mut rng) = (bench.normal(0, &CIFAR), Generator::from_seed(1));
-        let objective = &objective;
-        move || step(objective, &net, &data, &mut rng, &mut optimizer)
+        let net = sit(&store, LATENTS)
+            .and_then(|net| net.on(&store.frozen()))
+            .unwrap();
+        forward(bench, net, &LATENTS)
     });
     bench.case("forward/unet/cifar_c128_b128", || {
         let store = bench.store();
         let net = cifar(&store)
             .and_then(|net| net.on(&store.frozen()))
             .unwrap();
-        let x = bench.normal(0, &CIFAR);
-        let times: Vec<f64> = (0..CIFAR[0]).map(|i| i as f64 / 128.0).collect();
-        let t = Time::per_sample(&times).unwrap();
-        move || net.at(&t, &x).map(drop)
+        forward(bench, net, &CIFAR)
     });
+}
+
+/// Steps of training a network on states of a shape.
+fn steps<N: Field + 'static>(
+    bench: &Bench,
+    store: &ParameterStore,
+    net: N,
+    shape: &[usize],
+    learning_rate: f64,
+) -> impl FnMut() -> Result<()> + use<N> {
+    let config = AdamWConfig {
+        learning_rate,
+        ..AdamWConfig::default()
+    };
+    let objective = flow_matching(Affine::new(CondOt::default()));
+    let mut optimizer = AdamW::from_store(store, config).unwrap();
+    let data = bench.normal(0, shape).to_dtype(store.dtype()).unwrap();
+    let mut rng = Generator::from_seed(1);
+    move || step(&objective, &net, &data, &mut rng, &mut optimizer)
+}
+
+/// Evaluations of a network at states of a shape.
+fn forward<N: Field + 'static>(
+    bench: &Bench,
+    net: N,
+    shape: &[usize],
+) -> impl FnMut() -> Result<()> + use<N> {
+    let x = bench.normal(0, shape);
+    let times: Vec<f64> = (0..shape[0]).map(|i| i as f64 / shape[0] as f64).collect();
+    let t = Time::per_sample(&times).unwrap();
+    move || net.at(&t, &x).map(drop)
 }
 
 fn sampling(bench: &Bench) {

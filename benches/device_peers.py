@@ -11,10 +11,12 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torchcfm.models.models import MLP
 from torchcfm.models.unet import UNetModel
+from sit import SiT
 
 WANT = sys.argv[1:]
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 CIFAR = (128, 3, 32, 32)
+LATENTS = (128, 4, 32, 32)
 
 
 def synchronize():
@@ -59,15 +61,16 @@ def cifar():
                      attention_resolutions="16", dropout=0.0, num_heads=4, num_head_channels=64).to(DEVICE)
 
 
-def flow_step(net, data, rate):
-    """A step of conditional flow matching; `net` takes the times and the states."""
+def flow_step(net, data, rate, autocast=False):
+    """A step of conditional flow matching; `net` takes the times and the states, in bf16 where it can with `autocast`."""
     parameters = list(net.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=rate)
 
     def step():
         noise, t = torch.randn_like(data), torch.rand(data.shape[0], device=DEVICE)
         column = t.reshape(-1, *[1] * (data.dim() - 1))
-        loss = F.mse_loss(net(t, column * data + (1 - column) * noise), data - noise)
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=autocast):
+            loss = F.mse_loss(net(t, column * data + (1 - column) * noise), data - noise)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -87,11 +90,23 @@ class Field(nn.Module):
 for width, batch, dim in [(64, 256, 2), (512, 4096, 2)]:
     case(f"train/cfm_mlp/w{width}_b{batch}_d{dim}",
          lambda w=width, b=batch, d=dim: flow_step(Field(d, w), normal(b, d), 1e-3))
-case("train/cfm_unet/cifar_c128_b128", lambda: flow_step(cifar(), normal(*CIFAR), 2e-4))
+class Unconditional(nn.Module):
+    """SiT-S/2 without labels: the last of its classes."""
+    def __init__(self):
+        super().__init__()
+        self.net = SiT().to(DEVICE)
+
+    def forward(self, t, x):
+        return self.net(t, x, torch.full((x.shape[0],), 1000, device=DEVICE))
 
 
-def forward():
-    net, x, t = cifar().eval(), normal(*CIFAR), torch.rand(CIFAR[0], device=DEVICE)
+for end, autocast in [("", False), ("_bf16", True)]:
+    case("train/cfm_unet/cifar_c128_b128" + end, lambda a=autocast: flow_step(cifar(), normal(*CIFAR), 2e-4, a))
+    case("train/sit/s2_32x32x4_b128" + end, lambda a=autocast: flow_step(Unconditional(), normal(*LATENTS), 1e-4, a))
+
+
+def forward(net, shape):
+    net, x, t = net.eval(), normal(*shape), torch.rand(shape[0], device=DEVICE)
 
     @torch.no_grad()
     def run():
@@ -99,7 +114,8 @@ def forward():
     return run
 
 
-case("forward/unet/cifar_c128_b128", forward)
+case("forward/unet/cifar_c128_b128", lambda: forward(cifar(), CIFAR))
+case("forward/sit/s2_32x32x4_b128", lambda: forward(Unconditional(), LATENTS))
 
 
 def dopri5(batch, width, dim):

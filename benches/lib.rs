@@ -73,9 +73,9 @@ pub fn ddpmpp(store: &ParameterStore, shape: [usize; 4]) -> Result<SongUNet> {
 pub fn stir(store: &ParameterStore) -> Result<()> {
     let mut rng = Generator::from_seed(5);
     for (_, var) in store.parameters() {
-        let largest = var.abs()?.max_all()?.to_scalar::<f32>()?;
-        if largest == 0.0 {
-            var.set(&(rng.normal(var.dims(), DType::F32, &Device::Cpu)? * 0.02)?)?;
+        let largest = var.abs()?.max_all()?.to_dtype(DType::F32)?;
+        if largest.to_scalar::<f32>()? == 0.0 {
+            var.set(&(rng.normal_like(&var)? * 0.02)?)?;
         }
     }
     Ok(())

@@ -42,6 +42,7 @@ build -p advect -p advect-benches --features "advect/$feature,advect-benches/$fe
 rm -f "$folder/nccl"
 [ -z "$with_nccl" ] || build -p advect-parallel --features nccl --test nccl
 cp benches/device_peers.py "$folder/peers.py"
+cp benches/sit.py "$folder/"
 
 cat > "$folder/run.sh" <<'RUN'
 #!/usr/bin/env bash
