@@ -77,7 +77,7 @@
 //! | `pytorch` | weights from PyTorch's files | yes |
 //! | `mpi` | processes of MPI, on one machine or many; needs the system's MPI and libclang to build | no |
 //! | `testing` | problems with known solutions, finite differences and comparisons, for tests | no |
-//! | `cuda` | candle's CUDA backend in every crate; needs the CUDA toolkit to build | no |
+//! | `cuda` | candle's CUDA backend in every crate, and Advect's kernels for it; needs the CUDA toolkit to build | no |
 //! | `cudnn` | `cuda`, with cuDNN for convolutions | no |
 //! | `nccl` | `cuda`, with NCCL for sums of gradients between GPUs | no |
 #![cfg_attr(docsrs, feature(doc_cfg))]
