@@ -18,6 +18,8 @@ pub fn quantize(images: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// Those of the metrics.
 pub fn print(real: &Digits, images: &Tensor, labels: &Tensor, rng: &mut Generator) -> Result<()> {
+    // What is compared on the host lies there.
+    let images = &images.to_device(real.images.device())?;
     let asked = labels.to_vec1::<u32>()?;
     let found = nearest_neighbour_labels(images, &real.images, &real.labels, Digits::CLASSES)?;
     let right = (asked.iter().zip(found))
