@@ -2,34 +2,13 @@
 
 use candle_core::{Result, Tensor};
 
-use super::product::{Matrices, Sizes, products};
-use super::{Argument, Family, Fresh, Grid, device_of, launch, sums};
+use super::{Argument, Family, Fresh, Grid, device_of, launch, product, sums};
 use crate::gated_recurrence::Steps;
 
 pub(super) const FAMILY: Family = Family {
     name: "gated_recurrence",
     sources: &[include_str!("gated_recurrence.cu")],
 };
-
-/// One matrix.
-fn one<M>(memory: M) -> Matrices<M> {
-    Matrices {
-        memory,
-        first: 0,
-        distance: 0,
-        transposed: false,
-    }
-}
-
-/// The sizes of the product of a matrix `(rows, inner)` and one `(inner, columns)`.
-fn product([rows, inner, columns]: [usize; 3]) -> Sizes {
-    Sizes {
-        count: 1,
-        rows,
-        inner,
-        columns,
-    }
-}
 
 fn sizes<'a>(steps: &Steps, step: usize) -> [Argument<'a>; 4] {
     [steps.batch, steps.length, steps.hidden, step].map(Argument::Size)
@@ -49,16 +28,9 @@ pub fn forward(
     let (device, dtype) = (device_of(inputs)?, inputs.dtype());
     let mut states = Fresh::new(device, dtype, (batch, length, hidden))?;
     let (mut h, mut saved) = (state.clone(), Vec::new());
+    let turned = weight.detach().t()?;
     for step in 0..length {
-        let mut own = Fresh::new(device, dtype, (batch, 3 * hidden))?;
-        let sizes_of_product = product([batch, hidden, 3 * hidden]);
-        products(
-            sizes_of_product,
-            1.0,
-            one(&h),
-            one(weight).flipped(),
-            one(&mut own),
-        )?;
+        let own = product(&h, &turned)?;
         let mut next = Fresh::new(device, dtype, (batch, hidden))?;
         let mut gates = Fresh::new(device, dtype, (4, batch, hidden))?;
         let mut arguments = vec![
@@ -119,9 +91,7 @@ pub fn backward(
         let grid = Grid::over(batch * hidden);
         launch(&FAMILY, "recurrence_backward", dtype, grid, &mut arguments)?;
         let in_product = in_product.into_tensor();
-        let mut through = Fresh::new(device, dtype, state.shape())?;
-        let sizes = product([batch, 3 * hidden, hidden]);
-        products(sizes, 1.0, one(&in_product), one(weight), one(&mut through))?;
+        let through = product(&in_product, weight)?;
         parts = Some([direct.into_tensor(), through.into_tensor()]);
         in_products.push(in_product);
     }
@@ -132,15 +102,7 @@ pub fn backward(
     // All steps as one product, the last of them first.
     let before: Vec<&Tensor> = saved.iter().rev().map(|[before, _]| before).collect();
     let (before, in_products) = (Tensor::cat(&before, 0)?, Tensor::cat(&in_products, 0)?);
-    let mut in_weight = Fresh::new(device, dtype, weight.shape())?;
-    let sizes = product([3 * hidden, length * batch, hidden]);
-    products(
-        sizes,
-        1.0,
-        one(&in_products).flipped(),
-        one(&before),
-        one(&mut in_weight),
-    )?;
+    let in_weight = product(&in_products.t()?, &before)?;
     let in_bias = sums::over_rows(&in_products, bias.elem_count())?;
     let [in_inputs, in_weight] = [in_inputs, in_weight].map(Fresh::into_tensor);
     Ok([
