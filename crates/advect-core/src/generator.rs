@@ -22,6 +22,18 @@ const WORDS: u128 = 1 << 68;
 /// Positions of a key that have numbers and a split of their own.
 const POSITIONS: u64 = SPLITS;
 
+/// The words between the starts of two samples: more than draws by rejection need, and a function of the width alone.
+fn stride_of_samples(first: u64, samples: usize, width: usize) -> Result<u128> {
+    let stride = (4 * width as u128 + 16).next_power_of_two();
+    let (end, numbers) = (u128::from(first) + samples as u128, WORDS / stride);
+    if end > numbers {
+        let most = numbers.saturating_sub(samples as u128);
+        let accepted = format!("a number of at most {most}");
+        return Err(Error::range("first", first, accepted));
+    }
+    Ok(stride)
+}
+
 /// Goes to a place in a stream: word by word where it is near, as a jump makes a whole buffer anew.
 fn seek(rng: &mut ChaCha8Rng, place: u128) {
     let here = rng.get_word_pos();
@@ -36,8 +48,9 @@ fn seek(rng: &mut ChaCha8Rng, place: u128) {
 /// A seeded generator of random tensors. Every random function of Advect takes a generator from its caller.
 ///
 /// Its state is a [`Key`] and a count of draws, both small and public, so that it can be stored and restored exactly.
-/// Numbers are drawn on the host in f64, rounded to the requested dtype, then moved to the device: the same seed gives
-/// the same numbers on every device.
+/// Numbers are drawn in f64, then rounded to the requested dtype: the same seed gives the same numbers on every device. They are drawn
+/// on the host and moved to the device, but for normal numbers in f32 and uniform ones in f32 and f64 on CUDA, which are drawn there
+/// (with the feature `cuda`).
 ///
 /// ```
 /// use advect_core::Generator;
@@ -114,6 +127,13 @@ impl Generator {
         dtype: DType,
         device: &Device,
     ) -> Result<Tensor> {
+        let shape = shape.into();
+        #[cfg(feature = "cuda")]
+        if let (Device::Cuda(device), DType::F32) = (device, dtype)
+            && check::memory("shape", shape.dims(), DType::F64)? > 0
+        {
+            return self.normal_on_cuda(&shape, device);
+        }
         self.sample(&StandardNormal, shape, dtype, device)
     }
 
@@ -160,6 +180,13 @@ impl Generator {
         if range.start.abs().max(range.end.abs()) > largest {
             let accepted = format!("a range within ±{largest:e}, the largest number of {dtype:?}");
             return Err(Error::range("range", format!("{range:?}"), accepted));
+        }
+        let shape = shape.into();
+        #[cfg(feature = "cuda")]
+        if let (Device::Cuda(device), DType::F32 | DType::F64) = (device, dtype)
+            && check::memory("shape", shape.dims(), DType::F64)? > 0
+        {
+            return self.uniform_on_cuda([range.start, width], bits, &shape, dtype, device);
         }
         let scale = f64::from(bits).exp2();
         let cut = StandardUniform.map(|u: f64| range.start + width * ((u * scale).floor() / scale));
@@ -282,6 +309,11 @@ impl Generator {
         check::float("x", x)?;
         let samples = check::batch("x", x)?;
         let width = x.elem_count() / samples;
+        #[cfg(feature = "cuda")]
+        if let (Device::Cuda(device), DType::F32) = (x.device(), x.dtype()) {
+            let stride = stride_of_samples(first, samples, width)?;
+            return self.normal_by_sample_on_cuda(first, stride, x.shape(), device);
+        }
         let values = self.values_by_sample(&StandardNormal, first, samples, width)?;
         Ok(Tensor::from_vec(values, x.dims(), &Device::Cpu)?
             .to_dtype(x.dtype())?
@@ -301,16 +333,7 @@ impl Generator {
         samples: usize,
         width: usize,
     ) -> Result<Vec<f64>> {
-        // More words than draws by rejection need; a function of the width alone.
-        let stride = (4 * width as u128 + 16).next_power_of_two();
-        let (end, numbers) = (u128::from(first) + samples as u128, WORDS / stride);
-        if end > numbers {
-            let accepted = format!(
-                "a number of at most {}",
-                numbers.saturating_sub(samples as u128)
-            );
-            return Err(Error::range("first", first, accepted));
-        }
+        let stride = stride_of_samples(first, samples, width)?;
         let count = check::memory("samples", &[samples, width], DType::F64)?;
         let (key, position) = self.advance();
         let mut values = vec![0.0; count];
@@ -378,5 +401,7 @@ impl Generator {
     }
 }
 
+#[cfg(feature = "cuda")]
+mod cuda;
 #[cfg(test)]
 mod tests;

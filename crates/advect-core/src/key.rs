@@ -101,6 +101,12 @@ impl Key {
         Ok(Key(bytes))
     }
 
+    /// Returns the bytes of the cipher's key.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
     fn rng(&self, stream: u64) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::from_seed(self.0);
         rng.set_stream(stream);

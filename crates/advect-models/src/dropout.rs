@@ -2,7 +2,7 @@
 
 use advect_core::{Generator, Key, Result};
 use advect_ops::Value;
-use candle_core::{DType, Device};
+use candle_core::DType;
 
 /// Sets each number to 0 with a probability, and divides the others by that of staying (Srivastava et al. 2014); which,
 /// the key says.
@@ -11,20 +11,19 @@ pub(crate) fn drop_features<V: Value>(x: &V, probability: f64, key: Key) -> Resu
         return Ok(x.clone());
     }
     let primal = x.primal();
-    let uniform =
-        Generator::from(key).uniform(0.0..1.0, primal.shape(), DType::F32, &Device::Cpu)?;
+    let (shape, device) = (primal.shape(), primal.device());
+    let uniform = Generator::from(key).uniform(0.0..1.0, shape, DType::F32, device)?;
     let kept = uniform.ge(probability)?.to_dtype(primal.dtype())?;
     let factor = match probability < 1.0 {
         true => 1.0 / (1.0 - probability),
         false => 0.0,
     };
-    let mask = (kept * factor)?.to_device(primal.device())?;
-    x.times(&V::constant(mask))
+    x.times(&V::constant((kept * factor)?))
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Tensor;
+    use candle_core::{Device, Tensor};
 
     use super::*;
 

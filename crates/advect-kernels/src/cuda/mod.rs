@@ -23,6 +23,7 @@ pub mod memory;
 pub mod norm;
 pub mod planes;
 mod product;
+pub mod random;
 pub mod rotary;
 mod rows;
 pub mod scaled_error;

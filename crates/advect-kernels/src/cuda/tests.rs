@@ -2,8 +2,8 @@ use candle_core::DType;
 
 use super::{
     activation, attention, combine, convolution, factors, gate, gated_recurrence, group_norm,
-    layer_norm, layers, log_softmax, norm, planes, rotary, scaled_error, softmax, squared_errors,
-    sums, update,
+    layer_norm, layers, log_softmax, norm, planes, random, rotary, scaled_error, softmax,
+    squared_errors, sums, update,
 };
 
 /// NVRTC needs no GPU.
@@ -23,6 +23,7 @@ fn sources_compile() {
         &log_softmax::FAMILY,
         &norm::FAMILY,
         &planes::FAMILY,
+        &random::FAMILY,
         &rotary::FAMILY,
         &scaled_error::FAMILY,
         &softmax::FAMILY,

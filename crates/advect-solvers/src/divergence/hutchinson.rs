@@ -2,7 +2,7 @@
 //! Commun. Stat. Simul. Comput. 19, 1990).
 
 use advect_core::{Error, Generator, Jvp, Result, Time, check, shape};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::{Divergence, WithDivergence, add, dot};
 
@@ -26,9 +26,9 @@ impl Probe {
             Probe::Gaussian => rng.normal_like(x),
             Probe::Rademacher => {
                 check::float("x", x)?;
-                let uniform = rng.uniform(-1.0..1.0, x.shape(), DType::F64, &Device::Cpu)?;
-                let signs = uniform.ge(0.0)?.to_dtype(DType::F64)?.affine(2.0, -1.0)?;
-                Ok(signs.to_dtype(x.dtype())?.to_device(x.device())?)
+                // (The sign is that of more digits, too.)
+                let uniform = rng.uniform(-1.0..1.0, x.shape(), DType::F32, x.device())?;
+                Ok(uniform.ge(0.0)?.to_dtype(x.dtype())?.affine(2.0, -1.0)?)
             }
         }
     }

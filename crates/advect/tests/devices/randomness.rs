@@ -31,6 +31,25 @@ fn draws() {
     bits(&mut report, "by sample", |p| {
         rng().normal_by_sample(5, &Tensor::zeros((7, 3), p.dtype, &p.device)?)
     });
+    // Several stretches, the last in part, and samples of several windows: as many as have numbers of each kind, the tail's too.
+    bits(&mut report, "many normal", |p| {
+        rng().normal(150_001, p.dtype, &p.device)
+    });
+    bits(&mut report, "many uniform", |p| {
+        rng().uniform(-0.3..7.1, 10_003, p.dtype, &p.device)
+    });
+    bits(&mut report, "wide samples", |p| {
+        rng().normal_by_sample(1 << 40, &Tensor::zeros((3, 4321), p.dtype, &p.device)?)
+    });
+    bits(&mut report, "narrow samples", |p| {
+        rng().normal_by_sample(0, &Tensor::zeros((513, 1), p.dtype, &p.device)?)
+    });
+    bits(&mut report, "none", |p| {
+        let mut rng = rng();
+        rng.normal((0, 3), p.dtype, &p.device)?;
+        rng.uniform(0.0..1.0, 0, p.dtype, &p.device)?;
+        rng.normal((), p.dtype, &p.device)
+    });
     bits(&mut report, "permutation", |p| {
         rng().permutation(100, &p.device)
     });
