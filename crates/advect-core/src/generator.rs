@@ -261,6 +261,70 @@ impl Generator {
         I: Copy + Sync,
         T: Copy + Default + Send,
     {
+        self.by_stretch(items, |rng, results, items| {
+            let mut drawn = [0.0; RUN];
+            for (results, items) in results.chunks_mut(RUN).zip(items.chunks(RUN)) {
+                let drawn = &mut drawn[..items.len()];
+                drawn.fill_with(|| distribution.sample(rng));
+                for (result, (x, item)) in results.iter_mut().zip(drawn.iter().zip(items)) {
+                    *result = f(*x, *item);
+                }
+            }
+        })
+    }
+
+    /// Draws for each of the `items` whether an event of some probability happens, and returns `f` of both.
+    ///
+    /// It happens where the uniform number in `[0, 1)` at this place is below the probability.
+    ///
+    /// ```
+    /// use advect_core::Generator;
+    /// # fn main() -> advect_core::Result<()> {
+    /// let x = [1.0; 10_000];
+    /// let kept = Generator::from_seed(0).events_with(0.1, &x, |dropped, x| if dropped { 0.0 } else { x })?;
+    /// assert_eq!(kept.iter().sum::<f64>(), 8938.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a probability outside `[0, 1]`, and for more results than fit the memory.
+    #[doc(alias = "Bernoulli")]
+    pub fn events_with<I, T>(
+        &mut self,
+        probability: f64,
+        items: &[I],
+        f: impl Fn(bool, I) -> T + Sync,
+    ) -> Result<Vec<T>>
+    where
+        I: Copy + Sync,
+        T: Copy + Default + Send,
+    {
+        check::fraction("probability", probability)?;
+        // A uniform number is the upper 53 bits of a word.
+        let bound = (probability * 53f64.exp2()).ceil() as u64;
+        self.by_stretch(items, |rng, results, items| {
+            let mut words = [0; 8 * RUN];
+            for (results, items) in results.chunks_mut(RUN).zip(items.chunks(RUN)) {
+                rng.fill_bytes(&mut words);
+                let (words, _) = words.as_chunks();
+                for (result, (word, item)) in results.iter_mut().zip(words.iter().zip(items)) {
+                    *result = f(u64::from_le_bytes(*word) >> 11 < bound, *item);
+                }
+            }
+        })
+    }
+
+    /// Fills results for items by the words of the next draw, in stretches that several threads share.
+    fn by_stretch<I, T>(
+        &mut self,
+        items: &[I],
+        fill: impl Fn(&mut ChaCha8Rng, &mut [T], &[I]) + Sync,
+    ) -> Result<Vec<T>>
+    where
+        I: Sync,
+        T: Copy + Default + Send,
+    {
         let count = items.len();
         check::memory("items", &[count], DType::F64)?;
         let (key, position) = self.advance();
@@ -270,17 +334,10 @@ impl Generator {
         parallel::each(
             blocks,
             5 * count,
-            |(block, (results, items)): (usize, (&mut [T], _))| {
+            |(block, (results, items)): (usize, (&mut [T], &[I]))| {
                 let mut rng = key.stream(position);
                 rng.set_word_pos(block as u128 * STRIDE);
-                let mut drawn = [0.0; RUN];
-                for (results, items) in results.chunks_mut(RUN).zip(items.chunks(RUN)) {
-                    let drawn = &mut drawn[..items.len()];
-                    drawn.fill_with(|| distribution.sample(&mut rng));
-                    for (result, (x, item)) in results.iter_mut().zip(drawn.iter().zip(items)) {
-                        *result = f(*x, *item);
-                    }
-                }
+                fill(&mut rng, results, items);
             },
         );
         Ok(results)

@@ -24,7 +24,6 @@
 //! # }
 //! ```
 
-mod dropout;
 mod edm;
 mod features;
 mod heads;

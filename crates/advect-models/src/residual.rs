@@ -2,9 +2,8 @@
 
 use advect_core::{Key, Result};
 use advect_nn::{Activation, ConvolutionLayer, Cost, GroupNorm, Linear, ResamplingFilter};
-use advect_ops::Value;
+use advect_ops::{Value, dropout};
 
-use crate::dropout::drop_features;
 use crate::resample::Resample;
 
 /// Normalise, SiLU, convolve, tell the time, normalise, SiLU, convolve; added to the input, or to a projection of it
@@ -50,7 +49,7 @@ impl Residual {
             self.second_norm.forward(&h, Activation::Silu)?
         };
         let h = match dropping {
-            Some(key) => drop_features(&h, self.dropout.0, key.named(&self.dropout.1))?,
+            Some(key) => dropout(&h, self.dropout.0, key.named(&self.dropout.1))?,
             None => h,
         };
         let y = match &self.skip {

@@ -10,6 +10,7 @@
 //! | [`log_softmax_at`] | log-probabilities of classes by logits |
 //! | [`gated_recurrence`] | all steps of gated recurrent units |
 //! | [`rotary`] | pairs turned by the angles of their positions |
+//! | [`dropout`] | elements set to 0 at random |
 //! | [`add_gated`] | `x + gate · h` |
 //! | [`conv2d`], [`conv1d`] | cross-correlation with strides, padding, dilation, groups |
 //! | [`upsample_nearest`], [`avg_pool`] | enlargement and shrinking of images |
@@ -56,6 +57,7 @@ mod cpu;
 mod cuda;
 pub mod custom;
 mod device_memory;
+mod dropout;
 mod exponential;
 mod gated_recurrence;
 mod graph;
@@ -86,6 +88,7 @@ pub use avg_pool::avg_pool;
 pub use combine::combine;
 pub use convolution::{Convolution, conv1d, conv1d_onto, conv2d, conv2d_gradients, conv2d_onto};
 pub use device_memory::keep_device_memory;
+pub use dropout::dropout;
 pub use exponential::exponentiate;
 pub use gated_recurrence::gated_recurrence;
 pub use graph::{

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use advect_core::Coefficient::{PerSample, Shared};
-use advect_core::{Error, Result};
+use advect_core::{Error, Key, Result};
 use advect_ops::update::{AdamWRates, adamw, average, norm, scale};
 use advect_ops::*;
 use candle_core::{DType, Device, Tensor, Var};
@@ -133,6 +133,7 @@ fn values<V: Value>(x: &V) -> Vec<(String, Result<V>)> {
     }
     let table = constant(&[dim(1), dim(3) / 2]);
     add("rotary".into(), rotary(x, table.primal(), table.primal()));
+    add("dropout".into(), dropout(x, 0.5, Key::from_seed(0)));
     add("softmax".into(), softmax(x));
     add("attention".into(), attention(x, x, x, None));
     let mask = like(p, &[dim(2), dim(2)]);

@@ -1,7 +1,7 @@
 //! Arguments that don't fit are typed errors before any kernel runs; 16 bits and infinities are not.
 
 use advect_core::Coefficient::{PerSample, Shared};
-use advect_core::{Error, Result};
+use advect_core::{Error, Key, Result};
 use advect_ops::update::{AdamWRates, adamw, average};
 use advect_ops::*;
 use candle_core::{DType, Device, Tensor, Var};
@@ -62,6 +62,10 @@ fn shapes_and_dtypes() {
     refuses(rotary(&zeros(&[2, 3, 2, 5]), &table, &table), "x");
     refuses(rotary(&tokens, &zeros(&[2, 2]), &table), "cosines");
     refuses(rotary(&tokens, &table, &zeros(&[3, 4])), "sines");
+    for p in [-0.1, 1.5, f64::NAN] {
+        refuses(dropout(&x, p, Key::from_seed(0)), "probability");
+    }
+    refuses(dropout(&integers, 0.5, Key::from_seed(0)), "x");
     refuses(token_attention(&x, 1, HeadOrder::ByRole), "qkv");
     refuses(
         token_attention(&zeros(&[1, 2, 9]), 2, HeadOrder::ByRole),

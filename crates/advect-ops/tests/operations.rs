@@ -3,10 +3,10 @@
 
 use crate::contract::{Case, check_derivatives, check_values, check_views, inputs, normal};
 use advect_core::Coefficient::{PerSample, Shared};
-use advect_core::Result;
+use advect_core::{Generator, Key, Result};
 use advect_ops::{
-    Activation, HeadOrder, Value, add_gated, attention, avg_pool, combine, group_norm, layer_norm,
-    linear, linear_transposed, mlp, rms_norm, rotary, scale_samples, self_attention,
+    Activation, HeadOrder, Value, add_gated, attention, avg_pool, combine, dropout, group_norm,
+    layer_norm, linear, linear_transposed, mlp, rms_norm, rotary, scale_samples, self_attention,
     shifted_rms_norm, sinusoids, softmax, squared_errors, token_attention, upsample_nearest,
 };
 use candle_core::{D, Device, Tensor};
@@ -791,6 +791,52 @@ fn rotations() {
     big_gradients(&Rotary, &inputs(&[&[3, 67, 5, 20]]));
     let none = inputs(&[&[0, 3, 2, 4]]);
     assert_eq!(Rotary.run(&none).unwrap().dims(), [0, 3, 2, 4]);
+}
+
+struct Dropout(f64);
+
+impl Dropout {
+    fn key() -> Key {
+        Key::from_seed(7)
+    }
+}
+
+impl Case for Dropout {
+    fn run<V: Value>(&self, x: &[V]) -> Result<V> {
+        dropout(&x[0], self.0, Self::key())
+    }
+
+    fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
+        let mut rng = Generator::from(Self::key());
+        let uniform = rng.uniform(0.0..1.0, x[0].shape(), x[0].dtype(), &Device::Cpu)?;
+        let kept = uniform.ge(self.0)?.to_dtype(x[0].dtype())?;
+        Ok(((&x[0] * kept)? / (1.0 - self.0))?)
+    }
+}
+
+#[test]
+fn dropouts() {
+    for p in [0.1, 0.5] {
+        check_derivatives(&Dropout(p), &inputs(&[&[2, 3, 4]]));
+        check_values(&Dropout(p), &inputs(&[&[3, 67, 5, 21]]), 4.0);
+        big_gradients(&Dropout(p), &inputs(&[&[3, 67, 5, 21]]));
+    }
+    let none = inputs(&[&[0, 3]]);
+    assert_eq!(Dropout(0.5).run(&none).unwrap().dims(), [0, 3]);
+    let x = Tensor::full(3f64, 10_000, &Device::Cpu).unwrap();
+    let drop = |x: &Tensor, p| dropout(x, p, Key::from_seed(0)).unwrap();
+    let y = drop(&x, 0.25).to_vec1::<f64>().unwrap();
+    let gone = y.iter().filter(|y| **y == 0.0).count();
+    assert!(y.iter().all(|&y| y == 0.0 || (y - 4.0).abs() < 1e-12));
+    // Five standard deviations of a binomial number.
+    assert!(gone.abs_diff(2500) < 217, "{gone}");
+    assert_eq!(drop(&x, 0.0).to_vec1::<f64>().unwrap(), [3.0; 10_000]);
+    assert_eq!(drop(&x, 1.0).to_vec1::<f64>().unwrap(), [0.0; 10_000]);
+    // NaN is not hidden.
+    let lost = drop(&(x * f64::NAN).unwrap(), 0.5)
+        .to_vec1::<f64>()
+        .unwrap();
+    assert!(lost.iter().all(|y| y.is_nan()));
 }
 
 struct ShiftedRmsNorm;

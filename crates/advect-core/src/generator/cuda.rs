@@ -7,8 +7,8 @@ use super::{BLOCK, Generator, STRIDE};
 use crate::Result;
 
 impl Generator {
-    /// The words of the next draw, in stretches as for [`Generator::values`].
-    fn stretches(&mut self) -> Stretches {
+    /// Returns the places of the words of the next draw, for kernels. There is a word for each uniform number.
+    pub fn stretches(&mut self) -> Stretches {
         let (key, position) = self.advance();
         Stretches {
             key: key.bytes(),

@@ -26,6 +26,24 @@ fn a_prefix_does_not_depend_on_the_length() {
 }
 
 #[test]
+fn events_are_uniform_numbers_below_the_probability() {
+    for probability in [0.0, 0.1, 0.5, 1.0] {
+        let uniform = Generator::from_seed(5).values(&StandardUniform, 10_001);
+        let below: Vec<bool> = (uniform.unwrap().iter())
+            .map(|&u| u < probability)
+            .collect();
+        let mut rng = Generator::from_seed(5);
+        let events = rng.events_with(probability, &vec![(); 10_001], |event, ()| event);
+        assert_eq!(events.unwrap(), below);
+        assert_eq!(rng.position(), 1);
+    }
+    for probability in [-0.1, 1.1, f64::NAN] {
+        let events = Generator::from_seed(5).events_with(probability, &[()], |event, ()| event);
+        assert!(matches!(events, Err(Error::Range { .. })));
+    }
+}
+
+#[test]
 fn samples_have_numbers_of_their_own() {
     for width in [1, 3, 700] {
         let draw = |first, samples| {

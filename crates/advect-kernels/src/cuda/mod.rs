@@ -10,6 +10,7 @@ pub mod activation;
 pub mod attention;
 pub mod combine;
 pub mod convolution;
+pub mod dropout;
 mod factors;
 mod fresh;
 pub mod gate;

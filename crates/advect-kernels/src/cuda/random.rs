@@ -4,9 +4,16 @@ use candle_core::{CudaDevice, DType, Error, Result, Shape};
 
 use super::{Argument, Family, Fresh, Grid, launch};
 
+/// The cipher's blocks, and a stream as parameters of kernels.
+pub(super) const CIPHER: &str = include_str!("cipher.cu");
+
 pub(super) const FAMILY: Family = Family {
     name: "random",
-    sources: &[include_str!("normal_layers.cu"), include_str!("random.cu")],
+    sources: &[
+        CIPHER,
+        include_str!("normal_layers.cu"),
+        include_str!("random.cu"),
+    ],
 };
 
 /// Numbers are computed in f64, whatever they are rounded to.
@@ -31,14 +38,14 @@ pub struct Stretches {
 
 impl Stretches {
     /// The key and the stream.
-    fn stream<'a>(&self) -> [Argument<'a>; 5] {
+    pub(super) fn stream<'a>(&self) -> [Argument<'a>; 5] {
         let (words, _) = self.key.as_chunks::<8>();
         let word = |i: usize| words.get(i).map_or(self.stream, |w| u64::from_le_bytes(*w));
         std::array::from_fn(|i| Argument::Size(word(i) as usize))
     }
 
     /// Words as blocks of the cipher.
-    fn blocks(words: u128) -> Result<usize> {
+    pub(super) fn blocks(words: u128) -> Result<usize> {
         let blocks = words / BLOCK;
         match usize::try_from(blocks) {
             Ok(blocks) if words.is_multiple_of(BLOCK) => Ok(blocks),

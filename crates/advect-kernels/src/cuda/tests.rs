@@ -1,9 +1,9 @@
 use candle_core::DType;
 
 use super::{
-    activation, attention, combine, convolution, factors, gate, gated_recurrence, group_norm,
-    layer_norm, layers, log_softmax, norm, planes, random, rotary, scaled_error, softmax,
-    squared_errors, sums, update,
+    activation, attention, combine, convolution, dropout, factors, gate, gated_recurrence,
+    group_norm, layer_norm, layers, log_softmax, norm, planes, random, rotary, scaled_error,
+    softmax, squared_errors, sums, update,
 };
 
 /// NVRTC needs no GPU.
@@ -14,6 +14,7 @@ fn sources_compile() {
         &attention::FAMILY,
         &combine::FAMILY,
         &convolution::FAMILY,
+        &dropout::FAMILY,
         &factors::FAMILY,
         &gate::FAMILY,
         &gated_recurrence::FAMILY,

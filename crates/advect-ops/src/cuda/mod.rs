@@ -4,6 +4,7 @@ mod activation;
 pub(crate) mod attention;
 pub(crate) mod combine;
 mod convolution;
+mod dropout;
 mod gate;
 pub(crate) mod gated_recurrence;
 mod group_norm;

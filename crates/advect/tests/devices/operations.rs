@@ -30,6 +30,7 @@ pub(crate) enum Operation {
     /// With angles of a shape.
     Rotary(Vec<usize>),
     AddGated,
+    Dropout,
     ShiftedRmsNorm,
     /// With a bias, and onto something, or not.
     Conv2d(Convolution, bool, bool),
@@ -86,6 +87,7 @@ impl Operation {
                 ops::rotary(&x[0], &angles.cos()?, &angles.sin()?)
             }
             Self::AddGated => ops::add_gated(&x[0], &x[1], &x[2]),
+            Self::Dropout => ops::dropout(&x[0], 0.3, Key::from_seed(4)),
             Self::ShiftedRmsNorm => ops::shifted_rms_norm(&x[0], &x[1], &x[2], 1e-3),
             Self::Conv2d(convolution, bias, onto) => {
                 let (weight, rest) = (x[1].primal(), &x[2..]);
@@ -281,6 +283,9 @@ fn norms_softmax_and_attention() {
     for (positions, heads, pairs) in [(5, 3, 2), (2, 5, 27)] {
         let op = Operation::Rotary(vec![positions, pairs]);
         op.check(&mut report, "rotary", &[&[2, positions, heads, 2 * pairs]]);
+    }
+    for shape in [&[7, 3][..], &[3, 1501, 2], &[0, 3]] {
+        Operation::Dropout.check(&mut report, "dropout", &[shape]);
     }
     report.finish();
 }

@@ -2,7 +2,7 @@
 
 use advect_core::{Key, Result};
 use advect_nn::{Activation, Cost, ResamplingFilter};
-use advect_ops::{Value, checkpointed};
+use advect_ops::{Value, checkpointed, dropout};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use candle_nn::init::ZERO;
@@ -13,7 +13,6 @@ use super::clip::clipped;
 use super::layer::Layer;
 use super::normalize::normalized;
 use super::style::Style;
-use crate::dropout::drop_features;
 use crate::edm::plan::BlockPlan;
 use crate::edm::settings::Settings;
 use crate::resample::Resample;
@@ -126,7 +125,7 @@ impl Block {
             .forward(&Activation::Silu.apply(&x)?, 1.0 / SILU)?;
         let h = Activation::Silu.apply(&h.times(&self.scales(embedding)?)?)?;
         let h = match dropping {
-            Some(key) => drop_features(&h, self.dropout.0, key.named(&self.dropout.1))?,
+            Some(key) => dropout(&h, self.dropout.0, key.named(&self.dropout.1))?,
             None => h,
         };
         if self.flavor == Flavor::Decoder {
