@@ -102,6 +102,8 @@ impl<'a, R: UpdateRule> Update<'a, R> {
             Some(_) => gradient.to_dtype(DType::F32)?,
             None => gradient.clone(),
         };
+        // Steps of contiguous gradients are made where the parameter lies, without more memory.
+        let gradient = gradient.contiguous()?;
         check::alike("gradient", &gradient, "the parameter", parameter.moved())?;
         let rule = parameter.own(rule)?;
         rule.check()?;
@@ -148,6 +150,11 @@ impl<'a, R: UpdateRule> Update<'a, R> {
         finite(&format!("\"{name}\""), &value)?;
         let twice = (value.as_detached_tensor() * 2.0)?.to_dtype(dtype)?;
         finite(&format!("twice \"{name}\""), &twice)
+    }
+
+    /// The number of elements of the parameter.
+    pub(super) fn elements(&self) -> usize {
+        self.parameter.value.elem_count()
     }
 
     pub(super) fn apply(&self) -> Result<()> {

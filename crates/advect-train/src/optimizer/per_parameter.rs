@@ -1,5 +1,6 @@
 //! An optimiser that applies a rule to each parameter.
 
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use advect_core::{Error, Result, check};
@@ -200,9 +201,10 @@ impl<R: UpdateRule> StatefulOptimizer for PerParameter<R> {
         for update in &updates {
             update.rehearse(gradient, largest)?;
         }
-        for update in &updates {
-            update.apply()?;
-        }
+        // What may need memory needs it first for the largest parameter: with too little of it, none has changed.
+        let mut largest_first: Vec<&Update<'_, R>> = updates.iter().collect();
+        largest_first.sort_by_key(|update| Reverse(update.elements()));
+        largest_first.into_iter().try_for_each(Update::apply)?;
         self.largest = largest;
         self.lent = AtomicBool::new(false);
         Ok(())
