@@ -2,8 +2,8 @@ use candle_core::DType;
 
 use super::{
     activation, attention, combine, convolution, factors, gate, gated_recurrence, group_norm,
-    layer_norm, layers, log_softmax, norm, planes, rotary, scaled_error, softmax, squared_errors,
-    sums, update,
+    layer_norm, layers, log_softmax, masters, norm, planes, rotary, scaled_error, softmax,
+    squared_errors, sums, update,
 };
 
 /// NVRTC needs no GPU.
@@ -21,6 +21,7 @@ fn sources_compile() {
         &layer_norm::FAMILY,
         &layers::FAMILY,
         &log_softmax::FAMILY,
+        &masters::FAMILY,
         &norm::FAMILY,
         &planes::FAMILY,
         &rotary::FAMILY,
