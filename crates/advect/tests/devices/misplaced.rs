@@ -100,7 +100,7 @@ fn operations() {
         ),
         (
             "conv2d",
-            Operation::Conv2d(plain.clone(), true, true),
+            Operation::Conv2d(plain, true, true),
             vec![&[2, 3, 4, 4], &[5, 3, 3, 3], &[5], &[2, 5, 4, 4]],
         ),
         (
