@@ -118,6 +118,8 @@ mod tests {
         let ours = crate::Error::from(full());
         let text = ours.to_string();
         assert!(text.contains("a smaller batch"), "{text}");
+        // Also by a program whose `main` returns it.
+        assert!(format!("{ours:?}").contains("a smaller batch"));
         let source = ours.source().map(ToString::to_string);
         assert!(source.is_some_and(|text| text.contains("OUT_OF_MEMORY")));
         // By itself, and within what candle makes of it.

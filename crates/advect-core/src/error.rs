@@ -126,11 +126,10 @@ pub enum Error {
     /// - parameters in bf16 or f16
     ///
     /// Other programs on the device have part of its memory, too.
-    #[error(
-        "the device's memory is full: take a smaller batch or fewer samples at once, train with checkpointing, \
-         keep parameters in 16 bits, or end other programs on the device"
-    )]
+    #[error("the device's memory is full: {advice}")]
     DeviceMemory {
+        /// What needs less memory.
+        advice: &'static str,
         /// The error of the allocation.
         source: candle_core::Error,
     },
@@ -206,6 +205,15 @@ impl Error {
         }
     }
 
+    /// Creates an [`Error::DeviceMemory`] with the error of the allocation.
+    pub fn device_memory(source: candle_core::Error) -> Self {
+        Error::DeviceMemory {
+            advice: "take a smaller batch or fewer samples at once, train with checkpointing, keep parameters in 16 bits, \
+                     or end other programs on the device",
+            source,
+        }
+    }
+
     /// Creates an [`Error::Detached`] for `argument`. The `reason` says where its graph ends and what to write instead.
     ///
     /// ```
@@ -254,7 +262,7 @@ impl From<candle_core::Error> for Error {
             other => other,
         };
         match is_full(&theirs) {
-            true => Error::DeviceMemory { source: theirs },
+            true => Error::device_memory(theirs),
             false => Error::Candle(theirs),
         }
     }

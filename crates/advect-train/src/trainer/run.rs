@@ -55,7 +55,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     ///     let x = rng.normal((batch, 1), DType::F64, &Device::Cpu)?;
     ///     # if batch > 64 {
     ///     #     let source = candle_core::Error::msg("no GPU is here");
-    ///     #     return Err(Error::DeviceMemory { source });
+    ///     #     return Err(Error::device_memory(source));
     ///     # }
     ///     Ok(net.forward(&x)?.sqr()?.mean_all()?)
     /// };
