@@ -30,7 +30,7 @@ pub use table::Table;
 /// The device of a name: `cpu`, `cuda`, or `cuda:1` for the second card.
 ///
 /// # Errors
-/// [`Error::Range`] for another name, and for a GPU without the feature `cuda`; candle's own error for one that is not there.
+/// [`Error::Range`] for another name, for a GPU without the feature `cuda`, and for one that is not there.
 pub fn device(name: &str) -> Result<Device> {
     let wrong = || Error::range("device", name, "cpu, cuda or cuda:N");
     let index = match name.split_once(':') {
@@ -43,5 +43,11 @@ pub fn device(name: &str) -> Result<Device> {
         let accepted = "cpu, unless built with `--features cuda`, which needs the CUDA toolkit";
         return Err(Error::range("device", name, accepted));
     }
-    Ok(Device::new_cuda(index)?)
+    Device::new_cuda(index).map_err(|error| {
+        // Without candle's backtrace.
+        let reason = error.to_string();
+        let reason = reason.lines().next().unwrap_or_default();
+        let accepted = format!("a GPU that `nvidia-smi` lists, or cpu ({reason})");
+        Error::range("device", name, accepted)
+    })
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use candle_core::DType;
 use thiserror::Error;
 
+use crate::device_memory::is_full;
+
 /// The result of every fallible function of Advect.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -117,6 +119,20 @@ pub enum Error {
         /// The fault of the file.
         reason: String,
     },
+    /// A device's memory is full. (Nothing is then computed on the CPU instead.) These need less of it:
+    /// - a smaller batch, with gradients averaged over several of them; fewer samples at once
+    /// - checkpointing, which computes values again in the backward pass instead of keeping them: `Recomputed` and the networks'
+    ///   `checkpointing(true)`
+    /// - parameters in bf16 or f16
+    ///
+    /// Other programs on the device have part of its memory, too.
+    #[error("the device's memory is full: {advice}")]
+    DeviceMemory {
+        /// What needs less memory.
+        advice: &'static str,
+        /// The error of the allocation.
+        source: candle_core::Error,
+    },
     /// An error of the tensor library.
     #[error(transparent)]
     Candle(candle_core::Error),
@@ -189,6 +205,15 @@ impl Error {
         }
     }
 
+    /// Creates an [`Error::DeviceMemory`] with the error of the allocation.
+    pub fn device_memory(source: candle_core::Error) -> Self {
+        Error::DeviceMemory {
+            advice: "take a smaller batch or fewer samples at once, train with checkpointing, keep parameters in 16 bits, \
+                     or end other programs on the device",
+            source,
+        }
+    }
+
     /// Creates an [`Error::Detached`] for `argument`. The `reason` says where its graph ends and what to write instead.
     ///
     /// ```
@@ -225,17 +250,20 @@ impl From<Error> for candle_core::Error {
     }
 }
 
-/// Unwraps an error of Advect that candle carried; other errors of candle become [`Error::Candle`].
+/// Unwraps an error of Advect that candle carried. Those of candle for memory that is full become [`Error::DeviceMemory`], others
+/// [`Error::Candle`].
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
-        match error {
+        let theirs = match error {
             candle_core::Error::WrappedContext { wrapped, context } => match wrapped.downcast() {
-                Ok(ours) => *ours,
-                Err(wrapped) => {
-                    Error::Candle(candle_core::Error::WrappedContext { wrapped, context })
-                }
+                Ok(ours) => return *ours,
+                Err(wrapped) => candle_core::Error::WrappedContext { wrapped, context },
             },
-            other => Error::Candle(other),
+            other => other,
+        };
+        match is_full(&theirs) {
+            true => Error::device_memory(theirs),
+            false => Error::Candle(theirs),
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod check;
 mod clock;
 mod coefficient;
 mod conditional;
+mod device_memory;
 mod energy;
 mod error;
 mod field;

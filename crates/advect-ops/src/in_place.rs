@@ -39,6 +39,23 @@ pub(crate) fn with_storages<const N: usize>(
     })
 }
 
+/// [`with_storages`] of any number of tensors.
+///
+/// # Errors
+/// As [`with_storages`].
+#[cfg(feature = "cuda")]
+pub(crate) fn with_each_storage(
+    tensors: &[&Tensor],
+    f: impl FnOnce(Vec<(&mut CudaStorage, usize)>) -> Result<()>,
+) -> Result<()> {
+    let mut f = Some(f);
+    lock(tensors, Vec::with_capacity(tensors.len()), &mut |places| {
+        let places = places.into_iter().map(Place::storage);
+        let places = places.collect::<Result<Vec<_>>>()?;
+        f.take().map_or(Ok(()), |f| f(places))
+    })
+}
+
 /// Calls a function, once, with as many arguments as it takes.
 fn call<A, const N: usize>(
     f: &mut Option<impl FnOnce([A; N]) -> Result<()>>,

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result};
 use advect_nn::{Builder, ParameterStore, Stateful};
 use advect_ops::update;
 use candle_core::{TensorId, Var};
 
 use crate::decay::Decay;
+use crate::stateful_optimizer::all_finite;
 
 /// The exponential moving average `θ̄ ← d θ̄ + (1 − d) θ` of a store's parameters, which begins at their values.
 /// Samples drawn with the averaged parameters are usually better.
@@ -75,9 +76,7 @@ impl Ema {
     /// [`Error::NonFinite`] for a parameter with NaN or an infinity. The average is then that of before.
     pub fn update(&self, step: usize) -> Result<()> {
         let decay = self.ready(step)?;
-        for (name, var) in self.source.parameters() {
-            check::finite("x", &var).map_err(|error| named(error, name))?;
-        }
+        all_finite(&self.source.parameters())?;
         self.advance(decay, &HashMap::new())
     }
 

@@ -66,10 +66,16 @@ impl Gradients {
             gradient: grads.remove(parameter).map(|gradient| gradient.detach()),
         });
         let mut entries: Vec<Entry> = entries.collect();
-        for entry in &mut entries {
-            if let Some(gradient) = &mut entry.gradient {
-                *gradient = gradient.to_dtype(wide(entry.parameter.dtype()))?;
-            }
+        // Given away, so that none is there in both types for longer than it takes.
+        let mut places: Vec<&mut Option<Tensor>> = (entries.iter_mut())
+            .filter(|entry| wide(entry.parameter.dtype()) != entry.parameter.dtype())
+            .map(|entry| &mut entry.gradient)
+            .filter(|gradient| gradient.is_some())
+            .collect();
+        let narrow = places.iter_mut().filter_map(|place| place.take());
+        let widened = update::widen(narrow.collect())?;
+        for (place, gradient) in places.into_iter().zip(widened) {
+            *place = Some(gradient);
         }
         Ok(Gradients {
             loss: value,

@@ -2,11 +2,13 @@
 
 use advect_core::{Error, Result, check};
 use advect_nn::Stateful;
+use advect_ops::update;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use candle_nn::Optimizer;
 
 use crate::ParameterGroup;
+use crate::ema::named;
 
 /// An optimiser with known parameters and state, as a [`Trainer`](crate::Trainer) requires.
 ///
@@ -123,6 +125,24 @@ pub trait StatefulOptimizer: Optimizer + Stateful {
             }
         }
         result
+    }
+}
+
+/// Refuses NaN and infinities in variables, whose names the errors have. One answer is awaited for all of a device.
+pub(crate) fn all_finite(variables: &[(String, Var)]) -> Result<()> {
+    let (here, elsewhere): (Vec<&(String, Var)>, Vec<_>) =
+        (variables.iter()).partition(|(_, var)| var.device().is_cpu());
+    let each = |variables: &[&(String, Var)]| {
+        (variables.iter()).try_for_each(|(name, var)| {
+            check::finite("x", var).map_err(|error| named(error, name.clone()))
+        })
+    };
+    each(&here)?;
+    let floats = elsewhere.iter().map(|(_, var)| var.as_tensor());
+    let floats: Vec<&Tensor> = floats.filter(|x| check::float("x", x).is_ok()).collect();
+    match update::norm(&floats)?.is_finite() {
+        true => Ok(()),
+        false => each(&elsewhere),
     }
 }
 

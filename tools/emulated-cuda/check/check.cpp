@@ -39,6 +39,10 @@ int main(int count, char **arguments) {
     CUdeviceptr x, y;
     EXPECT(cuMemAlloc(&x, 64 * sizeof(float)));
     EXPECT(cuMemAlloc(&y, sizeof numbers));
+    size_t left, all;
+    EXPECT(cuMemGetInfo(&left, &all));
+    const char *limit = getenv("EMULATED_CUDA_MEMORY");
+    EXPECT(all - left != 192 * sizeof(float) || (limit && all != size_t(atol(limit))));
     EXPECT(cuMemcpyHtoD(x, numbers, 64 * sizeof(float)));
     void *values[] = {&x, &y};
     const int threads = count > 3 ? atoi(arguments[3]) : 64, shared = count > 4 ? atoi(arguments[4]) : 256;

@@ -55,6 +55,9 @@ expect "misaligned address" A= misaligned
 # More than __launch_bounds__, and more shared memory than there is without asking.
 expect "cuLaunchKernel(kernel, 2, 1, 1, threads, 1, 1, shared, nullptr, values, nullptr): 1" A= "sums 96"
 expect "cuLaunchKernel(kernel, 2, 1, 1, threads, 1, 1, shared, nullptr, values, nullptr): 1" A= "dynamic 64 50000"
+# Room for both buffers, and for one of them.
+expect "$(results '63 - i')" EMULATED_CUDA_MEMORY=768 dynamic
+expect "cuMemAlloc(&y, sizeof numbers): 2" EMULATED_CUDA_MEMORY=767 dynamic
 expect "cuModuleGetFunction(&kernel, module, arguments[2]): 500" A= none
 [ $failures = 0 ] && echo "the emulation does as it says"
 exit $failures

@@ -10,8 +10,6 @@
 
 namespace {
 
-const size_t MEMORY = size_t(64) << 30;
-
 // Any address that isn't null: contexts, streams and pools have nothing inside.
 int context, pool;
 thread_local CUcontext current;
@@ -85,15 +83,15 @@ CUresult cuDeviceGetName(char *name, int length, CUdevice) { return snprintf(nam
 
 CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice) { return memset(uuid, 7, sizeof *uuid), CUDA_SUCCESS; }
 
-CUresult cuDeviceTotalMem(size_t *bytes, CUdevice) { return *bytes = MEMORY, CUDA_SUCCESS; }
+CUresult cuDeviceTotalMem(size_t *bytes, CUdevice) { return *bytes = memory_bytes(), CUDA_SUCCESS; }
 
 CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice) {
     return *value = attribute_of_device(attribute), CUDA_SUCCESS;
 }
 
 CUresult cuMemGetInfo(size_t *free, size_t *total) {
-    *total = MEMORY;
-    *free = MEMORY - allocated_bytes();
+    *total = memory_bytes();
+    *free = *total - allocated_bytes();
     return CUDA_SUCCESS;
 }
 

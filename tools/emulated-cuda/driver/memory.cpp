@@ -1,6 +1,6 @@
 // Memory of the device is the host's, with guards at both ends: bytes that are looked at when it is given back, and, with
 // EMULATED_CUDA_GUARD=1, a page after the end that nobody may touch. With EMULATED_CUDA_CHECK=1 the guards are looked at after
-// every launch.
+// every launch. EMULATED_CUDA_MEMORY is how many bytes there are.
 #include "memory.h"
 
 #include <sys/mman.h>
@@ -59,29 +59,48 @@ void look(uintptr_t address, const Block &block, const char *when) {
     if (place < after) stop("%s: %zu bytes of the device, written after the end, at byte %zu", when, block.bytes, place);
 }
 
+// Takes bytes of those that are left, if there are as many.
+bool take(size_t bytes) {
+    std::lock_guard<std::mutex> held(lock);
+    if (bytes > memory_bytes() - total) return false;
+    total += bytes;
+    return true;
+}
+
+void *without_memory(size_t bytes) {
+    std::lock_guard<std::mutex> held(lock);
+    total -= bytes;
+    return nullptr;
+}
+
 } // namespace
 
+size_t memory_bytes() {
+    static const size_t bytes = setting("EMULATED_CUDA_MEMORY", 64l << 30);
+    return bytes;
+}
+
 void *allocate(size_t bytes) {
+    if (!take(bytes)) return nullptr;
     Block block = {bytes, nullptr, 0};
     const size_t inner = bytes + slack(bytes);
     char *address;
     if (page_after_end()) {
         const size_t page = sysconf(_SC_PAGESIZE), whole = (GUARD + inner + page - 1) / page * page;
         void *start = mmap(nullptr, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (start == MAP_FAILED) return nullptr;
+        if (start == MAP_FAILED) return without_memory(bytes);
         mprotect(static_cast<char *>(start) + whole, page, PROT_NONE);
         block.start = start, block.mapped = whole + page;
         address = static_cast<char *>(start) + whole - inner;
     } else {
         // Aligned as a driver's are.
-        if (posix_memalign(&block.start, 256, GUARD + inner + GUARD) != 0) return nullptr;
+        if (posix_memalign(&block.start, 256, GUARD + inner + GUARD) != 0) return without_memory(bytes);
         address = static_cast<char *>(block.start) + GUARD;
     }
     memset(address - GUARD, MARK, GUARD);
     memset(address, NOTHING, bytes);
     memset(address + bytes, MARK, slack(bytes) + (block.mapped ? 0 : GUARD));
     std::lock_guard<std::mutex> held(lock);
-    total += bytes;
     blocks[reinterpret_cast<uintptr_t>(address)] = block;
     return address;
 }

@@ -2,6 +2,8 @@
 #pragma once
 #include <cstddef>
 
+// How many bytes there are in all.
+size_t memory_bytes();
 // Where `bytes` bytes are, which hold nothing that is a number; null if there is no memory.
 void *allocate(size_t bytes);
 // False where nothing was allocated. What was written beyond the ends stops the program.

@@ -128,6 +128,7 @@ impl Classes {
 
     pub(super) fn of(&self, labels: &Tensor, batch: usize) -> Result<Tensor> {
         check::labels("condition", labels, batch, self.count())?;
+        check::same_device("condition", labels.device(), "the network", self.0.device())?;
         Ok(self.0.index_select(&labels.contiguous()?, 0)?)
     }
 

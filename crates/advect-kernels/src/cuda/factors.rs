@@ -26,9 +26,8 @@ pub(super) fn of_affine(
     let (device, dtype, pieces) = (device_of(x)?, x.dtype(), pieces(sharing));
     let mut totals = Fresh::new(device, wide(dtype), (pieces, factors.elem_count()))?;
     let rows = [gradient, x];
-    let in_scale = sums_of_products(rows, Some(statistics), factors, sharing, Some(&mut totals))?;
-    let in_shift = sums::over_parts(&totals, dtype, pieces, factors.shape())?;
-    Ok([in_scale, in_shift])
+    let products = sums_of_products(rows, Some(statistics), factors, sharing, Some(&mut totals))?;
+    sums::over_both([products, totals], dtype, pieces, factors.shape())
 }
 
 /// The gradient of factors of x: for each group of `sharing` rows, Σ gradient · x. Nothing is empty.
@@ -38,14 +37,15 @@ pub(super) fn of_factors(
     factors: &Tensor,
     sharing: usize,
 ) -> Result<Fresh> {
-    sums_of_products([gradient, x], None, factors, sharing, None)
+    let products = sums_of_products([gradient, x], None, factors, sharing, None)?;
+    sums::over_parts(&products, x.dtype(), pieces(sharing), factors.shape())
 }
 
 fn pieces(sharing: usize) -> usize {
     sharing.div_ceil(PIECE).min(PIECES)
 }
 
-/// The sums of products, and those of gradients over each piece if there is memory for them.
+/// The sums of products over each piece, and those of gradients if there is memory for them.
 fn sums_of_products(
     [gradient, x]: [&Tensor; 2],
     statistics: Option<&Tensor>,
@@ -73,5 +73,5 @@ fn sums_of_products(
         threads: [32, 16],
     };
     launch(&FAMILY, "sums_of_products", dtype, grid, &mut arguments)?;
-    sums::over_parts(&products, dtype, pieces, factors.shape())
+    Ok(products)
 }

@@ -86,6 +86,7 @@ pub fn backward(
     )?;
     // Each sample has its own, or all share one.
     let samples = if groups.adaptive { 1 } else { batch };
-    let total = |parts: &Fresh| sums::over_parts(parts, dtype, samples, scale.shape());
-    Ok([dx, total(&in_scale)?, total(&in_shift)?])
+    let parts = [in_scale, in_shift];
+    let [in_scale, in_shift] = sums::over_both(parts, dtype, samples, scale.shape())?;
+    Ok([dx, in_scale, in_shift])
 }

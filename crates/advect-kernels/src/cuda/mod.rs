@@ -20,6 +20,7 @@ mod launch;
 pub mod layer_norm;
 pub mod layers;
 pub mod log_softmax;
+pub mod masters;
 pub mod memory;
 pub mod norm;
 pub mod planes;

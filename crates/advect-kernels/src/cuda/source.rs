@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaModule};
+use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaModule, sys::CUresult};
 use candle_core::cuda_backend::cudarc::nvrtc::{CompileOptions, Ptx, compile_ptx_with_opts};
-use candle_core::cuda_backend::{CudaDevice, DeviceId, WrapErr};
+use candle_core::cuda_backend::{CudaDevice, CudaError, DeviceId, WrapErr};
 use candle_core::{DType, Error, Result};
 
 /// The definitions that every source begins with.
@@ -120,6 +120,9 @@ impl Family {
             }
         };
         let module = context.load_module(program).map_err(|error| {
+            if error.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY {
+                return CudaError::from(error).into();
+            }
             let message = format!(
                 "the driver does not load kernels ({}) that NVRTC compiled; it has to be as new as CUDA's libraries: {error}",
                 self.name

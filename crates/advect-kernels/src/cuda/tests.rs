@@ -2,8 +2,8 @@ use candle_core::DType;
 
 use super::{
     activation, attention, combine, convolution, dropout, factors, gate, gated_recurrence,
-    group_norm, layer_norm, layers, log_softmax, norm, planes, random, rotary, scaled_error,
-    softmax, squared_errors, sums, update,
+    group_norm, layer_norm, layers, log_softmax, masters, norm, planes, random, rotary,
+    scaled_error, softmax, squared_errors, sums, update,
 };
 
 /// NVRTC needs no GPU.
@@ -22,6 +22,7 @@ fn sources_compile() {
         &layer_norm::FAMILY,
         &layers::FAMILY,
         &log_softmax::FAMILY,
+        &masters::FAMILY,
         &norm::FAMILY,
         &planes::FAMILY,
         &random::FAMILY,

@@ -117,6 +117,8 @@ impl ClassEmbedding {
             return linear(weights, &columns, None, Activation::Identity);
         }
         check::labels("condition", labels, batch, self.classes() + 1)?;
+        let device = self.table.device();
+        check::same_device("condition", labels.device(), "the network", device)?;
         let labels = labels.contiguous()?;
         match self.none {
             NoClass::Learned => Ok(self.table.index_select(&labels, 0)?),

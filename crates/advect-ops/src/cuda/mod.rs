@@ -11,6 +11,7 @@ mod group_norm;
 mod layer_norm;
 mod layers;
 pub(crate) mod log_softmax;
+pub(crate) mod masters;
 pub(crate) mod norm;
 mod planes;
 mod rotary;

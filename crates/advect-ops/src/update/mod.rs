@@ -8,7 +8,7 @@
 //! | [`lion`] | Lion |
 //! | [`average`] | an exponential moving average |
 //!
-//! [`norm`] and [`scale`] are for gradients.
+//! [`norm`] and [`scale`] are for gradients. [`follow`], [`round`] and [`widen`] are for parameters of 16 bits, whose steps are made on copies in f32.
 
 mod adamw;
 mod average;
@@ -16,6 +16,7 @@ mod descend;
 mod elementwise;
 mod gradients;
 mod lion;
+pub(crate) mod masters;
 mod momentum;
 
 pub use adamw::adamw;
@@ -25,6 +26,7 @@ pub use average::average;
 pub use descend::descend;
 pub use gradients::{norm, scale};
 pub use lion::lion;
+pub use masters::{follow, round, widen};
 pub use momentum::momentum;
 
 use advect_core::{Error, Result};
@@ -57,7 +59,7 @@ fn apart_from_itself(argument: &'static str, var: &Var) -> Result<()> {
 }
 
 /// Whether two tensors lie in one storage.
-fn share_memory(x: &Tensor, y: &Tensor) -> bool {
+pub(crate) fn share_memory(x: &Tensor, y: &Tensor) -> bool {
     let address = |x: &Tensor| {
         let (storage, _) = x.storage_and_layout();
         std::ptr::from_ref(&*storage).addr()

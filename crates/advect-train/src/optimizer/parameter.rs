@@ -52,20 +52,14 @@ impl Parameter {
         })
     }
 
+    /// The parameter, if it has a copy in f32, with that.
+    pub(super) fn masters(&self) -> Option<(Var, Var)> {
+        Some((self.value.clone(), self.master.clone()?))
+    }
+
     /// What steps are made on.
     fn moved(&self) -> &Var {
         self.master.as_ref().unwrap_or(&self.value)
-    }
-
-    /// Takes over numbers of the parameter that somebody has changed since the last step.
-    pub(super) fn follow(&self) -> Result<()> {
-        let Some(master) = &self.master else {
-            return Ok(());
-        };
-        let (value, copy) = (self.value.as_detached_tensor(), master.as_detached_tensor());
-        let same = copy.to_dtype(value.dtype())?.eq(&value)?;
-        let values = same.where_cond(&copy, &value.to_dtype(DType::F32)?)?;
-        Ok(master.set(&values)?)
     }
 
     /// Takes over what a group says.
@@ -97,11 +91,10 @@ pub(super) struct Update<'a, R> {
 }
 
 impl<'a, R: UpdateRule> Update<'a, R> {
-    pub(super) fn new(parameter: &'a Parameter, gradient: &'a Tensor, rule: &R) -> Result<Self> {
-        let gradient = match &parameter.master {
-            Some(_) => gradient.to_dtype(DType::F32)?,
-            None => gradient.clone(),
-        };
+    /// A step with a gradient in the dtype of what is moved.
+    pub(super) fn new(parameter: &'a Parameter, gradient: Tensor, rule: &R) -> Result<Self> {
+        // Steps of contiguous gradients are made where the parameter lies, without more memory.
+        let gradient = gradient.contiguous()?;
         check::alike("gradient", &gradient, "the parameter", parameter.moved())?;
         let rule = parameter.own(rule)?;
         rule.check()?;
@@ -150,18 +143,21 @@ impl<'a, R: UpdateRule> Update<'a, R> {
         finite(&format!("twice \"{name}\""), &twice)
     }
 
+    /// The parameter, if it has a copy in f32, with that.
+    pub(super) fn masters(&self) -> Option<(Var, Var)> {
+        self.parameter.masters()
+    }
+
+    /// The number of elements of the parameter.
+    pub(super) fn elements(&self) -> usize {
+        self.parameter.value.elem_count()
+    }
+
+    /// Makes the step. A copy in f32 is yet to be rounded to its parameter.
     pub(super) fn apply(&self) -> Result<()> {
-        let Parameter {
-            value,
-            memory,
-            steps,
-            ..
-        } = self.parameter;
+        let Parameter { memory, steps, .. } = self.parameter;
         let moved = self.parameter.moved();
         self.rule.step(moved, memory, &self.gradient, self.count)?;
-        if self.parameter.master.is_some() {
-            value.set(&moved.as_detached_tensor().to_dtype(value.dtype())?)?;
-        }
         Ok(steps.set(&Tensor::new(self.count, &Device::Cpu)?)?)
     }
 }

@@ -1,8 +1,9 @@
 //! An optimiser that applies a rule to each parameter.
 
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result};
 use advect_nn::{ParameterStore, Stateful};
 use advect_ops::{backward, update};
 use candle_core::backprop::GradStore;
@@ -11,7 +12,7 @@ use candle_nn::Optimizer;
 
 use super::UpdateRule;
 use super::parameter::{Parameter, Update};
-use crate::ema::named;
+use crate::stateful_optimizer::all_finite;
 use crate::{ParameterGroup, StatefulOptimizer};
 
 /// The name of the copies in f32, before that of their parameter.
@@ -121,25 +122,33 @@ impl<R: UpdateRule> PerParameter<R> {
 
     /// Refuses NaN and infinities in parameters and memory.
     fn check_finite(&self) -> Result<()> {
+        let mut variables = Vec::new();
         for parameter in &self.parameters {
             let name = &parameter.name;
-            check::finite("x", &parameter.value).map_err(|e| named(e, name.clone()))?;
+            variables.push((name.clone(), parameter.value.clone()));
             if let Some(master) = &parameter.master {
-                check::finite("x", master).map_err(|e| named(e, format!("{MASTER}.{name}")))?;
+                variables.push((format!("{MASTER}.{name}"), master.clone()));
             }
             for (slot, var) in parameter.slots.iter().zip(&parameter.memory) {
-                check::finite("x", var).map_err(|e| named(e, format!("{slot}.{name}")))?;
+                variables.push((format!("{slot}.{name}"), var.clone()));
             }
         }
-        Ok(())
+        all_finite(&variables)
     }
 
     /// The steps to be made, none of which has been.
     fn updates<'a>(&'a self, grads: &'a GradStore) -> Result<Vec<Update<'a, R>>> {
         self.rule.check()?;
         let moved = self.parameters.iter().filter(|parameter| !parameter.frozen);
-        let updates: Result<Vec<Update<'_, R>>> = moved
-            .filter_map(|parameter| Some((parameter, grads.get(&parameter.value)?)))
+        let (parameters, gradients): (Vec<&Parameter>, Vec<Tensor>) = moved
+            .filter_map(|parameter| Some((parameter, grads.get(&parameter.value)?.clone())))
+            .unzip();
+        let (parameters, gradients) = (parameters.into_iter(), gradients.into_iter());
+        let (copied, others): (Vec<_>, Vec<_>) =
+            (parameters.zip(gradients)).partition(|(parameter, _)| parameter.master.is_some());
+        let (copied, narrow): (Vec<&Parameter>, Vec<Tensor>) = copied.into_iter().unzip();
+        let copied = copied.into_iter().zip(update::widen(narrow)?);
+        let updates: Result<Vec<Update<'_, R>>> = (copied.chain(others))
             .map(|(parameter, gradient)| Update::new(parameter, gradient, &self.rule))
             .collect();
         let updates = updates?;
@@ -164,8 +173,9 @@ impl<R: UpdateRule> StatefulOptimizer for PerParameter<R> {
     }
 
     fn masters(&self) -> Vec<(Var, Var)> {
-        let pair = |p: &Parameter| Some((p.value.clone(), p.master.clone()?));
-        self.parameters.iter().filter_map(pair).collect()
+        (self.parameters.iter())
+            .filter_map(Parameter::masters)
+            .collect()
     }
 
     fn group(&mut self, group: &ParameterGroup) -> Result<()> {
@@ -190,7 +200,7 @@ impl<R: UpdateRule> StatefulOptimizer for PerParameter<R> {
             }
             false => self.largest,
         };
-        self.parameters.iter().try_for_each(Parameter::follow)?;
+        update::follow(&self.masters())?;
         let updates = self.updates(grads)?;
         let mut gradient = norm;
         for update in &updates {
@@ -200,9 +210,13 @@ impl<R: UpdateRule> StatefulOptimizer for PerParameter<R> {
         for update in &updates {
             update.rehearse(gradient, largest)?;
         }
-        for update in &updates {
-            update.apply()?;
-        }
+        // What may need memory needs it first for the largest parameter: with too little of it, none has changed.
+        let mut largest_first: Vec<&Update<'_, R>> = updates.iter().collect();
+        largest_first.sort_by_key(|update| Reverse(update.elements()));
+        let applied = largest_first.into_iter().try_for_each(Update::apply);
+        let moved: Vec<(Var, Var)> = updates.iter().filter_map(Update::masters).collect();
+        update::round(&moved)?;
+        applied?;
         self.largest = largest;
         self.lent = AtomicBool::new(false);
         Ok(())

@@ -1,6 +1,6 @@
 //! The training loop.
 
-use advect_core::{Generator, Observer, Result};
+use advect_core::{Error, Generator, Observer, Result};
 use candle_core::Tensor;
 
 use super::Trainer;
@@ -40,8 +40,46 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// Makes steps until the run has made `until` steps in all, each on the loss of `loss(step, rng)`.
     /// `observer` sees each step, and may stop the run.
     ///
+    /// A step that finds the device's memory full can be made again with a smaller batch:
+    ///
+    /// ```
+    /// use advect_core::{Error, Generator, Key, Result};
+    /// use advect_nn::{Linear, ParameterStore};
+    /// use advect_train::Trainer;
+    /// use candle_core::{DType, Device, Tensor};
+    /// # fn main() -> Result<()> {
+    /// let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    /// let net = Linear::new(1, 1, &store.builder())?;
+    /// let mut trainer = Trainer::adamw(&store, 0.01, Key::from_seed(1))?;
+    /// let loss = |batch: usize, rng: &mut Generator| -> Result<Tensor> {
+    ///     let x = rng.normal((batch, 1), DType::F64, &Device::Cpu)?;
+    ///     # if batch > 64 {
+    ///     #     let source = candle_core::Error::msg("no GPU is here");
+    ///     #     return Err(Error::device_memory(source));
+    ///     # }
+    ///     Ok(net.forward(&x)?.sqr()?.mean_all()?)
+    /// };
+    /// let mut batch = 256;
+    /// while trainer.step() < 3 {
+    ///     match trainer.run(3, |_, rng| loss(batch, rng), &mut ()) {
+    ///         Err(Error::DeviceMemory { .. }) if batch > 1 => batch /= 2,
+    ///         end => drop(end?),
+    ///     }
+    /// }
+    /// assert_eq!((batch, trainer.step()), (64, 3));
+    /// # // The steps that failed drew nothing.
+    /// # let mut drawn = Generator::from(Key::from_seed(1));
+    /// # for _ in 0..3 {
+    /// #     drawn.normal((64, 1), DType::F64, &Device::Cpu)?;
+    /// # }
+    /// # assert_eq!(trainer.rng(), &drawn);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// Errors of `loss` and of the observer, and as [`Trainer::update`].
+    /// Errors of `loss` and of the observer, and as [`Trainer::update`]. After an [`Error::DeviceMemory`] the generator, too, is as it was
+    /// before the step.
     #[doc(alias = "fit")]
     #[doc(alias = "train")]
     pub fn run(
@@ -82,7 +120,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
     /// ```
     ///
     /// # Errors
-    /// Errors of `gradients` and of the observer, and as [`Trainer::apply`].
+    /// Errors of `gradients` and of the observer, and as [`Trainer::apply`]; for [`Error::DeviceMemory`] as [`Trainer::run`].
     #[doc(alias = "gradient accumulation")]
     #[doc(alias = "data parallel")]
     pub fn run_with(
@@ -94,8 +132,15 @@ impl<O: StatefulOptimizer> Trainer<O> {
         self.until = Some(until);
         self.clock = Some(Clock::starting_at(self.step));
         while self.step < until {
-            let gradients = gradients(self)?;
-            self.apply(gradients)?;
+            let rng = self.rng.clone();
+            let step = gradients(self).and_then(|gradients| self.apply(gradients));
+            if let Err(error) = step {
+                if matches!(error, Error::DeviceMemory { .. }) {
+                    // The step is made again, with less.
+                    self.rng = rng;
+                }
+                return Err(error);
+            }
             if observer.observe(self)?.is_break() {
                 return Ok(RunEnd::Stopped);
             }

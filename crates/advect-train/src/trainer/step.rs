@@ -1,11 +1,11 @@
 //! One training step: gradients of a loss, and their application.
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result};
 use candle_core::Tensor;
 
 use super::{StepReport, Trainer};
-use crate::ema::named;
 use crate::gradients::loss_value;
+use crate::stateful_optimizer::all_finite;
 use crate::{Gradients, StatefulOptimizer};
 
 impl<O: StatefulOptimizer> Trainer<O> {
@@ -183,12 +183,12 @@ impl<O: StatefulOptimizer> Trainer<O> {
 
     /// Refuses parameters, optimisers and averages that begin with NaN or an infinity.
     fn check_finite(&self) -> Result<()> {
-        for (part, stateful) in self.parts() {
-            for (name, var) in stateful.variables() {
-                check::finite("x", &var).map_err(|e| named(e, format!("{part}/{name}")))?;
-            }
-        }
-        Ok(())
+        let parts = self.parts().into_iter();
+        let variables = parts.flat_map(|(part, stateful)| {
+            let variables = stateful.variables().into_iter();
+            variables.map(move |(name, var)| (format!("{part}/{name}"), var))
+        });
+        all_finite(&variables.collect::<Vec<_>>())
     }
 
     /// The error of a part of a step, at this step.

@@ -10,6 +10,8 @@
 mod classics;
 mod convolutions;
 mod measures;
+mod memory;
+mod misplaced;
 mod networks;
 mod objectives;
 mod operations;

@@ -44,7 +44,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    fn run<V: Value>(&self, place: &Place, x: &[V]) -> Result<V> {
+    pub(crate) fn run<V: Value>(&self, place: &Place, x: &[V]) -> Result<V> {
         match self {
             Self::Activate(activation) => activation.apply(&x[0]),
             Self::Linear(activation) => {

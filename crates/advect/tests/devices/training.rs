@@ -1,6 +1,8 @@
 //! Steps of training, and what is stored of them.
 
+use advect::candle::Var;
 use advect::data::toy::{Toy, TwoMoons};
+use advect::nn::Stateful;
 use advect::prelude::*;
 
 use crate::place::{Place, stir};
@@ -96,6 +98,33 @@ fn steps() {
         let numbers = Tensor::new(&[step.loss, step.gradient_norm], &Device::Cpu)?;
         Ok([numbers].into_iter().chain(store.tensors()).collect())
     });
+    report.finish();
+}
+
+/// What isn't finite in the optimiser's memory is refused and named, wherever it is, and the step is made without it.
+#[test]
+fn not_finite() {
+    let mut report = Report::new();
+    for (slot, bad) in [("first", f32::NAN), ("second", f32::INFINITY)] {
+        report.holds(&format!("{bad} in a {slot} moment"), |place| {
+            let mut training = Training::new(place, 0)?;
+            training.until(2)?;
+            let variables = training.trainer.optimizer().variables();
+            let of_slot = |(name, _): &&(String, Var)| name.starts_with(slot);
+            let (name, var) = variables.iter().rev().find(of_slot).unwrap();
+            let before = var.as_detached_tensor().copy()?;
+            // In the last element alone.
+            let mut numbers = vec![0.0; var.elem_count()];
+            numbers[var.elem_count() - 1] = bad;
+            let numbers = Tensor::from_vec(numbers, var.shape(), &place.device)?;
+            var.set(&(&before + numbers)?)?;
+            let refused = training.until(3).unwrap_err().to_string();
+            var.set(&before)?;
+            // The variables were lent: all are looked at again.
+            training.until(4)?;
+            Ok(refused.starts_with(&format!("{name}: got {bad}")))
+        });
+    }
     report.finish();
 }
 

@@ -2,7 +2,8 @@
 
 use advect::candle::Var;
 use advect::ops::update::{
-    AdamWRates, LionRates, MomentumRates, adamw, average, descend, lion, momentum, norm, scale,
+    AdamWRates, LionRates, MomentumRates, adamw, average, descend, follow, lion, momentum, norm,
+    round, scale, widen,
 };
 use advect::ops::{ScaledError, scaled_error, scaled_errors, squared_distances, with_gradient};
 use advect::prelude::*;
@@ -197,6 +198,47 @@ fn numbers() {
             Ok(vec![(g * 3.0)?])
         })?;
         Ok(vec![y.sum_all()?.backward()?.get(&var).unwrap().clone()])
+    });
+    report.finish();
+}
+
+/// Parameters of 16 bits and their copies in f32, more than one launch is for, and of more than one piece.
+#[test]
+fn copies_of_sixteen_bits() {
+    let mut report = Report::new();
+    let sizes = [1, 3, 4096, 5000, 7, 12_300, 31, 32, 33, 100, 2];
+    for dtype in [DType::F16, DType::BF16] {
+        report.same(&format!("copies of {dtype:?}"), 0.0, |place| {
+            let mut pairs = Vec::new();
+            for (seed, &size) in (0..).zip(&sizes) {
+                let copy = place.normal(seed, &[size])?;
+                // Every other element has been changed.
+                let kept: Vec<f32> = (0..size).map(|i| (i % 2) as f32).collect();
+                let value = (&copy * Tensor::from_vec(kept, size, &place.device)?)?;
+                let (value, copy) = (value.to_dtype(dtype)?, copy);
+                pairs.push((Var::from_tensor(&value)?, Var::from_tensor(&copy)?));
+            }
+            let narrow = pairs.iter().map(|(value, _)| value.as_detached_tensor());
+            let mut found = widen(narrow.collect())?;
+            follow(&pairs)?;
+            found.extend(pairs.iter().map(|(_, copy)| copy.as_detached_tensor()));
+            for (_, copy) in &pairs {
+                copy.set(&(copy.as_tensor() * 1.7)?.copy()?)?;
+            }
+            round(&pairs)?;
+            found.extend(pairs.iter().map(|(value, _)| value.as_detached_tensor()));
+            found.iter().map(|x| Ok(x.copy()?)).collect()
+        });
+    }
+    report.holds("a copy given twice", |place| {
+        let copy = Var::from_tensor(&place.normal(1, &[5])?)?;
+        let value = |x: f64| -> Result<Var> {
+            let value = (copy.as_detached_tensor() * x)?.to_dtype(DType::BF16)?;
+            Ok(Var::from_tensor(&value)?)
+        };
+        follow(&[(value(2.0)?, copy.clone()), (value(3.0)?, copy.clone())])?;
+        let expected = value(1.0)?.to_dtype(DType::F32)?;
+        Ok(copy.to_vec1::<f32>()? == expected.to_vec1::<f32>()?)
     });
     report.finish();
 }

@@ -1,0 +1,62 @@
+//! Tensors of 16 bits and their copies in f32, several at once.
+
+use advect_core::Result;
+use advect_kernels::cuda::masters::{self, PAIRS};
+use candle_core::{Tensor, Var};
+
+use super::fits;
+use crate::in_place::with_each_storage;
+use crate::update::masters::{Way, is_narrow};
+use crate::update::share_memory;
+
+/// Copies to f32 those tensors of 16 bits that the kernels know. Those that come one after another are copied together, and given back then.
+pub(crate) fn widen(tensors: &mut [Tensor]) -> Result<()> {
+    let known = |x: &Tensor| is_narrow(x.dtype()) && fits(&[x]);
+    let alike = |x: &Tensor, y: &Tensor| known(x) && known(y) && are_alike(x, y);
+    for some in tensors
+        .chunk_by_mut(alike)
+        .flat_map(|some| some.chunks_mut(PAIRS))
+    {
+        if some.iter().all(known) {
+            let contiguous = some.iter().map(Tensor::contiguous);
+            let contiguous = contiguous.collect::<candle_core::Result<Vec<Tensor>>>()?;
+            let wide = masters::widen(&contiguous.iter().collect::<Vec<_>>())?;
+            some.clone_from_slice(&wide);
+        }
+    }
+    Ok(())
+}
+
+/// Changes one of each pair. Returns those that there are no kernels for.
+pub(crate) fn change(pairs: Vec<&(Var, Var)>, way: Way) -> Result<Vec<&(Var, Var)>> {
+    let known = |(value, copy): &&(Var, Var)| {
+        let contiguous = value.is_contiguous() && copy.is_contiguous();
+        contiguous && fits(&[value]) && fits(&[copy])
+    };
+    let (known, mut others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(known);
+    let together = known.chunk_by(|(x, _), (y, _)| are_alike(x, y));
+    for some in together.flat_map(|some| some.chunks(PAIRS)) {
+        let (values, copies): (Vec<&Tensor>, Vec<&Tensor>) = (some.iter())
+            .map(|(value, copy)| (value.as_tensor(), copy.as_tensor()))
+            .unzip();
+        let (changed, read, dtype) = match way {
+            Way::Follow => (copies, values, some[0].0.dtype()),
+            Way::Round => (values, copies, some[0].0.dtype()),
+        };
+        // Each is locked while the others are.
+        let twice = |i: usize| changed[..i].iter().any(|x| share_memory(x, changed[i]));
+        if (0..changed.len()).any(twice) {
+            others.extend(some);
+            continue;
+        }
+        with_each_storage(&changed, |places| match way {
+            Way::Follow => Ok(masters::follow(places, &read)?),
+            Way::Round => Ok(masters::round(places, &read, dtype)?),
+        })?;
+    }
+    Ok(others)
+}
+
+fn are_alike(x: &Tensor, y: &Tensor) -> bool {
+    x.dtype() == y.dtype() && x.device().same_device(y.device())
+}
