@@ -33,7 +33,7 @@ fn events_are_uniform_numbers_below_the_probability() {
             .map(|&u| u < probability)
             .collect();
         let mut rng = Generator::from_seed(5);
-        let events = rng.events_with(probability, &vec![(); 10_001], |event, ()| event);
+        let events = rng.events_with(probability, &[(); 10_001], |event, ()| event);
         assert_eq!(events.unwrap(), below);
         assert_eq!(rng.position(), 1);
     }
