@@ -1,6 +1,7 @@
 //! A parameter with its memory, and prepared steps.
 
 use advect_core::{Error, Result, check};
+use advect_ops::update;
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::{Bounds, UpdateRule};
@@ -135,11 +136,17 @@ impl<'a, R: UpdateRule> Update<'a, R> {
         let memory: Result<Vec<Var>> = self.parameter.memory.iter().map(copy).collect();
         let memory = memory?;
         (self.rule).step(&value, &memory, &self.gradient, self.count)?;
+        let twice = (value.as_detached_tensor() * 2.0)?.to_dtype(dtype)?;
+        // A device gives one answer for all of them, if all is well.
+        let all = memory.iter().chain([&value]).map(Var::as_tensor);
+        let all: Vec<&Tensor> = all.chain([&twice]).collect();
+        if update::norm(&all)?.is_finite() {
+            return Ok(());
+        }
         for (slot, var) in self.parameter.slots.iter().zip(&memory) {
             finite(&format!("\"{slot}.{name}\""), var)?;
         }
         finite(&format!("\"{name}\""), &value)?;
-        let twice = (value.as_detached_tensor() * 2.0)?.to_dtype(dtype)?;
         finite(&format!("twice \"{name}\""), &twice)
     }
 
