@@ -111,6 +111,15 @@ pub trait Value: Clone + sealed::Sealed {
         Ok(Self::from_parts(f(self.primal())?, tangent))
     }
 
+    /// Returns the value plus a number.
+    ///
+    /// # Errors
+    /// Errors of candle.
+    fn plus_number(&self, number: f64) -> Result<Self> {
+        let primal = (self.primal() + number)?;
+        Ok(Self::from_parts(primal, self.tangent().cloned()))
+    }
+
     /// Returns the sum; shapes broadcast.
     ///
     /// # Errors

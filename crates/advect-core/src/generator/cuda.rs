@@ -8,6 +8,8 @@ use crate::Result;
 
 impl Generator {
     /// Returns the places of the words of the next draw, for kernels. There is a word for each uniform number.
+    // (Hidden, as its type is of a crate that promises nothing.)
+    #[doc(hidden)]
     pub fn stretches(&mut self) -> Stretches {
         let (key, position) = self.advance();
         Stretches {

@@ -1,6 +1,6 @@
 //! Elements dropped at random.
 
-use candle_core::{Error, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::random::{CIPHER, Stretches};
 use super::{Argument, Family, Fresh, Grid, device_of, launch};
@@ -16,18 +16,13 @@ pub(super) const FAMILY: Family = Family {
 /// # Errors
 /// As [`Stretches::uniform`].
 pub fn dropout(stretches: &Stretches, x: &Tensor, probability: f64, factor: f64) -> Result<Fresh> {
-    if stretches.first != 0 || !stretches.length.is_multiple_of(8) {
-        return Err(Error::Msg(format!("dropout by {stretches:?}")).bt());
-    }
     let dtype = x.dtype();
     let mut y = Fresh::new(device_of(x)?, dtype, x.shape())?;
     let count = y.count();
     // A number of 53 bits is below the probability where it is below the next multiple of 2⁻⁵³.
     let bound = (probability * 53f64.exp2()).ceil();
-    let mut arguments = Vec::from(stretches.stream());
+    let mut arguments = stretches.of_words()?;
     arguments.extend([
-        Argument::Size(Stretches::blocks(stretches.stride)?),
-        Argument::Size(stretches.length),
         Argument::Read(x),
         Argument::Write(&mut y),
         Argument::Size(count),

@@ -9,23 +9,15 @@ __device__ inline double inner_unit(Word bits) {
   return __longlong_as_double(bits >> 12 | 0x3ff0000000000000) - (1.0 - 0x1p-53);
 }
 
-// Uniform numbers in start .. start + width, cut to multiples of width / scale; `stride` blocks of the cipher lie between the
-// beginnings of two stretches, each of which has `length` numbers, a multiple of eight.
+// Uniform numbers in start .. start + width, cut to multiples of width / scale.
 template <class To>
 __device__ inline void uniform_numbers(const Stream& stream, Word stride, size_t length, To* y, size_t count, double start,
                                        double width, double scale) {
-  size_t blocks = length / 8;
-  for (size_t i = thread_of_all(); 8 * i < count; i += all_threads()) {
-    size_t stretch = quotient(i, blocks);
-    Word words[8];
-    cipher(stream, stretch * stride + (i - stretch * blocks), words);
-#pragma unroll
-    for (unsigned k = 0; k < 8; k++) {
-      // (Products that are rounded before they are added to.)
-      double u = floor(unit(words[k]) * scale) / scale;
-      if (8 * i + k < count) y[8 * i + k] = (To)__dadd_rn(start, __dmul_rn(width, u));
-    }
-  }
+  each_word(stream, stride, length, count, [=](size_t i, Word word) {
+    // (Products that are rounded before they are added to.)
+    double u = floor(unit(word) * scale) / scale;
+    y[i] = (To)__dadd_rn(start, __dmul_rn(width, u));
+  });
 }
 
 KERNEL(uniform_as_f64)(STREAM_ARGUMENTS, size_t stride, size_t length, double* y, size_t count, double start, double width, double scale) {

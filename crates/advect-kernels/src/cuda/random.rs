@@ -38,14 +38,25 @@ pub struct Stretches {
 
 impl Stretches {
     /// The key and the stream.
-    pub(super) fn stream<'a>(&self) -> [Argument<'a>; 5] {
+    fn stream<'a>(&self) -> [Argument<'a>; 5] {
         let (words, _) = self.key.as_chunks::<8>();
         let word = |i: usize| words.get(i).map_or(self.stream, |w| u64::from_le_bytes(*w));
         std::array::from_fn(|i| Argument::Size(word(i) as usize))
     }
 
+    /// The arguments of a kernel that calls `each_word`: the stream, and its stretches.
+    pub(super) fn of_words<'a>(&self) -> Result<Vec<Argument<'a>>> {
+        if self.first != 0 || !self.length.is_multiple_of(8) {
+            return Err(Error::Msg(format!("words one by one of {self:?}")).bt());
+        }
+        let mut arguments = Vec::from(self.stream());
+        arguments.push(Argument::Size(Self::blocks(self.stride)?));
+        arguments.push(Argument::Size(self.length));
+        Ok(arguments)
+    }
+
     /// Words as blocks of the cipher.
-    pub(super) fn blocks(words: u128) -> Result<usize> {
+    fn blocks(words: u128) -> Result<usize> {
         let blocks = words / BLOCK;
         match usize::try_from(blocks) {
             Ok(blocks) if words.is_multiple_of(BLOCK) => Ok(blocks),
@@ -93,15 +104,10 @@ impl Stretches {
             DType::F64 => "uniform_as_f64",
             other => return Err(Error::UnsupportedDTypeForOp(other, "uniform numbers").bt()),
         };
-        if self.first != 0 || !self.length.is_multiple_of(8) {
-            return Err(Error::Msg(format!("uniform numbers by {self:?}")).bt());
-        }
         let mut y = Fresh::new(device, dtype, shape)?;
         let count = y.count();
-        let mut arguments = Vec::from(self.stream());
+        let mut arguments = self.of_words()?;
         arguments.extend([
-            Argument::Size(Self::blocks(self.stride)?),
-            Argument::Size(self.length),
             Argument::Write(&mut y),
             Argument::Size(count),
             Argument::Real(start),

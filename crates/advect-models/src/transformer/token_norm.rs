@@ -55,7 +55,7 @@ impl AdaptiveNorm {
         match &self.weight {
             None => adaptive_layer_norm(x, scale, shift, EPSILON),
             Some(weight) => {
-                let factor = V::from_parts((scale.primal() + 1.0)?, scale.tangent().cloned());
+                let factor = scale.plus_number(1.0)?;
                 let factor = factor.times(&V::constant(weight.clone()))?;
                 shifted_rms_norm(x, &factor, shift, EPSILON)
             }

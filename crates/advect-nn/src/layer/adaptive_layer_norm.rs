@@ -22,6 +22,6 @@ use advect_ops::{Value, layer_norm};
 #[doc(alias = "AdaLN")]
 #[doc(alias = "modulate")]
 pub fn adaptive_layer_norm<V: Value>(x: &V, scale: &V, shift: &V, epsilon: f64) -> Result<V> {
-    let factor = V::from_parts((scale.primal() + 1.0)?, scale.tangent().cloned());
+    let factor = scale.plus_number(1.0)?;
     layer_norm(x, &factor, shift, epsilon)
 }

@@ -89,7 +89,7 @@ impl GroupNorm {
         activation: Activation,
     ) -> Result<V> {
         // (w n + b) (1 + s) + h = w (1 + s) n + b (1 + s) + h
-        let factor = V::from_parts((scale.primal() + 1.0)?, scale.tangent().cloned());
+        let factor = scale.plus_number(1.0)?;
         let scale = factor.times(&V::constant(self.scale.clone()))?;
         let shift = factor
             .times(&V::constant(self.shift.clone()))?

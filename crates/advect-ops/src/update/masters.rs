@@ -59,6 +59,18 @@ pub fn follow(pairs: &[(Var, Var)]) -> Result<()> {
 
 /// Rounds copies in f32 to their variables of 16 bits, each of which comes before its copy.
 ///
+/// ```
+/// use advect_ops::update::round;
+/// use candle_core::{DType, Device, Tensor, Var};
+/// # fn main() -> advect_core::Result<()> {
+/// let copy = Var::new(&[1.001f32, 3.0], &Device::Cpu)?;
+/// let value = Var::from_tensor(&Tensor::zeros(2, DType::BF16, &Device::Cpu)?)?;
+/// round(&[(value.clone(), copy)])?;
+/// assert_eq!(value.to_dtype(DType::F32)?.to_vec1::<f32>()?, [1.0, 3.0]);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// As [`follow`].
 #[doc(alias = "master weights")]
