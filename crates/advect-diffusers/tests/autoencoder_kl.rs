@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator, Key, Result};
 use advect_diffusers::{AutoencoderKl, AutoencoderKlConfig, Config, published};
 use advect_nn::{ParameterStore, State, Weights};
 use advect_ops::{Dual, Value};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
-use crate::unet2d::{difference, golden};
+use crate::unet2d::{difference, golden, read};
 
 fn config(text: &str) -> Result<AutoencoderKlConfig> {
     AutoencoderKlConfig::new(Config::parse("config.json", text)?)
@@ -19,7 +20,7 @@ fn part(name: &str, part: &str) -> Weights {
 }
 
 fn network(name: &str, dtype: DType) -> (AutoencoderKl, ParameterStore) {
-    let store = ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), dtype, device());
     let config = Config::read(golden(&format!("diffusers_{name}.json"))).unwrap();
     let config = AutoencoderKlConfig::new(config).unwrap();
     let vae = config.build(&store.builder()).unwrap();
@@ -44,7 +45,7 @@ fn values_and_gradients_are_those_of_diffusers() {
         ("vae_decode", DType::F64),
     ] {
         let (vae, store) = network(name, dtype);
-        let read = |key| -> State { part(name, key).cast(dtype).read().unwrap() };
+        let read = |key| -> State { read(part(name, key).cast(dtype)) };
         let (inputs, expected) = (read("in"), read("out"));
         let x = Var::from_tensor(&inputs["x"]).unwrap();
         let y = value(name, &vae, x.as_tensor());
@@ -90,9 +91,9 @@ fn values_and_gradients_are_those_of_diffusers() {
 fn derivatives_are_finite_differences() {
     for name in ["vae_encode", "vae_decode"] {
         let (vae, store) = network(name, DType::F64);
-        let x = part(name, "in").cast(DType::F64).read().unwrap()["x"].clone();
+        let x = read(part(name, "in").cast(DType::F64))["x"].clone();
         let mut rng = Generator::from_seed(3);
-        let mut normal = |x: &Tensor| rng.normal(x.dims(), DType::F64, &Device::Cpu).unwrap();
+        let mut normal = |x: &Tensor| rng.normal(x.dims(), DType::F64, device()).unwrap();
         let dx = normal(&x);
         let at = |x: &Tensor| value(name, &vae, x).detach();
         let (h, moved) = (1e-5, |h: f64| at(&(&x + (&dx * h).unwrap()).unwrap()));
@@ -136,7 +137,7 @@ fn derivatives_are_finite_differences() {
 fn latents_are_scaled_and_back() {
     let (vae, store) = network("vae_encode", DType::F64);
     assert_eq!(vae.cost().parameters, store.element_count());
-    let x = part("vae_encode", "in").cast(DType::F64).read().unwrap()["x"].clone();
+    let x = read(part("vae_encode", "in").cast(DType::F64))["x"].clone();
     let law = vae.encode(&x).unwrap();
     let z = law.sample(&mut Generator::from_seed(0)).unwrap();
     assert!(difference(&vae.normalize(&z).unwrap(), &(&z * 0.18215).unwrap()) < 1e-14);
@@ -150,13 +151,13 @@ fn latents_are_scaled_and_back() {
         )
     };
     let build = |rest: &str| {
-        let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+        let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
         config(&text(rest))
             .unwrap()
             .build(&store.builder())
             .unwrap()
     };
-    let z = Tensor::new(&[[[[3f64]], [[5.0]]]], &Device::Cpu).unwrap();
+    let z = Tensor::new(&[[[[3f64]], [[5.0]]]], device()).unwrap();
     let numbers = |z: &Tensor| z.flatten_all().unwrap().to_vec1::<f64>().unwrap();
     let shifted = build(r#""shift_factor": 1.0"#);
     assert_eq!(numbers(&shifted.normalize(&z).unwrap()), [1.0, 2.0]);
@@ -169,7 +170,7 @@ fn latents_are_scaled_and_back() {
 #[test]
 fn bad_input_is_a_typed_error() {
     let (vae, _) = network("vae_decode", DType::F32);
-    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, device()).unwrap();
     for shape in [
         &[1, 3, 16, 15][..],
         &[1, 4, 16, 16],
@@ -202,7 +203,7 @@ fn bad_input_is_a_typed_error() {
         let error = config(text).unwrap_err().to_string();
         assert!(error.contains(key), "{text}: {error}");
     }
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let groups = config(r#"{"norm_num_groups": 7}"#).unwrap();
     assert!(groups.build(&store.builder()).is_err());
 }

@@ -3,21 +3,22 @@
 
 use std::collections::BTreeMap;
 
+use advect_core::testing::device;
 use advect_core::{Conditional, Error, Field, Generator, Jvp, Time};
 use advect_diffusers::{Config, Pipeline, PipelineNetwork};
 use advect_nn::{Network, ParameterStore, State, Weights};
 use advect_samplers::Sampler;
 use advect_samplers::guidance::Guided;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
-use crate::unet2d::{difference, golden};
+use crate::unet2d::{difference, golden, read};
 
 fn pipeline(dtype: DType) -> Pipeline {
-    Pipeline::open(golden("dit"), dtype, &Device::Cpu).unwrap()
+    Pipeline::open(golden("dit"), dtype, device()).unwrap()
 }
 
 fn numbers(dtype: DType) -> State {
-    let mut numbers = Weights::new(golden("dit.safetensors")).read().unwrap();
+    let mut numbers = read(Weights::new(golden("dit.safetensors")));
     for (key, value) in &mut numbers {
         if key != "labels" && key != "t" {
             *value = value.to_dtype(dtype).unwrap();
@@ -65,7 +66,7 @@ fn values_and_gradients_are_those_of_diffusers() {
 #[test]
 fn images_are_those_of_the_pipeline() {
     let (pipeline, numbers) = (pipeline(DType::F32), numbers(DType::F32));
-    let labels = Tensor::new(&[7u32, 700], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[7u32, 700], device()).unwrap();
     let guided = Guided::new(pipeline.frozen(), &labels, 4.0).unwrap();
     let sampler = pipeline.sampler(5).unwrap();
     let model = pipeline.model_of(guided);
@@ -87,7 +88,7 @@ fn derivatives_along_directions() {
     let pipeline = pipeline(DType::F64);
     let net = pipeline
         .frozen()
-        .given(&Tensor::new(&[3u32, 1000], &Device::Cpu).unwrap());
+        .given(&Tensor::new(&[3u32, 1000], device()).unwrap());
     let rng = &mut Generator::from_seed(1);
     let (x, dx) = (
         pipeline.noise(2, rng).unwrap(),
@@ -115,11 +116,8 @@ fn early_files_are_read() {
         "out_channels": 8, "patch_size": 2, "sample_size": 8, "upcast_attention": false, "use_linear_projection": false
     }"#;
     let read = |text: &str| {
-        let store = advect_nn::ParameterStore::new(
-            advect_core::Key::from_seed(0),
-            DType::F32,
-            &Device::Cpu,
-        );
+        let store =
+            advect_nn::ParameterStore::new(advect_core::Key::from_seed(0), DType::F32, device());
         let config = Config::parse("config.json", text).unwrap();
         PipelineNetwork::build(config, &store.builder())
     };
@@ -159,7 +157,7 @@ fn early_files_are_read() {
 fn bad_input_is_a_typed_error() {
     let pipeline = pipeline(DType::F32);
     let net = pipeline.network();
-    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, device()).unwrap();
     let t = Time::Shared(5.0);
     for shape in [&[1, 3, 4, 4][..], &[1, 4, 4, 6], &[4, 4, 4], &[0, 4, 4, 4]] {
         let error = net.at(&t, &zeros(shape)).unwrap_err().to_string();
@@ -167,7 +165,7 @@ fn bad_input_is_a_typed_error() {
     }
     let double = zeros(&[1, 4, 4, 4]).to_dtype(DType::F64).unwrap();
     assert!(matches!(net.at(&t, &double), Err(Error::DType { .. })));
-    let label = Tensor::new(&[1001u32], &Device::Cpu).unwrap();
+    let label = Tensor::new(&[1001u32], device()).unwrap();
     let error = net
         .evaluate(&t, &zeros(&[1, 4, 4, 4]), Some(&label))
         .unwrap_err()
@@ -175,7 +173,7 @@ fn bad_input_is_a_typed_error() {
     assert!(error.starts_with("condition: "), "{error}");
 
     // A folder without an autoencoder says so.
-    let plain = Pipeline::open(golden("pipeline"), DType::F32, &Device::Cpu).unwrap();
+    let plain = Pipeline::open(golden("pipeline"), DType::F32, device()).unwrap();
     let error = plain.autoencoder().unwrap_err().to_string();
     assert!(error.contains("vae/"), "{error}");
 }
@@ -183,15 +181,15 @@ fn bad_input_is_a_typed_error() {
 /// The U-Net of sequences as the network of a folder.
 #[test]
 fn sequences_are_networks_of_pipelines_too() {
-    let store = ParameterStore::new(advect_core::Key::from_seed(0), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(advect_core::Key::from_seed(0), DType::F32, device());
     let config = Config::read(golden("diffusers_unet1d.json")).unwrap();
     let config = config.of_class("UNet1DModel");
     let net = PipelineNetwork::build(config, &store.builder()).unwrap();
     let part = |part| Weights::new(golden("diffusers_unet1d.safetensors")).within(part);
     store.load(part("w")).unwrap();
-    let inputs = part("in").read().unwrap();
+    let inputs = read(part("in"));
     let t = Time::PerSample(inputs["t"].to_dtype(DType::F64).unwrap());
     let y = net.at(&t, &inputs["x"]).unwrap();
-    assert!(difference(&y, &part("out").read().unwrap()["y"]) < 1e-4);
+    assert!(difference(&y, &read(part("out"))["y"]) < 1e-4);
     assert_eq!(net.dim().unwrap()[0], inputs["x"].dims()[1]);
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 
+use advect_core::testing::device;
 use advect_core::{Field, Generator, Jvp, Result, Time, field_fn};
 use advect_diffusers::{Config, Pipeline, Scheduler};
 use advect_nn::Weights;
@@ -13,12 +14,12 @@ use advect_samplers::grid::Respaced;
 use advect_samplers::rule::{Ancestral, Rule, Variance};
 use advect_samplers::threshold::{StaticThreshold, Thresholded};
 use advect_samplers::{Model, Run, Sampler};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
-use crate::unet2d::{difference, golden};
+use crate::unet2d::{difference, golden, read};
 
 fn pipeline() -> Pipeline {
-    Pipeline::open(golden("pipeline"), DType::F32, &Device::Cpu).unwrap()
+    Pipeline::open(golden("pipeline"), DType::F32, device()).unwrap()
 }
 
 /// The configurations of the golden loops, their numbers of steps, and their shifts μ.
@@ -37,9 +38,7 @@ fn rows() -> Vec<(String, usize, Option<f64>)> {
 
 #[test]
 fn samples_are_those_of_diffusers() {
-    let golden = Weights::new(golden("pipelines.safetensors"))
-        .read()
-        .unwrap();
+    let golden = read(Weights::new(golden("pipelines.safetensors")));
     let pipeline = pipeline();
     let rng = &mut Generator::from_seed(0);
     for (i, (config, steps, mu)) in rows().into_iter().enumerate() {
@@ -64,7 +63,7 @@ fn samples_are_those_of_diffusers() {
 #[test]
 fn ten_lines_draw_samples() {
     let draw = || -> Result<Tensor> {
-        let pipeline = Pipeline::open(golden("pipeline"), DType::F32, &Device::Cpu)?;
+        let pipeline = Pipeline::open(golden("pipeline"), DType::F32, device())?;
         let pipeline = pipeline.scheduled_by("DPMSolverMultistepScheduler")?;
         pipeline.sample(3, 5, &mut Generator::from_seed(0))
     };
@@ -109,7 +108,7 @@ fn ddpm_is_ancestral_sampling_of_a_bounded_denoiser() {
 /// Along a direction of state and time, in f64, of a diffusion and of flow matching.
 #[test]
 fn models_have_derivatives_along_directions() {
-    let pipeline = Pipeline::open(golden("pipeline"), DType::F64, &Device::Cpu).unwrap();
+    let pipeline = Pipeline::open(golden("pipeline"), DType::F64, device()).unwrap();
     let rng = &mut Generator::from_seed(1);
     let (x, dx) = (
         pipeline.noise(1, rng).unwrap(),
@@ -151,7 +150,7 @@ fn learned_variances_are_kept_beside_bounded_data() {
     let scheduler = Scheduler::new(Config::parse("scheduler_config.json", text).unwrap()).unwrap();
     let net = field_fn(|_, x| Ok(Tensor::cat(&[&(x * 0.1)?, &x.tanh()?], 1)?));
     let rng = &mut Generator::from_seed(1);
-    let noise = rng.normal((2, 3, 4), DType::F64, &Device::Cpu).unwrap();
+    let noise = rng.normal((2, 3, 4), DType::F64, device()).unwrap();
     let sampler = scheduler.sampler(10).unwrap();
     let model = scheduler.model_with_variances(&net);
     let x = sampler
@@ -310,7 +309,7 @@ fn what_has_no_equivalent_is_refused() {
 fn folders_say_what_they_lack() {
     let folder = tempfile::tempdir().unwrap();
     let open = || {
-        let error = Pipeline::open(folder.path(), DType::F32, &Device::Cpu).unwrap_err();
+        let error = Pipeline::open(folder.path(), DType::F32, device()).unwrap_err();
         error
             .to_string()
             .replace(&folder.path().display().to_string(), "F")
@@ -334,7 +333,7 @@ fn folders_say_what_they_lack() {
         "unet/diffusion_pytorch_model.safetensors",
         "diffusion_pytorch_model.safetensors",
     );
-    let early = Pipeline::open(folder.path(), DType::F32, &Device::Cpu).unwrap();
+    let early = Pipeline::open(folder.path(), DType::F32, device()).unwrap();
     let draw = |pipeline: &Pipeline| pipeline.sample(1, 3, &mut Generator::from_seed(0)).unwrap();
     assert_eq!(difference(&draw(&early), &draw(&pipeline())), 0.0);
     assert!(early.part("vae").is_none() && pipeline().part("unet").is_some());
@@ -367,7 +366,7 @@ fn what_is_saved_is_read_by_diffusers() {
     )
     .unwrap();
     let x = pipeline.noise(2, &mut Generator::from_seed(0)).unwrap();
-    let t = Tensor::new(&[3f32, 700.0], &Device::Cpu).unwrap();
+    let t = Tensor::new(&[3f32, 700.0], device()).unwrap();
     let y = pipeline
         .network()
         .at(&Time::PerSample(t.clone()), &x)

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use advect_core::testing::device;
 use advect_core::{Error, Field, Generator, Key, Time};
 use advect_diffusers::{Config, UNet1d, UNet1dConfig};
 use advect_nn::{Network, ParameterStore, State, Weights};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
-use crate::unet2d::{difference, golden};
+use crate::unet2d::{difference, golden, read};
 
 fn part(part: &str) -> Weights {
     Weights::new(golden("diffusers_unet1d.safetensors")).within(part)
 }
 
 fn network(dtype: DType) -> (UNet1d, ParameterStore) {
-    let store = ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), dtype, device());
     let config = Config::read(golden("diffusers_unet1d.json")).unwrap();
     let net = UNet1dConfig::new(config).unwrap();
     let net = net.build(&store.builder()).unwrap();
@@ -26,7 +27,7 @@ fn network(dtype: DType) -> (UNet1d, ParameterStore) {
 fn values_and_gradients_are_those_of_diffusers() {
     for dtype in [DType::F32, DType::F64] {
         let (net, store) = network(dtype);
-        let read = |key| -> State { part(key).cast(dtype).read().unwrap() };
+        let read = |key| -> State { read(part(key).cast(dtype)) };
         let inputs = read("in");
         let t = Time::PerSample(inputs["t"].to_dtype(DType::F64).unwrap());
         let x = Var::from_tensor(&inputs["x"]).unwrap();
@@ -50,7 +51,7 @@ fn values_and_gradients_are_those_of_diffusers() {
 fn derivatives_are_finite_differences() {
     let (net, store) = network(DType::F64);
     let mut rng = Generator::from_seed(3);
-    let mut normal = |shape: &[usize]| rng.normal(shape, DType::F64, &Device::Cpu).unwrap();
+    let mut normal = |shape: &[usize]| rng.normal(shape, DType::F64, device()).unwrap();
     let (x, dx, g) = (
         normal(&[2, 14, 8]),
         normal(&[2, 14, 8]),
@@ -96,7 +97,7 @@ fn derivatives_are_finite_differences() {
 fn bad_input_is_a_typed_error() {
     let (net, _) = network(DType::F32);
     let t = Time::Shared(5.0);
-    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, device()).unwrap();
     for shape in [
         &[1, 14, 7][..],
         &[1, 13, 8],
@@ -109,7 +110,7 @@ fn bad_input_is_a_typed_error() {
     }
     let double = zeros(&[1, 14, 8]).to_dtype(DType::F64).unwrap();
     assert!(matches!(net.at(&t, &double), Err(Error::DType { .. })));
-    let condition = Tensor::zeros(1, DType::U32, &Device::Cpu).unwrap();
+    let condition = Tensor::zeros(1, DType::U32, device()).unwrap();
     let error = net
         .evaluate(&t, &zeros(&[1, 14, 8]), Some(&condition))
         .unwrap_err();

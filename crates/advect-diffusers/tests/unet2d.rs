@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use advect_core::testing::device;
 use advect_core::{Conditional, Error, Field, Generator, Jvp, Key, Result, Time};
 use advect_diffusers::{Config, UNet2d, UNet2dConfig, published};
 use advect_nn::{Network, ParameterStore, State, Stateful, Weights};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 pub(crate) fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -26,7 +27,7 @@ fn weights(name: &str, part: &str) -> Weights {
 
 /// A network with the weights of a file.
 fn network(name: &str, dtype: DType) -> (UNet2d, ParameterStore) {
-    let store = ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), dtype, device());
     let net = config(name).build(&store.builder()).unwrap();
     store
         .load(published(weights(name, "w").cast(dtype)))
@@ -34,8 +35,16 @@ fn network(name: &str, dtype: DType) -> (UNet2d, ParameterStore) {
     (net, store)
 }
 
+/// Reads tensors onto the device of tests.
+pub(crate) fn read(weights: Weights) -> State {
+    let state = weights.read().unwrap().into_iter();
+    state
+        .map(|(name, x)| (name, x.to_device(device()).unwrap()))
+        .collect()
+}
+
 fn inputs(name: &str) -> (State, Time, Option<Tensor>) {
-    let inputs = weights(name, "in").read().unwrap();
+    let inputs = read(weights(name, "in"));
     let times = inputs["t"].to_dtype(DType::F64).unwrap();
     let labels = inputs.get("y").cloned();
     (inputs, Time::PerSample(times), labels)
@@ -60,12 +69,12 @@ fn values_and_gradients_are_those_of_diffusers() {
         let (inputs, t, labels) = inputs(name);
         let x = Var::from_tensor(&inputs["x"]).unwrap();
         let y = net.evaluate(&t, &x, labels.as_ref()).unwrap();
-        let expected = weights(name, "out").read().unwrap();
+        let expected = read(weights(name, "out"));
         let mut worst = vec![("y".to_string(), difference(&y, &expected["y"]))];
         let loss = (y * &inputs["cotangent"]).unwrap().sum_all().unwrap();
         let grads = loss.backward().unwrap();
         let parameters: BTreeMap<_, _> = store.parameters().into_iter().collect();
-        for (key, expected) in weights(name, "grad").read().unwrap() {
+        for (key, expected) in read(weights(name, "grad")) {
             let var = key.strip_prefix("w.").map_or(&x, |name| &parameters[name]);
             let grad = grads.get(var.as_tensor()).unwrap();
             worst.push((key, difference(grad, &expected)));
@@ -79,7 +88,7 @@ fn values_and_gradients_are_those_of_diffusers() {
 }
 
 fn normal(rng: &mut Generator, like: &Tensor) -> Tensor {
-    rng.normal(like.dims(), DType::F64, &Device::Cpu).unwrap()
+    rng.normal(like.dims(), DType::F64, device()).unwrap()
 }
 
 fn product(a: &Tensor, b: &Tensor) -> f64 {
@@ -178,7 +187,7 @@ fn old_names_are_read() {
         .map(|(name, tensor)| (old(&name), tensor))
         .collect();
     candle_core::safetensors::save(&state, &path).unwrap();
-    let other = ParameterStore::new(Key::from_seed(1), DType::F32, &Device::Cpu);
+    let other = ParameterStore::new(Key::from_seed(1), DType::F32, device());
     let twin = net.config().build(&other.builder()).unwrap();
     assert!(other.load(&path).is_err());
     other.load(published(&path)).unwrap();
@@ -194,7 +203,7 @@ fn bad_input_is_refused() {
     let t = Time::Shared(5.0);
     let text = |result: Result<Tensor>| result.unwrap_err().to_string();
     assert!(text(net.at(&t, &x)).starts_with("condition: got none"));
-    let labels = Tensor::new(&[3u32, 10], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[3u32, 10], device()).unwrap();
     assert_eq!(
         text(net.at_given(&t, &x, &labels)),
         "condition: got 10, expected a label in 0..10"
@@ -203,7 +212,7 @@ fn bad_input_is_refused() {
     assert!(text(net.at(&t, &odd)).contains("divisible by 2"));
     assert!(text(net.at(&t, &x.narrow(1, 0, 2).unwrap())).contains("(batch, 3, height, width)"));
     let guided = net.clone().null_class(9).unwrap();
-    let nines = Tensor::new(&[9u32, 9], &Device::Cpu).unwrap();
+    let nines = Tensor::new(&[9u32, 9], device()).unwrap();
     let difference = difference(
         &guided.at(&t, &x).unwrap(),
         &net.at_given(&t, &x, &nines).unwrap(),

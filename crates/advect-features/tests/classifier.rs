@@ -1,15 +1,16 @@
 //! The shipped classifiers: their kind, their accuracy where the data are, and bad arguments.
 
 use advect_core::Error;
+use advect_core::testing::device;
 use advect_data::images::{Split, mnist};
 use advect_features::{Classifier, FeatureExtractor};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 #[test]
 fn features_do_not_depend_on_batches() {
-    let classifier = Classifier::fashion_mnist(&Device::Cpu).unwrap();
+    let classifier = Classifier::fashion_mnist(device()).unwrap();
     let pixels: Vec<u8> = (0..7 * 784).map(|i| (i * 37 % 251) as u8).collect();
-    let images = Tensor::from_vec(pixels, (7, 1, 28, 28), &Device::Cpu).unwrap();
+    let images = Tensor::from_vec(pixels, (7, 1, 28, 28), device()).unwrap();
     let whole = classifier.features(&images).unwrap();
     let parts = classifier.features_by(&images, 2).unwrap();
     let apart = (&whole - &parts).unwrap().abs().unwrap().max_all().unwrap();
@@ -22,8 +23,8 @@ fn features_do_not_depend_on_batches() {
 
 #[test]
 fn bad_images_are_typed_errors() {
-    let classifier = Classifier::mnist(&Device::Cpu).unwrap();
-    let images = |shape: [usize; 4], dtype| Tensor::zeros(&shape, dtype, &Device::Cpu).unwrap();
+    let classifier = Classifier::mnist(device()).unwrap();
+    let images = |shape: [usize; 4], dtype| Tensor::zeros(&shape, dtype, device()).unwrap();
     for (shape, dtype) in [([2, 3, 28, 28], DType::U8), ([2, 1, 32, 28], DType::U8)] {
         let error = classifier.features(&images(shape, dtype)).unwrap_err();
         assert!(matches!(error, Error::Shape { .. }), "{error}");
@@ -46,15 +47,11 @@ fn bad_images_are_typed_errors() {
 #[test]
 fn classifiers_find_classes_of_images_that_they_have_not_seen() {
     let digits = std::env::var("ADVECT_MNIST").ok().map(|folder| {
-        let classifier = Classifier::mnist(&Device::Cpu).unwrap();
+        let classifier = Classifier::mnist(device()).unwrap();
         (folder, classifier, 0.98)
     });
     let clothes = "/usr/share/datasets/fashion-mnist".to_string();
-    let clothes = (
-        clothes,
-        Classifier::fashion_mnist(&Device::Cpu).unwrap(),
-        0.86,
-    );
+    let clothes = (clothes, Classifier::fashion_mnist(device()).unwrap(), 0.86);
     for (folder, classifier, least) in digits.into_iter().chain([clothes]) {
         if !std::path::Path::new(&folder).is_dir() {
             eprintln!("not run: there is no {folder}");

@@ -1,9 +1,10 @@
 //! Inception-v3 against pytorch-fid, stage by stage, with weights that a formula makes on both sides.
 
 use advect_core::Error;
+use advect_core::testing::device;
 use advect_features::{FeatureExtractor, InceptionV3, Preprocessing};
 use advect_nn::State;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use std::collections::HashMap;
 
 fn golden() -> HashMap<String, Tensor> {
@@ -11,7 +12,7 @@ fn golden() -> HashMap<String, Tensor> {
         env!("CARGO_MANIFEST_DIR"),
         "/tests/golden/inception.safetensors"
     );
-    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+    candle_core::safetensors::load(path, device()).unwrap()
 }
 
 /// Numbers in [−1/2, 1/2) from a hash of name and place; `inception.py` has the same.
@@ -40,12 +41,12 @@ fn weight(name: &str, shape: &[usize]) -> Tensor {
     };
     let numbers = uniform(name, shape.iter().product());
     let numbers: Vec<f32> = numbers.map(|u| (shift + factor * u) as f32).collect();
-    Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap()
+    Tensor::from_vec(numbers, shape, device()).unwrap()
 }
 
 fn bytes(name: &str, size: [usize; 2]) -> Tensor {
     let pixels = uniform(name, 3 * size[0] * size[1]).map(|u| ((u + 0.5) * 256.0) as u8);
-    Tensor::from_vec(pixels.collect(), (1, 3, size[0], size[1]), &Device::Cpu).unwrap()
+    Tensor::from_vec(pixels.collect(), (1, 3, size[0], size[1]), device()).unwrap()
 }
 
 fn numbers(x: &Tensor) -> Vec<f32> {
@@ -64,7 +65,7 @@ fn apart(a: &[f32], b: &[f32]) -> f32 {
 
 /// All names and shapes of the network.
 fn state() -> State {
-    let empty = InceptionV3::from_state(State::new(), &Device::Cpu).unwrap_err();
+    let empty = InceptionV3::from_state(State::new(), device()).unwrap_err();
     assert!(matches!(empty, Error::Range { .. }), "{empty}");
     InceptionV3::shapes()
         .unwrap()
@@ -78,14 +79,14 @@ fn every_stage_is_that_of_pytorch_fid() {
     let golden = golden();
     let mut state = state();
     // What PyTorch writes besides.
-    let count = Tensor::new(0i64, &Device::Cpu).unwrap();
+    let count = Tensor::new(0i64, device()).unwrap();
     state.insert("Mixed_5b.branch1x1.bn.num_batches_tracked".into(), count);
-    let net = InceptionV3::from_state(state.clone(), &Device::Cpu).unwrap();
+    let net = InceptionV3::from_state(state.clone(), device()).unwrap();
     let side = 139;
     let image: Vec<f32> = uniform("image", 3 * side * side)
         .map(|u| (2.0 * u) as f32)
         .collect();
-    let image = Tensor::from_vec(image, (1, 3, side, side), &Device::Cpu).unwrap();
+    let image = Tensor::from_vec(image, (1, 3, side, side), device()).unwrap();
     let stages = net.stages(&image).unwrap();
     assert_eq!(stages.len(), 18);
     for (name, value) in &stages {
@@ -118,9 +119,9 @@ fn every_stage_is_that_of_pytorch_fid() {
     let floats = bytes("pixels", [20, 30]).to_dtype(DType::F32).unwrap();
     assert!(matches!(net.features(&floats), Err(Error::DType { .. })));
     // torchvision's network has another number of classes.
-    let other = Tensor::zeros((1000, 2048), DType::F32, &Device::Cpu).unwrap();
+    let other = Tensor::zeros((1000, 2048), DType::F32, device()).unwrap();
     state.insert("fc.weight".into(), other);
-    let error = InceptionV3::from_state(state, &Device::Cpu).unwrap_err();
+    let error = InceptionV3::from_state(state, device()).unwrap_err();
     assert!(error.to_string().contains("fc.weight"), "{error}");
 }
 

@@ -1,8 +1,9 @@
 //! Bad arguments of every metric are typed errors; dtypes and ranks don't matter.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator};
 use advect_metrics::*;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 type Metric = Box<dyn Fn(&Tensor, &Tensor) -> advect_core::Result<f64>>;
 
@@ -23,12 +24,12 @@ fn metrics() -> Vec<(&'static str, Metric)> {
 #[test]
 fn bad_samples_are_typed_errors() {
     let x = Generator::from_seed(0)
-        .normal((6, 4), DType::F32, &Device::Cpu)
+        .normal((6, 4), DType::F32, device())
         .unwrap();
     let nan = (&x * f64::NAN).unwrap();
     let empty = x.narrow(0, 0, 0).unwrap();
     let narrow = x.narrow(1, 0, 3).unwrap();
-    let scalar = Tensor::new(1f32, &Device::Cpu).unwrap();
+    let scalar = Tensor::new(1f32, device()).unwrap();
     for (name, metric) in metrics() {
         let fails = |x: &Tensor, y: &Tensor| metric(x, y).expect_err(name);
         assert!(
@@ -64,7 +65,7 @@ fn bad_samples_are_typed_errors() {
     assert!(normalized_path_energy_error(1.0, 0.0).is_err());
     assert!(normalized_path_energy_error(f64::NAN, 1.0).is_err());
     assert!(mmd2(&x, &x, 1e-170).unwrap().abs() < 1.0);
-    let labels = Tensor::zeros(6, DType::U32, &Device::Cpu).unwrap();
+    let labels = Tensor::zeros(6, DType::U32, device()).unwrap();
     let error = nearest_neighbour_labels(&x, &narrow, &labels, 1).unwrap_err();
     assert!(matches!(error, Error::Shape { argument, .. } if argument == "references"));
     let error = nearest_neighbour_labels(&nan, &x, &labels, 1).unwrap_err();
@@ -76,10 +77,10 @@ fn bad_samples_are_typed_errors() {
 #[test]
 fn dtype_and_rank_do_not_matter() {
     let x = Generator::from_seed(0)
-        .normal((20, 2, 2), DType::F32, &Device::Cpu)
+        .normal((20, 2, 2), DType::F32, device())
         .unwrap();
     let y = Generator::from_seed(1)
-        .normal((20, 2, 2), DType::F32, &Device::Cpu)
+        .normal((20, 2, 2), DType::F32, device())
         .unwrap();
     for (name, metric) in metrics() {
         let double = |x: &Tensor| x.to_dtype(DType::F64).unwrap().reshape((20, 4)).unwrap();
@@ -93,7 +94,7 @@ fn dtype_and_rank_do_not_matter() {
 
 fn random(seed: u64, shape: (usize, usize)) -> Tensor {
     Generator::from_seed(seed)
-        .normal(shape, DType::F64, &Device::Cpu)
+        .normal(shape, DType::F64, device())
         .unwrap()
 }
 
@@ -105,7 +106,7 @@ fn close(a: f64, b: f64, tolerance: f64) -> bool {
 #[test]
 fn samples_of_any_size_have_their_distances() {
     let (x, y) = (random(0, (30, 3)), random(1, (30, 3)));
-    let labels = Tensor::arange(0u32, 30, &Device::Cpu).unwrap();
+    let labels = Tensor::arange(0u32, 30, device()).unwrap();
     for exponent in [-700, 700] {
         let scale = f64::from(exponent).exp2();
         let (a, b) = ((&x * scale).unwrap(), (&y * scale).unwrap());
@@ -132,7 +133,7 @@ fn samples_of_any_size_have_their_distances() {
             nearest_neighbour_labels(&x, &y, &labels, 30).unwrap()
         );
     }
-    let far = Tensor::new(&[[1.7e308f64], [1.6e308]], &Device::Cpu).unwrap();
+    let far = Tensor::new(&[[1.7e308f64], [1.6e308]], device()).unwrap();
     let opposite = far.neg().unwrap();
     assert!(matches!(
         median_bandwidth(&far, &opposite),
@@ -150,7 +151,7 @@ fn samples_of_any_size_have_their_distances() {
 
 #[test]
 fn path_energies_overflow_only_where_they_are_too_large() {
-    let at = |x: f64| Tensor::new(&[[x]], &Device::Cpu).unwrap();
+    let at = |x: f64| Tensor::new(&[[x]], device()).unwrap();
     let huge = [at(0.0), at(1e200)];
     assert!(matches!(
         path_energy(&[0.0, 1.0], &huge),
@@ -173,7 +174,7 @@ fn path_energies_overflow_only_where_they_are_too_large() {
     ));
     let error = path_energy(&[0.0, 1.0], &[at(0.0), at(f64::NAN)]).unwrap_err();
     assert!(matches!(error, Error::NonFinite { argument, .. } if argument == "states"));
-    let whole = Tensor::zeros((2, 1), DType::U32, &Device::Cpu).unwrap();
+    let whole = Tensor::zeros((2, 1), DType::U32, device()).unwrap();
     let error = path_energy(&[0.0, 1.0], &[whole.clone(), whole]).unwrap_err();
     assert!(matches!(error, Error::DType { .. }));
 
@@ -253,7 +254,7 @@ fn views_are_accepted() {
     ];
     for view in views {
         let values = view.flatten_all().unwrap().to_vec1::<f64>().unwrap();
-        let copy = Tensor::from_vec(values, (12, 3), &Device::Cpu).unwrap();
+        let copy = Tensor::from_vec(values, (12, 3), device()).unwrap();
         for (name, metric) in metrics() {
             assert_eq!(
                 metric(&view, &y).unwrap(),
@@ -266,7 +267,7 @@ fn views_are_accepted() {
                 "{name}"
             );
         }
-        let labels = Tensor::arange(0u32, 24, &Device::Cpu).unwrap();
+        let labels = Tensor::arange(0u32, 24, device()).unwrap();
         let labels = labels.reshape((12, 2)).unwrap().narrow(1, 1, 1).unwrap();
         let labels = labels.squeeze(1).unwrap();
         assert_eq!(
@@ -289,7 +290,7 @@ fn absurd_sizes_and_dtypes_are_typed_errors() {
     let x = random(0, (4, 2));
     let error = sliced_wasserstein2(&x, &x, 1 << 62, &mut Generator::from_seed(0)).unwrap_err();
     assert!(matches!(error, Error::Range { argument, .. } if argument == "projections"));
-    let whole = Tensor::zeros((4, 2), DType::I64, &Device::Cpu).unwrap();
+    let whole = Tensor::zeros((4, 2), DType::I64, device()).unwrap();
     for (name, metric) in metrics() {
         let error = metric(&x, &whole).unwrap_err();
         assert!(

@@ -1,15 +1,16 @@
 //! Metrics of features against other implementations, closed forms, brute force, and bad arguments.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator};
 use advect_metrics::*;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn golden(name: &str) -> Tensor {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/golden/features.safetensors"
     );
-    candle_core::safetensors::load(path, &Device::Cpu).unwrap()[name].clone()
+    candle_core::safetensors::load(path, device()).unwrap()[name].clone()
 }
 
 fn numbers(name: &str) -> Vec<f64> {
@@ -22,8 +23,8 @@ fn close(a: f64, b: f64, relative: f64) {
 
 fn moments(mean: &[f64], covariance: &[f64]) -> GaussianMoments {
     let dim = mean.len();
-    let covariance = Tensor::from_slice(covariance, (dim, dim), &Device::Cpu).unwrap();
-    GaussianMoments::new(&Tensor::new(mean, &Device::Cpu).unwrap(), &covariance).unwrap()
+    let covariance = Tensor::from_slice(covariance, (dim, dim), device()).unwrap();
+    GaussianMoments::new(&Tensor::new(mean, device()).unwrap(), &covariance).unwrap()
 }
 
 /// pytorch-fid, torch-fidelity, clean-fid and prdc.
@@ -76,7 +77,7 @@ fn statistics_come_from_files() {
     let path = folder.path().join("statistics.npz");
     ours.write(&path).unwrap();
     assert_eq!(GaussianMoments::read(&path).unwrap(), ours);
-    let other = Tensor::zeros((2, 2), DType::F64, &Device::Cpu).unwrap();
+    let other = Tensor::zeros((2, 2), DType::F64, device()).unwrap();
     Tensor::write_npz(&[("mu", other)], &path).unwrap();
     let error = GaussianMoments::read(&path).unwrap_err().to_string();
     assert!(error.contains("no array sigma"), "{error}");
@@ -145,8 +146,8 @@ fn batches_add_up() {
 #[test]
 fn neighbourhoods_are_those_of_brute_force() {
     let mut rng = Generator::from_seed(5);
-    let real = rng.normal((50, 3), DType::F64, &Device::Cpu).unwrap();
-    let fake = (rng.normal((40, 3), DType::F64, &Device::Cpu).unwrap() * 0.7).unwrap();
+    let real = rng.normal((50, 3), DType::F64, device()).unwrap();
+    let fake = (rng.normal((40, 3), DType::F64, device()).unwrap() * 0.7).unwrap();
     let rows = |x: &Tensor| x.to_vec2::<f64>().unwrap();
     let apart = |a: &[f64], b: &[f64]| {
         a.iter()
@@ -181,14 +182,14 @@ fn neighbourhoods_are_those_of_brute_force() {
     let covered = (0..r.len()).filter(|&i| f.iter().any(|p| apart(p, &r[i]) <= radius(&r, i, k)));
     assert_eq!(found.coverage, covered.count() as f64 / r.len() as f64);
     // Copies are within balls of radius 0.
-    let same = (Tensor::ones((6, 3), DType::F64, &Device::Cpu).unwrap() * 0.1).unwrap();
+    let same = (Tensor::ones((6, 3), DType::F64, device()).unwrap() * 0.1).unwrap();
     assert_eq!(precision_recall(&same, &same, 2).unwrap().precision, 1.0);
 }
 
 #[test]
 fn bad_features_are_typed_errors() {
     let x = Generator::from_seed(0)
-        .normal((20, 4), DType::F32, &Device::Cpu)
+        .normal((20, 4), DType::F32, device())
         .unwrap();
     let nan = (&x * f64::NAN).unwrap();
     let narrow = x.narrow(1, 0, 3).unwrap();
@@ -231,9 +232,9 @@ fn bad_features_are_typed_errors() {
             .frechet_distance(&plane)
             .is_err()
     );
-    let odd = Tensor::new(&[[1f64, 0.5], [0.0, 1.0]], &Device::Cpu).unwrap();
+    let odd = Tensor::new(&[[1f64, 0.5], [0.0, 1.0]], device()).unwrap();
     let error =
-        GaussianMoments::new(&Tensor::new(&[0f64, 0.0], &Device::Cpu).unwrap(), &odd).unwrap_err();
+        GaussianMoments::new(&Tensor::new(&[0f64, 0.0], device()).unwrap(), &odd).unwrap_err();
     assert!(error.to_string().contains("symmetric"), "{error}");
     let reference = FeatureStatistics::of(&x).unwrap().moments().unwrap();
     for (smallest, points) in [(4, 5), (20, 5), (10, 2)] {

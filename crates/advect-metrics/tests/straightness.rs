@@ -2,13 +2,14 @@
 
 use std::f64::consts::PI;
 
+use advect_core::testing::device;
 use advect_core::{Error, Field, Generator, Result, field_fn};
 use advect_metrics::*;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn noise(shape: (usize, usize), dtype: DType) -> Tensor {
     let mut rng = Generator::from_seed(1);
-    rng.normal(shape, dtype, &Device::Cpu).unwrap()
+    rng.normal(shape, dtype, device()).unwrap()
 }
 
 /// `n + 1` times from 0 to 1 that are not at equal distances.
@@ -20,7 +21,7 @@ fn times(n: usize) -> Vec<f64> {
 /// Points of the plane, turned by an angle.
 fn turned(x: &Tensor, angle: f64) -> Tensor {
     let (sin, cos) = angle.sin_cos();
-    let matrix = Tensor::new(&[[cos, sin], [-sin, cos]], &Device::Cpu).unwrap();
+    let matrix = Tensor::new(&[[cos, sin], [-sin, cos]], device()).unwrap();
     x.matmul(&matrix.to_dtype(x.dtype()).unwrap()).unwrap()
 }
 
@@ -97,7 +98,7 @@ fn energy_is_cost_and_straightness() {
     let times = [-1.0, 0.5, 0.75, 2.0];
     let mut states = Vec::new();
     for _ in times {
-        states.push(rng.normal((20, 3), DType::F64, &Device::Cpu).unwrap());
+        states.push(rng.normal((20, 3), DType::F64, device()).unwrap());
     }
     let cost = transport_cost(&states[0], &states[3], squared_norm).unwrap();
     let bent = straightness(&times, &states).unwrap();

@@ -1,8 +1,9 @@
 //! Exact Wasserstein distances of unequal samples and of samples with weights: closed forms, and POT.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator};
 use advect_metrics::*;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 /// `x_i = (sin 3i, cos 5i, sin 7i)` and `y_j = 2 (cos 2j, sin 11j, cos j) + 1`.
 fn points(n: usize, m: usize) -> (Tensor, Tensor) {
@@ -14,7 +15,7 @@ fn points(n: usize, m: usize) -> (Tensor, Tensor) {
         let j = j as f64;
         [(2.0 * j).cos(), (11.0 * j).sin(), j.cos()].map(|v| 2.0 * v + 1.0)
     });
-    let tensor = |values: Vec<f64>, n| Tensor::from_vec(values, (n, 3), &Device::Cpu).unwrap();
+    let tensor = |values: Vec<f64>, n| Tensor::from_vec(values, (n, 3), device()).unwrap();
     (tensor(x.collect(), n), tensor(y.collect(), m))
 }
 
@@ -85,8 +86,8 @@ const POT: [(usize, usize, [f64; 4]); 3] = [
 fn a_line_is_a_line_in_a_plane() {
     let mut rng = Generator::from_seed(0);
     for (n, m) in [(30, 30), (7, 30), (30, 12)] {
-        let x = rng.normal((n, 1), DType::F64, &Device::Cpu).unwrap();
-        let y = rng.normal((m, 1), DType::F64, &Device::Cpu).unwrap();
+        let x = rng.normal((n, 1), DType::F64, device()).unwrap();
+        let y = rng.normal((m, 1), DType::F64, device()).unwrap();
         let plane = |x: &Tensor| x.pad_with_zeros(1, 0, 1).unwrap();
         for metric in [wasserstein1, wasserstein2] {
             let (line, plane) = (

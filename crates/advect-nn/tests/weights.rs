@@ -6,9 +6,10 @@ use std::fs;
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
+use advect_core::testing::device;
 use advect_core::{Error, Key, Result};
 use advect_nn::{ParameterStore, State, Stateful, Weights};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use candle_nn::Init;
 use tempfile::{TempDir, tempdir};
 use zip::write::SimpleFileOptions;
@@ -39,7 +40,7 @@ fn flat(x: &Tensor) -> Vec<f64> {
 }
 
 fn store() -> ParameterStore {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let builder = store.builder().pp("layer");
     builder
         .get_with_hints((2, 3), "weight", Init::Const(9.0))
@@ -162,7 +163,7 @@ fn safetensors(path: &Path, tensors: &[(&str, Tensor)]) {
 fn files_of_safetensors_are_selected_from_too() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("weights.pt");
-    let ones = |dtype| Tensor::ones(2, dtype, &Device::Cpu).unwrap();
+    let ones = |dtype| Tensor::ones(2, dtype, device()).unwrap();
     let tensors = [
         ("model.a.b", ones(DType::F64)),
         ("model.a.c", ones(DType::BF16)),
@@ -186,7 +187,7 @@ fn files_of_safetensors_are_selected_from_too() {
     // A number that the dtype does not hold.
     safetensors(
         &path,
-        &[("large", Tensor::new(&[1.0, 1e300], &Device::Cpu).unwrap())],
+        &[("large", Tensor::new(&[1.0, 1e300], device()).unwrap())],
     );
     has(
         &reason(Weights::new(&path).cast(DType::F32).read()),
@@ -436,7 +437,7 @@ fn damaged_files_do_no_harm() {
 #[test]
 fn messages_of_misfits_are_short_and_guess_the_cause() {
     let build = |prefix: &str, width: usize, layers: usize, dtype| {
-        let store = ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu);
+        let store = ParameterStore::new(Key::from_seed(0), dtype, device());
         for i in 0..layers {
             let builder = store.builder().pp(format!("{prefix}layers.{i}"));
             builder.get((width, 3), "weight").unwrap();
@@ -497,7 +498,7 @@ fn messages_of_misfits_are_short_and_guess_the_cause() {
 fn weights_in_several_files_are_read_by_their_index() {
     let folder = tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let tensor = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
+    let tensor = |values: &[f32]| Tensor::new(values, device()).unwrap();
     let save = |name: &str, tensors: &[(&str, Tensor)]| {
         let tensors: HashMap<&str, Tensor> = tensors.iter().cloned().collect();
         candle_core::safetensors::save(&tensors, path(name)).unwrap();

@@ -1,6 +1,6 @@
 //! Closed forms against finite differences, the continuity equation, and one another.
 
-use advect_core::testing::{assert_close, derivative, gradient};
+use advect_core::testing::{assert_close, derivative, device, gradient};
 use advect_core::{Error, Field, Generator, Jvp, Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, FiniteData, Gaussian, GaussianMixture, Law};
@@ -9,7 +9,7 @@ use advect_paths::schedule::{
     CondOt, Cosine, DiscreteDiffusion, EdmSchedule, LinearVariancePreserving, Polynomial, Retimed,
     Schedule, SubVariancePreserving, VarianceExploding, VarianceExplodingSde, VariancePreserving,
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 const ALL: [Prediction; 5] = [
     Prediction::Velocity,
@@ -46,7 +46,7 @@ fn schedules() -> Vec<(&'static str, Box<dyn Schedule>)> {
 fn mixture() -> GaussianMixture {
     let means = Tensor::new(
         &[[0.5f64, -0.3, 1.0], [-1.0, 0.2, 0.0], [0.0, 1.0, -1.0]],
-        &Device::Cpu,
+        device(),
     );
     let covariances = vec![
         Covariance::full(vec![0.5, 0.2, 0.0, 0.2, 0.3, -0.1, 0.0, -0.1, 0.2]).unwrap(),
@@ -63,12 +63,12 @@ fn points() -> FiniteData {
         [0.3, -1.2, 0.8],
         [0.4, 0.4, -0.5],
     ];
-    let data = Tensor::new(&data, &Device::Cpu).unwrap();
+    let data = Tensor::new(&data, device()).unwrap();
     FiniteData::weighted(&data, &[0.1, 0.2, 0.3, 0.4]).unwrap()
 }
 
 fn gaussian() -> Gaussian {
-    let mean = Tensor::new(&[0.5f64, -1.0, 0.2], &Device::Cpu).unwrap();
+    let mean = Tensor::new(&[0.5f64, -1.0, 0.2], device()).unwrap();
     let covariance = vec![2.0, 0.3, 0.1, 0.3, 0.5, 0.0, 0.1, 0.0, 0.7];
     Gaussian::new(&mean, Covariance::full(covariance).unwrap()).unwrap()
 }
@@ -81,8 +81,8 @@ fn scalar(x: &Tensor) -> f64 {
 /// along directions and divergences by finite differences, and that all fields follow from each other.
 fn check(law: &impl Law) {
     let mut rng = Generator::from_seed(3);
-    let x = rng.normal((1, 3), DType::F64, &Device::Cpu).unwrap();
-    let dx = rng.normal((1, 3), DType::F64, &Device::Cpu).unwrap();
+    let x = rng.normal((1, 3), DType::F64, device()).unwrap();
+    let dx = rng.normal((1, 3), DType::F64, device()).unwrap();
     for (name, schedule) in schedules() {
         let s = &*schedule;
         // In the middle of one of the ten steps of "ddpm".
@@ -121,7 +121,7 @@ fn check(law: &impl Law) {
                 for i in 0..3 {
                     let mut unit = [[0.0f64; 3]];
                     unit[0][i] = 1.0;
-                    let unit = Tensor::new(&unit, &Device::Cpu).unwrap();
+                    let unit = Tensor::new(&unit, device()).unwrap();
                     let (_, slope) = field.jvp(&time, &x, 0.0, &unit).unwrap();
                     trace += slope.to_vec2::<f64>().unwrap()[0][i];
                 }
@@ -158,7 +158,7 @@ fn a_gaussian() {
 #[test]
 fn the_density_is_that_of_the_formula() {
     let law = mixture();
-    let x = Tensor::new(&[[0.3f64, 0.1, -0.2]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[0.3f64, 0.1, -0.2]], device()).unwrap();
     let (alpha, sigma) = (0.25f64, 0.75f64);
     // The three components' covariances under the path, inverted by hand (Cramer's rule).
     let a2 = alpha * alpha;
@@ -202,7 +202,7 @@ fn draws_given_a_state_leave_the_joint_law_alone() {
     let (law, schedule) = (mixture(), CondOt::default());
     let mut rng = Generator::from_seed(1);
     let n = 40_000;
-    let x1 = law.sample(n, DType::F64, &Device::Cpu, &mut rng).unwrap();
+    let x1 = law.sample(n, DType::F64, device(), &mut rng).unwrap();
     let x0 = rng.normal_like(&x1).unwrap();
     let (t, alpha, sigma) = (Time::Shared(0.6), 0.6, 0.4);
     let x = ((&x1 * alpha).unwrap() + (&x0 * sigma).unwrap()).unwrap();
@@ -223,8 +223,8 @@ fn draws_given_a_state_leave_the_joint_law_alone() {
 #[test]
 fn a_change_of_schedule_is_exact() {
     let mut rng = Generator::from_seed(5);
-    let x = rng.normal((4, 3), DType::F64, &Device::Cpu).unwrap();
-    let dx = rng.normal((4, 3), DType::F64, &Device::Cpu).unwrap();
+    let x = rng.normal((4, 3), DType::F64, device()).unwrap();
+    let dx = rng.normal((4, 3), DType::F64, device()).unwrap();
     let law = mixture();
     for (from_name, trained) in schedules() {
         for (to_name, wanted) in schedules() {
@@ -268,8 +268,8 @@ fn a_change_of_schedule_is_exact() {
 fn wrapped_fields_have_derivatives() {
     let (law, s) = (mixture(), EdmSchedule::new(0.02, 3.0, 7.0).unwrap());
     let mut rng = Generator::from_seed(6);
-    let x = rng.normal((2, 3), DType::F64, &Device::Cpu).unwrap();
-    let dx = rng.normal((2, 3), DType::F64, &Device::Cpu).unwrap();
+    let x = rng.normal((2, 3), DType::F64, device()).unwrap();
+    let dx = rng.normal((2, 3), DType::F64, device()).unwrap();
     let preconditioner = EdmPreconditioner::default();
     // Any field will do for a network; its times are labels, here below 0.
     let network = field_fn(|t, x| {
@@ -315,7 +315,7 @@ fn wrapped_fields_have_derivatives() {
 
 #[test]
 fn ends_are_limits_or_errors() {
-    let x = Tensor::new(&[[0.2f64, 0.1, -0.4]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[0.2f64, 0.1, -0.4]], device()).unwrap();
     for (name, schedule) in schedules() {
         let s = &*schedule;
         for t in [0.0, 1.0] {
@@ -348,7 +348,7 @@ fn ends_are_limits_or_errors() {
     for outside in [-0.1, 1.1, f64::NAN] {
         assert!(velocity.at(&Time::Shared(outside), &x).is_err());
     }
-    let wide = Tensor::zeros((2, 4), DType::F64, &Device::Cpu).unwrap();
+    let wide = Tensor::zeros((2, 4), DType::F64, device()).unwrap();
     let error = velocity.at(&Time::Shared(0.5), &wide).unwrap_err();
     assert!(matches!(error, Error::Shape { argument, .. } if argument == "x"));
     let nan = (&x * f64::NAN).unwrap();
@@ -363,19 +363,19 @@ fn data_of_lower_dimension_has_the_limit_of_little_noise() {
         denoised.flatten_all().unwrap().to_vec1::<f64>().unwrap()
     };
     // Two lines, and x on one of them.
-    let means = Tensor::new(&[[0.0f64, 0.0], [20.0, 5.0]], &Device::Cpu).unwrap();
+    let means = Tensor::new(&[[0.0f64, 0.0], [20.0, 5.0]], device()).unwrap();
     let flat = Covariance::diagonal(vec![100.0, 0.0]).unwrap();
     let lines = GaussianMixture::new(&[0.5, 0.5], &means, vec![flat]).unwrap();
-    let x = Tensor::new(&[[5.0f64, 5.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[5.0f64, 5.0]], device()).unwrap();
     assert_eq!(at(&lines, 0.0, &x), [5.0, 5.0]);
     assert!((at(&lines, 1e-3, &x)[1] - 5.0).abs() < 1e-5);
     // A point beside a wide Gaussian: it has all where it is, and nothing elsewhere.
-    let means = Tensor::new(&[[0.0f64], [0.0]], &Device::Cpu).unwrap();
+    let means = Tensor::new(&[[0.0f64], [0.0]], device()).unwrap();
     let widths = [0.0, 1.0]
         .map(|v| Covariance::isotropic(v).unwrap())
         .to_vec();
     let spike = GaussianMixture::new(&[0.5, 0.5], &means, widths).unwrap();
-    let x = Tensor::new(&[[0.7f64]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[0.7f64]], device()).unwrap();
     assert_eq!(at(&spike, 0.0, &x), [0.7]);
     assert_eq!(at(&spike, 0.0, &x.zeros_like().unwrap()), [0.0]);
     // There its density is infinite, and elsewhere that of the Gaussian.
@@ -385,7 +385,7 @@ fn data_of_lower_dimension_has_the_limit_of_little_noise() {
     let expected = 0.5f64.ln() - 0.5 * (0.49 + (2.0 * std::f64::consts::PI).ln());
     assert!((scalar(&log_density(&x).unwrap()) - expected).abs() < 1e-13);
     // Far out at little noise nothing is lost: one point has the divergence −d/σ² wherever it is seen from.
-    let point = FiniteData::new(&Tensor::new(&[[0.0f64]], &Device::Cpu).unwrap()).unwrap();
+    let point = FiniteData::new(&Tensor::new(&[[0.0f64]], device()).unwrap()).unwrap();
     for sigma in [1e-4, 1e-8] {
         let schedule = CondOt::new(sigma).unwrap();
         let divergence = point
@@ -398,7 +398,7 @@ fn data_of_lower_dimension_has_the_limit_of_little_noise() {
 
 #[test]
 fn bad_laws_are_refused() {
-    let means = Tensor::new(&[[0.0f64, 1.0], [1.0, 0.0]], &Device::Cpu).unwrap();
+    let means = Tensor::new(&[[0.0f64, 1.0], [1.0, 0.0]], device()).unwrap();
     let round = || vec![Covariance::isotropic(1.0).unwrap()];
     for weights in [
         vec![0.5, 0.6],

@@ -1,12 +1,12 @@
 //! Against NVlabs/edm (`golden/preconditioners_edm.json`, f32): denoisers made of `F(x, c_noise) = 0.3 x + 0.1 c_noise`.
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Field, Result, Time, field_fn, shape};
 use advect_paths::preconditioner::{
     EdmPreconditioner, Preconditioned, Preconditioner, VePreconditioner, VpPreconditioner,
 };
 use advect_paths::schedule::{Schedule, VarianceExploding, VariancePreserving};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use serde_json::Value;
 
 fn network(t: &Time, x: &Tensor) -> Result<Tensor> {
@@ -19,8 +19,7 @@ fn denoisers_agree() {
     let golden: Value =
         serde_json::from_str(include_str!("golden/preconditioners_edm.json")).unwrap();
     let numbers = |value: &Value| -> Vec<f64> { serde_json::from_value(value.clone()).unwrap() };
-    let tensor =
-        |value: &Value| Tensor::from_vec(numbers(value), (3, 1, 2, 2), &Device::Cpu).unwrap();
+    let tensor = |value: &Value| Tensor::from_vec(numbers(value), (3, 1, 2, 2), device()).unwrap();
     let x = tensor(&golden["x"]);
     let sigmas = numbers(&golden["sigma"]);
     let schedule = VarianceExploding::new(1e-3, 100.0).unwrap();

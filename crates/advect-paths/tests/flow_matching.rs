@@ -1,6 +1,6 @@
 //! Against flow_matching 1.0.10 (`golden/schedules_flow_matching.json`): schedules and conversions.
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Generator, Time};
 use advect_paths::Prediction;
 use advect_paths::path::{Affine, Path};
@@ -8,7 +8,7 @@ use advect_paths::schedule::{
     CondOt, Cosine, LinearVariancePreserving, Polynomial, Schedule, VariancePreserving,
 };
 use approx::assert_relative_eq;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use serde_json::Value;
 
 fn golden() -> Value {
@@ -21,7 +21,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 
 fn matrix(value: &Value) -> Tensor {
     let rows: Vec<Vec<f64>> = serde_json::from_value(value.clone()).unwrap();
-    Tensor::new(rows, &Device::Cpu).unwrap()
+    Tensor::new(rows, device()).unwrap()
 }
 
 fn schedules() -> [(&'static str, Box<dyn Schedule>); 6] {

@@ -1,6 +1,6 @@
 //! Fields between two laws against finite differences, the continuity equation, regression on draws, and one another.
 
-use advect_core::testing::{assert_close, derivative, gradient};
+use advect_core::testing::{assert_close, derivative, device, gradient};
 use advect_core::{Error, Field, Generator, Jvp, Time};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, FiniteData, Gaussian, GaussianMixture, JointLaw, Law};
@@ -9,12 +9,12 @@ use advect_paths::path::{Interpolant, Path};
 use advect_paths::schedule::{
     CondOt, Cosine, EncodingDecoding, LinearVariancePreserving, Schedule,
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 type AnyPath<'a> = Interpolant<&'a dyn Schedule, &'a dyn Gamma>;
 
 fn tensor(rows: &[[f64; 2]]) -> Tensor {
-    Tensor::new(rows.concat(), &Device::Cpu)
+    Tensor::new(rows.concat(), device())
         .unwrap()
         .reshape((rows.len(), 2))
         .unwrap()
@@ -124,8 +124,8 @@ const ALL: [Prediction; 5] = [
 #[test]
 fn fields_obey_their_equations() {
     let mut rng = Generator::from_seed(3);
-    let x = rng.normal((1, 2), DType::F64, &Device::Cpu).unwrap();
-    let dx = rng.normal((1, 2), DType::F64, &Device::Cpu).unwrap();
+    let x = rng.normal((1, 2), DType::F64, device()).unwrap();
+    let dx = rng.normal((1, 2), DType::F64, device()).unwrap();
     for (name, law) in laws() {
         paths(|path_name, path| {
             for t in [0.15, 0.6, 0.85] {
@@ -189,7 +189,7 @@ fn fields_are_the_means_of_draws() {
     let n = 20_000;
     let mut rng = Generator::from_seed(8);
     for (name, law) in laws() {
-        let (x0, x1) = law.sample(n, DType::F64, &Device::Cpu, &mut rng).unwrap();
+        let (x0, x1) = law.sample(n, DType::F64, device(), &mut rng).unwrap();
         let path = Interpolant::new(CondOt::default(), BrownianBridge::new(0.8).unwrap());
         let time = Time::Shared(0.4);
         let point = path.sample(&time, &x0, &x1, &mut rng).unwrap();
@@ -238,11 +238,8 @@ fn fields_are_the_means_of_draws() {
 #[test]
 fn a_normal_source_without_noise_is_the_affine_path() {
     let mut rng = Generator::from_seed(5);
-    let x = rng.normal((5, 2), DType::F64, &Device::Cpu).unwrap();
-    let normal = Gaussian::new(
-        &Tensor::zeros(2, DType::F64, &Device::Cpu).unwrap(),
-        round(1.0),
-    );
+    let x = rng.normal((5, 2), DType::F64, device()).unwrap();
+    let normal = Gaussian::new(&Tensor::zeros(2, DType::F64, device()).unwrap(), round(1.0));
     let law = JointLaw::independent(&normal.unwrap(), &target()).unwrap();
     let none = Constant::new(0.0).unwrap();
     let t = Time::per_sample(&[0.0, 0.2, 0.5, 0.9, 1.0]).unwrap();
@@ -310,10 +307,7 @@ fn the_density_is_that_of_the_formula() {
         (-0.5 * (x - mean).powi(2) / variance).exp() / scale.sqrt()
     };
     let one = |weights: &[f64], means: &[f64], variance: f64| {
-        let means = Tensor::new(means, &Device::Cpu)
-            .unwrap()
-            .unsqueeze(1)
-            .unwrap();
+        let means = Tensor::new(means, device()).unwrap().unsqueeze(1).unwrap();
         GaussianMixture::new(weights, &means, vec![round(variance)]).unwrap()
     };
     let law = JointLaw::independent(
@@ -329,7 +323,7 @@ fn the_density_is_that_of_the_formula() {
             density += w0 * w1 * normal(x, t * m1 + (1.0 - t) * m0, variance);
         }
     }
-    let x = Tensor::new(&[[x]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[x]], device()).unwrap();
     let ours = law
         .unwrap()
         .noise(path)
@@ -381,7 +375,7 @@ fn ends_are_limits_or_errors() {
     for outside in [-0.1, 1.1, f64::NAN] {
         assert!(velocity.at(&Time::Shared(outside), &x).is_err());
     }
-    let wide = Tensor::zeros((2, 3), DType::F64, &Device::Cpu).unwrap();
+    let wide = Tensor::zeros((2, 3), DType::F64, device()).unwrap();
     let error = velocity.at(&Time::Shared(0.5), &wide).unwrap_err();
     assert!(matches!(error, Error::Shape { argument, .. } if argument == "x"));
 }
@@ -420,7 +414,7 @@ fn bad_joint_laws_are_refused() {
         Error::Range { argument, .. } | Error::Shape { argument, .. } => argument.to_string(),
         other => panic!("{other}"),
     };
-    let line = FiniteData::new(&Tensor::new(&[[0.0f64]], &Device::Cpu).unwrap()).unwrap();
+    let line = FiniteData::new(&Tensor::new(&[[0.0f64]], device()).unwrap()).unwrap();
     let error = JointLaw::independent(&source(), &line).unwrap_err();
     assert_eq!(argument(error), "target");
     let (x0, x1) = (tensor(&[[0.0, 0.2], [1.0, 0.0]]), tensor(&[[0.8, 1.0]]));

@@ -1,9 +1,10 @@
 //! Schedules and predictions at random settings and times: numbers of their range, inverses, or typed errors.
 
+use advect_core::testing::device;
 use advect_core::{Error, Time};
 use advect_paths::Prediction;
 use advect_paths::schedule::*;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use proptest::prelude::*;
 
 /// Any number, with those that matter more often.
@@ -76,7 +77,7 @@ proptest! {
     fn conversions_go_back(kind in 0..KINDS, from in 0..5usize, to in 0..5usize, t in 0.02..0.98f64, x in -3.0..3.0f64, value in -3.0..3.0f64) {
         let schedule = schedule(kind, 0.1, 5.0).unwrap();
         let (from, to) = (PREDICTIONS[from], PREDICTIONS[to]);
-        let tensor = |v: f64| Tensor::new(&[v], &Device::Cpu).unwrap();
+        let tensor = |v: f64| Tensor::new(&[v], device()).unwrap();
         let time = Time::Shared(t);
         let number = |x: &Tensor| x.to_vec1::<f64>().unwrap()[0];
         if let Ok(there) = from.convert(to, &schedule, &time, &tensor(x), &tensor(value)) {

@@ -1,6 +1,6 @@
 //! Networks behind maps of time: what they are told, their derivatives, and a schedule as guided-diffusion has it.
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Conditional, ConditionalJvp, Field, Jvp, Result, Time, field_fn, shape};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
@@ -9,7 +9,7 @@ use advect_paths::schedule::{Cosine, DiscreteDiffusion, VariancePreserving};
 use advect_paths::time_map::{
     DiscreteTimes, LinearTime, LogSnrTime, TimeFunction, TimeMap, TimeMapped,
 };
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 /// `f(τ, x) = sin(τ/3) x² + c τ`, with its derivatives.
 #[derive(Clone, Copy)]
@@ -75,7 +75,7 @@ fn maps() -> Vec<(&'static str, Box<dyn TimeMap>)> {
 
 fn tensor(rows: &[[f64; 2]]) -> Tensor {
     let values = rows.concat();
-    Tensor::from_vec(values, (rows.len(), 2), &Device::Cpu).unwrap()
+    Tensor::from_vec(values, (rows.len(), 2), device()).unwrap()
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_network_of_steps_is_asked_as_it_was_trained() {
         factor.times(&(x - mean.times(&x.ones_like()?)?)?)
     });
     let law = Gaussian::new(
-        &Tensor::new(&[2f64], &Device::Cpu).unwrap(),
+        &Tensor::new(&[2f64], device()).unwrap(),
         Covariance::isotropic(0.25).unwrap(),
     )
     .unwrap();
@@ -152,7 +152,7 @@ fn a_network_of_steps_is_asked_as_it_was_trained() {
     let truth = law.field(Prediction::Noise, &schedule);
     let index = DiscreteTimes::steps(schedule.steps()).unwrap();
     let field = (&index).field(network);
-    let x = Tensor::new(&[[0.3f64], [-1.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[0.3f64], [-1.0]], device()).unwrap();
     for k in 1..=1000 {
         let t = Time::Shared(schedule.time(k));
         let (found, expected) = (field.at(&t, &x), truth.at(&t, &x));

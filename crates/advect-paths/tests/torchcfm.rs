@@ -1,10 +1,10 @@
 //! Against torchcfm 1.0.7 (`golden/cfm_torchcfm.json`): the paths of I-CFM, target CFM, SB-CFM and VP-CFM.
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Generator, Time};
 use advect_paths::path::{Affine, ConstantSigma, Path, PathPoint, SchrodingerBridge};
 use advect_paths::schedule::{CondOt, Cosine};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use serde_json::Value;
 
 struct Golden {
@@ -43,7 +43,7 @@ impl Golden {
 
 fn matrix(value: &Value) -> Tensor {
     let rows: Vec<Vec<f64>> = serde_json::from_value(value.clone()).unwrap();
-    Tensor::new(rows, &Device::Cpu).unwrap()
+    Tensor::new(rows, device()).unwrap()
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn schrodinger_bridge_agrees() {
     // The score is −(x − μ)/σ_t².
     let row = &g.all["rows"]["sb_cfm_sigma0.5"];
     let sigmas: Vec<f64> = serde_json::from_value(row["sigma"].clone()).unwrap();
-    let variance = Tensor::new(sigmas, &Device::Cpu).unwrap().sqr().unwrap();
+    let variance = Tensor::new(sigmas, device()).unwrap().sqr().unwrap();
     let score = ((matrix(&row["mu"]) - &point.x).unwrap())
         .broadcast_div(&variance.unsqueeze(1).unwrap())
         .unwrap();

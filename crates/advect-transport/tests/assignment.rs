@@ -1,8 +1,9 @@
 //! Exact assignment: against exact sums in whole numbers, and against SciPy.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator};
 use advect_transport::{Cost, assignment};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use proptest::prelude::*;
 use rand_distr::StandardUniform;
 
@@ -233,7 +234,7 @@ fn a_coordinate_of_huge_scale_leaves_the_others_their_say() {
     let points = |small: &[f64]| {
         let rows = small.iter().enumerate();
         let rows: Vec<f64> = rows.flat_map(|(i, s)| [1e8 * (i / 8) as f64, *s]).collect();
-        Tensor::from_vec(rows, (n, 2), &Device::Cpu).unwrap()
+        Tensor::from_vec(rows, (n, 2), device()).unwrap()
     };
     let (x, y) = small.split_at(n);
     let pairs = assignment(Cost::squared_euclidean(&points(x), &points(y)).unwrap()).unwrap();
@@ -293,16 +294,16 @@ fn views_are_accepted() {
     let mut rng = Generator::from_seed(0);
     for d in [2, 20] {
         for dtype in [DType::F32, DType::F64] {
-            let y = rng.normal((12, d), dtype, &Device::Cpu).unwrap();
-            let wide = rng.normal((d, 14), dtype, &Device::Cpu).unwrap();
+            let y = rng.normal((12, d), dtype, device()).unwrap();
+            let wide = rng.normal((d, 14), dtype, device()).unwrap();
             let views = [
                 wide.t().unwrap().narrow(0, 1, 12).unwrap(),
                 wide.narrow(1, 2, 12).unwrap().t().unwrap(),
-                rng.normal((1, d), dtype, &Device::Cpu)
+                rng.normal((1, d), dtype, device())
                     .unwrap()
                     .broadcast_as((12, d))
                     .unwrap(),
-                rng.normal((12, 2 * d), dtype, &Device::Cpu)
+                rng.normal((12, 2 * d), dtype, device())
                     .unwrap()
                     .narrow(1, d, d)
                     .unwrap(),
@@ -317,7 +318,7 @@ fn views_are_accepted() {
                         .to_vec1::<f64>()
                         .unwrap(),
                     (12, d),
-                    &Device::Cpu,
+                    device(),
                 );
                 let copy = copy.unwrap().to_dtype(dtype).unwrap();
                 for (a, b, c, e) in [(&x, &y, &copy, &y), (&y, &x, &y, &copy)] {
@@ -330,7 +331,7 @@ fn views_are_accepted() {
             }
         }
     }
-    let labels = Tensor::new(&[[1u32, 2], [1, 3]], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[[1u32, 2], [1, 3]], device()).unwrap();
     let column = labels.t().unwrap().get(1).unwrap();
     let all = column
         .get(0)
@@ -379,7 +380,7 @@ fn bad_costs_are_typed_errors() {
             .has_forbidden()
     );
     // What overflows is no forbidden pair.
-    let far = Tensor::new(&[[-1e200f64], [1e200]], &Device::Cpu).unwrap();
+    let far = Tensor::new(&[[-1e200f64], [1e200]], device()).unwrap();
     assert!(matches!(
         Cost::squared_euclidean(&far, &far),
         Err(Error::Range { .. })
@@ -389,7 +390,7 @@ fn bad_costs_are_typed_errors() {
         Cost::squared_euclidean(&far, &far),
         Err(Error::Range { .. })
     ));
-    let whole = Tensor::zeros((2, 2), DType::U32, &Device::Cpu).unwrap();
+    let whole = Tensor::zeros((2, 2), DType::U32, device()).unwrap();
     assert!(matches!(
         Cost::squared_euclidean(&whole, &whole),
         Err(Error::DType { .. })

@@ -1,9 +1,9 @@
 //! The Sinkhorn divergence: against iterations in the log domain, finite differences and limits.
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Generator};
 use advect_transport::{Cost, Sinkhorn, SinkhornDivergence};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 fn cloud(n: usize, shift: f64) -> Tensor {
     let point = |i: usize| {
@@ -12,7 +12,7 @@ fn cloud(n: usize, shift: f64) -> Tensor {
         [(1.3 * i + shift).sin(), second]
     };
     let points: Vec<f64> = (0..n).flat_map(point).collect();
-    Tensor::from_vec(points, (n, 2), &Device::Cpu).unwrap()
+    Tensor::from_vec(points, (n, 2), device()).unwrap()
 }
 
 fn number(x: Result<Tensor, Error>) -> f64 {
@@ -144,7 +144,7 @@ fn gradients_are_finite_differences() {
         let moved = |x: &Tensor, i: usize, j: usize, h: f64| {
             let mut rows = x.to_vec2::<f64>().unwrap();
             rows[i][j] += h;
-            Tensor::new(rows, &Device::Cpu).unwrap()
+            Tensor::new(rows, device()).unwrap()
         };
         let h = 1e-4;
         for (i, j) in [(0, 0), (3, 1), (5, 0)] {
@@ -163,8 +163,8 @@ fn gradients_are_finite_differences() {
 fn equal_samples_are_at_rest() {
     let mut rng = Generator::from_seed(0);
     for dtype in [DType::F32, DType::F64] {
-        let x = rng.normal((40, 3), dtype, &Device::Cpu).unwrap();
-        let order = rng.permutation(40, &Device::Cpu).unwrap();
+        let x = rng.normal((40, 3), dtype, device()).unwrap();
+        let order = rng.permutation(40, device()).unwrap();
         let y = x.index_select(&order, 0).unwrap();
         for epsilon in [1e-3, 0.1, 10.0] {
             let u = Var::from_tensor(&x).unwrap();

@@ -1,8 +1,9 @@
 //! Exact plans: their marginals, their optimality by duality, and POT.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator};
 use advect_transport::{Cost, ExactPlan, assignment};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use proptest::prelude::*;
 use rand_distr::{StandardNormal, StandardUniform};
 
@@ -119,8 +120,8 @@ const POT: [(usize, usize, f64, f64); 3] = [
 #[test]
 fn few_points_against_many() {
     let mut rng = Generator::from_seed(0);
-    let x = rng.normal((5, 2), DType::F32, &Device::Cpu).unwrap();
-    let y = rng.normal((960, 2), DType::F32, &Device::Cpu).unwrap();
+    let x = rng.normal((5, 2), DType::F32, device()).unwrap();
+    let y = rng.normal((960, 2), DType::F32, device()).unwrap();
     let (n, m) = ([0.2; 5], [1.0 / 960.0; 960]);
     let cost = Cost::squared_euclidean(&x, &y).unwrap();
     let plan = ExactPlan::uniform(&cost).unwrap();
@@ -187,11 +188,11 @@ fn costs_of_many_magnitudes_leave_the_small_ones_exact() {
 fn views_are_accepted() {
     let mut rng = Generator::from_seed(0);
     let x = rng
-        .normal((2, 7), DType::F64, &Device::Cpu)
+        .normal((2, 7), DType::F64, device())
         .unwrap()
         .t()
         .unwrap();
-    let y = Tensor::new(&[[1f64, 2.0]], &Device::Cpu)
+    let y = Tensor::new(&[[1f64, 2.0]], device())
         .unwrap()
         .broadcast_as((3, 2))
         .unwrap();

@@ -1,13 +1,14 @@
 //! Against POT 0.9.7 (`golden/transport_pot.json`: uniform weights, squared Euclidean cost).
 
+use advect_core::testing::device;
 use advect_transport::{Cost, assignment};
 use approx::assert_relative_eq;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use serde_json::Value;
 
 fn matrix(value: &Value) -> Tensor {
     let rows: Vec<Vec<f64>> = serde_json::from_value(value.clone()).unwrap();
-    Tensor::new(rows, &Device::Cpu).unwrap()
+    Tensor::new(rows, device()).unwrap()
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Semidiscrete transport: quantiles in one dimension, duality with exact and entropic plans, and what the fit tells of itself.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator, Result};
 use advect_transport::{Cost, ExactPlan, Semidiscrete, SemidiscretePlan, Sinkhorn};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 const POINTS: [f64; 8] = [-1.0, -0.7, 0.0, 0.1, 0.9, 1.4, 1.5, 3.0];
 const WEIGHTS: [f64; 8] = [0.1, 0.2, 0.05, 0.15, 0.1, 0.2, 0.15, 0.05];
 
 fn column(values: &[f64], dtype: DType) -> Tensor {
-    let x = Tensor::from_slice(values, (values.len(), 1), &Device::Cpu).unwrap();
+    let x = Tensor::from_slice(values, (values.len(), 1), device()).unwrap();
     x.to_dtype(dtype).unwrap()
 }
 
@@ -38,12 +39,12 @@ fn centred(g: Vec<f64>) -> Vec<f64> {
 }
 
 fn uniform(n: usize, dtype: DType) -> impl FnMut(&mut Generator) -> Result<Tensor> {
-    move |rng| rng.uniform(0.0..1.0, (n, 1), dtype, &Device::Cpu)
+    move |rng| rng.uniform(0.0..1.0, (n, 1), dtype, device())
 }
 
 fn normal(seed: u64, shape: (usize, usize)) -> Tensor {
     let mut rng = Generator::from_seed(seed);
-    rng.normal(shape, DType::F64, &Device::Cpu).unwrap()
+    rng.normal(shape, DType::F64, device()).unwrap()
 }
 
 /// In one dimension cells are quantiles, and the dual is W₂².
@@ -165,7 +166,7 @@ fn entropic_plans_have_no_gap() {
 #[test]
 fn entropic_potentials_are_found() {
     let (y, epsilon) = ((normal(8, (20, 2)) * 2.0).unwrap(), 0.5);
-    let source = |rng: &mut Generator| rng.normal((128, 2), DType::F64, &Device::Cpu);
+    let source = |rng: &mut Generator| rng.normal((128, 2), DType::F64, device());
     let solver = Semidiscrete::new(1000)
         .unwrap()
         .regularization(epsilon)
@@ -185,7 +186,7 @@ fn entropic_potentials_are_found() {
 #[test]
 fn far_points_are_as_easy_as_near_ones() {
     let points = normal(11, (200, 5));
-    let source = |rng: &mut Generator| rng.normal((256, 5), DType::F64, &Device::Cpu);
+    let source = |rng: &mut Generator| rng.normal((256, 5), DType::F64, device());
     let error = |scale: f64, offset: f64| {
         let y = ((&points * scale).unwrap() + offset).unwrap();
         let plan = Semidiscrete::new(200)
@@ -296,9 +297,9 @@ fn what_does_not_fit_is_a_typed_error() {
 /// From two samples the estimate of the error is the sum of `p_j q_j/b_j − 1`, of the probabilities of each.
 #[test]
 fn errors_of_entropic_plans_are_products_of_probabilities() {
-    let points = Tensor::new(&[[-1f64], [1.0]], &Device::Cpu).unwrap();
+    let points = Tensor::new(&[[-1f64], [1.0]], device()).unwrap();
     let plan = SemidiscretePlan::new(&points, &[0.25, 0.75], &[0.3, -0.2], 0.7).unwrap();
-    let x = Tensor::new(&[[0.3f64], [-0.8]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[0.3f64], [-0.8]], device()).unwrap();
     let right = |x: f64| {
         let weight = |b: f64, g: f64, y: f64| b * ((g - (x - y).powi(2)) / 0.7).exp();
         let (left, right) = (weight(0.25, 0.3, -1.0), weight(0.75, -0.2, 1.0));

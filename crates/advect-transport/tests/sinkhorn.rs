@@ -1,15 +1,16 @@
 //! Entropic plans: against POT, against closed forms, and where plain iterations would fail.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator};
 use advect_transport::{Cost, Plan, Sinkhorn, assignment};
 use approx::assert_relative_eq;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use proptest::prelude::*;
 use serde_json::Value;
 
 fn matrix(value: &Value) -> Tensor {
     let rows: Vec<Vec<f64>> = serde_json::from_value(value.clone()).unwrap();
-    Tensor::new(rows, &Device::Cpu).unwrap()
+    Tensor::new(rows, device()).unwrap()
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -18,9 +19,8 @@ fn numbers(value: &Value) -> Vec<f64> {
 
 fn clouds(seed: u64, n: usize, m: usize, spread: f64) -> Cost {
     let mut rng = Generator::from_seed(seed);
-    let x = (rng.normal((n, 2), DType::F64, &Device::Cpu).unwrap() * spread).unwrap();
-    let y =
-        ((rng.normal((m, 2), DType::F64, &Device::Cpu).unwrap() + 1.0).unwrap() * spread).unwrap();
+    let x = (rng.normal((n, 2), DType::F64, device()).unwrap() * spread).unwrap();
+    let y = ((rng.normal((m, 2), DType::F64, device()).unwrap() + 1.0).unwrap() * spread).unwrap();
     Cost::squared_euclidean(&x, &y).unwrap()
 }
 
@@ -177,8 +177,8 @@ fn rounded_plans_have_their_marginals() {
 
 #[test]
 fn unbalanced_transport_leaves_outliers_out() {
-    let x = Tensor::new(&[[0.0f64], [1.0], [100.0]], &Device::Cpu).unwrap();
-    let y = Tensor::new(&[[0.1f64], [1.1]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[0.0f64], [1.0], [100.0]], device()).unwrap();
+    let y = Tensor::new(&[[0.1f64], [1.1]], device()).unwrap();
     let cost = Cost::squared_euclidean(&x, &y).unwrap();
     let plan = Sinkhorn::new(0.1)
         .unwrap()

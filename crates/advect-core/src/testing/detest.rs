@@ -1,8 +1,9 @@
 //! The 25 nonstiff problems of DETEST (Hull, Enright, Fellen and Sedgwick, Comparing numerical methods for ordinary
 //! differential equations, SIAM J. Numer. Anal. 9, 1972), each from t = 0 to [`END`].
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
+use super::device;
 use crate::{Error, Field, Result, Time};
 
 /// The time at which every problem ends.
@@ -30,13 +31,13 @@ pub struct Detest {
 type Slope = fn(f64, &[f64]) -> Vec<f64>;
 
 impl Detest {
-    /// Returns the state at t = 0.
+    /// Returns the state at t = 0, on the [`device`] of tests.
     ///
     /// # Errors
     /// Errors of candle.
     pub fn start(&self) -> Result<Tensor> {
         let n = self.start.len();
-        Ok(Tensor::from_slice(&self.start, (1, n), &Device::Cpu)?)
+        Ok(Tensor::from_slice(&self.start, (1, n), device())?)
     }
 }
 

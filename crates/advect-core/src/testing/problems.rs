@@ -2,14 +2,15 @@
 //!
 //! Each is a field on states of shape `(batch, dim)` and returns its state at any time.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
+use super::device;
 use crate::{Field, Result, Time};
 
 /// A differential equation with a known solution.
 pub trait Problem: Field {
-    /// Returns the solution at time `t`, in f64, of shape `(batch, dim)`. The problem's initial state is the solution
-    /// at its initial time.
+    /// Returns the solution at time `t`, in f64, of shape `(batch, dim)`, on the [`device`] of tests. The problem's
+    /// initial state is the solution at its initial time.
     ///
     /// # Errors
     /// Errors of candle.
@@ -44,10 +45,7 @@ impl Problem for Rotation {
     fn solution(&self, t: f64) -> Result<Tensor> {
         let (sin, cos) = (self.omega * t).sin_cos();
         let turn = |x: f64, y: f64| [cos * x + sin * y, cos * y - sin * x];
-        Ok(Tensor::new(
-            &[turn(1.0, 0.5), turn(-0.3, 2.0)],
-            &Device::Cpu,
-        )?)
+        Ok(Tensor::new(&[turn(1.0, 0.5), turn(-0.3, 2.0)], device())?)
     }
 }
 
@@ -73,7 +71,7 @@ impl Field for Forced {
 impl Problem for Forced {
     fn solution(&self, t: f64) -> Result<Tensor> {
         let at = |x: f64| [1.0 / (1.0 / x - t.sin())];
-        Ok(Tensor::new(&[at(0.7), at(-0.5), at(0.3)], &Device::Cpu)?)
+        Ok(Tensor::new(&[at(0.7), at(-0.5), at(0.3)], device())?)
     }
 }
 
@@ -99,7 +97,7 @@ mod tests {
             let numeric: Vec<f64> = (0..n)
                 .map(|i| derivative(|t| element(t, i), t, 1e-3))
                 .collect();
-            let numeric = Tensor::from_vec(numeric, x.shape(), &Device::Cpu).unwrap();
+            let numeric = Tensor::from_vec(numeric, x.shape(), device()).unwrap();
             assert_close(&slope, &numeric, 1e-8, 1e-9);
         }
     }

@@ -1,33 +1,9 @@
 //! Where a case is computed, and in which dtype.
 
-use std::sync::LazyLock;
-
-use advect::candle::utils::cuda_is_available;
+pub(crate) use advect::core::testing::device;
 use advect::prelude::*;
 
 pub(crate) const CPU: Device = Device::Cpu;
-
-/// The device under test. Panics where it can't be had.
-pub(crate) fn device() -> &'static Device {
-    static DEVICE: LazyLock<std::result::Result<Device, String>> = LazyLock::new(named);
-    DEVICE.as_ref().unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// The device that `ADVECT_TEST_DEVICE` names. Never the CPU in another's place: that would pass.
-fn named() -> std::result::Result<Device, String> {
-    let name = std::env::var("ADVECT_TEST_DEVICE").unwrap_or_default();
-    let given = format!("ADVECT_TEST_DEVICE is {name:?}");
-    let ordinal = match name.as_str() {
-        "" | "cpu" => return Ok(CPU),
-        "cuda" => Some(0),
-        other => other.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
-    };
-    let ordinal = ordinal.ok_or(format!("{given}: it may be cpu, cuda, cuda:1, …"))?;
-    if !cuda_is_available() {
-        return Err(format!("{given}: build with `--features cuda`"));
-    }
-    Device::new_cuda(ordinal).map_err(|error| format!("{given}, which can't be had: {error}"))
-}
 
 /// A device, a dtype, and the dtype that inputs are rounded to before: so that a reference in a wider one sees the same
 /// numbers.
