@@ -49,7 +49,7 @@ fn begin(pass: Option<Pass>) -> Restore {
 /// Returns the gradients of a scalar by all variables, as [`Tensor::backward`] of candle does, and faster.
 ///
 /// candle adds each gradient of a variable to zeros that it allocates for it. Here those from operations of this crate are kept as they
-/// are. On a GPU, the other function also makes the host wait for the device at every value that several operations use. All gradients
+/// are. On a GPU, candle's function also makes the host wait for the device at every value that several operations use. All gradients
 /// are the same, up to rounding where operations of both kinds use one variable. They are in no graph.
 ///
 /// ```
@@ -64,7 +64,8 @@ fn begin(pass: Option<Pass>) -> Restore {
 /// ```
 ///
 /// # Errors
-/// Errors of candle, and of operations' backward functions.
+/// Errors of candle, and of operations' backward functions. [`Error::Range`](advect_core::Error::Range) where a custom operation of candle's
+/// begins a pass of its own, by candle's function, through values of the same graph.
 #[doc(alias = "grad")]
 pub fn backward(loss: &Tensor) -> Result<GradStore> {
     let nodes = loss.sorted_nodes();
