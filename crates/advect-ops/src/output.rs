@@ -6,6 +6,7 @@ use candle_core::op::BackpropOp;
 use candle_core::{CpuStorage, CudaStorage, DType, Device, Shape, Storage, Tensor};
 
 use crate::cpu::float::Float;
+use crate::cpu::{by_dtype, fits, host};
 
 /// The output of a kernel: values and their shape, not yet a tensor.
 pub struct Output {
@@ -23,6 +24,10 @@ impl Output {
 
     /// A copy of a tensor's values.
     pub(crate) fn copy(value: &Tensor) -> Result<Self> {
+        if fits(&[value]) && value.is_contiguous() {
+            let shape = value.shape().clone();
+            return by_dtype!(value, T => Ok(Output::new(host::<T>(value)?.to_vec(), shape)));
+        }
         // A part of a larger tensor gets a storage of its own.
         let value = value.force_contiguous()?;
         let (storage, layout) = value.storage_and_layout();

@@ -1,7 +1,9 @@
 //! The numbers that candle adds up for a counter.
 
+use std::sync::OnceLock;
+
 use advect_core::Result;
-use candle_core::{DType, Device, Tensor, TensorId};
+use candle_core::{Device, Tensor, TensorId};
 
 use super::handover::{Handover, missing};
 use super::walk;
@@ -10,8 +12,21 @@ use crate::output::Output;
 /// The content of a counter, on the device of a tensor.
 pub(super) fn start(like: &Tensor) -> Result<Output> {
     match like.device() {
-        Device::Cpu => Output::copy(&Tensor::zeros(2, DType::F64, &Device::Cpu)?),
+        Device::Cpu => Ok(Output::new(vec![0.0f64; 2], 2)),
         device => Output::zero(device),
+    }
+}
+
+/// A tensor with a counter's content, outside of the graph.
+pub(super) fn like(counter: &Tensor) -> Result<Tensor> {
+    static ON_CPU: OnceLock<Tensor> = OnceLock::new();
+    match (counter.device(), ON_CPU.get()) {
+        (Device::Cpu, Some(one)) => Ok(one.clone()),
+        (Device::Cpu, None) => {
+            let one = start(counter)?.into_tensor()?;
+            Ok(ON_CPU.get_or_init(|| one).clone())
+        }
+        _ => Ok(counter.detach()),
     }
 }
 

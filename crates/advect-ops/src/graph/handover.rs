@@ -1,6 +1,5 @@
 //! Gradients on their way from one node to another, beside candle's graph.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
@@ -10,18 +9,19 @@ use super::walk;
 
 /// A place where nodes leave something for a node that comes later in the same pass.
 ///
-/// A pass is walked by one thread, so each thread has a stack of its own. Passes one after the other, or one within another, take
-/// what lies on top; what a failed pass left stays below, or has the number of a function that has returned, and is dropped with
-/// this place.
+/// A pass is walked by one thread, so each thread has a stack of its own, which is what is left here with its name. Passes one after the
+/// other, or one within another, take what lies on top; what a failed pass left stays below, or has the number of a function that has
+/// returned, and is dropped with this place.
 pub(super) struct Handover<T>(Mutex<Left<T>>);
 
 struct Left<T> {
     /// The number of gradients left so far.
     count: u64,
-    stacks: HashMap<ThreadId, Vec<Item<T>>>,
+    items: Vec<Item<T>>,
 }
 
 struct Item<T> {
+    thread: ThreadId,
     number: u64,
     /// The number of the pass, or of the function that it was begun by.
     pass: u64,
@@ -32,7 +32,7 @@ impl<T> Default for Handover<T> {
     fn default() -> Self {
         Handover(Mutex::new(Left {
             count: 0,
-            stacks: HashMap::new(),
+            items: Vec::new(),
         }))
     }
 }
@@ -46,14 +46,13 @@ impl<T> Handover<T> {
     pub(super) fn leave(&self, content: T) -> u64 {
         let mut left = self.lock();
         left.count += 1;
-        let item = Item {
-            number: left.count,
+        let number = left.count;
+        left.items.push(Item {
+            thread: thread::current().id(),
+            number,
             pass: walk::number(),
             content,
-        };
-        let number = item.number;
-        let stack = left.stacks.entry(thread::current().id()).or_default();
-        stack.push(item);
+        });
         number
     }
 
@@ -86,24 +85,23 @@ impl<T> Handover<T> {
     /// Whether there is one alone, which the pass must have left that takes the next.
     pub(super) fn has_one(&self) -> bool {
         let thread = thread::current().id();
-        self.lock()
-            .stacks
-            .get(&thread)
-            .is_some_and(|stack| stack.len() == 1)
+        let left = self.lock();
+        left.items.iter().filter(|x| x.thread == thread).count() == 1
     }
 
     /// Takes the items from the place that is chosen among those that passes in functions which have returned did not leave.
     fn last(&self, choose: impl FnOnce(&[Item<T>]) -> Option<usize>) -> Result<Vec<T>> {
         let thread = thread::current().id();
         let mut left = self.lock();
-        let stack = left.stacks.get_mut(&thread).ok_or_else(missing)?;
-        stack.retain(|item| item.pass <= walk::number());
-        let first = choose(stack).ok_or_else(missing)?;
-        let taken = stack.split_off(first);
-        if stack.is_empty() {
-            left.stacks.remove(&thread);
+        let own = left.items.extract_if(.., |item| item.thread == thread);
+        let mut stack: Vec<Item<T>> = own.filter(|item| item.pass <= walk::number()).collect();
+        let first = choose(&stack);
+        let below = stack.drain(..first.unwrap_or(stack.len()));
+        left.items.extend(below);
+        match first {
+            Some(_) => Ok(stack.into_iter().map(|item| item.content).collect()),
+            None => Err(missing()),
         }
-        Ok(taken.into_iter().map(|item| item.content).collect())
     }
 }
 
@@ -148,6 +146,6 @@ mod tests {
             place.take(1, Some(stale as f64)).unwrap(),
             ["a failed pass"]
         );
-        assert!(place.lock().stacks.is_empty());
+        assert!(place.lock().items.is_empty());
     }
 }

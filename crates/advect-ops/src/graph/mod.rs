@@ -19,7 +19,7 @@
 //! them up, and calls the operation's backward function. A part of these sums that candle made is what it would have made; where both
 //! kinds use a value, the order of the sum is another one.
 //!
-//! A pass that [`backward`] begins does without the counters' numbers: it knows beforehand how many gradients arrive at each value ([uses]), and
+//! A pass that [`backward`] begins does without the counters' numbers: it knows beforehand how many gradients arrive at each value ([port]), and
 //! has a number by which it knows its own ([walk]). It fails where there are more or fewer. On a GPU, where to read a counter is to wait for the
 //! device, other passes count without checking which, and only at values that have got several.
 //!
@@ -29,10 +29,11 @@
 //!
 //! # Who holds whom
 //!
-//! The value's node holds the counter (as its argument), the port, and a registration; when it is dropped with the value's last
-//! clone, the registration takes the entrance out of the table. The counter's node holds the port, the operation's backward
-//! function, and the ports of the arguments. The port holds the value's memory, and what has been left at it. The table holds
-//! counters and ports, but no value: so nothing is held in a circle, and an entry lives as long as the value.
+//! The value's node holds the counter (as its argument), and the port with a registration; when it is dropped with the value's last
+//! clone, the registration takes the entrance out of the table. The counter's node holds the port and the operation's backward
+//! function. The port holds the value's memory, what has been left at it, and the ports of the arguments, by which a pass finds all
+//! operations before it. It also holds the arguments, to drop one after the other in the end ([release]). The table holds counters and
+//! ports, but no value: so nothing is held in a circle, and an entry lives as long as the value.
 //!
 //! # What is relied on
 //!
@@ -58,8 +59,8 @@ mod handover;
 mod leaves;
 mod node;
 mod port;
+mod release;
 mod scopes;
-mod uses;
 mod walk;
 
 use advect_core::{Error, Result};

@@ -10,8 +10,8 @@ use super::count;
 use super::handover::{Handover, missing};
 use super::leaves::Leaves;
 use super::node::node;
+use super::release::release;
 use super::scopes::plain;
-use super::uses::Uses;
 use super::walk;
 use crate::output::Output;
 
@@ -36,55 +36,34 @@ pub(crate) fn attach(
     if plain() {
         return node(output, inputs, Box::new(backward));
     }
-    let entrances: Vec<Option<Entrance>> = inputs.iter().map(Entrance::of).collect();
-    let parents: Vec<Tensor> = (inputs.iter().zip(&entrances))
-        .map(|(x, entrance)| {
-            entrance
-                .as_ref()
-                .map_or(x, |entrance| &entrance.counter)
-                .clone()
+    let (parents, arguments): (Vec<Tensor>, Vec<_>) = (inputs.iter())
+        .map(|x| match Entrance::of(x) {
+            Some(Entrance { counter, port }) => (counter, Some(port)),
+            None => (x.clone(), None),
         })
-        .collect();
-    let counters = entrances
-        .iter()
-        .flatten()
-        .map(|entrance| entrance.counter.id());
-    let counters: Vec<TensorId> = counters.collect();
-    let ports: Vec<Option<Arc<Port>>> = (entrances.into_iter())
-        .map(|entrance| entrance.map(|entrance| entrance.port))
-        .collect();
-    let port = Arc::new(Port::default());
+        .unzip();
+    let port = Arc::new(Port::of(arguments));
 
-    let uses = Arc::new(Uses::default());
-    let (arrivals, held) = (port.clone(), uses.clone());
-    let run = move |_: &Tensor, count: &Tensor| {
-        let _ = &held;
-        let gradient = arrivals.take(count)?;
-        let Ends { value, .. } = arrivals.ends()?;
-        let passed_on =
-            backward(value, &gradient)?
-                .into_iter()
-                .zip(&ports)
-                .map(|(gradient, port)| match (gradient, port) {
-                    (Some(gradient), Some(port)) => Ok(Some(port.put(gradient)?)),
-                    (gradient, _) => Ok(gradient),
-                });
+    let arrivals = port.clone();
+    let run = move |_: &Tensor, counted: &Tensor| {
+        let gradient = arrivals.take(counted)?;
+        let gradients = backward(&arrivals.ends()?.value, &gradient)?;
+        let passed_on = (gradients.into_iter().zip(&arrivals.arguments)).map(|ends| match ends {
+            (Some(gradient), Some(argument)) => Ok(Some(argument.put(gradient)?)),
+            (gradient, _) => Ok(gradient),
+        });
         passed_on.collect()
     };
     let counter = node(count::start(&inputs[0])?, &parents, Box::new(run))?;
-    uses.note(&counter, counters);
 
-    let registration = Arc::new(Registration::default());
-    let uses = Arc::new(Uses::default());
-    let (departures, held) = (port.clone(), (registration.clone(), uses.clone()));
+    let departures = Registration(port.clone());
     let run = move |_: &Tensor, gradient: &Tensor| {
-        let _ = &held;
-        Ok(vec![Some(departures.put(gradient.clone())?)])
+        let Registration(port) = &departures;
+        Ok(vec![Some(port.put(gradient.clone())?)])
     };
     let value = node(output, std::slice::from_ref(&counter), Box::new(run))?;
-    uses.note(&value, vec![counter.id()]);
-    port.lead_to(&value, &counter);
-    registration.register(value.id(), Entrance { counter, port });
+    port.lead_to(&value, &counter, parents)?;
+    entrances().insert(value.id(), Entrance { counter, port });
     Ok(value)
 }
 
@@ -92,27 +71,45 @@ pub(crate) fn attach(
 type Gradients = dyn Fn(&Tensor, &Tensor) -> Result<Vec<Tensor>> + Send + Sync;
 
 /// The place where the gradients of a value arrive.
-#[derive(Default)]
 struct Port {
-    ends: OnceLock<Ends>,
     gradients: Handover<Tensor>,
+    /// The ports of the operation's arguments, of those that have one.
+    arguments: Vec<Option<Arc<Port>>>,
+    ends: OnceLock<Ends>,
 }
 
-/// A value and its counter, as tensors outside of the graph.
 struct Ends {
+    /// The value, as a tensor outside of the graph.
     value: Tensor,
+    /// A tensor like the counter, outside of the graph.
     counter: Tensor,
+    /// The value's name in the graph.
+    value_id: TensorId,
     /// The counter's name in the graph.
-    id: TensorId,
+    counter_id: TensorId,
+    /// The arguments of the counter's node, held once more, so that they end by [`release`].
+    parents: Vec<Tensor>,
 }
 
 impl Port {
-    fn lead_to(&self, value: &Tensor, counter: &Tensor) {
+    /// The port of an operation's value, given those of its arguments.
+    fn of(arguments: Vec<Option<Arc<Port>>>) -> Self {
+        Port {
+            gradients: Handover::default(),
+            arguments,
+            ends: OnceLock::new(),
+        }
+    }
+
+    fn lead_to(&self, value: &Tensor, counter: &Tensor, parents: Vec<Tensor>) -> Result<()> {
         let _ = self.ends.set(Ends {
             value: value.detach(),
-            counter: counter.detach(),
-            id: counter.id(),
+            counter: count::like(counter)?,
+            value_id: value.id(),
+            counter_id: counter.id(),
+            parents,
         });
+        Ok(())
     }
 
     fn ends(&self) -> Result<&Ends> {
@@ -129,10 +126,20 @@ impl Port {
 
     /// The sum of the gradients that the pass has left.
     fn take(&self, counted: &Tensor) -> Result<Tensor> {
-        let gradients = count::take(&self.gradients, self.ends()?.id, counted)?;
+        let gradients = count::take(&self.gradients, self.ends()?.counter_id, counted)?;
         let mut gradients = gradients.into_iter();
         let first = gradients.next().ok_or_else(missing)?;
         Ok(gradients.try_fold(first, |sum, gradient| sum + gradient)?)
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        // The counters of the arguments hold these, until they end themselves.
+        self.arguments.clear();
+        if let Some(ends) = self.ends.take() {
+            release(ends.parents);
+        }
     }
 }
 
@@ -157,22 +164,36 @@ fn entrances() -> MutexGuard<'static, HashMap<TensorId, Entrance>> {
 }
 
 /// Held by the node of a value, so that its entrance is forgotten with it.
-#[derive(Default)]
-struct Registration(OnceLock<TensorId>);
-
-impl Registration {
-    fn register(&self, id: TensorId, entrance: Entrance) {
-        let _ = self.0.set(id);
-        entrances().insert(id, entrance);
-    }
-}
+struct Registration(Arc<Port>);
 
 impl Drop for Registration {
     fn drop(&mut self) {
         // What it holds of the graph, and more registrations, are dropped when the lock is free again.
-        let entrance = self.0.get().and_then(|id| entrances().remove(id));
+        let entrance = (self.0.ends.get()).and_then(|ends| entrances().remove(&ends.value_id));
         drop(entrance);
     }
+}
+
+/// How many gradients arrive for each counter in a pass over these nodes: one from each value among them, and one for each time that an
+/// operation has an argument.
+pub(super) fn arrivals(nodes: &[&Tensor]) -> HashMap<TensorId, usize> {
+    let mut arrivals = HashMap::with_capacity(nodes.len());
+    let mut ahead: Vec<Arc<Port>> = {
+        let entrances = entrances();
+        let values = nodes.iter().filter_map(|node| entrances.get(&node.id()));
+        values.map(|entrance| entrance.port.clone()).collect()
+    };
+    while let Some(port) = ahead.pop() {
+        let Some(ends) = port.ends.get() else {
+            continue;
+        };
+        let count = arrivals.entry(ends.counter_id).or_insert(0);
+        *count += 1;
+        if *count == 1 {
+            ahead.extend(port.arguments.iter().flatten().cloned());
+        }
+    }
+    arrivals
 }
 
 #[cfg(test)]
@@ -184,7 +205,7 @@ mod tests {
     use candle_core::{Device, Var};
 
     use super::*;
-    use crate::{Activation, with_gradient};
+    use crate::{Activation, backward, with_gradient};
 
     /// What a failed pass left is freed with the values, and so are their entrances.
     #[test]
@@ -220,5 +241,26 @@ mod tests {
         drop(clone);
         assert!(ids.iter().all(|id| !entrances().contains_key(id)));
         assert!(ports.iter().all(|port| port.upgrade().is_none()));
+    }
+
+    /// Operations before a value with several uses have one each.
+    #[test]
+    fn operations_count_once() {
+        let x = Var::new(&[0.5f64, -2.0], &Device::Cpu).unwrap();
+        let apply = |f: Activation, x: &Tensor| f.apply(x).unwrap();
+        let before = apply(Activation::Silu, x.as_tensor());
+        let used = apply(Activation::Tanh, &before);
+        let uses = (apply(Activation::Silu, &used) + apply(Activation::Relu, &used)).unwrap();
+        let loss = ((uses + &used).unwrap() * &used)
+            .unwrap()
+            .sum_all()
+            .unwrap();
+        let arrivals = arrivals(&loss.sorted_nodes());
+        let of = |x: &Tensor| arrivals[&Entrance::of(x).unwrap().counter.id()];
+        // Two operations of ours, and candle's together.
+        assert_eq!([of(&before), of(&used)], [1, 3]);
+        let [ours, candles] = [backward(&loss).unwrap(), loss.backward().unwrap()]
+            .map(|store| store.get(&x).unwrap().to_vec1::<f64>().unwrap());
+        assert_eq!(ours, candles);
     }
 }

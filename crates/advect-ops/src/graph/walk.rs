@@ -1,7 +1,7 @@
 //! Backward passes that this crate begins.
 //!
 //! A pass that [`backward`] begins has a number, by which its gradients are told from those of others. It knows beforehand how many
-//! arrive at each value ([uses](super::uses)), and it keeps the gradients of variables ([leaves](super::leaves)).
+//! arrive at each value ([port](super::port)), and it keeps the gradients of variables ([leaves](super::leaves)).
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -10,7 +10,7 @@ use advect_core::{Result, check};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, TensorId};
 
-use super::uses;
+use super::port;
 
 thread_local! {
     /// The number of the backward function that this thread is in, or of the pass that it walks; 0 for none.
@@ -52,6 +52,11 @@ fn begin(pass: Option<Pass>) -> Restore {
 /// are. On a GPU, candle's function also makes the host wait for the device at every value that several operations use. All gradients
 /// are the same, up to rounding where operations of both kinds use one variable. They are in no graph.
 ///
+/// candle walks a graph by recursion. In a release build some 30,000 operations, each on the value of the one before, fit a stack of
+/// 8 MiB, as a main thread has, and 8,000 one of 2 MiB, as others have; more overflow it, which ends the process. For longer
+/// computations use [`checkpointed`](super::checkpointed), the adjoint methods of the solvers, or a thread with more
+/// [stack](std::thread::Builder::stack_size).
+///
 /// ```
 /// use advect_ops::{Activation, backward};
 /// use candle_core::{Device, Var};
@@ -73,7 +78,7 @@ pub fn backward(loss: &Tensor) -> Result<GradStore> {
     let outer = begin(Some(Pass {
         variables: variables.map(|node| node.id()).collect(),
         gradients: HashMap::new(),
-        arrivals: uses::arrivals(&nodes),
+        arrivals: port::arrivals(&nodes),
     }));
     let mut store = loss.backward()?;
     let pass = PASS.take();
