@@ -401,6 +401,91 @@ fn hostile_pickles_are_refused() {
     }
 }
 
+/// A few kilobytes that name the same things again and again cost no more than their length.
+#[test]
+fn pickles_that_repeat_are_refused_or_read_at_once() {
+    let torch = Torch(tempdir().unwrap());
+    let contents = || Weights::new(torch.0.path().join("x.pt")).contents();
+    let key = |i: u8| [b'K', i];
+    // Eight dictionaries, each of which has the one before under 100 keys.
+    let mut pickle = b"\x80\x02}q\0".to_vec();
+    for level in 1..8 {
+        pickle.extend(b"}(");
+        for i in 0..100 {
+            pickle.extend([&key(i)[..], b"h", &[level - 1]].concat());
+        }
+        pickle.extend([b'u', b'q', level]);
+    }
+    pickle.push(b'.');
+    has(
+        &reason(torch.read(&pickle, 0)),
+        &["no tensors here", "(0 tensors)"],
+    );
+    has(&reason(contents()), &["what its pickle repeats"]);
+
+    // A tensor of 100,000 dimensions under many names.
+    let tensor = [
+        &b"ctorch._utils\n_rebuild_tensor_v2\n("[..],
+        b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQK\0",
+        &[
+            b"(".to_vec(),
+            b"K\x01".repeat(100_000),
+            b"tq\x01h\x01".to_vec(),
+        ]
+        .concat(),
+        b"\x89}tRq\x02",
+    ]
+    .concat();
+    let names: Vec<u8> = (0..10_000u16)
+        .flat_map(|i| [&b"M"[..], &i.to_le_bytes(), b"h\x02"].concat())
+        .collect();
+    let pickle = [b"\x80\x02", &tensor[..], b"0}(", &names, b"u."].concat();
+    has(
+        &reason(torch.read(&pickle, 16)),
+        &["it has 100000 dimensions; expected at most 64"],
+    );
+    contents().unwrap();
+
+    // Many names of one dictionary with many entries.
+    let entries = |of: &[u8], count: u16| -> Vec<u8> {
+        let one = |i: u16| [&b"M"[..], &i.to_le_bytes(), of].concat();
+        (0..count).flat_map(one).collect()
+    };
+    let inner = [b"}(", &entries(b"N", 60_000)[..], b"uq\0"].concat();
+    let pickle = [
+        b"\x80\x02",
+        &inner[..],
+        b"0}(",
+        &entries(b"h\0", 60_000),
+        b"u.",
+    ]
+    .concat();
+    has(
+        &reason(torch.read(&pickle, 0)),
+        &["0 (0 tensors), ", "(60000 in all)"],
+    );
+    // A long name, again and again.
+    let long = [b"X\x40\x42\x0f\0", &b"a".repeat(1_000_000)[..], b"q\0"].concat();
+    let again = b"Nh\0".repeat(100_000);
+    let pickle = [b"\x80\x02}(", &long[..], &again, b"Nu."].concat();
+    has(&reason(torch.read(&pickle, 0)), &["no tensors here"]);
+    assert_eq!(contents().unwrap().others.len(), 1);
+}
+
+/// Sizes whose product overflows, though another of them is 0.
+#[test]
+fn sizes_beside_a_zero_are_checked() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    let header = br#"{"x":{"dtype":"F32","shape":[0,9223372036854775808,4],"data_offsets":[0,0]}}"#;
+    let length = (header.len() as u64).to_le_bytes();
+    fs::write(&path, [&length[..], header].concat()).unwrap();
+    has(
+        &reason(Weights::new(&path).read()),
+        &["tensor x: got [0, 9223372036854775808, 4]"],
+    );
+}
+
 /// Files with a byte changed, or cut short, are read or refused: nothing panics.
 #[test]
 fn damaged_files_do_no_harm() {

@@ -7,12 +7,17 @@ const LENGTH: usize = 80;
 
 /// The first five of a list, each cut short, and how many there are if there are more.
 pub(crate) fn listed(items: &[impl AsRef<str>]) -> String {
-    let short = |item: &str| match item.char_indices().nth(LENGTH) {
+    listed_as(items, |item| item.as_ref().to_string())
+}
+
+/// [`listed`] of things that only those which are shown are described of.
+pub(crate) fn listed_as<T>(items: &[T], describe: impl Fn(&T) -> String) -> String {
+    let short = |item: String| match item.char_indices().nth(LENGTH) {
         Some((end, _)) => format!("{}…", &item[..end]),
-        None => item.to_string(),
+        None => item,
     };
     let shown: Vec<String> = (items.iter().take(SHOWN))
-        .map(|item| short(item.as_ref()))
+        .map(|item| short(describe(item)))
         .collect();
     match items.len() {
         0 => "none".into(),

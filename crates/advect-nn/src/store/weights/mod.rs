@@ -58,7 +58,7 @@ const RANK: usize = 64;
 /// # }
 /// ```
 ///
-/// Reading takes memory of at most five times the file's size and a hundred times the size of its header or pickle; in
+/// Reading takes memory of at most five times the file's size and some hundred times the size of its header or pickle; in
 /// another dtype, more by the ratio of the sizes.
 #[doc(alias = "safetensors")]
 #[doc(alias = "torch.load")]

@@ -87,13 +87,6 @@ impl<'a> Pickle<'a> {
             _ => None,
         }
     }
-
-    pub(super) fn sizes(&self, place: Place) -> Option<Vec<usize>> {
-        self.sequence(place)?
-            .iter()
-            .map(|&place| self.size(place))
-            .collect()
-    }
 }
 
 /// A pickle in the middle of its reading.

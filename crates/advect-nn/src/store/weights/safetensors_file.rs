@@ -26,6 +26,14 @@ pub fn tensor_of_view(name: &str, view: &TensorView<'_>, device: &Device) -> Res
         let given = format!("a tensor of {} dimensions", view.shape().len());
         return refused(given, "a tensor of at most 64");
     }
+    // Also beside a 0, where the product of all sizes is 0, but not that of some.
+    let product = |n: usize, &size: &usize| n.checked_mul(size.max(1));
+    if view.shape().iter().try_fold(1, product).is_none() {
+        return refused(
+            format!("{:?}", view.shape()),
+            "sizes whose product is a number of 64 bits",
+        );
+    }
     if DType::try_from(view.dtype()).is_err() {
         let given = format!("a tensor of {}", view.dtype());
         return refused(

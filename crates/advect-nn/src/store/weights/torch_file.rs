@@ -1,6 +1,6 @@
 //! Files of PyTorch: a zip archive with a pickle and the bytes of each storage that it refers to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufReader, Read};
 
@@ -11,7 +11,7 @@ use super::grouped;
 use super::pickle::{Object, Pickle, Place};
 use super::torch_contents::objects;
 use super::torch_tensor::Stored;
-use crate::store::listing::listed;
+use crate::store::listing::listed_as;
 
 /// The longest pickle that is read: about a hundred bytes for each tensor are usual.
 const PICKLE: u64 = 1 << 26;
@@ -27,57 +27,56 @@ pub(super) fn read(file: File, within: &[String]) -> Result<Vec<(String, Tensor)
     for key in within {
         items = inside(&pickle, items, key)?;
     }
-    let mut stored = BTreeMap::new();
+    let (mut tensors, mut bytes) = (BTreeMap::new(), 0u64);
     for (name, place) in &items {
         match Stored::of(&pickle, *place) {
-            Some(Ok(tensor)) => drop(stored.insert(name.clone(), tensor)),
+            Some(Ok(tensor)) => {
+                bytes = bytes.saturating_add(tensor.bytes());
+                tensors.insert(name, *place);
+            }
             Some(Err(reason)) => return Err(format!("tensor {name:?}: {reason}")),
             None => {}
         }
     }
-    if stored.is_empty() {
+    if tensors.is_empty() {
         let inside = dictionaries(&pickle, &items);
         return Err(format!(
             "there are no tensors here, only dictionaries: Weights::within selects one of {inside}{}",
             objects(&pickle, &items)
         ));
     }
-    let bytes = stored
-        .values()
-        .map(Stored::bytes)
-        .fold(0, u64::saturating_add);
     if bytes > archive.length.saturating_mul(SHARED) {
         return Err(format!(
             "its tensors have {bytes} bytes, more than {SHARED} times its own {}",
             archive.length
         ));
     }
-    load(&mut archive, &stored)
+    load(&mut archive, &pickle, &tensors)
 }
 
 /// The tensors, those of one storage after another, so that each is read once.
 fn load(
     archive: &mut Archive,
-    stored: &BTreeMap<String, Stored<'_>>,
+    pickle: &Pickle<'_>,
+    tensors: &BTreeMap<&String, Place>,
 ) -> Result<Vec<(String, Tensor)>, String> {
-    let mut by_storage: BTreeMap<&str, Vec<(&String, &Stored<'_>)>> = BTreeMap::new();
-    for (name, tensor) in stored {
-        by_storage
-            .entry(tensor.storage)
-            .or_default()
-            .push((name, tensor));
+    // Descriptions are read again, as all of them may take more memory than the pickle by far.
+    let stored = |place: Place| Stored::of(pickle, place).and_then(Result::ok);
+    let mut by_storage: BTreeMap<&str, Vec<(&String, Place)>> = BTreeMap::new();
+    for (name, &place) in tensors {
+        let storage = stored(place).map_or("", |tensor| tensor.storage);
+        by_storage.entry(storage).or_default().push((name, place));
     }
-    let mut tensors = Vec::new();
+    let mut loaded = Vec::with_capacity(tensors.len());
     for (storage, users) in by_storage {
         let bytes = archive.entry(&format!("data/{storage}"))?;
-        for (name, tensor) in users {
-            let tensor = tensor
-                .tensor(&bytes)
-                .map_err(|e| format!("tensor {name:?}: {e}"))?;
-            tensors.push((name.clone(), tensor));
+        for (name, tensor) in (users.into_iter()).filter_map(|(name, at)| Some((name, stored(at)?)))
+        {
+            let tensor = (tensor.tensor(&bytes)).map_err(|e| format!("tensor {name:?}: {e}"))?;
+            loaded.push((name.clone(), tensor));
         }
     }
-    Ok(tensors)
+    Ok(loaded)
 }
 
 /// A dictionary's items, by name.
@@ -98,9 +97,25 @@ pub(super) fn root(pickle: &Pickle<'_>) -> Result<Items, String> {
     }
 }
 
+/// The items of a dictionary. Of several with the same key in the pickle's bytes it has the last, so that names are no longer together than
+/// the pickle.
 pub(super) fn items(pickle: &Pickle<'_>, pairs: &[(Place, Place)]) -> Items {
-    let named = |&(place, value): &(Place, Place)| Some((key(pickle, place)?, value));
-    pairs.iter().filter_map(named).collect()
+    let (mut items, mut known) = (Items::new(), HashMap::new());
+    for &(place, value) in pairs {
+        match known.get(&place) {
+            Some(&i) => {
+                let (_, item): &mut (String, Place) = &mut items[i];
+                *item = value;
+            }
+            None => {
+                if let Some(key) = key(pickle, place) {
+                    known.insert(place, items.len());
+                    items.push((key, value));
+                }
+            }
+        }
+    }
+    items
 }
 
 /// The key of a dictionary: a text, or a number as PyTorch's optimisers have them.
@@ -118,27 +133,28 @@ fn inside(pickle: &Pickle<'_>, outer: Items, key: &str) -> Result<Items, String>
     if let Some(items) = outer.iter().rev().find_map(dictionary) {
         return Ok(items);
     }
-    let all = dictionaries(pickle, &outer);
-    match grouped(outer, key) {
-        group if group.is_empty() => Err(format!(
-            "it has no dictionary {key:?}, nor names that begin with it and a dot; its dictionaries are {all}"
-        )),
+    match grouped(outer.clone(), key) {
+        group if group.is_empty() => {
+            let all = dictionaries(pickle, &outer);
+            Err(format!(
+                "it has no dictionary {key:?}, nor names that begin with it and a dot; its dictionaries are {all}"
+            ))
+        }
         group => Ok(group),
     }
 }
 
 /// The dictionaries among items, with the number of tensors in each.
 fn dictionaries(pickle: &Pickle<'_>, items: &Items) -> String {
-    let counted = |(name, place): &(String, Place)| match pickle.at(*place) {
-        Object::Dictionary(pairs) => {
-            let tensors = pairs
-                .iter()
-                .filter(|(_, value)| Stored::of(pickle, *value).is_some());
-            Some(format!("{name} ({} tensors)", tensors.count()))
-        }
+    let dictionary = |(name, place): &(String, Place)| match pickle.at(*place) {
+        Object::Dictionary(pairs) => Some((name.clone(), pairs)),
         _ => None,
     };
-    listed(&items.iter().filter_map(counted).collect::<Vec<_>>())
+    let dictionaries: Vec<_> = items.iter().filter_map(dictionary).collect();
+    listed_as(&dictionaries, |(name, pairs)| {
+        let tensors = (pairs.iter()).filter(|(_, value)| Stored::of(pickle, *value).is_some());
+        format!("{name} ({} tensors)", tensors.count())
+    })
 }
 
 /// The archive.
@@ -154,7 +170,7 @@ impl Archive {
         let length = file.metadata().map_err(|e| e.to_string())?.len();
         let zip = ZipArchive::new(BufReader::new(file));
         // The list of entries is at the end of an archive.
-        let zip = zip.map_err(|e| format!("damaged, or cut short: {e}"))?;
+        let mut zip = zip.map_err(|e| format!("damaged, or cut short: {e}"))?;
         let base = zip.file_names().flatten().find_map(|name| {
             let base = name.strip_suffix("data.pkl")?;
             (base.is_empty() || base.ends_with('/')).then(|| base.to_string())
@@ -167,6 +183,10 @@ impl Archive {
             }
             .into());
         };
+        // A small archive may be read as anything where many entries are one and the same.
+        if zip.has_overlapping_files().map_err(|e| e.to_string())? {
+            return Err("damaged: its entries overlap".into());
+        }
         let archive = Archive { zip, base, length };
         if archive.has("constants.pkl") {
             return Err(

@@ -32,7 +32,8 @@ impl<'a> Stored<'a> {
             match (module, name, given) {
                 ("torch._utils", "_rebuild_tensor_v2", given) => {
                     let damaged = || "its description is damaged".to_string();
-                    return Some(Self::described(pickle, given).ok_or_else(damaged));
+                    let described = Self::described(pickle, given);
+                    return Some(described.ok_or_else(damaged).flatten());
                 }
                 (
                     "torch._utils",
@@ -59,7 +60,7 @@ impl<'a> Stored<'a> {
     }
 
     /// `(storage, offset, size, stride, …)`, where a storage is `("storage", type, key, device, count)`.
-    fn described(pickle: &Pickle<'a>, arguments: &[Place]) -> Option<Self> {
+    fn described(pickle: &Pickle<'a>, arguments: &[Place]) -> Option<Result<Self, String>> {
         let &[storage, offset, size, stride, ..] = arguments else {
             return None;
         };
@@ -72,14 +73,24 @@ impl<'a> Stored<'a> {
         let &Object::Global(_, kind) = pickle.at(kind) else {
             return None;
         };
-        Some(Stored {
+        let (size, stride) = (pickle.sequence(size)?, pickle.sequence(stride)?);
+        // Before they are copied: a pickle may name the same long list again and again.
+        if size.len() > RANK || stride.len() != size.len() {
+            let given = size.len().max(stride.len());
+            let expected = format!("expected at most {RANK}, each with a stride");
+            return Some(Err(format!("it has {given} dimensions; {expected}")));
+        }
+        let numbers = |places: &[Place]| -> Option<Vec<usize>> {
+            places.iter().map(|&place| pickle.size(place)).collect()
+        };
+        Some(Ok(Stored {
             dtype: dtype(kind),
             kind,
             storage: pickle.text(key)?,
             offset: pickle.size(offset)?,
-            size: pickle.sizes(size)?,
-            stride: pickle.sizes(stride)?,
-        })
+            size: numbers(size)?,
+            stride: numbers(stride)?,
+        }))
     }
 
     /// The number of elements; none if it overflows.
@@ -101,12 +112,6 @@ impl<'a> Stored<'a> {
     pub(super) fn tensor(&self, bytes: &[u8]) -> Result<Tensor, String> {
         let dtype = self.dtype.clone()?;
         let (size, stride) = (&self.size, &self.stride);
-        if size.len() > RANK || stride.len() != size.len() {
-            return Err(format!(
-                "it has {} dimensions; expected at most {RANK}",
-                size.len()
-            ));
-        }
         let beyond = || format!("its sizes {size:?} and strides {stride:?} exceed its storage");
         let count = self.count().ok_or_else(beyond)?;
         let width = dtype.size_in_bytes();
