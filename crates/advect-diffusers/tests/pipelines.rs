@@ -198,6 +198,10 @@ fn what_has_no_equivalent_is_refused() {
             "beta_start: got -1",
         ),
         (
+            r#"{"_class_name": "DDIMScheduler", "steps_offset": 18446744073709551615}"#,
+            "steps_offset: got 18446744073709551615, expected at most 10000000",
+        ),
+        (
             r#"{"_class_name": "EulerDiscreteScheduler", "use_beta_sigmas": true, "use_karras_sigmas": true}"#,
             "use_beta_sigmas: got true, expected false: only one of use_karras_sigmas, ",
         ),

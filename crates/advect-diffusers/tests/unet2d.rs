@@ -258,6 +258,14 @@ fn bad_configurations_are_refused() {
             "config.json: got cross_attention_dim = 4: keys that are not known for this class, and may change what it computes",
         ),
         (
+            r#"{"layers_per_block": 1000000000000}"#,
+            "config.json: layers_per_block: got 1000000000000, expected a count from 1 to 1024",
+        ),
+        (
+            r#"{"block_out_channels": [32, 9223372036854775808]}"#,
+            "config.json: block_out_channels: got [32, 9223372036854775808], expected 1 to 16 numbers of channels, at most 1048576",
+        ),
+        (
             r#"{"norm_eps": 0}"#,
             "config.json: norm_eps: got 0, expected a finite number above 0",
         ),

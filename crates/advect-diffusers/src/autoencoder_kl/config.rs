@@ -53,11 +53,7 @@ impl AutoencoderKlConfig {
     pub fn new(mut config: Config) -> Result<Self> {
         config.expect_class("AutoencoderKL")?;
         let c = &mut config;
-        let widths = c.optional("block_out_channels", vec![64])?;
-        if widths.is_empty() || widths.len() > 16 || widths.contains(&0) {
-            let accepted = "1 to 16 numbers of channels";
-            return Err(c.wrong("block_out_channels", format!("{widths:?}"), accepted));
-        }
+        let widths = c.widths(&[64], 1)?;
         for (key, kind) in [
             ("down_block_types", "DownEncoderBlock2D"),
             ("up_block_types", "UpDecoderBlock2D"),
@@ -89,16 +85,12 @@ impl AutoencoderKlConfig {
             mean,
             deviation,
         };
-        for (key, count, most) in [
+        c.check_counts([
             ("in_channels", read.inputs, 1 << 20),
             ("out_channels", read.outputs, 1 << 20),
             ("latent_channels", read.latents, 1 << 20),
             ("layers_per_block", read.layers, 1 << 10),
-        ] {
-            if !(1..=most).contains(&count) {
-                return Err(c.wrong(key, count, format!("a count from 1 to {most}")));
-            }
-        }
+        ])?;
         config.finish()?;
         Ok(read)
     }

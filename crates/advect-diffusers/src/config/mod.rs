@@ -211,6 +211,35 @@ impl Config {
         Error::file(&self.path, Error::range(key.to_string(), given, accepted))
     }
 
+    /// Checks that each of some counts is from 1 to the most that is beside it.
+    pub(crate) fn check_counts<const N: usize>(
+        &self,
+        counts: [(&'static str, usize, usize); N],
+    ) -> Result<()> {
+        let beyond = counts
+            .into_iter()
+            .find(|(_, count, most)| !(1..=*most).contains(count));
+        match beyond {
+            Some((key, count, most)) => {
+                Err(self.wrong(key, count, format!("a count from 1 to {most}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The numbers of channels of a network's levels, from some number of levels to 16.
+    pub(crate) fn widths(&mut self, default: &[usize], fewest: usize) -> Result<Vec<usize>> {
+        let widths = self.optional("block_out_channels", default.to_vec())?;
+        let fit = widths.iter().all(|width| (1..=1 << 20).contains(width));
+        match fit && (fewest..=16).contains(&widths.len()) {
+            true => Ok(widths),
+            false => {
+                let accepted = format!("{fewest} to 16 numbers of channels, at most {}", 1 << 20);
+                Err(self.wrong("block_out_channels", format!("{widths:?}"), accepted))
+            }
+        }
+    }
+
     fn typed<T: FromJson>(&self, key: &str, value: &Value) -> Result<T> {
         T::from_json(value).ok_or_else(|| self.wrong(key, shown(value), T::accepted()))
     }

@@ -111,7 +111,7 @@ impl DitTransformer2dConfig {
     }
 
     fn check(&self, c: &Config) -> Result<()> {
-        for (key, count, most) in [
+        c.check_counts([
             ("in_channels", self.inputs, 1 << 16),
             ("out_channels", self.outputs, 1 << 16),
             ("num_layers", self.depth, 1 << 10),
@@ -120,11 +120,7 @@ impl DitTransformer2dConfig {
             ("num_embeds_ada_norm", self.classes, 1 << 24),
             ("patch_size", self.patch, 1 << 10),
             ("sample_size", self.size, 1 << 14),
-        ] {
-            if !(1..=most).contains(&count) {
-                return Err(c.wrong(key, count, format!("a count from 1 to {most}")));
-            }
-        }
+        ])?;
         if !self.size.is_multiple_of(self.patch) {
             let accepted = format!("a divisor of sample_size, {}", self.size);
             return Err(c.wrong("patch_size", self.patch, accepted));

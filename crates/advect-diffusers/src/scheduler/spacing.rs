@@ -4,6 +4,9 @@ use advect_core::{Error, Result};
 
 use crate::Config;
 
+/// The largest offset, as that of the number of steps.
+const MOST: usize = 10_000_000;
+
 /// How timesteps are chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spacing {
@@ -29,10 +32,12 @@ impl Spacing {
         let at = kinds.iter().position(|(name, _)| *name == default);
         let mut kinds = kinds;
         kinds.swap(0, at.unwrap_or(0));
-        Ok(Spacing {
-            kind: c.choice("timestep_spacing", &kinds)?,
-            offset: c.optional("steps_offset", 0)?,
-        })
+        let kind = c.choice("timestep_spacing", &kinds)?;
+        let offset = c.optional("steps_offset", 0)?;
+        match offset {
+            0..=MOST => Ok(Spacing { kind, offset }),
+            _ => Err(c.wrong("steps_offset", offset, format!("at most {MOST}"))),
+        }
     }
 
     /// n timesteps among the first `last` of T, which are those with the least noise. With `beyond`, they are the first n of n + 1. They

@@ -48,11 +48,7 @@ impl UNet1dConfig {
     pub fn new(mut config: Config) -> Result<Self> {
         config.expect_class("UNet1DModel")?;
         let c = &mut config;
-        let widths = c.optional("block_out_channels", vec![32, 32, 64])?;
-        if !(2..=16).contains(&widths.len()) || widths.contains(&0) {
-            let accepted = "2 to 16 numbers of channels";
-            return Err(c.wrong("block_out_channels", format!("{widths:?}"), accepted));
-        }
+        let widths = c.widths(&[32, 32, 64], 2)?;
         for (key, kind, count) in [
             ("down_block_types", "DownResnetBlock1D", widths.len()),
             ("up_block_types", "UpResnetBlock1D", widths.len() - 1),
@@ -95,15 +91,11 @@ impl UNet1dConfig {
             cosines_first: c.optional("flip_sin_to_cos", true)?,
             widths,
         };
-        for (key, count, most) in [
+        c.check_counts([
             ("in_channels", read.inputs, 1 << 20),
             ("out_channels", read.outputs, 1 << 20),
             ("layers_per_block", read.layers, 1 << 10),
-        ] {
-            if !(1..=most).contains(&count) {
-                return Err(c.wrong(key, count, format!("a count from 1 to {most}")));
-            }
-        }
+        ])?;
         let half = (read.widths[0] / 2) as f64;
         if read.widths[0] < 2 || !read.shift.is_finite() || read.shift == half {
             let accepted = format!("a finite number other than {half}, half the features of time");

@@ -111,7 +111,7 @@ impl UNet2dConfig {
             size: c.optional("sample_size", None)?,
             inputs: c.optional("in_channels", 3)?,
             outputs: c.optional("out_channels", 3)?,
-            widths: c.optional("block_out_channels", vec![224, 448, 672, 896])?,
+            widths: c.widths(&[224, 448, 672, 896], 1)?,
             layers: c.optional("layers_per_block", 2)?,
             down,
             up,
@@ -142,14 +142,11 @@ impl UNet2dConfig {
 
     fn check(&self, c: &Config) -> Result<()> {
         let levels = self.widths.len();
-        let at_least = |key, count: usize| match count {
-            0 => Err(c.wrong(key, 0, "at least 1")),
-            _ => Ok(()),
-        };
-        at_least("block_out_channels", levels)?;
-        at_least("layers_per_block", self.layers)?;
-        at_least("in_channels", self.inputs)?;
-        at_least("out_channels", self.outputs)?;
+        c.check_counts([
+            ("layers_per_block", self.layers, 1 << 10),
+            ("in_channels", self.inputs, 1 << 20),
+            ("out_channels", self.outputs, 1 << 20),
+        ])?;
         for (key, kinds) in [
             ("down_block_types", &self.down),
             ("up_block_types", &self.up),
