@@ -1,6 +1,6 @@
 //! Data: two-dimensional [`toy`] distributions, handwritten [`Digits`], [`images`] from files, arrays of NumPy,
 //! [`Table`]s from files of comma-separated values ([`Csv`]), and shuffled [`Batches`], which [`Prefetched`] makes ahead of time.
-//! Samples are written by [`write_npy`] and [`write_csv`], and as pictures by `images::write_grid`.
+//! Samples are written by [`write_npy`], [`write_npz`] and [`write_csv`], and as pictures by `images::write_grid`.
 //!
 //! Columns of tables are learned as numbers of mean 0 and deviation 1, by [`Standardization`]. Images are kept as bytes; [`Normalization`] converts them to numbers, and [`flip_horizontally`] mirrors them.
 //!
@@ -46,4 +46,4 @@ pub use prefetched::Prefetched;
 pub use split::split;
 pub use standardization::Standardization;
 pub use table::{Column, Csv, Missing, Table};
-pub use write_npy::write_npy;
+pub use write_npy::{write_npy, write_npz};

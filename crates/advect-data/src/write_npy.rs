@@ -1,10 +1,13 @@
 //! Writing of arrays to files of NumPy.
 
+use std::io::{Cursor, Write};
 use std::path::Path;
 
 use advect_core::{Error, Result, file};
 use candle_core::{DType, Device, Tensor};
 use half::f16;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 /// Headers end at a multiple of this.
 const ALIGNED: usize = 64;
@@ -29,6 +32,53 @@ const ALIGNED: usize = 64;
 #[doc(alias = "np.save")]
 #[doc(alias = "numpy")]
 pub fn write_npy(path: impl AsRef<Path>, x: &Tensor) -> Result<()> {
+    let bytes = encoded("x", x)?;
+    file::write_atomically(path, |f| f.write_all(&bytes))
+}
+
+/// Writes tensors to an `.npz` file, not compressed, which `numpy.load` and [`read_npz`](crate::read_npz) read, by name. The file is whole, or as
+/// it was.
+///
+/// ```
+/// use advect_data::{read_npz, write_npz};
+/// use candle_core::{Device, Tensor};
+/// # fn main() -> advect_core::Result<()> {
+/// let path = std::env::temp_dir().join(format!("advect-{}.npz", std::process::id()));
+/// let (mean, deviation) = (Tensor::new(&[0.5f64], &Device::Cpu)?, Tensor::new(2f32, &Device::Cpu)?);
+/// write_npz(&path, &[("mean", &mean), ("deviation", &deviation)])?;
+/// let arrays = read_npz(&path)?;
+/// assert_eq!((arrays[0].0.as_str(), arrays[0].1.to_vec1::<f64>()?), ("mean", vec![0.5]));
+/// assert_eq!(arrays[1].1.to_scalar::<f32>()?, 2.0);
+/// # std::fs::remove_file(path).ok();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::DType`], naming the array, for types that NumPy doesn't have, such as bf16; [`Error::Range`] for a name that comes twice;
+/// [`Error::File`] if it can't be written.
+#[doc(alias = "np.savez")]
+#[doc(alias = "numpy")]
+pub fn write_npz(path: impl AsRef<Path>, arrays: &[(&str, &Tensor)]) -> Result<()> {
+    let path = path.as_ref();
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    for (i, &(name, x)) in arrays.iter().enumerate() {
+        if arrays[..i].iter().any(|&(other, _)| other == name) {
+            let given = format!("{name:?} twice");
+            return Err(Error::range("arrays", given, "a name for each array"));
+        }
+        let bytes = encoded(name, x)?;
+        let begun = archive.start_file(format!("{name}.npy"), options.large_file(true));
+        begun.map_err(|e| Error::file(path, e))?;
+        (archive.write_all(&bytes)).map_err(|e| Error::file(path, e))?;
+    }
+    let bytes = archive.finish().map_err(|e| Error::file(path, e))?;
+    file::write_atomically(path, |f| f.write_all(bytes.get_ref()))
+}
+
+/// The bytes of an `.npy` file.
+fn encoded(name: &str, x: &Tensor) -> Result<Vec<u8>> {
     let flat = x.to_device(&Device::Cpu)?.flatten_all()?;
     // The name of the type, and its bytes.
     macro_rules! bytes {
@@ -48,7 +98,7 @@ pub fn write_npy(path: impl AsRef<Path>, x: &Tensor) -> Result<()> {
         DType::F64 => ("<f8", bytes!(f64)),
         other => {
             let accepted = "u8, u32, i16, i32, i64, f16, f32 or f64";
-            return Err(Error::dtype("x", other, accepted));
+            return Err(Error::dtype(name.to_string(), other, accepted));
         }
     };
     let sizes: String = x.dims().iter().map(|size| format!("{size}, ")).collect();
@@ -58,10 +108,6 @@ pub fn write_npy(path: impl AsRef<Path>, x: &Tensor) -> Result<()> {
     let length = (10 + header.len() + 1).next_multiple_of(ALIGNED) - 10;
     header += &" ".repeat(length - header.len() - 1);
     header += "\n";
-    file::write_atomically(path, |f| {
-        f.write_all(b"\x93NUMPY\x01\x00")?;
-        f.write_all(&(length as u16).to_le_bytes())?;
-        f.write_all(header.as_bytes())?;
-        f.write_all(&bytes)
-    })
+    let start = [&b"\x93NUMPY\x01\x00"[..], &(length as u16).to_le_bytes()].concat();
+    Ok([&start, header.as_bytes(), &bytes].concat())
 }

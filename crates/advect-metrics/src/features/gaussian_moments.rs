@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use advect_core::{Error, Result};
-use advect_data::read_npz;
+use advect_data::{read_npz, write_npz};
 use candle_core::{Device, Tensor};
 
 use super::rows;
@@ -82,17 +82,15 @@ impl GaussianMoments {
         Self::new(array("mu")?, array("sigma")?).map_err(|e| Error::file(path, e))
     }
 
-    /// Writes an `.npz` file of statistics with the arrays `mu` and `sigma`, f64.
+    /// Writes an `.npz` file of statistics with the arrays `mu` and `sigma`, f64, as [`write_npz`] does.
     ///
     /// # Errors
     /// [`Error::File`].
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
         let dim = self.dim();
         let mean = Tensor::from_slice(&self.mean, dim, &Device::Cpu)?;
         let covariance = Tensor::from_slice(&self.covariance, (dim, dim), &Device::Cpu)?;
-        Tensor::write_npz(&[("mu", mean), ("sigma", covariance)], path)
-            .map_err(|e| Error::file(path, e))
+        write_npz(path, &[("mu", &mean), ("sigma", &covariance)])
     }
 
     /// Returns the dimension.

@@ -53,7 +53,9 @@ impl Factor {
         }
         let lowest = left.iter().copied().filter(|left| left.is_finite());
         let lowest = lowest.fold(0.0, f64::min);
-        if lowest < -NEGATIVE * largest || (dim > 0 && largest == 0.0 && lowest < 0.0) {
+        let beside = largest_beside(covariance, &rows, &left, rank);
+        let zero = dim > 0 && largest == 0.0 && (lowest < 0.0 || beside > 0.0);
+        if lowest.min(-beside) < -NEGATIVE * largest || zero {
             let accepted = "a covariance, which has no negative eigenvalue";
             return Err(Error::range(argument, "a matrix that has one", accepted));
         }
@@ -61,6 +63,23 @@ impl Factor {
         let columns = columns.narrow(1, 0, rank)?.contiguous()?;
         Ok(Factor { columns, rank })
     }
+}
+
+/// The largest of what is left off the diagonal, of rows that are no pivot. With next to nothing on the diagonal, a covariance has next to
+/// nothing beside it.
+fn largest_beside(covariance: &[f64], rows: &[f64], left: &[f64], rank: usize) -> f64 {
+    let dim = left.len();
+    let others: Vec<usize> = (0..dim).filter(|&i| left[i].is_finite()).collect();
+    let mut largest = vec![0.0f64; others.len()];
+    let of_rows = others.iter().zip(&mut largest).collect();
+    parallel::each(of_rows, others.len() * (rank + 1), |(&i, largest)| {
+        let known = &rows[i * dim..i * dim + rank];
+        for &j in others.iter().filter(|&&j| j != i) {
+            let left = covariance[i * dim + j] - dot(known, &rows[j * dim..j * dim + rank]);
+            *largest = largest.max(left.abs());
+        }
+    });
+    largest.into_iter().fold(0.0, f64::max)
 }
 
 #[cfg(test)]
@@ -78,9 +97,14 @@ mod tests {
         for (a, b) in again.iter().zip(sigma) {
             assert!((a - b).abs() < 1e-14, "{again:?}");
         }
-        let bad = [1.0, 2.0, 2.0, 1.0];
-        let error = Factor::new("covariance", &bad, 2).err().unwrap();
-        assert!(error.to_string().contains("negative eigenvalue"), "{error}");
+        for (bad, dim) in [
+            (&[1.0, 2.0, 2.0, 1.0][..], 2),
+            (&[0.0, 1.0, 1.0, 0.0], 2),
+            (&[1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0], 3),
+        ] {
+            let error = Factor::new("covariance", bad, dim).err().unwrap();
+            assert!(error.to_string().contains("negative eigenvalue"), "{error}");
+        }
         assert_eq!(Factor::new("covariance", &[0.0; 4], 2).unwrap().rank, 0);
     }
 }
