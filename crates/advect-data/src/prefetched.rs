@@ -36,6 +36,9 @@ const MOST: usize = 1 << 16;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Make batches for a GPU on the CPU, and move them where they are used: by `Device::new_cuda` each thread has a stream of its own, and
+/// nothing orders the kernels of this one and of the thread that takes the batch.
 #[doc(alias = "DataLoader")]
 #[doc(alias = "prefetch")]
 #[doc(alias = "num_workers")]

@@ -41,7 +41,9 @@ fn named(name: &str) -> Result<Device, String> {
     if !cuda_is_available() {
         return Err(format!("{given}: build with `--features cuda`"));
     }
-    Device::new_cuda(ordinal).map_err(|error| format!("{given}, which can't be had: {error}"))
+    // One stream for all threads, on which tests run: by `new_cuda` each has its own, and nothing orders them.
+    Device::new_cuda_with_stream(ordinal)
+        .map_err(|error| format!("{given}, which can't be had: {error}"))
 }
 
 #[cfg(test)]

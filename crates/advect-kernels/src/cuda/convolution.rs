@@ -2,6 +2,7 @@
 
 use candle_core::{Error, Result, Tensor};
 
+use super::product::product_as;
 use super::source::wide;
 use super::{Argument, Family, Fresh, Grid, device_of, launch, product, sums};
 use crate::convolution::Geometry;
@@ -142,6 +143,11 @@ pub fn gradients(
     if !images_wanted && !weights_wanted {
         return Ok([None, None]);
     }
+    // A sum over several pieces is rounded once.
+    let of_sums = match pieces(g).count() {
+        1 => dtype,
+        _ => wide(dtype),
+    };
     for images in pieces(g) {
         let dy = by_channels(g, gradient, images)?;
         if let Some(in_x) = &mut in_x {
@@ -153,14 +159,14 @@ pub fn gradients(
         }
         if weights_wanted {
             let columns = unfold(g, x, images)?.transpose(1, 2)?;
-            let part = product(&dy, &columns)?.into_tensor();
+            let part = product_as(of_sums, &dy, &columns)?.into_tensor();
             in_weight = Some(match in_weight {
                 Some(sum) => (sum + part)?,
                 None => part,
             });
         }
     }
-    let in_weight = in_weight.map(|sum| sum.reshape(weight.shape()));
+    let in_weight = in_weight.map(|sum| sum.to_dtype(dtype)?.reshape(weight.shape()));
     Ok([in_x.map(Fresh::into_tensor), in_weight.transpose()?])
 }
 

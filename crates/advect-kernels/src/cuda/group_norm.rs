@@ -1,6 +1,6 @@
 //! Group normalisation with an activation.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Error, Result, Tensor};
 
 use super::source::wide;
 use super::{Argument, Family, Fresh, Grid, activation, device_of, launch, sums};
@@ -10,6 +10,17 @@ pub(super) const FAMILY: Family = Family {
     name: "group_norm",
     sources: &[activation::SOURCE, include_str!("group_norm.cu")],
 };
+
+/// The kernels count a group's elements in 32 bits.
+fn check(groups: &Groups) -> Result<()> {
+    match groups.channels.saturating_mul(groups.area) > i32::MAX as usize {
+        true => Err(Error::Msg(format!(
+            "a group norm on CUDA of groups as large as {groups:?}"
+        ))
+        .bt()),
+        false => Ok(()),
+    }
+}
 
 /// Threads of a block: whole warps, more for larger groups.
 fn threads(groups: &Groups) -> usize {
@@ -36,6 +47,7 @@ fn sizes<'a>(groups: &Groups) -> [Argument<'a>; 5] {
 
 /// The values, and each group's mean and inverse deviation, for x that is not empty.
 pub fn forward(groups: &Groups, [x, scale, shift]: [&Tensor; 3]) -> Result<(Fresh, Fresh)> {
+    check(groups)?;
     let (device, dtype) = (device_of(x)?, x.dtype());
     let grid = grid(groups, x);
     let mut y = Fresh::new(device, dtype, x.shape())?;
@@ -60,6 +72,7 @@ pub fn backward(
     statistics: &Tensor,
     gradient: &Tensor,
 ) -> Result<[Fresh; 3]> {
+    check(groups)?;
     let (device, dtype) = (device_of(x)?, x.dtype());
     let channels = groups.groups * groups.channels;
     let batch = x.elem_count() / (channels * groups.area);

@@ -117,6 +117,12 @@ fn combine(
         false => sys::cublasOperation_t::CUBLAS_OP_N,
     };
     let (rows, inner, columns) = (side(sizes.rows)?, side(sizes.inner)?, side(sizes.columns)?);
+    // By default cuBLAS may add parts of a long sum in the type of the products.
+    let mode = sys::cublasMath_t::CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
+    // SAFETY: the handle is that of the device, which is borrowed.
+    unsafe { sys::cublasSetMathMode(*blas.handle(), mode) }
+        .result()
+        .w()?;
     // For cuBLAS, matrices lie column by column: what it sees are the transposed ones.
     // SAFETY: the pointers are valid until what follows in the stream, and the functions of this module give sizes and places that are
     // within the memory.
@@ -156,6 +162,11 @@ fn combine(
 /// # Errors
 /// An error for shapes that don't fit, and for other strides.
 pub fn product(a: &Tensor, b: &Tensor) -> Result<Fresh> {
+    product_as(a.dtype(), a, b)
+}
+
+/// [`product`], in the elements' type or that of arithmetic.
+pub(super) fn product_as(dtype: DType, a: &Tensor, b: &Tensor) -> Result<Fresh> {
     let ([batch @ .., rows, inner], [others @ .., height, columns]) = (a.dims(), b.dims()) else {
         return Err(misfit(a, b));
     };
@@ -166,7 +177,7 @@ pub fn product(a: &Tensor, b: &Tensor) -> Result<Fresh> {
         return Err(misfit(a, b));
     }
     let shape: Vec<usize> = batch.iter().chain([rows, columns]).copied().collect();
-    let mut out = Fresh::new(device_of(a)?, a.dtype(), shape)?;
+    let mut out = Fresh::new(device_of(a)?, dtype, shape)?;
     let sizes = Sizes {
         count: batch.iter().product(),
         rows: *rows,

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaModule, sys::CUresult};
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaContext, CudaFunction, CudaModule, sys::CUresult,
+};
 use candle_core::cuda_backend::cudarc::nvrtc::{CompileOptions, Ptx, compile_ptx_with_opts};
-use candle_core::cuda_backend::{CudaDevice, CudaError, DeviceId, WrapErr};
+use candle_core::cuda_backend::{CudaDevice, CudaError, WrapErr};
 use candle_core::{DType, Error, Result};
 
 /// The definitions that every source begins with.
@@ -37,15 +39,15 @@ pub(super) fn wide(dtype: DType) -> DType {
     }
 }
 
-/// What there is already, by names, the element type and the device.
+/// What there is already, by names, the element type and the number of the GPU. All devices that candle opens on a GPU have one context.
 #[derive(Default)]
 struct Loaded {
     /// What has been compiled, for an architecture.
     programs: HashMap<(&'static str, DType, (i32, i32)), Ptx>,
     /// The kernels of families.
-    modules: HashMap<(&'static str, DType, DeviceId), Arc<CudaModule>>,
+    modules: HashMap<(&'static str, DType, usize), Arc<CudaModule>>,
     /// Those that have been asked for.
-    kernels: HashMap<(&'static str, DType, DeviceId), CudaFunction>,
+    kernels: HashMap<(&'static str, DType, usize), CudaFunction>,
 }
 
 static LOADED: LazyLock<RwLock<Loaded>> = LazyLock::new(RwLock::default);
@@ -82,33 +84,32 @@ impl Family {
         dtype: DType,
         device: &CudaDevice,
     ) -> Result<CudaFunction> {
-        let key = (name, dtype, device.id());
+        let stream = device.cuda_stream();
+        let key = (name, dtype, stream.context().ordinal());
         let loaded = LOADED.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(kernel) = loaded.kernels.get(&key) {
             return Ok(kernel.clone());
         }
         drop(loaded);
         let mut loaded = LOADED.write().unwrap_or_else(PoisonError::into_inner);
-        let module = self.module(dtype, device, &mut loaded)?;
+        let module = self.module(dtype, stream.context(), &mut loaded)?;
         let [suffix, ..] = element(dtype)?;
         let kernel = module.load_function(&format!("{name}_{suffix}")).w()?;
         loaded.kernels.insert(key, kernel.clone());
         Ok(kernel)
     }
 
-    /// All its kernels for a device.
+    /// All its kernels for a GPU.
     fn module(
         &self,
         dtype: DType,
-        device: &CudaDevice,
+        context: &Arc<CudaContext>,
         loaded: &mut Loaded,
     ) -> Result<Arc<CudaModule>> {
-        let here = (self.name, dtype, device.id());
+        let here = (self.name, dtype, context.ordinal());
         if let Some(module) = loaded.modules.get(&here) {
             return Ok(module.clone());
         }
-        let stream = device.cuda_stream();
-        let context = stream.context();
         let architecture = context.compute_capability().w()?;
         let compiled = (self.name, dtype, architecture);
         let program = match loaded.programs.get(&compiled) {

@@ -118,7 +118,7 @@ impl Layers {
                 let mut part = gradient.narrow(1, column, width)?;
                 // A row for all gets the sum of what each row would.
                 if self.parts > 1 && x.dims()[0] != part.dims()[0] {
-                    part = part.contiguous()?.sum_keepdim(0)?;
+                    part = bias_gradient(&part.contiguous()?, x)?.into_tensor();
                 }
                 *place = Some(part.contiguous()?.reshape(x.shape())?);
             }
