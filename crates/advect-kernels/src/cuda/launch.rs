@@ -2,10 +2,12 @@
 
 use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaStream, DevicePtr, DevicePtrMut, LaunchConfig, PushKernelArg, SyncOnDrop,
+    CudaFunction, CudaStream, DevicePtr, DevicePtrMut, LaunchConfig, PushKernelArg, SyncOnDrop,
 };
 use candle_core::cuda_backend::{CudaDevice, CudaStorageSlice, WrapErr};
-use candle_core::{CudaStorage, DType, Error, Result, Storage, Tensor};
+use candle_core::{
+    CpuStorage, CudaStorage, DType, Error, InplaceOp1, Layout, Result, Storage, Tensor,
+};
 
 use super::Fresh;
 use super::source::{Family, wide};
@@ -63,8 +65,8 @@ pub(super) enum Argument<'a> {
     Again(&'a Fresh),
     /// A pointer to new memory, written.
     Write(&'a mut Fresh),
-    /// A pointer to memory that is changed, from an element on.
-    Change(&'a mut CudaStorage, usize),
+    /// A pointer to a contiguous tensor's first element, for a kernel that changes the elements.
+    Change(&'a Tensor),
     /// No pointer.
     Nothing,
     /// A `size_t`.
@@ -77,10 +79,9 @@ impl Argument<'_> {
     /// The device of what it points to.
     fn device(&self) -> Option<&CudaDevice> {
         match self {
-            Argument::Read(x) => device_of(x).ok(),
+            Argument::Read(x) | Argument::Change(x) => device_of(x).ok(),
             Argument::Again(x) => Some(x.device()),
             Argument::Write(x) => Some(x.device()),
-            Argument::Change(x, _) => Some(&x.device),
             Argument::Nothing | Argument::Size(_) | Argument::Real(_) => None,
         }
     }
@@ -104,12 +105,19 @@ enum Bits {
 }
 
 /// Starts a kernel on the device of its arguments, whose parameters are of the kinds of the arguments in their order.
-pub(super) fn launch(
+///
+/// Tensors are locked for reading until it has been started, those that it changes, too. Locks for writing would order nothing: they would
+/// be let go before the kernel runs, and a stream orders what it is given. But several of them, one taken after another, could wait for ever
+/// for a thread that locks the same tensors for reading in another order.
+///
+/// One stream is that of a host thread on a device of `Device::new_cuda`, and that of all on one of `Device::new_cuda_with_stream`. Threads
+/// with streams of their own synchronise before one uses what another has changed, as candle's operations ask of them.
+pub(super) fn launch<'a>(
     family: &Family,
     kernel: &'static str,
     dtype: DType,
     grid: Grid,
-    arguments: &mut [Argument<'_>],
+    arguments: &mut [Argument<'a>],
 ) -> Result<()> {
     let device = arguments.iter().find_map(Argument::device).cloned();
     let Some(device) = device else {
@@ -117,10 +125,51 @@ pub(super) fn launch(
     };
     let function = family.kernel(kernel, dtype, &device)?;
     let stream = device.cuda_stream();
+    if !stream.context().is_managing_stream_synchronization() {
+        return start(&function, &stream, dtype, grid, arguments);
+    }
+    let changed = arguments.iter().filter_map(|argument| match argument {
+        Argument::Change(x) => Some(*x),
+        _ => None,
+    });
+    let changed: Vec<&'a Tensor> = changed.collect();
+    let in_turn = || (changed.iter()).try_for_each(|x| x.inplace_op1(&InTurn(&stream)));
+    // After what other streams do now, and before what they do later.
+    in_turn()?;
+    start(&function, &stream, dtype, grid, arguments)?;
+    in_turn()
+}
+
+/// Has a stream wait for what others have done with a tensor, and has them wait for what this one has done, in a context with several streams.
+/// Their events of writing can't be had from a lock for reading.
+struct InTurn<'a>(&'a CudaStream);
+
+impl InplaceOp1 for InTurn<'_> {
+    fn name(&self) -> &'static str {
+        "advect-in-turn"
+    }
+
+    fn cpu_fwd(&self, _: &mut CpuStorage, _: &Layout) -> Result<()> {
+        Err(misplaced())
+    }
+
+    fn cuda_fwd(&self, storage: &mut CudaStorage, _: &Layout) -> Result<()> {
+        write(storage, 0, self.0).map(drop)
+    }
+}
+
+/// Puts a kernel into a stream.
+fn start(
+    function: &CudaFunction,
+    stream: &CudaStream,
+    dtype: DType,
+    grid: Grid,
+    arguments: &mut [Argument<'_>],
+) -> Result<()> {
     // Locked, and known to the stream, until the kernel has been started.
     let locks: Vec<_> = (arguments.iter())
         .map(|argument| match argument {
-            Argument::Read(x) => Some(x.storage_and_layout()),
+            Argument::Read(x) | Argument::Change(x) => Some(x.storage_and_layout()),
             _ => None,
         })
         .collect();
@@ -129,16 +178,17 @@ pub(super) fn launch(
     let mut bits = Vec::with_capacity(arguments.len());
     for (argument, lock) in arguments.iter_mut().zip(&locks) {
         let (value, guard) = match (argument, lock) {
-            (Argument::Read(_), Some((storage, layout))) => {
+            (_, Some((storage, layout))) => {
                 let Storage::Cuda(storage) = &**storage else {
                     return Err(misplaced());
                 };
-                word(read(storage, layout.start_offset(), &stream)?)
+                word(read(storage, layout.start_offset(), stream)?)
             }
-            (Argument::Again(x), _) => word(read(&x.storage, 0, &stream)?),
-            (Argument::Write(x), _) => word(write(&mut x.storage, 0, &stream)?),
-            (Argument::Change(x, first), _) => word(write(x, *first, &stream)?),
-            (Argument::Read(_) | Argument::Nothing, _) => (Bits::Word(0), None),
+            (Argument::Again(x), _) => word(read(&x.storage, 0, stream)?),
+            (Argument::Write(x), _) => word(write(&mut x.storage, 0, stream)?),
+            (Argument::Read(_) | Argument::Change(_) | Argument::Nothing, _) => {
+                (Bits::Word(0), None)
+            }
             (Argument::Size(n), _) => (Bits::Word(*n as u64), None),
             (Argument::Real(x), _) => match wide(dtype) {
                 DType::F64 => (Bits::F64(*x), None),
@@ -148,7 +198,7 @@ pub(super) fn launch(
         bits.push(value);
         held.extend(guard);
     }
-    let mut builder = stream.launch_builder(&function);
+    let mut builder = stream.launch_builder(function);
     for argument in &bits {
         match argument {
             Bits::Word(x) => builder.arg(x),
@@ -165,7 +215,8 @@ pub(super) fn launch(
         shared_mem_bytes: 0,
     };
     // SAFETY: the functions of this module pass each kernel the arguments that its source beside them names, with the sizes of
-    // the memory; the pointers are valid until what follows in the stream.
+    // the memory. The pointers are valid until what follows in the stream: up to here tensors are locked and new memory is borrowed, so that
+    // nothing is given back, and later that is done in the stream. Elements are memory of the device, which Rust has no references to.
     unsafe { builder.launch(config) }.w()?;
     Ok(())
 }

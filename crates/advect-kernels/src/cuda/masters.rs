@@ -2,7 +2,6 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::update::Changed;
 use super::{Argument, Family, Fresh, Grid, device_of, launch};
 
 pub(super) const FAMILY: Family = Family {
@@ -50,21 +49,27 @@ fn counts(tensors: &[&Tensor]) -> Vec<usize> {
 
 /// Puts into copies in f32 what has changed in the values of 16 bits: those elements that the copies don't round to. There are at
 /// most [`PAIRS`] of them.
-pub fn follow(copies: Vec<Changed<'_>>, values: &[&Tensor]) -> Result<()> {
-    let copies = copies
-        .into_iter()
-        .map(|(x, first)| Argument::Change(x, first));
+pub fn follow(copies: &[&Tensor], values: &[&Tensor]) -> Result<()> {
+    let copies = copies.iter().map(|x| Argument::Change(x));
     let pairs = copies.zip(values.iter().map(|x| Argument::Read(x)));
     each("follow", dtype(values), pairs.collect(), counts(values))
 }
 
 /// Rounds at most [`PAIRS`] copies in f32 to values of this type of 16 bits.
-pub fn round(values: Vec<Changed<'_>>, copies: &[&Tensor], to: DType) -> Result<()> {
-    let values = values
-        .into_iter()
-        .map(|(x, first)| Argument::Change(x, first));
+pub fn round(values: &[&Tensor], copies: &[&Tensor], to: DType) -> Result<()> {
+    let values = values.iter().map(|x| Argument::Change(x));
     let pairs = copies.iter().map(|x| Argument::Read(x)).zip(values);
     each("round", to, pairs.collect(), counts(copies))
+}
+
+/// The same to new values.
+pub(super) fn rounded(copies: &[&Tensor], to: DType) -> Result<Vec<Fresh>> {
+    let fresh = |x: &&Tensor| Fresh::new(device_of(x)?, to, x.shape().clone());
+    let mut values = copies.iter().map(fresh).collect::<Result<Vec<Fresh>>>()?;
+    let written = values.iter_mut().map(Argument::Write);
+    let pairs = copies.iter().map(|x| Argument::Read(x)).zip(written);
+    each("round", to, pairs.collect(), counts(copies))?;
+    Ok(values)
 }
 
 /// Copies at most [`PAIRS`] values of 16 bits to f32.

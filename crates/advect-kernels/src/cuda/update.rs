@@ -1,6 +1,6 @@
 //! Steps of parameters and averages where they lie.
 
-use candle_core::{CudaStorage, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::{Argument, Family, Grid, launch};
 use crate::update::{AdamWRates, LionRates, MomentumRates};
@@ -10,19 +10,16 @@ pub(super) const FAMILY: Family = Family {
     sources: &[include_str!("update.cu")],
 };
 
-/// Memory that is changed, and its first element.
-pub type Changed<'a> = (&'a mut CudaStorage, usize);
-
 /// One launch for all elements of the source.
 fn step<const N: usize>(
     kernel: &'static str,
-    changed: [Changed<'_>; N],
+    changed: [&Tensor; N],
     source: &Tensor,
     numbers: &[f64],
 ) -> Result<()> {
     let count = source.elem_count();
     let mut arguments = Vec::with_capacity(N + 2 + numbers.len());
-    arguments.extend(changed.map(|(memory, first)| Argument::Change(memory, first)));
+    arguments.extend(changed.map(Argument::Change));
     arguments.push(Argument::Read(source));
     arguments.push(Argument::Size(count));
     arguments.extend(numbers.iter().map(|&x| Argument::Real(x)));
@@ -31,7 +28,7 @@ fn step<const N: usize>(
 }
 
 /// A step of AdamW for the value and the first and second moments.
-pub fn adamw(variables: [Changed<'_>; 3], gradient: &Tensor, rates: &AdamWRates) -> Result<()> {
+pub fn adamw(variables: [&Tensor; 3], gradient: &Tensor, rates: &AdamWRates) -> Result<()> {
     let numbers = [
         rates.beta1,
         1.0 - rates.beta1,
@@ -46,11 +43,7 @@ pub fn adamw(variables: [Changed<'_>; 3], gradient: &Tensor, rates: &AdamWRates)
 }
 
 /// A step with momentum for the value and the velocity.
-pub fn momentum(
-    variables: [Changed<'_>; 2],
-    gradient: &Tensor,
-    rates: &MomentumRates,
-) -> Result<()> {
+pub fn momentum(variables: [&Tensor; 2], gradient: &Tensor, rates: &MomentumRates) -> Result<()> {
     let numbers = [
         rates.rate,
         rates.decay,
@@ -63,7 +56,7 @@ pub fn momentum(
 }
 
 /// A step of Lion for the value and the momentum.
-pub fn lion(variables: [Changed<'_>; 2], gradient: &Tensor, rates: &LionRates) -> Result<()> {
+pub fn lion(variables: [&Tensor; 2], gradient: &Tensor, rates: &LionRates) -> Result<()> {
     let numbers = [
         rates.beta1,
         1.0 - rates.beta1,
@@ -76,16 +69,11 @@ pub fn lion(variables: [Changed<'_>; 2], gradient: &Tensor, rates: &LionRates) -
 }
 
 /// A step along a direction, `decay · θ − rate · d`.
-pub fn descend(
-    variables: [Changed<'_>; 1],
-    direction: &Tensor,
-    decay: f64,
-    rate: f64,
-) -> Result<()> {
+pub fn descend(variables: [&Tensor; 1], direction: &Tensor, decay: f64, rate: f64) -> Result<()> {
     step("descend", variables, direction, &[decay, rate])
 }
 
 /// Replaces the average a by `a + (x − a) w`.
-pub fn average(average: Changed<'_>, value: &Tensor, weight: f64) -> Result<()> {
+pub fn average(average: &Tensor, value: &Tensor, weight: f64) -> Result<()> {
     step("average", [average], value, &[weight])
 }

@@ -5,7 +5,6 @@ use advect_kernels::cuda::masters::{self, PAIRS};
 use candle_core::{Tensor, Var};
 
 use super::fits;
-use crate::in_place::with_each_storage;
 use crate::update::masters::{Way, is_narrow};
 use crate::update::share_memory;
 
@@ -43,16 +42,16 @@ pub(crate) fn change(pairs: Vec<&(Var, Var)>, way: Way) -> Result<Vec<&(Var, Var
             Way::Follow => (copies, values, some[0].0.dtype()),
             Way::Round => (values, copies, some[0].0.dtype()),
         };
-        // Each is locked while the others are.
+        // One launch changes no memory twice.
         let twice = |i: usize| changed[..i].iter().any(|x| share_memory(x, changed[i]));
         if (0..changed.len()).any(twice) {
             others.extend(some);
             continue;
         }
-        with_each_storage(&changed, |places| match way {
-            Way::Follow => Ok(masters::follow(places, &read)?),
-            Way::Round => Ok(masters::round(places, &read, dtype)?),
-        })?;
+        match way {
+            Way::Follow => masters::follow(&changed, &read)?,
+            Way::Round => masters::round(&changed, &read, dtype)?,
+        }
     }
     Ok(others)
 }

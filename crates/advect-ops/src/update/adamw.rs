@@ -2,7 +2,7 @@
 
 use advect_core::Result;
 #[cfg(feature = "cuda")]
-use advect_kernels::cuda::update::{self, Changed};
+use advect_kernels::cuda::update;
 use advect_kernels::update::AdamWRates;
 use candle_core::{Tensor, Var};
 
@@ -56,7 +56,7 @@ impl Elementwise<3> for AdamWRates {
     }
 
     #[cfg(feature = "cuda")]
-    fn run_on_cuda(&self, variables: [Changed<'_>; 3], gradient: &Tensor) -> Result<()> {
+    fn run_on_cuda(&self, variables: [&Tensor; 3], gradient: &Tensor) -> Result<()> {
         Ok(update::adamw(variables, gradient, self)?)
     }
 }

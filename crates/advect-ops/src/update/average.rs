@@ -36,10 +36,8 @@ pub fn average(average: &Var, value: &Var, decay: f64) -> Result<()> {
     let source = apart(value.as_detached_tensor(), &[average])?;
     #[cfg(feature = "cuda")]
     if super::on_cuda(&[average, &source]) {
-        return crate::in_place::with_storages([average.as_tensor()], |[average]| {
-            let step = advect_kernels::cuda::update::average;
-            Ok(step(average, &source, 1.0 - decay)?)
-        });
+        let step = advect_kernels::cuda::update::average;
+        return Ok(step(average, &source, 1.0 - decay)?);
     }
     if !in_place(&[average, value]) {
         // Rounded once: in 16 bits a small step would be lost twice.

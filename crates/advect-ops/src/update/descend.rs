@@ -2,7 +2,7 @@
 
 use advect_core::Result;
 #[cfg(feature = "cuda")]
-use advect_kernels::cuda::update::{self, Changed};
+use advect_kernels::cuda::update;
 use candle_core::{Tensor, Var};
 
 use super::elementwise::{Elementwise, step};
@@ -46,7 +46,7 @@ impl Elementwise<1> for Descent {
     }
 
     #[cfg(feature = "cuda")]
-    fn run_on_cuda(&self, variables: [Changed<'_>; 1], gradient: &Tensor) -> Result<()> {
+    fn run_on_cuda(&self, variables: [&Tensor; 1], gradient: &Tensor) -> Result<()> {
         Ok(update::descend(variables, gradient, self.decay, self.rate)?)
     }
 }

@@ -1,8 +1,6 @@
 //! The checks that all steps of parameters share.
 
 use advect_core::{Error, Result, check};
-#[cfg(feature = "cuda")]
-use advect_kernels::cuda::update::Changed;
 use candle_core::{DType, Tensor, Var};
 
 #[cfg(feature = "cuda")]
@@ -10,8 +8,6 @@ use super::on_cuda;
 use super::{apart, apart_from_itself, in_place, share_memory};
 use crate::cpu::{Float, by_dtype, host};
 use crate::in_place::with_slices;
-#[cfg(feature = "cuda")]
-use crate::in_place::with_storages;
 
 /// A formula for each element of N variables and a gradient.
 pub(super) trait Elementwise<const N: usize>: Sync {
@@ -29,7 +25,7 @@ pub(super) trait Elementwise<const N: usize>: Sync {
     /// # Errors
     /// Errors of candle.
     #[cfg(feature = "cuda")]
-    fn run_on_cuda(&self, variables: [Changed<'_>; N], gradient: &Tensor) -> Result<()>;
+    fn run_on_cuda(&self, variables: [&Tensor; N], gradient: &Tensor) -> Result<()>;
 }
 
 /// Applies a formula to variables with names, the first of which is the parameter.
@@ -57,7 +53,7 @@ pub(super) fn step<const N: usize>(
     for (name, var) in names.into_iter().zip(variables) {
         apart_from_itself(name, var)?;
     }
-    // Each is locked for writing while the others are.
+    // No memory is changed twice. On the CPU each is locked for writing while the others are.
     for (i, x) in variables.into_iter().enumerate() {
         if let Some(j) = (i + 1..N).find(|&j| share_memory(x, variables[j])) {
             let given = format!("the variable that is also the {}", names[i]);
@@ -68,7 +64,7 @@ pub(super) fn step<const N: usize>(
     #[cfg(feature = "cuda")]
     if on_cuda(&tensors) {
         let gradient = apart(gradient, &variables)?;
-        return with_storages(tensors, |places| formula.run_on_cuda(places, &gradient));
+        return formula.run_on_cuda(tensors, &gradient);
     }
     if !in_place(&tensors) {
         return formula.compose(variables, &gradient);

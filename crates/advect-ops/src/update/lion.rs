@@ -2,7 +2,7 @@
 
 use advect_core::Result;
 #[cfg(feature = "cuda")]
-use advect_kernels::cuda::update::{self, Changed};
+use advect_kernels::cuda::update;
 use advect_kernels::update::LionRates;
 use candle_core::{Tensor, Var};
 
@@ -47,7 +47,7 @@ impl Elementwise<2> for LionRates {
     }
 
     #[cfg(feature = "cuda")]
-    fn run_on_cuda(&self, variables: [Changed<'_>; 2], gradient: &Tensor) -> Result<()> {
+    fn run_on_cuda(&self, variables: [&Tensor; 2], gradient: &Tensor) -> Result<()> {
         Ok(update::lion(variables, gradient, self)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use advect_core::Result;
 #[cfg(feature = "cuda")]
-use advect_kernels::cuda::update::{self, Changed};
+use advect_kernels::cuda::update;
 use advect_kernels::update::MomentumRates;
 use candle_core::{Tensor, Var};
 
@@ -53,7 +53,7 @@ impl Elementwise<2> for MomentumRates {
     }
 
     #[cfg(feature = "cuda")]
-    fn run_on_cuda(&self, variables: [Changed<'_>; 2], gradient: &Tensor) -> Result<()> {
+    fn run_on_cuda(&self, variables: [&Tensor; 2], gradient: &Tensor) -> Result<()> {
         Ok(update::momentum(variables, gradient, self)?)
     }
 }

@@ -11,6 +11,8 @@
 mod attention;
 mod classics;
 mod convolutions;
+#[cfg(feature = "cuda")]
+mod locks;
 mod measures;
 mod memory;
 mod misplaced;
