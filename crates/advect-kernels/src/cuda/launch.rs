@@ -1,5 +1,7 @@
 //! The launching of kernels.
 
+use std::slice;
+
 use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaStream, DevicePtr, DevicePtrMut, LaunchConfig, PushKernelArg, SyncOnDrop,
@@ -10,6 +12,7 @@ use candle_core::{
 };
 
 use super::Fresh;
+use super::pieces::TENSORS;
 use super::source::{Family, wide};
 
 /// The blocks of a launch, and the threads of each.
@@ -73,15 +76,34 @@ pub(super) enum Argument<'a> {
     Size(usize),
     /// A number in the type of arithmetic.
     Real(f64),
+    /// Arguments of one kind, at most [`TENSORS`] of them: an `Each` of `pieces.cu`, with no pointers and zeros in the end.
+    Each(Vec<Argument<'a>>),
 }
 
-impl Argument<'_> {
+impl<'a> Argument<'a> {
+    /// The arguments that it consists of, none of which is an `Each`.
+    fn parts(&self) -> &[Argument<'a>] {
+        match self {
+            Argument::Each(parts) => parts,
+            one => slice::from_ref(one),
+        }
+    }
+
+    /// [`Argument::parts`], to be changed.
+    fn parts_mut(&mut self) -> &mut [Argument<'a>] {
+        match self {
+            Argument::Each(parts) => parts,
+            one => slice::from_mut(one),
+        }
+    }
+
     /// The device of what it points to.
     fn device(&self) -> Option<&CudaDevice> {
         match self {
             Argument::Read(x) | Argument::Change(x) => device_of(x).ok(),
             Argument::Again(x) => Some(x.device()),
             Argument::Write(x) => Some(x.device()),
+            Argument::Each(parts) => parts.iter().find_map(Argument::device),
             Argument::Nothing | Argument::Size(_) | Argument::Real(_) => None,
         }
     }
@@ -97,11 +119,30 @@ pub(super) fn misplaced() -> Error {
     Error::Msg("a kernel for CUDA got a tensor of another device".into()).bt()
 }
 
-/// The bits of an argument.
-enum Bits {
+/// A number or an address.
+enum Value {
     Word(u64),
     F32(f32),
     F64(f64),
+}
+
+/// The bits of an argument. The driver takes as many of them as the kernel's parameter has.
+#[derive(Default)]
+struct Bits([u64; TENSORS]);
+
+impl Bits {
+    /// Puts a value beside those before it, all of which are of its kind.
+    fn put(&mut self, place: usize, value: &Value) {
+        let (word, bits) = match value {
+            Value::Word(x) => (place, *x),
+            Value::F64(x) => (place, x.to_bits()),
+            // Two in a word, the first in its lower half: all hosts of CUDA are little-endian.
+            Value::F32(x) => (place / 2, u64::from(x.to_bits()) << (32 * (place % 2))),
+        };
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bits;
+        }
+    }
 }
 
 /// Starts a kernel on the device of its arguments, whose parameters are of the kinds of the arguments in their order.
@@ -128,7 +169,8 @@ pub(super) fn launch<'a>(
     if !stream.context().is_managing_stream_synchronization() {
         return start(&function, &stream, dtype, grid, arguments);
     }
-    let changed = arguments.iter().filter_map(|argument| match argument {
+    let parts = arguments.iter().flat_map(Argument::parts);
+    let changed = parts.filter_map(|argument| match argument {
         Argument::Change(x) => Some(*x),
         _ => None,
     });
@@ -167,44 +209,45 @@ fn start(
     arguments: &mut [Argument<'_>],
 ) -> Result<()> {
     // Locked, and known to the stream, until the kernel has been started.
-    let locks: Vec<_> = (arguments.iter())
+    let locks: Vec<_> = (arguments.iter().flat_map(Argument::parts))
         .map(|argument| match argument {
             Argument::Read(x) | Argument::Change(x) => Some(x.storage_and_layout()),
             _ => None,
         })
         .collect();
-    let word = |(address, guard)| (Bits::Word(address), Some(guard));
-    let mut held = Vec::with_capacity(arguments.len());
+    let word = |(address, guard)| (Value::Word(address), Some(guard));
+    let mut held = Vec::with_capacity(locks.len());
     let mut bits = Vec::with_capacity(arguments.len());
-    for (argument, lock) in arguments.iter_mut().zip(&locks) {
-        let (value, guard) = match (argument, lock) {
-            (_, Some((storage, layout))) => {
-                let Storage::Cuda(storage) = &**storage else {
-                    return Err(misplaced());
-                };
-                word(read(storage, layout.start_offset(), stream)?)
-            }
-            (Argument::Again(x), _) => word(read(&x.storage, 0, stream)?),
-            (Argument::Write(x), _) => word(write(&mut x.storage, 0, stream)?),
-            (Argument::Read(_) | Argument::Change(_) | Argument::Nothing, _) => {
-                (Bits::Word(0), None)
-            }
-            (Argument::Size(n), _) => (Bits::Word(*n as u64), None),
-            (Argument::Real(x), _) => match wide(dtype) {
-                DType::F64 => (Bits::F64(*x), None),
-                _ => (Bits::F32(*x as f32), None),
-            },
-        };
-        bits.push(value);
-        held.extend(guard);
+    let mut each_lock = locks.iter();
+    for argument in arguments {
+        let mut own = Bits::default();
+        let parts = argument.parts_mut().iter_mut().zip(each_lock.by_ref());
+        for (place, (argument, lock)) in parts.enumerate() {
+            let (value, guard) = match (argument, lock) {
+                (_, Some((storage, layout))) => {
+                    let Storage::Cuda(storage) = &**storage else {
+                        return Err(misplaced());
+                    };
+                    word(read(storage, layout.start_offset(), stream)?)
+                }
+                (Argument::Again(x), _) => word(read(&x.storage, 0, stream)?),
+                (Argument::Write(x), _) => word(write(&mut x.storage, 0, stream)?),
+                (Argument::Size(n), _) => (Value::Word(*n as u64), None),
+                (Argument::Real(x), _) => match wide(dtype) {
+                    DType::F64 => (Value::F64(*x), None),
+                    _ => (Value::F32(*x as f32), None),
+                },
+                // Those to be read or changed have locks.
+                (_, None) => (Value::Word(0), None),
+            };
+            own.put(place, &value);
+            held.extend(guard);
+        }
+        bits.push(own.0);
     }
     let mut builder = stream.launch_builder(function);
     for argument in &bits {
-        match argument {
-            Bits::Word(x) => builder.arg(x),
-            Bits::F32(x) => builder.arg(x),
-            Bits::F64(x) => builder.arg(x),
-        };
+        builder.arg(argument);
     }
     let side = |n: usize| {
         u32::try_from(n).map_err(|_| Error::Msg(format!("{n} blocks of a kernel for CUDA")).bt())

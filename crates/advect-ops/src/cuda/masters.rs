@@ -1,7 +1,7 @@
 //! Tensors of 16 bits and their copies in f32, several at once.
 
 use advect_core::Result;
-use advect_kernels::cuda::masters::{self, PAIRS};
+use advect_kernels::cuda::{TENSORS, masters};
 use candle_core::{Tensor, Var};
 
 use super::fits;
@@ -14,7 +14,7 @@ pub(crate) fn widen(tensors: &mut [Tensor]) -> Result<()> {
     let alike = |x: &Tensor, y: &Tensor| known(x) && known(y) && are_alike(x, y);
     for some in tensors
         .chunk_by_mut(alike)
-        .flat_map(|some| some.chunks_mut(PAIRS))
+        .flat_map(|some| some.chunks_mut(TENSORS))
     {
         if some.iter().all(known) {
             let contiguous = some.iter().map(Tensor::contiguous);
@@ -34,7 +34,7 @@ pub(crate) fn change(pairs: Vec<&(Var, Var)>, way: Way) -> Result<Vec<&(Var, Var
     };
     let (known, mut others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(known);
     let together = known.chunk_by(|(x, _), (y, _)| are_alike(x, y));
-    for some in together.flat_map(|some| some.chunks(PAIRS)) {
+    for some in together.flat_map(|some| some.chunks(TENSORS)) {
         let (values, copies): (Vec<&Tensor>, Vec<&Tensor>) = (some.iter())
             .map(|(value, copy)| (value.as_tensor(), copy.as_tensor()))
             .unzip();

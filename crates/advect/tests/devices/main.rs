@@ -11,6 +11,7 @@
 mod attention;
 mod classics;
 mod convolutions;
+mod launches;
 #[cfg(feature = "cuda")]
 mod locks;
 mod measures;
