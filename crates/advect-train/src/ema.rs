@@ -93,15 +93,14 @@ impl Ema {
 
     /// Moves the average towards parameters that are finite, or towards the copies in f32 that there are of them.
     pub(crate) fn advance(&self, decay: f64, masters: &HashMap<TensorId, Var>) -> Result<()> {
-        for (average, source) in self.average.vars().iter().zip(self.source.vars()) {
-            let source = match masters.get(&source.id()) {
-                Some(master) => master.clone(),
-                None if source.dtype() == average.dtype() => source,
-                None => Var::from_tensor(&source.as_detached_tensor().to_dtype(average.dtype())?)?,
-            };
-            update::average(average, &source, decay)?;
-        }
-        Ok(())
+        update::together(|steps| {
+            for (average, source) in self.average.vars().iter().zip(self.source.vars()) {
+                let source = masters.get(&source.id()).unwrap_or(&source);
+                let source = source.as_detached_tensor().to_dtype(average.dtype())?;
+                steps.average(average, &source, decay)?;
+            }
+            Ok(())
+        })
     }
 
     /// Returns the averaged parameters.

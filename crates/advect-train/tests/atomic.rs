@@ -2,8 +2,10 @@
 
 use advect_core::{Error, Generator, Key};
 use advect_nn::{Linear, ParameterStore, Stateful};
+use advect_ops::update;
 use advect_train::decay::decay_fn;
 use advect_train::learning_rate::learning_rate_fn;
+use advect_train::optimizer::{Bounds, PerParameter, UpdateRule};
 use advect_train::{
     AdamW, AdamWConfig, Checkpoint, Ema, Gradients, ParameterGroup, StatefulOptimizer, Trainer,
 };
@@ -384,4 +386,62 @@ fn clipping_scales_all_or_nothing() {
     );
     assert_eq!(value(&gradients, "y"), before);
     assert!(gradients.norm().unwrap().is_nan());
+}
+
+/// A rule that fails for parameters of two elements.
+#[derive(Debug, Clone)]
+struct Failing;
+
+impl UpdateRule for Failing {
+    fn check(&self) -> advect_core::Result<()> {
+        Ok(())
+    }
+    fn learning_rate(&self) -> f64 {
+        1.0
+    }
+    fn set_learning_rate(&mut self, _: f64) {}
+    fn step(&self, x: &Var, _: &[Var], gradient: &Tensor, _: f64) -> advect_core::Result<()> {
+        match x.elem_count() {
+            2 => Err(Error::stopped("a step", "it was asked to")),
+            _ => update::descend(x, gradient, 1.0, 1.0),
+        }
+    }
+    fn is_harmless(&self, _: &Bounds) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_step_that_fails_half_way_counts_for_what_it_moved() {
+    let var = |n: usize, dtype| {
+        let ones = Tensor::ones(n, dtype, &Device::Cpu).unwrap();
+        (n.to_string(), Var::from_tensor(&ones).unwrap())
+    };
+    // The largest first, by its copy in f32.
+    let named = vec![
+        var(1, DType::F32),
+        var(2, DType::F32),
+        var(3, DType::F64),
+        var(4, DType::BF16),
+    ];
+    let mut optimizer = PerParameter::from_named(named.clone(), Failing).unwrap();
+    let mut grads = named[0].1.sum_all().unwrap().backward().unwrap();
+    for (_, x) in &named {
+        grads.insert(x, x.ones_like().unwrap());
+    }
+    let error = Error::from(optimizer.step(&grads).unwrap_err());
+    assert!(matches!(error, Error::Stopped { .. }), "{error}");
+    let counts = optimizer.state();
+    for (name, x) in &named {
+        let moved = name == "3" || name == "4";
+        let steps = counts[&format!("steps.{name}")].to_scalar::<f64>().unwrap();
+        let total = x.to_dtype(DType::F64).unwrap().sum_all().unwrap();
+        let total = total.to_scalar::<f64>().unwrap();
+        let expected = if moved {
+            (1.0, 0.0)
+        } else {
+            (0.0, x.elem_count() as f64)
+        };
+        assert_eq!((steps, total), expected, "{name}");
+    }
 }

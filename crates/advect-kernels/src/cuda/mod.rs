@@ -23,6 +23,7 @@ pub mod log_softmax;
 pub mod masters;
 pub mod memory;
 pub mod norm;
+mod pieces;
 pub mod planes;
 mod product;
 pub mod random;
@@ -38,6 +39,7 @@ mod tests;
 pub mod update;
 
 pub use fresh::Fresh;
+pub use pieces::TENSORS;
 pub use product::product;
 
 use launch::{Argument, Grid, device_of, launch};

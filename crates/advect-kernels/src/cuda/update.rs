@@ -1,37 +1,83 @@
-//! Steps of parameters and averages where they lie.
+//! Steps of parameters and averages where they lie, several in one launch.
 
-use candle_core::{CudaStorage, Result, Tensor};
+use candle_core::{Error, Result, Tensor};
 
-use super::{Argument, Family, Grid, launch};
+use super::pieces::{self, launch_pieces};
+use super::{Argument, Family};
 use crate::update::{AdamWRates, LionRates, MomentumRates};
 
 pub(super) const FAMILY: Family = Family {
     name: "update",
-    sources: &[include_str!("update.cu")],
+    sources: &[pieces::SOURCE, include_str!("update.cu")],
 };
 
-/// Memory that is changed, and its first element.
-pub type Changed<'a> = (&'a mut CudaStorage, usize);
-
-/// One launch for all elements of the source.
-fn step<const N: usize>(
+/// A step that is yet to be made: its kernel, the tensors that it changes, what it reads, and the numbers of its formula.
+pub struct Step {
     kernel: &'static str,
-    changed: [Changed<'_>; N],
-    source: &Tensor,
-    numbers: &[f64],
-) -> Result<()> {
-    let count = source.elem_count();
-    let mut arguments = Vec::with_capacity(N + 2 + numbers.len());
-    arguments.extend(changed.map(|(memory, first)| Argument::Change(memory, first)));
-    arguments.push(Argument::Read(source));
-    arguments.push(Argument::Size(count));
-    arguments.extend(numbers.iter().map(|&x| Argument::Real(x)));
-    let dtype = source.dtype();
-    launch(&FAMILY, kernel, dtype, Grid::over(count), &mut arguments)
+    changed: Vec<Tensor>,
+    source: Tensor,
+    numbers: Vec<f64>,
+}
+
+impl Step {
+    fn new<const N: usize>(
+        kernel: &'static str,
+        changed: [&Tensor; N],
+        source: &Tensor,
+        numbers: &[f64],
+    ) -> Self {
+        Step {
+            kernel,
+            changed: changed.map(Tensor::clone).into(),
+            source: source.clone(),
+            numbers: numbers.into(),
+        }
+    }
+
+    /// Whether one launch may make both.
+    pub fn is_like(&self, other: &Step) -> bool {
+        self.kernel == other.kernel
+            && self.source.dtype() == other.source.dtype()
+            && self.source.device().same_device(other.source.device())
+    }
+}
+
+/// Makes at most [`TENSORS`](super::TENSORS) steps by one launch. None changes memory that another one uses.
+///
+/// # Errors
+/// An error if they aren't alike, and those of the launch; then none has been made.
+pub fn make(steps: &[Step]) -> Result<()> {
+    let Some(first) = steps.first() else {
+        return Ok(());
+    };
+    if let Some(other) = steps.iter().find(|step| !step.is_like(first)) {
+        let message = format!("{} and {} in one launch", first.kernel, other.kernel);
+        return Err(Error::Msg(message).bt());
+    }
+    let changed = (0..first.changed.len()).map(|k| {
+        Argument::Each(
+            steps
+                .iter()
+                .map(|x| Argument::Change(&x.changed[k]))
+                .collect(),
+        )
+    });
+    let sources = Argument::Each(steps.iter().map(|x| Argument::Read(&x.source)).collect());
+    let numbers = (0..first.numbers.len())
+        .map(|k| Argument::Each(steps.iter().map(|x| Argument::Real(x.numbers[k])).collect()));
+    let counts: Vec<usize> = steps.iter().map(|x| x.source.elem_count()).collect();
+    let arguments = changed.chain([sources]).chain(numbers);
+    launch_pieces(
+        &FAMILY,
+        first.kernel,
+        first.source.dtype(),
+        &counts,
+        arguments,
+    )
 }
 
 /// A step of AdamW for the value and the first and second moments.
-pub fn adamw(variables: [Changed<'_>; 3], gradient: &Tensor, rates: &AdamWRates) -> Result<()> {
+pub fn adamw(variables: [&Tensor; 3], gradient: &Tensor, rates: &AdamWRates) -> Step {
     let numbers = [
         rates.beta1,
         1.0 - rates.beta1,
@@ -42,15 +88,11 @@ pub fn adamw(variables: [Changed<'_>; 3], gradient: &Tensor, rates: &AdamWRates)
         1.0 / rates.correction,
         rates.epsilon,
     ];
-    step("adamw", variables, gradient, &numbers)
+    Step::new("adamw", variables, gradient, &numbers)
 }
 
 /// A step with momentum for the value and the velocity.
-pub fn momentum(
-    variables: [Changed<'_>; 2],
-    gradient: &Tensor,
-    rates: &MomentumRates,
-) -> Result<()> {
+pub fn momentum(variables: [&Tensor; 2], gradient: &Tensor, rates: &MomentumRates) -> Step {
     let numbers = [
         rates.rate,
         rates.decay,
@@ -59,11 +101,11 @@ pub fn momentum(
         rates.ahead,
         rates.along,
     ];
-    step("momentum", variables, gradient, &numbers)
+    Step::new("momentum", variables, gradient, &numbers)
 }
 
 /// A step of Lion for the value and the momentum.
-pub fn lion(variables: [Changed<'_>; 2], gradient: &Tensor, rates: &LionRates) -> Result<()> {
+pub fn lion(variables: [&Tensor; 2], gradient: &Tensor, rates: &LionRates) -> Step {
     let numbers = [
         rates.beta1,
         1.0 - rates.beta1,
@@ -72,20 +114,15 @@ pub fn lion(variables: [Changed<'_>; 2], gradient: &Tensor, rates: &LionRates) -
         rates.decay,
         rates.rate,
     ];
-    step("lion", variables, gradient, &numbers)
+    Step::new("lion", variables, gradient, &numbers)
 }
 
 /// A step along a direction, `decay · θ − rate · d`.
-pub fn descend(
-    variables: [Changed<'_>; 1],
-    direction: &Tensor,
-    decay: f64,
-    rate: f64,
-) -> Result<()> {
-    step("descend", variables, direction, &[decay, rate])
+pub fn descend(variables: [&Tensor; 1], direction: &Tensor, decay: f64, rate: f64) -> Step {
+    Step::new("descend", variables, direction, &[decay, rate])
 }
 
 /// Replaces the average a by `a + (x − a) w`.
-pub fn average(average: Changed<'_>, value: &Tensor, weight: f64) -> Result<()> {
-    step("average", [average], value, &[weight])
+pub fn average(average: &Tensor, value: &Tensor, weight: f64) -> Step {
+    Step::new("average", [average], value, &[weight])
 }

@@ -1,11 +1,10 @@
 //! Tensors of 16 bits and their copies in f32, several at once.
 
 use advect_core::Result;
-use advect_kernels::cuda::masters::{self, PAIRS};
+use advect_kernels::cuda::{TENSORS, masters};
 use candle_core::{Tensor, Var};
 
 use super::fits;
-use crate::in_place::with_each_storage;
 use crate::update::masters::{Way, is_narrow};
 use crate::update::share_memory;
 
@@ -15,7 +14,7 @@ pub(crate) fn widen(tensors: &mut [Tensor]) -> Result<()> {
     let alike = |x: &Tensor, y: &Tensor| known(x) && known(y) && are_alike(x, y);
     for some in tensors
         .chunk_by_mut(alike)
-        .flat_map(|some| some.chunks_mut(PAIRS))
+        .flat_map(|some| some.chunks_mut(TENSORS))
     {
         if some.iter().all(known) {
             let contiguous = some.iter().map(Tensor::contiguous);
@@ -35,7 +34,7 @@ pub(crate) fn change(pairs: Vec<&(Var, Var)>, way: Way) -> Result<Vec<&(Var, Var
     };
     let (known, mut others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(known);
     let together = known.chunk_by(|(x, _), (y, _)| are_alike(x, y));
-    for some in together.flat_map(|some| some.chunks(PAIRS)) {
+    for some in together.flat_map(|some| some.chunks(TENSORS)) {
         let (values, copies): (Vec<&Tensor>, Vec<&Tensor>) = (some.iter())
             .map(|(value, copy)| (value.as_tensor(), copy.as_tensor()))
             .unzip();
@@ -43,16 +42,16 @@ pub(crate) fn change(pairs: Vec<&(Var, Var)>, way: Way) -> Result<Vec<&(Var, Var
             Way::Follow => (copies, values, some[0].0.dtype()),
             Way::Round => (values, copies, some[0].0.dtype()),
         };
-        // Each is locked while the others are.
+        // One launch changes no memory twice.
         let twice = |i: usize| changed[..i].iter().any(|x| share_memory(x, changed[i]));
         if (0..changed.len()).any(twice) {
             others.extend(some);
             continue;
         }
-        with_each_storage(&changed, |places| match way {
-            Way::Follow => Ok(masters::follow(places, &read)?),
-            Way::Round => Ok(masters::round(places, &read, dtype)?),
-        })?;
+        match way {
+            Way::Follow => masters::follow(&changed, &read)?,
+            Way::Round => masters::round(&changed, &read, dtype)?,
+        }
     }
     Ok(others)
 }

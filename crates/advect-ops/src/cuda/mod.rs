@@ -17,6 +17,7 @@ mod planes;
 mod rotary;
 mod softmax;
 mod squared_errors;
+pub(crate) mod steps;
 
 use advect_core::Result;
 use advect_kernels::cuda::Fresh;

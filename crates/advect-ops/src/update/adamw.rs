@@ -2,11 +2,12 @@
 
 use advect_core::Result;
 #[cfg(feature = "cuda")]
-use advect_kernels::cuda::update::{self, Changed};
+use advect_kernels::cuda::update::{self, Step};
 use advect_kernels::update::AdamWRates;
 use candle_core::{Tensor, Var};
 
-use super::elementwise::{Elementwise, step};
+use super::elementwise::{Elementwise, add};
+use super::{Steps, together};
 use crate::cpu::{Float, THREADS};
 
 /// Makes a step of AdamW in place: `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`, `θ ← decay · θ − rate · m / (√(v
@@ -34,8 +35,25 @@ pub fn adamw(
     gradient: &Tensor,
     rates: &AdamWRates,
 ) -> Result<()> {
-    let names = ["value", "first", "second"];
-    step(names, [value, first, second], gradient, rates)
+    together(|steps| steps.adamw(value, first, second, gradient, rates))
+}
+
+impl Steps {
+    /// Adds a step of [AdamW](adamw).
+    ///
+    /// # Errors
+    /// Those of [`adamw`], and of steps that waited.
+    pub fn adamw(
+        &mut self,
+        value: &Var,
+        first: &Var,
+        second: &Var,
+        gradient: &Tensor,
+        rates: &AdamWRates,
+    ) -> Result<()> {
+        let names = ["value", "first", "second"];
+        add(self, names, [value, first, second], gradient, rates)
+    }
 }
 
 impl Elementwise<3> for AdamWRates {
@@ -56,7 +74,7 @@ impl Elementwise<3> for AdamWRates {
     }
 
     #[cfg(feature = "cuda")]
-    fn run_on_cuda(&self, variables: [Changed<'_>; 3], gradient: &Tensor) -> Result<()> {
-        Ok(update::adamw(variables, gradient, self)?)
+    fn on_cuda(&self, variables: [&Tensor; 3], gradient: &Tensor) -> Step {
+        update::adamw(variables, gradient, self)
     }
 }

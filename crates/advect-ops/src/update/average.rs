@@ -1,10 +1,12 @@
 //! A step of an exponential moving average.
 
 use advect_core::{Result, check, shape};
+#[cfg(feature = "cuda")]
+use advect_kernels::cuda::update;
 use advect_kernels::update::Updates;
-use candle_core::Var;
+use candle_core::{Tensor, Var};
 
-use super::{apart, apart_from_itself, in_place};
+use super::{Steps, apart, apart_from_itself, in_place, together};
 use crate::cpu::{THREADS, by_dtype, host};
 use crate::in_place::with_slices;
 
@@ -27,34 +29,46 @@ use crate::in_place::with_slices;
 #[doc(alias = "exponential moving average")]
 #[doc(alias = "lerp")]
 pub fn average(average: &Var, value: &Var, decay: f64) -> Result<()> {
-    check::float("average", average)?;
-    check::alike("value", value, "average", average)?;
-    if average.elem_count() == 0 {
-        return Ok(());
-    }
-    apart_from_itself("average", average)?;
-    let source = apart(value.as_detached_tensor(), &[average])?;
-    #[cfg(feature = "cuda")]
-    if super::on_cuda(&[average, &source]) {
-        return crate::in_place::with_storages([average.as_tensor()], |[average]| {
-            let step = advect_kernels::cuda::update::average;
-            Ok(step(average, &source, 1.0 - decay)?)
-        });
-    }
-    if !in_place(&[average, value]) {
-        // Rounded once: in 16 bits a small step would be lost twice.
-        let (old, source) = (
-            shape::wide(&average.as_detached_tensor())?,
-            shape::wide(&source)?,
-        );
-        let step = ((source - &old)? * (1.0 - decay))?;
-        return Ok(average.set(&(old + step)?.to_dtype(average.dtype())?)?);
-    }
-    by_dtype!(source, T => {
-        let value = host::<T>(&source)?;
-        with_slices([average.as_tensor()], |[average]: [&mut [T]; 1]| {
-            T::average(THREADS, average, &value, (1.0 - decay) as T);
-            Ok(())
+    together(|steps| steps.average(average, value, decay))
+}
+
+impl Steps {
+    /// Adds a step of an [`average`], towards any tensor.
+    ///
+    /// # Errors
+    /// Those of [`average`], and of steps that waited.
+    pub fn average(&mut self, average: &Var, value: &Tensor, decay: f64) -> Result<()> {
+        check::float("average", average)?;
+        check::alike("value", value, "average", average)?;
+        if average.elem_count() == 0 {
+            return self.make();
+        }
+        apart_from_itself("average", average)?;
+        let source = value.detach();
+        #[cfg(feature = "cuda")]
+        if super::on_cuda(&[average]) {
+            let step = |[average]: [&Tensor; 1], value: &Tensor| {
+                update::average(average, value, 1.0 - decay)
+            };
+            return self.next.add([average], source, step);
+        }
+        self.make()?;
+        let source = apart(source, &[average])?;
+        if !in_place(&[average, value]) {
+            // Rounded once: in 16 bits a small step would be lost twice.
+            let (old, source) = (
+                shape::wide(&average.as_detached_tensor())?,
+                shape::wide(&source)?,
+            );
+            let step = ((source - &old)? * (1.0 - decay))?;
+            return Ok(average.set(&(old + step)?.to_dtype(average.dtype())?)?);
+        }
+        by_dtype!(source, T => {
+            let value = host::<T>(&source)?;
+            with_slices([average.as_tensor()], |[average]: [&mut [T]; 1]| {
+                T::average(THREADS, average, &value, (1.0 - decay) as T);
+                Ok(())
+            })
         })
-    })
+    }
 }

@@ -2,10 +2,11 @@
 
 use advect_core::Result;
 #[cfg(feature = "cuda")]
-use advect_kernels::cuda::update::{self, Changed};
+use advect_kernels::cuda::update::{self, Step};
 use candle_core::{Tensor, Var};
 
-use super::elementwise::{Elementwise, step};
+use super::elementwise::{Elementwise, add};
+use super::{Steps, together};
 use crate::cpu::{Float, THREADS};
 
 /// Makes a step along a direction in place: `θ ← decay · θ − rate · d`.
@@ -27,7 +28,24 @@ use crate::cpu::{Float, THREADS};
 #[doc(alias = "SGD")]
 #[doc(alias = "gradient descent")]
 pub fn descend(value: &Var, direction: &Tensor, decay: f64, rate: f64) -> Result<()> {
-    step(["value"], [value], direction, &Descent { decay, rate })
+    together(|steps| steps.descend(value, direction, decay, rate))
+}
+
+impl Steps {
+    /// Adds a step [along a direction](descend).
+    ///
+    /// # Errors
+    /// Those of [`descend`], and of steps that waited.
+    pub fn descend(
+        &mut self,
+        value: &Var,
+        direction: &Tensor,
+        decay: f64,
+        rate: f64,
+    ) -> Result<()> {
+        let formula = Descent { decay, rate };
+        add(self, ["value"], [value], direction, &formula)
+    }
 }
 
 struct Descent {
@@ -46,7 +64,7 @@ impl Elementwise<1> for Descent {
     }
 
     #[cfg(feature = "cuda")]
-    fn run_on_cuda(&self, variables: [Changed<'_>; 1], gradient: &Tensor) -> Result<()> {
-        Ok(update::descend(variables, gradient, self.decay, self.rate)?)
+    fn on_cuda(&self, variables: [&Tensor; 1], direction: &Tensor) -> Step {
+        update::descend(variables, direction, self.decay, self.rate)
     }
 }

@@ -2,16 +2,14 @@
 
 use advect_core::{Error, Result, check};
 #[cfg(feature = "cuda")]
-use advect_kernels::cuda::update::Changed;
+use advect_kernels::cuda::update::Step;
 use candle_core::{DType, Tensor, Var};
 
 #[cfg(feature = "cuda")]
 use super::on_cuda;
-use super::{apart, apart_from_itself, in_place, share_memory};
+use super::{Steps, apart, apart_from_itself, in_place, share_memory};
 use crate::cpu::{Float, by_dtype, host};
 use crate::in_place::with_slices;
-#[cfg(feature = "cuda")]
-use crate::in_place::with_storages;
 
 /// A formula for each element of N variables and a gradient.
 pub(super) trait Elementwise<const N: usize>: Sync {
@@ -24,19 +22,17 @@ pub(super) trait Elementwise<const N: usize>: Sync {
     /// Errors of candle.
     fn compose(&self, variables: [&Var; N], gradient: &Tensor) -> Result<()>;
 
-    /// Changes the variables, by a kernel for CUDA devices.
-    ///
-    /// # Errors
-    /// Errors of candle.
+    /// Returns the step of a kernel for CUDA devices.
     #[cfg(feature = "cuda")]
-    fn run_on_cuda(&self, variables: [Changed<'_>; N], gradient: &Tensor) -> Result<()>;
+    fn on_cuda(&self, variables: [&Tensor; N], gradient: &Tensor) -> Step;
 }
 
-/// Applies a formula to variables with names, the first of which is the parameter.
+/// Adds a step by a formula, of variables with names, the first of which is the parameter.
 ///
 /// # Errors
 /// [`Error`] naming what does not fit; then nothing has changed.
-pub(super) fn step<const N: usize>(
+pub(super) fn add<const N: usize>(
+    steps: &mut Steps,
     names: [&'static str; N],
     variables: [&Var; N],
     gradient: &Tensor,
@@ -52,12 +48,12 @@ pub(super) fn step<const N: usize>(
         check::alike(name, var, names[0], value)?;
     }
     if value.elem_count() == 0 {
-        return Ok(());
+        return steps.make();
     }
     for (name, var) in names.into_iter().zip(variables) {
         apart_from_itself(name, var)?;
     }
-    // Each is locked for writing while the others are.
+    // No memory is changed twice. On the CPU each is locked for writing while the others are.
     for (i, x) in variables.into_iter().enumerate() {
         if let Some(j) = (i + 1..N).find(|&j| share_memory(x, variables[j])) {
             let given = format!("the variable that is also the {}", names[i]);
@@ -67,9 +63,11 @@ pub(super) fn step<const N: usize>(
     let tensors = variables.map(|var| var.as_tensor());
     #[cfg(feature = "cuda")]
     if on_cuda(&tensors) {
-        let gradient = apart(gradient, &variables)?;
-        return with_storages(tensors, |places| formula.run_on_cuda(places, &gradient));
+        let step =
+            |variables: [&Tensor; N], gradient: &Tensor| formula.on_cuda(variables, gradient);
+        return steps.next.add(variables, gradient, step);
     }
+    steps.make()?;
     if !in_place(&tensors) {
         return formula.compose(variables, &gradient);
     }
@@ -91,7 +89,7 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::update::{AdamWRates, LionRates, MomentumRates};
+    use crate::update::{AdamWRates, LionRates, MomentumRates, together};
 
     /// Elements in more than two pieces of work.
     const MANY: usize = 40_000;
@@ -109,7 +107,8 @@ mod tests {
             });
             let [ours, composed] = both.each_ref().map(|vars| vars.each_ref());
             let names = ["value", "second", "third"];
-            step(std::array::from_fn(|i| names[i]), ours, &gradient, formula).unwrap();
+            let names = std::array::from_fn(|i| names[i]);
+            together(|steps| add(steps, names, ours, &gradient, formula)).unwrap();
             formula.compose(composed, &gradient).unwrap();
             for (ours, composed) in ours.into_iter().zip(composed) {
                 assert_close(ours, composed, 1e-5, 1e-6);

@@ -2,11 +2,12 @@
 
 use advect_core::Result;
 #[cfg(feature = "cuda")]
-use advect_kernels::cuda::update::{self, Changed};
+use advect_kernels::cuda::update::{self, Step};
 use advect_kernels::update::LionRates;
 use candle_core::{Tensor, Var};
 
-use super::elementwise::{Elementwise, step};
+use super::elementwise::{Elementwise, add};
+use super::{Steps, together};
 use crate::cpu::{Float, THREADS};
 
 /// Makes a step of Lion in place: `θ ← decay · θ − rate · sign(β₁ m + (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`; the sign
@@ -28,7 +29,24 @@ use crate::cpu::{Float, THREADS};
 /// [`Error::DType`](advect_core::Error::DType) unless the value is f32 or f64, an error naming the argument that is not like
 /// the value, [`Error::Range`](advect_core::Error::Range) for a variable given twice; then nothing has changed.
 pub fn lion(value: &Var, momentum: &Var, gradient: &Tensor, rates: &LionRates) -> Result<()> {
-    step(["value", "momentum"], [value, momentum], gradient, rates)
+    together(|steps| steps.lion(value, momentum, gradient, rates))
+}
+
+impl Steps {
+    /// Adds a step of [Lion](lion).
+    ///
+    /// # Errors
+    /// Those of [`lion`], and of steps that waited.
+    pub fn lion(
+        &mut self,
+        value: &Var,
+        momentum: &Var,
+        gradient: &Tensor,
+        rates: &LionRates,
+    ) -> Result<()> {
+        let names = ["value", "momentum"];
+        add(self, names, [value, momentum], gradient, rates)
+    }
 }
 
 impl Elementwise<2> for LionRates {
@@ -47,7 +65,7 @@ impl Elementwise<2> for LionRates {
     }
 
     #[cfg(feature = "cuda")]
-    fn run_on_cuda(&self, variables: [Changed<'_>; 2], gradient: &Tensor) -> Result<()> {
-        Ok(update::lion(variables, gradient, self)?)
+    fn on_cuda(&self, variables: [&Tensor; 2], gradient: &Tensor) -> Step {
+        update::lion(variables, gradient, self)
     }
 }

@@ -2,11 +2,12 @@
 
 use advect_core::Result;
 #[cfg(feature = "cuda")]
-use advect_kernels::cuda::update::{self, Changed};
+use advect_kernels::cuda::update::{self, Step};
 use advect_kernels::update::MomentumRates;
 use candle_core::{Tensor, Var};
 
-use super::elementwise::{Elementwise, step};
+use super::elementwise::{Elementwise, add};
+use super::{Steps, together};
 use crate::cpu::{Float, THREADS};
 
 /// Makes a step with momentum in place: `g ← g + decay · θ`, `v ← momentum · v + fresh · g`, `θ ← θ − rate (ahead · g +
@@ -35,7 +36,24 @@ pub fn momentum(
     gradient: &Tensor,
     rates: &MomentumRates,
 ) -> Result<()> {
-    step(["value", "velocity"], [value, velocity], gradient, rates)
+    together(|steps| steps.momentum(value, velocity, gradient, rates))
+}
+
+impl Steps {
+    /// Adds a step with [`momentum`].
+    ///
+    /// # Errors
+    /// Those of [`momentum`], and of steps that waited.
+    pub fn momentum(
+        &mut self,
+        value: &Var,
+        velocity: &Var,
+        gradient: &Tensor,
+        rates: &MomentumRates,
+    ) -> Result<()> {
+        let names = ["value", "velocity"];
+        add(self, names, [value, velocity], gradient, rates)
+    }
 }
 
 impl Elementwise<2> for MomentumRates {
@@ -53,7 +71,7 @@ impl Elementwise<2> for MomentumRates {
     }
 
     #[cfg(feature = "cuda")]
-    fn run_on_cuda(&self, variables: [Changed<'_>; 2], gradient: &Tensor) -> Result<()> {
-        Ok(update::momentum(variables, gradient, self)?)
+    fn on_cuda(&self, variables: [&Tensor; 2], gradient: &Tensor) -> Step {
+        update::momentum(variables, gradient, self)
     }
 }

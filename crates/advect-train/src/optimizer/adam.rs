@@ -1,6 +1,7 @@
 //! Adam (Kingma and Ba 2015, algorithm 1), with weight decay in the gradient, as in PyTorch.
 
 use advect_core::{Coefficient, Result};
+use advect_ops::update::Steps;
 use advect_ops::{combine, update};
 use candle_core::{Tensor, Var};
 
@@ -103,6 +104,23 @@ impl UpdateRule for AdamConfig {
             (decay, &value.as_detached_tensor()),
         ])?;
         adamw.step(value, memory, &gradient, count)
+    }
+
+    /// Adds a step without weight decay. One with it needs memory for its gradient, and is made at once.
+    fn add_step(
+        &self,
+        steps: &mut Steps,
+        value: &Var,
+        memory: &[Var],
+        gradient: &Tensor,
+        count: f64,
+    ) -> Result<()> {
+        if self.weight_decay == 0.0 {
+            let adamw = self.adamw(0.0);
+            return adamw.add_step(steps, value, memory, gradient, count);
+        }
+        steps.make()?;
+        self.step(value, memory, gradient, count)
     }
 
     fn gradient_bound(&self, value: &Tensor, norm: f64) -> Result<f64> {

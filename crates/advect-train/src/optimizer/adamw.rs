@@ -1,7 +1,7 @@
 //! AdamW (Loshchilov and Hutter 2019, algorithm 2), as in PyTorch.
 
 use advect_core::{Error, Result, check};
-use advect_ops::update::{self, AdamWRates};
+use advect_ops::update::{AdamWRates, Steps, together};
 use candle_core::{DType, Tensor, Var};
 
 use super::{Bounds, UpdateRule};
@@ -104,10 +104,21 @@ impl UpdateRule for AdamWConfig {
     }
 
     fn step(&self, value: &Var, memory: &[Var], gradient: &Tensor, count: f64) -> Result<()> {
+        together(|steps| self.add_step(steps, value, memory, gradient, count))
+    }
+
+    fn add_step(
+        &self,
+        steps: &mut Steps,
+        value: &Var,
+        memory: &[Var],
+        gradient: &Tensor,
+        count: f64,
+    ) -> Result<()> {
         let [first, second] = memory else {
             return Err(unknown_memory(memory));
         };
-        update::adamw(value, first, second, gradient, &self.rates(count))
+        steps.adamw(value, first, second, gradient, &self.rates(count))
     }
 
     /// Returns whether a step surely leaves finite numbers. The second moment is a mean of squared gradients, and the

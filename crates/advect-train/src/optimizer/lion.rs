@@ -1,7 +1,7 @@
 //! Lion (Chen et al. 2023, algorithm 2).
 
 use advect_core::{Result, check};
-use advect_ops::update::{self, LionRates};
+use advect_ops::update::{LionRates, Steps, together};
 use candle_core::{Tensor, Var};
 
 use super::adamw::{check_beta, unknown_memory};
@@ -76,7 +76,18 @@ impl UpdateRule for LionConfig {
         Ok(())
     }
 
-    fn step(&self, value: &Var, memory: &[Var], gradient: &Tensor, _: f64) -> Result<()> {
+    fn step(&self, value: &Var, memory: &[Var], gradient: &Tensor, count: f64) -> Result<()> {
+        together(|steps| self.add_step(steps, value, memory, gradient, count))
+    }
+
+    fn add_step(
+        &self,
+        steps: &mut Steps,
+        value: &Var,
+        memory: &[Var],
+        gradient: &Tensor,
+        _: f64,
+    ) -> Result<()> {
         let [momentum] = memory else {
             return Err(unknown_memory(memory));
         };
@@ -86,7 +97,7 @@ impl UpdateRule for LionConfig {
             beta1: self.beta1,
             beta2: self.beta2,
         };
-        update::lion(value, momentum, gradient, &rates)
+        steps.lion(value, momentum, gradient, &rates)
     }
 
     /// Returns whether a step surely leaves finite numbers. The momentum is a mean of gradients, and the size of the

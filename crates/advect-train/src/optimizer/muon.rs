@@ -1,7 +1,7 @@
 //! The optimiser Muon (Jordan 2024): momentum, orthogonalised by Newton and Schulz's iteration.
 
 use advect_core::{Result, check};
-use advect_ops::update;
+use advect_ops::update::{self, Steps};
 use candle_core::{Tensor, Var};
 
 use super::adamw::{check_beta, unknown_memory};
@@ -131,6 +131,23 @@ impl UpdateRule for MuonConfig {
         let direction = direction.reshape(value.shape())?;
         update::descend(value, &direction, 1.0 - decay, rate * stretch)?;
         Ok(momentum.set(&next)?)
+    }
+
+    /// Adds a step of AdamW. That of a matrix is made at once.
+    fn add_step(
+        &self,
+        steps: &mut Steps,
+        value: &Var,
+        memory: &[Var],
+        gradient: &Tensor,
+        count: f64,
+    ) -> Result<()> {
+        if value.rank() < 2 {
+            let adamw = self.adamw();
+            return adamw.add_step(steps, value, memory, gradient, count);
+        }
+        steps.make()?;
+        self.step(value, memory, gradient, count)
     }
 
     /// Returns whether a step surely leaves finite numbers. A matrix whose singular values are at most 1.3 has no

@@ -1,7 +1,7 @@
 //! A parameter with its memory, and prepared steps.
 
 use advect_core::{Error, Result, check};
-use advect_ops::update;
+use advect_ops::update::{self, Steps};
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::{Bounds, UpdateRule};
@@ -160,11 +160,15 @@ impl<'a, R: UpdateRule> Update<'a, R> {
         self.parameter.value.elem_count()
     }
 
-    /// Makes the step. A copy in f32 is yet to be rounded to its parameter.
-    pub(super) fn apply(&self) -> Result<()> {
-        let Parameter { memory, steps, .. } = self.parameter;
-        let moved = self.parameter.moved();
-        self.rule.step(moved, memory, &self.gradient, self.count)?;
-        Ok(steps.set(&Tensor::new(self.count, &Device::Cpu)?)?)
+    /// Adds the step to others. A copy in f32 is yet to be rounded to its parameter, and the step to be counted.
+    pub(super) fn add_to(&self, steps: &mut Steps) -> Result<()> {
+        let (moved, memory) = (self.parameter.moved(), &self.parameter.memory);
+        (self.rule).add_step(steps, moved, memory, &self.gradient, self.count)
+    }
+
+    /// Counts the step, which has been made.
+    pub(super) fn count(&self) -> Result<()> {
+        let count = Tensor::new(self.count, &Device::Cpu)?;
+        Ok(self.parameter.steps.set(&count)?)
     }
 }

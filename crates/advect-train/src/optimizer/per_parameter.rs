@@ -22,6 +22,7 @@ const MASTER: &str = "master";
 ///
 /// Parameters without a gradient stay as they are, and do not count the step. A step that would leave NaN or an
 /// infinity in a parameter or in the optimiser's memory is an error, after which all of them are as they were before.
+/// After an error of an operation in the middle of a step, the parameters that were moved have counted it, and the others stay as they are.
 ///
 /// A parameter of 16 bits has a copy in f32, on which steps are made; the parameter is that copy, rounded. Without it, steps of less than a 256th
 /// (bf16) or a 2048th (f16) of a parameter would round to nothing. The copies are part of the state.
@@ -213,7 +214,19 @@ impl<R: UpdateRule> StatefulOptimizer for PerParameter<R> {
         // What may need memory needs it first for the largest parameter: with too little of it, none has changed.
         let mut largest_first: Vec<&Update<'_, R>> = updates.iter().collect();
         largest_first.sort_by_key(|update| Reverse(update.elements()));
-        let applied = largest_first.into_iter().try_for_each(Update::apply);
+        let (mut added, mut made) = (0_usize, 0);
+        let applied = update::together(|steps| {
+            let all = largest_first.iter().try_for_each(|update| {
+                update.add_to(steps)?;
+                added += 1;
+                Ok(())
+            });
+            let all = all.and_then(|()| steps.make());
+            made = added.saturating_sub(steps.waiting());
+            all
+        });
+        let counted = largest_first.iter().take(made);
+        counted.copied().try_for_each(Update::count)?;
         let moved: Vec<(Var, Var)> = updates.iter().filter_map(Update::masters).collect();
         update::round(&moved)?;
         applied?;

@@ -1,7 +1,7 @@
 //! Stochastic gradient descent with momentum (Polyak 1964; Sutskever et al. 2013), as in PyTorch.
 
 use advect_core::{Result, check};
-use advect_ops::update::{self, MomentumRates};
+use advect_ops::update::{MomentumRates, Steps, together};
 use candle_core::{Tensor, Var};
 
 use super::adam::with_decay;
@@ -122,10 +122,21 @@ impl UpdateRule for SgdConfig {
     }
 
     fn step(&self, value: &Var, memory: &[Var], gradient: &Tensor, count: f64) -> Result<()> {
+        together(|steps| self.add_step(steps, value, memory, gradient, count))
+    }
+
+    fn add_step(
+        &self,
+        steps: &mut Steps,
+        value: &Var,
+        memory: &[Var],
+        gradient: &Tensor,
+        count: f64,
+    ) -> Result<()> {
         let (momentum, fresh, ahead, along) = match self.momentum {
             Momentum::None => {
                 let decay = 1.0 - self.learning_rate * self.weight_decay;
-                return update::descend(value, gradient, decay, self.learning_rate);
+                return steps.descend(value, gradient, decay, self.learning_rate);
             }
             // The first gradient is taken whole.
             Momentum::Classical { factor, .. } if count == 1.0 => (factor, 1.0, 0.0, 1.0),
@@ -143,7 +154,7 @@ impl UpdateRule for SgdConfig {
             ahead,
             along,
         };
-        update::momentum(value, velocity, gradient, &rates)
+        steps.momentum(value, velocity, gradient, &rates)
     }
 
     fn gradient_bound(&self, value: &Tensor, norm: f64) -> Result<f64> {

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use advect_core::{Error, Result};
+use advect_ops::update::Steps;
 use candle_core::{DType, Tensor, Var};
 
 /// A formula for the step of one parameter, with its settings. [`PerParameter`](super::PerParameter) makes an optimiser
@@ -92,6 +93,23 @@ pub trait UpdateRule: Debug + Clone + Send {
     /// # Errors
     /// Errors of the operations.
     fn step(&self, value: &Var, memory: &[Var], gradient: &Tensor, count: f64) -> Result<()>;
+
+    /// Adds the same step to `steps`, as one of theirs at most; on a CUDA device they make several in one launch. By default, makes those that
+    /// wait, and then this one by [`UpdateRule::step`].
+    ///
+    /// # Errors
+    /// Errors of the operations, and of steps that waited.
+    fn add_step(
+        &self,
+        steps: &mut Steps,
+        value: &Var,
+        memory: &[Var],
+        gradient: &Tensor,
+        count: f64,
+    ) -> Result<()> {
+        steps.make()?;
+        self.step(value, memory, gradient, count)
+    }
 
     /// Returns a bound of the gradient in the formula, given the norm of all gradients. It is the norm itself, unless
     /// the formula adds something.

@@ -11,6 +11,9 @@
 mod attention;
 mod classics;
 mod convolutions;
+mod launches;
+#[cfg(feature = "cuda")]
+mod locks;
 mod measures;
 mod memory;
 mod misplaced;

@@ -43,6 +43,12 @@ impl Place {
         }
     }
 
+    /// The same on another device.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn on(self, device: Device) -> Self {
+        Place { device, ..self }
+    }
+
     /// A tensor of the CPU, here.
     pub(crate) fn put(&self, x: &Tensor) -> Result<Tensor> {
         let x = x.to_dtype(self.rounded)?.to_dtype(self.dtype)?;

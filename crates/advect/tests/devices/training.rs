@@ -4,6 +4,10 @@ use advect::candle::Var;
 use advect::data::toy::{Toy, TwoMoons};
 use advect::nn::Stateful;
 use advect::prelude::*;
+use advect::train::optimizer::{PerParameter, UpdateRule};
+use advect::train::{
+    AdamConfig, Momentum, MuonConfig, ParameterGroup, SgdConfig, StatefulOptimizer,
+};
 
 use crate::place::{Place, stir};
 use crate::report::Report;
@@ -98,6 +102,80 @@ fn steps() {
         let numbers = Tensor::new(&[step.loss, step.gradient_norm], &Device::Cpu)?;
         Ok([numbers].into_iter().chain(store.tensors()).collect())
     });
+    report.finish();
+}
+
+/// Steps of parameters of many sizes, more than one launch is for, in groups, some of which have no gradient at some steps.
+fn of_many_sizes<R: UpdateRule>(report: &mut Report, name: &str, rule: R) {
+    let sizes: [&[usize]; 12] = [
+        &[1],
+        &[4095],
+        &[64, 64],
+        &[0],
+        &[4097],
+        &[1, 1],
+        &[7],
+        &[3, 2, 2],
+        &[12_300],
+        &[33],
+        &[2, 5],
+        &[6],
+    ];
+    let cases = [
+        (DType::F32, 2e-5),
+        (DType::F64, 1e-11),
+        // The copies in f32, and what has been rounded to 16 bits.
+        (DType::BF16, 1e-2),
+    ];
+    for (dtype, tolerance) in cases {
+        let places = [Place::tested(dtype), Place::same_on_cpu(dtype)];
+        report.compare(&format!("{name} {dtype:?}"), places, tolerance, |place| {
+            let mut parameters = Vec::new();
+            for (k, size) in sizes.into_iter().enumerate() {
+                // candle doesn't convert empty tensors on a device.
+                if dtype == DType::BF16 && size == [0] {
+                    continue;
+                }
+                let x = Var::from_tensor(&place.normal(k as u64, size)?)?;
+                parameters.push((format!("{}.{k}", ["even", "odd"][k % 2]), x));
+            }
+            let mut optimizer = PerParameter::from_named(parameters.clone(), rule.clone())?;
+            let group = ParameterGroup::matching("odd.*").rate_factor(0.3);
+            optimizer.group(&group.weight_decay(0.2))?;
+            optimizer.group(&ParameterGroup::matching("even.10").frozen())?;
+            for step in 0..4 {
+                let mut loss = Tensor::zeros((), dtype, &place.device)?;
+                for (k, (_, x)) in parameters.iter().enumerate() {
+                    if step == 0 || k % 3 != step % 3 {
+                        let slope = place.normal((100 * step + k) as u64, x.dims())?;
+                        loss = (loss + (x.as_tensor() * slope)?.sum_all()?)?;
+                    }
+                }
+                optimizer.backward_step(&loss)?;
+            }
+            let variables = optimizer.variables().into_iter().chain(parameters);
+            Ok(variables.map(|(_, x)| x.as_detached_tensor()).collect())
+        });
+    }
+}
+
+#[test]
+fn rules() {
+    let mut report = Report::new();
+    let sgd = |momentum| SgdConfig {
+        learning_rate: 0.1,
+        momentum,
+        weight_decay: 0.0,
+    };
+    of_many_sizes(&mut report, "AdamW", AdamWConfig::default());
+    of_many_sizes(&mut report, "Adam", AdamConfig::default());
+    of_many_sizes(&mut report, "descent", sgd(Momentum::None));
+    let (factor, dampening) = (0.9, 0.3);
+    let classical = Momentum::Classical { factor, dampening };
+    of_many_sizes(&mut report, "momentum", sgd(classical));
+    of_many_sizes(&mut report, "Nesterov", sgd(Momentum::nesterov(0.9)));
+    of_many_sizes(&mut report, "Lion", LionConfig::default());
+    of_many_sizes(&mut report, "Muon", MuonConfig::default());
     report.finish();
 }
 

@@ -2,8 +2,8 @@
 
 use advect::candle::Var;
 use advect::ops::update::{
-    AdamWRates, LionRates, MomentumRates, adamw, average, descend, follow, lion, momentum, norm,
-    round, scale, widen,
+    AdamWRates, LionRates, MomentumRates, Steps, adamw, average, descend, follow, lion, momentum,
+    norm, round, scale, together, widen,
 };
 use advect::ops::{ScaledError, scaled_error, scaled_errors, squared_distances, with_gradient};
 use advect::prelude::*;
@@ -111,6 +111,251 @@ fn in_place() {
             average(&mean, &Var::from_tensor(&place.normal(1, &[7, 5])?)?, 0.75)?;
             let scaled = scale(&place.normal(2, &[7, 5])?, 0.3)?;
             Ok(vec![mean.as_detached_tensor(), scaled])
+        });
+    }
+    report.finish();
+}
+
+/// More parameters than one launch is for, of a piece or several, some empty.
+const SIZES: [usize; 20] = [
+    1, 4095, 4096, 4097, 1, 7, 300, 12_300, 33, 2, 0, 5, 8193, 64, 3, 9, 0, 4, 1, 600,
+];
+
+/// Three variables and a gradient.
+type Parameter = ([Var; 3], Tensor);
+
+/// A parameter of each size, the last eight in another type.
+fn parameters(place: &Place, last: DType) -> Result<Vec<Parameter>> {
+    let each = |(k, &size): (usize, &usize)| {
+        let dtype = if k < 12 { place.dtype } else { last };
+        let draw = |seed: usize| {
+            let x = place.normal((10 * k + seed) as u64, &[size])?;
+            // candle doesn't convert empty tensors on a device.
+            let x = x.to_device(&Device::Cpu)?.to_dtype(dtype)?;
+            Ok::<Tensor, Error>(x.to_device(&place.device)?)
+        };
+        let var = |x: Tensor| Ok::<Var, Error>(Var::from_tensor(&x)?);
+        // Second moments are not below 0.
+        let variables = [var(draw(0)?)?, var(draw(1)?)?, var(draw(2)?.sqr()?)?];
+        Ok((variables, draw(3)?))
+    };
+    SIZES.iter().enumerate().map(each).collect()
+}
+
+type Add<'a> = Box<dyn Fn(&mut Steps) -> Result<()> + 'a>;
+
+/// A step of each kind for all parameters, with rates of their own.
+fn of_each_kind(parameters: &[Parameter]) -> Vec<Add<'_>> {
+    let mut kinds: [Vec<Add<'_>>; 5] = Default::default();
+    for (k, ([value, first, second], gradient)) in parameters.iter().enumerate() {
+        let own = 1.0 + k as f64;
+        let adam = AdamWRates {
+            decay: 1.0 - 0.01 * own,
+            rate: 0.1 / own,
+            correction: 0.001 * own,
+            beta1: 0.9 - 0.01 * own,
+            beta2: 0.999 - 0.001 * own,
+            epsilon: 1e-8 * own,
+        };
+        let heavy = MomentumRates {
+            rate: 0.1 / own,
+            decay: 0.02 * own,
+            momentum: 0.9 - 0.01 * own,
+            fresh: 0.1 * own,
+            ahead: 0.3 / own,
+            along: 0.6 / own,
+        };
+        let signs = LionRates {
+            decay: 1.0 - 0.01 * own,
+            rate: 0.1 / own,
+            beta1: 0.9 - 0.01 * own,
+            beta2: 0.99 - 0.01 * own,
+        };
+        let of_kinds: [Add<'_>; 5] = [
+            Box::new(move |steps| steps.adamw(value, first, second, gradient, &adam)),
+            Box::new(move |steps| steps.momentum(value, first, gradient, &heavy)),
+            Box::new(move |steps| steps.lion(value, first, gradient, &signs)),
+            Box::new(move |steps| steps.descend(value, gradient, 1.0 - 0.01 * own, 0.2 / own)),
+            Box::new(move |steps| steps.average(second, value, 1.0 - 0.5 / own)),
+        ];
+        for (kind, add) in kinds.iter_mut().zip(of_kinds) {
+            kind.push(add);
+        }
+    }
+    kinds.into_iter().flatten().collect()
+}
+
+fn average_of(([x, ..], y): &Parameter) -> Add<'_> {
+    Box::new(move |steps| steps.average(x, y, 0.75))
+}
+
+fn one_by_one(steps: &[Add<'_>]) -> Result<()> {
+    steps
+        .iter()
+        .try_for_each(|add| together(|steps| add(steps)))
+}
+
+fn at_once(steps: &[Add<'_>]) -> Result<()> {
+    together(|several| steps.iter().try_for_each(|add| add(several)))
+}
+
+fn held(parameters: &[Parameter]) -> Vec<Tensor> {
+    let variables = parameters.iter().flat_map(|(variables, _)| variables);
+    variables.map(|var| var.as_detached_tensor()).collect()
+}
+
+/// Whether steps at once leave the bits of one after another.
+fn alike(
+    make: impl Fn() -> Result<Vec<Parameter>>,
+    steps: impl Fn(&[Parameter]) -> Vec<Add<'_>>,
+) -> Result<bool> {
+    let [ours, expected] = [make()?, make()?];
+    at_once(&steps(&ours))?;
+    one_by_one(&steps(&expected))?;
+    same(&held(&ours), &held(&expected))
+}
+
+/// Whether all bits are the same.
+fn same(x: &[Tensor], y: &[Tensor]) -> Result<bool> {
+    let bits = |x: &Tensor| -> Result<Vec<u64>> {
+        let x = x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+        let numbers = x.flatten_all()?.to_vec1::<f64>()?;
+        Ok(numbers.into_iter().map(f64::to_bits).collect())
+    };
+    for (x, y) in x.iter().zip(y) {
+        if x.dtype() != y.dtype() || bits(x)? != bits(y)? {
+            return Ok(false);
+        }
+    }
+    Ok(x.len() == y.len())
+}
+
+#[test]
+fn several_at_once() {
+    let mut report = Report::new();
+    for (dtype, tolerance) in [(DType::F32, 1e-6), (DType::F64, 1e-14)] {
+        let places = [Place::tested(dtype), Place::exact(dtype)];
+        report.compare(&format!("steps of {dtype:?}"), places, tolerance, |place| {
+            let parameters = parameters(place, place.dtype)?;
+            at_once(&of_each_kind(&parameters))?;
+            Ok(held(&parameters))
+        });
+    }
+    for last in [DType::F32, DType::F64] {
+        report.holds(&format!("bits, the last in {last:?}"), |place| {
+            alike(|| parameters(place, last), of_each_kind)
+        });
+    }
+    report.holds("on several devices, in columns", |place| {
+        let make = || {
+            let mut mixed = parameters(place, place.dtype)?;
+            let here = Place::same_on_cpu(place.dtype);
+            for (k, other) in parameters(&here, place.dtype)?.into_iter().enumerate() {
+                if k % 5 == 1 {
+                    mixed[k] = other;
+                }
+            }
+            // Not contiguous.
+            let columns = |x: &Tensor| Ok::<Tensor, Error>(x.reshape((100, 3))?.t()?);
+            let (variables, gradient) = &mixed[6];
+            let [value, first, second] = variables.each_ref().map(|x| columns(x));
+            let variables = [value?, first?, second?].map(|x| Var::from_tensor(&x).unwrap());
+            mixed[8] = (variables, columns(gradient)?);
+            Ok(mixed)
+        };
+        alike(make, of_each_kind)
+    });
+    for dtype in [DType::F16, DType::BF16] {
+        report.holds(&format!("averages in {dtype:?}"), |place| {
+            let make = || parameters(&Place::tested(dtype), place.dtype);
+            alike(make, |parameters| {
+                parameters.iter().map(average_of).collect()
+            })
+        });
+    }
+    report.finish();
+}
+
+/// Steps that use the memory of others are made in their order.
+#[test]
+fn in_shared_memory() {
+    let mut report = Report::new();
+    let cases: [(&str, fn(&[Var; 3]) -> Vec<Add<'_>>); 5] = [
+        ("gradients that others change", |[x, y, z]| {
+            vec![
+                Box::new(move |steps| steps.descend(x, y, 1.0, 0.5)),
+                Box::new(move |steps| steps.descend(y, x, 1.0, 0.25)),
+                Box::new(move |steps| steps.descend(z, &y.narrow(0, 2, 4)?.reshape(4)?, 1.0, 0.5)),
+            ]
+        }),
+        ("values that others have read", |[x, y, z]| {
+            vec![
+                Box::new(move |steps| steps.average(z, &y.narrow(0, 1, 4)?, 0.5)),
+                Box::new(move |steps| steps.average(y, x, 0.5)),
+            ]
+        }),
+        ("a parameter twice", |[x, y, _]| {
+            vec![
+                Box::new(move |steps| steps.average(x, y, 0.5)),
+                Box::new(move |steps| steps.average(x, y, 0.25)),
+            ]
+        }),
+        ("a parameter and a part of it", |[x, _, z]| {
+            vec![
+                Box::new(move |steps| steps.average(z, &x.narrow(0, 1, 4)?, 0.5)),
+                Box::new(move |steps| steps.descend(x, x, 1.0, 0.5)),
+                Box::new(move |steps| steps.descend(z, &x.narrow(0, 2, 4)?, 1.0, 0.5)),
+            ]
+        }),
+        ("what waits is read", |[x, y, z]| {
+            vec![
+                Box::new(move |steps| steps.descend(x, y, 1.0, 0.5)),
+                Box::new(move |steps| {
+                    steps.make()?;
+                    assert_eq!(steps.waiting(), 0);
+                    steps.average(z, &(x.as_tensor() * 2.0)?.narrow(0, 0, 4)?, 0.5)
+                }),
+            ]
+        }),
+    ];
+    for (name, steps) in cases {
+        report.holds(name, |place| {
+            let make = || {
+                let var =
+                    |seed, size| Ok::<Var, Error>(Var::from_tensor(&place.normal(seed, &[size])?)?);
+                let gradient = place.normal(9, &[6])?;
+                Ok(vec![([var(0, 6)?, var(1, 6)?, var(2, 4)?], gradient)])
+            };
+            alike(make, |parameters| steps(&parameters[0].0))
+        });
+    }
+    report.finish();
+}
+
+/// With an error in the middle, those before it have been made but for those that wait.
+#[test]
+fn with_an_error() {
+    let mut report = Report::new();
+    for bad in [3, 9] {
+        report.holds(&format!("at {bad}"), |place| {
+            let [ours, expected] = [0, 0].map(|_| parameters(place, place.dtype));
+            let (mut ours, expected) = (ours?, expected?);
+            ours[bad].1 = place.normal(0, &[6])?;
+            let (mut added, mut made) = (0, 0);
+            let result = together(|steps| {
+                for ([value, ..], gradient) in &ours {
+                    made = added - steps.waiting();
+                    steps.descend(value, gradient, 1.0, 0.5)?;
+                    added += 1;
+                }
+                Ok(())
+            });
+            for ([value, ..], gradient) in &expected[..made] {
+                descend(value, gradient, 1.0, 0.5)?;
+            }
+            let waited = if place.device.is_cpu() { 0 } else { bad % 8 };
+            let refused = matches!(result, Err(Error::Shape { .. }));
+            Ok(refused && made == bad - waited && same(&held(&ours), &held(&expected))?)
         });
     }
     report.finish();

@@ -296,10 +296,6 @@ fn rounded(sums: Vec<Fresh>, dtype: DType) -> Result<Vec<Fresh>> {
     if sums.iter().all(|x| x.dtype() == dtype) {
         return Ok(sums);
     }
-    let fresh = |x: &Fresh| Fresh::new(x.device(), dtype, x.shape().clone());
-    let mut elements = sums.iter().map(fresh).collect::<Result<Vec<_>>>()?;
     let sums: Vec<Tensor> = sums.into_iter().map(Fresh::into_tensor).collect();
-    let places = elements.iter_mut().map(|x| (&mut x.storage, 0)).collect();
-    masters::round(places, &sums.iter().collect::<Vec<_>>(), dtype)?;
-    Ok(elements)
+    masters::rounded(&sums.iter().collect::<Vec<_>>(), dtype)
 }
