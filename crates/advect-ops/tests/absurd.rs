@@ -4,10 +4,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use advect_core::Coefficient::{PerSample, Shared};
+use advect_core::testing::device;
 use advect_core::{Error, Key, Result};
 use advect_ops::update::{AdamWRates, adamw, average, norm, scale};
 use advect_ops::*;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 const HUGE: [usize; 5] = [1 << 20, 1 << 31, 1 << 40, 1 << 62, usize::MAX];
 
@@ -41,7 +42,7 @@ const SHAPES: [&[usize]; 24] = [
 /// A tensor of a shape: contiguous, all elements one number in memory, transposed, and a part of a larger one.
 fn tensors(shape: &[usize], dtype: DType) -> Vec<Tensor> {
     let ones = |shape: &[usize]| {
-        let ones = Tensor::ones(shape, DType::F32, &Device::Cpu).unwrap();
+        let ones = Tensor::ones(shape, DType::F32, device()).unwrap();
         ones.to_dtype(dtype).unwrap()
     };
     let mut all = vec![ones(shape), ones(&[]).broadcast_as(shape).unwrap()];
@@ -367,7 +368,7 @@ fn floats() {
 
 #[test]
 fn views_larger_than_the_memory_are_refused() {
-    let one = Tensor::zeros((1, 1), DType::F32, &Device::Cpu).unwrap();
+    let one = Tensor::zeros((1, 1), DType::F32, device()).unwrap();
     let wide = one.broadcast_as((1 << 60, 2)).unwrap();
     assert!(matches!(softmax(&wide), Err(Error::Range { .. })));
     assert!(matches!(
@@ -378,9 +379,9 @@ fn views_larger_than_the_memory_are_refused() {
 
 #[test]
 fn a_variable_is_updated_once() {
-    let var = || Var::new(&[1f32, 2.0], &Device::Cpu).unwrap();
+    let var = || Var::new(&[1f32, 2.0], device()).unwrap();
     let (value, first, second) = (var(), var(), var());
-    let gradient = Tensor::new(&[1f32, 1.0], &Device::Cpu).unwrap();
+    let gradient = Tensor::new(&[1f32, 1.0], device()).unwrap();
     for (value, first, second) in [
         (&value, &first, &first),
         (&value, &value, &second),
@@ -400,7 +401,7 @@ fn a_variable_is_updated_once() {
     average(&value, &value, 0.5).unwrap();
     adamw(&other, &moment, &square, other.as_tensor(), &RATES).unwrap();
     let separate = (var(), var(), var());
-    let copy = Tensor::new(&[1f32, 2.0], &Device::Cpu).unwrap();
+    let copy = Tensor::new(&[1f32, 2.0], device()).unwrap();
     adamw(&separate.0, &separate.1, &separate.2, &copy, &RATES).unwrap();
     let values = |var: &Var| var.to_vec1::<f32>().unwrap();
     assert_eq!(values(&other), values(&separate.0));
@@ -410,13 +411,13 @@ fn a_variable_is_updated_once() {
 #[test]
 fn moments_of_16_bits_are_refused() {
     for dtype in [DType::F16, DType::BF16] {
-        let var = || Var::zeros(3, dtype, &Device::Cpu).unwrap();
+        let var = || Var::zeros(3, dtype, device()).unwrap();
         let (value, first, second) = (var(), var(), var());
         let gradient = value.zeros_like().unwrap();
         let error = adamw(&value, &first, &second, &gradient, &RATES).unwrap_err();
         assert!(matches!(error, Error::DType { .. }), "{error}");
         // Steps of averages below the spacing of 16 bits are rounded once.
-        let mean = Var::ones(1, dtype, &Device::Cpu).unwrap();
+        let mean = Var::ones(1, dtype, device()).unwrap();
         let far = Var::from_tensor(&(mean.as_tensor() * 30_000.0).unwrap()).unwrap();
         average(&mean, &far, 0.9999).unwrap();
         let mean = mean.to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap();

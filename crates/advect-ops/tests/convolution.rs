@@ -3,15 +3,13 @@
 
 use crate::contract;
 use crate::contract::{Case, check_values, check_views, normal};
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Error, Result};
 use advect_ops::{
     Convolution, Dual, Value, conv1d, conv1d_onto, conv2d, conv2d_gradients, conv2d_onto,
 };
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use proptest::prelude::*;
-
-const CPU: Device = Device::Cpu;
 
 fn elements(x: &Tensor) -> Vec<f64> {
     let x = x.flatten_all().unwrap().to_dtype(DType::F64).unwrap();
@@ -59,7 +57,7 @@ fn naive(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, c: &Convolution) ->
             }
         }
     }
-    Tensor::from_vec(y, (b, outputs, oh, ow), &CPU).unwrap()
+    Tensor::from_vec(y, (b, outputs, oh, ow), device()).unwrap()
 }
 
 fn dot(a: &Tensor, b: &Tensor) -> f64 {
@@ -177,7 +175,7 @@ fn large_shapes() {
         ([2, 530, 7, 9], [20, 530, 3, 3], Convolution::padded(1)),
     ] {
         // What lies in scratch memory must not matter.
-        let nan = Tensor::full(f64::NAN, &[2, 600, 16, 16], &CPU).unwrap();
+        let nan = Tensor::full(f64::NAN, &[2, 600, 16, 16], device()).unwrap();
         let same = Convolution::padded(1);
         let [filling, _, _] = {
             let weight = nan.narrow(0, 0, 1).unwrap().narrow(1, 0, 144).unwrap();

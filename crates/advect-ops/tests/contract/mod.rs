@@ -1,10 +1,10 @@
 //! What holds for every operation; each test calls it with a case.
 #![allow(dead_code)]
 
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Generator, Result};
 use advect_ops::{Dual, Value};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 /// An operation with fixed options, and what it should be.
 pub(crate) trait Case {
@@ -17,7 +17,7 @@ pub(crate) trait Case {
 
 pub(crate) fn normal(seed: u64, shape: &[usize]) -> Tensor {
     Generator::from_seed(seed)
-        .normal(shape, DType::F64, &Device::Cpu)
+        .normal(shape, DType::F64, device())
         .unwrap()
 }
 
