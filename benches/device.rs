@@ -253,7 +253,7 @@ fn operations(bench: &Bench) {
         let (x, w) = (var(0, &shape), var(1, &[128, 128, 3, 3]));
         move || {
             let y = conv2d(x.as_tensor(), &w, None, &convolution)?;
-            Ok(y.sum_all()?.backward().map(drop)?)
+            advect::ops::backward(&y.sum_all()?).map(drop)
         }
     });
     for backward in [false, true] {
@@ -267,7 +267,7 @@ fn operations(bench: &Bench) {
                 });
                 let y = group_norm(&parts[0], 32, &parts[1], &parts[2], 1e-5, Activation::Silu)?;
                 match backward {
-                    true => Ok(y.sum_all()?.backward().map(drop)?),
+                    true => advect::ops::backward(&y.sum_all()?).map(drop),
                     false => Ok(()),
                 }
             }

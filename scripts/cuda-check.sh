@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the tests of devices and the timings for a machine with an NVIDIA GPU, on one that may have none, and puts them
-# into a folder to carry there; prints the command to run on that machine.
+# into a folder to carry there, and into an archive; prints the command to run on that machine.
 #
 #   scripts/cuda-check.sh TOOLCHAIN FOLDER [cudnn] [nccl]
 #
@@ -74,5 +74,7 @@ python3 -c 'import torch, torchcfm, torchdiffeq' 2>/dev/null && python3 peers.py
 exit $status
 RUN
 chmod +x "$folder/run.sh"
-du -sh "$folder" >&2
+# An eighth of the size.
+tar -C "$(dirname "$folder")" -cJf "$folder.tar.xz" "$(basename "$folder")"
+du -sh "$folder" "$folder.tar.xz" >&2
 echo "bash $2/run.sh"

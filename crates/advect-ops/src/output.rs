@@ -43,10 +43,6 @@ impl Output {
         Ok(Output { storage, shape })
     }
 
-    pub(crate) fn is_on_cpu(&self) -> bool {
-        matches!(self.storage, Storage::Cpu(_))
-    }
-
     /// The values in the CPU's memory.
     pub(crate) fn into_cpu(self) -> candle_core::Result<(CpuStorage, Shape)> {
         match self.storage {

@@ -10,10 +10,24 @@ use advect_ops::{
     Activation, Value, backward, checkpointed, combine, linear, mlp, with_gradient, with_graph,
     with_plain_graph, without_graph,
 };
-use candle_core::{DType, Tensor, Var};
+use candle_core::backend::BackendStorage;
+use candle_core::backprop::GradStore;
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, DType, Layout, Shape, Tensor, Var};
 
 fn var(values: &[f64]) -> Var {
     Var::new(values, device()).unwrap()
+}
+
+/// A way backwards.
+type Way = fn(&Tensor) -> candle_core::Result<GradStore>;
+
+/// Candle's, and ours.
+const WAYS: [Way; 2] = [Tensor::backward, |loss| Ok(backward(loss)?)];
+
+/// Each way within each.
+fn ways_within_ways() -> impl Iterator<Item = [Way; 2]> {
+    WAYS.into_iter()
+        .flat_map(|outer| WAYS.map(|inner| [outer, inner]))
 }
 
 /// From one input to more than candle's operations take, tracked and not, for values that are parts of others.
@@ -98,10 +112,18 @@ fn gradients_of_shared_values_are_those_of_finite_differences() {
     // Each pass of the same graph gives the same bits, in any thread.
     let passes: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| (loss.backward().unwrap(), loss.backward().unwrap())))
+            .map(|_| {
+                scope.spawn(|| {
+                    [WAYS, WAYS]
+                        .as_flattened()
+                        .iter()
+                        .map(|way| way(&loss).unwrap())
+                        .collect::<Vec<_>>()
+                })
+            })
             .collect();
         let passes = threads.into_iter().map(|thread| thread.join().unwrap());
-        passes.flat_map(|(a, b)| [a, b]).collect()
+        passes.flatten().collect()
     });
     for (var, numeric) in [&x, &weight].into_iter().zip(&numeric) {
         let first = passes[0].get(var).unwrap();
@@ -126,7 +148,10 @@ fn a_failed_pass_leaves_nothing() {
             false => Ok(vec![g.clone()]),
         }
     });
-    for uses in [[0, 1], [1, 0]] {
+    for (uses, [first, second]) in [[0, 1], [1, 0]]
+        .into_iter()
+        .flat_map(|uses| ways_within_ways().map(move |ways| (uses, ways)))
+    {
         let parts = [
             Activation::Silu.apply(&h).unwrap(),
             wrong.as_ref().unwrap().clone(),
@@ -134,8 +159,8 @@ fn a_failed_pass_leaves_nothing() {
         let sum = (&parts[uses[0]] + &parts[uses[1]]).unwrap();
         let loss = sum.sum_all().unwrap();
         fails.store(true, Ordering::Relaxed);
-        assert!(loss.backward().is_err());
-        let gradients = loss.backward().unwrap();
+        assert!(first(&loss).is_err());
+        let gradients = second(&loss).unwrap();
         let numeric = gradient(
             |x| {
                 let h = Activation::Tanh.apply(x)?;
@@ -152,6 +177,10 @@ fn a_failed_pass_leaves_nothing() {
 /// Nor does what a pass left that failed within the backward function of another, which goes on.
 #[test]
 fn a_pass_that_fails_within_another_leaves_nothing() {
+    ways_within_ways().for_each(fails_within_another);
+}
+
+fn fails_within_another([outer, way]: [Way; 2]) {
     let x = var(&[0.5, -2.0]);
     let h = Activation::Tanh.apply(x.as_tensor()).unwrap();
     let broken = with_gradient(&h, std::slice::from_ref(&h), |_, _| {
@@ -162,7 +191,7 @@ fn a_pass_that_fails_within_another_leaves_nothing() {
     let inner = [(&broken + &used).unwrap(), (&used + &broken).unwrap()];
     let inner = inner.map(|sum| sum.sum_all().unwrap());
     let nested = with_gradient(x.as_tensor(), &[x.as_tensor().clone()], move |g, _| {
-        assert!(inner.iter().all(|inner| inner.backward().is_err()));
+        assert!(inner.iter().all(|inner| way(inner).is_err()));
         Ok(vec![g.clone()])
     })
     .unwrap();
@@ -178,7 +207,7 @@ fn a_pass_that_fails_within_another_leaves_nothing() {
         let terms = [&nested, &uses[0], &uses[1]];
         let [a, b, c] = order.map(|i| terms[i]);
         let sum = ((a + b).unwrap() + c).unwrap();
-        let gradients = sum.sum_all().unwrap().backward().unwrap();
+        let gradients = outer(&sum.sum_all().unwrap()).unwrap();
         assert_close(gradients.get(&x).unwrap(), &numeric, 1e-8, 1e-8);
     }
 }
@@ -237,10 +266,13 @@ fn passes_may_be_nested() {
     let x = var(&[0.5, -2.0]);
     let h = Activation::Tanh.apply(x.as_tensor()).unwrap();
     let inner = Activation::Silu.apply(&h).unwrap().sum_all().unwrap();
-    for first in [true, false] {
+    for (first, [outer, way]) in [true, false]
+        .into_iter()
+        .flat_map(|first| ways_within_ways().map(move |ways| (first, ways)))
+    {
         let inner = inner.clone();
         let nested = with_gradient(x.as_tensor(), &[x.as_tensor().clone()], move |g, _| {
-            inner.backward()?;
+            way(&inner)?;
             Ok(vec![g.clone()])
         });
         let (nested, used) = (nested.unwrap(), Activation::Gelu.apply(&h).unwrap());
@@ -248,7 +280,7 @@ fn passes_may_be_nested() {
             true => nested + used,
             false => used + nested,
         };
-        let gradients = sum.unwrap().sum_all().unwrap().backward().unwrap();
+        let gradients = outer(&sum.unwrap().sum_all().unwrap()).unwrap();
         let plain = |x: &Tensor| {
             let h = Activation::Tanh.apply(x)?;
             Ok((Activation::Gelu.apply(&h)? + x)?
@@ -263,7 +295,10 @@ fn passes_may_be_nested() {
 /// The same through an operation of more arguments than candle's have, in graphs of both kinds.
 #[test]
 fn passes_may_be_nested_through_many_arguments() {
-    for plain in [true, false] {
+    for (plain, [outer, way]) in [true, false]
+        .into_iter()
+        .flat_map(|plain| ways_within_ways().map(move |ways| (plain, ways)))
+    {
         let vars: Vec<Var> = (0..6).map(|i| var(&[f64::from(i), 1.0])).collect();
         let inputs: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
         let depth = std::sync::atomic::AtomicUsize::new(0);
@@ -274,9 +309,9 @@ fn passes_may_be_nested_through_many_arguments() {
                 // A pass through this very node, and one that fails.
                 if depth.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) {
                     let inner = inner.get().unwrap();
-                    let gradients = inner.backward()?;
+                    let gradients = way(inner)?;
                     assert!(gradients.get_ids().count() >= 6);
-                    inner.backward()?;
+                    way(inner)?;
                 }
                 (inputs.iter().map(|x| Ok((g * x)?))).collect()
             });
@@ -292,7 +327,7 @@ fn passes_may_be_nested_through_many_arguments() {
         } else {
             make()
         };
-        let gradients = loss.backward().unwrap();
+        let gradients = outer(&loss).unwrap();
         let value = inputs[0].to_vec1::<f64>().unwrap();
         for (i, v) in vars.iter().enumerate() {
             let gradient = gradients.get(v).unwrap().to_vec1::<f64>().unwrap();
@@ -301,6 +336,68 @@ fn passes_may_be_nested_through_many_arguments() {
                 let slope = 1.0 + s * (1.0 + y * (1.0 - s));
                 assert!((g - slope * x).abs() < 1e-12, "{g} {}", slope * x);
             }
+        }
+    }
+}
+
+/// x, by an operation of candle's kind that begins a pass of its own when it is walked backwards, which nobody sees.
+struct Hidden(Tensor);
+
+impl CustomOp1 for Hidden {
+    fn name(&self) -> &'static str {
+        "hidden"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        Ok((x.try_clone(layout)?, layout.shape().clone()))
+    }
+
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        Ok((x.try_clone(layout)?, layout.shape().clone()))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        self.0.backward()?;
+        Ok(Some(g.clone()))
+    }
+}
+
+/// Passes that are hidden in another, through the same values: where they can't be told apart, that is an error.
+#[test]
+fn hidden_passes_make_no_gradient_wrong() {
+    let x = var(&[0.5, -2.0]);
+    let h = Activation::Tanh.apply(x.as_tensor()).unwrap();
+    let of_h = |f: Activation| f.apply(&h).unwrap();
+    let silu = of_h(Activation::Silu);
+    let two = (&silu + of_h(Activation::Gelu)).unwrap();
+    let three = (&two + of_h(Activation::Softplus)).unwrap();
+    let plain = |x: &Tensor| {
+        let h = Activation::Tanh.apply(x)?;
+        let uses = (Activation::Relu.apply(&h)? + Activation::Sigmoid.apply(&h)?)?;
+        Ok((uses + x)?.sum_all()?.to_scalar::<f64>()?)
+    };
+    let numeric = gradient(plain, &x, 1e-3).unwrap();
+    for inner in [silu, two, three] {
+        let hidden = x.apply_op1(Hidden(inner.sum_all().unwrap())).unwrap();
+        let terms = [hidden, of_h(Activation::Relu), of_h(Activation::Sigmoid)];
+        for (order, way) in [[0, 1, 2], [1, 0, 2], [1, 2, 0]]
+            .into_iter()
+            .flat_map(|order| WAYS.map(|way| (order, way)))
+        {
+            let [a, b, c] = order.map(|i| &terms[i]);
+            let loss = ((a + b).unwrap() + c).unwrap().sum_all().unwrap();
+            match way(&loss) {
+                Ok(gradients) => assert_close(gradients.get(&x).unwrap(), &numeric, 1e-8, 1e-8),
+                Err(error) => assert!(error.to_string().contains("no gradient"), "{error}"),
+            }
+            // Nothing of it stays.
+            let loss = (&terms[1] + &terms[2]).unwrap().sum_all().unwrap();
+            let [candle, ours] = WAYS.map(|way| way(&loss).unwrap());
+            assert_close(ours.get(&x).unwrap(), candle.get(&x).unwrap(), 0.0, 1e-14);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Penalties of a discriminator's slope (Gulrajani et al. 2017, "Improved training of Wasserstein GANs", eq. 3).
 
 use advect_core::{Energy, Error, Generator, Result, Time, check, shape};
+use advect_ops::backward;
 use candle_core::{Tensor, Var};
 
 /// Returns the slope `|∇D|` of a discriminator at each sample, `(batch,)`, differentiable by its parameters but not by the samples.
@@ -22,7 +23,7 @@ pub fn gradient_norms(discriminator: &impl Energy, x: &Tensor) -> Result<Tensor>
         let accepted = format!("({batch},), one number for each sample");
         return Err(Error::shape("discriminator", value.dims(), accepted));
     }
-    let gradients = value.sum_all()?.backward()?;
+    let gradients = backward(&value.sum_all()?)?;
     let slope = gradients.get(&at).ok_or_else(|| {
         let reason = "its value is in no graph with x; compute it by operations that are tracked";
         Error::detached("discriminator", reason)

@@ -2,7 +2,7 @@
 
 // The logistic function, and 1 minus it, both to all digits.
 __device__ inline void logistic(Real x, Real& value, Real& rest) {
-  Real e = exp(-fabs(x)), larger = Real(1) / (Real(1) + e), smaller = e / (Real(1) + e);
+  Real e = exp(-fabs(x)), larger = Real(1) / (Real(1) + e), smaller = e * larger;
   value = x >= 0 ? larger : smaller;
   rest = x >= 0 ? smaller : larger;
 }

@@ -39,18 +39,26 @@ __device__ inline void cipher(const Stream& stream, Word block, Word (&words)[8]
 #define STREAM_ARGUMENTS size_t key0, size_t key1, size_t key2, size_t key3, size_t number
 #define STREAM {{key0, key1, key2, key3}, number}
 
-// Calls f with an index below `count` and its word of the cipher, for all of them by all threads. Stretches of `length` words, a
-// multiple of eight, begin `stride` blocks from each other.
+// Calls f with the index of a number below `count` and eight words of the cipher, for it and those that follow it, for all numbers by all
+// threads. Stretches of `length` words, a multiple of eight, begin `stride` blocks from each other.
 template <class F>
-__device__ inline void each_word(const Stream& stream, Word stride, size_t length, size_t count, F f) {
+__device__ inline void each_eight(const Stream& stream, Word stride, size_t length, size_t count, F f) {
   size_t blocks = length / 8;
   for (size_t i = thread_of_all(); 8 * i < count; i += all_threads()) {
     size_t stretch = quotient(i, blocks);
     Word words[8];
     cipher(stream, stretch * stride + (i - stretch * blocks), words);
+    f(8 * i, words);
+  }
+}
+
+// The same with one index and its word at a time.
+template <class F>
+__device__ inline void each_word(const Stream& stream, Word stride, size_t length, size_t count, F f) {
+  each_eight(stream, stride, length, count, [=](size_t first, const Word (&words)[8]) {
 #pragma unroll
     for (unsigned k = 0; k < 8; k++) {
-      if (8 * i + k < count) f(8 * i + k, words[k]);
+      if (first + k < count) f(first + k, words[k]);
     }
-  }
+  });
 }

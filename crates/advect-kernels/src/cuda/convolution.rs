@@ -1,6 +1,6 @@
 //! Convolutions as products of matrices.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Error, Result, Tensor};
 
 use super::source::wide;
 use super::{Argument, Family, Fresh, Grid, device_of, launch, product, sums};
@@ -44,27 +44,33 @@ pub struct Added<'a> {
 
 /// The sizes, as the kernels for columns take them.
 fn sizes<'a>(g: &Geometry, images: Images) -> impl Iterator<Item = Argument<'a>> {
-    let pairs = [g.size, g.out, g.kernel, g.stride, g.padding, g.dilation];
+    // A longer one has no second place either.
+    let stride = g.stride.map(|n| n.min(i32::MAX as usize));
+    let pairs = [g.size, g.out, g.kernel, stride, g.padding, g.dilation];
     [images.first, images.count, g.groups * g.inputs]
         .into_iter()
         .chain(pairs.into_iter().flatten())
         .map(Argument::Size)
 }
 
+/// The kernels compute with 32 bits where an element lies in an image.
+fn check(g: &Geometry) -> Result<()> {
+    let padded = |i: usize| g.size[i] + 2 * g.padding[i];
+    let largest = [g.positions(), padded(0), padded(1), g.area()];
+    if largest.into_iter().any(|n| n > i32::MAX as usize) {
+        return Err(Error::Msg(format!("a convolution on CUDA of images as large as {g:?}")).bt());
+    }
+    Ok(())
+}
+
 /// What some images' positions see: `(groups, depth, images · positions)`.
 fn unfold(g: &Geometry, x: &Tensor, images: Images) -> Result<Tensor> {
     let columns = images.count * g.positions();
     let mut unfolded = Fresh::new(device_of(x)?, x.dtype(), (g.groups, g.depth(), columns))?;
-    let threads = g.groups * g.inputs * columns;
     let mut arguments = vec![Argument::Read(x), Argument::Write(&mut unfolded)];
     arguments.extend(sizes(g, images));
-    launch(
-        &FAMILY,
-        "unfold",
-        x.dtype(),
-        Grid::over(threads),
-        &mut arguments,
-    )?;
+    let grid = Grid::over_packs(g.groups * g.inputs * columns, g.out[1]);
+    launch(&FAMILY, "unfold", x.dtype(), grid, &mut arguments)?;
     Ok(unfolded.into_tensor())
 }
 
@@ -72,7 +78,7 @@ fn unfold(g: &Geometry, x: &Tensor, images: Images) -> Result<Tensor> {
 fn by_channels(g: &Geometry, y: &Tensor, images: Images) -> Result<Tensor> {
     let columns = images.count * g.positions();
     let mut turned = Fresh::new(device_of(y)?, y.dtype(), (g.groups, g.outputs, columns))?;
-    let threads = turned.count();
+    let grid = Grid::over_packs(turned.count(), g.positions());
     let mut arguments = [
         Argument::Read(y),
         Argument::Write(&mut turned),
@@ -81,13 +87,7 @@ fn by_channels(g: &Geometry, y: &Tensor, images: Images) -> Result<Tensor> {
         Argument::Size(g.groups * g.outputs),
         Argument::Size(g.positions()),
     ];
-    launch(
-        &FAMILY,
-        "by_channels",
-        y.dtype(),
-        Grid::over(threads),
-        &mut arguments,
-    )?;
+    launch(&FAMILY, "by_channels", y.dtype(), grid, &mut arguments)?;
     Ok(turned.into_tensor())
 }
 
@@ -98,6 +98,7 @@ fn matrices(g: &Geometry, weight: &Tensor) -> Result<Tensor> {
 
 /// The values, with what is added to them, for images and values that are not empty.
 pub fn forward(g: &Geometry, x: &Tensor, weight: &Tensor, added: Added<'_>) -> Result<Fresh> {
+    check(g)?;
     let (dtype, channels) = (x.dtype(), g.groups * g.outputs);
     let weight = matrices(g, weight)?;
     let shape = (g.batch, channels, g.out[0], g.out[1]);
@@ -105,7 +106,7 @@ pub fn forward(g: &Geometry, x: &Tensor, weight: &Tensor, added: Added<'_>) -> R
     let read = |x: Option<_>| x.map_or(Argument::Nothing, Argument::Read);
     for images in pieces(g) {
         let z = product(&weight, &unfold(g, x, images)?)?;
-        let grid = Grid::over(z.count());
+        let grid = Grid::over_packs(z.count(), g.positions());
         let mut arguments = [
             Argument::Again(&z),
             read(added.bias),
@@ -130,6 +131,7 @@ pub fn gradients(
     gradient: &Tensor,
     [images_wanted, weights_wanted]: [bool; 2],
 ) -> Result<[Option<Tensor>; 2]> {
+    check(g)?;
     let (dtype, channels) = (gradient.dtype(), g.groups * g.inputs);
     let backwards = matrices(g, weight)?.transpose(1, 2)?;
     let mut in_x = match images_wanted {
@@ -144,7 +146,7 @@ pub fn gradients(
         let dy = by_channels(g, gradient, images)?;
         if let Some(in_x) = &mut in_x {
             let columns = product(&backwards, &dy)?;
-            let grid = Grid::over(images.count * channels * g.area());
+            let grid = Grid::over_packs(images.count * channels * g.area(), g.size[1]);
             let mut arguments = vec![Argument::Again(&columns), Argument::Write(in_x)];
             arguments.extend(sizes(g, images));
             launch(&FAMILY, "fold", dtype, grid, &mut arguments)?;

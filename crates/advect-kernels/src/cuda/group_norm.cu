@@ -7,40 +7,64 @@ __device__ inline size_t first_channel(size_t channels, size_t groups, size_t ad
   return (adaptive * sample * groups + group) * channels;
 }
 
-// The values, and each group's mean and 1 / √(variance + ε).
-KERNEL(group_norm)(const Element* x, const Element* scale, const Element* shift, Element* y, Real* statistics, size_t channels,
-                   size_t area, size_t groups, size_t adaptive, size_t function, Real epsilon) {
-  size_t count = channels * area, offset = blockIdx.x * count;
+// The values, and each group's mean and 1 / √(variance + ε). Threads take N elements of one channel at once.
+template <unsigned N>
+__device__ inline void values(const Element* x, const Element* scale, const Element* shift, Element* y, Real* statistics,
+                              size_t channels, size_t area, size_t channel, unsigned function, Real epsilon) {
+  const unsigned count = channels * area, first = threadIdx.x * N, step = blockDim.x * N;
   Real sum = 0;
-  for (size_t i = threadIdx.x; i < count; i += blockDim.x) sum += widen(x[offset + i]);
+  for (unsigned i = first; i < count; i += step) {
+    Pack<N> values = pack<N>(x + i);
+#pragma unroll
+    for (unsigned k = 0; k < N; k++) sum += widen(values.of[k]);
+  }
   Real mean = block_sum(sum) / Real(count);
   Real squares = 0;
-  for (size_t i = threadIdx.x; i < count; i += blockDim.x) {
-    Real centred = widen(x[offset + i]) - mean;
-    squares += centred * centred;
+  for (unsigned i = first; i < count; i += step) {
+    Pack<N> values = pack<N>(x + i);
+#pragma unroll
+    for (unsigned k = 0; k < N; k++) {
+      Real centred = widen(values.of[k]) - mean;
+      squares += centred * centred;
+    }
   }
   Real inverse = 1 / sqrt(block_sum(squares) / Real(count) + epsilon);
   if (threadIdx.x == 0) {
     statistics[2 * blockIdx.x] = mean;
     statistics[2 * blockIdx.x + 1] = inverse;
   }
-  size_t channel = first_channel(channels, groups, adaptive);
-  for (unsigned i = threadIdx.x; i < count; i += blockDim.x) {
+  for (unsigned i = first; i < count; i += step) {
     size_t c = channel + i / (unsigned)area;
-    Real normal = (widen(x[offset + i]) - mean) * inverse;
-    put(y[offset + i], activate(function, normal * widen(scale[c]) + widen(shift[c])));
+    Real factor = widen(scale[c]), more = widen(shift[c]);
+    Pack<N> values = pack<N>(x + i);
+#pragma unroll
+    for (unsigned k = 0; k < N; k++)
+      put(values.of[k], activate(function, (widen(values.of[k]) - mean) * inverse * factor + more));
+    put(y + i, values);
   }
+}
+
+KERNEL(group_norm)(const Element* x, const Element* scale, const Element* shift, Element* y, Real* statistics, size_t channels,
+                   size_t area, size_t groups, size_t adaptive, size_t function, Real epsilon) {
+  size_t offset = blockIdx.x * channels * area, channel = first_channel(channels, groups, adaptive);
+  x += offset;
+  y += offset;
+  if (area % PACK == 0 && packs_at(x) && packs_at(y))
+    values<PACK>(x, scale, shift, y, statistics, channels, area, channel, function, epsilon);
+  else
+    values<1>(x, scale, shift, y, statistics, channels, area, channel, function, epsilon);
 }
 
 // The gradients of x, and for each channel of each sample those of the scale and the shift. As z = normal · scale + shift and
 // dz is its gradient, a channel's are Σ dz · normal and Σ dz, and that of x is
 // (dz · scale − mean(dz · scale) − normal · mean(dz · scale · normal)) · inverse.
-KERNEL(group_norm_backward)(const Element* x, const Element* scale, const Element* shift, const Real* statistics,
-                            const Element* gradient, Element* dx, Real* in_scale, Real* in_shift, size_t channels, size_t area,
-                            size_t groups, size_t adaptive, size_t function) {
+// Threads take N elements of one channel at once.
+template <unsigned N>
+__device__ inline void gradients(const Element* x, const Element* scale, const Element* shift, const Real* statistics,
+                                 const Element* gradient, Element* dx, Real* in_scale, Real* in_shift, size_t channels,
+                                 size_t area, size_t first, unsigned function) {
   __shared__ Real products[32], sums[32];
-  size_t count = channels * area, offset = blockIdx.x * count;
-  size_t first = first_channel(channels, groups, adaptive);
+  const unsigned count = channels * area;
   Real mean = statistics[2 * blockIdx.x], inverse = statistics[2 * blockIdx.x + 1];
   unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = blockDim.x / 32;
   // Warps of one channel, and the channels that are summed up at once.
@@ -51,12 +75,15 @@ KERNEL(group_norm_backward)(const Element* x, const Element* scale, const Elemen
     Real product = 0, sum = 0;
     if (warp / team < teams && c < channels) {
       Real factor = widen(scale[first + c]), offset_of_channel = widen(shift[first + c]);
-      for (size_t i = (warp % team) * 32 + lane; i < area; i += team * 32) {
-        size_t place = offset + c * area + i;
-        Real normal = (widen(x[place]) - mean) * inverse;
-        Real dz = widen(gradient[place]) * slope(function, normal * factor + offset_of_channel);
-        product += dz * normal;
-        sum += dz;
+      for (unsigned i = c * area + (warp % team * 32 + lane) * N; i < (c + 1) * area; i += team * 32 * N) {
+        Pack<N> values = pack<N>(x + i), slopes = pack<N>(gradient + i);
+#pragma unroll
+        for (unsigned k = 0; k < N; k++) {
+          Real normal = (widen(values.of[k]) - mean) * inverse;
+          Real dz = widen(slopes.of[k]) * slope(function, normal * factor + offset_of_channel);
+          product += dz * normal;
+          sum += dz;
+        }
       }
     }
     product = warp_sum(product);
@@ -84,10 +111,30 @@ KERNEL(group_norm_backward)(const Element* x, const Element* scale, const Elemen
   }
   of_normal = block_sum(of_normal) / Real(count);
   of_scaled = block_sum(of_scaled) / Real(count);
-  for (unsigned i = threadIdx.x; i < count; i += blockDim.x) {
+  for (unsigned i = threadIdx.x * N; i < count; i += blockDim.x * N) {
     size_t c = first + i / (unsigned)area;
-    Real normal = (widen(x[offset + i]) - mean) * inverse, factor = widen(scale[c]);
-    Real dz = widen(gradient[offset + i]) * slope(function, normal * factor + widen(shift[c]));
-    put(dx[offset + i], (dz * factor - of_scaled - normal * of_normal) * inverse);
+    Real factor = widen(scale[c]), offset_of_channel = widen(shift[c]);
+    Pack<N> values = pack<N>(x + i), slopes = pack<N>(gradient + i);
+#pragma unroll
+    for (unsigned k = 0; k < N; k++) {
+      Real normal = (widen(values.of[k]) - mean) * inverse;
+      Real dz = widen(slopes.of[k]) * slope(function, normal * factor + offset_of_channel);
+      put(values.of[k], (dz * factor - of_scaled - normal * of_normal) * inverse);
+    }
+    put(dx + i, values);
   }
+}
+
+KERNEL(group_norm_backward)(const Element* x, const Element* scale, const Element* shift, const Real* statistics,
+                            const Element* gradient, Element* dx, Real* in_scale, Real* in_shift, size_t channels, size_t area,
+                            size_t groups, size_t adaptive, size_t function) {
+  size_t offset = blockIdx.x * channels * area, first = first_channel(channels, groups, adaptive);
+  x += offset;
+  gradient += offset;
+  dx += offset;
+  // A smaller channel leaves lanes of its warp without a pack.
+  if (area % PACK == 0 && area >= 32 * PACK && packs_at(x) && packs_at(gradient) && packs_at(dx))
+    gradients<PACK>(x, scale, shift, statistics, gradient, dx, in_scale, in_shift, channels, area, first, function);
+  else
+    gradients<1>(x, scale, shift, statistics, gradient, dx, in_scale, in_shift, channels, area, first, function);
 }

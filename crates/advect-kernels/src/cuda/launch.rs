@@ -34,6 +34,16 @@ impl Grid {
         Grid::new(elements.div_ceil(THREADS).clamp(1, MOST), THREADS)
     }
 
+    /// The same for elements in lines. Threads take several side by side where a line can be divided so.
+    pub(super) fn over_packs(elements: usize, line: usize) -> Self {
+        // That of the sources.
+        const PACK: usize = 4;
+        Grid::over(match line.is_multiple_of(PACK) {
+            true => elements / PACK,
+            false => elements,
+        })
+    }
+
     /// Blocks of some columns of one row, or of several rows in turn.
     pub(super) fn over_rows(rows: usize, columns: usize) -> Self {
         let threads = columns.next_multiple_of(32).clamp(32, 256);

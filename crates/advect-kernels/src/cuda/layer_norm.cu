@@ -11,26 +11,38 @@ struct Team {
   __device__ Real sum(Real x) const { return block ? block_sum(x) : warp_sum(x); }
 };
 
-// The values, and each row's mean (0 if it is not `centred`) and 1 / √(variance + ε). The shift may be null.
-KERNEL(layer_norm)(const Element* x, const Element* scale, const Element* shift, Element* y, Real* statistics, size_t rows, size_t width,
-                   size_t sharing, size_t centred, size_t by_block, Real epsilon) {
-  Team team = {by_block != 0};
+// The values, and each row's mean (0 if it is not `centred`) and 1 / √(variance + ε). The shift may be null. Threads take N elements at once.
+template <unsigned N>
+__device__ inline void values(const Element* x, const Element* scale, const Element* shift, Element* y, Real* statistics, size_t rows,
+                              size_t width, size_t sharing, bool centred, Team team, Real epsilon) {
+  const size_t first = team.first() * N, step = team.step() * N;
   for (size_t row = team.row(); row < rows; row += team.rows()) {
-    const Element* values = x + row * width;
+    const Element *values = x + row * width, *scales = scale + row / sharing * width;
     Real mean = 0, squares = 0;
     if (centred) {
-      for (size_t j = team.first(); j < width; j += team.step()) mean += widen(values[j]);
+      for (size_t j = first; j < width; j += step) {
+        Pack<N> some = pack<N>(values + j);
+#pragma unroll
+        for (unsigned k = 0; k < N; k++) mean += widen(some.of[k]);
+      }
       mean = team.sum(mean) / Real(width);
     }
-    for (size_t j = team.first(); j < width; j += team.step()) {
-      Real difference = widen(values[j]) - mean;
-      squares += difference * difference;
+    for (size_t j = first; j < width; j += step) {
+      Pack<N> some = pack<N>(values + j);
+#pragma unroll
+      for (unsigned k = 0; k < N; k++) {
+        Real difference = widen(some.of[k]) - mean;
+        squares += difference * difference;
+      }
     }
     Real inverse = 1 / sqrt(team.sum(squares) / Real(width) + epsilon);
-    size_t factors = row / sharing * width;
-    for (size_t j = team.first(); j < width; j += team.step()) {
-      Real value = (widen(values[j]) - mean) * inverse * widen(scale[factors + j]);
-      put(y[row * width + j], shift ? value + widen(shift[factors + j]) : value);
+    for (size_t j = first; j < width; j += step) {
+      Pack<N> some = pack<N>(values + j), factors = pack<N>(scales + j), more = {};
+      if (shift) more = pack<N>(shift + (scales - scale) + j);
+#pragma unroll
+      for (unsigned k = 0; k < N; k++)
+        put(some.of[k], (widen(some.of[k]) - mean) * inverse * widen(factors.of[k]) + widen(more.of[k]));
+      put(y + row * width + j, some);
     }
     if (team.first() == 0) {
       statistics[2 * row] = mean;
@@ -39,24 +51,52 @@ KERNEL(layer_norm)(const Element* x, const Element* scale, const Element* shift,
   }
 }
 
+KERNEL(layer_norm)(const Element* x, const Element* scale, const Element* shift, Element* y, Real* statistics, size_t rows, size_t width,
+                   size_t sharing, size_t centred, size_t by_block, Real epsilon) {
+  Team team = {by_block != 0};
+  if (width % PACK == 0 && packs_at(x) && packs_at(scale) && packs_at(shift) && packs_at(y))
+    values<PACK>(x, scale, shift, y, statistics, rows, width, sharing, centred != 0, team, epsilon);
+  else
+    values<1>(x, scale, shift, y, statistics, rows, width, sharing, centred != 0, team, epsilon);
+}
+
 // The gradient of x. With h = gradient · scale it is (h − mean h − normal · mean(h · normal)) · inverse, without the mean of h for rows
 // that are not centred.
-KERNEL(layer_norm_backward)(const Element* x, const Element* scale, const Real* statistics, const Element* gradient, Element* dx, size_t rows,
-                            size_t width, size_t sharing, size_t centred, size_t by_block) {
-  Team team = {by_block != 0};
+template <unsigned N>
+__device__ inline void gradients(const Element* x, const Element* scale, const Real* statistics, const Element* gradient, Element* dx,
+                                 size_t rows, size_t width, size_t sharing, bool centred, Team team) {
+  const size_t first = team.first() * N, step = team.step() * N;
   for (size_t row = team.row(); row < rows; row += team.rows()) {
     Real mean = statistics[2 * row], inverse = statistics[2 * row + 1], of_h = 0, of_normal = 0;
-    const Element *values = x + row * width, *slopes = gradient + row * width, *factors = scale + row / sharing * width;
-    for (size_t j = team.first(); j < width; j += team.step()) {
-      Real h = widen(slopes[j]) * widen(factors[j]);
-      of_h += h;
-      of_normal += h * (widen(values[j]) - mean);
+    const Element *values = x + row * width, *slopes = gradient + row * width, *scales = scale + row / sharing * width;
+    for (size_t j = first; j < width; j += step) {
+      Pack<N> some = pack<N>(values + j), slope = pack<N>(slopes + j), factors = pack<N>(scales + j);
+#pragma unroll
+      for (unsigned k = 0; k < N; k++) {
+        Real h = widen(slope.of[k]) * widen(factors.of[k]);
+        of_h += h;
+        of_normal += h * (widen(some.of[k]) - mean);
+      }
     }
     of_h = centred ? team.sum(of_h) / Real(width) : Real(0);
     of_normal = team.sum(of_normal) * inverse / Real(width);
-    for (size_t j = team.first(); j < width; j += team.step()) {
-      Real h = widen(slopes[j]) * widen(factors[j]), normal = (widen(values[j]) - mean) * inverse;
-      put(dx[row * width + j], (h - of_h - normal * of_normal) * inverse);
+    for (size_t j = first; j < width; j += step) {
+      Pack<N> some = pack<N>(values + j), slope = pack<N>(slopes + j), factors = pack<N>(scales + j);
+#pragma unroll
+      for (unsigned k = 0; k < N; k++) {
+        Real h = widen(slope.of[k]) * widen(factors.of[k]), normal = (widen(some.of[k]) - mean) * inverse;
+        put(some.of[k], (h - of_h - normal * of_normal) * inverse);
+      }
+      put(dx + row * width + j, some);
     }
   }
+}
+
+KERNEL(layer_norm_backward)(const Element* x, const Element* scale, const Real* statistics, const Element* gradient, Element* dx, size_t rows,
+                            size_t width, size_t sharing, size_t centred, size_t by_block) {
+  Team team = {by_block != 0};
+  if (width % PACK == 0 && packs_at(x) && packs_at(scale) && packs_at(gradient) && packs_at(dx))
+    gradients<PACK>(x, scale, statistics, gradient, dx, rows, width, sharing, centred != 0, team);
+  else
+    gradients<1>(x, scale, statistics, gradient, dx, rows, width, sharing, centred != 0, team);
 }

@@ -30,7 +30,8 @@ pub fn layer(
         Argument::Size(columns),
         Argument::Size(function as usize),
     ];
-    launch(&FAMILY, "layer", dtype, Grid::over(count), &mut arguments)?;
+    let grid = Grid::over_packs(count, columns);
+    launch(&FAMILY, "layer", dtype, grid, &mut arguments)?;
     Ok(y)
 }
 

@@ -1,12 +1,30 @@
 // Images enlarged and shrunk by whole factors. Rows are those of all images, one after another; `width` is that of the smaller ones.
 
-// Each pixel times a weight, in a block of the larger image.
-KERNEL(spread)(const Element* x, Element* y, size_t count, size_t width, size_t high, size_t wide, Real weight) {
+// Each pixel times a weight, in a block of the larger image. A thread writes N pixels of a row.
+template <unsigned N>
+__device__ inline void spread(const Element* __restrict__ x, Element* __restrict__ y, size_t count, size_t width, size_t high, size_t wide,
+                              Real weight) {
   size_t width_of_row = width * wide;
-  for (size_t i = thread_of_all(); i < count; i += all_threads()) {
-    size_t row = quotient(i, width_of_row), column = i - row * width_of_row;
-    put(y[i], weight * widen(x[quotient(row, high) * width + quotient(column, wide)]));
+  for (size_t i = thread_of_all() * N; i < count; i += all_threads() * N) {
+    size_t row = quotient(i, width_of_row), column = i - row * width_of_row, pixel = quotient(column, wide);
+    size_t within = column - pixel * wide;
+    const Element* source = x + quotient(row, high) * width + pixel;
+    Pack<N> values;
+#pragma unroll
+    for (unsigned k = 0; k < N; k++) {
+      put(values.of[k], weight * widen(*source));
+      if (++within == wide) {
+        within = 0;
+        source++;
+      }
+    }
+    put(y + i, values);
   }
+}
+
+KERNEL(spread)(const Element* x, Element* y, size_t count, size_t width, size_t high, size_t wide, Real weight) {
+  if (width * wide % PACK == 0 && packs_at(y)) spread<PACK>(x, y, count, width, high, wide, weight);
+  else spread<1>(x, y, count, width, high, wide, weight);
 }
 
 // The sum over a block of the larger image, times a weight.

@@ -50,12 +50,11 @@ fn run(
         Argument::Size(wide),
         Argument::Real(weight),
     ];
-    launch(
-        &FAMILY,
-        kernel,
-        x.dtype(),
-        Grid::over(count),
-        &mut arguments,
-    )?;
+    // Those that enlarge write several pixels of a row at once.
+    let grid = match kernel {
+        "spread" => Grid::over_packs(count, width * wide),
+        _ => Grid::over(count),
+    };
+    launch(&FAMILY, kernel, x.dtype(), grid, &mut arguments)?;
     Ok(y)
 }

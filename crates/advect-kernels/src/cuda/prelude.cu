@@ -49,6 +49,21 @@ __device__ inline void put(f16& place, float x) {
   place.bits = (unsigned short)(sign | half);
 }
 
+// N elements side by side that are moved at once. Their address is a multiple of their size, but of 16 bytes at most.
+template <unsigned N>
+struct alignas(N * sizeof(Element) < 16 ? N * sizeof(Element) : 16) Pack { Element of[N]; };
+
+// How many elements the kernels move at once, where they can.
+#define PACK 4
+
+template <unsigned N>
+__device__ inline Pack<N> pack(const Element* x) { return *(const Pack<N>*)x; }
+template <unsigned N>
+__device__ inline void put(Element* y, const Pack<N>& x) { *(Pack<N>*)y = x; }
+
+// Whether packs may begin here. Null is such a place.
+__device__ inline bool packs_at(const Element* x) { return (size_t)x % alignof(Pack<PACK>) == 0; }
+
 __device__ inline size_t thread_of_all() { return (size_t)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ inline size_t all_threads() { return (size_t)gridDim.x * blockDim.x; }
 

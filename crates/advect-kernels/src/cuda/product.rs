@@ -16,6 +16,8 @@ pub(super) struct Matrices<M> {
     pub(super) memory: M,
     pub(super) first: usize,
     pub(super) distance: usize,
+    /// The distance between neighbouring rows, or columns if they lie column by column.
+    pub(super) stride: usize,
     /// Whether they lie column by column.
     pub(super) transposed: bool,
 }
@@ -25,6 +27,13 @@ impl<M> Matrices<M> {
     pub(super) fn flipped(self) -> Self {
         let transposed = !self.transposed;
         Matrices { transposed, ..self }
+    }
+
+    /// The matrices from one on, without the rows before one.
+    pub(super) fn from(self, matrix: usize, row: usize) -> Self {
+        let step = if self.transposed { 1 } else { self.stride };
+        let first = self.first + matrix * self.distance + row * step;
+        Matrices { first, ..self }
     }
 }
 
@@ -45,6 +54,28 @@ pub(super) fn products(
     b: Matrices<&Tensor>,
     out: Matrices<&mut Fresh>,
 ) -> Result<()> {
+    combine(sizes, [factor, 0.0], a, b, out)
+}
+
+/// Adds the products of matrices, times a factor, to what is there.
+pub(super) fn add_products(
+    sizes: Sizes,
+    factor: f64,
+    a: Matrices<&Tensor>,
+    b: Matrices<&Tensor>,
+    out: Matrices<&mut Fresh>,
+) -> Result<()> {
+    combine(sizes, [factor, 1.0], a, b, out)
+}
+
+/// Writes the products of matrices, times the first factor, and what is there, times the second; where that is 0 it isn't read.
+fn combine(
+    sizes: Sizes,
+    factors: [f64; 2],
+    a: Matrices<&Tensor>,
+    b: Matrices<&Tensor>,
+    out: Matrices<&mut Fresh>,
+) -> Result<()> {
     if out.transposed {
         // (a b)ᵀ = bᵀ aᵀ.
         let sizes = Sizes {
@@ -52,17 +83,16 @@ pub(super) fn products(
             columns: sizes.rows,
             ..sizes
         };
-        return products(sizes, factor, b.flipped(), a.flipped(), out.flipped());
+        return combine(sizes, factors, b.flipped(), a.flipped(), out.flipped());
     }
     let device = device_of(a.memory)?;
     let (stream, blas) = (device.cuda_stream(), device.cublas_handle());
     let dtype = a.memory.dtype();
     let (of_factors, of_out) = (data_type(dtype)?, data_type(out.memory.dtype())?);
-    let short = (factor as f32, 0f32);
-    let long = (factor, 0f64);
-    let (alpha, beta) = match wide(dtype) {
-        DType::F64 => (pointer(&long.0), pointer(&long.1)),
-        _ => (pointer(&short.0), pointer(&short.1)),
+    let short = factors.map(|x| x as f32);
+    let [alpha, beta] = match wide(dtype) {
+        DType::F64 => factors.each_ref().map(pointer),
+        _ => short.each_ref().map(pointer),
     };
     let compute = match dtype {
         DType::F64 => sys::cublasComputeType_t::CUBLAS_COMPUTE_64F,
@@ -101,16 +131,16 @@ pub(super) fn products(
             alpha,
             b_address as *const c_void,
             of_factors,
-            if b.transposed { inner } else { columns },
+            side(b.stride)?,
             b.distance as i64,
             a_address as *const c_void,
             of_factors,
-            if a.transposed { rows } else { inner },
+            side(a.stride)?,
             a.distance as i64,
             beta,
             c_address as *mut c_void,
             of_out,
-            columns,
+            side(out.stride)?,
             out.distance as i64,
             side(sizes.count)?,
             compute,
@@ -147,6 +177,7 @@ pub fn product(a: &Tensor, b: &Tensor) -> Result<Fresh> {
         memory: &mut out,
         first: 0,
         distance: rows * columns,
+        stride: *columns,
         transposed: false,
     };
     products(sizes, 1.0, left, right, target)?;
@@ -159,9 +190,9 @@ fn matrices(x: &Tensor) -> Option<Matrices<&Tensor>> {
     let (&[.., rows, columns], &[.., down, across]) = (dims, strides) else {
         return None;
     };
-    let transposed = match (down, across) {
-        (down, 1) if down == columns => false,
-        (1, across) if across == rows => true,
+    let (stride, transposed) = match (down, across) {
+        (down, 1) if down == columns => (down, false),
+        (1, across) if across == rows => (across, true),
         _ => return None,
     };
     let distance = match strides.len() {
@@ -173,6 +204,7 @@ fn matrices(x: &Tensor) -> Option<Matrices<&Tensor>> {
         memory: x,
         first: 0,
         distance,
+        stride,
         transposed,
     })
 }

@@ -71,16 +71,18 @@ KERNEL(softmax)(const Element* x, Element* y, size_t rows, size_t width) {
   }
 }
 
-// Softmax of scores x, (samples, heads, queries, width), or of what is in y if x is null. Neighbouring samples, heads and queries have
-// numbers of the mask in such distances; all keys have one in common if `keys_apart` is 0. If it is causal, query i sees the first i + 1 keys.
-KERNEL(attention_weights)(const Real* x, const Element* mask, Element* y, size_t rows, size_t width, size_t heads, size_t queries,
-                          size_t samples_apart, size_t heads_apart, size_t queries_apart, size_t keys_apart, size_t causal) {
+// Softmax of scores x, for so many queries of some heads, or of what is in y if x is null. Samples have `heads` of them; the first row is of
+// `first_head`, among those of all samples, and `first_query`. Neighbouring samples, heads and queries have numbers of the mask in such
+// distances; all keys have one in common if `keys_apart` is 0. If it is causal, query i sees the first i + 1 keys.
+KERNEL(attention_weights)(const Real* x, const Element* mask, Element* y, size_t rows, size_t width, size_t heads, size_t first_head,
+                          size_t queries, size_t first_query, size_t samples_apart, size_t heads_apart, size_t queries_apart,
+                          size_t keys_apart, size_t causal) {
   if (!x) x = (const Real*)y;
   for (size_t i = first_row(width); i < rows; i += next_row(width)) {
-    size_t query = i % queries, seen = causal && query < width ? query + 1 : width;
+    size_t query = first_query + i % queries, seen = causal && query < width ? query + 1 : width;
     Row<Real> row = {x + i * width, 0, 0, seen};
     if (mask) {
-      size_t head = i / queries % heads, sample = i / queries / heads;
+      size_t matrix = first_head + i / queries, head = matrix % heads, sample = matrix / heads;
       const Element* own = mask + sample * samples_apart + head * heads_apart + query * queries_apart;
       if (keys_apart) row.mask = own;
       else row.shift = widen(*own);
@@ -130,10 +132,11 @@ KERNEL(softmax_backward)(const Element* y, const Element* g, Element* dx, size_t
 }
 
 // The gradient of the scores of attention, given that of the weights, which is in dx if g is null.
-KERNEL(attention_weights_backward)(const Element* y, const Real* g, Element* dx, size_t rows, size_t width, size_t queries, size_t causal) {
+KERNEL(attention_weights_backward)(const Element* y, const Real* g, Element* dx, size_t rows, size_t width, size_t queries,
+                                   size_t first_query, size_t causal) {
   if (!g) g = (const Real*)dx;
   for (size_t i = first_row(width); i < rows; i += next_row(width)) {
-    size_t query = i % queries, seen = causal && query < width ? query + 1 : width;
+    size_t query = first_query + i % queries, seen = causal && query < width ? query + 1 : width;
     gradient_of_row(y + i * width, g + i * width, dx + i * width, width, seen);
   }
 }

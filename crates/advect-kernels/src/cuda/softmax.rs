@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Result, Tensor};
 
+use super::attention::Piece;
 use super::source::wide;
 use super::{Argument, Family, Fresh, Grid, device_of, launch};
 
@@ -69,12 +70,12 @@ pub fn backward(y: &Tensor, gradient: &Tensor) -> Result<Fresh> {
     Ok(dx)
 }
 
-/// The scores of attention, and who sees whom.
+/// Some scores of attention, and who sees whom.
 pub(super) struct Scores<'a> {
     pub(super) dtype: DType,
+    /// The heads of a sample.
     pub(super) heads: usize,
-    pub(super) queries: usize,
-    pub(super) keys: usize,
+    pub(super) piece: Piece,
     /// Whether a query sees the keys up to its own place alone.
     pub(super) causal: bool,
     /// What is added to the scores: a tensor with four dimensions, each of full size or 1.
@@ -108,17 +109,24 @@ impl Scores<'_> {
     /// The weights of attention, for scores in the type of arithmetic.
     pub(super) fn weights(&self, scores: Fresh) -> Result<Fresh> {
         let (scores, mut weights) = self.places(scores)?;
-        let rows = weights.count() / self.keys;
+        let rows = weights.count() / self.piece.keys;
         let mut arguments = vec![
             scores.as_ref().map_or(Argument::Nothing, Argument::Read),
             self.mask.map_or(Argument::Nothing, Argument::Read),
             Argument::Write(&mut weights),
         ];
-        let sizes = [rows, self.keys, self.heads, self.queries];
+        let Piece {
+            head,
+            query,
+            queries,
+            keys,
+            ..
+        } = self.piece;
+        let sizes = [rows, keys, self.heads, head, queries, query];
         let sizes = sizes.into_iter().chain(self.distances());
         arguments.extend(sizes.map(Argument::Size));
         arguments.push(Argument::Size(usize::from(self.causal)));
-        let grid = grid(rows, self.keys);
+        let grid = grid(rows, keys);
         launch(
             &FAMILY,
             "attention_weights",
@@ -132,17 +140,24 @@ impl Scores<'_> {
     /// The gradient of the scores, given that of the weights in the type of arithmetic.
     pub(super) fn gradient(&self, weights: &Tensor, gradient: Fresh) -> Result<Fresh> {
         let (gradient, mut in_scores) = self.places(gradient)?;
-        let rows = in_scores.count() / self.keys;
+        let Piece {
+            query,
+            queries,
+            keys,
+            ..
+        } = self.piece;
+        let rows = in_scores.count() / keys;
         let mut arguments = [
             Argument::Read(weights),
             gradient.as_ref().map_or(Argument::Nothing, Argument::Read),
             Argument::Write(&mut in_scores),
             Argument::Size(rows),
-            Argument::Size(self.keys),
-            Argument::Size(self.queries),
+            Argument::Size(keys),
+            Argument::Size(queries),
+            Argument::Size(query),
             Argument::Size(usize::from(self.causal)),
         ];
-        let (kernel, grid) = ("attention_weights_backward", grid(rows, self.keys));
+        let (kernel, grid) = ("attention_weights_backward", grid(rows, keys));
         launch(&FAMILY, kernel, self.dtype, grid, &mut arguments)?;
         Ok(in_scores)
     }

@@ -24,8 +24,9 @@ pub use of_tokens::{causal_token_attention, token_attention};
 /// rank 4 that broadcasts to `(batch, heads, n, m)`. A query that sees no key gives NaN.
 ///
 /// On the CPU a few rows of scores are in the cache at a time; the matrix of all scores is never stored, neither
-/// forwards nor backwards. On CUDA devices it is stored once: softmax, with scale and mask, is one pass over it between two products, and
-/// a backward pass keeps the weights. Forward mode and trainable masks use plain operations, which store it several times.
+/// forwards nor backwards. On CUDA devices up to 2²³ scores, of all heads together, are stored at a time: softmax, with scale and mask, is one
+/// pass over them between two products. The weights are kept for the backward pass if that is all of them, and computed again otherwise.
+/// Forward mode and trainable masks use plain operations, which store all scores several times.
 ///
 /// ```
 /// use advect_ops::attention;
@@ -160,6 +161,7 @@ fn on_cuda(
         sizes: *sizes,
         layout,
         causal,
+        most: advect_kernels::cuda::attention::MOST,
     };
     Some(Box::new(crate::cuda::attention::Attend {
         attention,

@@ -17,7 +17,7 @@ impl OnCuda for Attend {
     fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Fresh, Vec<Tensor>)> {
         let (inputs, mask) = inputs.split_at(self.arguments);
         let (y, weights) = attention::forward(&self.attention, inputs, mask.first().copied())?;
-        Ok((y, save.then_some(weights).into_iter().collect()))
+        Ok((y, weights.filter(|_| save).into_iter().collect()))
     }
 
     fn backward(
@@ -28,8 +28,9 @@ impl OnCuda for Attend {
         gradient: &Tensor,
         _: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        let arguments = &inputs[..self.arguments];
-        let gradients = attention::backward(&self.attention, arguments, &saved[0], gradient)?;
+        let (arguments, mask) = inputs.split_at(self.arguments);
+        let (mask, weights) = (mask.first().copied(), saved.first());
+        let gradients = attention::backward(&self.attention, arguments, mask, weights, gradient)?;
         let gradients = gradients.into_iter().map(|g| Some(g.into_tensor()));
         let mut gradients: Vec<_> = gradients.collect();
         gradients.resize(inputs.len(), None);

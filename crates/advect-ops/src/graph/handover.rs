@@ -1,33 +1,12 @@
 //! Gradients on their way from one node to another, beside candle's graph.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use advect_core::{Error, Result};
 
-thread_local! {
-    /// The number of the backward function that this thread is in, 0 for none.
-    static WITHIN: Cell<u64> = const { Cell::new(0) };
-    /// The last of these numbers.
-    static LAST: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Calls a backward function. What passes leave that it begins is told from what is left by the pass that it is part of, and
-/// passed over once it has returned.
-pub(super) fn within<R>(f: impl FnOnce() -> R) -> R {
-    /// Puts back what was, also after a panic.
-    struct Restore(u64);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            WITHIN.set(self.0);
-        }
-    }
-    LAST.set(LAST.get() + 1);
-    let _restore = Restore(WITHIN.replace(LAST.get()));
-    f()
-}
+use super::walk;
 
 /// A place where nodes leave something for a node that comes later in the same pass.
 ///
@@ -44,8 +23,8 @@ struct Left<T> {
 
 struct Item<T> {
     number: u64,
-    /// The function that the pass was begun by.
-    within: u64,
+    /// The number of the pass, or of the function that it was begun by.
+    pass: u64,
     content: T,
 }
 
@@ -69,7 +48,7 @@ impl<T> Handover<T> {
         left.count += 1;
         let item = Item {
             number: left.count,
-            within: WITHIN.get(),
+            pass: walk::number(),
             content,
         };
         let number = item.number;
@@ -84,18 +63,42 @@ impl<T> Handover<T> {
     /// # Errors
     /// [`Error::Range`] if this pass did not leave so many.
     pub(super) fn take(&self, count: usize, sum: Option<f64>) -> Result<Vec<T>> {
+        self.last(|left| {
+            let first = left.len().checked_sub(count)?;
+            let numbers: f64 = left[first..].iter().map(|item| item.number as f64).sum();
+            let known = left[first..].iter().all(|item| item.pass == walk::number());
+            (known && sum.is_none_or(|sum| sum == numbers)).then_some(first)
+        })
+    }
+
+    /// Takes all that this pass left, for a pass with a number of its own.
+    ///
+    /// # Errors
+    /// [`Error::Range`] if these are not `count`.
+    pub(super) fn take_all(&self, count: usize) -> Result<Vec<T>> {
+        self.last(|left| {
+            let others = left.iter().rposition(|item| item.pass != walk::number());
+            let first = others.map_or(0, |last| last + 1);
+            (left.len() - first == count).then_some(first)
+        })
+    }
+
+    /// Whether there is one alone, which the pass must have left that takes the next.
+    pub(super) fn has_one(&self) -> bool {
+        let thread = thread::current().id();
+        self.lock()
+            .stacks
+            .get(&thread)
+            .is_some_and(|stack| stack.len() == 1)
+    }
+
+    /// Takes the items from the place that is chosen among those that passes in functions which have returned did not leave.
+    fn last(&self, choose: impl FnOnce(&[Item<T>]) -> Option<usize>) -> Result<Vec<T>> {
         let thread = thread::current().id();
         let mut left = self.lock();
         let stack = left.stacks.get_mut(&thread).ok_or_else(missing)?;
-        let within = WITHIN.get();
-        stack.retain(|item| item.within <= within);
-        let first = stack.len().checked_sub(count).ok_or_else(missing)?;
-        let last = &stack[first..];
-        let numbers: f64 = last.iter().map(|item| item.number as f64).sum();
-        let known = last.iter().all(|item| item.within == within);
-        if !known || sum.is_some_and(|sum| sum != numbers) {
-            return Err(missing());
-        }
+        stack.retain(|item| item.pass <= walk::number());
+        let first = choose(stack).ok_or_else(missing)?;
         let taken = stack.split_off(first);
         if stack.is_empty() {
             left.stacks.remove(&thread);
@@ -123,10 +126,10 @@ mod tests {
         let place = Handover::default();
         let stale = place.leave("a failed pass");
         let a = place.leave("a");
-        within(|| {
+        walk::within(|| {
             place.leave("a failed pass within");
         });
-        let inner = within(|| {
+        let inner = walk::within(|| {
             place.leave("b");
             place.take(1, None)
         });
@@ -139,7 +142,7 @@ mod tests {
         // A pass that left less than it takes.
         assert!(place.take(4, None).is_err());
         assert!(place.take(2, Some((stale + c) as f64)).is_err());
-        assert!(within(|| place.take(1, None)).is_err());
+        assert!(walk::within(|| place.take(1, None)).is_err());
         assert_eq!(place.take(2, Some((a + c) as f64)).unwrap(), ["a", "c"]);
         assert_eq!(
             place.take(1, Some(stale as f64)).unwrap(),

@@ -1,8 +1,7 @@
 //! Positions in candle's graph, and the way of gradients from one operation to the one before.
 //!
 //! candle begins each gradient as zeros and adds to it: two passes over memory for every argument of every operation. So between
-//! operations of this crate gradients are handed over beside the graph. A value in the CPU's memory that an operation made has two
-//! nodes:
+//! operations of this crate gradients are handed over beside the graph. A value that an operation made has two nodes:
 //!
 //! ```text
 //!   arguments ◄── counter ◄── value
@@ -19,6 +18,10 @@
 //! visits it after all that depend on it: the counter's node takes from the port as many as were counted, checks their numbers, adds
 //! them up, and calls the operation's backward function. A part of these sums that candle made is what it would have made; where both
 //! kinds use a value, the order of the sum is another one.
+//!
+//! A pass that [`backward`] begins does without the counters' numbers: it knows beforehand how many gradients arrive at each value ([uses]), and
+//! has a number by which it knows its own ([walk]). It fails where there are more or fewer. On a GPU, where to read a counter is to wait for the
+//! device, other passes count without checking which, and only at values that have got several.
 //!
 //! An **entrance** is a value's counter and port. It is found by the value's [`TensorId`](candle_core::TensorId), in a table of all
 //! entrances. A clone has the same id, and is the same value. What is detached, or a variable made of it, has another id, no
@@ -42,29 +45,32 @@
 //! A pass that failed leaves gradients below those of the next, which takes as many as it counted from the top. A pass that is
 //! run by a backward function of ours takes its own from the top; if it fails, and the function goes on regardless, what it left
 //! is known by the function's number. All of it is dropped with the value. Where the numbers don't fit (a pass that failed within a
-//! custom operation of candle's, which is not seen from here), the pass fails with [`Error::Range`]: no gradient is ever wrong in
+//! custom operation of candle's, which is not seen from here, or any pass there through values of another), the pass fails with [`Error::Range`]: no gradient is ever wrong in
 //! silence.
 //!
-//! The gradients of variables stay out of candle's sums in the same way, in a pass that [`backward`] begins; see the [module](leaves) below.
+//! The gradients of variables stay out of candle's sums in the same way, in a pass that [`backward`] begins ([leaves]).
 //!
 //! [`with_plain_graph`] does without all this: one node each.
 
 mod checkpointed;
+mod count;
 mod handover;
 mod leaves;
 mod node;
 mod port;
 mod scopes;
+mod uses;
+mod walk;
 
 use advect_core::{Error, Result};
 use candle_core::Tensor;
 
 use crate::output::Output;
 pub use checkpointed::checkpointed;
-pub use leaves::backward;
 pub(crate) use port::attach;
 pub(crate) use scopes::tracks;
 pub use scopes::{with_graph, with_plain_graph, without_graph};
+pub use walk::backward;
 
 /// Connects a value that was computed in any way to the graph: it depends on `inputs`, and `backward` turns the
 /// gradient of the value into a gradient for each input.

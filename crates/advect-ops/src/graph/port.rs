@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use advect_core::{Error, Result, check};
-use candle_core::{DType, Device, Tensor, TensorId};
+use candle_core::{Tensor, TensorId};
 
-use super::handover::{Handover, missing, within};
-use super::leaves::{self, Leaves};
+use super::count;
+use super::handover::{Handover, missing};
+use super::leaves::Leaves;
 use super::node::node;
 use super::scopes::plain;
+use super::uses::Uses;
+use super::walk;
 use crate::output::Output;
 
 /// Makes an output depend on any number of tracked tensors; `backward` gets the value and its gradient, and returns
@@ -23,14 +26,14 @@ pub(crate) fn attach(
     let count = inputs.len();
     let leaves = Leaves::of(if plain() { &[] } else { inputs });
     let backward = move |value: &Tensor, gradient: &Tensor| {
-        let gradients = within(|| leaves::within(|| backward(value, gradient)))?;
+        let gradients = walk::within(|| backward(value, gradient))?;
         if gradients.len() != count {
             let accepted = format!("{count}, one for each tracked input");
             return Err(Error::range("backward", gradients.len(), accepted));
         }
         leaves.keep(gradients, gradient, new)
     };
-    if plain() || !output.is_on_cpu() {
+    if plain() {
         return node(output, inputs, Box::new(backward));
     }
     let entrances: Vec<Option<Entrance>> = inputs.iter().map(Entrance::of).collect();
@@ -42,16 +45,22 @@ pub(crate) fn attach(
                 .clone()
         })
         .collect();
-    let ports = entrances
-        .into_iter()
-        .map(|entrance| entrance.map(|entrance| entrance.port));
-    let ports: Vec<Option<Arc<Port>>> = ports.collect();
+    let counters = entrances
+        .iter()
+        .flatten()
+        .map(|entrance| entrance.counter.id());
+    let counters: Vec<TensorId> = counters.collect();
+    let ports: Vec<Option<Arc<Port>>> = (entrances.into_iter())
+        .map(|entrance| entrance.map(|entrance| entrance.port))
+        .collect();
     let port = Arc::new(Port::default());
 
-    let arrivals = port.clone();
+    let uses = Arc::new(Uses::default());
+    let (arrivals, held) = (port.clone(), uses.clone());
     let run = move |_: &Tensor, count: &Tensor| {
+        let _ = &held;
         let gradient = arrivals.take(count)?;
-        let value = arrivals.value.get().ok_or_else(missing)?;
+        let Ends { value, .. } = arrivals.ends()?;
         let passed_on =
             backward(value, &gradient)?
                 .into_iter()
@@ -62,17 +71,19 @@ pub(crate) fn attach(
                 });
         passed_on.collect()
     };
-    let zeros = Output::copy(&Tensor::zeros(2, DType::F64, &Device::Cpu)?)?;
-    let counter = node(zeros, &parents, Box::new(run))?;
+    let counter = node(count::start(&inputs[0])?, &parents, Box::new(run))?;
+    uses.note(&counter, counters);
 
     let registration = Arc::new(Registration::default());
-    let (departures, held) = (port.clone(), registration.clone());
+    let uses = Arc::new(Uses::default());
+    let (departures, held) = (port.clone(), (registration.clone(), uses.clone()));
     let run = move |_: &Tensor, gradient: &Tensor| {
         let _ = &held;
         Ok(vec![Some(departures.put(gradient.clone())?)])
     };
     let value = node(output, std::slice::from_ref(&counter), Box::new(run))?;
-    let _ = port.value.set(value.detach());
+    uses.note(&value, vec![counter.id()]);
+    port.lead_to(&value, &counter);
     registration.register(value.id(), Entrance { counter, port });
     Ok(value)
 }
@@ -83,27 +94,42 @@ type Gradients = dyn Fn(&Tensor, &Tensor) -> Result<Vec<Tensor>> + Send + Sync;
 /// The place where the gradients of a value arrive.
 #[derive(Default)]
 struct Port {
-    /// The value, outside of the graph.
-    value: OnceLock<Tensor>,
+    ends: OnceLock<Ends>,
     gradients: Handover<Tensor>,
 }
 
+/// A value and its counter, as tensors outside of the graph.
+struct Ends {
+    value: Tensor,
+    counter: Tensor,
+    /// The counter's name in the graph.
+    id: TensorId,
+}
+
 impl Port {
-    /// Leaves a gradient. Returns that of the counter: one more, and its number.
-    fn put(&self, gradient: Tensor) -> Result<Tensor> {
-        let value = self.value.get().ok_or_else(missing)?;
-        check::alike("gradient", &gradient, "value", value)?;
-        let number = self.gradients.leave(gradient.detach());
-        Ok(Tensor::new(&[1.0, number as f64], &Device::Cpu)?)
+    fn lead_to(&self, value: &Tensor, counter: &Tensor) {
+        let _ = self.ends.set(Ends {
+            value: value.detach(),
+            counter: counter.detach(),
+            id: counter.id(),
+        });
     }
 
-    /// The sum of the gradients that the counter counted.
+    fn ends(&self) -> Result<&Ends> {
+        self.ends.get().ok_or_else(missing)
+    }
+
+    /// Leaves a gradient. Returns that of the counter.
+    fn put(&self, gradient: Tensor) -> Result<Tensor> {
+        let Ends { value, counter, .. } = self.ends()?;
+        check::alike("gradient", &gradient, "value", value)?;
+        let number = self.gradients.leave(gradient.detach());
+        count::one_more(counter, number)
+    }
+
+    /// The sum of the gradients that the pass has left.
     fn take(&self, counted: &Tensor) -> Result<Tensor> {
-        let counted = counted.to_vec1::<f64>()?;
-        let &[count, sum] = &counted[..] else {
-            return Err(missing());
-        };
-        let gradients = self.gradients.take(count as usize, Some(sum))?;
+        let gradients = count::take(&self.gradients, self.ends()?.id, counted)?;
         let mut gradients = gradients.into_iter();
         let first = gradients.next().ok_or_else(missing)?;
         Ok(gradients.try_fold(first, |sum, gradient| sum + gradient)?)
@@ -155,7 +181,7 @@ mod tests {
     use std::sync::Weak;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use candle_core::Var;
+    use candle_core::{Device, Var};
 
     use super::*;
     use crate::{Activation, with_gradient};

@@ -1,6 +1,7 @@
 //! Densities up to a factor, with their scores.
 
 use advect_core::{Error, Field, Result, Time, check};
+use advect_ops::backward;
 use advect_paths::closed_form::{Law, MarginalField};
 use advect_paths::schedule::Schedule;
 use candle_core::{Tensor, Var};
@@ -53,7 +54,7 @@ impl<F: Fn(&Tensor) -> Result<Tensor>> LogDensity for Differentiated<F> {
             let accepted = format!("({batch},), one number per sample");
             return Err(Error::shape("log_density", value.dims(), accepted));
         }
-        let mut gradients = value.sum_all()?.backward()?;
+        let mut gradients = backward(&value.sum_all()?)?;
         let score = gradients.remove(x.as_tensor()).ok_or_else(|| {
             Error::detached(
                 "log_density",

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use advect_core::{Error, Field, Result, Time};
-use advect_ops::{with_graph, without_graph};
+use advect_ops::{backward, with_graph, without_graph};
 use candle_core::{DType, Tensor, Var};
 
 use super::moved;
@@ -92,7 +92,7 @@ impl DifferentiableEvent {
         let value = with_graph(|| self.value(&t, &x))?;
         let mut rate = 0.0;
         if value.track_op() {
-            let gradients = value.backward()?;
+            let gradients = backward(&value)?;
             let number = |x: Tensor| x.to_dtype(DType::F64)?.to_scalar::<f64>();
             if let Some(by_time) = gradients.get(&t) {
                 rate += number(by_time.clone())?;

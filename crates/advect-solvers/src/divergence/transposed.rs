@@ -1,7 +1,7 @@
 //! Divergences by backward mode.
 
 use advect_core::{Error, Field, Jvp, Result, Time, check};
-use advect_ops::with_graph;
+use advect_ops::{backward, with_graph};
 use candle_core::{Tensor, Var};
 
 use crate::detached::{check_constant, has_other_variables, undifferentiable};
@@ -94,7 +94,7 @@ fn product(inner: &Var, value: &Tensor, dx: &Tensor) -> Result<Option<Tensor>> {
     if !value.track_op() {
         return Ok(None);
     }
-    let mut gradients = (value * dx.detach())?.sum_all()?.backward()?;
+    let mut gradients = backward(&(value * dx.detach())?.sum_all()?)?;
     let product = gradients.remove(inner.as_tensor());
     Ok(product.map(|product| product.detach()))
 }

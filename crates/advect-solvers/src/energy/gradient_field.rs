@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use advect_core::{Error, Field, Jvp, Result, Time, check};
-use advect_ops::{with_gradient, with_graph};
+use advect_ops::{backward, with_gradient, with_graph};
 use candle_core::{Tensor, Var};
 
 use super::Energy;
@@ -97,7 +97,7 @@ fn gradient(f: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor) -> Result<(Tensor
         return Err(Error::shape("energy", value.dims(), accepted));
     }
     let found = match value.track_op() {
-        true => value.sum_all()?.backward()?.remove(var.as_tensor()),
+        true => backward(&value.sum_all()?)?.remove(var.as_tensor()),
         false => None,
     };
     let others = value.track_op() && has_other_variables(&value, &var);
@@ -129,7 +129,7 @@ impl<E: Energy> GradientField<E> {
         let along = |x: &Tensor| Ok(self.energy.jvp(t, x, 0.0, &g.detach())?.1);
         let value = with_graph(|| along(var.as_tensor()))?;
         let mut gradients = match value.track_op() {
-            true => Some(value.sum_all()?.backward()?),
+            true => Some(backward(&value.sum_all()?)?),
             false => None,
         };
         let mut take = |of: &Tensor| gradients.as_mut().and_then(|all| all.remove(of));

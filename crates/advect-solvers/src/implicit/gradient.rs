@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use advect_core::{Error, Field, Result, Time, check};
-use advect_ops::{with_gradient, with_graph};
+use advect_ops::{backward, with_gradient, with_graph};
 use candle_core::{Tensor, Var};
 
 use super::Coordinates;
@@ -210,7 +210,7 @@ impl Transposed {
                 Ok(vec![lambda.clone()])
             })
         })?;
-        match seed.backward()?.remove(place.as_tensor()) {
+        match backward(&seed)?.remove(place.as_tensor()) {
             Some(gradient) => Ok(gradient),
             None => Ok(place.as_tensor().zeros_like()?),
         }

@@ -33,11 +33,10 @@ fn of_images() {
     for c in settings {
         let weight = [6, 4 / c.groups, 3, 3];
         let op = Operation::Conv2d(c, true, false);
-        op.check(
-            &mut report,
-            &format!("conv2d {c:?}"),
-            &[&[2, 4, 7, 6], &weight, &[6]],
-        );
+        for image in [[2, 4, 7, 6], [2, 4, 4, 8]] {
+            let shapes: [&[usize]; 3] = [&image, &weight, &[6]];
+            op.check(&mut report, &format!("conv2d {c:?}"), &shapes);
+        }
     }
     let weight = [3, 2, 3, 3];
     let channels: [&[usize]; 4] = [&[2, 2, 4, 4], &weight, &[3], &[2, 3]];

@@ -7,6 +7,8 @@
 //! the same bits on every device; tolerances are relative to the largest element of what is expected.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(feature = "cuda")]
+mod attention;
 mod classics;
 mod convolutions;
 mod measures;

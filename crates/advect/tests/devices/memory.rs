@@ -5,17 +5,35 @@
 
 use std::process::Command;
 
+use advect::candle::Var;
 use advect::nn::Stateful;
 use advect::prelude::*;
 use advect::train::{Muon, MuonConfig, StatefulOptimizer};
 
-use crate::place::device;
+use crate::place::{device, weighted};
 use crate::report::Report;
 
-/// Set where the tests run in a process of their own, with [`LITTLE`] memory.
+/// Set where a test runs in a process of its own.
 const WITHIN: &str = "ADVECT_TEST_OF_MEMORY";
 /// Bytes.
 const LITTLE: usize = 1 << 20;
+
+/// Runs the test of a name again in a process of its own, with so many bytes of memory. Returns whether this is that process, and its driver an
+/// emulated one.
+fn is_within(name: &str, limit: usize) -> bool {
+    if device().is_cpu() {
+        return false;
+    }
+    if std::env::var(WITHIN).is_err() {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", &format!("memory::{name}"), "--nocapture"]);
+        let limit = ("EMULATED_CUDA_MEMORY", limit.to_string());
+        let status = command.env(WITHIN, "1").envs([limit]).status();
+        assert!(status.unwrap().success());
+        return false;
+    }
+    bytes(limit + 1).is_err()
+}
 
 fn bytes(count: usize) -> Result<Tensor> {
     Ok(Tensor::zeros(count, DType::U8, device())?)
@@ -38,19 +56,7 @@ fn more_than_there_is() {
 
 #[test]
 fn little() {
-    if device().is_cpu() {
-        return;
-    }
-    if std::env::var(WITHIN).is_err() {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "memory::little", "--nocapture"]);
-        let limit = ("EMULATED_CUDA_MEMORY", LITTLE.to_string());
-        let status = command.env(WITHIN, "1").envs([limit]).status();
-        assert!(status.unwrap().success());
-        return;
-    }
-    if bytes(LITTLE + 1).is_ok() {
-        // This driver isn't emulated.
+    if !is_within("little", LITTLE) {
         return;
     }
     let mut report = Report::new();
@@ -67,6 +73,35 @@ fn little() {
         goes_on(DType::F32, make)
     });
     report.holds("a smaller batch", |_| smaller_batches());
+    report.finish();
+}
+
+/// The weights of both heads and their gradients would take 68 MiB; those of one at a time take half.
+#[test]
+fn long_attention() {
+    if !is_within("long_attention", 48 << 20) {
+        return;
+    }
+    let mut report = Report::new();
+    report.same("long attention", 1e-5, |place| {
+        let shape = [1, 2, 2112, 2];
+        let inputs = [0, 1, 2].map(|seed| place.normal(seed, &shape));
+        let mut vars = Vec::new();
+        for input in inputs {
+            vars.push(Var::from_tensor(&input?)?);
+        }
+        let mask = place.normal(3, &[1, 2, 1, 2112])?;
+        let y = advect::ops::attention(
+            vars[0].as_tensor(),
+            vars[1].as_tensor(),
+            vars[2].as_tensor(),
+            Some(&mask),
+        )?;
+        let gradients = weighted(place, &y)?.backward()?;
+        let mut found = vec![y.detach()];
+        found.extend(vars.iter().filter_map(|var| gradients.get(var).cloned()));
+        Ok(found)
+    });
     report.finish();
 }
 

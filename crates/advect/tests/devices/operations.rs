@@ -117,18 +117,28 @@ impl Operation {
         }
     }
 
-    /// The value, the derivative along directions of all arguments, and the gradients of both.
-    fn all(&self, place: &Place, shapes: &[&[usize]]) -> Result<Vec<Tensor>> {
-        let draw = |first: u64| -> Result<Vec<Tensor>> {
-            let seeds = (first..).zip(shapes);
+    /// The value, the derivative along directions of all arguments, and the gradients of both. Arguments begin at an element of their
+    /// memory.
+    fn all(&self, place: &Place, shapes: &[&[usize]], first: usize) -> Result<Vec<Tensor>> {
+        let count = |shape: &[usize]| shape.iter().product::<usize>();
+        let draw = |seed: u64| -> Result<Vec<Tensor>> {
+            let seeds = (seed..).zip(shapes);
             seeds
-                .map(|(seed, shape)| place.normal(seed, shape))
+                .map(|(seed, shape)| place.normal(seed, &[first + count(shape)]))
                 .collect()
         };
-        let (inputs, directions) = (draw(1)?, draw(20)?);
-        let vars: Result<Vec<Var>> = inputs.iter().map(|x| Ok(Var::from_tensor(x)?)).collect();
+        let views = |memory: &[Tensor]| -> Result<Vec<Tensor>> {
+            let view = |(x, shape): (&Tensor, &&[usize])| {
+                Ok(x.narrow(0, first, count(shape))?.reshape(*shape)?)
+            };
+            memory.iter().zip(shapes).map(view).collect()
+        };
+        let (memory, directions) = (draw(1)?, views(&draw(20)?)?);
+        let inputs = views(&memory)?;
+        let vars: Result<Vec<Var>> = memory.iter().map(|x| Ok(Var::from_tensor(x)?)).collect();
         let vars = vars?;
         let tracked: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+        let tracked = views(&tracked)?;
         let mut found = vec![self.run(place, &inputs)?];
         let y = self.run(place, &tracked)?;
         found.push(y.detach());
@@ -155,6 +165,11 @@ impl Operation {
 
     /// In f32, f64 and 16 bits, against f64.
     pub(crate) fn check(&self, report: &mut Report, name: &str, shapes: &[&[usize]]) {
+        self.check_from(0, report, name, shapes);
+    }
+
+    /// The same with arguments that begin at an element of their memory.
+    fn check_from(&self, first: usize, report: &mut Report, name: &str, shapes: &[&[usize]]) {
         for (dtype, tolerance) in [
             (DType::F32, 1e-5),
             (DType::F64, 1e-12),
@@ -163,7 +178,9 @@ impl Operation {
         ] {
             let places = [Place::tested(dtype), Place::exact(dtype)];
             let name = format!("{name} {shapes:?} {dtype:?}");
-            report.compare(&name, places, tolerance, |place| self.all(place, shapes));
+            report.compare(&name, places, tolerance, |place| {
+                self.all(place, shapes, first)
+            });
         }
     }
 }
@@ -185,6 +202,7 @@ fn linear_layers_and_perceptrons() {
         let op = Operation::Linear(activation);
         op.check(&mut report, "linear", &[&[2, 3, 4], &[5, 4], &[5]]);
         op.check(&mut report, "linear", &[&[33, 17], &[19, 17], &[19]]);
+        op.check(&mut report, "linear", &[&[3, 8], &[12, 8], &[12]]);
         let op = Operation::LinearTransposed(activation);
         op.check(&mut report, "transposed", &[&[2, 3, 4], &[4, 5], &[5]]);
         let op = Operation::Mlp(3, activation);
@@ -229,7 +247,7 @@ fn norms_softmax_and_attention() {
         Operation::Softmax.check(&mut report, "softmax", &[&shape]);
     }
     // Rows of a warp, several pieces of rows, and rows of a block.
-    for x in [[2, 3, 5], [2, 70, 3], [2, 1, 1100]] {
+    for x in [[2, 3, 5], [2, 70, 3], [2, 3, 132], [2, 1, 1100]] {
         for affine in [&x[2..], &[x[0], x[2]]] {
             let shapes = [&x[..], affine, affine];
             Operation::LayerNorm.check(&mut report, "layer norm", &shapes);
@@ -247,7 +265,7 @@ fn norms_softmax_and_attention() {
             &[&[2, 4, 3], &[2, 4], &[2, 4]],
         );
         // Groups of more channels than warps of a block, and of fewer.
-        for shape in [[1, 40, 9, 9], [2, 2, 33, 33]] {
+        for shape in [[1, 40, 9, 9], [2, 2, 33, 33], [2, 6, 4, 4], [1, 40, 8, 17]] {
             let channels = &shape[1..2];
             op.check(&mut report, "group norm", &[&shape, channels, channels]);
         }
@@ -284,7 +302,7 @@ fn norms_softmax_and_attention() {
         let op = Operation::Rotary(vec![positions, pairs]);
         op.check(&mut report, "rotary", &[&[2, positions, heads, 2 * pairs]]);
     }
-    for shape in [&[7, 3][..], &[3, 1501, 2], &[0, 3]] {
+    for shape in [&[7, 3][..], &[3, 1501, 2], &[5, 4], &[3, 1500, 2], &[0, 3]] {
         Operation::Dropout.check(&mut report, "dropout", &[shape]);
     }
     report.finish();
@@ -317,6 +335,7 @@ fn combinations_and_resizing() {
     Operation::Sinusoids.check(&mut report, "sinusoids", &[&[6]]);
     for factor in [1, 2, 3] {
         Operation::Upsample(factor).check(&mut report, "upsample", &[&[1, 2, 3, 2]]);
+        Operation::Upsample(factor).check(&mut report, "upsample", &[&[1, 2, 3, 4]]);
         Operation::Upsample(factor).check(&mut report, "upsample", &[&[2, 2, 5]]);
         Operation::AvgPool(factor).check(&mut report, "average pool", &[&[1, 2, 6, 6]]);
         Operation::AvgPool(factor).check(&mut report, "average pool", &[&[2, 2, 6]]);
@@ -353,6 +372,34 @@ fn softmax_of_infinities() {
             let (y, k) = (y.to_vec2::<f32>()?, k.flatten_to(2)?.to_vec2::<f32>()?);
             Ok(y[0].iter().all(|y| y.is_nan()) && y[1] == k[1])
         });
+    }
+    report.finish();
+}
+
+/// Arguments that begin where several elements can't be moved at once, of sizes that would allow it.
+#[test]
+fn parts_of_memory() {
+    let mut report = Report::new();
+    let rows: [&[usize]; 3] = [&[2, 3, 132], &[132], &[132]];
+    let images: [&[usize]; 3] = [&[2, 4, 12, 12], &[4], &[4]];
+    let layer: [&[usize]; 3] = [&[3, 8], &[12, 8], &[12]];
+    let image: [&[usize]; 4] = [&[2, 2, 4, 4], &[4, 2, 3, 3], &[4], &[2, 4, 4, 4]];
+    let operations = [
+        (Operation::LayerNorm, &rows[..]),
+        (Operation::RmsNorm, &rows[..2]),
+        (Operation::GroupNorm(2, Activation::Silu), &images),
+        (Operation::Linear(Activation::Silu), &layer),
+        (
+            Operation::Conv2d(Convolution::padded(1), true, true),
+            &image,
+        ),
+        (Operation::Dropout, &[&[40]]),
+        (Operation::Upsample(2), &[&[2, 2, 4, 4]]),
+    ];
+    for (first, name) in [(1, "from the second on"), (4, "from the fifth on")] {
+        for (op, shapes) in &operations {
+            op.check_from(first, &mut report, name, shapes);
+        }
     }
     report.finish();
 }

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 
 use advect_core::{Energy, Error, Generator, Result, Time, check};
+use advect_ops::backward;
 use candle_core::{Tensor, Var};
 
 use super::MarkovKernel;
@@ -91,7 +92,7 @@ impl Langevin {
 fn slope(energy: &impl Energy, x: &Tensor) -> Result<Tensor> {
     let x = Var::from_tensor(&x.detach())?;
     let value = energy.at(&Time::Shared(0.0), &x)?;
-    let gradients = value.sum_all()?.backward()?;
+    let gradients = backward(&value.sum_all()?)?;
     match gradients.get(&x) {
         Some(slope) => Ok(slope.detach()),
         None => {

@@ -129,7 +129,7 @@ impl<F: Fn(&Tensor) -> Result<Tensor>> Measurement for FromFn<F> {
         let data = Var::from_tensor(&data.detach())?;
         let value = advect_ops::with_graph(|| (self.0)(data.as_tensor()))?;
         check::alike("v", v, "the measurement", &value)?;
-        let mut gradients = (value * v)?.sum_all()?.backward()?;
+        let mut gradients = advect_ops::backward(&(value * v)?.sum_all()?)?;
         let gradient = gradients.remove(data.as_tensor()).ok_or_else(|| {
             let reason = "no graph connects its value with the data; compute it from the data by tracked operations";
             Error::detached("measurement", reason)
