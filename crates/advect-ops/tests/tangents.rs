@@ -3,7 +3,7 @@
 use advect_core::testing::device;
 use advect_core::{Error, Generator};
 use advect_ops::{Activation, mlp, mlp_tangents};
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 
 fn parameters(widths: &[usize], rng: &mut Generator) -> Vec<(Var, Var)> {
     let draw = |shape: &[usize], rng: &mut Generator| {
@@ -64,7 +64,11 @@ fn values_and_derivatives_of_all_sizes() {
                 mlp_tangents(&[&x, &t], &directions, &layers, activation).unwrap();
             assert!(tracked.track_op() && tracked_along.iter().all(|a| a.track_op()));
             for dtype in [DType::F64, DType::F32, DType::BF16] {
-                let cast = |x: &Tensor| x.detach().to_dtype(dtype).unwrap();
+                // On the CPU, as candle converts nothing without elements elsewhere.
+                let cast = |x: &Tensor| {
+                    let x = x.detach().to_device(&Device::Cpu).unwrap();
+                    x.to_dtype(dtype).unwrap().to_device(device()).unwrap()
+                };
                 let frozen: Vec<(Tensor, Tensor)> =
                     layers.iter().map(|(w, b)| (cast(w), cast(b))).collect();
                 let frozen: Vec<(&Tensor, &Tensor)> = frozen.iter().map(|(w, b)| (w, b)).collect();
