@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 crates=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do crates+=("$1"); shift; done
-[ ${#crates[@]} -gt 0 ] || crates=(nn paths transport metrics diffusers features)
+[ ${#crates[@]} -gt 0 ] || crates=(ops nn models paths transport objectives solvers samplers train metrics features diffusers classics trajectories)
 packages=()
 for crate in "${crates[@]}"; do packages+=(-p "advect-$crate"); done
 features=()

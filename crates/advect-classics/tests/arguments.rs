@@ -11,15 +11,16 @@ use advect_classics::flow::{
     MaskedAutoregressive, MaskedPerceptron, MultiScale, NormalizingFlow, Permutation,
     RationalQuadraticSpline, ResidualBlock, Squeeze, Transformer, importance_weights,
 };
+use advect_core::testing::device;
 use advect_core::{Generator, Key};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use crate::common::{Machine, binary, gaussian, message, normal};
 
 fn zeros(dims: &[usize]) -> Tensor {
-    Tensor::zeros(dims, DType::F64, &Device::Cpu).unwrap()
+    Tensor::zeros(dims, DType::F64, device()).unwrap()
 }
 
 #[test]
@@ -100,11 +101,7 @@ fn negatives() {
         message(contrastive_loss(&machine, &zeros(&[2, 5]), &zeros(&[2, 4])))
             .starts_with("negatives: ")
     );
-    let weights = |w: &[f64]| {
-        message(ImportanceWeights::new(
-            &Tensor::new(w, &Device::Cpu).unwrap(),
-        ))
-    };
+    let weights = |w: &[f64]| message(ImportanceWeights::new(&Tensor::new(w, device()).unwrap()));
     assert!(weights(&[0.0, f64::NAN]).starts_with("log_weights: got NaN at flat index 1"));
     assert!(weights(&[f64::NEG_INFINITY]).starts_with("log_weights: got weights that are all 0"));
 }
@@ -115,7 +112,7 @@ fn flows() {
     assert!(all.to_string().starts_with("channels: got 2"));
     let odd = MultiScale::new(&[2, 3, 2], 1, Squeeze).err().unwrap();
     assert!(odd.to_string().starts_with("data: got shape"));
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let builder = store.builder();
     let net = || {
         Mlp::config(2)

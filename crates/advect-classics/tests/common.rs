@@ -2,12 +2,13 @@
 
 use advect_classics::boltzmann::{BinaryUnits, GaussianUnits, RestrictedBoltzmannMachine};
 use advect_core::Generator;
-use candle_core::{DType, Device, Tensor};
+use advect_core::testing::device;
+use candle_core::{DType, Tensor};
 
 pub(crate) type Machine<U> = RestrictedBoltzmannMachine<U>;
 
 pub(crate) fn normal(shape: &[usize], scale: f64, seed: u64) -> Tensor {
-    let numbers = Generator::from_seed(seed).normal(shape, DType::F64, &Device::Cpu);
+    let numbers = Generator::from_seed(seed).normal(shape, DType::F64, device());
     (numbers.unwrap() * scale).unwrap()
 }
 
@@ -27,7 +28,7 @@ pub(crate) fn gaussian() -> Machine<GaussianUnits> {
 pub(crate) fn states(units: usize) -> Tensor {
     let row = |k: usize| (0..units).map(move |i| f64::from(u8::from(k >> i & 1 == 1)));
     let values: Vec<f64> = (0..1 << units).flat_map(row).collect();
-    Tensor::from_vec(values, (1 << units, units), &Device::Cpu).unwrap()
+    Tensor::from_vec(values, (1 << units, units), device()).unwrap()
 }
 
 pub(crate) fn scalar(x: &Tensor) -> f64 {

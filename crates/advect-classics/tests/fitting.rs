@@ -5,11 +5,12 @@ use advect_classics::flow::{
     Mask, MaskedAutoregressive, MaskedPerceptron, NormalizingFlow, Permutation, forward_kl,
     importance_weights, reverse_kl,
 };
+use advect_core::testing::device;
 use advect_core::{Generator, Key, Result, shape};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore, TimeEmbedding};
 use advect_train::{Adam, AdamConfig, Trainer};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use rand_distr::StandardUniform;
 
 use crate::common::{assert_means, scalar};
@@ -35,14 +36,14 @@ fn moons(count: usize, rng: &mut Generator) -> Result<Tensor> {
         }
     };
     let points: Vec<[f64; 2]> = angles.into_iter().enumerate().map(point).collect();
-    let noise = (rng.normal((count, 2), DType::F64, &Device::Cpu)? * 0.1)?;
-    let points = Tensor::from_vec(points.concat(), (count, 2), &Device::Cpu)?;
+    let noise = (rng.normal((count, 2), DType::F64, device())? * 0.1)?;
+    let points = Tensor::from_vec(points.concat(), (count, 2), device())?;
     Ok((points + noise)?.to_dtype(DType::F32)?)
 }
 
 #[test]
 fn a_flow_beats_a_gaussian_on_two_moons() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let mut layers: Vec<Box<dyn Bijection>> = Vec::new();
     for k in 0..4 {
         let net = Mlp::config(2)
@@ -83,7 +84,7 @@ fn a_flow_beats_a_gaussian_on_two_moons() {
 /// A Gaussian `e^(−½ (y − m)ᵀ A (y − m))` with correlated elements, of which an inverse autoregressive layer is the exact flow: ln Z = ln 2π − ½ ln det A.
 #[test]
 fn the_reverse_divergence_finds_the_normaliser() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let made =
         MaskedPerceptron::new(&[0, 1], 0, &[], 2, Activation::Tanh, &store.builder()).unwrap();
     let layer = MaskedAutoregressive::new(made, Affine::default()).unwrap();
@@ -92,23 +93,19 @@ fn the_reverse_divergence_finds_the_normaliser() {
         Box::new(Permutation::reversed(2).unwrap()),
     ];
     let flow = NormalizingFlow::new(&[2], Composition::new(&[2], layers).unwrap()).unwrap();
-    let precision = Tensor::new(&[[2.0f64, 0.8], [0.8, 1.0]], &Device::Cpu).unwrap();
-    let mean = Tensor::new(&[1.0f64, -0.5], &Device::Cpu).unwrap();
+    let precision = Tensor::new(&[[2.0f64, 0.8], [0.8, 1.0]], device()).unwrap();
+    let mean = Tensor::new(&[1.0f64, -0.5], device()).unwrap();
     let target = |y: &Tensor| {
         let y = y.broadcast_sub(&mean)?;
         Ok((shape::sum_per_sample(&(y.matmul(&precision)? * &y)?)? * -0.5)?)
     };
     let mut trainer = trainer(&store, 0.02);
     let loss = |_: usize, rng: &mut Generator| {
-        reverse_kl(
-            &flow,
-            target,
-            &flow.noise(128, DType::F64, &Device::Cpu, rng)?,
-        )
+        reverse_kl(&flow, target, &flow.noise(128, DType::F64, device(), rng)?)
     };
     trainer.run(400, loss, &mut ()).unwrap();
     let noise = flow
-        .noise(4000, DType::F64, &Device::Cpu, trainer.rng())
+        .noise(4000, DType::F64, device(), trainer.rng())
         .unwrap();
     let (_, weights) = importance_weights(&flow, target, &noise).unwrap();
     let exact = (2.0 * std::f64::consts::PI).ln() - 0.5 * (2.0f64 - 0.64).ln();
@@ -123,10 +120,10 @@ fn the_reverse_divergence_finds_the_normaliser() {
     );
 
     // A flow that does not fit gives the same by more unequal weights, and the chain the same law.
-    let poor = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let poor = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let poor = NormalizingFlow::new(&[2], ActNorm::new(2, &poor.builder()).unwrap()).unwrap();
     let noise = poor
-        .noise(20000, DType::F64, &Device::Cpu, trainer.rng())
+        .noise(20000, DType::F64, device(), trainer.rng())
         .unwrap();
     let (_, weights) = importance_weights(&poor, target, &noise).unwrap();
     assert!((weights.log_mean() - exact).abs() < 4.0 * weights.standard_error());
@@ -140,6 +137,6 @@ fn the_reverse_divergence_finds_the_normaliser() {
         chain.acceptance_rate
     );
     // Every twentieth state, as neighbours are alike.
-    let rows = Tensor::arange_step(100u32, 20000, 20, &Device::Cpu).unwrap();
+    let rows = Tensor::arange_step(100u32, 20000, 20, device()).unwrap();
     assert_means(&chain.states.index_select(&rows, 0).unwrap(), &[1.0, -0.5]);
 }

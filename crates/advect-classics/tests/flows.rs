@@ -5,11 +5,11 @@ use advect_classics::flow::{
     MaskedAutoregressive, MaskedPerceptron, MultiScale, NormalizingFlow, Permutation,
     RationalQuadraticSpline, ResidualBlock, SplineCoupling, Squeeze, Transformer,
 };
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Generator, Key};
 use advect_models::Mlp;
 use advect_nn::{Activation, Builder, ParameterStore, TimeEmbedding};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 use crate::common::{normal, scalar, vector};
 
@@ -61,7 +61,7 @@ fn layers(builder: &Builder) -> Vec<Named> {
 
 /// A store whose parameters are spread out, so that no layer is near the identity.
 fn store(dtype: DType) -> (ParameterStore, Vec<Named>) {
-    let store = ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), dtype, device());
     let layers = layers(&store.builder());
     for (k, (_, var)) in store.parameters().iter().enumerate() {
         let change = normal(var.dims(), 0.3, 100 + k as u64)
@@ -106,10 +106,7 @@ fn inverses_go_back_in_single_precision() {
         let there = exact.forward(&wide).unwrap().0;
         let mut condition = wide.zeros_like().unwrap();
         for j in 0..3 {
-            let unit = Tensor::new(
-                &[[0, 1, 2].map(|k| f64::from(u8::from(k == j)))],
-                &Device::Cpu,
-            );
+            let unit = Tensor::new(&[[0, 1, 2].map(|k| f64::from(u8::from(k == j)))], device());
             let unit = (unit.unwrap() * 1e-5).unwrap();
             let at = |y: Tensor| exact.inverse(&y).unwrap().0;
             let rise = at(there.broadcast_add(&unit).unwrap());
@@ -233,7 +230,7 @@ fn plane(builder: &Builder) -> Composition {
 
 #[test]
 fn densities_integrate_to_one() {
-    let store = ParameterStore::new(Key::from_seed(3), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(3), DType::F64, device());
     let flow = NormalizingFlow::new(&[2], plane(&store.builder())).unwrap();
     let (side, half) = (161, 9.0);
     let step = 2.0 * half / (side - 1) as f64;
@@ -241,13 +238,13 @@ fn densities_integrate_to_one() {
     let grid: Vec<[f64; 2]> = (0..side * side)
         .map(|k| [at(k / side), at(k % side)])
         .collect();
-    let grid = Tensor::from_vec(grid.concat(), (side * side, 2), &Device::Cpu).unwrap();
+    let grid = Tensor::from_vec(grid.concat(), (side * side, 2), device()).unwrap();
     let density = flow.log_density(&grid).unwrap().exp().unwrap();
     let mass = scalar(&density.sum_all().unwrap()) * step * step;
     assert!((mass - 1.0).abs() < 2e-3, "{mass}");
     // Samples come with the density that the inverse finds.
     let mut rng = Generator::from_seed(4);
-    let noise = flow.noise(100, DType::F64, &Device::Cpu, &mut rng).unwrap();
+    let noise = flow.noise(100, DType::F64, device(), &mut rng).unwrap();
     let (y, density) = flow.transform(&noise).unwrap();
     assert_close(&density, &flow.log_density(&y).unwrap(), 0.0, 1e-10);
 }
@@ -255,7 +252,7 @@ fn densities_integrate_to_one() {
 /// A small Glow on images, its first batch made white.
 #[test]
 fn images() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let builder = store.builder();
     let mut layers: Vec<Box<dyn Bijection>> = Vec::new();
     for k in 0..2 {
@@ -301,7 +298,7 @@ fn images() {
     );
     assert_eq!(log_determinant.dims(), [64]);
     let samples = flow
-        .sample(3, DType::F64, &Device::Cpu, &mut Generator::from_seed(0))
+        .sample(3, DType::F64, device(), &mut Generator::from_seed(0))
         .unwrap();
     assert_eq!(samples.dims(), [3, 1, 4, 4]);
 }
@@ -326,7 +323,7 @@ fn each_place_of_an_image_counts() {
 /// Means of estimates are the exact log-determinant, and so are means of their gradients.
 #[test]
 fn roulette_has_no_bias() {
-    let store = ParameterStore::new(Key::from_seed(1), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(1), DType::F64, device());
     let layer = ResidualBlock::new(3, &[8], 0.8, &store.builder()).unwrap();
     let x = normal(&[1, 3], 1.0, 2);
     // Where the activation's slope is about 1, so that many terms of the series count.
@@ -365,7 +362,7 @@ fn roulette_has_no_bias() {
 
 #[test]
 fn conditions_reach_the_networks() {
-    let store = ParameterStore::new(Key::from_seed(1), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(1), DType::F64, device());
     let net = Mlp::config(2)
         .outputs(4)
         .hidden(&[8])
@@ -375,7 +372,7 @@ fn conditions_reach_the_networks() {
     let coupling = AffineCoupling::affine(Mask::alternating(&[2], 0).unwrap(), net);
     let flow = NormalizingFlow::new(&[2], coupling).unwrap();
     let y = normal(&[1, 2], 1.0, 3).repeat((3, 1)).unwrap();
-    let labels = Tensor::new(&[0u32, 1, 0], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0u32, 1, 0], device()).unwrap();
     let density = vector(&flow.given(&labels).log_density(&y).unwrap());
     assert!(density[0] == density[2] && density[0] != density[1]);
     // A context of numbers, for autoregressive layers; the first element depends on it, too.
@@ -407,7 +404,7 @@ fn numbers_of_nflows() {
             .unwrap()
             .iter()
             .map(|x| x.as_f64().unwrap());
-        Tensor::from_vec(numbers.collect::<Vec<_>>(), dims, &Device::Cpu).unwrap()
+        Tensor::from_vec(numbers.collect::<Vec<_>>(), dims, device()).unwrap()
     };
     let spline = |name: &str| tensor(&golden["spline"][name], &[1, 6]);
     let parameters = tensor(&golden["spline"]["parameters"], &[6, 11]);
@@ -427,7 +424,7 @@ fn numbers_of_nflows() {
     assert_close(&log_slope, &spline("log_slope_back"), 1e-10, 1e-11);
 
     let golden = &golden["autoregressive"];
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let builder = store.builder();
     let net = MaskedPerceptron::new(&[0, 1, 2], 0, &[8, 8], 2, Activation::Relu, &builder).unwrap();
     for (name, var) in store.parameters() {

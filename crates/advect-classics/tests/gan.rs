@@ -4,12 +4,12 @@ use advect_classics::gan::{
     AdversarialLoss, LeastSquares, NonSaturating, SpectralLinear, Wasserstein, between,
     discriminator_chain, discriminator_rejection, gradient_norms, gradient_penalty,
 };
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Energy, Generator, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{Activation, Network, ParameterStore, Potential, TimeEmbedding};
 use advect_ops::Value;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 use crate::common::{assert_means, message, normal, scalar, vector};
 use crate::differences::{assert_gradients, spread};
@@ -23,14 +23,14 @@ fn critic(store: &ParameterStore, outputs: usize) -> Potential<Mlp> {
 }
 
 fn store() -> ParameterStore {
-    ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu)
+    ParameterStore::new(Key::from_seed(0), DType::F64, device())
 }
 
 /// Discriminators `a + b x` of data N(0, 1) and samples N(1, 1): the best output is `ln p/q = ½ − x`.
 #[test]
 fn the_best_discriminator_is_the_density_ratio() {
     // Sums with the densities as weights: losses of a law on a grid are means over points repeated by weight, so here each point is a batch of its own.
-    let line = Var::new(&[0.5f64, -1.0], &Device::Cpu).unwrap();
+    let line = Var::new(&[0.5f64, -1.0], device()).unwrap();
     let expected = |values: &Tensor| {
         let (mut total, step) = (None::<Tensor>, 0.1);
         for k in -90..=100 {
@@ -39,7 +39,7 @@ fn the_best_discriminator_is_the_density_ratio() {
             let output = (values.narrow(0, 0, 1).unwrap()
                 + (values.narrow(0, 1, 1).unwrap() * x).unwrap())
             .unwrap();
-            let far = Tensor::new(&[-1e4f64], &Device::Cpu).unwrap();
+            let far = Tensor::new(&[-1e4f64], device()).unwrap();
             // softplus(−1e4) = 0: one term of the loss at a time.
             let real = NonSaturating.discriminator(&output, &far).unwrap();
             let fake = NonSaturating
@@ -61,8 +61,7 @@ fn the_best_discriminator_is_the_density_ratio() {
             .all(|s| s.abs() < 1e-9)
     );
     for change in [[0.1, 0.0], [-0.1, 0.0], [0.0, 0.1], [0.0, -0.1]] {
-        let moved =
-            (line.as_detached_tensor() + Tensor::new(&change, &Device::Cpu).unwrap()).unwrap();
+        let moved = (line.as_detached_tensor() + Tensor::new(&change, device()).unwrap()).unwrap();
         assert!(scalar(&expected(&moved)) > scalar(&least) + 1e-4);
     }
     // The value is −ln 4 + 2 JSD, and JSD is positive.
@@ -81,7 +80,7 @@ fn losses_of_equal_laws() {
     assert!((at(&half) - 0.25).abs() < 1e-14 && at(&x) > at(&half));
     assert!(scalar(&Wasserstein.discriminator(&x, &x).unwrap()).abs() < 1e-14);
     // The slope of the non-saturating loss is σ(a) − 1, also where samples are told easily.
-    let told = Var::new(&[-30f64], &Device::Cpu).unwrap();
+    let told = Var::new(&[-30f64], device()).unwrap();
     let slope = NonSaturating
         .generator(told.as_tensor())
         .unwrap()
@@ -208,7 +207,7 @@ fn corrections_have_the_moments_of_data() {
     assert!((share - (-bound).exp()).abs() < 0.02, "{share}");
     let count = kept.len();
     let kept = x
-        .index_select(&Tensor::from_vec(kept, count, &Device::Cpu).unwrap(), 0)
+        .index_select(&Tensor::from_vec(kept, count, device()).unwrap(), 0)
         .unwrap();
     assert_means(&moments(&kept), &[0.0, 1.0, 3.0]);
 

@@ -8,21 +8,21 @@ use advect_classics::lattice::{
     Action, EquivariantVelocity, Ising, OddConvolution, Phi4, Wolff, free_propagator,
     magnetization, neighbour_correlation, onsager_energy, two_point_function,
 };
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Field, Generator, Jvp, Key, Result, Time};
 use advect_nn::ParameterStore;
 use advect_train::{Adam, AdamConfig, Trainer};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 use crate::common::{assert_means, message, normal, scalar, vector};
 use crate::differences::{assert_gradients, spread};
 
 fn store() -> ParameterStore {
-    ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu)
+    ParameterStore::new(Key::from_seed(0), DType::F64, device())
 }
 
 fn ones(dims: &[usize]) -> Tensor {
-    Tensor::ones(dims, DType::F64, &Device::Cpu).unwrap()
+    Tensor::ones(dims, DType::F64, device()).unwrap()
 }
 
 /// The next site of each site, row by row, in every dimension.
@@ -61,7 +61,7 @@ fn actions_and_observables_are_sums_over_sites() {
             }
         }
         let expect = |found: Tensor, expected: [f64; 2]| {
-            let expected = Tensor::new(&expected, &Device::Cpu).unwrap();
+            let expected = Tensor::new(&expected, device()).unwrap();
             assert_close(&found, &expected, 1e-12, 1e-12);
         };
         expect(theory.action(&x).unwrap(), action);
@@ -73,7 +73,7 @@ fn actions_and_observables_are_sums_over_sites() {
         assert_close(&two_point.sum(1).unwrap(), &susceptibility, 1e-12, 1e-12);
     }
     // C(1) on a lattice of 2 × 3, by hand: columns 5, 7, 9.
-    let x = Tensor::new(&[[[1f64, 2.0, 3.0], [4.0, 5.0, 6.0]]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[[1f64, 2.0, 3.0], [4.0, 5.0, 6.0]]], device()).unwrap();
     let expected = (35.0 + 63.0 + 45.0) / 6.0;
     assert!((vector(&two_point_function(&x).unwrap())[1] - expected).abs() < 1e-12);
 }
@@ -214,12 +214,12 @@ fn velocities_have_the_symmetries_of_the_lattice_and_their_divergence() {
     for site in 0..16 {
         let mut unit = vec![0.0; 32];
         (unit[site], unit[16 + site]) = (1.0, 1.0);
-        let unit = Tensor::from_vec(unit, (2, 4, 4), &Device::Cpu).unwrap();
+        let unit = Tensor::from_vec(unit, (2, 4, 4), device()).unwrap();
         let along = vector(&velocity.jvp(&t, &x, 0.0, &unit).unwrap().1);
         trace[0] += along[site];
         trace[1] += along[16 + site];
     }
-    let trace = Tensor::new(trace, &Device::Cpu).unwrap();
+    let trace = Tensor::new(trace, device()).unwrap();
     assert_close(&divergence, &trace, 1e-12, 1e-12);
     // Derivatives along time and field together.
     let (dx, h) = (normal(&[2, 4, 4], 1.0, 7), 1e-5);
@@ -255,8 +255,7 @@ fn flows_find_the_partition_function_of_the_free_field() {
     let store = store();
     let flow = NormalizingFlow::new(&extents, couplings(&extents, 4, &[4], &store)).unwrap();
     let target = |x: &Tensor| theory.log_density(x);
-    let noise =
-        |count: usize, rng: &mut Generator| flow.noise(count, DType::F64, &Device::Cpu, rng);
+    let noise = |count: usize, rng: &mut Generator| flow.noise(count, DType::F64, device(), rng);
     let config = AdamConfig {
         learning_rate: 0.02,
         ..AdamConfig::default()

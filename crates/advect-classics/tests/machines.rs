@@ -4,9 +4,9 @@ use advect_classics::boltzmann::{
     AnnealedImportanceSampling, BinaryUnits, BoltzmannMachine, GaussianUnits, Gibbs, MarkovKernel,
     VisibleUnits,
 };
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Energy, Generator, Time};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 use crate::common::{Machine, assert_means, binary, gaussian, normal, scalar, states, vector};
 
@@ -35,7 +35,7 @@ fn the_energy_is_the_double_sum() {
 fn gradients_of_the_exact_likelihood() {
     let data = Tensor::new(
         &[[1f64, 0.0, 1.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
-        &Device::Cpu,
+        device(),
     );
     let data = data.unwrap();
     let (weight, bias) = (normal(&[3, 3], 0.8, 1), normal(&[3], 0.5, 2));
@@ -59,7 +59,7 @@ fn gradients_of_the_exact_likelihood() {
     let (means, products) = machine.moments().unwrap();
     assert_close(&of_b, &(data.mean(0).unwrap() - means).unwrap(), 1e-8, 1e-9);
     let seen = (data.t().unwrap().matmul(&data).unwrap() / 3.0).unwrap();
-    let off = Tensor::eye(3, DType::F64, &Device::Cpu)
+    let off = Tensor::eye(3, DType::F64, device())
         .unwrap()
         .affine(-1.0, 1.0)
         .unwrap();
@@ -74,7 +74,7 @@ fn gradients_of_the_exact_likelihood() {
 #[test]
 fn sweeps_keep_the_moments() {
     let machine = full(5);
-    let x = Tensor::zeros((4000, 5), DType::F64, &Device::Cpu).unwrap();
+    let x = Tensor::zeros((4000, 5), DType::F64, device()).unwrap();
     let x = Gibbs
         .steps(&machine, &x, 40, &mut Generator::from_seed(3))
         .unwrap();
@@ -214,7 +214,7 @@ fn gaussian_machines_are_mixtures() {
     }
     let log_z = machine.log_partition().unwrap();
     let found = machine
-        .log_likelihood(&Tensor::new(&[v], &Device::Cpu).unwrap(), &log_z)
+        .log_likelihood(&Tensor::new(&[v], device()).unwrap(), &log_z)
         .unwrap();
     assert!((vector(&found)[0] - (density / total).ln()).abs() < 1e-12);
     // And block Gibbs keeps it.
@@ -268,7 +268,7 @@ fn numbers_of_scikit_learn() {
         }
     }
     let tensor = |name: &str, dims: &[usize]| {
-        Tensor::from_vec(numbers(&golden[name]), dims, &Device::Cpu).unwrap()
+        Tensor::from_vec(numbers(&golden[name]), dims, device()).unwrap()
     };
     let units = BinaryUnits::new(tensor("visible_bias", &[5])).unwrap();
     let machine = Machine::new(

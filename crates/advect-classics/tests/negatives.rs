@@ -4,11 +4,12 @@ use advect_classics::boltzmann::{
     BinaryUnits, ContrastiveDivergence, Gibbs, Langevin, MarkovKernel, Negatives,
     ParallelTempering, PersistentChains, ReplayBuffer, contrastive_loss,
 };
+use advect_core::testing::device;
 use advect_core::{Energy, Generator, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{ParameterStore, Potential, TimeEmbedding};
 use advect_train::{Adam, AdamConfig, Trainer};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 use crate::common::{Machine, assert_means, binary, gaussian, normal, states, vector};
 
@@ -72,7 +73,7 @@ fn persistent_and_tempered_chains_give_the_gradient() {
     let mut rng = Generator::from_seed(1);
     let data = states(5).narrow(0, 3, 4).unwrap();
     let exact = exact(&data);
-    let start = Tensor::zeros((4000, 5), DType::F64, &Device::Cpu).unwrap();
+    let start = Tensor::zeros((4000, 5), DType::F64, device()).unwrap();
     let mut persistent = PersistentChains::new(Gibbs, 40, start.clone()).unwrap();
     let mut tempered = ParallelTempering::new(&[0.0, 0.3, 0.6, 1.0], 20, start).unwrap();
     let persistent = distance(&by_negatives(&data, &mut persistent, &mut rng), &exact);
@@ -85,7 +86,7 @@ fn persistent_and_tempered_chains_give_the_gradient() {
     );
     // At all temperatures the law is that of the machine there: E_β = β E.
     let machine = binary(1.5);
-    let base = Tensor::zeros(5, DType::F64, &Device::Cpu).unwrap();
+    let base = Tensor::zeros(5, DType::F64, device()).unwrap();
     for (beta, x) in [0.0, 0.3, 0.6].iter().zip(tempered.states()) {
         let machine = machine.annealed(&base, *beta).unwrap();
         let log_z = machine.log_partition().unwrap();
@@ -147,7 +148,7 @@ fn langevin_steps_keep_the_law() {
 /// A perceptron learns the energy of N(1, ½²): its slope becomes `(x − 1)/¼` where the data is.
 #[test]
 fn a_network_learns_an_energy() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let net = Mlp::config(1)
         .outputs(1)
         .hidden(&[16])
@@ -159,7 +160,7 @@ fn a_network_learns_an_energy() {
     let (energy, frozen) = (Potential(net), Potential(frozen));
     let mut rng = Generator::from_seed(1);
     let fresh = |count: usize, rng: &mut Generator| {
-        Ok((rng.normal((count, 1), DType::F64, &Device::Cpu)? * 2.0)?)
+        Ok((rng.normal((count, 1), DType::F64, device())? * 2.0)?)
     };
     let kernel = Langevin::new(0.05).unwrap();
     let mut buffer = ReplayBuffer::new(kernel, 10, 512, fresh, &mut rng)
@@ -174,7 +175,7 @@ fn a_network_learns_an_energy() {
     let mut trainer = Trainer::new(&store, optimizer, rng);
     let loss = |_: usize, rng: &mut Generator| {
         let data = rng
-            .normal((128, 1), DType::F64, &Device::Cpu)?
+            .normal((128, 1), DType::F64, device())?
             .affine(0.5, 1.0)?;
         let negatives = buffer.draw(&frozen, &data, rng)?;
         // A weak pull of energies to 0 keeps them from drifting (Du and Mordatch 2019, section 3.3).
@@ -199,7 +200,7 @@ fn a_network_learns_an_energy() {
         (mean - 1.0).abs() < 0.15 && (deviation - 0.5).abs() < 0.25,
         "{mean} {deviation}"
     );
-    let x = Tensor::new(&[[0.5f64], [1.0], [1.5]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[0.5f64], [1.0], [1.5]], device()).unwrap();
     let one = x.ones_like().unwrap();
     let slopes = vector(&energy.jvp(&Time::Shared(0.0), &x, 0.0, &one).unwrap().1);
     let expected = [-2.0, 0.0, 2.0];
@@ -241,7 +242,7 @@ fn a_buffer_puts_chains_back() {
     assert!(rows(&drawn).windows(2).all(|pair| pair[0] != pair[1]));
     // And those that begin anew are the only ones to change.
     let ones =
-        |count: usize, _: &mut Generator| Ok(Tensor::ones((count, 5), DType::F64, &Device::Cpu)?);
+        |count: usize, _: &mut Generator| Ok(Tensor::ones((count, 5), DType::F64, device())?);
     let first = |count: usize, rng: &mut Generator| {
         if count == 32 {
             Ok(states(5))

@@ -5,11 +5,11 @@ use advect_classics::vae::{
     BernoulliLikelihood, GaussianLikelihood, GaussianPosterior, Likelihood, VariationalAutoencoder,
     active_units,
 };
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Generator, Key, Result};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore, TimeEmbedding};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use crate::common::{message, normal, scalar, vector};
 use crate::differences::{assert_gradients, spread};
@@ -21,8 +21,8 @@ const BIAS: [f64; 3] = [0.5, -1.0, 0.2];
 /// `x = z W + b + √v ε`. The rows of W are orthogonal, so that the posterior has independent elements: the precisions `1 + |w|²/v`.
 fn decoder(z: &Tensor) -> Result<Tensor> {
     let (w, b) = (
-        Tensor::new(&WEIGHTS, &Device::Cpu)?,
-        Tensor::new(&BIAS, &Device::Cpu)?,
+        Tensor::new(&WEIGHTS, device())?,
+        Tensor::new(&BIAS, device())?,
     );
     Ok(z.matmul(&w)?.broadcast_add(&b)?)
 }
@@ -35,10 +35,10 @@ fn precisions() -> [f64; 2] {
 fn encoder(shift: f64, factor: f64) -> impl Fn(&Tensor) -> Result<Tensor> {
     move |x: &Tensor| {
         let (w, b) = (
-            Tensor::new(&WEIGHTS, &Device::Cpu)?,
-            Tensor::new(&BIAS, &Device::Cpu)?,
+            Tensor::new(&WEIGHTS, device())?,
+            Tensor::new(&BIAS, device())?,
         );
-        let variances = Tensor::new(&precisions().map(|p| 1.0 / p), &Device::Cpu)?;
+        let variances = Tensor::new(&precisions().map(|p| 1.0 / p), device())?;
         let scaled = (x.broadcast_sub(&b)?.matmul(&w.t()?.contiguous()?)? / VARIANCE)?;
         let mean = (scaled.broadcast_mul(&variances)? + shift)?;
         let logs = (variances * factor)?.log()?.broadcast_as(mean.shape())?;
@@ -65,7 +65,7 @@ fn log_density(x: &Tensor) -> Tensor {
         -0.5 * (squares + log_determinant + 3.0 * (2.0 * std::f64::consts::PI).ln())
     });
     let values: Vec<f64> = values.collect();
-    Tensor::new(values, &Device::Cpu).unwrap()
+    Tensor::new(values, device()).unwrap()
 }
 
 /// A function of tensors.
@@ -85,7 +85,7 @@ fn mean_bound(shift: f64, factor: f64, x: &Tensor) -> Tensor {
     let far = 2f64.sqrt();
     let vae = model(shift, factor);
     let bounds = [[far, 0.0], [-far, 0.0], [0.0, far], [0.0, -far]].map(|noise| {
-        let noise = Tensor::new(&[noise], &Device::Cpu).unwrap();
+        let noise = Tensor::new(&[noise], device()).unwrap();
         let noise = noise.repeat((x.dims()[0], 1)).unwrap();
         vae.evidence_bound(x, &noise).unwrap().value().unwrap()
     });
@@ -143,7 +143,7 @@ fn the_importance_weighted_bound_rises_to_the_density() {
 
 #[test]
 fn gradients_at_fixed_noise() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let builder = store.builder();
     let net = |from: usize, to: usize, name: &str| {
         let config = Mlp::config(from).outputs(to).hidden(&[4]);
@@ -245,11 +245,11 @@ fn likelihoods_are_normalised_and_sampled() {
     crate::common::assert_means(&BernoulliLikelihood.sample(&many, &mut rng).unwrap(), &mean);
     // The law of samples of the linear model: its mean, and the trace of its covariance.
     let samples = model(0.0, 1.0)
-        .sample(20000, DType::F64, &Device::Cpu, &mut rng)
+        .sample(20000, DType::F64, device(), &mut rng)
         .unwrap();
     crate::common::assert_means(&samples, &BIAS);
     let centred = samples
-        .broadcast_sub(&Tensor::new(&BIAS, &Device::Cpu).unwrap())
+        .broadcast_sub(&Tensor::new(&BIAS, device()).unwrap())
         .unwrap();
     let trace = 3.0 * VARIANCE + WEIGHTS.as_flattened().iter().map(|w| w * w).sum::<f64>();
     let found = centred.sqr().unwrap().sum(1).unwrap().unsqueeze(1).unwrap();
@@ -259,12 +259,12 @@ fn likelihoods_are_normalised_and_sampled() {
 /// The variance that is learned is the mean square of what is left.
 #[test]
 fn the_best_variance_is_the_mean_square() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let law = GaussianLikelihood::learned(&store.builder()).unwrap();
     let (x, mean) = (normal(&[30, 4], 2.0, 1), normal(&[30, 4], 1.0, 2));
     let square = scalar(&(&x - &mean).unwrap().sqr().unwrap().mean_all().unwrap());
     let var = &store.vars()[0];
-    var.set(&Tensor::new(&[square.ln()], &Device::Cpu).unwrap())
+    var.set(&Tensor::new(&[square.ln()], device()).unwrap())
         .unwrap();
     assert!((law.variance().unwrap() - square).abs() < 1e-14);
     let loss = law.log_likelihood(&x, &mean).unwrap().mean_all().unwrap();

@@ -1,13 +1,13 @@
 //! The derivatives of a network whose condition is given, and its cost.
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Conditional, ConditionalJvp, Generator, Jvp, Time};
 use advect_nn::ParameterStore;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 pub(crate) fn normal(seed: u64, shape: &[usize]) -> Tensor {
     Generator::from_seed(seed)
-        .normal(shape, DType::F64, &Device::Cpu)
+        .normal(shape, DType::F64, device())
         .unwrap()
 }
 

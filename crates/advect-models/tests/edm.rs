@@ -1,6 +1,6 @@
 //! EDM's networks as fields: derivatives, classes, dropout, initialisation, sizes, and what bad input gets.
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Conditional, ConditionalJvp, Error, Field, Key, Result, Time, check};
 use advect_models::{
     DhariwalUNet, DhariwalUNetConfig, NoiseEmbedding, SongDecoder, SongEncoder, SongUNet,
@@ -14,7 +14,7 @@ use candle_nn::{Init, VarBuilder};
 use crate::derivatives::{self, normal, number, randomize};
 
 fn store(dtype: DType) -> ParameterStore {
-    ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu)
+    ParameterStore::new(Key::from_seed(0), dtype, device())
 }
 
 fn song() -> SongUNetConfig {
@@ -39,7 +39,7 @@ fn dhariwal() -> DhariwalUNetConfig {
 
 /// The derivatives along a direction, by the state and by every parameter.
 fn check_derivatives<N: ConditionalJvp>(net: &N, store: &ParameterStore) {
-    let labels = Tensor::new(&[2u32, 3], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[2u32, 3], device()).unwrap();
     derivatives::check(net, store, &[2, 2, 4, 4], &labels);
     derivatives::check_parameters(net, store, &[2, 2, 4, 4], &labels);
 }
@@ -83,7 +83,7 @@ fn no_class_is_the_zero_vector_and_the_twin_follows() {
     assert_eq!(none.to_vec1::<u32>().unwrap(), [3, 3]);
     let plain = net.at(&t, &x).unwrap();
     assert_close(&net.at_given(&t, &x, &none).unwrap(), &plain, 1e-12, 1e-12);
-    let first = Tensor::new(&[0i64, 3], &Device::Cpu).unwrap();
+    let first = Tensor::new(&[0i64, 3], device()).unwrap();
     let given = net.at_given(&t, &x, &first).unwrap();
     let rows = |i| (given.get(i).unwrap(), plain.get(i).unwrap());
     let apart =
@@ -119,7 +119,7 @@ fn dropout_is_a_function_of_the_key() {
         let [a, b] = [a, b].map(|net| net.at_given(&t, &x, labels).unwrap());
         number(&(a - b).unwrap().abs().unwrap().max_all().unwrap()) > 1e-6
     };
-    let labels = Tensor::new(&[0u32, 1], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0u32, 1], device()).unwrap();
     let [a, b] = [0, 1].map(|seed| net.dropping(Key::from_seed(seed)));
     assert!(!differ(&a, &a, &labels) && differ(&a, &b, &labels) && differ(&a, &net, &labels));
     assert!(!differ(&net, &a.on(&store.frozen()).unwrap(), &labels));
@@ -177,7 +177,7 @@ impl SimpleBackend for Hollow {
 /// The published numbers of parameters (Karras et al. 2022: 55.7 and 296 millions), to the last one as PyTorch counts them.
 #[test]
 fn published_networks_have_their_number_of_parameters() {
-    let builder = VarBuilder::from_backend(Box::new(Hollow), DType::F32, Device::Cpu);
+    let builder = VarBuilder::from_backend(Box::new(Hollow), DType::F32, device().clone());
     let ddpmpp = SongUNet::ddpmpp(3, 32)
         .augmentation(9)
         .build(&builder)
@@ -324,7 +324,7 @@ fn bad_input_is_a_typed_error() {
 
     let store = store(DType::F32);
     let net = song().build(&store.builder()).unwrap();
-    let x = Tensor::zeros((2, 2, 4, 4), DType::F32, &Device::Cpu).unwrap();
+    let x = Tensor::zeros((2, 2, 4, 4), DType::F32, device()).unwrap();
     let t = Time::Shared(0.5);
     let wrong = |found: Result<Tensor>, argument: &str| {
         let error = found.unwrap_err();
@@ -337,10 +337,10 @@ fn bad_input_is_a_typed_error() {
     wrong(net.at(&t, &x.to_dtype(DType::F64).unwrap()), "x: ");
     wrong(net.at(&t, &x.narrow(0, 0, 0).unwrap()), "x: ");
     for labels in [&[0u32, 4][..], &[0, 1, 2]] {
-        let labels = Tensor::new(labels, &Device::Cpu).unwrap();
+        let labels = Tensor::new(labels, device()).unwrap();
         wrong(net.at_given(&t, &x, &labels), "condition: ");
     }
-    let numbers = |rows: usize, columns| Tensor::zeros((rows, columns), DType::F32, &Device::Cpu);
+    let numbers = |rows: usize, columns| Tensor::zeros((rows, columns), DType::F32, device());
     assert!(net.augmented(&numbers(2, 3).unwrap()).is_err());
     let three = net.augmented(&numbers(3, 2).unwrap()).unwrap();
     wrong(three.at(&t, &x), "x: ");
@@ -348,7 +348,7 @@ fn bad_input_is_a_typed_error() {
     let plain = plain.build(&store.builder().pp("plain")).unwrap();
     assert!(plain.augmented(&numbers(2, 2).unwrap()).is_err());
     wrong(
-        plain.at_given(&t, &x, &Tensor::new(&[0u32, 1], &Device::Cpu).unwrap()),
+        plain.at_given(&t, &x, &Tensor::new(&[0u32, 1], device()).unwrap()),
         "condition: ",
     );
     assert!(plain.no_condition(&x).is_err());
@@ -363,7 +363,7 @@ fn networks_run_in_16_bits() {
             .build(&store.builder())
             .unwrap();
         let x = normal(1, &[2, 2, 4, 4]).to_dtype(dtype).unwrap();
-        let labels = Tensor::new(&[0u32, 3], &Device::Cpu).unwrap();
+        let labels = Tensor::new(&[0u32, 3], device()).unwrap();
         let y = net.at_given(&Time::Shared(0.5), &x, &labels).unwrap();
         assert_eq!((y.dims(), y.dtype()), (x.dims(), dtype));
         assert!(check::is_finite(&y).unwrap());

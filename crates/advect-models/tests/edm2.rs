@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Conditional, Error, Field, Generator, Key, Observer, Result, Time, check};
 use advect_models::{Edm2UNet, Edm2UNetConfig, NoiseUncertainty};
 use advect_nn::{ParameterStore, Stateful, Weights};
 use advect_paths::preconditioner::{EdmPreconditioner, Preconditioned, Preconditioner};
 use advect_paths::schedule::{EdmSchedule, Schedule};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use candle_nn::VarBuilder;
 
 use crate::derivatives::{self, normal, number, randomize};
 use crate::edm::Hollow;
 
 fn store(dtype: DType) -> ParameterStore {
-    ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu)
+    ParameterStore::new(Key::from_seed(0), dtype, device())
 }
 
 fn small() -> Edm2UNetConfig {
@@ -33,7 +33,7 @@ fn path() -> PathBuf {
 }
 
 fn golden() -> HashMap<String, Tensor> {
-    candle_core::safetensors::load(path(), &Device::Cpu).unwrap()
+    candle_core::safetensors::load(path(), device()).unwrap()
 }
 
 fn published() -> Edm2UNetConfig {
@@ -119,7 +119,7 @@ fn values_and_gradients_are_those_of_pytorch() {
 
 #[test]
 fn every_option_has_its_derivatives() {
-    let labels = Tensor::new(&[2u32, 3], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[2u32, 3], device()).unwrap();
     let configs = [
         small(),
         small().attention(&[2, 4]).clip(0.7).residual_balance(0.6),
@@ -154,7 +154,7 @@ fn no_class_is_the_zero_vector_and_the_twin_follows() {
     assert_eq!(none.to_vec1::<u32>().unwrap(), [3, 3]);
     let plain = net.at(&t, &x).unwrap();
     assert_close(&net.at_given(&t, &x, &none).unwrap(), &plain, 1e-12, 1e-12);
-    let first = Tensor::new(&[0i64, 3], &Device::Cpu).unwrap();
+    let first = Tensor::new(&[0i64, 3], device()).unwrap();
     let given = net.at_given(&t, &x, &first).unwrap();
     let apart = |i| difference(&given.get(i).unwrap(), &plain.get(i).unwrap());
     assert!(apart(0) > 0.01 && apart(1) < 1e-12);
@@ -179,7 +179,7 @@ fn recomputed_blocks_drop_the_same_features() {
     randomize(&store);
     let again = config.checkpointing(true).build(&store.builder()).unwrap();
     let (x, t) = (normal(1, &[2, 2, 4, 4]), Time::Shared(0.5));
-    let labels = Tensor::new(&[0u32, 1], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0u32, 1], device()).unwrap();
     let evaluate = |net: &Edm2UNet| {
         let y = net.at_given(&t, &x, &labels).unwrap();
         let gradients = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
@@ -211,7 +211,7 @@ fn recomputed_blocks_drop_the_same_features() {
 #[test]
 fn magnitudes_are_preserved() {
     for (seed, blocks) in [(0, 1), (1, 4)] {
-        let store = ParameterStore::new(Key::from_seed(seed), DType::F32, &Device::Cpu);
+        let store = ParameterStore::new(Key::from_seed(seed), DType::F32, device());
         let config = Edm2UNet::config(3, 16).channels(32).multipliers(&[1, 2]);
         let config = config
             .blocks(blocks)
@@ -223,13 +223,13 @@ fn magnitudes_are_preserved() {
         for (name, var) in store.parameters() {
             if name == "out_gain" || (seed == 1 && name.ends_with("emb_gain")) {
                 let gain = if name == "out_gain" { 1f32 } else { 0.3 };
-                var.set(&Tensor::new(gain, &Device::Cpu).unwrap()).unwrap();
+                var.set(&Tensor::new(gain, device()).unwrap()).unwrap();
                 gains += 1;
             }
         }
         assert_eq!(gains, [1, 1 + 1 + 2 * 4 + 3 + 2 * 5][seed as usize]);
         let x = normal(1, &[2, 3, 16, 16]).to_dtype(DType::F32).unwrap();
-        let labels = Tensor::new(&[2u32, 7], &Device::Cpu).unwrap();
+        let labels = Tensor::new(&[2u32, 7], device()).unwrap();
         for label in [-1.5, 1.0] {
             let y = net.at_given(&Time::Shared(label), &x, &labels).unwrap();
             let variance = number(&y.sqr().unwrap().mean_all().unwrap());
@@ -294,7 +294,7 @@ fn a_saved_network_is_loaded_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("network.safetensors");
     store.save(&file).unwrap();
-    let other = ParameterStore::new(Key::from_seed(1), DType::F32, &Device::Cpu);
+    let other = ParameterStore::new(Key::from_seed(1), DType::F32, device());
     let copy = published().build(&other.builder().pp("unet")).unwrap();
     let again = NoiseUncertainty::new(6, &other.builder()).unwrap();
     other.load(&file).unwrap();
@@ -314,7 +314,7 @@ fn a_saved_network_is_loaded_by_name() {
 /// counts them for NVlabs' code, and its operations, less those of resampling.
 #[test]
 fn published_networks_have_their_number_of_parameters() {
-    let builder = VarBuilder::from_backend(Box::new(Hollow), DType::F32, Device::Cpu);
+    let builder = VarBuilder::from_backend(Box::new(Hollow), DType::F32, device().clone());
     let sizes = [
         (Edm2UNet::extra_small(4, 64), 124_713_125),
         (Edm2UNet::small(4, 64), 280_212_709),
@@ -403,7 +403,7 @@ fn bad_input_is_a_typed_error() {
 
     let store = store(DType::F32);
     let net = small().build(&store.builder()).unwrap();
-    let x = Tensor::zeros((2, 2, 4, 4), DType::F32, &Device::Cpu).unwrap();
+    let x = Tensor::zeros((2, 2, 4, 4), DType::F32, device()).unwrap();
     let t = Time::Shared(0.5);
     let wrong = |found: Result<Tensor>, argument: &str| {
         let error = found.unwrap_err().to_string();
@@ -415,14 +415,14 @@ fn bad_input_is_a_typed_error() {
     wrong(net.at(&t, &x.to_dtype(DType::F64).unwrap()), "x: ");
     wrong(net.at(&Time::Shared(f64::NAN), &x), "t: ");
     for labels in [&[0u32, 4][..], &[0, 1, 2]] {
-        let labels = Tensor::new(labels, &Device::Cpu).unwrap();
+        let labels = Tensor::new(labels, device()).unwrap();
         wrong(net.at_given(&t, &x, &labels), "condition: ");
     }
     let plain = small()
         .classes(0)
         .build(&store.builder().pp("plain"))
         .unwrap();
-    let labels = Tensor::new(&[0u32, 1], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0u32, 1], device()).unwrap();
     wrong(plain.at_given(&t, &x, &labels), "condition: ");
     assert!(plain.no_condition(&x).is_err());
     let uncertainty = NoiseUncertainty::new(4, &store.builder()).unwrap();
@@ -436,10 +436,10 @@ fn zeros_have_values_and_gradients() {
     let net = small().build(&store.builder()).unwrap();
     for var in store.vars() {
         let value = if var.rank() == 0 { 1.0 } else { 0.0 };
-        var.set(&Tensor::full(value as f32, var.shape(), &Device::Cpu).unwrap())
+        var.set(&Tensor::full(value as f32, var.shape(), device()).unwrap())
             .unwrap();
     }
-    let x = Var::zeros((1, 2, 4, 4), DType::F32, &Device::Cpu).unwrap();
+    let x = Var::zeros((1, 2, 4, 4), DType::F32, device()).unwrap();
     let y = net.at(&Time::Shared(0.5), &x).unwrap();
     let gradients = (&y + 1.0).unwrap().sqr().unwrap().sum_all().unwrap();
     let gradients = gradients.backward().unwrap();
@@ -456,8 +456,8 @@ fn networks_run_in_16_bits() {
         let net = small().build(&store.builder()).unwrap();
         randomize(&store);
         let mut rng = Generator::from_seed(1);
-        let x = rng.normal((2, 2, 4, 4), dtype, &Device::Cpu).unwrap();
-        let labels = Tensor::new(&[0u32, 3], &Device::Cpu).unwrap();
+        let x = rng.normal((2, 2, 4, 4), dtype, device()).unwrap();
+        let labels = Tensor::new(&[0u32, 3], device()).unwrap();
         let y = net.at_given(&Time::Shared(0.5), &x, &labels).unwrap();
         assert_eq!((y.dims(), y.dtype()), (x.dims(), dtype));
         assert!(check::is_finite(&y).unwrap());

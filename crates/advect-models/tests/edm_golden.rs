@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Conditional, Field, Key, Time};
 use advect_models::{DhariwalUNet, SongDecoder, SongEncoder, SongUNet, SongUNetConfig};
 use advect_nn::{Network, ParameterStore, Stateful, Weights};
@@ -11,7 +11,7 @@ use advect_paths::preconditioner::{
     EdmPreconditioner, Preconditioned, Preconditioner, VePreconditioner, VpPreconditioner,
 };
 use advect_paths::schedule::{EdmSchedule, Schedule};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 fn path(name: &str) -> PathBuf {
     let folder = env!("CARGO_MANIFEST_DIR");
@@ -19,7 +19,7 @@ fn path(name: &str) -> PathBuf {
 }
 
 fn golden(name: &str) -> HashMap<String, Tensor> {
-    candle_core::safetensors::load(path(name), &Device::Cpu).unwrap()
+    candle_core::safetensors::load(path(name), device()).unwrap()
 }
 
 /// The networks that NVlabs' own code answered for.
@@ -33,7 +33,7 @@ fn published() -> [(&'static str, SongUNetConfig); 2] {
 
 /// A network with the weights of a file.
 fn loaded(name: &str, dtype: DType, build: impl FnOnce(&advect_nn::Builder)) -> ParameterStore {
-    let store = ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), dtype, device());
     build(&store.builder());
     // Neither a name too many nor one too few, buffers included.
     let weights = Weights::new(path(name)).within("w").cast(dtype);
@@ -143,7 +143,7 @@ fn preconditioners_tell_the_noise_label() {
     let times = sigmas.map(|sigma| schedule.time_at_log_snr(-2.0 * sigma.ln()));
     let column = |f: &dyn Fn(f64) -> f64| {
         let numbers: Vec<f32> = sigmas.iter().map(|s| f(*s) as f32).collect();
-        Tensor::from_vec(numbers, (2, 1, 1, 1), &Device::Cpu).unwrap()
+        Tensor::from_vec(numbers, (2, 1, 1, 1), device()).unwrap()
     };
     // The state of which the network sees the input of the golden numbers.
     let state = golden["in.x"]
@@ -194,7 +194,7 @@ fn buffers_are_loaded_and_filters_are_checked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("network.safetensors");
     store.save(&file).unwrap();
-    let other = ParameterStore::new(Key::from_seed(1), DType::F32, &Device::Cpu);
+    let other = ParameterStore::new(Key::from_seed(1), DType::F32, device());
     config.build(&other.builder()).unwrap();
     assert_ne!(frequencies(&other), expected);
     other.load(&file).unwrap();
@@ -205,7 +205,7 @@ fn buffers_are_loaded_and_filters_are_checked() {
     let filter = "enc.4x4_down.skip.resample_filter";
     state.insert(
         filter.into(),
-        Tensor::full(0.0625f32, (1, 1, 4, 4), &Device::Cpu).unwrap(),
+        Tensor::full(0.0625f32, (1, 1, 4, 4), device()).unwrap(),
     );
     let error = other.restore(&state).unwrap_err().to_string();
     assert!(

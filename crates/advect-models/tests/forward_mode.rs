@@ -1,13 +1,13 @@
 //! The MLP's derivative along a direction, and training through it.
 
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Conditional, Field, Generator, Jvp, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore, TimeEmbedding};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn network(activation: Activation) -> (ParameterStore, Mlp) {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let net = Mlp::config(3)
         .hidden(&[6, 5])
         .activation(activation)
@@ -20,7 +20,7 @@ fn network(activation: Activation) -> (ParameterStore, Mlp) {
 
 fn normal(seed: u64, rows: usize) -> Tensor {
     Generator::from_seed(seed)
-        .normal((rows, 3), DType::F64, &Device::Cpu)
+        .normal((rows, 3), DType::F64, device())
         .unwrap()
 }
 
@@ -28,7 +28,7 @@ fn normal(seed: u64, rows: usize) -> Tensor {
 fn derivatives_are_those_of_finite_differences() {
     let (_, net) = network(Activation::Silu);
     let (x, dx, dt) = (normal(1, 4), normal(2, 4), 0.7);
-    let labels = Tensor::new(&[0u32, 1, 2, 1], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0u32, 1, 2, 1], device()).unwrap();
     let given = net.given(&labels);
     let times = [0.1, 0.4, 0.5, 0.9];
     let at = |t: f64, h: f64| {
@@ -67,7 +67,7 @@ fn the_divergence_trains_by_one_backward() {
         let (x, t) = (normal(1, 5), Time::Shared(0.4));
         let probes: Vec<Tensor> = (10..13).map(|seed| normal(seed, 5)).collect();
         let loss = || -> Result<Tensor> {
-            let mut total = Tensor::zeros(5, DType::F64, &Device::Cpu)?;
+            let mut total = Tensor::zeros(5, DType::F64, device())?;
             for v in &probes {
                 let (_, tangent) = net.jvp(&t, &x, 0.0, v)?;
                 total = (total + (tangent * v)?.sum(1)?)?;
@@ -104,11 +104,8 @@ fn the_estimate_is_the_divergence() {
     let mut ours = 0.0;
     let mut numeric = 0.0;
     for i in 0..3usize {
-        let unit = Tensor::new(
-            &[[0, 1, 2].map(|j| f64::from(u8::from(i == j)))],
-            &Device::Cpu,
-        )
-        .unwrap();
+        let unit =
+            Tensor::new(&[[0, 1, 2].map(|j| f64::from(u8::from(i == j)))], device()).unwrap();
         let (_, tangent) = net.jvp(&t, &x, 0.0, &unit).unwrap();
         ours += (tangent * &unit)
             .unwrap()

@@ -1,14 +1,14 @@
 //! The MLP: every parameter has the gradient of finite differences, the frozen twin follows, labels
 //! and shapes are checked, initial values hang on names.
 
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Conditional, Error, Field, Generator, Key, Time, check};
 use advect_models::{Mlp, MlpConfig};
 use advect_nn::{Activation, ParameterStore, Stateful, TimeEmbedding};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn store(dtype: DType) -> ParameterStore {
-    ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu)
+    ParameterStore::new(Key::from_seed(0), dtype, device())
 }
 
 fn config() -> MlpConfig {
@@ -21,10 +21,10 @@ fn config() -> MlpConfig {
 
 fn batch(dtype: DType) -> (Tensor, Time, Tensor) {
     let x = Generator::from_seed(1)
-        .normal((4, 3), dtype, &Device::Cpu)
+        .normal((4, 3), dtype, device())
         .unwrap();
     let t = Time::per_sample(&[0.0, 0.3, 0.6, 1.0]).unwrap();
-    (x, t, Tensor::new(&[0u32, 2, 3, 1], &Device::Cpu).unwrap())
+    (x, t, Tensor::new(&[0u32, 2, 3, 1], device()).unwrap())
 }
 
 #[test]
@@ -114,14 +114,14 @@ fn safetensors_go_round_in_every_dtype() {
         let a = store(dtype);
         config().build(&a.builder()).unwrap();
         a.save(&path).unwrap();
-        let b = ParameterStore::new(Key::from_seed(9), dtype, &Device::Cpu);
+        let b = ParameterStore::new(Key::from_seed(9), dtype, device());
         config().build(&b.builder()).unwrap();
         b.load(&path).unwrap();
         for (name, tensor) in a.state() {
             assert_close(&b.state()[&name], &tensor, 0.0, 0.0);
         }
         // candle reads the same file.
-        let file = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+        let file = candle_core::safetensors::load(&path, device()).unwrap();
         assert_eq!(file.len(), a.parameters().len());
     }
 }
@@ -134,7 +134,7 @@ fn files_of_other_networks_are_refused_and_change_nothing() {
         let other = store(dtype);
         changed.build(&other.builder()).unwrap();
         other.save(&path).unwrap();
-        let mine = ParameterStore::new(Key::from_seed(5), DType::F32, &Device::Cpu);
+        let mine = ParameterStore::new(Key::from_seed(5), DType::F32, device());
         config().build(&mine.builder()).unwrap();
         let before = mine.duplicate().unwrap().state();
         let message = mine.load(&path).unwrap_err().to_string();
@@ -190,7 +190,7 @@ fn bad_arguments_are_typed_errors() {
     ));
     let double = x.to_dtype(DType::F64).unwrap();
     assert!(matches!(net.at(&t, &double), Err(Error::DType { argument, .. }) if argument == "x"));
-    let outside = Tensor::new(&[0u32, 1, 2, 4], &Device::Cpu).unwrap();
+    let outside = Tensor::new(&[0u32, 1, 2, 4], device()).unwrap();
     let error = net.given(&outside).at(&t, &x).unwrap_err().to_string();
     assert_eq!(error, "condition: got 4, expected a label in 0..4");
     let plain = Mlp::config(3).build(&store.builder().pp("plain")).unwrap();

@@ -1,5 +1,6 @@
 //! Sizes and dtypes that no network can have get typed errors.
 
+use advect_core::testing::device;
 use advect_core::{Error, Field, Generator, Key, Result, Time};
 use advect_models::{Mlp, UNet};
 use advect_nn::{
@@ -7,13 +8,13 @@ use advect_nn::{
     TimeEmbedding,
 };
 use advect_ops::{Convolution, Dual};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 
 const HUGE: usize = 1 << 62;
 
 fn store(dtype: DType) -> ParameterStore {
-    ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu)
+    ParameterStore::new(Key::from_seed(0), dtype, device())
 }
 
 /// A typed error that begins with the name of what is wrong.
@@ -143,7 +144,7 @@ fn states_of_integers_are_refused() {
     let embedding = TimeEmbedding::Fourier { frequencies: 2 };
     let t = Time::Shared(0.5);
     for dtype in [DType::U8, DType::U32, DType::I64] {
-        let zeros = |shape: &[usize]| Tensor::zeros(shape, dtype, &Device::Cpu).unwrap();
+        let zeros = |shape: &[usize]| Tensor::zeros(shape, dtype, device()).unwrap();
         let (rows, images) = (zeros(&[2, 4]), zeros(&[2, 1, 4, 4]));
         for (name, value) in [
             ("mlp", mlp.at(&t, &rows)),
@@ -162,12 +163,12 @@ fn states_of_integers_are_refused() {
 }
 
 fn times(t: f64) -> Tensor {
-    Tensor::new(&[t], &Device::Cpu).unwrap()
+    Tensor::new(&[t], device()).unwrap()
 }
 
 #[test]
 fn absurd_features_of_time_are_refused() {
-    let x = Tensor::zeros((1, 2), DType::F32, &Device::Cpu).unwrap();
+    let x = Tensor::zeros((1, 2), DType::F32, device()).unwrap();
     let fourier = TimeEmbedding::Fourier { frequencies: HUGE };
     let sinusoidal = TimeEmbedding::Sinusoidal {
         features: usize::MAX,
@@ -198,7 +199,7 @@ fn networks_run_in_16_bits() {
             .multipliers(&[1.0])
             .blocks(1);
         let unet = unet.classes(3).build(&b.pp("unet")).unwrap();
-        let x = rng.normal((2, 1, 4, 4), dtype, &Device::Cpu).unwrap();
+        let x = rng.normal((2, 1, 4, 4), dtype, device()).unwrap();
         for net in [&mlp as &dyn Field, &unet] {
             let y = net.at(&Time::Shared(0.5), &x).unwrap();
             assert_eq!((y.dims(), y.dtype()), (x.dims(), dtype));

@@ -1,17 +1,17 @@
 //! Weights of classes in the place of labels: unit rows are the labels, features are linear in the weights, "none" is a row as well.
 
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Conditional, Key, Time, check, shape};
 use advect_models::{DhariwalUNet, DiffusionTransformer, Edm2UNet, Mlp, SongUNet, UNet};
 use advect_nn::{ClassEmbedding, NoClass, ParameterStore};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 use crate::derivatives::{normal, number, randomize};
 
 const SHAPE: [usize; 4] = [3, 2, 4, 4];
 
 fn store() -> ParameterStore {
-    ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu)
+    ParameterStore::new(Key::from_seed(0), DType::F64, device())
 }
 
 /// Checks a network of three classes whose rows have `width` weights.
@@ -27,7 +27,7 @@ fn check<N: Conditional>(
     let at = |condition: &Tensor| net.at_given(&t, &x, condition).unwrap();
     // Label 3 means "none".
     for labels in [[0u32, 2, 1], [3, 0, 3]] {
-        let labels = Tensor::new(&labels, &Device::Cpu).unwrap();
+        let labels = Tensor::new(&labels, device()).unwrap();
         let rows = shape::one_hot(&labels, width, DType::F64).unwrap();
         assert_close(&at(&rows), &at(&labels), 1e-12, 1e-12);
     }
@@ -125,7 +125,7 @@ fn weights_are_dropped_like_labels() {
     let net = net.build(&s.builder()).unwrap();
     randomize(&s);
     let (x, t) = (normal(1, &SHAPE), Time::Shared(0.3));
-    let labels = Tensor::new(&[0u32, 1, 2], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0u32, 1, 2], device()).unwrap();
     let rows = shape::one_hot(&labels, 3, DType::F64).unwrap();
     let none = net.no_condition(&x).unwrap();
     let [known, unknown] = [&rows, &none].map(|c| net.at_given(&t, &x, c).unwrap());
@@ -158,7 +158,7 @@ fn features_are_summed_by_weights() {
         let s = store();
         let classes = ClassEmbedding::new(3, 5, none, "table", &s.builder()).unwrap();
         let rows = normal(1, &[2, width]);
-        let all = Tensor::arange(0u32, width as u32, &Device::Cpu).unwrap();
+        let all = Tensor::arange(0u32, width as u32, device()).unwrap();
         let expected = rows.matmul(&classes.embed(&all).unwrap()).unwrap();
         assert_close(&classes.embed(&rows).unwrap(), &expected, 1e-13, 1e-13);
     }

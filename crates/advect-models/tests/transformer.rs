@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Conditional, Error, Field, Key, Result, Time};
 use advect_models::{
     DiffusionTransformer, DiffusionTransformerConfig, FeedForward, PositionEmbedding, TokenNorm,
@@ -17,7 +17,7 @@ use candle_nn::{Init, VarBuilder};
 use crate::derivatives::{check, normal, number, randomize, slope};
 
 fn store(dtype: DType) -> ParameterStore {
-    ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu)
+    ParameterStore::new(Key::from_seed(0), dtype, device())
 }
 
 /// Numbers of willisma/SiT: weights (`w.`), inputs (`in.`) and the output.
@@ -26,7 +26,7 @@ fn golden() -> HashMap<String, Tensor> {
         "{}/tests/golden/sit.safetensors",
         env!("CARGO_MANIFEST_DIR")
     );
-    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+    candle_core::safetensors::load(path, device()).unwrap()
 }
 
 fn golden_config() -> DiffusionTransformerConfig {
@@ -108,7 +108,7 @@ fn a_file_with_positions_is_loaded_and_saved() {
     assert_close(&twin, &ours, 0.0, 0.0);
     // Any other builder of candle's.
     let state = first.state().into_iter().collect();
-    let builder = VarBuilder::from_tensors(state, DType::F32, &Device::Cpu);
+    let builder = VarBuilder::from_tensors(state, DType::F32, device());
     let other = golden_config().build(&builder).unwrap();
     assert_close(&other.at(&t, x).unwrap(), &ours, 0.0, 0.0);
 }
@@ -380,9 +380,9 @@ fn options_are_those_of_plain_operations() {
         let weights: HashMap<String, Tensor> = store.state().into_iter().collect();
         let (x, t) = (
             normal(1, &[2, 3, 4, 6]),
-            Tensor::new(&[0.2f64, 0.7], &Device::Cpu).unwrap(),
+            Tensor::new(&[0.2f64, 0.7], device()).unwrap(),
         );
-        let labels = Tensor::new(&[1u32, 4], &Device::Cpu).unwrap();
+        let labels = Tensor::new(&[1u32, 4], device()).unwrap();
         let weights = &weights;
         let expected = Composed { weights, rotary }.value(&t, &x, &labels).unwrap();
         let value = net.at_given(&Time::PerSample(t), &x, &labels).unwrap();
@@ -454,7 +454,7 @@ fn every_option_has_its_derivatives() {
         assert_eq!(net.cost().parameters, store.element_count(), "{config:?}");
         let labels: Vec<u32> = (0..shape[0] as u32).map(|i| i % 4).collect();
         let condition = match i % 2 {
-            0 => Tensor::new(labels, &Device::Cpu).unwrap(),
+            0 => Tensor::new(labels, device()).unwrap(),
             _ => normal(7, &[shape[0], 5]),
         };
         check(&net, &store, &shape, &condition);
@@ -549,7 +549,7 @@ fn sizes_have_their_numbers_of_parameters() {
     ];
     for (size, millions) in sizes {
         for (patch, millions) in [2, 4, 8].into_iter().zip(millions) {
-            let builder = Builder::from_backend(Box::new(Repeated), DType::F32, Device::Cpu);
+            let builder = Builder::from_backend(Box::new(Repeated), DType::F32, device().clone());
             let config = size(&[4, 32, 32], patch).outputs(8).classes(1000);
             let net = config.build(&builder).unwrap();
             let count = net.cost().parameters;
@@ -681,7 +681,7 @@ fn no_condition_is_the_default_and_the_twin_follows() {
     let t = Time::Shared(0.5);
     let plain = || small(&[1, 4, 4]);
     let vector = normal(2, &[2, 3]);
-    let label = Tensor::new(&[0u32, 2], &Device::Cpu).unwrap();
+    let label = Tensor::new(&[0u32, 2], device()).unwrap();
     for (config, condition) in [
         (plain().classes(3), &label),
         (plain().classes_without_none(3), &label),
@@ -794,7 +794,7 @@ fn bad_input_is_a_typed_error() {
     }
 
     let net = plain().classes(5).build(&builder).unwrap();
-    let x = Tensor::zeros((2, 3, 8, 8), DType::F32, &Device::Cpu).unwrap();
+    let x = Tensor::zeros((2, 3, 8, 8), DType::F32, device()).unwrap();
     let t = Time::Shared(0.5);
     let shape = |net: &DiffusionTransformer, x: &Tensor| {
         let found: Result<Tensor> = net.at(&t, x);
@@ -814,7 +814,7 @@ fn bad_input_is_a_typed_error() {
     assert!(net.at(&t, &x.narrow(0, 0, 0).unwrap()).is_err());
     assert!(net.at(&Time::per_sample(&[0.1; 3]).unwrap(), &x).is_err());
     for labels in [&[0u32, 6][..], &[0, 1, 2]] {
-        let labels = Tensor::new(labels, &Device::Cpu).unwrap();
+        let labels = Tensor::new(labels, device()).unwrap();
         assert!(net.at_given(&t, &x, &labels).is_err());
     }
     let named = |found: Result<Tensor>| found.unwrap_err().to_string().starts_with("condition: ");
@@ -825,15 +825,15 @@ fn bad_input_is_a_typed_error() {
     assert!(named(vectors.at_given(
         &t,
         &x,
-        &Tensor::zeros((2, 3), DType::F32, &Device::Cpu).unwrap()
+        &Tensor::zeros((2, 3), DType::F32, device()).unwrap()
     )));
     assert!(named(vectors.at_given(
         &t,
         &x,
-        &Tensor::zeros(2, DType::U32, &Device::Cpu).unwrap()
+        &Tensor::zeros(2, DType::U32, device()).unwrap()
     )));
     let unlabelled = plain().build(&store(DType::F32).builder()).unwrap();
-    let labels = Tensor::new(&[0u32, 1], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0u32, 1], device()).unwrap();
     assert!(named(unlabelled.at_given(&t, &x, &labels)));
     assert!(unlabelled.no_condition(&x).is_err());
 }

@@ -1,15 +1,15 @@
 //! The U-Net as a field: sizes, derivatives, classes, dropout, initialisation, and what bad input gets.
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Conditional, Error, Field, Jvp, Key, Result, Time};
 use advect_models::{UNet, UNetConfig};
 use advect_nn::{ClassEmbedding, NoClass, ParameterStore, State, Stateful};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use crate::derivatives::{check, normal, number, randomize};
 
 fn store(dtype: DType) -> ParameterStore {
-    ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu)
+    ParameterStore::new(Key::from_seed(0), dtype, device())
 }
 
 /// A small network for images or sequences.
@@ -51,7 +51,7 @@ fn every_option_has_its_derivatives() {
         randomize(&store);
         assert_eq!(net.cost().parameters, store.element_count());
         let labels: Vec<u32> = (0..shape[0] as u32).map(|i| i % 4).collect();
-        let labels = Tensor::new(labels, &Device::Cpu).unwrap();
+        let labels = Tensor::new(labels, device()).unwrap();
         check(&net, &store, &shape, &labels);
     }
 }
@@ -75,7 +75,7 @@ fn no_class_adds_nothing_and_the_twin_follows() {
     assert_eq!(none.to_vec1::<u32>().unwrap(), [3, 3]);
     let plain = net.at(&t, &x).unwrap();
     assert_close(&net.at_given(&t, &x, &none).unwrap(), &plain, 0.0, 0.0);
-    let first = Tensor::new(&[0u32, 0], &Device::Cpu).unwrap();
+    let first = Tensor::new(&[0u32, 0], device()).unwrap();
     let other = (net.at_given(&t, &x, &first).unwrap() - &plain).unwrap();
     assert!(number(&other.abs().unwrap().sum_all().unwrap()) > 0.1);
 
@@ -220,7 +220,7 @@ fn bad_input_is_a_typed_error() {
     assert!(matches!(odd.build(&builder), Err(Error::Shape { .. })));
 
     let net = plain().classes(5).build(&builder).unwrap();
-    let x = Tensor::zeros((2, 3, 16, 16), DType::F32, &Device::Cpu).unwrap();
+    let x = Tensor::zeros((2, 3, 16, 16), DType::F32, device()).unwrap();
     let t = Time::Shared(0.5);
     let shape = |x: &Tensor| {
         let found: Result<Tensor> = net.at(&t, x);
@@ -240,13 +240,13 @@ fn bad_input_is_a_typed_error() {
     assert!(net.at(&t, &x.narrow(0, 0, 0).unwrap()).is_err());
     assert!(net.at(&Time::per_sample(&[0.1; 3]).unwrap(), &x).is_err());
     for labels in [&[0u32, 6][..], &[0, 1, 2]] {
-        let labels = Tensor::new(labels, &Device::Cpu).unwrap();
+        let labels = Tensor::new(labels, device()).unwrap();
         assert!(net.at_given(&t, &x, &labels).is_err());
     }
     let unlabelled = plain().build(&store(DType::F32).builder()).unwrap();
     assert!(
         unlabelled
-            .at_given(&t, &x, &Tensor::new(&[0u32, 1], &Device::Cpu).unwrap())
+            .at_given(&t, &x, &Tensor::new(&[0u32, 1], device()).unwrap())
             .is_err()
     );
 }
@@ -320,12 +320,12 @@ fn classes_have_rows_and_none_has_a_row_or_zeros() {
         assert_eq!(classes.classes(), 3);
         assert_eq!(classes.cost().parameters, 4 * table.len());
         assert_eq!(rows(classes.of_none()), std::slice::from_ref(&last));
-        let labels = Tensor::new(&[2i64, 3, 0, 2], &Device::Cpu).unwrap();
+        let labels = Tensor::new(&[2i64, 3, 0, 2], device()).unwrap();
         let expected = [&table[2], &last, &table[0], &table[2]].map(Vec::clone);
         assert_eq!(rows(classes.embed(&labels)), expected);
         assert!(classes.embed(&labels).unwrap().track_op());
-        let beyond = Tensor::new(&[4u32], &Device::Cpu).unwrap();
-        for wrong in [beyond, Tensor::new(0u32, &Device::Cpu).unwrap()] {
+        let beyond = Tensor::new(&[4u32], device()).unwrap();
+        for wrong in [beyond, Tensor::new(0u32, device()).unwrap()] {
             let error = classes.embed(&wrong).unwrap_err().to_string();
             assert!(error.contains("condition"), "{error}");
         }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use advect_core::testing::device;
 use advect_core::{Conditional, Field, Key, Time};
 use advect_models::{UNet, UNetConfig};
 use advect_nn::{ParameterStore, State, Stateful};
 use advect_ops::HeadOrder;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 /// What torchcfm 1.0.7 answered: weights (`w.`), inputs (`in.`), and outputs (`out.`), for the loss mean(value²).
 fn golden(name: &str) -> HashMap<String, Tensor> {
@@ -14,7 +15,7 @@ fn golden(name: &str) -> HashMap<String, Tensor> {
         "{}/tests/golden/unet_torchcfm_{name}.safetensors",
         env!("CARGO_MANIFEST_DIR")
     );
-    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+    candle_core::safetensors::load(path, device()).unwrap()
 }
 
 fn plain() -> UNetConfig {
@@ -43,7 +44,7 @@ fn evaluated(
     golden: &HashMap<String, Tensor>,
     dtype: DType,
 ) -> (Tensor, Vec<Tensor>, ParameterStore) {
-    let store = ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), dtype, device());
     let net = config.build(&store.builder()).unwrap();
     let mut state = State::new();
     for (name, tensor) in golden {

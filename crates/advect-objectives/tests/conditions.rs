@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Conditional, Field, Generator, Key, Result, Time, field_fn, shape};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
@@ -21,13 +21,13 @@ use advect_solvers::controller::Fixed;
 use advect_solvers::stepper::Rk4;
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::{AdamW, AdamWConfig, Trainer};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 const BATCH: usize = 256;
 
 /// Noise, data of the two classes, and their labels.
 fn batch(dtype: DType, rng: &mut Generator) -> (Tensor, Tensor, Tensor) {
-    let labels = rng.integers(0..2, BATCH, &Device::Cpu).unwrap();
+    let labels = rng.integers(0..2, BATCH, device()).unwrap();
     let side = labels.to_dtype(dtype).unwrap().affine(4.0, -2.0).unwrap();
     let side = side.unsqueeze(1).unwrap();
     let centres = Tensor::cat(&[&side, &side.zeros_like().unwrap()], 1).unwrap();
@@ -135,7 +135,7 @@ fn a_closure_hides_its_labels() {
 #[test]
 fn wrappers_pass_conditions_on() {
     let (schedule, net) = (CondOt::new(0.1).unwrap(), Recorder::default());
-    let labels = Tensor::new(&[1u32, 0], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[1u32, 0], device()).unwrap();
     let given = net.given(&labels);
     let converted = Prediction::Velocity.field(&given, Prediction::Data, &schedule);
     let rescheduled = Prediction::Velocity.reschedule(&given, &schedule, &Cosine);
@@ -215,7 +215,7 @@ fn score_and_flow_keep_classes_too() {
 #[test]
 fn the_flow_of_a_class_arrives_at_it() {
     const STEPS: usize = 1500;
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let net = Mlp::config(2)
         .hidden(&[64; 3])
         .classes(2)
@@ -234,9 +234,9 @@ fn the_flow_of_a_class_arrives_at_it() {
     trainer.run(STEPS, loss, &mut ()).unwrap();
     let twin: Mlp = net.on(&trainer.averaged().frozen()).unwrap();
     let noise = Generator::from_seed(2)
-        .normal((2000, 2), DType::F32, &Device::Cpu)
+        .normal((2000, 2), DType::F32, device())
         .unwrap();
-    let ones = Tensor::ones(2000, DType::U32, &Device::Cpu).unwrap();
+    let ones = Tensor::ones(2000, DType::U32, device()).unwrap();
     let solver = Solver::new(Rk4, Fixed::steps(20).unwrap());
     let samples = solver
         .solve(&twin.given(&ones), &noise, 0.0, 1.0)
@@ -258,15 +258,15 @@ fn the_flow_of_a_class_arrives_at_it() {
 /// Weights of classes are dropped and guided as labels are: "none" becomes a row beside them.
 #[test]
 fn weights_of_classes_go_where_labels_go() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let net = Mlp::config(2)
         .hidden(&[8])
         .classes(3)
         .build(&store.builder());
     let net = net.unwrap();
     let mut rng = Generator::from_seed(1);
-    let x = rng.normal((4, 2), DType::F64, &Device::Cpu).unwrap();
-    let labels = Tensor::new(&[0u32, 1, 2, 3], &Device::Cpu).unwrap();
+    let x = rng.normal((4, 2), DType::F64, device()).unwrap();
+    let labels = Tensor::new(&[0u32, 1, 2, 3], device()).unwrap();
     let rows = shape::one_hot(&labels, 4, DType::F64).unwrap();
     let t = Time::Shared(0.5);
     let [by_label, by_row] = [&labels, &rows].map(|condition| {

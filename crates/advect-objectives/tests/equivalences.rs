@@ -1,7 +1,7 @@
 //! Objectives that are the same by different names, sample by sample.
 
 use crate::common::{mean, mixture, pairs};
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Field, Generator, Result, Time, field_fn};
 use advect_objectives::decoder::Discretized;
 use advect_objectives::distance::{Quadratic, SquaredNorm};
@@ -21,7 +21,7 @@ use advect_paths::{Direction, Prediction};
 use advect_solvers::divergence::{Exact, Probe};
 use advect_solvers::stepper::Dopri5;
 use advect_solvers::{Solver, controller::Adaptive};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 /// Any field will do.
 fn field(t: &Time, x: &Tensor) -> Result<Tensor> {
@@ -142,7 +142,7 @@ fn edm_counts_the_same_at_all_levels() {
     let nothing = field_fn(|_, x| Ok(x.zeros_like()?));
     let denoiser = Preconditioned::new(&nothing, &preconditioner, &edm);
     let mut rng = Generator::from_seed(5);
-    let x1 = (rng.normal((20_000, 1), DType::F64, &Device::Cpu).unwrap() * 0.7).unwrap();
+    let x1 = (rng.normal((20_000, 1), DType::F64, device()).unwrap() * 0.7).unwrap();
     let x0 = rng.normal_like(&x1).unwrap();
     let loss = super_edm(edm).loss(&denoiser, &x0, &x1, &mut rng).unwrap();
     assert!((mean(&loss) - 1.0).abs() < 0.03, "{}", mean(&loss));
@@ -213,12 +213,10 @@ fn the_simple_objective_is_the_bound_without_its_weights() {
 #[test]
 fn the_bound_of_a_gaussian_in_closed_form() {
     let (m, v) = (0.4, 0.6f64);
-    let mean_tensor = Tensor::new(&[m], &Device::Cpu).unwrap();
+    let mean_tensor = Tensor::new(&[m], device()).unwrap();
     let law = Gaussian::new(&mean_tensor, Covariance::isotropic(v).unwrap()).unwrap();
     let mut rng = Generator::from_seed(8);
-    let x1 = law
-        .sample(20_000, DType::F64, &Device::Cpu, &mut rng)
-        .unwrap();
+    let x1 = law.sample(20_000, DType::F64, device(), &mut rng).unwrap();
     let entropy = 0.5 * (2.0 * std::f64::consts::PI * std::f64::consts::E * v).ln();
     let mut gaps = Vec::new();
     for count in [10, 40, 160] {
@@ -392,7 +390,7 @@ fn coupled_pairs_leave_the_targets_in_place() {
     let objective = Coupled::new(ExactOt, rectified_flow());
     let loss = objective.loss(&knows, &x0, &x1, &mut rng).unwrap();
     assert!(mean(&loss) < 1e-20);
-    let labels = Tensor::zeros(40, DType::U32, &Device::Cpu).unwrap();
+    let labels = Tensor::zeros(40, DType::U32, device()).unwrap();
     let knows_labels = Given(&knows, &labels);
     let conditional = ConditionalOt::new(1.0).unwrap();
     let conditional = Coupled::new(conditional, rectified_flow());
@@ -426,12 +424,12 @@ impl Field for Given<'_> {
 #[test]
 fn reflow_keeps_sides_and_distillation_takes_one_step() {
     // The exact flow to two points: its pairs are (z0, the point on z0's side), whose lines hardly cross.
-    let data = Tensor::new(&[[2f64, 0.0], [-2.0, 0.0]], &Device::Cpu).unwrap();
+    let data = Tensor::new(&[[2f64, 0.0], [-2.0, 0.0]], device()).unwrap();
     let data = FiniteData::new(&data).unwrap();
     let schedule = CondOt::new(1e-3).unwrap();
     let velocity = data.velocity(&schedule);
     let mut rng = Generator::from_seed(9);
-    let z0 = rng.normal((300, 2), DType::F64, &Device::Cpu).unwrap();
+    let z0 = rng.normal((300, 2), DType::F64, device()).unwrap();
     let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6).unwrap());
     let (z0, z1) = reflow(&velocity, &solver, &z0, 128).unwrap();
     let (z0_rows, z1_rows) = (z0.to_vec2::<f64>().unwrap(), z1.to_vec2::<f64>().unwrap());

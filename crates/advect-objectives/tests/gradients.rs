@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::common::pairs;
 use advect_core::normal::log_standard_normal;
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Error, Field, Generator, Jvp, Key, Time, field_fn};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
@@ -21,14 +21,14 @@ use advect_solvers::adjoint::{Adjoint, Checkpointed, Unrolled};
 use advect_solvers::controller::Fixed;
 use advect_solvers::divergence::{Exact, Hutchinson, Probe};
 use advect_solvers::stepper::Rk4;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn network(seed: u64) -> (ParameterStore, Mlp) {
     network_of(seed, 2)
 }
 
 fn network_of(seed: u64, outputs: usize) -> (ParameterStore, Mlp) {
-    let store = ParameterStore::new(Key::from_seed(seed), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(seed), DType::F64, device());
     let net = Mlp::config(2)
         .outputs(outputs)
         .hidden(&[7, 5])
@@ -139,9 +139,9 @@ impl Jvp for Matrix {
 fn regularisers_have_their_values() {
     // A is nilpotent but for its trace: exp(−A) x = e^(−a) (x − b y, y) with A = [[a, b], [0, a]].
     let (a, b) = (0.3f64, -0.7);
-    let matrix = Tensor::new(&[[a, b], [0.0, a]], &Device::Cpu).unwrap();
+    let matrix = Tensor::new(&[[a, b], [0.0, a]], device()).unwrap();
     let net = Arc::new(Matrix(matrix));
-    let x1 = Tensor::new(&[[[[0.5f64], [1.2]]], [[[-0.8], [0.3]]]], &Device::Cpu).unwrap();
+    let x1 = Tensor::new(&[[[[0.5f64], [1.2]]], [[[-0.8], [0.3]]]], device()).unwrap();
     assert_eq!(x1.dims(), [2, 1, 2, 1]);
     let rows = [[0.5, 1.2], [-0.8, 0.3]];
     let solver = || Solver::new(Rk4, Fixed::steps(40).unwrap());
@@ -199,13 +199,11 @@ fn regularisers_have_their_values() {
 
 #[test]
 fn likelihoods_that_do_not_fit_are_refused() {
-    let net = Arc::new(Matrix(
-        Tensor::zeros((2, 2), DType::F64, &Device::Cpu).unwrap(),
-    ));
+    let net = Arc::new(Matrix(Tensor::zeros((2, 2), DType::F64, device()).unwrap()));
     let objective =
         MaximumLikelihood::new(Unrolled::new(Solver::new(Rk4, Fixed::steps(2).unwrap())));
     let mut rng = Generator::from_seed(0);
-    let x1 = Tensor::zeros((3, 2), DType::F64, &Device::Cpu).unwrap();
+    let x1 = Tensor::zeros((3, 2), DType::F64, device()).unwrap();
     let half = x1.to_dtype(DType::BF16).unwrap();
     let error = objective
         .losses(&net, &[], &half, log_standard_normal, &mut rng)
@@ -261,8 +259,7 @@ fn parameters_of_a_path_are_differentiated() {
     let parameter = |name: &str, values: [f64; 2]| {
         store.builder().get((1, 2), name).unwrap();
         let (_, var) = store.parameters().pop().unwrap();
-        var.set(&Tensor::new(&[values], &Device::Cpu).unwrap())
-            .unwrap();
+        var.set(&Tensor::new(&[values], device()).unwrap()).unwrap();
         var
     };
     let (bend, rate) = (

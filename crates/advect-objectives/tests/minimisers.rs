@@ -7,6 +7,7 @@
 
 use crate::common;
 use crate::common::{Blurred, mixture, pairs};
+use advect_core::testing::device;
 use advect_core::{Field, Generator, Jvp, Result, Time, field_fn, shape};
 use advect_objectives::decoder::GaussianDecoder;
 use advect_objectives::objective::*;
@@ -19,7 +20,7 @@ use advect_paths::path::{Affine, ConstantSigma, Interpolant, Marginal, Schroding
 use advect_paths::schedule::*;
 use advect_paths::{Direction, Prediction};
 use advect_solvers::divergence::{Exact, HutchPlusPlus, Hutchinson, Probe};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 /// `base(t, x) + scale(t) φ(t, x) W` with features φ that are nonlinear in x and t.
 struct Disturbed<'a> {
@@ -79,7 +80,7 @@ fn norm(x: &[f64]) -> f64 {
 fn vanishes(name: &str, loss: impl Fn(&Var, &mut Generator) -> Tensor) {
     let mut rng = Generator::from_seed(7);
     let at = |w: f64| {
-        let weights = (Tensor::ones((7, 2), DType::F64, &Device::Cpu).unwrap() * w).unwrap();
+        let weights = (Tensor::ones((7, 2), DType::F64, device()).unwrap() * w).unwrap();
         Var::from_tensor(&weights).unwrap()
     };
     let weights = at(0.0);
@@ -310,10 +311,10 @@ fn variational_bounds() {
 fn learned_variances_are_best_at_the_true_ones() {
     let variance = 0.6f64;
     let root = variance.sqrt();
-    let x1 = Tensor::new(&[[root], [root], [-root], [-root]], &Device::Cpu).unwrap();
-    let x0 = Tensor::new(&[[1f64], [-1.0], [1.0], [-1.0]], &Device::Cpu).unwrap();
+    let x1 = Tensor::new(&[[root], [root], [-root], [-root]], device()).unwrap();
+    let x0 = Tensor::new(&[[1f64], [-1.0], [1.0], [-1.0]], device()).unwrap();
     let steps = DiscreteDiffusion::linear(20, 0.02, 0.4).unwrap();
-    let mean = Tensor::zeros(1, DType::F64, &Device::Cpu).unwrap();
+    let mean = Tensor::zeros(1, DType::F64, device()).unwrap();
     let law = Gaussian::new(&mean, Covariance::isotropic(variance).unwrap()).unwrap();
     let exact = law.field(Prediction::Noise, &steps);
     let bound = VariationalBound::new(steps.clone()).variance(ReverseVariance::Learned);
@@ -332,7 +333,7 @@ fn learned_variances_are_best_at_the_true_ones() {
         let best = before * beta / ((1.0 - beta) * before + beta);
         let small = steps.posterior_variance(k.max(2)).ln();
         let v = 2.0 * (best.ln() - small) / (beta.ln() - small) - 1.0;
-        let at = |v: f64| Var::new(&[[v]], &Device::Cpu).unwrap();
+        let at = |v: f64| Var::new(&[[v]], device()).unwrap();
         let optimum = at(v);
         let grads = loss(k, &optimum).backward().unwrap();
         let gradient = grads.get(&optimum).unwrap().to_vec2::<f64>().unwrap()[0][0];
@@ -398,7 +399,7 @@ fn implicit_score_matching() {
         };
         let mut rng = Generator::from_seed(3);
         let at = |w: f64| {
-            let weights = Tensor::ones((4, 2), DType::F64, &Device::Cpu).unwrap();
+            let weights = Tensor::ones((4, 2), DType::F64, device()).unwrap();
             Var::from_tensor(&(weights * w).unwrap()).unwrap()
         };
         let weights = at(0.0);

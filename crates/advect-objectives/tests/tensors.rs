@@ -3,7 +3,7 @@
 
 use crate::common::mean;
 use advect_core::normal::log_standard_normal;
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Field, Generator, Jvp, Result, Time, field_fn};
 use advect_objectives::ConditionDropout;
 use advect_objectives::decoder::{Decoder, Discretized, GaussianDecoder};
@@ -18,7 +18,7 @@ use advect_solvers::Solver;
 use advect_solvers::controller::Fixed;
 use advect_solvers::divergence::{Exact, Probe};
 use advect_solvers::stepper::Rk4;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 const FLOATS: [DType; 4] = [DType::F64, DType::F32, DType::BF16, DType::F16];
 
@@ -107,8 +107,8 @@ fn objectives() -> Vec<(&'static str, Box<dyn Objective>)> {
 fn batches(dtype: DType) -> Vec<(Tensor, Tensor)> {
     let mut rng = Generator::from_seed(0);
     let mut batch = |width: usize| {
-        let x0 = rng.normal((8, 3, width), DType::F64, &Device::Cpu).unwrap();
-        let x1 = rng.normal((8, 3, width), DType::F64, &Device::Cpu).unwrap();
+        let x0 = rng.normal((8, 3, width), DType::F64, device()).unwrap();
+        let x1 = rng.normal((8, 3, width), DType::F64, device()).unwrap();
         (x0.to_dtype(dtype).unwrap(), x1.to_dtype(dtype).unwrap())
     };
     vec![batch(2), batch(9)]
@@ -250,7 +250,7 @@ fn learned_variances_of_any_shape_and_dtype() {
 
 #[test]
 fn integers_are_refused() {
-    let x = Tensor::ones((4, 2), DType::U32, &Device::Cpu).unwrap();
+    let x = Tensor::ones((4, 2), DType::U32, device()).unwrap();
     let mut rng = Generator::from_seed(0);
     for (name, objective) in objectives() {
         let error = objective.losses(&Half, &x, &x, &mut rng).unwrap_err();
@@ -287,7 +287,7 @@ fn integers_are_refused() {
 
 #[test]
 fn absurd_counts_are_refused_or_harmless() {
-    let x = Tensor::ones((4, 2), DType::F32, &Device::Cpu).unwrap();
+    let x = Tensor::ones((4, 2), DType::F32, device()).unwrap();
     for count in [1 << 60, usize::MAX] {
         assert!(matches!(ncsn(0.01, 1.0, count), Err(Error::Range { .. })));
         let sliced = SlicedScoreMatching::new(Probe::Gaussian, count);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::common::{Blurred, mean, mixture};
 use advect_core::normal::log_standard_normal;
+use advect_core::testing::device;
 use advect_core::{Field, Generator, Key, Time, field_fn};
 use advect_models::{Edm2UNet, Mlp, NoiseUncertainty};
 use advect_nn::{Activation, ParameterStore, TimeEmbedding};
@@ -24,12 +25,12 @@ use advect_solvers::divergence::Exact;
 use advect_solvers::stepper::Rk4;
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::{AdamW, AdamWConfig, Trainer};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 const STEPS: usize = 400;
 
 fn samples(n: usize, rng: &mut Generator) -> (Tensor, Tensor) {
-    let x1 = mixture().sample(n, DType::F32, &Device::Cpu, rng).unwrap();
+    let x1 = mixture().sample(n, DType::F32, device(), rng).unwrap();
     (rng.normal_like(&x1).unwrap(), x1)
 }
 
@@ -40,7 +41,7 @@ fn error_after(
     prediction: Prediction,
     schedule: &dyn Schedule,
 ) -> f64 {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let net = Mlp::config(2)
         .hidden(&[64; 3])
         .activation(Activation::Silu)
@@ -240,7 +241,7 @@ const TOLERANCES: [f64; 5] = [0.35, 0.33, 0.24, 0.42, 0.2];
 /// A network of noise and variances of N(0.5, 0.3²) data comes near the variances of `x_(k−1)` given `x_k`.
 #[test]
 fn variances_of_reverse_steps() {
-    let store = ParameterStore::new(Key::from_seed(6), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(6), DType::F32, device());
     let config = Mlp::config(1).outputs(2).hidden(&[32; 2]);
     let net = config.build(&store.builder()).unwrap();
     let schedule = DiscreteDiffusion::linear(10, 0.05, 0.6).unwrap();
@@ -250,7 +251,7 @@ fn variances_of_reverse_steps() {
     let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(7))
         .learning_rate(WarmupCosine::new(1e-2, 20, steps).unwrap());
     let loss = |_: usize, rng: &mut Generator| {
-        let noise = rng.normal((256, 1), DType::F32, &Device::Cpu)?;
+        let noise = rng.normal((256, 1), DType::F32, device())?;
         let data = (rng.normal_like(&noise)? * 0.3)?;
         objective.loss(&net, &noise, &(data + 0.5)?, rng)
     };
@@ -259,7 +260,7 @@ fn variances_of_reverse_steps() {
         let before = schedule.alpha_bar(k - 1) * 0.09 + schedule.noise_variance(k - 1);
         let (beta, small) = (schedule.beta(k), schedule.posterior_variance(k));
         let best = before * beta / ((1.0 - beta) * before + beta);
-        let x = Tensor::new(&[[0.5 * schedule.alpha_bar(k).sqrt() as f32]], &Device::Cpu).unwrap();
+        let x = Tensor::new(&[[0.5 * schedule.alpha_bar(k).sqrt() as f32]], device()).unwrap();
         let value = net.at(&Time::Shared(schedule.time(k)), &x).unwrap();
         let (_, variances) = LearnedVariances::split(&value, &x).unwrap();
         let log = variances
@@ -303,7 +304,7 @@ fn noise_within_bins_is_better_learned_than_uniform() {
     let entropy = expected(&|x| -chance(x).ln());
     let cross = expected(&|x| -bin(x).ln());
 
-    let store = ParameterStore::new(Key::from_seed(8), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(8), DType::F32, device());
     let layer = |i: usize| {
         let config = Mlp::config(4).hidden(&[24]).time(TimeEmbedding::None);
         config
@@ -327,7 +328,7 @@ fn noise_within_bins_is_better_learned_than_uniform() {
             .into_iter()
             .flat_map(|u| [draw(u).0 as f32, draw(u).1 as f32])
             .collect();
-        Tensor::from_vec(rows, (count, 2), &Device::Cpu).unwrap()
+        Tensor::from_vec(rows, (count, 2), device()).unwrap()
     };
     let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
     let steps = 800;
@@ -360,7 +361,7 @@ fn noise_within_bins_is_better_learned_than_uniform() {
 
 #[test]
 fn maximum_likelihood_comes_near_the_entropy() {
-    let store = ParameterStore::new(Key::from_seed(3), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(3), DType::F32, device());
     let net = Mlp::config(2)
         .hidden(&[32; 2])
         .activation(Activation::Tanh)
@@ -398,7 +399,7 @@ fn maximum_likelihood_comes_near_the_entropy() {
 /// much the network still errs.
 #[test]
 fn a_magnitude_preserving_network_learns_with_its_uncertainty() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let config = Edm2UNet::config(1, 4).channels(8).multipliers(&[1]);
     let config = config.blocks(1).head_channels(8);
     let net = config.build(&store.builder().pp("unet")).unwrap();
@@ -414,7 +415,7 @@ fn a_magnitude_preserving_network_learns_with_its_uncertainty() {
     let objective = Uncertain::new(regression, u);
     let denoiser = Preconditioned::new(&net, preconditioner, levels);
     let images = |n: usize, rng: &mut Generator| -> advect_core::Result<Tensor> {
-        let signs = rng.normal((n, 1, 4, 1), DType::F32, &Device::Cpu)?.sign()?;
+        let signs = rng.normal((n, 1, 4, 1), DType::F32, device())?.sign()?;
         Ok((signs * 0.5)?.broadcast_as((n, 1, 4, 4))?.contiguous()?)
     };
     let optimizer = AdamW::from_store(

@@ -58,6 +58,7 @@ mod cuda;
 pub mod custom;
 mod device_memory;
 mod dropout;
+mod empty;
 mod exponential;
 mod gated_recurrence;
 mod graph;

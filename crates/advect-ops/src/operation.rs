@@ -4,6 +4,7 @@ use advect_core::{Result, check};
 use candle_core::Tensor;
 
 use crate::cpu;
+use crate::empty;
 use crate::graph::{attach, tracks};
 pub(crate) use crate::output::Output;
 
@@ -77,6 +78,9 @@ pub(crate) fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
     let kernels = cpu::fits(inputs);
     if kernels && inputs.iter().all(|x| x.is_contiguous()) {
         return apply_anywhere(op, inputs);
+    }
+    if empty::is_elsewhere(inputs) {
+        return empty::on_host(inputs, |inputs| apply(op, inputs));
     }
     let mut inputs = contiguous(inputs)?;
     #[cfg(feature = "cuda")]

@@ -6,6 +6,7 @@ use advect_core::{Error, Result, check};
 use candle_core::{DType, Tensor};
 
 use crate::Value;
+use crate::empty;
 
 /// Returns `cos(ω_k t)` for all frequencies, then `sin(ω_k t)`: `(n,)` times to `(n, 2 · frequencies)` features, in f64
 /// so that large phases keep their digits. The features are differentiable.
@@ -37,6 +38,10 @@ pub fn sinusoids<V: Value>(t: &V, frequencies: &[f64]) -> Result<V> {
     if frequencies.is_empty() {
         let argument = "frequencies".into();
         return Err(Error::Empty { argument });
+    }
+    if empty::is_elsewhere(&[times]) {
+        let none = (0, 2 * frequencies.len());
+        return t.map_linear(|t| Ok(Tensor::zeros(none, DType::F64, t.device())?));
     }
     let shape = (1, frequencies.len());
     let omega = Tensor::from_vec(frequencies.to_vec(), shape, times.device())?;

@@ -3,6 +3,7 @@
 use advect_core::{Result, check};
 use candle_core::Tensor;
 
+use crate::empty;
 use crate::operation::{self, Tangent};
 
 /// An argument or value of a network's forward pass: a [`Tensor`], or a [`Dual`], which also carries a derivative.
@@ -61,13 +62,20 @@ pub trait Value: Clone + sealed::Sealed {
             .chain(inputs.iter().filter_map(|x| x.tangent()))
             .collect();
         let all = operation::contiguous(&all)?;
-        let (primals, moving) = all.split_at(primals.len());
-        let mut moving = moving.iter();
-        let mut tangents: Vec<Option<&Tensor>> = (inputs.iter())
-            .map(|x| x.tangent().and_then(|_| moving.next()))
-            .collect();
-        tangents.resize(primals.len(), None);
-        let (primal, tangent) = op.jvp(&primals.iter().collect::<Vec<_>>(), &tangents)?;
+        let all: Vec<&Tensor> = all.iter().collect();
+        let jvp = |all: &[&Tensor]| {
+            let (primals, moving) = all.split_at(primals.len());
+            let mut moving = moving.iter().copied();
+            let mut tangents: Vec<Option<&Tensor>> = (inputs.iter())
+                .map(|x| x.tangent().and_then(|_| moving.next()))
+                .collect();
+            tangents.resize(primals.len(), None);
+            op.jvp(primals, &tangents)
+        };
+        let (primal, tangent) = match empty::is_elsewhere(&all) {
+            true => empty::on_host(&all, jvp)?,
+            false => jvp(&all)?,
+        };
         Ok(Self::from_parts(primal, Some(tangent)))
     }
 

@@ -1,13 +1,14 @@
 //! Arguments that don't fit are typed errors before any kernel runs; 16 bits and infinities are not.
 
 use advect_core::Coefficient::{PerSample, Shared};
+use advect_core::testing::device;
 use advect_core::{Error, Key, Result};
 use advect_ops::update::{AdamWRates, adamw, average};
 use advect_ops::*;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 fn zeros(shape: &[usize]) -> Tensor {
-    Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap()
+    Tensor::zeros(shape, DType::F32, device()).unwrap()
 }
 
 #[track_caller]
@@ -128,7 +129,7 @@ fn updates_refuse_what_does_not_fit_and_share_no_memory() {
         beta2: 0.999,
         epsilon: 1e-8,
     };
-    let var = |x: &[f64]| Var::new(x, &Device::Cpu).unwrap();
+    let var = |x: &[f64]| Var::new(x, device()).unwrap();
     let (theta, m, v) = (var(&[2.0, 4.0]), var(&[0.0, 0.0]), var(&[0.0, 0.0]));
     refuses(adamw(&theta, &m, &v, &zeros(&[2]), &rates), "gradient");
     refuses(
@@ -147,9 +148,9 @@ fn updates_refuse_what_does_not_fit_and_share_no_memory() {
 #[test]
 fn sixteen_bits_are_composed() {
     for dtype in [DType::BF16, DType::F16] {
-        let x = Tensor::ones((2, 4, 6, 6), dtype, &Device::Cpu).unwrap();
-        let c = Tensor::ones(4, dtype, &Device::Cpu).unwrap();
-        let w = Tensor::ones((3, 6), dtype, &Device::Cpu).unwrap();
+        let x = Tensor::ones((2, 4, 6, 6), dtype, device()).unwrap();
+        let c = Tensor::ones(4, dtype, device()).unwrap();
+        let w = Tensor::ones((3, 6), dtype, device()).unwrap();
         let id = Activation::Silu;
         let tensors = [
             group_norm(&x, 2, &c, &c, 1e-3, id).unwrap(),
@@ -182,10 +183,10 @@ fn nan_goes_through_and_infinities_do_no_harm() {
             [1.0f32, f32::NAN, 3.0],
             [1.0, f32::INFINITY, f32::NEG_INFINITY],
         ],
-        &Device::Cpu,
+        device(),
     )
     .unwrap();
-    let s = Tensor::ones(3, DType::F32, &Device::Cpu).unwrap();
+    let s = Tensor::ones(3, DType::F32, device()).unwrap();
     let nan = |y: Tensor, row: usize| y.to_vec2::<f32>().unwrap()[row].iter().all(|y| y.is_nan());
     assert!(nan(softmax(&x).unwrap(), 0));
     assert!(nan(layer_norm(&x, &s, &s, 1e-5).unwrap(), 0));
@@ -194,7 +195,7 @@ fn nan_goes_through_and_infinities_do_no_harm() {
     assert!(nan(
         linear(
             &x,
-            &Tensor::ones((2, 3), DType::F32, &Device::Cpu).unwrap(),
+            &Tensor::ones((2, 3), DType::F32, device()).unwrap(),
             None,
             Activation::Silu
         )
@@ -202,7 +203,7 @@ fn nan_goes_through_and_infinities_do_no_harm() {
         0
     ));
     assert!(scaled_error(&x, &x, &x, 1.0, 1.0).unwrap().rms().is_nan());
-    let large = Tensor::full(1e30f32, (2, 3), &Device::Cpu).unwrap();
+    let large = Tensor::full(1e30f32, (2, 3), device()).unwrap();
     let far = squared_distances(&large, &(&large * 2.0).unwrap()).unwrap();
     assert!(far.iter().all(|c| (c / 3e60 - 1.0).abs() < 1e-6));
 }

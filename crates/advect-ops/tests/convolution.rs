@@ -3,15 +3,13 @@
 
 use crate::contract;
 use crate::contract::{Case, check_values, check_views, normal};
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Error, Result};
 use advect_ops::{
     Convolution, Dual, Value, conv1d, conv1d_onto, conv2d, conv2d_gradients, conv2d_onto,
 };
 use candle_core::{DType, Device, Tensor, Var};
 use proptest::prelude::*;
-
-const CPU: Device = Device::Cpu;
 
 fn elements(x: &Tensor) -> Vec<f64> {
     let x = x.flatten_all().unwrap().to_dtype(DType::F64).unwrap();
@@ -59,7 +57,7 @@ fn naive(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, c: &Convolution) ->
             }
         }
     }
-    Tensor::from_vec(y, (b, outputs, oh, ow), &CPU).unwrap()
+    Tensor::from_vec(y, (b, outputs, oh, ow), device()).unwrap()
 }
 
 fn dot(a: &Tensor, b: &Tensor) -> f64 {
@@ -176,8 +174,8 @@ fn large_shapes() {
         ([2, 20, 7, 8], [530, 20, 3, 3], Convolution::padded(1)),
         ([2, 530, 7, 9], [20, 530, 3, 3], Convolution::padded(1)),
     ] {
-        // What lies in scratch memory must not matter.
-        let nan = Tensor::full(f64::NAN, &[2, 600, 16, 16], &CPU).unwrap();
+        // What lies in scratch memory, which the CPU's kernels have, must not matter.
+        let nan = Tensor::full(f64::NAN, &[2, 600, 16, 16], &Device::Cpu).unwrap();
         let same = Convolution::padded(1);
         let [filling, _, _] = {
             let weight = nan.narrow(0, 0, 1).unwrap().narrow(1, 0, 144).unwrap();
@@ -219,8 +217,14 @@ fn gradients_are_those_of_finite_differences() {
         gradient(|weight| number(loss(&x, weight, &bias)), &weight, 1e-3).unwrap(),
         gradient(|bias| number(loss(&x, &weight, bias)), &bias, 1e-3).unwrap(),
     ];
-    let y = conv2d(&x, &weight, Some(&bias), &c).unwrap();
-    let walked = conv2d_gradients(&x, &weight, &c, &(y * 2.0).unwrap()).unwrap();
+    let dy = (conv2d(&x, &weight, Some(&bias), &c).unwrap() * 2.0).unwrap();
+    // Gradients without a graph are for the CPU alone.
+    if !device().is_cpu() {
+        let refused = conv2d_gradients(&x, &weight, &c, &dy);
+        assert!(matches!(refused, Err(Error::Device { .. })));
+    }
+    let [x, weight, dy] = [x, weight, dy].map(|x| x.to_device(&Device::Cpu).unwrap());
+    let walked = conv2d_gradients(&x, &weight, &c, &dy).unwrap();
     for ((var, numeric), walked) in vars.iter().zip(&numeric).zip(&walked) {
         assert_close(grads.get(var).unwrap(), numeric, 1e-6, 1e-6);
         assert_close(walked, grads.get(var).unwrap(), 0.0, 1e-12);
@@ -251,8 +255,10 @@ fn errors_in_32_bits_are_small() {
     let (same, dy) = (Convolution::padded(1), normal(3, &[4, 128, 16, 16]));
     let single = |x: &Tensor| x.to_dtype(DType::F32).unwrap();
     let all = |x: &Tensor, weight: &Tensor, dy: &Tensor| {
-        let y = conv2d(x, weight, None, &same).unwrap();
-        let [dx, dw, _] = conv2d_gradients(x, weight, &same, dy).unwrap();
+        let vars = [x, weight].map(|x| Var::from_tensor(x).unwrap());
+        let y = conv2d(vars[0].as_tensor(), &vars[1], None, &same).unwrap();
+        let grads = (&y * dy).unwrap().sum_all().unwrap().backward().unwrap();
+        let [dx, dw] = vars.each_ref().map(|x| grads.get(x).unwrap().clone());
         [y, dx, dw].map(|x| elements(&x.to_dtype(DType::F64).unwrap()))
     };
     let ours = all(&single(&x), &single(&weight), &single(&dy));
@@ -463,6 +469,9 @@ fn images_without_pixels() {
     let wide = Convolution::padded(2);
     let y = conv2d(&x, &weight, None, &wide).unwrap();
     assert_eq!(y.dims(), [1, 16, 2, 4]);
+    assert_close(&y, &y.zeros_like().unwrap(), 0.0, 0.0);
+    // Gradients without a graph are for the CPU alone.
+    let [x, weight, y] = [x, weight, y].map(|x| x.to_device(&Device::Cpu).unwrap());
     let [dx, dw, _] = conv2d_gradients(&x, &weight, &wide, &y).unwrap();
     assert_eq!(dx.elem_count(), 0);
     assert!(elements(&dw).iter().all(|&w| w == 0.0));

@@ -1,6 +1,6 @@
 //! Operations from outside the crate.
 
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Error, Result};
 use advect_ops::custom::{Kernel, Operation, View, apply};
 use advect_ops::{Activation, Dual, Value, with_plain_graph, without_graph};
@@ -92,8 +92,8 @@ fn loss(x: &Tensor, y: &Tensor) -> Result<Tensor> {
 
 #[test]
 fn gradients_are_those_of_finite_differences() {
-    let x = Var::new(&[[0.3f64, -1.2], [0.7, 2.0]], &Device::Cpu).unwrap();
-    let y = Var::new(&[[0.5f64, 1.4], [-1.5, 0.2]], &Device::Cpu).unwrap();
+    let x = Var::new(&[[0.3f64, -1.2], [0.7, 2.0]], device()).unwrap();
+    let y = Var::new(&[[0.5f64, 1.4], [-1.5, 0.2]], device()).unwrap();
     let gradients = loss(&x, &y).unwrap().backward().unwrap();
     let plain = with_plain_graph(|| loss(&x, &y)).unwrap();
     let plain = plain.backward().unwrap();
@@ -112,7 +112,7 @@ fn gradients_are_those_of_finite_differences() {
 /// Strided arguments, empty ones, 16 bits, and derivatives along directions, which are differentiable.
 #[test]
 fn it_is_an_operation_like_ours() {
-    let device = &Device::Cpu;
+    let device = device();
     let wide = Tensor::new(&[[1f32, 2.0, 3.0], [4.0, 5.0, 6.0]], device).unwrap();
     let y = wide.affine(0.5, -1.0).unwrap();
     for (x, y) in [
@@ -143,6 +143,7 @@ fn it_is_an_operation_like_ours() {
     assert_close(gradients.get(&x).unwrap(), &expected, 1e-5, 1e-5);
 }
 
+/// On the CPU, where these kernels run: elsewhere, the operation is composed.
 #[test]
 fn what_does_not_fit_is_an_error() {
     let x = Var::new(&[1f64, 2.0], &Device::Cpu).unwrap();

@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use advect_core::Coefficient::Shared;
 use advect_core::Error;
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_ops::{
     Activation, Value, backward, checkpointed, combine, linear, mlp, with_gradient, with_graph,
     with_plain_graph, without_graph,
 };
 use candle_core::backend::BackendStorage;
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, Var};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, DType, Layout, Shape, Tensor, Var};
 
 fn var(values: &[f64]) -> Var {
-    Var::new(values, &Device::Cpu).unwrap()
+    Var::new(values, device()).unwrap()
 }
 
 /// A way backwards.
@@ -38,16 +38,16 @@ fn any_number_of_inputs_get_their_gradients() {
         let mut inputs: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
         inputs.insert(
             1.min(inputs.len()),
-            Tensor::new(&[7f64, 7.0], &Device::Cpu).unwrap(),
+            Tensor::new(&[7f64, 7.0], device()).unwrap(),
         );
-        let wide = Tensor::new(&[[1f64, 2.0, 3.0], [4.0, 5.0, 6.0]], &Device::Cpu).unwrap();
+        let wide = Tensor::new(&[[1f64, 2.0, 3.0], [4.0, 5.0, 6.0]], device()).unwrap();
         let value = wide.narrow(0, 1, 1).unwrap().narrow(1, 1, 2).unwrap();
         let y = with_gradient(&value, &inputs, |g, inputs| {
             (inputs.iter().map(|x| Ok((g.squeeze(0)? * x)?))).collect()
         });
         let y = y.unwrap();
         assert_eq!(y.to_vec2::<f64>().unwrap(), [[5.0, 6.0]]);
-        let loss = (&y * Tensor::new(&[[10f64, 100.0]], &Device::Cpu).unwrap()).unwrap();
+        let loss = (&y * Tensor::new(&[[10f64, 100.0]], device()).unwrap()).unwrap();
         let gradients = loss.sum_all().unwrap().backward().unwrap();
         for (i, v) in vars.iter().enumerate() {
             let gradient = gradients.get(v).unwrap().flatten_all().unwrap();
@@ -62,7 +62,7 @@ fn wrong_numbers_of_gradients_are_an_error() {
     let y = with_gradient(x.as_tensor(), &[x.as_tensor().clone()], |_, _| Ok(vec![])).unwrap();
     let error = Error::from(y.sum_all().unwrap().backward().unwrap_err());
     assert!(matches!(error, Error::Range { argument, .. } if argument == "backward"));
-    let untracked = Tensor::ones(2, DType::F32, &Device::Cpu).unwrap();
+    let untracked = Tensor::ones(2, DType::F32, device()).unwrap();
     let y = with_gradient(x.as_tensor(), &[untracked], |_, _| Ok(vec![])).unwrap();
     assert!(!y.track_op());
 }
@@ -101,8 +101,8 @@ fn shared(x: &Tensor, weight: &Tensor) -> candle_core::Result<Tensor> {
 
 #[test]
 fn gradients_of_shared_values_are_those_of_finite_differences() {
-    let x = Var::new(&[[0.3f64, -1.2], [0.7, 2.0]], &Device::Cpu).unwrap();
-    let weight = Var::new(&[[0.5f64, -0.4], [1.5, 0.2]], &Device::Cpu).unwrap();
+    let x = Var::new(&[[0.3f64, -1.2], [0.7, 2.0]], device()).unwrap();
+    let weight = Var::new(&[[0.5f64, -0.4], [1.5, 0.2]], device()).unwrap();
     let loss = shared(&x, &weight).unwrap();
     let number = |y: candle_core::Result<Tensor>| Ok(y?.to_scalar::<f64>()?);
     let numeric = [
@@ -215,8 +215,8 @@ fn fails_within_another([outer, way]: [Way; 2]) {
 /// The graph of candle alone gives the same gradients, inside of it and across its border.
 #[test]
 fn plain_graphs_give_the_same_gradients() {
-    let x = Var::new(&[[0.3f64, -1.2], [0.7, 2.0]], &Device::Cpu).unwrap();
-    let weight = Var::new(&[[0.5f64, -0.4], [1.5, 0.2]], &Device::Cpu).unwrap();
+    let x = Var::new(&[[0.3f64, -1.2], [0.7, 2.0]], device()).unwrap();
+    let weight = Var::new(&[[0.5f64, -0.4], [1.5, 0.2]], device()).unwrap();
     let first = shared(&x, &weight).unwrap().backward().unwrap();
     let second = with_plain_graph(|| shared(&x, &weight)).unwrap();
     let second = second.backward().unwrap();
@@ -245,7 +245,7 @@ fn plain_graphs_give_the_same_gradients() {
 /// Memory is given back with the last tensor: 200 graphs of 8 MB.
 #[test]
 fn graphs_are_dropped() {
-    let x = Var::zeros((1 << 10, 1 << 10), DType::F32, &Device::Cpu).unwrap();
+    let x = Var::zeros((1 << 10, 1 << 10), DType::F32, device()).unwrap();
     let resident = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let line = status.lines().find(|line| line.starts_with("VmRSS"));
@@ -407,9 +407,9 @@ fn gradients_that_do_not_fit_are_errors() {
     let x = var(&[0.5, -2.0]);
     let h = Activation::Tanh.apply(x.as_tensor()).unwrap();
     for wrong in [
-        Tensor::zeros(3, DType::F64, &Device::Cpu),
-        Tensor::zeros((1, 2), DType::F64, &Device::Cpu),
-        Tensor::zeros(2, DType::F32, &Device::Cpu),
+        Tensor::zeros(3, DType::F64, device()),
+        Tensor::zeros((1, 2), DType::F64, device()),
+        Tensor::zeros(2, DType::F32, device()),
     ] {
         let wrong = wrong.unwrap();
         let backward = move |_: &Tensor, _: &[Tensor]| Ok(vec![wrong.clone()]);
@@ -455,8 +455,8 @@ fn check_backward_to(rtol: f64, loss: &Tensor, vars: &[&Var]) {
 /// Variables that operations of one kind use, of both, none, some more than once, and more than candle's operations take.
 #[test]
 fn gradients_of_variables_are_those_of_candle() {
-    let x = Var::new(&[[0.3f64, -1.2], [0.7, 2.0]], &Device::Cpu).unwrap();
-    let weight = Var::new(&[[0.5f64, -0.4], [1.5, 0.2]], &Device::Cpu).unwrap();
+    let x = Var::new(&[[0.3f64, -1.2], [0.7, 2.0]], device()).unwrap();
+    let weight = Var::new(&[[0.5f64, -0.4], [1.5, 0.2]], device()).unwrap();
     let bias = var(&[0.1, -0.3]);
     check_backward(&shared(&x, &weight).unwrap(), &[&x, &weight]);
     let layers = [(weight.as_tensor(), bias.as_tensor()); 3];
@@ -484,7 +484,7 @@ fn gradients_of_variables_are_alone() {
     // The gradient of ½ x² is x.
     let inputs = [x.as_tensor().clone(), y.as_tensor().clone()];
     let own = with_gradient(&x.sum_all().unwrap(), &inputs, |_, inputs| {
-        let all = Tensor::ones(1, DType::F64, &Device::Cpu)?.broadcast_as(2)?;
+        let all = Tensor::ones(1, DType::F64, device())?.broadcast_as(2)?;
         Ok(vec![inputs[0].clone(), all])
     });
     for loss in [sum.sum_all().unwrap(), own.unwrap()] {

@@ -3,6 +3,7 @@
 
 use crate::contract::{Case, check_derivatives, check_values, check_views, inputs, normal};
 use advect_core::Coefficient::{PerSample, Shared};
+use advect_core::testing::device;
 use advect_core::{Generator, Key, Result};
 use advect_ops::{
     Activation, HeadOrder, Value, add_gated, attention, avg_pool, combine, dropout, group_norm,
@@ -49,7 +50,7 @@ impl Case for Activate {
 fn activations() {
     for activation in Activation::ALL {
         let case = Activate(activation);
-        let x = Tensor::new(&[-3.0f64, -0.8, -0.01, 0.02, 0.9, 4.0], &Device::Cpu).unwrap();
+        let x = Tensor::new(&[-3.0f64, -0.8, -0.01, 0.02, 0.9, 4.0], device()).unwrap();
         check_derivatives(&case, &[x]);
         check_values(&case, &[(normal(0, &[7, 67, 3]) * 3.0).unwrap()], 1.0);
         check_values(&case, &inputs(&[&[0, 3]]), 1.0);
@@ -67,7 +68,7 @@ fn activations_at_the_ends() {
         0.0,
         -0.0,
     ];
-    let x = Tensor::new(&ends, &Device::Cpu).unwrap();
+    let x = Tensor::new(&ends, device()).unwrap();
     for activation in Activation::ALL {
         let y = activation.apply(&x).unwrap().to_vec1::<f64>().unwrap();
         let single = activation
@@ -426,7 +427,7 @@ impl Case for Sinusoids {
         Ok(Tensor::from_vec(
             rows,
             (times.len(), 2 * self.0.len()),
-            &Device::Cpu,
+            device(),
         )?)
     }
 }
@@ -574,7 +575,11 @@ fn gradients_of_group_norm_without_a_graph() {
         .sum_all()
         .unwrap();
     let grads = loss.backward().unwrap();
-    let ours = advect_ops::group_norm_gradients(&x[0], 2, &x[1], &x[2], 1e-3, Activation::Silu, &g);
+    // They are for the CPU alone.
+    let [x, scale, shift, g] =
+        [&x[0], &x[1], &x[2], &g].map(|x| x.to_device(&Device::Cpu).unwrap());
+    let silu = Activation::Silu;
+    let ours = advect_ops::group_norm_gradients(&x, 2, &scale, &shift, 1e-3, silu, &g);
     for (ours, var) in ours.unwrap().iter().zip(&vars) {
         advect_core::testing::assert_close(ours, grads.get(var).unwrap(), 1e-11, 1e-12);
     }
@@ -776,7 +781,7 @@ impl Case for Rotary {
                 set(2 * k + 1, 2 * k + 1, c);
             }
         }
-        let matrix = Tensor::from_vec(matrix, (1, positions, d, d), &Device::Cpu)?;
+        let matrix = Tensor::from_vec(matrix, (1, positions, d, d), device())?;
         let turned = x[0]
             .contiguous()?
             .broadcast_matmul(&matrix.transpose(2, 3)?.contiguous()?)?;
@@ -808,7 +813,7 @@ impl Case for Dropout {
 
     fn plain(&self, x: &[Tensor]) -> Result<Tensor> {
         let mut rng = Generator::from(Self::key());
-        let uniform = rng.uniform(0.0..1.0, x[0].shape(), x[0].dtype(), &Device::Cpu)?;
+        let uniform = rng.uniform(0.0..1.0, x[0].shape(), x[0].dtype(), device())?;
         let kept = uniform.ge(self.0)?.to_dtype(x[0].dtype())?;
         Ok(((&x[0] * kept)? / (1.0 - self.0))?)
     }
@@ -823,7 +828,7 @@ fn dropouts() {
     }
     let none = inputs(&[&[0, 3]]);
     assert_eq!(Dropout(0.5).run(&none).unwrap().dims(), [0, 3]);
-    let x = Tensor::full(3f64, 10_000, &Device::Cpu).unwrap();
+    let x = Tensor::full(3f64, 10_000, device()).unwrap();
     let drop = |x: &Tensor, p| dropout(x, p, Key::from_seed(0)).unwrap();
     let y = drop(&x, 0.25).to_vec1::<f64>().unwrap();
     let gone = y.iter().filter(|y| **y == 0.0).count();
@@ -927,7 +932,7 @@ fn attention_with_and_without_masks() {
             }
         })
         .collect();
-    let mask = Tensor::from_vec(causal, (3, 3), &Device::Cpu).unwrap();
+    let mask = Tensor::from_vec(causal, (3, 3), device()).unwrap();
     let x = inputs(&[&[1, 1, 3, 2], &[1, 1, 3, 2], &[1, 1, 3, 2]]);
     let case = Attention { mask: Some(mask) };
     check_values(&case, &x, 10.0);
@@ -948,7 +953,7 @@ impl Case for Upsample {
             Tensor::from_vec(
                 (0..n).map(|i| (i / self.0) as u32).collect::<Vec<_>>(),
                 n,
-                &Device::Cpu,
+                device(),
             )
         };
         if x[0].elem_count() == 0 {
@@ -978,7 +983,7 @@ impl Case for AvgPool {
                 out.push(square.sum::<f64>() / (f * f) as f64);
             }
         }
-        Ok(Tensor::from_vec(out, (b, c, h / f, w / f), &Device::Cpu)?)
+        Ok(Tensor::from_vec(out, (b, c, h / f, w / f), device())?)
     }
 }
 

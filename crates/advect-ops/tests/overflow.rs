@@ -1,12 +1,12 @@
 //! Finite numbers whose results are finite, though squares or sums on the way are not.
 
 use crate::contract::normal;
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_ops::{
     Activation, Convolution, Dual, Value, avg_pool, combine, conv2d, group_norm, layer_norm,
     rms_norm, softmax, squared_distances, update,
 };
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 fn wide(x: &Tensor) -> Tensor {
     x.to_dtype(DType::F64).unwrap()
@@ -145,7 +145,7 @@ fn norms_of_large_numbers() {
                 assert_close(&scaled, &expected[2], tolerance, 10.0 * tolerance / base);
             }
             // Numbers that are all alike are their own mean.
-            let alike = to(Tensor::full(1e30, (4, 6, 6), &Device::Cpu).unwrap());
+            let alike = to(Tensor::full(1e30, (4, 6, 6), device()).unwrap());
             assert_eq!(
                 run(&alike).iter().map(not_finite).sum::<usize>(),
                 0,
@@ -157,7 +157,7 @@ fn norms_of_large_numbers() {
 
 #[test]
 fn sums_of_16_bits() {
-    let x = Tensor::zeros((1, 5000), DType::F16, &Device::Cpu).unwrap();
+    let x = Tensor::zeros((1, 5000), DType::F16, device()).unwrap();
     let y = softmax(&x).unwrap();
     assert!(
         (wide(&y)
@@ -184,12 +184,12 @@ fn sums_of_16_bits() {
     .unwrap();
     assert_close(
         &wide(&y),
-        &Tensor::full(0.25, (2, 4), &Device::Cpu).unwrap(),
+        &Tensor::full(0.25, (2, 4), device()).unwrap(),
         0.0,
         0.0,
     );
     // Terms that fit, whose sum fits, but not every part of the sum.
-    let x = Tensor::full(60_000f32, 3, &Device::Cpu)
+    let x = Tensor::full(60_000f32, 3, device())
         .unwrap()
         .to_dtype(DType::F16)
         .unwrap();
@@ -203,26 +203,24 @@ fn sums_of_16_bits() {
 
 #[test]
 fn norms_of_gradients() {
-    let cpu = &Device::Cpu;
     for unit in [1e-310, 1e-200, 1.0, 1e200, 3e307] {
         let (x, y) = (
-            Tensor::new(&[3.0 * unit], cpu).unwrap(),
-            Tensor::new(&[[4.0 * unit]], cpu).unwrap(),
+            Tensor::new(&[3.0 * unit], device()).unwrap(),
+            Tensor::new(&[[4.0 * unit]], device()).unwrap(),
         );
         assert!(
             (update::norm(&[&x, &y]).unwrap() / (5.0 * unit) - 1.0).abs() < 1e-12,
             "{unit}"
         );
     }
-    let norm = |x: f64| update::norm(&[&Tensor::new(&[x, 1.0], cpu).unwrap()]).unwrap();
+    let norm = |x: f64| update::norm(&[&Tensor::new(&[x, 1.0], device()).unwrap()]).unwrap();
     assert!(norm(f64::NAN).is_nan() && norm(f64::INFINITY).is_infinite());
     assert_eq!(update::norm(&[]).unwrap().to_bits(), 0f64.to_bits());
 }
 
 #[test]
 fn distances_of_large_numbers() {
-    let at =
-        |scale: f64| Tensor::new(&[[3.0 * scale, 0.0], [0.0, 4.0 * scale]], &Device::Cpu).unwrap();
+    let at = |scale: f64| Tensor::new(&[[3.0 * scale, 0.0], [0.0, 4.0 * scale]], device()).unwrap();
     let distances = squared_distances(&at(1e160), &at(1e160)).unwrap();
     assert_eq!((distances[0], distances[3]), (0.0, 0.0));
     assert!(distances[1].is_infinite());
@@ -238,7 +236,7 @@ fn means_of_large_pixels() {
     for dtype in [DType::F32, DType::F64] {
         let large = if dtype == DType::F32 { 3e38 } else { 1.5e308 };
         for factor in [2, 3] {
-            let x = Tensor::full(large, (1, 1, 6, 6), &Device::Cpu)
+            let x = Tensor::full(large, (1, 1, 6, 6), device())
                 .unwrap()
                 .to_dtype(dtype)
                 .unwrap();
@@ -258,7 +256,7 @@ fn means_of_large_pixels() {
 fn activations_far_out() {
     for dtype in [DType::F32, DType::F64] {
         let far = [50.0, 1e5, 1e20, 3e38, -50.0, -1e5, -1e20, -3e38];
-        let x = Tensor::new(&far, &Device::Cpu)
+        let x = Tensor::new(&far, device())
             .unwrap()
             .to_dtype(dtype)
             .unwrap();

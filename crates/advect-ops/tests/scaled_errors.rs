@@ -1,8 +1,9 @@
 //! Scaled errors against plain loops in f64.
 
 use advect_core::Generator;
+use advect_core::testing::device;
 use advect_ops::{scaled_error, scaled_errors};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 const RTOL: f64 = 0.3;
 const ATOL: f64 = 0.05;
@@ -31,9 +32,7 @@ fn all_sizes_dtypes_and_strides() {
     for (samples, width) in narrow.into_iter().chain([(1, 4096), (1, 4097), (5, 3000)]) {
         for dtype in [DType::F64, DType::F32, DType::BF16] {
             let mut draw = || {
-                let x = rng
-                    .normal((width, samples), DType::F64, &Device::Cpu)
-                    .unwrap();
+                let x = rng.normal((width, samples), DType::F64, device()).unwrap();
                 x.to_dtype(dtype).unwrap().t().unwrap()
             };
             let (e, x, y) = (draw(), draw(), draw());
@@ -61,7 +60,7 @@ fn all_sizes_dtypes_and_strides() {
 fn nan_and_infinity_are_seen() {
     for dtype in [DType::F64, DType::F32, DType::BF16] {
         for bad in [f64::NAN, f64::INFINITY] {
-            let e = Tensor::new(&[[0.0, bad], [1.0, 2.0]], &Device::Cpu).unwrap();
+            let e = Tensor::new(&[[0.0, bad], [1.0, 2.0]], device()).unwrap();
             let e = e.to_dtype(dtype).unwrap();
             let x = e.zeros_like().unwrap();
             let all = scaled_error(&e, &x, &x, RTOL, ATOL).unwrap();

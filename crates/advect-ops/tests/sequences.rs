@@ -2,11 +2,12 @@
 
 use crate::contract::{Case, check_derivatives, check_values, inputs};
 use crate::operations::{First, big_gradients, check_gradients};
+use advect_core::testing::device;
 use advect_core::{Error, Result};
 use advect_ops::{
     HeadOrder, Value, attention, causal_token_attention, gated_recurrence, log_softmax_at,
 };
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{D, DType, Tensor};
 
 /// The formulas, one step after the other.
 struct Recurrence;
@@ -82,7 +83,7 @@ impl Case for Causal {
         };
         let later = |i: usize| (0..n).map(move |j| if j > i { -1e30 } else { 0.0 });
         let mask: Vec<f64> = (0..n).flat_map(later).collect();
-        let mask = Tensor::from_vec(mask, (n, n), &Device::Cpu)?.to_dtype(x[0].dtype())?;
+        let mask = Tensor::from_vec(mask, (n, n), device())?.to_dtype(x[0].dtype())?;
         let scores = part(0)?.matmul(&part(1)?.t()?.contiguous()?)?;
         let scores = (scores / (d as f64).sqrt())?.broadcast_add(&mask)?;
         let largest = scores.detach().max_keepdim(D::Minus1)?;
@@ -105,7 +106,7 @@ fn attention_to_the_past() {
             big_gradients(&case, &x);
         }
     }
-    let empty = Tensor::zeros((0, 5, 12), DType::F64, &Device::Cpu).unwrap();
+    let empty = Tensor::zeros((0, 5, 12), DType::F64, device()).unwrap();
     let none = causal_token_attention(&empty, 2, HeadOrder::ByRole).unwrap();
     assert_eq!(none.dims(), [0, 5, 4]);
 }
@@ -139,7 +140,7 @@ impl Chosen {
     }
 
     fn tensor(&self) -> Tensor {
-        Tensor::from_slice(&self.0, &self.1[..], &Device::Cpu).unwrap()
+        Tensor::from_slice(&self.0, &self.1[..], device()).unwrap()
     }
 }
 
@@ -173,9 +174,9 @@ fn log_probabilities() {
     }
     // Far from each other, and impossible.
     let x = [[1000f64, 0.0, f64::NEG_INFINITY], [-1e4, -1e4, -1e5]];
-    let x = Tensor::new(&x, &Device::Cpu).unwrap();
+    let x = Tensor::new(&x, device()).unwrap();
     let at = |indices: [u32; 2]| {
-        let indices = Tensor::new(&indices, &Device::Cpu).unwrap();
+        let indices = Tensor::new(&indices, device()).unwrap();
         let y = log_softmax_at(&x, &indices).unwrap();
         y.to_vec1::<f64>().unwrap()
     };
@@ -184,7 +185,7 @@ fn log_probabilities() {
     assert_eq!(at([2, 0])[0], f64::NEG_INFINITY);
     // 16 bits are computed in 32.
     let half = x.to_dtype(DType::BF16).unwrap();
-    let indices = Tensor::new(&[0u8, 1], &Device::Cpu).unwrap();
+    let indices = Tensor::new(&[0u8, 1], device()).unwrap();
     let y = log_softmax_at(&half, &indices).unwrap();
     assert_eq!(y.to_vec1::<f32>().unwrap(), [0.0, -(2f32.ln())]);
 }
@@ -203,7 +204,7 @@ fn what_does_not_fit() {
             Ok(_) => panic!("accepted"),
         }
     }
-    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, device()).unwrap();
     let (a, h, w, b) = (
         zeros(&[2, 4, 9]),
         zeros(&[2, 3]),
@@ -226,7 +227,7 @@ fn what_does_not_fit() {
     refuses(causal_token_attention(&a, 2, order), "qkv");
     refuses(causal_token_attention(&a, 0, order), "heads");
 
-    let indices = |values: &[u32]| Tensor::new(values, &Device::Cpu).unwrap();
+    let indices = |values: &[u32]| Tensor::new(values, device()).unwrap();
     refuses(log_softmax_at(&h, &indices(&[0, 3])), "chosen");
     refuses(log_softmax_at(&h, &indices(&[0])), "chosen");
     refuses(log_softmax_at(&h, &zeros(&[2])), "chosen");

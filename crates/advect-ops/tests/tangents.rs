@@ -1,12 +1,13 @@
 //! Derivatives of perceptrons along several directions, with and without a graph, against differences.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator};
 use advect_ops::{Activation, mlp, mlp_tangents};
 use candle_core::{DType, Device, Tensor, Var};
 
 fn parameters(widths: &[usize], rng: &mut Generator) -> Vec<(Var, Var)> {
     let draw = |shape: &[usize], rng: &mut Generator| {
-        Var::from_tensor(&(rng.normal(shape, DType::F64, &Device::Cpu).unwrap() * 0.5).unwrap())
+        Var::from_tensor(&(rng.normal(shape, DType::F64, device()).unwrap() * 0.5).unwrap())
             .unwrap()
     };
     (widths.windows(2))
@@ -55,8 +56,7 @@ fn values_and_derivatives_of_all_sizes() {
                 .iter()
                 .map(|(w, b)| (w.as_tensor(), b.as_tensor()))
                 .collect();
-            let mut draw =
-                |shape: (usize, usize)| rng.normal(shape, DType::F64, &Device::Cpu).unwrap();
+            let mut draw = |shape: (usize, usize)| rng.normal(shape, DType::F64, device()).unwrap();
             let (x, t) = (draw((rows, dim)), draw((1, 1)));
             let directions: Vec<Tensor> = (0..count).map(|_| draw((rows, dim))).collect();
             let what = format!("{rows} x {dim}, {count} directions, {activation:?}");
@@ -64,7 +64,11 @@ fn values_and_derivatives_of_all_sizes() {
                 mlp_tangents(&[&x, &t], &directions, &layers, activation).unwrap();
             assert!(tracked.track_op() && tracked_along.iter().all(|a| a.track_op()));
             for dtype in [DType::F64, DType::F32, DType::BF16] {
-                let cast = |x: &Tensor| x.detach().to_dtype(dtype).unwrap();
+                // On the CPU, as candle converts nothing without elements elsewhere.
+                let cast = |x: &Tensor| {
+                    let x = x.detach().to_device(&Device::Cpu).unwrap();
+                    x.to_dtype(dtype).unwrap().to_device(device()).unwrap()
+                };
                 let frozen: Vec<(Tensor, Tensor)> =
                     layers.iter().map(|(w, b)| (cast(w), cast(b))).collect();
                 let frozen: Vec<(&Tensor, &Tensor)> = frozen.iter().map(|(w, b)| (w, b)).collect();
@@ -111,7 +115,7 @@ fn derivatives_are_differentiable() {
         .iter()
         .map(|(w, b)| (w.as_tensor(), b.as_tensor()))
         .collect();
-    let x = rng.normal((6, 3), DType::F64, &Device::Cpu).unwrap();
+    let x = rng.normal((6, 3), DType::F64, device()).unwrap();
     let directions: Vec<Tensor> = (0..2).map(|_| rng.normal_like(&x).unwrap()).collect();
     let loss = || {
         let (y, along) = mlp_tangents(&[&x], &directions, &layers, Activation::Silu).unwrap();
@@ -133,7 +137,7 @@ fn derivatives_are_differentiable() {
             let at = |h: f64| {
                 let mut moved = values.clone();
                 moved[i] += h;
-                v.set(&Tensor::from_vec(moved, original.shape(), &Device::Cpu).unwrap())
+                v.set(&Tensor::from_vec(moved, original.shape(), device()).unwrap())
                     .unwrap();
                 let loss = loss().to_scalar::<f64>().unwrap();
                 v.set(&original).unwrap();
@@ -150,7 +154,7 @@ fn directions_that_don_t_fit_are_refused() {
     let mut rng = Generator::from_seed(3);
     let vars = parameters(&[3, 3], &mut rng);
     let layers = [(vars[0].0.as_tensor(), vars[0].1.as_tensor())];
-    let x = Tensor::zeros((2, 3), DType::F64, &Device::Cpu).unwrap();
+    let x = Tensor::zeros((2, 3), DType::F64, device()).unwrap();
     let narrow = x.narrow(0, 0, 1).unwrap();
     let result = mlp_tangents(&[&x], &[narrow], &layers, Activation::Tanh);
     assert!(matches!(result, Err(Error::Shape { argument, .. }) if argument == "directions"));

@@ -1,4 +1,4 @@
-//! What limits the number of threads.
+//! The limits of the number of threads, which the CPU has whatever the device of tests is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::process::Command;

@@ -3,8 +3,9 @@
 use crate::common;
 use std::ops::ControlFlow;
 
+use crate::common::mixture;
 use crate::common::rules::{Short, rows};
-use crate::common::{CPU, mixture};
+use advect_core::testing::device;
 use advect_core::{Error, Field, Generator, Key, Result, Time, field_fn, observer_fn};
 use advect_models::Mlp;
 use advect_nn::ParameterStore;
@@ -67,7 +68,7 @@ fn pieces_have_the_bits_of_the_whole() {
     let law = mixture();
     let field = law.field(Prediction::V, &Cosine);
     let model = Model::new(&field, Prediction::V, &Cosine);
-    let source = NoiseSource::new(Key::from_seed(1), &[2], DType::F32, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(1), &[2], DType::F32, device()).unwrap();
     for (name, sampler) in samplers() {
         let all = source.sample(&sampler, &model, 3..40).unwrap();
         let drawn = pieces(3..40, 11)
@@ -85,7 +86,7 @@ fn pieces_have_the_bits_of_the_whole() {
 
 #[test]
 fn pieces_of_a_network_have_the_bits_of_the_whole() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &CPU);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let net = Mlp::config(5)
         .hidden(&[64, 64])
         .build(&store.builder())
@@ -93,7 +94,7 @@ fn pieces_of_a_network_have_the_bits_of_the_whole() {
     let net = net.on(&store.frozen()).unwrap();
     let schedule = CondOt::default();
     let model = Model::new(&net, Prediction::Velocity, &schedule);
-    let source = NoiseSource::new(Key::from_seed(1), &[5], DType::F32, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(1), &[5], DType::F32, device()).unwrap();
     let sampler = ReverseSde::new(NoiseLevel::new(1.0).unwrap());
     let sampler = sampler
         .on(UniformTime::new(8).unwrap())
@@ -119,7 +120,7 @@ fn every_shape_and_dtype_is_sampled() {
     let model = Model::new(field_fn(constant), Prediction::Data, &Cosine);
     for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
         for shape in [&[][..], &[3], &[1, 4, 2]] {
-            let source = NoiseSource::new(Key::from_seed(1), shape, dtype, &CPU).unwrap();
+            let source = NoiseSource::new(Key::from_seed(1), shape, dtype, device()).unwrap();
             for (name, short) in shorts() {
                 let x = source.sample(&short.sampler, &model, 0..2).unwrap();
                 assert_eq!(x.dims(), [&[2], shape].concat(), "{name}");
@@ -139,7 +140,7 @@ fn every_shape_and_dtype_is_sampled() {
 #[test]
 fn evaluations_are_counted() {
     let model = Model::new(field_fn(constant), Prediction::Data, &Cosine);
-    let x = Tensor::new(&[[1f64, -0.5], [0.3, -1.2]], &CPU).unwrap();
+    let x = Tensor::new(&[[1f64, -0.5], [0.3, -1.2]], device()).unwrap();
     for (name, short) in shorts() {
         let mut run = Run::new(&model, Key::from_seed(0));
         short.sampler.run(&mut run, &x).unwrap();
@@ -150,7 +151,7 @@ fn evaluations_are_counted() {
 #[test]
 fn observers_see_every_step_and_may_halt() {
     let model = Model::new(field_fn(constant), Prediction::Data, &Cosine);
-    let source = NoiseSource::new(Key::from_seed(1), &[2], DType::F64, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(1), &[2], DType::F64, device()).unwrap();
     for (name, sampler) in samplers() {
         let mut snapshots = Snapshots::every(2).unwrap();
         let watched = source
@@ -189,7 +190,7 @@ fn observers_see_every_step_and_may_halt() {
 fn every_prediction_gives_the_same_samples() {
     let law = mixture();
     let schedule = VariancePreserving::default();
-    let source = NoiseSource::new(Key::from_seed(1), &[2], DType::F64, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(1), &[2], DType::F64, device()).unwrap();
     for (name, sampler) in samplers() {
         let run = |prediction| {
             let field = law.field(prediction, &schedule);
@@ -224,7 +225,7 @@ fn refused(result: Result<Tensor>, argument: &str) {
 
 #[test]
 fn what_does_not_follow_is_a_typed_error() {
-    let x = Tensor::new(&[[1f64, -0.5], [0.3, -1.2]], &CPU).unwrap();
+    let x = Tensor::new(&[[1f64, -0.5], [0.3, -1.2]], device()).unwrap();
     let schedule = CondOt::default();
     let run = |prediction, sampler: &dyn Sampler| {
         let model = Model::new(field_fn(constant), prediction, &schedule);
@@ -326,11 +327,11 @@ fn what_does_not_follow_is_a_typed_error() {
 
 #[test]
 fn bad_fields_and_states_are_typed_errors() {
-    let good = Tensor::new(&[[1f64, -0.5], [0.3, -1.2], [2.0, 0.1]], &CPU).unwrap();
+    let good = Tensor::new(&[[1f64, -0.5], [0.3, -1.2], [2.0, 0.1]], device()).unwrap();
     let narrow = field_fn(|_, x| Ok(x.narrow(1, 0, 1)?));
     // NaN in the second sample.
     let broken = field_fn(|_, x| {
-        let bad = Tensor::new(&[[0.0], [f64::NAN], [0.0]], &CPU)?;
+        let bad = Tensor::new(&[[0.0], [f64::NAN], [0.0]], device())?;
         Ok(x.broadcast_add(&bad)?)
     });
     for (name, sampler) in samplers() {
@@ -344,17 +345,17 @@ fn bad_fields_and_states_are_typed_errors() {
             Error::Stopped { at, .. } => assert!(at.contains("sample 1"), "{name}: {at}"),
             other => panic!("{name}: {other}"),
         }
-        let empty = Tensor::zeros((0, 2), DType::F64, &CPU).unwrap();
+        let empty = Tensor::zeros((0, 2), DType::F64, device()).unwrap();
         assert!(
             matches!(run(&field_fn(constant), &empty), Err(Error::Empty { .. })),
             "{name}"
         );
-        let nan = Tensor::new(&[[0.0, f64::NAN]], &CPU).unwrap();
+        let nan = Tensor::new(&[[0.0, f64::NAN]], device()).unwrap();
         assert!(
             matches!(run(&field_fn(constant), &nan), Err(Error::NonFinite { .. })),
             "{name}"
         );
-        let integers = Tensor::zeros((3, 2), DType::U32, &CPU).unwrap();
+        let integers = Tensor::zeros((3, 2), DType::U32, device()).unwrap();
         assert!(
             matches!(
                 run(&field_fn(constant), &integers),
@@ -373,7 +374,7 @@ fn bad_fields_and_states_are_typed_errors() {
         text,
         "field: got shape [3, 2], expected [3, 4], twice the channels of x"
     );
-    let source = NoiseSource::new(Key::from_seed(0), &[2], DType::F64, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(0), &[2], DType::F64, device()).unwrap();
     assert!(matches!(source.noise(4..4), Err(Error::Empty { .. })));
     assert!(pieces(0..4, 0).is_err() && pieces(4..4, 2).is_err());
     let whole = pieces(5..10, usize::MAX).unwrap();
@@ -381,32 +382,32 @@ fn bad_fields_and_states_are_typed_errors() {
     assert!(source.noise(0..u64::MAX).is_err());
     assert!(matches!(source.noise(0..1 << 48), Err(Error::Range { .. })));
     for size in [1 << 62, 1 << 63, usize::MAX] {
-        let absurd = NoiseSource::new(Key::from_seed(0), &[size, 4], DType::F64, &CPU);
+        let absurd = NoiseSource::new(Key::from_seed(0), &[size, 4], DType::F64, device());
         assert!(matches!(absurd, Err(Error::Range { argument, .. }) if argument == "shape"));
-        let large = NoiseSource::new(Key::from_seed(0), &[size], DType::F64, &CPU);
+        let large = NoiseSource::new(Key::from_seed(0), &[size], DType::F64, device());
         assert!(matches!(large, Err(Error::Range { argument, .. }) if argument == "shape"));
     }
     assert!(source.noise(u64::MAX - 2..u64::MAX).is_err());
-    assert!(NoiseSource::new(Key::from_seed(0), &[0], DType::F64, &CPU).is_err());
-    assert!(NoiseSource::new(Key::from_seed(0), &[2], DType::U8, &CPU).is_err());
+    assert!(NoiseSource::new(Key::from_seed(0), &[0], DType::F64, device()).is_err());
+    assert!(NoiseSource::new(Key::from_seed(0), &[2], DType::U8, device()).is_err());
 }
 
 #[test]
 fn guidance_needs_labels() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &CPU);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let plain = Mlp::config(2).hidden(&[8]).build(&store.builder()).unwrap();
-    let labels = Tensor::new(&[0u32, 1], &CPU).unwrap();
+    let labels = Tensor::new(&[0u32, 1], device()).unwrap();
     let guided = Guided::new(&plain, &labels, 3.0).unwrap();
     let schedule = CondOt::default();
     let model = Model::new(&guided, Prediction::Velocity, &schedule);
-    let x = Tensor::new(&[[1f32, -0.5], [0.3, -1.2]], &CPU).unwrap();
+    let x = Tensor::new(&[[1f32, -0.5], [0.3, -1.2]], device()).unwrap();
     let sampler = Ddim::new().on(UniformTime::new(3).unwrap());
     let error = sampler
         .sample(&model, &x, &mut Generator::from_seed(0))
         .unwrap_err();
     assert!(matches!(error, Error::Range { argument, .. } if argument == "condition"));
 
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &CPU);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let net = Mlp::config(2)
         .hidden(&[8])
         .classes(3)
@@ -420,7 +421,7 @@ fn guidance_needs_labels() {
             .is_ok()
     );
     // One label for two samples.
-    let one = Tensor::new(&[0u32], &CPU).unwrap();
+    let one = Tensor::new(&[0u32], device()).unwrap();
     let guided = Guided::new(&net, &one, 3.0).unwrap();
     let model = Model::new(&guided, Prediction::Velocity, &schedule);
     let error = sampler
@@ -436,7 +437,7 @@ fn an_adaptive_flow_reports_where_it_stops() {
     let schedule = CondOt::default();
     let model = Model::new(&field, Prediction::Velocity, &schedule);
     let flow = ProbabilityFlow::new(Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6).unwrap()));
-    let x = Tensor::new(&[[2f64]], &CPU).unwrap();
+    let x = Tensor::new(&[[2f64]], device()).unwrap();
     let error = flow
         .sample(&model, &x, &mut Generator::from_seed(0))
         .unwrap_err();
@@ -449,7 +450,7 @@ fn full_sampling_of_ddpm_is_its_algorithm() {
     let schedule = DiscreteDiffusion::linear(20, 1e-3, 0.3).unwrap();
     let noise = field_fn(|t, x| Ok((x.tanh()? + t.values()?[0])?));
     let model = Model::new(&noise, Prediction::Noise, &schedule);
-    let x = Tensor::new(&[[0.3f64, -1.2]], &CPU).unwrap();
+    let x = Tensor::new(&[[0.3f64, -1.2]], device()).unwrap();
     for variance in [Variance::Posterior, Variance::Forward] {
         let sampler = Ancestral::new()
             .variance(variance)
@@ -479,11 +480,11 @@ fn full_sampling_of_ddpm_is_its_algorithm() {
 /// Networks whose parameters are trained are sampled without a graph.
 #[test]
 fn no_step_leaves_a_graph() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &CPU);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let net = Mlp::config(2).hidden(&[8]).build(&store.builder()).unwrap();
     let model = Model::new(&net, Prediction::V, &Cosine);
     let mut run = Run::new(&model, Key::from_seed(0));
-    let x = Tensor::new(&[[1f32, -0.5], [0.3, -1.2]], &CPU).unwrap();
+    let x = Tensor::new(&[[1f32, -0.5], [0.3, -1.2]], device()).unwrap();
     assert!(!run.evaluate(0.5, &x).unwrap().value().track_op());
     for (name, sampler) in samplers() {
         let end = sampler.run(&mut run, &x).unwrap();
@@ -497,7 +498,7 @@ fn langevin_steps_have_their_size() {
     let schedule = VariancePreserving::default();
     let field = field_fn(|_, x| Ok((x * 0.7)?));
     let model = Model::new(&field, Prediction::Noise, &schedule);
-    let x = Tensor::new(&[[0.4f64, -1.0, 2.0]], &CPU).unwrap();
+    let x = Tensor::new(&[[0.4f64, -1.0, 2.0]], device()).unwrap();
     let (from, to) = (Level::at(&schedule, 0.5), Level::at(&schedule, 0.6));
     let numbers = |rng: &mut Generator| elements(&rng.normal_by_sample(0, &x).unwrap());
     let close = |a: &Tensor, b: &[f64]| {
@@ -574,7 +575,7 @@ fn unipc_keeps_what_is_done_between_its_steps() {
     let levels = grid.levels(&Cosine).unwrap();
     let mut run = Run::new(&model, Key::from_seed(0));
     let rule = UniPc::order(2).unwrap();
-    let x = Tensor::new(&[[1f64]], &CPU).unwrap();
+    let x = Tensor::new(&[[1f64]], device()).unwrap();
     let mut through = |added: f64| {
         let mut memory = UniPcMemory::default();
         let first = rule
@@ -615,7 +616,7 @@ fn large_variances_do_not_depend_on_the_path() {
             Level::at_ratio(schedule, 2.0).unwrap(),
         );
         let model = Model::new(&zero, Prediction::Data, schedule);
-        let x = Tensor::zeros((1, 1), DType::F64, &CPU).unwrap();
+        let x = Tensor::zeros((1, 1), DType::F64, device()).unwrap();
         let rule = Ancestral::new().variance(Variance::Forward);
         let mut run = Run::new(&model, Key::from_seed(1));
         let end = rule
@@ -627,7 +628,7 @@ fn large_variances_do_not_depend_on_the_path() {
     let variance = 5.0 - 25.0 / 101.0;
     let z = elements(
         &Generator::from(Key::from_seed(1))
-            .normal_by_sample(0, &Tensor::zeros((1, 1), DType::F64, &CPU).unwrap())
+            .normal_by_sample(0, &Tensor::zeros((1, 1), DType::F64, device()).unwrap())
             .unwrap(),
     )[0];
     for (name, schedule) in common::paths() {
@@ -655,7 +656,7 @@ fn shifts_of_every_size_reach_both_ends() {
 #[test]
 fn bounds_do_not_hide_what_is_not_finite() {
     let broken = field_fn(|_, x| Ok((x / 0.0)?));
-    let x = Tensor::new(&[[1f64, 2.0]], &CPU).unwrap();
+    let x = Tensor::new(&[[1f64, 2.0]], device()).unwrap();
     let bounds: [Box<dyn Threshold>; 2] = [
         Box::new(StaticThreshold::new(1.0).unwrap()),
         Box::new(DynamicThreshold::new(0.9).unwrap()),
@@ -689,7 +690,7 @@ fn absurd_counts_are_typed_errors() {
     }
     let law = mixture();
     let field = law.velocity(&Cosine);
-    let x = Tensor::new(&[[1f64, -0.5]], &CPU).unwrap();
+    let x = Tensor::new(&[[1f64, -0.5]], device()).unwrap();
     let solver = Solver::new(Dopri5, Adaptive::new(1e-3, 1e-3).unwrap());
     for count in [1 << 45, 1 << 62, usize::MAX] {
         let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &Cosine));
@@ -709,7 +710,7 @@ fn thresholds() -> [(&'static str, Box<dyn Threshold>); 2] {
 #[test]
 fn integers_are_not_bounded() {
     for dtype in [DType::U8, DType::U32, DType::I64] {
-        let x = Tensor::ones((2, 3), dtype, &CPU).unwrap();
+        let x = Tensor::ones((2, 3), dtype, device()).unwrap();
         for (name, threshold) in thresholds() {
             let error = threshold.apply(&x).unwrap_err();
             assert!(
@@ -730,7 +731,7 @@ fn integers_are_not_bounded() {
 /// Views of a state: as columns, cut out of rows, cut out of columns, and repeated.
 fn views(dtype: DType) -> [(&'static str, Tensor); 4] {
     let mut rng = Generator::from_seed(6);
-    let mut normal = |rows, columns| rng.normal((rows, columns), dtype, &CPU).unwrap();
+    let mut normal = |rows, columns| rng.normal((rows, columns), dtype, device()).unwrap();
     [
         ("transposed", normal(2, 6).t().unwrap()),
         ("rows", normal(8, 2).narrow(0, 1, 6).unwrap()),
@@ -801,7 +802,7 @@ fn sixteen_bits_are_enough() {
         .hutchinson(Probe::Rademacher, 4, Key::from_seed(0))
         .unwrap();
     let wide = Generator::from_seed(6)
-        .normal((5, 2), DType::F64, &CPU)
+        .normal((5, 2), DType::F64, device())
         .unwrap();
     for (dtype, tolerance) in [(DType::F16, 0.05), (DType::BF16, 0.3)] {
         let x = wide.to_dtype(dtype).unwrap();
@@ -850,7 +851,7 @@ fn zeros_in_messages_have_no_sign() {
         assert!(!text.contains("-0 ") && !text.contains("-0.0"), "{text}");
     }
     assert!(Level::at(&Cosine, -0.0).time.is_sign_positive());
-    let nats = Tensor::new(&[-1e-6f64], &CPU).unwrap();
+    let nats = Tensor::new(&[-1e-6f64], device()).unwrap();
     let bits = BitsPerDimension::of_levels(&nats, 1).unwrap();
     assert_eq!(bits.to_string(), "0.0000 bits per dimension (of levels)");
 }

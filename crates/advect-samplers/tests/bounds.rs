@@ -3,7 +3,7 @@
 
 use std::f64::consts::PI;
 
-use crate::common::CPU;
+use advect_core::testing::device;
 use advect_core::{Field, Jvp, Key, Result, Time};
 use advect_paths::Prediction;
 use advect_paths::schedule::{Schedule, VariancePreserving};
@@ -69,7 +69,7 @@ fn closed_forms(a: f64) -> [f64; 3] {
 /// Points that have the mean and the variance of the data.
 fn data() -> Tensor {
     let points = (0..100).map(|i| (f64::from(i) - 49.5) * (DATA * 12.0 / 9999.0).sqrt());
-    Tensor::from_iter(points, &CPU)
+    Tensor::from_iter(points, device())
         .unwrap()
         .unsqueeze(1)
         .unwrap()

@@ -2,6 +2,7 @@
 //! comes to it.
 
 use advect_core::normal::cdf;
+use advect_core::testing::device;
 use advect_core::{Field, Generator, Key, Result, Time, field_fn};
 use advect_paths::Direction::{self, Backwards, Forwards};
 use advect_paths::closed_form::{
@@ -13,15 +14,15 @@ use advect_samplers::{BridgeSampler, MarkovianFitting};
 use advect_solvers::controller::Fixed;
 use advect_solvers::sde::{Additive, BrownianPath, EulerMaruyama};
 use advect_solvers::{Save, Solver};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn gaussian(mean: &[f64], covariance: Covariance) -> Gaussian {
-    let mean = Tensor::new(mean, &Device::Cpu).unwrap();
+    let mean = Tensor::new(mean, device()).unwrap();
     Gaussian::new(&mean, covariance).unwrap()
 }
 
 fn sample(law: &impl Law, count: usize, rng: &mut Generator) -> Tensor {
-    law.sample(count, DType::F64, &Device::Cpu, rng).unwrap()
+    law.sample(count, DType::F64, device(), rng).unwrap()
 }
 
 /// The largest error of the mean and the covariance of pairs.
@@ -111,8 +112,8 @@ fn ends_do_not_depend_on_the_diffusion() {
 
 #[test]
 fn processes_of_plans_end_with_the_masses_of_the_plan() {
-    let x0 = Tensor::new(&[[0f64, 0.0], [1.0, 0.0], [0.0, 2.0]], &Device::Cpu).unwrap();
-    let x1 = Tensor::new(&[[1f64, 1.0], [2.0, -1.0], [-1.0, 0.5]], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[[0f64, 0.0], [1.0, 0.0], [0.0, 2.0]], device()).unwrap();
+    let x1 = Tensor::new(&[[1f64, 1.0], [2.0, -1.0], [-1.0, 0.5]], device()).unwrap();
     let (sigma, each) = (1.0, 1200);
     let coupling = EntropicOt::new(2.0 * sigma * sigma).unwrap();
     let plan = coupling.plan(&x0, &x1).unwrap();
@@ -298,7 +299,7 @@ fn fitting_on_simulated_pairs_comes_to_the_bridge() {
         assert!(right < 1.0 && wrong > 2.0, "{direction:?}: {right} {wrong}");
         let (t, x) = (
             Time::Shared(0.5),
-            Tensor::new(&[[0.3f64]], &Device::Cpu).unwrap(),
+            Tensor::new(&[[0.3f64]], device()).unwrap(),
         );
         let (found, exact) = (drift.at(&t, &x), bridge.drift(direction).at(&t, &x));
         let error = (found.unwrap() - exact.unwrap()).unwrap().abs().unwrap();
@@ -313,7 +314,7 @@ fn fitting_on_simulated_pairs_comes_to_the_bridge() {
 fn pairs_are_functions_of_the_seed() {
     let sampler = BridgeSampler::new(0.5, 4).unwrap();
     let mut fitting = MarkovianFitting::new(sampler, Independent).starting(Forwards);
-    let x = Tensor::zeros((3, 2, 2), DType::F32, &Device::Cpu).unwrap();
+    let x = Tensor::zeros((3, 2, 2), DType::F32, device()).unwrap();
     fitting.fitted(field_fn(|_, x: &Tensor| Ok(x.neg()?)));
     let ends = |seed: u64| {
         let (x0, x1) = fitting
@@ -357,7 +358,7 @@ fn pairs_are_functions_of_the_seed() {
 #[test]
 fn drifts_of_plans_carry_new_sources() {
     let mut rng = Generator::from_seed(8);
-    let means = Tensor::new(&[[-2f64], [2.0]], &Device::Cpu).unwrap();
+    let means = Tensor::new(&[[-2f64], [2.0]], device()).unwrap();
     let narrow = Covariance::isotropic(0.04).unwrap();
     let target = GaussianMixture::new(&[0.3, 0.7], &means, vec![narrow]).unwrap();
     let source = gaussian(&[0.0], Covariance::isotropic(1.0).unwrap());

@@ -1,15 +1,14 @@
 //! Errors of means, autocorrelation times and effective sizes of chains whose correlations are known.
 
 use advect_core::Generator;
+use advect_core::testing::device;
 use advect_samplers::diagnostics::{CorrelatedMean, Jackknife, effective_sample_size, split_r_hat};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 /// Chains `x' = ρ x + √(1 − ρ²) z` of variance 1, `(steps, chains)`.
 fn chains(steps: usize, count: usize, rho: f64, seed: u64) -> Tensor {
     let mut rng = Generator::from_seed(seed);
-    let noise = rng
-        .normal((steps, count), DType::F64, &Device::Cpu)
-        .unwrap();
+    let noise = rng.normal((steps, count), DType::F64, device()).unwrap();
     let mut x = noise.get(0).unwrap();
     let rows = (0..steps).map(|k| {
         if k > 0 {
@@ -72,20 +71,20 @@ fn errors_are_the_scatter_of_means() {
 #[test]
 fn chains_that_disagree_are_seen() {
     let mixed = chains(500, 4, 0.3, 5);
-    let shift = Tensor::new(&[[0f64, 0.0, 0.0, 3.0]], &Device::Cpu).unwrap();
+    let shift = Tensor::new(&[[0f64, 0.0, 0.0, 3.0]], device()).unwrap();
     let apart = mixed.broadcast_add(&shift).unwrap();
     assert!((split_r_hat(&mixed).unwrap() - 1.0).abs() < 0.01);
     assert!(split_r_hat(&apart).unwrap() > 1.5);
     assert!(effective_sample_size(&apart).unwrap() < 10.0);
     assert!(CorrelatedMean::new(&apart).unwrap().autocorrelation_time() > 50.0);
     // A drift within one chain.
-    let drift = Tensor::arange(0f64, 100.0, &Device::Cpu).unwrap();
+    let drift = Tensor::arange(0f64, 100.0, device()).unwrap();
     assert!(split_r_hat(&drift).unwrap() > 1.8);
 }
 
 #[test]
 fn constants_have_no_error() {
-    let constant = Tensor::full(2f64, (10, 3), &Device::Cpu).unwrap();
+    let constant = Tensor::full(2f64, (10, 3), device()).unwrap();
     let mean = CorrelatedMean::new(&constant).unwrap();
     assert_eq!((mean.mean(), mean.standard_error()), (2.0, 0.0));
     assert_eq!(split_r_hat(&constant).unwrap(), 1.0);
@@ -94,7 +93,7 @@ fn constants_have_no_error() {
 
 #[test]
 fn what_does_not_fit_is_told() {
-    let zeros = |dims: &[usize]| Tensor::zeros(dims, DType::F64, &Device::Cpu).unwrap();
+    let zeros = |dims: &[usize]| Tensor::zeros(dims, DType::F64, device()).unwrap();
     let message = |e: advect_core::Error| e.to_string();
     let short = CorrelatedMean::new(&zeros(&[3, 2])).unwrap_err();
     assert!(message(short).starts_with("series: got shape [3, 2]"));

@@ -1,5 +1,6 @@
 //! Against diffusers 0.42.1: its schedulers on data N(0.7, 0.16), whose noise is known. Its tables are f32.
 
+use advect_core::testing::device;
 use advect_core::{Key, Result};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
@@ -7,7 +8,7 @@ use advect_paths::schedule::DiscreteDiffusion;
 use advect_samplers::grid::{GivenSigmas, Grid, Karras, Respaced};
 use advect_samplers::rule::{Ddim, DpmSolver, Edm, Plms, Rule, UniPc};
 use advect_samplers::{Model, Run, Sampler};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use serde_json::Value;
 
 const TRAINED: usize = 1000;
@@ -34,7 +35,7 @@ fn sample(row: &Value, x: &Tensor) -> Result<(Tensor, usize, usize)> {
         true => DiscreteDiffusion::cosine(TRAINED)?,
         false => DiscreteDiffusion::default(),
     };
-    let mean = Tensor::from_vec(vec![0.7; 4], 4, &Device::Cpu)?;
+    let mean = Tensor::from_vec(vec![0.7; 4], 4, device())?;
     let law = Gaussian::new(&mean, Covariance::isotropic(0.16)?)?;
     let field = law.field(Prediction::Noise, &schedule);
     let model = Model::new(&field, Prediction::Noise, &schedule);
@@ -85,7 +86,7 @@ fn samples_and_evaluations_are_those_of_diffusers() {
         "../../advect-paths/tests/golden/samplers_diffusers.json"
     ))
     .unwrap();
-    let x = Tensor::from_vec(numbers(&golden["x_T"]), (4, 1, 2, 2), &Device::Cpu).unwrap();
+    let x = Tensor::from_vec(numbers(&golden["x_T"]), (4, 1, 2, 2), device()).unwrap();
     let rows = golden["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 10);
     for row in rows {

@@ -1,19 +1,20 @@
 //! Hamiltonian Monte Carlo on densities that are known: moments, orders, masses, acceptances.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator, Result, shape};
 use advect_samplers::diagnostics::{CorrelatedMean, split_r_hat};
 use advect_samplers::hamiltonian::{HamiltonianMonteCarlo, MassAdaptation, MassMatrix, WarmUp};
 use advect_samplers::langevin::{Differentiated, LogDensity};
 use advect_solvers::symplectic::Yoshida4;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn zeros(dims: &[usize]) -> Tensor {
-    Tensor::zeros(dims, DType::F64, &Device::Cpu).unwrap()
+    Tensor::zeros(dims, DType::F64, device()).unwrap()
 }
 
 /// `N(0, diag(scales²))`.
 fn gaussian(scales: &[f64]) -> impl LogDensity {
-    let scales = Tensor::new(scales, &Device::Cpu).unwrap();
+    let scales = Tensor::new(scales, device()).unwrap();
     Differentiated(move |x: &Tensor| {
         let x = x.broadcast_div(&scales.to_dtype(x.dtype())?)?;
         Ok((shape::sum_squares_per_sample(&x)? * -0.5)?)
@@ -158,10 +159,7 @@ fn divergent_chains_are_counted_and_disturb_no_other() {
     let density = quartic();
     let sampler = HamiltonianMonteCarlo::new(0.3, 5).unwrap();
     let run = |start: &[f64]| {
-        let x = Tensor::new(start, &Device::Cpu)
-            .unwrap()
-            .unsqueeze(1)
-            .unwrap();
+        let x = Tensor::new(start, device()).unwrap().unsqueeze(1).unwrap();
         sampler
             .run(&density, &x, 12, &mut Generator::from_seed(6))
             .unwrap()
@@ -188,7 +186,7 @@ fn divergent_chains_are_not_followed() {
         }
     });
     let sampler = HamiltonianMonteCarlo::new(0.3, 5).unwrap();
-    let x = Tensor::new(&[[1e3f64], [0.5]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[1e3f64], [0.5]], device()).unwrap();
     let chains = sampler.run(&density, &x, 3, &mut Generator::from_seed(9));
     assert_eq!(chains.unwrap().divergences, 3);
 }
@@ -196,8 +194,8 @@ fn divergent_chains_are_not_followed() {
 #[test]
 fn floats_of_32_bits_and_samples_of_any_shape() {
     let density = Differentiated(|x: &Tensor| Ok((shape::sum_squares_per_sample(x)? * -0.5)?));
-    let x = Tensor::zeros((50, 2, 3), DType::F32, &Device::Cpu).unwrap();
-    let variances = Tensor::full(2f32, (2, 3), &Device::Cpu).unwrap();
+    let x = Tensor::zeros((50, 2, 3), DType::F32, device()).unwrap();
+    let variances = Tensor::full(2f32, (2, 3), device()).unwrap();
     let mass = MassMatrix::diagonal(&variances).unwrap();
     let sampler = HamiltonianMonteCarlo::new(0.4, 3)
         .unwrap()

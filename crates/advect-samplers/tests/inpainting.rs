@@ -1,8 +1,7 @@
 //! Samples of which a part is known.
 
-use crate::common::CPU;
 use crate::common::rules::rows;
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Field, Generator, Key, Result, Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
@@ -16,7 +15,7 @@ use candle_core::{DType, Tensor};
 
 /// Two coordinates of variance 1 with correlation 0.8.
 fn pair() -> Gaussian {
-    let mean = Tensor::zeros(2, DType::F64, &CPU).unwrap();
+    let mean = Tensor::zeros(2, DType::F64, device()).unwrap();
     Gaussian::new(&mean, Covariance::full(vec![1.0, 0.8, 0.8, 1.0]).unwrap()).unwrap()
 }
 
@@ -26,7 +25,7 @@ fn moments(sampler: &dyn Sampler) -> (f64, f64) {
     let field = law.field(Prediction::Data, &Cosine);
     let model = Model::new(&field, Prediction::Data, &Cosine);
     let mut rng = Generator::from_seed(4);
-    let noise = rng.normal((2000, 2), DType::F64, &CPU).unwrap();
+    let noise = rng.normal((2000, 2), DType::F64, device()).unwrap();
     let x = sampler.sample(&model, &noise, &mut rng).unwrap();
     let rows = x.to_vec2::<f64>().unwrap();
     assert!(rows.iter().all(|row| row[0] == 1.5));
@@ -38,8 +37,8 @@ fn moments(sampler: &dyn Sampler) -> (f64, f64) {
 
 fn known() -> (Tensor, Tensor) {
     // What is not known may be anything.
-    let known = Tensor::new(&[1.5, f64::NAN], &CPU).unwrap();
-    (known, Tensor::new(&[1u8, 0], &CPU).unwrap())
+    let known = Tensor::new(&[1.5, f64::NAN], device()).unwrap();
+    (known, Tensor::new(&[1u8, 0], device()).unwrap())
 }
 
 /// N(1.2, 0.36) is the law; what is asserted is how near the method comes, as it says.
@@ -62,14 +61,14 @@ fn the_unknown_part_follows_the_known_one() {
     // Where the law has no correlation, what is known does not matter.
     let free = rule();
     let law = Gaussian::new(
-        &Tensor::zeros(2, DType::F64, &CPU).unwrap(),
+        &Tensor::zeros(2, DType::F64, device()).unwrap(),
         Covariance::isotropic(1.0).unwrap(),
     )
     .unwrap();
     let field = law.field(Prediction::Data, &Cosine);
     let model = Model::new(&field, Prediction::Data, &Cosine);
     let mut rng = Generator::from_seed(4);
-    let noise = rng.normal((2000, 2), DType::F64, &CPU).unwrap();
+    let noise = rng.normal((2000, 2), DType::F64, device()).unwrap();
     let x = free.resampling(3).unwrap().on(grid(50));
     let x = x.sample(&model, &noise, &mut rng).unwrap();
     let second = x.narrow(1, 1, 1).unwrap();
@@ -95,7 +94,7 @@ fn every_rule_keeps_what_is_known() {
     for (name, sampler) in samplers(&known, &mask) {
         let field = law.velocity(&vp);
         let model = Model::new(&field, Prediction::Velocity, &vp);
-        let source = NoiseSource::new(Key::from_seed(2), &[2], DType::F64, &CPU).unwrap();
+        let source = NoiseSource::new(Key::from_seed(2), &[2], DType::F64, device()).unwrap();
         let whole = source.sample(&sampler, &model, 0..20).unwrap();
         for row in whole.to_vec2::<f64>().unwrap() {
             assert!(row[0] == 1.5 && row[1].is_finite(), "{name}: {row:?}");
@@ -119,7 +118,7 @@ fn last_steps_keep_what_is_known() {
     let law = pair();
     let field = law.velocity(&Cosine);
     let model = Model::new(&field, Prediction::Velocity, &Cosine);
-    let source = NoiseSource::new(Key::from_seed(2), &[2], DType::F64, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(2), &[2], DType::F64, device()).unwrap();
     let rule = Inpaint::new(Ancestral::new(), &known, &mask).unwrap();
     let rule = rule.resampling(3).unwrap();
     for (last, factor) in [
@@ -141,7 +140,7 @@ fn passes_are_evaluations() {
     let zero = field_fn(|_, x| Ok(x.zeros_like()?));
     let model = Model::new(&zero, Prediction::Data, &Cosine);
     let (known, mask) = known();
-    let noise = Tensor::new(&[[0.5f64, -1.0]], &CPU).unwrap();
+    let noise = Tensor::new(&[[0.5f64, -1.0]], device()).unwrap();
     for (passes, expected) in [(1, 6), (4, 21)] {
         let rule = Inpaint::new(Ddim::new(), &known, &mask).unwrap();
         let sampler = rule.resampling(passes).unwrap();
@@ -156,11 +155,11 @@ fn passes_are_evaluations() {
 fn masks_have_every_shape_and_dtype() {
     let half = field_fn(|_, x| Ok(x.affine(0.0, 0.5)?));
     let model = Model::new(&half, Prediction::Data, &Cosine);
-    let column = Tensor::new(&[[1u8], [0]], &CPU).unwrap();
+    let column = Tensor::new(&[[1u8], [0]], device()).unwrap();
     for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
-        let image = Tensor::full(-1f64, (1, 1, 2, 3), &CPU).unwrap();
+        let image = Tensor::full(-1f64, (1, 1, 2, 3), device()).unwrap();
         let image = image.to_dtype(dtype).unwrap();
-        let source = NoiseSource::new(Key::from_seed(2), &[4, 2, 3], dtype, &CPU).unwrap();
+        let source = NoiseSource::new(Key::from_seed(2), &[4, 2, 3], dtype, device()).unwrap();
         for shape in [
             vec![2, 1],
             vec![2, 3],
@@ -197,7 +196,7 @@ fn a_part_of_data_with_noise_may_be_known() {
     let (known, mask) = known();
     let rule = Inpaint::new(Ancestral::new(), &known, &mask).unwrap();
     let sampler = rule.on(Tail::by_strength(UniformLogSnr::new(40).unwrap(), 0.4).unwrap());
-    let data = Tensor::new(&[0.0f64, 1.2], &CPU).unwrap();
+    let data = Tensor::new(&[0.0f64, 1.2], device()).unwrap();
     let data = data.broadcast_as((500, 2)).unwrap();
     let x = sampler.sample_from(&model, &data, &mut Generator::from_seed(3));
     let x = x.unwrap();
@@ -212,15 +211,15 @@ fn a_part_of_data_with_noise_may_be_known() {
 fn bad_masks_are_typed_errors() {
     let (known, mask) = known();
     let new = |known: &Tensor, mask: &Tensor| Inpaint::new(Ddim::new(), known, mask).unwrap_err();
-    let soft = Tensor::new(&[0.5, 1.0], &CPU).unwrap();
+    let soft = Tensor::new(&[0.5, 1.0], device()).unwrap();
     assert!(matches!(new(&known, &soft), Error::Range { argument, .. } if argument == "mask"));
-    let nan = Tensor::new(&[f64::NAN, 1.0], &CPU).unwrap();
+    let nan = Tensor::new(&[f64::NAN, 1.0], device()).unwrap();
     assert!(matches!(new(&known, &nan), Error::Range { argument, .. } if argument == "mask"));
-    let long = Tensor::new(&[1u8, 0, 1], &CPU).unwrap();
+    let long = Tensor::new(&[1u8, 0, 1], device()).unwrap();
     assert!(matches!(new(&known, &long), Error::Shape { argument, .. } if argument == "mask"));
-    let all = Tensor::new(&[1u8, 1], &CPU).unwrap();
+    let all = Tensor::new(&[1u8, 1], device()).unwrap();
     assert!(matches!(new(&known, &all), Error::NonFinite { argument, .. } if argument == "known"));
-    let integers = Tensor::new(&[1u32, 1], &CPU).unwrap();
+    let integers = Tensor::new(&[1u32, 1], device()).unwrap();
     assert!(matches!(new(&integers, &mask), Error::DType { argument, .. } if argument == "known"));
     let rule = || Inpaint::new(Ddim::new(), &known, &mask).unwrap();
     for passes in [0, usize::MAX] {
@@ -230,7 +229,7 @@ fn bad_masks_are_typed_errors() {
     let half = field_fn(|_, x| Ok(x.affine(0.0, 0.5)?));
     let model = Model::new(&half, Prediction::Data, &Cosine);
     let sample = |shape: &[usize], dtype| {
-        let source = NoiseSource::new(Key::from_seed(2), shape, dtype, &CPU).unwrap();
+        let source = NoiseSource::new(Key::from_seed(2), shape, dtype, device()).unwrap();
         let sampler = rule().on(UniformLogSnr::new(3).unwrap());
         source.sample(&sampler, &model, 0..4).unwrap_err()
     };
@@ -249,7 +248,7 @@ fn replaced(law: &Gaussian, prediction: Prediction, noise: &Tensor) -> impl Fiel
 
 #[test]
 fn fields_keep_what_is_known() {
-    let noise = Generator::from_seed(4).normal((1000, 2), DType::F64, &CPU);
+    let noise = Generator::from_seed(4).normal((1000, 2), DType::F64, device());
     let noise = noise.unwrap();
     let column = |x: &Tensor, k| x.narrow(1, k, 1).unwrap().flatten_all().unwrap();
     let moments = |x: &Tensor| {
@@ -270,14 +269,19 @@ fn fields_keep_what_is_known() {
     let law = pair();
     let x = to_data(&replaced(&law, Prediction::Velocity, &noise));
     let first = column(&x, 0);
-    assert_close(&first, &Tensor::full(1.5, 1000, &CPU).unwrap(), 0.0, 1e-5);
+    assert_close(
+        &first,
+        &Tensor::full(1.5, 1000, device()).unwrap(),
+        0.0,
+        1e-5,
+    );
     let (mean, variance) = moments(&x);
     println!("replaced in the field  {mean:.3} {variance:.3}");
     // By the linear equation for the second coordinate, integrated apart from here.
     assert!((mean - 0.520).abs() < 0.08 && (variance - 0.672).abs() < 0.1);
 
     // Where the law has no correlation, the rest does not see what is known.
-    let mean = Tensor::new(&[0.3, -0.4], &CPU).unwrap();
+    let mean = Tensor::new(&[0.3, -0.4], device()).unwrap();
     let law = Gaussian::new(&mean, Covariance::isotropic(0.25).unwrap()).unwrap();
     let plain = to_data(&law.field(Prediction::Velocity, Cosine));
     let x = to_data(&replaced(&law, Prediction::Velocity, &noise));
@@ -288,8 +292,8 @@ fn fields_keep_what_is_known() {
 fn what_is_known_is_known_to_every_prediction() {
     let law = pair();
     let mut rng = Generator::from_seed(4);
-    let noise = rng.normal((3, 2), DType::F64, &CPU).unwrap();
-    let x = rng.normal((3, 2), DType::F64, &CPU).unwrap();
+    let noise = rng.normal((3, 2), DType::F64, device()).unwrap();
+    let x = rng.normal((3, 2), DType::F64, device()).unwrap();
     let t = Time::per_sample(&[0.1, 0.5, 0.9]).unwrap();
     let velocity = replaced(&law, Prediction::Velocity, &noise)
         .at(&t, &x)
@@ -319,26 +323,26 @@ fn bad_ends_are_typed_errors() {
         Replaced::new(model, x0, x1, mask)
     };
     let named = |error: Error| error.to_string().split(':').next().unwrap().to_string();
-    let ones = Tensor::ones(2, DType::F64, &CPU).unwrap();
-    let soft = Tensor::new(&[0.5, 1.0], &CPU).unwrap();
+    let ones = Tensor::ones(2, DType::F64, device()).unwrap();
+    let soft = Tensor::new(&[0.5, 1.0], device()).unwrap();
     assert_eq!(named(new(&ones, &known, &soft).unwrap_err()), "mask");
-    let long = Tensor::ones(3, DType::F64, &CPU).unwrap();
+    let long = Tensor::ones(3, DType::F64, device()).unwrap();
     assert_eq!(named(new(&ones, &long, &mask).unwrap_err()), "x1");
     assert_eq!(named(new(&ones, &known, &long).unwrap_err()), "mask");
     assert_eq!(named(new(&known, &ones, &ones).unwrap_err()), "x0");
     assert_eq!(named(new(&ones, &known, &ones).unwrap_err()), "x1");
     let single = ones.to_dtype(DType::F32).unwrap();
     assert_eq!(named(new(&ones, &single, &mask).unwrap_err()), "x1");
-    let integers = Tensor::ones(2, DType::U32, &CPU).unwrap();
+    let integers = Tensor::ones(2, DType::U32, device()).unwrap();
     assert_eq!(named(new(&integers, &integers, &mask).unwrap_err()), "x0");
     let field = new(&ones, &known, &mask).unwrap();
     let at = |x: &Tensor| field.at(&Time::Shared(0.5), x).unwrap_err();
     assert_eq!(
-        named(at(&Tensor::ones((4, 3), DType::F64, &CPU).unwrap())),
+        named(at(&Tensor::ones((4, 3), DType::F64, device()).unwrap())),
         "x0"
     );
     assert_eq!(
-        named(at(&Tensor::ones((4, 2), DType::F32, &CPU).unwrap())),
+        named(at(&Tensor::ones((4, 2), DType::F32, device()).unwrap())),
         "x0"
     );
 }

@@ -1,8 +1,8 @@
 //! Samples given a measurement.
 
-use crate::common::{CPU, paths};
+use crate::common::paths;
 use advect_core::normal::cdf;
-use advect_core::testing::{assert_close, gradient};
+use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Coefficient, Error, Field, Generator, Key, Result, Time, field_fn};
 use advect_models::Mlp;
 use advect_nn::ParameterStore;
@@ -29,7 +29,7 @@ fn denoiser(schedule: &dyn Schedule) -> impl Field + '_ {
             let (a, s) = (schedule.alpha(t), schedule.sigma(t));
             VARIANCE * a / (VARIANCE * a * a + s * s)
         };
-        let mean = Tensor::new(&MEAN, &CPU)?.reshape((1, 1, 2, 2))?;
+        let mean = Tensor::new(&MEAN, device())?.reshape((1, 1, 2, 2))?;
         let mean = mean.broadcast_as(x.shape())?;
         let pull = t.coefficient(|t| 1.0 - schedule.alpha(t) * shrink(t))?;
         Ok((t.coefficient(shrink)?.times(x)? + pull.times(&mean)?)?)
@@ -55,10 +55,10 @@ type Case = (&'static str, Box<dyn LinearOperator>, Tensor, [f64; 4]);
 
 fn cases() -> Vec<Case> {
     let row = [0.5, -1.0, 0.3, 2.0];
-    let matrix = Tensor::new(&[row], &CPU).unwrap();
-    let image = |values: &[f64]| Tensor::from_slice(values, (1, 1, 2, 2), &CPU).unwrap();
+    let matrix = Tensor::new(&[row], device()).unwrap();
+    let image = |values: &[f64]| Tensor::from_slice(values, (1, 1, 2, 2), device()).unwrap();
     let weights = image(&row);
-    let one = |dims: &[usize]| Tensor::full(1.6, dims, &CPU).unwrap();
+    let one = |dims: &[usize]| Tensor::full(1.6, dims, device()).unwrap();
     let mask = Mask::new(&image(&[0.0, 0.0, 1.0, 0.0])).unwrap();
     let closure = measurement_fn(move |x| {
         let sum = x.broadcast_mul(&weights)?.flatten_from(1)?;
@@ -96,12 +96,12 @@ fn pigdm<'a>(operator: &'a dyn LinearOperator, y: &Tensor) -> Pigdm<&'a dyn Line
 #[test]
 fn pseudoinverse_guidance_is_exact_for_gaussian_data() {
     let mut rng = Generator::from_seed(1);
-    let x = rng.normal((3, 1, 2, 2), DType::F64, &CPU).unwrap();
+    let x = rng.normal((3, 1, 2, 2), DType::F64, device()).unwrap();
     let each = Time::per_sample(&[0.1, 0.5, 0.97]).unwrap();
     for (path, schedule) in paths() {
         for (name, operator, y, row) in cases() {
             let (mean, covariance) = posterior(row, 1.6);
-            let mean = Tensor::new(mean, &CPU).unwrap();
+            let mean = Tensor::new(mean, device()).unwrap();
             let law = Gaussian::new(&mean, Covariance::full(covariance).unwrap()).unwrap();
             for prediction in [
                 Prediction::Velocity,
@@ -177,7 +177,7 @@ fn samplers_have_the_law_of_the_posterior() {
         ),
     ];
     let mut rng = Generator::from_seed(3);
-    let noise = rng.normal((2000, 1, 2, 2), DType::F64, &CPU).unwrap();
+    let noise = rng.normal((2000, 1, 2, 2), DType::F64, device()).unwrap();
     for (prediction, schedule) in [
         (
             Prediction::Velocity,
@@ -203,7 +203,7 @@ fn samplers_have_the_law_of_the_posterior() {
 
 /// A network of noise for images of 2 × 2 pixels, and a function of images that is far from linear.
 fn network() -> Mlp {
-    let store = ParameterStore::new(Key::from_seed(5), DType::F64, &CPU);
+    let store = ParameterStore::new(Key::from_seed(5), DType::F64, device());
     let config = Mlp::config(4).hidden(&[7]);
     let net = config.build(&store.builder()).unwrap();
     net.on(&store.frozen()).unwrap()
@@ -221,10 +221,10 @@ fn curved(x: &Tensor) -> Result<Tensor> {
 fn gradients_through_networks_are_differences() {
     let net = network();
     let mut rng = Generator::from_seed(2);
-    let x = rng.normal((2, 1, 2, 2), DType::F64, &CPU).unwrap();
-    let y = Tensor::new(&[[1.3, 0.2, -0.4]], &CPU).unwrap();
-    let matrix = Tensor::new(&[[1f64, 0.5, 0.0, -0.3], [0.2, 0.0, 1.0, 0.7]], &CPU).unwrap();
-    let two = Tensor::new(&[[0.8, -0.5]], &CPU).unwrap();
+    let x = rng.normal((2, 1, 2, 2), DType::F64, device()).unwrap();
+    let y = Tensor::new(&[[1.3, 0.2, -0.4]], device()).unwrap();
+    let matrix = Tensor::new(&[[1f64, 0.5, 0.0, -0.3], [0.2, 0.0, 1.0, 0.7]], device()).unwrap();
+    let two = Tensor::new(&[[0.8, -0.5]], device()).unwrap();
     let operator = Dense::new(&matrix).unwrap();
     let (t, zeta) = (0.6, 0.35);
     for prediction in [Prediction::Noise, Prediction::Velocity] {
@@ -259,7 +259,7 @@ fn gradients_through_networks_are_differences() {
         };
         let determinant = gram(0, 0) * gram(1, 1) - gram(0, 1) * gram(0, 1);
         let inverse = [[gram(1, 1), -gram(0, 1)], [-gram(0, 1), gram(0, 0)]];
-        let inverse = (Tensor::new(&inverse, &CPU).unwrap() / determinant).unwrap();
+        let inverse = (Tensor::new(&inverse, device()).unwrap() / determinant).unwrap();
         let log = |x: &Tensor| {
             let missing = two.broadcast_sub(&operator.apply(&data(x)?)?)?;
             let squares = (missing.matmul(&inverse)? * missing)?.sum_all()?;
@@ -279,10 +279,13 @@ fn dps_as_published_is_a_weight_of_the_score() {
     let schedule = Cosine;
     let (from, to) = (0.4, 0.43);
     let model = Model::new(denoiser(&schedule), Prediction::Data, &schedule);
-    let y = Tensor::new(&[[1.3, 0.2, -0.4]], &CPU).unwrap();
+    let y = Tensor::new(&[[1.3, 0.2, -0.4]], device()).unwrap();
     let grid = || advect_samplers::grid::GivenTimes::new(&[from, to]).unwrap();
     let x = Generator::from_seed(2);
-    let x = x.clone().normal((5, 1, 2, 2), DType::F64, &CPU).unwrap();
+    let x = x
+        .clone()
+        .normal((5, 1, 2, 2), DType::F64, device())
+        .unwrap();
     let zeta = 0.2;
     let published = Dps::new(measurement_fn(curved), &y, zeta).unwrap();
     let published = LikelihoodStep::new(Ancestral::new(), published).on(grid());
@@ -319,7 +322,7 @@ fn dps_as_published_is_a_weight_of_the_score() {
 #[test]
 fn weights_of_guidance_scale_the_slope() {
     let (_, operator, y, _) = cases().remove(0);
-    let data = Tensor::zeros((2, 1, 2, 2), DType::F64, &CPU).unwrap();
+    let data = Tensor::zeros((2, 1, 2, 2), DType::F64, device()).unwrap();
     let t = Time::per_sample(&[0.2, 0.5]).unwrap();
     let plain = pigdm(&operator, &y).slope(&t, &Cosine, &data).unwrap();
     let weighted = pigdm(&operator, &y)
@@ -336,10 +339,10 @@ fn weights_of_guidance_scale_the_slope() {
 fn dps_moves_towards_the_measurement() {
     let schedule = CondOt::default();
     let model = Model::new(denoiser(&schedule), Prediction::Data, &schedule);
-    let y = Tensor::new(&[[4.0, 0.6, 0.1]], &CPU).unwrap();
+    let y = Tensor::new(&[[4.0, 0.6, 0.1]], device()).unwrap();
     let dps = || Dps::new(measurement_fn(curved), &y, 5.0).unwrap();
     let mut rng = Generator::from_seed(2);
-    let noise = rng.normal((200, 1, 2, 2), DType::F64, &CPU).unwrap();
+    let noise = rng.normal((200, 1, 2, 2), DType::F64, device()).unwrap();
     let far = |x: Tensor| {
         let missing = y.broadcast_sub(&curved(&x).unwrap()).unwrap();
         let norms = missing.sqr().unwrap().sum(1).unwrap().sqrt().unwrap();
@@ -366,12 +369,12 @@ fn dps_moves_towards_the_measurement() {
 fn systems_are_solved_by_conjugate_gradients() {
     let mut rng = Generator::from_seed(7);
     for (dtype, tolerance) in [(DType::F64, 1e-8), (DType::F32, 1e-3)] {
-        let matrix = rng.normal((6, 9), dtype, &CPU).unwrap();
+        let matrix = rng.normal((6, 9), dtype, device()).unwrap();
         let dense = Dense::new(&matrix).unwrap();
-        let x = rng.normal((4, 3, 3), dtype, &CPU).unwrap();
-        let v = rng.normal((4, 6), dtype, &CPU).unwrap();
+        let x = rng.normal((4, 3, 3), dtype, device()).unwrap();
+        let v = rng.normal((4, 6), dtype, device()).unwrap();
         // One of the samples has nothing to solve.
-        let v = (v * Tensor::new(&[[1f64], [0.0], [1.0], [100.0]], &CPU)
+        let v = (v * Tensor::new(&[[1f64], [0.0], [1.0], [100.0]], device())
             .unwrap()
             .broadcast_as((4, 6))
             .unwrap()
@@ -385,10 +388,10 @@ fn systems_are_solved_by_conjugate_gradients() {
         assert_close(&back, &v, tolerance, tolerance);
     }
     // Two equal rows without noise.
-    let twice = Tensor::new(&[[1f64, 2.0], [1.0, 2.0]], &CPU).unwrap();
+    let twice = Tensor::new(&[[1f64, 2.0], [1.0, 2.0]], device()).unwrap();
     let (x, v) = (
-        Tensor::new(&[[0f64, 0.0]], &CPU).unwrap(),
-        Tensor::new(&[[1f64, 2.0]], &CPU).unwrap(),
+        Tensor::new(&[[0f64, 0.0]], device()).unwrap(),
+        Tensor::new(&[[1f64, 2.0]], device()).unwrap(),
     );
     let error = Dense::new(&twice)
         .unwrap()
@@ -405,7 +408,7 @@ fn variances_of_reverse_steps_stay_as_they_are() {
     });
     let (_, operator, y, _) = cases().remove(0);
     let x = Generator::from_seed(2)
-        .normal((2, 1, 2, 2), DType::F64, &CPU)
+        .normal((2, 1, 2, 2), DType::F64, device())
         .unwrap();
     let at = |field: &dyn Field| field.at(&Time::Shared(0.5), &x).unwrap();
     let model = Model::with_variances(heads, Prediction::Data, &Cosine);
@@ -425,10 +428,10 @@ fn variances_of_reverse_steps_stay_as_they_are() {
 fn dtypes_keep_theirs() {
     for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::BF16, 0.05), (DType::F16, 0.01)] {
         let x = Generator::from_seed(2)
-            .normal((2, 1, 2, 2), DType::F64, &CPU)
+            .normal((2, 1, 2, 2), DType::F64, device())
             .unwrap();
         let half = field_fn(|_, x| Ok((x * 0.5)?));
-        let y = Tensor::full(1.5, (1, 1, 1, 1), &CPU).unwrap();
+        let y = Tensor::full(1.5, (1, 1, 1, 1), device()).unwrap();
         let at = |x: &Tensor, y: &Tensor| {
             let model = Model::new(&half, Prediction::Data, &Cosine);
             let likelihood = Pigdm::new(Downsample::by(2).unwrap(), y, 0.5).unwrap();
@@ -446,7 +449,7 @@ fn dtypes_keep_theirs() {
 
 #[test]
 fn bad_measurements_are_told() {
-    let image = |value: f64| Tensor::full(value, (1, 1, 2, 2), &CPU).unwrap();
+    let image = |value: f64| Tensor::full(value, (1, 1, 2, 2), device()).unwrap();
     let named = |error: Error| error.to_string().split(':').next().unwrap().to_string();
     let means = Downsample::by(2).unwrap();
     assert!(Downsample::by(0).is_err());
@@ -483,7 +486,7 @@ fn bad_measurements_are_told() {
     };
     // Means of 2 × 2 pixels are one number.
     assert_eq!(fails(&likelihood(), 0.5, &x), "y");
-    let mask = Mask::new(&Tensor::ones((3, 2), DType::U8, &CPU).unwrap()).unwrap();
+    let mask = Mask::new(&Tensor::ones((3, 2), DType::U8, device()).unwrap()).unwrap();
     assert_eq!(fails(&Pigdm::new(mask, &x, 0.1).unwrap(), 0.5, &x), "mask");
     let single = image(1.0).to_dtype(DType::F32).unwrap();
     assert_eq!(
@@ -499,7 +502,7 @@ fn bad_measurements_are_told() {
     );
     // A field whose graph ends within.
     let law = Gaussian::new(
-        &Tensor::new(&MEAN, &CPU).unwrap(),
+        &Tensor::new(&MEAN, device()).unwrap(),
         Covariance::isotropic(1.0).unwrap(),
     );
     let ve = VarianceExploding::default();

@@ -1,8 +1,9 @@
 //! Stochastic samplers have the law of the path at their end: mean, covariance, and the distribution of each coordinate, on every path.
 
 use crate::common::rules::{Row, rows};
-use crate::common::{CPU, from_state, log_snr_times, mixture, paths, states};
+use crate::common::{from_state, log_snr_times, mixture, paths, states};
 use advect_core::normal::cdf;
+use advect_core::testing::device;
 use advect_core::{Generator, Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::Law;
@@ -107,7 +108,7 @@ fn chains_have_the_law_of_their_density() {
     let density = MarginalAt::new(&law, &Cosine, level.time);
     let mut rng = Generator::from_seed(5);
     // From far away.
-    let x = (rng.normal((COUNT, 2), DType::F64, &CPU).unwrap() + 3.0).unwrap();
+    let x = (rng.normal((COUNT, 2), DType::F64, device()).unwrap() + 3.0).unwrap();
     let chain = MetropolisAdjusted::new(0.8).and_then(|m| m.run(&density, &x, 60, &mut rng));
     let chain = chain.unwrap();
     assert_eq!(fault(&chain.x, level.alpha, level.sigma), None);
@@ -133,7 +134,7 @@ fn learned_variances_give_the_law_with_few_steps() {
     use advect_paths::schedule::DiscreteDiffusion;
     use advect_samplers::grid::{Grid, Respaced};
     let variance = 0.3f64;
-    let mean = Tensor::zeros(1, DType::F64, &CPU).unwrap();
+    let mean = Tensor::zeros(1, DType::F64, device()).unwrap();
     let law = Gaussian::new(&mean, Covariance::isotropic(variance).unwrap()).unwrap();
     let schedule = DiscreteDiffusion::default();
     let grid = Respaced::trailing(1000, 12).unwrap();
@@ -167,7 +168,7 @@ fn learned_variances_give_the_law_with_few_steps() {
     });
     let model = Model::with_variances(&heads, Prediction::Noise, &schedule);
     let mut rng = Generator::from_seed(2);
-    let x = rng.normal((40_000, 1), DType::F64, &CPU).unwrap();
+    let x = rng.normal((40_000, 1), DType::F64, device()).unwrap();
     let mut variance_of = |rule: Ancestral| {
         let sampler = rule.on(grid.clone()).last_step(LastStep::Plain);
         let x = sampler.sample(&model, &x, &mut rng).unwrap();
@@ -240,7 +241,7 @@ fn forward_processes_have_the_law_of_the_path() {
 fn marginals_solve_the_fokker_planck_equation() {
     use advect_core::testing::{derivative, gradient};
     use advect_paths::ForwardProcess;
-    let x = Tensor::new(&[[0.4f64, -0.3]], &CPU).unwrap();
+    let x = Tensor::new(&[[0.4f64, -0.3]], device()).unwrap();
     let law = mixture();
     for (path, schedule) in paths() {
         let process = ForwardProcess::new(&schedule);
@@ -260,7 +261,7 @@ fn marginals_solve_the_fokker_planck_equation() {
         // Δp/p by second differences.
         let h = 1e-3 * (1.0 + schedule.sigma(t));
         let moved = |dx: [f64; 2]| {
-            let moved = (&x + Tensor::new(&[dx], &CPU).unwrap()).unwrap();
+            let moved = (&x + Tensor::new(&[dx], device()).unwrap()).unwrap();
             (log_density(t, &moved).unwrap() - here).exp()
         };
         let around = moved([h, 0.0]) + moved([-h, 0.0]) + moved([0.0, h]) + moved([0.0, -h]);

@@ -1,7 +1,7 @@
 //! Likelihoods against closed forms, and bits per dimension by hand.
 
-use crate::common::{CPU, log_snr_times, mixture, paths, states};
-use advect_core::testing::assert_close;
+use crate::common::{log_snr_times, mixture, paths, states};
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Field, Generator, Key, Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, FiniteData, Gaussian, GaussianMixture, Law};
@@ -27,7 +27,7 @@ fn solver(tolerance: f64) -> Solver<Dopri5, Adaptive> {
 
 /// A mixture with covariances that are not multiples of 1.
 fn skewed() -> GaussianMixture {
-    let means = Tensor::new(&[[-1.0f64, 0.3], [0.8, -0.6]], &CPU).unwrap();
+    let means = Tensor::new(&[[-1.0f64, 0.3], [0.8, -0.6]], device()).unwrap();
     let full = |a: f64, b: f64, c: f64| Covariance::full(vec![a, b, b, c]).unwrap();
     let covariances = vec![full(0.2, 0.1, 0.15), full(0.1, -0.05, 0.3)];
     GaussianMixture::new(&[0.4, 0.6], &means, covariances).unwrap()
@@ -71,7 +71,7 @@ fn sampling_tells_the_density_of_what_it_draws() {
     let field = law.velocity(&schedule);
     let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &schedule));
     let x0 = Generator::from_seed(1)
-        .normal((40, 2), DType::F64, &CPU)
+        .normal((40, 2), DType::F64, device())
         .unwrap();
     let drawn = likelihood.sample(&solver(1e-9), &x0).unwrap();
     let expected = law
@@ -159,7 +159,7 @@ const FACTORS: Factors = Factors {
 impl Factors {
     fn law(&self) -> Gaussian {
         let covariance = Covariance::diagonal(self.variances.to_vec()).unwrap();
-        Gaussian::new(&Tensor::new(&self.means, &CPU).unwrap(), covariance).unwrap()
+        Gaussian::new(&Tensor::new(&self.means, device()).unwrap(), covariance).unwrap()
     }
 
     /// The sum over both of a function of the mean, the variance and the sample.
@@ -237,7 +237,7 @@ fn average(x: &[f64]) -> f64 {
 fn bounds_are_the_log_density_and_the_gaps_at_both_ends() {
     let law = FACTORS.law();
     let mut rng = Generator::from_seed(11);
-    let x = law.sample(400, DType::F64, &CPU, &mut rng).unwrap();
+    let x = law.sample(400, DType::F64, device(), &mut rng).unwrap();
     let rows = x.to_vec2::<f64>().unwrap();
     let exact = law.score(Cosine).log_density(&Time::Shared(1.0), &x);
     let exact = values(&exact.unwrap());
@@ -275,8 +275,8 @@ fn a_wrong_score_raises_the_bound_by_its_error() {
     let law = FACTORS.law();
     let delta = 0.2;
     let mut rng = Generator::from_seed(12);
-    let x = law.sample(200, DType::F64, &CPU, &mut rng).unwrap();
-    let means = Tensor::new(&FACTORS.means, &CPU).unwrap();
+    let x = law.sample(200, DType::F64, device(), &mut rng).unwrap();
+    let means = Tensor::new(&FACTORS.means, device()).unwrap();
     let mirrored = x.neg().unwrap().broadcast_add(&(means * 2.0).unwrap());
     let x = Tensor::cat(&[&x, &mirrored.unwrap()], 0).unwrap();
     for (path, schedule, _, [start, end]) in bounded_paths() {
@@ -308,7 +308,7 @@ fn a_wrong_score_raises_the_bound_by_its_error() {
 fn bounds_of_pieces_are_those_of_the_whole() {
     let law = FACTORS.law();
     let schedule = VariancePreserving::default();
-    let x = law.sample(6, DType::F32, &CPU, &mut Generator::from_seed(1));
+    let x = law.sample(6, DType::F32, device(), &mut Generator::from_seed(1));
     let x = x.unwrap();
     let model = Model::new(
         law.field(Prediction::Noise, schedule),
@@ -349,14 +349,14 @@ fn bounds_of_pieces_are_those_of_the_whole() {
 fn bits_of_a_factorized_law_are_those_by_hand() {
     // Levels 0.5 apart, under a normal density of deviation 2 in each of 3 dimensions.
     let law = Gaussian::new(
-        &Tensor::zeros(3, DType::F64, &CPU).unwrap(),
+        &Tensor::zeros(3, DType::F64, device()).unwrap(),
         Covariance::isotropic(4.0).unwrap(),
     )
     .unwrap();
     let schedule = CondOt::default();
     let field = law.velocity(&schedule);
     let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &schedule));
-    let x = Tensor::new(&[[0.5f64, -1.0, 0.0], [3.0, 1.5, -2.5]], &CPU).unwrap();
+    let x = Tensor::new(&[[0.5f64, -1.0, 0.0], [3.0, 1.5, -2.5]], device()).unwrap();
     let dequantization = UniformDequantization::new(0.5).unwrap();
     let noisy = dequantization
         .apply(&x, &mut Generator::from_seed(0))
@@ -393,7 +393,7 @@ fn variational_dequantization_by_uniform_noise_is_the_uniform_one() {
     let law = skewed();
     let field = law.velocity(&Cosine);
     let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &Cosine));
-    let x = Tensor::new(&[[0.5f64, -1.0], [0.0, 1.5], [1.0, 0.5]], &CPU).unwrap();
+    let x = Tensor::new(&[[0.5f64, -1.0], [0.0, 1.5], [1.0, 0.5]], device()).unwrap();
     let uniform = UniformDequantization::new(0.5).unwrap();
     let noisy = uniform
         .apply_by_sample(3, &x, &mut Generator::from_seed(2))
@@ -420,11 +420,14 @@ fn bits_of_the_variational_bound_are_those_of_the_data() {
     use advect_objectives::decoder::Discretized;
     use advect_objectives::objective::{ReverseVariance, VariationalBound};
     let schedule = DiscreteDiffusion::linear(300, 1e-3, 0.06).unwrap();
-    let corners =
-        Tensor::new(&[[-1f64, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]], &CPU).unwrap();
+    let corners = Tensor::new(
+        &[[-1f64, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]],
+        device(),
+    )
+    .unwrap();
     let law = FiniteData::new(&corners).unwrap();
     let x1 = law
-        .sample(1000, DType::F64, &CPU, &mut Generator::from_seed(1))
+        .sample(1000, DType::F64, device(), &mut Generator::from_seed(1))
         .unwrap();
     let bound = VariationalBound::new(schedule.clone()).variance(ReverseVariance::Posterior);
     let bound = bound.decoder(Discretized::new(2).unwrap());
@@ -524,18 +527,18 @@ fn bad_input_is_a_typed_error() {
             .hutchinson(Probe::Gaussian, 0, Key::from_seed(0))
             .is_err()
     );
-    let bad = Tensor::new(&[[f64::NAN, 0.0]], &CPU).unwrap();
+    let bad = Tensor::new(&[[f64::NAN, 0.0]], device()).unwrap();
     let error = likelihood.log_density(&solver(1e-5), &bad).unwrap_err();
     assert!(matches!(error, Error::NonFinite { argument, .. } if argument == "x"));
-    let wide = Tensor::zeros((2, 3), DType::F64, &CPU).unwrap();
+    let wide = Tensor::zeros((2, 3), DType::F64, device()).unwrap();
     assert!(matches!(
         likelihood.log_density(&solver(1e-5), &wide),
         Err(Error::Shape { .. })
     ));
     // Points have no density; their velocity is infinite at the end, or the integral diverges.
-    let points = FiniteData::new(&Tensor::zeros((1, 2), DType::F64, &CPU).unwrap()).unwrap();
+    let points = FiniteData::new(&Tensor::zeros((1, 2), DType::F64, device()).unwrap()).unwrap();
     let field = points.velocity(&schedule);
     let likelihood = Likelihood::new(Model::new(&field, Prediction::Velocity, &schedule));
-    let x = Tensor::zeros((1, 2), DType::F64, &CPU).unwrap();
+    let x = Tensor::zeros((1, 2), DType::F64, device()).unwrap();
     assert!(likelihood.log_density(&solver(1e-5), &x).is_err());
 }

@@ -2,8 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::common::CPU;
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Conditional, Field, Jvp, Key, Result, Time, field_fn};
 use advect_models::UNet;
 use advect_nn::ParameterStore;
@@ -21,7 +20,7 @@ use candle_core::{DType, Tensor};
 #[test]
 fn a_network_of_indices_is_sampled_as_the_law_itself() {
     let schedule = DiscreteDiffusion::default();
-    let mean = Tensor::new(&[2f64], &CPU).unwrap();
+    let mean = Tensor::new(&[2f64], device()).unwrap();
     let law = Gaussian::new(&mean, Covariance::isotropic(0.25).unwrap()).unwrap();
     let truth = law.field(Prediction::Noise, &schedule);
     let told = RefCell::new(Vec::new());
@@ -33,7 +32,7 @@ fn a_network_of_indices_is_sampled_as_the_law_itself() {
         Ok(((x - 2.0 * bar.sqrt())? * factor)?)
     });
     let field = DiscreteTimes::steps(1000).unwrap().field(network);
-    let x = Tensor::new(&[[0.3f64], [-1.1], [0.8]], &CPU).unwrap();
+    let x = Tensor::new(&[[0.3f64], [-1.1], [0.8]], device()).unwrap();
     let run = |field: &dyn Field, sampler: &dyn Sampler| -> Result<Tensor> {
         let model = Model::new(field, Prediction::Noise, &schedule);
         sampler.run(&mut Run::new(&model, Key::from_seed(0)), &x)
@@ -54,20 +53,20 @@ fn a_network_of_indices_is_sampled_as_the_law_itself() {
 
 #[test]
 fn a_u_net_is_told_the_step() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &CPU);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let config = UNet::config(&[1, 4, 4]).channels(32).multipliers(&[1.0]);
     let net = config.classes(3).build(&store.builder()).unwrap();
     // Its last layer begins as zeros.
     for (name, parameter) in store.parameters() {
         let size = parameter.dims().iter().product::<usize>();
         let wave: Vec<f64> = (0..size).map(|i| 0.1 * (i as f64 * 0.37).sin()).collect();
-        let values = Tensor::from_vec(wave, parameter.dims(), &CPU).unwrap();
+        let values = Tensor::from_vec(wave, parameter.dims(), device()).unwrap();
         if name.starts_with("out.2") {
             parameter.set(&values).unwrap();
         }
     }
-    let x = Tensor::ones((2, 1, 4, 4), DType::F64, &CPU).unwrap();
-    let labels = Tensor::new(&[2u32, 0], &CPU).unwrap();
+    let x = Tensor::ones((2, 1, 4, 4), DType::F64, device()).unwrap();
+    let labels = Tensor::new(&[2u32, 0], device()).unwrap();
     let by_steps = TimeMapped::new(net.clone(), DiscreteTimes::steps(1000).unwrap());
     for (t, step) in [(0.0, 999.0), (0.5, 499.0), (0.999, 0.0), (1.0, 0.0)] {
         let (t, step) = (Time::Shared(t), Time::Shared(step));

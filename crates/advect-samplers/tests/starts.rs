@@ -1,8 +1,8 @@
 //! Where samplers start: noise of the right size, latents, and data with noise.
 
 use crate::common;
-use crate::common::{CPU, from_state};
-use advect_core::testing::assert_close;
+use crate::common::from_state;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Generator, Key, Result};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
@@ -17,13 +17,13 @@ use candle_core::{DType, Tensor};
 
 /// N(m, ¼) in one dimension.
 fn gaussian(mean: f64) -> Gaussian {
-    let mean = Tensor::new(&[mean], &CPU).unwrap();
+    let mean = Tensor::new(&[mean], device()).unwrap();
     Gaussian::new(&mean, Covariance::isotropic(0.25).unwrap()).unwrap()
 }
 
 fn normal(rows: usize, columns: usize) -> Tensor {
     let mut rng = Generator::from_seed(11);
-    rng.normal((rows, columns), DType::F64, &CPU).unwrap()
+    rng.normal((rows, columns), DType::F64, device()).unwrap()
 }
 
 fn moments(x: &Tensor) -> (f64, f64) {
@@ -118,13 +118,13 @@ fn starts_of_the_wrong_size_are_told() {
         // With one sample of 8 numbers, too; but one number may be anything.
         let few = noise.narrow(0, 0, 8).unwrap().t().unwrap();
         refused(from_state(sampler, &model, &few, 3), "x");
-        let one = Tensor::new(&[[0.4f64]], &CPU).unwrap();
+        let one = Tensor::new(&[[0.4f64]], device()).unwrap();
         assert!(from_state(sampler, &model, &one, 3).is_ok());
         // By choice.
         let mut run = Run::new(&model, Key::from_seed(0)).any_start();
         assert!(sampler.run(&mut run, &noise).is_ok());
         // Data is no noise.
-        let flat = Tensor::zeros((16, 3), DType::F32, &CPU).unwrap();
+        let flat = Tensor::zeros((16, 3), DType::F32, device()).unwrap();
         refused(sampler.sample(&model, &flat, &mut rng()), "noise");
     }
     // Where there is no data at the start, a state may not be too large, either.
@@ -149,7 +149,7 @@ fn noise_that_is_repeated_or_cooler_is_noise() {
     let sample = |noise: &Tensor| ddim.sample(&model, noise, &mut Generator::from_seed(3));
     for value in [0.01, 0.3, 4.5] {
         // One number for all samples, as a view.
-        let noise = Tensor::new(&[[value]], &CPU).unwrap();
+        let noise = Tensor::new(&[[value]], device()).unwrap();
         assert!(
             sample(&noise.broadcast_as((500, 1)).unwrap()).is_ok(),
             "{value}"
@@ -192,7 +192,7 @@ fn data_with_noise_goes_where_the_flow_takes_it() {
             let tail = Tail::from_sigma(grid, ratio).unwrap();
             let level = tail.levels(&schedule).unwrap()[0];
             assert!(level.ratio() <= ratio && level.ratio() > 0.95 * ratio);
-            let data = Tensor::full(5f64, (2500, 1), &CPU).unwrap();
+            let data = Tensor::full(5f64, (2500, 1), device()).unwrap();
             let sampler = Ddim::new().on(tail);
             let x = sampler.sample_from(&model, &data, &mut Generator::from_seed(3));
             let (mean, variance) = moments(&x.unwrap());
@@ -210,7 +210,7 @@ fn data_with_noise_goes_where_the_flow_takes_it() {
             );
         }
         // Data of the law stays of the law, by a stochastic rule too.
-        let data = law.sample(2500, DType::F64, &CPU, &mut Generator::from_seed(1));
+        let data = law.sample(2500, DType::F64, device(), &mut Generator::from_seed(1));
         let tail = Tail::by_strength(UniformLogSnr::new(200).unwrap(), 0.4).unwrap();
         let sampler = Ancestral::new().on(tail);
         let x = sampler.sample_from(&model, &data.unwrap(), &mut Generator::from_seed(3));
@@ -228,7 +228,7 @@ fn pieces_of_edited_data_have_the_bits_of_the_whole() {
     let schedule = VariancePreserving::default();
     let field = law.velocity(&schedule);
     let model = Model::new(&field, Prediction::Velocity, &schedule);
-    let source = NoiseSource::new(Key::from_seed(1), &[1], DType::F64, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(1), &[1], DType::F64, device()).unwrap();
     let tail = Tail::by_strength(UniformLogSnr::new(20).unwrap(), 0.5).unwrap();
     let sampler = Ancestral::new().on(tail);
     let data = normal(30, 1);

@@ -1,8 +1,8 @@
 //! Sampling between two laws by a velocity and a score: laws at all times by all coefficients and in both directions, orders, and the
 //! behaviour of the pieces.
 
-use crate::common::CPU;
 use advect_core::normal::cdf;
+use advect_core::testing::device;
 use advect_core::{Error, Field, Generator, Key, Time, field_fn, observer_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{
@@ -36,7 +36,7 @@ fn mixture(parts: &Parts) -> GaussianMixture {
     let means: Vec<f64> = parts.iter().map(|p| p.1).collect();
     let weights: Vec<f64> = parts.iter().map(|p| p.0).collect();
     let round = |p: &(f64, f64, f64)| Covariance::isotropic(p.2).unwrap();
-    let means = Tensor::from_vec(means, (parts.len(), 1), &CPU).unwrap();
+    let means = Tensor::from_vec(means, (parts.len(), 1), device()).unwrap();
     GaussianMixture::new(&weights, &means, parts.iter().map(round).collect()).unwrap()
 }
 
@@ -83,7 +83,7 @@ fn distance(x: &Tensor, schedule: &dyn Schedule, gamma: &dyn Gamma, t: f64) -> f
 /// Samples of an end.
 fn draw(parts: &Parts, seed: u64) -> Tensor {
     mixture(parts)
-        .sample(COUNT, DType::F64, &CPU, &mut Generator::from_seed(seed))
+        .sample(COUNT, DType::F64, device(), &mut Generator::from_seed(seed))
         .unwrap()
 }
 
@@ -206,7 +206,7 @@ fn methods_have_their_strong_and_weak_orders() {
     let drift = sde.forwards(&model);
     let (start, end) = (0.1, 0.9);
     let x = source
-        .sample(2500, DType::F64, &CPU, &mut Generator::from_seed(6))
+        .sample(2500, DType::F64, device(), &mut Generator::from_seed(6))
         .unwrap();
     let motion = BrownianPath::new(Key::from_seed(2), &x, start, end)
         .unwrap()
@@ -295,7 +295,7 @@ fn the_reverse_sde_is_the_sde_of_the_path() {
     let field = mixture(TARGET).field(Prediction::Noise, Cosine);
     let model = Model::new(field, Prediction::Noise, Cosine);
     let x = Generator::from_seed(3)
-        .normal((40, 1), DType::F64, &CPU)
+        .normal((40, 1), DType::F64, device())
         .unwrap();
     let times = equal_times(0.05, 0.95, 9).unwrap();
     for method in [SdeMethod::EulerMaruyama, SdeMethod::Heun, SdeMethod::Sra1] {
@@ -321,7 +321,7 @@ fn the_reverse_sde_is_the_sde_of_the_path() {
 fn samples_have_noise_by_their_numbers_and_observers_are_told() {
     let model = exact(CondOt::default(), bridge());
     let sde = PathSde::new(NoiseLevel::new(1.0).unwrap()).method(SdeMethod::Sra1);
-    let source = NoiseSource::new(Key::from_seed(5), &[1], DType::F64, &CPU).unwrap();
+    let source = NoiseSource::new(Key::from_seed(5), &[1], DType::F64, device()).unwrap();
     let x0 = draw(SOURCE, 1).narrow(0, 0, 12).unwrap();
     let times = equal_times(0.0, 1.0, 5).unwrap();
     let piece = |first: usize, count: usize| {
@@ -364,13 +364,14 @@ fn steps_at_the_ends_have_no_noise() {
     }
     assert_ne!(step(2.0, [0.1, 0.2], 1), step(2.0, [0.1, 0.2], 2));
     // The points of a data set: γ = t (1 − t) has a velocity there, which is the mean way.
-    let points = |x: &[f64]| FiniteData::new(&Tensor::new(x, &CPU).unwrap().unsqueeze(1).unwrap());
+    let points =
+        |x: &[f64]| FiniteData::new(&Tensor::new(x, device()).unwrap().unsqueeze(1).unwrap());
     let points =
         JointLaw::independent(&points(&[0.0]).unwrap(), &points(&[1.0, 3.0]).unwrap()).unwrap();
     let path = Interpolant::new(CondOt::default(), Parabola);
     let model = TwoFields::with_noise(points.velocity(path), points.noise(path), Parabola);
     let sde = PathSde::new(diffusion_fn(|_| 1.0));
-    let zero = Tensor::zeros((1, 1), DType::F64, &CPU).unwrap();
+    let zero = Tensor::zeros((1, 1), DType::F64, device()).unwrap();
     let x = sde
         .sample(&model, &zero, &[0.0, 0.5], &mut Generator::from_seed(0))
         .unwrap();

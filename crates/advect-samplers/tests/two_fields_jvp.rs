@@ -1,7 +1,7 @@
 //! Derivatives of models of two fields: against finite differences, closed-form densities, and in implicit methods.
 
-use crate::common::CPU;
 use advect_core::normal::log_normal;
+use advect_core::testing::device;
 use advect_core::{Error, Field, Generator, Jvp, Result, Time};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, GaussianMixture, JointLaw, Law};
@@ -19,11 +19,11 @@ use advect_solvers::stepper::{Dopri5, Rk4};
 use candle_core::{DType, Tensor};
 
 fn gaussian(mean: [f64; 2], covariance: Covariance) -> Gaussian {
-    Gaussian::new(&Tensor::new(&mean, &CPU).unwrap(), covariance).unwrap()
+    Gaussian::new(&Tensor::new(&mean, device()).unwrap(), covariance).unwrap()
 }
 
 fn mixture() -> GaussianMixture {
-    let means = Tensor::new(&[[-1f64, 0.5], [1.5, -0.3]], &CPU).unwrap();
+    let means = Tensor::new(&[[-1f64, 0.5], [1.5, -0.3]], device()).unwrap();
     let round = |variance| Covariance::isotropic(variance).unwrap();
     GaussianMixture::new(&[0.4, 0.6], &means, vec![round(0.3), round(0.1)]).unwrap()
 }
@@ -52,7 +52,7 @@ impl<U: Jvp, V: Jvp> Jvp for Heads<U, V> {
 
 fn normal(n: usize, seed: u64) -> Tensor {
     let mut rng = Generator::from_seed(seed);
-    rng.normal((n, 2), DType::F64, &CPU).unwrap()
+    rng.normal((n, 2), DType::F64, device()).unwrap()
 }
 
 fn distance(a: &Tensor, b: &Tensor) -> f64 {

@@ -1,6 +1,6 @@
 //! Schedules that end in pure noise (Lin et al., Common diffusion noise schedules and sample steps are flawed, 2024).
 
-use crate::common::CPU;
+use advect_core::testing::device;
 use advect_core::{Error, Generator, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
@@ -21,12 +21,12 @@ const MEAN: f64 = 5.0;
 
 /// The mean and the variance of samples of N(5, ¼): very bright pictures.
 fn moments(schedule: &DiscreteDiffusion, sampler: &dyn Sampler) -> (f64, f64) {
-    let mean = Tensor::new(&[MEAN], &CPU).unwrap();
+    let mean = Tensor::new(&[MEAN], device()).unwrap();
     let law = Gaussian::new(&mean, Covariance::isotropic(0.25).unwrap()).unwrap();
     let field = law.field(Prediction::V, schedule);
     let model = Model::new(&field, Prediction::V, schedule);
     let mut rng = Generator::from_seed(5);
-    let noise = rng.normal((2500, 1), DType::F64, &CPU).unwrap();
+    let noise = rng.normal((2500, 1), DType::F64, device()).unwrap();
     let x = sampler.sample(&model, &noise, &mut rng).unwrap();
     let x = x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
     let mean = x.iter().sum::<f64>() / x.len() as f64;
@@ -89,7 +89,7 @@ fn noise_predictions_are_refused_at_pure_noise() {
     let field = |_: &advect_core::Time, x: &Tensor| Ok(x.clone());
     let model = Model::new(field_fn(field), Prediction::Noise, &rescaled);
     let sampler = Ddim::new().on(Respaced::trailing(1000, 10).unwrap());
-    let x = Tensor::new(&[[0.3f64]], &CPU).unwrap();
+    let x = Tensor::new(&[[0.3f64]], device()).unwrap();
     let error = sampler.sample(&model, &x, &mut Generator::from_seed(0));
     assert!(matches!(error, Err(Error::Range { argument, .. }) if argument == "t"));
 }

@@ -1,13 +1,13 @@
 //! Adams methods of adaptive order.
 
 use advect_core::testing::detest::{END, problems};
-use advect_core::testing::measured_order;
 use advect_core::testing::problems::{Forced, Problem, Rotation};
+use advect_core::testing::{device, measured_order};
 use advect_core::{Field, Result, Time, field_fn, system_fn};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::stepper::{AdaptiveAdams, Euler, Memory, Method, Step, Stepper};
 use advect_solvers::{DenseStep, Event, Interval, Save, Solver, Status};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use serde_json::Value;
 
 fn adaptive(tolerance: f64) -> Adaptive {
@@ -73,7 +73,7 @@ fn orders_climb() {
     // Where it is not, they fall: by the 30th step the slope has a corner.
     let corner = of_time(|t| (t - 3.0).abs());
     let mut memory = Memory::default();
-    let mut x = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+    let mut x = Tensor::new(&[0f64], device()).unwrap();
     let mut orders = Vec::new();
     for i in 0..36 {
         let (start, end) = (0.11 * f64::from(i), 0.11 * f64::from(i + 1));
@@ -151,7 +151,7 @@ fn steps_and_dense_output_have_their_order() {
 #[test]
 fn polynomials_are_exact() {
     let power = of_time(|t| 6.0 * t.powi(5));
-    let x = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[0f64], device()).unwrap();
     let fixed = Solver::new(AdaptiveAdams::new(), Fixed::steps(20).unwrap());
     let run = fixed.integration(&power, &x, 0.0, 1.0).save(Save::Every(1));
     let solution = run.run().unwrap();
@@ -202,8 +202,8 @@ fn tolerances_are_met_at_two_evaluations_per_step() {
     assert!((0.5 * p * p - q.cos() + 0.5f64.cos()).abs() < 1e-8);
     let pair = system_fn(|_: &Time, (a, b): &(Tensor, Tensor)| Ok((b.clone(), a.neg()?)));
     let start = (
-        Tensor::zeros((2, 3, 1), DType::F64, &Device::Cpu).unwrap(),
-        Tensor::ones((2, 3, 1), DType::F64, &Device::Cpu).unwrap(),
+        Tensor::zeros((2, 3, 1), DType::F64, device()).unwrap(),
+        Tensor::ones((2, 3, 1), DType::F64, device()).unwrap(),
     );
     let (a, b) = solver(1e-9)
         .solve(&pair, &start, 0.0, 3.0)
@@ -216,7 +216,7 @@ fn tolerances_are_met_at_two_evaluations_per_step() {
 /// The past ends where the field jumps and where an event changes the state; events are found within the tolerance.
 #[test]
 fn jumps_and_events_begin_anew() {
-    let x = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[0f64], device()).unwrap();
     let field = of_time(|t| if t < 1.0 { t.cos() } else { -2.0 });
     let run = |jumps: &[f64]| {
         let solver = solver(1e-9);
@@ -330,7 +330,7 @@ fn bad_settings_are_refused() -> Result<()> {
             format!("order: got {order}, expected an order from 2 to 13")
         );
     }
-    let x = Tensor::new(&[0f64], &Device::Cpu)?;
+    let x = Tensor::new(&[0f64], device())?;
     let run = solver(1e-6);
     let run = run.integration(&Forced, &x, 0.0, 1.0).each_sample().run();
     assert!(run.unwrap_err().to_string().starts_with("stepper: got "));
@@ -367,7 +367,7 @@ impl Stepper for Astray {
 
 #[test]
 fn nodes_are_those_of_the_slopes() {
-    let x = Tensor::new(&[1.0], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[1.0], device()).unwrap();
     let growth = field_fn(|_, x| Ok(x.clone()));
     for nodes in [vec![0.0, 1.0], vec![f64::NAN]] {
         let solver = Solver::new(Astray(nodes), Fixed::steps(2).unwrap());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use advect_core::testing::measured_order;
+use advect_core::testing::{device, measured_order};
 use advect_core::{Error, Field, Result, Time, field_fn};
 use advect_solvers::adjoint::{Adjoint, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
@@ -11,14 +11,14 @@ use advect_solvers::implicit::{
 };
 use advect_solvers::stepper::{Embedded, Stepper};
 use advect_solvers::{Save, Solver, Status};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 fn numbers(x: &Tensor) -> Vec<f64> {
     x.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 fn state(values: &[f64]) -> Tensor {
-    Tensor::from_slice(values, (1, values.len()), &Device::Cpu).unwrap()
+    Tensor::from_slice(values, (1, values.len()), device()).unwrap()
 }
 
 /// The part of x' = x² cos t + x/2 − x³ that is solved for implicitly.
@@ -108,8 +108,8 @@ fn stiff_parts_do_not_shorten_steps() {
 /// The gradient of a numerical solution, through both parts, against finite differences.
 #[test]
 fn gradients_go_through_both_parts() {
-    let theta = Var::new(&[3.0f64, 0.7], &Device::Cpu).unwrap();
-    let x = Var::new(&[[1.0f64, 0.5], [-0.3, 2.0]], &Device::Cpu).unwrap();
+    let theta = Var::new(&[3.0f64, 0.7], device()).unwrap();
+    let x = Var::new(&[[1.0f64, 0.5], [-0.3, 2.0]], device()).unwrap();
     let rate = |i: usize| theta.as_tensor().narrow(0, i, 1).unwrap();
     let stiff = {
         let rate = rate(0);
@@ -154,7 +154,7 @@ fn gradients_go_through_both_parts() {
             let moved = |h: f64| {
                 let mut values = numbers(&original);
                 values[i] += h;
-                v.set(&Tensor::from_vec(values, original.shape(), &Device::Cpu).unwrap())
+                v.set(&Tensor::from_vec(values, original.shape(), device()).unwrap())
                     .unwrap();
                 let value = loss(ends[0]).to_scalar::<f64>().unwrap();
                 v.set(&original).unwrap();
@@ -179,7 +179,7 @@ fn gradients_go_through_both_parts() {
 
 #[test]
 fn rosenbrock_methods_refuse_what_they_do_not_have() {
-    let x = Var::new(&[[1.0f64]], &Device::Cpu).unwrap();
+    let x = Var::new(&[[1.0f64]], device()).unwrap();
     let decay = Arc::new(field_fn(|_, x: &Tensor| Ok(x.neg()?)));
     let solver = Solver::new(Rodas5P.by_differences(), Fixed::steps(4).unwrap());
     let end = Unrolled::new(solver.clone())

@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 
-use advect_core::testing::assert_close;
 use advect_core::testing::problems::{Forced, Problem, Rotation};
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Time, field_fn};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::stepper::{Dopri5, Embedded, Euler, Rk4, Stepper};
 use advect_solvers::{Save, Solver, Status};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn adaptive(tolerance: f64) -> Adaptive {
     Adaptive::new(tolerance, tolerance).unwrap()
@@ -70,7 +70,7 @@ fn n_steps_mean_n_steps_and_end_at_the_end() {
         times.borrow_mut().extend(t.values()?);
         Ok(x.neg()?)
     });
-    let x0 = Tensor::new(&[1f32], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[1f32], device()).unwrap();
     let solver = Solver::new(Euler, Fixed::steps(49).unwrap());
     let solution = solver.solve(&field, &x0, 0.3, 0.7).unwrap();
     assert_eq!(
@@ -87,7 +87,7 @@ fn a_cut_step_does_not_move_the_grid() {
         times.borrow_mut().extend(t.values()?);
         Ok(x.neg()?)
     });
-    let x0 = Tensor::new(&[1f64], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[1f64], device()).unwrap();
     let solver = Solver::new(Euler, Fixed::steps(4).unwrap());
     solver
         .integration(&field, &x0, 0.0, 1.0)
@@ -101,7 +101,7 @@ fn a_cut_step_does_not_move_the_grid() {
 fn rejected_steps_keep_their_first_slope() {
     // The first slope of each step is f at its start: with f0 kept, every rejection costs 6, not 7.
     let stiff = field_fn(|t, x| t.coefficient(|t| (50.0 * t).sin() * 50.0)?.times(x));
-    let x0 = Tensor::new(&[1f64], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[1f64], device()).unwrap();
     let s = Solver::new(Dopri5, adaptive(1e-6))
         .solve(&stiff, &x0, 0.0, 1.0)
         .unwrap()
@@ -112,7 +112,7 @@ fn rejected_steps_keep_their_first_slope() {
 
 #[test]
 fn nothing_is_lost_when_it_stops() {
-    let x0 = Tensor::new(&[1f64], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[1f64], device()).unwrap();
     let late_nan = field_fn(|t, x| {
         let bad = matches!(t, Time::Shared(t) if *t > 0.5);
         Ok((x * if bad { f64::NAN } else { 1.0 })?)
@@ -130,7 +130,7 @@ fn nothing_is_lost_when_it_stops() {
     );
     assert_close(
         &solution.last_state,
-        &Tensor::new(&[solution.last_time.exp()], &Device::Cpu).unwrap(),
+        &Tensor::new(&[solution.last_time.exp()], device()).unwrap(),
         1e-4,
         0.0,
     );
@@ -151,7 +151,7 @@ fn nothing_is_lost_when_it_stops() {
 fn every_float_dtype_and_rank() {
     for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
         for dims in [vec![3], vec![2, 3], vec![2, 1, 3, 2]] {
-            let x0 = Tensor::ones(dims, dtype, &Device::Cpu).unwrap();
+            let x0 = Tensor::ones(dims, dtype, device()).unwrap();
             let decay = field_fn(|_, x| Ok(x.neg()?));
             let end = Solver::new(Dopri5, adaptive(1e-3))
                 .solve(&decay, &x0, 0.0, 1.0)
@@ -167,7 +167,7 @@ fn every_float_dtype_and_rank() {
 fn bad_arguments_are_typed_errors() {
     let solver = Solver::new(Euler, Fixed::steps(2).unwrap());
     let decay = field_fn(|_, x| Ok(x.neg()?));
-    let x0 = Tensor::new(&[[1f32, 2.0]], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[[1f32, 2.0]], device()).unwrap();
     let range = |name: &str, result: advect_core::Result<advect_solvers::Solution>| match result {
         Err(Error::Range { argument, .. }) => assert_eq!(argument, name),
         other => panic!("{other:?}"),
@@ -213,7 +213,7 @@ fn bad_arguments_are_typed_errors() {
     let grid = Solver::new(Euler, Fixed::grid(&[0.2, 0.4]).unwrap());
     range("times", grid.solve(&decay, &x0, 1.0, 0.0));
 
-    let nan = Tensor::new(&[f32::NAN], &Device::Cpu).unwrap();
+    let nan = Tensor::new(&[f32::NAN], device()).unwrap();
     assert!(matches!(
         solver.solve(&decay, &nan, 0.0, 1.0),
         Err(Error::NonFinite { .. })

@@ -1,11 +1,12 @@
 //! The law of Brownian paths.
 
+use advect_core::testing::device;
 use advect_core::{Error, Key};
 use advect_solvers::sde::BrownianPath;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn path(seed: u64, motions: usize) -> BrownianPath {
-    let x = Tensor::zeros(motions, DType::F64, &Device::Cpu).unwrap();
+    let x = Tensor::zeros(motions, DType::F64, device()).unwrap();
     BrownianPath::new(Key::from_seed(seed), &x, 0.0, 1.0).unwrap()
 }
 
@@ -23,7 +24,7 @@ fn distance(values: &[f64]) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let n = sorted.len();
     let scaled: Vec<f64> = sorted.iter().map(|x| x / 2f64.sqrt()).collect();
-    let erf = Tensor::from_vec(scaled, n, &Device::Cpu)
+    let erf = Tensor::from_vec(scaled, n, device())
         .unwrap()
         .erf()
         .unwrap();
@@ -193,7 +194,7 @@ fn below_the_tolerance_values_keep_their_law() {
 
 #[test]
 fn bad_arguments_are_typed_errors() {
-    let x = Tensor::zeros(2, DType::F64, &Device::Cpu).unwrap();
+    let x = Tensor::zeros(2, DType::F64, device()).unwrap();
     let key = Key::from_seed(0);
     for (s, t) in [(0.0, 0.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
         assert!(matches!(

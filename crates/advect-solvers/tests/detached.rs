@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Field, Generator, Jvp, Key, Result, Time, field_fn};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
@@ -13,12 +13,12 @@ use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::divergence::{Divergence, Exact, Flow, Hutchinson, Probe, Transposed};
 use advect_solvers::energy::{Energy, GradientField, Summed};
 use advect_solvers::stepper::{Dopri5, Rk4};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 const TIMES: [f64; 3] = [0.0, 0.4, 1.0];
 
 fn network(dim: usize) -> (ParameterStore, Mlp) {
-    let store = ParameterStore::new(Key::from_seed(4), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(4), DType::F64, device());
     let config = Mlp::config(dim)
         .hidden(&[9, 7])
         .activation(Activation::Tanh);
@@ -28,7 +28,7 @@ fn network(dim: usize) -> (ParameterStore, Mlp) {
 
 fn normal(shape: &[usize], seed: u64) -> Tensor {
     let mut rng = Generator::from_seed(seed);
-    rng.normal(shape, DType::F64, &Device::Cpu).unwrap()
+    rng.normal(shape, DType::F64, device()).unwrap()
 }
 
 fn fixed() -> Solver<Rk4, Fixed> {
@@ -114,7 +114,7 @@ fn parameters_without_a_gradient_are_named() {
         let error = gradients(strategy, field, &parameters, &x0).unwrap_err();
         assert_detached(error, "parameters", "number 0, of shape [9, ", what);
         // One of many.
-        let unused = Var::zeros((4, 5), DType::F64, &Device::Cpu).unwrap();
+        let unused = Var::zeros((4, 5), DType::F64, device()).unwrap();
         let mut more = parameters.clone();
         more.push(unused.as_tensor().clone());
         let (trained, last) = (net.clone(), more.len() - 1);
@@ -149,7 +149,7 @@ fn derivatives_that_are_0_are_0() {
         });
         assert!(gradients(strategy, late, &[], &x0).is_ok(), "{what}");
         // By a parameter alone.
-        let shift = Var::new(&[[0.3f64, -1.0]], &Device::Cpu).unwrap();
+        let shift = Var::new(&[[0.3f64, -1.0]], device()).unwrap();
         let parameter = shift.as_tensor().clone();
         let parameters = [parameter.clone()];
         let field = field_fn(move |_, x| Ok(parameter.broadcast_as(x.shape())?));
@@ -188,7 +188,7 @@ fn difference(v: &Var, i: usize, loss: &dyn Fn() -> f64) -> f64 {
     let at = |h: f64| {
         let mut moved = values.clone();
         moved[i] += h;
-        let moved = Tensor::from_vec(moved, original.shape(), &Device::Cpu).unwrap();
+        let moved = Tensor::from_vec(moved, original.shape(), device()).unwrap();
         v.set(&moved).unwrap();
         let value = loss();
         v.set(&original).unwrap();

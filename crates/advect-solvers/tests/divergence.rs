@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use advect_core::normal::log_standard_normal;
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Conditional, Error, Field, Generator, Jvp, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
@@ -13,10 +13,10 @@ use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::divergence::{Divergence, Exact, Flow, HutchPlusPlus, Hutchinson, Probe};
 use advect_solvers::stepper::{Dopri5, Rk4};
 use advect_solvers::{Save, Solver};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn network(dim: usize) -> (ParameterStore, Mlp) {
-    let store = ParameterStore::new(Key::from_seed(4), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(4), DType::F64, device());
     let config = Mlp::config(dim)
         .hidden(&[16, 16])
         .activation(Activation::Tanh)
@@ -27,7 +27,7 @@ fn network(dim: usize) -> (ParameterStore, Mlp) {
 
 fn normal(shape: &[usize], seed: u64) -> Tensor {
     Generator::from_seed(seed)
-        .normal(shape, DType::F64, &Device::Cpu)
+        .normal(shape, DType::F64, device())
         .unwrap()
 }
 
@@ -39,7 +39,7 @@ fn difference(field: &impl Field, t: &Time, x: &Tensor) -> Vec<f64> {
     let value = |i: usize, j: usize, h: f64| {
         let mut moved = rows.clone();
         moved[i][j] += h;
-        let moved = Tensor::new(moved, &Device::Cpu)
+        let moved = Tensor::new(moved, device())
             .unwrap()
             .reshape(x.shape())
             .unwrap();
@@ -68,7 +68,7 @@ fn exact_divergences_are_those_of_finite_differences() {
             assert_close(&found.value, &net.at(&t, &x).unwrap(), 1e-12, 1e-12);
             assert_near(&found.divergence, &difference(&net, &t, &x), 1e-7);
         }
-        let labels = Tensor::new(vec![1u32; shape[0]], &Device::Cpu).unwrap();
+        let labels = Tensor::new(vec![1u32; shape[0]], device()).unwrap();
         let given = net.given(&labels);
         let t = Time::Shared(0.7);
         let found = Exact.at(&given, &t, &x).unwrap();
@@ -184,13 +184,13 @@ impl ToMixture {
         let Time::Shared(t) = *t else {
             panic!("one clock")
         };
-        let means = Tensor::new(&MEANS, &Device::Cpu)?;
+        let means = Tensor::new(&MEANS, device())?;
         let variance = (t * SPREAD).powi(2) + (1.0 - t).powi(2);
         // ln w_k − |x − t m_k|² / (2 v), less what all have in common.
         let constants: Vec<f64> = (MEANS.iter().zip(WEIGHTS))
             .map(|(m, w)| w.ln() - t * t * (m[0] * m[0] + m[1] * m[1]) / (2.0 * variance))
             .collect();
-        let constants = V::constant(Tensor::new(constants, &Device::Cpu)?.unsqueeze(0)?);
+        let constants = V::constant(Tensor::new(constants, device())?.unsqueeze(0)?);
         let logits = x
             .map_linear(|x| Ok((x.matmul(&means.t()?)? * (t / variance))?))?
             .plus(&constants)?;
@@ -324,7 +324,7 @@ fn likelihoods_are_differentiable() {
                 let at = |h: f64| {
                     let mut moved = values.clone();
                     moved[i] += h;
-                    v.set(&Tensor::from_vec(moved, original.shape(), &Device::Cpu).unwrap())
+                    v.set(&Tensor::from_vec(moved, original.shape(), device()).unwrap())
                         .unwrap();
                     let value = direct().to_scalar::<f64>().unwrap();
                     v.set(&original).unwrap();
@@ -424,7 +424,7 @@ fn integrals_along_a_flow_are_known() {
             .save(Save::At(times))
             .run()
             .unwrap();
-        let mut sum = Tensor::zeros(4, DType::F64, &Device::Cpu).unwrap();
+        let mut sum = Tensor::zeros(4, DType::F64, device()).unwrap();
         for (i, x) in way.states.iter().enumerate() {
             let weight = match i {
                 0 | 100 => 1.0,
@@ -470,7 +470,7 @@ fn each_probe_of_a_flow_is_told_apart() {
     let moved = flow.transport(&solver_of_rk4(), &x, 1.0, 0.0).unwrap();
     let apart = moved.by_probe.clone().unwrap();
     assert_eq!(apart.dims(), [5, 4]);
-    let mut norms = Tensor::zeros(5, DType::F64, &Device::Cpu).unwrap();
+    let mut norms = Tensor::zeros(5, DType::F64, device()).unwrap();
     for (i, v) in probes.iter().enumerate() {
         let image = Quiet.at(&Time::Shared(0.0), v).unwrap();
         let form = (v * &image).unwrap().sum(1).unwrap();

@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
+use advect_core::testing::device;
 use advect_core::{Result, Time, field_fn, observer_fn};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::stepper::{Dopri5, Rk4, Stepper, Tsit5};
 use advect_solvers::{AcceptedStep, Crossing, Event, Save, Solver, Status};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 const GRAVITY: f64 = 9.81;
 
@@ -52,7 +53,7 @@ fn a_ball_bounces() {
                 let height = Event::new(move |_, x: &Tensor| Ok(numbers(x)[0] - ground));
                 let height = height.crossing(crossing).tolerance(location).unwrap();
                 let solver = Solver::new(Dopri5, adaptive(tolerance));
-                let x = Tensor::new(&[[ground + 10.0, 0.0]], &Device::Cpu).unwrap();
+                let x = Tensor::new(&[[ground + 10.0, 0.0]], device()).unwrap();
                 let (mut t, mut x) = (0.0, x.to_dtype(dtype).unwrap());
                 for (i, expected) in bounces(8).into_iter().enumerate() {
                     let solution = solver
@@ -66,7 +67,7 @@ fn a_ball_bounces() {
                         (t - expected).abs() < error,
                         "{dtype:?}, {ground}, {crossing:?}: bounce {i} at {t}, not {expected}"
                     );
-                    let mirror = Tensor::new(&[[1.0, -0.9]], &Device::Cpu).unwrap();
+                    let mirror = Tensor::new(&[[1.0, -0.9]], device()).unwrap();
                     x = solution
                         .last_state
                         .broadcast_mul(&mirror.to_dtype(dtype).unwrap())
@@ -88,7 +89,7 @@ fn the_same_event_is_not_found_twice() {
     let solver = Solver::new(Tsit5, adaptive(1e-10));
     for sign in [1.0, -1.0] {
         // cos t is 0 at π/2 + k π.
-        let mut x = Tensor::new(&[[1f64, 0.0]], &Device::Cpu).unwrap();
+        let mut x = Tensor::new(&[[1f64, 0.0]], device()).unwrap();
         let mut t = 0.0;
         for k in 0..6 {
             let solution = solver
@@ -112,7 +113,7 @@ fn events(
     end: f64,
 ) -> Vec<f64> {
     let clock = field_fn(|_, x| Ok(x.ones_like()?));
-    let mut x = Tensor::new(&[[0f64]], &Device::Cpu).unwrap();
+    let mut x = Tensor::new(&[[0f64]], device()).unwrap();
     let (mut t, mut found) = (0.0, Vec::new());
     for &stop in stops.iter().chain([&end]) {
         while t != stop {
@@ -159,7 +160,7 @@ fn no_event_is_lost_or_found_twice_between_two_integrations() {
 #[test]
 fn integrations_go_on_from_saves_halts_and_limits() {
     let falling = Event::new(|_, x: &Tensor| Ok(numbers(x)[0])).crossing(Crossing::Falling);
-    let start = Tensor::new(&[[10f64, 0.0]], &Device::Cpu).unwrap();
+    let start = Tensor::new(&[[10f64, 0.0]], device()).unwrap();
     let landing = bounces(1)[0];
     let check = |t: f64, x: &Tensor| {
         assert!(t < landing);
@@ -219,7 +220,7 @@ fn integrations_go_on_from_saves_halts_and_limits() {
 #[test]
 fn values_that_stay_above_zero_are_no_events() {
     let decay = field_fn(|_, x| Ok((x * -30.0)?));
-    let x = Tensor::new(&[[1f64]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[1f64]], device()).unwrap();
     for tolerance in [1e-12, 0.5] {
         let value = Event::new(|_, x: &Tensor| Ok(numbers(x)[0]))
             .tolerance(tolerance)
@@ -248,7 +249,7 @@ fn values_that_stay_above_zero_are_no_events() {
 #[test]
 fn events_at_one_time_are_all_told() {
     let clock = field_fn(|_, x| Ok(x.ones_like()?));
-    let x = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[0f64], device()).unwrap();
     let at = |time: f64, factor: f64| {
         Event::new(move |_, x: &Tensor| Ok(factor * (x.to_vec1::<f64>()?[0] - time)))
     };

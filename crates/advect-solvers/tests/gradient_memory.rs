@@ -1,4 +1,4 @@
-//! The memory that gradients take, measured by an allocator that counts.
+//! The memory that gradients take on the CPU, measured by an allocator that counts. It sees no other device's memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;

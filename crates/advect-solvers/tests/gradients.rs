@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use advect_core::testing::device;
 use advect_core::{Error, Field, Result, Time, field_fn};
 use advect_ops::{Activation, linear};
 use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed, Norm};
 use advect_solvers::stepper::{Dopri5, Heun, Rk4, Tsit5};
 use advect_solvers::{Solution, Solver};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 /// A small network, non-autonomous: `f(t, x) = cos t · W₂ tanh(W₁ x + b₁) − x/2`.
 #[derive(Clone)]
@@ -20,7 +21,7 @@ impl Net {
             let values: Vec<f64> = (0..n)
                 .map(|i| (1.7 * i as f64 + shift).sin() * 0.8)
                 .collect();
-            Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap()
+            Var::from_tensor(&Tensor::from_vec(values, shape, device()).unwrap()).unwrap()
         };
         Net([
             var(6, &[3, 2], 0.0),
@@ -46,7 +47,7 @@ impl Field for Net {
 }
 
 fn start() -> Var {
-    Var::new(&[[0.3f64, -1.0], [2.0, 0.7]], &Device::Cpu).unwrap()
+    Var::new(&[[0.3f64, -1.0], [2.0, 0.7]], device()).unwrap()
 }
 
 const TIMES: [f64; 3] = [0.2, 0.9, 1.7];
@@ -63,7 +64,7 @@ fn accurate() -> Solver<Dopri5, Adaptive> {
 
 /// The gradients of the loss by one strategy: of the parameters, the initial state and the times.
 fn gradients(strategy: &impl Adjoint, net: &Net, x0: &Var, times: &[f64]) -> Vec<Vec<f64>> {
-    let times = Var::new(times, &Device::Cpu).unwrap();
+    let times = Var::new(times, device()).unwrap();
     let field = Arc::new(net.clone());
     let solution = strategy
         .solve_at(&field, &net.parameters(), x0, &times)
@@ -110,7 +111,7 @@ fn differences(
             by(&|h| {
                 let mut moved = values.clone();
                 moved[i] += h;
-                v.set(&Tensor::from_vec(moved, original.shape(), &Device::Cpu).unwrap())
+                v.set(&Tensor::from_vec(moved, original.shape(), device()).unwrap())
                     .unwrap();
                 let value = evaluate(times);
                 v.set(&original).unwrap();
@@ -197,9 +198,7 @@ fn discrete_gradients_are_exact_for_coarse_steps() {
     let moved = |h: f64| {
         let mut w = original.to_vec2::<f64>().unwrap();
         w[1][0] += h;
-        net.0[0]
-            .set(&Tensor::new(w, &Device::Cpu).unwrap())
-            .unwrap();
+        net.0[0].set(&Tensor::new(w, device()).unwrap()).unwrap();
         let value = value().to_scalar::<f64>().unwrap();
         net.0[0].set(&original).unwrap();
         value
@@ -211,7 +210,7 @@ fn discrete_gradients_are_exact_for_coarse_steps() {
 #[test]
 fn untracked_arguments_and_constant_fields() {
     let field = Arc::new(field_fn(|_, x| Ok(x.ones_like()?)));
-    let x0 = Tensor::new(&[[1f32]], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[[1f32]], device()).unwrap();
     let solver = Solver::new(Rk4, Fixed::steps(3).unwrap());
     let discrete = Checkpointed::new(solver.clone(), 1).unwrap();
     let solution = discrete.solve(&field, &[], &x0, &[0.0, 1.0]).unwrap();
@@ -255,7 +254,7 @@ fn ten_thousand_steps_fit_the_stack() {
 #[test]
 fn failures_are_reported() {
     let explosion = Arc::new(field_fn(|_, x| Ok(x.sqr()?)));
-    let x0 = Var::new(&[1f64], &Device::Cpu).unwrap();
+    let x0 = Var::new(&[1f64], device()).unwrap();
     let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6).unwrap());
     let discrete = Checkpointed::new(solver.clone(), 3).unwrap();
     let solution = discrete
@@ -276,7 +275,7 @@ fn failures_are_reported() {
         let result = discrete.solve(&explosion, &[], &x0, &times);
         assert!(matches!(result, Err(Error::Range { argument, .. }) if argument == "times"));
     }
-    let wrong = Tensor::zeros((2, 1), DType::F64, &Device::Cpu).unwrap();
+    let wrong = Tensor::zeros((2, 1), DType::F64, device()).unwrap();
     let result = discrete.solve_at(&explosion, &[], &x0, &wrong);
     assert!(matches!(result, Err(Error::Shape { .. })));
     assert!(Checkpointed::new(solver, 0).is_err());
@@ -285,7 +284,7 @@ fn failures_are_reported() {
 #[test]
 fn what_cannot_be_differentiated_is_refused() {
     let field = Arc::new(field_fn(|_, x| Ok(x.neg()?)));
-    let x0 = Var::new(&[1f64], &Device::Cpu).unwrap();
+    let x0 = Var::new(&[1f64], device()).unwrap();
     let computed = [x0.as_tensor().exp().unwrap()];
     let solver = Solver::new(Dopri5, Adaptive::new(1e-6, 1e-6).unwrap());
     let discrete = Checkpointed::new(solver.clone(), 3).unwrap();

@@ -1,7 +1,7 @@
 //! Implicit methods: orders, sources of Jacobians, clocks, dtypes, what they cost and how they fail.
 
-use advect_core::testing::measured_order;
 use advect_core::testing::problems::{Forced, Problem, Rotation};
+use advect_core::testing::{device, measured_order};
 use advect_core::{Error, Field, Jvp, Result, Time, field_fn};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::implicit::{
@@ -10,7 +10,7 @@ use advect_solvers::implicit::{
 };
 use advect_solvers::stepper::{Bosh3, Dopri5, Dopri8, Embedded, Tsit5};
 use advect_solvers::{Event, Save, Solver, Status};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 /// All methods with their orders, at the end of a step and within it.
 fn methods() -> Vec<(Box<dyn Embedded>, f64, f64)> {
@@ -39,7 +39,7 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
 }
 
 fn state(values: &[f64]) -> Tensor {
-    Tensor::from_slice(values, (1, values.len()), &Device::Cpu).unwrap()
+    Tensor::from_slice(values, (1, values.len()), device()).unwrap()
 }
 
 /// `−λ (x − cos t)`, whose solution is near cos t after a short while.
@@ -133,7 +133,7 @@ fn cubic_jacobian(_: &Time, x: &Tensor) -> Result<Matrices> {
 
 #[test]
 fn the_source_of_the_jacobian_does_not_matter() {
-    let x = Tensor::new(&[[1f64], [-2.0], [0.1]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[1f64], [-2.0], [0.1]], device()).unwrap();
     let fixed = Fixed::steps(20).unwrap();
     let ends = [
         Solver::new(Kvaerno4.with_jacobian(ByJvp(Cubic)), fixed.clone())
@@ -183,7 +183,7 @@ fn each_sample_may_have_its_own_clock() {
         };
         Ok((x - goal)?.mul(&rates)?.neg()?)
     });
-    let x = Tensor::new(&[[2f64], [2.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[2f64], [2.0]], device()).unwrap();
     let solver = Solver::new(Kvaerno5, Adaptive::new(1e-7, 1e-7).unwrap());
     let whole = solver.solve(&field, &x, 0.0, 2.0).unwrap().end().unwrap();
     // x(t) = (cos t + sin t)/2 + 3/2 e^(−t)
@@ -198,7 +198,7 @@ fn each_sample_may_have_its_own_clock() {
         let slope = (x - goal)?.mul(&rate)?.neg()?;
         Ok(Tensor::cat(&[&slope, &rate.zeros_like()?], 1)?)
     });
-    let x = Tensor::new(&[[2f64, 1.0], [2.0, 1e5], [0.5, 3.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[2f64, 1.0], [2.0, 1e5], [0.5, 3.0]], device()).unwrap();
     let each = solver
         .integration(&field, &x, 0.0, 2.0)
         .each_sample()
@@ -226,7 +226,7 @@ fn any_shape_and_dtype() {
         (DType::BF16, 5e-2),
     ] {
         for dims in [vec![3], vec![2, 3], vec![2, 1, 3, 2]] {
-            let x = Tensor::ones(dims, dtype, &Device::Cpu).unwrap();
+            let x = Tensor::ones(dims, dtype, device()).unwrap();
             for (stepper, ..) in methods().into_iter().skip(2) {
                 let solver = Solver::new(stepper, Adaptive::new(tolerance, tolerance).unwrap());
                 let end = solver.solve(&decay, &x, 0.0, 1.0).unwrap().end().unwrap();
@@ -401,7 +401,7 @@ fn a_wrong_jacobian_is_no_convergence() {
 fn a_sample_fails_alone() {
     // x' = −√x reaches 0 at t = 2 √x(0).
     let root = field_fn(|_, x| Ok((x.sqrt()?.neg()? - 1.0)?));
-    let x = Tensor::new(&[[25f64], [0.3], [16.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[25f64], [0.3], [16.0]], device()).unwrap();
     let solver = Solver::new(Kvaerno4, Adaptive::new(1e-6, 1e-6).unwrap());
     let each = solver
         .integration(&root, &x, 0.0, 1.0)

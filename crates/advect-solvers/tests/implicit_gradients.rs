@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use advect_core::testing::measured_order;
+use advect_core::testing::{device, measured_order};
 use advect_core::{Error, Field, Result, Time, field_fn};
 use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
@@ -12,7 +12,7 @@ use advect_solvers::implicit::{
 };
 use advect_solvers::stepper::{Dopri5, Embedded, Stepper};
 use advect_solvers::{Solution, Solver};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 /// Robertson's reactions with rates e^θ.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ struct Reactions(Var);
 impl Reactions {
     fn new() -> Self {
         let logarithms = [0.04f64.ln(), 3e3f64.ln(), 1e2f64.ln()];
-        Reactions(Var::new(&logarithms, &Device::Cpu).unwrap())
+        Reactions(Var::new(&logarithms, device()).unwrap())
     }
 }
 
@@ -39,14 +39,14 @@ impl Field for Reactions {
 }
 
 fn start() -> Var {
-    Var::new(&[[1f64, 0.0, 0.0], [0.7, 1e-4, 0.3]], &Device::Cpu).unwrap()
+    Var::new(&[[1f64, 0.0, 0.0], [0.7, 1e-4, 0.3]], device()).unwrap()
 }
 
 const TIMES: [f64; 3] = [0.0, 1.0, 8.0];
 
 /// A loss of the states at all times, in which all elements have about the same weight.
 fn loss(solution: &Solution) -> Tensor {
-    let weights = Tensor::new(&[[1f64, 3e2, -2.0], [0.5, 1e2, 1.0]], &Device::Cpu).unwrap();
+    let weights = Tensor::new(&[[1f64, 3e2, -2.0], [0.5, 1e2, 1.0]], device()).unwrap();
     let of = |x: &Tensor| (x * &weights).unwrap().sin().unwrap().sum_all().unwrap();
     solution.end().unwrap();
     (of(&solution.states[1]) + of(&solution.states[2])).unwrap()
@@ -91,7 +91,7 @@ fn differences(
             let moved = |h: f64| {
                 let mut values = numbers(&original);
                 values[i] += h;
-                v.set(&Tensor::from_vec(values, original.shape(), &Device::Cpu).unwrap())
+                v.set(&Tensor::from_vec(values, original.shape(), device()).unwrap())
                     .unwrap();
                 let value = value();
                 v.set(&original).unwrap();
@@ -167,12 +167,12 @@ fn strategies_agree_for_adaptive_steps() {
 #[test]
 fn backsolve_goes_back_by_an_explicit_method() {
     // x' = −5 (x − θ): ∂x(1)/∂θ = 1 − e⁻⁵, ∂x(1)/∂x0 = e⁻⁵
-    let theta = Var::new(0.3f64, &Device::Cpu).unwrap();
+    let theta = Var::new(0.3f64, device()).unwrap();
     let of = theta.clone();
     let field = Arc::new(field_fn(move |_, x: &Tensor| {
         Ok((x.broadcast_sub(&of)? * -5.0)?)
     }));
-    let x = Var::new(&[[1f64]], &Device::Cpu).unwrap();
+    let x = Var::new(&[[1f64]], device()).unwrap();
     let forwards = Solver::new(Kvaerno5, Adaptive::new(1e-9, 1e-9).unwrap());
     let backwards = Solver::new(Dopri5, Adaptive::new(1e-9, 1e-9).unwrap());
     let strategy = Backsolve::new(forwards).backward(backwards);
@@ -196,8 +196,8 @@ fn backsolve_goes_back_by_an_explicit_method() {
 #[test]
 fn backsolve_goes_back_by_an_implicit_method() {
     // x' = −5 (x − θ): ∂x(1)/∂θ = 1 − e⁻⁵, ∂x(1)/∂x0 = e⁻⁵
-    let theta = Var::new(0.3f64, &Device::Cpu).unwrap();
-    let x = Var::new(&[[1f64, -2.0], [0.5, 0.0]], &Device::Cpu).unwrap();
+    let theta = Var::new(0.3f64, device()).unwrap();
+    let x = Var::new(&[[1f64, -2.0], [0.5, 0.0]], device()).unwrap();
     let parameters = [theta.as_tensor().clone()];
     let of = theta.clone();
     let field = Arc::new(field_fn(move |_, x: &Tensor| {
@@ -239,8 +239,8 @@ fn backsolve_goes_back_by_an_implicit_method() {
 #[test]
 fn gradients_have_the_order_of_the_method() {
     fn check<S: Stepper + Clone>(stepper: S, order: f64) {
-        let theta = Var::new(1f64, &Device::Cpu).unwrap();
-        let x = Var::new(&[[0.7f64], [-0.5]], &Device::Cpu).unwrap();
+        let theta = Var::new(1f64, device()).unwrap();
+        let x = Var::new(&[[0.7f64], [-0.5]], device()).unwrap();
         let of = theta.clone();
         let field = Arc::new(field_fn(move |t: &Time, x: &Tensor| {
             t.coefficient(f64::cos)?
@@ -285,7 +285,7 @@ fn gradients_have_the_order_of_the_method() {
 #[test]
 fn detached_fields_are_refused() {
     let field = Arc::new(field_fn(|_, x: &Tensor| Ok(x.detach().sqr()?.neg()?)));
-    let x = Var::new(&[[1f64]], &Device::Cpu).unwrap();
+    let x = Var::new(&[[1f64]], device()).unwrap();
     let solver = Solver::new(Kvaerno3, Fixed::steps(3).unwrap());
     let error = Unrolled::new(solver.clone())
         .solve(&field, &[], &x, &[0.0, 1.0])

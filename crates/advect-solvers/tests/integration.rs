@@ -3,13 +3,14 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use advect_core::testing::device;
 use advect_core::testing::problems::{Forced, Problem};
 use advect_core::{Error, Result, field_fn, observer_fn};
 use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::stepper::{Dopri5, Euler, Rk4};
 use advect_solvers::{AcceptedSamples, AcceptedStep, DenseStep, Event, Save, Solver, Status};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 fn number(x: &Tensor) -> f64 {
     x.flatten_all().unwrap().to_vec1::<f64>().unwrap()[0]
@@ -50,7 +51,7 @@ impl Limits {
 #[test]
 fn the_first_of_several_events_stops_the_integration() {
     let decay = field_fn(|_, x| Ok(x.neg()?));
-    let x = Tensor::new(&[1f64], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[1f64], device()).unwrap();
     let run = |limits: Limits, size: f64| {
         let solver = Solver::new(Rk4, Fixed::size(size).unwrap());
         let solution = solver
@@ -87,7 +88,7 @@ fn the_first_of_several_events_stops_the_integration() {
 }
 
 fn run_elsewhere(limits: &Limits) -> usize {
-    let x = Tensor::new(&[1f64], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[1f64], device()).unwrap();
     let decay = field_fn(|_, x| Ok(x.neg()?));
     let solver = Solver::new(Rk4, Fixed::steps(10).unwrap());
     let integration = solver.integration(&decay, &x, 0.0, 1.0);
@@ -179,7 +180,7 @@ fn any_observer_stops_the_integration() {
 #[test]
 fn a_clock_per_sample_takes_observers_and_refuses_the_rest() {
     let growth = field_fn(|_, x| Ok(x.clone()));
-    let x = Tensor::new(&[1f64, 1e-3, 1e-9], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[1f64, 1e-3, 1e-9], device()).unwrap();
     let solver = Solver::new(Dopri5, adaptive(1e-8));
     let integration = || solver.integration(&growth, &x, 0.0, 1.0);
     let plain = integration().each_sample().run().unwrap();
@@ -255,7 +256,7 @@ fn a_clock_per_sample_takes_observers_and_refuses_the_rest() {
 fn adjoints_have_observers() {
     fn check(adjoint: &impl Adjoint) {
         let field = Arc::new(field_fn(|_, x| Ok(x.neg()?)));
-        let x0 = Var::new(&[2f64], &Device::Cpu).unwrap();
+        let x0 = Var::new(&[2f64], device()).unwrap();
         let mut ends = Vec::new();
         let mut record = observer_fn(|step: &AcceptedStep| ends.push(step.t));
         let solution = adjoint

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use advect_core::testing::device;
 use advect_core::{Error, Field, Result, Time, field_fn};
 use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
@@ -10,14 +11,14 @@ use advect_solvers::stepper::{
     Bosh3, Dopri5, Dopri8, Euler, Heun, Midpoint, Ralston, Rk4, Stepper, Tsit5,
 };
 use advect_solvers::{Event, Save, Solver};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 fn number(x: &Tensor) -> f64 {
     x.flatten_all().unwrap().to_vec1::<f64>().unwrap()[0]
 }
 
 fn zero() -> Tensor {
-    Tensor::new(&[0f64], &Device::Cpu).unwrap()
+    Tensor::new(&[0f64], device()).unwrap()
 }
 
 /// `dx/dt = g(t)`.
@@ -144,7 +145,7 @@ fn pulses_are_not_missed() {
 fn piecewise_constant_rates_keep_the_order() {
     let rate = |t: f64| [1.0, -2.0, 0.5, 3.0][((t * 4.0) as usize).min(3)];
     let field = field_fn(move |t, x: &Tensor| t.coefficient(rate)?.times(x));
-    let x = Tensor::new(&[1f64], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[1f64], device()).unwrap();
     let truth = (0.25 * (1.0 - 2.0 + 0.5 + 3.0f64)).exp();
     let jumps = [0.25, 0.5, 0.75];
     let error = |steps: usize, jumps: &[f64]| {
@@ -184,7 +185,7 @@ fn each_step_stays_on_its_side() {
         seen.borrow_mut().extend(t.values()?);
         Ok(x.ones_like()?)
     });
-    let x = Tensor::new(&[0f64, 1.0], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[0f64, 1.0], device()).unwrap();
     let solver = Solver::new(Dopri5, adaptive(1e-6).first_step(0.4).unwrap());
     let shared = solver
         .integration(&field, &x, 0.0, 2.0)
@@ -211,7 +212,7 @@ fn samples_with_clocks_of_their_own_stop_at_jumps() {
         let rate = t.coefficient(|t| if t < 1.0 { -1.0 } else { 2.0 })?;
         rate.times(x)
     });
-    let x = Tensor::new(&[[1f64], [100.0], [0.01]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[1f64], [100.0], [0.01]], device()).unwrap();
     let solver = Solver::new(Tsit5, adaptive(1e-10));
     for (from, to, log) in [(0.0, 2.0, 1.0), (2.0, 0.0, -1.0)] {
         let run = solver
@@ -265,7 +266,7 @@ fn events_near_jumps_are_located() {
 /// `dx/dt = k` from t = 1 on: the derivative of `x(2)²` by k is `2 k`.
 #[test]
 fn gradients_know_the_jumps() {
-    let k = Var::new(&[1.5f64], &Device::Cpu).unwrap();
+    let k = Var::new(&[1.5f64], device()).unwrap();
     let parameters = [k.as_tensor().clone()];
     let rate = k.as_tensor().clone();
     let field = Arc::new(field_fn(move |t: &Time, x: &Tensor| -> Result<Tensor> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use advect_core::testing::device;
 use advect_core::{Error, Field, Jvp, Result, Time, field_fn};
 use advect_solvers::adjoint::{Adjoint, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
@@ -12,7 +13,7 @@ use advect_solvers::implicit::{
 };
 use advect_solvers::stepper::{Embedded, Stepper};
 use advect_solvers::{Solution, Solver, Status};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 /// The Brusselator with diffusion on a line (Hairer and Wanner, Solving Ordinary Differential Equations II, eq. IV.10.15):
 /// `u' = a + u² v − (b + 1) u + α ∂²u/∂x²`, `v' = b u − u² v + α ∂²v/∂x²`, with u = 1 and v = 3 at the ends.
@@ -27,7 +28,7 @@ impl Brusselator {
     fn new(places: usize) -> Self {
         Brusselator {
             places,
-            parameters: Var::new(&[1f64, 3.0, 0.02], &Device::Cpu).unwrap(),
+            parameters: Var::new(&[1f64, 3.0, 0.02], device()).unwrap(),
         }
     }
 
@@ -36,7 +37,7 @@ impl Brusselator {
         let place = |i: usize| (i + 1) as f64 / (self.places + 1) as f64;
         let u = (0..self.places).map(|i| 1.0 + (std::f64::consts::TAU * place(i)).sin());
         let row: Vec<f64> = u.chain(std::iter::repeat_n(3.0, self.places)).collect();
-        let row = Tensor::from_vec(row, (1, 2 * self.places), &Device::Cpu).unwrap();
+        let row = Tensor::from_vec(row, (1, 2 * self.places), device()).unwrap();
         row.repeat((samples, 1)).unwrap()
     }
 
@@ -194,7 +195,7 @@ fn preconditioners_and_restarts_change_the_cost_alone() {
                     .chunks(places)
                     .flat_map(|r| tridiagonal(strength, r))
                     .collect();
-                Ok(Tensor::from_vec(solved, r.shape(), &Device::Cpu)?)
+                Ok(Tensor::from_vec(solved, r.shape(), device())?)
             });
         let better = plain.with_preconditioner(inverse);
         let often = plain.restart(5).unwrap();
@@ -240,7 +241,7 @@ fn samples_do_not_depend_on_each_other() {
     });
     let x = Tensor::new(
         &[[1f64, 0.5, 0.2], [-2.0, 3.0, 1.0], [0.0, 0.0, 0.1]],
-        &Device::Cpu,
+        device(),
     )
     .unwrap();
     for stepper in [
@@ -330,7 +331,7 @@ fn gradients_are_those_of_differences() {
         Fixed::steps(5).unwrap(),
     );
     let loss = |h: f64| {
-        let direction = Tensor::new(&[0.3f64, -1.0, 0.01], &Device::Cpu).unwrap();
+        let direction = Tensor::new(&[0.3f64, -1.0, 0.01], device()).unwrap();
         let original = field.parameters.as_tensor().copy().unwrap();
         field
             .parameters
@@ -372,12 +373,12 @@ impl Jvp for Swing {
 /// Whatever the length of the direction is.
 #[test]
 fn products_are_those_of_the_jacobian() {
-    let x = Tensor::new(&[[2f64, -1.0], [0.5, 3.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[2f64, -1.0], [0.5, 3.0]], device()).unwrap();
     let t = Time::Shared(0.7);
     let slope = Swing.at(&t, &x).unwrap();
     let at = Linearized::new(&t, &x, &slope, &[2.0, 1.0, 0.5, 3.0]);
     for size in [1e-9, 1.0, 1e9] {
-        let v = Tensor::new(&[[size, 3.0 * size], [0.0, 0.0]], &Device::Cpu).unwrap();
+        let v = Tensor::new(&[[size, 3.0 * size], [0.0, 0.0]], device()).unwrap();
         let exact = Swing.jvp(&t, &x, 0.0, &v).unwrap().1;
         let by_jvp = ByJvp(Swing).product(&Swing, &at, &v).unwrap();
         assert!(distance(&by_jvp, &exact) <= 1e-15 * size);
@@ -412,7 +413,7 @@ fn bad_input_and_failures_are_told() {
     }
 
     let fast = field_fn(|_, x: &Tensor| Ok((x * -1e3)?));
-    let x = Tensor::new(&[[1f64, 2.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[1f64, 2.0]], device()).unwrap();
     let fixed = || Fixed::size(0.5).unwrap();
     let status = |product: fn(&Tensor) -> Tensor| {
         let stepper = ImplicitEuler.with_jacobian(MatrixFree::new(Made(product)));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use advect_core::testing::device;
 use advect_core::{Time, field_fn};
 use advect_solvers::adjoint::{Adjoint, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
@@ -10,10 +11,10 @@ use advect_solvers::implicit::{
 };
 use advect_solvers::stepper::{Embedded, Stepper};
 use advect_solvers::{Solver, Status};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 fn row(numbers: &[f64]) -> Tensor {
-    Tensor::from_slice(numbers, (1, numbers.len()), &Device::Cpu).unwrap()
+    Tensor::from_slice(numbers, (1, numbers.len()), device()).unwrap()
 }
 
 fn numbers(x: &Tensor) -> Vec<f64> {

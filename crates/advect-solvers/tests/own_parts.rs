@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use advect_core::testing::device;
 use advect_core::{Field, Jvp, Observer, Result, Time, field_fn};
 use advect_solvers::adjoint::{Adjoint, Unrolled};
 use advect_solvers::controller::{Adaptive, Attempt, Controller, Fixed, Judgement, Position};
@@ -12,14 +13,14 @@ use advect_solvers::stepper::{Rk4, Step, Stepper};
 use advect_solvers::{
     AcceptedStep, Interval, Solution, Solver, State, Statistics, Status, Tableau,
 };
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 fn number(x: &Tensor) -> f64 {
     x.flatten_all().unwrap().to_vec1::<f64>().unwrap()[0]
 }
 
 fn one() -> Tensor {
-    Tensor::new(&[[1f64]], &Device::Cpu).unwrap()
+    Tensor::new(&[[1f64]], device()).unwrap()
 }
 
 /// The pair 4(3) of Zonneveld, 1963 (Hairer, Nørsett and Wanner I, table 4.2).

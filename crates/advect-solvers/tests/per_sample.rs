@@ -1,11 +1,11 @@
 //! A clock for each sample.
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Field, Result, Time, field_fn, system_fn};
 use advect_solvers::controller::{Adaptive, Norm};
 use advect_solvers::stepper::{Bosh3, Dopri5, Heun, Tsit5};
 use advect_solvers::{Save, Solver, Status};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn adaptive(tolerance: f64) -> Adaptive {
     Adaptive::new(tolerance, tolerance).unwrap()
@@ -21,7 +21,7 @@ fn relaxation(t: &Time, x: &Tensor) -> Result<Tensor> {
 
 fn states(rates: &[f64], dtype: DType) -> Tensor {
     let rows: Vec<f64> = rates.iter().flat_map(|r| [0.5, *r]).collect();
-    let x = Tensor::from_vec(rows, (rates.len(), 2), &Device::Cpu).unwrap();
+    let x = Tensor::from_vec(rows, (rates.len(), 2), device()).unwrap();
     x.to_dtype(dtype).unwrap()
 }
 
@@ -129,7 +129,7 @@ fn backwards_in_time_and_without_reused_slopes() {
 fn a_sample_that_fails_is_alone() {
     // dx/dt = x²: infinite at t = 1/x(0).
     let explosion = field_fn(|_, x| Ok(x.sqr()?));
-    let x = Tensor::new(&[[0.1f64], [2.0], [0.5]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[0.1f64], [2.0], [0.5]], device()).unwrap();
     let solver = Solver::new(Dopri5, adaptive(1e-8));
     let solution = solver
         .integration(&explosion, &x, 0.0, 1.0)
@@ -165,8 +165,8 @@ fn pairs_of_states_have_samples_too() {
             ))
         },
     );
-    let x = Tensor::new(&[[1f64, 2.0], [0.1, 0.0], [30.0, -5.0]], &Device::Cpu).unwrap();
-    let y = Tensor::new(&[0f64, 1.0, 1e3], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[1f64, 2.0], [0.1, 0.0], [30.0, -5.0]], device()).unwrap();
+    let y = Tensor::new(&[0f64, 1.0, 1e3], device()).unwrap();
     let solver = Solver::new(Dopri5, adaptive(1e-9));
     let each = solver
         .integration(&field, &(x.clone(), y.clone()), 0.0, 1.0)

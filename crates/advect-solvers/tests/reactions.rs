@@ -3,12 +3,13 @@
 use std::f64::consts::PI;
 use std::sync::Arc;
 
+use advect_core::testing::device;
 use advect_core::{Error, Result, Time, field_fn};
 use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, DifferentiableEvent, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::stepper::{Dopri5, Rk4, Tsit5};
 use advect_solvers::{Crossing, Event, Save, Solution, Solver, Status};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 fn numbers(x: &Tensor) -> Vec<f64> {
     let x = x.to_dtype(DType::F64).unwrap();
@@ -28,7 +29,7 @@ fn turn(_: &Time, x: &Tensor) -> Result<Tensor> {
 }
 
 fn state(numbers: &[[f64; 2]]) -> Tensor {
-    Tensor::from_vec(numbers.concat(), (numbers.len(), 2), &Device::Cpu).unwrap()
+    Tensor::from_vec(numbers.concat(), (numbers.len(), 2), device()).unwrap()
 }
 
 fn column(i: usize) -> Event {
@@ -92,7 +93,7 @@ fn watched_events_are_all_told_in_order() {
 #[test]
 fn two_events_in_a_step_are_told_in_order() {
     let clock = field_fn(|_, x: &Tensor| Ok(x.ones_like()?));
-    let x = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[0f64], device()).unwrap();
     let at = |time: f64| Event::new(move |t, _: &Tensor| Ok(t - time));
     let (late, early, next) = (at(0.45), at(0.42), at(0.61));
     let solver = Solver::new(Rk4, Fixed::steps(5).unwrap());
@@ -185,7 +186,7 @@ fn a_ball_bounces_in_one_run() {
 #[test]
 fn saves_and_grids_go_on_through_changes() {
     let clock = field_fn(|_, x: &Tensor| Ok(x.ones_like()?));
-    let x = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[0f64], device()).unwrap();
     let event = Event::new(|t, _: &Tensor| Ok(t - 0.35));
     let drop = |_: f64, x: &Tensor| Ok((x - 10.0)?);
     let solver = Solver::new(Rk4, Fixed::steps(5).unwrap());
@@ -209,7 +210,7 @@ fn saves_and_grids_go_on_through_changes() {
 #[test]
 fn changed_states_are_checked() {
     let clock = field_fn(|_, x: &Tensor| Ok(x.ones_like()?));
-    let x = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[0f64], device()).unwrap();
     let event = Event::new(|t, _: &Tensor| Ok(t - 0.35));
     let solver = Solver::new(Rk4, Fixed::steps(5).unwrap());
     let run = |effect: fn(f64, &Tensor) -> Result<Tensor>| {
@@ -226,7 +227,7 @@ fn changed_states_are_checked() {
 #[test]
 fn functions_that_are_nan_are_named() {
     let clock = field_fn(|_, x: &Tensor| Ok(x.ones_like()?));
-    let x = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[0f64], device()).unwrap();
     let fine = Event::new(|t, _: &Tensor| Ok(t - 2.0));
     let root = Event::new(|t: f64, _: &Tensor| Ok((0.5 - t).sqrt() + 1.0));
     let solver = Solver::new(Rk4, Fixed::steps(4).unwrap());
@@ -300,7 +301,7 @@ fn samples_that_stop_do_not_disturb_others() {
     let half = Event::new(|_, x: &Tensor| Ok(numbers(x)[0] - 0.5));
     let solver = Solver::new(Tsit5, adaptive(1e-9));
     let run = |x: &[f64]| {
-        let x = Tensor::new(x, &Device::Cpu).unwrap();
+        let x = Tensor::new(x, device()).unwrap();
         let run = solver.integration(&decay, &x, 0.0, 3.0).each_sample();
         run.until(&half).run().unwrap()
     };
@@ -324,7 +325,7 @@ struct Drag {
 
 impl Drag {
     fn new(numbers: [f64; 3]) -> Self {
-        let [drag, gravity, ground] = numbers.map(|v| Var::new(&[[v]], &Device::Cpu).unwrap());
+        let [drag, gravity, ground] = numbers.map(|v| Var::new(&[[v]], device()).unwrap());
         Drag {
             drag,
             gravity,
@@ -355,13 +356,13 @@ impl Drag {
         let ground = ground.crossing(Crossing::Falling);
         let (mut t, mut x) = (start.clone(), x0.clone());
         for _ in 0..2 {
-            let end = Tensor::new(50f64, &Device::Cpu).unwrap();
+            let end = Tensor::new(50f64, device()).unwrap();
             let span = Tensor::stack(&[&t, &end], 0).unwrap();
             let landed = adjoint
                 .solve_until(&field, &parameters, &x, &span, &ground)
                 .unwrap();
             t = landed.t;
-            let mirror = Tensor::new(&[[1.0, -0.7]], &Device::Cpu).unwrap();
+            let mirror = Tensor::new(&[[1.0, -0.7]], device()).unwrap();
             x = landed.x.broadcast_mul(&mirror).unwrap();
         }
         (t + (x.sum_all().unwrap() * 0.3).unwrap()).unwrap()
@@ -380,8 +381,8 @@ fn gradients_of_events_are_those_of_differences() {
     let value = |numbers: [f64; 6], adjoint: Landing<'_>| {
         let [drag, gravity, ground, height, speed, start] = numbers;
         let problem = Drag::new([drag, gravity, ground]);
-        let x0 = Var::new(&[[height, speed]], &Device::Cpu).unwrap();
-        let start = Var::new(start, &Device::Cpu).unwrap();
+        let x0 = Var::new(&[[height, speed]], device()).unwrap();
+        let start = Var::new(start, device()).unwrap();
         let value = adjoint(&problem, &x0, &start);
         (value, problem, x0, start)
     };
@@ -429,8 +430,8 @@ fn gradients_of_events_are_those_of_differences() {
 #[test]
 fn events_without_a_derivative_are_refused() {
     let clock = Arc::new(field_fn(|_, x: &Tensor| Ok(x.ones_like()?)));
-    let x = Tensor::new(&[0f64], &Device::Cpu).unwrap();
-    let span = Tensor::new(&[0f64, 1.0], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[0f64], device()).unwrap();
+    let span = Tensor::new(&[0f64, 1.0], device()).unwrap();
     let adjoint = Unrolled::new(Solver::new(Rk4, Fixed::steps(4).unwrap()));
     let solve = |event: DifferentiableEvent, span: &Tensor| {
         adjoint

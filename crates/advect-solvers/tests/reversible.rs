@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use advect_core::testing::measured_order;
 use advect_core::testing::problems::{Forced, Problem};
+use advect_core::testing::{device, measured_order};
 use advect_core::{Error, Field, Result, Time, field_fn};
 use advect_solvers::adjoint::{Adjoint, Checkpointed, DifferentiableEvent, Reversible};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::reversible::{Doubled, ReversibleHeun};
 use advect_solvers::stepper::Dopri5;
 use advect_solvers::{Crossing, Save, Solver};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 fn numbers(x: &Tensor) -> Vec<f64> {
     x.flatten_all().unwrap().to_vec1().unwrap()
@@ -55,7 +55,7 @@ struct Net(Var);
 
 impl Net {
     fn new() -> Self {
-        Net(Var::new(&[[0.4f64, -1.1], [0.8, 0.3]], &Device::Cpu).unwrap())
+        Net(Var::new(&[[0.4f64, -1.1], [0.8, 0.3]], device()).unwrap())
     }
 }
 
@@ -69,7 +69,7 @@ impl Field for Net {
 }
 
 fn start() -> Var {
-    Var::new(&[[0.3f64, -1.0], [2.0, 0.7], [0.0, 0.1]], &Device::Cpu).unwrap()
+    Var::new(&[[0.3f64, -1.0], [2.0, 0.7], [0.0, 0.1]], device()).unwrap()
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn gradients_are_exact() {
             w[i] += h;
             moved
                 .0
-                .set(&Tensor::from_vec(w, (2, 2), &Device::Cpu).unwrap())
+                .set(&Tensor::from_vec(w, (2, 2), device()).unwrap())
                 .unwrap();
             let solution = adjoint.solve(&Arc::new(moved), &[], &x0.as_tensor().detach(), &times);
             loss(&solution.unwrap().states).to_scalar::<f64>().unwrap()
@@ -224,7 +224,7 @@ fn gradients_know_the_jumps() {
             let moved = Net::new();
             let mut w = numbers(&moved.0);
             w[i] += h;
-            let w = Tensor::from_vec(w, (2, 2), &Device::Cpu).unwrap();
+            let w = Tensor::from_vec(w, (2, 2), device()).unwrap();
             moved.0.set(&w).unwrap();
             let moved = Arc::new(Switched(moved));
             let solution = adjoint.solve(&moved, &[], &x0.as_tensor().detach(), &times);
@@ -245,7 +245,7 @@ fn gradients_know_the_jumps() {
 /// `dx/dt = −k x` from 1 is 1/2 at t = ln 2 / k; with twice the rate after a jump at 1/2, it is so at 1/4 + ln 2 / (2 k).
 #[test]
 fn events_are_differentiable() {
-    let k = Var::new(&[0.7f64], &Device::Cpu).unwrap();
+    let k = Var::new(&[0.7f64], device()).unwrap();
     let (rate, parameters) = (k.as_tensor().clone(), [k.as_tensor().clone()]);
     let decay = Arc::new(field_fn(move |t: &Time, x: &Tensor| {
         let factor = t.coefficient(|t| if t < 0.5 { -1.0 } else { -2.0 })?;
@@ -254,8 +254,8 @@ fn events_are_differentiable() {
     let half = DifferentiableEvent::new(|_, x| Ok((x - 0.5)?)).crossing(Crossing::Falling);
     let adjoint = Reversible::new(Fixed::steps(200_000).unwrap());
     let adjoint = adjoint.jumps(&[0.5]).unwrap();
-    let x0 = Var::new(&[1f64], &Device::Cpu).unwrap();
-    let span = Tensor::new(&[0f64, 10.0], &Device::Cpu).unwrap();
+    let x0 = Var::new(&[1f64], device()).unwrap();
+    let span = Tensor::new(&[0f64, 10.0], device()).unwrap();
     let reached = adjoint.solve_until(&decay, &parameters, &x0, &span, &half);
     let reached = reached.unwrap();
     assert_eq!(reached.solution.events.len(), 1);
@@ -286,7 +286,7 @@ fn what_has_no_gradient_is_named() {
         .unwrap();
     assert!(end.sum_all().unwrap().backward().is_err());
     let net = Net::new();
-    let other = Var::new(&[1f64], &Device::Cpu).unwrap();
+    let other = Var::new(&[1f64], device()).unwrap();
     let parameters = [net.0.as_tensor().clone(), other.as_tensor().clone()];
     let end = adjoint
         .solve(&Arc::new(net), &parameters, &x0, &[0.0, 1.0])

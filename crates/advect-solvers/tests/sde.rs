@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use advect_core::testing::measured_order;
+use advect_core::testing::{device, measured_order};
 use advect_core::{Error, Field, Jvp, Key, Result, Time, field_fn, observer_fn};
 use advect_solvers::adjoint::{Adjoint, Checkpointed, Unrolled};
 use advect_solvers::controller::Fixed;
@@ -12,13 +12,13 @@ use advect_solvers::sde::{
 };
 use advect_solvers::stepper::Stepper;
 use advect_solvers::{DenseStep, Save, Solver, Status};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 const MU: f64 = 0.6;
 const SIGMA: f64 = 0.8;
 
 fn ones(shape: &[usize]) -> Tensor {
-    Tensor::ones(shape, DType::F64, &Device::Cpu).unwrap()
+    Tensor::ones(shape, DType::F64, device()).unwrap()
 }
 
 fn mean(x: &Tensor) -> f64 {
@@ -116,7 +116,7 @@ fn strong_orders_of_scalar_and_general_noise() {
     });
     // In Stratonovich's sense dx = J x ∘ dW turns by W(1).
     let still = field_fn(|_, x| Ok(x.zeros_like()?));
-    let motions = Tensor::zeros(3000, DType::F64, &Device::Cpu).unwrap();
+    let motions = Tensor::zeros(3000, DType::F64, device()).unwrap();
     let path = BrownianPath::new(Key::from_seed(5), &motions, 0.0, 1.0).unwrap();
     let w = path.increment(0.0, 1.0).unwrap();
     let (cos, sin) = (w.cos().unwrap(), w.sin().unwrap());
@@ -386,7 +386,7 @@ fn backwards_in_time_the_sense_is_that_of_the_direction() {
 /// Learned noise: the steps leave no graph behind forwards, and its parameters get their gradients.
 #[test]
 fn learned_noise_has_gradients() {
-    let scale = Var::new(&[0.4f64], &Device::Cpu).unwrap();
+    let scale = Var::new(&[0.4f64], device()).unwrap();
     let shared = scale.as_tensor().clone();
     let noise = Diagonal(field_fn(move |_, x| Ok(x.broadcast_mul(&shared)?)));
     let x0 = ones(&[3, 1]);
@@ -426,7 +426,7 @@ fn learned_noise_has_gradients() {
 #[test]
 fn states_between_the_steps_are_those_of_the_path() {
     let (batch, t) = (4000, 0.37);
-    let x0 = Tensor::zeros((batch, 1), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::zeros((batch, 1), DType::F64, device()).unwrap();
     let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let path = BrownianPath::new(Key::from_seed(7), &x0, 0.0, 1.0).unwrap();
     let stepper = EulerMaruyama::new(Additive(|_| 1.0), path.clone());
@@ -467,7 +467,7 @@ fn states_between_the_steps_are_those_of_the_path() {
 /// An event of a stochastic equation is a zero of its path, and the path goes on from there.
 #[test]
 fn events_are_on_the_path() {
-    let x0 = Tensor::zeros((1, 1), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::zeros((1, 1), DType::F64, device()).unwrap();
     let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let number = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f64>().unwrap()[0];
     for seed in 0..5 {

@@ -1,6 +1,7 @@
 //! Implicit methods on stiff problems with published solutions: their errors, and the work that they take.
 
 use crate::stiff_problems::*;
+use advect_core::testing::device;
 use advect_core::{Field, Result, Time, field_fn};
 use advect_solvers::implicit::{
     AdditiveRungeKutta, KenCarp3, KenCarp4, Kvaerno3, Kvaerno4, Kvaerno5, Matrices, RadauIia5,
@@ -9,7 +10,7 @@ use advect_solvers::implicit::{
 use advect_solvers::stepper::Embedded;
 use advect_solvers::system::system;
 use advect_solvers::{Solver, Status, controller::Adaptive};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 /// What a method took when this was written: evaluations, those of Jacobians included, at the relative tolerances 1e-4,
 /// 1e-6 and 1e-8, and the largest error relative to the tolerance.
@@ -99,13 +100,13 @@ fn diffusion_is_a_stiff_part() {
             let before = if i == 0 { 1.0 } else { at(i - 1) };
             1024.0 * (before - 2.0 * at(i) + at(i + 1))
         });
-        Ok(Tensor::from_iter(slopes, &Device::Cpu)?.reshape(x.shape())?)
+        Ok(Tensor::from_iter(slopes, device())?.reshape(x.shape())?)
     });
     let whole = field_fn(|t, x: &Tensor| {
         let growth = (x * (1.0 - x)?)?;
         Ok((diffusion.at(t, x)? + (growth * 20.0)?)?)
     });
-    let x = Tensor::zeros((1, 32), candle_core::DType::F64, &Device::Cpu).unwrap();
+    let x = Tensor::zeros((1, 32), candle_core::DType::F64, device()).unwrap();
     let solve = |stepper: &dyn Embedded, tolerance: f64| {
         let adaptive = Adaptive::new(tolerance, tolerance).unwrap();
         let solution = Solver::new(stepper, adaptive).solve(&whole, &x, 0.0, 0.2);
@@ -233,7 +234,7 @@ fn numbers_without_tensors() {
     let field = recorded.unwrap().with([0.04, 3e7, 1e4]).unwrap();
     let solver = Solver::new(Kvaerno5, Adaptive::new(1e-6, 1e-10).unwrap());
     let numbers = solver.solve(&field, &[1f64, 0.0, 0.0], 0.0, 1e4).unwrap();
-    let x = Tensor::new(&[[1f64, 0.0, 0.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[1f64, 0.0, 0.0]], device()).unwrap();
     let batch = solver.solve(&field, &x, 0.0, 1e4).unwrap();
     assert_eq!(numbers.statistics, batch.statistics);
     let batch = batch.end().unwrap().to_vec2::<f64>().unwrap();

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use advect_core::testing::device;
 use advect_core::{Error, Field, Generator, Key, Result, Time, field_fn};
 use advect_solvers::adjoint::{Adjoint, Checkpointed};
 use advect_solvers::controller::{Adaptive, Fixed, Norm};
@@ -12,14 +13,14 @@ use advect_solvers::stepper::{
     Bosh3, Dopri5, Dopri8, Embedded, Euler, Heun, Method, Rk4, Step, Stepper, Tsit5,
 };
 use advect_solvers::{Interval, Save, Solver, Status};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn adaptive(tolerance: f64) -> Adaptive {
     Adaptive::new(tolerance, tolerance).unwrap()
 }
 
 fn ones(dtype: DType) -> Tensor {
-    Tensor::ones((1, 1), dtype, &Device::Cpu).unwrap()
+    Tensor::ones((1, 1), dtype, device()).unwrap()
 }
 
 /// Equations whose solutions from 1 at t = 0 are infinite, and where.
@@ -36,7 +37,7 @@ fn explosions() -> Vec<(&'static str, Box<dyn Field>, f64)> {
             "x/(1 − t)",
             Box::new(field_fn(|t, x| {
                 let rates: Vec<f64> = t.values()?.iter().map(|t| 1.0 / (1.0 - t)).collect();
-                let rates = Tensor::new(rates, &Device::Cpu)?.to_dtype(x.dtype())?;
+                let rates = Tensor::new(rates, device())?.to_dtype(x.dtype())?;
                 Ok(x.broadcast_mul(&rates.unsqueeze(1)?)?)
             })),
             1.0,
@@ -223,7 +224,7 @@ fn slopes_that_are_not_finite_at_the_start_are_refused_at_once() {
     }
     // One sample of three.
     let one = field_fn(|_, x| Ok(x.sqrt()?));
-    let x = Tensor::new(&[[1f64], [-1.0], [4.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[1f64], [-1.0], [4.0]], device()).unwrap();
     for controller in [adaptive(1e-6), adaptive(1e-6).first_step(0.1).unwrap()] {
         let solver = Solver::new(Dopri5, controller);
         let solution = solver.solve(&one, &x, 0.0, 1.0).unwrap();

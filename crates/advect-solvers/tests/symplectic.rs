@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use advect_core::testing::measured_order;
+use advect_core::testing::{device, measured_order};
 use advect_core::{
     Coefficient, Energy, Error, Field, Result, Time, field_fn, observer_fn, system_fn,
 };
@@ -11,7 +11,7 @@ use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::stepper::{Dopri8, Rk4, Stepper};
 use advect_solvers::symplectic::{Hamiltonian, Leapfrog, Separable, Yoshida4, Yoshida6};
 use advect_solvers::{AcceptedStep, Event, Solver, State};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 /// A state of one number, cheap enough for a million steps.
 #[derive(Debug, Clone)]
@@ -197,7 +197,7 @@ fn each_half_is_evaluated_only_where_it_is_used() {
 }
 
 fn tensor(numbers: &[f64]) -> Tensor {
-    Tensor::from_slice(numbers, (numbers.len(), 1), &Device::Cpu).unwrap()
+    Tensor::from_slice(numbers, (numbers.len(), 1), device()).unwrap()
 }
 
 fn numbers(x: &Tensor) -> Vec<f64> {
@@ -230,7 +230,7 @@ impl Energy for Swing {
 /// A Hamiltonian's equations are those of its two fields, in f64 and f32, and solutions have gradients by its parameters.
 #[test]
 fn hamiltonians_are_their_gradients() {
-    let a = Var::new(&[[0.7f64]], &Device::Cpu).unwrap();
+    let a = Var::new(&[[0.7f64]], device()).unwrap();
     let swing = |a: &Tensor| Hamiltonian::new(Swing(a.clone()), std::slice::from_ref(a)).unwrap();
     let field = swing(a.as_tensor());
     let rate = a.as_tensor().detach();
@@ -254,7 +254,7 @@ fn hamiltonians_are_their_gradients() {
     let gradients = ours.0.sqr().unwrap().sum_all().unwrap().backward().unwrap();
     let gradient = numbers(gradients.get(&a).unwrap())[0];
     let loss = |a: f64| {
-        let field = swing(&Tensor::new(&[[a]], &Device::Cpu).unwrap());
+        let field = swing(&Tensor::new(&[[a]], device()).unwrap());
         let (q, _) = solver
             .solve(&field, &start, 0.0, 1.5)
             .unwrap()
@@ -317,7 +317,7 @@ fn events_of_pairs_are_located() {
 fn bad_states_are_refused() {
     let field = Hamiltonian::new(Swing(tensor(&[1.0])), &[]).unwrap();
     let solver = Solver::new(Leapfrog, Fixed::steps(2).unwrap());
-    let flat = Tensor::new(&[1f64], &Device::Cpu).unwrap();
+    let flat = Tensor::new(&[1f64], device()).unwrap();
     let error = solver
         .solve(&field, &(flat.clone(), flat), 0.0, 1.0)
         .unwrap_err();

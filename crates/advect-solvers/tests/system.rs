@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use advect_core::testing::device;
 use advect_core::{Coefficient, Error, Field, Jvp, Result, Time};
 use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
@@ -11,7 +12,7 @@ use advect_solvers::implicit::{ByJvp, ImplicitRungeKutta, Jacobian, Kvaerno5, Li
 use advect_solvers::stepper::{Dopri5, Rk4};
 use advect_solvers::system::{Number, system};
 use advect_solvers::{Event, Interval, Save, Solver, State, Status};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use proptest::prelude::*;
 
 /// A number, recorded or not.
@@ -110,7 +111,7 @@ fn numbers(seed: u64, count: usize) -> Vec<f64> {
 }
 
 fn tensor(values: &[f64], columns: usize) -> Tensor {
-    Tensor::from_slice(values, (values.len() / columns, columns), &Device::Cpu).unwrap()
+    Tensor::from_slice(values, (values.len() / columns, columns), device()).unwrap()
 }
 
 fn list(x: &Tensor) -> Vec<f64> {
@@ -180,7 +181,7 @@ proptest! {
             f(h).iter().zip(f(-h)).map(|(a, b)| (a - b) / (2.0 * h)).collect()
         };
 
-        let parameters = Var::from_vec(p.clone(), 2, &Device::Cpu).unwrap();
+        let parameters = Var::from_vec(p.clone(), 2, device()).unwrap();
         let field = recorded.with(&parameters).unwrap();
         let state = Var::from_tensor(&tensor(&x, 3)).unwrap();
         let (value, along) = field
@@ -190,7 +191,7 @@ proptest! {
         close(&list(&along), &difference(&|h| at(t + h * dt, &moved(&x, &dx, h), &p)), 1e-6);
 
         // Backwards: g · ∂f along each direction, the time of each sample among them.
-        let times = Var::from_vec(vec![t; batch], batch, &Device::Cpu).unwrap();
+        let times = Var::from_vec(vec![t; batch], batch, device()).unwrap();
         let value = field.at(&Time::PerSample(times.as_tensor().clone()), state.as_tensor()).unwrap();
         let loss = (value * tensor(&g, 3)).unwrap().sum_all().unwrap();
         let gradients = loss.backward().unwrap();
@@ -232,7 +233,7 @@ proptest! {
         };
         let number = |x: &Tensor, p: &Tensor| loss(x, p).to_scalar::<f64>().unwrap();
         let state = Var::from_tensor(&tensor(&x, 3)).unwrap();
-        let parameters = Var::from_vec(p, 2, &Device::Cpu).unwrap();
+        let parameters = Var::from_vec(p, 2, device()).unwrap();
         let gradients = loss(&state, &parameters).backward().unwrap();
         for v in [&state, &parameters] {
             let values = list(v);
@@ -241,7 +242,7 @@ proptest! {
                 let at = |h: f64| {
                     let mut moved = values.clone();
                     moved[k] += h;
-                    let moved = Tensor::from_vec(moved, v.dims(), &Device::Cpu).unwrap();
+                    let moved = Tensor::from_vec(moved, v.dims(), device()).unwrap();
                     match values.len() {
                         2 => number(&state.detach(), &moved),
                         _ => number(&moved, &parameters.detach()),
@@ -423,8 +424,8 @@ fn adjoints_train_parameters() {
         })
         .collect();
 
-    let parameters = Var::new(&p, &Device::Cpu).unwrap();
-    let start = Var::new(&x0, &Device::Cpu).unwrap();
+    let parameters = Var::new(&p, device()).unwrap();
+    let start = Var::new(&x0, device()).unwrap();
     let field = Arc::new(recorded.with(&parameters).unwrap());
     let listed = [parameters.as_tensor().clone()];
     let solutions = [
@@ -441,7 +442,7 @@ fn adjoints_train_parameters() {
         close(&list(gradients.get(&start).unwrap()), &by_x, 1e-7);
     }
     // Parameters for each sample: their gradients add up to that of the shared ones.
-    let each = Var::new(&[p; 3], &Device::Cpu).unwrap();
+    let each = Var::new(&[p; 3], device()).unwrap();
     let field = Arc::new(recorded.with(&each).unwrap());
     let solution = Unrolled::new(solver).solve(&field, &[], &start, &times);
     let end = solution.unwrap().end().unwrap();
@@ -499,7 +500,7 @@ fn sixteen_bits_and_views() {
         close(&list(&value), &expected, 0.03);
     }
     // Parameters of another dtype are converted, and their gradients back.
-    let p = Var::new(&[0.7f32, 0.4, 1.3], &Device::Cpu).unwrap();
+    let p = Var::new(&[0.7f32, 0.4, 1.3], device()).unwrap();
     let field = decay_and_growth().with(&p).unwrap();
     let value = field.at(&t, &view).unwrap();
     close(&list(&value), &expected, 1e-6);
@@ -520,7 +521,7 @@ fn any_batch_shape() {
     let (x, dx) = (shaped(&flat, &[2]), shaped(&along, &[2]));
     let t = Time::Shared(0.3);
     // (parameters, the same for each of the 15 rows)
-    let whole = Tensor::from_slice(&p, (3, 5, 3), &Device::Cpu).unwrap();
+    let whole = Tensor::from_slice(&p, (3, 5, 3), device()).unwrap();
     let of_samples = whole.narrow(1, 0, 1).unwrap();
     let of_bodies = whole.get(0).unwrap();
     let one = of_bodies.get(0).unwrap();
@@ -536,7 +537,7 @@ fn any_batch_shape() {
             recorded.with(&parameters).unwrap(),
             recorded.with(&rows).unwrap(),
         );
-        let times = Var::new(&[0.1, 0.2, 0.3], &Device::Cpu).unwrap();
+        let times = Var::new(&[0.1, 0.2, 0.3], device()).unwrap();
         let each: Vec<f64> = (0..15).map(|i| [0.1, 0.2, 0.3][i / 5]).collect();
         let every = Time::per_sample(&each).unwrap();
         let of_times = Time::PerSample(times.as_tensor().clone());
@@ -620,7 +621,7 @@ fn any_batch_shape() {
 fn tensors_of_candle_agree() {
     let (x, p) = (
         Var::from_tensor(&tensor(&numbers(4, 14), 2)).unwrap(),
-        Var::new(&[0.7, 0.4, 1.3], &Device::Cpu).unwrap(),
+        Var::new(&[0.7, 0.4, 1.3], device()).unwrap(),
     );
     let g = tensor(&numbers(6, 14), 2);
     let ours = decay_and_growth()
@@ -776,7 +777,7 @@ fn long_batches() {
     let batch = 40_001;
     let x = numbers(3, 2 * batch);
     let state = tensor(&x, 2);
-    let p = Var::from_vec(numbers(9, batch), (batch, 1), &Device::Cpu).unwrap();
+    let p = Var::from_vec(numbers(9, batch), (batch, 1), device()).unwrap();
     let field = recorded.with(&p).unwrap();
     let value = field.at(&Time::Shared(0.1), &state).unwrap();
     let all = list(&value);
@@ -870,14 +871,14 @@ fn bad_arguments_are_typed_errors() {
             "{error}"
         );
         let error = recorded
-            .with(Tensor::new(&[1.0, 1.0, bad], &Device::Cpu).unwrap())
+            .with(Tensor::new(&[1.0, 1.0, bad], device()).unwrap())
             .unwrap_err();
         assert!(
             matches!(error, Error::NonFinite { index: 2, .. }),
             "{error}"
         );
     }
-    let zeros = |shape: &[usize], dtype| Tensor::zeros(shape, dtype, &Device::Cpu).unwrap();
+    let zeros = |shape: &[usize], dtype| Tensor::zeros(shape, dtype, device()).unwrap();
     let expected = "expected (3,), or (…, 3)";
     for shape in [&[2][..], &[2, 2], &[], &[3, 1]] {
         let given = format!("parameters: got shape {shape:?}, {expected}");
@@ -938,7 +939,7 @@ fn systems_give_their_jacobians() {
     let t = Time::Shared(0.3);
     let numbers = numbers(7, 12);
     for shape in [vec![6, 2], vec![2, 3, 2], vec![1, 6, 2], vec![6, 1, 2]] {
-        let x = Tensor::from_slice(&numbers, shape, &Device::Cpu).unwrap();
+        let x = Tensor::from_slice(&numbers, shape, device()).unwrap();
         let slope = field.at(&t, &x).unwrap();
         let at = Linearized::new(&t, &x, &slope, &[]);
         let found = Jacobian::<Tensor>::matrices(&field, &field, &at).unwrap();
@@ -951,7 +952,7 @@ fn systems_give_their_jacobians() {
             close(found.at(sample), expected.at(sample), 1e-15);
         }
     }
-    let list = Tensor::new(&[1.0, 2.0], &Device::Cpu).unwrap();
+    let list = Tensor::new(&[1.0, 2.0], device()).unwrap();
     let at = Linearized::new(&t, &list, &list, &[]);
     assert_eq!(
         message(Jacobian::<Tensor>::matrices(&field, &field, &at)),
@@ -966,7 +967,7 @@ fn systems_give_their_jacobians() {
     let of_numbers = exact.solve(&stiff, &[2.0, 0.0], 0.0, 2000.0).unwrap();
     let evaluations = by_differences.unwrap().statistics.evaluations;
     assert!(of_numbers.statistics.evaluations < evaluations);
-    let x = Tensor::new(&[[2.0, 0.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[2.0, 0.0]], device()).unwrap();
     let of_tensors = exact.solve(&stiff, &x, 0.0, 2000.0).unwrap();
     assert_eq!(
         of_numbers.statistics.evaluations,

@@ -1,14 +1,15 @@
 //! Tolerances: one of them 0, below what the dtype resolves, and limits of steps.
 
+use advect_core::testing::device;
 use advect_core::{Error, field_fn};
 use advect_solvers::controller::{Adaptive, Norm};
 use advect_solvers::implicit::{ImplicitRungeKutta, Kvaerno5, MatrixFree, RadauIia5};
 use advect_solvers::stepper::{AdaptiveAdams, Dopri5, Embedded, Heun};
 use advect_solvers::{Save, Solver, Status};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn state(values: &[f64], dtype: DType) -> Tensor {
-    let x = Tensor::new(values, &Device::Cpu).unwrap();
+    let x = Tensor::new(values, device()).unwrap();
     x.unsqueeze(1).unwrap().to_dtype(dtype).unwrap()
 }
 
@@ -208,7 +209,7 @@ fn elements_at_rest_change_no_largest_error() {
     let padded = |count: usize| {
         let mut numbers = vec![2.0, 0.0];
         numbers.resize(2 + count, 0.0);
-        Tensor::new(numbers, &Device::Cpu)
+        Tensor::new(numbers, device())
             .unwrap()
             .unsqueeze(0)
             .unwrap()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Field, Generator, Jvp, Key, Result, Time, system_fn};
 use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed};
@@ -15,7 +15,7 @@ use advect_solvers::sde::{
 };
 use advect_solvers::stepper::{Dopri5, Rk4, Stepper, Tsit5};
 use advect_solvers::{Event, Save, Solver};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 /// `f(t, x) = cos t sin x − x/4`, elementwise.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ impl Jvp for Wave {
 
 fn normal(shape: &[usize], seed: u64, dtype: DType) -> Tensor {
     let mut rng = Generator::from_seed(seed);
-    let x = rng.normal(shape, DType::F64, &Device::Cpu).unwrap();
+    let x = rng.normal(shape, DType::F64, device()).unwrap();
     x.to_dtype(dtype).unwrap()
 }
 

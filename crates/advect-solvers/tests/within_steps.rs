@@ -1,12 +1,12 @@
 //! Dense output, interpolated saves, events, observers and several tensors at once.
 
-use advect_core::testing::assert_close;
 use advect_core::testing::problems::{Forced, Problem, Rotation};
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Result, Time, field_fn, observer_fn, system_fn};
 use advect_solvers::controller::{Adaptive, Fixed, Norm};
 use advect_solvers::stepper::{Dopri5, Dopri8, Embedded, Euler, Heun, Rk4, Tsit5};
 use advect_solvers::{Crossing, DenseStep, Event, Save, Solver, Status};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 fn adaptive(tolerance: f64) -> Adaptive {
     Adaptive::new(tolerance, tolerance).unwrap()
@@ -107,7 +107,7 @@ fn oversteps_come_back() {
 /// The field is never asked for a time beyond the end, not by a rounding.
 #[test]
 fn the_field_is_not_asked_beyond_the_end() {
-    let x0 = Tensor::new(&[1f64], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[1f64], device()).unwrap();
     for (start, end) in [
         (0.0, 0.999),
         (0.1, 0.7),
@@ -138,7 +138,7 @@ fn the_field_is_not_asked_beyond_the_end() {
 
 #[test]
 fn events_that_are_nan_for_a_while_are_not_lost() {
-    let x0 = Tensor::new(&[0f64], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[0f64], device()).unwrap();
     let clock = field_fn(|_, x| Ok(x.ones_like()?));
     let gap = Event::new(|t, _: &Tensor| {
         Ok(if (0.4..0.6).contains(&t) {
@@ -160,14 +160,14 @@ fn events_that_are_nan_for_a_while_are_not_lost() {
 /// An estimate that is not finite says so, and tolerances that vanish in f32 do no harm.
 #[test]
 fn causes_are_told_apart() {
-    let x0 = Tensor::new(&[0f32, 1.0], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[0f32, 1.0], device()).unwrap();
     let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let solver = Solver::new(Dopri5, Adaptive::new(1e-5, 1e-50).unwrap());
     assert_eq!(
         solver.solve(&still, &x0, 0.0, 1.0).unwrap().status,
         Status::Reached
     );
-    let x0 = Tensor::new(&[1f64], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[1f64], device()).unwrap();
     let late = field_fn(|t, x| -> Result<Tensor> {
         let bad = matches!(t, Time::Shared(t) if *t >= 0.5);
         Ok(if bad {
@@ -326,10 +326,10 @@ fn lists_and_triples_are_states() {
 fn where_it_failed_is_said() {
     let bad = field_fn(|t, x| -> Result<Tensor> {
         let late = matches!(t, Time::Shared(t) if *t > 0.5);
-        let factor = Tensor::new(&[[1.0], [if late { f64::NAN } else { 1.0 }]], &Device::Cpu)?;
+        let factor = Tensor::new(&[[1.0], [if late { f64::NAN } else { 1.0 }]], device())?;
         Ok(x.broadcast_mul(&factor)?)
     });
-    let x = Tensor::new(&[[1f64, 2.0], [3.0, 4.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[1f64, 2.0], [3.0, 4.0]], device()).unwrap();
     let solver = Solver::new(Rk4, Fixed::steps(10).unwrap());
     let solution = solver.solve(&bad, &x, 0.0, 1.0).unwrap();
     assert_eq!(

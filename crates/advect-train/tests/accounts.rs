@@ -1,14 +1,15 @@
 //! Every parameter is accounted for.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator, Key, observer_fn};
 use advect_nn::{Linear, ParameterStore, Stateful};
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::{AdamW, AdamWConfig, Gradients, ParameterGroup, Trainer};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use candle_nn::{Module, Optimizer};
 
 fn store() -> ParameterStore {
-    ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu)
+    ParameterStore::new(Key::from_seed(0), DType::F32, device())
 }
 
 fn adamw(store: &ParameterStore) -> AdamW {
@@ -30,7 +31,7 @@ fn frozen(name: &str) -> ParameterGroup {
 /// The mean square of what some layers make, one after the other, of the same numbers.
 fn loss(layers: &[&Linear]) -> Tensor {
     let mut rng = Generator::from_seed(1);
-    let x = rng.normal((8, 4), DType::F32, &Device::Cpu).unwrap();
+    let x = rng.normal((8, 4), DType::F32, device()).unwrap();
     let y = (layers.iter()).fold(x, |x: Tensor, layer| layer.forward(&x).unwrap());
     y.sqr().unwrap().mean_all().unwrap()
 }
@@ -62,7 +63,7 @@ fn optimisers_of_nothing_are_refused() {
     assert!(error.contains("a store without parameters"), "{error}");
 
     // On its own, an optimiser that has no gradient.
-    let [x, other] = [1f32, 2.0].map(|x| Var::new(x, &Device::Cpu).unwrap());
+    let [x, other] = [1f32, 2.0].map(|x| Var::new(x, device()).unwrap());
     let mut optimizer = AdamW::new(vec![x], AdamWConfig::default()).unwrap();
     let error = optimizer.backward_step(&other.sqr().unwrap()).unwrap_err();
     let error = Error::from(error);
@@ -97,7 +98,7 @@ fn variables_outside_of_the_store_are_named() {
     let store = store();
     let net = layer(&store, "net");
     let mut parameters = store.parameters();
-    parameters.push(("temperature".into(), Var::new(1f32, &Device::Cpu).unwrap()));
+    parameters.push(("temperature".into(), Var::new(1f32, device()).unwrap()));
     let optimizer = AdamW::from_named(parameters, AdamWConfig::default()).unwrap();
     let mut trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
     let words = ["variables that are not in the store, 1 in all (temperature)"];
@@ -112,7 +113,7 @@ fn layers_without_a_backward_pass_are_found() {
     let norm = candle_nn::layer_norm(4, 1e-5, store.builder().pp("norm")).unwrap();
     let second = layer(&store, "second");
     let mut rng = Generator::from_seed(1);
-    let x = rng.normal((8, 4), DType::F32, &Device::Cpu).unwrap();
+    let x = rng.normal((8, 4), DType::F32, device()).unwrap();
     let y = norm.forward(&first.forward(&x).unwrap()).unwrap();
     let loss = second
         .forward(&y)
@@ -209,7 +210,7 @@ fn numbers_that_are_not_finite_at_first_are_named() {
     let mut moments = vec![0f32; 16];
     moments[3] = f32::INFINITY;
     second
-        .set(&Tensor::from_vec(moments, (4, 4), &Device::Cpu).unwrap())
+        .set(&Tensor::from_vec(moments, (4, 4), device()).unwrap())
         .unwrap();
     let error = trainer.update(&loss(&[&net])).unwrap_err().to_string();
     let expected = "optimizer/second.net.weight: got inf at flat index 3, expected finite values";

@@ -1,5 +1,6 @@
 //! The state after an error is the state before it, and no number becomes infinite in silence.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator, Key};
 use advect_nn::{Linear, ParameterStore, Stateful};
 use advect_ops::update;
@@ -10,7 +11,7 @@ use advect_train::{
     AdamW, AdamWConfig, Checkpoint, Ema, Gradients, ParameterGroup, StatefulOptimizer, Trainer,
 };
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use candle_nn::{Optimizer, SGD};
 
 struct Run<O = AdamW> {
@@ -20,7 +21,7 @@ struct Run<O = AdamW> {
 }
 
 fn store_and_net(dtype: DType) -> (ParameterStore, Linear) {
-    let store = ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), dtype, device());
     let net = Linear::new(4, 1, &store.builder()).unwrap();
     (store, net)
 }
@@ -52,9 +53,7 @@ fn numbers(parts: &[&dyn Stateful]) -> Vec<Vec<f64>> {
 impl<O: StatefulOptimizer> Run<O> {
     fn loss(&self, factor: f64) -> Tensor {
         let mut rng = Generator::from_seed(1);
-        let x = rng
-            .normal((8, 4), self.store.dtype(), &Device::Cpu)
-            .unwrap();
+        let x = rng.normal((8, 4), self.store.dtype(), device()).unwrap();
         (self.net.forward(&x).unwrap().sum_all().unwrap() * factor).unwrap()
     }
 
@@ -111,7 +110,7 @@ fn one_spike_does_not_stop_adam_for_ever() {
 #[test]
 fn large_gradients_that_fit_are_taken() {
     let mut run = run(DType::F32);
-    let x = Tensor::full(7e18f32, (1, 4), &Device::Cpu).unwrap();
+    let x = Tensor::full(7e18f32, (1, 4), device()).unwrap();
     let report = run
         .trainer
         .update(&run.net.forward(&x).unwrap().sum_all().unwrap())
@@ -182,7 +181,7 @@ fn gradients_that_are_not_finite_are_named() {
 fn adamw_alone_keeps_its_numbers_too() {
     let (store, net) = store_and_net(DType::F32);
     let mut optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
-    let x = Tensor::ones((1, 4), DType::F32, &Device::Cpu).unwrap();
+    let x = Tensor::ones((1, 4), DType::F32, device()).unwrap();
     let loss = |factor: f64| (net.forward(&x).unwrap().sum_all().unwrap() * factor).unwrap();
     optimizer.backward_step(&loss(1.0)).unwrap();
     let before = numbers(&[&store, &optimizer]);
@@ -198,7 +197,7 @@ fn adamw_alone_keeps_its_numbers_too() {
     let mut grads = loss(1.0).backward().unwrap();
     grads.insert(
         &store.vars()[1],
-        Tensor::ones(2, DType::F32, &Device::Cpu).unwrap(),
+        Tensor::ones(2, DType::F32, device()).unwrap(),
     );
     let error = Error::from(optimizer.step(&grads).unwrap_err());
     assert!(matches!(error, Error::Shape { .. }), "{error}");
@@ -217,11 +216,11 @@ fn restored_moments_are_looked_at() {
     run.trainer.update(&run.loss(1.0)).unwrap();
     let mut checkpoint = run.trainer.checkpoint().unwrap();
     let moments = checkpoint.parts.get_mut("optimizer").unwrap();
-    let huge = Tensor::full(3e38f32, (1, 4), &Device::Cpu).unwrap();
+    let huge = Tensor::full(3e38f32, (1, 4), device()).unwrap();
     moments.insert("first.weight".into(), huge);
     moments.insert(
         "second.weight".into(),
-        Tensor::zeros((1, 4), DType::F32, &Device::Cpu).unwrap(),
+        Tensor::zeros((1, 4), DType::F32, device()).unwrap(),
     );
     run.trainer.restore(&checkpoint).unwrap();
     run.fails(1e-9, &["it would take \"weight\" to -inf"]);
@@ -326,7 +325,7 @@ fn averages_take_no_nan() {
     let ema = Ema::new(&store, 0.9).unwrap();
     let before = numbers(&[&ema]);
     store.vars()[1]
-        .set(&Tensor::new(&[f32::NAN], &Device::Cpu).unwrap())
+        .set(&Tensor::new(&[f32::NAN], device()).unwrap())
         .unwrap();
     let error = ema.update(0).unwrap_err().to_string();
     assert!(error.starts_with("bias: got NaN"), "{error}");
@@ -341,9 +340,9 @@ fn checkpoints_hold_finite_numbers() {
     run.trainer.save(&path).unwrap();
     let whole = std::fs::read(&path).unwrap();
     let before = run.numbers();
-    let infinite = Tensor::new(&[f32::INFINITY], &Device::Cpu).unwrap();
+    let infinite = Tensor::new(&[f32::INFINITY], device()).unwrap();
 
-    let mut checkpoint = Checkpoint::load(&path, &Device::Cpu).unwrap();
+    let mut checkpoint = Checkpoint::load(&path, device()).unwrap();
     let parameters = checkpoint.parts.get_mut("parameters").unwrap();
     parameters.insert("bias".into(), infinite.clone());
     let expected = "parameters/bias: got inf at flat index 0, expected finite values";
@@ -362,7 +361,7 @@ fn checkpoints_hold_finite_numbers() {
 
 #[test]
 fn clipping_scales_all_or_nothing() {
-    let [x, y] = [3f64, 4.0].map(|v| Var::new(v, &Device::Cpu).unwrap());
+    let [x, y] = [3f64, 4.0].map(|v| Var::new(v, device()).unwrap());
     let loss = ((x.sqr().unwrap() + y.sqr().unwrap()).unwrap() / 2.0).unwrap();
     let parameters = [("x".to_string(), x), ("y".to_string(), y)];
     let mut gradients = Gradients::of(&loss, &parameters).unwrap();
@@ -374,7 +373,7 @@ fn clipping_scales_all_or_nothing() {
     assert!((value(&gradients, "x") - 0.6).abs() < 1e-15);
     assert_eq!(gradients.loss(), 12.5);
     let spoil = |name: &str, gradient: Option<&Tensor>| match name {
-        "x" => Ok(Some(Tensor::new(f64::NAN, &Device::Cpu)?)),
+        "x" => Ok(Some(Tensor::new(f64::NAN, device())?)),
         _ => Ok(gradient.cloned()),
     };
     gradients.map(spoil).unwrap();

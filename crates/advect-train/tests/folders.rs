@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use advect_core::testing::device;
 use advect_core::{Generator, Key};
 use advect_nn::{Linear, ParameterStore, Stateful};
 use advect_train::{AdamW, AdamWConfig, CheckpointFolder, Trainer};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 struct Run {
     net: Linear,
@@ -16,7 +17,7 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+        let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
         let net = Linear::new(2, 1, &store.builder()).unwrap();
         let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
         let trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
@@ -30,7 +31,7 @@ impl Run {
     fn to(&mut self, step: usize, folder: &mut CheckpointFolder) {
         let net = &self.net;
         let loss = |_: usize, rng: &mut Generator| {
-            let x = rng.normal((8, 2), DType::F64, &Device::Cpu)?;
+            let x = rng.normal((8, 2), DType::F64, device())?;
             Ok((net.forward(&x)? - 1.0)?.sqr()?.mean_all()?)
         };
         self.trainer.run(step, loss, folder).unwrap();

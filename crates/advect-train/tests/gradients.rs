@@ -1,10 +1,10 @@
 //! Gradients between a loss and a step.
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Generator, Key};
 use advect_nn::{Linear, ParameterStore, State, Stateful};
 use advect_train::{AdamW, AdamWConfig, Gradients, ParameterGroup, Trainer};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 struct Run {
     trainer: Trainer,
@@ -13,7 +13,7 @@ struct Run {
 }
 
 fn run() -> Run {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let layer = |name| Linear::new(3, 3, &store.builder().pp(name)).unwrap();
     let layers = [layer("first"), layer("second")];
     let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
@@ -31,7 +31,7 @@ fn run() -> Run {
 
 fn data() -> Tensor {
     let mut rng = Generator::from_seed(2);
-    rng.normal((8, 3), DType::F64, &Device::Cpu).unwrap()
+    rng.normal((8, 3), DType::F64, device()).unwrap()
 }
 
 impl Run {
@@ -166,7 +166,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     );
     // The second of the gradients has another shape.
     let error = gradients.map(|name, x| match name {
-        "first.bias" => Ok(Some(Tensor::zeros(2, DType::F64, &Device::Cpu)?)),
+        "first.bias" => Ok(Some(Tensor::zeros(2, DType::F64, device())?)),
         _ => Ok(x.map(|x| x * 2.0).transpose()?),
     });
     let error = error.unwrap_err().to_string();

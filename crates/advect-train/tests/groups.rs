@@ -1,5 +1,6 @@
 //! Groups of parameters: settings of their own, in all optimisers, and in runs that resume.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator, Key};
 use advect_nn::{Linear, ParameterStore};
 use advect_train::optimizer::{PerParameter, UpdateRule};
@@ -7,12 +8,12 @@ use advect_train::{
     AdamConfig, AdamW, AdamWConfig, Lion, LionConfig, Momentum, MuonConfig, ParameterGroup,
     SgdConfig, StatefulOptimizer, Trainer,
 };
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use candle_nn::Optimizer;
 
 fn named(names: [&str; 2]) -> Vec<(String, Var)> {
     let named = |name: &str| {
-        let x = Var::new(&[[1f64, -2.0], [0.5, 3.0]], &Device::Cpu).unwrap();
+        let x = Var::new(&[[1f64, -2.0], [0.5, 3.0]], device()).unwrap();
         (name.to_string(), x)
     };
     names.map(named).into()
@@ -136,7 +137,7 @@ struct Run {
 }
 
 fn run(groups: &[ParameterGroup]) -> Run {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let layer = |name| Linear::new(2, 2, &store.builder().pp(name)).unwrap();
     let layers = [layer("first"), layer("second")];
     let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
@@ -155,7 +156,7 @@ impl Run {
     fn until(&mut self, step: usize) {
         let layers = &self.layers;
         let loss = |_: usize, rng: &mut Generator| {
-            let x = rng.normal((4, 2), DType::F32, &Device::Cpu)?;
+            let x = rng.normal((4, 2), DType::F32, device())?;
             let y = layers[1].forward(&layers[0].forward(&x)?)?;
             Ok((y - x)?.sqr()?.mean_all()?)
         };

@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{sleep, spawn, yield_now};
 use std::time::{Duration, Instant};
 
+use advect_core::testing::device;
 use advect_core::{Field, Generator, Key, Result, Time, observer_fn};
 use advect_models::Mlp;
 use advect_nn::ParameterStore;
@@ -21,7 +22,7 @@ use advect_train::decay::Warmup;
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::observer::{MetricLog, Validation, every};
 use advect_train::{AdamW, AdamWConfig, Checkpoint, CheckpointFolder, NonFinite, Signals, Trainer};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::low_level::raise;
@@ -56,7 +57,7 @@ fn heed() {
 
 fn train(place: &Path) {
     let stuck: Option<usize> = env::var(STUCK).ok().map(|step| step.parse().unwrap());
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let config = Mlp::config(2).hidden(&[128, 128]);
     let net = config.clone().build(&store.builder()).unwrap();
     let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
@@ -72,7 +73,7 @@ fn train(place: &Path) {
         .unwrap();
     let averaged = config.build(&trainer.averaged().frozen()).unwrap();
     let error = |net: &Mlp, rng: &mut Generator| -> Result<Tensor> {
-        let x = rng.normal((16, 2), DType::F32, &Device::Cpu)?;
+        let x = rng.normal((16, 2), DType::F32, device())?;
         Ok((net.at(&Time::Shared(0.5), &x)? - x.sin()?)?
             .sqr()?
             .mean_all()?)
@@ -371,7 +372,7 @@ fn newest(place: &Path) -> usize {
     let newest = names
         .filter(|name| name.starts_with("step-") && name.ends_with(".safetensors"))
         .max();
-    Checkpoint::load(place.join(newest.unwrap()), &Device::Cpu)
+    Checkpoint::load(place.join(newest.unwrap()), device())
         .unwrap()
         .step
 }

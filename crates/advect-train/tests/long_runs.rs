@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Conditional, Error, Generator, Key, Result, Time, observer_fn};
 use advect_models::Mlp;
 use advect_nn::{Linear, ParameterStore};
@@ -15,7 +15,7 @@ use advect_train::{
     AdamW, AdamWConfig, Checkpoint, CheckpointFolder, Gradients, NonFinite, Recomputed, RunEnd,
     Trainer,
 };
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use candle_nn::Optimizer;
 
 struct Run {
@@ -25,7 +25,7 @@ struct Run {
 }
 
 fn run() -> Run {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let net = Linear::new(2, 1, &store.builder()).unwrap();
     let config = AdamWConfig {
         learning_rate: 0.01,
@@ -56,7 +56,7 @@ fn skipping(non_finite: NonFinite) -> Run {
 
 /// The loss of a step, times a factor.
 fn loss(net: &Linear, rng: &mut Generator, factor: f64) -> Result<Tensor> {
-    let x = rng.normal((8, 2), DType::F64, &Device::Cpu)?;
+    let x = rng.normal((8, 2), DType::F64, device())?;
     Ok(((net.forward(&x)? - 1.0)?.sqr()?.mean_all()? * factor)?)
 }
 
@@ -258,7 +258,7 @@ fn the_best_of_a_record_is_kept() {
         .run(30, loss, &mut folder.after(validation))
         .unwrap();
     let (score, path) = folder.best().unwrap().unwrap();
-    let best = Checkpoint::load(path, &Device::Cpu).unwrap();
+    let best = Checkpoint::load(path, device()).unwrap();
     assert_eq!((score, best.step), (2.0, 12));
     // Its records are those of its step.
     let record = best.parts["records"]["score"].to_vec1::<f64>().unwrap();
@@ -291,7 +291,7 @@ fn records_are_parts_of_checkpoints() {
     ] {
         let mut checkpoint = checkpoint.clone();
         let state = checkpoint.parts.get_mut("records").unwrap();
-        state.insert("bad".into(), Tensor::new(bad, &Device::Cpu).unwrap());
+        state.insert("bad".into(), Tensor::new(bad, device()).unwrap());
         assert!(other.trainer.restore(&checkpoint).is_err());
     }
     for name in ["", "a,b", "a\"b", "a\\b", "a\nb", "loss", "step"] {
@@ -522,7 +522,7 @@ impl Conditional for Counted {
 
 #[test]
 fn recomputed_fields_have_the_same_gradients() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let config = Mlp::config(2).hidden(&[8]).classes(3);
     let net = config.build(&store.builder()).unwrap();
     let evaluations = Arc::new(AtomicUsize::new(0));
@@ -530,9 +530,9 @@ fn recomputed_fields_have_the_same_gradients() {
         net,
         evaluations: evaluations.clone(),
     };
-    let labels = Tensor::new(&[0u32, 2], &Device::Cpu).unwrap();
-    let x = Var::new(&[[0.5f64, -1.0], [2.0, 0.1]], &Device::Cpu).unwrap();
-    let t = Var::new(&[0.3f64, 0.8], &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0u32, 2], device()).unwrap();
+    let x = Var::new(&[[0.5f64, -1.0], [2.0, 0.1]], device()).unwrap();
+    let t = Var::new(&[0.3f64, 0.8], device()).unwrap();
     let mut parameters = store.parameters();
     parameters.extend([("x".to_string(), x.clone()), ("t".to_string(), t.clone())]);
     let gradients = |field: &dyn Conditional| {

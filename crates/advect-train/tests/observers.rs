@@ -1,19 +1,20 @@
 //! What watches a run: reports, checkpoints, an end before its time.
 
+use advect_core::testing::device;
 use advect_core::{Advance, Error, Generator, Key, Result, observer_fn, stop_when};
 use advect_nn::{Linear, ParameterStore, Stateful};
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::observer::Checkpointing;
 use advect_train::{AdamW, AdamWConfig, Checkpoint, ParameterGroup, RunEnd, Trainer};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn run() -> (Trainer, impl Fn(usize, &mut Generator) -> Result<Tensor>) {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let net = Linear::new(2, 2, &store.builder()).unwrap();
     let optimizer = AdamW::from_store(&store, AdamWConfig::default()).unwrap();
     let trainer = Trainer::new(&store, optimizer, Generator::from_seed(1));
     let loss = move |_: usize, rng: &mut Generator| {
-        let x = rng.normal((4, 2), DType::F64, &Device::Cpu)?;
+        let x = rng.normal((4, 2), DType::F64, device())?;
         Ok((net.forward(&x)? - x)?.sqr()?.mean_all()?)
     };
     (trainer.ema(0.9).unwrap(), loss)
@@ -26,7 +27,7 @@ fn checkpoints_are_saved_now_and_then_and_at_the_end() {
     let (mut trainer, loss) = run();
     let mut saved = Vec::new();
     let look = observer_fn(|_: &Trainer| {
-        saved.push(Checkpoint::load(&path, &Device::Cpu).map_or(0, |c| c.step));
+        saved.push(Checkpoint::load(&path, device()).map_or(0, |c| c.step));
     });
     let checkpointing = Checkpointing::every(3, &path).unwrap();
     trainer
@@ -73,7 +74,7 @@ fn observers_see_the_run() {
 
 #[test]
 fn what_is_shown_of_a_step() {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let [used, _] = ["used", "other"].map(|name| {
         let builder = store.builder().pp(name);
         Linear::new(1, 1, &builder).unwrap()
@@ -83,7 +84,7 @@ fn what_is_shown_of_a_step() {
         .learning_rate(WarmupCosine::new(1e-3, 0, 2).unwrap())
         .group(ParameterGroup::matching("other.*").may_be_unused())
         .unwrap();
-    let x = Tensor::ones((1, 1), DType::F64, &Device::Cpu).unwrap();
+    let x = Tensor::ones((1, 1), DType::F64, device()).unwrap();
     let mut seen = Vec::new();
     let mut observer = observer_fn(|trainer: &Trainer| {
         let names: Vec<&str> = trainer.notes().iter().map(|(name, _)| *name).collect();

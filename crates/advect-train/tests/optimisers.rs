@@ -1,6 +1,6 @@
 //! Every optimiser: against its formula in Python (`golden/optimisers.py`), towards a minimum, and without leaving NaN.
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Generator, Key};
 use advect_nn::{Linear, ParameterStore, State, Stateful};
 use advect_train::learning_rate::learning_rate_fn;
@@ -9,7 +9,7 @@ use advect_train::{
     Adam, AdamConfig, AdamWConfig, LionConfig, Momentum, MuonConfig, ParameterGroup, SgdConfig,
     StatefulOptimizer, Trainer,
 };
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use candle_nn::Optimizer;
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ fn follows<R: UpdateRule>(name: &str, shape: &[usize], rule: R) {
         serde_json::from_str(include_str!("golden/optimisers_python.json")).unwrap();
     let tensor = |value: &Value| {
         let values: Vec<f64> = serde_json::from_value(value.clone()).unwrap();
-        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+        Tensor::from_vec(values, shape, device()).unwrap()
     };
     let trajectory = golden["trajectories"][name].as_array().unwrap();
     let gradients = golden["gradients"].as_array().unwrap();
@@ -95,7 +95,7 @@ fn formulas() {
 #[test]
 fn a_few_steps_by_hand() {
     let steps = |momentum: Momentum| {
-        let x = Var::new(1f64, &Device::Cpu).unwrap();
+        let x = Var::new(1f64, device()).unwrap();
         let rule = SgdConfig {
             learning_rate: 0.5,
             momentum,
@@ -120,7 +120,7 @@ fn a_few_steps_by_hand() {
 #[test]
 fn adam_without_decay_is_adamw() {
     let run = |adam: bool| {
-        let x = Var::new(&[1f32, -2.0, 3.0], &Device::Cpu).unwrap();
+        let x = Var::new(&[1f32, -2.0, 3.0], device()).unwrap();
         let adamw = AdamWConfig {
             weight_decay: 0.0,
             ..AdamWConfig::default()
@@ -145,11 +145,11 @@ fn adam_without_decay_is_adamw() {
 
 /// A least-squares problem whose minimum is 0.
 fn finds_the_minimum<R: UpdateRule>(rule: R) {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let net = Linear::new(3, 2, &store.builder()).unwrap();
     let mut rng = Generator::from_seed(1);
-    let x = rng.normal((16, 3), DType::F64, &Device::Cpu).unwrap();
-    let w = rng.normal((3, 2), DType::F64, &Device::Cpu).unwrap();
+    let x = rng.normal((16, 3), DType::F64, device()).unwrap();
+    let w = rng.normal((3, 2), DType::F64, device()).unwrap();
     let y = (x.matmul(&w).unwrap() + 0.5).unwrap();
     let optimizer = PerParameter::from_store(&store, rule.clone()).unwrap();
     let total = 1500;
@@ -185,9 +185,9 @@ fn copy(parts: &[&dyn Stateful]) -> Vec<State> {
 
 fn leaves_no_nan<R: UpdateRule>(rule: R) {
     for (dtype, huge) in [(DType::F32, 1e38), (DType::F64, 1e300)] {
-        let store = ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu);
+        let store = ParameterStore::new(Key::from_seed(0), dtype, device());
         let net = Linear::new(3, 2, &store.builder()).unwrap();
-        let x = Tensor::ones((1, 3), dtype, &Device::Cpu).unwrap();
+        let x = Tensor::ones((1, 3), dtype, device()).unwrap();
         let mut optimizer = PerParameter::from_store(&store, rule.clone()).unwrap();
         let loss = |factor: f64| (net.forward(&x).unwrap().sum_all().unwrap() * factor).unwrap();
         optimizer.backward_step(&loss(1.0)).unwrap();
@@ -231,7 +231,7 @@ fn no_step_leaves_nan() {
 /// A setting that is infinite in f32 makes NaN of a zero.
 fn multiplies_no_zero_by_infinity<R: UpdateRule>(rule: R) {
     for (rate, decay) in [(1e39, 0.0), (0.1, 1e39), (1e30, 1e30), (0.0, 1e39)] {
-        let x = Var::zeros((2, 2), DType::F32, &Device::Cpu).unwrap();
+        let x = Var::zeros((2, 2), DType::F32, device()).unwrap();
         let mut rule = rule.clone();
         rule.set_learning_rate(rate);
         rule.set_weight_decay(decay).unwrap();
@@ -254,7 +254,7 @@ fn zeros_stay_zeros() {
 }
 
 fn refuses_other_arguments<R: UpdateRule>(rule: R) {
-    let integers = Var::zeros(2, DType::U32, &Device::Cpu).unwrap();
+    let integers = Var::zeros(2, DType::U32, device()).unwrap();
     let refused = PerParameter::from_named(vec![("w".into(), integers)], rule.clone());
     assert!(matches!(refused, Err(Error::DType { argument, .. }) if argument == "w"));
     let mut bad = rule.clone();
@@ -262,8 +262,8 @@ fn refuses_other_arguments<R: UpdateRule>(rule: R) {
     let refused = PerParameter::from_named(vec![], bad).unwrap_err();
     assert!(matches!(refused, Error::Range { argument, .. } if argument == "learning_rate"));
     // Views and empty parameters.
-    let x = Var::zeros((0, 3), DType::F32, &Device::Cpu).unwrap();
-    let y = Var::ones((2, 3), DType::F32, &Device::Cpu).unwrap();
+    let x = Var::zeros((0, 3), DType::F32, device()).unwrap();
+    let y = Var::ones((2, 3), DType::F32, device()).unwrap();
     let mut optimizer = PerParameter::new(vec![x.clone(), y.clone()], rule).unwrap();
     let loss = (x.sum_all().unwrap() + y.t().unwrap().sqr().unwrap().sum_all().unwrap()).unwrap();
     optimizer.backward_step(&loss).unwrap();
@@ -276,15 +276,15 @@ fn moves_sixteen_bits_as_their_copies<R: UpdateRule>(rule: R) {
     let slopes = [[0.5f32, 1.0], [-2.0, 0.125]];
     for dtype in [DType::F16, DType::BF16] {
         let cast = |x: [[f32; 2]; 2]| {
-            let x = Tensor::new(&x, &Device::Cpu).unwrap();
+            let x = Tensor::new(&x, device()).unwrap();
             x.to_dtype(dtype).unwrap()
         };
-        let x = Var::new(&start, &Device::Cpu).unwrap();
+        let x = Var::new(&start, device()).unwrap();
         let half = Var::from_tensor(&cast(start)).unwrap();
         let mut single = PerParameter::new(vec![x.clone()], rule.clone()).unwrap();
         let mut optimizer = PerParameter::new(vec![half.clone()], rule.clone()).unwrap();
         for _ in 0..30 {
-            let slopes_of = Tensor::new(&slopes, &Device::Cpu).unwrap();
+            let slopes_of = Tensor::new(&slopes, device()).unwrap();
             let loss = (x.as_tensor() * slopes_of).unwrap().sum_all().unwrap();
             single.backward_step(&loss).unwrap();
             let loss = (half.as_tensor() * cast(slopes)).unwrap();
@@ -313,7 +313,7 @@ fn arguments() {
 
 fn goes_on<R: UpdateRule>(rule: R) {
     let run = |stops: bool| {
-        let x = Var::new(&[[1f32, -2.0], [3.0, 0.5]], &Device::Cpu).unwrap();
+        let x = Var::new(&[[1f32, -2.0], [3.0, 0.5]], device()).unwrap();
         let named = vec![("x".to_string(), x.clone())];
         let mut optimizer = PerParameter::from_named(named.clone(), rule.clone()).unwrap();
         for step in 0..6 {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator, Key, Result, observer_fn};
 use advect_nn::{Linear, ParameterStore, Stateful};
 use advect_parallel::{DeviceCommunicator, Ranks, Shard, Threads};
@@ -24,7 +25,7 @@ struct Run {
 
 /// A run whose store and generator have this seed.
 fn run_of(seed: u64, dtype: DType) -> Result<Run> {
-    let store = ParameterStore::new(Key::from_seed(seed), dtype, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(seed), dtype, device());
     let net = Linear::new(3, 2, &store.builder())?;
     let config = AdamWConfig {
         learning_rate: 0.02,
@@ -43,7 +44,7 @@ fn run_of(seed: u64, dtype: DType) -> Result<Run> {
 
 /// The batch of a step, the same on every rank.
 fn batch(step: usize, dtype: DType) -> Result<Tensor> {
-    Generator::from_seed(step as u64).normal((BATCH, 3), dtype, &Device::Cpu)
+    Generator::from_seed(step as u64).normal((BATCH, 3), dtype, device())
 }
 
 fn loss_of(net: &Linear, x: &Tensor) -> Result<Tensor> {
@@ -76,7 +77,7 @@ fn parallel(ranks: &Ranks, shards: usize, dtype: DType) -> Result<(Vec<u64>, Vec
     let mut trainer = DataParallel::with_shards(trainer, ranks, shards)?;
     let loss = |step: usize, shard: Shard, rng: &mut Generator| {
         let x = shard.rows(&batch(step, dtype)?)?;
-        let noise = rng.normal(x.shape(), dtype, &Device::Cpu)?;
+        let noise = rng.normal(x.shape(), dtype, device())?;
         loss_of(&net, &(x + (noise * 0.1)?)?)
     };
     trainer.run(20, loss, &mut ())?;
@@ -237,9 +238,9 @@ fn data_have_one_order_and_no_overlap() {
             let Run { net, trainer, .. } = run_of(7, DType::F64)?;
             let mut trainer = DataParallel::with_shards(trainer, &ranks, 4)?;
             let loss = |step: usize, shard: Shard, rng: &mut Generator| {
-                let permutation = Generator::from_seed(step as u64).permutation(8, &Device::Cpu)?;
+                let permutation = Generator::from_seed(step as u64).permutation(8, device())?;
                 let mine = shard.rows(&permutation)?.to_vec1::<u32>()?;
-                let noise = rng.normal(1, DType::F64, &Device::Cpu)?.to_vec1::<f64>()?[0];
+                let noise = rng.normal(1, DType::F64, device())?.to_vec1::<f64>()?[0];
                 rows.lock()
                     .unwrap()
                     .push((step, shard.index(), mine, noise.to_bits()));
@@ -413,7 +414,7 @@ fn runs_resume_on_other_numbers_of_ranks() {
         })?;
         let loss = |step: usize, shard: Shard, rng: &mut Generator| {
             let x = shard.rows(&batch(step, DType::F64)?)?;
-            let noise = rng.normal(x.shape(), DType::F64, &Device::Cpu)?;
+            let noise = rng.normal(x.shape(), DType::F64, device())?;
             loss_of(&net, &(x + noise)?)
         };
         trainer.run(until, loss, &mut folder)?;
@@ -440,7 +441,7 @@ fn runs_resume_on_other_numbers_of_ranks() {
 #[test]
 fn gradients_that_some_ranks_lack() {
     let program = |ranks: Ranks| {
-        let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+        let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
         let a = Linear::new(1, 1, &store.builder().pp("a"))?;
         let b = Linear::new(1, 1, &store.builder().pp("b"))?;
         let unused = Linear::new(1, 1, &store.builder().pp("unused"))?;
@@ -448,7 +449,7 @@ fn gradients_that_some_ranks_lack() {
         let trainer = Trainer::new(&store, optimizer, Generator::from_seed(0))
             .group(ParameterGroup::matching("unused.*").may_be_unused())?;
         let mut trainer = DataParallel::with_shards(trainer, &ranks, 2)?;
-        let x = Tensor::ones((1, 1), DType::F64, &Device::Cpu)?;
+        let x = Tensor::ones((1, 1), DType::F64, device())?;
         let loss = |_: usize, shard: Shard, _: &mut Generator| match shard.index() {
             0 => Ok(a.forward(&x)?.sum_all()?),
             _ => Ok(b.forward(&x)?.sum_all()?),

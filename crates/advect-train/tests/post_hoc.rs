@@ -1,9 +1,10 @@
 //! Averages of a width that nobody kept, from those that were (Karras et al. 2024, section 3).
 
+use advect_core::testing::device;
 use advect_core::{Generator, Key};
 use advect_nn::State;
 use advect_train::decay::{Decay, PowerFunction};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 const STEPS: usize = 2000;
 const SIZE: usize = 64;
@@ -25,7 +26,7 @@ fn averages(power: PowerFunction, walk: &[Vec<f64>]) -> Vec<Vec<f64>> {
 #[test]
 fn averages_of_other_widths_are_those_that_a_run_would_have_kept() {
     let mut rng = Generator::from(Key::from_seed(0));
-    let steps = rng.normal((STEPS, SIZE), DType::F64, &Device::Cpu).unwrap();
+    let steps = rng.normal((STEPS, SIZE), DType::F64, device()).unwrap();
     let mut walk = steps.to_vec2::<f64>().unwrap();
     for i in 1..STEPS {
         let (before, now) = walk.split_at_mut(i);
@@ -34,7 +35,7 @@ fn averages_of_other_widths_are_those_that_a_run_would_have_kept() {
         }
     }
     let state = |values: &[f64]| -> State {
-        [("w".to_string(), Tensor::new(values, &Device::Cpu).unwrap())].into()
+        [("w".to_string(), Tensor::new(values, device()).unwrap())].into()
     };
     // As in the paper, two widths are kept at intervals.
     let mut stored = Vec::new();

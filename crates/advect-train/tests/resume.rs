@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Field, Generator, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{ParameterStore, State, Stateful, Weights};
 use advect_train::decay::{Warmup, decay_fn};
 use advect_train::learning_rate::{WarmupCosine, learning_rate_fn};
 use advect_train::{AdamW, AdamWConfig, Checkpoint, Ema, Trainer};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 struct Run {
     trainer: Trainer,
@@ -19,7 +19,7 @@ struct Run {
 }
 
 fn run_of(width: usize, seed: u64) -> Run {
-    let store = ParameterStore::new(Key::from_seed(seed), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(seed), DType::F32, device());
     let net = Mlp::config(2)
         .hidden(&[width])
         .build(&store.builder())
@@ -42,7 +42,7 @@ impl Run {
     fn until(&mut self, step: usize) {
         let net = &self.net;
         let loss = |_: usize, rng: &mut Generator| -> Result<Tensor> {
-            let x = rng.normal((16, 2), DType::F32, &Device::Cpu)?;
+            let x = rng.normal((16, 2), DType::F32, device())?;
             Ok((net.at(&Time::Shared(0.5), &x)? - x.sin()?)?
                 .sqr()?
                 .mean_all()?)
@@ -232,7 +232,7 @@ fn the_average_follows_its_formula() {
 fn useless_steps_are_refused() {
     let mut run = run_of(4, 0);
     let twin = run.net.on(&run.store.frozen()).unwrap();
-    let x = Tensor::zeros((2, 2), DType::F32, &Device::Cpu).unwrap();
+    let x = Tensor::zeros((2, 2), DType::F32, device()).unwrap();
     let loss = |net: &Mlp| net.at(&Time::Shared(0.0), &x).unwrap().sum_all().unwrap();
     let error = run.trainer.update(&loss(&twin)).unwrap_err();
     assert_eq!(
@@ -326,7 +326,7 @@ fn decays_follow_their_schedule() {
     }
     assert!(
         Ema::new(
-            &ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu),
+            &ParameterStore::new(Key::from_seed(0), DType::F32, device()),
             0.9
         )
         .is_err()
@@ -367,7 +367,7 @@ fn runs_with_other_settings_are_refused() {
         assert!(error.to_string().contains(words), "{error}");
     }
     let mut knowing = with(&[("seed", 1), ("batch", 32)]);
-    let mut checkpoint = Checkpoint::load(&path, &Device::Cpu).unwrap();
+    let mut checkpoint = Checkpoint::load(&path, device()).unwrap();
     checkpoint.settings.insert("batch".into(), "32".into());
     knowing.restore(&checkpoint).unwrap();
     // A setting is part of what the checksum covers.

@@ -2,21 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use advect_core::testing::device;
 use advect_core::{Error, Field, Generator, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{ParameterStore, Stateful};
 use advect_train::decay::Warmup;
 use advect_train::{AdamW, AdamWConfig, Ema, LossScale, NonFinite, Sgd, SgdConfig, Trainer};
-use candle_core::{DType, Device, Tensor, Var};
-
-const CPU: Device = Device::Cpu;
+use candle_core::{DType, Tensor, Var};
 
 /// A run in a dtype whose first parameters are numbers of bf16.
 fn run_in(dtype: DType) -> (Trainer, impl Fn(usize, &mut Generator) -> Result<Tensor>) {
     let config = Mlp::config(2).hidden(&[32, 32]);
-    let rounded = ParameterStore::new(Key::from_seed(0), DType::BF16, &CPU);
+    let rounded = ParameterStore::new(Key::from_seed(0), DType::BF16, device());
     config.clone().build(&rounded.builder()).unwrap();
-    let store = ParameterStore::new(Key::from_seed(1), dtype, &CPU);
+    let store = ParameterStore::new(Key::from_seed(1), dtype, device());
     let net = config.build(&store.builder()).unwrap();
     for ((_, var), (_, from)) in store.parameters().into_iter().zip(rounded.parameters()) {
         var.set(&from.to_dtype(dtype).unwrap()).unwrap();
@@ -32,7 +31,7 @@ fn run_in(dtype: DType) -> (Trainer, impl Fn(usize, &mut Generator) -> Result<Te
         .ema(Warmup::new(0.99).unwrap())
         .unwrap();
     let loss = move |_: usize, rng: &mut Generator| {
-        let x = rng.normal((64, 2), DType::F32, &CPU)?;
+        let x = rng.normal((64, 2), DType::F32, device())?;
         let found = net.at(&Time::Shared(0.5), &x.to_dtype(dtype)?)?;
         Ok((found.to_dtype(DType::F32)? - x.sin()?)?
             .sqr()?
@@ -117,7 +116,7 @@ fn a_run_that_goes_on_has_the_same_bits() {
 
 #[test]
 fn small_steps_add_up_and_changes_from_outside_count() {
-    let x = Var::from_tensor(&Tensor::ones(3, DType::BF16, &CPU).unwrap()).unwrap();
+    let x = Var::from_tensor(&Tensor::ones(3, DType::BF16, device()).unwrap()).unwrap();
     let store = vec![("x".to_string(), x.clone())];
     let settings = SgdConfig {
         learning_rate: 2f64.powi(-12),
@@ -135,7 +134,7 @@ fn small_steps_add_up_and_changes_from_outside_count() {
     assert_eq!(steps(1), [1.0; 3]);
     assert_eq!(steps(15), [1.0 - 2f32.powi(-8); 3]);
     x.set(
-        &Tensor::full(0.5f32, 3, &CPU)
+        &Tensor::full(0.5f32, 3, device())
             .unwrap()
             .to_dtype(DType::BF16)
             .unwrap(),
@@ -174,7 +173,7 @@ fn averages_are_of_the_copies() {
         }
     }
     // Without an optimiser it is of the parameters, in f32, too.
-    let store = ParameterStore::new(Key::from_seed(0), DType::F16, &CPU);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F16, device());
     Mlp::config(2).build(&store.builder()).unwrap();
     let ema = Ema::new(&store, 0.5).unwrap();
     ema.update(0).unwrap();
@@ -184,7 +183,7 @@ fn averages_are_of_the_copies() {
 
 #[test]
 fn a_step_beyond_f16_changes_nothing() {
-    let x = Tensor::new(&[30000f32, 1.0], &CPU).unwrap();
+    let x = Tensor::new(&[30000f32, 1.0], device()).unwrap();
     let x = Var::from_tensor(&x.to_dtype(DType::F16).unwrap()).unwrap();
     let settings = SgdConfig {
         learning_rate: 10000.0,
@@ -206,11 +205,11 @@ fn run_of_slope(
     Trainer<Sgd>,
     impl Fn(usize, &mut Generator) -> Result<Tensor>,
 ) {
-    let store = ParameterStore::new(Key::from_seed(0), DType::F16, &CPU);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F16, device());
     let net = advect_nn::Linear::new(1, 1, &store.builder()).unwrap();
     let optimizer = Sgd::from_store(&store, SgdConfig::default()).unwrap();
     let trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
-    let x = Tensor::ones((1, 1), DType::F16, &CPU).unwrap();
+    let x = Tensor::ones((1, 1), DType::F16, device()).unwrap();
     let loss = move |_: usize, _: &mut Generator| {
         let found = net.forward(&x)?.to_dtype(DType::F32)?;
         Ok((found * slope)?.sum_all()?)

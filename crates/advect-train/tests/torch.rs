@@ -1,6 +1,6 @@
 //! Against PyTorch 2.15 and diffusers 0.42: optimisers, clipping, learning rates, averages.
 
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_core::{Error, Key};
 use advect_nn::ParameterStore;
 use advect_train::decay::{Decay, HalfLife, Warmup, decay_fn};
@@ -11,13 +11,13 @@ use advect_train::optimizer::{PerParameter, UpdateRule};
 use advect_train::{
     AdamConfig, AdamW, AdamWConfig, Ema, Gradients, Momentum, MuonConfig, SgdConfig,
 };
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use candle_nn::Optimizer;
 use serde_json::Value;
 
 fn vector(value: &Value) -> Tensor {
     let values: Vec<f64> = serde_json::from_value(value.clone()).unwrap();
-    Tensor::new(values, &Device::Cpu).unwrap()
+    Tensor::new(values, device()).unwrap()
 }
 
 fn golden() -> Value {
@@ -88,8 +88,8 @@ fn parameters_without_gradients_do_not_age() {
     // A parameter whose first gradient comes late takes the same first step as one whose comes at once.
     let step = |others: usize| {
         let (p, q) = (
-            Var::new(&[1f64, 2.0], &Device::Cpu).unwrap(),
-            Var::new(&[0f64], &Device::Cpu).unwrap(),
+            Var::new(&[1f64, 2.0], device()).unwrap(),
+            Var::new(&[0f64], device()).unwrap(),
         );
         let mut optimizer = AdamW::new(vec![p.clone(), q.clone()], AdamWConfig::default()).unwrap();
         for _ in 0..others {
@@ -105,10 +105,10 @@ fn parameters_without_gradients_do_not_age() {
 
 #[test]
 fn integers_and_equal_names_are_refused() {
-    let integers = Var::zeros(2, DType::U32, &Device::Cpu).unwrap();
+    let integers = Var::zeros(2, DType::U32, device()).unwrap();
     let refused = AdamW::from_named(vec![("w".into(), integers)], AdamWConfig::default());
     assert!(matches!(refused, Err(Error::DType { argument, .. }) if argument == "w"));
-    let w = Var::zeros(2, DType::F32, &Device::Cpu).unwrap();
+    let w = Var::zeros(2, DType::F32, device()).unwrap();
     let twice = vec![("w".to_string(), w.clone()), ("w".to_string(), w)];
     assert!(matches!(
         AdamW::from_named(twice, AdamWConfig::default()),
@@ -125,13 +125,13 @@ fn numbers() -> Value {
 fn gradient(k: usize, shape: &[usize]) -> Tensor {
     let count: usize = shape.iter().product();
     let value = |i: usize| ((1.3 * k as f64 + 0.7 * i as f64).sin() * 1e6).round() / 1e6;
-    Tensor::from_vec((0..count).map(value).collect(), shape, &Device::Cpu).unwrap()
+    Tensor::from_vec((0..count).map(value).collect(), shape, device()).unwrap()
 }
 
 fn start(shape: &[usize]) -> Tensor {
     let count: usize = shape.iter().product();
     let values = (0..count).map(|i| 0.3 * i as f64 - 0.5).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    Tensor::from_vec(values, shape, device()).unwrap()
 }
 
 fn follows<R: UpdateRule>(name: &str, shape: &[usize], rule: R, tolerance: f64) {
@@ -227,7 +227,7 @@ fn learning_rates_agree() {
 fn averages_agree() {
     let golden = numbers();
     let averages = |decay: Box<dyn Decay + Send + Sync>, values: &Value| {
-        let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+        let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
         store.builder().get(4, "x").unwrap();
         let (_, x) = store.parameters().remove(0);
         x.set(&start(&[4])).unwrap();

@@ -1,13 +1,14 @@
 //! Snapshots that don't fit are told, by the argument's name.
 
+use advect_core::testing::device;
 use advect_core::{Error, Generator};
 use advect_paths::coupling::{EntropicOt, Independent};
 use advect_trajectories::path::{NaturalCubic, SnapshotPath, Spline};
 use advect_trajectories::{Comparison, Snapshots};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 fn ones(count: usize, dim: usize) -> Tensor {
-    Tensor::ones((count, dim), DType::F64, &Device::Cpu).unwrap()
+    Tensor::ones((count, dim), DType::F64, device()).unwrap()
 }
 
 fn message<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
@@ -27,13 +28,13 @@ fn snapshots() {
         other.contains("time 1.5") && other.contains("[3, 5]"),
         "{other}"
     );
-    let empty = Tensor::zeros((0, 2), DType::F64, &Device::Cpu).unwrap();
+    let empty = Tensor::zeros((0, 2), DType::F64, device()).unwrap();
     assert!(new(&[0.0, 1.0], &[ones(3, 2), empty]).contains("time 1"));
     let nan = (ones(3, 2) * f64::NAN).unwrap();
     assert!(new(&[0.0, 1.0], &[ones(3, 2), nan]).contains("time 1"));
     let single = ones(3, 2).to_dtype(DType::F32).unwrap();
     assert!(new(&[0.0, 1.0], &[ones(3, 2), single]).contains("dtype"));
-    let table = Tensor::ones((4, 1), DType::F64, &Device::Cpu).unwrap();
+    let table = Tensor::ones((4, 1), DType::F64, device()).unwrap();
     assert!(message(Snapshots::from_table(&table)).starts_with("table: got shape [4, 1]"));
 }
 
@@ -63,7 +64,7 @@ fn settings() {
 
 #[test]
 fn draws_follow_the_weights() {
-    let x = Tensor::new(&[[0f64], [1.0], [2.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[0f64], [1.0], [2.0]], device()).unwrap();
     let snapshots = Snapshots::new(&[0.0, 1.0], &[x.clone(), x]).unwrap();
     let snapshots = snapshots.weighted(0, &[1.0, 0.0, 3.0]).unwrap();
     let drawn = snapshots

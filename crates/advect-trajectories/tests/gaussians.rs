@@ -1,5 +1,6 @@
 //! Gaussian populations, whose velocities, potentials and growth are known.
 
+use advect_core::testing::device;
 use advect_core::{Energy, Generator, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
@@ -18,13 +19,13 @@ use advect_trajectories::path::{
 };
 use advect_trajectories::{Comparison, Snapshots};
 use advect_transport::Sinkhorn;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 /// Samples of N(0, 1) that are stretched and moved: at time t, `(1 + t) z + t²`.
 fn snapshots(count: usize, times: &[f64], rng: &mut Generator) -> Snapshots {
     let samples: Vec<Tensor> = (times.iter())
         .map(|t| {
-            let z = rng.normal((count, 1), DType::F64, &Device::Cpu).unwrap();
+            let z = rng.normal((count, 1), DType::F64, device()).unwrap();
             z.affine(1.0 + t, t * t).unwrap()
         })
         .collect();
@@ -101,13 +102,9 @@ struct Exact(usize);
 impl SnapshotPath for Exact {
     fn sample(&self, _: &Snapshots, rng: &mut Generator) -> Result<CurvePoints> {
         let times = rng.values(&rand_distr::StandardUniform, self.0)?;
-        let z = rng.normal((self.0, 1), DType::F64, &Device::Cpu)?;
+        let z = rng.normal((self.0, 1), DType::F64, device())?;
         let column = |f: &dyn Fn(f64) -> f64| {
-            Tensor::from_vec(
-                times.iter().map(|t| f(*t)).collect(),
-                (self.0, 1),
-                &Device::Cpu,
-            )
+            Tensor::from_vec(times.iter().map(|t| f(*t)).collect(), (self.0, 1), device())
         };
         let x = ((&z * column(&|t| 1.0 + t)?)? + column(&|t| t * t)?)?;
         let velocity = (&z + column(&|t| 2.0 * t)?)?;
@@ -125,7 +122,7 @@ fn action_matching_finds_the_potential_of_least_action() {
     let objective = ActionMatching::new(Exact(100_000));
     let gradient = |values: &[f64]| {
         let coefficients = {
-            let values = Tensor::from_slice(values, (1, 6), &Device::Cpu).unwrap();
+            let values = Tensor::from_slice(values, (1, 6), device()).unwrap();
             Var::from_tensor(&values).unwrap()
         };
         let tensor = coefficients.as_tensor().clone();
@@ -162,7 +159,7 @@ fn entropic_action_matching_finds_the_drift() {
     let population = snapshots(count, &[0.0, 1.0], &mut Generator::from_seed(0));
     let objective = ActionMatching::new(Exact(count)).diffusion(sigma).unwrap();
     let gradient = |values: &[f64]| {
-        let values = Tensor::from_slice(values, (1, 6), &Device::Cpu).unwrap();
+        let values = Tensor::from_slice(values, (1, 6), device()).unwrap();
         let coefficients = Var::from_tensor(&values).unwrap();
         let tensor = coefficients.as_tensor().clone();
         let energy = Quadratic {
@@ -195,7 +192,7 @@ fn the_growth_of_a_mixture_is_found() {
     let mut rng = Generator::from_seed(5);
     let count = 400;
     let mut cloud = |place: f64| {
-        let z = rng.normal((count, 1), DType::F64, &Device::Cpu).unwrap();
+        let z = rng.normal((count, 1), DType::F64, device()).unwrap();
         z.affine(0.3, place).unwrap()
     };
     let start = Tensor::cat(&[cloud(-4.0), cloud(4.0)], 0).unwrap();
@@ -260,14 +257,14 @@ fn action_matching_finds_growth() {
             Ok((value, dx.squeeze(1)?.broadcast_mul(&slope)?))
         }
     }
-    let x = Tensor::new(&[[0f64], [1.0]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[0f64], [1.0]], device()).unwrap();
     let population = Snapshots::new(&[0.0, 1.0], &[x.clone(), x]).unwrap();
     let population = population.masses(&[1.0, std::f64::consts::E]).unwrap();
     let price = 0.7;
     let path = Spline::new(ExactOt, NaturalCubic, 4000).unwrap();
     let objective = ActionMatching::new(path).growth(price).unwrap();
     let slope = |level: f64| {
-        let level = Var::new(&[level, 0.0], &Device::Cpu).unwrap();
+        let level = Var::new(&[level, 0.0], device()).unwrap();
         let tensor = level.as_tensor().clone();
         let velocity = GradientField::new(Level(tensor.clone()), &[tensor]).unwrap();
         let loss = objective
@@ -319,7 +316,7 @@ fn flow_matching_predicts_a_time_that_was_left_out() {
     let mut rng = Generator::from_seed(3);
     let all = snapshots(200, &[0.0, 0.5, 1.0, 1.5], &mut rng);
     let (kept, left_out) = all.without(1).unwrap();
-    let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F64, device());
     let net = Mlp::config(1).hidden(&[32; 2]).activation(Activation::Silu);
     let net = net.build(&store.builder()).unwrap();
     let objective =

@@ -4,6 +4,7 @@ use std::f64::consts::PI;
 use std::sync::Arc;
 
 use advect_core::normal::log_standard_normal;
+use advect_core::testing::device;
 use advect_core::{Field, Generator, Jvp, Result, Time};
 use advect_objectives::objective::MaximumLikelihood;
 use advect_solvers::Solver;
@@ -12,7 +13,7 @@ use advect_solvers::controller::Fixed;
 use advect_solvers::stepper::Rk4;
 use advect_trajectories::Snapshots;
 use advect_trajectories::objective::SnapshotLikelihood;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 /// Nothing moves; what is right of 0 grows at a rate.
 struct RightGrows(Tensor);
@@ -69,7 +70,7 @@ fn number(x: &Tensor) -> f64 {
 }
 
 fn column(x: &[f64]) -> Tensor {
-    Tensor::new(x, &Device::Cpu).unwrap().unsqueeze(1).unwrap()
+    Tensor::new(x, device()).unwrap().unsqueeze(1).unwrap()
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn the_growth_of_a_component_is_found() {
     let grown = times.map(|t: f64| 0.5 * (truth * t).exp());
     let mut rng = Generator::from_seed(0);
     let mut modes = |right: usize, count: usize| {
-        let z = rng.normal((count, 1), DType::F64, &Device::Cpu).unwrap();
+        let z = rng.normal((count, 1), DType::F64, device()).unwrap();
         let centre: Vec<f64> = (0..count)
             .map(|i| if i < right { 3.0 } else { -3.0 })
             .collect();
@@ -92,7 +93,7 @@ fn the_growth_of_a_component_is_found() {
     let solver = Solver::new(Rk4, Fixed::steps(2).unwrap());
     let likelihood = MaximumLikelihood::new(Checkpointed::new(solver, 2).unwrap());
     let objective = SnapshotLikelihood::new(likelihood, 0.0, count).unwrap();
-    let rate = Var::new(&[0f64], &Device::Cpu).unwrap();
+    let rate = Var::new(&[0f64], device()).unwrap();
     let field = Arc::new(RightGrows(rate.as_tensor().clone()));
     let parameters = [rate.as_tensor().clone()];
     let mut found = 0.0;
@@ -117,8 +118,7 @@ fn the_growth_of_a_component_is_found() {
         assert!((slope - expected).abs() < 0.08, "{slope} {expected}");
         let curvature = times.map(|t| 0.25 * t * t * (found * t).exp());
         found -= slope / curvature.iter().sum::<f64>();
-        rate.set(&Tensor::new(&[found], &Device::Cpu).unwrap())
-            .unwrap();
+        rate.set(&Tensor::new(&[found], device()).unwrap()).unwrap();
     }
     assert!((found - truth).abs() < 0.02, "{found}");
 }

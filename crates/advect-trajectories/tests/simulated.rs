@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use advect_core::testing::device;
 use advect_core::{Generator, Key, field_fn, shape};
 use advect_models::Mlp;
 use advect_nn::ParameterStore;
@@ -14,7 +15,7 @@ use advect_train::{AdamW, AdamWConfig, Trainer};
 use advect_trajectories::Snapshots;
 use advect_trajectories::objective::{Action, DensityPenalty, PopulationFit, lagrangian_fn};
 use advect_transport::Sinkhorn;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 const TIMES: [f64; 3] = [0.0, 0.5, 1.5];
 
@@ -24,7 +25,7 @@ fn ornstein_uhlenbeck(count: usize, rng: &mut Generator) -> Snapshots {
         .map(|t| {
             let decay = (-t).exp();
             let variance = 0.09 * decay * decay + 0.32 * (1.0 - decay * decay);
-            let z = rng.normal((count, 1), DType::F64, &Device::Cpu).unwrap();
+            let z = rng.normal((count, 1), DType::F64, device()).unwrap();
             z.affine(variance.sqrt(), 2.0 * decay).unwrap()
         })
         .collect();
@@ -36,8 +37,8 @@ fn ornstein_uhlenbeck(count: usize, rng: &mut Generator) -> Snapshots {
 fn rates_and_diffusions_are_recovered() {
     let population = ornstein_uhlenbeck(200, &mut Generator::from_seed(0));
     let values = [
-        Var::new(&[0.5f64], &Device::Cpu).unwrap(),
-        Var::new(&[0.3f64], &Device::Cpu).unwrap(),
+        Var::new(&[0.5f64], device()).unwrap(),
+        Var::new(&[0.3f64], device()).unwrap(),
     ];
     let fit = PopulationFit::new(Sinkhorn::new(0.05).unwrap().tolerance(1e-3).unwrap().into());
     let start = population.at(0).samples();
@@ -82,7 +83,7 @@ fn rates_and_diffusions_are_recovered() {
 /// The action of a uniform motion, and its gradient by the drift.
 #[test]
 fn actions_are_integrals_along_the_way() {
-    let speed = Var::new(&[2f64], &Device::Cpu).unwrap();
+    let speed = Var::new(&[2f64], device()).unwrap();
     let by = speed.as_tensor().clone();
     let drift = field_fn(move |_, x: &Tensor| Ok(x.ones_like()?.broadcast_mul(&by)?));
     // ½ |v|² + t: over [0, 2] it is v² + 2.
@@ -91,7 +92,7 @@ fn actions_are_integrals_along_the_way() {
         Ok((kinetic + t.tensor(v)?)?)
     });
     let times = [0.0, 0.3, 2.0];
-    let states = times.map(|t| Tensor::new(&[[2.0 * t], [2.0 * t + 1.0]], &Device::Cpu).unwrap());
+    let states = times.map(|t| Tensor::new(&[[2.0 * t], [2.0 * t + 1.0]], device()).unwrap());
     let value = Action::new(cost).value(&drift, &times, &states).unwrap();
     assert!((value.to_scalar::<f64>().unwrap() - 6.0).abs() < 1e-12);
     let slope = value
@@ -117,7 +118,7 @@ fn actions_are_integrals_along_the_way() {
 /// around it, and both ways fit.
 #[test]
 fn obstacles_are_passed_by() {
-    let device = &Device::Cpu;
+    let device = device();
     let mut rng = Generator::from_seed(3);
     let mut cloud = |x: f64, y: f64| {
         let z = rng.normal((60, 2), DType::F64, device).unwrap();
@@ -184,8 +185,8 @@ fn obstacles_are_passed_by() {
 #[test]
 fn density_penalties_have_the_right_slope() {
     let mut rng = Generator::from_seed(4);
-    let seen = rng.normal((20, 3), DType::F64, &Device::Cpu).unwrap();
-    let x = rng.normal((5, 3), DType::F64, &Device::Cpu).unwrap();
+    let seen = rng.normal((20, 3), DType::F64, device()).unwrap();
+    let x = rng.normal((5, 3), DType::F64, device()).unwrap();
     let penalty = DensityPenalty::new(4, 0.3).unwrap();
     let value = |x: &Tensor| penalty.value(x, &seen).unwrap();
     let var = Var::from_tensor(&x).unwrap();
@@ -201,7 +202,7 @@ fn density_penalties_have_the_right_slope() {
         let moved = |by: f64| {
             let mut shift = vec![0.0; 15];
             shift[place] = by;
-            let shift = Tensor::from_vec(shift, (5, 3), &Device::Cpu).unwrap();
+            let shift = Tensor::from_vec(shift, (5, 3), device()).unwrap();
             value(&(&x + shift).unwrap()).to_scalar::<f64>().unwrap()
         };
         let difference = (moved(1e-6) - moved(-1e-6)) / 2e-6;

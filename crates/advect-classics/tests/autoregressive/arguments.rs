@@ -5,8 +5,9 @@ use advect_classics::autoregressive::{
     TokenSampling,
 };
 use advect_core::Generator;
+use advect_core::testing::device;
 use advect_nn::Activation;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::{made, store, transformer};
 use crate::common::{message, normal};
@@ -15,7 +16,7 @@ use crate::common::{message, normal};
 fn what_does_not_fit_is_told() {
     let (_, model) = transformer(3, DType::F64);
     let mut rng = Generator::from_seed(0);
-    let tokens = |tokens: &[[u32; 2]; 1]| Tensor::new(tokens, &Device::Cpu).unwrap();
+    let tokens = |tokens: &[[u32; 2]; 1]| Tensor::new(tokens, device()).unwrap();
     assert!(
         message(model.logits(&tokens(&[[0, 3]])))
             .starts_with("tokens: got 3, expected a label in 0..3")
@@ -33,7 +34,7 @@ fn what_does_not_fit_is_told() {
             .starts_with("tokens: got an empty batch")
     );
     assert!(
-        message(model.logits(&Tensor::zeros((1, 10), DType::U32, &Device::Cpu).unwrap()))
+        message(model.logits(&Tensor::zeros((1, 10), DType::U32, device()).unwrap()))
             .starts_with("length: got 10, expected at most 9")
     );
     assert!(
@@ -89,7 +90,7 @@ fn what_does_not_fit_is_told() {
     assert!(message(TokenSampling::new().temperature(0.0)).starts_with("temperature: got 0"));
     assert!(message(TokenSampling::new().top_k(0)).starts_with("top_k: got 0"));
     assert!(message(TokenSampling::new().top_p(f64::NAN)).starts_with("top_p: got NaN"));
-    let nan = Tensor::new(&[[0.0, f64::NAN]], &Device::Cpu).unwrap();
+    let nan = Tensor::new(&[[0.0, f64::NAN]], device()).unwrap();
     assert!(
         message(TokenSampling::new().probabilities(&nan))
             .starts_with("logits: got NaN at flat index 1")
@@ -98,6 +99,6 @@ fn what_does_not_fit_is_told() {
         message(TokenSampling::new().probabilities(&nan.get(0).unwrap()))
             .starts_with("logits: got shape [2]")
     );
-    let none = Tensor::full(f64::NEG_INFINITY, (1, 2), &Device::Cpu).unwrap();
+    let none = Tensor::full(f64::NEG_INFINITY, (1, 2), device()).unwrap();
     assert!(message(TokenSampling::new().probabilities(&none)).starts_with("logits: got -inf"));
 }

@@ -1,8 +1,9 @@
 //! How a masked autoencoder begins.
 
 use advect_classics::autoregressive::{Autoregressive, MaskedAutoencoder};
+use advect_core::testing::device;
 use advect_nn::Activation;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::made;
 use crate::common::{message, vector};
@@ -12,7 +13,7 @@ use crate::common::{message, vector};
 fn initial_biases_are_shares_of_the_data() {
     let (store, model) = made(3, 3, DType::F64);
     let data = [[0u32, 2, 1], [0, 2, 1], [0, 1, 1], [0, 2, 0], [2, 2, 1]];
-    let data = Tensor::new(&data, &Device::Cpu).unwrap();
+    let data = Tensor::new(&data, device()).unwrap();
     let others: Vec<Tensor> = store
         .parameters()
         .iter()
@@ -39,7 +40,7 @@ fn initial_biases_are_shares_of_the_data() {
         .find(|(n, _)| n == weight)
         .unwrap();
     weight.set(&weight.zeros_like().unwrap()).unwrap();
-    let one = Tensor::new(&[[1u32, 2, 0]], &Device::Cpu).unwrap();
+    let one = Tensor::new(&[[1u32, 2, 0]], device()).unwrap();
     let expected = share(0.0) * share(4.0) * share(1.0);
     let found = vector(&model.log_likelihood(&one).unwrap().exp().unwrap())[0];
     assert!((found - expected).abs() < 1e-15, "{found} {expected}");

@@ -9,15 +9,15 @@ use advect_classics::autoregressive::{
     Autoregressive, CausalTransformer, MaskedAutoencoder, RecurrentModel,
 };
 use advect_core::Key;
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_nn::{Activation, ParameterStore};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use crate::common::{scalar, vector};
 use crate::differences::{assert_gradients, spread};
 
 fn store(dtype: DType) -> ParameterStore {
-    ParameterStore::new(Key::from_seed(0), dtype, &Device::Cpu)
+    ParameterStore::new(Key::from_seed(0), dtype, device())
 }
 
 fn transformer(vocabulary: usize, dtype: DType) -> (ParameterStore, CausalTransformer) {
@@ -50,7 +50,7 @@ fn sequences(vocabulary: usize, length: usize) -> Tensor {
         |k: usize, i: usize| (k / vocabulary.pow((length - 1 - i) as u32) % vocabulary) as u32;
     let tokens = (0..count).flat_map(|k| (0..length).map(move |i| token(k, i)));
     let tokens: Vec<u32> = tokens.collect();
-    Tensor::from_vec(tokens, (count, length), &Device::Cpu).unwrap()
+    Tensor::from_vec(tokens, (count, length), device()).unwrap()
 }
 
 fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
@@ -71,14 +71,14 @@ fn contract<A: Autoregressive>(model: &A, length: usize) {
     assert!(most > 3.0 * least, "the model is nearly uniform");
 
     // Tokens of later places change no logits of earlier ones and of their own.
-    let tokens = Tensor::new(&[[1u32, 0, 0, 1, 0, 1, 1, 0]], &Device::Cpu).unwrap();
+    let tokens = Tensor::new(&[[1u32, 0, 0, 1, 0, 1, 1, 0]], device()).unwrap();
     let tokens = tokens.narrow(1, 0, length).unwrap();
     let logits = model.logits(&tokens).unwrap();
     for place in 0..length {
         let mut other = tokens.to_vec2::<u32>().unwrap();
         other[0][place] = 1 - other[0][place];
         let changed = model
-            .logits(&Tensor::new(other, &Device::Cpu).unwrap())
+            .logits(&Tensor::new(other, device()).unwrap())
             .unwrap();
         let up_to = |x: &Tensor| x.narrow(1, 0, place + 1).unwrap();
         assert!(
@@ -128,7 +128,7 @@ fn contracts() {
 
 #[test]
 fn gradients() {
-    let tokens = Tensor::new(&[[1u32, 0, 2, 2], [0, 1, 1, 2]], &Device::Cpu).unwrap();
+    let tokens = Tensor::new(&[[1u32, 0, 2, 2], [0, 1, 1, 2]], device()).unwrap();
     let (store, model) = recurrent(3, DType::F64);
     assert_gradients(&store, || model.cross_entropy(&tokens), 1e-8);
     let (store, model) = made(4, 3, DType::F64);

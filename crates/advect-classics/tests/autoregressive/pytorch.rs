@@ -1,9 +1,9 @@
 //! Numbers of PyTorch.
 
 use advect_classics::autoregressive::{Autoregressive, CausalTransformer, GatedRecurrentUnit};
-use advect_core::testing::assert_close;
+use advect_core::testing::{assert_close, device};
 use advect_nn::ParameterStore;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::store;
 
@@ -16,7 +16,7 @@ fn numbers_of_pytorch() {
         let count: usize = dims.iter().product();
         let k = number as f64;
         let values = (0..count).map(|i| 0.5 * (0.7 * i as f64 * (1.0 + 0.1 * k) + k).sin());
-        Tensor::from_vec(values.collect::<Vec<_>>(), dims, &Device::Cpu).unwrap()
+        Tensor::from_vec(values.collect::<Vec<_>>(), dims, device()).unwrap()
     };
     let set = |store: &ParameterStore| {
         let mut parameters = store.parameters();
@@ -31,7 +31,7 @@ fn numbers_of_pytorch() {
             .unwrap()
             .iter()
             .map(|x| x.as_f64().unwrap());
-        Tensor::from_vec(numbers.collect::<Vec<_>>(), dims, &Device::Cpu).unwrap()
+        Tensor::from_vec(numbers.collect::<Vec<_>>(), dims, device()).unwrap()
     };
     let parameters = store(DType::F64);
     let gru = GatedRecurrentUnit::new(3, 4, 2, &parameters.builder()).unwrap();
@@ -56,7 +56,7 @@ fn numbers_of_pytorch() {
     let config = CausalTransformer::config(5, 7).width(8).heads(2).layers(2);
     let model = config.build(&parameters.builder()).unwrap();
     set(&parameters);
-    let tokens = Tensor::new(&[[1u32, 0, 4, 2, 3, 3], [2, 2, 1, 0, 4, 1]], &Device::Cpu).unwrap();
+    let tokens = Tensor::new(&[[1u32, 0, 4, 2, 3, 3], [2, 2, 1, 0, 4, 1]], device()).unwrap();
     let logits = model.logits(&tokens).unwrap();
     assert_close(
         &logits,

@@ -2,7 +2,8 @@
 
 use advect_classics::autoregressive::{Autoregressive, TokenSampling};
 use advect_core::Generator;
-use candle_core::{DType, Device, Tensor};
+use advect_core::testing::device;
+use candle_core::{DType, Tensor};
 
 use super::{made, recurrent, sequences, transformer};
 use crate::common::{normal, scalar, vector};
@@ -47,7 +48,7 @@ fn filters_keep_what_they_say() {
         }
     }
     // Equal tokens, and one that is impossible.
-    let row = Tensor::new(&[[0.0, 1.0, 1.0, f64::NEG_INFINITY]], &Device::Cpu).unwrap();
+    let row = Tensor::new(&[[0.0, 1.0, 1.0, f64::NEG_INFINITY]], device()).unwrap();
     let p = TokenSampling::new()
         .top_k(1)
         .unwrap()
@@ -117,7 +118,7 @@ fn samples_have_their_probabilities() {
 #[test]
 fn completions_begin_with_what_is_given() {
     let (_, model) = transformer(3, DType::F64);
-    let given = Tensor::new(&[[2u32, 1]], &Device::Cpu)
+    let given = Tensor::new(&[[2u32, 1]], device())
         .unwrap()
         .repeat((20000, 1))
         .unwrap();

@@ -20,6 +20,10 @@ use candle_core::{DType, Tensor};
 #[allow(clippy::panic, clippy::expect_used)]
 pub fn assert_close(actual: &Tensor, expected: &Tensor, rtol: f64, atol: f64) {
     assert_eq!(actual.dims(), expected.dims(), "shapes differ");
+    // Candle converts no tensor without elements on a GPU.
+    if actual.elem_count() == 0 {
+        return;
+    }
     let values = |x: &Tensor| {
         x.flatten_all()
             .and_then(|x| x.to_dtype(DType::F64))

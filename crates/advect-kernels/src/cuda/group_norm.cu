@@ -12,23 +12,29 @@ template <unsigned N>
 __device__ inline void values(const Element* x, const Element* scale, const Element* shift, Element* y, Real* statistics,
                               size_t channels, size_t area, size_t channel, unsigned function, Real epsilon) {
   const unsigned count = channels * area, first = threadIdx.x * N, step = blockDim.x * N;
-  Real sum = 0;
-  for (unsigned i = first; i < count; i += step) {
-    Pack<N> values = pack<N>(x + i);
+  Real unit = 1, mean, variance;
+  while (true) {
+    Real sum = 0, squares = 0;
+    for (unsigned i = first; i < count; i += step) {
+      Pack<N> values = pack<N>(x + i);
 #pragma unroll
-    for (unsigned k = 0; k < N; k++) sum += widen(values.of[k]);
-  }
-  Real mean = block_sum(sum) / Real(count);
-  Real squares = 0;
-  for (unsigned i = first; i < count; i += step) {
-    Pack<N> values = pack<N>(x + i);
-#pragma unroll
-    for (unsigned k = 0; k < N; k++) {
-      Real centred = widen(values.of[k]) - mean;
-      squares += centred * centred;
+      for (unsigned k = 0; k < N; k++) sum += widen(values.of[k]) * unit;
     }
+    mean = block_sum(sum) / Real(count);
+    for (unsigned i = first; i < count; i += step) {
+      Pack<N> values = pack<N>(x + i);
+#pragma unroll
+      for (unsigned k = 0; k < N; k++) {
+        Real centred = widen(values.of[k]) * unit - mean;
+        squares += centred * centred;
+      }
+    }
+    variance = block_sum(squares) / Real(count);
+    if (is_finite(variance) || unit != 1) break;
+    unit = SMALL_UNIT;
   }
-  Real inverse = 1 / sqrt(block_sum(squares) / Real(count) + epsilon);
+  Real inverse = inverse_deviation(variance, unit, epsilon);
+  mean /= unit;
   if (threadIdx.x == 0) {
     statistics[2 * blockIdx.x] = mean;
     statistics[2 * blockIdx.x + 1] = inverse;

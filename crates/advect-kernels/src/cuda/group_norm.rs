@@ -8,7 +8,11 @@ use crate::group_norm::Groups;
 
 pub(super) const FAMILY: Family = Family {
     name: "group_norm",
-    sources: &[activation::SOURCE, include_str!("group_norm.cu")],
+    sources: &[
+        activation::SOURCE,
+        include_str!("moments.cu"),
+        include_str!("group_norm.cu"),
+    ],
 };
 
 /// The kernels count a group's elements in 32 bits.

@@ -18,24 +18,32 @@ __device__ inline void values(const Element* x, const Element* scale, const Elem
   const size_t first = team.first() * N, step = team.step() * N;
   for (size_t row = team.row(); row < rows; row += team.rows()) {
     const Element *values = x + row * width, *scales = scale + row / sharing * width;
-    Real mean = 0, squares = 0;
-    if (centred) {
+    Real unit = 1, mean, variance;
+    while (true) {
+      Real sum = 0, squares = 0;
+      if (centred) {
+        for (size_t j = first; j < width; j += step) {
+          Pack<N> some = pack<N>(values + j);
+#pragma unroll
+          for (unsigned k = 0; k < N; k++) sum += widen(some.of[k]) * unit;
+        }
+        sum = team.sum(sum);
+      }
+      mean = sum / Real(width);
       for (size_t j = first; j < width; j += step) {
         Pack<N> some = pack<N>(values + j);
 #pragma unroll
-        for (unsigned k = 0; k < N; k++) mean += widen(some.of[k]);
+        for (unsigned k = 0; k < N; k++) {
+          Real difference = widen(some.of[k]) * unit - mean;
+          squares += difference * difference;
+        }
       }
-      mean = team.sum(mean) / Real(width);
+      variance = team.sum(squares) / Real(width);
+      if (is_finite(variance) || unit != 1) break;
+      unit = SMALL_UNIT;
     }
-    for (size_t j = first; j < width; j += step) {
-      Pack<N> some = pack<N>(values + j);
-#pragma unroll
-      for (unsigned k = 0; k < N; k++) {
-        Real difference = widen(some.of[k]) - mean;
-        squares += difference * difference;
-      }
-    }
-    Real inverse = 1 / sqrt(team.sum(squares) / Real(width) + epsilon);
+    Real inverse = inverse_deviation(variance, unit, epsilon);
+    mean /= unit;
     for (size_t j = first; j < width; j += step) {
       Pack<N> some = pack<N>(values + j), factors = pack<N>(scales + j), more = {};
       if (shift) more = pack<N>(shift + (scales - scale) + j);
@@ -75,11 +83,11 @@ __device__ inline void gradients(const Element* x, const Element* scale, const R
       for (unsigned k = 0; k < N; k++) {
         Real h = widen(slope.of[k]) * widen(factors.of[k]);
         of_h += h;
-        of_normal += h * (widen(some.of[k]) - mean);
+        of_normal += h * ((widen(some.of[k]) - mean) * inverse);
       }
     }
     of_h = centred ? team.sum(of_h) / Real(width) : Real(0);
-    of_normal = team.sum(of_normal) * inverse / Real(width);
+    of_normal = team.sum(of_normal) / Real(width);
     for (size_t j = first; j < width; j += step) {
       Pack<N> some = pack<N>(values + j), slope = pack<N>(slopes + j), factors = pack<N>(scales + j);
 #pragma unroll

@@ -8,7 +8,7 @@ use crate::layer_norm::Rows;
 
 pub(super) const FAMILY: Family = Family {
     name: "layer_norm",
-    sources: &[include_str!("layer_norm.cu")],
+    sources: &[include_str!("moments.cu"), include_str!("layer_norm.cu")],
 };
 
 /// Whether rows are a block's each, not a warp's.

@@ -27,13 +27,22 @@ KERNEL(spread)(const Element* x, Element* y, size_t count, size_t width, size_t 
   else spread<1>(x, y, count, width, high, wide, weight);
 }
 
+// The sum over a block of the larger image from x on, each element times a weight.
+__device__ inline Real sum_of_block(const Element* x, size_t width_of_row, size_t high, size_t wide, Real weight) {
+  Real sum = 0;
+  for (size_t line = 0; line < high; line++)
+    for (size_t j = 0; j < wide; j++) sum += widen(x[line * width_of_row + j]) * weight;
+  return sum;
+}
+
 // The sum over a block of the larger image, times a weight.
 KERNEL(gather)(const Element* x, Element* y, size_t count, size_t width, size_t high, size_t wide, Real weight) {
   for (size_t i = thread_of_all(); i < count; i += all_threads()) {
     size_t row = quotient(i, width), column = i - row * width;
-    Real sum = 0;
-    for (size_t line = row * high; line < (row + 1) * high; line++)
-      for (size_t j = 0; j < wide; j++) sum += widen(x[(line * width + column) * wide + j]);
-    put(y[i], weight * sum);
+    const Element* block = x + (row * high * width + column) * wide;
+    Real sum = weight * sum_of_block(block, width * wide, high, wide, 1);
+    // A mean may be finite where the sum is not.
+    if (weight != 1 && !is_finite(sum)) sum = sum_of_block(block, width * wide, high, wide, weight);
+    put(y[i], sum);
   }
 }

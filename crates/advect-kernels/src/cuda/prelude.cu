@@ -64,6 +64,8 @@ __device__ inline void put(Element* y, const Pack<N>& x) { *(Pack<N>*)y = x; }
 // Whether packs may begin here. Null is such a place.
 __device__ inline bool packs_at(const Element* x) { return (size_t)x % alignof(Pack<PACK>) == 0; }
 
+__device__ inline bool is_finite(Real x) { return x - x == 0; }
+
 __device__ inline size_t thread_of_all() { return (size_t)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ inline size_t all_threads() { return (size_t)gridDim.x * blockDim.x; }
 

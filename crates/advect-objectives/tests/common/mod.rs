@@ -3,15 +3,16 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use advect_core::Generator;
+use advect_core::testing::device;
 use advect_paths::closed_form::{Covariance, GaussianMixture, Law};
 use advect_paths::path::gamma::Gamma;
 use advect_paths::schedule::Schedule;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 /// Three Gaussians in the plane, of unit size together.
 pub fn mixture() -> GaussianMixture {
     let means = [[0.8f64, 0.3], [-0.9, 0.4], [0.0, -1.0]];
-    let means = Tensor::new(&means, &Device::Cpu).unwrap();
+    let means = Tensor::new(&means, device()).unwrap();
     let covariances = vec![
         Covariance::full(vec![0.2, 0.1, 0.1, 0.3]).unwrap(),
         Covariance::diagonal(vec![0.1, 0.4]).unwrap(),
@@ -22,8 +23,8 @@ pub fn mixture() -> GaussianMixture {
 
 /// Normal sources and targets of the mixture.
 pub fn pairs(n: usize, rng: &mut Generator) -> (Tensor, Tensor) {
-    let x0 = rng.normal((n, 2), DType::F64, &Device::Cpu).unwrap();
-    let x1 = mixture().sample(n, DType::F64, &Device::Cpu, rng).unwrap();
+    let x0 = rng.normal((n, 2), DType::F64, device()).unwrap();
+    let x1 = mixture().sample(n, DType::F64, device(), rng).unwrap();
     (x0, x1)
 }
 

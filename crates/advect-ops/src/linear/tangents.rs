@@ -7,6 +7,7 @@ use candle_core::Tensor;
 use super::layers::{Layers, joined};
 use super::perceptron;
 use crate::cpu::{self, Float, THREADS, by_dtype, host, tensor};
+use crate::empty;
 use crate::graph::tracks;
 use crate::operation::{Tangent, apply, contiguous};
 use crate::{Activation, Dual, Value};
@@ -45,15 +46,21 @@ pub fn mlp_tangents(
     }
     let parameters = layers.iter().flat_map(|(w, b)| [*w, *b]);
     let inputs: Vec<&Tensor> = parts.iter().copied().chain(parameters).collect();
-    let tangents: Vec<Vec<Option<&Tensor>>> = directions
-        .iter()
-        .map(|direction| {
-            let mut tangents = vec![None; inputs.len()];
-            tangents[0] = Some(direction);
+    let count = inputs.len();
+    let all: Vec<&Tensor> = inputs.into_iter().chain(directions).collect();
+    let along = |all: &[&Tensor]| {
+        let (inputs, directions) = all.split_at(count);
+        let tangents = directions.iter().map(|direction| {
+            let mut tangents = vec![None; count];
+            tangents[0] = Some(*direction);
             tangents
-        })
-        .collect();
-    op.along(&inputs, &tangents)
+        });
+        op.along(inputs, &tangents.collect::<Vec<_>>())
+    };
+    match empty::is_elsewhere(&all) {
+        true => empty::on_host(&all, along),
+        false => along(&all),
+    }
 }
 
 impl Tangent for Layers {

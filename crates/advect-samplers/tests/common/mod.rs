@@ -3,19 +3,18 @@
 
 pub mod rules;
 
+use advect_core::testing::device;
 use advect_core::{Generator, Result};
 use advect_paths::closed_form::{Covariance, GaussianMixture};
 use advect_paths::schedule::{
     CondOt, Cosine, Schedule, SubVariancePreserving, VarianceExploding, VariancePreserving,
 };
 use advect_samplers::{AnyModel, Level, Run, Sampler};
-use candle_core::{DType, Device, Tensor};
-
-pub const CPU: Device = Device::Cpu;
+use candle_core::{DType, Tensor};
 
 /// Three Gaussians in the plane.
 pub fn mixture() -> GaussianMixture {
-    let means = Tensor::new(&[[-1.0f64, 0.3], [0.8, -0.6], [0.4, 1.0]], &CPU).unwrap();
+    let means = Tensor::new(&[[-1.0f64, 0.3], [0.8, -0.6], [0.4, 1.0]], device()).unwrap();
     let covariance = Covariance::isotropic(0.09).unwrap();
     GaussianMixture::new(&[0.3, 0.5, 0.2], &means, vec![covariance]).unwrap()
 }
@@ -43,7 +42,7 @@ pub fn log_snr_times(schedule: &dyn Schedule, steps: usize, from: f64, to: f64) 
 pub fn states(law: &GaussianMixture, level: &Level, count: usize, seed: u64) -> Result<Tensor> {
     use advect_paths::closed_form::Law;
     let mut rng = Generator::from_seed(seed);
-    let x1 = law.sample(count, DType::F64, &CPU, &mut rng)?;
+    let x1 = law.sample(count, DType::F64, device(), &mut rng)?;
     let x0 = rng.normal_like(&x1)?;
     Ok(((x1 * level.alpha)? + (x0 * level.sigma)?)?)
 }

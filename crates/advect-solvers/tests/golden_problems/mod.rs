@@ -1,7 +1,8 @@
 //! The problems that other implementations solved.
 
+use advect_core::testing::device;
 use advect_core::{Field, Result, field_fn};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use serde_json::Value;
 
 /// Two-dimensional problems are given as `f(x, y)`, on a state of shape (1, 2).
@@ -35,13 +36,13 @@ pub(crate) fn numbers(row: &Value, key: &str) -> Vec<f64> {
 /// The initial state, `(1, n)`.
 pub(crate) fn start(row: &Value) -> Tensor {
     let y0 = numbers(row, "y0");
-    Tensor::from_slice(&y0, (1, y0.len()), &Device::Cpu).unwrap()
+    Tensor::from_slice(&y0, (1, y0.len()), device()).unwrap()
 }
 
 /// The states at the row's times.
 pub(crate) fn expected(row: &Value) -> Tensor {
     let ys: Vec<Vec<f64>> = serde_json::from_value(row["ys"].clone()).unwrap();
-    Tensor::new(ys, &Device::Cpu).unwrap()
+    Tensor::new(ys, device()).unwrap()
 }
 
 pub(crate) fn rows(json: &str) -> Vec<Value> {

@@ -1,7 +1,8 @@
 //! The Medical Akzo Nobel problem: antibodies in a tissue, a reaction and diffusion on a grid of 200 places.
 
+use advect_core::testing::device;
 use advect_core::{Field, Result, Time, field_fn};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 const PLACES: usize = 200;
 
@@ -13,7 +14,7 @@ pub(crate) fn field() -> impl Field {
             _ => 0.0,
         };
         let y = x.flatten_all()?.to_vec1::<f64>()?;
-        Ok(Tensor::from_vec(slopes(&y, phi), x.shape(), &Device::Cpu)?)
+        Ok(Tensor::from_vec(slopes(&y, phi), x.shape(), device())?)
     })
 }
 
@@ -38,7 +39,7 @@ fn slopes(y: &[f64], phi: f64) -> Vec<f64> {
 
 pub(crate) fn initial() -> Tensor {
     let values: Vec<f64> = (0..2 * PLACES).map(|i| (i % 2) as f64).collect();
-    Tensor::from_vec(values, (1, 2 * PLACES), &Device::Cpu).unwrap()
+    Tensor::from_vec(values, (1, 2 * PLACES), device()).unwrap()
 }
 
 /// Elements, counted from 1, at t = 20.

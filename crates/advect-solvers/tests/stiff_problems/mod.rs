@@ -6,8 +6,9 @@
 pub(crate) mod medical_akzo;
 pub(crate) mod ring_modulator;
 
+use advect_core::testing::device;
 use advect_core::{Field, Result, field_fn};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 /// A right-hand side on plain numbers: the slopes of a state.
 type Slopes = fn(&[f64]) -> Vec<f64>;
@@ -31,12 +32,12 @@ impl Problem {
         field_fn(move |_, x: &Tensor| -> Result<Tensor> {
             let rows = x.to_dtype(DType::F64)?.to_vec2::<f64>()?;
             let slopes: Vec<f64> = rows.iter().flat_map(|row| slopes(row)).collect();
-            Ok(Tensor::from_vec(slopes, x.shape(), &Device::Cpu)?.to_dtype(x.dtype())?)
+            Ok(Tensor::from_vec(slopes, x.shape(), device())?.to_dtype(x.dtype())?)
         })
     }
 
     pub(crate) fn initial(&self) -> Tensor {
-        Tensor::from_slice(self.start, (1, self.start.len()), &Device::Cpu).unwrap()
+        Tensor::from_slice(self.start, (1, self.start.len()), device()).unwrap()
     }
 
     /// The largest error of a state relative to the solution.

@@ -1,6 +1,7 @@
 //! Error control of stochastic equations: laws, orders and steps.
 
 use advect_core::normal::cdf;
+use advect_core::testing::device;
 use advect_core::{Field, Key, Result, field_fn, observer_fn};
 use advect_solvers::controller::Adaptive;
 use advect_solvers::sde::{
@@ -9,7 +10,7 @@ use advect_solvers::sde::{
 };
 use advect_solvers::stepper::{Embedded, Method, Step, Stepper};
 use advect_solvers::{AcceptedStep, Interval, Solver};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use crate::stochastic::common::{Times, distance, gap, mean, values};
 
@@ -36,7 +37,7 @@ fn ends<S: Embedded>(
     x0: f64,
     tolerance: f64,
 ) -> Vec<(f64, f64)> {
-    let x0 = Tensor::new(&[x0], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[x0], device()).unwrap();
     let mut rejected = 0;
     let ends = (0..RUNS).map(|seed| {
         let path = path(seed, &x0);
@@ -208,7 +209,7 @@ fn order<S: Embedded>(
 /// ½) for halved steps; and 1 for methods of order 1.5, whose estimate is that of order 1.
 #[test]
 fn errors_follow_the_tolerance() {
-    let x0 = Tensor::ones((500, 1), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::ones((500, 1), DType::F64, device()).unwrap();
     let path = path(3, &x0);
     let w = path.increment(0.0, 1.0).unwrap();
     let exact = w.affine(0.8, 0.6 - 0.32).unwrap().exp().unwrap();
@@ -234,7 +235,7 @@ fn errors_follow_the_tolerance() {
 /// A burst of noise takes short steps, and the path is met.
 #[test]
 fn steps_follow_a_burst_of_noise() {
-    let x0 = Tensor::ones((20, 1), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::ones((20, 1), DType::F64, device()).unwrap();
     let path = path(5, &x0);
     let burst = |t: f64| 0.02 + 2.0 * (-((t - 0.6) / 0.03).powi(2)).exp();
     let curved = field_fn(|_, x| Ok(x.sin()?));
@@ -263,7 +264,7 @@ fn steps_follow_a_burst_of_noise() {
 /// whose noise grows with its size, has steps rejected.
 #[test]
 fn rejections_leave_the_path() {
-    let x0 = Tensor::ones((2, 2), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::ones((2, 2), DType::F64, device()).unwrap();
     let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let path = path(8, &x0);
     let w = path.increment(0.0, 1.0).unwrap();
@@ -292,7 +293,7 @@ fn rejections_leave_the_path() {
 #[test]
 fn a_halved_step_is_two_steps() {
     let drift = field_fn(|_, x: &Tensor| Ok((x * -0.7)?));
-    let x = Tensor::new(&[1f64, -0.5, 2.0], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[1f64, -0.5, 2.0], device()).unwrap();
     let path = BrownianPath::new(Key::from_seed(3), &x, 0.0, 1.0).unwrap();
     let method = || {
         let noise = Diagonal(field_fn(|_, x: &Tensor| Ok((x.sqr()? * 0.3)?)));
@@ -314,7 +315,7 @@ fn a_halved_step_is_two_steps() {
 #[test]
 fn the_error_of_sriw1_is_the_difference_to_milstein() {
     let still = field_fn(|_, x: &Tensor| Ok(x.zeros_like()?));
-    let x = Tensor::new(&[1f64, -0.5, 2.0], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[1f64, -0.5, 2.0], device()).unwrap();
     let path = BrownianPath::new(Key::from_seed(4), &x, 0.0, 1.0)
         .unwrap()
         .areas();

@@ -1,7 +1,7 @@
 //! States between the steps of stochastic solutions: their law, their path and their order.
 
 use advect_core::normal::cdf;
-use advect_core::testing::measured_order;
+use advect_core::testing::{device, measured_order};
 use advect_core::{Error, Key, Result, Time, field_fn};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::sde::{
@@ -9,7 +9,7 @@ use advect_solvers::sde::{
     Sra1, Sriw1,
 };
 use advect_solvers::{Save, Solution, Solver};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use crate::stochastic::common::{Times, distance, gap, mean, values};
 
@@ -21,7 +21,7 @@ const N: usize = 20_000;
 fn the_law_between_the_steps_is_that_of_the_process() {
     let (rate, sigma) = (1.5, 0.8);
     let noise = Additive(move |_| sigma);
-    let x0 = Tensor::ones((N, 1), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::ones((N, 1), DType::F64, device()).unwrap();
     let path = BrownianPath::new(Key::from_seed(1), &x0, 0.0, 1.0).unwrap();
     let path = path.cells(32).unwrap().areas();
     let solver = Solver::new(Sra1::new(noise, path.clone()), Fixed::steps(32).unwrap());
@@ -61,7 +61,7 @@ fn the_law_between_the_steps_is_that_of_the_process() {
 #[test]
 fn orders_between_the_steps() {
     let (mu, sigma) = (0.6, 0.8);
-    let x0 = Tensor::ones((4000, 1), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::ones((4000, 1), DType::F64, device()).unwrap();
     let path = BrownianPath::new(Key::from_seed(2), &x0, 0.0, 1.0).unwrap();
     let path = path.cells(256).unwrap().areas();
     // Halfway in a step near the middle, forwards and backwards in time.
@@ -120,7 +120,7 @@ fn orders_between_the_steps() {
 /// Steps chosen by error control, and their ends.
 #[test]
 fn states_between_adaptive_steps() {
-    let x0 = Tensor::ones((3, 1), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::ones((3, 1), DType::F64, device()).unwrap();
     let path = BrownianPath::new(Key::from_seed(3), &x0, 0.0, 1.0)
         .unwrap()
         .areas();
@@ -153,8 +153,8 @@ fn states_between_adaptive_steps() {
 /// Single precision, a matrix of noise, and what is refused.
 #[test]
 fn what_does_not_fit_is_refused() {
-    let x0 = Tensor::zeros((2, 3), DType::F32, &Device::Cpu).unwrap();
-    let motions = Tensor::zeros((2, 2), DType::F32, &Device::Cpu).unwrap();
+    let x0 = Tensor::zeros((2, 3), DType::F32, device()).unwrap();
+    let motions = Tensor::zeros((2, 2), DType::F32, device()).unwrap();
     let path = BrownianPath::new(Key::from_seed(4), &motions, 0.0, 1.0).unwrap();
     let noise = General(|_: &Time, x: &Tensor| Ok(Tensor::ones((2, 3, 2), x.dtype(), x.device())?));
     let still = field_fn(|_, x| Ok(x.zeros_like()?));

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use advect_core::testing::device;
 use advect_core::{Field, Jvp, Result, Time};
 use advect_solvers::adjoint::{Adjoint, Checkpointed, Unrolled};
 use advect_solvers::controller::Fixed;
 use advect_solvers::stepper::Stepper;
 use advect_solvers::{Solution, Solver};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 /// `x` times a number.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +27,7 @@ impl Jvp for Times {
 }
 
 pub(crate) fn ones(shape: &[usize]) -> Tensor {
-    Tensor::ones(shape, DType::F64, &Device::Cpu).unwrap()
+    Tensor::ones(shape, DType::F64, device()).unwrap()
 }
 
 pub(crate) fn values(x: &Tensor) -> Vec<f64> {
@@ -99,7 +100,7 @@ where
     let loss = |i: usize, change: f64| {
         let mut x = values(x0);
         x[i] += change;
-        let x = Tensor::from_vec(x, x0.shape(), &Device::Cpu).unwrap();
+        let x = Tensor::from_vec(x, x0.shape(), device()).unwrap();
         let end = solver.solve(&*field, &x, 0.0, 1.0).unwrap().end().unwrap();
         mean_of(&end.sqr().unwrap())
     };

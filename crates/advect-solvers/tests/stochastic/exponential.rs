@@ -1,18 +1,18 @@
 //! Exponential integrators: orders, stiffness, and Ornstein–Uhlenbeck processes.
 
-use advect_core::testing::measured_order;
+use advect_core::testing::{device, measured_order};
 use advect_core::{Error, Field, Key, Result, Time, field_fn};
 use advect_solvers::controller::Fixed;
 use advect_solvers::exponential::{Etdrk4, ExponentialEuler, ExponentialHeun, Rates};
 use advect_solvers::sde::{Additive, BrownianPath, ExponentialEulerMaruyama, Sra1};
 use advect_solvers::stepper::{Rk4, Stepper};
 use advect_solvers::{Save, Solver};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use crate::stochastic::common::{check_gradients, end, gap, values};
 
 fn rates() -> Rates {
-    Rates::diagonal(&Tensor::new(&[1f64, 50.0], &Device::Cpu).unwrap()).unwrap()
+    Rates::diagonal(&Tensor::new(&[1f64, 50.0], device()).unwrap()).unwrap()
 }
 
 /// `f = −x₂²/2 + sin t, x₁ cos x₂`.
@@ -33,10 +33,10 @@ fn bent(t: &Time, x: &Tensor) -> Result<Tensor> {
 fn orders_are_those_of_the_tables() {
     let bent = field_fn(bent);
     let whole = field_fn(move |t, x| -> Result<Tensor> {
-        let rates = Tensor::new(&[1f64, 50.0], &Device::Cpu)?;
+        let rates = Tensor::new(&[1f64, 50.0], device())?;
         Ok((bent.at(t, x)? - x.broadcast_mul(&rates)?)?)
     });
-    let x0 = Tensor::new(&[[1.0f64, 0.5], [0.2, -1.0]], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[[1.0f64, 0.5], [0.2, -1.0]], device()).unwrap();
     for (from, to, few) in [(0.0, 1.0, 64), (0.0, -0.1, 256)] {
         let exact = end(&Rk4, &whole, &x0, (from, to), 20_000);
         let order = |stepper: &dyn Stepper, counts: &[usize]| {
@@ -57,7 +57,7 @@ fn orders_are_those_of_the_tables() {
 #[test]
 fn without_rates_it_is_the_classical_method() {
     let bent = field_fn(bent);
-    let x0 = Tensor::new(&[[1.0f64, 0.5]], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[[1.0f64, 0.5]], device()).unwrap();
     let none = Etdrk4::new(Rates::uniform(0.0).unwrap());
     let (a, b) = (
         end(&none, &bent, &x0, (0.0, 1.0), 5),
@@ -77,7 +77,7 @@ fn stiffness_asks_for_no_short_steps() {
         };
         Ok(x.zeros_like()?.affine(1.0, rate * t.sin() + t.cos())?)
     });
-    let x0 = Tensor::zeros(1, DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::zeros(1, DType::F64, device()).unwrap();
     let heun = ExponentialHeun::new(Rates::uniform(rate).unwrap());
     let end = values(&end(&heun, &field, &x0, (0.0, 1.0), 10))[0];
     assert!((end - 1f64.sin()).abs() < 1e-6, "{end}");
@@ -89,9 +89,9 @@ const N: usize = 20_000;
 #[test]
 fn ornstein_uhlenbeck_processes_are_exact() {
     let still = field_fn(|_, x| Ok(x.zeros_like()?));
-    let x0 = Tensor::ones((N, 2), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::ones((N, 2), DType::F64, device()).unwrap();
     let a = [0.5, 30.0];
-    let rates = || Rates::diagonal(&Tensor::new(&a, &Device::Cpu).unwrap()).unwrap();
+    let rates = || Rates::diagonal(&Tensor::new(&a, device()).unwrap()).unwrap();
     let path = BrownianPath::new(Key::from_seed(1), &x0, 0.0, 1.0).unwrap();
     let path = path.cells(8).unwrap();
     let sigma = 0.7;
@@ -151,7 +151,7 @@ fn ornstein_uhlenbeck_processes_are_exact() {
 /// strong order 1 with a nonlinear drift.
 #[test]
 fn the_integral_is_that_of_the_path() {
-    let x0 = Tensor::ones((500, 1), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::ones((500, 1), DType::F64, device()).unwrap();
     let path = BrownianPath::new(Key::from_seed(2), &x0, 0.0, 1.0).unwrap();
     let path = path.cells(1024).unwrap();
     let wave = field_fn(|_, x| Ok(x.sin()?));
@@ -174,7 +174,7 @@ fn the_integral_is_that_of_the_path() {
 
 #[test]
 fn gradients_are_those_of_differences() {
-    let x0 = Tensor::new(&[[1.0f64, 0.5], [0.2, -1.0]], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[[1.0f64, 0.5], [0.2, -1.0]], device()).unwrap();
     let path = BrownianPath::new(Key::from_seed(3), &x0, 0.0, 1.0).unwrap();
     let path = path.cells(8).unwrap();
     check_gradients("Heun", field_fn(bent), &x0, ExponentialHeun::new(rates()));
@@ -187,7 +187,7 @@ fn gradients_are_those_of_differences() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let field = field_fn(|_, x| Ok(x.ones_like()?));
-    let x0 = Tensor::zeros((2, 3), DType::F32, &Device::Cpu).unwrap();
+    let x0 = Tensor::zeros((2, 3), DType::F32, device()).unwrap();
     let solver = Solver::new(
         Etdrk4::new(Rates::uniform(2.0).unwrap()),
         Fixed::steps(2).unwrap(),

@@ -1,6 +1,6 @@
 //! The law of Lévy areas, and Milstein's method with them.
 
-use advect_core::testing::measured_order;
+use advect_core::testing::{device, measured_order};
 use advect_core::{Error, Field, Key, Result, Time, field_fn};
 use advect_solvers::controller::Fixed;
 use advect_solvers::sde::{
@@ -9,14 +9,14 @@ use advect_solvers::sde::{
 };
 use advect_solvers::stepper::Stepper;
 use advect_solvers::{Save, Solver};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use crate::stochastic::common::{Times, assert_order, distance, end, gap, values};
 
 const N: usize = 20_000;
 
 fn path(seed: u64, shape: &[usize], cells: usize) -> BrownianPath {
-    let motions = Tensor::zeros(shape, DType::F64, &Device::Cpu).unwrap();
+    let motions = Tensor::zeros(shape, DType::F64, device()).unwrap();
     let path = BrownianPath::new(Key::from_seed(seed), &motions, 0.0, 1.0).unwrap();
     path.cells(cells).unwrap().areas()
 }
@@ -142,7 +142,7 @@ fn bad_arguments_are_typed_errors() {
     }
     let error = path(4, &[2], 4).increment_with_levy_area(0.0, 0.5);
     assert!(matches!(error, Err(Error::Shape { argument, .. }) if argument == "path"));
-    let motions = Tensor::zeros((2, 2), DType::F64, &Device::Cpu).unwrap();
+    let motions = Tensor::zeros((2, 2), DType::F64, device()).unwrap();
     let without = BrownianPath::new(Key::from_seed(0), &motions, 0.0, 1.0).unwrap();
     let error = without.increment_with_levy_area(0.0, 1.0).unwrap_err();
     assert!(error.to_string().contains("areas"), "{error}");
@@ -181,7 +181,7 @@ fn derivative(_: &Time, x: &Tensor, dx: &Tensor) -> Result<Tensor> {
 fn strong_order_of_noncommutative_noise() {
     let fine = 256;
     let path = path(5, &[400, 2], fine);
-    let x0 = Tensor::ones((400, 2), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::ones((400, 2), DType::F64, device()).unwrap();
     let still = field_fn(|_, x| Ok(x.sin()?));
     let end = |stepper: &dyn Stepper, drift: &dyn Field, n: usize| {
         end(stepper, drift, &x0, (0.0, 1.0), n)
@@ -221,9 +221,9 @@ fn strong_order_of_noncommutative_noise() {
 #[test]
 fn diagonal_matrices_are_diagonal_noise() {
     let path = path(6, &[3, 2], 8);
-    let x0 = Tensor::ones((3, 2), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::ones((3, 2), DType::F64, device()).unwrap();
     let matrix = |_: &Time, x: &Tensor| -> Result<Tensor> {
-        let eye = Tensor::eye(2, DType::F64, &Device::Cpu)?;
+        let eye = Tensor::eye(2, DType::F64, device())?;
         Ok((x.unsqueeze(1)?.broadcast_mul(&eye)? * 0.8)?)
     };
     for (sense, from, to) in [
@@ -253,7 +253,7 @@ fn diagonal_matrices_are_diagonal_noise() {
 #[test]
 fn steps_end_on_cells() {
     let stepper = MilsteinGeneral::new(General(matrix), path(7, &[3, 2], 4), Interpretation::Ito);
-    let x0 = Tensor::ones((3, 2), DType::F64, &Device::Cpu).unwrap();
+    let x0 = Tensor::ones((3, 2), DType::F64, device()).unwrap();
     let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let solver = Solver::new(stepper, Fixed::steps(4).unwrap());
     let integration = || solver.integration(&still, &x0, 0.0, 1.0);
@@ -272,7 +272,7 @@ fn steps_end_on_cells() {
 /// Conversions of general noise, against differences of g.
 #[test]
 fn drifts_of_general_noise() {
-    let x = Tensor::new(&[[0.3f64, -0.4], [1.1, 0.2]], &Device::Cpu).unwrap();
+    let x = Tensor::new(&[[0.3f64, -0.4], [1.1, 0.2]], device()).unwrap();
     let t = Time::Shared(0.0);
     let still = field_fn(|_, x| Ok(x.zeros_like()?));
     let correction = ito_drift(&still, GeneralJvp(matrix, derivative))

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use advect_core::testing::measured_order;
+use advect_core::testing::{device, measured_order};
 use advect_core::{Field, Jvp, Key, Result, Time, field_fn};
 use advect_solvers::adjoint::{Adjoint, Checkpointed, Unrolled};
 use advect_solvers::controller::Adaptive;
@@ -14,7 +14,7 @@ use advect_solvers::sde::{
 };
 use advect_solvers::stepper::{Embedded, Stepper};
 use advect_solvers::{Solution, Solver};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 use crate::stochastic::common::{
     Times, assert_order, check_gradients, end, gap, mean_of, ones, values,
@@ -96,7 +96,7 @@ fn strong_order_of_sriw1_with_curved_noise() {
         gap(&end(&method, &drift, &x0, (0.0, 1.0), n), &exact)
     });
     assert_order(order, 1.5, "SRIW1, curved");
-    let motions = Tensor::zeros(3000, DType::F64, &Device::Cpu).unwrap();
+    let motions = Tensor::zeros(3000, DType::F64, device()).unwrap();
     let path = BrownianPath::new(Key::from_seed(5), &motions, 0.0, 1.0).unwrap();
     let path = path.cells(256).unwrap().areas();
     let exact = sinh(&path.increment(0.0, 1.0).unwrap().unsqueeze(1).unwrap());
@@ -192,7 +192,7 @@ fn conversions_keep_the_solution() {
 
 #[test]
 fn gradients_are_those_of_differences() {
-    let x0 = Tensor::new(&[[0.5f64, 1.0], [-0.7, 0.4]], &Device::Cpu).unwrap();
+    let x0 = Tensor::new(&[[0.5f64, 1.0], [-0.7, 0.4]], device()).unwrap();
     let path = BrownianPath::new(Key::from_seed(2), &x0, 0.0, 1.0).unwrap();
     let path = path.cells(8).unwrap();
     let p = || path.clone();
@@ -221,7 +221,7 @@ fn gradients_are_those_of_differences() {
 /// Learned noise under error control: both adjoints agree, and the steps are those of the forward pass.
 #[test]
 fn adaptive_steps_have_gradients() {
-    let scale = Var::new(&[0.4f64], &Device::Cpu).unwrap();
+    let scale = Var::new(&[0.4f64], device()).unwrap();
     let shared = scale.as_tensor().clone();
     let noise = Diagonal(field_fn(move |_, x| Ok(x.broadcast_mul(&shared)?)));
     let x0 = ones(&[3, 1]);
