@@ -2,7 +2,7 @@
 
 use advect_core::{Error, Result};
 
-use super::{Contents, Format, Row};
+use super::{Contents, Format, Row, begins_as};
 
 /// A header, and a line of numbers for each row.
 pub(super) struct Csv {
@@ -26,11 +26,14 @@ impl Format for Csv {
     fn read(&mut self, bytes: &[u8]) -> Result<Contents, String> {
         let (mut begin, mut records, mut end) = (0, Vec::new(), 0);
         for (i, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+            let wrong = || format!("line {} is not that of a log of a run", i + 1);
             let Some(line) = line.strip_suffix(b"\n") else {
-                break;
+                match i > 0 || begins_as(line, b"step,") {
+                    true => break,
+                    false => return Err(wrong()),
+                }
             };
             end += line.len() + 1;
-            let wrong = || format!("line {} is not that of a log of a run", i + 1);
             let line = std::str::from_utf8(line).map_err(|_| wrong())?;
             let mut fields = line.split(',');
             let first = fields.next().unwrap_or_default();

@@ -27,7 +27,7 @@ trait Format: Send {
     /// The beginning of a new file.
     fn begin(&self) -> Vec<u8>;
 
-    /// Reads a log. A record that was cut off at the end is left out.
+    /// Reads a log. A record that was cut off at the end is left out, if it begins as one.
     ///
     /// # Errors
     /// The fault of a file of another kind.
@@ -58,6 +58,11 @@ struct Contents {
     begin: usize,
     /// The step and the end of each record.
     records: Vec<(usize, usize)>,
+}
+
+/// Whether bytes that may be cut off begin in this way.
+fn begins_as(bytes: &[u8], start: &[u8]) -> bool {
+    bytes.starts_with(start) || start.starts_with(bytes)
 }
 
 /// An observer that logs the numbers of a run: the loss, the norm of the gradient and the learning rate of each step that it
