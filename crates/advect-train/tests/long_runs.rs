@@ -536,6 +536,34 @@ fn logs_that_can_not_be_are_said_at_once() {
     assert!(message.contains("another run writes this log"), "{message}");
 }
 
+/// The path of the log is so long that the system takes none of a file beside it, whose name is longer.
+#[cfg(target_os = "linux")]
+#[test]
+fn rows_fit_their_header_after_a_column_that_could_not_be_added() {
+    let place = tempfile::tempdir().unwrap();
+    fs::create_dir(place.path().join("x")).unwrap();
+    let here = place.path().to_str().unwrap();
+    let detours = (4090 - here.len() - "/log.csv".len()) / "/x/..".len();
+    let path = format!("{here}{}/log.csv", "/x/..".repeat(detours));
+    let mut log = MetricLog::csv(&path).unwrap();
+    let Run {
+        net, mut trainer, ..
+    } = run();
+    let loss = |_: usize, rng: &mut Generator| loss(&net, rng, 1.0);
+    trainer.run(1, loss, &mut log).unwrap();
+    let first = trainer.checkpoint().unwrap();
+    let score = observer_fn(|trainer: &Trainer| trainer.record("score", 1.0));
+    let error = trainer.run(2, loss, &mut (score, &mut log)).unwrap_err();
+    assert!(matches!(error, Error::File { .. }), "{error}");
+    trainer.restore(&first).unwrap();
+    trainer.run(2, loss, &mut log).unwrap();
+    drop(log);
+    let text = fs::read_to_string(&path).unwrap();
+    let cells: Vec<usize> = text.lines().map(|line| line.split(',').count()).collect();
+    assert_eq!(cells, [4; 3], "{text}");
+    drop(MetricLog::csv(&path).unwrap());
+}
+
 /// Counts evaluations of a conditional field that depends on its time.
 struct Counted {
     net: Mlp,

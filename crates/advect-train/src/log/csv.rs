@@ -54,11 +54,7 @@ impl Format for Csv {
         Ok(Contents { begin, records })
     }
 
-    fn widened(
-        &mut self,
-        row: &Row,
-        bytes: &dyn Fn() -> Result<Vec<u8>>,
-    ) -> Result<Option<Vec<u8>>> {
+    fn widened(&self, row: &Row, bytes: &dyn Fn() -> Result<Vec<u8>>) -> Result<Option<Vec<u8>>> {
         let names = row.values.iter().map(|(name, _)| name);
         let new: Vec<String> = names
             .filter(|name| !self.columns.contains(name))
@@ -69,8 +65,8 @@ impl Format for Csv {
         }
         let text = String::from_utf8(bytes()?).map_err(|e| Error::range("log", e, "text"))?;
         let commas = ",".repeat(new.len());
-        self.columns.extend(new);
-        let mut widened = self.begin();
+        let columns = [&self.columns[..], &new].concat();
+        let mut widened = Csv { columns }.begin();
         for line in text.lines().skip(1) {
             widened.extend(format!("{line}{commas}\n").into_bytes());
         }

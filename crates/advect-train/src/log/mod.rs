@@ -33,12 +33,8 @@ trait Format: Send {
     /// The fault of a file of another kind.
     fn read(&mut self, bytes: &[u8]) -> Result<Contents, String>;
 
-    /// The whole file with room for a row, if that has to be made.
-    fn widened(
-        &mut self,
-        _row: &Row,
-        _bytes: &dyn Fn() -> Result<Vec<u8>>,
-    ) -> Result<Option<Vec<u8>>> {
+    /// The whole file with room for a row, if that has to be made. It is to be [read](Format::read) where it has been written.
+    fn widened(&self, _row: &Row, _bytes: &dyn Fn() -> Result<Vec<u8>>) -> Result<Option<Vec<u8>>> {
         Ok(None)
     }
 
@@ -189,6 +185,7 @@ impl MetricLog {
         let path = self.path.clone();
         if let Some(bytes) = self.format.widened(row, &|| file::read(&path))? {
             file::write_atomically(&self.path, |f| f.write_all(&bytes))?;
+            self.format.read(&bytes).map_err(|e| self.wrong(e))?;
             self.file = locked(&self.path)?;
         }
         self.append(&self.format.encode(row))?;
