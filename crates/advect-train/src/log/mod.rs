@@ -195,8 +195,12 @@ impl MetricLog {
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let mut file: &File = &self.file;
-        let written = (file.seek(SeekFrom::End(0))).and_then(|_| file.write_all(bytes));
-        written.map_err(|e| self.wrong(e))?;
+        let end = file.seek(SeekFrom::End(0)).map_err(|e| self.wrong(e))?;
+        if let Err(error) = file.write_all(bytes) {
+            // Half a row, as on a full disk, would be the beginning of the next one.
+            let _ = file.set_len(end);
+            return Err(self.wrong(error));
+        }
         if self.synced.elapsed() >= SYNC {
             self.file.sync_data().map_err(|e| self.wrong(e))?;
             self.synced = Instant::now();
