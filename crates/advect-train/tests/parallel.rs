@@ -436,6 +436,37 @@ fn runs_resume_on_other_numbers_of_ranks() {
     assert!(results.iter().all(Result::is_err));
 }
 
+/// A step that leaves parameters out is one of all ranks, of which rank 0 alone has read the checkpoint.
+#[test]
+fn ranks_resume_at_a_step_that_leaves_parameters_out() {
+    let program = |ranks: Ranks, until: usize, place: &std::path::Path| {
+        let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+        let [a, b] = ["a", "b"].map(|name| Linear::new(1, 1, &store.builder().pp(name)));
+        let (a, b) = (a?, b?);
+        let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
+        let trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
+        let mut trainer = DataParallel::with_shards(trainer, &ranks, 2)?;
+        let mut folder = ranks.on_root(|| CheckpointFolder::open(place)?.every(1))?;
+        trainer.from_root(|trainer| {
+            let mut folders = folder.iter();
+            folders.try_for_each(|folder| folder.resume(trainer).map(drop))
+        })?;
+        let x = Tensor::ones((1, 1), DType::F64, &Device::Cpu)?;
+        let loss = |step: usize, _: Shard, _: &mut Generator| match step.is_multiple_of(2) {
+            true => Ok(b.forward(&a.forward(&x)?)?.sum_all()?),
+            false => Ok(a.forward(&x)?.sum_all()?),
+        };
+        trainer.run(until, loss, &mut folder)?;
+        Ok(bits(&store))
+    };
+    let [whole, parts] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let expected = program(Ranks::alone(), 4, whole.path()).unwrap();
+    on_threads(2, |ranks| program(ranks, 1, parts.path()));
+    for resumed in on_threads(2, |ranks| program(ranks, 4, parts.path())) {
+        assert!(resumed == expected);
+    }
+}
+
 /// Parameters that some ranks leave out count as zeros there.
 #[test]
 fn gradients_that_some_ranks_lack() {

@@ -60,6 +60,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
             Generator::resume(key, position.parse().ok()?),
         );
         self.records = Records::from_lines(lines)?;
+        self.roles.resume(self.step, self.store.parameters().len());
         self.report = StepReport::none(self.step);
         Some(())
     }
