@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use advect_core::{Error, Generator, Key, Result, observer_fn};
 use advect_nn::{Linear, ParameterStore, Stateful};
 use advect_parallel::{DeviceCommunicator, Ranks, Shard, Threads};
+use advect_train::decay::decay_fn;
 use advect_train::learning_rate::learning_rate_fn;
 use advect_train::{
     AdamW, AdamWConfig, CheckpointFolder, DataParallel, Gradients, NonFinite, ParameterGroup,
@@ -347,6 +348,43 @@ fn a_step_that_fails_on_one_rank_fails_on_all() {
         a.starts_with("stopped at rank 1 of 2: stopped at step 3: the loss is NaN"),
         "{a}"
     );
+}
+
+/// Rank 0 alone has the average.
+#[test]
+fn an_average_that_fails_fails_on_all_ranks_before_the_step() {
+    let bad_decay = |run: Run| {
+        let decay = decay_fn(|step| if step == 3 { 2.0 } else { 0.9 });
+        let trainer = run.trainer.ema(decay)?;
+        Ok((run.net, trainer))
+    };
+    let bad_start = |run: Run| {
+        let var = &run.trainer.averaged().vars()[0];
+        var.set(&(var.as_tensor() * f64::NAN)?)?;
+        Ok((run.net, run.trainer))
+    };
+    type Change<'a> = &'a (dyn Fn(Run) -> Result<(Linear, Trainer)> + Sync);
+    let cases: [(Change<'_>, usize, &str); 2] = [
+        (&bad_decay, 3, "average: decay: got 2"),
+        (&bad_start, 0, "ema/weight: got NaN"),
+    ];
+    for (change, step, words) in cases {
+        let program = |ranks: Ranks| {
+            let run = run_of(7, DType::F64)?;
+            let store = run.store.clone();
+            let (net, trainer) = change(run)?;
+            let mut trainer = DataParallel::new(trainer, &ranks)?;
+            let loss = |step: usize, shard: Shard, _: &mut Generator| {
+                loss_of(&net, &shard.rows(&batch(step, DType::F64)?)?)
+            };
+            let error = trainer.run(5, loss, &mut ()).unwrap_err();
+            Ok((error.to_string(), trainer.trainer().step(), bits(&store)))
+        };
+        let all = on_threads(2, program);
+        assert_eq!(all[0], all[1]);
+        assert!(all[0].0.contains(words), "{}", all[0].0);
+        assert_eq!(all[0].1, step);
+    }
 }
 
 #[test]

@@ -220,6 +220,7 @@ fn local_gradients<O: StatefulOptimizer>(
             Some(sum) => sum.add(&gradients)?,
         }
     }
+    trainer.check_average()?;
     let argument = "shards".into();
     sum.ok_or(Error::Empty { argument })
 }

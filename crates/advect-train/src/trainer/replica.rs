@@ -6,6 +6,7 @@ use advect_core::{Generator, Key};
 use candle_core::Var;
 
 use super::records::Records;
+use super::step::named_in;
 use super::{StepReport, Trainer};
 use crate::StatefulOptimizer;
 use crate::checkpoint::AVERAGE;
@@ -33,14 +34,11 @@ impl<O: StatefulOptimizer> Trainer<O> {
 
     /// The tensors that all have: those of the parameters and the optimiser.
     pub(crate) fn replicated(&self) -> Vec<(String, Var)> {
-        let mut variables = Vec::new();
-        for (part, stateful) in self.parts() {
-            if part != AVERAGE {
-                let named = stateful.variables().into_iter();
-                variables.extend(named.map(|(name, var)| (format!("{part}/{name}"), var)));
-            }
-        }
-        variables
+        let parts = self.parts().into_iter();
+        let shared = parts.filter(|(part, _)| *part != AVERAGE);
+        shared
+            .flat_map(|(part, stateful)| named_in(part, stateful))
+            .collect()
     }
 
     /// The step, the generator and the records, in lines.
