@@ -10,8 +10,8 @@ use advect_parallel::{DeviceCommunicator, Ranks, Shard, Threads};
 use advect_train::decay::decay_fn;
 use advect_train::learning_rate::learning_rate_fn;
 use advect_train::{
-    AdamW, AdamWConfig, CheckpointFolder, DataParallel, Gradients, NonFinite, ParameterGroup,
-    RunEnd, Trainer,
+    AdamW, AdamWConfig, CheckpointFolder, DataParallel, Gradients, LossScale, NonFinite,
+    ParameterGroup, RunEnd, Trainer,
 };
 use candle_core::{DType, Device, Tensor};
 
@@ -311,6 +311,10 @@ fn ranks_with_other_settings_are_named_at_the_start() {
     let rate =
         |trainer: Trainer| Ok(trainer.learning_rate(learning_rate_fn(|s| 0.02 / (1.0 + s as f64))));
     assert!(start(rate).starts_with("settings: got learning rate of step 1 = 0.01 on rank 1"));
+    assert_eq!(
+        start(|trainer| trainer.loss_scale(LossScale::default())),
+        "settings: got loss_scale = initial 65536, interval 2000 on rank 1, expected loss_scale = none, as on rank 0"
+    );
     let frozen = |trainer: Trainer| trainer.group(ParameterGroup::matching("bias").frozen());
     assert!(start(frozen).contains("group bias = frozen on rank 1, expected no group bias"));
 }

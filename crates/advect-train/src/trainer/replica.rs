@@ -13,7 +13,7 @@ use crate::checkpoint::AVERAGE;
 
 impl<O: StatefulOptimizer> Trainer<O> {
     /// What must be the same for all, by name: the settings, the tensors, clipping, the response to numbers that are not
-    /// finite, and learning rates up to a million steps.
+    /// finite, the scale of losses, and learning rates up to a million steps.
     pub(crate) fn description(&self) -> BTreeMap<String, String> {
         let mut entries = self.settings.clone();
         entries.insert("advect".into(), env!("CARGO_PKG_VERSION").into());
@@ -24,6 +24,10 @@ impl<O: StatefulOptimizer> Trainer<O> {
         entries.insert("clip_norm".into(), some(self.max_norm));
         entries.insert("ema".into(), self.ema.is_some().to_string());
         entries.insert("non_finite".into(), format!("{:?}", self.non_finite));
+        let scale = self.loss_scale.map_or("none".to_string(), |scale| {
+            format!("initial {}, interval {}", scale.initial, scale.interval)
+        });
+        entries.insert("loss_scale".into(), scale);
         let own = self.optimizer.learning_rate();
         for step in [0, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000] {
             let rate = self.rate.as_ref().map_or(own, |rate| rate.at(step));
