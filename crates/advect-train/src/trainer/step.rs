@@ -54,15 +54,19 @@ impl<O: StatefulOptimizer> Trainer<O> {
     pub fn gradients(&self, loss: &Tensor) -> Result<Gradients> {
         let parameters = self.store.parameters();
         let value = loss_value(loss)?;
-        if self.may_skip() && !value.is_finite() {
+        if !value.is_finite() {
+            if !self.may_skip() {
+                return Err(self.stopped(format!("the loss is {value}")));
+            }
             let mut none = Gradients::none(value, &parameters);
             none.without(|name| self.roles.freezes(name));
             return Ok(none);
         }
         let scaled = self.scaled(loss)?;
         let given = scaled.as_ref().map_or(loss, |(loss, _)| loss);
-        let mut gradients =
-            Gradients::of(given, &parameters).map_err(|error| self.at_step(error))?;
+        // The loss times the factor may be infinite. Gradients that are, too, are found in the step.
+        let gradients = Gradients::of_scaled(given, value, &parameters);
+        let mut gradients = gradients.map_err(|error| self.at_step(error))?;
         if let Some((_, factor)) = scaled {
             gradients.scale(factor)?;
             gradients.set_loss(value);
