@@ -59,6 +59,15 @@ impl Gradients {
         if !value.is_finite() {
             return Err(Error::stopped("the loss", format!("the loss is {value}")));
         }
+        Gradients::of_scaled(loss, value, parameters)
+    }
+
+    /// The gradients of a loss that may be scaled, whose own value is finite.
+    pub(crate) fn of_scaled(
+        loss: &Tensor,
+        value: f64,
+        parameters: &[(String, Var)],
+    ) -> Result<Self> {
         let mut grads = backward(loss)?;
         let entries = parameters.iter().map(|(name, parameter)| Entry {
             name: name.clone(),

@@ -201,6 +201,54 @@ fn unused_parameters_are_reported() {
     assert_eq!(values(&store)[2..], before[2..]);
 }
 
+/// The steps after the first may leave parameters out, also in a process that made none of those before.
+#[test]
+fn a_run_resumes_at_a_step_that_leaves_parameters_out() {
+    let start = || {
+        let store = store();
+        let layers = ["first", "branch"].map(|name| layer(&store, name));
+        (trainer(&store), store, layers)
+    };
+    let to = |until: usize, trainer: &mut Trainer, [first, branch]: &[Linear; 2]| {
+        let of_step = |step: usize, _: &mut Generator| match step.is_multiple_of(2) {
+            true => Ok(loss(&[first, branch])),
+            false => Ok(loss(&[first])),
+        };
+        trainer.run(until, of_step, &mut ())
+    };
+    let (mut whole, expected, layers) = start();
+    to(3, &mut whole, &layers).unwrap();
+    let checkpoint = whole.checkpoint().unwrap();
+    to(6, &mut whole, &layers).unwrap();
+
+    let (mut resumed, store, layers) = start();
+    resumed.restore(&checkpoint).unwrap();
+    to(4, &mut resumed, &layers).unwrap();
+    let names = ["branch.weight", "branch.bias"];
+    assert_eq!(resumed.report().without_gradient, names);
+    to(6, &mut resumed, &layers).unwrap();
+    assert_eq!(values(&store), values(&expected));
+
+    // The start of a run, and a store that grows, are accounted for all the same.
+    let (fresh, store, [first, _]) = start();
+    let begin = fresh.checkpoint().unwrap();
+    let mut fresh = fresh;
+    fresh.restore(&begin).unwrap();
+    let words = ["no gradient to 2 of 4 parameters"];
+    fails(&store, &mut fresh, &loss(&[&first]), &words);
+    let (mut resumed, store, [first, _]) = start();
+    resumed.restore(&checkpoint).unwrap();
+    layer(&store, "later");
+    let error = resumed.update(&loss(&[&first])).unwrap_err().to_string();
+    assert!(error.contains("does not hold 2 of 6"), "{error}");
+    let (mut resumed, _, [first, _]) = start();
+    resumed.restore(&checkpoint).unwrap();
+    let group = ParameterGroup::matching("first.*").weight_decay(0.0);
+    let mut grouped = resumed.group(group).unwrap();
+    let error = grouped.update(&loss(&[&first])).unwrap_err().to_string();
+    assert!(error.contains(words[0]), "{error}");
+}
+
 #[test]
 fn numbers_that_are_not_finite_at_first_are_named() {
     let store = store();

@@ -15,9 +15,9 @@ use std::thread::{sleep, spawn, yield_now};
 use std::time::{Duration, Instant};
 
 use advect_core::testing::device;
-use advect_core::{Field, Generator, Key, Result, Time, observer_fn};
+use advect_core::{Error, Field, Generator, Key, Result, Time, observer_fn};
 use advect_models::Mlp;
-use advect_nn::ParameterStore;
+use advect_nn::{Linear, ParameterStore};
 use advect_train::decay::Warmup;
 use advect_train::learning_rate::WarmupCosine;
 use advect_train::observer::{MetricLog, Validation, every};
@@ -34,6 +34,8 @@ const STUCK: &str = "ADVECT_TEST_STUCK";
 const ASKED: &str = "ADVECT_TEST_ASKED";
 /// Leaves SIGHUP to a process as it was given to it.
 const KEPT: &str = "ADVECT_TEST_KEPT";
+/// The log of a process whose files can't grow beyond a block.
+const LOG: &str = "ADVECT_TEST_LOG";
 const ASKED_WITHIN: &str = "asked within a write";
 const STEPS: usize = 240;
 
@@ -214,6 +216,38 @@ fn results(place: &Path) -> Vec<(String, Vec<u8>)> {
         at = end + 4;
     }
     files
+}
+
+/// Logs rows to the file that the variable names, in a process of its own, until there is no room for one.
+#[test]
+fn logging_child() {
+    let Ok(path) = env::var(LOG) else {
+        return;
+    };
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    let net = Linear::new(1, 1, &store.builder()).unwrap();
+    let mut trainer = Trainer::adamw(&store, 1e-3, Key::from_seed(1)).unwrap();
+    let x = Tensor::ones((1, 1), DType::F32, &Device::Cpu).unwrap();
+    let loss = |_: usize, _: &mut Generator| Ok(net.forward(&x)?.sqr()?.sum_all()?);
+    let mut log = MetricLog::csv(path).unwrap();
+    let error = trainer.run(1000, loss, &mut log).unwrap_err();
+    assert!(matches!(error, Error::File { .. }), "{error}");
+}
+
+#[test]
+fn half_a_row_does_not_stay_in_a_log() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("log.csv");
+    let limited = r#"trap "" XFSZ; ulimit -f 1; exec "$0" --exact kills::logging_child"#;
+    let process = Command::new("sh")
+        .args(["-c", limited])
+        .arg(env::current_exe().unwrap())
+        .env(LOG, &path)
+        .output();
+    let output = process.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.lines().count() > 3 && text.ends_with('\n'), "{text}");
 }
 
 /// The results of a run that nobody disturbs.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -484,8 +485,41 @@ fn logs_that_can_not_be_are_said_at_once() {
         fs::write(&path, text).unwrap();
         assert!(MetricLog::json_lines(&path).is_err(), "{text}");
     }
+    // A file of something else stays, also if it is but one line that does not end.
+    let stays = |open: &dyn Fn(&Path) -> Result<MetricLog>, text: &str| {
+        fs::write(&path, text).unwrap();
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, Error::File { .. }), "{text}: {error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    };
+    for text in ["hello", "steps,loss", "x", "\nstep,", "{\"step\":1"] {
+        stays(&|path| MetricLog::csv(path), text);
+    }
+    let ours = "{\"step\":1,\"loss\":0.5}\n";
+    for text in ["{\"lr\":0.1}", "hello", "{ ", "[", &format!("{ours}hello")] {
+        stays(&|path| MetricLog::json_lines(path), text);
+    }
+    for text in ["{", "{\"step\"", "{\"step\":1"] {
+        fs::write(&path, format!("{ours}{text}")).unwrap();
+        drop(MetricLog::json_lines(&path).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), ours);
+    }
     let events = place.path().join("events");
     let file = events.join("events.out.tfevents.0.advect");
+    fs::create_dir(&events).unwrap();
+    for text in ["hello", "a line of a text"] {
+        fs::write(&file, text).unwrap();
+        assert!(MetricLog::tensorboard(&events).is_err(), "{text}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+    fs::remove_file(&file).unwrap();
+    drop(MetricLog::tensorboard(&events).unwrap());
+    let whole = fs::read(&file).unwrap();
+    for end in [0, 3, 12, 30, whole.len() - 1] {
+        fs::write(&file, &whole[..end]).unwrap();
+        drop(MetricLog::tensorboard(&events).unwrap());
+        assert_eq!(fs::read(&file).unwrap().len(), whole.len(), "{end}");
+    }
     drop(MetricLog::tensorboard(&events).unwrap());
     let mut bytes = fs::read(&file).unwrap();
     bytes[14] ^= 1;
@@ -500,6 +534,34 @@ fn logs_that_can_not_be_are_said_at_once() {
         .unwrap_err()
         .to_string();
     assert!(message.contains("another run writes this log"), "{message}");
+}
+
+/// The path of the log is so long that the system takes none of a file beside it, whose name is longer.
+#[cfg(target_os = "linux")]
+#[test]
+fn rows_fit_their_header_after_a_column_that_could_not_be_added() {
+    let place = tempfile::tempdir().unwrap();
+    fs::create_dir(place.path().join("x")).unwrap();
+    let here = place.path().to_str().unwrap();
+    let detours = (4090 - here.len() - "/log.csv".len()) / "/x/..".len();
+    let path = format!("{here}{}/log.csv", "/x/..".repeat(detours));
+    let mut log = MetricLog::csv(&path).unwrap();
+    let Run {
+        net, mut trainer, ..
+    } = run();
+    let loss = |_: usize, rng: &mut Generator| loss(&net, rng, 1.0);
+    trainer.run(1, loss, &mut log).unwrap();
+    let first = trainer.checkpoint().unwrap();
+    let score = observer_fn(|trainer: &Trainer| trainer.record("score", 1.0));
+    let error = trainer.run(2, loss, &mut (score, &mut log)).unwrap_err();
+    assert!(matches!(error, Error::File { .. }), "{error}");
+    trainer.restore(&first).unwrap();
+    trainer.run(2, loss, &mut log).unwrap();
+    drop(log);
+    let text = fs::read_to_string(&path).unwrap();
+    let cells: Vec<usize> = text.lines().map(|line| line.split(',').count()).collect();
+    assert_eq!(cells, [4; 3], "{text}");
+    drop(MetricLog::csv(&path).unwrap());
 }
 
 /// Counts evaluations of a conditional field that depends on its time.

@@ -8,10 +8,11 @@ use advect_core::testing::device;
 use advect_core::{Error, Generator, Key, Result, observer_fn};
 use advect_nn::{Linear, ParameterStore, Stateful};
 use advect_parallel::{DeviceCommunicator, Ranks, Shard, Threads};
+use advect_train::decay::decay_fn;
 use advect_train::learning_rate::learning_rate_fn;
 use advect_train::{
-    AdamW, AdamWConfig, CheckpointFolder, DataParallel, Gradients, NonFinite, ParameterGroup,
-    RunEnd, Trainer,
+    AdamW, AdamWConfig, CheckpointFolder, DataParallel, Gradients, LossScale, NonFinite,
+    ParameterGroup, RunEnd, Trainer,
 };
 use candle_core::{DType, Device, Tensor};
 
@@ -311,6 +312,10 @@ fn ranks_with_other_settings_are_named_at_the_start() {
     let rate =
         |trainer: Trainer| Ok(trainer.learning_rate(learning_rate_fn(|s| 0.02 / (1.0 + s as f64))));
     assert!(start(rate).starts_with("settings: got learning rate of step 1 = 0.01 on rank 1"));
+    assert_eq!(
+        start(|trainer| trainer.loss_scale(LossScale::default())),
+        "settings: got loss_scale = initial 65536, interval 2000 on rank 1, expected loss_scale = none, as on rank 0"
+    );
     let frozen = |trainer: Trainer| trainer.group(ParameterGroup::matching("bias").frozen());
     assert!(start(frozen).contains("group bias = frozen on rank 1, expected no group bias"));
 }
@@ -348,6 +353,43 @@ fn a_step_that_fails_on_one_rank_fails_on_all() {
         a.starts_with("stopped at rank 1 of 2: stopped at step 3: the loss is NaN"),
         "{a}"
     );
+}
+
+/// Rank 0 alone has the average.
+#[test]
+fn an_average_that_fails_fails_on_all_ranks_before_the_step() {
+    let bad_decay = |run: Run| {
+        let decay = decay_fn(|step| if step == 3 { 2.0 } else { 0.9 });
+        let trainer = run.trainer.ema(decay)?;
+        Ok((run.net, trainer))
+    };
+    let bad_start = |run: Run| {
+        let var = &run.trainer.averaged().vars()[0];
+        var.set(&(var.as_tensor() * f64::NAN)?)?;
+        Ok((run.net, run.trainer))
+    };
+    type Change<'a> = &'a (dyn Fn(Run) -> Result<(Linear, Trainer)> + Sync);
+    let cases: [(Change<'_>, usize, &str); 2] = [
+        (&bad_decay, 3, "average: decay: got 2"),
+        (&bad_start, 0, "ema/weight: got NaN"),
+    ];
+    for (change, step, words) in cases {
+        let program = |ranks: Ranks| {
+            let run = run_of(7, DType::F64)?;
+            let store = run.store.clone();
+            let (net, trainer) = change(run)?;
+            let mut trainer = DataParallel::new(trainer, &ranks)?;
+            let loss = |step: usize, shard: Shard, _: &mut Generator| {
+                loss_of(&net, &shard.rows(&batch(step, DType::F64)?)?)
+            };
+            let error = trainer.run(5, loss, &mut ()).unwrap_err();
+            Ok((error.to_string(), trainer.trainer().step(), bits(&store)))
+        };
+        let all = on_threads(2, program);
+        assert_eq!(all[0], all[1]);
+        assert!(all[0].0.contains(words), "{}", all[0].0);
+        assert_eq!(all[0].1, step);
+    }
 }
 
 #[test]
@@ -435,6 +477,37 @@ fn runs_resume_on_other_numbers_of_ranks() {
         .unwrap()
         .run(|ranks| program(ranks, 12, &file));
     assert!(results.iter().all(Result::is_err));
+}
+
+/// A step that leaves parameters out is one of all ranks, of which rank 0 alone has read the checkpoint.
+#[test]
+fn ranks_resume_at_a_step_that_leaves_parameters_out() {
+    let program = |ranks: Ranks, until: usize, place: &std::path::Path| {
+        let store = ParameterStore::new(Key::from_seed(0), DType::F64, &Device::Cpu);
+        let [a, b] = ["a", "b"].map(|name| Linear::new(1, 1, &store.builder().pp(name)));
+        let (a, b) = (a?, b?);
+        let optimizer = AdamW::from_store(&store, AdamWConfig::default())?;
+        let trainer = Trainer::new(&store, optimizer, Generator::from_seed(0));
+        let mut trainer = DataParallel::with_shards(trainer, &ranks, 2)?;
+        let mut folder = ranks.on_root(|| CheckpointFolder::open(place)?.every(1))?;
+        trainer.from_root(|trainer| {
+            let mut folders = folder.iter();
+            folders.try_for_each(|folder| folder.resume(trainer).map(drop))
+        })?;
+        let x = Tensor::ones((1, 1), DType::F64, &Device::Cpu)?;
+        let loss = |step: usize, _: Shard, _: &mut Generator| match step.is_multiple_of(2) {
+            true => Ok(b.forward(&a.forward(&x)?)?.sum_all()?),
+            false => Ok(a.forward(&x)?.sum_all()?),
+        };
+        trainer.run(until, loss, &mut folder)?;
+        Ok(bits(&store))
+    };
+    let [whole, parts] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let expected = program(Ranks::alone(), 4, whole.path()).unwrap();
+    on_threads(2, |ranks| program(ranks, 1, parts.path()));
+    for resumed in on_threads(2, |ranks| program(ranks, 4, parts.path())) {
+        assert!(resumed == expected);
+    }
 }
 
 /// Parameters that some ranks leave out count as zeros there.

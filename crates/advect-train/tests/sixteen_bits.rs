@@ -268,3 +268,47 @@ fn gradients_that_f16_does_not_hold_are_scaled() {
     };
     assert!(trainer.loss_scale(odd).is_err());
 }
+
+/// The loss overflows f16 when it is scaled, as it is, in f32, a loss near the end of its range.
+#[test]
+fn losses_whose_type_does_not_hold_the_scaled_loss_are_scaled() {
+    let store = || {
+        let store = ParameterStore::new(Key::from_seed(0), DType::F16, &CPU);
+        let net = advect_nn::Linear::new(1, 1, &store.builder()).unwrap();
+        let optimizer = Sgd::from_store(&store, SgdConfig::default()).unwrap();
+        (
+            Trainer::new(&store, optimizer, Generator::from_seed(0)),
+            net,
+        )
+    };
+    let x = Tensor::ones((1, 1), DType::F16, &CPU).unwrap();
+    for policy in [NonFinite::Stop, NonFinite::Skip { limit: 1 }] {
+        let (trainer, net) = store();
+        let trainer = trainer.loss_scale(LossScale::default()).unwrap();
+        let mut trainer = trainer.non_finite(policy).unwrap();
+        // The gradient by the loss itself is the factor: 65536 is infinite in f16.
+        let loss = |_: usize, _: &mut Generator| Ok((net.forward(&x)? + 1.0)?.sum_all()?);
+        let value = loss(0, &mut Generator::from_seed(0)).unwrap();
+        let value = f64::from(numbers(&value)[0]);
+        trainer.run(1, loss, &mut ()).unwrap();
+        let skipped = trainer.report().skipped.clone().unwrap();
+        assert!(skipped.contains("at a loss scale of 65536"), "{skipped}");
+        assert_eq!(trainer.report().loss, value);
+        trainer.run(2, loss, &mut ()).unwrap();
+        let report = trainer.report();
+        assert_eq!((report.skipped.as_ref(), report.loss), (None, value));
+        assert!((report.gradient_norm - 2f64.sqrt()).abs() < 1e-12);
+        assert_eq!(trainer.recorded("loss_scale"), Some((1, 32768.0)));
+    }
+    // In f32 the gradients are finite, though the loss times the factor is not.
+    let (trainer, net) = store();
+    let mut trainer = trainer.loss_scale(LossScale::default()).unwrap();
+    let loss = |_: usize, _: &mut Generator| {
+        let found = (net.forward(&x)?.to_dtype(DType::F32)? * 0.25)?;
+        Ok((found + 1e37)?.sum_all()?)
+    };
+    trainer.run(1, loss, &mut ()).unwrap();
+    let report = trainer.report();
+    assert!(report.skipped.is_none() && report.loss == f64::from(1e37f32));
+    assert!((report.gradient_norm - 0.125f64.sqrt()).abs() < 1e-12);
+}

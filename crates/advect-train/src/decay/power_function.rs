@@ -135,7 +135,7 @@ impl Decay for PowerFunction {
     }
 }
 
-/// `∫ p q dτ` of two weights `(γ + 1) τ^γ / n^(γ + 1)` on `[0, n]`, times the longer n.
+/// `∫ p q dτ` of two weights, each `(γ + 1) τ^γ / n^(γ + 1)` on its own `[0, n]` and 0 beyond.
 fn product((a, n): (&PowerFunction, usize), (b, m): (&PowerFunction, usize)) -> f64 {
     let (short, long) = match n <= m {
         true => ((a.exponent, n as f64), (b.exponent, m as f64)),
@@ -193,6 +193,23 @@ mod tests {
         }
         for width in [0.0, 0.3, f64::NAN, -0.1] {
             assert!(PowerFunction::new(width).is_err());
+        }
+    }
+
+    #[test]
+    fn products_are_the_integrals() {
+        let [a, b] = [0.1, 0.2].map(|width| PowerFunction::new(width).unwrap());
+        let density = |power: PowerFunction, n: usize, at: f64| {
+            let (gamma, n) = (power.exponent, n as f64);
+            let inside = (gamma + 1.0) * (at / n).powf(gamma) / n;
+            if at < n { inside } else { 0.0 }
+        };
+        for (n, m) in [(40, 100), (100, 40), (70, 70)] {
+            let places = (0..10_000).map(|i| (f64::from(i) + 0.5) / 100.0);
+            let products = places.map(|at| density(a, n, at) * density(b, m, at));
+            let integral = 0.01 * products.sum::<f64>();
+            let found = product((&a, n), (&b, m));
+            assert!((found / integral - 1.0).abs() < 1e-4, "{found} {integral}");
         }
     }
 

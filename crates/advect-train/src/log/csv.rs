@@ -2,7 +2,7 @@
 
 use advect_core::{Error, Result};
 
-use super::{Contents, Format, Row};
+use super::{Contents, Format, Row, begins_as};
 
 /// A header, and a line of numbers for each row.
 pub(super) struct Csv {
@@ -26,11 +26,14 @@ impl Format for Csv {
     fn read(&mut self, bytes: &[u8]) -> Result<Contents, String> {
         let (mut begin, mut records, mut end) = (0, Vec::new(), 0);
         for (i, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+            let wrong = || format!("line {} is not that of a log of a run", i + 1);
             let Some(line) = line.strip_suffix(b"\n") else {
-                break;
+                match i > 0 || begins_as(line, b"step,") {
+                    true => break,
+                    false => return Err(wrong()),
+                }
             };
             end += line.len() + 1;
-            let wrong = || format!("line {} is not that of a log of a run", i + 1);
             let line = std::str::from_utf8(line).map_err(|_| wrong())?;
             let mut fields = line.split(',');
             let first = fields.next().unwrap_or_default();
@@ -51,11 +54,7 @@ impl Format for Csv {
         Ok(Contents { begin, records })
     }
 
-    fn widened(
-        &mut self,
-        row: &Row,
-        bytes: &dyn Fn() -> Result<Vec<u8>>,
-    ) -> Result<Option<Vec<u8>>> {
+    fn widened(&self, row: &Row, bytes: &dyn Fn() -> Result<Vec<u8>>) -> Result<Option<Vec<u8>>> {
         let names = row.values.iter().map(|(name, _)| name);
         let new: Vec<String> = names
             .filter(|name| !self.columns.contains(name))
@@ -66,8 +65,8 @@ impl Format for Csv {
         }
         let text = String::from_utf8(bytes()?).map_err(|e| Error::range("log", e, "text"))?;
         let commas = ",".repeat(new.len());
-        self.columns.extend(new);
-        let mut widened = self.begin();
+        let columns = [&self.columns[..], &new].concat();
+        let mut widened = Csv { columns }.begin();
         for line in text.lines().skip(1) {
             widened.extend(format!("{line}{commas}\n").into_bytes());
         }

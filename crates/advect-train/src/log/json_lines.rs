@@ -1,6 +1,6 @@
 //! Logs of JSON objects, one a line.
 
-use super::{Contents, Format, Row};
+use super::{Contents, Format, Row, begins_as};
 
 /// An object for each row, whose first entry is the step.
 pub(super) struct JsonLines;
@@ -15,14 +15,17 @@ impl Format for JsonLines {
     fn read(&mut self, bytes: &[u8]) -> Result<Contents, String> {
         let (mut records, mut end) = (Vec::new(), 0);
         for (i, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+            let wrong = || format!("line {} is not that of a log of a run", i + 1);
             if !line.ends_with(b"\n") {
-                break;
+                match begins_as(line, START.as_bytes()) {
+                    true => break,
+                    false => return Err(wrong()),
+                }
             }
             end += line.len();
             let step = (line.strip_prefix(START.as_bytes()))
                 .and_then(|rest| rest.split(|b| matches!(b, b',' | b'}')).next())
                 .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-            let wrong = || format!("line {} is not that of a log of a run", i + 1);
             records.push((step.ok_or_else(wrong)?, end));
         }
         Ok(Contents { begin: 0, records })

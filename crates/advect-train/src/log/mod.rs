@@ -27,18 +27,14 @@ trait Format: Send {
     /// The beginning of a new file.
     fn begin(&self) -> Vec<u8>;
 
-    /// Reads a log. A record that was cut off at the end is left out.
+    /// Reads a log. A record that was cut off at the end is left out, if it begins as one.
     ///
     /// # Errors
     /// The fault of a file of another kind.
     fn read(&mut self, bytes: &[u8]) -> Result<Contents, String>;
 
-    /// The whole file with room for a row, if that has to be made.
-    fn widened(
-        &mut self,
-        _row: &Row,
-        _bytes: &dyn Fn() -> Result<Vec<u8>>,
-    ) -> Result<Option<Vec<u8>>> {
+    /// The whole file with room for a row, if that has to be made. It is to be [read](Format::read) where it has been written.
+    fn widened(&self, _row: &Row, _bytes: &dyn Fn() -> Result<Vec<u8>>) -> Result<Option<Vec<u8>>> {
         Ok(None)
     }
 
@@ -58,6 +54,11 @@ struct Contents {
     begin: usize,
     /// The step and the end of each record.
     records: Vec<(usize, usize)>,
+}
+
+/// Whether bytes that may be cut off begin in this way.
+fn begins_as(bytes: &[u8], start: &[u8]) -> bool {
+    bytes.starts_with(start) || start.starts_with(bytes)
 }
 
 /// An observer that logs the numbers of a run: the loss, the norm of the gradient and the learning rate of each step that it
@@ -184,6 +185,7 @@ impl MetricLog {
         let path = self.path.clone();
         if let Some(bytes) = self.format.widened(row, &|| file::read(&path))? {
             file::write_atomically(&self.path, |f| f.write_all(&bytes))?;
+            self.format.read(&bytes).map_err(|e| self.wrong(e))?;
             self.file = locked(&self.path)?;
         }
         self.append(&self.format.encode(row))?;
@@ -193,8 +195,12 @@ impl MetricLog {
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let mut file: &File = &self.file;
-        let written = (file.seek(SeekFrom::End(0))).and_then(|_| file.write_all(bytes));
-        written.map_err(|e| self.wrong(e))?;
+        let end = file.seek(SeekFrom::End(0)).map_err(|e| self.wrong(e))?;
+        if let Err(error) = file.write_all(bytes) {
+            // Half a row, as on a full disk, would be the beginning of the next one.
+            let _ = file.set_len(end);
+            return Err(self.wrong(error));
+        }
         if self.synced.elapsed() >= SYNC {
             self.file.sync_data().map_err(|e| self.wrong(e))?;
             self.synced = Instant::now();

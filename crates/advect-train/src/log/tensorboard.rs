@@ -16,7 +16,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::crc32c::masked;
-use super::{Contents, Format, Row};
+use super::{Contents, Format, Row, begins_as};
 
 /// TensorBoard reads files with `tfevents` in their names.
 pub(super) const NAME: &str = "events.out.tfevents.0.advect";
@@ -53,6 +53,10 @@ impl Format for TensorBoard {
                 _ => records.push((step(&all[data..end]).ok_or_else(wrong)?, next)),
             }
             at = next;
+        }
+        // The length of the first record and its checksum are the same in each log.
+        if begin == 0 && !begins_as(all, &first(0.0)[..12]) {
+            return Err("it does not begin as TensorBoard's events".to_string());
         }
         Ok(Contents { begin, records })
     }

@@ -21,8 +21,8 @@ use together::Together;
 /// on the number of ranks: with the same shards, one rank computes what 64 compute, but for the order in which gradients are added.
 ///
 /// - Rank 0's parameters, optimiser, step, generator and [records](Trainer::record) are copied to all ranks at the start.
-/// - Settings, shapes, clipping and learning rates that differ between ranks are an error at the start, which names the rank and the
-///   setting. All tensors are compared after the first step, and every 1,000 steps: what else differs is an error there.
+/// - Settings, shapes, clipping, scales of losses and learning rates that differ between ranks are an error at the start, which names
+///   the rank and the setting. All tensors are compared after the first step, and every 1,000 steps: what else differs is an error there.
 /// - An error on one rank is an error on all of them, and the step is not made. A loss of NaN is one, unless all
 ///   [skip](Trainer::non_finite) such steps. A stop by an observer on any rank stops all.
 /// - Clipping sees the averaged gradient. The average of the parameters is kept on rank 0 alone.
@@ -86,7 +86,7 @@ impl<O: StatefulOptimizer> DataParallel<O> {
     ///
     /// # Errors
     /// [`Error::Range`] unless the number of shards is a multiple of the number of ranks, or if a setting, a tensor's
-    /// shape, clipping or a learning rate differ between ranks, naming the first that does;
+    /// shape, clipping, the scale of losses or a learning rate differ between ranks, naming the first that does;
     /// [`Error::Stopped`] if a rank is no longer there.
     #[doc(alias = "gradient accumulation")]
     pub fn with_shards(trainer: Trainer<O>, ranks: &Ranks, shards: usize) -> Result<Self> {
@@ -220,6 +220,7 @@ fn local_gradients<O: StatefulOptimizer>(
             Some(sum) => sum.add(&gradients)?,
         }
     }
+    trainer.check_average()?;
     let argument = "shards".into();
     sum.ok_or(Error::Empty { argument })
 }

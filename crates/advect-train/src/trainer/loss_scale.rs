@@ -81,7 +81,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
         Some(self.recorded(SCALE).map_or(initial, |(_, factor)| factor))
     }
 
-    /// A loss times the factor, with what its gradients are multiplied by.
+    /// A loss times the factor, which its type may not hold, with what its gradients are multiplied by.
     pub(super) fn scaled(&self, loss: &Tensor) -> Result<Option<(Tensor, f64)>> {
         let Some(factor) = self.factor() else {
             return Ok(None);

@@ -46,8 +46,8 @@ pub use step_report::StepReport;
 ///
 /// Every parameter of the store is accounted for. The first step, and the first after the store has grown, is an error
 /// unless the optimiser holds each parameter and the loss gives each a gradient. Parameters in a [`Trainer::group`]
-/// that is frozen or may be unused are exempt. Later steps list the parameters without a gradient in their
-/// [`StepReport`].
+/// that is frozen or may be unused are exempt. Later steps, those of a run that resumes among them, list the parameters without a
+/// gradient in their [`StepReport`].
 ///
 /// ```
 /// use advect_core::{Generator, Key};

@@ -6,13 +6,14 @@ use advect_core::{Generator, Key};
 use candle_core::Var;
 
 use super::records::Records;
+use super::step::named_in;
 use super::{StepReport, Trainer};
 use crate::StatefulOptimizer;
 use crate::checkpoint::AVERAGE;
 
 impl<O: StatefulOptimizer> Trainer<O> {
     /// What must be the same for all, by name: the settings, the tensors, clipping, the response to numbers that are not
-    /// finite, and learning rates up to a million steps.
+    /// finite, the scale of losses, and learning rates up to a million steps.
     pub(crate) fn description(&self) -> BTreeMap<String, String> {
         let mut entries = self.settings.clone();
         entries.insert("advect".into(), env!("CARGO_PKG_VERSION").into());
@@ -23,6 +24,10 @@ impl<O: StatefulOptimizer> Trainer<O> {
         entries.insert("clip_norm".into(), some(self.max_norm));
         entries.insert("ema".into(), self.ema.is_some().to_string());
         entries.insert("non_finite".into(), format!("{:?}", self.non_finite));
+        let scale = self.loss_scale.map_or("none".to_string(), |scale| {
+            format!("initial {}, interval {}", scale.initial, scale.interval)
+        });
+        entries.insert("loss_scale".into(), scale);
         let own = self.optimizer.learning_rate();
         for step in [0, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000] {
             let rate = self.rate.as_ref().map_or(own, |rate| rate.at(step));
@@ -33,14 +38,11 @@ impl<O: StatefulOptimizer> Trainer<O> {
 
     /// The tensors that all have: those of the parameters and the optimiser.
     pub(crate) fn replicated(&self) -> Vec<(String, Var)> {
-        let mut variables = Vec::new();
-        for (part, stateful) in self.parts() {
-            if part != AVERAGE {
-                let named = stateful.variables().into_iter();
-                variables.extend(named.map(|(name, var)| (format!("{part}/{name}"), var)));
-            }
-        }
-        variables
+        let parts = self.parts().into_iter();
+        let shared = parts.filter(|(part, _)| *part != AVERAGE);
+        shared
+            .flat_map(|(part, stateful)| named_in(part, stateful))
+            .collect()
     }
 
     /// The step, the generator and the records, in lines.
@@ -60,6 +62,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
             Generator::resume(key, position.parse().ok()?),
         );
         self.records = Records::from_lines(lines)?;
+        self.roles.resume(self.step, self.store.parameters().len());
         self.report = StepReport::none(self.step);
         Some(())
     }

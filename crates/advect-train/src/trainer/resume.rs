@@ -135,6 +135,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
             stateful.restore(state)?;
         }
         self.step = checkpoint.step;
+        self.roles.resume(self.step, self.store.parameters().len());
         self.report = StepReport::none(self.step);
         self.rng = checkpoint.generator.clone();
         self.records = records;

@@ -12,12 +12,19 @@ pub(super) struct Roles {
     groups: Vec<ParameterGroup>,
     /// The number of parameters that have been accounted for.
     known: usize,
+    /// The number of parameters of a run that goes on, whose first step gave each of them a gradient.
+    resumed: usize,
 }
 
 impl Roles {
     pub(super) fn declare(&mut self, group: ParameterGroup) {
         self.groups.push(group);
-        self.known = 0;
+        (self.known, self.resumed) = (0, 0);
+    }
+
+    /// Goes on with a run of this many parameters that has made steps. Later ones may leave parameters out.
+    pub(super) fn resume(&mut self, step: usize, count: usize) {
+        self.resumed = if step > 0 { count } else { 0 };
     }
 
     /// Whether all parameters are accounted for.
@@ -26,7 +33,7 @@ impl Roles {
     }
 
     pub(super) fn set_known(&mut self, count: usize) {
-        self.known = count;
+        (self.known, self.resumed) = (count, 0);
     }
 
     /// Whether a parameter stays as it is.
@@ -41,7 +48,7 @@ impl Roles {
         groups.any(|group| group.may_be_unused && group.contains(name))
     }
 
-    /// Checks that each parameter that is to be trained has an optimiser and a gradient.
+    /// Checks that each parameter that is to be trained has an optimiser and, unless the run goes on with the same ones, a gradient.
     ///
     /// # Errors
     /// What is wrong, naming the parameters.
@@ -79,6 +86,9 @@ impl Roles {
                 strangers.len(),
                 list(strangers)
             ));
+        }
+        if self.resumed == count {
+            return Ok(());
         }
         let with: HashSet<&str> = gradients.iter().map(|(name, _)| name).collect();
         let lacking = parameters.iter().map(|(name, _)| name).filter(|name| {

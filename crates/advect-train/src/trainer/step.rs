@@ -1,12 +1,14 @@
 //! One training step: gradients of a loss, and their application.
 
 use advect_core::{Error, Result};
-use candle_core::Tensor;
+use advect_nn::Stateful;
+use candle_core::{Tensor, Var};
 
 use super::{StepReport, Trainer};
+use crate::checkpoint::AVERAGE;
 use crate::gradients::loss_value;
 use crate::stateful_optimizer::all_finite;
-use crate::{Gradients, StatefulOptimizer};
+use crate::{Ema, Gradients, StatefulOptimizer};
 
 impl<O: StatefulOptimizer> Trainer<O> {
     /// Makes one step down the gradient of a scalar loss: [`Trainer::apply`] of [`Trainer::gradients`].
@@ -52,15 +54,19 @@ impl<O: StatefulOptimizer> Trainer<O> {
     pub fn gradients(&self, loss: &Tensor) -> Result<Gradients> {
         let parameters = self.store.parameters();
         let value = loss_value(loss)?;
-        if self.may_skip() && !value.is_finite() {
+        if !value.is_finite() {
+            if !self.may_skip() {
+                return Err(self.stopped(format!("the loss is {value}")));
+            }
             let mut none = Gradients::none(value, &parameters);
             none.without(|name| self.roles.freezes(name));
             return Ok(none);
         }
         let scaled = self.scaled(loss)?;
         let given = scaled.as_ref().map_or(loss, |(loss, _)| loss);
-        let mut gradients =
-            Gradients::of(given, &parameters).map_err(|error| self.at_step(error))?;
+        // The loss times the factor may be infinite. Gradients that are, too, are found in the step.
+        let gradients = Gradients::of_scaled(given, value, &parameters);
+        let mut gradients = gradients.map_err(|error| self.at_step(error))?;
         if let Some((_, factor)) = scaled {
             gradients.scale(factor)?;
             gradients.set_loss(value);
@@ -121,13 +127,7 @@ impl<O: StatefulOptimizer> Trainer<O> {
             _ => norm,
         };
         let average = match &self.ema {
-            Some(ema) => {
-                let decay = ema.ready(self.step);
-                Some((
-                    ema,
-                    decay.map_err(|e| self.stopped(format!("average: {e}")))?,
-                ))
-            }
+            Some(ema) => Some((ema, self.decay(ema)?)),
             None => None,
         };
 
@@ -181,13 +181,29 @@ impl<O: StatefulOptimizer> Trainer<O> {
         Ok(())
     }
 
+    /// The decay of the average at the next step.
+    fn decay(&self, ema: &Ema) -> Result<f64> {
+        let decay = ema.ready(self.step);
+        decay.map_err(|error| self.stopped(format!("average: {error}")))
+    }
+
+    /// Refuses a next step for which [`Trainer::apply`] would refuse the average. Among several ranks one has it, and its error has to be one of
+    /// all before the step.
+    pub(crate) fn check_average(&self) -> Result<()> {
+        let Some(ema) = &self.ema else {
+            return Ok(());
+        };
+        self.decay(ema)?;
+        match self.roles.are_known(self.store.parameters().len()) {
+            true => Ok(()),
+            false => all_finite(&named_in(AVERAGE, ema)),
+        }
+    }
+
     /// Refuses parameters, optimisers and averages that begin with NaN or an infinity.
     fn check_finite(&self) -> Result<()> {
         let parts = self.parts().into_iter();
-        let variables = parts.flat_map(|(part, stateful)| {
-            let variables = stateful.variables().into_iter();
-            variables.map(move |(name, var)| (format!("{part}/{name}"), var))
-        });
+        let variables = parts.flat_map(|(part, stateful)| named_in(part, stateful));
         all_finite(&variables.collect::<Vec<_>>())
     }
 
@@ -198,4 +214,12 @@ impl<O: StatefulOptimizer> Trainer<O> {
             other => other,
         }
     }
+}
+
+/// The variables of a part of a run, by the names that they have in checkpoints.
+pub(super) fn named_in(part: &str, stateful: &dyn Stateful) -> Vec<(String, Var)> {
+    let variables = stateful.variables().into_iter();
+    variables
+        .map(|(name, var)| (format!("{part}/{name}"), var))
+        .collect()
 }

@@ -42,7 +42,13 @@ fn changes_wait_for_no_reader() {
     if device().is_cpu() {
         return;
     }
-    let place = Place::tested(DType::F32);
+    // One on which each thread has a stream, and nothing waits for events.
+    let Device::Cuda(tested) = device() else {
+        panic!("{:?}", device());
+    };
+    let ordinal = tested.cuda_stream().context().ordinal();
+    let of_threads = CudaDevice::new(ordinal).unwrap();
+    let place = Place::tested(DType::F32).on(Device::Cuda(of_threads));
     let (x, y) = (var(&place, 0), var(&place, 1));
     let narrow = [&x, &y].map(|x| {
         let zeros = Tensor::zeros(x.shape(), DType::BF16, &place.device);
@@ -57,10 +63,6 @@ fn changes_wait_for_no_reader() {
     drop(readers);
     result.expect("they wait for readers").unwrap();
     // Those of a stream of the device's own tell each other.
-    let Device::Cuda(of_threads) = &place.device else {
-        panic!("{:?}", place.device);
-    };
-    let ordinal = of_threads.cuda_stream().context().ordinal();
     let with_stream = CudaDevice::new_with_stream(ordinal).unwrap();
     let place = place.on(Device::Cuda(with_stream));
     let (others_x, others_y) = (var(&place, 0), var(&place, 1));
