@@ -413,7 +413,7 @@ impl UpdateRule for Failing {
 #[test]
 fn a_step_that_fails_half_way_counts_for_what_it_moved() {
     let var = |n: usize, dtype| {
-        let ones = Tensor::ones(n, dtype, &Device::Cpu).unwrap();
+        let ones = Tensor::ones(n, dtype, device()).unwrap();
         (n.to_string(), Var::from_tensor(&ones).unwrap())
     };
     // The largest first, by its copy in f32.

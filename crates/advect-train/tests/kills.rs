@@ -224,10 +224,10 @@ fn logging_child() {
     let Ok(path) = env::var(LOG) else {
         return;
     };
-    let store = ParameterStore::new(Key::from_seed(0), DType::F32, &Device::Cpu);
+    let store = ParameterStore::new(Key::from_seed(0), DType::F32, device());
     let net = Linear::new(1, 1, &store.builder()).unwrap();
     let mut trainer = Trainer::adamw(&store, 1e-3, Key::from_seed(1)).unwrap();
-    let x = Tensor::ones((1, 1), DType::F32, &Device::Cpu).unwrap();
+    let x = Tensor::ones((1, 1), DType::F32, device()).unwrap();
     let loss = |_: usize, _: &mut Generator| Ok(net.forward(&x)?.sqr()?.sum_all()?);
     let mut log = MetricLog::csv(path).unwrap();
     let error = trainer.run(1000, loss, &mut log).unwrap_err();

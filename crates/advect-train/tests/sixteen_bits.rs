@@ -273,7 +273,7 @@ fn gradients_that_f16_does_not_hold_are_scaled() {
 #[test]
 fn losses_whose_type_does_not_hold_the_scaled_loss_are_scaled() {
     let store = || {
-        let store = ParameterStore::new(Key::from_seed(0), DType::F16, &CPU);
+        let store = ParameterStore::new(Key::from_seed(0), DType::F16, device());
         let net = advect_nn::Linear::new(1, 1, &store.builder()).unwrap();
         let optimizer = Sgd::from_store(&store, SgdConfig::default()).unwrap();
         (
@@ -281,7 +281,7 @@ fn losses_whose_type_does_not_hold_the_scaled_loss_are_scaled() {
             net,
         )
     };
-    let x = Tensor::ones((1, 1), DType::F16, &CPU).unwrap();
+    let x = Tensor::ones((1, 1), DType::F16, device()).unwrap();
     for policy in [NonFinite::Stop, NonFinite::Skip { limit: 1 }] {
         let (trainer, net) = store();
         let trainer = trainer.loss_scale(LossScale::default()).unwrap();
