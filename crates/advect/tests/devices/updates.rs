@@ -276,11 +276,14 @@ fn several_at_once() {
     report.finish();
 }
 
+/// Steps of three parameters.
+type Case = fn(&[Var; 3]) -> Vec<Add<'_>>;
+
 /// Steps that use the memory of others are made in their order.
 #[test]
 fn in_shared_memory() {
     let mut report = Report::new();
-    let cases: [(&str, fn(&[Var; 3]) -> Vec<Add<'_>>); 5] = [
+    let cases: [(&str, Case); 5] = [
         ("gradients that others change", |[x, y, z]| {
             vec![
                 Box::new(move |steps| steps.descend(x, y, 1.0, 0.5)),
