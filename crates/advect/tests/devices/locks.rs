@@ -5,7 +5,6 @@ use std::thread;
 use std::time::Duration;
 
 use advect::candle::Var;
-use advect::candle::cuda_backend::CudaDevice;
 use advect::ops::update::{average, follow, round};
 use advect::prelude::*;
 
@@ -47,8 +46,7 @@ fn changes_wait_for_no_reader() {
         panic!("{:?}", device());
     };
     let ordinal = tested.cuda_stream().context().ordinal();
-    let of_threads = CudaDevice::new(ordinal).unwrap();
-    let place = Place::tested(DType::F32).on(Device::Cuda(of_threads));
+    let place = Place::tested(DType::F32).on(Device::new_cuda(ordinal).unwrap());
     let (x, y) = (var(&place, 0), var(&place, 1));
     let narrow = [&x, &y].map(|x| {
         let zeros = Tensor::zeros(x.shape(), DType::BF16, &place.device);
@@ -63,8 +61,7 @@ fn changes_wait_for_no_reader() {
     drop(readers);
     result.expect("they wait for readers").unwrap();
     // Those of a stream of the device's own tell each other.
-    let with_stream = CudaDevice::new_with_stream(ordinal).unwrap();
-    let place = place.on(Device::Cuda(with_stream));
+    let place = place.on(Device::new_cuda_with_stream(ordinal).unwrap());
     let (others_x, others_y) = (var(&place, 0), var(&place, 1));
     changes(&others_x, &others_y, &[]).unwrap();
     for (x, other) in [(x, others_x), (y, others_y)] {
