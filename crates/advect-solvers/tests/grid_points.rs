@@ -1,10 +1,10 @@
-//! Stops that are a grid point up to rounding.
+//! Stops that are a grid point up to rounding, and steps of Adams methods around short ones.
 
 use advect_core::field_fn;
 use advect_solvers::controller::Fixed;
 use advect_solvers::stepper::{Adams, Rk4, Stepper};
 use advect_solvers::{Event, Save, Solution, Solver};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// The integration of `dx/dt = −x` from e^(−start), whose states are e^(−t).
 fn decay(
@@ -22,6 +22,7 @@ fn decay(
 }
 
 fn number(x: &Tensor) -> f64 {
+    let x = x.to_dtype(DType::F64).unwrap();
     x.flatten_all().unwrap().to_vec1::<f64>().unwrap()[0]
 }
 
@@ -102,4 +103,45 @@ fn an_event_at_a_grid_point_makes_no_step_more() {
             );
         }
     }
+}
+
+/// Slopes at two times that are hardly apart say nothing of the slope's change: Adams methods take one of them.
+#[test]
+fn short_steps_do_not_disturb_adams_methods() {
+    let grid = Fixed::steps(100).unwrap();
+    for order in 2..=8 {
+        let method = Adams::order(order).unwrap();
+        let error = |save: Save, span: (f64, f64)| {
+            let end = decay(&method, &grid, span, &[], save).end().unwrap();
+            (number(&end) / (-span.1).exp() - 1.0).abs()
+        };
+        for span in [(0.0, 1.0), (1.0, 0.0)] {
+            let plain = error(Save::End, span);
+            let every: Vec<f64> = (2..10).map(|k| f64::from(k) / 10.0 + 1e-7).collect();
+            let mut lists = vec![
+                vec![0.3 + 1e-10],
+                vec![0.3 - 1e-9],
+                vec![0.3, 0.3 + 1e-9, 0.3 + 2e-9, 0.3 + 1e-6],
+                every,
+            ];
+            for times in &mut lists {
+                if span.0 > span.1 {
+                    times.reverse();
+                }
+                let times: Vec<f64> = times.iter().copied().chain([span.1]).collect();
+                let with = error(Save::At(times.clone()), span);
+                assert!(
+                    with < 2.0 * plain + 1e-14,
+                    "{order}, {times:?}: {with:e}, {plain:e}"
+                );
+            }
+        }
+    }
+    let field = field_fn(|_, x: &Tensor| Ok(x.neg()?));
+    let one = Tensor::new(&[1f32], &Device::Cpu).unwrap();
+    let solver = Solver::new(Adams::order(4).unwrap(), grid);
+    let run = solver.integration(&field, &one, 0.0, 1.0);
+    let solution = run.save(Save::At(vec![0.3 + 1e-8, 1.0])).run().unwrap();
+    let error = (number(&solution.end().unwrap()) - (-1f64).exp()).abs();
+    assert!(error < 5e-7, "{error:e}");
 }
