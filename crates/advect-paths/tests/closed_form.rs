@@ -355,6 +355,27 @@ fn ends_are_limits_or_errors() {
     assert!(velocity.at(&Time::Shared(0.5), &nan).is_err());
 }
 
+/// Where the squares of all distances overflow, no component is known to be the nearest: an error, not a field of 0.
+#[test]
+fn states_too_far_away_are_errors() {
+    fn refused(law: &impl Law) {
+        let far = Tensor::new(&[[1e155f64, 0.0, 0.0]], device()).unwrap();
+        let near = (&far * 1e-5).unwrap();
+        let t = Time::Shared(0.5);
+        for prediction in ALL {
+            let field = law.field(prediction, CondOt::default());
+            assert!(field.at(&t, &near).is_ok(), "{prediction:?}");
+            let error = field.at(&t, &far).unwrap_err();
+            assert!(
+                matches!(&error, Error::Range { argument, .. } if argument == "t"),
+                "{prediction:?}: {error}"
+            );
+        }
+    }
+    refused(&mixture());
+    refused(&points());
+}
+
 #[test]
 fn data_of_lower_dimension_has_the_limit_of_little_noise() {
     let at = |law: &GaussianMixture, sigma: f64, x: &Tensor| {

@@ -191,6 +191,32 @@ fn divergent_chains_are_not_followed() {
     assert_eq!(chains.unwrap().divergences, 3);
 }
 
+/// A density that is infinite somewhere has no chain there, where nothing else would ever be accepted.
+#[test]
+fn infinite_densities_are_not_accepted() {
+    let poles = Differentiated(|x: &Tensor| {
+        let normal = (shape::sum_squares_per_sample(x)? * -0.5)?;
+        let beyond = x.flatten_all()?.gt(1.0)?;
+        Ok(beyond.where_cond(&(&normal + f64::INFINITY)?, &normal)?)
+    });
+    let sampler = HamiltonianMonteCarlo::new(0.4, 3).unwrap();
+    let chains = sampler
+        .run(&poles, &zeros(&[20, 1]), 50, &mut Generator::from_seed(8))
+        .unwrap();
+    let largest = chains.states.max_all().unwrap().to_scalar::<f64>().unwrap();
+    assert!(largest > 0.5 && largest <= 1.0, "{largest}");
+    let densities = chains.log_density.flatten_all().unwrap();
+    let densities = densities.to_vec1::<f64>().unwrap();
+    assert!(densities.iter().all(|density| density.is_finite()));
+    assert!(chains.divergences > 20 && chains.acceptance < 1.0);
+    // All of them still move.
+    let last = chains.states.narrow(0, 45, 5).unwrap();
+    let first = last.narrow(0, 0, 1).unwrap();
+    let moved = last.broadcast_sub(&first).unwrap().abs().unwrap();
+    let moved = moved.max(0).unwrap().min_all().unwrap();
+    assert!(moved.to_scalar::<f64>().unwrap() > 0.0);
+}
+
 #[test]
 fn floats_of_32_bits_and_samples_of_any_shape() {
     let density = Differentiated(|x: &Tensor| Ok((shape::sum_squares_per_sample(x)? * -0.5)?));

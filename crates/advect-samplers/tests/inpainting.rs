@@ -6,7 +6,7 @@ use advect_core::{Error, Field, Generator, Key, Result, Time, field_fn};
 use advect_paths::Prediction;
 use advect_paths::closed_form::{Covariance, Gaussian, Law};
 use advect_paths::schedule::{Cosine, VarianceExploding, VariancePreserving};
-use advect_samplers::grid::{Tail, UniformLogSnr, UniformTime};
+use advect_samplers::grid::{Grid, Tail, UniformLogSnr, UniformTime};
 use advect_samplers::inverse::Replaced;
 use advect_samplers::rule::*;
 use advect_samplers::{LastStep, Model, NoiseSource, ProbabilityFlow, Run, Sampler, pieces};
@@ -184,6 +184,48 @@ fn masks_have_every_shape_and_dtype() {
                 );
             }
         }
+    }
+}
+
+/// A step that is made again begins with a state that was noised anew, which the error of the step before is no part of: UniPC
+/// corrects that once. With data that depends on time alone, states are sums of a part by the noise and this recursion.
+#[test]
+fn resampling_corrects_each_step_once() {
+    let data = |t: f64| 1.0 + 3.0 * t * t;
+    let moving = field_fn(|t, x| t.coefficient(data)?.times(&x.ones_like()?));
+    let still = field_fn(|_, x| Ok(x.zeros_like()?));
+    let nothing = Tensor::new(&[0u8], device()).unwrap();
+    let known = Tensor::new(&[0f64], device()).unwrap();
+    let grid = UniformTime::within(8, 0.1, 0.9).unwrap();
+    let source = NoiseSource::new(Key::from_seed(2), &[1], DType::F64, device()).unwrap();
+    for passes in [1, 2, 5] {
+        let end = |field: &dyn Field| {
+            let rule = Inpaint::new(UniPc::order(1).unwrap(), &known, &nothing).unwrap();
+            let sampler = rule.resampling(passes).unwrap().on(grid);
+            let model = Model::new(field, Prediction::Data, &Cosine);
+            source.sample(&sampler, &model, 0..4).unwrap()
+        };
+        let found = (end(&moving) - end(&still)).unwrap();
+
+        let levels = grid.levels(&Cosine).unwrap();
+        // The state, and the correction of the step that led to it.
+        let (mut x, mut correction) = (0.0, 0.0);
+        for (i, ends) in levels.windows(2).enumerate() {
+            let (from, to) = (ends[0], ends[1]);
+            let own = data(from.time);
+            if i > 0 {
+                x += correction * (own - data(levels[i - 1].time));
+            }
+            let moved = to.alpha - from.alpha * to.sigma / from.sigma;
+            let step = |x: f64| to.sigma / from.sigma * x + moved * own;
+            for _ in 1..passes {
+                x = from.alpha / to.alpha * step(x);
+            }
+            x = step(x);
+            correction = 0.5 * moved;
+        }
+        let expected = Tensor::full(x, (4, 1), device()).unwrap();
+        assert_close(&found, &expected, 1e-9, 1e-9);
     }
 }
 

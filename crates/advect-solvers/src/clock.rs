@@ -13,6 +13,9 @@ pub(crate) fn smallest_step(t: f64) -> f64 {
     10.0 * spacing(t)
 }
 
+/// The part of a step that its end may be away from a stop, before or after it: it ends there instead.
+pub(crate) const SLACK: f64 = 1e-10;
+
 /// The start and the end of an integration, without a sign on 0.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use advect_core::{Error, Field, Observer, Result, Time, system_fn};
 
-use crate::clock::span;
+use crate::clock::{SLACK, span};
 use crate::controller::{Attempt, Controller, Judgement, Position};
 use crate::event::Watch;
 use crate::save::Recorder;
@@ -83,7 +83,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                 let wanted = controller.next(&memory, from);
                 let stop = jumps.next_stop(t, recorder.next_stop(end));
                 // A step that would end just short of the stop is stretched to it.
-                let slack = 1e-10 * (wanted - t).abs();
+                let slack = SLACK * (wanted - t).abs();
                 let beyond = oversteps && stop == end;
                 let stops = !beyond && (stop - wanted) * direction <= slack;
                 let next = if stops { stop } else { wanted };

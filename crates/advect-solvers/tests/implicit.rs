@@ -6,7 +6,7 @@ use advect_core::{Error, Field, Jvp, Result, Time, field_fn};
 use advect_solvers::controller::{Adaptive, Fixed};
 use advect_solvers::implicit::{
     ByJvp, Differences, ImplicitEuler, ImplicitRungeKutta, Kvaerno3, Kvaerno4, Kvaerno5, Matrices,
-    RadauIia5, TrapezoidalRule, jacobian_fn,
+    RadauIia5, Rodas5P, Rosenbrock, TrapezoidalRule, jacobian_fn,
 };
 use advect_solvers::stepper::{Bosh3, Dopri5, Dopri8, Embedded, Tsit5};
 use advect_solvers::{Event, Save, Solver, Status};
@@ -443,5 +443,33 @@ fn stiffness_is_told() {
             .solve(&fast, &fast.solution(0.0).unwrap(), 0.0, 3.0)
             .unwrap();
         assert_eq!(solution.status, Status::StepLimit);
+    }
+}
+
+/// The derivative by time is a difference within the step, also where rounding asks for a longer one.
+#[test]
+fn rosenbrock_methods_stay_within_their_steps() {
+    for (dtype, from, to, near) in [
+        (DType::F32, 0.0, 1.0, 1e-4),
+        (DType::F32, 1.0, 0.0, 1e-4),
+        (DType::F64, 0.0, 1.0, 1e-9),
+        (DType::F32, 2.0, 1.0, 1e-5),
+    ] {
+        // √|t − to|, and NaN beyond the end.
+        let root = |t: f64| ((to - t) * (to - from).signum()).sqrt();
+        let field = field_fn(|t, x: &Tensor| t.coefficient(root)?.times(&x.ones_like()?));
+        let x = Tensor::zeros(1, dtype, device()).unwrap();
+        let last = to - near * (to - from);
+        let solver = Solver::new(Rodas5P.by_differences(), Fixed::steps(10).unwrap());
+        let run = solver.integration(&field, &x, from, to);
+        let solution = run.save(Save::At(vec![last, to])).run().unwrap();
+        assert_eq!(
+            solution.status,
+            Status::Reached,
+            "{dtype:?}, {from} to {to}"
+        );
+        let end = numbers(&solution.end().unwrap())[0];
+        let exact = (to - from) * 2.0 / 3.0;
+        assert!((end - exact).abs() < 1e-2, "{end}, {exact}");
     }
 }

@@ -12,6 +12,7 @@ mod divergence;
 mod events;
 mod golden_problems;
 mod gradients;
+mod grid_points;
 mod implicit;
 mod implicit_gradients;
 mod integration;

@@ -41,9 +41,9 @@ impl<'a> Posterior<'a> {
         }
     }
 
-    /// The share of component k in the state that was asked last.
+    /// The share of component k in the state that was asked last, if it counts. It is NaN where the logarithms of all of them overflow.
     pub(super) fn share(&self, k: usize) -> Option<f64> {
-        Some(self.shares[k]).filter(|share| *share >= 1e-300)
+        Some(self.shares[k]).filter(|share| share.is_nan() || *share >= 1e-300)
     }
 
     /// Finds the shares of the components; returns the log-density of x.

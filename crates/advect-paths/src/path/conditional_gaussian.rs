@@ -58,11 +58,13 @@ impl<M: Moments> ConditionalGaussian<M> {
     /// Returns the conditional velocity `u_t(x | x1) = (σ'/σ)(x − μ) + μ'` at any x (Lipman et al. 2023, eq. 15).
     ///
     /// # Errors
-    /// As [`Path::sample`]; [`Error::Range`] where σ is 0, or a derivative infinite.
+    /// As [`Path::sample`]; [`Error::NonFinite`] for an x that is not finite, [`Error::Range`] where σ is 0, or a derivative
+    /// infinite.
     pub fn velocity_at(&self, t: &Time, x: &Tensor, x1: &Tensor) -> Result<Tensor> {
         let at = self.at(t, x, x1)?;
         let noise = (x - &at.mean)?.broadcast_div(&at.deviation)?;
         if !check::is_finite(&noise)? {
+            check::finite("x", x)?;
             let accepted = "a time at which the deviation is above 0";
             return Err(Error::range(
                 "t",
@@ -296,6 +298,9 @@ mod tests {
             named(clean.velocity_at(&Time::Shared(1.0), &x0, &x1).unwrap_err()),
             "t"
         );
+        let nan = (&x0 * f64::NAN).unwrap();
+        let told = clean.velocity_at(&Time::Shared(0.5), &nan, &x1);
+        assert_eq!(named(told.unwrap_err()), "x");
         // An infinite derivative is an error of the velocity alone.
         let root = |t: &Dual, x1: &Tensor| {
             let deviation = t.map_elements(

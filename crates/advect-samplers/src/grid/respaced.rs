@@ -4,7 +4,7 @@
 use advect_core::{Error, Result, check};
 use advect_paths::schedule::Schedule;
 
-use super::{Grid, check_steps};
+use super::{Grid, check_count};
 use crate::Level;
 
 /// Some of the T steps on which a model was trained, at times `1 − k/T`, and then the data at k = 0. (Implementations
@@ -107,7 +107,7 @@ impl Respaced {
 
     /// n steps that rise with i = 0 … n − 1, kept apart from each other and below T.
     fn spread(trained: usize, steps: usize, place: impl Fn(usize) -> usize) -> Result<Self> {
-        check_steps(trained)?;
+        check_count("trained", trained)?;
         if steps == 0 || steps > trained {
             let accepted = format!("a number from 1 to {trained}, those of training");
             return Err(Error::range("steps", steps, accepted));
@@ -176,6 +176,10 @@ mod tests {
         for steps in [&[][..], &[5], &[5, 5], &[1, 2], &[11, 1]] {
             assert!(Respaced::given(10, steps).is_err(), "{steps:?}");
         }
-        assert!(Respaced::all(0).is_err() && Respaced::trailing(10, 0).is_err());
+        let message = |grid: Result<Respaced>| grid.unwrap_err().to_string();
+        for grid in [Respaced::all(0), Respaced::leading(0, 5)] {
+            assert!(message(grid).starts_with("trained: got 0, "));
+        }
+        assert!(message(Respaced::trailing(10, 0)).starts_with("steps: got 0, "));
     }
 }

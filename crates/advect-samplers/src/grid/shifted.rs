@@ -1,7 +1,7 @@
 //! Steps moved towards the noise, for large images (Esser et al., Scaling rectified flow transformers for high-resolution
 //! image synthesis, 2024, eq. 23).
 
-use advect_core::{Result, check};
+use advect_core::{Error, Result, check};
 use advect_paths::schedule::Schedule;
 
 use super::{Grid, check_steps};
@@ -34,7 +34,7 @@ impl Shifted {
     /// Creates n steps, shifted by m.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for 0 steps, or unless the shift is above 0.
+    /// [`Error::Range`] for 0 steps, or unless the shift is above 0.
     pub fn new(steps: usize, shift: f64) -> Result<Self> {
         Ok(Shifted {
             steps: check_steps(steps)?,
@@ -46,11 +46,17 @@ impl Shifted {
     /// 1.15 for 4,096.
     ///
     /// # Errors
-    /// [`Error::Range`](advect_core::Error::Range) for 0 steps or tokens.
+    /// [`Error::Range`] for 0 steps or tokens, or for millions of tokens, whose shift would be infinite.
     pub fn for_tokens(steps: usize, tokens: usize) -> Result<Self> {
-        let tokens = check::at_least_one("tokens", tokens)? as f64;
-        let log = 0.5 + (1.15 - 0.5) * (tokens - 256.0) / (4096.0 - 256.0);
-        Shifted::new(steps, log.exp())
+        let steps = check_steps(steps)?;
+        let count = check::at_least_one("tokens", tokens)? as f64;
+        let log = 0.5 + (1.15 - 0.5) * (count - 256.0) / (4096.0 - 256.0);
+        let shift: f64 = log.exp();
+        if !shift.is_finite() {
+            let accepted = "a number of tokens whose shift is finite";
+            return Err(Error::range("tokens", tokens, accepted));
+        }
+        Shifted::new(steps, shift)
     }
 }
 
@@ -63,5 +69,25 @@ impl Grid for Shifted {
         };
         let levels = (0..=self.steps).map(|i| Level::at(schedule, time(i)));
         Ok(levels.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_settings_are_refused_by_name() {
+        let message = |grid: Result<Shifted>| grid.unwrap_err().to_string();
+        assert!(message(Shifted::new(0, 3.0)).starts_with("steps: got 0, "));
+        assert!(message(Shifted::new(4, 0.0)).starts_with("shift: got 0, "));
+        for tokens in [0, 5_000_000, usize::MAX] {
+            let message = message(Shifted::for_tokens(4, tokens));
+            assert!(
+                message.starts_with(&format!("tokens: got {tokens}, ")),
+                "{message}"
+            );
+        }
+        assert!(Shifted::for_tokens(4, 1_000_000).is_ok());
     }
 }

@@ -54,7 +54,7 @@ pub struct HamiltonianChains {
     pub log_density: Tensor,
     /// The mean of `min(1, e^(H(start) − H(end)))` over all proposals.
     pub acceptance: f64,
-    /// The number of proposals whose energy grew by more than 1000 or to no number, all of which were rejected: with more than a few, the step size is too large for places
+    /// The number of proposals whose energy grew by more than 1000 or became NaN or infinite, all of which were rejected: with more than a few, the step size is too large for places
     /// that the chains then don't reach.
     pub divergences: usize,
 }

@@ -75,7 +75,9 @@ pub(super) fn follow<I: Stepper<(Tensor, Tensor)>>(
         })?;
         let after = energies(&latest.borrow().0, &state.1)?;
         let pairs = after.iter().zip(&before);
-        let sound: Vec<bool> = pairs.map(|(a, b)| a - b < DIVERGENT).collect();
+        // An energy of −∞, of a density that is infinite, is no end either: nothing would be accepted after it.
+        let sound = pairs.map(|(a, b)| a.is_finite() && a - b < DIVERGENT);
+        let sound: Vec<bool> = sound.collect();
         for ((growth, sound), (after, before)) in
             growth.iter_mut().zip(&sound).zip(after.iter().zip(&before))
         {

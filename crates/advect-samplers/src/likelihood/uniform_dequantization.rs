@@ -49,11 +49,16 @@ impl UniformDequantization {
     /// Creates the dequantization of `count` equally spaced levels from `first` to `last`.
     ///
     /// # Errors
-    /// [`Error::Range`] for fewer than two levels, or unless `first < last`.
+    /// [`Error::Range`] for fewer than two levels, or unless `first < last` with a finite distance.
     pub fn of_levels(count: usize, first: f64, last: f64) -> Result<Self> {
         if count < 2 {
             let accepted = "at least 2";
             return Err(Error::range("count", count, accepted));
+        }
+        let first = check::finite_number("first", first)?;
+        if !(last - first).is_finite() || last <= first {
+            let accepted = format!("a finite number above the first level, {first}");
+            return Err(Error::range("last", last, accepted));
         }
         UniformDequantization::new((last - first) / (count - 1) as f64)
     }
@@ -128,6 +133,21 @@ mod tests {
     fn bad_settings_are_refused() {
         assert!(UniformDequantization::new(0.0).is_err());
         assert!(UniformDequantization::of_levels(1, 0.0, 1.0).is_err());
-        assert!(UniformDequantization::of_levels(4, 1.0, 0.0).is_err());
+        for (first, last, argument) in [
+            (1.0, -1.0, "last"),
+            (1.0, 1.0, "last"),
+            (0.0, f64::NAN, "last"),
+            (0.0, f64::INFINITY, "last"),
+            (-f64::MAX, f64::MAX, "last"),
+            (f64::NAN, 0.0, "first"),
+            (f64::NEG_INFINITY, 0.0, "first"),
+        ] {
+            let error = UniformDequantization::of_levels(256, first, last).unwrap_err();
+            let message = error.to_string();
+            assert!(
+                message.starts_with(&format!("{argument}: got ")),
+                "{message}"
+            );
+        }
     }
 }

@@ -154,13 +154,18 @@ where
             let next = self.rule.step(run, memory, transition, &x)?;
             let next = self.keep(run, &transition.to, &next)?;
             x = renoised(run, transition, &next)?;
-            // What a multistep rule remembers is what came before the step.
+            // What a multistep rule remembers is what came before the step, but for the state, which is another one.
             if let Some(before) = &before {
                 memory.clone_from(before);
+                self.rule.forget_state(memory);
             }
         }
         let next = self.rule.step(run, memory, transition, &x)?;
         self.keep(run, &transition.to, &next)
+    }
+
+    fn forget_state(&self, memory: &mut R::Memory) {
+        self.rule.forget_state(memory);
     }
 
     fn denoise(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {

@@ -70,6 +70,10 @@ impl<R: Rule, L: Likelihood> Rule for LikelihoodStep<R, L> {
         Ok((next + gradient)?)
     }
 
+    fn forget_state(&self, memory: &mut R::Memory) {
+        self.rule.forget_state(memory);
+    }
+
     fn denoise(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
         self.rule.denoise(run, transition, x)
     }

@@ -95,6 +95,10 @@ pub trait Rule {
         x: &Tensor,
     ) -> Result<Tensor>;
 
+    /// Forgets the state that the last step led to, as the next one begins with another: [`Inpaint`] calls it before it makes a
+    /// step again. Values of the field at earlier levels stay. The default does nothing, for memories of such values alone.
+    fn forget_state(&self, _: &mut Self::Memory) {}
+
     /// Makes a step in the other direction, along a transition on which the noise grows, for rules that follow the
     /// probability flow.
     ///

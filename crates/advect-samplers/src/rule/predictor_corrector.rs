@@ -121,6 +121,10 @@ impl<P: Rule> Rule for PredictorCorrector<P> {
         Ok(x)
     }
 
+    fn forget_state(&self, memory: &mut P::Memory) {
+        self.predictor.forget_state(memory);
+    }
+
     fn denoise(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
         self.predictor.denoise(run, transition, x)
     }

@@ -275,6 +275,10 @@ impl Rule for UniPc {
         memory.last = Some(last);
         Ok(next)
     }
+
+    fn forget_state(&self, memory: &mut UniPcMemory) {
+        memory.last = None;
+    }
 }
 
 #[cfg(test)]

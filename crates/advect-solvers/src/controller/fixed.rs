@@ -3,7 +3,7 @@
 use advect_core::{Error, Field, Result, check};
 
 use super::{Attempt, Controller, Judgement, Position};
-use crate::clock::{spacing, unsigned};
+use crate::clock::{SLACK, spacing, unsigned};
 use crate::stepper::Stepper;
 use crate::{State, Status};
 
@@ -99,16 +99,22 @@ pub struct FixedMemory {
 }
 
 impl FixedMemory {
-    /// The end of the step under way.
-    fn next(&self, end: f64) -> f64 {
-        let k = self.done + 1;
-        if k >= self.count {
+    /// The end of step `k`, counted from 1, and the start of the first for 0.
+    fn point(&self, k: usize, end: f64) -> f64 {
+        if k == 0 {
+            self.start
+        } else if k >= self.count {
             end
         } else if self.inner.is_empty() {
             self.start + self.size * k as f64
         } else {
             self.inner[k - 1]
         }
+    }
+
+    /// The end of the step under way.
+    fn next(&self, end: f64) -> f64 {
+        self.point(self.done + 1, end)
     }
 }
 
@@ -163,7 +169,8 @@ impl<X: State, S: Stepper<X> + ?Sized> Controller<S, X> for Fixed {
         Ok((memory, None))
     }
 
-    /// The grid stays. A step that an event cut short has not come to its end, to which the next one goes.
+    /// The grid stays. A step that an event cut short has not come to its end, to which the next one goes, unless it is as near
+    /// to it as to be there for the integration.
     fn restart(
         &self,
         memory: &mut FixedMemory,
@@ -172,12 +179,10 @@ impl<X: State, S: Stepper<X> + ?Sized> Controller<S, X> for Fixed {
         at: Position<'_, X>,
     ) -> Result<Option<X>> {
         if let Some(done) = memory.done.checked_sub(1) {
-            let cut = FixedMemory {
-                done,
-                ..memory.clone()
-            };
-            if (cut.next(at.end) - at.t) * (at.end - at.t) > 0.0 {
-                *memory = cut;
+            let [from, to] = [done, memory.done].map(|k| memory.point(k, at.end));
+            let left = (to - at.t) * (to - from).signum();
+            if left > SLACK * (to - from).abs() {
+                memory.done = done;
             }
         }
         Ok(None)

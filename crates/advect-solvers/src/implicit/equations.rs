@@ -123,10 +123,13 @@ impl<'a, X: Coordinates> Equations<'a, X> {
         }
     }
 
-    /// ∂f/∂t at the start of the step, by a difference.
+    /// ∂f/∂t at the start of the step, by a difference within it.
     pub(super) fn by_time(&self) -> Result<Vec<f64>> {
         let fraction = self.x.unit_roundoff().sqrt();
-        let moved = |(t, h): (&f64, &f64)| t + (fraction * t.abs().max(h.abs())).copysign(*h);
+        let moved = |(t, h): (&f64, &f64)| {
+            let size = fraction * t.abs().max(h.abs());
+            t + size.min(h.abs()).copysign(*h)
+        };
         let moved: Vec<f64> = self.starts.iter().zip(&self.sizes).map(moved).collect();
         let t = match self.interval {
             Interval::Shared { .. } => Time::Shared(moved[0]),

@@ -1,6 +1,7 @@
 //! Samples under way, each on its own clock.
 
 use crate::Status;
+use crate::clock::SLACK;
 use crate::controller::AdaptiveMemory;
 
 /// A sample under way.
@@ -28,7 +29,7 @@ impl Active {
     /// The next step, which ends at `stop` if it would come close to it or go beyond.
     pub(super) fn goal(&self, stop: f64, direction: f64) -> Result<Goal, Status> {
         let wanted = self.memory.next(self.t, direction);
-        let slack = 1e-10 * (wanted - self.t).abs();
+        let slack = SLACK * (wanted - self.t).abs();
         let stops = (stop - wanted) * direction <= slack;
         let end = if stops { stop } else { wanted };
         match self.stopped {

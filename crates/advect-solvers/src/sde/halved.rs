@@ -101,9 +101,10 @@ impl<S: Pathwise> Stepper for Halved<S> {
     }
 }
 
-/// The error of a step of strong order p is of order p + ½ in the mean square.
+/// The error of a step of strong order p is of order p + ½ in the mean square. A method whose order depends on the noise tells
+/// the least one; on the noise on which it is [`Pathwise`], its order is 1 at least.
 impl<S: Pathwise> Embedded for Halved<S> {
     fn error_order(&self) -> f64 {
-        self.order() - 0.5
+        self.order().max(1.0) - 0.5
     }
 }

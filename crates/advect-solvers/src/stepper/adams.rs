@@ -4,6 +4,7 @@
 use advect_core::{Coefficient, Error, Field, Result};
 
 use super::lagrange::weights;
+use super::past::apart;
 use super::{Dopri5, Dopri8, Embedded, Memory, Method, Remembered, Step, Stepper};
 use crate::{Interval, State};
 
@@ -16,7 +17,8 @@ use crate::{Interval, State};
 /// polynomials' nodes are the times of the steps, so that [`Adaptive`](crate::controller::Adaptive) may choose their sizes.
 ///
 /// The first `p − 2` steps are those of [`Dopri5`], or of [`Dopri8`] for orders above 5, and so are those after a jump, or
-/// after an event that changes the state. It repays where the field is costly and smooth and steps are many.
+/// after an event that changes the state. Of slopes that are less than a hundredth of the step apart, one is taken. It repays
+/// where the field is costly and smooth and steps are many.
 ///
 /// ```
 /// use advect_core::field_fn;
@@ -122,23 +124,24 @@ impl<X: State + 'static> Stepper<X> for Adams {
         };
         let Starts(starts) = memory.of::<Starts<X>>();
         starts.retain(|(t, _)| *t != start);
-        let step = match starts.get(..self.order - 2) {
+        let step = match apart(starts, (start, end)).get(..self.order - 2) {
             Some(earlier) => self.multistep(earlier, field, (start, end), x, slope)?,
             None => self.step(field, interval, x, slope)?,
         };
         if let Some(first) = step.slopes.first() {
             starts.insert(0, (start, first.clone()));
-            starts.truncate(self.order - 1);
+            // Each may have another one too near to it.
+            starts.truncate(2 * (self.order - 1));
         }
         Ok(step)
     }
 }
 
 impl Adams {
-    /// A step that takes the times and slopes at the starts of earlier ones, the latest first.
+    /// A step that takes the slopes at the starts of earlier ones, with their places in steps from its own, the latest first.
     fn multistep<X: State>(
         &self,
-        earlier: &[(f64, X)],
+        earlier: &[(f64, &X)],
         field: &dyn Field<X>,
         (start, end): (f64, f64),
         x: &X,
@@ -156,9 +159,9 @@ impl Adams {
         // Times in steps from the start, the new one first: 1, 0, and those of the past.
         let h = end - start;
         let mut nodes = vec![1.0, 0.0];
-        nodes.extend(earlier.iter().map(|(t, _)| (t - start) / h));
+        nodes.extend(earlier.iter().map(|(node, _)| node));
         let mut slopes = vec![&first];
-        slopes.extend(earlier.iter().map(|(_, slope)| slope));
+        slopes.extend(earlier.iter().map(|(_, slope)| *slope));
         let predicted = sum(h, &weights(&nodes[1..], 1.0), &slopes, Some(x))?;
         let ahead = evaluate(1.0, &predicted)?;
         slopes.insert(0, &ahead);

@@ -5,6 +5,7 @@
 use advect_core::{Error, Field, Result};
 
 use super::lagrange::{last_weights, weights};
+use super::past::apart;
 use super::{Embedded, Memory, Method, Outlook, Remembered, Step, Stepper};
 use crate::controller::{Norm, Tolerances};
 use crate::{Interval, State};
@@ -17,9 +18,6 @@ const UNSCALED: Tolerances = Tolerances {
     atol: 1.0,
     norm: Norm::Rms,
 };
-/// The least distance between the times of two slopes, in steps: the rounding of a difference between nearer ones is more
-/// than the slope tells.
-const APART: f64 = 0.01;
 /// So many rejected tries of one step make its past worthless.
 const HOPELESS: usize = 3;
 
@@ -265,15 +263,10 @@ impl AdaptiveAdams {
             None => evaluate(0.0, x)?,
         };
         let (mut nodes, mut slopes) = (vec![1.0, 0.0], vec![first.clone()]);
-        let mut latest = 0.0;
         if let &Interval::Shared { start, end } = interval {
-            for (t, slope) in &past.starts {
-                let node = (t - start) / (end - start);
-                if latest - node >= APART {
-                    nodes.push(node);
-                    slopes.push(slope.clone());
-                    latest = node;
-                }
+            for (node, slope) in apart(&past.starts, (start, end)) {
+                nodes.push(node);
+                slopes.push(slope.clone());
             }
         }
         let taken = past.plan.slopes.min(slopes.len());

@@ -27,6 +27,7 @@ mod heun;
 pub(crate) mod lagrange;
 mod memory;
 mod midpoint;
+mod past;
 mod ralston;
 mod rk4;
 mod rk4_three_eighths;

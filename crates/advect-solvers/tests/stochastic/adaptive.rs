@@ -232,6 +232,27 @@ fn errors_follow_the_tolerance() {
     near("SRIW1", order("SRIW1", sri, &path, &drift, &exact), 1.0);
 }
 
+/// The order of halved steps is that on the noise for which they are offered, whose strong order is 1: an error of order
+/// 1½ in a step.
+#[test]
+fn halved_steps_tell_the_order_of_their_error() {
+    let x0 = Tensor::ones((1, 1), DType::F64, device()).unwrap();
+    let path = path(2, &x0);
+    let noise = Diagonal(Times(0.8));
+    let milstein = Milstein::new(noise, path.clone(), Interpretation::Ito);
+    let methods: [Box<dyn Embedded>; 4] = [
+        Box::new(Halved::new(StratonovichHeun::new(noise, path.clone()))),
+        Box::new(Halved::new(EulerMaruyama::new(
+            Additive(|_| 0.8),
+            path.clone(),
+        ))),
+        Box::new(Halved::new(milstein)),
+        Box::new(Halved::new(Sra1::new(Additive(|_| 0.8), path.clone()))),
+    ];
+    let orders = methods.map(|method| method.error_order());
+    assert_eq!(orders, [0.5, 0.5, 0.5, 1.0]);
+}
+
 /// A burst of noise takes short steps, and the path is met.
 #[test]
 fn steps_follow_a_burst_of_noise() {

@@ -12,7 +12,9 @@ use crate::{Interval, Tableau};
 
 /// A stepper by an additive Runge–Kutta method, for fields with a stiff part. [`AdditiveRungeKutta::with_stiff`] makes one.
 ///
-/// Evaluations of the stiff part alone are not counted among those of the integration.
+/// Evaluations of the stiff part alone are not counted among those of the integration, whose
+/// [jumps](crate::Integration::jumps) don't reach them: in a step that begins or ends at a jump, a stiff part that jumps there
+/// may have the value of the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AdditiveStepper<M, G, J> {
     method: M,
