@@ -8,7 +8,7 @@ use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Energy, Generator, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{Activation, Network, ParameterStore, Potential, TimeEmbedding};
-use advect_ops::Value;
+use advect_ops::{Value, without_graph};
 use candle_core::{DType, Tensor, Var};
 
 use crate::common::{assert_means, message, normal, scalar, vector};
@@ -96,6 +96,8 @@ fn slopes_and_their_gradients() {
     spread(&parameters, 0.4);
     let x = normal(&[4, 3], 1.0, 1);
     let norms = vector(&gradient_norms(&critic, &x).unwrap());
+    let without = without_graph(|| gradient_norms(&critic, &x));
+    assert_eq!(vector(&without.unwrap()), norms);
     for (i, norm) in norms.iter().enumerate() {
         let row = x.narrow(0, i, 1).unwrap();
         let value = |x: &Tensor| Ok(vector(&critic.at(&Time::Shared(0.0), x)?)[0]);

@@ -101,7 +101,20 @@ fn ring_energy(sites: i32, coupling: f64) -> f64 {
 }
 
 #[test]
+fn hot_lattices_keep_their_digits() {
+    for coupling in [1e-10f64, 1e-7, 0.9999e-4, 1.0001e-4] {
+        let relative = onsager_energy(coupling).unwrap() / (-2.0 * coupling);
+        let expected = 1.0 + 5.0 / 3.0 * coupling * coupling;
+        let error = if coupling < 1e-4 { 1e-15 } else { 1e-7 };
+        assert!((relative - expected).abs() < error, "{coupling} {relative}");
+    }
+}
+
+#[test]
 fn enumeration_gives_the_energy_of_rings() {
+    // Of three neighbours two are alike, whatever the coupling.
+    let frustrated = Ising::new(&[3], -400.0).unwrap().mean_energy().unwrap();
+    assert!((frustrated - 1.0 / 3.0).abs() < 1e-13);
     for coupling in [0.4, -0.9] {
         let ring = Ising::new(&[6], coupling).unwrap().mean_energy().unwrap();
         assert!((ring - ring_energy(6, coupling)).abs() < 1e-13);

@@ -2,7 +2,7 @@
 
 use advect_classics::boltzmann::{
     AnnealedImportanceSampling, BinaryUnits, BoltzmannMachine, GaussianUnits, Gibbs, MarkovKernel,
-    VisibleUnits,
+    RestrictedBoltzmannMachine, VisibleUnits,
 };
 use advect_core::testing::{assert_close, device, gradient};
 use advect_core::{Energy, Generator, Time};
@@ -29,6 +29,38 @@ fn the_energy_is_the_double_sum() {
         let single: f64 = x.iter().zip(&b).map(|(x, b)| x * b).sum();
         assert!((energy + pairs + single).abs() < 1e-13);
     }
+}
+
+/// Energies of machines of 16 bits are sums in f32.
+#[test]
+fn sums_of_16_bits_are_in_32() {
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::BF16, device()).unwrap();
+    let units = BinaryUnits::new(zeros(&[3])).unwrap();
+    let wide = RestrictedBoltzmannMachine::new(units, zeros(&[500, 3]), zeros(&[500])).unwrap();
+    let x = zeros(&[2, 3]);
+    for energy in vector(&wide.free_energy(&x).unwrap()) {
+        assert!(
+            (energy / (-500.0 * 2f64.ln()) - 1.0).abs() < 5e-3,
+            "{energy}"
+        );
+    }
+    let units = BinaryUnits::new(zeros(&[3])).unwrap();
+    let small = RestrictedBoltzmannMachine::new(units, zeros(&[4, 3]), zeros(&[4])).unwrap();
+    let log_partition = small.log_partition().unwrap();
+    assert!((scalar(&log_partition) - 7.0 * 2f64.ln()).abs() < 0.02);
+    let likelihood = vector(&small.log_likelihood(&x, &log_partition).unwrap());
+    assert!(
+        (likelihood[0] + 3.0 * 2f64.ln()).abs() < 0.02,
+        "{likelihood:?}"
+    );
+    let sampling = AnnealedImportanceSampling::new(10, 4).unwrap();
+    let estimate = sampling
+        .log_partition(&small, &mut Generator::from_seed(0))
+        .unwrap();
+    assert!((estimate.log_mean() - 7.0 * 2f64.ln()).abs() < 0.1);
+    let full = BoltzmannMachine::new(zeros(&[3, 3]), zeros(&[3])).unwrap();
+    assert_eq!(full.energy(&x).unwrap().dtype(), DType::F32);
+    assert!((scalar(&full.log_partition().unwrap()) - 3.0 * 2f64.ln()).abs() < 0.02);
 }
 
 #[test]

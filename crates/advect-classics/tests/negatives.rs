@@ -8,6 +8,7 @@ use advect_core::testing::device;
 use advect_core::{Energy, Generator, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{ParameterStore, Potential, TimeEmbedding};
+use advect_ops::without_graph;
 use advect_train::{Adam, AdamConfig, Trainer};
 use candle_core::{DType, Tensor, Var};
 
@@ -143,6 +144,18 @@ fn langevin_steps_keep_the_law() {
             .iter()
             .all(|x| x.abs() <= 0.01 + 1e-12)
     );
+}
+
+#[test]
+fn langevin_steps_see_the_whole_energy_without_a_graph() {
+    let (machine, x) = (gaussian(), normal(&[4, 2], 1.0, 3));
+    let kernel = Langevin::new(0.02).unwrap();
+    let step = || {
+        kernel
+            .step(&machine, &x, &mut Generator::from_seed(1))
+            .unwrap()
+    };
+    assert_eq!(vector(&without_graph(step)), vector(&step()));
 }
 
 /// A perceptron learns the energy of N(1, ½²): its slope becomes `(x − 1)/¼` where the data is.

@@ -167,8 +167,12 @@ impl<T: Float> WithSimd for Product<'_, T> {
         for ((out, products), x) in lines.zip(self.norms.0) {
             for ((out, p), y) in out.iter_mut().zip(products).zip(self.norms.1) {
                 let c = x + y - 2.0 * p.to_f64();
-                // NaN stays.
-                *out = if c < 0.0 { 0.0 } else { c };
+                // NaN stays. A product that overflows is not one of near points.
+                *out = match p.finite() {
+                    true if c < 0.0 => 0.0,
+                    true => c,
+                    false => f64::NAN,
+                };
             }
         }
     }

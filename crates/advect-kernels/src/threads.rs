@@ -29,8 +29,10 @@ impl dyn Threads + '_ {
         }
         let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|i| Mutex::new(Some(i))).collect();
         self.each_index(items.len(), &|i| {
-            let mut item = items[i].lock().unwrap_or_else(PoisonError::into_inner);
-            let item = item.take();
+            // Free again before `f`: other threads that come by don't wait for it.
+            let mut place = items[i].lock().unwrap_or_else(PoisonError::into_inner);
+            let item = place.take();
+            drop(place);
             if let Some(item) = item {
                 f(item);
             }

@@ -508,6 +508,38 @@ fn gradients_of_variables_are_alone() {
     }
 }
 
+/// Of a gradient that is not contiguous, both terms of a sum get one of their own.
+#[test]
+fn gradients_by_transposed_ones_are_apart() {
+    let square = |values: &[f64; 4]| Tensor::from_slice(values, (2, 2), device()).unwrap();
+    let [x, y] = [[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]
+        .map(|values| Var::from_tensor(&square(&values)).unwrap());
+    let sum = combine(&[(1.0.into(), x.as_tensor()), (1.0.into(), y.as_tensor())]).unwrap();
+    let turned = with_gradient(&sum, std::slice::from_ref(&sum), |g, _| Ok(vec![g.t()?]));
+    let loss = (turned.unwrap() * square(&[1.0, 2.0, 3.0, 4.0])).unwrap();
+    let gradients = backward(&loss.sum_all().unwrap()).unwrap();
+    let of = |x: &Var| gradients.get(x).unwrap().flatten_all().unwrap();
+    let step = gradients.get(&x).unwrap();
+    step.slice_set(&square(&[9.0; 4]), 0, 0).unwrap();
+    assert_eq!(of(&y).to_vec1::<f64>().unwrap(), [1.0, 3.0, 2.0, 4.0]);
+}
+
+/// The gradient of a computed parameter would end there.
+#[test]
+fn computed_parameters_are_refused() {
+    let (x, v) = (var(&[0.5, -2.0]), var(&[1.5, 0.7]));
+    let weight = (v.as_tensor() * 2.0).unwrap();
+    let error = checkpointed(&[x.as_tensor()], std::slice::from_ref(&weight), |inputs| {
+        Ok(inputs[0].clone())
+    });
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .starts_with("parameters: got a computed tensor")
+    );
+}
+
 /// A pass within another keeps to itself, and so does one after a pass that failed.
 #[test]
 fn passes_within_passes_keep_their_variables() {

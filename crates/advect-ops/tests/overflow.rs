@@ -227,6 +227,13 @@ fn distances_of_large_numbers() {
     let single = |x: Tensor| x.to_dtype(DType::F32).unwrap();
     let distances = squared_distances(&single(at(1e30)), &single(at(1e30))).unwrap();
     assert!((distances[1] / 25e60 - 1.0).abs() < 1e-6);
+    // Points far apart in one direction, whose product alone overflows.
+    let column = |values: &[f32]| Tensor::from_slice(values, (values.len(), 1), device()).unwrap();
+    let rows = column(&[3e19, -1.5e19, -1.5e19]);
+    let distances = squared_distances(&rows, &column(&[1.5e19])).unwrap();
+    for (distance, expected) in distances.iter().zip([2.25e38, 9e38, 9e38]) {
+        assert!((distance / expected - 1.0).abs() < 1e-6, "{distances:?}");
+    }
     let distances = squared_distances(&at(f64::NAN), &at(1.0)).unwrap();
     assert!(distances.iter().all(|x| x.is_nan()));
 }

@@ -5,14 +5,19 @@ use std::sync::Arc;
 
 use advect_core::normal::log_standard_normal;
 use advect_core::testing::device;
-use advect_core::{Field, Generator, Jvp, Result, Time};
+use advect_core::{Energy, Field, Generator, Jvp, Result, Time, field_fn};
 use advect_objectives::objective::MaximumLikelihood;
+use advect_paths::path::Affine;
+use advect_paths::schedule::CondOt;
 use advect_solvers::Solver;
 use advect_solvers::adjoint::{Checkpointed, Unrolled};
 use advect_solvers::controller::Fixed;
+use advect_solvers::energy::GradientField;
 use advect_solvers::stepper::Rk4;
 use advect_trajectories::Snapshots;
-use advect_trajectories::objective::SnapshotLikelihood;
+use advect_trajectories::objective::{ActionMatching, FlowMatching, SnapshotLikelihood};
+use advect_trajectories::path::UnbalancedChain;
+use advect_transport::Sinkhorn;
 use candle_core::{DType, Tensor, Var};
 
 /// Nothing moves; what is right of 0 grows at a rate.
@@ -121,6 +126,52 @@ fn the_growth_of_a_component_is_found() {
         rate.set(&Tensor::new(&[found], device()).unwrap()).unwrap();
     }
     assert!((found - truth).abs() < 0.02, "{found}");
+}
+
+/// The same number everywhere.
+struct Level(f64);
+
+impl Energy for Level {
+    fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
+        x.affine(0.0, self.0)?.squeeze(1).map_err(Into::into)
+    }
+
+    fn jvp(&self, t: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        Ok((self.at(t, x)?, dx.zeros_like()?.squeeze(1)?))
+    }
+}
+
+/// The curves of an unbalanced chain have the law of the population by their masses alone.
+#[test]
+fn masses_of_curves_weigh_in_every_objective() {
+    // One of two sites becomes nine times as large.
+    let sites = column(&[0.0, 9.0]);
+    let snapshots = Snapshots::new(&[0.0, 1.0], &[sites.clone(), sites]).unwrap();
+    let snapshots = snapshots.weighted(1, &[1.0, 9.0]).unwrap();
+    let snapshots = snapshots.masses(&[2.0, 10.0]).unwrap();
+    let plans = Sinkhorn::new(0.1).unwrap().unbalanced(1.0).unwrap();
+    let chain = UnbalancedChain::new(plans, Affine::new(CondOt::default()), 4000).unwrap();
+    let rng = || Generator::from_seed(0);
+    let (still, growing) = (1.0, 8.0 / 9f64.ln());
+    let near = |found: f64, expected: f64| {
+        assert!((found / expected - 1.0).abs() < 0.02, "{found} {expected}");
+    };
+    // A velocity that errs by 2 there.
+    let field = field_fn(|_, x: &Tensor| Ok((x.gt(5.0)?.to_dtype(DType::F64)? * 2.0)?));
+    let loss = FlowMatching::new(chain).loss(&field, &snapshots, &mut rng());
+    near(number(&loss.unwrap()), 4.0 * growing / (still + growing));
+    // The potential 2: 2 (m₀ − m₁) + ½ λ 2² ∫ m dt.
+    let potential = GradientField::new(Level(2.0), &[]).unwrap();
+    let plain = ActionMatching::new(chain);
+    let error = plain.loss(&potential, &snapshots, &mut rng()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("path: got curves whose masses change")
+    );
+    let grown = plain.growth(1.5).unwrap();
+    let loss = grown.loss(&potential, &snapshots, &mut rng()).unwrap();
+    near(number(&loss), -16.0 + 3.0 * (still + growing));
 }
 
 #[test]

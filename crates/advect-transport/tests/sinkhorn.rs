@@ -220,11 +220,11 @@ fn weights_of_32_bits_and_of_0_are_accepted() {
     for (a, b) in plan.values().iter().zip(plain.values()) {
         assert_relative_eq!(*a, *b, max_relative = 1e-6);
     }
-    // A point without weight is one that is not there.
-    let rows = [0.25, 0.25, 0.0, 0.25, 0.0, 0.0, 0.25];
-    let columns = [0.5, 0.0, 0.3, 0.1, 0.1];
+    // A point without weight is one that is not there, and so is one with next to none.
+    let rows = [0.25, 0.25, 0.0, 0.25, 1e-210, 1e-300, 0.25];
+    let columns = [0.5, 1e-210, 0.3, 0.1, 0.1];
     let plan = solver.solve_weighted(&cost, &rows, &columns).unwrap();
-    let kept = |i: &usize| rows[*i] > 0.0;
+    let kept = |i: &usize| rows[*i] > 1e-150;
     let values = (0..7).filter(kept).flat_map(|i| {
         let row = cost.row(i).iter().enumerate();
         row.filter(|(j, _)| *j != 1)

@@ -185,7 +185,7 @@ pub trait Autoregressive {
     ) -> Result<Tensor> {
         let (batch, given) = tokens::check(tokens, self.vocabulary())?;
         if length <= given {
-            let accepted = format!("more than the {given} tokens in the vocabulary");
+            let accepted = format!("more than the {given} tokens that are given");
             return Err(Error::range("length", length, accepted));
         }
         let mut at = self.start(batch)?;

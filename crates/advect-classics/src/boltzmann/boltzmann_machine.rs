@@ -100,7 +100,7 @@ impl BoltzmannMachine {
         let weight = (self.interactions()? * 0.5)?;
         let field = linear(&x, &weight, Some(&self.bias), Activation::Identity)?;
         x.times(&field)?
-            .map_linear(|e| Ok(e.sum(D::Minus1)?.neg()?))
+            .map_linear(|e| Ok(shape::sum_per_sample(e)?.neg()?))
     }
 
     /// Returns `ln Z = ln Σ_x e^(−E(x))` over all states, a scalar that is differentiable by the parameters.

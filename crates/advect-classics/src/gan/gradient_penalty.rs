@@ -1,7 +1,7 @@
 //! Penalties of a discriminator's slope (Gulrajani et al. 2017, "Improved training of Wasserstein GANs", eq. 3).
 
 use advect_core::{Energy, Error, Generator, Result, Time, check, shape};
-use advect_ops::backward;
+use advect_ops::{backward, with_graph};
 use candle_core::{Tensor, Var};
 
 /// Returns the slope `|∇D|` of a discriminator at each sample, `(batch,)`, differentiable by its parameters but not by the samples.
@@ -18,7 +18,7 @@ pub fn gradient_norms(discriminator: &impl Energy, x: &Tensor) -> Result<Tensor>
     let batch = check::batch("x", x)?;
     check::float("x", x)?;
     let (time, at) = (Time::Shared(0.0), Var::from_tensor(&x.detach())?);
-    let value = discriminator.at(&time, at.as_tensor())?;
+    let value = with_graph(|| discriminator.at(&time, at.as_tensor()))?;
     if value.dims() != [batch] {
         let accepted = format!("({batch},), one number for each sample");
         return Err(Error::shape("discriminator", value.dims(), accepted));

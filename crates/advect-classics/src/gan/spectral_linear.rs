@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use advect_core::{Error, Result, check};
 use advect_nn::{Activation, Builder, Linear};
 use advect_ops::{Value, linear};
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 
 /// A fully connected layer `y = x Wᵀ/σ(W) + b`, with the largest singular value `σ(W) = uᵀ W v`: a map of Lipschitz constant 1.
 ///
 /// u and v are held from step to step and come nearer to the singular vectors at each [`update`](SpectralLinear::update), by power iteration (algorithm 1): call it once before each of
 /// the discriminator's steps. They are constants of a gradient; σ is not. Clones share them.
+///
+/// They are part of no store and no checkpoint: after weights have been loaded or set, call `update(100)`. Until then σ is not that of the new weights.
 ///
 /// ```
 /// use advect_classics::gan::SpectralLinear;
@@ -76,6 +78,16 @@ impl SpectralLinear {
         for _ in 0..iterations {
             let left = unit(vectors.1.matmul(&transposed)?)?;
             let right = unit(left.matmul(&weight)?)?;
+            // With weights of 0 there are no vectors to come nearer to.
+            if right
+                .sqr()?
+                .sum_all()?
+                .to_dtype(DType::F64)?
+                .to_scalar::<f64>()?
+                == 0.0
+            {
+                break;
+            }
             *vectors = (left, right);
         }
         Ok(())

@@ -71,17 +71,24 @@ impl Ising {
     pub fn mean_energy(&self) -> Result<f64> {
         let sites = self.extents.iter().product();
         let like = Tensor::zeros(1, DType::F64, &Device::Cpu)?;
-        let (mut sum, mut weighted) = (0.0, 0.0);
-        // Weights relative to that of the lowest energy.
-        let lowest = -self.coupling.signum() * self.extents.len() as f64;
+        let mut energies = Vec::with_capacity(1 << sites.min(20));
         for numbers in blocks("extents", sites)? {
             let spins = states(numbers, sites, &like)?.affine(2.0, -1.0)?;
             let spins = spins.reshape([&[spins.dims()[0]], &self.extents[..]].concat())?;
-            for energy in self.energy(&spins)?.to_vec1::<f64>()? {
-                let weight = (-self.coupling * sites as f64 * (energy - lowest)).exp();
-                sum += weight;
-                weighted += weight * energy;
-            }
+            energies.extend(self.energy(&spins)?.to_vec1::<f64>()?);
+        }
+        // Weights relative to the largest, that of an energy which a lattice of odd extents may not reach in all its bonds.
+        let exponent = |energy: f64| -self.coupling * sites as f64 * energy;
+        let largest = energies
+            .iter()
+            .copied()
+            .map(exponent)
+            .fold(f64::NEG_INFINITY, f64::max);
+        let (mut sum, mut weighted) = (0.0, 0.0);
+        for energy in energies {
+            let weight = (exponent(energy) - largest).exp();
+            sum += weight;
+            weighted += weight * energy;
         }
         Ok(weighted / sum)
     }

@@ -107,9 +107,11 @@ impl<P: Path, T: TimeSampler> ScoreAndFlow<P, T> {
         let t = Time::per_sample(&times)?;
         let point = self.path.sample(&t, x0, x1, rng)?;
         let (u, z, scale) = (point.velocity()?, point.noise()?, point.noise_scale()?);
-        if let Coefficient::PerSample(scales) = &scale
-            && let Some(i) = scales.iter().position(|s| *s == 0.0)
-        {
+        let zero = match &scale {
+            Coefficient::PerSample(scales) => scales.iter().position(|s| *s == 0.0),
+            Coefficient::Shared(shared) => (*shared == 0.0).then_some(0),
+        };
+        if let Some(i) = zero {
             let accepted = "a time at which the path has noise";
             return Err(Error::range("t", times[i], accepted));
         }

@@ -14,8 +14,8 @@ use crate::dequantization::DequantizationNoise;
 /// a density that is flat in each bin.
 ///
 /// The density is a closure that gives `−log p`, in nats a sample, or a bound of it: a
-/// [`MaximumLikelihood`](super::MaximumLikelihood), half of [`score_flow`](super::score_flow)'s losses. Its gradient with
-/// respect to y trains the noise.
+/// [`MaximumLikelihood`](super::MaximumLikelihood). Its gradient with respect to y trains the noise. Half of
+/// [`score_flow`](super::score_flow)'s losses has the gradient of a bound, and lacks its constants.
 ///
 /// ```
 /// use advect_core::normal::log_standard_normal;

@@ -1,6 +1,6 @@
 //! Values of which the graph keeps only the inputs.
 
-use advect_core::Result;
+use advect_core::{Error, Result};
 use candle_core::{Tensor, Var};
 
 use super::{backward, tracks, with_gradient, with_graph, without_graph};
@@ -28,7 +28,8 @@ use super::{backward, tracks, with_gradient, with_graph, without_graph};
 /// ```
 ///
 /// # Errors
-/// Errors of `f`, in the backward pass as well.
+/// [`Error::Range`] for a parameter that was computed of variables, whose gradient would not reach them: pass it as an input. Errors of `f`, in the
+/// backward pass as well.
 #[doc(alias = "gradient checkpointing")]
 #[doc(alias = "activation checkpointing")]
 #[doc(alias = "rematerialization")]
@@ -37,6 +38,10 @@ pub fn checkpointed(
     parameters: &[Tensor],
     f: impl Fn(&[Tensor]) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Result<Tensor> {
+    if (parameters.iter()).any(|x| x.track_op() && !x.is_variable()) {
+        let accepted = "variables; what is computed of them is an input";
+        return Err(Error::range("parameters", "a computed tensor", accepted));
+    }
     let alone: Vec<Tensor> = inputs.iter().map(|x| x.detach()).collect();
     let value = without_graph(|| f(&alone))?;
     let all = inputs.iter().map(|&x| x.clone());

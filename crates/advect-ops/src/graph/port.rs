@@ -31,7 +31,8 @@ pub(crate) fn attach(
             let accepted = format!("{count}, one for each tracked input");
             return Err(Error::range("backward", gradients.len(), accepted));
         }
-        leaves.keep(gradients, gradient, new)
+        // Of a gradient that is not contiguous, operations take a copy, and may return it twice.
+        leaves.keep(gradients, gradient, new && gradient.is_contiguous())
     };
     if plain() {
         return node(output, inputs, Box::new(backward));

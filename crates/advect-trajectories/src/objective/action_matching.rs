@@ -1,7 +1,7 @@
 //! Action matching (Neklyudov, Brekelmans, Severo and Makhzani 2023, "Action matching: learning stochastic dynamics from samples",
 //! eq. 7; its entropic and unbalanced forms, sections 3.1 and 3.2).
 
-use advect_core::{Energy, Field, Generator, Result, Time, check, shape};
+use advect_core::{Energy, Error, Field, Generator, Result, Time, check, shape};
 use advect_solvers::divergence::Probe;
 use advect_solvers::energy::GradientField;
 use candle_core::{DType, Tensor};
@@ -102,7 +102,8 @@ impl<P: SnapshotPath> ActionMatching<P> {
     /// Returns the loss of the potential whose gradient is the given velocity, a scalar.
     ///
     /// # Errors
-    /// As [`SnapshotPath::sample`]; the errors of the potential.
+    /// As [`SnapshotPath::sample`]; the errors of the potential; [`Error::Range`] for a path whose masses change, without
+    /// [growth](ActionMatching::growth).
     pub fn loss<E: Energy + Send + Sync + 'static>(
         &self,
         velocity: &GradientField<E>,
@@ -110,6 +111,10 @@ impl<P: SnapshotPath> ActionMatching<P> {
         rng: &mut Generator,
     ) -> Result<Tensor> {
         let points = self.path.sample(snapshots, rng)?;
+        if points.grow() && self.growth == 0.0 {
+            let accepted = "curves that keep their masses, or a weight of growth";
+            return Err(Error::range("path", "curves whose masses change", accepted));
+        }
         let (t, x) = (points.time()?, &points.x);
         let potential = velocity.energy();
         let (value, mut rate) = potential.jvp(&t, x, 1.0, &x.zeros_like()?)?;
@@ -132,8 +137,12 @@ impl<P: SnapshotPath> ActionMatching<P> {
             true => mass(snapshots, time),
             false => 1.0,
         };
-        let times = points.times.iter().zip(&points.durations);
-        let weights: Vec<f64> = times.map(|(&time, stretch)| mass(time) * stretch).collect();
+        let masses: Vec<f64> = match points.grow() {
+            true => points.masses.clone(),
+            false => points.times.iter().map(|&time| mass(time)).collect(),
+        };
+        let stretches = masses.iter().zip(&points.durations);
+        let weights: Vec<f64> = stretches.map(|(mass, stretch)| mass * stretch).collect();
         let weights = Tensor::from_vec(weights, x.dims()[0], x.device())?;
         let inside = (rate * weights.to_dtype(value.dtype())?)?.sum_all()?;
 

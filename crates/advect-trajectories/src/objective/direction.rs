@@ -37,7 +37,8 @@ pub fn direction_losses(velocity: &Tensor, direction: &Tensor) -> Result<Tensor>
         }
         lengths.push(length);
     }
-    let product = shape::sum_per_sample(&(velocity * direction)?)?;
+    let product = (shape::wide(velocity)? * shape::wide(direction)?)?;
+    let product = shape::sum_per_sample(&product)?;
     let cosine = product.div(&lengths[0])?.div(&lengths[1])?;
     Ok(cosine.affine(-1.0, 1.0)?)
 }

@@ -34,13 +34,19 @@ pub struct FlowMatching<P> {
     path: P,
 }
 
+/// `|v − u|²/d` for each sample, of 16 bits in f32.
+pub(super) fn squared_errors(found: &Tensor, velocity: &Tensor) -> Result<Tensor> {
+    let difference = (shape::wide(found)? - shape::wide(velocity)?)?;
+    shape::mean_per_sample(&difference.sqr()?)
+}
+
 impl<P: SnapshotPath> FlowMatching<P> {
     /// Creates the objective on a law of curves.
     pub fn new(path: P) -> Self {
         FlowMatching { path }
     }
 
-    /// Returns one loss for each point of the curves, `(points,)`.
+    /// Returns one loss for each point of the curves, `(points,)`, times its share in the mass where masses differ.
     ///
     /// # Errors
     /// As [`SnapshotPath::sample`]; the errors of the field.
@@ -53,7 +59,13 @@ impl<P: SnapshotPath> FlowMatching<P> {
         let points = self.path.sample(snapshots, rng)?;
         let found = velocity.at(&points.time()?, &points.x)?;
         check::alike("velocity", &found, "x", &points.x)?;
-        shape::mean_per_sample(&(found - &points.velocity)?.sqr()?)
+        let losses = squared_errors(&found, &points.velocity)?;
+        let shares = points.shares();
+        if shares.iter().all(|share| *share == 1.0) {
+            return Ok(losses);
+        }
+        let shares = Tensor::from_slice(&shares, shares.len(), losses.device())?;
+        Ok((&losses * shares.to_dtype(losses.dtype())?)?)
     }
 
     /// Returns the mean of [`FlowMatching::losses`]: a scalar on which to call `backward`.

@@ -1,8 +1,9 @@
 //! The regression of a velocity and of a growth.
 
-use advect_core::{Error, Field, Generator, Result, Time, check, shape};
+use advect_core::{Error, Field, Generator, Result, Time, check};
 use candle_core::Tensor;
 
+use super::flow_matching::squared_errors;
 use crate::Snapshots;
 use crate::path::SnapshotPath;
 
@@ -71,7 +72,7 @@ impl<P: SnapshotPath> GrowthMatching<P> {
         let (t, x) = (points.time()?, &points.x);
         let found = velocity.at(&t, x)?;
         check::alike("velocity", &found, "x", x)?;
-        let errors = shape::mean_per_sample(&(found - &points.velocity)?.sqr()?)?;
+        let errors = squared_errors(&found, &points.velocity)?;
         let rates = growth(&t, x)?;
         if rates.dims() != errors.dims() {
             let accepted = format!("{:?}, one rate for each sample", errors.dims());
@@ -83,9 +84,7 @@ impl<P: SnapshotPath> GrowthMatching<P> {
             Ok(values.to_dtype(dtype)?)
         };
         let of_rates = (rates.to_dtype(dtype)? - host(&points.growth)?)?.sqr()?;
-        let mean = points.masses.iter().sum::<f64>() / points.masses.len() as f64;
-        let shares: Vec<f64> = points.masses.iter().map(|mass| mass / mean).collect();
-        Ok(((errors + (of_rates * self.weight)?)? * host(&shares)?)?)
+        Ok(((errors + (of_rates * self.weight)?)? * host(&points.shares())?)?)
     }
 
     /// Returns the mean of [`GrowthMatching::losses`]: a scalar on which to call `backward`.

@@ -32,7 +32,7 @@ pub struct CurvePoints {
     /// The velocities there, shaped like the states.
     pub velocity: Tensor,
     /// The stretch of time that each point stands for: `Σ durations · f(t, x)` is an estimate of `∫ E f(t, x_t) dt`
-    /// from the first time to the last.
+    /// from the first time to the last, with a factor of the masses where they differ.
     pub durations: Vec<f64>,
     /// The mass of the population at the time of each point, as estimated from that point: on average 1, or the given mass.
     pub masses: Vec<f64>,
@@ -61,6 +61,17 @@ impl CurvePoints {
             growth,
             ..self
         }
+    }
+
+    /// Each point's mass by the mean of all, its share in an average over the population.
+    pub(crate) fn shares(&self) -> Vec<f64> {
+        let mean = self.masses.iter().sum::<f64>() / self.masses.len() as f64;
+        self.masses.iter().map(|mass| mass / mean).collect()
+    }
+
+    /// Whether masses change along the curves.
+    pub(crate) fn grow(&self) -> bool {
+        self.growth.iter().any(|rate| *rate != 0.0)
     }
 
     /// Joins points, such as those of several pieces of time.
@@ -93,7 +104,7 @@ impl CurvePoints {
     }
 }
 
-/// A law of curves through the snapshots, whose law at each snapshot's time is that of its samples.
+/// A law of curves through the snapshots, whose law at each snapshot's time is that of its samples, by the curves' masses where these differ.
 pub trait SnapshotPath {
     /// Draws points of curves, at random times.
     ///

@@ -126,7 +126,7 @@ impl Sinkhorn {
     /// Returns the plan between given weights of rows and columns: none below 0, of sum 1 on each side.
     ///
     /// Weights that miss the sum of 1 by no more than the rounding of 32 bits, `(count + 8) · 2⁻²⁴`, are divided by
-    /// their sum. A point of weight 0 is left out. From an unbalanced plan, so is a point whose costs are all ∞. The
+    /// their sum. A point of weight 0, or of less than 1e-150, is left out. From an unbalanced plan, so is a point whose costs are all ∞. The
     /// potentials of these points are −∞.
     ///
     /// # Errors

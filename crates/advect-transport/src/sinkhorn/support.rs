@@ -5,6 +5,9 @@ use advect_core::{Error, Result};
 use super::Plan;
 use crate::Cost;
 
+/// The largest weight that counts as 0. Masses of a plan that are smaller by some orders of magnitude can't be told from 0.
+const NOTHING: f64 = 1e-150;
+
 /// The rows and columns that have a weight, and a finite cost to one that has.
 pub(super) struct Support {
     rows: Vec<usize>,
@@ -16,7 +19,9 @@ impl Support {
     /// [`Error::Range`] for a row or column that has a weight and nowhere to take it, unless it may be left out.
     pub(super) fn new(cost: &Cost, rows: &[f64], columns: &[f64], leave_out: bool) -> Result<Self> {
         let weighty = |weights: &[f64]| -> Vec<usize> {
-            (0..weights.len()).filter(|i| weights[*i] > 0.0).collect()
+            (0..weights.len())
+                .filter(|i| weights[*i] > NOTHING)
+                .collect()
         };
         let (rows, columns) = (weighty(rows), weighty(columns));
         let row = |i: &usize| columns.iter().any(|j| cost.row(*i)[*j] < f64::INFINITY);

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use advect_core::{Energy, Error, Generator, Result, Time, check};
-use advect_ops::backward;
+use advect_ops::{backward, with_graph};
 use candle_core::{Tensor, Var};
 
 use super::MarkovKernel;
@@ -91,7 +91,7 @@ impl Langevin {
 /// The gradient of an energy by the states.
 fn slope(energy: &impl Energy, x: &Tensor) -> Result<Tensor> {
     let x = Var::from_tensor(&x.detach())?;
-    let value = energy.at(&Time::Shared(0.0), &x)?;
+    let value = with_graph(|| energy.at(&Time::Shared(0.0), &x))?;
     let gradients = backward(&value.sum_all()?)?;
     match gradients.get(&x) {
         Some(slope) => Ok(slope.detach()),
@@ -109,6 +109,11 @@ impl<M: Energy> MarkovKernel<M> for Langevin {
         check::float("x", x)?;
         let mut slope = slope(model, x)?;
         if self.slope.is_finite() {
+            // On a GPU, NaN becomes a bound.
+            let all = slope.flatten_all()?;
+            if all.ne(&all)?.max(0)?.to_scalar::<u8>()? != 0 {
+                check::finite("the energy's gradient", &slope)?;
+            }
             slope = slope.clamp(-self.slope, self.slope)?;
         }
         let noise = (rng.normal_like(x)? * self.noise)?;

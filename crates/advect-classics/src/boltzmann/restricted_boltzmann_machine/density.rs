@@ -1,8 +1,9 @@
 //! Energies, densities and normalisers.
 
+use advect_core::shape::sum_per_sample;
 use advect_core::{Energy, Result, Time, check};
 use advect_ops::{Activation, Dual, Value, linear, linear_transposed};
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 
 use super::RestrictedBoltzmannMachine;
 use crate::boltzmann::enumeration::{blocks, log_sum_exp, states};
@@ -19,7 +20,7 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
         self.check_hidden(h)?;
         let input = self.hidden_input(&v, Activation::Identity)?;
         check::alike("h", h, "one state for each of v", &input)?;
-        Ok((self.units.energy(&v)? - (input * h)?.sum(D::Minus1)?)?)
+        Ok((self.units.energy(&v)? - sum_per_sample(&(input * h)?)?)?)
     }
 
     /// An activation of `c + Wᵀ s(v)`.
@@ -44,7 +45,7 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
     fn free_energy_value<V: Value>(&self, v: &V) -> Result<V> {
         let rows = self.rows(v)?;
         let softplus = self.hidden_input(&rows, Activation::Softplus)?;
-        let hidden = softplus.map_linear(|e| Ok(e.sum(D::Minus1)?.neg()?))?;
+        let hidden = softplus.map_linear(|e| Ok(sum_per_sample(e)?.neg()?))?;
         self.units.energy(&rows)?.plus(&hidden)
     }
 
@@ -57,7 +58,7 @@ impl<U: VisibleUnits> RestrictedBoltzmannMachine<U> {
         let hidden = self.hidden_bias.dims()[0];
         let parts = blocks("hidden", hidden)?.into_iter().map(|numbers| {
             let h = states(numbers, hidden, &self.weight)?;
-            let own = h.broadcast_mul(&self.hidden_bias)?.sum(D::Minus1)?;
+            let own = sum_per_sample(&h.broadcast_mul(&self.hidden_bias)?)?;
             log_sum_exp(&(own + self.units.log_normalizer(&self.visible_input(&h)?)?)?)
         });
         let parts: Vec<Tensor> = parts.collect::<Result<_>>()?;
@@ -91,7 +92,7 @@ impl RestrictedBoltzmannMachine<BinaryUnits> {
         let own = self.free_energy(v)?.unsqueeze(1)?;
         let rise = flipped.reshape((batch, units))?.broadcast_sub(&own)?;
         // ln σ(x) = −ln(1 + e^(−x))
-        Ok(Activation::Softplus.apply(&rise.neg()?)?.sum(1)?.neg()?)
+        Ok(sum_per_sample(&Activation::Softplus.apply(&rise.neg()?)?)?.neg()?)
     }
 }
 

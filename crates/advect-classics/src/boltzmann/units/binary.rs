@@ -96,7 +96,8 @@ impl VisibleUnits for BinaryUnits {
 
     fn energy<V: Value>(&self, v: &V) -> Result<V> {
         let b = self.bias.neg()?.unsqueeze(0)?;
-        linear(v, &b, None, Activation::Identity)?.map_linear(|e| Ok(e.squeeze(D::Minus1)?))
+        linear(v, &b, None, Activation::Identity)?
+            .map_linear(|e| shape::wide(&e.squeeze(D::Minus1)?))
     }
 
     fn seen<V: Value>(&self, v: &V) -> Result<V> {
@@ -119,10 +120,9 @@ impl VisibleUnits for BinaryUnits {
     /// Returns `ln p/(1 − p)` with the share p of ones, half a one and half a zero added to the data.
     fn fitted_bias(&self, data: &Tensor) -> Result<Tensor> {
         let count = data.dim(0)? as f64;
-        let p = data
-            .sum(0)?
-            .affine(1.0 / (count + 1.0), 0.5 / (count + 1.0))?;
-        Ok((p.log()? - p.affine(-1.0, 1.0)?.log()?)?)
+        let ones = shape::cast(data, DType::F64)?.sum(0)?;
+        let odds = ((&ones + 0.5)? / ones.affine(-1.0, count + 0.5)?)?;
+        shape::cast(&odds.log()?, data.dtype())
     }
 
     fn with_bias(&self, bias: Tensor) -> Self {

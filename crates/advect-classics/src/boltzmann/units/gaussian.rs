@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use advect_core::{Generator, Result, check, shape};
 use advect_ops::Value;
-use candle_core::{D, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::VisibleUnits;
 
@@ -62,7 +62,7 @@ impl VisibleUnits for GaussianUnits {
         let difference = v.plus(&V::constant(self.mean.neg()?))?;
         let factor = V::constant((self.precision()? * 0.5)?);
         let squares = difference.times(&difference)?.times(&factor)?;
-        squares.map_linear(|e| Ok(e.sum(D::Minus1)?))
+        squares.map_linear(shape::sum_per_sample)
     }
 
     fn seen<V: Value>(&self, v: &V) -> Result<V> {
@@ -89,7 +89,8 @@ impl VisibleUnits for GaussianUnits {
 
     /// Returns the means of the data.
     fn fitted_bias(&self, data: &Tensor) -> Result<Tensor> {
-        Ok(data.mean(0)?)
+        let mean = shape::cast(data, DType::F64)?.mean(0)?;
+        shape::cast(&mean, data.dtype())
     }
 
     fn with_bias(&self, bias: Tensor) -> Self {

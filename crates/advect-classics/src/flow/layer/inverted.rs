@@ -19,7 +19,8 @@ use crate::flow::{Bijection, Layout};
 /// # }
 /// ```
 ///
-/// It is for maps that keep the shape of samples; another one is an error.
+/// It is for maps that keep the shape of samples; another one is an error. [`initialize`](Bijection::initialize) sets nothing in it: what depends on a first batch of the
+/// data, as an [`ActNorm`](super::ActNorm) does, is initialised in its own direction before.
 #[doc(alias = "IAF")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inverted<B>(pub B);
@@ -36,6 +37,7 @@ impl<B: Bijection> Bijection for Inverted<B> {
     fn latent(&self, data: &Layout) -> Result<Layout> {
         let layout = self.0.latent(data)?;
         layout.check(data.shape())?;
-        Ok(layout)
+        // Its marks went the other way.
+        Ok(layout.all_changed())
     }
 }
