@@ -3,7 +3,7 @@
 use advect_core::{Energy, Error, Generator, Result, Time, check, shape};
 use advect_nn::Builder;
 use advect_ops::{Activation, Dual, Value, linear};
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use candle_nn::Init;
 use rand_distr::StandardUniform;
 

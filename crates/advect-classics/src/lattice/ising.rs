@@ -69,7 +69,7 @@ impl Ising {
     /// # Errors
     /// [`Error::Range`] for more than 20 sites.
     pub fn mean_energy(&self) -> Result<f64> {
-        let sites = self.extents.iter().product();
+        let sites: usize = self.extents.iter().product();
         let like = Tensor::zeros(1, DType::F64, &Device::Cpu)?;
         let mut energies = Vec::with_capacity(1 << sites.min(20));
         for numbers in blocks("extents", sites)? {
