@@ -1,6 +1,7 @@
 //! Flow matching on the whole axis of time (Tong et al. 2024a, section 5.2).
 
-use advect_core::{Field, Generator, Result, check, shape};
+use advect_core::{Field, Generator, Result, check};
+use advect_objectives::distance::{Distance, SquaredError};
 use candle_core::Tensor;
 
 use crate::Snapshots;
@@ -34,12 +35,6 @@ pub struct FlowMatching<P> {
     path: P,
 }
 
-/// `|v − u|²/d` for each sample, of 16 bits in f32.
-pub(super) fn squared_errors(found: &Tensor, velocity: &Tensor) -> Result<Tensor> {
-    let difference = (shape::wide(found)? - shape::wide(velocity)?)?;
-    shape::mean_per_sample(&difference.sqr()?)
-}
-
 impl<P: SnapshotPath> FlowMatching<P> {
     /// Creates the objective on a law of curves.
     pub fn new(path: P) -> Self {
@@ -59,7 +54,7 @@ impl<P: SnapshotPath> FlowMatching<P> {
         let points = self.path.sample(snapshots, rng)?;
         let found = velocity.at(&points.time()?, &points.x)?;
         check::alike("velocity", &found, "x", &points.x)?;
-        let losses = squared_errors(&found, &points.velocity)?;
+        let losses = SquaredError.losses(&found, &points.velocity)?;
         let shares = points.shares();
         if shares.iter().all(|share| *share == 1.0) {
             return Ok(losses);

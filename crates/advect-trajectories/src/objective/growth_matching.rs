@@ -1,9 +1,9 @@
 //! The regression of a velocity and of a growth.
 
 use advect_core::{Error, Field, Generator, Result, Time, check};
+use advect_objectives::distance::{Distance, SquaredError};
 use candle_core::Tensor;
 
-use super::flow_matching::squared_errors;
 use crate::Snapshots;
 use crate::path::SnapshotPath;
 
@@ -72,7 +72,7 @@ impl<P: SnapshotPath> GrowthMatching<P> {
         let (t, x) = (points.time()?, &points.x);
         let found = velocity.at(&t, x)?;
         check::alike("velocity", &found, "x", x)?;
-        let errors = squared_errors(&found, &points.velocity)?;
+        let errors = SquaredError.losses(&found, &points.velocity)?;
         let rates = growth(&t, x)?;
         if rates.dims() != errors.dims() {
             let accepted = format!("{:?}, one rate for each sample", errors.dims());
