@@ -2,9 +2,10 @@
 
 use advect_core::{Error, Result, check};
 use advect_kernels::group_norm::{GroupNorm as _, Groups};
-use candle_core::{D, DType, Tensor};
+use candle_core::Tensor;
 
 use crate::cpu::{THREADS, by_dtype, host, tensor};
+use crate::normal_rows::{normal_rows, widened};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Activation, Dual, Value};
 
@@ -110,25 +111,14 @@ impl GroupNorm {
         let primal = x.primal();
         let (dtype, shape) = (primal.dtype(), primal.shape());
         let (batch, channels) = (primal.dims()[0], primal.dims()[1]);
-        let wide = |x: &Tensor| match dtype {
-            DType::F16 | DType::BF16 => x.to_dtype(DType::F32),
-            _ => Ok(x.clone()),
-        };
         if primal.elem_count() == 0 {
             return Ok(x.clone());
         }
-        let rows = x.map_linear(|x| Ok(wide(x)?.reshape((batch * self.groups, ()))?))?;
-        let mean = rows.map_linear(|x| Ok(x.mean_keepdim(D::Minus1)?.neg()?))?;
-        let centred = rows.plus(&mean)?;
-        let variance = centred
-            .times(&centred)?
-            .map_linear(|x| Ok(x.mean_keepdim(D::Minus1)?))?;
-        let root = |v: &Tensor| -> Result<Tensor> { Ok((v + self.epsilon)?.sqrt()?.recip()?) };
-        let slope = |v: &Tensor| Ok((root(v)? * (v + self.epsilon)?.recip()?)?.affine(-0.5, 0.0)?);
-        let normal = centred.times(&variance.map_elements(root, slope)?)?;
+        let rows = x.map_linear(|x| Ok(widened(x)?.reshape((batch * self.groups, ()))?))?;
+        let normal = normal_rows(&rows, true, self.epsilon)?;
         let planes = normal.map_linear(|x| Ok(x.reshape((batch, channels, ()))?))?;
         let column = |affine: &Tensor| -> Result<Tensor> {
-            Ok(wide(affine)?.reshape((affine.elem_count() / channels, channels, 1))?)
+            Ok(widened(affine)?.reshape((affine.elem_count() / channels, channels, 1))?)
         };
         let y = planes
             .times(&scale.map_linear(column)?)?

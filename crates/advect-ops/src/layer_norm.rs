@@ -3,9 +3,10 @@
 
 use advect_core::{Error, Result, check};
 use advect_kernels::layer_norm::{LayerNorm, Rows};
-use candle_core::{D, DType, Tensor};
+use candle_core::Tensor;
 
 use crate::cpu::{THREADS, by_dtype, host, tensor};
+use crate::normal_rows::{normal_rows, widened};
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
 
@@ -140,10 +141,6 @@ impl Normalize {
     /// The value by candle's operations, in at least 32 bits.
     fn composed<V: Value>(&self, x: &V, scale: &V, shift: Option<&V>) -> Result<V> {
         let dtype = x.primal().dtype();
-        let wide = |x: &Tensor| match dtype {
-            DType::F16 | DType::BF16 => Ok(x.to_dtype(DType::F32)?),
-            _ => Ok(x.clone()),
-        };
         let column = |affine: &Tensor| -> Result<Tensor> {
             let mut shape = vec![1; x.primal().rank()];
             let width = affine.dims()[affine.rank() - 1];
@@ -153,19 +150,9 @@ impl Normalize {
             if affine.rank() > 1 {
                 shape[0] = affine.dims()[0];
             }
-            Ok(wide(affine)?.reshape(shape)?)
+            Ok(widened(affine)?.reshape(shape)?)
         };
-        let mut centred = x.map_linear(wide)?;
-        if self.centred {
-            let mean = centred.map_linear(|x| Ok(x.mean_keepdim(D::Minus1)?.neg()?))?;
-            centred = centred.plus(&mean)?;
-        }
-        let variance = centred
-            .times(&centred)?
-            .map_linear(|x| Ok(x.mean_keepdim(D::Minus1)?))?;
-        let root = |v: &Tensor| -> Result<Tensor> { Ok((v + self.epsilon)?.sqrt()?.recip()?) };
-        let slope = |v: &Tensor| Ok((root(v)? * (v + self.epsilon)?.recip()?)?.affine(-0.5, 0.0)?);
-        let normal = centred.times(&variance.map_elements(root, slope)?)?;
+        let normal = normal_rows(&x.map_linear(widened)?, self.centred, self.epsilon)?;
         let mut y = normal.times(&scale.map_linear(column)?)?;
         if let Some(shift) = shift {
             y = y.plus(&shift.map_linear(column)?)?;

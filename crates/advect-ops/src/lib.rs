@@ -67,6 +67,7 @@ mod in_place;
 mod layer_norm;
 mod linear;
 mod log_softmax;
+mod normal_rows;
 mod operation;
 mod output;
 mod rotary;

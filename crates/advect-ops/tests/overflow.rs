@@ -155,6 +155,44 @@ fn norms_of_large_numbers() {
     }
 }
 
+/// The same in forward mode and in 16 bits, which have no kernels on the CPU.
+#[test]
+fn composed_norms_of_large_numbers() {
+    fn norms<V: Value>(x: &V, a: &V) -> [V; 3] {
+        let group = |x: &V| group_norm(x, 3, a, a, 1e-5, Activation::Tanh);
+        [layer_norm(x, a, a, 1e-5), rms_norm(x, a, 1e-5), group(x)].map(Result::unwrap)
+    }
+    let (x, dx, a) = (
+        normal(1, &[4, 6, 6]),
+        normal(2, &[4, 6, 6]),
+        normal(3, &[6]),
+    );
+    for (dtype, factors, tolerance) in [
+        (DType::F32, &[1.0, 1e20, 1e30, 3e37][..], 2e-5),
+        (DType::F64, &[1.0, 1e160, 1e300], 1e-12),
+        (DType::BF16, &[1.0, 1e20, 1e30], 5e-2),
+    ] {
+        let run = |factor: f64| {
+            let to = |x: &Tensor| (x * factor).unwrap().to_dtype(dtype).unwrap();
+            let a = Dual::constant(a.to_dtype(dtype).unwrap());
+            let along = Dual::new(to(&x), to(&dx)).unwrap();
+            norms(&along, &a).map(|y| [wide(y.primal()), wide(y.tangent().unwrap())])
+        };
+        // Large enough that ε is nothing.
+        let expected = run(1e8);
+        for &factor in factors {
+            let visible = if factor == 1.0 { 1e-3 } else { 0.0 };
+            let ours = run(factor);
+            for (ours, expected) in ours.iter().flatten().zip(expected.iter().flatten()) {
+                assert_close(ours, expected, tolerance, tolerance + visible);
+            }
+        }
+        let alike = Tensor::full(1e30, (4, 6, 6), device()).unwrap();
+        let (alike, a) = (alike.to_dtype(dtype).unwrap(), a.to_dtype(dtype).unwrap());
+        assert_eq!(norms(&alike, &a).iter().map(not_finite).sum::<usize>(), 0);
+    }
+}
+
 #[test]
 fn sums_of_16_bits() {
     let x = Tensor::zeros((1, 5000), DType::F16, device()).unwrap();
