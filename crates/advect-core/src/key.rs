@@ -91,7 +91,7 @@ impl Key {
     /// [`Error::Range`] unless there are 64 hexadecimal digits.
     pub fn from_hex(hex: &str) -> Result<Self> {
         let wrong = || Error::range("key", hex, "a string of 64 hexadecimal digits");
-        if hex.len() != 64 || !hex.is_ascii() {
+        if hex.len() != 64 || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(wrong());
         }
         let mut bytes = [0; 32];
@@ -149,5 +149,6 @@ mod tests {
         assert!(Key::from_hex("00").is_err());
         assert!(Key::from_hex(&"é".repeat(32)).is_err());
         assert!(Key::from_hex(&"x".repeat(64)).is_err());
+        assert!(Key::from_hex(&"+f".repeat(32)).is_err());
     }
 }

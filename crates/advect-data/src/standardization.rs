@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result, check, shape};
 use candle_core::{DType, Device, Tensor};
 
 /// The map `z = (x − mean)/deviation` of each coordinate, with its inverse and its change of
@@ -65,12 +65,12 @@ impl Standardization {
         check::batch("samples", samples)?;
         check::float("samples", samples)?;
         check::finite("samples", samples)?;
-        let mean = samples.mean_keepdim(0)?;
-        let deviation = samples
-            .broadcast_sub(&mean)?
-            .sqr()?
-            .mean_keepdim(0)?
-            .sqrt()?;
+        // In f64: a sum over many rows loses its last digits in less.
+        let x = shape::cast(samples, DType::F64)?;
+        let mean = x.mean_keepdim(0)?;
+        let deviation = x.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.sqrt()?;
+        let [mean, deviation] = [mean, deviation].map(|x| shape::cast(&x, samples.dtype()));
+        let (mean, deviation) = (mean?, deviation?);
         // By its ends, as the mean of equal numbers may be off by a rounding, and the deviation with it.
         let still = samples.max_keepdim(0)?.eq(&samples.min_keepdim(0)?)?;
         let deviation = still.where_cond(&deviation.ones_like()?, &deviation)?;

@@ -264,6 +264,24 @@ fn likelihoods_come_back_to_original_units() {
     assert_eq!(map.deviation().unwrap().to_vec1::<f64>().unwrap(), [1.0]);
 }
 
+/// A million rows around 1,000, whose sums in f32 and less would be off by more than their deviation.
+#[test]
+fn moments_of_many_rows_are_exact() {
+    let mut rng = Generator::from_seed(0);
+    let z = rng.normal((1_000_000, 1), DType::F64, &CPU).unwrap();
+    let x = ((z + 1000.0).unwrap().to_dtype(DType::F32)).unwrap();
+    let map = Standardization::of(&x).unwrap();
+    let number = |x: Tensor| x.to_vec1::<f32>().unwrap()[0];
+    let (mean, deviation) = (
+        number(map.mean().unwrap()),
+        number(map.deviation().unwrap()),
+    );
+    assert!((mean - 1000.0).abs() < 0.005 && (deviation - 1.0).abs() < 0.005);
+    let ones = Tensor::ones((4096, 1), DType::F16, &CPU).unwrap();
+    let mean = Standardization::of(&ones).unwrap().mean().unwrap();
+    assert_eq!(number(mean.to_dtype(DType::F32).unwrap()), 1.0);
+}
+
 #[test]
 fn rows_return_to_their_units_and_take_numbers_beside_them() {
     let text: String = (0..20)

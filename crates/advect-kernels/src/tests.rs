@@ -9,10 +9,16 @@ use crate::convolution::{Begin, Geometry};
 use crate::gated_recurrence::{Recurrent, Steps};
 use crate::group_norm::Groups;
 use crate::layer_norm::Rows;
-use crate::layers::{Layer, Layers as _, Part};
+use crate::layers::{Layer, Layers as _, Part, Wanted};
 use crate::update::AdamWRates;
 use crate::vectorize::{LEVEL, Level};
 use crate::{Alone, Kernels, Matrix, Threads};
+
+/// All gradients of layers.
+const ALL: Wanted = Wanted {
+    input: true,
+    weights: true,
+};
 
 /// Three threads for everything.
 struct Three;
@@ -102,7 +108,7 @@ fn layers<T: Kernels>(threads: &dyn Threads) -> Vec<Vec<T>> {
     };
     let (value, saved) = T::layers_forward(threads, rows, &[part()], &layers, true);
     let g = numbers::<T>(value.len());
-    let gradients = T::layers_backward(threads, rows, &x, &layers, &value, &saved, &g, true);
+    let gradients = T::layers_backward(threads, rows, &x, &layers, &value, &saved, &g, ALL);
     let along = T::layers_along(threads, rows, &[part()], &[vec![Some(part())]], &layers);
     let mut all = vec![value, gradients.input, along.0];
     all.extend(gradients.weights);
@@ -336,7 +342,7 @@ fn gradients_of_no_rows_are_zeros() {
             shared: false,
         };
         let (y, saved) = f32::layers_forward(&Three, rows, &[part], &[layer()], true);
-        let gradients = f32::layers_backward(&Three, rows, &x, &[layer()], &y, &saved, &y, true);
+        let gradients = f32::layers_backward(&Three, rows, &x, &[layer()], &y, &saved, &y, ALL);
         assert_eq!(gradients.input.len(), rows * 40);
         let zero = gradients.weights[0]
             .iter()

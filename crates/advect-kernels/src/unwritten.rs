@@ -1,6 +1,7 @@
 //! Memory that is written before it is read: results need no zeros first, and are written by several threads.
 
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::{Float, Threads};
 
@@ -177,12 +178,18 @@ pub(crate) fn extend<T: Float, E: Send>(
             items.len() == len.div_ceil(piece.max(1)),
             "an extra for each piece"
         );
+        let (count, written) = (items.len(), AtomicUsize::new(0));
         threads.each(items, nanoseconds, |(i, (piece, extra))| {
             run(i, piece, extra);
+            written.fetch_add(1, Ordering::Release);
         });
+        assert!(
+            written.load(Ordering::Acquire) == count,
+            "the threads call each index"
+        );
     }
-    // SAFETY: the pieces are all of the next `len` elements, and each came back as initialised memory; a panic would
-    // not come here.
+    // SAFETY: the pieces are all of the next `len` elements, and each came back as initialised memory: they were counted,
+    // as the threads may be anybody's.
     unsafe { values.set_len(values.len() + len) };
 }
 
@@ -227,5 +234,30 @@ mod tests {
             out.zeros(3);
             out.finish()
         });
+    }
+
+    /// A pool that calls nothing.
+    struct Idle;
+
+    impl Threads for Idle {
+        fn count(&self) -> usize {
+            2
+        }
+
+        fn worthwhile(&self, _: usize) -> bool {
+            true
+        }
+
+        fn piece(&self, _: usize, unit: usize, _: usize) -> usize {
+            unit
+        }
+
+        fn each_index(&self, _: usize, _: &(dyn Fn(usize) + Sync)) {}
+    }
+
+    #[test]
+    #[should_panic(expected = "the threads call each index")]
+    fn what_no_thread_wrote_is_a_panic() {
+        zeros::<f64>(&Idle, 100);
     }
 }

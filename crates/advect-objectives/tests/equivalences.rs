@@ -170,6 +170,20 @@ fn min_snr_weights_of_the_paper() {
     assert!((weight - 1.0).abs() < 1e-6, "{weight}");
 }
 
+/// At its last step such a schedule has noise alone, which tells nothing of the data: the term there would be infinite.
+#[test]
+fn the_bound_of_a_schedule_without_signal_at_its_end_is_refused() {
+    let steps = DiscreteDiffusion::default().zero_terminal_snr().unwrap();
+    let (x0, x1) = pairs(2, &mut Generator::from_seed(0));
+    let bound = VariationalBound::new(steps);
+    let mut rng = Generator::from_seed(0);
+    let losses = bound.losses(&field_fn(field), &x0, &x1, &mut rng);
+    let terms = bound.terms(&field_fn(field), &x1, &mut rng).map(|_| ());
+    for error in [losses.unwrap_err(), terms.unwrap_err()] {
+        assert!(error.to_string().starts_with("schedule: got"), "{error}");
+    }
+}
+
 #[test]
 fn the_simple_objective_is_the_bound_without_its_weights() {
     let steps = DiscreteDiffusion::linear(30, 0.01, 0.2).unwrap();

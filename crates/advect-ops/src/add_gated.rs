@@ -1,6 +1,6 @@
 //! Residual connections with gates.
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result, check, shape};
 use advect_kernels::gate::{Gate, GatedRows};
 use candle_core::Tensor;
 
@@ -67,9 +67,12 @@ pub(crate) fn rows(h: &Tensor, gate: &Tensor) -> GatedRows {
     }
 }
 
-/// The value by candle's operations.
+/// The value by candle's operations, in at least 32 bits: the gradient of the gate is a sum.
 fn composed<V: Value>(x: &V, h: &V, gate: &V) -> Result<V> {
-    let gate = gate.map_linear(|gate| {
+    let dtype = x.primal().dtype();
+    let [x, h, gate] = [x, h, gate].map(|x| x.map_linear(shape::wide));
+    let (x, h) = (x?, h?);
+    let gate = gate?.map_linear(|gate| {
         let mut shape = vec![1; h.primal().rank()];
         if let (Some(last), Some(&width)) = (shape.last_mut(), gate.dims().last()) {
             *last = width;
@@ -79,7 +82,7 @@ fn composed<V: Value>(x: &V, h: &V, gate: &V) -> Result<V> {
         }
         Ok(gate.reshape(shape)?)
     })?;
-    x.plus(&h.times(&gate)?)
+    (x.plus(&h.times(&gate)?)?).map_linear(|y| shape::cast(y, dtype))
 }
 
 impl Operation for AddGated {

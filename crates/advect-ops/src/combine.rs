@@ -93,6 +93,9 @@ impl Operation for Combine {
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
         // Rounded once: sums of 16 bits lose digits, and may overflow on the way.
         let mut total: Option<Tensor> = None;
+        if let Some(empty) = inputs.iter().find(|x| x.elem_count() == 0) {
+            return Ok((*empty).clone());
+        }
         for (c, x) in self.0.iter().zip(inputs) {
             let term = c.times(&shape::wide(x)?)?;
             total = Some(match total {

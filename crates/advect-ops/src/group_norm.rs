@@ -1,11 +1,11 @@
 //! Group normalisation (Wu and He 2018, eq. 1–6), with an activation in the same pass.
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result, check, shape};
 use advect_kernels::group_norm::{GroupNorm as _, Groups};
 use candle_core::Tensor;
 
 use crate::cpu::{THREADS, by_dtype, host, tensor};
-use crate::normal_rows::{normal_rows, widened};
+use crate::normal_rows::normal_rows;
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Activation, Dual, Value};
 
@@ -109,22 +109,24 @@ impl GroupNorm {
     /// The value by candle's operations, in at least 32 bits.
     fn composed<V: Value>(&self, x: &V, scale: &V, shift: &V) -> Result<V> {
         let primal = x.primal();
-        let (dtype, shape) = (primal.dtype(), primal.shape());
-        let (batch, channels) = (primal.dims()[0], primal.dims()[1]);
+        let (dtype, dims) = (primal.dtype(), primal.dims());
+        let (batch, channels) = (dims[0], dims[1]);
         if primal.elem_count() == 0 {
             return Ok(x.clone());
         }
-        let rows = x.map_linear(|x| Ok(widened(x)?.reshape((batch * self.groups, ()))?))?;
+        let rows = x.map_linear(|x| Ok(shape::wide(x)?.reshape((batch * self.groups, ()))?))?;
         let normal = normal_rows(&rows, true, self.epsilon)?;
         let planes = normal.map_linear(|x| Ok(x.reshape((batch, channels, ()))?))?;
         let column = |affine: &Tensor| -> Result<Tensor> {
-            Ok(widened(affine)?.reshape((affine.elem_count() / channels, channels, 1))?)
+            Ok(shape::wide(affine)?.reshape((affine.elem_count() / channels, channels, 1))?)
         };
         let y = planes
             .times(&scale.map_linear(column)?)?
             .plus(&shift.map_linear(column)?)?;
-        let y = y.map_linear(|y| Ok(y.reshape(shape)?.to_dtype(dtype)?))?;
-        self.activation.apply(&y)
+        let y = y.map_linear(|y| Ok(y.reshape(dims)?))?;
+        self.activation
+            .apply(&y)?
+            .map_linear(|y| shape::cast(y, dtype))
     }
 
     /// The groups of x.

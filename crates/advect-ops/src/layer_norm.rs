@@ -1,12 +1,12 @@
 //! Layer normalisation (Ba et al. 2016, eq. 4) and RMS normalisation (Zhang and Sennrich 2019, eq. 4), over the last
 //! dimension.
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result, check, shape};
 use advect_kernels::layer_norm::{LayerNorm, Rows};
 use candle_core::Tensor;
 
 use crate::cpu::{THREADS, by_dtype, host, tensor};
-use crate::normal_rows::{normal_rows, widened};
+use crate::normal_rows::normal_rows;
 use crate::operation::{Operation, Output, Tangent};
 use crate::{Dual, Value};
 
@@ -150,14 +150,14 @@ impl Normalize {
             if affine.rank() > 1 {
                 shape[0] = affine.dims()[0];
             }
-            Ok(widened(affine)?.reshape(shape)?)
+            Ok(shape::wide(affine)?.reshape(shape)?)
         };
-        let normal = normal_rows(&x.map_linear(widened)?, self.centred, self.epsilon)?;
+        let normal = normal_rows(&x.map_linear(shape::wide)?, self.centred, self.epsilon)?;
         let mut y = normal.times(&scale.map_linear(column)?)?;
         if let Some(shift) = shift {
             y = y.plus(&shift.map_linear(column)?)?;
         }
-        y.map_linear(|y| Ok(y.to_dtype(dtype)?))
+        y.map_linear(|y| shape::cast(y, dtype))
     }
 }
 

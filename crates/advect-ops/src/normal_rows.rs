@@ -8,14 +8,6 @@ use crate::Value;
 /// Magnitudes up to which rows are taken as they are: their squares and sums overflow in no type.
 const ORDINARY: f64 = (1u64 << 30) as f64;
 
-/// Returns a tensor of 16 bits in f32, and any other as it is.
-pub(crate) fn widened(x: &Tensor) -> Result<Tensor> {
-    Ok(match x.dtype() {
-        DType::F16 | DType::BF16 => x.to_dtype(DType::F32)?,
-        _ => x.clone(),
-    })
-}
-
 /// Returns `(x − mean) / √(mean square + ε)` over the last dimension of x, in f32 or f64; the mean is 0 unless
 /// `centred`.
 pub(crate) fn normal_rows<V: Value>(x: &V, centred: bool, epsilon: f64) -> Result<V> {

@@ -30,7 +30,9 @@ pub fn scale_samples<V: Value>(x: &V, factors: &V) -> Result<V> {
         let accepted = format!("({batch},), one factor per sample");
         return Err(Error::shape("factors", c.dims(), accepted));
     }
+    // In 32 bits at least: the gradient of a factor is a sum.
     x.map_bilinear(factors, |x, c| {
-        Ok(x.broadcast_mul(&shape::column(c, x.rank())?)?)
+        let column = shape::column(&shape::wide(c)?, x.rank())?;
+        shape::cast(&shape::wide(x)?.broadcast_mul(&column)?, x.dtype())
     })
 }

@@ -81,10 +81,11 @@ impl Operation for SquaredErrors {
 impl Tangent for SquaredErrors {
     fn jvp(&self, inputs: &[&Tensor], tangents: &[Option<&Tensor>]) -> Result<(Tensor, Tensor)> {
         let value = apply(SquaredErrors, inputs)?;
-        let error = (inputs[0] - inputs[1])?;
-        let change = match (tangents[0], tangents[1]) {
+        let tangent = |k: usize| tangents[k].map(shape::wide).transpose();
+        let error = (shape::wide(inputs[0])? - shape::wide(inputs[1])?)?;
+        let change = match (tangent(0)?, tangent(1)?) {
             (Some(dx), Some(dy)) => (dx - dy)?,
-            (Some(dx), None) => dx.clone(),
+            (Some(dx), None) => dx,
             (None, Some(dy)) => dy.neg()?,
             (None, None) => error.zeros_like()?,
         };

@@ -56,6 +56,53 @@ fn any_number_of_inputs_get_their_gradients() {
     }
 }
 
+/// A weight of two layers is often listed for each.
+#[test]
+fn a_parameter_that_is_given_twice_has_one_gradient() {
+    let (x, w) = (var(&[2.0]), var(&[3.0]));
+    let weight = w.as_tensor().clone();
+    let twice = [weight.clone(), weight.clone()];
+    let y = checkpointed(&[x.as_tensor()], &twice, move |inputs| {
+        Ok((&inputs[0] * &weight)?)
+    });
+    let gradients = y.unwrap().sum_all().unwrap().backward().unwrap();
+    assert_eq!(gradients.get(&w).unwrap().to_vec1::<f64>().unwrap(), [2.0]);
+    assert_eq!(gradients.get(&x).unwrap().to_vec1::<f64>().unwrap(), [3.0]);
+}
+
+/// A million small contributions to a gradient are not lost beside their sum.
+#[test]
+fn gradients_of_columns_for_all_rows_are_whole_sums() {
+    let rows = 1_000_000;
+    let x = Tensor::zeros((rows, 1), DType::F32, device()).unwrap();
+    let t = Var::zeros((1, 1), DType::F32, device()).unwrap();
+    let w = Tensor::full(0.1f32, (1, 2), device()).unwrap();
+    let b = Tensor::zeros(1, DType::F32, device()).unwrap();
+    let y = mlp(&[&x, t.as_tensor()], &[(&w, &b)], Activation::Identity).unwrap();
+    let gradients = y.sum_all().unwrap().backward().unwrap();
+    let gradient = gradients.get(&t).unwrap().to_vec2::<f32>().unwrap()[0][0];
+    assert!((gradient / 1e5 - 1.0).abs() < 1e-4, "{gradient}");
+}
+
+/// Layers that nobody trains pass gradients on all the same.
+#[test]
+fn frozen_layers_have_gradients_of_their_input() {
+    let x = Var::new(&[[1f64, 2.0]], device()).unwrap();
+    let w = Var::new(&[[3f64, 4.0], [5.0, 6.0]], device()).unwrap();
+    let b = Var::new(&[0f64, 1.0], device()).unwrap();
+    let of_x = |w: &Tensor, b: &Tensor| {
+        let y = mlp(&[x.as_tensor()], &[(w, b), (w, b)], Activation::Tanh).unwrap();
+        let gradients = y.sum_all().unwrap().backward().unwrap();
+        let known = [&w, &b].map(|p| gradients.get(p).is_some());
+        (gradients.get(&x).unwrap().to_vec2::<f64>().unwrap(), known)
+    };
+    let (tracked, known) = of_x(w.as_tensor(), b.as_tensor());
+    assert_eq!(known, [true; 2]);
+    let (frozen, known) = of_x(&w.as_detached_tensor(), &b.as_detached_tensor());
+    assert_eq!(known, [false; 2]);
+    assert_eq!(tracked, frozen);
+}
+
 #[test]
 fn wrong_numbers_of_gradients_are_an_error() {
     let x = var(&[1.0]);

@@ -11,4 +11,5 @@ mod operations;
 mod overflow;
 mod scaled_errors;
 mod sequences;
+mod sixteen_bits;
 mod tangents;

@@ -25,6 +25,7 @@
 
 pub mod closed_form;
 pub mod coupling;
+mod cumulative;
 mod direction;
 mod forward_process;
 mod gaussian_transition;

@@ -2,6 +2,7 @@
 
 use crate::common;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::mixture;
 use crate::common::rules::{Short, rows};
@@ -490,6 +491,23 @@ fn no_step_leaves_a_graph() {
         let end = sampler.run(&mut run, &x).unwrap();
         assert!(!end.track_op(), "{name}");
     }
+}
+
+/// However few there are, and whatever the last step is: steps at each level, and one evaluation for the expected data.
+#[test]
+fn a_sampler_of_one_level_dwells_there() {
+    let evaluations = AtomicUsize::new(0);
+    let field = field_fn(|_, x: &Tensor| {
+        evaluations.fetch_add(1, Ordering::Relaxed);
+        Ok((x * 0.5)?)
+    });
+    let model = Model::new(&field, Prediction::Data, &Cosine);
+    let rule = AnnealedLangevin::new(7, 1e-3).unwrap();
+    let sampler = (rule.on(UniformLogSnr::new(1).unwrap())).last_step(LastStep::Denoise);
+    let mut rng = Generator::from_seed(0);
+    let noise = rng.normal((1, 2), DType::F64, device()).unwrap();
+    sampler.sample(&model, &noise, &mut rng).unwrap();
+    assert_eq!(evaluations.load(Ordering::Relaxed), 8);
 }
 
 /// One step of each kind of Langevin step, by hand: any small step has the right law.

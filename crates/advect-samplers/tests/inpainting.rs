@@ -41,6 +41,22 @@ fn known() -> (Tensor, Tensor) {
     (known, Tensor::new(&[1u8, 0], device()).unwrap())
 }
 
+/// The one step of a sampler that ends with the expected data.
+#[test]
+fn the_known_part_is_there_before_the_only_step() {
+    let field = field_fn(|_, x: &Tensor| Ok(x.sum_keepdim(1)?.broadcast_as(x.shape())?));
+    let model = Model::new(&field, Prediction::Data, &Cosine);
+    let known = Tensor::new(&[1e9, 0.0], device()).unwrap();
+    let mask = Tensor::new(&[1u8, 0], device()).unwrap();
+    let inpaint = Inpaint::new(Ancestral::new(), &known, &mask).unwrap();
+    let sampler = (inpaint.on(UniformLogSnr::new(1).unwrap())).last_step(LastStep::Denoise);
+    let mut rng = Generator::from_seed(0);
+    let noise = rng.normal((1, 2), DType::F64, device()).unwrap();
+    let x = sampler.sample(&model, &noise, &mut rng).unwrap();
+    let x = x.to_vec2::<f64>().unwrap();
+    assert!(x[0][0] == 1e9 && x[0][1] > 1e3, "{x:?}");
+}
+
 /// N(1.2, 0.36) is the law; what is asserted is how near the method comes, as it says.
 #[test]
 fn the_unknown_part_follows_the_known_one() {

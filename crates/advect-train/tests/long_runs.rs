@@ -537,6 +537,50 @@ fn logs_that_can_not_be_are_said_at_once() {
 }
 
 /// The path of the log is so long that the system takes none of a file beside it, whose name is longer.
+/// Whether it is recorded before or after the row of its step, a number is in the log once.
+#[test]
+fn records_are_in_one_row() {
+    let place = tempfile::tempdir().unwrap();
+    let scores = |log_is_first: bool| {
+        let path = place.path().join(format!("{log_is_first}.csv"));
+        let mut log = MetricLog::csv(&path).unwrap();
+        let Run {
+            net, mut trainer, ..
+        } = run();
+        let loss = |_: usize, rng: &mut Generator| loss(&net, rng, 1.0);
+        let score = |trainer: &Trainer| {
+            let step = trainer.step();
+            match step % 2 {
+                0 => trainer.record("score", step as f64),
+                _ => Ok(()),
+            }
+        };
+        let mut run = |until: usize| {
+            let score = observer_fn(score);
+            match log_is_first {
+                true => trainer.run(until, loss, &mut (&mut log, score)).unwrap(),
+                false => trainer.run(until, loss, &mut (score, &mut log)).unwrap(),
+            };
+            trainer.checkpoint().unwrap()
+        };
+        let third = run(3);
+        run(5);
+        // From step 3 again, of which the log has the row.
+        trainer.restore(&third).unwrap();
+        let score = observer_fn(score);
+        match log_is_first {
+            true => trainer.run(5, loss, &mut (&mut log, score)).unwrap(),
+            false => trainer.run(5, loss, &mut (score, &mut log)).unwrap(),
+        };
+        drop(log);
+        let text = fs::read_to_string(&path).unwrap();
+        let last = |line: &str| line.split(',').nth(4).unwrap_or_default().to_string();
+        text.lines().skip(1).map(last).collect::<Vec<String>>()
+    };
+    assert_eq!(scores(false), ["", "2", "", "4", ""]);
+    assert_eq!(scores(true), ["", "", "2", "", "4"]);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn rows_fit_their_header_after_a_column_that_could_not_be_added() {

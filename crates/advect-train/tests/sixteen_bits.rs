@@ -6,8 +6,11 @@ use advect_core::testing::device;
 use advect_core::{Error, Field, Generator, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{ParameterStore, Stateful};
+use advect_parallel::{Ranks, Threads};
 use advect_train::decay::Warmup;
-use advect_train::{AdamW, AdamWConfig, Ema, LossScale, NonFinite, Sgd, SgdConfig, Trainer};
+use advect_train::{
+    AdamW, AdamWConfig, DataParallel, Ema, LossScale, NonFinite, Sgd, SgdConfig, Trainer,
+};
 use candle_core::{DType, Tensor, Var};
 
 /// A run in a dtype whose first parameters are numbers of bf16.
@@ -112,6 +115,34 @@ fn a_run_that_goes_on_has_the_same_bits() {
         assert!(copies.count() > 0);
         assert!(names == bits(&second), "{dtype:?}");
     }
+}
+
+#[test]
+fn an_average_may_begin_later() {
+    let (mut trainer, loss) = run_in(DType::BF16);
+    trainer.run(3, loss, &mut ()).unwrap();
+    let plain = trainer.checkpoint().unwrap().drop_average();
+    let (mut other, loss) = run_in(DType::BF16);
+    other.restore(&plain.start_average().unwrap()).unwrap();
+    other.run(5, loss, &mut ()).unwrap();
+    let averages = other.averaged().parameters();
+    assert!(averages.iter().all(|(_, x)| x.dtype() == DType::F32));
+}
+
+#[test]
+fn all_ranks_have_the_average() {
+    let program = |ranks: Ranks| {
+        let (trainer, loss) = run_in(DType::BF16);
+        let mut trainer = DataParallel::new(trainer, &ranks)?;
+        trainer.run(3, |step, _, rng| loss(step, rng), &mut ())?;
+        let numbers = |x: &Var| Ok(x.flatten_all()?.to_vec1::<f32>()?);
+        let average = trainer.averaged()?;
+        let all = average.parameters().into_iter();
+        all.map(|(_, x)| numbers(&x)).collect::<Result<Vec<_>>>()
+    };
+    let found = Threads::new(2).unwrap().run(program);
+    let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
+    assert_eq!(found[0], found[1]);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use advect_core::testing::device;
 use advect_core::{Energy, Generator, Key, Result, Time};
 use advect_models::Mlp;
 use advect_nn::{Activation, ParameterStore};
-use advect_paths::coupling::{Coupling, ExactOt, Pairs};
-use advect_paths::path::Affine;
+use advect_paths::coupling::{Coupling, ExactOt, Independent, Pairs};
+use advect_paths::path::{Affine, ConstantSigma};
 use advect_paths::schedule::CondOt;
 use advect_solvers::Solver;
 use advect_solvers::controller::Fixed;
@@ -15,7 +15,8 @@ use advect_train::learning_rate::WarmupCosine;
 use advect_train::{AdamW, AdamWConfig, Trainer};
 use advect_trajectories::objective::{ActionMatching, FlowMatching};
 use advect_trajectories::path::{
-    Chain, CurvePoints, Hermite, NaturalCubic, SnapshotPath, Spline, UnbalancedChain,
+    Chain, CurvePoints, Hermite, NaturalCubic, PiecewiseLinear, SnapshotPath, Spline,
+    UnbalancedChain,
 };
 use advect_trajectories::{Comparison, Snapshots};
 use advect_transport::Sinkhorn;
@@ -115,6 +116,52 @@ impl SnapshotPath for Exact {
 
 /// The least kinetic velocity of `(1 + t) z + t²` is `(x − t²)/(1 + t) + 2t`: the gradient of a potential whose coefficients are
 /// no polynomials, but nearly.
+/// `s = a x² max(0, 1 − t/δ)`.
+struct Fading {
+    a: f64,
+    delta: f64,
+}
+
+impl Energy for Fading {
+    fn at(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
+        Ok(self.jvp(t, x, 0.0, &x.zeros_like()?)?.0)
+    }
+
+    fn jvp(&self, t: &Time, x: &Tensor, dt: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+        let left = t.tensor(x)?.affine(-1.0 / self.delta, 1.0)?;
+        let inside = left.gt(0.0)?.to_dtype(DType::F64)?;
+        let left = (left * &inside)?;
+        let squares = (x.sqr()?.sum(1)? * self.a)?;
+        let slope = ((x * dx)?.sum(1)? * (2.0 * self.a))?;
+        let rate = (&squares * inside)?.affine(-dt / self.delta, 0.0)?;
+        Ok(((&squares * &left)?, (rate + (slope * left)?)?))
+    }
+}
+
+/// Noise around curves that stand still is N(0, 1) at all times: no potential is better than none, at the ends either.
+#[test]
+fn noise_at_the_ends_counts_in_the_action() {
+    let zeros = Tensor::zeros((4, 1), DType::F64, device()).unwrap();
+    let snapshots = Snapshots::new(&[0.0, 1.0], &[zeros.clone(), zeros]).unwrap();
+    let spline = Spline::new(Independent, PiecewiseLinear, 400_000).unwrap();
+    let chain = |batch| Chain::new(Independent, ConstantSigma::new(1.0).unwrap(), batch).unwrap();
+    let objective = ActionMatching::new(spline.noise(1.0).unwrap());
+    let pairs = ActionMatching::new(chain(400_000));
+    for (a, delta) in [(1.0, 0.3), (2.0, 0.1)] {
+        let potential = || GradientField::new(Fading { a, delta }, &[]).unwrap();
+        // ½ ∫ E (2 a x max(0, 1 − t/δ))² dt.
+        let expected = 2.0 * a * a * delta / 3.0;
+        let rng = || Generator::from_seed(1);
+        for loss in [
+            objective.loss(&potential(), &snapshots, &mut rng()),
+            pairs.loss(&potential(), &snapshots, &mut rng()),
+        ] {
+            let loss = loss.unwrap().to_scalar::<f64>().unwrap();
+            assert!((loss / expected - 1.0).abs() < 0.2, "{loss} {expected}");
+        }
+    }
+}
+
 #[test]
 fn action_matching_finds_the_potential_of_least_action() {
     let mut rng = Generator::from_seed(0);

@@ -1,4 +1,4 @@
-//! Eight Gaussians on a circle (as in torchcfm's `eight_normal_sample`).
+//! Eight Gaussians on a circle.
 
 use std::f64::consts::FRAC_PI_4;
 
@@ -7,6 +7,9 @@ use advect_core::{Result, check};
 use super::{Rng, Toy, blur};
 
 /// A mixture of Gaussians of standard deviation `std` at eight points on a circle of radius `radius`.
+///
+/// torchcfm's `sample_8gaussians` has the same circle and wider Gaussians: it takes the root of its variance of 0.1 for the variance, so
+/// that its `std` is 0.1^¼, or 0.56.
 ///
 /// ```
 /// use advect_data::toy::EightGaussians;

@@ -1,4 +1,4 @@
-//! Two interleaved half circles (scikit-learn's `make_moons`, scaled as in torchcfm's `sample_moons`).
+//! Two interleaved half circles (scikit-learn's `make_moons`).
 
 use std::f64::consts::PI;
 
@@ -8,6 +8,9 @@ use super::{Rng, Toy, blur, uniform};
 
 /// The distribution of `scale · (m + noise · z) + shift`, where m is on the half circle `(cos a, sin a)` or on `(1 −
 /// cos a, ½ − sin a)`, a uniform on [0, π).
+///
+/// Scale and shift are those of torchcfm's `sample_moons`, whose noise is another one: uniform on [0, 0.2), and the same in both
+/// coordinates.
 ///
 /// ```
 /// use advect_data::toy::TwoMoons;

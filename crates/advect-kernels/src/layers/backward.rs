@@ -13,10 +13,19 @@ use crate::{Buffer, Float, FrontToBack, Threads, Unwritten, dispatch, extend};
 pub struct Gradients<T> {
     /// The gradient of the first layer's input, `(rows, inputs)`, if wanted.
     pub input: Vec<T>,
-    /// The gradients of the weights, as these lie in memory.
+    /// The gradients of the weights, as these lie in memory, if wanted.
     pub weights: Vec<Vec<T>>,
     /// The gradients of the biases.
     pub biases: Vec<Vec<T>>,
+}
+
+/// Gradients that are computed besides those of biases, which cost little.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Whether the input's is.
+    pub input: bool,
+    /// Whether those of the weights are.
+    pub weights: bool,
 }
 
 /// Rows whose contributions to the gradients of biases are summed together.
@@ -34,27 +43,27 @@ pub(super) fn layers_backward<T: Float>(
     value: &[T],
     saved: &Saved<T>,
     gradient: &[T],
-    input_wanted: bool,
+    wanted: Wanted,
 ) -> Gradients<T> {
     let input = match saved.input.is_empty() {
         true => input,
         false => &saved.input,
     };
     let inputs = layers.first().map_or(0, Layer::inputs);
-    let wanted = if input_wanted { rows * inputs } else { 0 };
+    let input_size = if wanted.input { rows * inputs } else { 0 };
     let width: usize = layers.iter().map(Layer::outputs).sum();
     if rows * width == 0 {
         let zeros_of = |count: usize| vec![T::ZERO; count];
         let weights = layers.iter().map(|l| zeros_of(l.outputs() * l.inputs()));
         return Gradients {
-            input: zeros_of(wanted),
-            weights: weights.collect(),
+            input: zeros_of(input_size),
+            weights: weights.filter(|_| wanted.weights).collect(),
             biases: layers.iter().map(|l| zeros_of(l.outputs())).collect(),
         };
     }
-    let mut input_gradient = Vec::with_capacity(wanted);
+    let mut input_gradient = Vec::with_capacity(input_size);
     let needed = layers.iter().enumerate();
-    let needed = needed.map(|(l, layer)| (l > 0 || input_wanted).then_some(layer.weight));
+    let needed = needed.map(|(l, layer)| (l > 0 || wanted.input).then_some(layer.weight));
     let packed = Packed::all(threads, needed);
     let height = SLAB.min(rows);
     // Without a last activation the gradient is that of the last layer's sums, and is read where it is.
@@ -66,7 +75,8 @@ pub(super) fn layers_backward<T: Float>(
         })
         .collect();
     let mut sums = vec![T::ZERO; width];
-    let mut weights = WeightGradients::new(threads, layers, time(height, layers));
+    let time_of_slab = time(height, layers);
+    let mut weights = (wanted.weights).then(|| WeightGradients::new(threads, layers, time_of_slab));
     for first in (0..rows).step_by(SLAB) {
         let height = SLAB.min(rows - first);
         let time = time(height, layers);
@@ -84,7 +94,7 @@ pub(super) fn layers_backward<T: Float>(
             deltas: delta_rows.iter_mut().map(Rows::next).collect(),
             sums,
         });
-        if wanted > 0 {
+        if input_size > 0 {
             let (all, len, piece) = (&mut input_gradient, height * inputs, SUMMED * inputs);
             extend(all, threads, len, piece, tasks, time, |_, input, task| {
                 dispatch(ToInput { task, input })
@@ -104,7 +114,9 @@ pub(super) fn layers_backward<T: Float>(
         if let (true, Some(last), Some(layer)) = (plain, slab.last_mut(), layers.last()) {
             *last = &gradient[first * layer.outputs()..];
         }
-        weights.add(threads, first, height, input, layers, saved, &slab, time);
+        if let Some(weights) = &mut weights {
+            weights.add(threads, first, height, input, layers, saved, &slab, time);
+        }
     }
     let mut biases = Vec::with_capacity(layers.len());
     for layer in layers {
@@ -113,7 +125,7 @@ pub(super) fn layers_backward<T: Float>(
     }
     Gradients {
         input: input_gradient,
-        weights: weights.assemble(threads),
+        weights: weights.map_or_else(Vec::new, |weights| weights.assemble(threads)),
         biases,
     }
 }
@@ -141,7 +153,10 @@ pub(crate) fn layer_gradients<T: Float>(
         gradient,
         &saved,
         gradient,
-        false,
+        Wanted {
+            input: false,
+            weights: true,
+        },
     );
     (all.weights.swap_remove(0), all.biases.swap_remove(0))
 }

@@ -6,9 +6,9 @@ mod layer;
 mod tangents;
 mod weight_gradients;
 
-pub use backward::Gradients;
 pub(crate) use backward::layer_gradients;
 use backward::layers_backward;
+pub use backward::{Gradients, Wanted};
 use forward::layers_forward;
 use tangents::layers_along;
 
@@ -36,7 +36,7 @@ kernels! {
             value: &[Self],
             saved: &Saved<Self>,
             gradient: &[Self],
-            input_wanted: bool,
+            wanted: Wanted,
         ) -> Gradients<Self>;
 
         /// Returns the last layer's values, `(rows, outputs)`, and their derivatives along each direction. A direction

@@ -162,7 +162,9 @@ impl<'b, T: Elementary> WithSimd for Blocks<'_, 'b, T> {
         let width = program.outputs.len();
         let rows = self.out.len() / width;
         // As long as the columns of all places stay in the cache.
-        let fitting = (CACHED / program.places.max(1)).next_multiple_of(UNIT);
+        let fitting = (CACHED / program.places.max(1))
+            .max(1)
+            .next_multiple_of(UNIT);
         let length = fitting.min(LONGEST).min(rows.next_multiple_of(UNIT));
         let mut columns = Buffer::<T>::new(program.places * length + UNIT);
         // Each column begins with a line of the cache, so that no vector lies in two.
@@ -327,6 +329,22 @@ mod tests {
                     assert_eq!(out, expected);
                 }
             }
+        }
+    }
+
+    /// More places than fit the cache, in rows of which no block does.
+    #[test]
+    fn many_places() {
+        let count = if cfg!(miri) { 4 } else { 4000 };
+        let steps: Vec<Step> = (0..count).map(|k| step(Operation::Negate, &[k])).collect();
+        let outputs: Vec<u32> = (count..2 * count).collect();
+        let program = Program::new(vec![], count as usize, &steps, &outputs);
+        for rows in [1, 2, 17] {
+            let x: Vec<f32> = (0..rows * count).map(|k| k as f32).collect();
+            let mut out = vec![0.0; x.len()];
+            let inputs = [Input::Rows(&x[..], count as usize)];
+            f32::run(&program, rows as usize, &inputs, &mut out);
+            assert!(x.iter().zip(&out).all(|(x, out)| *out == -x));
         }
     }
 

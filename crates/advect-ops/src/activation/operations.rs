@@ -1,6 +1,6 @@
 //! Activation functions, and their derivatives along a direction, as operations.
 
-use advect_core::Result;
+use advect_core::{Result, shape};
 use advect_kernels::activation::{Activations, Order};
 use candle_core::Tensor;
 
@@ -16,7 +16,10 @@ impl Operation for Apply {
     type Saved = ();
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        by_activation!(self.0, A => A::compose(inputs[0]))
+        // In 32 bits at least: 1 + e^x, and squares, are beyond 16.
+        let x = shape::wide(inputs[0])?;
+        let value = by_activation!(self.0, A => A::compose(&x))?;
+        shape::cast(&value, inputs[0].dtype())
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
@@ -74,8 +77,10 @@ impl Operation for Along {
     type Saved = ();
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let slope = by_activation!(self.0, A => A::compose_slope(inputs[0]))?;
-        Ok(slope.mul(inputs[1])?)
+        let x = shape::wide(inputs[0])?;
+        let slope = by_activation!(self.0, A => A::compose_slope(&x))?;
+        let value = slope.mul(&shape::wide(inputs[1])?)?;
+        shape::cast(&value, inputs[0].dtype())
     }
 
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {

@@ -91,6 +91,7 @@ fn sizes(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Sizes> {
             argument: "k".into(),
         });
     }
+    check::memory("v", &[batch, heads, n, e], v.dtype())?;
     Ok(Sizes {
         batch,
         heads,

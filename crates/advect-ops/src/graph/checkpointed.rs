@@ -1,5 +1,7 @@
 //! Values of which the graph keeps only the inputs.
 
+use std::collections::HashSet;
+
 use advect_core::{Error, Result};
 use candle_core::{Tensor, Var};
 
@@ -44,12 +46,18 @@ pub fn checkpointed(
     }
     let alone: Vec<Tensor> = inputs.iter().map(|x| x.detach()).collect();
     let value = without_graph(|| f(&alone))?;
+    // A parameter that is given twice, such as a weight of two layers, has one gradient.
+    let mut known = HashSet::new();
+    let parameters: Vec<Tensor> = (parameters.iter())
+        .filter(|x| known.insert(x.id()))
+        .cloned()
+        .collect();
     let all = inputs.iter().map(|&x| x.clone());
     let all: Vec<Tensor> = all.chain(parameters.iter().cloned()).collect();
     if !tracks(&all.iter().collect::<Vec<_>>()) {
         return Ok(value.detach());
     }
-    let (count, parameters) = (inputs.len(), parameters.to_vec());
+    let count = inputs.len();
     with_gradient(&value, &all, move |gradient, all| {
         let vars: candle_core::Result<Vec<Var>> =
             all[..count].iter().map(Var::from_tensor).collect();

@@ -1,8 +1,8 @@
 //! Layers as one operation.
 
-use advect_core::{Error, Result};
+use advect_core::{Error, Result, shape};
 use advect_kernels::Matrix;
-use advect_kernels::layers::{Layer, Layers as _, Part, Saved};
+use advect_kernels::layers::{Layer, Layers as _, Part, Saved, Wanted};
 use candle_core::Tensor;
 
 use crate::cpu::{Float, THREADS, by_dtype, host, hosts, tensor};
@@ -133,9 +133,12 @@ impl Operation for Layers {
     type Saved = Box<dyn std::any::Any + Send + Sync>;
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let parts: Vec<Tensor> = inputs[..self.parts].iter().map(|&x| x.clone()).collect();
-        let mut x = joined(&parts)?;
-        for (weight, bias, activation) in self.parameters(inputs) {
+        // Sums over rows, such as the gradient of a bias, end too early in 16 bits.
+        let dtype = inputs[0].dtype();
+        let inputs: Result<Vec<Tensor>> = inputs.iter().map(|x| shape::wide(x)).collect();
+        let inputs = inputs?;
+        let mut x = joined(&inputs[..self.parts])?;
+        for (weight, bias, activation) in self.parameters(&inputs.iter().collect::<Vec<_>>()) {
             x = match self.transposed {
                 true => product(&x, weight)?,
                 false => product(&x, &weight.t()?)?,
@@ -145,7 +148,7 @@ impl Operation for Layers {
             }
             x = activation.apply(&x)?;
         }
-        Ok(x)
+        shape::cast(&x, dtype)
     }
 
     fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Output, Self::Saved)> {
@@ -176,13 +179,20 @@ impl Operation for Layers {
         by_dtype!(inputs[0], T => {
             let saved = saved.downcast_ref::<Saved<T>>().ok_or_else(nothing)?;
             let gradients = self.on_host::<T, _>(inputs, |rows, parts, layers| {
-                let input_wanted = wanted[..self.parts].contains(&true);
+                let wanted = Wanted {
+                    input: wanted[..self.parts].contains(&true),
+                    weights: wanted[self.parts..].contains(&true),
+                };
                 let (value, gradient) = (host::<T>(value)?, host::<T>(gradient)?);
                 let input = parts[0].values;
-                Ok(T::layers_backward(THREADS, rows, input, layers, &value, saved, &gradient, input_wanted))
+                Ok(T::layers_backward(THREADS, rows, input, layers, &value, saved, &gradient, wanted))
             })?;
             let mut out = Vec::with_capacity(inputs.len());
             self.split_input(inputs, gradients.input, wanted, &mut out)?;
+            if gradients.weights.is_empty() {
+                out.resize_with(inputs.len(), || None);
+                return Ok(out);
+            }
             let parameters = gradients.weights.into_iter().zip(gradients.biases);
             let mut shapes = inputs[self.parts..].iter();
             for (weight, bias) in parameters {
@@ -221,22 +231,41 @@ impl Layers {
         let total: usize = widths.clone().sum();
         let mut column = 0;
         for ((x, width), &wanted) in inputs.iter().zip(widths).zip(wanted) {
-            let mut part = vec![T::ZERO; if wanted { x.elem_count() } else { 0 }];
-            if wanted && width > 0 {
-                let rows = gradient.chunks_exact(total.max(1)).enumerate();
-                let count = x.dims()[0];
-                for (i, row) in rows {
-                    // A row for all gets the sum of what each row would.
-                    let row_out = if count == 1 { 0 } else { i };
-                    let target = &mut part[row_out * width..][..width];
-                    for (out, g) in target.iter_mut().zip(&row[column..]) {
-                        *out += *g;
-                    }
-                }
-            }
-            out.push(wanted.then(|| tensor(part, x.shape())).transpose()?);
+            let rows = gradient.chunks_exact(total.max(1));
+            let rows = rows.map(move |row| &row[column..][..width]);
             column += width;
+            if !wanted {
+                out.push(None);
+                continue;
+            }
+            let part = match x.dims()[0] {
+                1 => summed(width, rows),
+                _ => rows.flatten().copied().collect(),
+            };
+            out.push(Some(tensor(part, x.shape())?));
         }
         Ok(())
     }
+}
+
+/// The sum of rows: of sums of some rows each, so that the many small ones are not lost beside their sum.
+fn summed<'a, T: Float>(width: usize, rows: impl Iterator<Item = &'a [T]>) -> Vec<T> {
+    /// Rows that are summed before they are added to the rest.
+    const SUMMED: usize = 128;
+    let (mut total, mut part) = (vec![T::ZERO; width], vec![T::ZERO; width]);
+    let mut add_part = |part: &mut [T]| {
+        for (total, part) in total.iter_mut().zip(part) {
+            *total += std::mem::replace(part, T::ZERO);
+        }
+    };
+    for (i, row) in rows.enumerate() {
+        if i > 0 && i % SUMMED == 0 {
+            add_part(&mut part);
+        }
+        for (part, x) in part.iter_mut().zip(row) {
+            *part += *x;
+        }
+    }
+    add_part(&mut part);
+    total
 }

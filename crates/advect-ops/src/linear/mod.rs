@@ -89,6 +89,11 @@ fn layer<V: Value>(
         let accepted = format!("(..., {inputs}), to match the weight");
         return Err(Error::shape("x", primal.dims(), accepted));
     }
+    let mut shape = primal.dims().to_vec();
+    if let Some(last) = shape.last_mut() {
+        *last = weight.dims()[usize::from(transposed)];
+    }
+    check::memory("x", &shape, primal.dtype())?;
     let op = Layers {
         parts: 1,
         depth: 1,
@@ -171,6 +176,11 @@ fn perceptron<V: Value>(
         }
         check::same_kind("weight", weight, "parts", first)?;
         width = weight.dims()[0];
+        let rows = match first.rank() {
+            2 => rows,
+            rank => first.dims()[..rank - 1].iter().product(),
+        };
+        check::memory("parts", &[rows, width], first.dtype())?;
     }
     Ok(Layers {
         parts: parts.len(),

@@ -6,6 +6,7 @@ use rand_distr::{StandardNormal, StandardUniform};
 
 use super::Covariance;
 use super::posterior::add;
+use crate::cumulative::Cumulative;
 
 /// A mixture of Gaussians in d dimensions: weights, means and covariances.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,9 +145,10 @@ impl Components {
         let choices = rng.values(&StandardUniform, count)?;
         let mut samples = rng.values(&StandardNormal, count.saturating_mul(d))?;
         let shares: Vec<f64> = self.log_weights.iter().map(|w| w.exp()).collect();
+        let shares = Cumulative::new(&shares);
         let mut scratch = vec![0.0; d];
         for (sample, u) in samples.chunks_exact_mut(d).zip(choices) {
-            let k = pick(&shares, u);
+            let k = shares.place(u);
             self.covariance(k).color(sample, &mut scratch);
             add(sample, 1.0, self.mean(k));
         }

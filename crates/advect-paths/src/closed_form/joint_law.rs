@@ -6,11 +6,12 @@ use advect_core::{Error, Generator, Result, check};
 use candle_core::{DType, Device, Tensor};
 use rand_distr::{StandardNormal, StandardUniform};
 
-use super::components::{as_batch, pick};
+use super::components::as_batch;
 use super::finite_data::rows;
 use super::posterior::add;
 use super::{Components, Covariance, GaussianMixture, InterpolantField, Law};
 use crate::Prediction;
+use crate::cumulative::Cumulative;
 use crate::path::Interpolant;
 
 /// The joint law of a source x0 and a target x1: a mixture of joint Gaussians, whose widths may be 0.
@@ -314,10 +315,11 @@ impl JointLaw {
         let choices = rng.values(&StandardUniform, count)?;
         let mut draws = rng.values(&StandardNormal, count.saturating_mul(2 * d))?;
         let shares: Vec<f64> = self.pairs.iter().map(|p| p.log_weight.exp()).collect();
+        let shares = Cumulative::new(&shares);
         let (mut x0, mut x1) = (Vec::with_capacity(count * d), Vec::with_capacity(count * d));
         let mut scratch = vec![0.0; 2 * d];
         for (draw, u) in draws.chunks_exact_mut(2 * d).zip(choices) {
-            let pair = &self.pairs[pick(&shares, u)];
+            let pair = &self.pairs[shares.place(u)];
             let (source, target) = (&self.source, &self.target);
             if let Some(cross) = &pair.cross {
                 cross.whole.color(draw, &mut scratch);

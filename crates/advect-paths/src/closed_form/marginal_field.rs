@@ -73,7 +73,7 @@ impl<S: Schedule> MarginalField<S> {
     /// As [`Field::at`]; [`Error::Range`] where the density is 0 or infinite: without noise, at data without width.
     pub fn log_density(&self, t: &Time, x: &Tensor) -> Result<Tensor> {
         self.each(t, x, 1, |posterior, at, x, out| {
-            out[0] = posterior.at(at.alpha, at.sigma, x).log_density;
+            out[0] = posterior.shares(at.alpha, at.sigma, x);
         })?
         .finish(t, x, &[x.dims()[0]])
     }

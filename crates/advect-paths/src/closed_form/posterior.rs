@@ -21,8 +21,6 @@ pub(super) struct Posterior<'a> {
 /// The result of [`Posterior::at`]: means given x, in the original axes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Found {
-    /// `log p_t(x)`.
-    pub(super) log_density: f64,
     /// `∇ log p_t(x) = −E[x0 | x]/σ`; infinite where there is neither noise nor width.
     pub(super) score: Vec<f64>,
     /// `E[x1 | x]`.
@@ -178,9 +176,8 @@ impl<'a> Posterior<'a> {
     /// Everything that x says.
     pub(super) fn at(&mut self, alpha: f64, sigma: f64, x: &[f64]) -> Found {
         let d = self.components.dim();
-        let log_density = self.shares(alpha, sigma, x);
+        self.shares(alpha, sigma, x);
         let mut found = Found {
-            log_density,
             score: vec![0.0; d],
             data: vec![0.0; d],
         };

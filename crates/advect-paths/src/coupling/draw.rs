@@ -4,6 +4,8 @@ use advect_core::{Generator, Result};
 use advect_transport::{Entry, Plan};
 use rand_distr::StandardUniform;
 
+use crate::cumulative::Cumulative;
+
 /// A source for each target, in the order of the targets, drawn from the target's column of a plan.
 pub(super) fn by_target(plan: &Plan, rng: &mut Generator) -> Result<(Vec<u32>, Vec<u32>)> {
     let columns = plan.columns();
@@ -57,48 +59,6 @@ pub(super) fn by_target_of(
         *rest -= entry.mass;
     }
     Ok((source, (0..columns as u32).collect()))
-}
-
-/// The sums of masses up to each of them, by which they are drawn.
-#[derive(Debug, Clone)]
-pub(super) struct Cumulative(Vec<f64>);
-
-impl Cumulative {
-    pub(super) fn new(masses: &[f64]) -> Self {
-        let mut sum = 0.0;
-        let add = |mass: &f64| {
-            sum += mass;
-            sum
-        };
-        Cumulative(masses.iter().map(add).collect())
-    }
-
-    /// The sum of all masses.
-    pub(super) fn total(&self) -> f64 {
-        self.0.last().copied().unwrap_or(0.0)
-    }
-
-    /// Independent draws of the masses' places.
-    pub(super) fn draw(&self, count: usize, rng: &mut Generator) -> Result<Vec<usize>> {
-        let uniform = rng.values(&StandardUniform, count)?;
-        Ok(uniform.into_iter().map(|u| self.place(u)).collect())
-    }
-
-    /// A draw of a place from each of `count` equal parts of the mass: places rise.
-    pub(super) fn draw_evenly(&self, count: usize, rng: &mut Generator) -> Result<Vec<usize>> {
-        let uniform = rng.values(&StandardUniform, count)?;
-        let uniform = uniform.into_iter().enumerate();
-        let parts = uniform.map(|(k, u): (usize, f64)| (k as f64 + u) / count as f64);
-        Ok(parts.map(|u| self.place(u)).collect())
-    }
-
-    /// The place at a part of the whole mass.
-    fn place(&self, u: f64) -> usize {
-        // Rounding must not reach the total, beyond which there is nothing.
-        let total = self.total();
-        let goal = (u * total).min(total.next_down());
-        self.0.partition_point(|sum| *sum <= goal)
-    }
 }
 
 /// Independent draws of a plan's entries.

@@ -5,7 +5,7 @@ use advect_transport::Entry;
 use candle_core::{DType, Device, Tensor};
 
 use super::Pairs;
-use super::draw::Cumulative;
+use crate::cumulative::Cumulative;
 
 /// The pairs of a transport plan with their masses as weights: every pair that the plan connects, once.
 ///

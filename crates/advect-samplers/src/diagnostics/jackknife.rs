@@ -61,13 +61,14 @@ impl Jackknife {
             let accepted = format!("at least two blocks of {block} steps");
             return Err(Error::shape("series", first.dims(), accepted));
         }
+        let totals: Vec<f64> = sums.iter().map(|sums| sums.iter().sum()).collect();
         let at = |left_out: Option<usize>| {
             let blocks = count - usize::from(left_out.is_some());
-            let mean = |sums: &Vec<f64>| {
+            let mean = |(sums, total): (&Vec<f64>, &f64)| {
                 let out = left_out.map_or(0.0, |k| sums[k]);
-                (sums.iter().sum::<f64>() - out) / (blocks * block) as f64
+                (total - out) / (blocks * block) as f64
             };
-            let means: Vec<f64> = sums.iter().map(mean).collect();
+            let means: Vec<f64> = sums.iter().zip(&totals).map(mean).collect();
             check::finite_number("function", function(&means))
         };
         let value = at(None)?;

@@ -101,6 +101,15 @@ impl Rule for AnnealedLangevin {
         let moved = combine(&[((transition.to.alpha / transition.from.alpha).into(), &x)])?;
         self.dwell(run, &transition.to, least, moved)
     }
+
+    fn denoise(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
+        let mut x = x.clone();
+        if transition.index == 0 {
+            // The only step: no other one has dwelt at its level.
+            x = self.dwell(run, &transition.from, transition.least.sigma, x)?;
+        }
+        run.evaluate(transition.from.time, &x)?.data()
+    }
 }
 
 #[cfg(test)]

@@ -103,6 +103,14 @@ impl<R: Rule> Inpaint<R> {
         })
     }
 
+    /// Returns the state at the start of a transition. That of the first one may be anything.
+    fn begun(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
+        match transition.index {
+            0 => self.keep(run, &transition.from, x),
+            _ => Ok(x.clone()),
+        }
+    }
+
     /// Returns a state with its known part replaced by that of the level.
     fn keep(&self, run: &mut Run<'_>, level: &Level, x: &Tensor) -> Result<Tensor> {
         let known = wide("known", &self.known, x)?;
@@ -140,10 +148,7 @@ where
         transition: &Transition,
         x: &Tensor,
     ) -> Result<Tensor> {
-        let mut x = match transition.index {
-            0 => self.keep(run, &transition.from, x)?,
-            _ => x.clone(),
-        };
+        let mut x = self.begun(run, transition, x)?;
         // There is nothing to agree on at clean data, and no noise to go back with in a step without.
         let passes = match transition.to.is_clean() || run.is_quiet() {
             true => 1,
@@ -169,7 +174,8 @@ where
     }
 
     fn denoise(&self, run: &mut Run<'_>, transition: &Transition, x: &Tensor) -> Result<Tensor> {
-        let data = self.rule.denoise(run, transition, x)?;
+        let x = self.begun(run, transition, x)?;
+        let data = self.rule.denoise(run, transition, &x)?;
         self.keep(run, &Level::clean(), &data)
     }
 }

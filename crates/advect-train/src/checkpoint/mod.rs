@@ -6,9 +6,9 @@ mod header;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use advect_core::{Error, Generator, Result, check, file};
+use advect_core::{Error, Generator, Result, check, file, shape};
 use advect_nn::{State, tensor_of_view};
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use safetensors::{SafeTensors, View};
 
 use crate::ema::named;
@@ -103,7 +103,10 @@ impl Checkpoint {
                 accepted,
             ));
         };
-        self.parts.insert(AVERAGE.to_string(), parameters.clone());
+        // Averages of 16 bits are in f32.
+        let wide = |(name, x): (&String, &Tensor)| Ok((name.clone(), shape::wide(x)?));
+        let average = parameters.iter().map(wide).collect::<Result<_>>()?;
+        self.parts.insert(AVERAGE.to_string(), average);
         Ok(self)
     }
 

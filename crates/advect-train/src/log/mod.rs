@@ -5,6 +5,7 @@ mod csv;
 mod json_lines;
 mod tensorboard;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
@@ -109,6 +110,10 @@ pub struct MetricLog {
     format: Box<dyn Format>,
     /// The step of the last row.
     last: Option<usize>,
+    /// The step of the last row that was there when the file was opened or cut: numbers up to it are in the file.
+    before: Option<usize>,
+    /// The step at which each number was recorded that has been written since.
+    written: BTreeMap<String, usize>,
     speeds: bool,
     synced: Instant,
 }
@@ -156,6 +161,8 @@ impl MetricLog {
             file: locked(path)?,
             format,
             last: None,
+            before: None,
+            written: BTreeMap::new(),
             speeds: false,
             synced: Instant::now(),
         };
@@ -178,7 +185,22 @@ impl MetricLog {
             self.append(&self.format.begin())?;
         }
         self.last = last.map(|(step, _)| step);
+        self.before = self.last;
+        self.written.retain(|_, at| Some(*at) <= self.last);
         Ok(())
+    }
+
+    /// Takes the numbers that no row has yet.
+    fn new_records(&mut self, records: Vec<(String, (usize, f64))>) -> Vec<(String, f64)> {
+        let mut new = Vec::new();
+        for (name, (at, value)) in records {
+            let known = self.written.get(&name).copied().or(self.before);
+            if known.is_none_or(|known| at > known) {
+                self.written.insert(name.clone(), at);
+                new.push((name, value));
+            }
+        }
+        new
     }
 
     fn write(&mut self, row: &Row) -> Result<()> {
@@ -253,7 +275,7 @@ impl<O> Observer<Trainer<O>> for MetricLog {
                 .filter_map(|(name, value)| Some((name.to_string(), value?)));
             values.extend(known);
         }
-        values.extend(trainer.recorded_after(self.last));
+        values.extend(self.new_records(trainer.all_recorded()));
         self.write(&Row {
             step: report.step,
             values,

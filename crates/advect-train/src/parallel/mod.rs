@@ -169,7 +169,8 @@ impl<O: StatefulOptimizer> DataParallel<O> {
         }
         let store = match self.ranks.is_root() {
             true => root.clone(),
-            false => root.duplicate()?,
+            // As averages are, which 16 bits would hold up.
+            false => root.widened()?,
         };
         replicas::copy(&self.ranks, store.variables())?;
         Ok(store)

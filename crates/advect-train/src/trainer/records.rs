@@ -124,13 +124,11 @@ impl<O> Trainer<O> {
         self.records.get(name)
     }
 
-    /// What has been recorded at steps after this one.
-    pub(crate) fn recorded_after(&self, step: Option<usize>) -> Vec<(String, f64)> {
+    /// The last number recorded under each name, with its step.
+    pub(crate) fn all_recorded(&self) -> Vec<(String, (usize, f64))> {
         let records = self.records.0.borrow();
-        let later = records.iter().filter(|(_, (at, _))| Some(*at) > step);
-        later
-            .map(|(name, (_, value))| (name.clone(), *value))
-            .collect()
+        let each = records.iter().map(|(name, last)| (name.clone(), *last));
+        each.collect()
     }
 }
 

@@ -7,7 +7,7 @@ use advect_solvers::energy::GradientField;
 use candle_core::{DType, Tensor};
 
 use crate::Snapshots;
-use crate::path::SnapshotPath;
+use crate::path::{CurveEnds, SnapshotPath};
 
 /// The loss of a potential s, whose gradient ∇s becomes the velocity:
 /// `E s(t_1, X_1) − E s(t_K, X_K) + ∫ E[½ |∇s|² + ∂_t s] dt`, over states of curves through the snapshots.
@@ -88,7 +88,8 @@ impl<P: SnapshotPath> ActionMatching<P> {
     /// Lets samples diffuse with the deviation σ in a unit of time, besides their drift ∇s.
     ///
     /// The Laplacian of the potential is estimated along one random direction for each sample, by a central difference of the potential's
-    /// derivatives. Its error is that of the potential's fourth derivatives over a distance of 0.005 of the samples' size in f32, 6e-6 in f64.
+    /// derivatives. Its error is that of the potential's fourth derivatives over a distance of 0.005 of the samples' deviation in f32, 6e-6 in f64, if their mean is 0, and of more the farther it is from 0: in f32 at a mean
+    /// of 1,000 deviations 0.05. Samples of 16 bits are refused, as they are too far apart for differences.
     ///
     /// # Errors
     /// [`Error::Range`](advect_core::Error::Range) for a deviation below 0.
@@ -102,15 +103,15 @@ impl<P: SnapshotPath> ActionMatching<P> {
     /// Returns the loss of the potential whose gradient is the given velocity, a scalar.
     ///
     /// # Errors
-    /// As [`SnapshotPath::sample`]; the errors of the potential; [`Error::Range`] for a path whose masses change, without
-    /// [growth](ActionMatching::growth).
+    /// As [`SnapshotPath::sample_with_ends`]; the errors of the potential; [`Error::Range`] for a path whose masses change, without
+    /// [growth](ActionMatching::growth); [`Error::DType`] for samples of 16 bits that [diffuse](ActionMatching::diffusion).
     pub fn loss<E: Energy + Send + Sync + 'static>(
         &self,
         velocity: &GradientField<E>,
         snapshots: &Snapshots,
         rng: &mut Generator,
     ) -> Result<Tensor> {
-        let points = self.path.sample(snapshots, rng)?;
+        let (points, [first, last]) = self.path.sample_with_ends(snapshots, rng)?;
         if points.grow() && self.growth == 0.0 {
             let accepted = "curves that keep their masses, or a weight of growth";
             return Err(Error::range("path", "curves whose masses change", accepted));
@@ -146,13 +147,18 @@ impl<P: SnapshotPath> ActionMatching<P> {
         let weights = Tensor::from_vec(weights, x.dims()[0], x.device())?;
         let inside = (rate * weights.to_dtype(value.dtype())?)?.sum_all()?;
 
-        let end = |k: usize, rng: &mut Generator| -> Result<Tensor> {
-            let snapshot = snapshots.at(k);
-            let time = snapshot.time();
-            let x = snapshot.draw(points.times.len(), rng)?;
-            Ok((potential.at(&time.into(), &x)?.mean_all()? * mass(time))?)
+        let end = |k: usize, end: &CurveEnds| -> Result<Tensor> {
+            let time = snapshots.at(k).time();
+            let value = potential.at(&time.into(), &end.x)?;
+            let weight = |own: &f64| match points.grow() {
+                true => *own,
+                false => own * mass(time),
+            };
+            let weights: Vec<f64> = end.masses.iter().map(weight).collect();
+            let weights = Tensor::from_vec(weights, value.dims()[0], x.device())?;
+            Ok((&value * weights.to_dtype(value.dtype())?)?.mean_all()?)
         };
-        let (first, last) = (end(0, rng)?, end(snapshots.len() - 1, rng)?);
+        let (first, last) = (end(0, &first)?, end(snapshots.len() - 1, &last)?);
         Ok(((first - last)? + inside)?)
     }
 }
@@ -167,12 +173,20 @@ fn laplacian<E: Energy>(
 ) -> Result<Tensor> {
     let rounding = match x.dtype() {
         DType::F64 => f64::EPSILON,
-        _ => f64::from(f32::EPSILON),
+        DType::F32 => f64::from(f32::EPSILON),
+        other => return Err(Error::dtype("snapshots", other, "f32 or f64")),
     };
-    let size = x.detach().to_dtype(DType::F64)?.sqr()?.mean_all()?;
-    let size = size.to_scalar::<f64>()?.sqrt();
-    // The error of a central difference and that of rounding are about the same.
-    let step = rounding.cbrt() * if size > 0.0 { size } else { 1.0 };
+    let x64 = shape::cast(&x.detach(), DType::F64)?;
+    let apart = x64.broadcast_sub(&x64.mean_keepdim(0)?)?;
+    let root = |x: &Tensor| -> Result<f64> { Ok(x.sqr()?.mean_all()?.to_scalar::<f64>()?.sqrt()) };
+    let (size, deviation) = (root(&x64)?, root(&apart)?);
+    // The error of a central difference, over the deviation, and that of rounding, of the size, are about the same.
+    let scale = match (size > 0.0, deviation > 0.0) {
+        (true, true) => (size * deviation * deviation).cbrt(),
+        (true, false) => size,
+        (false, _) => 1.0,
+    };
+    let step = rounding.cbrt() * scale;
     let signs = Probe::Rademacher.draw(x, rng)?;
     let shift = (&signs * step)?;
     let slope = |x: &Tensor| -> Result<Tensor> { Ok(potential.jvp(t, x, 0.0, &signs)?.1) };

@@ -4,9 +4,10 @@
 use advect_core::{Generator, Result, Time, check};
 use advect_paths::coupling::Coupling;
 use advect_paths::path::Path;
+use candle_core::Tensor;
 use rand_distr::StandardUniform;
 
-use super::{CurvePoints, SnapshotPath};
+use super::{CurveEnds, CurvePoints, SnapshotPath};
 use crate::Snapshots;
 
 /// Curves that lead from a sample of one snapshot to one of the next: a batch of pairs by a coupling for each two neighbouring
@@ -60,8 +61,13 @@ impl<C: Coupling, P: Path> Chain<C, P> {
     }
 }
 
-impl<C: Coupling, P: Path> SnapshotPath for Chain<C, P> {
-    fn sample(&self, snapshots: &Snapshots, rng: &mut Generator) -> Result<CurvePoints> {
+impl<C: Coupling, P: Path> Chain<C, P> {
+    /// Points of each piece, with the ends of the pairs that it joins.
+    fn pieces(
+        &self,
+        snapshots: &Snapshots,
+        rng: &mut Generator,
+    ) -> Result<Vec<(CurvePoints, [Tensor; 2])>> {
         let mut pieces = Vec::with_capacity(snapshots.len() - 1);
         for k in 1..snapshots.len() {
             let (from, to) = (snapshots.at(k - 1), snapshots.at(k));
@@ -69,17 +75,40 @@ impl<C: Coupling, P: Path> SnapshotPath for Chain<C, P> {
             let (x0, x1) = (from.draw(self.batch, rng)?, to.draw(self.batch, rng)?);
             let pairs = self.coupling.pair(&x0, &x1, rng)?;
             let parts = rng.values(&StandardUniform, pairs.len())?;
-            let point = self.path.sample(
-                &Time::per_sample(&parts)?,
-                &pairs.source(&x0)?,
-                &pairs.target(&x1)?,
-                rng,
-            )?;
+            let (x0, x1) = (pairs.source(&x0)?, pairs.target(&x1)?);
+            let point = (self.path).sample(&Time::per_sample(&parts)?, &x0, &x1, rng)?;
             let times = parts.iter().map(|s| from.time() + s * span).collect();
             let durations = vec![span / parts.len() as f64; parts.len()];
             let velocity = (point.velocity()? / span)?;
-            pieces.push(CurvePoints::new(times, point.x, velocity, durations));
+            let points = CurvePoints::new(times, point.x, velocity, durations);
+            pieces.push((points, [x0, x1]));
         }
-        CurvePoints::joined(&pieces)
+        Ok(pieces)
+    }
+}
+
+impl<C: Coupling, P: Path> SnapshotPath for Chain<C, P> {
+    fn sample(&self, snapshots: &Snapshots, rng: &mut Generator) -> Result<CurvePoints> {
+        let pieces = self.pieces(snapshots, rng)?;
+        CurvePoints::joined(pieces.iter().map(|(points, _)| points))
+    }
+
+    fn sample_with_ends(
+        &self,
+        snapshots: &Snapshots,
+        rng: &mut Generator,
+    ) -> Result<(CurvePoints, [CurveEnds; 2])> {
+        let pieces = self.pieces(snapshots, rng)?;
+        let points = CurvePoints::joined(pieces.iter().map(|(points, _)| points))?;
+        let mut end = |s: f64, [x0, x1]: &[Tensor; 2]| -> Result<CurveEnds> {
+            let x = self.path.sample(&s.into(), x0, x1, rng)?.x;
+            let masses = vec![1.0; x.dims()[0]];
+            Ok(CurveEnds::new(x, masses))
+        };
+        let ends = [
+            end(0.0, &pieces[0].1)?,
+            end(1.0, &pieces[pieces.len() - 1].1)?,
+        ];
+        Ok((points, ends))
     }
 }

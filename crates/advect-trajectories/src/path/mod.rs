@@ -78,11 +78,13 @@ impl CurvePoints {
     ///
     /// # Errors
     /// Errors of candle for states of different kinds, and for no points.
-    pub fn joined(pieces: &[CurvePoints]) -> Result<Self> {
-        let numbers =
-            |of: fn(&CurvePoints) -> &Vec<f64>| pieces.iter().flat_map(of).copied().collect();
+    pub fn joined<'a>(pieces: impl IntoIterator<Item = &'a CurvePoints>) -> Result<Self> {
+        let pieces: Vec<&CurvePoints> = pieces.into_iter().collect();
+        let numbers = |of: fn(&CurvePoints) -> &Vec<f64>| {
+            pieces.iter().flat_map(|p| of(p)).copied().collect()
+        };
         let tensors = |of: fn(&CurvePoints) -> &Tensor| {
-            let parts: Vec<&Tensor> = pieces.iter().map(of).collect();
+            let parts: Vec<&Tensor> = pieces.iter().map(|p| of(p)).collect();
             Tensor::cat(&parts, 0)
         };
         Ok(CurvePoints {
@@ -104,15 +106,59 @@ impl CurvePoints {
     }
 }
 
-/// A law of curves through the snapshots, whose law at each snapshot's time is that of its samples, by the curves' masses where these differ.
+/// States of curves at one time, the first or the last.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CurveEnds {
+    /// The states, `(curves, ...)`.
+    pub x: Tensor,
+    /// The mass of the population there, as estimated from each curve: on average 1, or the given mass.
+    pub masses: Vec<f64>,
+}
+
+impl CurveEnds {
+    /// Creates states with their masses.
+    pub fn new(x: Tensor, masses: Vec<f64>) -> Self {
+        CurveEnds { x, masses }
+    }
+}
+
+/// A law of curves through the snapshots. Its law at each snapshot's time is that of the samples, by the curves' masses where these differ;
+/// a path with noise there adds it to them.
 pub trait SnapshotPath {
     /// Draws points of curves, at random times.
     ///
     /// # Errors
     /// Typed errors for snapshots that don't fit; the errors of couplings and paths.
     fn sample(&self, snapshots: &Snapshots, rng: &mut Generator) -> Result<CurvePoints>;
+
+    /// Draws points of curves, and the states of curves at the first and at the last time. By default these are samples of the snapshots:
+    /// right for curves that keep their masses and end in the samples.
+    ///
+    /// # Errors
+    /// As [`SnapshotPath::sample`].
+    fn sample_with_ends(
+        &self,
+        snapshots: &Snapshots,
+        rng: &mut Generator,
+    ) -> Result<(CurvePoints, [CurveEnds; 2])> {
+        let points = self.sample(snapshots, rng)?;
+        let count = points.times.len();
+        let mut end = |k: usize| -> Result<CurveEnds> {
+            let snapshot = snapshots.at(k);
+            let masses = vec![if points.grow() { snapshot.mass() } else { 1.0 }; count];
+            Ok(CurveEnds::new(snapshot.draw(count, rng)?, masses))
+        };
+        let ends = [end(0)?, end(snapshots.len() - 1)?];
+        Ok((points, ends))
+    }
 }
 
 forward_to!([] SnapshotPath {
     fn sample(&self, snapshots: &Snapshots, rng: &mut Generator) -> Result<CurvePoints>;
+    fn sample_with_ends(
+        &self,
+        snapshots: &Snapshots,
+        rng: &mut Generator,
+    ) -> Result<(CurvePoints, [CurveEnds; 2])>;
 });

@@ -7,7 +7,7 @@ use advect_paths::coupling::Coupling;
 use candle_core::{Device, Tensor};
 use rand_distr::StandardUniform;
 
-use super::{CurvePoints, Interpolation, SnapshotPath};
+use super::{CurveEnds, CurvePoints, Interpolation, SnapshotPath};
 use crate::Snapshots;
 
 /// Curves through one sample of each snapshot: samples of neighbouring times are linked by a coupling, from the last time to the first, and
@@ -90,9 +90,17 @@ impl<C: Coupling, I: Interpolation> Spline<C, I> {
     }
 }
 
-impl<C: Coupling, I: Interpolation> SnapshotPath for Spline<C, I> {
-    fn sample(&self, snapshots: &Snapshots, rng: &mut Generator) -> Result<CurvePoints> {
-        let (knots, at) = (self.knots(snapshots, rng)?, snapshots.times());
+impl<C: Coupling, I: Interpolation> Spline<C, I> {
+    /// States on the curves, with their noise.
+    fn around(&self, x: Tensor, rng: &mut Generator) -> Result<Tensor> {
+        match self.sigma > 0.0 {
+            true => Ok((&x + (rng.normal_like(&x)? * self.sigma)?)?),
+            false => Ok(x),
+        }
+    }
+
+    /// Points of the curves through some knots.
+    fn points(&self, knots: &[Tensor], at: &[f64], rng: &mut Generator) -> Result<CurvePoints> {
         let (start, end) = (at[0], at[at.len() - 1]);
         // One time in each of as many equal stretches as there are curves, which are in random order.
         let count = self.batch as f64;
@@ -108,16 +116,35 @@ impl<C: Coupling, I: Interpolation> SnapshotPath for Spline<C, I> {
             .to_vec1::<u32>()?;
         let times: Vec<f64> = order.iter().map(|&i| times[i as usize]).collect();
         let weights: Vec<_> = (times.iter())
-            .map(|&t| self.interpolation.weights(&at, t))
+            .map(|&t| self.interpolation.weights(at, t))
             .collect();
         let (values, slopes): (Vec<_>, Vec<_>) = weights.into_iter().unzip();
-        let mut x = weighted(&values, &knots)?;
-        let velocity = weighted(&slopes, &knots)?;
-        if self.sigma > 0.0 {
-            x = (&x + (rng.normal_like(&x)? * self.sigma)?)?;
-        }
+        let x = self.around(weighted(&values, knots)?, rng)?;
+        let velocity = weighted(&slopes, knots)?;
         let durations = vec![(end - start) / count; self.batch];
         Ok(CurvePoints::new(times, x, velocity, durations))
+    }
+}
+
+impl<C: Coupling, I: Interpolation> SnapshotPath for Spline<C, I> {
+    fn sample(&self, snapshots: &Snapshots, rng: &mut Generator) -> Result<CurvePoints> {
+        let knots = self.knots(snapshots, rng)?;
+        self.points(&knots, &snapshots.times(), rng)
+    }
+
+    fn sample_with_ends(
+        &self,
+        snapshots: &Snapshots,
+        rng: &mut Generator,
+    ) -> Result<(CurvePoints, [CurveEnds; 2])> {
+        let knots = self.knots(snapshots, rng)?;
+        let points = self.points(&knots, &snapshots.times(), rng)?;
+        let mut end = |knot: &Tensor| -> Result<CurveEnds> {
+            let x = self.around(knot.clone(), rng)?;
+            Ok(CurveEnds::new(x, vec![1.0; self.batch]))
+        };
+        let ends = [end(&knots[0])?, end(&knots[knots.len() - 1])?];
+        Ok((points, ends))
     }
 }
 

@@ -7,7 +7,7 @@ use advect_transport::{Cost, Plan, Sinkhorn};
 use candle_core::{Device, Tensor};
 use rand_distr::StandardUniform;
 
-use super::{CurvePoints, SnapshotPath};
+use super::{CurveEnds, CurvePoints, SnapshotPath};
 use crate::{Snapshot, Snapshots};
 
 /// Curves as those of a [`Chain`](super::Chain), with masses that grow and shrink: births and deaths take the place of
@@ -77,8 +77,8 @@ impl<P: Path> UnbalancedChain<P> {
         })
     }
 
-    /// The points of curves between two snapshots.
-    fn piece(&self, from: &Snapshot, to: &Snapshot, rng: &mut Generator) -> Result<CurvePoints> {
+    /// Curves between two snapshots, and points of them.
+    fn piece(&self, from: &Snapshot, to: &Snapshot, rng: &mut Generator) -> Result<Piece> {
         let (x0, x1) = (from.draw(self.batch, rng)?, to.draw(self.batch, rng)?);
         let cost = Cost::squared_euclidean(&flat(&x0)?, &flat(&x1)?)?;
         let plan = self.solver.solve(&cost)?;
@@ -92,6 +92,7 @@ impl<P: Path> UnbalancedChain<P> {
         let span = to.time() - from.time();
         let parts = rng.values(&StandardUniform, pairs.len())?;
         let (mut masses, mut growth) = (Vec::new(), Vec::new());
+        let mut end_masses = [Vec::new(), Vec::new()];
         let scale = pairs.len() as f64 / (2 * self.batch) as f64;
         for (&(i, j), s) in pairs.iter().zip(&parts) {
             let (row, column) = (of_rows[i], of_columns[j]);
@@ -99,6 +100,8 @@ impl<P: Path> UnbalancedChain<P> {
             let start = scale * from.mass() * 2.0 * column / (row + column);
             let end = scale * to.mass() * 2.0 * row / (row + column);
             masses.push(start.powf(1.0 - s) * end.powf(*s));
+            end_masses[0].push(start);
+            end_masses[1].push(end);
             growth.push((end / start).ln() / span);
         }
         let chosen = |x: &Tensor, places: Vec<u32>| -> Result<Tensor> {
@@ -113,8 +116,27 @@ impl<P: Path> UnbalancedChain<P> {
         let times = parts.iter().map(|s| from.time() + s * span).collect();
         let durations = vec![span / parts.len() as f64; parts.len()];
         let velocity = (point.velocity()? / span)?;
-        Ok(CurvePoints::new(times, point.x, velocity, durations).with_growth(masses, growth))
+        let points = CurvePoints::new(times, point.x, velocity, durations);
+        Ok(Piece {
+            points: points.with_growth(masses, growth),
+            pairs: [x0, x1],
+            masses: end_masses,
+        })
     }
+
+    fn pieces(&self, snapshots: &Snapshots, rng: &mut Generator) -> Result<Vec<Piece>> {
+        (1..snapshots.len())
+            .map(|k| self.piece(snapshots.at(k - 1), snapshots.at(k), rng))
+            .collect()
+    }
+}
+
+/// Curves between two snapshots.
+struct Piece {
+    points: CurvePoints,
+    /// The samples that the curves join, with their masses.
+    pairs: [Tensor; 2],
+    masses: [Vec<f64>; 2],
 }
 
 /// Samples as vectors.
@@ -153,9 +175,26 @@ fn place(masses: impl Iterator<Item = f64> + Clone, u: f64) -> Option<usize> {
 
 impl<P: Path> SnapshotPath for UnbalancedChain<P> {
     fn sample(&self, snapshots: &Snapshots, rng: &mut Generator) -> Result<CurvePoints> {
-        let pieces = (1..snapshots.len())
-            .map(|k| self.piece(snapshots.at(k - 1), snapshots.at(k), rng))
-            .collect::<Result<Vec<_>>>()?;
-        CurvePoints::joined(&pieces)
+        let pieces = self.pieces(snapshots, rng)?;
+        CurvePoints::joined(pieces.iter().map(|piece| &piece.points))
+    }
+
+    fn sample_with_ends(
+        &self,
+        snapshots: &Snapshots,
+        rng: &mut Generator,
+    ) -> Result<(CurvePoints, [CurveEnds; 2])> {
+        let pieces = self.pieces(snapshots, rng)?;
+        let points = CurvePoints::joined(pieces.iter().map(|piece| &piece.points))?;
+        let mut end = |s: f64, k: usize, piece: &Piece| -> Result<CurveEnds> {
+            let [x0, x1] = &piece.pairs;
+            let x = self.path.sample(&s.into(), x0, x1, rng)?.x;
+            Ok(CurveEnds::new(x, piece.masses[k].clone()))
+        };
+        let ends = [
+            end(0.0, 0, &pieces[0])?,
+            end(1.0, 1, &pieces[pieces.len() - 1])?,
+        ];
+        Ok((points, ends))
     }
 }

@@ -194,6 +194,16 @@ impl<D: Decoder> VariationalBound<D> {
         noise: &Tensor,
         x1: &Tensor,
     ) -> Result<Denoised> {
+        let last = self.schedule.steps();
+        if self.schedule.alpha_bar(last) == 0.0 {
+            let given =
+                "one without signal at its last step, where the noise tells nothing of the data";
+            return Err(Error::range(
+                "schedule",
+                given,
+                "a schedule that keeps some signal",
+            ));
+        }
         let state = self.states(&steps, noise, x1)?;
         let value = field.at(t, &state)?;
         if self.variance != ReverseVariance::Learned {
