@@ -1,7 +1,7 @@
 //! Kernels for the CPU, from slices to slices, vectorised with run-time dispatch; with the feature `cuda`, kernels for GPUs, too.
 //!
 //! This crate is internal, and nothing in it is promised to stay as it is. `advect-ops` turns these functions into operations of tensors, `advect-solvers`
-//! runs [programs](program), `advect-transport` compiles its own loops by [`dispatch`], and `advect-core` with the feature `cuda` draws random numbers by it.
+//! runs [programs](program), `advect-transport` compiles its own loops by [`dispatch`], and `advect-core` with the feature `cuda` draws random numbers by its kernels.
 //! It knows neither tensors nor graphs nor errors: callers check shapes first, and a slice of another length than is documented is a panic. It depends on `pulp` alone, so that it is compiled beside candle, and borrows its [`Threads`].
 //!
 //! | module | kernels |
