@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the pictures of the book anew, each by the command beside it: an hour on two cores, most of it compare_objectives and images.
+# Makes the pictures of the book anew, each by the command beside it.
 #
 # Usage: scripts/pictures.sh [NAME …]      (all, or those of these files: two_moons, book_flows, …)
 #

@@ -1,8 +1,8 @@
 //! Kernels for the CPU, from slices to slices, vectorised with run-time dispatch; with the feature `cuda`, kernels for GPUs, too.
 //!
-//! This crate is internal to `advect-ops`, which turns these functions into operations of tensors, and to `advect-solvers`, which
-//! runs [programs](program); nothing in it is promised to stay as it is. It knows neither tensors nor graphs nor errors: what calls it has checked shapes, and a slice of another length
-//! than is documented is a panic. It depends on `pulp` alone, so that it is compiled beside candle, and borrows its [`Threads`].
+//! This crate is internal, and nothing in it is promised to stay as it is. `advect-ops` turns these functions into operations of tensors, `advect-solvers`
+//! runs [programs](program), `advect-transport` compiles its own loops by [`dispatch`], and `advect-core` with the feature `cuda` draws random numbers by its kernels.
+//! It knows neither tensors nor graphs nor errors: callers check shapes first, and a slice of another length than is documented is a panic. It depends on `pulp` alone, so that it is compiled beside candle, and borrows its [`Threads`].
 //!
 //! | module | kernels |
 //! | --- | --- |
@@ -25,8 +25,8 @@
 //! With the feature `cuda` there is a module of that name, which depends on candle: functions of tensors that launch kernels of the same
 //! operations, whose sources NVRTC compiles at run time.
 //!
-//! They stand on products of matrices, views and packed copies of these, elementary functions and sums that are inlined into loops,
-//! scratch memory, and vectors of the two types of [`Float`].
+//! The other modules are private. They have what kernels are made of: products of matrices, views and packed copies of matrices, elementary functions and sums
+//! that are inlined into loops, scratch memory, and vectors of the two types of [`Float`].
 //!
 //! Loops over elements are plain Rust, inlined into functions compiled for the instruction set found at run time
 //! (AVX-512, AVX2 with FMA, NEON, or none), where they become vector instructions. Only the matrix product
@@ -35,8 +35,8 @@
 //! All `unsafe` blocks of Advect's operations are here: in the matrix product, the transforms of convolutions, the memory
 //! that tasks write first, and the launching of kernels for CUDA.
 //!
-//! What is generic is compiled wherever it is called. So the kernels of each element type are methods of a trait that f32 and f64
-//! implement ([`Layers`](layers::Layers), for one): those are compiled here, once.
+//! The compiler would compile a generic function anew in each crate that calls it. So the kernels of each element type are methods of a trait that f32 and f64
+//! implement ([`Layers`](layers::Layers), for one), and are compiled here, once.
 
 pub mod activation;
 pub mod attention;
