@@ -11,6 +11,9 @@ const ORDINARY: f64 = (1u64 << 30) as f64;
 /// Returns `(x − mean) / √(mean square + ε)` over the last dimension of x, in f32 or f64; the mean is 0 unless
 /// `centred`.
 pub(crate) fn normal_rows<V: Value>(x: &V, centred: bool, epsilon: f64) -> Result<V> {
+    if x.primal().elem_count() == 0 {
+        return Ok(x.clone());
+    }
     // x / s with ε / s² gives the same for any s, which is therefore a constant.
     let largest = x.primal().detach().abs()?.max_keepdim(D::Minus1)?;
     let scale = (largest / ORDINARY)?.maximum(1.0)?;
