@@ -577,8 +577,8 @@ fn records_are_in_one_row() {
         let last = |line: &str| line.split(',').nth(4).unwrap_or_default().to_string();
         text.lines().skip(1).map(last).collect::<Vec<String>>()
     };
-    assert_eq!(scores(false), ["", "2", "", "4", ""]);
-    assert_eq!(scores(true), ["", "", "2", "", "4"]);
+    assert_eq!(scores(false), ["", "2.0", "", "4.0", ""]);
+    assert_eq!(scores(true), ["", "", "2.0", "", "4.0"]);
 }
 
 #[cfg(target_os = "linux")]
