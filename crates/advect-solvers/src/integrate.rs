@@ -57,7 +57,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
         let mut recorder = Recorder::new(&save, (start, end), x0);
         let (mut t, mut x) = (start, x0.clone());
         let (mut failed_sample, mut rejected_size) = (None, None);
-        let mut occurrences = Vec::new();
+        let (mut occurrences, mut changes) = (Vec::new(), Vec::new());
         let oversteps = controller.oversteps();
 
         let status = if start == end {
@@ -194,6 +194,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
                         break Status::Event;
                     }
                     x = watch.change(&at, x)?;
+                    changes.push((t, x.clone()));
                     renewed = true;
                 }
                 if ends {
@@ -230,6 +231,7 @@ impl<S: Stepper<X>, C: Controller<S, X>, X: State> Integration<'_, S, C, X> {
             statistics,
             steps: recorder.steps,
             events: occurrences,
+            changes,
         })
     }
 }

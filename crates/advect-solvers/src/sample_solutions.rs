@@ -45,7 +45,11 @@ impl<X: Samples> SampleSolutions<X> {
             let accepted = format!("an index below {}", self.saved.len());
             return Err(Error::range("index", index, accepted));
         };
-        self.reached(|sample| !saved.samples.contains(&(sample as u32)))?;
+        let mut missing = vec![true; self.statuses.len()];
+        for &sample in &saved.samples {
+            missing[sample as usize] = false;
+        }
+        self.reached(|sample| missing[sample])?;
         saved.assemble()
     }
 

@@ -162,6 +162,8 @@ pub struct Solution<X = Tensor> {
     pub steps: Vec<DenseStep<X>>,
     /// The events that happened, in the order of time.
     pub events: Vec<Occurrence<X>>,
+    /// The states to which events changed others, and their times.
+    pub(crate) changes: Vec<(f64, X)>,
 }
 
 /// An [`Event`](crate::Event) that happened during an integration.
@@ -198,6 +200,7 @@ impl<X> Solution<X> {
             rejected_size: None,
             steps: Vec::new(),
             events: Vec::new(),
+            changes: Vec::new(),
         }
     }
 }

@@ -219,3 +219,37 @@ fn bad_arguments_are_typed_errors() {
     ));
     assert_eq!(values(&path.increment(0.4, 0.4).unwrap()), [0.0, 0.0]);
 }
+
+/// In f32 the integral of a short step far from the cell's start is that of the same path in f64.
+#[test]
+fn integrals_of_short_steps_keep_their_digits() {
+    let motions = 100;
+    let h = 1e-2;
+    for cells in [1, 3] {
+        let path = |dtype| {
+            let x = Tensor::zeros(motions, dtype, device()).unwrap();
+            let path = BrownianPath::new(Key::from_seed(13), &x, 0.0, 1000.0).unwrap();
+            path.cells(cells).unwrap().areas()
+        };
+        let (narrow, wide) = (path(DType::F32), path(DType::F64));
+        // 500 is the middle of a cell.
+        for s in [0.0, 333.333, 499.994, 500.0, 777.7, 999.99] {
+            for (s, t) in [(s, s + h), (s + h, s)] {
+                let ours = narrow.increment_with_integral(s, t).unwrap();
+                let theirs = wide.increment_with_integral(s, t).unwrap();
+                let error = |a: &Tensor, b: &Tensor| {
+                    let pairs = values(&a.to_dtype(DType::F64).unwrap()).into_iter();
+                    let differences = pairs.zip(values(b)).map(|(a, b)| (a - b).abs());
+                    differences.fold(0.0, f64::max)
+                };
+                let by_value = error(&ours.value, &theirs.value);
+                assert!(by_value < 1e-3 * h.sqrt(), "{s} to {t}: {by_value}");
+                let by_integral = error(&ours.integral, &theirs.integral);
+                assert!(
+                    by_integral < 1e-3 * h.powf(1.5),
+                    "{s} to {t}: {by_integral}"
+                );
+            }
+        }
+    }
+}

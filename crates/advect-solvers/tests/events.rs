@@ -272,3 +272,57 @@ fn events_at_one_time_are_all_told() {
     assert_eq!(next.events.len(), 1);
     assert_eq!(next.events[0].event, 1);
 }
+
+/// However far away the end and the clock's zero are.
+#[test]
+fn events_soon_after_the_start_are_found() {
+    let ground = Event::new(|_, x: &Tensor| Ok(numbers(x)[0]));
+    let landing = bounces(1)[0];
+    for (dtype, tolerance) in [(DType::F64, 1e-9), (DType::F32, 1e-5)] {
+        let x = Tensor::new(&[[10f64, 0.0]], device()).unwrap();
+        let x = x.to_dtype(dtype).unwrap();
+        for (start, end) in [(0.0, 1e7), (0.0, 1e13), (1e7, 1e7 + 10.0), (0.0, -1e13)] {
+            let solution = Solver::new(Dopri5, adaptive(tolerance))
+                .integration(&field_fn(fall), &x, start, end)
+                .until(&ground)
+                .run()
+                .unwrap();
+            let after = (solution.last_time - start).abs();
+            assert_eq!(
+                solution.status,
+                Status::Event,
+                "{dtype:?}, {start} to {end}"
+            );
+            assert!((after - landing).abs() < 1e-4, "{dtype:?}: {after}");
+        }
+    }
+}
+
+/// The next integration may count time from 0 again.
+#[test]
+fn the_same_event_is_not_found_twice_by_another_clock() {
+    let ground = Event::new(|_, x: &Tensor| Ok(numbers(x)[0]));
+    for (dtype, tolerance, error) in [(DType::F64, 1e-9, 1e-8), (DType::F32, 1e-6, 1e-4)] {
+        let x = Tensor::new(&[[10f64, 0.0]], device()).unwrap();
+        let mut x = x.to_dtype(dtype).unwrap();
+        let (mut before, mut now) = (0.0, 0.0);
+        for expected in bounces(8) {
+            let solution = Solver::new(Dopri5, adaptive(tolerance))
+                .integration(&field_fn(fall), &x, 0.0, 100.0)
+                .until(&ground)
+                .run()
+                .unwrap();
+            now += solution.last_time;
+            let flight = solution.last_time;
+            assert!(
+                (flight - (expected - before)).abs() < error,
+                "{dtype:?}: {flight}"
+            );
+            before = expected;
+            let mirror = Tensor::new(&[[1.0, -0.9]], device()).unwrap();
+            let mirror = mirror.to_dtype(dtype).unwrap();
+            x = solution.last_state.broadcast_mul(&mirror).unwrap();
+        }
+        assert!((now - before).abs() < 8.0 * error, "{dtype:?}: {now}");
+    }
+}

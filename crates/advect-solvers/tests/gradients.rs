@@ -5,9 +5,9 @@ use std::sync::Arc;
 use advect_core::testing::device;
 use advect_core::{Error, Field, Result, Time, field_fn};
 use advect_ops::{Activation, linear};
-use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Unrolled};
+use advect_solvers::adjoint::{Adjoint, Backsolve, Checkpointed, Reversible, Unrolled};
 use advect_solvers::controller::{Adaptive, Fixed, Norm};
-use advect_solvers::stepper::{Dopri5, Heun, Rk4, Tsit5};
+use advect_solvers::stepper::{Dopri5, Euler, Heun, Rk4, Tsit5};
 use advect_solvers::{Solution, Solver};
 use candle_core::{DType, Tensor, Var};
 
@@ -308,5 +308,54 @@ fn what_cannot_be_differentiated_is_refused() {
         let gradients = solution.unwrap().end().unwrap().backward().unwrap();
         let gradient = gradients.get(&x0).unwrap().to_vec1::<f64>().unwrap()[0];
         assert!((gradient - (-1f64).exp()).abs() < 1e-4, "{gradient}");
+    }
+}
+
+/// A solution by an adjoint, of a field with parameters from a state.
+type Solve<'a> = &'a dyn Fn(&Arc<dyn Field + Send + Sync>, &[Tensor], &Tensor) -> Solution;
+
+/// Parameters of 16 bits which a field in f32 casts. Their gradients are sums of many terms, and no concern of the tolerance.
+#[test]
+fn gradients_of_16_bits_are_summed_in_f32() {
+    let steps = || Fixed::steps(1000).unwrap();
+    let euler = Solver::new(Euler, steps());
+    let adaptive = Solver::new(Dopri5, Adaptive::new(1e-5, 1e-5).unwrap());
+    for dtype in [DType::BF16, DType::F16] {
+        let check = |name: &str, solve: Solve<'_>| {
+            let w = Tensor::new(&[0.5f32], device()).unwrap();
+            let w = Var::from_tensor(&w.to_dtype(dtype).unwrap()).unwrap();
+            let x0 = Tensor::new(&[0f32], device()).unwrap();
+            let constant = w.as_tensor().clone();
+            let field = field_fn(move |_, x: &Tensor| {
+                Ok(constant.to_dtype(DType::F32)?.broadcast_as(x.shape())?)
+            });
+            let field: Arc<dyn Field + Send + Sync> = Arc::new(field);
+            let end = solve(&field, &[w.as_tensor().clone()], &x0).end().unwrap();
+            let gradients = end.sum_all().unwrap().backward().unwrap();
+            let gradient = gradients.get(&w).unwrap();
+            assert_eq!(gradient.dtype(), dtype, "{name}");
+            let gradient = gradient.to_dtype(DType::F32).unwrap();
+            let gradient = gradient.to_vec1::<f32>().unwrap()[0];
+            assert!(
+                (gradient - 1.0).abs() < 5e-3,
+                "{name}, {dtype:?}: {gradient}"
+            );
+        };
+        check("Checkpointed", &|f, p, x| {
+            let adjoint = Checkpointed::new(euler.clone(), 10).unwrap();
+            adjoint.solve(f, p, x, &[0.0, 1.0]).unwrap()
+        });
+        check("Reversible", &|f, p, x| {
+            let adjoint = Reversible::new(steps());
+            adjoint.solve(f, p, x, &[0.0, 1.0]).unwrap()
+        });
+        check("Backsolve", &|f, p, x| {
+            let adjoint = Backsolve::new(euler.clone());
+            adjoint.solve(f, p, x, &[0.0, 1.0]).unwrap()
+        });
+        check("Backsolve, adaptive", &|f, p, x| {
+            let adjoint = Backsolve::new(adaptive.clone());
+            adjoint.solve(f, p, x, &[0.0, 1.0]).unwrap()
+        });
     }
 }

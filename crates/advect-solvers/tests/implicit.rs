@@ -473,3 +473,27 @@ fn rosenbrock_methods_stay_within_their_steps() {
         assert!((end - exact).abs() < 1e-2, "{end}, {exact}");
     }
 }
+
+/// `x' = −10 (x − sin t) + cos t`, at early and late times: the derivative by time costs no order.
+#[test]
+fn rosenbrock_methods_know_the_derivative_by_time() {
+    let field = field_fn(|t, x: &Tensor| {
+        let drive = t.coefficient(|t| 10.0 * t.sin() + t.cos())?;
+        Ok((drive.times(&x.ones_like()?)? - (x * 10.0)?)?)
+    });
+    for (dtype, start, steps, most) in [
+        (DType::F64, 0.0, 400, 1e-10),
+        (DType::F64, 1e5, 400, 2e-10),
+        (DType::F32, 0.0, 100, 1e-6),
+        (DType::F32, 1e5, 100, 1e-6),
+    ] {
+        let end = start + 10.0;
+        let x = Tensor::new(&[f64::sin(start)], device()).unwrap();
+        let x = x.to_dtype(dtype).unwrap();
+        let solver = Solver::new(Rodas5P.by_differences(), Fixed::steps(steps).unwrap());
+        let x = solver.solve(&field, &x, start, end).unwrap().end().unwrap();
+        let error = (numbers(&x)[0] - f64::sin(end)).abs();
+        println!("{dtype:?} from {start}: {error:.2e}");
+        assert!(error < most, "{dtype:?} from {start}: {error:e}");
+    }
+}

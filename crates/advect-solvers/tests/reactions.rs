@@ -311,6 +311,7 @@ fn samples_that_stop_do_not_disturb_others() {
         assert_eq!(all.last_times[i], alone.last_times[0]);
         assert_eq!(all.statuses[i], alone.statuses[0]);
         assert_eq!(numbers(&all.last_state)[i], numbers(&alone.last_state)[0]);
+        assert_eq!(all.statistics[i], alone.statistics[0]);
     }
     assert_eq!(all.statuses[3], Status::Reached);
 }

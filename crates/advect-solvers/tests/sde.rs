@@ -7,7 +7,7 @@ use advect_core::{Error, Field, Jvp, Key, Result, Time, field_fn, observer_fn};
 use advect_solvers::adjoint::{Adjoint, Checkpointed, Unrolled};
 use advect_solvers::controller::Fixed;
 use advect_solvers::sde::{
-    Additive, BrownianPath, Diagonal, EulerMaruyama, General, Interpretation, Milstein,
+    Additive, Bridged, BrownianPath, Diagonal, EulerMaruyama, General, Interpretation, Milstein,
     MilsteinDerivativeFree, Scalar, Sra1, StratonovichHeun,
 };
 use advect_solvers::stepper::Stepper;
@@ -488,5 +488,37 @@ fn events_are_on_the_path() {
         let rest = solver.solve(&still, &first.last_state, first.last_time, 1.0);
         let end = number(&rest.unwrap().end().unwrap());
         assert!((end - number(&path.increment(0.0, 1.0).unwrap())).abs() < 1e-9);
+    }
+}
+
+/// Where an event changed the state, the bridge begins at the state after the change; across a change there is none.
+#[test]
+fn states_after_a_change_are_those_of_the_path() {
+    let x0 = Tensor::zeros(3, DType::F64, device()).unwrap();
+    let still = field_fn(|_, x| Ok(x.zeros_like()?));
+    let number = |x: &Tensor| x.to_vec1::<f64>().unwrap()[1];
+    for sign in [1.0, -1.0] {
+        let path = BrownianPath::new(Key::from_seed(3), &x0, 0.0, sign).unwrap();
+        let event = advect_solvers::Event::new(move |t, _: &Tensor| Ok(t - sign * 0.35));
+        let solver = Solver::new(
+            EulerMaruyama::new(Additive(|_| 1.0), path.clone()),
+            Fixed::steps(5).unwrap(),
+        );
+        let run = |save| {
+            let run = solver.integration(&still, &x0, 0.0, sign).save(save);
+            let drop = |_: f64, x: &Tensor| Ok((x - 10.0)?);
+            run.apply(&event, drop).run().unwrap()
+        };
+        let solution = run(Save::Every(1));
+        let bridged = Bridged::new(Additive(|_| 1.0), path.clone());
+        for (t, change) in [(0.3, 0.0), (0.36, -10.0), (0.39, -10.0), (0.5, -10.0)] {
+            let ours = number(&bridged.at(&solution, sign * t).unwrap());
+            let exact = number(&path.increment(0.0, sign * t).unwrap()) + change;
+            assert!((ours - exact).abs() < 1e-9, "{t}: {ours}, {exact}");
+        }
+        let coarse = run(Save::Every(3));
+        let error = bridged.at(&coarse, sign * 0.38).unwrap_err();
+        assert!(matches!(error, Error::Range { argument, .. } if argument == "t"));
+        assert!(bridged.at(&coarse, sign * 0.9).is_ok());
     }
 }

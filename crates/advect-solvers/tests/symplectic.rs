@@ -331,3 +331,21 @@ fn bad_states_are_refused() {
             .is_ok()
     );
 }
+
+/// A force and a velocity that solve equations of this kind themselves, of which they need both halves.
+#[test]
+fn equations_within_equations_are_whole() {
+    let plain = system_fn(|_: &Time, (q, p): &Pair| Ok((p.clone(), Number(-q.0.sin()))));
+    let separable = pendulum();
+    let run = |inner: &dyn Field<Pair>| {
+        let outer = Separable::new(
+            system_fn(|_: &Time, p: &Number| Ok(solve(&Rk4, inner, &pair(0.1, p.0), 0.5, 4).1)),
+            system_fn(|_: &Time, q: &Number| {
+                Ok(Number(-solve(&Rk4, inner, &pair(q.0, 0.2), 0.5, 4).0.0))
+            }),
+        );
+        let (q, p) = solve(&Leapfrog, &outer, &pair(1.0, 0.0), 1.0, 10);
+        [q.0, p.0]
+    };
+    assert_eq!(run(&separable), run(&plain));
+}

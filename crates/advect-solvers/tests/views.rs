@@ -329,3 +329,26 @@ fn densities_of_16_bits_have_the_digits_of_f32() {
         }
     }
 }
+
+/// A base density sees states in f32: 2 − 1/256 is no number of bf16.
+#[test]
+fn base_densities_of_16_bits_see_f32() {
+    /// `f(x) = 1/256`.
+    struct Shift;
+    impl Field for Shift {
+        fn at(&self, _: &Time, x: &Tensor) -> Result<Tensor> {
+            Ok(x.affine(0.0, 1.0 / 256.0)?)
+        }
+    }
+    impl Jvp for Shift {
+        fn jvp(&self, t: &Time, x: &Tensor, _: f64, dx: &Tensor) -> Result<(Tensor, Tensor)> {
+            Ok((self.at(t, x)?, dx.zeros_like()?))
+        }
+    }
+    let x = Tensor::new(&[[2f32]], device()).unwrap();
+    let x = x.to_dtype(DType::BF16).unwrap();
+    let base = |x: &Tensor| Ok(x.squeeze(1)?);
+    let found = Flow::new(Shift, Exact).log_density(&fixed(Rk4), &x, base);
+    let found = found.unwrap().to_vec1::<f32>().unwrap()[0];
+    assert!((found - (2.0 - 1.0 / 256.0)).abs() < 1e-6, "{found}");
+}

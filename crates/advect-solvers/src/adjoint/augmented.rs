@@ -14,7 +14,7 @@ pub struct Augmented {
     pub(super) x: Tensor,
     /// ∂L/∂x.
     pub(super) adjoint: Tensor,
-    /// ∂L/∂θ, so far.
+    /// ∂L/∂θ, so far, in f32 for parameters of 16 bits.
     pub(super) gradients: Vec<Tensor>,
     /// Whether they count in the error.
     pub(super) measured: bool,
@@ -68,8 +68,14 @@ impl State for Augmented {
         }
     }
 
+    /// That of the parts whose errors count.
     fn unit_roundoff(&self) -> f64 {
-        self.parts().map(State::unit_roundoff).fold(0.0, f64::max)
+        let counted = match self.measured {
+            true => self.parts().count(),
+            false => 2,
+        };
+        let parts = self.parts().take(counted);
+        parts.map(State::unit_roundoff).fold(0.0, f64::max)
     }
 
     fn scaled_error(&self, x: &Self, y: &Self, rtol: f64, atol: f64) -> Result<ScaledError> {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use advect_core::{Field, Observer, Result, Time, field_fn, system_fn};
+use advect_core::{Field, Observer, Result, Time, field_fn, shape, system_fn};
 use advect_ops::{with_gradient, without_graph};
 use candle_core::Tensor;
 
@@ -197,7 +197,7 @@ impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk
     fn backwards(&self, gradients: &Tensor) -> Result<Vec<Tensor>> {
         let mut sums = Vec::with_capacity(self.parameters.len());
         for parameter in &self.parameters {
-            sums.push(parameter.detach().zeros_like()?);
+            sums.push(shape::wide(&parameter.detach())?.zeros_like()?);
         }
         let mut adjoint = gradients.get(0)?.zeros_like()?;
         let mut statistics = Statistics::default();
@@ -259,7 +259,9 @@ impl<F: Field + ?Sized, S: Stepper<Augmented>, C: Controller<S, Augmented>> Walk
             return Err(without_gradient(i, parameter));
         }
         let mut all = vec![adjoint];
-        all.extend(sums);
+        for (sum, parameter) in sums.iter().zip(&self.parameters) {
+            all.push(shape::cast(sum, parameter.dtype())?);
+        }
         Ok(all)
     }
 }

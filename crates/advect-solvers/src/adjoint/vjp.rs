@@ -1,6 +1,6 @@
 //! Vector–Jacobian products by candle's backward pass.
 
-use advect_core::{Error, Result, check};
+use advect_core::{Error, Result, check, shape};
 use advect_ops::{backward, with_gradient, with_graph};
 use candle_core::{Tensor, Var};
 
@@ -9,7 +9,8 @@ pub(super) struct Pullback {
     pub(super) value: Tensor,
     /// With respect to the state; `None` for 0.
     pub(super) state: Option<Tensor>,
-    /// With respect to each parameter; `None` for 0.
+    /// With respect to each parameter; `None` for 0. They are in f32 for parameters of 16 bits, as sums of many would stop
+    /// growing.
     pub(super) parameters: Vec<Option<Tensor>>,
 }
 
@@ -37,13 +38,13 @@ pub(super) fn pull_back(
     })?;
     let mut gradients = backward(&seed)?;
     // Gradients are computed with variables: sums of many would be graphs as long.
-    let alone = |gradient: Option<Tensor>| gradient.map(|gradient| gradient.detach());
+    let mut alone = |of: &Tensor| gradients.remove(of).map(|gradient| gradient.detach());
+    let state = alone(x.as_tensor());
+    let wide = |p: &Tensor| alone(p).as_ref().map(shape::wide).transpose();
     Ok(Pullback {
         value: value.detach(),
-        state: alone(gradients.remove(x.as_tensor())),
-        parameters: (parameters.iter())
-            .map(|p| alone(gradients.remove(p)))
-            .collect(),
+        state,
+        parameters: parameters.iter().map(wide).collect::<Result<_>>()?,
     })
 }
 
@@ -56,13 +57,13 @@ pub(super) fn add(sum: &mut Option<Tensor>, gradient: Option<Tensor>) -> Result<
     Ok(())
 }
 
-/// The gradients of all parameters.
+/// The gradients of all parameters, from their sums, which are rounded to the parameters' dtypes.
 ///
 /// # Errors
 /// [`Error::Detached`] that names the first variable among them without a gradient.
 pub(super) fn complete(sums: Vec<Option<Tensor>>, parameters: &[Tensor]) -> Result<Vec<Tensor>> {
     let one = |(i, (sum, parameter)): (usize, (Option<Tensor>, &Tensor))| match sum {
-        Some(sum) => Ok(sum),
+        Some(sum) => shape::cast(&sum, parameter.dtype()),
         None if parameter.track_op() => Err(without_gradient(i, parameter)),
         None => Ok(parameter.zeros_like()?),
     };

@@ -179,6 +179,25 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         S: Stepper<(Tensor, Tensor)>,
         C: Controller<S, (Tensor, Tensor)>,
     {
+        let moved = self.transport_wide(solver, x, start, end)?;
+        Ok(Transported {
+            x: moved.x.to_dtype(x.dtype())?,
+            ..moved
+        })
+    }
+
+    /// The same, with samples of 16 bits left in f32.
+    fn transport_wide<S, C>(
+        &self,
+        solver: &Solver<S, C>,
+        x: &Tensor,
+        start: f64,
+        end: f64,
+    ) -> Result<Transported>
+    where
+        S: Stepper<(Tensor, Tensor)>,
+        C: Controller<S, (Tensor, Tensor)>,
+    {
         let field = Cast {
             flow: self,
             dtype: x.dtype(),
@@ -186,7 +205,6 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         let solution = solver.solve(&field, &self.begin(x)?, start, end)?;
         let moved = self.read(&solution.end()?, start, end)?;
         Ok(Transported {
-            x: moved.x.to_dtype(x.dtype())?,
             statistics: solution.statistics,
             ..moved
         })
@@ -223,7 +241,7 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
 
     /// Returns the log-density of samples at time 1, to which the flow moves a base density from time 0:
     /// `log p₁(x) = log p₀(x(0)) + ∫₀¹ −∇·f dt`, `(batch,)`. `base` returns `log p₀`, `(batch,)`, as
-    /// [`log_standard_normal`](advect_core::normal::log_standard_normal) does.
+    /// [`log_standard_normal`](advect_core::normal::log_standard_normal) does; x(0) of samples of 16 bits is in f32.
     ///
     /// # Errors
     /// As [`Flow::transport`], and the errors of `base`.
@@ -238,7 +256,7 @@ impl<F: Jvp, D: Divergence> Flow<F, D> {
         S: Stepper<(Tensor, Tensor)>,
         C: Controller<S, (Tensor, Tensor)>,
     {
-        let moved = self.transport(solver, x, 1.0, 0.0)?;
+        let moved = self.transport_wide(solver, x, 1.0, 0.0)?;
         Ok((shape::wide(&base(&moved.x)?)? - moved.log_density_change)?)
     }
 

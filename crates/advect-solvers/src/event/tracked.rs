@@ -7,6 +7,10 @@ use super::bracket::{Bracket, on_side};
 use crate::State;
 use crate::stepper::Step;
 
+/// How many times longer the last step of an integration may have been than the first step of the next one, which goes
+/// on from there.
+const SHORTER: f64 = 64.0;
+
 /// An event's function along an integration.
 pub(super) struct Tracked<'a, X> {
     event: &'a Event<X>,
@@ -15,21 +19,23 @@ pub(super) struct Tracked<'a, X> {
     /// Since when it is none.
     nan_since: Option<f64>,
     start: f64,
-    /// How near in time a state has to be to a zero to be at it.
-    resolution: f64,
+    /// The size of the step to the start, or else that of the first one from it, once there is one.
+    step: Option<f64>,
+    /// The part of a step that the state's dtype resolves.
+    precision: f64,
 }
 
 impl<'a, X: State> Tracked<'a, X> {
-    /// At the start of an integration to `end`.
-    pub(super) fn new(event: &'a Event<X>, start: f64, x: &X, end: f64) -> Result<Self> {
+    /// At a start, to which a step of some size may have led.
+    pub(super) fn new(event: &'a Event<X>, start: f64, x: &X, step: Option<f64>) -> Result<Self> {
         let value = event.value(start, x)?;
         let tracked = Tracked {
             event,
             value,
             nan_since: value.is_nan().then_some(start),
             start,
-            resolution: (event.tolerance.min(1e-12).max(8.0 * x.unit_roundoff()))
-                * (start.abs() + (end - start).abs()),
+            step,
+            precision: event.tolerance.min(1e-12).max(8.0 * x.unit_roundoff()),
         };
         Ok(match tracked.is_rounding(start, x, value)? {
             true => Tracked {
@@ -40,9 +46,10 @@ impl<'a, X: State> Tracked<'a, X> {
         })
     }
 
-    /// How near in time two zeros are one.
-    pub(super) fn resolution(&self) -> f64 {
-        self.resolution
+    /// How near in time to `t` a zero is at `t`, for a step of size h: times have the digits of f64, the states that
+    /// a step makes those of their dtype.
+    pub(super) fn resolution(&self, t: f64, h: f64) -> f64 {
+        self.precision.min(1e-12) * t.abs() + SHORTER * self.precision * h.abs()
     }
 
     /// The time since which the function has been NaN, if it is.
@@ -59,6 +66,7 @@ impl<'a, X: State> Tracked<'a, X> {
         mut attempt: impl FnMut(f64) -> Result<Step<X>>,
     ) -> Result<Option<(f64, Step<X>)>> {
         let h = next - t;
+        self.step.get_or_insert(h);
         let mut attempt = |fraction: f64| {
             let step = attempt(fraction)?;
             Ok((self.event.value(t + fraction * h, &step.x)?, step))
@@ -83,7 +91,7 @@ impl<'a, X: State> Tracked<'a, X> {
         } else if self.ends_at_zero((t, next), before, after, &step.x)? {
             happened = Some((next, step.clone()));
             // From here it is at its zero, as an integration that starts here would take it.
-            (self.value, self.start) = (0.0, next);
+            (self.value, self.start, self.step) = (0.0, next, Some(h));
             return Ok(happened);
         }
         if !after.is_nan() {
@@ -99,7 +107,8 @@ impl<'a, X: State> Tracked<'a, X> {
         after: f64,
         mut attempt: impl FnMut(f64) -> Result<(f64, P)>,
     ) -> Result<bool> {
-        let settled = self.start + self.resolution.copysign(next - t);
+        let resolution = self.resolution(self.start, self.step.unwrap_or(next - t));
+        let settled = self.start + resolution.copysign(next - t);
         let fraction = (settled - t) / (next - t);
         Ok(fraction >= 1.0
             || (fraction > 0.0 && after != 0.0 && on_side(attempt(fraction)?.0, after)))
@@ -113,8 +122,9 @@ impl<'a, X: State> Tracked<'a, X> {
         }
         // Further steps that it would take at this pace.
         let steps = after / (before - after);
+        let h = next - t;
         Ok(steps <= 1e-3
-            && (steps * (next - t).abs() <= self.resolution || self.is_rounding(next, x, after)?))
+            && (steps * h.abs() <= self.resolution(next, h) || self.is_rounding(next, x, after)?))
     }
 
     /// Whether a value is no larger than what the rounding of the state makes of it.

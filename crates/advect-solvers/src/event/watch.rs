@@ -46,6 +46,8 @@ pub(crate) struct Interruption<X> {
     pub(crate) step: Step<X>,
     /// Whether the integration stops there.
     pub(crate) stops: bool,
+    /// The size of the step in which it was found.
+    h: f64,
     /// The events there.
     events: Vec<usize>,
 }
@@ -56,7 +58,7 @@ impl<'a, X: State> Watch<'a, X> {
         let one = |watched: &'a Watched<'a, X>| {
             Ok(One {
                 watched,
-                tracked: Tracked::new(watched.event, start, x, end)?,
+                tracked: Tracked::new(watched.event, start, x, None)?,
                 count: 0,
             })
         };
@@ -79,7 +81,8 @@ impl<'a, X: State> Watch<'a, X> {
         step: &Step<X>,
         mut attempt: impl FnMut(f64) -> Result<Step<X>>,
     ) -> Result<Option<Interruption<X>>> {
-        let direction = (next - t).signum();
+        let h = next - t;
+        let direction = h.signum();
         let mut found = Vec::new();
         for (event, one) in self.events.iter_mut().enumerate() {
             if let Some((t, step)) = one.tracked.look((t, next), step, &mut attempt)? {
@@ -98,7 +101,8 @@ impl<'a, X: State> Watch<'a, X> {
         };
         let (at, step) = (found[first].t, found[first].step.clone());
         // Several may happen at one time: those that an integration from here would take for passed.
-        let together = |f: &Found<X>| (f.t - at).abs() <= self.events[f.event].tracked.resolution();
+        let near = |f: &Found<X>| self.events[f.event].tracked.resolution(at, h);
+        let together = |f: &Found<X>| (f.t - at).abs() <= near(f);
         let mut events: Vec<usize> = (found.iter().filter(|f| together(f)))
             .map(|f| f.event)
             .collect();
@@ -115,6 +119,7 @@ impl<'a, X: State> Watch<'a, X> {
             t: at,
             step,
             stops,
+            h,
             events,
         }))
     }
@@ -137,7 +142,7 @@ impl<'a, X: State> Watch<'a, X> {
             }
         }
         for one in &mut self.events {
-            one.tracked = Tracked::new(one.watched.event, at.t, &x, self.end)?;
+            one.tracked = Tracked::new(one.watched.event, at.t, &x, Some(at.h))?;
         }
         Ok(x)
     }

@@ -11,6 +11,8 @@ const KAPPA: f64 = 1e-2;
 /// The same where stages are solved for together: what is left over goes into each of them, and a step is long for its error
 /// estimate.
 const KAPPA_TOGETHER: f64 = 1e-3;
+/// The number of steps in which a field changes with time: accuracy makes steps so much shorter.
+const CHANGES: f64 = 32.0;
 /// The elements of tolerances that stand for those that an integration does not have.
 const TYPICAL: f64 = 1e-6;
 
@@ -124,10 +126,15 @@ impl<'a, X: Coordinates> Equations<'a, X> {
     }
 
     /// ∂f/∂t at the start of the step, by a difference within it.
+    ///
+    /// Over a time δ the difference errs by `δ f_tt/2` and by the rounding of f's values over δ. Where f changes in a time τ, that is
+    /// by about `(δ/τ + (u + u₆₄ |t|/τ) τ/δ) f_t`, with the roundoff u of values and that of times, which are in f64. So δ is
+    /// `τ √(u + u₆₄ |t|/τ)`, the whole step at most.
     pub(super) fn by_time(&self) -> Result<Vec<f64>> {
-        let fraction = self.x.unit_roundoff().sqrt();
+        let roundoff = self.x.unit_roundoff();
         let moved = |(t, h): (&f64, &f64)| {
-            let size = fraction * t.abs().max(h.abs());
+            let tau = CHANGES * h.abs();
+            let size = tau * (roundoff + 0.5 * f64::EPSILON * t.abs() / tau).sqrt();
             t + size.min(h.abs()).copysign(*h)
         };
         let moved: Vec<f64> = self.starts.iter().zip(&self.sizes).map(moved).collect();

@@ -206,9 +206,11 @@ impl<S: Embedded<X>, X: Samples> SampleIntegration<'_, S, X> {
             let mut accepted = vec![false; active.len()];
             let mut ended = vec![false; active.len()];
             let mut arrived: Vec<Vec<u32>> = vec![Vec::new(); times.len()];
+            // Of the step, without the searches for events, which are each sample's own.
+            let evaluations = calls.get() - before;
             for (i, a) in active.iter_mut().enumerate() {
                 let statistics = &mut solutions.statistics[a.sample as usize];
-                statistics.evaluations += calls.get() - before;
+                statistics.evaluations += evaluations;
                 statistics.add_matrices(cost);
                 let (mut next, ratio) = (goals[i].end, ratios[i]);
                 let tried = Tried {

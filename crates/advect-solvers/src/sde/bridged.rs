@@ -12,7 +12,8 @@ use crate::Solution;
 /// `(1 − θ) x₀ + θ x₁ + g(t₀, x₀) (W(t) − (1 − θ) W(t₀) − θ W(t₁))`: the straight line, and the noise times the path's
 /// own bridge over the step. So it has the variance that a straight line lacks, and it is a state of the same path:
 /// the drift is not evaluated, and states at any number of times fit each other. The solution should have all its
-/// steps, by [`Save::Every(1)`](crate::Save::Every).
+/// steps, by [`Save::Every(1)`](crate::Save::Every). Where an event changed the state at `t₀`
+/// ([`Integration::apply`](crate::Integration::apply)), `x₀` is the state after the change.
 ///
 /// In steps of size h the bridge's error is of order h, and of order h^1.5 for noise that does not depend on the
 /// state. A state that should be as precise as the method is an end of a step, by [`Save::At`](crate::Save::At).
@@ -54,8 +55,8 @@ impl<N: Noise> Bridged<N> {
     /// Returns the state at time t: a saved one, or one between two of them by the path's own bridge.
     ///
     /// # Errors
-    /// [`Error::Range`] for times before the first saved state or after the last; the errors of the noise and of the
-    /// path, where these don't fit.
+    /// [`Error::Range`] for times before the first saved state or after the last, and where an event changed the state
+    /// between the two saved ones; the errors of the noise and of the path, where these don't fit.
     pub fn at(&self, solution: &Solution, t: f64) -> Result<Tensor> {
         let times = &solution.times;
         let forwards = times.first() <= times.last();
@@ -66,7 +67,24 @@ impl<N: Noise> Bridged<N> {
         let saved = |i: usize| Some((*times.get(i)?, solution.states.get(i)?));
         match (next.checked_sub(1).and_then(saved), saved(next)) {
             (_, Some((time, state))) if time == t => Ok(state.clone()),
-            (Some(before), Some(after)) => self.between(before, after, t),
+            (Some((from, before)), Some((to, after))) => {
+                // An event's state is saved as it was before the change.
+                let earlier = |a: f64, b: f64| if forwards { a < b } else { a > b };
+                let changes = &solution.changes;
+                let first = changes.partition_point(|(time, _)| earlier(*time, from));
+                match changes.get(first).filter(|(time, _)| earlier(*time, to)) {
+                    None => self.between((from, before), (to, after), t),
+                    Some((time, state)) if *time == from => {
+                        self.between((from, state), (to, after), t)
+                    }
+                    Some((time, _)) => {
+                        let given = format!("{t}, with a change of the state at {time}");
+                        let accepted =
+                            "a solution with the state at each change, by Save::Every(1)";
+                        Err(Error::range("t", given, accepted))
+                    }
+                }
+            }
             _ => {
                 let accepted = match (times.first(), times.last()) {
                     (Some(first), Some(last)) => format!("a time from {first} to {last}"),

@@ -29,6 +29,12 @@ impl Half {
         evaluate()
     }
 
+    /// Evaluates something inside of a half, of which both halves are used.
+    pub(super) fn both<T>(evaluate: impl FnOnce() -> T) -> T {
+        let _reset = Reset(USED.replace(None));
+        evaluate()
+    }
+
     /// Whether the evaluation under way on this thread uses this half.
     pub(super) fn is_used(self) -> bool {
         USED.get().is_none_or(|used| used == self)
@@ -48,6 +54,8 @@ mod tests {
             Half::Force.only(|| Half::Velocity.only(used)),
             (true, false)
         );
+        let inside = || (Half::both(used), used());
+        assert_eq!(Half::Force.only(inside), ((true, true), (false, true)));
         assert_eq!(used(), (true, true));
     }
 }

@@ -43,8 +43,9 @@ impl<V, F> Separable<V, F> {
 
 impl<X: State, V: Field<X>, F: Field<X>> Field<(X, X)> for Separable<V, F> {
     fn at(&self, t: &Time, (q, p): &(X, X)) -> Result<(X, X)> {
+        // What the two fields evaluate themselves, such as other equations of this kind, has both of its halves.
         let of = |half: Half, field: &dyn Field<X>, x: &X| match half.is_used() {
-            true => field.at(t, x),
+            true => Half::both(|| field.at(t, x)),
             false => X::combine(&[(Coefficient::Shared(0.0), x)]),
         };
         let velocity = of(Half::Velocity, &self.velocity, p)?;

@@ -222,11 +222,9 @@ impl BrownianPath {
         let (first, from) = self.place("s", s)?;
         let (last, to) = self.place("t", t)?;
         if first == last {
-            return self.prefix(last, to)?.less(self.prefix(first, from)?);
+            return self.within(first, (from, to));
         }
-        let mut part = self
-            .prefix(first, self.width())?
-            .less(self.prefix(first, from)?)?;
+        let mut part = self.within(first, (from, self.width()))?;
         for cell in first + 1..last {
             part = part.then(&self.prefix(cell, self.width())?)?;
         }

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use advect_core::{Error, Generator, Result};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::BrownianPath;
 use super::part::{Known, Part};
@@ -17,6 +17,19 @@ pub(super) struct Memory {
     halves: Vec<(u64, Known, Known)>,
     /// The path from the start of a cell to a place in it.
     prefix: Option<(usize, f64, Part)>,
+}
+
+/// An interval of the tree, and the path over it.
+struct Interval {
+    cell: usize,
+    /// Its number in the cell.
+    node: u64,
+    /// The number of halvings that made it.
+    level: usize,
+    /// The time from the cell's start to its own.
+    start: f64,
+    length: f64,
+    path: Known,
 }
 
 /// The error of a path whose areas are not drawn.
@@ -136,38 +149,90 @@ impl BrownianPath {
         {
             return Ok(part.clone());
         }
-        let known = self.cell(memory, cell)?;
-        let part = self.descend(memory, cell, known, to)?;
+        let part = self.pieces(memory, cell, (0.0, to))?;
         memory.prefix = Some((cell, to, part.clone()));
         Ok(part)
     }
 
-    fn descend(&self, memory: &mut Memory, cell: usize, whole: Known, to: f64) -> Result<Part> {
-        let mut part = Part::empty(&whole)?;
-        let (mut known, mut node, mut length) = (whole, 1, self.width());
-        let slack = self.slack();
-        for level in 0..=self.depth {
-            let rest = to - part.length;
-            if rest <= slack {
-                return Ok(part);
-            }
-            if rest >= length - slack {
-                return part.then(&known.part(length)?);
-            }
-            if level == self.depth {
-                let z = self.draw(cell, node, 0)?;
-                return part.then(&known.inside(rest, length, &z)?);
-            }
-            let (left, right) = self.halve(memory, (cell, node, level), &known, length)?;
-            length *= 0.5;
-            (node, known) = match rest < length - slack {
-                true => (2 * node, left),
-                false => {
-                    part = part.then(&left.part(length)?)?;
-                    (2 * node + 1, right)
-                }
-            };
+    /// The path between two places in a cell, which are counted from its start.
+    ///
+    /// The increment is the difference of those from the start of the cell. So is the integral in f64, which has digits enough for
+    /// that down to the shortest intervals. In other dtypes little would be left of the integral of a short interval, and it is
+    /// put together from the intervals of the tree between the two places.
+    pub(super) fn within(&self, cell: usize, (from, to): (f64, f64)) -> Result<Part> {
+        let first = self.prefix(cell, from)?;
+        if first.length == 0.0 || !self.areas || self.dtype == DType::F64 {
+            return self.prefix(cell, to)?.less(first);
         }
-        Ok(part)
+        let between = {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            self.pieces(&mut memory, cell, (from, to))?
+        };
+        Ok(Part {
+            value: (self.prefix(cell, to)?.value - first.value)?,
+            ..between
+        })
+    }
+
+    /// The same, put together from the intervals of the tree between the two places.
+    fn pieces(&self, memory: &mut Memory, cell: usize, places: (f64, f64)) -> Result<Part> {
+        let whole = Interval {
+            cell,
+            node: 1,
+            level: 0,
+            start: 0.0,
+            length: self.width(),
+            path: self.cell(memory, cell)?,
+        };
+        self.gather(memory, Part::empty(&whole.path)?, &whole, places)
+    }
+
+    /// Adds the path over an interval to the part before it, as far as the interval is between two places in the cell.
+    fn gather(
+        &self,
+        memory: &mut Memory,
+        part: Part,
+        interval: &Interval,
+        (from, to): (f64, f64),
+    ) -> Result<Part> {
+        let Interval {
+            cell,
+            node,
+            level,
+            start,
+            length,
+            ref path,
+        } = *interval;
+        let slack = self.slack();
+        let (from_here, to_here) = (from - start, to - start);
+        let (begins, ends) = (from_here <= slack, to_here >= length - slack);
+        if to_here <= slack || (!begins && from_here >= length - slack) {
+            return Ok(part);
+        }
+        if begins && ends {
+            return part.then(&path.part(length)?);
+        }
+        if level == self.depth {
+            let z = self.draw(cell, node, 0)?;
+            let whole = match ends {
+                true => path.part(length)?,
+                false => path.inside(to_here, length, &z)?,
+            };
+            return part.then(&match begins {
+                true => whole,
+                false => whole.less(path.inside(from_here, length, &z)?)?,
+            });
+        }
+        let (left, right) = self.halve(memory, (cell, node, level), path, length)?;
+        let half = |second: bool, path: Known| Interval {
+            cell,
+            node: 2 * node + u64::from(second),
+            level: level + 1,
+            start: if second { start + 0.5 * length } else { start },
+            length: 0.5 * length,
+            path,
+        };
+        let part = self.gather(memory, part, &half(false, left), (from, to))?;
+        self.gather(memory, part, &half(true, right), (from, to))
     }
 }
