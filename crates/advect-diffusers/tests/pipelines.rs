@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::fs;
 
 use advect_core::testing::device;
-use advect_core::{Field, Generator, Jvp, Result, Time, field_fn};
+use advect_core::{Error, Field, Generator, Jvp, Result, Time, field_fn};
 use advect_diffusers::{Config, Pipeline, Scheduler};
 use advect_nn::Weights;
 use advect_paths::Prediction;
 use advect_paths::schedule::DiscreteDiffusion;
 use advect_paths::time_map::{DiscreteTimes, TimeMap};
-use advect_samplers::grid::Respaced;
-use advect_samplers::rule::{Ancestral, Rule, Variance};
+use advect_samplers::grid::{GivenSigmas, GivenTimes, Respaced};
+use advect_samplers::rule::{Ancestral, Ddim, Rule, Variance};
 use advect_samplers::threshold::{StaticThreshold, Thresholded};
 use advect_samplers::{Model, Run, Sampler};
 use candle_core::{DType, Tensor};
@@ -168,6 +168,161 @@ fn learned_variances_are_kept_beside_bounded_data() {
     let rule = Ancestral::new().variance(Variance::Learned);
     let sampler = rule.on(Respaced::leading(1000, 10).unwrap());
     assert!(difference(&x, &sampler.run(&mut run, &noise).unwrap()) < 1e-12);
+}
+
+fn scheduler(json: &str) -> Scheduler {
+    Scheduler::new(Config::parse("scheduler_config.json", json).unwrap()).unwrap()
+}
+
+/// The state at the end, from one noise, with a network for the noise.
+fn end(scheduler: &Scheduler, steps: usize, net: &dyn Field) -> Tensor {
+    let rng = &mut Generator::from_seed(3);
+    let noise = rng.normal((2, 3), DType::F64, device()).unwrap();
+    let sampler = scheduler.sampler(steps).unwrap();
+    sampler.sample(&scheduler.model(net), &noise, rng).unwrap()
+}
+
+/// The states of diffusers' scheduler are in units of the data's factor, also the one at the least noise: with one and the same noise
+/// everywhere, `x / α` moves by it.
+#[test]
+fn euler_ends_in_units_of_the_data() {
+    let betas = r#""beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012"#;
+    let net = field_fn(|_, x| Ok(x.affine(0.0, 0.5)?));
+    let noise = Generator::from_seed(3).normal((2, 3), DType::F64, device());
+    let noise = noise.unwrap();
+    // Where the last of the levels is the least of training, and where a step leads there.
+    for more in ["", r#", "use_karras_sigmas": true, "sigma_min": 0.05"#] {
+        for (kind, last) in [("sigma_min", (0.00085f64 / 0.99915).sqrt()), ("zero", 0.0)] {
+            let json = format!(
+                r#"{{"_class_name": "EulerDiscreteScheduler", "final_sigmas_type": "{kind}", {betas}{more}}}"#
+            );
+            let scheduler = scheduler(&json);
+            let first = scheduler.sampler(10).unwrap();
+            let first = first.start(scheduler.schedule()).unwrap().ratio();
+            let expected = ((&noise * first).unwrap() + 0.5 * (last - first)).unwrap();
+            let error = difference(&end(&scheduler, 10, &net), &expected);
+            assert!(error < 1e-9, "{kind}{more}: {error:e}");
+        }
+    }
+    let rises = r#"{"_class_name": "EulerDiscreteScheduler", "final_sigmas_type": "sigma_min", "use_karras_sigmas": true, "sigma_min": 0.005}"#;
+    let error = scheduler(rises).sampler(10).unwrap_err().to_string();
+    assert!(error.starts_with("sigma_min: got 0.005"), "{error}");
+}
+
+/// With bounded data, the step of diffusers from the least noise to itself is no step back to where it was.
+#[test]
+fn bounds_have_a_last_step_to_the_least_noise() {
+    // What is taken away as noise makes the data larger, so that the bound has a part in each step.
+    let net = field_fn(|_, x| Ok((x * -0.5)?));
+    let schedule = DiscreteDiffusion::default();
+    for clips in [false, true] {
+        let json = format!(
+            r#"{{"_class_name": "DDIMScheduler", "set_alpha_to_one": false, "clip_sample": {clips}}}"#
+        );
+        let found = end(&scheduler(&json), 5, &net);
+        let noise = Generator::from_seed(3).normal((2, 3), DType::F64, device());
+        let mut x = noise.unwrap();
+        for step in [801, 601, 401, 201, 1usize] {
+            let (from, to) = (schedule.alpha_bar(step), step.saturating_sub(200).max(1));
+            let to = schedule.alpha_bar(to);
+            let noise = (&x * -0.5).unwrap();
+            let data = (&x - (&noise * (1.0 - from).sqrt()).unwrap()).unwrap();
+            let data = (data / from.sqrt()).unwrap();
+            let data = if clips {
+                data.clamp(-1.0, 1.0).unwrap()
+            } else {
+                data
+            };
+            x = ((data * to.sqrt()).unwrap() + (noise * (1.0 - to).sqrt()).unwrap()).unwrap();
+        }
+        let error = difference(&found, &x);
+        assert!(error < 1e-9, "{clips}: {error:e}");
+        let error = scheduler(&json).sampler(1).unwrap_err().to_string();
+        assert!(error.starts_with("steps: got 1, expected 2"), "{error}");
+    }
+}
+
+/// A bound does not make a number of what is none.
+#[test]
+fn bounds_hide_no_infinity() {
+    let scheduler =
+        scheduler(r#"{"_class_name": "DDIMScheduler", "timestep_spacing": "trailing"}"#);
+    let net = field_fn(|_, x| Ok((x * f64::INFINITY)?));
+    let rng = &mut Generator::from_seed(3);
+    let noise = rng.normal((2, 3), DType::F64, device()).unwrap();
+    let sampler = scheduler.sampler(1).unwrap();
+    let error = sampler.sample(&scheduler.model(&net), &noise, rng);
+    let error = error.unwrap_err();
+    assert!(
+        matches!(&error, Error::NonFinite { argument, .. } if argument == "field"),
+        "{error}"
+    );
+}
+
+/// `sigma_min` and `sigma_max` are the ends of the levels on a curve for any class, except those of `use_lu_lambdas`.
+#[test]
+fn levels_are_between_the_configured_ones() {
+    let net = field_fn(|_, x| Ok((x * 0.1)?));
+    let dpm = |more: &str| {
+        let json = format!(
+            r#"{{"_class_name": "DPMSolverMultistepScheduler", "solver_order": 1, {more}}}"#
+        );
+        scheduler(&json)
+    };
+    let noise = Generator::from_seed(3).normal((2, 3), DType::F64, device());
+    let noise = noise.unwrap();
+    for curve in ["karras", "exponential", "beta"] {
+        let curve = format!(r#""use_{curve}_sigmas": true, "sigma_min": 0.1, "sigma_max": 10"#);
+        let scheduler = dpm(&curve);
+        let model = scheduler.model(&net);
+        let levels = Ddim::new().on(GivenSigmas::new(&[10.0, 0.1, 0.0]).unwrap());
+        let mut run = Run::new(&model, Generator::from_seed(0).split());
+        let expected = levels.run(&mut run, &noise).unwrap();
+        let error = difference(&end(&scheduler, 2, &net), &expected);
+        assert!(error < 1e-9, "{curve}: {error:e}");
+    }
+    let lu = [
+        r#""use_lu_lambdas": true"#,
+        r#""use_lu_lambdas": true, "sigma_min": 0.1, "sigma_max": 10"#,
+    ];
+    let [plain, given] = lu.map(|more| end(&dpm(more), 5, &net));
+    assert_eq!(difference(&plain, &given), 0.0);
+    let rises =
+        dpm(r#""use_karras_sigmas": true, "sigma_min": 0.005, "final_sigmas_type": "sigma_min""#);
+    let error = rises.sampler(20).unwrap_err().to_string();
+    assert!(error.starts_with("sigma_min: got 0.005"), "{error}");
+
+    let flow = scheduler(
+        r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "use_karras_sigmas": true, "sigma_min": 0.1, "sigma_max": 0.8}"#,
+    );
+    let model = flow.model(&net);
+    let levels = Ddim::new().on(GivenTimes::new(&[0.2, 0.9, 1.0]).unwrap());
+    let mut run = Run::new(&model, Generator::from_seed(0).split());
+    let expected = levels.run(&mut run, &noise).unwrap();
+    let error = difference(&end(&flow, 2, &net), &expected);
+    assert!(error < 1e-9, "{error:e}");
+}
+
+/// Of 16 steps by which the network was trained on less noise, five are left.
+#[test]
+fn orders_are_lowered_by_the_steps_that_are_made() {
+    for more in [
+        r#""solver_order": 3, "lower_order_final": false"#,
+        r#""final_sigmas_type": "sigma_min""#,
+    ] {
+        let json = format!(
+            r#"{{"_class_name": "DPMSolverMultistepScheduler", "timestep_spacing": "trailing", "lambda_min_clipped": 0, {more}}}"#
+        );
+        let scheduler = scheduler(&json);
+        let error = scheduler.sampler(16).unwrap_err().to_string();
+        assert!(
+            error.contains("a number that makes 15 steps or more"),
+            "{error}"
+        );
+        assert!(scheduler.sampler(100).is_ok());
+    }
+    let third = r#"{"_class_name": "DPMSolverMultistepScheduler", "timestep_spacing": "trailing", "lambda_min_clipped": 0, "solver_order": 3}"#;
+    assert!(scheduler(third).sampler(16).is_ok());
 }
 
 #[test]

@@ -140,6 +140,7 @@ fn bad_input_is_a_typed_error() {
         ),
         ("\"in_channels\": 14", "\"in_channels\": 0", "in_channels"),
         ("16,", "0,", "block_out_channels"),
+        ("16,", "1,", "block_out_channels"),
         (
             "use_timestep_embedding\": true",
             "use_timestep_embedding\": false",

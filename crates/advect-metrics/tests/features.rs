@@ -119,6 +119,83 @@ fn fewer_samples_than_dimensions_have_a_distance() {
     );
 }
 
+/// Covariances in f32 of one direction, whose rounding is no negative eigenvalue.
+#[test]
+fn covariances_of_32_bits_have_a_distance() {
+    let v = [
+        0.0844667555063645,
+        -0.3531982696503235,
+        -0.03852174189029013,
+    ];
+    let sigma: Vec<f64> = (v.iter())
+        .flat_map(|x| v.map(|y| f64::from((x * y) as f32)))
+        .collect();
+    let line = moments(&[0.0; 3], &sigma);
+    let point = moments(&[0.0; 3], &[0.0; 9]);
+    assert!(line.frechet_distance(&line).unwrap() < 1e-6);
+    close(
+        line.frechet_distance(&point).unwrap(),
+        v.iter().map(|x| x * x).sum(),
+        1e-6,
+    );
+}
+
+/// Squares of features and of variances that are no numbers, or 0, are not needed.
+#[test]
+fn features_of_any_size_have_their_metrics() {
+    for size in [1e-300, 1e-160, 1e160, 1e300] {
+        let line = moments(&[0.0], &[size]);
+        let plane = moments(&[0.0, 0.0], &[size, 0.0, 0.0, 4.0 * size]);
+        let other = moments(&[0.0, 0.0], &[4.0 * size, 0.0, 0.0, 9.0 * size]);
+        assert!(line.frechet_distance(&line).unwrap() < 1e-14 * size);
+        close(plane.frechet_distance(&other).unwrap(), 2.0 * size, 1e-13);
+    }
+    // The sum of the variances overflows.
+    let huge = moments(&[0.0, 0.0], &[1.5e308, 0.0, 0.0, 1.5e308]);
+    let error = huge.frechet_distance(&huge).unwrap_err();
+    assert!(matches!(error, Error::Range { .. }), "{error}");
+    let (x, y) = (golden("x"), golden("y"));
+    let [x, y] = [x, y].map(|x| x.to_dtype(DType::F64).unwrap());
+    let (near, dense) = (
+        precision_recall(&x, &y, 3).unwrap(),
+        density_coverage(&x, &y, 3).unwrap(),
+    );
+    for exponent in [-700, 700] {
+        let scale = f64::from(exponent).exp2();
+        let (a, b) = ((&x * scale).unwrap(), (&y * scale).unwrap());
+        assert_eq!(precision_recall(&a, &b, 3).unwrap(), near);
+        assert_eq!(density_coverage(&a, &b, 3).unwrap(), dense);
+    }
+}
+
+/// Probabilities that underflow add nothing to a score.
+#[test]
+fn classes_without_images_do_not_count() {
+    let logits = Tensor::new(&[[0f64, -744.0]; 10], device()).unwrap();
+    assert_eq!(inception_score(&logits, 1).unwrap().mean, 1.0);
+    // One image of ten alone has such a probability, and another class is clear.
+    let mut rows = [[0f64, -744.0, -800.0]; 10];
+    rows[1..].fill([0.0, -800.0, -800.0]);
+    let logits = Tensor::new(&rows, device()).unwrap();
+    assert_eq!(inception_score(&logits, 1).unwrap().mean, 1.0);
+}
+
+/// Counts beyond memory are no reason to panic: the errors of the first distances come first.
+#[test]
+fn counts_of_distances_need_no_memory() {
+    let mut rng = Generator::from_seed(0);
+    let x = rng.normal((20, 1), DType::F64, device()).unwrap();
+    let far = moments(&[1e200], &[1.0]);
+    let found = extrapolated_frechet_distance(&x, &far, 10, usize::MAX, &mut rng);
+    assert!(matches!(found, Err(Error::Range { .. })));
+    // Drawn twice, the outlier's squares overflow.
+    let outlier = Tensor::new(&[[1.3e154], [0.0], [0.0], [0.0], [0.0]], device()).unwrap();
+    let plain = Tensor::new(&[[0.0], [1.0], [0.0], [0.0], [0.0]], device()).unwrap();
+    assert!(frechet_distance(&outlier, &plain).is_ok());
+    let found = bootstrap_frechet_distance(&outlier, &plain, usize::MAX, &mut rng);
+    assert!(matches!(found, Err(Error::NonFinite { .. })));
+}
+
 /// Batches, far from the origin, and in any order, are as the whole.
 #[test]
 fn batches_add_up() {
@@ -231,6 +308,11 @@ fn bad_features_are_typed_errors() {
         moments(&[0.0, 0.0], &[1.0, 2.0, 2.0, 1.0])
             .frechet_distance(&plane)
             .is_err()
+    );
+    let error = extrapolated_frechet_distance(&x, &line, 10, 5, &mut rng()).unwrap_err();
+    assert!(
+        matches!(&error, Error::Shape { argument, .. } if argument == "reference"),
+        "{error}"
     );
     let odd = Tensor::new(&[[1f64, 0.5], [0.0, 1.0]], device()).unwrap();
     let error =

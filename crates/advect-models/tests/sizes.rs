@@ -82,6 +82,8 @@ fn u_nets_of_absurd_sizes_are_refused() {
     refused("channels: ", |b| {
         config().channels(HUGE).multipliers(&[1e-17]).build(b)
     });
+    // A pair of features of time is the least.
+    refused("channels: ", |b| config().channels(1).build(b));
     refused("outputs: ", |b| config().outputs(HUGE).build(b));
     refused("blocks: ", |b| config().blocks(HUGE).build(b));
     refused("multipliers: ", |b| config().multipliers(&[1e300]).build(b));

@@ -786,6 +786,14 @@ fn bad_input_is_a_typed_error() {
         ));
     }
     assert!(parameters.parameters().is_empty());
+    // Angles of all tokens that don't fit in memory.
+    let wide = small(&[1, 1 << 24]).patches(&[1]).width(1 << 20);
+    let wide = wide.positions(PositionEmbedding::None).rotary(100.0);
+    let error = wide.build(&store(DType::F32).builder()).unwrap_err();
+    assert!(
+        matches!(&error, Error::Range { argument, .. } if argument == "dim"),
+        "{error}"
+    );
     for config in [
         plain().classes(usize::MAX),
         plain().condition_vectors(1 << 40),

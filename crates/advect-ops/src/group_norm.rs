@@ -13,7 +13,7 @@ use crate::{Activation, Dual, Value};
 /// mean and variance over each sample's groups of `channels / groups` channels.
 ///
 /// `scale` and `shift` are `(channels,)`, or `(batch, channels)` for adaptive normalisation (Dhariwal and Nichol 2021,
-/// section 4.3: scale = 1 + γ, shift = β).
+/// section 3.1: scale = 1 + γ, shift = β).
 ///
 /// ```
 /// use advect_ops::{Activation, group_norm};

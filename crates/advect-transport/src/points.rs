@@ -145,6 +145,13 @@ impl Points {
         mean.collect()
     }
 
+    /// The mean of the points by weights of sum 1.
+    pub(crate) fn weighted_mean(&self, weights: &[f64]) -> Vec<f64> {
+        let coordinates = self.coordinates.chunks_exact(self.count);
+        let mean = coordinates.map(|c| c.iter().zip(weights).map(|(c, w)| c * w).sum());
+        mean.collect()
+    }
+
     /// The squared distances of all points from the origin.
     pub(crate) fn squared_norms(&self) -> Vec<f64> {
         let mut norms = vec![0.0; self.count];

@@ -199,6 +199,36 @@ fn limits() {
     assert!((narrow - exact).abs() < 2e-3, "{narrow} {exact}");
 }
 
+/// Points with next to no weight are as good as left out, for the value and its gradient.
+#[test]
+fn weights_that_vanish_are_none() {
+    let x = Tensor::new(&[[0.0f64], [1.0]], device()).unwrap();
+    let y = Tensor::new(&[[3.0f64]], device()).unwrap();
+    let divergence = SinkhornDivergence::new(0.5).unwrap();
+    for least in [0.0, 1e-300, 1e-200, 1e-150] {
+        let u = Var::from_tensor(&x).unwrap();
+        let found = divergence.weighted(u.as_tensor(), &[1.0, least], &y, &[1.0]);
+        let gradients = found.as_ref().unwrap().backward().unwrap();
+        let by_x = gradients.get(&u).unwrap().to_vec2::<f64>().unwrap();
+        let value = number(found);
+        assert!((value - 9.0).abs() < 1e-12, "{least}: {value}");
+        assert!((by_x[0][0] + 6.0).abs() < 1e-12 && by_x[1][0] == 0.0);
+    }
+}
+
+/// The value is of the weights by their sum, as the plans are: what they miss of 1 is multiplied by potentials otherwise.
+#[test]
+fn sums_of_weights_do_not_matter() {
+    let mut rng = Generator::from_seed(7);
+    let x = rng.normal((300, 1), DType::F64, device()).unwrap();
+    let x = (x * 100.0).unwrap();
+    let off = |by: f64| vec![(1.0 + by) / 300.0; 300];
+    let divergence = SinkhornDivergence::new(1e5).unwrap();
+    let found = divergence.weighted(&x, &off(1.65e-5), &x, &off(-1.65e-5));
+    let found = number(found);
+    assert!(found.abs() < 1e-3, "{found}");
+}
+
 #[test]
 fn bad_arguments_are_told() {
     let divergence = SinkhornDivergence::new(1.0).unwrap();
@@ -214,7 +244,11 @@ fn bad_arguments_are_told() {
     let empty = y.narrow(0, 0, 0).unwrap();
     assert!(message(divergence.value(&empty, &y)).starts_with("x: "));
     let half = [0.25; 4];
-    assert!(message(divergence.weighted(&x, &[0.5; 3], &y, &half)).starts_with("rows: "));
+    let third = [1.0 / 3.0; 3];
+    let found = divergence.weighted(&x, &[0.5; 3], &y, &half);
+    assert!(message(found).starts_with("x_weights: got a sum of 1.5"));
+    let found = divergence.weighted(&x, &third, &y, &third);
+    assert!(message(found).starts_with("y_weights: got shape"));
     let unbalanced = Sinkhorn::new(1.0).unwrap().unbalanced(1.0).unwrap();
     let found = SinkhornDivergence::from(unbalanced).value(&x, &y);
     assert!(message(found).starts_with("solver: "));

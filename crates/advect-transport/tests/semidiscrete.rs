@@ -261,14 +261,14 @@ fn what_does_not_fit_is_a_typed_error() {
         let source = |_: &mut Generator| Ok(source.clone());
         solver.fit(points, source, &mut rng).unwrap_err()
     };
-    range(fails(&points, column(&[0.5], DType::F64)), "x");
+    range(fails(&points, column(&[0.5], DType::F64)), "source");
     assert!(matches!(
         fails(&points, normal(0, (4, 2))),
-        Error::Shape { argument, .. } if argument == "x"
+        Error::Shape { argument, .. } if argument == "source"
     ));
     assert!(matches!(
         fails(&points, column(&[0.5, f64::NAN], DType::F64)),
-        Error::NonFinite { argument, .. } if argument == "x"
+        Error::NonFinite { argument, .. } if argument == "source"
     ));
     assert!(matches!(
         fails(&points.narrow(0, 0, 0).unwrap(), points.clone()),

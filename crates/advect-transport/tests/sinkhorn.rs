@@ -175,6 +175,44 @@ fn rounded_plans_have_their_marginals() {
     }
 }
 
+/// Mass that rounding adds goes through allowed pairs, if need be in exchange; where there is no way, the plan says so.
+#[test]
+fn rounding_keeps_off_forbidden_pairs() {
+    const NO: f64 = f64::INFINITY;
+    let once = |epsilon: f64| Sinkhorn::new(epsilon).unwrap().max_iterations(1).unwrap();
+    let cost = Cost::new(3, 3, vec![0.0, 1.0, NO, 3.0, 0.0, 1.0, 1.0, 2.0, 0.0]).unwrap();
+    // A row may go to the column of its number, and to the ones beside it.
+    let apart = |i: usize, j: usize| {
+        if i.abs_diff(j) > 1 {
+            NO
+        } else {
+            (i * j % 5) as f64
+        }
+    };
+    let band = (0..12).flat_map(|i| (0..12).map(move |j| apart(i, j)));
+    let band = Cost::new(12, 12, band.collect()).unwrap();
+    for (cost, epsilon) in [(cost, 0.1), (band.clone(), 0.05), (band, 3.0)] {
+        let plan = once(epsilon).solve(&cost).unwrap();
+        assert!(!plan.converged() && marginal_errors(&plan).0 > 1e-12);
+        let rounded = plan.rounded();
+        assert!(rounded.values().iter().all(|p| *p >= 0.0));
+        assert!(rounded.cost(&cost).is_finite());
+        let (rows, columns) = marginal_errors(&rounded);
+        assert!(rows < 1e-14 && columns < 1e-14, "{rows} {columns}");
+        assert!(rounded.error() < 1e-14);
+    }
+    // Two rows with one column to go to, which takes half of them.
+    let crowded = Cost::new(3, 3, vec![0.0, NO, NO, 0.0, NO, NO, 0.0, 0.0, 0.0]).unwrap();
+    let rounded = once(1.0).solve(&crowded).unwrap().rounded();
+    assert!(rounded.cost(&crowded).is_finite());
+    assert!(
+        (rounded.error() - 1.0 / 3.0).abs() < 1e-14,
+        "{}",
+        rounded.error()
+    );
+    assert!((rounded.mass() - 2.0 / 3.0).abs() < 1e-14);
+}
+
 #[test]
 fn unbalanced_transport_leaves_outliers_out() {
     let x = Tensor::new(&[[0.0f64], [1.0], [100.0]], device()).unwrap();

@@ -1,6 +1,6 @@
 //! The law of latents given an image.
 
-use advect_core::{Error, Generator, Result, check};
+use advect_core::{Error, Generator, Result, check, shape};
 use candle_core::Tensor;
 
 /// The law of the latents z of a batch of images x, `q(z | x) = N(μ, diag σ²)` (Kingma and Welling 2014, section 3);
@@ -83,14 +83,47 @@ impl LatentGaussian {
     }
 
     /// Returns the Kullback–Leibler divergence from the standard normal law, of each image: `½ Σ (μ² + σ² − 1 − ln σ²)`,
-    /// `(batch,)`.
+    /// `(batch,)`. Of moments of 16 bits it is in f32.
     ///
     /// # Errors
     /// Errors of candle.
     #[doc(alias = "KL")]
     pub fn kl_divergence(&self) -> Result<Tensor> {
-        let (squares, variance) = (self.mean.sqr()?, self.log_variance.exp()?);
-        let terms = (((squares + variance)? - 1.0)? - &self.log_variance)?;
+        let (mean, log_variance) = (shape::wide(&self.mean)?, shape::wide(&self.log_variance)?);
+        let terms = (((mean.sqr()? + log_variance.exp()?)? - 1.0)? - log_variance)?;
         Ok((terms.flatten_from(1)?.sum(1)? * 0.5)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device};
+
+    /// Means of 1 and variances of 1: a half for each latent.
+    #[test]
+    fn divergences_of_16_bits_are_summed_in_32() {
+        for dtype in [DType::BF16, DType::F16, DType::F32, DType::F64] {
+            let part = |value: f64| {
+                (Tensor::ones((2, 4, 64, 64), dtype, &Device::Cpu).unwrap() * value).unwrap()
+            };
+            let moments = Tensor::cat(&[part(1.0), part(0.0)], 1).unwrap();
+            let divergence = LatentGaussian::new(&moments)
+                .unwrap()
+                .kl_divergence()
+                .unwrap();
+            let wide = if dtype == DType::F64 {
+                dtype
+            } else {
+                DType::F32
+            };
+            assert_eq!((divergence.dims(), divergence.dtype()), (&[2][..], wide));
+            let values = divergence
+                .to_dtype(DType::F64)
+                .unwrap()
+                .to_vec1::<f64>()
+                .unwrap();
+            assert_eq!(values, [8192.0; 2], "{dtype:?}");
+        }
     }
 }

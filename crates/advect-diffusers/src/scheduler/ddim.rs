@@ -1,6 +1,6 @@
 //! `DDIMScheduler`.
 
-use advect_core::Result;
+use advect_core::{Error, Result};
 use advect_samplers::grid::Respaced;
 use advect_samplers::rule::Ddim;
 
@@ -36,25 +36,34 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
 
 impl DdimSteps {
     pub(super) fn sampler(&self, count: usize) -> Result<SchedulerSampler> {
-        let grid = chained(&self.diffusion, count, self.ends_clean)?;
+        let (grid, stays) = chained(&self.diffusion, count, self.ends_clean)?;
         Ok(match self.clip {
             None => SchedulerSampler::new(Ddim::new(), grid),
-            Some(clip) => SchedulerSampler::new(ClippedDdim(clip), grid),
+            Some(clip) => SchedulerSampler::new(ClippedDdim { clip, stays }, grid),
         })
     }
 }
 
-/// The steps of a scheduler that goes on by `T / n`, to the data, or to the least noise of training.
-pub(super) fn chained(diffusion: &Diffusion, count: usize, ends_clean: bool) -> Result<Respaced> {
+/// The steps of a scheduler that goes on by `T / n`, to the data, or to the least noise of training. Also, whether another step follows from there
+/// to itself, which does nothing unless the data is bounded.
+pub(super) fn chained(
+    diffusion: &Diffusion,
+    count: usize,
+    ends_clean: bool,
+) -> Result<(Respaced, bool)> {
     let trained = diffusion.trained();
     let times = diffusion.timesteps(trained, count, false)?;
     let mut steps = Spacing::steps(&times);
     Spacing::check_chain(&steps, trained, count)?;
-    match ends_clean {
-        true => steps.push(0),
-        // A step from the least noise to itself is none.
-        false if steps.last() != Some(&1) => steps.push(1),
-        false => {}
+    let stays = !ends_clean && steps.last() == Some(&1);
+    match (ends_clean, stays) {
+        (true, _) => steps.push(0),
+        (false, false) => steps.push(1),
+        (false, true) if steps.len() == 1 => {
+            let accepted = "2 or more: with set_alpha_to_one false, the only step would be from the least noise to itself";
+            return Err(Error::range("steps", count, accepted));
+        }
+        (false, true) => {}
     }
-    Respaced::given(trained, &steps)
+    Ok((Respaced::given(trained, &steps)?, stays))
 }

@@ -23,6 +23,7 @@ pub(super) struct DpmSolverSteps {
 
 pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
     let least = c.optional("lambda_min_clipped", f64::NEG_INFINITY)?;
+    let range = Curve::range(c)?;
     let levels = Levels::read(c)?.above(least);
     // Equal steps of ln (α/σ). Of other curves, Karras' comes before it.
     let lu = c.optional("use_lu_lambdas", Some(false))? == Some(true);
@@ -30,12 +31,13 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
         true => Whole::Below,
         false => Whole::Nearest,
     };
-    let (curve, whole) = match levels.curve() {
-        Some(Curve::Karras) => (Some(Curve::Karras), nearest),
-        _ if lu => (Some(Curve::Exponential), nearest),
-        other => (other, Whole::Below),
+    let (curve, whole, range) = match levels.curve() {
+        Some(Curve::Karras) => (Some(Curve::Karras), nearest, range),
+        // These are always from the largest level of training to the least.
+        _ if lu => (Some(Curve::Exponential), nearest, [None, None]),
+        other => (other, Whole::Below, range),
     };
-    let levels = levels.along(c, curve, whole)?;
+    let levels = levels.along(c, curve, whole)?.within(range);
     let (order, rule) = rule(c)?;
     let steps = DpmSolverSteps {
         levels: levels.clone(),
@@ -80,16 +82,17 @@ fn rule(c: &mut Config) -> Result<(usize, DpmSolver)> {
 impl DpmSolverSteps {
     pub(super) fn sampler(&self, count: usize) -> Result<SchedulerSampler> {
         // Ours lowers the order towards clean data alone, and there always.
-        let few = self.lower_order_final && count < FEW;
+        let made = self.levels.made(count)?;
+        let few = self.lower_order_final && made < FEW;
         let (alike, accepted) = match self.levels.end {
             _ if self.order == 1 => (true, ""),
             End::Clean => (
-                self.order == 2 || few || count >= FEW,
-                "15 or more: with fewer, order 3 needs lower_order_final, as the rule here lowers the order of the last steps",
+                self.order == 2 || few || made >= FEW,
+                "a number that makes 15 steps or more: with fewer, order 3 needs lower_order_final, as the rule here lowers the order of the last steps",
             ),
             End::Least => (
                 !few && !self.euler_at_final,
-                "15 or more, without euler_at_final: with final_sigmas_type \"sigma_min\", the rule here does not lower the order of the last \
+                "a number that makes 15 steps or more, without euler_at_final: with final_sigmas_type \"sigma_min\", the rule here does not lower the order of the last \
                  steps",
             ),
         };

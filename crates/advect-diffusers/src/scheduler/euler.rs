@@ -6,7 +6,7 @@ use advect_samplers::rule::Ddim;
 
 use super::betas::{Diffusion, prediction};
 use super::network_times::Whole;
-use super::sigmas::{Curve, End};
+use super::sigmas::{Curve, End, ROUNDING};
 use super::spacing::Kind;
 use super::{NetworkTimes, Scheduler, SchedulerSampler, Steps};
 use crate::Config;
@@ -33,10 +33,7 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
     )?;
     let euler = Euler {
         curve: Curve::read(c)?,
-        range: [
-            c.optional("sigma_max", None)?,
-            c.optional("sigma_min", None)?,
-        ],
+        range: Curve::range(c)?,
         end: End::read(c)?,
         diffusion,
     };
@@ -69,14 +66,15 @@ impl Euler {
             End::Clean => 0.0,
             End::Least => ratios[0],
         };
+        let least = sigmas[sigmas.len() - 1];
+        self.end.check(least, last)?;
         // A step to where it begins is none.
-        if sigmas
-            .last()
-            .is_none_or(|&sigma| sigma > last * (1.0 + 1e-12))
-        {
+        if least > last * (1.0 + ROUNDING) {
             sigmas.push(last);
         }
-        let sampler = SchedulerSampler::new(Ddim::new(), GivenSigmas::new(&sigmas)?);
+        // States are in units of the data's factor, `1/√(1 + σ²)`.
+        let sampler = SchedulerSampler::new(Ddim::new(), GivenSigmas::new(&sigmas)?)
+            .times((1.0 + last * last).sqrt());
         Ok(match self.diffusion.spacing.kind {
             Kind::Leading => sampler,
             Kind::Linspace | Kind::Trailing => sampler.scaled(),

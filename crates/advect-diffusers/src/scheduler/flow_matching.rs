@@ -18,6 +18,7 @@ pub(super) struct FlowMatching {
     /// The least noise that levels are stretched to.
     terminal: Option<f64>,
     curve: Option<Curve>,
+    range: [Option<f64>; 2],
 }
 
 pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
@@ -29,6 +30,7 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
         shift: Shift::read(c)?,
         terminal: c.optional("shift_terminal", None)?,
         curve: Curve::read(c)?,
+        range: Curve::range(c)?,
     };
     if matching.trained == 0 {
         return Err(c.wrong("num_train_timesteps", 0, "at least 1"));
@@ -72,7 +74,9 @@ impl FlowMatching {
             }
         }
         if let Some(curve) = self.curve {
-            sigmas = curve.levels(sigmas[0], sigmas[count - 1], count);
+            let [most, least] = self.range;
+            let most = most.unwrap_or(sigmas[0]);
+            sigmas = curve.levels(most, least.unwrap_or(sigmas[count - 1]), count);
         }
         sigmas.push(0.0);
         let times: Vec<f64> = sigmas.iter().map(|sigma| 1.0 - sigma).collect();

@@ -70,6 +70,14 @@ impl Levels {
         Ok(Box::new(Respaced::given(trained, &steps)?))
     }
 
+    /// The number of steps that are made where n are asked for: fewer by some spacings, if those with the most noise are left out.
+    pub(super) fn made(&self, count: usize) -> Result<usize> {
+        match self.curve {
+            Some(_) => Ok(count),
+            None => Ok(self.diffusion.timesteps(self.last, count, true)?.len()),
+        }
+    }
+
     /// The ratios `σ/α` of n steps on a curve.
     fn sigmas(&self, curve: Curve, count: usize) -> Result<Vec<f64>> {
         let ratios = self.diffusion.ratios();
@@ -77,6 +85,9 @@ impl Levels {
             self.range[0].unwrap_or(ratios[ratios.len() - 1]),
             self.range[1].unwrap_or(ratios[0]),
         ];
+        if !self.stays {
+            self.end.check(least, ratios[0])?;
+        }
         let mut sigmas = curve.levels(most, least, count);
         let (schedule, times) = (&self.diffusion.schedule, self.times()?);
         let told = |sigma: f64| times.at(schedule.time_at_log_snr(-2.0 * sigma.ln()));

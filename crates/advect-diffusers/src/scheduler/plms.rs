@@ -42,7 +42,7 @@ pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
 
 impl PlmsSteps {
     pub(super) fn sampler(&self, count: usize) -> Result<SchedulerSampler> {
-        let grid = chained(&self.diffusion, count, self.ends_clean)?;
+        let (grid, _) = chained(&self.diffusion, count, self.ends_clean)?;
         Ok(SchedulerSampler::new(Plms, grid))
     }
 }

@@ -14,6 +14,8 @@ pub struct SchedulerSampler {
     inner: Box<dyn Sampler + Send + Sync>,
     /// Whether noise is taken as it is.
     plain: bool,
+    /// A factor on the state at the end.
+    factor: f64,
 }
 
 impl SchedulerSampler {
@@ -26,6 +28,7 @@ impl SchedulerSampler {
         SchedulerSampler {
             inner: Box::new(rule.on(grid)),
             plain: true,
+            factor: 1.0,
         }
     }
 
@@ -36,6 +39,18 @@ impl SchedulerSampler {
             ..self
         }
     }
+
+    /// Multiplies the state at the end.
+    pub(super) fn times(self, factor: f64) -> Self {
+        SchedulerSampler { factor, ..self }
+    }
+
+    fn end(&self, x: Tensor) -> Result<Tensor> {
+        match self.factor {
+            1.0 => Ok(x),
+            factor => Ok((x * factor)?),
+        }
+    }
 }
 
 impl Sampler for SchedulerSampler {
@@ -44,13 +59,13 @@ impl Sampler for SchedulerSampler {
     }
 
     fn run(&self, run: &mut Run<'_>, x: &Tensor) -> Result<Tensor> {
-        self.inner.run(run, x)
+        self.end(self.inner.run(run, x)?)
     }
 
     fn sample(&self, model: &dyn AnyModel, noise: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         match self.plain {
             true => self.run(&mut Run::new(model, rng.split()), noise),
-            false => self.inner.sample(model, noise, rng),
+            false => self.end(self.inner.sample(model, noise, rng)?),
         }
     }
 }

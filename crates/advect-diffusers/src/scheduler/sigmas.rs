@@ -1,6 +1,6 @@
 //! Levels between two ratios `σ/α`.
 
-use advect_core::Result;
+use advect_core::{Error, Result};
 
 use super::beta_quantile::beta_quantile;
 use crate::Config;
@@ -37,6 +37,14 @@ impl Curve {
         Ok(curve)
     }
 
+    /// Reads the largest and the least level, in place of those of training: diffusers takes the keys for any class that has such levels.
+    pub(super) fn range(c: &mut Config) -> Result<[Option<f64>; 2]> {
+        Ok([
+            c.optional("sigma_max", None)?,
+            c.optional("sigma_min", None)?,
+        ])
+    }
+
     /// n levels.
     pub(super) fn levels(self, most: f64, least: f64, steps: usize) -> Vec<f64> {
         const RHO: f64 = 7.0;
@@ -56,6 +64,9 @@ impl Curve {
     }
 }
 
+/// What two ratios that are the same may differ by, relative to them.
+pub(super) const ROUNDING: f64 = 1e-12;
+
 /// Where the last step ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -69,5 +80,18 @@ impl End {
     pub(super) fn read(c: &mut Config) -> Result<Self> {
         let ends = [("zero", End::Clean), ("sigma_min", End::Least)];
         c.choice("final_sigmas_type", &ends)
+    }
+
+    /// Checks that a last step to the least noise of training does not have to add noise.
+    pub(super) fn check(self, last: f64, least: f64) -> Result<()> {
+        match self == End::Least && last < least * (1.0 - ROUNDING) {
+            true => {
+                let accepted = format!(
+                    "at least {least}, the least level of training, to which final_sigmas_type \"sigma_min\" leads"
+                );
+                Err(Error::range("sigma_min", last, accepted))
+            }
+            false => Ok(()),
+        }
     }
 }

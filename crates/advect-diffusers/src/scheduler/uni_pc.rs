@@ -18,10 +18,7 @@ pub(super) struct UniPcSteps {
 }
 
 pub(super) fn read(c: &mut Config) -> Result<Scheduler> {
-    let range = [
-        c.optional("sigma_max", None)?,
-        c.optional("sigma_min", None)?,
-    ];
+    let range = Curve::range(c)?;
     let levels = Levels::read(c)?.within(range);
     let (curve, whole) = match levels.curve() {
         Some(Curve::Karras) => (Some(Curve::Karras), Whole::Nearest),

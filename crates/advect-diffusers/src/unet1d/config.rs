@@ -96,8 +96,12 @@ impl UNet1dConfig {
             ("out_channels", read.outputs, 1 << 20),
             ("layers_per_block", read.layers, 1 << 10),
         ])?;
+        if read.widths[0] < 2 {
+            let accepted = "a list that begins with 2 or more, as features of time come in pairs";
+            return Err(c.wrong("block_out_channels", format!("{:?}", read.widths), accepted));
+        }
         let half = (read.widths[0] / 2) as f64;
-        if read.widths[0] < 2 || !read.shift.is_finite() || read.shift == half {
+        if !read.shift.is_finite() || read.shift == half {
             let accepted = format!("a finite number other than {half}, half the features of time");
             return Err(c.wrong("freq_shift", read.shift, accepted));
         }

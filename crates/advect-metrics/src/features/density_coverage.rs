@@ -3,8 +3,7 @@
 use advect_core::Result;
 use candle_core::Tensor;
 
-use super::neighbourhoods::Neighbourhoods;
-use super::row_pair;
+use super::neighbourhoods::{Neighbourhoods, comparable};
 
 /// Density and coverage: how densely real samples lie around generated ones, and how many of the real samples have a
 /// generated one nearby.
@@ -42,7 +41,7 @@ pub fn density_coverage(
     generated: &Tensor,
     neighbours: usize,
 ) -> Result<DensityCoverage> {
-    let (real, generated) = row_pair(("real", real), ("generated", generated))?;
+    let [real, generated] = comparable(("real", real), ("generated", generated))?;
     let balls = Neighbourhoods::new("real", &real, neighbours)?;
     let counts = balls.around(&generated)?;
     let inside: usize = counts.iter().sum();

@@ -41,7 +41,7 @@ pub struct ExtrapolatedFrechet {
 ///
 /// # Errors
 /// [`Error::Range`] for fewer than three points, for a smallest number that is not above the number of dimensions or not below the number of
-/// samples; errors of [`GaussianMoments::frechet_distance`]; `Empty`, `NonFinite`, `DType`.
+/// samples; [`Error::Shape`] for a reference of another dimension; errors of [`GaussianMoments::frechet_distance`]; `Empty`, `NonFinite`, `DType`.
 #[doc(alias = "FID∞")]
 #[doc(alias = "FID infinity")]
 pub fn extrapolated_frechet_distance(
@@ -62,10 +62,15 @@ pub fn extrapolated_frechet_distance(
         );
         return Err(Error::range("smallest", smallest, accepted));
     }
+    if reference.dim() != dim {
+        let accepted = format!("({dim},), the dimension of the features");
+        return Err(Error::shape("reference", &[reference.dim()], accepted));
+    }
     let reference = reference.factored("reference")?;
-    let mut found = Vec::with_capacity(points);
+    let mut found = Vec::new();
     for i in 0..points {
-        let size = smallest + (count - smallest) * i / (points - 1);
+        let more = (count - smallest) as u128 * i as u128 / (points - 1) as u128;
+        let size = smallest + more as usize;
         let moments = FeatureStatistics::of_rows(&subset(&rows, size, rng)?)?.moments()?;
         let distance = moments.factored("features")?.frechet_distance(&reference)?;
         found.push((size, distance));

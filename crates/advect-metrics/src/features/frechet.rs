@@ -88,7 +88,7 @@ pub fn bootstrap_frechet_distance(
         let drawn = rng.integers(0..count as u32, count, &Device::Cpu)?;
         Ok(rows.index_select(&drawn, 0)?)
     };
-    let mut distances = Vec::with_capacity(resamples);
+    let mut distances = Vec::new();
     for _ in 0..resamples {
         distances.push(of_rows(&again(&x)?, &again(&y)?)?);
     }

@@ -166,8 +166,9 @@ impl Factored<'_> {
                 nuclear_norm(product.flatten_all()?.to_vec1()?, rank)?
             }
         };
-        // Rounding may leave less than nothing.
-        let distance = means + (x.trace() + y.trace() - 2.0 * root).max(0.0);
-        finite("mean, covariance", distance)
+        // Rounding may leave less than nothing, and what is not a number stays so.
+        let spread = x.trace() + y.trace() - 2.0 * root;
+        let spread = if spread < 0.0 { 0.0 } else { spread };
+        finite("mean, covariance", means + spread)
     }
 }

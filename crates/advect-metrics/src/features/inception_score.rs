@@ -46,11 +46,12 @@ fn score(logs: &[Vec<f64>]) -> f64 {
         marginal
             .iter_mut()
             .zip(row)
-            .for_each(|(m, log)| *m += log.exp() / count);
+            .for_each(|(m, log)| *m += log.exp());
     }
-    // A class whose probability underflows everywhere adds nothing.
+    marginal.iter_mut().for_each(|m| *m /= count);
+    // A class whose probability underflows, here or in the mean, adds nothing.
     let term = |(log, m): (&f64, &f64)| match log.exp() {
-        0.0 => 0.0,
+        p if p == 0.0 || *m == 0.0 => 0.0,
         p => p * (log - m.ln()),
     };
     let divergences = logs

@@ -3,10 +3,26 @@
 use advect_core::{Error, Result, parallel};
 use candle_core::Tensor;
 
+use super::row_pair;
+use crate::scaled::unit;
+
 /// Rows of distances that are in memory at a time.
 const ROWS: usize = 512;
 /// The squared distance of equal features, relative to their squares: rounding of the product.
 const SAME: f64 = 1e-13;
+
+/// Two sets of features as rows, divided by one power of two if their squares would overflow or vanish: which of them are near does not change.
+pub(super) fn comparable(
+    x: (&'static str, &Tensor),
+    y: (&'static str, &Tensor),
+) -> Result<[Tensor; 2]> {
+    let (x, y) = row_pair(x, y)?;
+    let largest = |x: &Tensor| -> Result<f64> { Ok(x.abs()?.max_all()?.to_scalar()?) };
+    match unit(largest(&x)?.max(largest(&y)?)) {
+        1.0 => Ok([x, y]),
+        unit => Ok([(x / unit)?, (y / unit)?]),
+    }
+}
 
 /// A set of features, with the squared distance of each to its k-th nearest neighbour among the others.
 pub(super) struct Neighbourhoods {

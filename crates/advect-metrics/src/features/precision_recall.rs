@@ -3,8 +3,7 @@
 use advect_core::Result;
 use candle_core::Tensor;
 
-use super::neighbourhoods::{Neighbourhoods, share_above_zero};
-use super::row_pair;
+use super::neighbourhoods::{Neighbourhoods, comparable, share_above_zero};
 
 /// Precision and recall: the share of generated samples that look real, and the share of real samples that could be
 /// generated.
@@ -43,7 +42,7 @@ pub fn precision_recall(
     generated: &Tensor,
     neighbours: usize,
 ) -> Result<PrecisionRecall> {
-    let (real, generated) = row_pair(("real", real), ("generated", generated))?;
+    let [real, generated] = comparable(("real", real), ("generated", generated))?;
     let share = |name, of: &Tensor, points: &Tensor| -> Result<f64> {
         let counts = Neighbourhoods::new(name, of, neighbours)?.around(points)?;
         Ok(share_above_zero(&counts))

@@ -7,6 +7,8 @@ use super::{ROWS, dot};
 
 /// What may be below zero on the diagonal, relative to the largest element: covariances from files may have been f32.
 const NEGATIVE: f64 = 1e-5;
+/// How far pivots may bring the diagonal below zero, relative to the largest element: what the rounding of covariances in f32 does.
+const NOISE: f64 = 1e-6;
 
 /// A factor F, `(d, rank)`, of a covariance `Σ = F Fᵀ`, `(d, d)`, by Cholesky's algorithm with pivots: a covariance without full rank has as
 /// many columns as its rank.
@@ -25,7 +27,8 @@ impl Factor {
         // What is left of the diagonal, and of rows that are no pivot yet.
         let mut left: Vec<f64> = (0..dim).map(|i| covariance[i * dim + i]).collect();
         let largest = left.iter().copied().fold(0.0, f64::max);
-        let least = largest * dim as f64 * f64::EPSILON;
+        let least = largest * (dim as f64 * f64::EPSILON);
+        let floor = left.iter().copied().fold(0.0, f64::min) - NOISE * largest;
         let mut rows = vec![0.0; dim * dim];
         let mut rank = 0;
         while rank < dim {
@@ -36,17 +39,25 @@ impl Factor {
             let scale = left[pivot].sqrt();
             let known = rows[pivot * dim..pivot * dim + rank].to_vec();
             let column = &covariance[pivot * dim..(pivot + 1) * dim];
-            let blocks = rows.chunks_mut(ROWS * dim).zip(left.chunks_mut(ROWS));
+            let blocks = rows.chunks_mut(ROWS * dim).zip(left.chunks(ROWS));
             let blocks = blocks.zip(column.chunks(ROWS)).collect();
             parallel::each(blocks, dim * (rank + 1) / 2, |((rows, left), column)| {
                 for ((row, left), c) in rows.chunks_mut(dim).zip(left).zip(column) {
                     // Pivots are done.
                     if *left != f64::NEG_INFINITY {
                         row[rank] = (c - dot(&row[..rank], &known)) / scale;
-                        *left -= row[rank] * row[rank];
                     }
                 }
             });
+            // What is left of a covariance has elements `c² ≤` the product of their diagonal ones. A pivot far below the rounding of its row is
+            // noise, and what is left with it is judged as such.
+            let column = rows.iter().skip(rank).step_by(dim);
+            let next: Vec<f64> = (left.iter().zip(column).map(|(left, x)| left - x * x)).collect();
+            let fits = |(left, next): (&f64, &f64)| *left == f64::NEG_INFINITY || *next >= floor;
+            if !left.iter().zip(&next).all(fits) {
+                break;
+            }
+            left = next;
             rows[pivot * dim + rank] = scale;
             left[pivot] = f64::NEG_INFINITY;
             rank += 1;
@@ -106,5 +117,45 @@ mod tests {
             assert!(error.to_string().contains("negative eigenvalue"), "{error}");
         }
         assert_eq!(Factor::new("covariance", &[0.0; 4], 2).unwrap().rank, 0);
+    }
+
+    /// Covariances of low rank that have been rounded to f32: what rounding leaves is no direction of its own, and no negative
+    /// eigenvalue.
+    #[test]
+    fn rounding_is_no_direction() {
+        let v = [
+            0.0844667555063645,
+            -0.3531982696503235,
+            -0.03852174189029013,
+        ];
+        for scale in [1.0, 1e-12, 1e20] {
+            let sigma: Vec<f64> = (v.iter())
+                .flat_map(|x| v.map(|y| f64::from((scale * x * y) as f32)))
+                .collect();
+            let factor = Factor::new("covariance", &sigma, 3).unwrap();
+            let again = factor.columns.matmul(&factor.columns.t().unwrap()).unwrap();
+            let again = again.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+            for (a, b) in again.iter().zip(sigma) {
+                assert!((a - b).abs() < 2.0 * NOISE * scale * 0.125, "{again:?}");
+            }
+        }
+        // Twenty dimensions, of rank 5 and of rank 19.
+        for (rank, step) in [(5, 0.5f64), (19, 0.8)] {
+            let factor =
+                |i: usize, k: usize| step.powi(k as i32) * (((i + 1) * (k + 2)) as f64 * 1.7).sin();
+            let element = |i: usize, j: usize| -> f64 {
+                (0..rank).map(|k| factor(i, k) * factor(j, k)).sum()
+            };
+            let sigma: Vec<f64> = (0..400)
+                .map(|at| f64::from(element(at / 20, at % 20) as f32))
+                .collect();
+            let found = Factor::new("covariance", &sigma, 20).unwrap();
+            assert!(found.rank >= rank.min(10), "{}", found.rank);
+            let again = found.columns.matmul(&found.columns.t().unwrap()).unwrap();
+            let again = again.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+            for (a, b) in again.iter().zip(sigma) {
+                assert!((a - b).abs() < 1e-5, "{a} {b}");
+            }
+        }
     }
 }

@@ -3,23 +3,32 @@
 use advect_core::{Error, Result, parallel};
 
 use super::{ROWS, add_scaled, dot};
+use crate::scaled::unit;
 
 /// The most steps for one eigenvalue; two are usual.
 const STEPS: usize = 60;
 
 /// Returns the nuclear norm `Σ_i σ_i` of a matrix with at least as many rows as columns, one row after the other. Each singular value has an
-/// error of a few roundings of the largest.
+/// error of a few roundings of the largest. Elements may have any size; of any that is not finite, the norm is NaN.
 ///
 /// # Errors
 /// [`Error::Stopped`] if the iterations don't converge.
-pub(crate) fn nuclear_norm(matrix: Vec<f64>, columns: usize) -> Result<f64> {
+pub(crate) fn nuclear_norm(mut matrix: Vec<f64>, columns: usize) -> Result<f64> {
     if columns == 0 {
         return Ok(0.0);
+    }
+    if !matrix.iter().all(|x| x.is_finite()) {
+        return Ok(f64::NAN);
+    }
+    let largest = matrix.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+    let unit = unit(largest);
+    if unit != 1.0 {
+        matrix.iter_mut().for_each(|x| *x /= unit);
     }
     // ±σ are the eigenvalues of the symmetric matrix with zeros on its diagonal and these numbers beside it.
     let beside = bidiagonal(matrix, columns);
     let eigenvalues = eigenvalues(vec![0.0; beside.len() + 1], beside)?;
-    Ok(0.5 * eigenvalues.iter().map(|x| x.abs()).sum::<f64>())
+    Ok(0.5 * eigenvalues.iter().map(|x| x.abs()).sum::<f64>() * unit)
 }
 
 /// A reflection `1 − factor v vᵀ` that maps a vector to a multiple of the first unit vector.
@@ -165,6 +174,12 @@ mod tests {
         let norm = nuclear_norm(vec![1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 2).unwrap();
         assert!((norm - 6f64.sqrt()).abs() < 1e-15, "{norm}");
         assert_eq!(nuclear_norm(vec![0.0; 6], 2).unwrap(), 0.0);
+        // Elements whose squares are no numbers, or 0.
+        for size in [1e-300, 1e-170, 1e170, 1e300] {
+            let norm = nuclear_norm(vec![size; 6], 2).unwrap();
+            assert!((norm / size - 6f64.sqrt()).abs() < 1e-14, "{size}: {norm}");
+        }
+        assert!(nuclear_norm(vec![f64::NAN; 2], 1).is_ok_and(f64::is_nan));
         assert_eq!(nuclear_norm(Vec::new(), 0).unwrap(), 0.0);
     }
 

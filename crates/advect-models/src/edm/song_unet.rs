@@ -193,8 +193,9 @@ impl SongUNet {
     }
 
     /// Creates the configuration of DDPM++ as EDM trains it (Karras et al. 2022, table 7): multipliers 2, 2, 2 for images
-    /// of up to 32 pixels on a side, as those of CIFAR-10, and 1, 2, 2, 2 for larger ones; dropout 0.13. EDM also gives
-    /// it 9 [augmentation](SongUNetConfig::augmentation) labels, with which it has 55.7 million parameters.
+    /// of up to 32 pixels on a side, as those of CIFAR-10, and 1, 2, 2, 2 for larger ones; dropout 0.13, that of CIFAR-10,
+    /// where EDM has 0.05 for FFHQ and 0.25 for AFHQv2. EDM also gives it 9 [augmentation](SongUNetConfig::augmentation)
+    /// labels, with which it has 55.7 million parameters.
     pub fn ddpmpp(channels: usize, resolution: usize) -> SongUNetConfig {
         let multipliers: &[usize] = match resolution {
             ..=32 => &[2, 2, 2],

@@ -12,7 +12,7 @@ use super::of_layer;
 ///
 /// | name | formula | source |
 /// | --- | --- | --- |
-/// | `Gelu` | `W₂ gelu(W₁ x + b₁) + b₂`, with the logistic approximation of the GELU | Peebles and Xie 2023 |
+/// | `Gelu` | `W₂ gelu(W₁ x + b₁) + b₂`, with the tanh approximation of the GELU | Peebles and Xie 2023 |
 /// | `SwiGlu` | `W₃ (silu(W₁ x + b₁) · (W₂ x + b₂)) + b₃` | Shazeer 2020, eq. 6 |
 ///
 /// `Gelu` has `⌊ratio · width⌋` numbers in the middle, and `SwiGlu` two thirds of them, so that both have about the same

@@ -1,6 +1,6 @@
 //! Rotations of queries and keys by the positions of their tokens along each axis.
 
-use advect_core::Result;
+use advect_core::{Result, check};
 use advect_ops::{Value, rotary};
 use candle_core::{DType, Device, Tensor};
 
@@ -29,7 +29,8 @@ impl Rotation {
             .map(|k| base.powf(-(k as f64) / each as f64))
             .collect();
         let tokens: usize = grid.iter().product();
-        let mut angles = Vec::with_capacity(tokens * head / 2);
+        let count = check::memory("dim", &[tokens, head / 2], DType::F64)?;
+        let mut angles = Vec::with_capacity(count);
         for token in 0..tokens {
             for position in position(grid, token) {
                 angles.extend(frequencies.iter().map(|f| position as f64 * f));

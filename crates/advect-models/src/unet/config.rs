@@ -49,8 +49,8 @@ impl UNetConfig {
         }
     }
 
-    /// Sets the width of the network, by which the multipliers are multiplied, and the number of its features of time;
-    /// 128 by default.
+    /// Sets the width of the network, by which the multipliers are multiplied, and the number of its features of time, at
+    /// least 2; 128 by default.
     #[doc(alias = "model_channels")]
     #[doc(alias = "num_channels")]
     pub fn channels(mut self, channels: usize) -> Self {
@@ -67,8 +67,8 @@ impl UNetConfig {
     }
 
     /// Sets the multipliers of the channels, one for each level; images are half as large from one to the next. The
-    /// defaults are those of Dhariwal and Nichol for widths of 512, 256, 128, 64, 32 and 28, and for other widths as
-    /// many of 1, 2, 2, 2 as the width can be halved for.
+    /// defaults are those of Dhariwal and Nichol's code for widths of 512, 256, 128 and 64, and for other widths as
+    /// many of 1, 2, 2, 2 as the width can be halved for: for 32 and 28 those of torchcfm.
     #[doc(alias = "channel_mult")]
     pub fn multipliers(mut self, multipliers: &[f64]) -> Self {
         self.multipliers = multipliers.to_vec();
@@ -203,7 +203,8 @@ impl UNetConfig {
             let accepted = "a list [channels, height, width] or [channels, length] without zeros";
             return Err(Error::range("dim", format!("{:?}", self.dim), accepted));
         }
-        limits::count("channels", self.channels, CHANNELS)?;
+        // Features of time come in pairs.
+        limits::count("channels", self.channels, 2..=*CHANNELS.end())?;
         limits::count("outputs", self.outputs, CHANNELS)?;
         limits::count("blocks", self.blocks, BLOCKS)?;
         if let (Heads::Channels(_), Some(count)) = (self.heads, self.heads_upwards) {

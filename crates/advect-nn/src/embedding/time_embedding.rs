@@ -39,7 +39,8 @@ pub enum TimeEmbedding {
         frequencies: usize,
     },
     /// `cos(ω_k t)`, then `sin(ω_k t)`, for `ω_k = 10000^(−k / n)`, k = 0 … n − 1, n half the number of features; a last
-    /// one, if that is odd, is 0 (Vaswani et al. 2017, section 3.5, in the order of Ho et al. 2020).
+    /// one, if that is odd, is 0 (Vaswani et al. 2017, section 3.5; the order and the n of the exponent are those of Dhariwal and
+    /// Nichol's code. That of Ho et al. 2020 has sines first, and n − 1).
     #[doc(alias = "positional encoding")]
     #[doc(alias = "timestep_embedding")]
     Sinusoidal {

@@ -74,7 +74,7 @@ impl GroupNorm {
     }
 
     /// Returns an activation of the normalised x times `1 + scale`, plus `shift`, both `(batch, channels)`: adaptive
-    /// group normalisation (Dhariwal and Nichol 2021, section 4.3).
+    /// group normalisation (Dhariwal and Nichol 2021, section 3.1).
     ///
     /// # Errors
     /// Errors of [`group_norm`].

@@ -1,8 +1,10 @@
 //! Pairs of fresh noise and a fixed data set (Mousavi-Hosseini, Zhang, Klein and Cuturi 2025).
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use advect_core::{Error, Generator, Result, check};
 use advect_transport::SemidiscretePlan;
-use candle_core::Tensor;
+use candle_core::{Tensor, TensorId};
 
 use super::{Coupling, Pairs};
 
@@ -13,7 +15,8 @@ use super::{Coupling, Pairs};
 /// ([`SemidiscretePlan::chi_square`]). [`ExactOt`](super::ExactOt) is optimal within a batch only. Each source occurs once, in
 /// its order; a point of the data set occurs as often as it comes, by its weight. A plan with a regularisation draws the point.
 ///
-/// The targets are the whole data set, `x1` in each call, and indices are indices into it.
+/// The targets are the whole data set, `x1` in each call, and indices are indices into it. They are compared with the plan's points, unless they
+/// are the same tensor as in the last call: it must not be changed in place between calls. Variables are always compared.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -39,17 +42,43 @@ use super::{Coupling, Pairs};
 #[derive(Debug, Clone)]
 pub struct SemidiscreteOt {
     plan: SemidiscretePlan,
+    /// The last targets that were compared with the plan's points, and found equal.
+    known: Arc<Mutex<Option<TensorId>>>,
 }
 
 impl SemidiscreteOt {
     /// Creates a coupling from a plan.
     pub fn new(plan: SemidiscretePlan) -> Self {
-        SemidiscreteOt { plan }
+        SemidiscreteOt {
+            plan,
+            known: Arc::default(),
+        }
     }
 
     /// Returns the plan.
     pub fn plan(&self) -> &SemidiscretePlan {
         &self.plan
+    }
+
+    /// Checks that targets are the plan's points.
+    fn check_targets(&self, x1: &Tensor) -> Result<()> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == Some(x1.id()) {
+            return Ok(());
+        }
+        let points = self.plan.points();
+        let rows = x1.detach().reshape((check::batch("x1", x1)?, ()))?;
+        let rows = rows.to_device(points.device())?;
+        if rows.dims() != points.dims() || rows.dtype() != points.dtype() || !equal(&rows, points)?
+        {
+            let (given, accepted) = ("other points", "the points that the plan was fitted to");
+            return Err(Error::range("x1", given, accepted));
+        }
+        // The elements of a variable may be others the next time.
+        if !x1.is_variable() {
+            *known = Some(x1.id());
+        }
+        Ok(())
     }
 }
 
@@ -58,22 +87,14 @@ impl Coupling for SemidiscreteOt {
     /// [`Error::Range`] unless `x1` are the plan's points; [`Error::Shape`] and [`Error::DType`] for sources that are not like
     /// them, and as [`SemidiscretePlan::assign`].
     fn pair(&self, x0: &Tensor, x1: &Tensor, rng: &mut Generator) -> Result<Pairs> {
-        let (batch, count) = (check::batch("x0", x0)?, check::batch("x1", x1)?);
+        let batch = check::batch("x0", x0)?;
+        check::batch("x1", x1)?;
         check::same_kind("x1", x1, "x0", x0)?;
         if x0.dims()[1..] != x1.dims()[1..] {
             let accepted = format!("samples of shape {:?}, as in x1", &x1.dims()[1..]);
             return Err(Error::shape("x0", x0.dims(), accepted));
         }
-        let points = self.plan.points();
-        let known = x1.detach().reshape((count, ()))?;
-        let known = known.to_device(points.device())?;
-        if known.dims() != points.dims()
-            || known.dtype() != points.dtype()
-            || !equal(&known, points)?
-        {
-            let (given, accepted) = ("other points", "the points that the plan was fitted to");
-            return Err(Error::range("x1", given, accepted));
-        }
+        self.check_targets(x1)?;
         let targets = self.plan.assign(x0, rng)?;
         let targets = targets.into_iter().map(|j| j as u32).collect();
         Pairs::from_indices((0..batch as u32).collect(), targets, x0.device())
@@ -126,6 +147,28 @@ mod tests {
             assert_eq!(indices(pairs.target_indices()), [0, 0, 1]);
             assert_eq!(pairs.target(&data).unwrap().dims(), [3, 1, 2]);
         }
+    }
+
+    /// The same tensor is compared once, and again after another one; a variable each time.
+    #[test]
+    fn targets_are_compared_when_they_are_new() {
+        let (coupling, data) = coupling(DType::F32);
+        let mut rng = Generator::from_seed(0);
+        let x0 = data.zeros_like().unwrap();
+        let known = || *coupling.known.lock().unwrap();
+        assert_eq!(known(), None);
+        for targets in [&data, &data, &data.copy().unwrap()] {
+            coupling.pair(&x0, targets, &mut rng).unwrap();
+            assert_eq!(known(), Some(targets.id()));
+        }
+        let other = (&data + 1.0).unwrap();
+        assert!(coupling.pair(&x0, &other, &mut rng).is_err());
+        assert_ne!(known(), Some(other.id()));
+        let variable = candle_core::Var::from_tensor(&data).unwrap();
+        coupling.pair(&x0, variable.as_tensor(), &mut rng).unwrap();
+        variable.set(&other).unwrap();
+        let changed = coupling.pair(&x0, variable.as_tensor(), &mut rng);
+        assert!(matches!(changed, Err(Error::Range { argument, .. }) if argument == "x1"));
     }
 
     #[test]

@@ -82,17 +82,7 @@ impl Cells {
     /// The squared distances of the points from `origin` and from their own mean.
     pub(super) fn distances_from(&self, origin: &[f64]) -> Result<[Vec<f64>; 2]> {
         let points = Points::from_rows(&self.points)?;
-        let weighted = |coordinates: Vec<f64>| -> f64 {
-            let terms = coordinates.iter().zip(&self.weights).map(|(y, b)| y * b);
-            terms.sum()
-        };
-        let mut axis = vec![0.0; points.dim()];
-        let mut mean = Vec::with_capacity(points.dim());
-        for k in 0..points.dim() {
-            axis[k] = 1.0;
-            mean.push(weighted(points.project(&axis)));
-            axis[k] = 0.0;
-        }
+        let mean = points.weighted_mean(&self.weights);
         Ok([origin, &mean].map(|from| points.clone().seen_from(from).squared_norms()))
     }
 }

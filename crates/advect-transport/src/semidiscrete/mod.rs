@@ -133,11 +133,11 @@ impl Semidiscrete {
         for k in 0..self.steps {
             let x = source(rng)?;
             if k == 0 {
-                unit = plan.start_from(&x)?;
+                unit = plan.start_from("source", &x)?;
             }
-            let masses = plan.masses(&x)?;
+            let masses = plan.masses("source", &x)?;
             let (sum, count) = &mut errors[k * PARTS.min(self.steps) / self.steps];
-            *sum += masses.chi_square(plan.cells.weights())?;
+            *sum += masses.chi_square("source", plan.cells.weights())?;
             *count += 1.0;
             let left = 1.0 - k as f64 / self.steps as f64;
             let step = self.rate * unit * left.powi(DECAY);
@@ -158,11 +158,11 @@ struct Masses {
 
 impl Masses {
     /// The estimate of `Σ_j p_j²/b_j − 1` without bias: products of different samples estimate p_j².
-    fn chi_square(&self, weights: &[f64]) -> Result<f64> {
+    fn chi_square(&self, argument: &'static str, weights: &[f64]) -> Result<f64> {
         if self.samples < 2 {
             let given = "a batch of one sample";
             let accepted = "a batch of at least two samples";
-            return Err(Error::range("x", given, accepted));
+            return Err(Error::range(argument, given, accepted));
         }
         let n = self.samples as f64;
         let terms = self.shares.iter().zip(&self.squares).zip(weights);

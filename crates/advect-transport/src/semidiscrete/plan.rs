@@ -13,7 +13,7 @@ use crate::{Cost, Points, points};
 /// The samples that go to a point are its cell, a polyhedron. With a regularisation ε a sample goes to one of the points by chance,
 /// with the probability `p_j ∝ b_j exp((g_j − |x − y_j|²)/ε)`.
 ///
-/// Distances are computed for some samples at a time, at most about a million distances at once.
+/// Distances are computed for some samples at a time: about a million distances at once, or those of 256 samples, if that is more.
 ///
 /// ```
 /// use advect_core::Generator;
@@ -43,6 +43,8 @@ pub struct SemidiscretePlan {
 
 /// Distances that are computed at once.
 const AT_ONCE: usize = 1 << 20;
+/// The fewest samples at once: each time, all points are centred and packed again.
+const FEWEST: usize = 256;
 
 impl SemidiscretePlan {
     /// Creates a plan from points `(n, ...)`, their weights, their potentials and a regularisation ε, which may be 0. Equal points have
@@ -117,7 +119,7 @@ impl SemidiscretePlan {
         let mut draws = draws.chunks_exact(2);
         let mut scores = vec![0.0; self.cells.count()];
         let mut assigned = Vec::with_capacity(x.dims()[0]);
-        self.each(x, |distances| {
+        self.each("x", x, |distances| {
             let [u, v] = draws.next().map_or([0.0; 2], |pair| [pair[0], pair[1]]);
             let cell = match self.regularization {
                 0.0 => self.nearest(distances).0,
@@ -147,7 +149,7 @@ impl SemidiscretePlan {
     /// [`Error::Range`] for a single sample; as [`SemidiscretePlan::assign`].
     #[doc(alias = "marginal error")]
     pub fn chi_square(&self, x: &Tensor) -> Result<f64> {
-        self.masses(x)?.chi_square(self.cells.weights())
+        self.masses("x", x)?.chi_square("x", self.cells.weights())
     }
 
     /// Returns an estimate of the semidual from source samples, `E min_j (|x − y_j|² − g_j) + Σ_j b_j g_j`, or with a regularisation
@@ -160,7 +162,7 @@ impl SemidiscretePlan {
     pub fn dual(&self, x: &Tensor) -> Result<f64> {
         let mut scores = vec![0.0; self.cells.count()];
         let mut sum = 0.0;
-        self.each(x, |distances| {
+        self.each("x", x, |distances| {
             sum += match self.regularization {
                 0.0 => self.nearest(distances).1,
                 epsilon => -epsilon * self.probabilities(distances, &mut scores),
@@ -173,11 +175,9 @@ impl SemidiscretePlan {
 
     /// Starts at the potentials of the optimal map between laws that differ in mean and scale alone,
     /// `g_j = |y_j − E x|² − (σ_x/σ_y) |y_j − E y|²`. Returns `σ_x σ_y`.
-    pub(super) fn start_from(&mut self, x: &Tensor) -> Result<f64> {
-        let x = Points::new("x", x)?;
-        if x.dim() != self.points.dim(1)? {
-            return Err(self.other_dimension(x.count(), x.dim()));
-        }
+    pub(super) fn start_from(&mut self, argument: &'static str, x: &Tensor) -> Result<f64> {
+        let x = Points::new(argument, x)?;
+        self.check_dimension(argument, x.count(), x.dim())?;
         let mean = x.mean();
         let [from_source, from_mean] = self.cells.distances_from(&mean)?;
         let count = x.count() as f64;
@@ -204,12 +204,12 @@ impl SemidiscretePlan {
     }
 
     /// What source samples bring to the cells.
-    pub(super) fn masses(&self, x: &Tensor) -> Result<Masses> {
+    pub(super) fn masses(&self, argument: &'static str, x: &Tensor) -> Result<Masses> {
         let count = self.cells.count();
         let (mut shares, mut squares) = (vec![0.0; count], vec![0.0; count]);
         let mut scores = vec![0.0; count];
         let mut samples = 0;
-        self.each(x, |distances| {
+        self.each(argument, x, |distances| {
             samples += 1;
             match self.regularization {
                 0.0 => {
@@ -259,14 +259,17 @@ impl SemidiscretePlan {
     }
 
     /// Calls `visit` with the squared distances of each sample from the cells' points.
-    fn each(&self, x: &Tensor, mut visit: impl FnMut(&[f64])) -> Result<()> {
-        let rows = points::rows("x", x)?;
-        check::finite("x", &rows)?;
+    fn each(
+        &self,
+        argument: &'static str,
+        x: &Tensor,
+        mut visit: impl FnMut(&[f64]),
+    ) -> Result<()> {
+        let rows = points::rows(argument, x)?;
+        check::finite(argument, &rows)?;
         let (count, dim) = rows.dims2()?;
-        if dim != self.points.dim(1)? {
-            return Err(self.other_dimension(count, dim));
-        }
-        let at_once = (AT_ONCE / self.cells.count()).max(1);
+        self.check_dimension(argument, count, dim)?;
+        let at_once = (AT_ONCE / self.cells.count()).max(FEWEST);
         for start in (0..count).step_by(at_once) {
             let part = rows.narrow(0, start, at_once.min(count - start))?;
             let distances = Cost::squared_euclidean(&part, self.cells.points())?;
@@ -275,10 +278,13 @@ impl SemidiscretePlan {
         Ok(())
     }
 
-    fn other_dimension(&self, count: usize, dim: usize) -> Error {
-        let known = self.points.dims()[1];
+    fn check_dimension(&self, argument: &'static str, count: usize, dim: usize) -> Result<()> {
+        let known = self.points.dim(1)?;
+        if dim == known {
+            return Ok(());
+        }
         let accepted = format!("a cloud of points of dimension {known}, as in points");
-        Error::shape("x", &[count, dim], accepted)
+        Err(Error::shape(argument, &[count, dim], accepted))
     }
 }
 

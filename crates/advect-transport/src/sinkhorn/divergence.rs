@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{Plan, Sinkhorn};
 use crate::points::row_pair;
-use crate::{Cost, Points};
+use crate::{Cost, Points, weights};
 
 /// The Sinkhorn divergence of two samples with squared distances, `S_ε(x, y) = OT_ε(x, y) − ½ OT_ε(x, x) − ½ OT_ε(y, y)`, where
 /// `OT_ε(x, y) = min over plans π of Σ π_ij |x_i − y_j|² + ε KL(π | a ⊗ b)`.
@@ -73,11 +73,11 @@ impl SinkhornDivergence {
         self.weighted(x, &equal(x), y, &equal(y))
     }
 
-    /// Returns the divergence of samples with weights: none below 0, of sum 1 on each side. It has no gradient by the
-    /// weights.
+    /// Returns the divergence of samples with weights, as [`Sinkhorn::solve_weighted`] takes them: none below 0, of sum 1 on each side, by
+    /// which they are divided. It has no gradient by the weights.
     ///
     /// # Errors
-    /// As [`SinkhornDivergence::value`], and [`Sinkhorn::solve_weighted`] for the weights.
+    /// As [`SinkhornDivergence::value`]; [`Error::Shape`] unless there is a weight for each sample, [`Error::Range`] for other weights.
     pub fn weighted(
         &self,
         x: &Tensor,
@@ -94,7 +94,8 @@ impl SinkhornDivergence {
         }
         check::same_kind("y", y, "x", x)?;
         let (from, to) = row_pair(("x", x), ("y", y))?;
-        let (from, to) = (Cloud::new(&from, x_weights)?, Cloud::new(&to, y_weights)?);
+        let from = Cloud::new(&from, ("x_weights", x_weights))?;
+        let to = Cloud::new(&to, ("y_weights", y_weights))?;
         let between = self.plan(&from, &to)?;
         let (within_x, within_y) = (self.plan(&from, &from)?, self.plan(&to, &to)?);
         let costs = [(1.0, &between), (-0.5, &within_x), (-0.5, &within_y)];
@@ -141,7 +142,7 @@ impl SinkhornDivergence {
 /// The marginals' error up to which a plan that has not converged is good enough: the value's error is its square.
 const NEAR: f64 = 1e-3;
 
-/// Points with their weights, in f64 on the host.
+/// Points with their weights of sum 1, in f64 on the host.
 struct Cloud {
     rows: Tensor,
     points: Points,
@@ -149,11 +150,12 @@ struct Cloud {
 }
 
 impl Cloud {
-    fn new(rows: &Tensor, weights: &[f64]) -> Result<Self> {
+    fn new(rows: &Tensor, (argument, weights): (&'static str, &[f64])) -> Result<Self> {
+        let sum = weights::check(argument, weights, rows.dim(0)?)?;
         Ok(Cloud {
             rows: rows.to_dtype(DType::F64)?,
             points: Points::from_rows(rows)?,
-            weights: weights.to_vec(),
+            weights: weights.iter().map(|w| w / sum).collect(),
         })
     }
 }
@@ -169,7 +171,9 @@ impl Transport {
     fn new(plan: &Plan, from: &Cloud, to: &Cloud, regularization: f64) -> Result<Self> {
         let (f, g) = plan.potentials();
         let side = |potentials: &[f64], weights: &[f64]| {
-            let terms = potentials.iter().zip(weights).filter(|(_, w)| **w > 0.0);
+            // Points of no weight, or next to none, are left out: their potential is −∞.
+            let terms = potentials.iter().zip(weights);
+            let terms = terms.filter(|(f, _)| **f > f64::NEG_INFINITY);
             terms
                 .map(|(f, w)| w * (f - regularization * w.ln()))
                 .sum::<f64>()

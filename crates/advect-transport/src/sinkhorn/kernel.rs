@@ -289,6 +289,7 @@ impl<'a> Kernel<'a> {
             columns,
             row_goals: self.a.to_vec(),
             column_goals: self.b.to_vec(),
+            forbidden: Vec::new(),
             row_potentials: self.f,
             column_potentials: self.g,
             iterations,

@@ -6,6 +6,7 @@
 //! or overflows whatever ε is. A small ε is approached through larger ones.
 
 mod divergence;
+mod filling;
 mod kernel;
 mod pass;
 mod plan;
@@ -139,12 +140,19 @@ impl Sinkhorn {
         let (rows, columns): (Vec<f64>, Vec<f64>) =
             (whole(rows, row_sum), whole(columns, column_sum));
         let support = Support::new(cost, &rows, &columns, self.is_unbalanced())?;
-        if support.is_all(cost) {
-            return self.iterate(cost, &rows, &columns);
+        let mut plan = match support.is_all(cost) {
+            true => self.iterate(cost, &rows, &columns)?,
+            false => {
+                let (a, b) = support.weights(&rows, &columns);
+                let plan = self.iterate(&support.costs(cost), &a, &b)?;
+                support.spread(plan, &rows, &columns)
+            }
+        };
+        if cost.has_forbidden() {
+            let costs = (0..cost.rows()).flat_map(|i| cost.row(i));
+            plan.forbidden = costs.map(|c| *c == f64::INFINITY).collect();
         }
-        let (a, b) = support.weights(&rows, &columns);
-        let plan = self.iterate(&support.costs(cost), &a, &b)?;
-        Ok(support.spread(plan, &rows, &columns))
+        Ok(plan)
     }
 
     /// The plan between weights above 0, with a finite cost in each row and column.

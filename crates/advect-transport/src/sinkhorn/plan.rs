@@ -1,5 +1,6 @@
 //! A transport plan.
 
+use super::filling::Filling;
 use crate::Entry;
 
 /// A transport plan found by [`Sinkhorn`](super::Sinkhorn): the mass that goes from each row to each column.
@@ -10,6 +11,8 @@ pub struct Plan {
     /// The weights to which rows and columns should sum.
     pub(super) row_goals: Vec<f64>,
     pub(super) column_goals: Vec<f64>,
+    /// Which pairs cost ∞, like the values; empty if none does.
+    pub(super) forbidden: Vec<bool>,
     pub(super) row_potentials: Vec<f64>,
     pub(super) column_potentials: Vec<f64>,
     pub(super) iterations: usize,
@@ -125,6 +128,10 @@ impl Plan {
     /// (Altschuler, Weed and Rigollet 2017, algorithm 2). It differs from this plan by at most twice the marginals'
     /// error, in the sum of all absolute differences; the potentials are still those of this plan.
     ///
+    /// Where pairs have a cost of ∞, the rest is added to the others alone, and some mass is moved among them if need be, so that the plan may
+    /// differ by more. If no plan without such pairs has these sums, rows and columns still carry too little: [`Plan::error`] is the mass
+    /// that is missing, and otherwise no more than rounding leaves.
+    ///
     /// ```
     /// use advect_transport::{Cost, Sinkhorn};
     /// # fn main() -> advect_core::Result<()> {
@@ -157,20 +164,31 @@ impl Plan {
             }
             missing.push((goal - sum(row)).max(0.0));
         }
-        let all: f64 = missing.iter().sum();
-        let parts = of_columns.iter().zip(&self.column_goals);
-        let parts: Vec<f64> = parts
-            .map(|(total, goal)| (goal - total).max(0.0) / all)
+        let totals = of_columns.iter().zip(&self.column_goals);
+        let open: Vec<f64> = totals
+            .map(|(total, goal)| (goal - total).max(0.0))
             .collect();
+        self.error = match self.forbidden.is_empty() {
+            true => {
+                self.add_product(&missing, &open);
+                0.0
+            }
+            false => Filling::new(&mut self.values, &self.forbidden, missing, open).fill(),
+        };
+        self
+    }
+
+    /// Adds a product of what rows and columns lack, which is the same mass on both sides.
+    fn add_product(&mut self, rows: &[f64], columns: &[f64]) {
+        let all: f64 = rows.iter().sum();
         if all > 0.0 {
-            for (row, missing) in self.values.chunks_exact_mut(columns).zip(missing) {
+            let parts: Vec<f64> = columns.iter().map(|open| open / all).collect();
+            for (row, missing) in self.values.chunks_exact_mut(self.columns).zip(rows) {
                 for (value, part) in row.iter_mut().zip(&parts) {
                     *value += missing * part;
                 }
             }
         }
-        self.error = 0.0;
-        self
     }
 
     /// Returns the number of iterations made.
