@@ -49,7 +49,9 @@ impl<'a, X: State> Tracked<'a, X> {
     /// How near in time to `t` a zero is at `t`, for a step of size h: times have the digits of f64, the states that
     /// a step makes those of their dtype.
     pub(super) fn resolution(&self, t: f64, h: f64) -> f64 {
-        self.precision.min(1e-12) * t.abs() + SHORTER * self.precision * h.abs()
+        // At most a part of the step: that of 16 bits would be all of it.
+        let part = (SHORTER * self.precision).min(0.25);
+        self.precision.min(1e-12) * t.abs() + part * h.abs()
     }
 
     /// The time since which the function has been NaN, if it is.
