@@ -9,6 +9,7 @@ use crate::convolution::Geometry;
 
 pub(super) const FAMILY: Family = Family {
     name: "convolution",
+    fused: true,
     sources: &[include_str!("convolution.cu")],
 };
 

@@ -1,9 +1,9 @@
 // The gradients of factors that `sharing` rows in a row have in common: sums over these rows. They are cut into pieces. A block has
 // 32 × 16 threads, for 32 columns of one piece.
 
-// For each piece of each group of rows, Σ gradient · x and Σ gradient: (pieces, groups, width). If there are statistics, x is taken
-// less a row's mean, times its inverse deviation. The sums may be null.
-KERNEL(sums_of_products)(const Element* gradient, const Element* x, const Real* statistics, Real* products, Real* sums, size_t groups,
+// For each piece of each group of rows, Σ gradient · x and Σ gradient: (pieces, groups, width). If there are statistics, a
+// row of x is normalised by its own. The sums may be null.
+KERNEL(sums_of_products)(const Element* gradient, const Element* x, const Moments* statistics, Real* products, Real* sums, size_t groups,
                          size_t width, size_t sharing, size_t length) {
   __shared__ Real parts[2][16][33];
   size_t blocks = (width + 31) / 32, part = blockIdx.x / blocks, column = blockIdx.x % blocks * 32 + threadIdx.x;
@@ -14,7 +14,7 @@ KERNEL(sums_of_products)(const Element* gradient, const Element* x, const Real* 
     for (size_t i = first + threadIdx.y; i < end; i += 16) {
       size_t row = group * sharing + i;
       Real slope = widen(gradient[row * width + column]), value = widen(x[row * width + column]);
-      if (statistics) value = (value - statistics[2 * row]) * statistics[2 * row + 1];
+      if (statistics) value = statistics[row].normal(value);
       product += slope * value;
       sum += slope;
     }

@@ -3,19 +3,20 @@
 use candle_core::{Result, Tensor};
 
 use super::source::wide;
-use super::{Argument, Family, Fresh, Grid, device_of, launch, sums};
+use super::{Argument, Family, Fresh, Grid, device_of, launch, moments, sums};
 
 pub(super) const FAMILY: Family = Family {
     name: "factors",
-    sources: &[include_str!("factors.cu")],
+    fused: true,
+    sources: &[moments::SOURCE, include_str!("factors.cu")],
 };
 
 /// Rows of one piece, and the most pieces of the rows that have factors in common.
 const PIECE: usize = 64;
 const PIECES: usize = 1024;
 
-/// The gradients of factors of x and of what is added to them: for each group of `sharing` rows, Σ gradient · x and Σ gradient, where x
-/// is taken less each row's mean, times its inverse deviation. Nothing is empty.
+/// The gradients of factors of x and of what is added to them: for each group of `sharing` rows, Σ gradient · x and Σ gradient, where each
+/// row of x is normalised by its moments. Nothing is empty.
 pub(super) fn of_affine(
     gradient: &Tensor,
     x: &Tensor,

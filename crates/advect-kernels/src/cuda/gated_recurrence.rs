@@ -7,6 +7,7 @@ use crate::gated_recurrence::Steps;
 
 pub(super) const FAMILY: Family = Family {
     name: "gated_recurrence",
+    fused: true,
     sources: &[include_str!("gated_recurrence.cu")],
 };
 

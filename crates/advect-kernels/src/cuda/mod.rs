@@ -22,6 +22,7 @@ pub mod layers;
 pub mod log_softmax;
 pub mod masters;
 pub mod memory;
+mod moments;
 pub mod norm;
 mod pieces;
 pub mod planes;

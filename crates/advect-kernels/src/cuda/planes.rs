@@ -6,6 +6,7 @@ use super::{Argument, Family, Fresh, Grid, device_of, launch};
 
 pub(super) const FAMILY: Family = Family {
     name: "planes",
+    fused: true,
     sources: &[include_str!("planes.cu")],
 };
 
