@@ -26,6 +26,7 @@ mod moments;
 pub mod norm;
 mod pieces;
 pub mod planes;
+mod pointwise;
 mod product;
 pub mod random;
 pub mod rotary;
