@@ -4,7 +4,7 @@ use std::process::Command;
 
 use advect::candle::Var;
 use advect::candle_nn::Init;
-use advect::ops::{backward, log_softmax_at};
+use advect::ops::{Convolution, backward, conv2d, gated_recurrence, log_softmax_at};
 use advect::prelude::*;
 
 use crate::place::{Place, device};
@@ -77,4 +77,46 @@ fn indices_stay_on_the_device() {
     };
     assert!(trace.contains("log_softmax_at_backward_f32,"));
     assert_eq!(trace.matches("transfer from the device").count(), 0);
+}
+
+#[test]
+fn convolutions_of_single_pixels_copy_nothing() {
+    let run = || {
+        let place = Place::tested(DType::F32);
+        let var = |seed, shape: &[usize]| {
+            Ok::<Var, Error>(Var::from_tensor(&place.normal(seed, shape)?)?)
+        };
+        let (x, weight) = (var(0, &[2, 3, 4, 4])?, var(1, &[5, 3, 1, 1])?);
+        let y = conv2d(x.as_tensor(), &weight, None, &Convolution::default())?;
+        backward(&y.sum_all()?)?;
+        Ok(())
+    };
+    let Some(trace) = trace("convolutions_of_single_pixels_copy_nothing", run) else {
+        return;
+    };
+    let of_columns = ["unfold", "fold", "settle", "by_channels"];
+    let launches = of_columns.map(|kernel| trace.matches(&format!(" {kernel}_f32,")).count());
+    assert_eq!(launches, [0; 4], "{trace}");
+}
+
+#[test]
+fn recurrences_copy_no_steps() {
+    let run = || {
+        let place = Place::tested(DType::F32);
+        let var = |seed, shape: &[usize]| {
+            Ok::<Var, Error>(Var::from_tensor(&place.normal(seed, shape)?)?)
+        };
+        let (a, h) = (var(0, &[2, 50, 12])?, var(1, &[2, 4])?);
+        let (weight, bias) = (var(2, &[12, 4])?, var(3, &[12])?);
+        let y = gated_recurrence(a.as_tensor(), h.as_tensor(), &weight, &bias)?;
+        backward(&y.sum_all()?)?;
+        Ok(())
+    };
+    let Some(trace) = trace("recurrences_copy_no_steps", run) else {
+        return;
+    };
+    // One for each step each way, and few beside them.
+    let all = trace.matches("emulated CUDA: ").count();
+    let steps = trace.matches("emulated CUDA: recurrence").count();
+    assert!(steps == 100 && all < 130, "{steps} of {all}");
 }

@@ -340,6 +340,11 @@ fn combinations_and_resizing() {
         Operation::AvgPool(factor).check(&mut report, "average pool", &[&[1, 2, 6, 6]]);
         Operation::AvgPool(factor).check(&mut report, "average pool", &[&[2, 2, 6]]);
     }
+    // Sums of many pixels.
+    for factor in [6, 7] {
+        Operation::Upsample(factor).check(&mut report, "upsample", &[&[1, 2, 2, 3]]);
+        Operation::AvgPool(factor).check(&mut report, "average pool", &[&[1, 2, 42, 42]]);
+    }
     report.finish();
 }
 
