@@ -46,7 +46,8 @@ cp benches/sit.py "$folder/"
 
 cat > "$folder/run.sh" <<'RUN'
 #!/usr/bin/env bash
-# Tests, then timings, then those of PyTorch where it is installed. Arguments choose timings, as parts of their names.
+# Tests, then timings, then those of PyTorch and the tests under compute-sanitizer, where these are installed. Arguments choose
+# timings, as parts of their names.
 set -uo pipefail
 cd "$(dirname "$0")"
 # Where CUDA's libraries usually are: its own folder, and the packages that PyTorch brings, which finds its own.
@@ -67,10 +68,17 @@ if [ -x nccl ]; then
     grep "rank 0 of .* has waited" <<<"$end" || { status=1; echo "nccl: no end of a wait in vain: $end"; }
   fi
 fi
-ours ./timings cuda "$@"
-ours ./timings cuda --keep "$@"
-ours ./timings cuda --keep --tf32 "$@"
+ours ./timings cuda "$@" || status=$?
+ours ./timings cuda --keep "$@" || status=$?
+ours ./timings cuda --keep --tf32 "$@" || status=$?
 python3 -c 'import torch, torchcfm, torchdiffeq' 2>/dev/null && python3 peers.py "$@"
+# Wrong addresses and races in kernels; tests of errors ask for some of the driver's.
+if command -v compute-sanitizer >/dev/null; then
+  for tool in memcheck racecheck; do
+    ADVECT_TEST_DEVICE=cuda ours compute-sanitizer --tool $tool --report-api-errors no --error-exitcode 1 \
+      ./tests --test-threads=1 operations:: attention:: convolutions:: updates:: randomness:: || status=$?
+  done
+fi
 exit $status
 RUN
 chmod +x "$folder/run.sh"

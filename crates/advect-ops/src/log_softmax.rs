@@ -1,5 +1,7 @@
 //! The logarithm of softmax at chosen elements.
 
+use std::borrow::Cow;
+
 use advect_core::{Error, Result, check, shape};
 use advect_kernels::log_softmax::LogSoftmax as _;
 use candle_core::{D, DType, Tensor};
@@ -25,6 +27,9 @@ use crate::{Dual, Value};
 ///
 /// # Errors
 /// [`Error::DType`] unless x is a float, [`Error::Shape`] for a scalar; [`Error`] naming `chosen` unless it is an index for each row of x.
+///
+/// Where x and the indices are on one CUDA device, kernels read them there, and the host doesn't wait for them: an index that isn't below n is no error
+/// then, but makes its row's value and gradient NaN.
 #[doc(alias = "cross entropy")]
 #[doc(alias = "log_softmax")]
 #[doc(alias = "NLLLoss")]
@@ -42,14 +47,43 @@ pub fn log_softmax_at<V: Value>(x: &V, chosen: &Tensor) -> Result<V> {
     check::memory("x", primal.dims(), DType::F32)?;
     check::memory("chosen", rows, DType::I64)?;
     let flat = chosen.flatten_all()?;
-    let indices = check::labels("chosen", &flat, flat.elem_count(), width)?;
-    let chosen = indices.into_iter().map(|i| i as u32).collect();
+    let (device, some) = (flat.device(), flat.elem_count() > 0);
+    let beside = device.is_cuda() && device.same_device(primal.device());
+    let chosen = match flat.dtype() {
+        DType::U8 | DType::U32 | DType::I64 if beside && some => {
+            Chosen::There(flat.to_dtype(DType::I64)?.contiguous()?, width)
+        }
+        _ => Chosen::Here(on_host(&flat, width)?),
+    };
     V::apply(At { chosen }, &[&x.map_linear(shape::wide)?], &[])
 }
 
+/// Indices below a width, in the CPU's memory.
+fn on_host(chosen: &Tensor, width: usize) -> Result<Vec<u32>> {
+    let indices = check::labels("chosen", chosen, chosen.elem_count(), width)?;
+    Ok(indices.into_iter().map(|i| i as u32).collect())
+}
+
+/// The index of each row.
+#[derive(Clone)]
+pub(crate) enum Chosen {
+    /// Checked, in the CPU's memory.
+    Here(Vec<u32>),
+    /// On the device of x, in i64, and what they are to be below.
+    There(Tensor, usize),
+}
+
+impl Chosen {
+    fn on_host(&self) -> Result<Cow<'_, [u32]>> {
+        match self {
+            Chosen::Here(indices) => Ok(Cow::Borrowed(indices)),
+            Chosen::There(indices, width) => Ok(Cow::Owned(on_host(indices, *width)?)),
+        }
+    }
+}
+
 struct At {
-    /// The index of each row.
-    chosen: Vec<u32>,
+    chosen: Chosen,
 }
 
 impl At {
@@ -57,7 +91,8 @@ impl At {
     fn composed<V: Value>(&self, x: &V) -> Result<V> {
         let primal = x.primal();
         let rows = primal.dims()[..primal.rank() - 1].to_vec();
-        if self.chosen.is_empty() {
+        let chosen = self.chosen.on_host()?;
+        if chosen.is_empty() {
             return Ok(V::constant(Tensor::zeros(
                 rows,
                 primal.dtype(),
@@ -69,8 +104,8 @@ impl At {
         let e = x.map_elements(|x| Ok(x.exp()?), |x| Ok(x.exp()?))?;
         let sum = e.map_linear(|e| Ok(e.sum(D::Minus1)?))?;
         let log = sum.map_elements(|x| Ok(x.log()?.neg()?), |x| Ok(x.recip()?.neg()?))?;
-        let (count, device) = (self.chosen.len(), primal.device());
-        let chosen = Tensor::from_slice(&self.chosen, (count, 1), device)?;
+        let (count, device) = (chosen.len(), primal.device());
+        let chosen = Tensor::from_slice(&chosen, (count, 1), device)?;
         let at = x.map_linear(|x| {
             let x = x.reshape((count, ()))?.contiguous()?;
             Ok(x.gather(&chosen, 1)?.reshape(&rows[..])?)
@@ -89,8 +124,9 @@ impl Operation for At {
     fn forward(&self, inputs: &[&Tensor], _: bool) -> Result<(Output, ())> {
         let x = inputs[0];
         let (rows, width) = (&x.dims()[..x.rank() - 1], width(x));
+        let chosen = self.chosen.on_host()?;
         by_dtype!(x, T => {
-            let y = T::log_softmax_at(THREADS, &host::<T>(x)?, width, &self.chosen);
+            let y = T::log_softmax_at(THREADS, &host::<T>(x)?, width, &chosen);
             Ok((Output::new(y, rows), ()))
         })
     }
@@ -104,9 +140,10 @@ impl Operation for At {
         _: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
         let x = inputs[0];
+        let chosen = self.chosen.on_host()?;
         by_dtype!(x, T => {
             let (values, g) = (host::<T>(x)?, host::<T>(gradient)?);
-            let dx = T::log_softmax_at_backward(THREADS, &values, width(x), &self.chosen, &g);
+            let dx = T::log_softmax_at_backward(THREADS, &values, width(x), &chosen, &g);
             Ok(vec![Some(tensor(dx, x.shape())?)])
         })
     }

@@ -47,6 +47,13 @@ fn with(x: &Tensor, place: usize, value: f32) -> Tensor {
     Tensor::from_vec(values, x.shape(), x.device()).unwrap()
 }
 
+/// Numbers of one size, two thirds of them negative, the first of them at a place.
+fn signs(first: usize) -> Tensor {
+    let sign = |i| if (i + first) % 3 == 0 { 1.0 } else { -1.0 };
+    let signs: Vec<f64> = (0..144).map(sign).collect();
+    Tensor::from_vec(signs, (4, 6, 6), device()).unwrap()
+}
+
 fn not_finite(x: &Tensor) -> usize {
     let values = wide(x).flatten_all().unwrap().to_vec1::<f64>().unwrap();
     values.iter().filter(|x| !x.is_finite()).count()
@@ -110,12 +117,18 @@ fn norms_of_large_numbers() {
         ),
     ];
     for (name, norm, affine) in norms {
-        for (dtype, factors, tolerance) in [
-            (DType::F32, &[1e20, 1e30, 3e37][..], 2e-5),
-            (DType::F64, &[1e160, 1e300], 1e-12),
+        for (dtype, x, factors, tolerance) in [
+            (
+                DType::F32,
+                normal(1, &[4, 6, 6]),
+                &[1e20, 1e30, 3e37][..],
+                2e-5,
+            ),
+            (DType::F32, signs(0), &[3e38], 2e-5),
+            (DType::F64, normal(1, &[4, 6, 6]), &[1e160, 1e300], 1e-12),
+            (DType::F64, signs(0), &[1.5e308], 1e-12),
         ] {
             let to = |x: Tensor| x.to_dtype(dtype).unwrap();
-            let x = normal(1, &[4, 6, 6]);
             let (a, b, dy) = (
                 to(normal(2, affine)),
                 to(normal(3, affine)),
@@ -162,15 +175,16 @@ fn composed_norms_of_large_numbers() {
         let group = |x: &V| group_norm(x, 3, a, a, 1e-5, Activation::Tanh);
         [layer_norm(x, a, a, 1e-5), rms_norm(x, a, 1e-5), group(x)].map(Result::unwrap)
     }
-    let (x, dx, a) = (
-        normal(1, &[4, 6, 6]),
-        normal(2, &[4, 6, 6]),
-        normal(3, &[6]),
-    );
-    for (dtype, factors, tolerance) in [
-        (DType::F32, &[1.0, 1e20, 1e30, 3e37][..], 2e-5),
-        (DType::F64, &[1.0, 1e160, 1e300], 1e-12),
-        (DType::BF16, &[1.0, 1e20, 1e30], 5e-2),
+    let ordinary = || [normal(1, &[4, 6, 6]), normal(2, &[4, 6, 6])];
+    let extreme = || [signs(0), signs(1)];
+    let a = normal(3, &[6]);
+    for (dtype, [x, dx], factors, tolerance) in [
+        (DType::F32, ordinary(), &[1.0, 1e20, 1e30, 3e37][..], 2e-5),
+        (DType::F32, extreme(), &[3e38], 2e-5),
+        (DType::F64, ordinary(), &[1.0, 1e160, 1e300], 1e-12),
+        (DType::F64, extreme(), &[1.5e308], 1e-12),
+        (DType::BF16, ordinary(), &[1.0, 1e20, 1e30], 5e-2),
+        (DType::BF16, extreme(), &[3e38], 5e-2),
     ] {
         let run = |factor: f64| {
             let to = |x: &Tensor| (x * factor).unwrap().to_dtype(dtype).unwrap();
@@ -280,7 +294,7 @@ fn distances_of_large_numbers() {
 fn means_of_large_pixels() {
     for dtype in [DType::F32, DType::F64] {
         let large = if dtype == DType::F32 { 3e38 } else { 1.5e308 };
-        for factor in [2, 3] {
+        for factor in [2, 3, 6] {
             let x = Tensor::full(large, (1, 1, 6, 6), device())
                 .unwrap()
                 .to_dtype(dtype)

@@ -62,7 +62,7 @@ impl Geometry {
     }
 
     /// Whether what the k-th weight sees is the k-th channel as it is.
-    pub(super) fn is_pointwise(&self) -> bool {
+    pub(crate) fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
     }
 

@@ -10,6 +10,7 @@ pub(super) const SOURCE: &str = include_str!("activation.cu");
 
 pub(super) const FAMILY: Family = Family {
     name: "activation",
+    fused: true,
     sources: &[SOURCE, include_str!("elements.cu")],
 };
 

@@ -7,6 +7,7 @@ use super::{Argument, Family, Fresh, Grid, device_of, launch};
 
 pub(super) const FAMILY: Family = Family {
     name: "combine",
+    fused: true,
     sources: &[include_str!("combine.cu")],
 };
 

@@ -101,14 +101,15 @@ KERNEL(fold)(const Element* columns, Element* x, size_t first, size_t images, si
 }
 
 // From (channels, images, positions) to images of (channels, positions), with what is added: a number for each channel, for each
-// channel of each image, and for each element. What is null is not added. A thread moves N positions at once.
+// channel of each image, and for each element. What is null is not added; without z, the values are in place already. A thread moves N
+// positions at once.
 template <unsigned N>
 __device__ inline void settle(const Element* z, const Element* bias, const Element* of_channels, const Element* whole, Element* y,
                               size_t images, size_t channels, size_t positions) {
   size_t packs = positions / N, total = images * channels * packs;
   for (size_t i = thread_of_all(); i < total; i += all_threads()) {
     size_t line = quotient(i, packs), image = quotient(line, channels), channel = line - image * channels;
-    Pack<N> values = pack<N>(z + (channel * images + image) * positions + (i - line * packs) * N), more = {};
+    Pack<N> values = pack<N>(z ? z + (channel * images + image) * positions + (i - line * packs) * N : y + i * N), more = {};
     if (whole) more = pack<N>(whole + i * N);
     Real of_all = bias ? widen(bias[channel]) : Real(0), of_channel = of_channels ? widen(of_channels[line]) : Real(0);
 #pragma unroll

@@ -4,11 +4,12 @@ use candle_core::{Error, Result, Tensor};
 
 use super::product::product_as;
 use super::source::wide;
-use super::{Argument, Family, Fresh, Grid, device_of, launch, product, sums};
+use super::{Argument, Family, Fresh, Grid, device_of, launch, pointwise, product, sums};
 use crate::convolution::Geometry;
 
 pub(super) const FAMILY: Family = Family {
     name: "convolution",
+    fused: true,
     sources: &[include_str!("convolution.cu")],
 };
 
@@ -41,6 +42,12 @@ pub struct Added<'a> {
     pub channels: Option<&'a Tensor>,
     /// A number for each element.
     pub whole: Option<&'a Tensor>,
+}
+
+impl Added<'_> {
+    fn is_some(&self) -> bool {
+        self.bias.is_some() || self.channels.is_some() || self.whole.is_some()
+    }
 }
 
 /// The sizes, as the kernels for columns take them.
@@ -100,28 +107,51 @@ fn matrices(g: &Geometry, weight: &Tensor) -> Result<Tensor> {
 /// The values, with what is added to them, for images and values that are not empty.
 pub fn forward(g: &Geometry, x: &Tensor, weight: &Tensor, added: Added<'_>) -> Result<Fresh> {
     check(g)?;
-    let (dtype, channels) = (x.dtype(), g.groups * g.outputs);
+    if g.is_pointwise() {
+        let mut y = pointwise::values(g, x, weight)?;
+        if added.is_some() {
+            let all = Images {
+                first: 0,
+                count: g.batch,
+            };
+            settle(g, None, added, &mut y, all)?;
+        }
+        return Ok(y);
+    }
     let weight = matrices(g, weight)?;
-    let shape = (g.batch, channels, g.out[0], g.out[1]);
-    let mut y = Fresh::new(device_of(x)?, dtype, shape)?;
-    let read = |x: Option<_>| x.map_or(Argument::Nothing, Argument::Read);
+    let shape = (g.batch, g.groups * g.outputs, g.out[0], g.out[1]);
+    let mut y = Fresh::new(device_of(x)?, x.dtype(), shape)?;
     for images in pieces(g) {
         let z = product(&weight, &unfold(g, x, images)?)?;
-        let grid = Grid::over_packs(z.count(), g.positions());
-        let mut arguments = [
-            Argument::Again(&z),
-            read(added.bias),
-            read(added.channels),
-            read(added.whole),
-            Argument::Write(&mut y),
-            Argument::Size(images.first),
-            Argument::Size(images.count),
-            Argument::Size(channels),
-            Argument::Size(g.positions()),
-        ];
-        launch(&FAMILY, "settle", dtype, grid, &mut arguments)?;
+        settle(g, Some(&z), added, &mut y, images)?;
     }
     Ok(y)
+}
+
+/// Puts the values of some images, `(groups, outputs, images · positions)`, in their places, with what is added to them; without values, adds to those
+/// that are there.
+fn settle(
+    g: &Geometry,
+    z: Option<&Fresh>,
+    added: Added<'_>,
+    y: &mut Fresh,
+    images: Images,
+) -> Result<()> {
+    let (dtype, channels) = (y.dtype(), g.groups * g.outputs);
+    let read = |x: Option<_>| x.map_or(Argument::Nothing, Argument::Read);
+    let mut arguments = [
+        z.map_or(Argument::Nothing, Argument::Again),
+        read(added.bias),
+        read(added.channels),
+        read(added.whole),
+        Argument::Write(y),
+        Argument::Size(images.first),
+        Argument::Size(images.count),
+        Argument::Size(channels),
+        Argument::Size(g.positions()),
+    ];
+    let grid = Grid::over_packs(images.count * channels * g.positions(), g.positions());
+    launch(&FAMILY, "settle", dtype, grid, &mut arguments)
 }
 
 /// The gradients of the images and of the weights, where they are wanted, given that of the values.
@@ -133,6 +163,34 @@ pub fn gradients(
     [images_wanted, weights_wanted]: [bool; 2],
 ) -> Result<[Option<Tensor>; 2]> {
     check(g)?;
+    if !g.is_pointwise() {
+        let wanted = [images_wanted, weights_wanted];
+        return by_columns(g, x, weight, gradient, wanted);
+    }
+    let in_x = match images_wanted {
+        true => Some(pointwise::image_gradient(g, x, weight, gradient)?.into_tensor()),
+        false => None,
+    };
+    let in_weight = match weights_wanted {
+        true if pointwise::has_few_weights(g) => {
+            Some(pointwise::weight_gradient(g, x, weight, gradient)?.into_tensor())
+        }
+        _ => {
+            let [_, in_weight] = by_columns(g, x, weight, gradient, [false, weights_wanted])?;
+            in_weight
+        }
+    };
+    Ok([in_x, in_weight])
+}
+
+/// The same by columns, as many at a time as fit.
+fn by_columns(
+    g: &Geometry,
+    x: &Tensor,
+    weight: &Tensor,
+    gradient: &Tensor,
+    [images_wanted, weights_wanted]: [bool; 2],
+) -> Result<[Option<Tensor>; 2]> {
     let (dtype, channels) = (gradient.dtype(), g.groups * g.inputs);
     let backwards = matrices(g, weight)?.transpose(1, 2)?;
     let mut in_x = match images_wanted {

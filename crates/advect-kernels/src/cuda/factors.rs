@@ -3,19 +3,22 @@
 use candle_core::{Result, Tensor};
 
 use super::source::wide;
-use super::{Argument, Family, Fresh, Grid, device_of, launch, sums};
+use super::{Argument, Family, Fresh, Grid, device_of, launch, moments, sums};
 
 pub(super) const FAMILY: Family = Family {
     name: "factors",
-    sources: &[include_str!("factors.cu")],
+    fused: true,
+    sources: &[moments::SOURCE, include_str!("factors.cu")],
 };
 
+/// Rows that one thread adds up at most.
+const FEW: usize = 16;
 /// Rows of one piece, and the most pieces of the rows that have factors in common.
 const PIECE: usize = 64;
 const PIECES: usize = 1024;
 
-/// The gradients of factors of x and of what is added to them: for each group of `sharing` rows, Σ gradient · x and Σ gradient, where x
-/// is taken less each row's mean, times its inverse deviation. Nothing is empty.
+/// The gradients of factors of x and of what is added to them: for each group of `sharing` rows, Σ gradient · x and Σ gradient, where each
+/// row of x is normalised by its moments. Nothing is empty.
 pub(super) fn of_affine(
     gradient: &Tensor,
     x: &Tensor,
@@ -57,7 +60,7 @@ fn sums_of_products(
     let width = factors.dims().last().copied().unwrap_or(1);
     let groups = count / width;
     let mut products = Fresh::new(device_of(x)?, wide(dtype), (pieces, count))?;
-    let mut arguments = [
+    let mut arguments = vec![
         Argument::Read(gradient),
         Argument::Read(x),
         statistics.map_or(Argument::Nothing, Argument::Read),
@@ -66,8 +69,13 @@ fn sums_of_products(
         Argument::Size(groups),
         Argument::Size(width),
         Argument::Size(sharing),
-        Argument::Size(sharing.div_ceil(pieces)),
     ];
+    if sharing <= FEW {
+        let (kernel, grid) = ("sums_of_few_products", Grid::over(count));
+        launch(&FAMILY, kernel, dtype, grid, &mut arguments)?;
+        return Ok(products);
+    }
+    arguments.push(Argument::Size(sharing.div_ceil(pieces)));
     let grid = Grid {
         blocks: [pieces * groups * width.div_ceil(32), 1],
         threads: [32, 16],

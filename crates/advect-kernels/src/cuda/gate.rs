@@ -7,6 +7,7 @@ use crate::gate::GatedRows;
 
 pub(super) const FAMILY: Family = Family {
     name: "gate",
+    fused: true,
     sources: &[include_str!("gate.cu")],
 };
 

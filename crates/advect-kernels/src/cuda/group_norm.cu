@@ -7,9 +7,9 @@ __device__ inline size_t first_channel(size_t channels, size_t groups, size_t ad
   return (adaptive * sample * groups + group) * channels;
 }
 
-// The values, and each group's mean and 1 / √(variance + ε). Threads take N elements of one channel at once.
+// The values, and each group's moments. Threads take N elements of one channel at once.
 template <unsigned N>
-__device__ inline void values(const Element* x, const Element* scale, const Element* shift, Element* y, Real* statistics,
+__device__ inline void values(const Element* x, const Element* scale, const Element* shift, Element* y, Moments* statistics,
                               size_t channels, size_t area, size_t channel, unsigned function, Real epsilon) {
   const unsigned count = channels * area, first = threadIdx.x * N, step = blockDim.x * N;
   Real unit = 1, mean, variance;
@@ -33,24 +33,20 @@ __device__ inline void values(const Element* x, const Element* scale, const Elem
     if (is_finite(variance) || unit != 1) break;
     unit = SMALL_UNIT;
   }
-  Real inverse = inverse_deviation(variance, unit, epsilon);
-  mean /= unit;
-  if (threadIdx.x == 0) {
-    statistics[2 * blockIdx.x] = mean;
-    statistics[2 * blockIdx.x + 1] = inverse;
-  }
+  const Moments own = moments(mean, variance, unit, epsilon);
+  if (threadIdx.x == 0) statistics[blockIdx.x] = own;
   for (unsigned i = first; i < count; i += step) {
     size_t c = channel + i / (unsigned)area;
     Real factor = widen(scale[c]), more = widen(shift[c]);
     Pack<N> values = pack<N>(x + i);
 #pragma unroll
     for (unsigned k = 0; k < N; k++)
-      put(values.of[k], activate(function, (widen(values.of[k]) - mean) * inverse * factor + more));
+      put(values.of[k], activate(function, own.normal(widen(values.of[k])) * factor + more));
     put(y + i, values);
   }
 }
 
-KERNEL(group_norm)(const Element* x, const Element* scale, const Element* shift, Element* y, Real* statistics, size_t channels,
+KERNEL(group_norm)(const Element* x, const Element* scale, const Element* shift, Element* y, Moments* statistics, size_t channels,
                    size_t area, size_t groups, size_t adaptive, size_t function, Real epsilon) {
   size_t offset = blockIdx.x * channels * area, channel = first_channel(channels, groups, adaptive);
   x += offset;
@@ -66,16 +62,16 @@ KERNEL(group_norm)(const Element* x, const Element* scale, const Element* shift,
 // (dz · scale − mean(dz · scale) − normal · mean(dz · scale · normal)) · inverse.
 // Threads take N elements of one channel at once.
 template <unsigned N>
-__device__ inline void gradients(const Element* x, const Element* scale, const Element* shift, const Real* statistics,
+__device__ inline void gradients(const Element* x, const Element* scale, const Element* shift, const Moments* statistics,
                                  const Element* gradient, Element* dx, Real* in_scale, Real* in_shift, size_t channels,
                                  size_t area, size_t first, unsigned function) {
   __shared__ Real products[32], sums[32];
   const unsigned count = channels * area;
-  Real mean = statistics[2 * blockIdx.x], inverse = statistics[2 * blockIdx.x + 1];
+  const Moments own = statistics[blockIdx.x];
   unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = blockDim.x / 32;
   // Warps of one channel, and the channels that are summed up at once.
   unsigned team = warps > channels ? warps / (unsigned)channels : 1, teams = warps / team;
-  Real of_scaled = 0, of_normal = 0;
+  Real outer = own.outer(), of_scaled = 0, of_normal = 0;
   for (size_t next = 0; next < channels; next += teams) {
     size_t c = next + warp / team;
     Real product = 0, sum = 0;
@@ -85,7 +81,7 @@ __device__ inline void gradients(const Element* x, const Element* scale, const E
         Pack<N> values = pack<N>(x + i), slopes = pack<N>(gradient + i);
 #pragma unroll
         for (unsigned k = 0; k < N; k++) {
-          Real normal = (widen(values.of[k]) - mean) * inverse;
+          Real normal = own.normal(widen(values.of[k]));
           Real dz = widen(slopes.of[k]) * slope(function, normal * factor + offset_of_channel);
           product += dz * normal;
           sum += dz;
@@ -123,15 +119,15 @@ __device__ inline void gradients(const Element* x, const Element* scale, const E
     Pack<N> values = pack<N>(x + i), slopes = pack<N>(gradient + i);
 #pragma unroll
     for (unsigned k = 0; k < N; k++) {
-      Real normal = (widen(values.of[k]) - mean) * inverse;
+      Real normal = own.normal(widen(values.of[k]));
       Real dz = widen(slopes.of[k]) * slope(function, normal * factor + offset_of_channel);
-      put(values.of[k], (dz * factor - of_scaled - normal * of_normal) * inverse);
+      put(values.of[k], (dz * factor - of_scaled - normal * of_normal) * outer);
     }
     put(dx + i, values);
   }
 }
 
-KERNEL(group_norm_backward)(const Element* x, const Element* scale, const Element* shift, const Real* statistics,
+KERNEL(group_norm_backward)(const Element* x, const Element* scale, const Element* shift, const Moments* statistics,
                             const Element* gradient, Element* dx, Real* in_scale, Real* in_shift, size_t channels, size_t area,
                             size_t groups, size_t adaptive, size_t function) {
   size_t offset = blockIdx.x * channels * area, first = first_channel(channels, groups, adaptive);

@@ -3,14 +3,15 @@
 use candle_core::{Error, Result, Tensor};
 
 use super::source::wide;
-use super::{Argument, Family, Fresh, Grid, activation, device_of, launch, sums};
+use super::{Argument, Family, Fresh, Grid, activation, device_of, launch, moments, sums};
 use crate::group_norm::Groups;
 
 pub(super) const FAMILY: Family = Family {
     name: "group_norm",
+    fused: true,
     sources: &[
         activation::SOURCE,
-        include_str!("moments.cu"),
+        moments::SOURCE,
         include_str!("group_norm.cu"),
     ],
 };
@@ -49,13 +50,13 @@ fn sizes<'a>(groups: &Groups) -> [Argument<'a>; 5] {
     ]
 }
 
-/// The values, and each group's mean and inverse deviation, for x that is not empty.
+/// The values, and each group's moments, for x that is not empty.
 pub fn forward(groups: &Groups, [x, scale, shift]: [&Tensor; 3]) -> Result<(Fresh, Fresh)> {
     check(groups)?;
     let (device, dtype) = (device_of(x)?, x.dtype());
     let grid = grid(groups, x);
     let mut y = Fresh::new(device, dtype, x.shape())?;
-    let mut statistics = Fresh::new(device, wide(dtype), (grid.blocks[0], 2))?;
+    let mut statistics = moments::fresh(device, dtype, grid.blocks[0])?;
     let mut arguments = vec![
         Argument::Read(x),
         Argument::Read(scale),

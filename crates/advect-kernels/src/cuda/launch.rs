@@ -275,7 +275,7 @@ macro_rules! by_element {
             CudaStorageSlice::F64($slice) => $body,
             CudaStorageSlice::F16($slice) => $body,
             CudaStorageSlice::BF16($slice) => $body,
-            CudaStorageSlice::U32($slice) => $body,
+            CudaStorageSlice::I64($slice) => $body,
             _ => Err(Error::Msg("a kernel for CUDA got neither floats nor indices".into()).bt()),
         }
     };

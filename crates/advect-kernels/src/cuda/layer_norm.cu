@@ -11,9 +11,9 @@ struct Team {
   __device__ Real sum(Real x) const { return block ? block_sum(x) : warp_sum(x); }
 };
 
-// The values, and each row's mean (0 if it is not `centred`) and 1 / √(variance + ε). The shift may be null. Threads take N elements at once.
+// The values, and each row's moments (with a mean of 0 if it is not `centred`). The shift may be null. Threads take N elements at once.
 template <unsigned N>
-__device__ inline void values(const Element* x, const Element* scale, const Element* shift, Element* y, Real* statistics, size_t rows,
+__device__ inline void values(const Element* x, const Element* scale, const Element* shift, Element* y, Moments* statistics, size_t rows,
                               size_t width, size_t sharing, bool centred, Team team, Real epsilon) {
   const size_t first = team.first() * N, step = team.step() * N;
   for (size_t row = team.row(); row < rows; row += team.rows()) {
@@ -42,24 +42,20 @@ __device__ inline void values(const Element* x, const Element* scale, const Elem
       if (is_finite(variance) || unit != 1) break;
       unit = SMALL_UNIT;
     }
-    Real inverse = inverse_deviation(variance, unit, epsilon);
-    mean /= unit;
+    const Moments own = moments(mean, variance, unit, epsilon);
     for (size_t j = first; j < width; j += step) {
       Pack<N> some = pack<N>(values + j), factors = pack<N>(scales + j), more = {};
       if (shift) more = pack<N>(shift + (scales - scale) + j);
 #pragma unroll
       for (unsigned k = 0; k < N; k++)
-        put(some.of[k], (widen(some.of[k]) - mean) * inverse * widen(factors.of[k]) + widen(more.of[k]));
+        put(some.of[k], own.normal(widen(some.of[k])) * widen(factors.of[k]) + widen(more.of[k]));
       put(y + row * width + j, some);
     }
-    if (team.first() == 0) {
-      statistics[2 * row] = mean;
-      statistics[2 * row + 1] = inverse;
-    }
+    if (team.first() == 0) statistics[row] = own;
   }
 }
 
-KERNEL(layer_norm)(const Element* x, const Element* scale, const Element* shift, Element* y, Real* statistics, size_t rows, size_t width,
+KERNEL(layer_norm)(const Element* x, const Element* scale, const Element* shift, Element* y, Moments* statistics, size_t rows, size_t width,
                    size_t sharing, size_t centred, size_t by_block, Real epsilon) {
   Team team = {by_block != 0};
   if (width % PACK == 0 && packs_at(x) && packs_at(scale) && packs_at(shift) && packs_at(y))
@@ -71,11 +67,12 @@ KERNEL(layer_norm)(const Element* x, const Element* scale, const Element* shift,
 // The gradient of x. With h = gradient · scale it is (h − mean h − normal · mean(h · normal)) · inverse, without the mean of h for rows
 // that are not centred.
 template <unsigned N>
-__device__ inline void gradients(const Element* x, const Element* scale, const Real* statistics, const Element* gradient, Element* dx,
+__device__ inline void gradients(const Element* x, const Element* scale, const Moments* statistics, const Element* gradient, Element* dx,
                                  size_t rows, size_t width, size_t sharing, bool centred, Team team) {
   const size_t first = team.first() * N, step = team.step() * N;
   for (size_t row = team.row(); row < rows; row += team.rows()) {
-    Real mean = statistics[2 * row], inverse = statistics[2 * row + 1], of_h = 0, of_normal = 0;
+    const Moments own = statistics[row];
+    Real outer = own.outer(), of_h = 0, of_normal = 0;
     const Element *values = x + row * width, *slopes = gradient + row * width, *scales = scale + row / sharing * width;
     for (size_t j = first; j < width; j += step) {
       Pack<N> some = pack<N>(values + j), slope = pack<N>(slopes + j), factors = pack<N>(scales + j);
@@ -83,7 +80,7 @@ __device__ inline void gradients(const Element* x, const Element* scale, const R
       for (unsigned k = 0; k < N; k++) {
         Real h = widen(slope.of[k]) * widen(factors.of[k]);
         of_h += h;
-        of_normal += h * ((widen(some.of[k]) - mean) * inverse);
+        of_normal += h * own.normal(widen(some.of[k]));
       }
     }
     of_h = centred ? team.sum(of_h) / Real(width) : Real(0);
@@ -92,15 +89,15 @@ __device__ inline void gradients(const Element* x, const Element* scale, const R
       Pack<N> some = pack<N>(values + j), slope = pack<N>(slopes + j), factors = pack<N>(scales + j);
 #pragma unroll
       for (unsigned k = 0; k < N; k++) {
-        Real h = widen(slope.of[k]) * widen(factors.of[k]), normal = (widen(some.of[k]) - mean) * inverse;
-        put(some.of[k], (h - of_h - normal * of_normal) * inverse);
+        Real h = widen(slope.of[k]) * widen(factors.of[k]), normal = own.normal(widen(some.of[k]));
+        put(some.of[k], (h - of_h - normal * of_normal) * outer);
       }
       put(dx + row * width + j, some);
     }
   }
 }
 
-KERNEL(layer_norm_backward)(const Element* x, const Element* scale, const Real* statistics, const Element* gradient, Element* dx, size_t rows,
+KERNEL(layer_norm_backward)(const Element* x, const Element* scale, const Moments* statistics, const Element* gradient, Element* dx, size_t rows,
                             size_t width, size_t sharing, size_t centred, size_t by_block) {
   Team team = {by_block != 0};
   if (width % PACK == 0 && packs_at(x) && packs_at(scale) && packs_at(gradient) && packs_at(dx))

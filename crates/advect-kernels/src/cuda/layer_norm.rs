@@ -2,13 +2,13 @@
 
 use candle_core::{Result, Tensor};
 
-use super::source::wide;
-use super::{Argument, Family, Fresh, Grid, device_of, factors, launch};
+use super::{Argument, Family, Fresh, Grid, device_of, factors, launch, moments};
 use crate::layer_norm::Rows;
 
 pub(super) const FAMILY: Family = Family {
     name: "layer_norm",
-    sources: &[include_str!("moments.cu"), include_str!("layer_norm.cu")],
+    fused: true,
+    sources: &[moments::SOURCE, include_str!("layer_norm.cu")],
 };
 
 /// Whether rows are a block's each, not a warp's.
@@ -31,7 +31,7 @@ fn sizes<'a>(rows: &Rows) -> [Argument<'a>; 5] {
     [rows.rows, rows.width, rows.sharing, flags[0], flags[1]].map(Argument::Size)
 }
 
-/// The values, and each row's mean and inverse deviation, for x that is not empty.
+/// The values, and each row's moments, for x that is not empty.
 pub fn forward(
     rows: &Rows,
     x: &Tensor,
@@ -40,7 +40,7 @@ pub fn forward(
 ) -> Result<(Fresh, Fresh)> {
     let (device, dtype) = (device_of(x)?, x.dtype());
     let mut y = Fresh::new(device, dtype, x.shape())?;
-    let mut statistics = Fresh::new(device, wide(dtype), (rows.rows, 2))?;
+    let mut statistics = moments::fresh(device, dtype, rows.rows)?;
     let mut arguments = vec![
         Argument::Read(x),
         Argument::Read(scale),

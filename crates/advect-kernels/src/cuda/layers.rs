@@ -7,6 +7,7 @@ use crate::activation::Function;
 
 pub(super) const FAMILY: Family = Family {
     name: "layers",
+    fused: true,
     sources: &[activation::SOURCE, include_str!("layers.cu")],
 };
 

@@ -8,11 +8,12 @@ use super::{Argument, Family, Fresh, Grid, device_of, launch};
 
 pub(super) const FAMILY: Family = Family {
     name: "log_softmax",
+    fused: true,
     sources: &[MAXIMA, include_str!("log_softmax.cu")],
 };
 
-/// The values, in the shape of rows, and what the backward pass needs of each row, for x that is not empty. `chosen` is an index of u32
-/// below the width for each row.
+/// The values, in the shape of rows, and what the backward pass needs of each row, for x that is not empty. `chosen` is an index of i64
+/// for each row; where it isn't one of the row's elements, the value and the gradient are NaN.
 pub fn forward(x: &Tensor, chosen: &Tensor) -> Result<(Fresh, Fresh)> {
     let (device, dtype) = (device_of(x)?, x.dtype());
     let [rows, width] = sizes(x, chosen);

@@ -7,6 +7,7 @@ use super::{Argument, Family, Fresh, device_of};
 
 pub(super) const FAMILY: Family = Family {
     name: "masters",
+    fused: true,
     sources: &[pieces::SOURCE, include_str!("masters.cu")],
 };
 

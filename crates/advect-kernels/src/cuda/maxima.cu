@@ -1,6 +1,7 @@
 // Largest numbers of warps and blocks.
 
 #define NEGATIVE_INFINITY Real(__uint_as_float(0xff800000u))
+#define NOT_A_NUMBER Real(__uint_as_float(0x7fffffffu))
 
 __device__ inline Real greater(Real a, Real b) { return b > a ? b : a; }
 

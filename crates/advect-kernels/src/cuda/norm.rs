@@ -7,6 +7,7 @@ use super::{Argument, Family, Fresh, Grid, device_of, launch};
 
 pub(super) const FAMILY: Family = Family {
     name: "norm",
+    fused: true,
     sources: &[pieces::SOURCE, include_str!("norm.cu")],
 };
 

@@ -35,14 +35,28 @@ __device__ inline Real sum_of_block(const Element* x, size_t width_of_row, size_
   return sum;
 }
 
-// The sum over a block of the larger image, times a weight.
-KERNEL(gather)(const Element* x, Element* y, size_t count, size_t width, size_t high, size_t wide, Real weight) {
-  for (size_t i = thread_of_all(); i < count; i += all_threads()) {
+// The same by a warp.
+__device__ inline Real warp_sum_of_block(const Element* x, size_t width_of_row, size_t high, size_t wide, Real weight) {
+  Real sum = 0;
+  for (size_t k = threadIdx.x % 32; k < high * wide; k += 32) {
+    size_t line = quotient(k, wide);
+    sum += widen(x[line * width_of_row + (k - line * wide)]) * weight;
+  }
+  return warp_sum(sum);
+}
+
+// The sum over a block of the larger image, times a weight, by a thread, or by a warp if `by_warp`.
+KERNEL(gather)(const Element* x, Element* y, size_t count, size_t width, size_t high, size_t wide, Real weight, size_t by_warp) {
+  size_t team = by_warp ? 32 : 1;
+  for (size_t i = thread_of_all() / team; i < count; i += all_threads() / team) {
     size_t row = quotient(i, width), column = i - row * width;
     const Element* block = x + (row * high * width + column) * wide;
-    Real sum = weight * sum_of_block(block, width * wide, high, wide, 1);
+    auto sum_of = [=](Real weight) {
+      return by_warp ? warp_sum_of_block(block, width * wide, high, wide, weight) : sum_of_block(block, width * wide, high, wide, weight);
+    };
+    Real sum = weight * sum_of(1);
     // A mean may be finite where the sum is not.
-    if (weight != 1 && !is_finite(sum)) sum = sum_of_block(block, width * wide, high, wide, weight);
-    put(y[i], sum);
+    if (weight != 1 && !is_finite(sum)) sum = sum_of(weight);
+    if (threadIdx.x % team == 0) put(y[i], sum);
   }
 }

@@ -150,7 +150,8 @@ fn combine(
             out.distance as i64,
             side(sizes.count)?,
             compute,
-            sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT_TENSOR_OP,
+            // (Not that of tensor cores, which allows f32 to be rounded to 16 bits before.)
+            sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
         )
     }
     .w()

@@ -1,5 +1,5 @@
 // Random numbers, the same as on the CPU in every bit: which words a number takes, and each rounding, are those of the
-// distributions of the `rand` crates. All is computed in f64.
+// distributions of the `rand` crates. All is computed in f64, and products are rounded before they are added.
 
 // A number in [0, 1) of 53 bits.
 __device__ inline double unit(Word bits) { return (bits >> 11) * 0x1p-53; }
@@ -14,9 +14,8 @@ template <class To>
 __device__ inline void uniform_numbers(const Stream& stream, Word stride, size_t length, To* y, size_t count, double start,
                                        double width, double scale) {
   each_word(stream, stride, length, count, [=](size_t i, Word word) {
-    // (Products that are rounded before they are added to.)
     double u = floor(unit(word) * scale) / scale;
-    y[i] = (To)__dadd_rn(start, __dmul_rn(width, u));
+    y[i] = (To)(start + width * u);
   });
 }
 
@@ -72,7 +71,7 @@ __device__ inline double normal_number(const Window& window, unsigned place, uns
     }
     if (!inside) {
       double above = density(EDGES[layer + 1]), height = density(EDGES[layer]) - above;
-      inside = __dadd_rn(above, __dmul_rn(height, unit(window.word(next++)))) < density(x);
+      inside = above + height * unit(window.word(next++)) < density(x);
     }
     if (inside) {
       taken = next - place;

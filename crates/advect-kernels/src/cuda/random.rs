@@ -9,6 +9,7 @@ pub(super) const CIPHER: &str = include_str!("cipher.cu");
 
 pub(super) const FAMILY: Family = Family {
     name: "random",
+    fused: false,
     sources: &[
         CIPHER,
         include_str!("normal_layers.cu"),

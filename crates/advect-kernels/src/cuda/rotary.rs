@@ -7,6 +7,7 @@ use crate::rotary::Pairs;
 
 pub(super) const FAMILY: Family = Family {
     name: "rotary",
+    fused: true,
     sources: &[include_str!("rotary.cu")],
 };
 

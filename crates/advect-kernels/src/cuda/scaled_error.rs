@@ -8,6 +8,7 @@ use crate::scaled_error::Total;
 
 pub(super) const FAMILY: Family = Family {
     name: "scaled_error",
+    fused: true,
     sources: &[include_str!("scaled_error.cu")],
 };
 

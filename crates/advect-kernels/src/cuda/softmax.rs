@@ -11,6 +11,7 @@ pub(super) const MAXIMA: &str = include_str!("maxima.cu");
 
 pub(super) const FAMILY: Family = Family {
     name: "softmax",
+    fused: true,
     sources: &[MAXIMA, include_str!("softmax.cu")],
 };
 

@@ -16,6 +16,8 @@ const PRELUDE: &str = include_str!("prelude.cu");
 /// Kernels that are compiled together.
 pub(super) struct Family {
     pub(super) name: &'static str,
+    /// Whether `a * b + c` may be rounded once. Where it may not, results of such terms have the bits that the CPU's have.
+    pub(super) fused: bool,
     /// Sources that follow each other.
     pub(super) sources: &'static [&'static str],
 }
@@ -66,6 +68,7 @@ impl Family {
     pub(super) fn compiled(&self, dtype: DType, (major, minor): (i32, i32)) -> Result<Ptx> {
         let options = CompileOptions {
             options: vec![format!("--gpu-architecture=compute_{major}{minor}")],
+            fmad: Some(self.fused),
             ..CompileOptions::default()
         };
         compile_ptx_with_opts(self.source(dtype)?, options).map_err(|error| {

@@ -8,6 +8,7 @@ use super::{Argument, Family, Fresh, Grid, device_of, launch, sums};
 
 pub(super) const FAMILY: Family = Family {
     name: "squared_errors",
+    fused: true,
     sources: &[include_str!("squared_errors.cu")],
 };
 

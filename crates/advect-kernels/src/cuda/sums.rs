@@ -7,6 +7,7 @@ use super::{Argument, Family, Fresh, Grid, device_of, launch};
 
 pub(super) const FAMILY: Family = Family {
     name: "sums",
+    fused: true,
     sources: &[include_str!("sums.cu")],
 };
 

@@ -1,7 +1,7 @@
 use candle_core::DType;
 
 use super::{
-    activation, attention, combine, convolution, dropout, factors, gate, gated_recurrence,
+    Family, activation, attention, combine, convolution, dropout, factors, gate, gated_recurrence,
     group_norm, layer_norm, layers, log_softmax, masters, norm, planes, random, rotary,
     scaled_error, softmax, squared_errors, sums, update,
 };
@@ -43,6 +43,26 @@ fn sources_compile() {
             }
         }
     }
+}
+
+#[test]
+fn products_are_rounded_where_bits_are_those_of_the_cpu() {
+    // Whether a kernel of a name fuses products with sums.
+    let fuses = |family: &Family, name: &str, dtype| {
+        let program = family.compiled(dtype, (9, 0)).unwrap().to_src();
+        let kernels: Vec<_> = (program.split(".entry ").skip(1))
+            .filter(|kernel| kernel.starts_with(name))
+            .collect();
+        assert!(!kernels.is_empty(), "{name}");
+        kernels.iter().any(|kernel| kernel.contains("fma."))
+    };
+    for dtype in [DType::F32, DType::F64] {
+        for name in ["adamw", "momentum", "lion", "descend", "average"] {
+            assert!(!fuses(&update::FAMILY, name, dtype), "{name} {dtype:?}");
+        }
+    }
+    assert!(!fuses(&random::FAMILY, "uniform", DType::F64));
+    assert!(fuses(&combine::FAMILY, "combine", DType::F32));
 }
 
 #[test]

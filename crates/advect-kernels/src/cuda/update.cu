@@ -1,4 +1,4 @@
-// Steps of parameters and averages where they lie, by the formulas and the roundings of the CPU's kernels.
+// Steps of parameters and averages where they lie, by the formulas and, as products are rounded before they are added, the roundings of the CPU's kernels.
 
 KERNEL(adamw)(PIECES, Each<Element*> values, Each<Element*> firsts, Each<Element*> seconds, Each<const Element*> gradients,
               Each<Real> beta1s, Each<Real> rest1s, Each<Real> beta2s, Each<Real> rest2s, Each<Real> decays, Each<Real> rates,

@@ -8,6 +8,7 @@ use crate::update::{AdamWRates, LionRates, MomentumRates};
 
 pub(super) const FAMILY: Family = Family {
     name: "update",
+    fused: false,
     sources: &[pieces::SOURCE, include_str!("update.cu")],
 };
 

@@ -13,8 +13,7 @@ pub(crate) struct Recurrence(pub(crate) Steps);
 impl OnCuda for Recurrence {
     fn forward(&self, inputs: &[&Tensor], save: bool) -> Result<(Fresh, Vec<Tensor>)> {
         let inputs = [0, 1, 2, 3].map(|i| inputs[i]);
-        let (states, saved) = gated_recurrence::forward(&self.0, inputs, save)?;
-        Ok((states, saved.into_iter().flatten().collect()))
+        Ok(gated_recurrence::forward(&self.0, inputs, save)?)
     }
 
     fn backward(
@@ -26,7 +25,6 @@ impl OnCuda for Recurrence {
         _: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
         let inputs = [0, 1, 2, 3].map(|i| inputs[i]);
-        let (saved, _) = saved.as_chunks();
         let gradients = gated_recurrence::backward(&self.0, inputs, saved, gradient)?;
         Ok(gradients.map(Some).into())
     }

@@ -43,10 +43,43 @@ fn of_images() {
     Operation::Conv2d(plain, true, true).check(&mut report, "conv2d onto", &channels);
     let whole: [&[usize]; 3] = [&[2, 2, 4, 4], &weight, &[2, 3, 4, 4]];
     Operation::Conv2d(plain, false, true).check(&mut report, "conv2d onto", &whole);
-    let one: [&[usize]; 3] = [&[2, 3, 4, 4], &[5, 3, 1, 1], &[5]];
-    Operation::Conv2d(Convolution::default(), true, false).check(&mut report, "conv2d", &one);
     let none: [&[usize]; 3] = [&[0, 2, 4, 4], &weight, &[3]];
     Operation::Conv2d(plain, true, false).check(&mut report, "conv2d", &none);
+    report.finish();
+}
+
+/// Places that see one pixel each: more pixels than weights and fewer, of one image and of several, in one group and in two.
+#[test]
+fn of_single_pixels() {
+    let mut report = Report::new();
+    for (image, outputs, groups) in [
+        ([2, 3, 4, 4], 5, 1),
+        ([3, 16, 2, 1], 18, 1),
+        ([1, 4, 3, 5], 6, 2),
+        ([3, 4, 2, 4], 6, 2),
+    ] {
+        let c = Convolution {
+            groups,
+            ..Convolution::default()
+        };
+        let weight = [outputs, image[1] / groups, 1, 1];
+        let (channels, whole) = ([image[0], outputs], [image[0], outputs, image[2], image[3]]);
+        let shapes: [&[usize]; 4] = [&image, &weight, &[outputs], &whole];
+        Operation::Conv2d(c, false, false).check(&mut report, "alone", &shapes[..2]);
+        Operation::Conv2d(c, true, false).check(&mut report, "with a bias", &shapes[..3]);
+        Operation::Conv2d(c, true, true).check(&mut report, "onto all", &shapes);
+        let shapes: [&[usize]; 3] = [&image, &weight, &channels];
+        Operation::Conv2d(c, false, true).check(&mut report, "onto channels", &shapes);
+    }
+    let shapes: [&[usize]; 3] = [&[2, 4, 9], &[6, 4, 1], &[6]];
+    Operation::Conv1d(Convolution::default(), true, false).check(&mut report, "conv1d", &shapes);
+    // A stride that leaves pixels out.
+    let c = Convolution {
+        stride: [2, 1],
+        ..Convolution::default()
+    };
+    let shapes: [&[usize]; 2] = [&[2, 3, 5, 4], &[5, 3, 1, 1]];
+    Operation::Conv2d(c, false, false).check(&mut report, "with a stride", &shapes);
     report.finish();
 }
 

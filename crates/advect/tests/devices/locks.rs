@@ -33,7 +33,9 @@ fn changes(x: &Var, y: &Var, narrow: &[(Var, Var)]) -> Result<()> {
     average(x, y, 0.5)?;
     average(y, x, 0.5)?;
     round(narrow)?;
-    follow(narrow)
+    follow(narrow)?;
+    // Another thread, whose stream is another one, may read them now.
+    Ok(x.device().synchronize()?)
 }
 
 #[test]
@@ -52,6 +54,7 @@ fn changes_wait_for_no_reader() {
         let zeros = Tensor::zeros(x.shape(), DType::BF16, &place.device);
         (Var::from_tensor(&zeros.unwrap()).unwrap(), x.clone())
     });
+    place.device.synchronize().unwrap();
     let readers = [&x, &y, &narrow[0].0, &narrow[1].0].map(|x| x.storage_and_layout());
     let changed = {
         let (x, y, narrow) = (x.clone(), y.clone(), narrow.clone());

@@ -6,7 +6,7 @@ use advect::core::Coefficient::{PerSample, Shared};
 use advect::ops::{self, Convolution, Dual, HeadOrder, Value};
 use advect::prelude::*;
 
-use crate::place::{Place, weighted};
+use crate::place::{CPU, Place, weighted};
 use crate::report::Report;
 
 /// An operation with its settings.
@@ -340,6 +340,65 @@ fn combinations_and_resizing() {
         Operation::AvgPool(factor).check(&mut report, "average pool", &[&[1, 2, 6, 6]]);
         Operation::AvgPool(factor).check(&mut report, "average pool", &[&[2, 2, 6]]);
     }
+    // Sums of many pixels.
+    for factor in [6, 7] {
+        Operation::Upsample(factor).check(&mut report, "upsample", &[&[1, 2, 2, 3]]);
+        Operation::AvgPool(factor).check(&mut report, "average pool", &[&[1, 2, 42, 42]]);
+    }
+    report.finish();
+}
+
+/// Rows of the largest numbers, whose sums and differences are beyond them.
+#[test]
+fn norms_of_the_largest_numbers() {
+    let mut report = Report::new();
+    let norms = [
+        ("layer norm", Operation::LayerNorm, &[6][..]),
+        ("adaptive layer norm", Operation::LayerNorm, &[4, 6]),
+        ("rms norm", Operation::RmsNorm, &[6]),
+        (
+            "group norm",
+            Operation::GroupNorm(2, Activation::Silu),
+            &[6],
+        ),
+    ];
+    for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::BF16, 5e-2)] {
+        for (name, op, affine) in &norms {
+            let places = [Place::tested(dtype), Place::exact(dtype)];
+            report.compare(&format!("{name} {dtype:?}"), places, tolerance, |place| {
+                const LARGE: f64 = 3e38;
+                let x = (0..144).map(|i| if i % 3 == 0 { LARGE } else { -LARGE });
+                let x = place.put(&Tensor::from_vec(x.collect(), (4, 6, 6), &CPU)?)?;
+                let x = Var::from_tensor(&x)?;
+                let scale = Var::from_tensor(&place.normal(1, affine)?)?;
+                let inputs = [x.as_tensor(), scale.as_tensor(), &place.normal(2, affine)?];
+                let y = op.run(place, &inputs.map(Tensor::clone))?;
+                let gradients = weighted(place, &y)?.backward()?;
+                let in_x = gradients.get(&x).unwrap().to_dtype(DType::F64)?;
+                let in_scale = gradients.get(&scale).unwrap().clone();
+                Ok(vec![y.detach(), in_scale, (in_x * LARGE)?])
+            });
+        }
+    }
+    report.finish();
+}
+
+/// More elements than threads of a launch, and more rows than blocks.
+#[test]
+fn several_turns() {
+    let mut report = Report::new();
+    let many = (1 << 22) + 3;
+    report.same("elements", 1e-6, |place| {
+        let x = place.put(&Tensor::arange(-2e6, many as f64 - 2e6, &CPU)?)?;
+        let y = Activation::Relu.apply(&x)?;
+        Ok(vec![ops::combine(&[(Shared(0.5), &x), (Shared(2.0), &y)])?])
+    });
+    let rows = (1 << 20) + 3;
+    report.same("rows", 1e-6, |place| {
+        let x = place.put(&Tensor::arange(0.0, rows as f64, &CPU)?.unsqueeze(1)?)?;
+        let gate = place.normal(1, &[1])?;
+        Ok(vec![ops::add_gated(&x, &x, &gate)?])
+    });
     report.finish();
 }
 
@@ -372,6 +431,38 @@ fn softmax_of_infinities() {
             let (y, k) = (y.to_vec2::<f32>()?, k.flatten_to(2)?.to_vec2::<f32>()?);
             Ok(y[0].iter().all(|y| y.is_nan()) && y[1] == k[1])
         });
+    }
+    report.finish();
+}
+
+/// An index that no element of a row has makes the row NaN, where nothing waits for indices.
+#[test]
+fn indices_beyond_rows() {
+    if !Place::tested(DType::F32).device.is_cuda() {
+        return;
+    }
+    let mut report = Report::new();
+    for width in [5i64, 1500] {
+        for beyond in [width, -1, (1 << 32) + 1] {
+            report.holds(&format!("index {beyond} of {width}"), |place| {
+                let x = Var::from_tensor(&place.normal(0, &[3, width as usize])?)?;
+                let chosen = Tensor::new(&[width - 1, beyond, 0], &place.device)?;
+                let y = ops::log_softmax_at(x.as_tensor(), &chosen)?;
+                let gradients = y.sum_all()?.backward()?;
+                let dx = gradients.get(&x).unwrap().to_vec2::<f32>()?;
+                let y = y.to_vec1::<f32>()?;
+                let nan = |row: usize| {
+                    let nan = dx[row].iter().filter(|x| x.is_nan()).count();
+                    (y[row].is_nan(), nan)
+                };
+                let along = Dual::new(x.detach(), x.detach())?;
+                let refused = ops::log_softmax_at(&along, &chosen);
+                Ok(matches!(refused, Err(Error::Range { .. }))
+                    && nan(0) == (false, 0)
+                    && nan(1) == (true, width as usize)
+                    && nan(2) == (false, 0))
+            });
+        }
     }
     report.finish();
 }

@@ -69,6 +69,10 @@ fn in_place() {
                 |place| after_steps(place, shape, |x| Ok(x.clone())),
             );
         }
+        let same = [Place::tested(dtype), Place::same_on_cpu(dtype)];
+        report.compare(&format!("bits of steps {dtype:?}"), same, 0.0, |place| {
+            after_steps(place, &[3, 700], |x| Ok(x.clone()))
+        });
         let name = format!("steps along rows {dtype:?}");
         report.compare(&name, places(), tolerance, |place| {
             after_steps(place, &[9, 5], |x| Ok(x.narrow(0, 2, 5)?))

@@ -6,6 +6,7 @@ use super::super::{Argument, Family, Fresh, Grid, device_of, launch};
 
 pub(in crate::cuda) const FAMILY: Family = Family {
     name: "attention",
+    fused: true,
     sources: &[include_str!("packing.cu")],
 };
 
