@@ -112,7 +112,8 @@ impl<P: SnapshotPath> ActionMatching<P> {
         rng: &mut Generator,
     ) -> Result<Tensor> {
         let (points, [first, last]) = self.path.sample_with_ends(snapshots, rng)?;
-        if points.grow() && self.growth == 0.0 {
+        let grow = points.grow();
+        if grow && self.growth == 0.0 {
             let accepted = "curves that keep their masses, or a weight of growth";
             return Err(Error::range("path", "curves whose masses change", accepted));
         }
@@ -138,7 +139,7 @@ impl<P: SnapshotPath> ActionMatching<P> {
             true => mass(snapshots, time),
             false => 1.0,
         };
-        let masses: Vec<f64> = match points.grow() {
+        let masses: Vec<f64> = match grow {
             true => points.masses.clone(),
             false => points.times.iter().map(|&time| mass(time)).collect(),
         };
@@ -150,7 +151,7 @@ impl<P: SnapshotPath> ActionMatching<P> {
         let end = |k: usize, end: &CurveEnds| -> Result<Tensor> {
             let time = snapshots.at(k).time();
             let value = potential.at(&time.into(), &end.x)?;
-            let weight = |own: &f64| match points.grow() {
+            let weight = |own: &f64| match grow {
                 true => *own,
                 false => own * mass(time),
             };
