@@ -8,6 +8,7 @@ import json
 import math
 import time
 import warnings
+from functools import partial
 
 warnings.filterwarnings("ignore")
 
@@ -17,23 +18,34 @@ import torch
 from torchcfm.conditional_flow_matching import ConditionalFlowMatcher, ExactOptimalTransportConditionalFlowMatcher
 from torchcfm.models.models import MLP
 
-POINTS, BATCH, TEST, EULER = 10_000, 512, 2_000, 100
+POINTS, BATCH, TEST, EULER = 10_000, 512, 1_000, 100
 
 
 def normal(count, rng):
     return rng.normal(size=(count, 2))
 
 
-def eight_gaussians(count, rng):
+def eight_gaussians(radius, std, count, rng):
     angle = np.arange(count) % 8 * math.pi / 4
-    return 5 * np.stack([np.cos(angle), np.sin(angle)], 1) + rng.normal(size=(count, 2)) * math.sqrt(0.1)
+    return radius * np.stack([np.cos(angle), np.sin(angle)], 1) + rng.normal(size=(count, 2)) * std
 
 
-def moons(count, rng):
+def moons(noise, count, rng):
     upper, angle = np.arange(count) % 2 == 0, rng.uniform(0, math.pi, count)
     x = np.where(upper, np.cos(angle), 1 - np.cos(angle))
     y = np.where(upper, np.sin(angle), 0.5 - np.sin(angle))
-    return (np.stack([x, y], 1) + rng.normal(size=(count, 2)) * 0.05) * 3 - 1
+    return np.stack([x, y], 1) + rng.normal(size=(count, 2)) * noise
+
+
+def small_moons(count, rng):
+    return moons(0.05, count, rng) * 2 - np.array([1, 0])
+
+
+def large_moons(count, rng):
+    # The mean and the variance of both coordinates together.
+    mean, second = 0.375, 0.5 - 4 / math.pi**2 + (2 / math.pi - 0.25) ** 2
+    variance = (0.75 + second) / 2 + 0.125**2 + 0.1**2
+    return (moons(0.1, count, rng) - mean) / math.sqrt(variance) * 7
 
 
 def s_curve(count, rng):
@@ -43,9 +55,9 @@ def s_curve(count, rng):
 
 
 PROBLEMS = {
-    "8gaussians-moons": (eight_gaussians, moons),
-    "normal-8gaussians": (normal, eight_gaussians),
-    "normal-moons": (normal, moons),
+    "8gaussians-moons": (partial(eight_gaussians, 12, 1.5), large_moons),
+    "normal-8gaussians": (normal, partial(eight_gaussians, 5, 1)),
+    "normal-moons": (normal, small_moons),
     "normal-scurve": (normal, s_curve),
 }
 METHODS = {"i_cfm": ConditionalFlowMatcher, "ot_cfm": ExactOptimalTransportConditionalFlowMatcher}
