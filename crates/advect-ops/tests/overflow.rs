@@ -49,7 +49,13 @@ fn with(x: &Tensor, place: usize, value: f32) -> Tensor {
 
 /// Numbers of one size, two thirds of them negative, the first of them at a place.
 fn signs(first: usize) -> Tensor {
-    let sign = |i| if (i + first) % 3 == 0 { 1.0 } else { -1.0 };
+    let sign = |i: usize| {
+        if (i + first).is_multiple_of(3) {
+            1.0
+        } else {
+            -1.0
+        }
+    };
     let signs: Vec<f64> = (0..144).map(sign).collect();
     Tensor::from_vec(signs, (4, 6, 6), device()).unwrap()
 }
