@@ -31,8 +31,8 @@ type Function<X> = dyn Fn(f64, &X) -> Result<f64> + Send + Sync;
 ///
 /// A function that is zero at the start has not crossed it yet. So an integration can go on from the state at an event,
 /// changed or not, without finding the same event again: a value is zero where it is within the rounding of the state, and
-/// where it is zero within 1e-12 of the time, and 64 times 1e-12 (for states of 32 bits or fewer, eight roundoffs) of the step.
-/// The 64 is for a first step that is shorter than the step to the event was. A value as near to zero at the end of a step
+/// where it is zero within 1e-12 of the time, and 64 times 1e-12 (for states of 32 bits or fewer, eight roundoffs) of the step,
+/// at most a quarter of it. The 64 is for a first step that is shorter than the step to the event was. A value as near to zero at the end of a step
 /// has reached it, so that no event is lost between two integrations. With a tolerance coarser than 1e-12 of a step, name
 /// the direction by [`Event::crossing`] before you go on from an event.
 ///
