@@ -14,7 +14,7 @@ use advect_samplers::{BridgeSampler, MarkovianFitting};
 use advect_solvers::controller::Fixed;
 use advect_solvers::sde::{Additive, BrownianPath, EulerMaruyama};
 use advect_solvers::{Save, Solver};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 fn gaussian(mean: &[f64], covariance: Covariance) -> Gaussian {
     let mean = Tensor::new(mean, device()).unwrap();
@@ -236,7 +236,11 @@ struct ByRank;
 
 impl Coupling for ByRank {
     fn pair(&self, x0: &Tensor, x1: &Tensor, _: &mut Generator) -> Result<Pairs> {
-        let order = |x: &Tensor| x.flatten_all()?.arg_sort_last_dim(true);
+        // On the host: candle sorts at most 1,024 numbers on a GPU.
+        let order = |x: &Tensor| {
+            let on_host = x.flatten_all()?.to_device(&Device::Cpu)?;
+            on_host.arg_sort_last_dim(true)?.to_device(x.device())
+        };
         Pairs::new(order(x0)?, order(x1)?)
     }
 }
